@@ -1,0 +1,64 @@
+"""Trading sessions and the trading date, on the exchange's own calendar.
+
+Core holds no list of holidays: the broker's plugin gives the sessions.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+EXCHANGE_ZONE = ZoneInfo("America/New_York")
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A regular session: its trading date, and its open and close in UTC."""
+
+    date: date
+    open: datetime
+    close: datetime
+
+
+class Calendar:
+    """The regular sessions of an exchange over a span of dates."""
+
+    def __init__(self, sessions: Iterable[Session] = ()) -> None:
+        self.sessions: tuple[Session, ...] = tuple(sorted(sessions, key=lambda s: s.date))
+        self._dates = [session.date for session in self.sessions]
+        self._opens = [session.open for session in self.sessions]
+        self._day: tuple[datetime, datetime, date] | None = None
+
+    def trading_date(self, time: datetime) -> date:
+        """Return the trading date that an instant belongs to.
+
+        It is the New York date where that is a session, else the next session's (a Saturday's
+        order counts for Monday). Past the last known session it is the New York date.
+        """
+        if self._day is None or not self._day[0] <= time < self._day[1]:
+            local = time.astimezone(EXCHANGE_ZONE)
+            midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
+            following = midnight + timedelta(days=1)
+            index = bisect_left(self._dates, local.date())
+            day = self._dates[index] if index < len(self._dates) else local.date()
+            self._day = (midnight.astimezone(UTC), following.astimezone(UTC), day)
+        return self._day[2]
+
+    def session(self, day: date) -> Session | None:
+        """Return the session of a date, or None when the exchange is closed that day."""
+        index = bisect_left(self._dates, day)
+        return self.sessions[index] if self._dates[index : index + 1] == [day] else None
+
+    def session_at(self, time: datetime) -> Session | None:
+        """Return the session that is open at an instant (open included, close not), or None."""
+        index = bisect_right(self._opens, time) - 1
+        return self.sessions[index] if index >= 0 and time < self.sessions[index].close else None
+
+    def next_session(self, time: datetime) -> Session | None:
+        """Return the first session that closes after an instant, or None past the last one."""
+        index = max(bisect_right(self._opens, time) - 1, 0)
+        return next((s for s in self.sessions[index : index + 2] if s.close > time), None)

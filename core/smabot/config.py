@@ -1,0 +1,110 @@
+"""The settings as the program sees them: frozen, typed, every key known. `settings.py` reads them."""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+
+class Settings(BaseModel):
+    """Base of every settings table, a plugin's too: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class Sizing(Settings):
+    """How much the default sizer buys for a target of 1."""
+
+    method: Literal["shares", "notional", "fraction"] = "shares"
+    shares: int = Field(10, gt=0)
+    """Shares, with ``method = "shares"``."""
+    notional: Decimal = Field(Decimal(1000), gt=0)
+    """US dollars, with ``method = "notional"``; whole shares, rounded down."""
+    fraction: Decimal = Field(Decimal("0.1"), gt=0, le=1)
+    """Fraction of equity, with ``method = "fraction"``; whole shares, rounded down."""
+
+
+class Logging(Settings):
+    """Where the log goes besides the screen."""
+
+    level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    file: Path | None = None
+
+
+class Config(Settings):
+    """All settings but the plugins' own, which stay in ``plugin`` until each plugin checks its table."""
+
+    bot: str = "smabot"
+    """Name of this bot: the first part of every client_order_id."""
+    plugins: tuple[str, ...] = ("sma", "risk")
+    base_plugins: tuple[str, ...] = ("persistence_sqlite", "reconciliation", "exchange")
+    no_plugins: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    """Symbols to trade; empty: all that the feed has."""
+    db: Path = Path("data/trades.db")
+    ledger: Path | None = None
+    """The embedded exchange's own file; by default beside ``db``, as ``NAME.exchange.db``."""
+    tape: str = "made"
+    """What the embedded exchange plays: ``made``, ``made:symbols=50,sessions=3,seed=7``, or a path."""
+    speed: Literal["max"] | float = 60.0
+    """Minutes of the tape a second, or ``max``."""
+    until: datetime | None = None
+    """Stop at this time of the feed's clock, UTC."""
+    live: bool = False
+    max_bar_age_minutes: int = Field(1, ge=1)
+    """A bar is decided on while it closed less than this ago on the feed's clock."""
+    equity_every_minutes: int = Field(1, ge=1)
+    reconcile_every_minutes: int = Field(15, ge=1)
+    act_on_missed_entries: bool = False
+    foreign: Literal["conflict", "ignore"] = "conflict"
+    """Orders and positions of others on a traded symbol."""
+    sizing: Sizing = Sizing()
+    log: Logging = Logging()
+    plugin: dict[str, Any] = {}
+    """One table a plugin, by its name; ``risk.daily_limits`` is ``plugin["risk"]["daily_limits"]``."""
+
+    @field_validator("bot")
+    @classmethod
+    def _bot_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_]{1,16}", name):
+            raise ValueError("use 1 to 16 letters, digits or underscores: it starts every order id")
+        return name
+
+    @field_validator("speed")
+    @classmethod
+    def _speed(cls, speed: str | float) -> str | float:
+        if not isinstance(speed, str) and not 0 < speed < 1e6:
+            raise ValueError("use 'max' or a number of minutes a second above 0")
+        return speed
+
+    @field_validator("until")
+    @classmethod
+    def _until(cls, until: datetime | None) -> datetime | None:
+        if until is not None and until.tzinfo is None:
+            raise ValueError("give a time zone, as in 2026-03-02T15:30:00Z")
+        return until
+
+    @property
+    def ledger_path(self) -> Path:
+        """The embedded exchange's file."""
+        return self.ledger or self.db.with_name(f"{self.db.stem}.exchange.db")
+
+    @property
+    def mode(self) -> str:
+        return "LIVE" if self.live else "PAPER"
+
+    @property
+    def max_bar_age(self) -> timedelta:
+        return timedelta(minutes=self.max_bar_age_minutes)
+
+    def table(self, name: str) -> dict[str, Any]:
+        """Return the settings table of a plugin; empty when there is none."""
+        table: Any = self.plugin
+        for part in name.split("."):
+            table = table.get(part, {}) if isinstance(table, dict) else {}
+        return table if isinstance(table, dict) else {}

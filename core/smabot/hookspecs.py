@@ -1,0 +1,239 @@
+"""The hooks. A plugin implements those it needs, with the arguments it needs, by name.
+
+Meaning never depends on the order in which plugins were registered; where order matters, the
+description says which implementation goes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+
+    from smabot.book import Book
+    from smabot.config import Config
+    from smabot.ports import Broker, Feed, Journal, Rows
+    from smabot.records import (
+        Bar,
+        Command,
+        EquityPoint,
+        Fill,
+        Order,
+        OrderIntent,
+        OrderUpdate,
+        Signal,
+        Veto,
+    )
+
+hookspec = pluggy.HookspecMarker("smabot")
+hookimpl = pluggy.HookimplMarker("smabot")
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A disagreement between the database and the broker; the bot does not start on one."""
+
+    kind: str
+    what: str
+    here: str
+    there: str
+    resolve: str
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What the broker knows that the bot does not: updates to apply, conflicts, notes for the screen."""
+
+    updates: tuple[OrderUpdate, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryStep:
+    """What a plugin restored at start, in a few words, for the startup table and ``runs``."""
+
+    restored: str
+    conflicts: tuple[Conflict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a plugin may look at while the bot recovers. The Book holds all restored records."""
+
+    config: Config
+    book: Book
+    journal: Journal
+    broker: Broker
+    symbols: tuple[str, ...]
+
+
+@hookspec
+def records() -> Sequence[type]:  # type: ignore[empty-body]
+    """Declare the plugin's record classes, so that each has a table before the first step.
+
+    def records(self):
+        return [Streak]
+    """
+
+
+@hookspec
+def lookback() -> int:  # type: ignore[empty-body]
+    """Return how many bars of each symbol a strategy needs before it can decide.
+
+    def lookback(self):
+        return self.settings.slow + 1
+    """
+
+
+@hookspec
+def on_startup_recover(recovery: Recovery) -> RecoveryStep | None:
+    """Look at what was restored, once per start, after reconciliation and before the first bar.
+
+    Rows of declared records are already in ``recovery.book``. Any conflict stops the start.
+
+    def on_startup_recover(self, recovery):
+        return RecoveryStep(f"{len(recovery.book.table(Streak))} streaks")
+    """
+
+
+@hookspec
+def on_bar(bar: Bar, book: Book) -> Signal | list[Signal] | None:
+    """Decide at a minute's close. Called for every new bar, also while warming up.
+
+    All bars of the minute are in the book before the first call. Return a signal only when the
+    wanted holding changes. The result must be a function of the last ``lookback()`` bars and of
+    declared records, so that a restarted bot decides alike.
+
+    def on_bar(self, bar):
+        if bar.close > bar.open:
+            return Signal.long(bar)
+    """
+
+
+@hookspec(firstresult=True)
+def on_signal(signal: Signal, book: Book) -> OrderIntent | None:
+    """Turn a signal into an order; the first answer counts. The default sizer answers last.
+
+    def on_signal(self, signal, book):
+        held = book.holding(signal.strategy, signal.symbol)
+        if signal.target == 0 and held > 0:
+            return OrderIntent(signal.symbol, Side.SELL, held)
+    """
+
+
+@hookspec
+def before_submit(order: Order, book: Book) -> Veto | None:
+    """Judge an order before it is committed. All plugins are asked; any Veto blocks it.
+
+    Let orders with ``order.reduces`` pass unless you mean to trap a position.
+
+    def before_submit(self, order):
+        if order.qty > 100 and not order.reduces:
+            return Veto("more than 100 shares")
+    """
+
+
+@hookspec
+def on_order(order: Order, book: Book) -> None:
+    """See an order after each change of its status: pending, blocked, accepted, rejected, filled.
+
+    def on_order(self, order):
+        if order.status is Status.REJECTED:
+            self.refused += 1
+    """
+
+
+@hookspec
+def on_fill(fill: Fill, book: Book) -> None:
+    """See each new fill once, after it is in the book.
+
+    def on_fill(self, fill, book):
+        book.apply(Streak(fill.symbol, fill.cumulative_qty))
+    """
+
+
+@hookspec
+def on_equity(point: EquityPoint, book: Book) -> None:
+    """See each new point of the equity curve: a minute's close, or a fill.
+
+    def on_equity(self, point):
+        self.peak = max(self.peak, point.equity)
+    """
+
+
+@hookspec
+def on_command(command: Command, book: Book) -> str | None:
+    """Carry out a person's command that is yours, by its verb; answer in a line what was done.
+
+    def on_command(self, command, book):
+        if command.verb == "streaks reset":
+            return "streaks are reset"
+    """
+
+
+@hookspec(firstresult=True)
+def reconcile(recovery: Recovery) -> Reconciliation | None:
+    """Compare the book with the broker, changing neither. Core applies the updates.
+
+    Called at start, after a lost connection, on a timer, and by `smabot reconcile`.
+
+    def reconcile(self, recovery):
+        return Reconciliation(updates=tuple(o.update() for o in recovery.broker.orders()))
+    """
+
+
+@hookspec(firstresult=True)
+def open_journal(config: Config, records: Sequence[type]) -> Journal | None:
+    """Open the journal for writing, with a table for each record class.
+
+    def open_journal(self, config, records):
+        return MyJournal(config.db, records)
+    """
+
+
+@hookspec(firstresult=True)
+def open_rows(config: Config, records: Sequence[type]) -> Rows | None:
+    """Open the records read-only, beside a running bot. Raises ConfigError when there are none.
+
+    def open_rows(self, config, records):
+        return MyRows(config.db, records)
+    """
+
+
+@hookspec(firstresult=True)
+def open_broker(config: Config) -> Broker | None:
+    """Connect to where orders go.
+
+    def open_broker(self, config):
+        return MyBroker(paper=not config.live)
+    """
+
+
+@hookspec(firstresult=True)
+def open_feed(config: Config) -> Feed | None:
+    """Connect to where bars and order updates come from.
+
+    def open_feed(self, config):
+        return MyFeed(config.symbols)
+    """
+
+
+@hookspec
+def register_commands(cli: click.Group) -> None:
+    """Add commands to `smabot`.
+
+    def register_commands(self, cli):
+        cli.add_command(streaks)
+    """
+
+
+HOOKS: tuple[str, ...] = tuple(
+    name for name, value in list(globals().items()) if hasattr(value, "smabot_spec")
+)
+

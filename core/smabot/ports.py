@@ -1,0 +1,215 @@
+"""What core needs of the outside, as protocols. Plugins provide them (see `smabot.hookspecs`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol, TypeVar
+
+from smabot.calendar import Calendar
+from smabot.records import (
+    Bar,
+    Batch,
+    Order,
+    OrderType,
+    OrderUpdate,
+    Side,
+    Status,
+    TimeInForce,
+)
+
+R = TypeVar("R")
+
+
+class Clock(Protocol):
+    """The feed's clock: exchange time, which stands still where the exchange does."""
+
+    def now(self) -> datetime:
+        """Return the time, UTC."""
+        ...
+
+
+class Rows(Protocol):
+    """Reading of declared records. Safe beside a running bot."""
+
+    def row(self, kind: type[R], *key: Any) -> R | None:
+        """Return the record with that primary key, or None."""
+        ...
+
+    def rows(
+        self,
+        kind: type[R],
+        *,
+        where: Mapping[str, Any] | None = None,
+        since: tuple[str, Any] | None = None,
+        newest_by: str | None = None,
+        limit: int | None = None,
+    ) -> list[R]:
+        """Return records whose columns equal ``where`` (a tuple or list: any of its members).
+
+        ``since=(column, value)`` keeps those with ``column >= value``. With ``newest_by`` they come
+        in ascending order of that column and ``limit`` keeps the last ones; else in the order of the
+        primary key.
+        """
+        ...
+
+    def bar_counts(self) -> dict[str, int]:
+        """Return the number of bars kept of each symbol."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class Journal(Rows, Protocol):
+    """The durable record of everything. One writer at a time."""
+
+    @property
+    def location(self) -> str:
+        """Where it lies, for the screen."""
+        ...
+
+    def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
+        """Write all or nothing, durably: declared records by primary key, and new bars.
+
+        A row whose key exists replaces it. A bar that exists is left as it was decided on.
+        Raises JournalError; then nothing of it was written.
+        """
+        ...
+
+    def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
+        """Yield the newest ``lookback`` bars of each symbol, a minute at a time, oldest first.
+
+        Within a minute bars come sorted by symbol. Costs by the lookback, not by the table's size.
+        """
+        ...
+
+    def commands(self) -> list[Any]:
+        """Return the `Command` rows not yet applied, oldest first. Cheap when there are none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAccount:
+    """The broker's account. Money in US dollars."""
+
+    account_id: str
+    cash: Decimal
+    equity: Decimal
+    buying_power: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerOrder:
+    """An order as the broker knows it; quantities and prices are cumulative."""
+
+    client_order_id: str
+    broker_order_id: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    type: OrderType
+    limit_price: Decimal | None
+    time_in_force: TimeInForce
+    status: Status
+    filled_qty: Decimal
+    filled_avg_price: Decimal | None
+    submitted_at: datetime
+    updated_at: datetime
+    reason: str = ""
+
+    def update(self) -> OrderUpdate:
+        """The same as an event."""
+        return OrderUpdate(
+            self.client_order_id, self.status, self.updated_at, self.broker_order_id,
+            self.filled_qty, self.filled_avg_price, self.submitted_at, self.reason,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerPosition:
+    """Signed shares the account holds of a symbol, and their average price."""
+
+    symbol: str
+    qty: Decimal
+    avg_price: Decimal
+
+
+class Broker(Protocol):
+    """Where orders go. Every call raises BrokerError when its answer can't be had."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def visibility_delay(self) -> timedelta:
+        """How long an accepted order may stay invisible to `order`: a miss before is no proof."""
+        ...
+
+    def account(self) -> BrokerAccount: ...
+
+    def calendar(self) -> Calendar: ...
+
+    def submit(self, order: Order) -> OrderUpdate:
+        """Send an order once. A refusal is an update with ``Status.REJECTED`` and the reason.
+
+        Raises UnknownOutcome when nobody knows whether it arrived.
+        """
+        ...
+
+    def cancel(self, order: Order) -> None:
+        """Ask for a cancel. That it came too late is no error: the order's update tells."""
+        ...
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        """Look an order up, in any state. None: the broker does not know it."""
+        ...
+
+    def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
+        """Return the open orders, and with ``since`` also those submitted from then on."""
+        ...
+
+    def positions(self) -> list[BrokerPosition]: ...
+
+    def close(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a feed with an end has come, in minutes."""
+
+    done: int
+    total: int
+
+
+class Feed(Clock, Protocol):
+    """Where events come from."""
+
+    def tradable(self, symbols: Sequence[str]) -> tuple[str, ...]:
+        """Return the symbols, checked; all that the feed has when none are given.
+
+        Raises ConfigError that names an unknown one.
+        """
+        ...
+
+    def history(
+        self, symbols: Collection[str], since: datetime | None, bars: int
+    ) -> Iterator[list[Bar]]:
+        """Yield closed bars up to now, a minute at a time, oldest first, sorted by symbol.
+
+        With ``since`` those that start after it; without, the newest ``bars`` minutes there are.
+        """
+        ...
+
+    def subscribe(self, symbols: Collection[str]) -> None:
+        """Begin: `next` delivers these symbols' bars and the account's order updates."""
+        ...
+
+    def next(self, timeout: float) -> Batch | None:
+        """Return the next events, an empty batch after ``timeout`` seconds, None at the end."""
+        ...
+
+    def progress(self) -> Progress | None: ...
+
+    def close(self) -> None: ...

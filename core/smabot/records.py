@@ -1,0 +1,328 @@
+"""The facts the bot works on: immutable, with UTC times and Decimal money.
+
+Bar prices are binary doubles, as they come on the wire: measurements that indicators work on. What
+becomes money (fills, cash, P&L, marks) is Decimal, by a double's shortest decimal form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from smabot.calendar import MINUTE
+from smabot.tables import record
+
+ZERO = Decimal(0)
+
+
+class Bar(NamedTuple):
+    """One minute of one symbol. ``time`` is the START of the minute, UTC; prices in US dollars."""
+
+    symbol: str
+    time: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    trade_count: int | None = None
+    vwap: float | None = None
+
+    @property
+    def end(self) -> datetime:
+        """The minute's end: from then on the bar is known."""
+        return self.time + MINUTE
+
+
+class Side(StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self is Side.BUY else -1
+
+
+class OrderType(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+
+
+class TimeInForce(StrEnum):
+    DAY = "day"
+    GTC = "gtc"
+
+
+class Status(StrEnum):
+    """What is known of an order. ``order_intents.status`` holds these words."""
+
+    PENDING = "pending"  # committed, not known to be sent
+    UNKNOWN = "unknown"  # sent, and nobody knows what became of it
+    SUBMITTED = "submitted"  # the broker has it, the market not yet
+    ACCEPTED = "accepted"
+    PARTIALLY_FILLED = "partially_filled"
+    BLOCKED = "blocked"  # vetoed here, never sent
+    ABANDONED = "abandoned"  # never arrived, and too late to send again
+    REJECTED = "rejected"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    FILLED = "filled"
+
+    @property
+    def terminal(self) -> bool:
+        return self in TERMINAL
+
+    @property
+    def rank(self) -> int:
+        """Order of knowledge: an update never takes an order back to a lower rank."""
+        return _RANK[self]
+
+
+TERMINAL = frozenset(
+    {Status.BLOCKED, Status.ABANDONED, Status.REJECTED, Status.CANCELED, Status.EXPIRED, Status.FILLED}
+)
+OPEN = tuple(status for status in Status if status not in TERMINAL)
+_RANK = {status: rank for rank, status in enumerate(Status)}
+
+
+@record(table="signals", key=("strategy", "symbol", "bar_time"), restore=False)
+class Signal:
+    """A target holding decided at a bar: 1 long, 0 flat.
+
+    A strategy makes one with `Signal.long` or `Signal.flat`; the engine fills in ``strategy`` and
+    ``missed`` (true when it fell into minutes that passed while the bot was down).
+    """
+
+    symbol: str
+    target: int
+    bar_time: datetime
+    price: float
+    strategy: str = ""
+    missed: bool = False
+    reason: str = ""
+    label: str = ""
+
+    @classmethod
+    def long(cls, bar: Bar, reason: str = "") -> Signal:
+        """Hold the strategy's full size of the bar's symbol: a BUY."""
+        return cls(bar.symbol, 1, bar.time, bar.close, reason=reason, label="BUY")
+
+    @classmethod
+    def flat(cls, bar: Bar, reason: str = "") -> Signal:
+        """Hold nothing of the bar's symbol: a SELL."""
+        return cls(bar.symbol, 0, bar.time, bar.close, reason=reason, label="SELL")
+
+
+@record(table="signal_state", key=("strategy", "symbol"))
+class SignalState:
+    """The last signal of a strategy for a symbol: the target it wants held now."""
+
+    strategy: str
+    symbol: str
+    last_signal: str
+    target: int
+    bar_time: datetime
+    missed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrderIntent:
+    """What a sizer asks for; the engine gives it its id and makes it an `Order`."""
+
+    symbol: str
+    side: Side
+    qty: Decimal
+    type: OrderType = OrderType.MARKET
+    limit_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+
+
+@record(table="order_intents", key=("client_order_id",))
+class Order:
+    """An order intent and all that is known of it. Money in US dollars, quantities in shares.
+
+    ``bar_time`` is the start of the bar that decided it, ``created_at`` that decision's time.
+    ``filled_qty`` and ``filled_avg_price`` are cumulative; ``realized_pnl`` is this order's.
+    ``reduces`` says that it only makes the holding smaller.
+    """
+
+    client_order_id: str
+    strategy: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    type: OrderType
+    limit_price: Decimal | None
+    time_in_force: TimeInForce
+    bar_time: datetime
+    attempt: int
+    reduces: bool
+    created_at: datetime
+    status: Status = Status.PENDING
+    broker_order_id: str | None = None
+    filled_qty: Decimal = ZERO
+    filled_avg_price: Decimal | None = None
+    realized_pnl: Decimal = ZERO
+    submitted_at: datetime | None = None
+    updated_at: datetime | None = None
+    reason: str = ""
+
+    @property
+    def open_qty(self) -> Decimal:
+        """Signed shares still to be filled; 0 once the order has ended."""
+        return ZERO if self.status.terminal else (self.qty - self.filled_qty) * self.side.sign
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUpdate:
+    """The broker's view of one order at one time. Quantity and price are cumulative, so that any
+    update may be lost, doubled or late without harm."""
+
+    client_order_id: str
+    status: Status
+    time: datetime
+    broker_order_id: str | None = None
+    filled_qty: Decimal = ZERO
+    filled_avg_price: Decimal | None = None
+    submitted_at: datetime | None = None
+    reason: str = ""
+
+
+@record(table="trades", key=("client_order_id", "cumulative_qty"), restore=False)
+class Fill:
+    """New shares of an order. ``cumulative_qty`` after it makes it unique; ``price`` is its own."""
+
+    client_order_id: str
+    cumulative_qty: Decimal
+    strategy: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    price: Decimal
+    realized_pnl: Decimal
+    time: datetime
+    reduces: bool
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the order's first fill: a day's trades are counted by it."""
+        return self.cumulative_qty == self.qty
+
+
+@record(table="positions_snapshot", key=("strategy", "symbol"))
+class Position:
+    """What a strategy holds of a symbol: shares, their cost, and the P&L realized so far.
+
+    ``cost`` is by average cost; ``avg_price`` is it per share, for the reader.
+    """
+
+    strategy: str
+    symbol: str
+    qty: Decimal
+    cost: Decimal
+    avg_price: Decimal
+    realized_pnl: Decimal
+    updated_at: datetime
+
+
+@record(table="equity_curve", key=("time",), restore=False)
+class EquityPoint:
+    """Account value at a time: cash and positions at their last prices, US dollars."""
+
+    time: datetime
+    equity: Decimal
+    cash: Decimal
+    positions_value: Decimal
+    realized_pnl: Decimal
+
+
+@record(table="account", key=("account_id",))
+class Account:
+    """The broker account that the database is bound to, and its cash as the fills tell it."""
+
+    account_id: str
+    broker: str
+    cash: Decimal
+    opening_cash: Decimal
+    bound_at: datetime
+
+
+@record(table="bot_state", key=("plugin", "key"))
+class BotState:
+    """A value that a plugin (or ``core``) keeps by name."""
+
+    plugin: str
+    key: str
+    value: str
+
+
+@record(table="adjustments", key=("time", "strategy", "symbol"), restore=False)
+class Adjustment:
+    """An audited change of a holding that no order made: `smabot reconcile --accept broker`."""
+
+    time: datetime
+    strategy: str
+    symbol: str
+    qty: Decimal
+    price: Decimal
+    reason: str
+
+
+@record(table="commands", key=("id",), restore=False)
+class Command:
+    """An order from a person to a running bot: halt, resume, breaker reset."""
+
+    id: str
+    verb: str
+    argument: str
+    created_at: datetime
+    applied_at: datetime | None = None
+
+
+@record(table="runs", key=("run_id",), restore=False)
+class Run:
+    """One process: when it ran, how fast it was ready, how it ended. Wall-clock times, UTC."""
+
+    run_id: str
+    pid: int
+    version: str
+    plugins: str
+    mode: str
+    started_at: datetime
+    ready_ms: float | None = None
+    steps: str = ""
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Veto:
+    """A plugin's refusal of an order. The reason is kept with the order."""
+
+    reason: str
+
+
+CORE_RECORDS: tuple[type, ...] = (
+    Signal, SignalState, Order, Fill, Position, EquityPoint, Account, BotState, Adjustment, Command, Run,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a feed delivers at once: events up to ``time`` on the feed's clock.
+
+    Updates come before bars: they happened within the bars' minute. ``resync`` says that the feed
+    lost its connection meanwhile, so that the broker has to be asked what happened.
+    """
+
+    time: datetime
+    updates: tuple[OrderUpdate, ...] = ()
+    bars: tuple[Bar, ...] = ()
+    resync: bool = False
+
+
+MAX_BAR_AGE = timedelta(minutes=1)

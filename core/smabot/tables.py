@@ -1,0 +1,104 @@
+"""Declared records: a dataclass that is also a row of a durable table.
+
+A plugin that declares one gets a table of that name; ``book.apply(row)`` writes it in the step's
+transaction, and ``book.row(Kind, *key)`` gives it back, also after a restart.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+import typing
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import StrEnum
+from functools import lru_cache
+from typing import Any, TypeVar, dataclass_transform
+
+T = TypeVar("T")
+
+PLAIN_TYPES: tuple[type, ...] = (str, int, float, bool, Decimal, datetime, date)
+"""What a column may hold, besides a ``StrEnum``; each may be optional."""
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """One column: its name, its Python type (never Optional), and whether it may be None."""
+
+    name: str
+    type: type
+    optional: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A declared record's table: its name, the columns of its primary key, all its columns.
+
+    ``restore`` tells whether the rows are loaded into the Book at start: true for state, false for
+    history that only grows.
+    """
+
+    name: str
+    key: tuple[str, ...]
+    columns: tuple[Column, ...]
+    restore: bool
+
+
+_tables: dict[type, tuple[str, tuple[str, ...], bool]] = {}
+
+
+@dataclass_transform(frozen_default=True)
+def record(
+    table: str, key: tuple[str, ...], *, restore: bool = True
+) -> Callable[[type[T]], type[T]]:
+    """Make a class a frozen, slotted dataclass that is a row of ``table``, unique by ``key``.
+
+    >>> @record(table="streaks", key=("symbol",))
+    ... class Streak:
+    ...     symbol: str
+    ...     days: int = 0
+    >>> table_of(Streak).name
+    'streaks'
+
+    Raises TypeError when a key column does not exist or a column's type can't be stored.
+    """
+
+    def declare(cls: type[T]) -> type[T]:
+        made = dataclass(frozen=True, slots=True)(cls)
+        names = {field.name for field in dataclasses.fields(made)}  # type: ignore[arg-type]
+        if missing := [name for name in key if name not in names]:
+            raise TypeError(f"record {cls.__name__}: key column {missing[0]!r} is not a field")
+        _tables[made] = (table, key, restore)
+        return made
+
+    return declare
+
+
+@lru_cache(maxsize=None)
+def table_of(kind: type) -> Table:
+    """Return the table of a declared record. Raises TypeError for any other class."""
+    try:
+        name, key, restore = _tables[kind]
+    except KeyError:
+        raise TypeError(f"{kind.__name__} is not declared with @record") from None
+    hints = typing.get_type_hints(kind)
+    columns = tuple(_column(kind, f.name, hints[f.name]) for f in dataclasses.fields(kind))
+    return Table(name, key, columns, restore)
+
+
+def key_of(row: Any) -> tuple[Any, ...]:
+    """Return the primary key of a declared record."""
+    return tuple(getattr(row, name) for name in _tables[type(row)][1])
+
+
+def _column(kind: type, name: str, hint: Any) -> Column:
+    optional = False
+    if typing.get_origin(hint) in (typing.Union, types.UnionType):
+        members = [arg for arg in typing.get_args(hint) if arg is not type(None)]
+        optional = len(members) < len(typing.get_args(hint))
+        hint = members[0] if len(members) == 1 else hint
+    if isinstance(hint, type) and (hint in PLAIN_TYPES or issubclass(hint, StrEnum)):
+        return Column(name, hint, optional)
+    raise TypeError(f"record {kind.__name__}: column {name!r} has a type that can't be stored: {hint}")

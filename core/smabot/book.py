@@ -57,7 +57,7 @@ class Book:
         self.positions: dict[Holding, Position] = {}
         self.signals: dict[Holding, SignalState] = {}
         self.point: EquityPoint | None = None
-        self._find_order = find_order
+        self.find_order = find_order
         self._latest: dict[Holding, str] = {}
         self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
         self._new_bars: list[Bar] = []
@@ -123,8 +123,8 @@ class Book:
     def order(self, client_order_id: str) -> Order | None:
         """Return an order, from the journal if it ended long ago, or None."""
         order = self.orders.get(client_order_id)
-        if order is None and self._find_order is not None:
-            order = self._find_order(client_order_id)
+        if order is None and self.find_order is not None:
+            order = self.find_order(client_order_id)
         return order
 
     def latest_order(self, strategy: str, symbol: str) -> Order | None:
@@ -143,7 +143,11 @@ class Book:
     def open_qty(self, strategy: str, symbol: str) -> Decimal:
         """Return the signed shares that a strategy's open orders may still fill."""
         return sum(
-            (o.open_qty for o in self.open_orders() if (o.strategy, o.symbol) == (strategy, symbol)),
+            (
+                o.open_qty
+                for o in self.open_orders()
+                if (o.strategy, o.symbol) == (strategy, symbol)
+            ),
             ZERO,
         )
 
@@ -345,7 +349,9 @@ class Book:
         price = self.price(symbol)
         if price is not None:
             return price
-        return next((p.avg_price for p in self.positions.values() if p.symbol == symbol and p.qty), ZERO)
+        return next(
+            (p.avg_price for p in self.positions.values() if p.symbol == symbol and p.qty), ZERO
+        )
 
     def _is_unsettled(self, state: SignalState) -> bool:
         held = self.holding(state.strategy, state.symbol)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pluggy
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from smabot.book import Book
     from smabot.config import Config
-    from smabot.ports import Broker, Feed, Journal, Rows
+    from smabot.ports import Broker, Clock, Feed, Journal, Rows
     from smabot.records import (
         Bar,
         Command,
@@ -43,6 +43,8 @@ class Conflict:
     here: str
     there: str
     resolve: str
+    remedy: tuple[Any, ...] = ()
+    """Records that make the database agree, written by `smabot reconcile --accept broker`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +72,7 @@ class Recovery:
     book: Book
     journal: Journal
     broker: Broker
+    clock: Clock
     symbols: tuple[str, ...]
 
 
@@ -177,6 +180,15 @@ def on_command(command: Command, book: Book) -> str | None:
     """
 
 
+@hookspec
+def describe(book: Book) -> tuple[str, str] | None:
+    """Say in a title and a line what state you are in, for the table at a run's end.
+
+    def describe(self, book):
+        return "streaks", f"{len(book.table(Streak))} symbols on a streak"
+    """
+
+
 @hookspec(firstresult=True)
 def reconcile(recovery: Recovery) -> Reconciliation | None:
     """Compare the book with the broker, changing neither. Core applies the updates.
@@ -236,4 +248,3 @@ def register_commands(cli: click.Group) -> None:
 HOOKS: tuple[str, ...] = tuple(
     name for name, value in list(globals().items()) if hasattr(value, "smabot_spec")
 )
-

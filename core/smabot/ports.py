@@ -12,6 +12,7 @@ from smabot.calendar import Calendar
 from smabot.records import (
     Bar,
     Batch,
+    Command,
     Order,
     OrderType,
     OrderUpdate,
@@ -85,7 +86,7 @@ class Journal(Rows, Protocol):
         """
         ...
 
-    def commands(self) -> list[Any]:
+    def commands(self) -> list[Command]:
         """Return the `Command` rows not yet applied, oldest first. Cheap when there are none."""
         ...
 
@@ -202,6 +203,10 @@ class Feed(Clock, Protocol):
         """
         ...
 
+    def catch_up(self, time: datetime) -> None:
+        """Skip to a time that the journal has seen, where the feed's clock can lag behind it."""
+        ...
+
     def subscribe(self, symbols: Collection[str]) -> None:
         """Begin: `next` delivers these symbols' bars and the account's order updates."""
         ...
@@ -211,5 +216,10 @@ class Feed(Clock, Protocol):
         ...
 
     def progress(self) -> Progress | None: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the feed, for the screen."""
+        ...
 
     def close(self) -> None: ...

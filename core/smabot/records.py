@@ -82,7 +82,14 @@ class Status(StrEnum):
 
 
 TERMINAL = frozenset(
-    {Status.BLOCKED, Status.ABANDONED, Status.REJECTED, Status.CANCELED, Status.EXPIRED, Status.FILLED}
+    {
+        Status.BLOCKED,
+        Status.ABANDONED,
+        Status.REJECTED,
+        Status.CANCELED,
+        Status.EXPIRED,
+        Status.FILLED,
+    }
 )
 OPEN = tuple(status for status in Status if status not in TERMINAL)
 _RANK = {status: rank for rank, status in enumerate(Status)}
@@ -280,6 +287,7 @@ class Command:
     argument: str
     created_at: datetime
     applied_at: datetime | None = None
+    answer: str = ""
 
 
 @record(table="runs", key=("run_id",), restore=False)

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -76,7 +76,7 @@ def record(
     return declare
 
 
-@lru_cache(maxsize=None)
+@cache
 def table_of(kind: type) -> Table:
     """Return the table of a declared record. Raises TypeError for any other class."""
     try:
@@ -101,4 +101,6 @@ def _column(kind: type, name: str, hint: Any) -> Column:
         hint = members[0] if len(members) == 1 else hint
     if isinstance(hint, type) and (hint in PLAIN_TYPES or issubclass(hint, StrEnum)):
         return Column(name, hint, optional)
-    raise TypeError(f"record {kind.__name__}: column {name!r} has a type that can't be stored: {hint}")
+    raise TypeError(
+        f"record {kind.__name__}: column {name!r} has a type that can't be stored: {hint}"
+    )

@@ -1,0 +1,24 @@
+"""What a person tells the bot: halt, resume, and the verbs that plugins know."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from smabot.book import Book
+from smabot.plugins import Plugins
+from smabot.records import BotState, Command
+
+
+def carry_out(command: Command, plugins: Plugins, book: Book) -> str:
+    """Apply a command to the book and mark it as applied; returns what was done, in a line."""
+    if command.verb == "halt":
+        book.apply(BotState("core", "halted", command.argument or "by hand"))
+        answer = "halted: no new entries; exits still pass"
+    elif command.verb == "resume":
+        book.apply(BotState("core", "halted", ""))
+        answer = "resumed: entries are allowed again"
+    else:
+        answers = plugins.on_command(command, book)
+        answer = "; ".join(answers) or f"no plugin of this run knows '{command.verb}'"
+    book.apply(replace(command, applied_at=book.now, answer=answer))
+    return answer

@@ -1,0 +1,340 @@
+"""The step and the loop; the only caller of the hooks that decide.
+
+One step is one transaction: events in, hooks called, everything they changed committed, and only
+then the committed intents sent. The broker's answers are events of the next step.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from smabot.book import EPOCH, Book
+from smabot.commands import carry_out
+from smabot.config import Config
+from smabot.errors import ConflictError, PluginError
+from smabot.hookspecs import Conflict, Recovery
+from smabot.outbox import Outbox
+from smabot.plugins import Plugins, blame
+from smabot.ports import Broker, Feed, Journal
+from smabot.records import (
+    Bar,
+    Batch,
+    BotState,
+    EquityPoint,
+    Order,
+    OrderIntent,
+    OrderUpdate,
+    Signal,
+    SignalState,
+    Status,
+    Veto,
+)
+
+Watcher = Callable[[list[Any], list[Bar]], None]
+LONGEST_RETRY = timedelta(minutes=16)
+
+
+class Engine:
+    """Runs the plugins over a feed's events."""
+
+    def __init__(
+        self,
+        config: Config,
+        plugins: Plugins,
+        book: Book,
+        journal: Journal,
+        broker: Broker,
+        feed: Feed,
+        symbols: Sequence[str],
+        watch: Watcher | None = None,
+    ) -> None:
+        self.book = book
+        self.stopping = threading.Event()
+        self._config = config
+        self._plugins = plugins
+        self._journal = journal
+        self._feed = feed
+        self._watch = watch
+        self._outbox = Outbox(broker, feed, config.max_bar_age)
+        self._recovery = Recovery(config, book, journal, broker, feed, tuple(symbols))
+        self._equity_every = timedelta(minutes=config.equity_every_minutes)
+        self._reconcile_every = timedelta(minutes=config.reconcile_every_minutes)
+        self._reconciled_at = feed.now()
+        self._surprised = False
+        self._broken: PluginError | None = None
+
+    # -- the loop --------------------------------------------------------------------------------
+
+    def run(self) -> str:
+        """Process events until the feed ends, ``until`` is reached or a stop is asked for.
+
+        Returns why it ended: ``ended``, ``until`` or ``stopped``. Raises SmabotError when it must not
+        go on; everything committed stays.
+        """
+        until = self._config.until
+        while not self.stopping.is_set():
+            if until is not None and self._feed.now() >= until:
+                return "until"
+            batch = self._feed.next(0.5)
+            if batch is None:
+                return "ended"
+            self.process(batch)
+            if self._reconcile_due(batch):
+                self._reconcile()
+        return "stopped"
+
+    def process(self, batch: Batch) -> None:
+        """Take one batch in, then the broker's answers to what it caused.
+
+        Bars are decided on while they are fresh; older ones only move the indicators.
+        """
+        decide = bool(batch.bars) and (
+            self._feed.now() - max(bar.end for bar in batch.bars) < self._config.max_bar_age
+        )
+        answers = self.step(batch, decide=decide)
+        while answers:
+            answers = self.step(Batch(self._feed.now(), updates=tuple(answers)))
+
+    def step(self, batch: Batch, *, decide: bool = False) -> list[OrderUpdate]:
+        """Apply a batch, let the plugins decide, commit, send. Returns the broker's answers."""
+        book = self.book
+        book.now = max(book.now, batch.time)
+        for update in batch.updates:
+            self._take_update(update)
+        bars = [bar for bar in batch.bars if book.apply(bar)]
+        if bars:
+            for strategy, signal in self._ask(bars):
+                self._take_signal(strategy, signal, decide)
+            if decide:
+                self._settle(bars)
+            if self._equity_due(batch.time):
+                self._mark_equity(batch.time)
+        for command in self._journal.commands():
+            carry_out(command, self._plugins, book)
+        self._commit()
+        return self._outbox.flush()
+
+    # -- events ------------------------------------------------------------------------------------
+
+    def _take_update(self, update: OrderUpdate) -> None:
+        book = self.book
+        before = book.order(update.client_order_id)
+        if before is None:
+            ours = update.client_order_id.startswith(f"{self._config.bot}-")
+            self._surprised = self._surprised or ours
+            return
+        fill = book.fill_of(update)
+        if not book.apply(update):
+            return
+        after = book.order(update.client_order_id)
+        if after is not None and after.status is not before.status:
+            self._plugins.on_order(after, book)
+        if fill is not None:
+            self._plugins.on_fill(fill, book)
+            self._mark_equity(max(fill.time, book.point.time if book.point else fill.time))
+
+    def _ask(self, bars: list[Bar]) -> list[tuple[str, Signal]]:
+        book, found = self.book, []
+        for name, on_bar in self._plugins.bar_hooks:
+            try:
+                for bar in bars:
+                    answer = on_bar(bar, book)
+                    if answer is not None:
+                        found += [(name, s) for s in _signals(name, answer)]
+            except PluginError:
+                raise
+            except Exception as error:
+                raise blame(name, "on_bar", error) from error
+        return found
+
+    def _take_signal(self, strategy: str, signal: Signal, decide: bool) -> None:
+        book = self.book
+        state = book.signals.get((strategy, signal.symbol))
+        if state is not None and state.target == signal.target and not state.missed:
+            return
+        label = signal.label or ("BUY" if signal.target else "SELL")
+        signal = replace(signal, strategy=strategy, missed=not decide, label=label)
+        book.apply(signal)
+        book.apply(
+            SignalState(strategy, signal.symbol, label, signal.target, signal.bar_time, not decide)
+        )
+        if decide:
+            self._order(signal, attempt=1)
+
+    def _settle(self, bars: list[Bar]) -> None:
+        """Go after targets that are not what is held: missed exits, failed exits, late entries."""
+        book = self.book
+        unsettled = book.unsettled_symbols()
+        if not unsettled:
+            return
+        for bar in bars:
+            if bar.symbol in unsettled:
+                for state in book.unsettled(bar.symbol):
+                    self._pursue(state, bar)
+
+    def _pursue(self, state: SignalState, bar: Bar) -> None:
+        book = self.book
+        held = book.holding(state.strategy, state.symbol)
+        latest = book.latest_order(state.strategy, state.symbol)
+        if latest is not None and not latest.status.terminal:
+            known = latest.status in (Status.SUBMITTED, Status.ACCEPTED, Status.PARTIALLY_FILLED)
+            if state.target == 0 and known and not latest.reduces:
+                self._outbox.cancel(latest)
+            return
+        if state.missed:
+            if state.target == 0 and held == 0:
+                book.apply(replace(state, missed=False))
+            elif state.target == 0 or self._config.act_on_missed_entries:
+                made_up = Signal(
+                    state.symbol, state.target, bar.time, bar.close, state.strategy,
+                    reason="makes up for a missed signal", label=state.last_signal,
+                )  # fmt: skip
+                book.apply(made_up)
+                book.apply(replace(state, missed=False, bar_time=bar.time))
+                self._order(made_up, attempt=1)
+            return
+        if state.target == 0 and held != 0:
+            attempt = 1
+            if latest is not None and latest.reduces and latest.bar_time == state.bar_time:
+                attempt = latest.attempt + 1
+                wait = min(timedelta(minutes=2 ** (min(latest.attempt, 5) - 1)), LONGEST_RETRY)
+                if book.now < (latest.updated_at or latest.created_at) + wait:
+                    return
+            signal = Signal(
+                state.symbol, 0, state.bar_time, bar.close, state.strategy, label=state.last_signal
+            )
+            self._order(signal, attempt)
+
+    # -- orders --------------------------------------------------------------------------------------
+
+    def _order(self, signal: Signal, attempt: int) -> None:
+        book = self.book
+        working = book.latest_order(signal.strategy, signal.symbol)
+        if working is not None and not working.status.terminal:
+            if signal.target == 0 and not working.reduces:
+                self._outbox.cancel(working)
+            return
+        intent = self._plugins.on_signal(signal, book)
+        if intent is None:
+            return
+        order = self._intent_to_order(intent, signal, attempt)
+        if book.order(order.client_order_id) is not None:
+            return
+        try:
+            vetoes = self._plugins.before_submit(order, book)
+        except PluginError as error:
+            self._broken = error
+            vetoes = [Veto(str(error))]
+        halted = book.row(BotState, "core", "halted")
+        if halted is not None and halted.value and not order.reduces:
+            vetoes = [Veto(f"halted: {halted.value}"), *vetoes]
+        if vetoes:
+            reason = "; ".join(veto.reason for veto in vetoes)
+            order = replace(order, status=Status.BLOCKED, reason=reason, updated_at=book.now)
+        book.apply(order)
+        self._outbox.add([order])
+        self._plugins.on_order(order, book)
+
+    def _intent_to_order(self, intent: OrderIntent, signal: Signal, attempt: int) -> Order:
+        if intent.qty <= 0 or intent.symbol != signal.symbol:
+            raise PluginError(
+                f"on_signal for {signal.symbol} answered {intent.side} {intent.qty} {intent.symbol}: "
+                "an order needs a quantity above 0 and the signal's symbol"
+            )
+        held = self.book.holding(signal.strategy, signal.symbol)
+        return Order(
+            client_order_id=order_id(self._config.bot, signal, attempt),
+            strategy=signal.strategy,
+            symbol=signal.symbol,
+            side=intent.side,
+            qty=intent.qty,
+            type=intent.type,
+            limit_price=intent.limit_price,
+            time_in_force=intent.time_in_force,
+            bar_time=signal.bar_time,
+            attempt=attempt,
+            reduces=held * intent.side.sign < 0 and intent.qty <= abs(held),
+            created_at=self.book.now,
+        )
+
+    def resume(self, orders: Sequence[Order]) -> None:
+        """Take up the unanswered orders of an earlier process."""
+        self._outbox.add(orders)
+
+    # -- the rest of a step ------------------------------------------------------------------------
+
+    def _equity_due(self, time: datetime) -> bool:
+        last = self.book.point
+        every = self._equity_every
+        return last is None or (time - EPOCH) // every > (last.time - EPOCH) // every
+
+    def _mark_equity(self, time: datetime) -> None:
+        book = self.book
+        if book.account is None:
+            return
+        cash, value = book.account.cash, book.positions_value()
+        point = EquityPoint(time, cash + value, cash, value, book.realized_pnl())
+        if book.apply(point):
+            self._plugins.on_equity(point, book)
+
+    def _commit(self) -> None:
+        rows, bars = self.book.drain()
+        if rows or bars:
+            self._journal.commit(rows, bars)
+            if self._watch is not None:
+                self._watch(rows, bars)
+        if self._broken is not None:
+            raise self._broken
+
+    # -- reconciliation while running ------------------------------------------------------------------
+
+    def _reconcile_due(self, batch: Batch) -> bool:
+        due = self._feed.now() - self._reconciled_at >= self._reconcile_every
+        return due or batch.resync or self._surprised
+
+    def _reconcile(self) -> None:
+        self._reconciled_at = self._feed.now()
+        self._surprised = False
+        found = self._plugins.reconcile(self._recovery)
+        if found is None:
+            return
+        if found.conflicts:
+            raise Disagreement(found.conflicts)
+        if found.updates:
+            self.process(Batch(self._feed.now(), updates=found.updates))
+
+
+class Disagreement(ConflictError):
+    """The database and the broker disagree; carries the conflicts for the screen. Exit code 6."""
+
+    def __init__(self, conflicts: Sequence[Conflict]) -> None:
+        self.conflicts = tuple(conflicts)
+        kinds = ", ".join(sorted({conflict.kind for conflict in conflicts}))
+        super().__init__(
+            f"{len(conflicts)} conflict(s) with the broker ({kinds}): nothing was changed; "
+            "see `smabot reconcile`"
+        )
+
+
+def order_id(bot: str, signal: Signal, attempt: int) -> str:
+    """Return the deterministic client_order_id of a decision, at most 64 characters."""
+    time = signal.bar_time.strftime("%Y%m%dT%H%MZ")
+    return f"{bot}-{signal.strategy}-{signal.symbol}-{time}-{attempt}"
+
+
+def _signals(plugin: str, answer: Signal | list[Signal]) -> list[Signal]:
+    signals = answer if isinstance(answer, list) else [answer]
+    for signal in signals:
+        if not isinstance(signal, Signal):
+            raise PluginError(
+                f"plugin '{plugin}': on_bar answered {signal!r}: return a Signal, a list or None"
+            )
+        if signal.target not in (0, 1):
+            raise PluginError(
+                f"plugin '{plugin}': on_bar answered target {signal.target}: use 1 (long) or 0 (flat)"
+            )
+    return signals

@@ -1,0 +1,363 @@
+"""Discover, select, load and check plugins; one typed method per hook.
+
+A plugin is a class (or module) named by an entry point in group ``smabot``. Its name is also its
+name on the command line and of its settings table.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pluggy
+
+import smabot
+from smabot import hookspecs
+from smabot.book import Book
+from smabot.config import Config, Settings
+from smabot.errors import ConfigError, PluginError, SmabotError, suggest
+from smabot.hookspecs import Reconciliation, Recovery, RecoveryStep
+from smabot.records import (
+    CORE_RECORDS,
+    Bar,
+    Command,
+    EquityPoint,
+    Fill,
+    Order,
+    OrderIntent,
+    Signal,
+    Veto,
+)
+from smabot.tables import table_of
+
+if TYPE_CHECKING:
+    import click
+
+    from smabot.ports import Broker, Feed, Journal, Rows
+
+GROUP = "smabot"
+T = TypeVar("T")
+OnBar = Callable[[Bar, Book], Signal | list[Signal] | None]
+
+
+def discover() -> dict[str, EntryPoint]:
+    """Return the installed plugins' entry points by name."""
+    return {point.name: point for point in entry_points(group=GROUP)}
+
+
+def select(wanted: Sequence[str], blocked: Sequence[str], installed: Iterable[str]) -> list[str]:
+    """Return the names that are wanted, by name or by prefix (``risk``), less the blocked ones.
+
+    Raises ConfigError for a name that selects or blocks nothing.
+    """
+    known = sorted(installed)
+
+    def expand(name: str) -> list[str]:
+        found = [each for each in known if each == name or each.startswith(name + ".")]
+        if not found:
+            groups = {each.split(".")[0] for each in known}
+            raise ConfigError(
+                f"plugin '{name}' is not installed{suggest(name, groups | set(known))}; "
+                f"installed are: {', '.join(known) or 'none'}"
+            )
+        return found
+
+    off = {each for name in blocked for each in expand(name)}
+    return list(dict.fromkeys(e for name in wanted for e in expand(name) if e not in off))
+
+
+class Plugins:
+    """The plugins of one run, loaded and checked."""
+
+    def __init__(self) -> None:
+        self.manager = pluggy.PluginManager("smabot")
+        self.manager.add_hookspecs(hookspecs)
+        self.names: tuple[str, ...] = ()
+        self._bar_hooks: list[tuple[str, OnBar]] = []
+
+    @classmethod
+    def load(
+        cls,
+        config: Config,
+        names: Sequence[str] | None = None,
+        origins: Mapping[str, str] | None = None,
+    ) -> Plugins:
+        """Load the plugins that the settings name (or ``names``), each with its settings table.
+
+        Raises ConfigError for one that is unknown, can't be imported, was made for another
+        version, has wrong settings or a mistyped hook.
+        """
+        from smabot.sizing import DefaultSizer
+
+        installed = discover()
+        _check_tables(config.plugin, set(installed))
+        wanted = [*config.base_plugins, *config.plugins] if names is None else names
+        self = cls()
+        for name in select(wanted, config.no_plugins, installed):
+            self.register(name, _make(name, installed[name], config, origins or {}))
+        self.register("core.sizing", DefaultSizer(config.sizing))
+        self.check()
+        return self
+
+    def register(self, name: str, plugin: object) -> None:
+        """Add one plugin object. Call `check` after the last."""
+        if inspect.isclass(plugin):
+            raise ConfigError(f"plugin '{name}': a class was registered instead of an instance")
+        for attribute in dir(plugin):
+            options = getattr(getattr(plugin, attribute, None), "smabot_impl", None)
+            if options is not None:
+                _check_hook(name, plugin, attribute, options)
+        self.manager.register(plugin, name)
+
+    def check(self) -> None:
+        """Check that every hook implementation has a specification, and resolve the hot hook."""
+        try:
+            self.manager.check_pending()
+        except pluggy.PluginValidationError as error:
+            raise ConfigError(str(error).replace("\n", " ")) from None
+        self.names = tuple(
+            name for name, _ in self.manager.list_name_plugin() if not name.startswith("core.")
+        )
+        self._bar_hooks = [
+            (impl.plugin_name, _two_arguments(impl))
+            for impl in reversed(self.manager.hook.on_bar.get_hookimpls())
+        ]
+
+    # -- one method per hook -----------------------------------------------------------------------
+
+    def kinds(self) -> tuple[type, ...]:
+        """Return core's record classes and all that the plugins declare.
+
+        Raises ConfigError when two classes claim one table.
+        """
+        declared: list[Sequence[type]] = self._call("records")
+        kinds = dict.fromkeys([*CORE_RECORDS, *(kind for some in declared for kind in some)])
+        owners: dict[str, type] = {}
+        for kind in kinds:
+            table = table_of(kind).name
+            if table in owners or table in ("bars", "symbols"):
+                other = owners.get(table)
+                taken = f"{other.__module__}.{other.__qualname__}" if other else "core"
+                raise ConfigError(
+                    f"record {kind.__module__}.{kind.__qualname__}: table '{table}' is already "
+                    f"declared by {taken}; choose another name"
+                )
+            owners[table] = kind
+        return tuple(kinds)
+
+    def lookback(self) -> int:
+        """Return the largest number of bars that any strategy needs."""
+        return max(self._call("lookback"), default=0)
+
+    @property
+    def bar_hooks(self) -> list[tuple[str, OnBar]]:
+        """The `on_bar` implementations in call order, resolved once: calling them so is ten times
+        cheaper than through pluggy."""
+        return self._bar_hooks
+
+    def on_startup_recover(self, recovery: Recovery) -> list[tuple[str, RecoveryStep]]:
+        """Ask each plugin what it restored, with its name."""
+        found = []
+        for impl in reversed(self.manager.hook.on_startup_recover.get_hookimpls()):
+            try:
+                step = typing.cast(
+                    RecoveryStep | None, impl.function(*([recovery] if impl.argnames else []))
+                )
+            except SmabotError:
+                raise
+            except Exception as error:
+                raise blame(impl.plugin_name, "on_startup_recover", error) from error
+            if step is not None:
+                found.append((impl.plugin_name, step))
+        return found
+
+    def on_signal(self, signal: Signal, book: Book) -> OrderIntent | None:
+        intent: OrderIntent | None = self._call("on_signal", signal=signal, book=book)
+        return intent
+
+    def before_submit(self, order: Order, book: Book) -> list[Veto]:
+        vetoes: list[Veto] = self._call("before_submit", order=order, book=book)
+        return vetoes
+
+    def on_order(self, order: Order, book: Book) -> None:
+        self._call("on_order", order=order, book=book)
+
+    def on_fill(self, fill: Fill, book: Book) -> None:
+        self._call("on_fill", fill=fill, book=book)
+
+    def on_equity(self, point: EquityPoint, book: Book) -> None:
+        self._call("on_equity", point=point, book=book)
+
+    def on_command(self, command: Command, book: Book) -> list[str]:
+        answers: list[str] = self._call("on_command", command=command, book=book)
+        return answers
+
+    def describe(self, book: Book) -> list[tuple[str, str]]:
+        """Return each plugin's line about its state: a title and a text."""
+        lines: list[tuple[str, str]] = self._call("describe", book=book)
+        return lines
+
+    def reconcile(self, recovery: Recovery) -> Reconciliation | None:
+        found: Reconciliation | None = self._call("reconcile", recovery=recovery)
+        return found
+
+    def open_journal(self, config: Config) -> Journal | None:
+        journal: Journal | None = self._call("open_journal", config=config, records=self.kinds())
+        return journal
+
+    def open_rows(self, config: Config) -> Rows:
+        """Open the database read-only. Raises ConfigError when no plugin can."""
+        rows: Rows | None = self._call("open_rows", config=config, records=self.kinds())
+        if rows is None:
+            raise ConfigError("no plugin keeps a database: add persistence_sqlite to base_plugins")
+        return rows
+
+    def open_broker(self, config: Config) -> Broker:
+        """Connect the broker. Raises ConfigError when no plugin offers one."""
+        broker: Broker | None = self._call("open_broker", config=config)
+        if broker is None:
+            raise ConfigError("no plugin offers a broker: add exchange to base_plugins")
+        return broker
+
+    def open_feed(self, config: Config) -> Feed:
+        """Connect the feed. Raises ConfigError when no plugin offers one."""
+        feed: Feed | None = self._call("open_feed", config=config)
+        if feed is None:
+            raise ConfigError("no plugin offers a feed: add exchange to base_plugins")
+        return feed
+
+    def register_commands(self, cli: click.Group) -> None:
+        self._call("register_commands", cli=cli)
+
+    # -- blame ---------------------------------------------------------------------------------
+
+    def _call(self, hook: str, **arguments: Any) -> Any:
+        try:
+            return getattr(self.manager.hook, hook)(**arguments)
+        except SmabotError:
+            raise
+        except Exception as error:
+            raise blame(self._culprit(error), hook, error) from error
+
+    def _culprit(self, error: BaseException) -> str:
+        frame = error.__traceback__
+        while frame is not None:
+            caller = frame.tb_frame.f_locals.get("self")
+            if caller is not None and (name := self.manager.get_name(caller)):
+                return name
+            for name, plugin in self.manager.list_name_plugin():
+                if getattr(plugin, "__name__", "") == frame.tb_frame.f_globals.get("__name__"):
+                    return name
+            frame = frame.tb_next
+        return "?"
+
+
+def blame(plugin: str, hook: str, error: BaseException) -> PluginError:
+    """Return the one line that says which plugin raised what, in which hook, and where."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    where = f" ({frame.tb_frame.f_code.co_filename}:{frame.tb_lineno})" if frame else ""
+    return PluginError(
+        f"plugin '{plugin}' raised in {hook}: {type(error).__name__}: {error}{where}"
+    )
+
+
+def _make(name: str, point: EntryPoint, config: Config, origins: Mapping[str, str]) -> object:
+    _check_version(name, point)
+    try:
+        target = point.load()
+    except Exception as error:
+        raise ConfigError(
+            f"plugin '{name}' ({point.value}) can't be imported: {type(error).__name__}: {error}"
+        ) from error
+    if not inspect.isclass(target):
+        return target
+    model = settings_model(target)
+    try:
+        settings = model.model_validate(config.table(name)) if model else None
+    except ValueError as error:
+        from smabot.settings import plugin_settings_error
+
+        raise plugin_settings_error(name, typing.cast(Any, error), dict(origins)) from None
+    if model is None and config.table(name):
+        raise ConfigError(f"plugin '{name}' has no settings: remove the table plugin.{name}")
+    try:
+        return target(*([settings] if model else []))
+    except SmabotError:
+        raise
+    except Exception as error:
+        raise blame(name, "its constructor", error) from error
+
+
+def settings_model(plugin: type) -> type[Settings] | None:
+    """Return the settings class that a plugin's constructor takes, or None."""
+    hint = typing.get_type_hints(inspect.getattr_static(plugin, "__init__")).get("settings")
+    return hint if inspect.isclass(hint) and issubclass(hint, Settings) else None
+
+
+def _check_version(name: str, point: EntryPoint) -> None:
+    """Raise ConfigError when the plugin's distribution asks for another version of smabot."""
+    for line in (point.dist.requires if point.dist else None) or ():
+        if line.replace("_", "-").split("smabot", 1)[0] == "" and "extra ==" not in line:
+            from packaging.requirements import Requirement
+
+            need = Requirement(line)
+            if need.name == "smabot" and not need.specifier.contains(
+                smabot.__version__, prereleases=True
+            ):
+                raise ConfigError(
+                    f"plugin '{name}' needs smabot{need.specifier}, this is {smabot.__version__}: "
+                    f"upgrade {point.dist.name if point.dist else name}"
+                )
+
+
+def _check_tables(tables: Mapping[str, Any], installed: set[str], prefix: str = "") -> None:
+    """Raise ConfigError for a settings table of a plugin that is not installed."""
+    for key, value in tables.items():
+        name = prefix + key
+        if name in installed:
+            continue
+        if isinstance(value, dict) and any(each.startswith(name + ".") for each in installed):
+            _check_tables(value, installed, name + ".")
+            continue
+        raise ConfigError(
+            f"settings: plugin.{name}: no such plugin is installed{suggest(name, installed)}"
+        )
+
+
+def _check_hook(name: str, plugin: object, attribute: str, options: Mapping[str, Any]) -> None:
+    hook = options.get("specname") or attribute
+    if hook == "on_bar" and (options.get("wrapper") or options.get("hookwrapper")):
+        raise ConfigError(f"plugin '{name}': on_bar can't be wrapped, it is called for every bar")
+    if hook not in hookspecs.HOOKS:
+        raise ConfigError(f"plugin '{name}': no hook '{hook}'{suggest(hook, hookspecs.HOOKS)}")
+    parameters = inspect.signature(getattr(plugin, attribute)).parameters
+    for parameter in parameters.values():
+        if parameter.default is not inspect.Parameter.empty:
+            raise ConfigError(
+                f"plugin '{name}': {hook}: argument '{parameter.name}' must not have a default"
+            )
+    known = inspect.signature(getattr(hookspecs, hook)).parameters
+    if unknown := [each for each in parameters if each not in known]:
+        raise ConfigError(
+            f"plugin '{name}': {hook} has no argument '{unknown[0]}'{suggest(unknown[0], known)}; "
+            f"it may take: {', '.join(known) or 'none'}"
+        )
+
+
+def _two_arguments(impl: Any) -> OnBar:
+    """Return an `on_bar` implementation as a function of (bar, book), whatever it takes."""
+    function = impl.function
+    if impl.argnames == ("bar", "book"):
+        return typing.cast(OnBar, function)
+    if impl.argnames == ("bar",):
+        return lambda bar, book: function(bar)
+    if impl.argnames == ("book", "bar"):
+        return lambda bar, book: function(book, bar)
+    if impl.argnames == ("book",):
+        return lambda bar, book: function(book)
+    return lambda bar, book: function()

@@ -1,0 +1,264 @@
+"""Starting is recovering: the one path from records and the broker to a ready engine.
+
+A first start is a recovery from nothing. Every step is timed and told.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import perf_counter
+
+from smabot.book import Book
+from smabot.calendar import MINUTE
+from smabot.commands import carry_out
+from smabot.config import Config
+from smabot.engine import Disagreement, Engine, Watcher
+from smabot.hookspecs import Conflict, Recovery
+from smabot.memory import MemoryJournal
+from smabot.plugins import Plugins
+from smabot.ports import Broker, Feed, Journal
+from smabot.records import (
+    OPEN,
+    Account,
+    Bar,
+    Batch,
+    BotState,
+    Command,
+    EquityPoint,
+    Order,
+    Position,
+    SignalState,
+)
+from smabot.tables import table_of
+
+CORE_STATE: tuple[type, ...] = (Account, Position, SignalState, BotState)
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One step of the startup: its name, what it found, and how long it took."""
+
+    name: str
+    found: str
+    milliseconds: float
+
+
+@dataclass(slots=True)
+class Session:
+    """What a start opened, in the order of opening; `close` gives it back."""
+
+    config: Config
+    plugins: Plugins
+    book: Book
+    tell: Callable[[Step], None] = lambda step: None
+    journal: Journal | None = None
+    broker: Broker | None = None
+    feed: Feed | None = None
+    symbols: tuple[str, ...] = ()
+    steps: list[Step] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def close(self) -> None:
+        """Close feed, broker and journal. Safe to call at any stage, and twice."""
+        for name in ("feed", "broker", "journal"):
+            opened = getattr(self, name)
+            setattr(self, name, None)
+            if opened is not None:
+                opened.close()
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[list[str]]:
+        """Time a step; what is appended to the list is what it found."""
+        found: list[str] = []
+        begun = perf_counter()
+        yield found
+        done = Step(name, ", ".join(found), (perf_counter() - begun) * 1000)
+        self.steps.append(done)
+        self.tell(done)
+
+    def steps_json(self) -> str:
+        """The steps as JSON, for the ``runs`` table."""
+        return json.dumps(
+            [{"step": s.name, "found": s.found, "ms": round(s.milliseconds, 1)} for s in self.steps]
+        )
+
+
+def open_session(
+    config: Config, plugins: Plugins, tell: Callable[[Step], None] = lambda step: None
+) -> Session:
+    """Take the lock, open the journal, connect broker and feed, and restore the Book.
+
+    Raises LockHeld, ConfigError, BrokerError. Changes nothing but the schema.
+    """
+    session = Session(config, plugins, Book(), tell)
+    try:
+        _open(session)
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def recover(session: Session, watch: Watcher | None = None) -> Engine:
+    """Reconcile, warm up, fill the gap and subscribe; returns the engine, ready.
+
+    Raises Disagreement on any conflict; then nothing has been changed.
+    """
+    config, plugins, book = session.config, session.plugins, session.book
+    journal, broker, feed = _opened(session)
+    with session.step("warm") as found:
+        _warm(session, found)
+    engine = Engine(config, plugins, book, journal, broker, feed, session.symbols, watch)
+    recovery = Recovery(config, book, journal, broker, feed, session.symbols)
+    with session.step("reconcile") as found:
+        _bind_account(book, broker, feed.now())
+        result = plugins.reconcile(recovery)
+        if result is None:
+            found.append("OFF: no plugin compares the database with the broker")
+        else:
+            if result.conflicts:
+                raise Disagreement(result.conflicts)
+            engine.step(Batch(feed.now(), updates=result.updates))
+            found += result.notes or ["agrees with the broker"]
+    with session.step("plugins") as found:
+        conflicts: list[Conflict] = []
+        for name, answer in plugins.on_startup_recover(recovery):
+            found.append(f"{name}: {answer.restored}")
+            conflicts += answer.conflicts
+        if conflicts:
+            raise Disagreement(conflicts)
+    with session.step("gap") as found:
+        found.append(f"{_fill_gap(session, engine)} bars")
+    with session.step("subscribe") as found:
+        engine.resume(book.open_orders())
+        engine.process(Batch(feed.now()))
+        feed.subscribe(session.symbols)
+        found.append(f"{len(session.symbols)} symbols")
+    return engine
+
+
+def apply_command(config: Config, plugins: Plugins, command: Command) -> str:
+    """Carry out a person's command while no bot runs: restore, apply, commit. Returns the answer."""
+    session = Session(config, plugins, Book())
+    try:
+        session.journal = journal = plugins.open_journal(config) or MemoryJournal()
+        _restore(session.book, journal, plugins)
+        if (point := session.book.point) is not None:
+            session.book.now = point.time
+        for minute in journal.windows(1, {p.symbol for p in session.book.positions.values()}):
+            session.book.restore(minute)
+        answer = carry_out(command, plugins, session.book)
+        journal.commit(session.book.drain()[0])
+        return answer
+    finally:
+        session.close()
+
+
+def _open(session: Session) -> None:
+    config, plugins, book = session.config, session.plugins, session.book
+    with session.step("journal") as found:
+        journal = plugins.open_journal(config)
+        if journal is None:
+            journal = MemoryJournal()
+            session.notes.append("NOTHING IS KEPT: no journal plugin is on; a kill forgets all")
+        session.journal = journal
+        found.append(journal.location)
+    with session.step("broker") as found:
+        session.broker = broker = plugins.open_broker(config)
+        session.feed = feed = plugins.open_feed(config)
+        book.calendar = broker.calendar()
+        session.symbols = feed.tradable(config.symbols)
+        session.notes += feed.notes
+        account = broker.account()
+        found.append(f"{broker.name} account {account.account_id}, equity {account.equity:,.2f}")
+    with session.step("load") as found:
+        _restore(book, journal, plugins)
+        open_orders = len(book.open_orders())
+        held = sum(1 for position in book.positions.values() if position.qty)
+        found += [f"{open_orders} open orders", f"{held} positions", f"{len(book.signals)} signals"]
+
+
+def _restore(book: Book, journal: Journal, plugins: Plugins) -> None:
+    book.find_order = lambda client_order_id: journal.row(Order, client_order_id)
+    declared = [k for k in plugins.kinds() if table_of(k).restore and k not in (*CORE_STATE, Order)]
+    for kind in (*CORE_STATE, *declared):
+        book.restore(journal.rows(kind))
+    book.restore(journal.rows(Order, where={"status": OPEN}))
+    for state in book.signals.values():
+        if state.target == 0 and book.holding(state.strategy, state.symbol):
+            where = {"strategy": state.strategy, "symbol": state.symbol}
+            book.restore(journal.rows(Order, where=where, newest_by="created_at", limit=1))
+    book.restore(journal.rows(EquityPoint, newest_by="time", limit=1))
+
+
+def _warm(session: Session, found: list[str]) -> None:
+    """Play the newest bars of the journal through the strategies, with trading off."""
+    journal, _, feed = _opened(session)
+    book, plugins = session.book, session.plugins
+    held = {position.symbol for position in book.positions.values() if position.qty}
+    count = 0
+    for minute in journal.windows(max(plugins.lookback(), 1), {*session.symbols, *held}):
+        count += len(minute)
+        _play(minute, session)
+        book.drain()
+    if seen := _seen(book):
+        feed.catch_up(seen)
+    found.append(f"{count} bars of {len(book.last)} symbols")
+
+
+def _fill_gap(session: Session, engine: Engine) -> int:
+    """Fetch the minutes that passed while the bot was down, and what new symbols need to be warm."""
+    _, _, feed = _opened(session)
+    book, lookback = session.book, session.plugins.lookback()
+    seen = _seen(book)
+    new = [symbol for symbol in session.symbols if symbol not in book.last]
+    count = 0
+    for minute in feed.history(new, None, lookback) if new else ():
+        end = minute[0].end
+        if seen is not None and end > seen:
+            break
+        count += len(minute)
+        if feed.now() - end < session.config.max_bar_age:
+            engine.process(Batch(end, bars=tuple(minute)))
+        else:
+            _play(minute, session)
+    if seen is not None:
+        for minute in feed.history(session.symbols, seen - 2 * MINUTE, lookback):
+            last = book.last
+            bars = tuple(b for b in minute if b.symbol not in last or b.time > last[b.symbol].time)
+            if bars:
+                count += len(bars)
+                engine.process(Batch(bars[0].end, bars=bars))
+    return count
+
+
+def _play(minute: Sequence[Bar], session: Session) -> None:
+    book = session.book
+    for bar in minute:
+        book.apply(bar)
+    for _, on_bar in session.plugins.bar_hooks:
+        for bar in minute:
+            on_bar(bar, book)
+
+
+def _seen(book: Book) -> datetime | None:
+    """Return the end of the newest bar that the journal has."""
+    return max((bar.end for bar in book.last.values()), default=None)
+
+
+def _opened(session: Session) -> tuple[Journal, Broker, Feed]:
+    assert session.journal is not None
+    assert session.broker is not None
+    assert session.feed is not None
+    return session.journal, session.broker, session.feed
+
+
+def _bind_account(book: Book, broker: Broker, now: datetime) -> None:
+    """At the first start, bind the database to the broker's account and its cash."""
+    if book.account is None:
+        account = broker.account()
+        book.apply(Account(account.account_id, broker.name, account.cash, account.cash, now))

@@ -1,0 +1,239 @@
+"""The comparison itself: pure, so that each row of its table can be read and tested."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from fractions import Fraction
+
+from smabot.book import Book
+from smabot.config import Config
+from smabot.hookspecs import Conflict, Reconciliation
+from smabot.outbox import abandoned, same_payload
+from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition
+from smabot.records import ZERO, Account, Adjustment, Order, OrderUpdate, Status
+
+ACCEPT = "`smabot reconcile --accept broker` takes the broker's word, on the record"
+SPLITS = {Fraction(n) for n in (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)} | {Fraction(3, 2)}
+CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerView:
+    """What the broker said: its open orders, every order of ours that was looked up, positions."""
+
+    account: BrokerAccount
+    open_orders: tuple[BrokerOrder, ...]
+    orders: Mapping[str, BrokerOrder]
+    positions: Mapping[str, BrokerPosition]
+    visibility_delay: timedelta
+
+
+def compare(
+    config: Config, book: Book, view: BrokerView, symbols: Sequence[str], now: datetime
+) -> Reconciliation:
+    """Compare the book with the broker; changes neither.
+
+    Returns updates that bring the book up to date, or conflicts that nobody but a person can
+    resolve.
+    """
+    bound = book.account
+    if bound is not None and bound.account_id != view.account.account_id:
+        return Reconciliation(conflicts=(_account_mismatch(bound, view),))
+    updates: list[OrderUpdate] = []
+    conflicts: list[Conflict] = []
+    for order in book.open_orders():
+        found = _own_order(config, view, order, now)
+        if isinstance(found, OrderUpdate):
+            updates.append(found)
+        elif found is not None:
+            conflicts.append(found)
+    conflicts += _strange_orders(config, book, view, symbols)
+    conflicts += _positions(config, book, view, symbols, updates, now)
+    notes = _notes(book, view, updates)
+    return Reconciliation(tuple(updates), tuple(conflicts), tuple(notes))
+
+
+def _own_order(
+    config: Config, view: BrokerView, order: Order, now: datetime
+) -> OrderUpdate | Conflict | None:
+    """What the broker knows of an order that is open here."""
+    seen = view.orders.get(order.client_order_id)
+    if seen is None:
+        return _missing(config, view, order, now)
+    if not same_payload(order, seen):
+        taken = replace(
+            order, symbol=seen.symbol, side=seen.side, qty=seen.qty, type=seen.type,
+            limit_price=seen.limit_price, reason="payload taken from the broker",
+        )  # fmt: skip
+        return Conflict(
+            "payload_mismatch",
+            order.client_order_id,
+            _payload(order),
+            _payload(seen),
+            ACCEPT,
+            (taken,),
+        )
+    if seen.filled_qty < order.filled_qty:
+        taken = replace(
+            order, filled_qty=seen.filled_qty, filled_avg_price=seen.filled_avg_price,
+            status=seen.status, reason="fills taken from the broker",
+        )  # fmt: skip
+        return Conflict(
+            "overfilled_locally", order.client_order_id, f"filled {order.filled_qty}",
+            f"filled {seen.filled_qty}", ACCEPT, (taken,),
+        )  # fmt: skip
+    return seen.update()
+
+
+def _missing(
+    config: Config, view: BrokerView, order: Order, now: datetime
+) -> OrderUpdate | Conflict | None:
+    """An order of ours that the broker does not show."""
+    if order.status not in (Status.PENDING, Status.UNKNOWN):
+        gone = replace(
+            order, status=Status.CANCELED, updated_at=now, reason="the broker does not know it"
+        )
+        return Conflict(
+            "unknown_at_broker", order.client_order_id, f"{order.status} {_payload(order)}",
+            "no such order", ACCEPT, (gone,),
+        )  # fmt: skip
+    age = now - order.created_at
+    if age < view.visibility_delay:
+        waits = order.status is Status.PENDING
+        return OrderUpdate(order.client_order_id, Status.UNKNOWN, now) if waits else None
+    return None if age < config.max_bar_age else abandoned(order, now)
+
+
+def _strange_orders(
+    config: Config, book: Book, view: BrokerView, symbols: Sequence[str]
+) -> list[Conflict]:
+    """Open orders at the broker that are not open here."""
+    conflicts = []
+    for seen in view.open_orders:
+        here = book.order(seen.client_order_id)
+        if seen.client_order_id.startswith(f"{config.bot}-"):
+            if here is None or here.status.terminal:
+                conflicts.append(_unknown_locally(seen, here))
+        elif seen.symbol in symbols and config.foreign == "conflict":
+            conflicts.append(
+                Conflict(
+                    "foreign_activity", f"order {seen.client_order_id}", "not ours", _payload(seen),
+                    'cancel it at the broker, or set foreign = "ignore"',
+                )
+            )  # fmt: skip
+    return conflicts
+
+
+def _unknown_locally(seen: BrokerOrder, here: Order | None) -> Conflict:
+    strategy = seen.client_order_id.split("-")[1] if seen.client_order_id.count("-") >= 4 else ""
+    adopted = Order(
+        client_order_id=seen.client_order_id, strategy=strategy, symbol=seen.symbol, side=seen.side,
+        qty=seen.qty, type=seen.type, limit_price=seen.limit_price,
+        time_in_force=seen.time_in_force, bar_time=seen.submitted_at, attempt=1,
+        reduces=seen.side.sign < 0, created_at=seen.submitted_at, status=seen.status,
+        broker_order_id=seen.broker_order_id, filled_qty=seen.filled_qty,
+        filled_avg_price=seen.filled_avg_price, submitted_at=seen.submitted_at,
+        updated_at=seen.updated_at, reason="taken over from the broker",
+    )  # fmt: skip
+    return Conflict(
+        "unknown_locally", seen.client_order_id, str(here.status) if here else "never written",
+        f"open, {_payload(seen)}",
+        f"another bot under this name, or an older database? stop it or restore that; {ACCEPT}",
+        (adopted,),
+    )  # fmt: skip
+
+
+def _positions(
+    config: Config,
+    book: Book,
+    view: BrokerView,
+    symbols: Sequence[str],
+    updates: Sequence[OrderUpdate],
+    now: datetime,
+) -> list[Conflict]:
+    """Positions that differ once all updates are applied."""
+    expected: dict[str, Decimal] = {}
+    for position in book.positions.values():
+        expected[position.symbol] = expected.get(position.symbol, ZERO) + position.qty
+    for update in updates:
+        fill = book.fill_of(update)
+        if fill is not None:
+            expected[fill.symbol] = expected.get(fill.symbol, ZERO) + fill.qty * fill.side.sign
+    conflicts = []
+    for symbol in sorted({*expected, *(s for s in view.positions if s in symbols)}):
+        here = expected.get(symbol, ZERO)
+        there = view.positions[symbol].qty if symbol in view.positions else ZERO
+        if here == there or (here == 0 and config.foreign == "ignore"):
+            continue
+        foreign = here == 0 and not any(p.symbol == symbol for p in book.positions.values())
+        conflicts.append(
+            Conflict(
+                "foreign_activity" if foreign else "position_mismatch",
+                symbol, f"{here:f} shares", f"{there:f} shares", ACCEPT + _split_hint(here, there),
+                _adjust(book, view, symbol, there - here, now),
+            )
+        )  # fmt: skip
+    return conflicts
+
+
+def _adjust(
+    book: Book, view: BrokerView, symbol: str, change: Decimal, now: datetime
+) -> tuple[object, ...]:
+    holders = [p.strategy for p in book.positions.values() if p.symbol == symbol and p.qty]
+    strategy = holders[0] if len(holders) == 1 else ""
+    there = view.positions.get(symbol)
+    adjustment = Adjustment(
+        now, strategy, symbol, change, there.avg_price if there else ZERO,
+        "position taken from the broker",
+    )  # fmt: skip
+    if book.account is None:
+        return (adjustment,)
+    return (adjustment, replace(book.account, cash=view.account.cash))
+
+
+def _account_mismatch(bound: Account, view: BrokerView) -> Conflict:
+    return Conflict(
+        "account_mismatch", "account", f"{bound.broker} {bound.account_id}", view.account.account_id,
+        "this database belongs to another account: use its account, or another --db",
+    )  # fmt: skip
+
+
+def _split_hint(here: Decimal, there: Decimal) -> str:
+    if here <= 0 or there <= 0:
+        return ""
+    ratio = Fraction(there) / Fraction(here)
+    if ratio in SPLITS:
+        return f"; {ratio.numerator}-for-{ratio.denominator} split?"
+    return f"; reverse split {1 / ratio}?" if 1 / ratio in SPLITS else ""
+
+
+def _notes(book: Book, view: BrokerView, updates: Sequence[OrderUpdate]) -> list[str]:
+    changed = [u for u in updates if _news(book, u)]
+    notes = [f"{u.client_order_id} is {u.status}" for u in changed[:5]]
+    if len(changed) > 5:
+        notes.append(f"and {len(changed) - 5} more orders moved on")
+    if book.account is not None:
+        cash = book.account.cash
+        for update in updates:
+            if (fill := book.fill_of(update)) is not None:
+                cash -= fill.qty * fill.price * fill.side.sign
+        if abs(view.account.cash - cash) >= CENT:
+            notes.append(
+                f"cash differs by {view.account.cash - cash:,.2f} (deposits, fees, dividends?)"
+            )
+    return notes
+
+
+def _news(book: Book, update: OrderUpdate) -> bool:
+    order = book.order(update.client_order_id)
+    return order is not None and (
+        order.status is not update.status or order.filled_qty != update.filled_qty
+    )
+
+
+def _payload(order: Order | BrokerOrder) -> str:
+    limit = f" at {order.limit_price:f}" if order.limit_price is not None else ""
+    return f"{order.side} {order.qty:f} {order.symbol} {order.type}{limit}"

@@ -1,0 +1,52 @@
+"""The plugin: compares at start, after a lost connection, on core's timer, and on demand."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+from smabot.errors import BrokerError
+from smabot.hookspecs import Reconciliation, Recovery, hookimpl
+from smabot_reconciliation.compare import BrokerView, compare
+
+T = TypeVar("T")
+RETRY_SECONDS = (0.2, 0.5, 1.0)
+
+
+class ReconciliationPlugin:
+    """Asks the broker what it knows and compares. A question that failed is unknown, never flat."""
+
+    @hookimpl
+    def reconcile(self, recovery: Recovery) -> Reconciliation:
+        broker, book = recovery.broker, recovery.book
+        open_there = _ask("open orders", broker.orders)
+        known = {order.client_order_id: order for order in open_there}
+        for order in book.open_orders():
+            if order.client_order_id not in known:
+                found = _ask("an order", lambda o=order: broker.order(o.client_order_id))
+                if found is not None:
+                    known[order.client_order_id] = found
+        view = BrokerView(
+            account=_ask("the account", broker.account),
+            open_orders=tuple(open_there),
+            orders=known,
+            positions={p.symbol: p for p in _ask("positions", broker.positions)},
+            visibility_delay=broker.visibility_delay,
+        )
+        return compare(recovery.config, book, view, recovery.symbols, recovery.clock.now())
+
+
+def _ask(what: str, question: Callable[[], T]) -> T:
+    """Ask the broker, again after a failure. Raises BrokerError when it stays without an answer."""
+    for pause in RETRY_SECONDS:
+        try:
+            return question()
+        except BrokerError:
+            time.sleep(pause)
+    try:
+        return question()
+    except BrokerError as error:
+        raise BrokerError(
+            f"the broker did not tell {what}: {error}; nothing was changed"
+        ) from error

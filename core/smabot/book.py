@@ -6,8 +6,8 @@ nothing. What `apply` changed waits in the Book until the step's commit drains i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -26,7 +26,7 @@ from smabot.records import (
     SignalState,
     Status,
 )
-from smabot.tables import key_of
+from smabot.tables import key_of, table_of
 
 R = TypeVar("R")
 Holding = tuple[str, str]
@@ -59,6 +59,13 @@ class Book:
         self.point: EquityPoint | None = None
         self.find_order = find_order
         self._latest: dict[Holding, str] = {}
+        self._open: dict[str, Order] = {}
+        self._shares: dict[str, Shares] = {}
+        self._realized_pnl = ZERO
+        self._value = ZERO
+        self._exposure = ZERO
+        self._repriced = True
+        self._unsettled: dict[str, dict[str, SignalState]] = {}
         self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
         self._new_bars: list[Bar] = []
         self._new_rows: dict[tuple[type, tuple[Any, ...]], Any] = {}
@@ -133,7 +140,7 @@ class Book:
 
     def open_orders(self) -> list[Order]:
         """Return the orders that may still fill, oldest first."""
-        return [order for order in self.orders.values() if not order.status.terminal]
+        return list(self._open.values())
 
     def holding(self, strategy: str, symbol: str) -> Decimal:
         """Return the signed shares that a strategy holds."""
@@ -142,18 +149,14 @@ class Book:
 
     def open_qty(self, strategy: str, symbol: str) -> Decimal:
         """Return the signed shares that a strategy's open orders may still fill."""
-        return sum(
-            (
-                o.open_qty
-                for o in self.open_orders()
-                if (o.strategy, o.symbol) == (strategy, symbol)
-            ),
-            ZERO,
-        )
+        shares = self._shares.get(symbol)
+        orders = shares.orders.values() if shares else ()
+        return sum((order.open_qty for order in orders if order.strategy == strategy), ZERO)
 
     def net(self, symbol: str) -> Decimal:
         """Return the signed shares held of a symbol by all strategies together."""
-        return sum((p.qty for p in self.positions.values() if p.symbol == symbol), ZERO)
+        shares = self._shares.get(symbol)
+        return shares.held if shares else ZERO
 
     def price(self, symbol: str) -> Decimal | None:
         """Return the last price of a symbol in US dollars, or None before its first bar."""
@@ -162,41 +165,35 @@ class Book:
 
     def exposure(self, symbol: str | None = None) -> Decimal:
         """Return the dollars at risk in a symbol, or in all: holdings and open buys at last prices."""
-        shares: dict[str, Decimal] = {}
-        for position in self.positions.values():
-            shares[position.symbol] = shares.get(position.symbol, ZERO) + position.qty
-        for order in self.open_orders():
-            if not order.reduces:
-                shares[order.symbol] = shares.get(order.symbol, ZERO) + order.open_qty
-        wanted = shares if symbol is None else {symbol: shares.get(symbol, ZERO)}
-        return sum((abs(qty) * self._mark(name) for name, qty in wanted.items() if qty), ZERO)
+        self._reprice()
+        if symbol is None:
+            return self._exposure
+        shares = self._shares.get(symbol)
+        return shares.exposure if shares else ZERO
 
     def positions_value(self) -> Decimal:
         """Return the worth of all positions at last prices."""
-        return sum((p.qty * self._mark(p.symbol) for p in self.positions.values() if p.qty), ZERO)
+        self._reprice()
+        return self._value
 
     def realized_pnl(self) -> Decimal:
         """Return the P&L realized since the database began."""
-        return sum((p.realized_pnl for p in self.positions.values()), ZERO)
+        return self._realized_pnl
 
     def equity(self) -> Decimal:
         """Return cash plus positions at last prices."""
         return (self.account.cash if self.account else ZERO) + self.positions_value()
 
-    def unsettled(self, symbol: str) -> list[SignalState]:
-        """Return the signal states of a symbol whose target is not what is held."""
-        return [s for s in self.signals.values() if s.symbol == symbol and self._is_unsettled(s)]
-
-    def unsettled_symbols(self) -> set[str]:
-        """Return the symbols where some target is not what is held."""
-        return {s.symbol for s in self.signals.values() if self._is_unsettled(s)}
+    def unsettled(self) -> Mapping[str, Mapping[str, SignalState]]:
+        """Return, by symbol and strategy, the signal states whose target is not what is held."""
+        return self._unsettled
 
     def fill_of(self, update: OrderUpdate) -> Fill | None:
         """Return the fill that an update would add, or None when it adds no shares."""
         order = self.order(update.client_order_id)
         if order is None or update.filled_qty <= order.filled_qty:
             return None
-        value, new_value = _value(order), _value(update)
+        value, new_value = _filled_value(order), _filled_value(update)
         qty = update.filled_qty - order.filled_qty
         realized = self._realized(order, update.filled_qty, new_value) - order.realized_pnl
         price = ((new_value - value) / qty).quantize(MICRO)
@@ -212,6 +209,7 @@ class Book:
         if known is not None and bar.time <= known.time:
             return False
         self.last[bar.symbol] = bar
+        self._repriced = True
         self._new_bars.append(bar)
         return True
 
@@ -223,6 +221,7 @@ class Book:
         latest = self.latest_order(*holding)
         if latest is None or (latest.bar_time, latest.attempt) <= (order.bar_time, order.attempt):
             self._latest[holding] = order.client_order_id
+        self._review(holding)
         return True
 
     def _update(self, update: OrderUpdate) -> bool:
@@ -249,13 +248,14 @@ class Book:
         if fill is not None:
             self._fill(order, fill, update)
         self._put_order(changed)
+        self._review((order.strategy, order.symbol))
         return True
 
     def _fill(self, order: Order, fill: Fill, update: OrderUpdate) -> None:
         holding = (order.strategy, order.symbol)
         old = self.positions.get(holding)
         qty, cost, realized = (old.qty, old.cost, old.realized_pnl) if old else (ZERO, ZERO, ZERO)
-        paid = _value(update) - _value(order)
+        paid = _filled_value(update) - _filled_value(order)
         qty += fill.qty * order.side.sign
         cost += paid if not order.reduces else fill.realized_pnl * -order.side.sign - paid
         self._put_position(holding, qty, cost, realized + fill.realized_pnl, fill.time)
@@ -275,7 +275,7 @@ class Book:
         position = self.positions.get((order.strategy, order.symbol))
         qty, cost = (abs(position.qty), position.cost) if position else (ZERO, ZERO)
         start_qty = qty + order.filled_qty
-        start_cost = cost + _value(order) + order.realized_pnl * order.side.sign
+        start_cost = cost + _filled_value(order) + order.realized_pnl * order.side.sign
         if filled_qty >= start_qty:
             closed = start_cost
         else:
@@ -295,9 +295,15 @@ class Book:
 
     def _position(self, position: Position) -> bool:
         holding = (position.strategy, position.symbol)
-        if self.positions.get(holding) == position:
+        old = self.positions.get(holding)
+        if old == position:
             return False
         self.positions[holding] = position
+        self._realized_pnl += position.realized_pnl - (old.realized_pnl if old else ZERO)
+        shares = self._shares.setdefault(position.symbol, Shares())
+        shares.held += position.qty - (old.qty if old else ZERO)
+        self._revalue(position.symbol, shares)
+        self._review(holding)
         self._put(position)
         return True
 
@@ -306,6 +312,7 @@ class Book:
         if self.signals.get(holding) == state:
             return False
         self.signals[holding] = state
+        self._review(holding)
         self._put(state)
         return True
 
@@ -324,6 +331,9 @@ class Book:
         return True
 
     def _row(self, row: Any) -> bool:
+        if not table_of(type(row)).restore:
+            self._put(row)
+            return True
         rows = self._tables.setdefault(type(row), {})
         key = key_of(row)
         if rows.get(key) == row:
@@ -336,8 +346,17 @@ class Book:
         self._new_rows[(type(row), key_of(row))] = row
 
     def _put_order(self, order: Order) -> None:
-        self.orders[order.client_order_id] = order
-        self._new_rows[(Order, (order.client_order_id,))] = order
+        name = order.client_order_id
+        self.orders[name] = order
+        self._new_rows[(Order, (name,))] = order
+        shares = self._shares.setdefault(order.symbol, Shares())
+        if order.status.terminal:
+            self._open.pop(name, None)
+            shares.orders.pop(name, None)
+        else:
+            self._open[name] = order
+            shares.orders[name] = order
+        self._revalue(order.symbol, shares)
 
     def _put_position(
         self, holding: Holding, qty: Decimal, cost: Decimal, realized: Decimal, time: datetime
@@ -345,20 +364,56 @@ class Book:
         average = (cost / abs(qty)).quantize(MICRO) if qty else ZERO
         self._position(Position(*holding, qty, cost, average, realized, time))
 
+    # -- what is derived, kept up to date --------------------------------------------------------
+
+    def _reprice(self) -> None:
+        """Value all holdings anew, once after prices changed."""
+        if self._repriced:
+            self._repriced = False
+            for symbol, shares in self._shares.items():
+                if shares.held or shares.orders or shares.exposure:
+                    self._revalue(symbol, shares)
+
+    def _revalue(self, symbol: str, shares: Shares) -> None:
+        price = self._mark(symbol) if shares.held or shares.orders else ZERO
+        opening = sum((o.open_qty for o in shares.orders.values() if not o.reduces), ZERO)
+        value, exposure = shares.held * price, abs(shares.held + opening) * price
+        self._value += value - shares.value
+        self._exposure += exposure - shares.exposure
+        shares.value, shares.exposure = value, exposure
+
     def _mark(self, symbol: str) -> Decimal:
         price = self.price(symbol)
         if price is not None:
             return price
-        return next(
-            (p.avg_price for p in self.positions.values() if p.symbol == symbol and p.qty), ZERO
-        )
+        held = (p for p in self.positions.values() if p.symbol == symbol and p.qty)
+        return next((position.avg_price for position in held), ZERO)
 
-    def _is_unsettled(self, state: SignalState) -> bool:
-        held = self.holding(state.strategy, state.symbol)
-        order = self.latest_order(state.strategy, state.symbol)
+    def _review(self, holding: Holding) -> None:
+        """Note whether a holding's target is what is held."""
+        state = self.signals.get(holding)
+        if state is None:
+            return
+        order = self.latest_order(*holding)
         working = order is not None and not order.status.terminal
-        return state.missed or (state.target == 0 and (held != 0 or working))
+        strategies = self._unsettled.setdefault(state.symbol, {})
+        if state.missed or (state.target == 0 and (self.holding(*holding) != 0 or working)):
+            strategies[state.strategy] = state
+        else:
+            strategies.pop(state.strategy, None)
+            if not strategies:
+                del self._unsettled[state.symbol]
 
 
-def _value(filled: Order | OrderUpdate) -> Decimal:
+@dataclass(slots=True)
+class Shares:
+    """What all strategies together hold and want of one symbol."""
+
+    held: Decimal = ZERO
+    orders: dict[str, Order] = field(default_factory=dict)
+    value: Decimal = ZERO
+    exposure: Decimal = ZERO
+
+
+def _filled_value(filled: Order | OrderUpdate) -> Decimal:
     return money(filled.filled_qty * (filled.filled_avg_price or ZERO))

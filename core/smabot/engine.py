@@ -167,13 +167,12 @@ class Engine:
 
     def _settle(self, bars: list[Bar]) -> None:
         """Go after targets that are not what is held: missed exits, failed exits, late entries."""
-        book = self.book
-        unsettled = book.unsettled_symbols()
+        unsettled = self.book.unsettled()
         if not unsettled:
             return
         for bar in bars:
             if bar.symbol in unsettled:
-                for state in book.unsettled(bar.symbol):
+                for state in list(unsettled[bar.symbol].values()):
                     self._pursue(state, bar)
 
     def _pursue(self, state: SignalState, bar: Bar) -> None:

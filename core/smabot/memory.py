@@ -52,6 +52,9 @@ class MemoryJournal:
             return found[-limit:] if limit is not None else found
         return found[:limit]
 
+    def count(self, kind: type, *, where: Mapping[str, Any] | None = None) -> int:
+        return len(self.rows(kind, where=where))
+
     def bar_counts(self) -> dict[str, int]:
         counts: dict[str, int] = {}
         for bar in self.bars:

@@ -56,8 +56,16 @@ class Rows(Protocol):
         """
         ...
 
+    def count(self, kind: type, *, where: Mapping[str, Any] | None = None) -> int:
+        """Return how many records `rows` would give."""
+        ...
+
     def bar_counts(self) -> dict[str, int]:
         """Return the number of bars kept of each symbol."""
+        ...
+
+    def send(self, command: Command) -> None:
+        """Leave a person's command for the running bot."""
         ...
 
     def close(self) -> None: ...

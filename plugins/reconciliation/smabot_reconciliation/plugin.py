@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TypeVar
 
 from smabot.errors import BrokerError
@@ -24,7 +25,7 @@ class ReconciliationPlugin:
         known = {order.client_order_id: order for order in open_there}
         for order in book.open_orders():
             if order.client_order_id not in known:
-                found = _ask("an order", lambda o=order: broker.order(o.client_order_id))
+                found = _ask("an order", partial(broker.order, order.client_order_id))
                 if found is not None:
                     known[order.client_order_id] = found
         view = BrokerView(

@@ -1,0 +1,46 @@
+"""All that a plugin's author needs, in one import."""
+
+from __future__ import annotations
+
+from smabot.book import Book
+from smabot.config import Config, Settings
+from smabot.hookspecs import Conflict, Reconciliation, Recovery, RecoveryStep, hookimpl
+from smabot.records import (
+    Bar,
+    EquityPoint,
+    Fill,
+    Order,
+    OrderIntent,
+    OrderType,
+    Position,
+    Side,
+    Signal,
+    Status,
+    TimeInForce,
+    Veto,
+)
+from smabot.tables import record
+
+__all__ = [
+    "Bar",
+    "Book",
+    "Config",
+    "Conflict",
+    "EquityPoint",
+    "Fill",
+    "Order",
+    "OrderIntent",
+    "OrderType",
+    "Position",
+    "Reconciliation",
+    "Recovery",
+    "RecoveryStep",
+    "Settings",
+    "Side",
+    "Signal",
+    "Status",
+    "TimeInForce",
+    "Veto",
+    "hookimpl",
+    "record",
+]

@@ -1,0 +1,224 @@
+"""`smabot run` and `smabot reconcile`: a session from its settings to its exit code."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import smabot
+from smabot.cli.screen import Screen
+from smabot.config import Config
+from smabot.engine import Disagreement, Engine
+from smabot.errors import ConfigError, ConflictError, SmabotError
+from smabot.hookspecs import Recovery
+from smabot.plugins import Plugins
+from smabot.records import Fill, Order, Run, Status
+from smabot.recovery import Session, open_session, recover
+
+if TYPE_CHECKING:
+    from smabot.settings import Loaded
+
+OUTCOMES = {
+    "ended": "the tape has ended",
+    "until": "stopped at --until",
+    "stopped": "stopped; positions stay, run it again to go on",
+}
+
+
+def run(loaded: Loaded, as_json: bool) -> int:
+    """Trade until the feed ends or somebody stops it; returns the exit code.
+
+    Raises SmabotError when it can't start or must not go on; the run's row then has the reason.
+    """
+    config = loaded.config
+    plugins = Plugins.load(config, origins=loaded.origins)
+    screen = Screen(config.mode, as_json)
+    screen.title(smabot.__version__, str(config.db), plugins.names)
+    for name in config.no_plugins:
+        screen.warn(f"{name} is switched off")
+    with _opened(config, plugins, screen) as session:
+        row = _begin_run(session)
+        engine, code = None, 1
+        outcome = "failed"
+        try:
+            engine = recover(session, screen.committed)
+            for note in session.notes:
+                screen.note(note)
+            ready_ms = (perf_counter() - smabot.BEGUN) * 1000
+            screen.ready(ready_ms)
+            row = replace(row, ready_ms=round(ready_ms, 1), steps=session.steps_json())
+            _keep(session, row)
+            with _signals(engine) as received:
+                screen.begin(session.feed)  # type: ignore[arg-type]
+                outcome = engine.run()
+            code = 130 if signal.SIGINT in received else 0
+            screen.finish()
+            _summary(session, screen, outcome, ready_ms)
+        except Disagreement as error:
+            screen.finish()
+            screen.conflicts(error.conflicts)
+            code, outcome = error.exit_code, str(error)
+            raise
+        except SmabotError as error:
+            screen.finish()
+            code, outcome = error.exit_code, str(error)
+            raise
+        finally:
+            screen.finish()
+            ended = replace(row, ended_at=_wall(), exit_code=code, outcome=outcome)
+            _keep(session, ended)
+        return code
+
+
+def reconcile(loaded: Loaded, accept: str | None, as_json: bool) -> int:
+    """Show what reconciliation finds, changing nothing; with ``accept`` take the broker's word."""
+    config = loaded.config
+    plugins = Plugins.load(config, origins=loaded.origins)
+    screen = Screen(config.mode, as_json)
+    screen.title(smabot.__version__, str(config.db), plugins.names)
+    with _opened(config, plugins, screen) as session:
+        found = _compare(session)
+        if not found.conflicts:
+            screen.note(f"{len(found.updates)} orders looked up; no conflicts")
+            for note in found.notes:
+                screen.note(note)
+            return 0
+        screen.conflicts(found.conflicts)
+        if accept is None:
+            raise Disagreement(found.conflicts)
+        _accept(session, found.updates, [r for c in found.conflicts for r in c.remedy])
+        left = _compare(session).conflicts
+        if left:
+            screen.conflicts(left)
+            raise ConflictError(f"{len(left)} conflict(s) are left that only you can resolve")
+        screen.note("the broker's word was taken; the database agrees now")
+        return 0
+
+
+# -- pieces --------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _opened(config: Config, plugins: Plugins, screen: Screen) -> Iterator[Session]:
+    session = open_session(config, plugins, screen.step)
+    try:
+        if config.live and session.broker is not None and session.broker.name == "exchange":
+            raise ConfigError("--live needs a real broker: the embedded exchange is paper only")
+        yield session
+    finally:
+        session.close()
+
+
+def _begin_run(session: Session) -> Run:
+    now = _wall()
+    row = Run(
+        run_id=f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.getpid()}",
+        pid=os.getpid(),
+        version=smabot.__version__,
+        plugins=",".join(session.plugins.names),
+        mode=session.config.mode,
+        started_at=now,
+    )
+    _keep(session, row)
+    return row
+
+
+def _keep(session: Session, row: Run) -> None:
+    if session.journal is not None:
+        session.journal.commit([row])
+
+
+def _wall() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def _signals(engine: Engine) -> Iterator[list[int]]:
+    """Stop after the step on the first SIGINT or SIGTERM; leave at once on the second."""
+    received: list[int] = []
+
+    def stop(number: int, frame: Any) -> None:
+        received.append(number)
+        engine.stopping.set()
+        if len(received) > 1:
+            sys.stderr.write("smabot: left at once; nothing committed is lost\n")
+            sys.stderr.flush()
+            os._exit(130)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _recovery(session: Session) -> Recovery:
+    assert session.journal is not None
+    assert session.broker is not None
+    assert session.feed is not None
+    return Recovery(
+        session.config, session.book, session.journal, session.broker, session.feed, session.symbols
+    )
+
+
+def _compare(session: Session) -> Any:
+    found = session.plugins.reconcile(_recovery(session))
+    if found is None:
+        raise ConfigError("no plugin compares with the broker: add reconciliation to base_plugins")
+    return found
+
+
+def _accept(session: Session, updates: tuple[Any, ...], remedies: list[Any]) -> None:
+    assert session.journal is not None
+    for record in (*updates, *remedies):
+        session.book.apply(record)
+    session.journal.commit(session.book.drain()[0])
+
+
+def _summary(session: Session, screen: Screen, outcome: str, ready_ms: float) -> None:
+    book, journal, config = session.book, session.journal, session.config
+    assert journal is not None
+    fills, orders = journal.count(Fill), journal.count(Order)
+    unrealized = book.positions_value() - sum((p.cost for p in book.positions.values()), Decimal(0))
+    blocked = journal.count(Order, where={"status": Status.BLOCKED})
+    held = [p for p in book.positions.values() if p.qty]
+    described = session.plugins.describe(book)
+    data = {
+        "outcome": outcome, "fills": fills, "orders": orders, "blocked": blocked,
+        "realized_pnl": book.realized_pnl(), "unrealized_pnl": unrealized,
+        "equity": book.equity(), "ready_ms": round(ready_ms, 1), "database": str(config.db),
+        **dict(described),
+    }  # fmt: skip
+    holding = ", ".join(f"{p.qty:f} {p.symbol}" for p in held[:8]) + (" …" if len(held) > 8 else "")
+    lines = [
+        (config.mode, OUTCOMES.get(outcome, outcome)),
+        ("orders", f"{orders:,}, {blocked:,} of them blocked"),
+        ("trades", f"{fills:,} fills"),
+        ("realized P&L", f"{book.realized_pnl():+,.2f}"),
+        ("unrealized P&L", f"{unrealized:+,.2f}"),
+        ("positions", holding or "none"),
+        ("equity", f"{book.equity():,.2f}"),
+        *described,
+        ("ready in", f"{ready_ms:,.0f} ms"),
+        ("database", journal.location),
+        ("try next", _next(config, outcome)),
+    ]
+    screen.summary(data, lines)
+
+
+def _next(config: Config, outcome: str) -> str:
+    if outcome == "ended":
+        return (
+            "smabot trades · smabot pnl --by day · a fresh start: "
+            f"smabot run --db {config.db.with_name('second.db')}"
+        )
+    return "the same command again goes on from this minute · smabot status"

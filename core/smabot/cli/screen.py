@@ -1,0 +1,213 @@
+"""What a run shows: lines as they come, a progress bar on a terminal, JSON lines with ``--json``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from smabot.ports import Feed
+from smabot.records import Bar, EquityPoint, Fill, Order, Signal, Status
+from smabot.recovery import Step
+
+if TYPE_CHECKING:
+    from rich.progress import Progress as Bars
+
+EVERY_MINUTES = 30
+STYLES = {"buy": "green", "sell": "magenta", "warn": "bold red", "dim": "dim", "good": "bold green"}
+
+
+class Screen:
+    """Watches the committed records of a run and tells a person."""
+
+    def __init__(self, mode: str, as_json: bool) -> None:
+        self._mode = mode
+        self._json = as_json
+        self._feed: Feed | None = None
+        self._bars: Bars | None = None
+        self._bar_count = 0
+        self._told_at: datetime | None = None
+        self._styled = not as_json and sys.stdout.isatty()
+
+    # -- what happens ------------------------------------------------------------------------------
+
+    def title(self, version: str, database: str, plugins: tuple[str, ...]) -> None:
+        self._tell(
+            "start",
+            {"version": version, "mode": self._mode, "database": database, "plugins": plugins},
+            f"smabot {version}  {self._mode}  {', '.join(plugins)}",
+            "good" if self._mode == "PAPER" else "warn",
+        )
+
+    def step(self, step: Step) -> None:
+        """A step of the startup."""
+        self._tell(
+            "step",
+            {"name": step.name, "found": step.found, "ms": round(step.milliseconds, 1)},
+            f"  {step.name:<10}{step.milliseconds:>7.0f} ms  {step.found}",
+        )
+
+    def note(self, text: str) -> None:
+        self._tell("note", {"text": text}, f"  {text}", "dim")
+
+    def warn(self, text: str) -> None:
+        self._tell("warning", {"text": text}, f"  ! {text}", "warn")
+
+    def ready(self, milliseconds: float) -> None:
+        self._tell(
+            "ready", {"ms": round(milliseconds, 1)}, f"ready in {milliseconds:,.0f} ms", "good"
+        )
+
+    def begin(self, feed: Feed) -> None:
+        """The session begins; on a terminal a progress bar stands below the lines."""
+        self._feed = feed
+        progress = feed.progress()
+        if not self._styled or progress is None:
+            return
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+        from rich.progress import TimeRemainingColumn as Remaining
+
+        columns = (
+            TextColumn("[bold]" + self._mode), BarColumn(), MofNCompleteColumn(),
+            TextColumn("minutes"), Remaining(), TextColumn("{task.description}"),
+        )  # fmt: skip
+        self._bars = Progress(*columns, transient=True)
+        self._bars.add_task("", total=progress.total, completed=progress.done)
+        self._bars.start()
+
+    def committed(self, rows: list[Any], bars: list[Bar]) -> None:
+        """A step was committed."""
+        self._bar_count += len(bars)
+        for row in rows:
+            if isinstance(row, Signal):
+                self._signal(row)
+            elif isinstance(row, Order):
+                self._order(row)
+            elif isinstance(row, Fill):
+                self._fill(row)
+            elif isinstance(row, EquityPoint):
+                self._equity(row)
+
+    def finish(self) -> None:
+        """Take the progress bar away. Safe to call twice."""
+        if self._bars is not None:
+            self._bars.stop()
+            self._bars = None
+
+    def conflicts(self, conflicts: tuple[Any, ...]) -> None:
+        """The table of conflicts."""
+        for each in conflicts:
+            self._tell(
+                "conflict",
+                {"kind": each.kind, "what": each.what, "here": each.here, "there": each.there,
+                 "resolve": each.resolve},
+                f"  {each.kind}: {each.what}\n      here:    {each.here}\n"
+                f"      broker:  {each.there}\n      resolve: {each.resolve}",
+                "warn",
+            )  # fmt: skip
+
+    def summary(self, data: Mapping[str, Any], lines: list[tuple[str, str]]) -> None:
+        """The table at the end."""
+        self.finish()
+        if self._json:
+            self._tell("summary", dict(data), "")
+            return
+        width = max(len(title) for title, _ in lines)
+        self._print("")
+        for title, text in lines:
+            self._print(f"  {title:<{width}}  {text}")
+
+    # -- lines -----------------------------------------------------------------------------------
+
+    def _signal(self, signal: Signal) -> None:
+        missed = "  missed while down" if signal.missed else ""
+        reason = f"  {signal.reason}" if signal.reason else ""
+        self._tell(
+            "signal",
+            {"time": signal.bar_time, "strategy": signal.strategy, "symbol": signal.symbol,
+             "signal": signal.label, "price": signal.price, "missed": signal.missed},
+            f"{_minute(signal.bar_time)}  {signal.symbol:<6} {signal.label} signal at "
+            f"{signal.price:,.2f} by {signal.strategy}{missed}{reason}",
+        )  # fmt: skip
+
+    def _order(self, order: Order) -> None:
+        shown = (Status.PENDING, Status.BLOCKED, Status.REJECTED, Status.CANCELED, Status.EXPIRED,
+                 Status.ABANDONED, Status.UNKNOWN)  # fmt: skip
+        data = {
+            "time": order.updated_at or order.created_at, "id": order.client_order_id,
+            "symbol": order.symbol, "side": order.side, "qty": order.qty, "status": order.status,
+            "filled_qty": order.filled_qty, "reason": order.reason,
+        }  # fmt: skip
+        if not self._json and order.status not in shown:
+            return
+        reason = f": {order.reason}" if order.reason else ""
+        self._tell(
+            "order",
+            data,
+            f"{_minute(order.updated_at or order.created_at)}  {order.symbol:<6} "
+            f"order {order.side} {order.qty:f} {order.type} {order.status}{reason}",
+            "warn" if order.status not in (Status.PENDING, Status.BLOCKED) else "dim",
+        )
+
+    def _fill(self, fill: Fill) -> None:
+        word = "bought" if fill.side == "buy" else "sold"
+        pnl = f"  realized {fill.realized_pnl:+,.2f}" if fill.reduces else ""
+        self._tell(
+            "fill",
+            {"time": fill.time, "symbol": fill.symbol, "side": fill.side, "qty": fill.qty,
+             "price": fill.price, "realized_pnl": fill.realized_pnl, "order": fill.client_order_id},
+            f"{_minute(fill.time)}  {fill.symbol:<6} {word} {fill.qty:f} at {fill.price:,.2f}{pnl}",
+            fill.side.value,
+        )  # fmt: skip
+
+    def _equity(self, point: EquityPoint) -> None:
+        progress = self._feed.progress() if self._feed else None
+        if self._bars is not None and progress is not None:
+            self._bars.update(
+                self._bars.task_ids[0],
+                completed=progress.done,
+                description=f"{_minute(point.time)}  {self._bar_count:,} bars  equity {point.equity:,.2f}",
+            )
+        due = self._told_at is None or (point.time - self._told_at).total_seconds() >= (
+            EVERY_MINUTES * 60
+        )
+        if not due and not self._json:
+            return
+        self._told_at = point.time
+        done = f"  {progress.done:,} of {progress.total:,} minutes" if progress else ""
+        self._tell(
+            "equity",
+            {"time": point.time, "equity": point.equity, "cash": point.cash},
+            f"{_minute(point.time)}  equity {point.equity:,.2f}  cash {point.cash:,.2f}  "
+            f"{self._bar_count:,} bars{done}",
+            "dim",
+        )
+
+    def _tell(self, event: str, data: dict[str, Any], line: str, style: str = "") -> None:
+        if self._json:
+            print(json.dumps({"event": event, **data}, default=_plain), flush=True)
+        else:
+            self._print(line, style)
+
+    def _print(self, line: str, style: str = "") -> None:
+        if not self._styled:
+            print(line, flush=True)
+            return
+        from rich.console import Console
+        from rich.text import Text
+
+        console = self._bars.console if self._bars is not None else Console(highlight=False)
+        console.print(Text(line, style=STYLES.get(style, "")), soft_wrap=True)
+
+
+def _minute(time: datetime) -> str:
+    return time.strftime("%Y-%m-%d %H:%MZ")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return value.strftime("%Y-%m-%dT%H:%M:%SZ") if isinstance(value, datetime) else str(value)

@@ -65,6 +65,7 @@ class Book:
         self._value = ZERO
         self._exposure = ZERO
         self._repriced = True
+        self._valued: dict[str, None] = {}
         self._unsettled: dict[str, dict[str, SignalState]] = {}
         self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
         self._new_bars: list[Bar] = []
@@ -302,7 +303,7 @@ class Book:
         self._realized_pnl += position.realized_pnl - (old.realized_pnl if old else ZERO)
         shares = self._shares.setdefault(position.symbol, Shares())
         shares.held += position.qty - (old.qty if old else ZERO)
-        self._revalue(position.symbol, shares)
+        self._weigh(position.symbol, shares)
         self._review(holding)
         self._put(position)
         return True
@@ -324,10 +325,11 @@ class Book:
         return True
 
     def _point(self, point: EquityPoint) -> bool:
-        if self.point == point or (self.point is not None and point.time < self.point.time):
+        last = self.point
+        if last is not None and (point.time < last.time or point == last):
             return False
         self.point = point
-        self._put(point)
+        self._new_rows[(EquityPoint, (point.time,))] = point
         return True
 
     def _row(self, row: Any) -> bool:
@@ -356,7 +358,7 @@ class Book:
         else:
             self._open[name] = order
             shares.orders[name] = order
-        self._revalue(order.symbol, shares)
+        self._weigh(order.symbol, shares)
 
     def _put_position(
         self, holding: Holding, qty: Decimal, cost: Decimal, realized: Decimal, time: datetime
@@ -370,14 +372,21 @@ class Book:
         """Value all holdings anew, once after prices changed."""
         if self._repriced:
             self._repriced = False
-            for symbol, shares in self._shares.items():
-                if shares.held or shares.orders or shares.exposure:
-                    self._revalue(symbol, shares)
+            for symbol in self._valued:
+                self._revalue(symbol, self._shares[symbol])
+
+    def _weigh(self, symbol: str, shares: Shares) -> None:
+        """Value a symbol whose holdings or orders changed."""
+        self._revalue(symbol, shares)
+        if shares.held or shares.orders:
+            self._valued[symbol] = None
+        else:
+            self._valued.pop(symbol, None)
 
     def _revalue(self, symbol: str, shares: Shares) -> None:
-        price = self._mark(symbol) if shares.held or shares.orders else ZERO
-        opening = sum((o.open_qty for o in shares.orders.values() if not o.reduces), ZERO)
-        value, exposure = shares.held * price, abs(shares.held + opening) * price
+        price = self._mark(symbol)
+        value = shares.held * price
+        exposure = abs(shares.held + shares.opening()) * price if shares.orders else abs(value)
         self._value += value - shares.value
         self._exposure += exposure - shares.exposure
         shares.value, shares.exposure = value, exposure
@@ -413,6 +422,10 @@ class Shares:
     orders: dict[str, Order] = field(default_factory=dict)
     value: Decimal = ZERO
     exposure: Decimal = ZERO
+
+    def opening(self) -> Decimal:
+        """Signed shares that open orders may add, those that only reduce left out."""
+        return sum((o.open_qty for o in self.orders.values() if not o.reduces), ZERO)
 
 
 def _filled_value(filled: Order | OrderUpdate) -> Decimal:

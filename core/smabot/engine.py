@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smabot.book import EPOCH, Book
+from smabot.calendar import MINUTE
 from smabot.commands import carry_out
 from smabot.config import Config
 from smabot.errors import ConflictError, PluginError
@@ -59,9 +60,11 @@ class Engine:
         self._journal = journal
         self._feed = feed
         self._watch = watch
+        self._fresh = config.max_bar_age + MINUTE
         self._outbox = Outbox(broker, feed, config.max_bar_age)
         self._recovery = Recovery(config, book, journal, broker, feed, tuple(symbols))
-        self._equity_every = timedelta(minutes=config.equity_every_minutes)
+        every = config.equity_every_minutes
+        self._equity_every = MINUTE if every == 1 else timedelta(minutes=every)
         self._reconcile_every = timedelta(minutes=config.reconcile_every_minutes)
         self._reconciled_at = feed.now()
         self._surprised = False
@@ -92,9 +95,9 @@ class Engine:
 
         Bars are decided on while they are fresh; older ones only move the indicators.
         """
-        decide = bool(batch.bars) and (
-            self._feed.now() - max(bar.end for bar in batch.bars) < self._config.max_bar_age
-        )
+        bars = batch.bars
+        newest = bars[0].time if len(bars) == 1 else max((b.time for b in bars), default=EPOCH)
+        decide = self._feed.now() - newest < self._fresh
         answers = self.step(batch, decide=decide)
         while answers:
             answers = self.step(Batch(self._feed.now(), updates=tuple(answers)))
@@ -102,7 +105,8 @@ class Engine:
     def step(self, batch: Batch, *, decide: bool = False) -> list[OrderUpdate]:
         """Apply a batch, let the plugins decide, commit, send. Returns the broker's answers."""
         book = self.book
-        book.now = max(book.now, batch.time)
+        if batch.time > book.now:
+            book.now = batch.time
         for update in batch.updates:
             self._take_update(update)
         bars = [bar for bar in batch.bars if book.apply(bar)]
@@ -268,8 +272,10 @@ class Engine:
 
     def _equity_due(self, time: datetime) -> bool:
         last = self.book.point
+        if last is None or self._equity_every is MINUTE:
+            return last is None or time > last.time
         every = self._equity_every
-        return last is None or (time - EPOCH) // every > (last.time - EPOCH) // every
+        return (time - EPOCH) // every > (last.time - EPOCH) // every
 
     def _mark_equity(self, time: datetime) -> None:
         book = self.book
@@ -278,7 +284,11 @@ class Engine:
         cash, value = book.account.cash, book.positions_value()
         point = EquityPoint(time, cash + value, cash, value, book.realized_pnl())
         if book.apply(point):
-            self._plugins.on_equity(point, book)
+            for name, on_equity in self._plugins.equity_hooks:
+                try:
+                    on_equity(point, book)
+                except Exception as error:
+                    raise blame(name, "on_equity", error) from error
 
     def _commit(self) -> None:
         rows, bars = self.book.drain()

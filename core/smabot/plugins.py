@@ -40,7 +40,8 @@ if TYPE_CHECKING:
 
 GROUP = "smabot"
 T = TypeVar("T")
-OnBar = Callable[[Bar, Book], Signal | list[Signal] | None]
+HOT = ("on_bar", "on_equity")
+"""Called every minute: resolved once, so that they can't be wrapped."""
 
 
 def discover() -> dict[str, EntryPoint]:
@@ -76,7 +77,8 @@ class Plugins:
         self.manager = pluggy.PluginManager("smabot")
         self.manager.add_hookspecs(hookspecs)
         self.names: tuple[str, ...] = ()
-        self._bar_hooks: list[tuple[str, OnBar]] = []
+        self.bar_hooks: list[tuple[str, Callable[[Bar, Book], Any]]] = []
+        self.equity_hooks: list[tuple[str, Callable[[EquityPoint, Book], Any]]] = []
 
     @classmethod
     def load(
@@ -121,10 +123,16 @@ class Plugins:
         self.names = tuple(
             name for name, _ in self.manager.list_name_plugin() if not name.startswith("core.")
         )
-        self._bar_hooks = [
-            (impl.plugin_name, _two_arguments(impl))
-            for impl in reversed(self.manager.hook.on_bar.get_hookimpls())
-        ]
+        self.bar_hooks = self._resolve("on_bar", "bar")
+        self.equity_hooks = self._resolve("on_equity", "point")
+
+    def _resolve(self, hook: str, event: str) -> list[tuple[str, Callable[[Any, Book], Any]]]:
+        """Return a hook's implementations in call order as functions of (event, book).
+
+        Calling them so is ten times cheaper than through pluggy.
+        """
+        impls = getattr(self.manager.hook, hook).get_hookimpls()
+        return [(impl.plugin_name, _two_arguments(impl, event)) for impl in reversed(impls)]
 
     # -- one method per hook -----------------------------------------------------------------------
 
@@ -151,12 +159,6 @@ class Plugins:
     def lookback(self) -> int:
         """Return the largest number of bars that any strategy needs."""
         return max(self._call("lookback"), default=0)
-
-    @property
-    def bar_hooks(self) -> list[tuple[str, OnBar]]:
-        """The `on_bar` implementations in call order, resolved once: calling them so is ten times
-        cheaper than through pluggy."""
-        return self._bar_hooks
 
     def on_startup_recover(self, recovery: Recovery) -> list[tuple[str, RecoveryStep]]:
         """Ask each plugin what it restored, with its name."""
@@ -187,9 +189,6 @@ class Plugins:
 
     def on_fill(self, fill: Fill, book: Book) -> None:
         self._call("on_fill", fill=fill, book=book)
-
-    def on_equity(self, point: EquityPoint, book: Book) -> None:
-        self._call("on_equity", point=point, book=book)
 
     def on_command(self, command: Command, book: Book) -> list[str]:
         answers: list[str] = self._call("on_command", command=command, book=book)
@@ -331,8 +330,8 @@ def _check_tables(tables: Mapping[str, Any], installed: set[str], prefix: str = 
 
 def _check_hook(name: str, plugin: object, attribute: str, options: Mapping[str, Any]) -> None:
     hook = options.get("specname") or attribute
-    if hook == "on_bar" and (options.get("wrapper") or options.get("hookwrapper")):
-        raise ConfigError(f"plugin '{name}': on_bar can't be wrapped, it is called for every bar")
+    if hook in HOT and (options.get("wrapper") or options.get("hookwrapper")):
+        raise ConfigError(f"plugin '{name}': {hook} can't be wrapped: it is called every minute")
     if hook not in hookspecs.HOOKS:
         raise ConfigError(f"plugin '{name}': no hook '{hook}'{suggest(hook, hookspecs.HOOKS)}")
     parameters = inspect.signature(getattr(plugin, attribute)).parameters
@@ -349,15 +348,15 @@ def _check_hook(name: str, plugin: object, attribute: str, options: Mapping[str,
         )
 
 
-def _two_arguments(impl: Any) -> OnBar:
-    """Return an `on_bar` implementation as a function of (bar, book), whatever it takes."""
-    function = impl.function
-    if impl.argnames == ("bar", "book"):
-        return typing.cast(OnBar, function)
-    if impl.argnames == ("bar",):
-        return lambda bar, book: function(bar)
-    if impl.argnames == ("book", "bar"):
-        return lambda bar, book: function(book, bar)
+def _two_arguments(impl: Any, event: str) -> Callable[[Any, Book], Any]:
+    """Return a hook implementation as a function of (event, book), whatever it takes."""
+    function: Callable[..., Any] = impl.function
+    if impl.argnames == (event, "book"):
+        return function
+    if impl.argnames == (event,):
+        return lambda given, book: function(given)
+    if impl.argnames == ("book", event):
+        return lambda given, book: function(book, given)
     if impl.argnames == ("book",):
-        return lambda bar, book: function(book)
-    return lambda bar, book: function()
+        return lambda given, book: function(book)
+    return lambda given, book: function()

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import cache
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -47,6 +46,7 @@ class Table:
 
 
 _tables: dict[type, tuple[str, tuple[str, ...], bool]] = {}
+_made: dict[type, Table] = {}
 
 
 @dataclass_transform(frozen_default=True)
@@ -76,16 +76,18 @@ def record(
     return declare
 
 
-@cache
 def table_of(kind: type) -> Table:
     """Return the table of a declared record. Raises TypeError for any other class."""
+    if kind in _made:
+        return _made[kind]
     try:
         name, key, restore = _tables[kind]
     except KeyError:
         raise TypeError(f"{kind.__name__} is not declared with @record") from None
     hints = typing.get_type_hints(kind)
     columns = tuple(_column(kind, f.name, hints[f.name]) for f in dataclasses.fields(kind))
-    return Table(name, key, columns, restore)
+    _made[kind] = Table(name, key, columns, restore)
+    return _made[kind]
 
 
 def key_of(row: Any) -> tuple[Any, ...]:

@@ -16,21 +16,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
 from smabot.config import Config
 from smabot.errors import ConfigError, suggest
+from smabot.redaction import MASK, SECRETS_FILE, is_secret, texts
+from smabot.settings_errors import (
+    PREFIX,
+    flat,
+    plugin_settings_error,
+    settings_error,
+    unknown_setting,
+)
 
-PREFIX = "SMABOT_"
+__all__ = ["Flag", "Loaded", "load", "merge", "plugin_settings_error"]
+
 NOT_SETTINGS = frozenset({"SMABOT_ENV", "SMABOT_DEBUG"})
-SECRETS_FILE = ".secrets.toml"
-MASK = "********"
 
 Tree = dict[str, Any]
 Origins = dict[str, str]
 
 _EMPTY_FILE = re.compile(r"(?:\s*(?:#.*)?(?:\[\w+\]\s*(?:#.*)?)?\n)*")
-_SECRET_NAME = re.compile(r"key|secret|token|password", re.IGNORECASE)
 _DYNACONF: dict[str, Any] = {
     "settings_files": [],
     "core_loaders": [],
@@ -92,7 +98,7 @@ class Loaded:
             text
             for dotted, value in flat(values)
             if self.is_secret(dotted)
-            for text in _texts(value)
+            for text in texts(value)
         )
 
 
@@ -141,20 +147,6 @@ def _merge(
             origins[dotted] = origin
 
 
-def flat(tree: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield the dotted key and value of every leaf."""
-    for key, value in tree.items():
-        if isinstance(value, Mapping):
-            yield from flat(value, f"{prefix}{key}.")
-        else:
-            yield prefix + key, value
-
-
-def is_secret(dotted: str, origin: str = "") -> bool:
-    """Whether a key holds a secret: by its name, or because ``.secrets.toml`` set it."""
-    return bool(_SECRET_NAME.search(dotted)) or SECRETS_FILE in origin
-
-
 # -- files -----------------------------------------------------------------------------------------
 
 
@@ -187,7 +179,7 @@ def _sections(file: Path) -> dict[str, Tree]:
             raise ConfigError(f"{file}: unknown section [{section}] (did you mean 'default'?)")
         for key in table:
             if key not in Config.model_fields:
-                raise ConfigError(f"{file} [{section}]: {_unknown(key, Config, '')}")
+                raise ConfigError(f"{file} [{section}]: {unknown_setting(key, Config)}")
         sections[section] = table
     return sections
 
@@ -223,7 +215,7 @@ def _read_toml(file: Path) -> Tree:
 def _toml_problem(message: str, text: str) -> str:
     what, _, where = message.rstrip(")").partition(" (at ")
     if "line" not in where:
-        where = f"line {len(text.splitlines())}, the end"
+        where = f"line {len(text.rstrip().splitlines())}, the end"
     return f"{where}: {what[:1].lower()}{what[1:]}"
 
 
@@ -241,8 +233,8 @@ def _variables() -> list[tuple[str, Any]]:
     loaders = ["dynaconf.loaders.env_loader"]
     typed = Dynaconf(**_DYNACONF, loaders=loaders, envvar_prefix=PREFIX.rstrip("_")).as_dict()
     return [
-        (name, os.environ[name] if is_secret(name) else typed[name.removeprefix(PREFIX).upper()])
-        for name in names
+        (name, raw if is_secret(name) else typed.get(name.removeprefix(PREFIX).upper(), raw))
+        for name, raw in ((name, os.environ[name]) for name in names)
     ]
 
 
@@ -261,134 +253,3 @@ def _nest(keys: Sequence[str], value: Any) -> Tree:
     for key in reversed(keys):
         value = {key: value}
     return cast(Tree, value)
-
-
-# -- errors ----------------------------------------------------------------------------------------
-
-
-def plugin_settings_error(
-    name: str,
-    error: ValidationError,
-    origins: Mapping[str, str],
-    model: type[BaseModel] | None = None,
-) -> ConfigError:
-    """Return the one line that says what is wrong in a plugin's settings table.
-
-    With ``model``, an unknown key gets a suggestion.
-    """
-    return settings_error(error, origins, model, f"plugin.{name}")
-
-
-def settings_error(
-    error: ValidationError,
-    origins: Mapping[str, str],
-    model: type[BaseModel] | None,
-    prefix: str = "",
-) -> ConfigError:
-    """Return the one line for a failed validation; ``prefix`` is the dotted key of its table."""
-    problems: dict[str, list[str]] = {}
-    for each in cast(list[dict[str, Any]], error.errors(include_url=False)):
-        key, index = _key_of(each, origins, prefix)
-        origin = _origin_of(key, origins)
-        secret = is_secret(key, origin)
-        if each["type"] == "extra_forbidden":
-            line = f"{origin}: {_unknown(key, model, prefix)}"
-        elif each["type"] == "missing":
-            variable = PREFIX + key.upper().replace(".", "__")
-            line = f"settings: {key} is missing: set it in [default.{key.rpartition('.')[0]}] or as {variable}"
-        elif secret or isinstance(each["input"], Mapping | BaseModel):
-            line = f"{origin}: {key}{index}: {_what(each, origin)}"
-        else:
-            shown = repr(each["input"])
-            shown = shown if len(shown) <= 60 else shown[:57] + "..."
-            line = f"{origin}: {key}{index} = {shown}: {_what(each, origin)}"
-        for text in _secrets_in(each["input"], key, origins):
-            line = line.replace(text, MASK)
-        problems.setdefault(key, []).append(line)
-    first, *others = problems.values()
-    line = _one_line(first)
-    return ConfigError(line if not others else f"{line} (and {len(others)} more)")
-
-
-def _one_line(lines: list[str]) -> str:
-    """Join what each member of a union said of one value."""
-    start = os.path.commonprefix(lines)
-    start = start[: start.rfind(": ") + 2]
-    joined = start + ", or ".join(dict.fromkeys(line[len(start) :] for line in lines))
-    return " ".join(joined.replace(", or must be ", " or ").split())
-
-
-def _key_of(problem: Mapping[str, Any], origins: Mapping[str, str], prefix: str) -> tuple[str, str]:
-    """Return the dotted key and the index in its list; pydantic's own path goes on with union tags."""
-    key = prefix
-    for part in problem["loc"]:
-        longer = f"{key}.{part}" if key else str(part)
-        known = longer in origins or any(each.startswith(longer + ".") for each in origins)
-        if isinstance(part, int):
-            return key, f"[{part}]"
-        if not known and problem["type"] not in ("missing", "extra_forbidden"):
-            break
-        key = longer
-    return key, ""
-
-
-def _origin_of(key: str, origins: Mapping[str, str]) -> str:
-    within = [origin for each, origin in origins.items() if each.startswith(key + ".")]
-    return origins.get(key) or ", ".join(dict.fromkeys(within)) or "settings"
-
-
-def _unknown(key: str, model: type[BaseModel] | None, prefix: str) -> str:
-    fields: Mapping[str, Any] = model.model_fields if model else {}
-    *tables, name = key.removeprefix(f"{prefix}.").split(".")
-    for table in tables:
-        inner = fields[table].annotation if table in fields else None
-        fields = inner.model_fields if isinstance(inner, type) and issubclass(inner, BaseModel) else {}  # fmt: skip
-    table = key.removesuffix(name)
-    hint = suggest(key, [table + field for field in fields]) or suggest(name, fields)
-    known = "" if hint or not fields else f"; known here are: {', '.join(fields)}"
-    return f"unknown setting '{key}'{hint}{known}"
-
-
-_MUST_BE = {
-    "model_type": "must be a table",
-    "model_attributes_type": "must be a table",
-    "dict_type": "must be a table",
-    "tuple_type": 'must be a list, as in ["A", "B"]',
-    "list_type": 'must be a list, as in ["A", "B"]',
-    "string_type": "must be text in quotes",
-    "path_type": "must be text in quotes",
-    "bool_type": "must be true or false",
-    "bool_parsing": "must be true or false",
-    "int_type": "must be a whole number",
-    "int_parsing": "must be a whole number",
-    "int_from_float": "must be a whole number",
-    "float_type": "must be a number",
-    "float_parsing": "must be a number",
-    "decimal_type": "must be a number",
-    "decimal_parsing": "must be a number",
-}
-
-
-def _what(problem: Mapping[str, Any], origin: str) -> str:
-    kind = problem["type"]
-    if kind in ("string_type", "path_type") and origin.startswith(PREFIX):
-        return f"must be text: quote it within, {origin}='\"{problem['input']}\"'"
-    message = _MUST_BE.get(kind) or str(problem["msg"])
-    message = message.removeprefix("Value error, ").removeprefix("Assertion failed, ")
-    return message.replace("Input should be", "must be")
-
-
-def _secrets_in(value: Any, key: str, origins: Mapping[str, str]) -> list[str]:
-    leaves = flat(value, key + ".") if isinstance(value, Mapping) else [(key, value)]
-    return [
-        text
-        for dotted, leaf in leaves
-        if is_secret(dotted, origins.get(dotted, ""))
-        for text in _texts(leaf)
-    ]
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, list | tuple):
-        return [text for each in value for text in _texts(each)]
-    return [str(value)] if value not in (None, "") and not isinstance(value, bool) else []

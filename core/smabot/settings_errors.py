@@ -98,6 +98,10 @@ def unknown_setting(key: str, model: type[BaseModel] | None, prefix: str = "") -
     return f"unknown setting '{key}'{hint}{known}"
 
 
+def _fields(model: Any) -> Mapping[str, Any]:
+    return model.model_fields if isinstance(model, type) and issubclass(model, BaseModel) else {}
+
+
 def _key_of(problem: Mapping[str, Any], origins: Mapping[str, str], prefix: str) -> tuple[str, str]:
     """Return the dotted key and the index in its list; pydantic's path goes on with union tags."""
     key = prefix

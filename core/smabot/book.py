@@ -199,9 +199,17 @@ class Book:
         realized = self._realized(order, update.filled_qty, new_value) - order.realized_pnl
         price = ((new_value - value) / qty).quantize(MICRO)
         return Fill(
-            order.client_order_id, update.filled_qty, order.strategy, order.symbol, order.side,
-            qty, price, realized, update.time, order.reduces,
-        )  # fmt: skip
+            client_order_id=order.client_order_id,
+            cumulative_qty=update.filled_qty,
+            strategy=order.strategy,
+            symbol=order.symbol,
+            side=order.side,
+            qty=qty,
+            price=price,
+            realized_pnl=realized,
+            time=update.filled_at or update.time,
+            reduces=order.reduces,
+        )
 
     # -- how each kind of record is applied --------------------------------------------------------
 
@@ -222,6 +230,8 @@ class Book:
         latest = self.latest_order(*holding)
         if latest is None or (latest.bar_time, latest.attempt) <= (order.bar_time, order.attempt):
             self._latest[holding] = order.client_order_id
+            if latest is not None and latest.status.terminal and latest is not order:
+                self.orders.pop(latest.client_order_id, None)
         self._review(holding)
         return True
 

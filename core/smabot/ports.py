@@ -127,13 +127,21 @@ class BrokerOrder:
     submitted_at: datetime
     updated_at: datetime
     reason: str = ""
+    filled_at: datetime | None = None
 
     def update(self) -> OrderUpdate:
         """The same as an event."""
         return OrderUpdate(
-            self.client_order_id, self.status, self.updated_at, self.broker_order_id,
-            self.filled_qty, self.filled_avg_price, self.submitted_at, self.reason,
-        )  # fmt: skip
+            client_order_id=self.client_order_id,
+            status=self.status,
+            time=self.updated_at,
+            broker_order_id=self.broker_order_id,
+            filled_qty=self.filled_qty,
+            filled_avg_price=self.filled_avg_price,
+            submitted_at=self.submitted_at,
+            reason=self.reason,
+            filled_at=self.filled_at,
+        )
 
 
 @dataclass(frozen=True, slots=True)

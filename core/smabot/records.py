@@ -186,7 +186,7 @@ class Order:
 @dataclass(frozen=True, slots=True)
 class OrderUpdate:
     """The broker's view of one order at one time. Quantity and price are cumulative, so that any
-    update may be lost, doubled or late without harm."""
+    update may be lost, doubled or late without harm. ``filled_at`` is the last fill's time."""
 
     client_order_id: str
     status: Status
@@ -196,6 +196,7 @@ class OrderUpdate:
     filled_avg_price: Decimal | None = None
     submitted_at: datetime | None = None
     reason: str = ""
+    filled_at: datetime | None = None
 
 
 @record(table="trades", key=("client_order_id", "cumulative_qty"), restore=False)

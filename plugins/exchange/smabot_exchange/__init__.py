@@ -1,0 +1,1 @@
+"""The embedded paper exchange of smabot."""

@@ -1,0 +1,257 @@
+"""The front in process: `Broker` and `Feed` on one exchange."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from smabot.calendar import Calendar
+from smabot.errors import BrokerError, ConfigError, ConflictError, UnknownOutcome, suggest
+from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition, Progress
+from smabot.records import Bar, Batch, Order, OrderUpdate, Status
+from smabot_exchange.exchange import Exchange
+from smabot_exchange.orders import ExchangeOrder, OrderRequest, OrderStatus, Refusal
+
+_STATUS = {
+    OrderStatus.ACCEPTED: Status.ACCEPTED,
+    OrderStatus.NEW: Status.ACCEPTED,
+    OrderStatus.PARTIALLY_FILLED: Status.PARTIALLY_FILLED,
+    OrderStatus.FILLED: Status.FILLED,
+    OrderStatus.CANCELED: Status.CANCELED,
+    OrderStatus.EXPIRED: Status.EXPIRED,
+}
+
+
+class Line:
+    """What broker and feed share: the exchange, and updates that wait for the feed's next batch.
+
+    The exchange is closed when both are.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.waiting: deque[OrderUpdate] = deque()
+        self.closed = False
+        self._users: set[object] = set()
+
+    def join(self, user: object) -> None:
+        self._users.add(user)
+
+    def leave(self, user: object) -> None:
+        self._users.discard(user)
+        if not self._users and not self.closed:
+            self.closed = True
+            self.exchange.close()
+
+
+class ExchangeBroker:
+    """Orders to the exchange. Its answers are durable before they are given."""
+
+    name = "exchange"
+    visibility_delay = timedelta(0)
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._exchange = line.exchange
+        line.join(self)
+
+    def account(self) -> BrokerAccount:
+        state = self._exchange.account()
+        return BrokerAccount(
+            self._exchange.account_id, state.cash, state.equity, state.buying_power
+        )
+
+    def calendar(self) -> Calendar:
+        return self._exchange.calendar
+
+    def submit(self, order: Order) -> OrderUpdate:
+        """Send an order once; the same order again gets the first one's present state.
+
+        A refusal is an update with ``Status.REJECTED``. Raises ConflictError when the id belongs to
+        another order, UnknownOutcome when the exchange failed on the way.
+        """
+        request = OrderRequest(
+            order.symbol, order.side, order.qty, order.type, order.limit_price,
+            order.time_in_force, order.client_order_id,
+        )  # fmt: skip
+        try:
+            return _update(self._exchange.submit(request).order)
+        except Refusal as refusal:
+            if refusal.duplicate:
+                return self._again(request, order.client_order_id)
+            return OrderUpdate(
+                order.client_order_id, Status.REJECTED, self._exchange.now, reason=str(refusal)
+            )
+        except BrokerError as error:
+            raise UnknownOutcome(str(error)) from error
+
+    def cancel(self, order: Order) -> None:
+        """Cancel an order; one that has ended already is left as it is.
+
+        Raises BrokerError when the exchange does not know it.
+        """
+        try:
+            found = self._exchange.order_by_client_id(order.client_order_id)
+            if found.open:
+                event = self._exchange.cancel(found.id)
+                self._line.waiting.append(_update(event.order))
+        except Refusal as refusal:
+            raise BrokerError(f"order {order.client_order_id}: {refusal}") from refusal
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        try:
+            return _broker_order(self._exchange.order_by_client_id(client_order_id))
+        except Refusal:
+            return None
+
+    def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
+        found = {order.seq: order for order in self._exchange.orders("open")}
+        if since is not None:
+            found |= {order.seq: order for order in self._exchange.orders("all", since)}
+        return [_broker_order(found[seq]) for seq in sorted(found)]
+
+    def positions(self) -> list[BrokerPosition]:
+        return [
+            BrokerPosition(holding.symbol, holding.qty, holding.avg_price)
+            for holding in self._exchange.positions()
+        ]
+
+    def close(self) -> None:
+        self._line.leave(self)
+
+    def _again(self, request: OrderRequest, client_order_id: str) -> OrderUpdate:
+        found = self._exchange.order_by_client_id(client_order_id)
+        if not found.same_payload(request):
+            raise ConflictError(
+                f"order {client_order_id}: the exchange has another order under this id: "
+                f"{found.side} {found.qty} {found.symbol}, here {request.side} {request.qty} "
+                f"{request.symbol}; nothing was sent"
+            )
+        return _update(found)
+
+
+class ExchangeFeed:
+    """The tape, a minute at a time, at a pace; its clock is the exchange's."""
+
+    def __init__(self, line: Line, speed: Literal["max"] | float = "max") -> None:
+        self._line = line
+        self._exchange = line.exchange
+        self._pace = Pace(None if speed == "max" else speed)
+        self._subscribed: frozenset[str] = frozenset()
+        self.notes: tuple[str, ...] = self._exchange.notes
+        """What a person should know of the tape, a line each."""
+        line.join(self)
+
+    def now(self) -> datetime:
+        return self._exchange.now
+
+    def tradable(self, symbols: Sequence[str]) -> tuple[str, ...]:
+        known = self._exchange.symbols
+        for symbol in symbols:
+            if symbol not in known:
+                shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
+                raise ConfigError(
+                    f"symbol {symbol!r} is not on the tape{suggest(symbol, known)}; it has {shown}"
+                )
+        return tuple(symbols) or known
+
+    def history(
+        self, symbols: Collection[str], since: datetime | None, bars: int
+    ) -> Iterator[list[Bar]]:
+        newest = bars if since is None else None
+        return self._exchange.history(symbols, since, newest)
+
+    def subscribe(self, symbols: Collection[str]) -> None:
+        self._subscribed = frozenset(symbols)
+
+    def catch_up(self, time: datetime) -> None:
+        """Play the minutes that end by a time without delivering anything.
+
+        After a power cut the ledger may lack the last minutes in which no order changed, though a
+        bot's journal has them.
+        """
+        while (following := self._exchange.next_time()) is not None and following <= time:
+            self._exchange.advance()
+
+    def next(self, timeout: float) -> Batch | None:
+        """Return the next minute's order updates and bars, sorted by symbol.
+
+        An empty batch when the minute is not due within ``timeout`` seconds, None at the end.
+        """
+        if self._line.waiting:
+            updates = tuple(self._line.waiting)
+            self._line.waiting.clear()
+            return Batch(self._exchange.now, updates)
+        if self._exchange.next_time() is None:
+            return None
+        if not self._pace.wait(timeout):
+            return Batch(self._exchange.now)
+        minute = self._exchange.advance()
+        if minute is None:
+            return None
+        return Batch(
+            minute.time,
+            tuple(_update(event.order) for event in minute.events),
+            tuple([bar for bar in minute.bars if bar.symbol in self._subscribed]),
+        )
+
+    def progress(self) -> Progress | None:
+        return Progress(*self._exchange.minutes)
+
+    def close(self) -> None:
+        self._line.leave(self)
+
+
+class Pace:
+    """So many turns a second by deadlines, which do not drift; late turns pile up for a second."""
+
+    def __init__(
+        self,
+        per_second: float | None,
+        clock: Callable[[], float] = time.monotonic,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self._interval = None if per_second is None else 1 / per_second
+        self._due: float | None = None
+        self._clock = clock
+        self._sleep = sleep
+
+    def wait(self, timeout: float) -> bool:
+        """Wait for the next turn, ``timeout`` seconds at most; tell whether it has come."""
+        if self._interval is None:
+            return True
+        now = self._clock()
+        due = now if self._due is None else max(self._due, now - 1)
+        delay = due - now
+        if delay > timeout:
+            self._sleep(max(timeout, 0))
+            return False
+        if delay > 0:
+            self._sleep(delay)
+        self._due = due + self._interval
+        return True
+
+
+def _update(order: ExchangeOrder) -> OrderUpdate:
+    return _broker_order(order).update()
+
+
+def _broker_order(order: ExchangeOrder) -> BrokerOrder:
+    return BrokerOrder(
+        client_order_id=order.client_order_id,
+        broker_order_id=str(order.id),
+        symbol=order.symbol,
+        side=order.side,
+        qty=order.qty,
+        type=order.type,
+        limit_price=order.limit_price,
+        time_in_force=order.time_in_force,
+        status=_STATUS[order.status],
+        filled_qty=order.filled_qty,
+        filled_avg_price=order.filled_avg_price,
+        submitted_at=order.submitted_at,
+        updated_at=order.updated_at,
+    )

@@ -1,0 +1,59 @@
+"""The plugin: the embedded exchange as the bot's broker and feed."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import TYPE_CHECKING
+
+from pydantic import Field
+
+from smabot.config import Config, Settings
+from smabot.hookspecs import hookimpl
+
+if TYPE_CHECKING:
+    from smabot_exchange.front import ExchangeBroker, ExchangeFeed, Line
+
+
+class ExchangeSettings(Settings):
+    """The account that a new ledger is opened with; a ledger keeps to it."""
+
+    cash: Decimal = Field(Decimal(100_000), gt=0, le=1_000_000_000_000)
+    """Cash at the start, US dollars."""
+    participation: Decimal = Field(Decimal("0.1"), gt=0, le=1)
+    """The part of a bar's volume that one order may take; at least one share."""
+    multiplier: Decimal = Field(Decimal(1), ge=1, le=4)
+    """Buying power is this times equity, less what is invested and held for orders."""
+
+
+class ExchangePlugin:
+    """Provides broker and feed, both on one exchange, which is opened when first asked for."""
+
+    def __init__(self, settings: ExchangeSettings) -> None:
+        self.settings = settings
+        self._line: Line | None = None
+
+    @hookimpl
+    def open_broker(self, config: Config) -> ExchangeBroker | None:
+        if config.live:
+            return None
+        from smabot_exchange.front import ExchangeBroker
+
+        return ExchangeBroker(self._open(config))
+
+    @hookimpl
+    def open_feed(self, config: Config) -> ExchangeFeed | None:
+        if config.live:
+            return None
+        from smabot_exchange.front import ExchangeFeed
+
+        return ExchangeFeed(self._open(config), config.speed)
+
+    def _open(self, config: Config) -> Line:
+        if self._line is None or self._line.closed:
+            from smabot_exchange.exchange import Exchange
+            from smabot_exchange.front import Line
+            from smabot_exchange.matching import Terms
+
+            terms = Terms(self.settings.cash, self.settings.participation, self.settings.multiplier)
+            self._line = Line(Exchange(config.ledger_path, config.tape, terms))
+        return self._line

@@ -1,0 +1,159 @@
+"""The form of a record class in SQLite: its statements, built once, and its rows both ways."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from operator import attrgetter
+from typing import Any
+
+from smabot.errors import ConfigError, JournalError
+from smabot.records import CORE_RECORDS
+from smabot.tables import table_of
+from smabot_persistence_sqlite.codec import Codec, codec_of
+
+OWN_TABLES = frozenset({"bars", "bars_utc", "symbols", "declared_records", "alembic_version"})
+
+
+def quoted(name: str) -> str:
+    """Return an identifier for use in SQL."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+class Form:
+    """How the records of one class are written to and read from their table."""
+
+    def __init__(self, kind: type) -> None:
+        self.kind = kind
+        self.table = table_of(kind)
+        self.names = tuple(column.name for column in self.table.columns)
+        self.codecs: dict[str, Codec] = {c.name: codec_of(c.type) for c in self.table.columns}
+        self._encoders = tuple(codec.encode for codec in self.codecs.values())
+        self._decoders = tuple(
+            (index, codec.decode)
+            for index, codec in enumerate(self.codecs.values())
+            if codec.decode is not None
+        )
+        self._values = attrgetter(*self.names)
+        columns = ", ".join(map(quoted, self.names))
+        self.select = f"SELECT {columns} FROM {quoted(self.table.name)}"  # noqa: S608
+        self.by_key = (
+            self.select + " WHERE " + " AND ".join(f"{quoted(k)} = ?" for k in self.table.key)
+        )
+        self.upsert = self._upsert(columns)
+
+    @property
+    def declared_by(self) -> str:
+        """The class, as a person finds it."""
+        return f"{self.kind.__module__}.{self.kind.__qualname__}"
+
+    @property
+    def definition(self) -> str:
+        """The table's shape in a line, whatever the order of the columns."""
+        columns = sorted(
+            f"{c.name} {self.codecs[c.name].word}{' null' if c.optional else ''}"
+            for c in self.table.columns
+        )
+        return f"{', '.join(columns)}; key {', '.join(self.table.key)}"
+
+    def _upsert(self, columns: str) -> str:
+        values = ", ".join("?" * len(self.names))
+        updates = ", ".join(
+            f"{quoted(name)} = excluded.{quoted(name)}"
+            for name in self.names
+            if name not in self.table.key
+        )
+        action = f"UPDATE SET {updates}" if updates else "NOTHING"
+        key = ", ".join(map(quoted, self.table.key))
+        return (
+            f"INSERT INTO {quoted(self.table.name)} ({columns}) VALUES ({values}) "  # noqa: S608
+            f"ON CONFLICT ({key}) DO {action}"
+        )
+
+    def encode(self, row: Any) -> tuple[Any, ...]:
+        """Return a record as SQLite values. Raises JournalError naming the column that can't be."""
+        values = self._values(row) if len(self.names) > 1 else (self._values(row),)
+        try:
+            return tuple(
+                [
+                    None if value is None else encode(value)
+                    for encode, value in zip(self._encoders, values, strict=True)
+                ]
+            )
+        except (TypeError, ValueError, OverflowError):
+            for name, value in zip(self.names, values, strict=True):
+                self.value(name, value)
+            raise
+
+    def value(self, column: str, value: Any) -> Any:
+        """Return one value of a column as SQLite keeps it. Raises JournalError when it can't be."""
+        if column not in self.codecs:
+            raise TypeError(f"{self.kind.__name__} has no column {column!r}")
+        try:
+            return None if value is None else self.codecs[column].encode(value)
+        except (TypeError, ValueError, OverflowError):
+            raise JournalError(
+                f"{value!r} can't be kept in {self.table.name}.{column}, which holds "
+                f"{_HOLDS.get(self.codecs[column].word, self.codecs[column].word)}"
+            ) from None
+
+    def decode(self, stored: Sequence[Any]) -> Any:
+        """Return the record of a stored row. Raises JournalError naming the value that is no such."""
+        values = list(stored)
+        index = 0
+        try:
+            for index, decode in self._decoders:
+                if values[index] is not None:
+                    values[index] = decode(values[index])
+        except (KeyError, TypeError, ValueError, ArithmeticError):
+            raise JournalError(
+                f"{self.table.name}.{self.names[index]} holds {values[index]!r}, which is no "
+                f"{self.table.columns[index].type.__name__}: restore a backup, or put it right with sqlite3"
+            ) from None
+        return self.kind(*values)
+
+
+_HOLDS = {
+    "decimal": "finite Decimals",
+    "time": "datetimes with a time zone",
+    "real": "numbers (not NaN)",
+    "integer": "integers of 64 bits",
+}
+
+
+def forms_of(kinds: Sequence[type]) -> dict[type, Form]:
+    """Return the form of each core and declared record class.
+
+    Raises ConfigError when two classes claim a table, or one can't be a table.
+    """
+    forms: dict[type, Form] = {}
+    owners: dict[str, Form] = {}
+    for kind in (*CORE_RECORDS, *kinds):
+        if kind in forms:
+            continue
+        form = forms[kind] = Form(kind)
+        name = form.table.name.lower()
+        if name in OWN_TABLES or name.startswith("sqlite_"):
+            raise ConfigError(
+                f"{form.declared_by} declares the table {form.table.name!r}, which is the journal's "
+                "own: give the record another table name"
+            )
+        if other := owners.get(name):
+            raise ConfigError(
+                f"{form.declared_by} and {other.declared_by} both declare the table "
+                f"{form.table.name!r}: give one of them another table name"
+            )
+        owners[name] = form
+        _check_columns(form)
+    return forms
+
+
+def _check_columns(form: Form) -> None:
+    if not form.table.key:
+        raise ConfigError(f"{form.declared_by} has no key: name the columns that make a row unique")
+    for column in form.table.columns:
+        if column.optional and column.name in form.table.key:
+            raise ConfigError(
+                f"{form.declared_by}: the key column {column.name!r} may be None: make it required"
+            )
+    if len({name.lower() for name in form.names}) < len(form.names):
+        raise ConfigError(f"{form.declared_by}: two columns differ by upper and lower case only")

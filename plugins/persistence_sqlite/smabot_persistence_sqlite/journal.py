@@ -1,0 +1,191 @@
+"""The journal: one writer, one transaction a step."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from smabot.errors import JournalError
+from smabot.records import Bar, Command
+from smabot_persistence_sqlite.connection import connect_writer, examine, meaning, translated
+from smabot_persistence_sqlite.form import Form, forms_of, quoted
+from smabot_persistence_sqlite.lock import Lock
+from smabot_persistence_sqlite.rows import SqliteRows
+from smabot_persistence_sqlite.stamp import LINEAGE, Lineage, Stamp, read_stamp
+from smabot_persistence_sqlite.windows import first_bars, windows
+
+_INSERT_BAR = (
+    "INSERT INTO bars (ts, symbol, open, high, low, close, volume, trade_count, vwap) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (ts, symbol) DO NOTHING"
+)
+_INSERT_SYMBOL = (
+    "INSERT INTO symbols (symbol, first_bar) VALUES (?, ?) ON CONFLICT (symbol) "
+    "DO UPDATE SET first_bar = MIN(first_bar, excluded.first_bar)"
+)
+
+
+class SqliteJournal(SqliteRows):
+    """Implements `smabot.ports.Journal` on a database that it alone writes."""
+
+    def __init__(
+        self,
+        db: Path,
+        connection: sqlite3.Connection,
+        forms: dict[type, Form],
+        stamp: Stamp,
+        lock: Lock,
+        news: tuple[str, ...],
+    ) -> None:
+        super().__init__(db, connection, forms, stamp)
+        self.lock = lock
+        self.news = news
+        """What was done at opening that a person should know."""
+        self._first_bars: dict[str, int] | None = None
+        self._data_version: int | None = None
+        self._commands_left = True
+
+    @classmethod
+    def open(
+        cls, db: Path, records: Sequence[type] = (), lineage: Lineage = LINEAGE
+    ) -> SqliteJournal:
+        """Lock and open a database for writing; create it, or bring its schema up to date.
+
+        Raises LockHeld while another process has it, ConfigError when it is not one to work with,
+        JournalError when it is damaged.
+        """
+        forms = forms_of(records)
+        path = db.resolve()
+        lock = Lock(path, db)
+        connection = None
+        try:
+            with translated(db):
+                exists = examine(path, db)
+                news = [] if exists else ["new database"]
+                if exists and _log_size(path):
+                    news.append("the last run did not end by itself: its write-ahead log was read")
+                connection = connect_writer(path, "rwc")
+                stamp = read_stamp(connection, db, lineage)
+                if not stamp.fits(forms.values(), lineage):
+                    from smabot_persistence_sqlite.migrate import bring_up_to_date
+
+                    news += bring_up_to_date(path, db, forms.values(), stamp, lineage)
+                    stamp = read_stamp(connection, db, lineage)
+                _probe(connection, forms.values())
+            return cls(db, connection, forms, stamp, lock, tuple(news))
+        except BaseException:
+            if connection is not None:
+                connection.close()
+            lock.release()
+            raise
+
+    def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
+        """Write all or nothing, durably. Raises JournalError; then nothing of it was written."""
+        if not rows and not bars:
+            return
+        encoded = self._encoded(rows)
+        timed = _timed(bars) if bars else []
+        earlier = self._earlier(timed)
+        run = self.connection
+        try:
+            run.execute("BEGIN IMMEDIATE")
+            if timed:
+                run.executemany(_INSERT_BAR, timed)
+            if earlier:
+                run.executemany(_INSERT_SYMBOL, earlier.items())
+            for form, values in encoded.items():
+                run.executemany(form.upsert, values)
+            run.execute("COMMIT")
+        except sqlite3.Error as error:
+            self._roll_back()
+            raise JournalError(
+                f"database {self.db}: {meaning(error)}; nothing of this step was written"
+            ) from error
+        except BaseException:
+            self._roll_back()
+            raise
+        if earlier and self._first_bars is not None:
+            self._first_bars.update(earlier)
+
+    def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
+        """Yield the newest ``lookback`` bars of each symbol, a minute at a time, oldest first."""
+        with translated(self.db):
+            yield from windows(self.connection, lookback, symbols)
+
+    def commands(self) -> list[Command]:
+        """Return the commands not yet applied, oldest first.
+
+        Asks the table only after another process wrote, or while the last answer was not empty.
+        """
+        with translated(self.db):
+            (version,) = self.connection.execute("PRAGMA data_version").fetchone()
+        if version == self._data_version and not self._commands_left:
+            return []
+        found = self.rows(Command, where={"applied_at": None}, newest_by="created_at")
+        self._data_version, self._commands_left = version, bool(found)
+        return found
+
+    def close(self) -> None:
+        """Close the file and let the next one in. Safe to call twice."""
+        super().close()
+        self.lock.release()
+
+    def _encoded(self, rows: Sequence[Any]) -> dict[Form, list[tuple[Any, ...]]]:
+        encoded: dict[Form, list[tuple[Any, ...]]] = {}
+        for row in rows:
+            form = self._known(type(row))
+            encoded.setdefault(form, []).append(form.encode(row))
+        return encoded
+
+    def _earlier(self, timed: list[tuple[Any, ...]]) -> dict[str, int]:
+        """Return the symbols that show for the first time, or earlier than ever, with that minute."""
+        if not timed:
+            return {}
+        if self._first_bars is None:
+            with translated(self.db):
+                self._first_bars = first_bars(self.connection)
+        known, earlier = self._first_bars, {}
+        for bar in timed:  # oldest first
+            symbol = bar[1]
+            if known.get(symbol, bar[0] + 1) > bar[0] and symbol not in earlier:
+                earlier[symbol] = bar[0]
+        return earlier
+
+    def _roll_back(self) -> None:
+        if self.connection.in_transaction:
+            with translated(self.db):
+                self.connection.execute("ROLLBACK")
+
+
+def _timed(bars: Sequence[Bar]) -> list[tuple[Any, ...]]:
+    """Return bars as rows in the order of the table's key."""
+    seconds: dict[datetime, int] = {time: _seconds(time) for time in {bar[1] for bar in bars}}
+    rows = [(seconds[t], s, o, h, lo, c, v, n, w) for s, t, o, h, lo, c, v, n, w in bars]
+    rows.sort(key=lambda row: row[:2])
+    return rows
+
+
+def _seconds(time: datetime) -> int:
+    if time.tzinfo is None or time.microsecond:
+        raise JournalError(f"a bar's time has to be a whole second with a time zone, not {time!r}")
+    return int(time.timestamp())
+
+
+def _log_size(path: Path) -> int:
+    try:
+        return path.with_name(path.name + "-wal").stat().st_size
+    except FileNotFoundError:
+        return 0
+
+
+def _probe(connection: sqlite3.Connection, forms: Collection[Form]) -> None:
+    """Seek the first and last row of every table: gross damage shows now, not in the middle of a day."""
+    keys = {form.table.name: form.table.key for form in forms}
+    for table, key in {**keys, "bars": ("ts", "symbol"), "symbols": ("symbol",)}.items():
+        for direction in ("", " DESC"):
+            order = ", ".join(quoted(name) + direction for name in key)
+            connection.execute(
+                f"SELECT * FROM {quoted(table)} ORDER BY {order} LIMIT 1"  # noqa: S608
+            ).fetchone()

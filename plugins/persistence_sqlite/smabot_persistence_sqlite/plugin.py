@@ -1,0 +1,43 @@
+"""The plugin: where smabot keeps everything it must not forget."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from smabot.config import Config
+from smabot.hookspecs import Recovery, RecoveryStep, hookimpl
+from smabot_persistence_sqlite.journal import SqliteJournal
+from smabot_persistence_sqlite.rows import SqliteRows
+
+if TYPE_CHECKING:
+    import click
+
+
+class PersistenceSqlite:
+    """Keeps the journal in one SQLite file, ``db`` of the settings. It has no settings of its own."""
+
+    @hookimpl
+    def open_journal(self, config: Config, records: Sequence[type]) -> SqliteJournal:
+        """Lock, open and if need be create or migrate the database."""
+        return SqliteJournal.open(config.db, records)
+
+    @hookimpl
+    def open_rows(self, config: Config, records: Sequence[type]) -> SqliteRows:
+        """Open the database read-only, beside a running bot."""
+        return SqliteRows.open(config.db, records)
+
+    @hookimpl
+    def on_startup_recover(self, recovery: Recovery) -> RecoveryStep | None:
+        """Report what opening the database did to it."""
+        journal = recovery.journal
+        if isinstance(journal, SqliteJournal) and journal.news:
+            return RecoveryStep("; ".join(journal.news))
+        return None
+
+    @hookimpl
+    def register_commands(self, cli: click.Group) -> None:
+        """Add `smabot db`."""
+        from smabot_persistence_sqlite.commands import db
+
+        cli.add_command(db)

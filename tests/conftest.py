@@ -1,0 +1,80 @@
+"""Worlds to test in: a tape, a database, a ledger and a bot over them, in a temporary folder."""
+
+from __future__ import annotations
+
+import csv
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
+COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap")
+SPY_TAPE = Path(__file__).parents[2] / "shared/data/minute/pyalgotrade/SPY.csv.gz"
+
+
+def write_tape(
+    path: Path,
+    closes: Mapping[str, Sequence[float]],
+    *,
+    volume: float = 10_000,
+    start: datetime = OPEN,
+) -> Path:
+    """Write a tape whose bars open at the minute before's close, a minute a value."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(COLUMNS)
+        for minute in range(max(map(len, closes.values()))):
+            time = (start + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:%SZ")
+            for symbol, values in closes.items():
+                if minute < len(values):
+                    begin, end = values[max(minute - 1, 0)], values[minute]
+                    high, low = max(begin, end), min(begin, end)
+                    writer.writerow([symbol, time, begin, high, low, end, volume, "", ""])
+    return path
+
+
+def dump(db: Path, *, without: Sequence[str] = ("runs",)) -> dict[str, list[tuple[Any, ...]]]:
+    """Return every row of every table of a database, but those left out."""
+    connection = sqlite3.connect(f"file:{db}?mode=ro", uri=True)
+    try:
+        query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+        names = sorted(name for (name,) in connection.execute(query) if name not in without)
+        return {
+            name: sorted(connection.execute(f"SELECT * FROM {name}").fetchall(), key=repr)
+            for name in names
+        }
+    finally:
+        connection.close()
+
+
+@pytest.fixture()
+def spy_tape() -> Path:
+    """The real SPY sessions, where they lie beside the checkout."""
+    if not SPY_TAPE.exists():
+        pytest.skip("the real tape is not here")
+    return SPY_TAPE
+
+
+@pytest.fixture()
+def tape_writer() -> Any:
+    return write_tape
+
+
+@pytest.fixture()
+def dumper() -> Any:
+    return dump
+
+
+@pytest.fixture()
+def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Run in an empty folder, without any SMABOT_ variable."""
+    import os
+
+    for name in [name for name in os.environ if name.startswith("SMABOT")]:
+        monkeypatch.delenv(name)
+    monkeypatch.chdir(tmp_path)
+    yield tmp_path

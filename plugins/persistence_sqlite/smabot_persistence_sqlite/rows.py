@@ -106,6 +106,18 @@ class SqliteRows:
                 return list(islice(kept, limit))
             return sorted(kept, key=key_of)[:limit]
 
+    def count(self, kind: type, *, where: Mapping[str, Any] | None = None) -> int:
+        """Return how many records `rows` would give."""
+        form = self._form(kind)
+        if form is None:
+            return 0
+        clauses, parameters = _matching(form, where or {})
+        sql = f"SELECT COUNT(*) FROM {quoted(form.table.name)}"  # noqa: S608
+        if clauses:
+            sql += " WHERE " + " AND ".join(clauses)
+        with translated(self.db):
+            return int(self.connection.execute(sql, parameters).fetchone()[0])
+
     def bar_counts(self) -> dict[str, int]:
         """Return the number of bars kept of each symbol. Reads the whole table."""
         with translated(self.db):

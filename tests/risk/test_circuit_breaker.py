@@ -198,6 +198,23 @@ def test_after_a_reset_the_falls_are_measured_from_there(desk: Any) -> None:
     assert bot.state.tripped
 
 
+def test_the_first_cause_is_kept(desk: Any) -> None:
+    bot = desk(breaker={**ONLY_SESSION, "max_failures": 3})
+    fail(bot, 2)
+    hold_at = bot.submit("SPY", qty=500)
+    failing = [bot.submit(symbol) for symbol in ("IBM", "F", "GE")]
+    bot.price("SPY", 100.0)
+    bot.fill(hold_at)
+    bot.price("SPY", 80.0)
+    cause = bot.state.reason
+    for order in failing:
+        bot.at(bot.now + timedelta(minutes=1))
+        bot.take(order, Status.REJECTED)
+    assert bot.state.failure_count == 3
+    assert bot.state.reason == cause
+    assert "equity fell" in cause
+
+
 def test_a_reset_takes_back_the_failures(desk: Any) -> None:
     bot = desk(breaker=ONLY_FAILURES)
     fail(bot, 2)

@@ -157,7 +157,7 @@ class CircuitBreaker:
         """Take the session's baseline at the first event of a trading date."""
         if state.session_date is not None and day <= state.session_date:
             return state
-        return replace(state, session_date=day, session_equity=self._start.equity(day, book))
+        return replace(state, session_date=day, session_equity=self._start.equity(book))
 
     def _fall(self, state: BreakerState, equity: Decimal) -> str:
         """Return how equity fell too far, or an empty string."""

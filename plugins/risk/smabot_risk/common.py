@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import date
 from decimal import Decimal
 from typing import Literal
 
@@ -23,7 +22,7 @@ class RiskSettings(Settings):
 
 
 class DayStart:
-    """Knows the equity that a trading date began with: the last known before its first event.
+    """Knows the equity that a trading date begins with: the last known before its first event.
 
     So the gap between two sessions counts for the later one.
     """
@@ -32,12 +31,10 @@ class DayStart:
         self._last: EquityPoint | None = None
 
     def see(self, point: EquityPoint | None) -> None:
-        """Remember the newest point; when the next is in the book this one no longer is."""
+        """Remember the newest point: when the next is told, it has replaced this one in the book."""
         self._last = point
 
-    def equity(self, day: date, book: Book) -> Decimal:
-        """Return the equity in US dollars before a date's first event, which is happening now."""
+    def equity(self, book: Book) -> Decimal:
+        """Return the equity in US dollars before the event that is being told."""
         last = self._last or book.point
-        if last is not None and book.calendar.trading_date(last.time) < day:
-            return last.equity
-        return book.equity()
+        return last.equity if last is not None else book.equity()

@@ -127,9 +127,7 @@ class DailyLimits:
         return f"{day.trade_count}{of_trades} trades today, loss {loss:,.2f}{of_loss}"
 
     def _counts(self, day: date, book: Book) -> DayCounts:
-        return book.row(DayCounts, day) or DayCounts(
-            day, start_equity=self._start.equity(day, book)
-        )
+        return book.row(DayCounts, day) or DayCounts(day, start_equity=self._start.equity(book))
 
     def _too_many(self, order: Order, day: DayCounts, book: Book) -> str:
         settings, today = self._settings, day.trading_date

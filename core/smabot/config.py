@@ -56,6 +56,8 @@ class Config(Settings):
     until: datetime | None = None
     """Stop at this time of the feed's clock, UTC."""
     live: bool = False
+    live_account: str | None = None
+    """With ``live``: the only broker account that may be traded; without it a person is asked."""
     max_bar_age_minutes: int = Field(1, ge=1)
     """A bar is decided on while it closed less than this ago on the feed's clock."""
     equity_every_minutes: int = Field(1, ge=1)

@@ -68,6 +68,13 @@ class Rows(Protocol):
         """Leave a person's command for the running bot."""
         ...
 
+    def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
+        """Yield the newest ``lookback`` bars of each symbol, a minute at a time, oldest first.
+
+        Within a minute bars come sorted by symbol. Costs by the lookback, not by the table's size.
+        """
+        ...
+
     def close(self) -> None: ...
 
 
@@ -84,13 +91,6 @@ class Journal(Rows, Protocol):
 
         A row whose key exists replaces it. A bar that exists is left as it was decided on.
         Raises JournalError; then nothing of it was written.
-        """
-        ...
-
-    def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
-        """Yield the newest ``lookback`` bars of each symbol, a minute at a time, oldest first.
-
-        Within a minute bars come sorted by symbol. Costs by the lookback, not by the table's size.
         """
         ...
 

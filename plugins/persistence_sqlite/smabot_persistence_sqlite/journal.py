@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,7 @@ from smabot_persistence_sqlite.form import Form, forms_of, quoted
 from smabot_persistence_sqlite.lock import Lock
 from smabot_persistence_sqlite.rows import SqliteRows
 from smabot_persistence_sqlite.stamp import LINEAGE, Lineage, Stamp, read_stamp
-from smabot_persistence_sqlite.windows import first_bars, windows
+from smabot_persistence_sqlite.windows import first_bars
 
 _INSERT_BAR = (
     "INSERT INTO bars (ts, symbol, open, high, low, close, volume, trade_count, vwap) "
@@ -98,7 +98,7 @@ class SqliteJournal(SqliteRows):
             for form, values in encoded.items():
                 run.executemany(form.upsert, values)
             run.execute("COMMIT")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, ValueError, OverflowError) as error:
             self._roll_back()
             raise JournalError(
                 f"database {self.db}: {meaning(error)}; nothing of this step was written"
@@ -108,11 +108,6 @@ class SqliteJournal(SqliteRows):
             raise
         if earlier and self._first_bars is not None:
             self._first_bars.update(earlier)
-
-    def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
-        """Yield the newest ``lookback`` bars of each symbol, a minute at a time, oldest first."""
-        with translated(self.db):
-            yield from windows(self.connection, lookback, symbols)
 
     def commands(self) -> list[Command]:
         """Return the commands not yet applied, oldest first.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime
 from decimal import Decimal
@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from smabot.errors import ConfigError, JournalError
-from smabot.records import Command
+from smabot.records import Bar, Command
 from smabot.tables import key_of
 from smabot_persistence_sqlite.connection import connect, connect_reader, translated
 from smabot_persistence_sqlite.form import Form, forms_of, quoted
 from smabot_persistence_sqlite.stamp import LINEAGE, Lineage, Stamp, read_stamp
+from smabot_persistence_sqlite.windows import windows
 
 R = TypeVar("R")
 
@@ -126,6 +127,11 @@ class SqliteRows:
                     "SELECT symbol, COUNT(*) FROM bars GROUP BY symbol ORDER BY symbol"
                 )
             )
+
+    def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
+        """Yield the newest ``lookback`` bars of each symbol, a minute at a time, oldest first."""
+        with translated(self.db):
+            yield from windows(self.connection, lookback, symbols)
 
     def send(self, command: Command) -> None:
         """Leave a command for the bot, running or not, through a short connection of its own.

@@ -1,0 +1,186 @@
+"""What every command shares: the settings, the plugins, the database, and how to show a result.
+
+Plugin commands find it as ``ctx.obj``. Everything in it is opened when it is first asked for.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smabot.errors import LockHeld, SmabotError
+
+if TYPE_CHECKING:
+    from smabot.config import Config
+    from smabot.plugins import Plugins
+    from smabot.settings import Flag, Loaded
+
+ANSWER_SECONDS = 5.0
+
+
+class App:
+    """The options that all verbs share, and what they lead to."""
+
+    def __init__(self) -> None:
+        self.settings: Path | None = None
+        self.db: Path | None = None
+        self.as_json = False
+        self.verbose = 0
+        self.debug = os.environ.get("SMABOT_DEBUG", "0") not in ("", "0")
+        self._loaded: Loaded | None = None
+        self._plugins: Plugins | None = None
+        self._header: dict[str, str] = {}
+
+    def option(self, name: str, value: Any) -> None:
+        """Take a shared option in; what was read without it is forgotten."""
+        setattr(self, name, value)
+        self._loaded = self._plugins = None
+
+    # -- settings and plugins ----------------------------------------------------------------------
+
+    def load(self, flags: Sequence[Flag] = ()) -> Loaded:
+        """Read the settings with a command's own flags as the top layer. Raises ConfigError."""
+        from smabot.settings import Flag, load
+
+        shared = [Flag("db", "--db", str(self.db))] if self.db is not None else []
+        self._loaded = load(self.settings, [*shared, *flags])
+        return self._loaded
+
+    def loaded(self) -> Loaded:
+        """Return the settings with their origins, read once. Raises ConfigError."""
+        return self._loaded or self.load()
+
+    def config(self) -> Config:
+        """Return the settings, read once. Raises ConfigError."""
+        return self.loaded().config
+
+    def plugins(self) -> Plugins:
+        """Return the selected plugins that can be loaded; a broken one is only warned of.
+
+        To look at records is possible without it. Raises ConfigError when none can be loaded.
+        """
+        if self._plugins is None:
+            self._plugins = self._load_plugins()
+        return self._plugins
+
+    def _load_plugins(self) -> Plugins:
+        from smabot.plugins import Plugins
+
+        loaded = self.loaded()
+        config = loaded.config
+        try:
+            return Plugins.load(config, origins=loaded.origins)
+        except SmabotError as error:
+            problem = error
+        sound: list[str] = []
+        for name in (*config.base_plugins, *config.plugins):
+            try:
+                sound += Plugins.load(config, [name], loaded.origins).names
+            except SmabotError as error:
+                self.warn(str(error))
+        if not sound:
+            raise problem
+        return Plugins.load(config, list(dict.fromkeys(sound)), loaded.origins)
+
+    def record_kinds(self) -> tuple[type, ...]:
+        """Return all declared record classes, core's and the plugins'."""
+        return self.plugins().kinds()
+
+    # -- records -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def rows(self) -> Iterator[Any]:
+        """Open the database read-only, as `smabot.ports.Rows`; safe beside a running bot.
+
+        Raises ConfigError when there is none.
+        """
+        from smabot.records import Run
+
+        config = self.config()
+        rows = self.plugins().open_rows(config)
+        try:
+            last = rows.rows(Run, newest_by="started_at", limit=1)
+            self._header = {"mode": last[0].mode if last else config.mode, "db": str(config.db)}
+            yield rows
+        finally:
+            rows.close()
+
+    def send(self, verb: str, argument: str = "") -> str:
+        """Have a person's command carried out, by the running bot or here; returns the answer.
+
+        Raises SmabotError when the running bot does not answer; the command then waits for it.
+        """
+        from uuid import uuid4
+
+        from smabot.records import Command
+        from smabot.recovery import apply_command
+
+        command = Command(uuid4().hex, verb, argument, datetime.now(UTC))
+        with self.rows() as rows:
+            try:
+                return apply_command(self.config(), self.plugins(), command)
+            except LockHeld:
+                rows.send(command)
+            deadline = time.monotonic() + ANSWER_SECONDS
+            while time.monotonic() < deadline:
+                done = rows.row(Command, command.id)
+                if done is not None and done.applied_at is not None:
+                    return str(done.answer)
+                time.sleep(0.02)
+        raise SmabotError(
+            f"'{verb}' waits for the running bot, which did not answer within "
+            f"{ANSWER_SECONDS:.0f} s: it will carry it out at its next step"
+        )
+
+    # -- output ------------------------------------------------------------------------------------
+
+    def emit(self, data: Any, screen: Any, as_json: bool = False) -> None:
+        """Show a result on stdout: as JSON, or as a line, lines, or rich renderables.
+
+        What came from the database is headed by PAPER or LIVE and the database's name.
+        """
+        from smabot.cli import output
+
+        if as_json or self.as_json:
+            headed = {**self._header, **data} if isinstance(data, dict) else data
+            output.print_json(headed)
+            return
+        title = [" ".join(self._header.values())] if self._header else []
+        parts = screen if isinstance(screen, list | tuple) else [screen]
+        output.print_screen([*title, *parts])
+
+    def warn(self, text: str) -> None:
+        """Write a warning, one line on stderr."""
+        self._say(f"warning: {text}")
+
+    def fail(self, text: str, error: BaseException | None, code: int | None = None) -> int:
+        """Write an error, one line on stderr; returns its exit code."""
+        if self.debug and error is not None:
+            click.echo(self._redacted("".join(traceback.format_exception(error))), err=True)
+        self._say(text)
+        return code if code is not None else int(getattr(error, "exit_code", 1))
+
+    def _say(self, text: str) -> None:
+        click.echo(self._redacted(f"smabot: {' '.join(text.split())}"), err=True)
+
+    def _redacted(self, text: str) -> str:
+        from smabot.redaction import Redactor
+
+        return Redactor(self._loaded.secrets() if self._loaded else ())(text)
+
+    def set_up_log(self) -> None:
+        """Begin to log as the settings and ``-v`` say."""
+        from smabot import log
+
+        loaded = self.loaded()
+        wanted = loaded.config.log
+        level = ("DEBUG", "TRACE")[min(self.verbose, 2) - 1] if self.verbose else wanted.level
+        log.set_up(level, wanted.file, loaded.secrets())

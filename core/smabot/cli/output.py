@@ -1,0 +1,115 @@
+"""How results look: rich on a terminal, plain aligned text in a pipe, exact values in JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, is_dataclass
+from datetime import date, datetime
+from decimal import Decimal
+from enum import Enum
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+Columns = Sequence[tuple[str, Callable[[Any], Any]]]
+"""Titles, and how to get their cells from a record."""
+
+PIPE_WIDTH = 1000
+"""Columns where there is no terminal: nothing is wrapped or cut."""
+
+
+def print_json(data: Any) -> None:
+    """Print one JSON document: Decimals as exact strings, times as UTC ISO 8601."""
+    click.echo(json.dumps(plain(data), indent=2 if sys.stdout.isatty() else None))
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    if is_dataclass(value) and not isinstance(value, type):
+        return plain(asdict(value))
+    if isinstance(value, dict):
+        return {str(key): plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(each) for each in value]
+    if isinstance(value, Decimal):
+        return number(value)
+    if isinstance(value, datetime):
+        return iso(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, Enum):
+        return value.value
+    return str(value) if isinstance(value, Path) else value
+
+
+def print_screen(parts: Iterable[Any]) -> None:
+    """Print lines and rich renderables, one below the other."""
+    parts = list(parts)
+    if all(isinstance(part, str) for part in parts):
+        click.echo("\n".join(clean(part) for part in parts))
+        return
+    from rich.console import Console
+
+    if sys.stdout.isatty():
+        console = Console(highlight=False, markup=False, emoji=False)
+    else:
+        console = Console(file=StringIO(), markup=False, emoji=False, width=PIPE_WIDTH)
+    for part in parts:
+        console.print(clean(part) if isinstance(part, str) else part, soft_wrap=True)
+    if isinstance(console.file, StringIO):
+        lines = console.file.getvalue().splitlines()
+        click.echo("\n".join(line.rstrip() for line in lines))
+
+
+def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, heads: bool = True) -> Table:
+    """Return a table of texts; a column whose name starts with ``>`` is aligned to the right."""
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(
+        box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=heads
+    )
+    for column in columns:
+        made.add_column(column.lstrip(">"), justify="right" if column[:1] == ">" else "left")
+    for row in rows:
+        made.add_row(*(Text(clean("" if cell is None else str(cell))) for cell in row))
+    return made
+
+
+def listing(columns: Columns, records: Iterable[Any]) -> Table:
+    """Return a table with a row for each record."""
+    cells = ([cell(record) for _, cell in columns] for record in records)
+    return table([title for title, _ in columns], cells)
+
+
+def clean(text: str) -> str:
+    """Return a text without control characters, which a terminal would obey."""
+    return "".join(c if c.isprintable() or c == "\n" else "?" for c in text)
+
+
+def money(amount: Decimal | None) -> str:
+    """US dollars with two decimals and thousands separators; empty for None."""
+    return "" if amount is None else f"{amount:,.2f}"
+
+
+def gain(amount: Decimal | None) -> str:
+    """The same with its sign."""
+    return "" if amount is None else f"{amount:+,.2f}"
+
+
+def number(value: Decimal) -> str:
+    """An exact number without trailing zeros or exponent."""
+    text = f"{value:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def iso(time: datetime | None) -> str:
+    """UTC as ISO 8601, with fractions of a second where there are any; empty for None."""
+    return "" if time is None else time.isoformat().replace("+00:00", "Z")

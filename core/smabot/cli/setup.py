@@ -1,0 +1,139 @@
+"""The verbs that look at the set-up: `plugins`, `config show`, `config check`."""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smabot.cli import output
+from smabot.errors import ConfigError, SmabotError, suggest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+    from smabot.cli.app import App
+    from smabot.settings import Loaded
+
+
+@click.command()
+@click.pass_obj
+def plugins(app: App) -> None:
+    """List the installed plugins and their hooks.
+
+    Of a broken one it tells what is wrong with it.
+    """
+    from smabot.plugins import discover, select
+
+    loaded, installed = app.loaded(), discover()
+    config = loaded.config
+    selected: list[str] = []
+    for name in (*config.base_plugins, *config.plugins):
+        try:
+            selected += select([name], config.no_plugins, installed)
+        except SmabotError as error:
+            app.warn(str(error))
+    found = [_look_at(loaded, name, point, selected) for name, point in sorted(installed.items())]
+    listed = output.table(
+        ("plugin", "distribution", "version", "selected", "hooks"),
+        (
+            (
+                p["name"], p["distribution"], p["version"], "yes" if p["selected"] else "no",
+                f"BROKEN: {p['broken']}" if p["broken"] else ", ".join(p["hooks"]),
+            )
+            for p in found
+        ),
+    )  # fmt: skip
+    app.emit({"plugins": found}, listed if found else "no plugins are installed")
+
+
+def _look_at(loaded: Loaded, name: str, point: EntryPoint, selected: list[str]) -> dict[str, Any]:
+    from smabot.plugins import Plugins
+
+    hooks: list[str] = []
+    broken = None
+    try:
+        alone = Plugins.load(
+            loaded.config.model_copy(update={"no_plugins": ()}), [name], loaded.origins
+        )
+        plugin = alone.manager.get_plugin(name)
+        hooks = sorted(caller.name for caller in alone.manager.get_hookcallers(plugin) or ())
+    except SmabotError as error:
+        broken = str(error)
+    return {
+        "name": name, "distribution": point.dist.name if point.dist else "",
+        "version": point.dist.version if point.dist else "",
+        "selected": name in selected, "hooks": hooks, "broken": broken,
+    }  # fmt: skip
+
+
+@click.group()
+def config() -> None:
+    """Show or check the settings."""
+
+
+@config.command()
+@click.argument("key", required=False)
+@click.option("--origin", is_flag=True, help="Also where each value comes from.")
+@click.pass_obj
+def show(app: App, key: str | None, origin: bool) -> None:
+    """Show all settings in force, or KEY and what is under it; secrets are masked."""
+    loaded = app.loaded()
+    shown = loaded.shown(_tables(app, loaded))
+    if key is not None:
+        under = {dotted: v for dotted, v in shown.items() if f"{dotted}.".startswith(f"{key}.")}
+        if not under:
+            raise ConfigError(f"no setting '{key}'{suggest(key, shown)}")
+        shown = under
+    rows = [
+        (dotted, _text(value), *([f"({loaded.origin(dotted)})"] if origin else []))
+        for dotted, value in shown.items()
+    ]
+    data: Any = shown
+    if origin:
+        data = {d: {"value": v, "origin": loaded.origin(d)} for d, v in shown.items()}
+    app.emit(data, output.table(("setting", "value", "origin")[: 3 if origin else 2], rows))
+
+
+@config.command()
+@click.pass_obj
+def check(app: App) -> None:
+    """Check all settings, the plugins' too; exit code 3 if one is wrong."""
+    from smabot.plugins import Plugins
+
+    loaded = app.loaded()
+    names = Plugins.load(loaded.config, origins=loaded.origins).names
+    data = {"ok": True, "mode": loaded.config.mode, "plugins": names, "set": len(loaded.origins)}
+    app.emit(
+        data,
+        f"{loaded.config.mode}: {len(loaded.origins)} settings set, all good; plugins: {', '.join(names)}",
+    )
+
+
+def _tables(app: App, loaded: Loaded) -> dict[str, Any]:
+    """Return the selected plugins' tables with their defaults."""
+    from smabot.plugins import discover, settings_model
+
+    tables: dict[str, Any] = dict(loaded.config.plugin)
+    installed = discover()
+    for name in app.plugins().names:
+        target = installed[name].load()
+        model = settings_model(target) if inspect.isclass(target) else None
+        if model is not None:
+            values = model.model_validate(loaded.config.table(name)).model_dump(mode="json")
+            *path, last = name.split(".")
+            here = tables
+            for part in path:
+                here[part] = dict(here.get(part, {}))
+                here = here[part]
+            here[last] = values
+    return tables
+
+
+def _text(value: Any) -> str:
+    if value is None:
+        return "-"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ", ".join(map(str, value)) if isinstance(value, list) else str(value)

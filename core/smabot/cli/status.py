@@ -1,0 +1,167 @@
+"""The verb `status`: where the bot stands."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smabot.cli import output
+from smabot.cli.output import Columns
+
+if TYPE_CHECKING:
+    from smabot.book import Book
+    from smabot.cli.app import App
+    from smabot.records import Position, Run
+
+SIGNALS_ON_SCREEN = 10
+
+POSITIONS: Columns = (
+    ("strategy", lambda p: p["strategy"]),
+    ("symbol", lambda p: p["symbol"]),
+    (">qty", lambda p: output.number(p["qty"])),
+    (">avg price", lambda p: output.money(p["avg_price"])),
+    (">last price", lambda p: output.money(p["price"])),
+    (">unrealized P&L", lambda p: output.gain(p["unrealized_pnl"])),
+    (">realized P&L", lambda p: output.gain(p["realized_pnl"])),
+)
+ORDERS: Columns = (
+    ("time", lambda o: output.iso(o.created_at)),
+    ("strategy", lambda o: o.strategy),
+    ("symbol", lambda o: o.symbol),
+    ("side", lambda o: o.side.value),
+    (">qty", lambda o: output.number(o.qty)),
+    (">filled", lambda o: output.number(o.filled_qty)),
+    ("status", lambda o: o.status.value),
+)
+SIGNALS: Columns = (
+    ("bar", lambda s: output.iso(s.bar_time)),
+    ("strategy", lambda s: s.strategy),
+    ("symbol", lambda s: s.symbol),
+    ("signal", lambda s: s.last_signal),
+    ("missed", lambda s: "missed" if s.missed else ""),
+)
+
+
+@click.command()
+@click.pass_obj
+def status(app: App) -> None:
+    """Show whether the bot runs, and what it holds.
+
+    Positions at last prices, open orders, last signals, breaker and limits.
+    """
+    from smabot.records import BotState, Run
+
+    with app.rows() as rows:
+        book = _restored(app, rows)
+        runs = rows.rows(Run, newest_by="started_at", limit=1)
+    last = runs[0] if runs else None
+    halted = book.row(BotState, "core", "halted")
+    bar_time = max((bar.time for bar in book.last.values()), default=None)
+    held = [position for position in book.positions.values() if position.qty]
+    states = sorted(book.signals.values(), key=lambda s: (s.bar_time, s.strategy, s.symbol))
+    described = app.plugins().describe(book)
+    point = book.point
+    data = {
+        "running": running(last),
+        "pid": last.pid if last else None,
+        "last_run": last,
+        "halted": halted.value if halted and halted.value else None,
+        "last_bar": bar_time,
+        "equity": point,
+        "positions": [_position(book, position) for position in held],
+        "open_orders": book.open_orders(),
+        "signals": states,
+        "plugins": dict(described),
+    }
+    lines = [
+        ("bot", _run_line(last)),
+        ("halted", f"YES: {data['halted']}; `smabot resume` ends it" if data["halted"] else "no"),
+        ("last bar", output.iso(bar_time) or "none"),
+        (
+            "equity",
+            f"{output.money(point.equity)}, {output.money(point.cash)} of it cash, at {output.iso(point.time)}"
+            if point
+            else "not known yet",
+        ),
+        *described,
+    ]
+    app.emit(
+        data,
+        [
+            output.table(("", ""), lines, heads=False),
+            *_section("positions", POSITIONS, [_position(book, p) for p in held]),
+            *_section("open orders", ORDERS, book.open_orders()),
+            *_section("last signals", SIGNALS, states[-SIGNALS_ON_SCREEN:]),
+            *(
+                [f"the newest {SIGNALS_ON_SCREEN} of {len(states):,}"]
+                if len(states) > SIGNALS_ON_SCREEN
+                else []
+            ),
+        ],
+    )
+
+
+def running(last: Run | None) -> bool:
+    """Whether the process of the last run is alive and has not said that it ended."""
+    if last is None or last.ended_at is not None:
+        return False
+    try:
+        os.kill(last.pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _restored(app: App, rows: Any) -> Book:
+    from smabot.book import Book
+    from smabot.records import OPEN, EquityPoint, Order
+    from smabot.tables import table_of
+
+    book = Book()
+    for kind in app.record_kinds():
+        if table_of(kind).restore and kind is not Order:
+            book.restore(rows.rows(kind))
+    book.restore(rows.rows(Order, where={"status": OPEN}))
+    book.restore(rows.rows(EquityPoint, newest_by="time", limit=1))
+    symbols = {p.symbol for p in book.positions.values()} | {
+        s.symbol for s in book.signals.values()
+    }
+    for minute in rows.windows(1, symbols | set(app.config().symbols)):
+        book.restore(minute)
+    book.now = max(
+        [bar.end for bar in book.last.values()] + ([book.point.time] if book.point else [book.now])
+    )
+    return book
+
+
+def _run_line(last: Run | None) -> str:
+    if last is None:
+        return "has never run"
+    if running(last):
+        ready = f", ready in {last.ready_ms:,.0f} ms" if last.ready_ms is not None else ", starting"
+        return f"running, pid {last.pid}, since {output.iso(last.started_at)}{ready}"
+    if last.ended_at is None:
+        return f"not running; the last run (pid {last.pid}) was killed: start it again to go on"
+    return f"not running; the last run {last.outcome or 'ended'} at {output.iso(last.ended_at)}, exit code {last.exit_code}"
+
+
+def _position(book: Book, position: Position) -> dict[str, Any]:
+    price = book.price(position.symbol)
+    sign = 1 if position.qty > 0 else -1
+    return {
+        "strategy": position.strategy, "symbol": position.symbol, "qty": position.qty,
+        "avg_price": position.avg_price, "price": price,
+        "unrealized_pnl": None if price is None else position.qty * price - position.cost * sign,
+        "realized_pnl": position.realized_pnl,
+    }  # fmt: skip
+
+
+def _section(title: str, columns: Columns, records: Sequence[Any]) -> list[Any]:
+    if not records:
+        return ["", f"{title}: none"]
+    return ["", title, output.listing(columns, records)]

@@ -2,108 +2,106 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
-from rich.table import Table
 
+from smabot.cli import output
 from smabot.records import ZERO, EquityPoint
 from smabot_risk.circuit_breaker import RESET, BreakerSettings, BreakerState, in_words
 from smabot_risk.daily_limits import DailySettings, DayCounts, SymbolCounts
 
-as_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+if TYPE_CHECKING:
+    from smabot.cli.app import App
 
 
 def breaker_group(settings: BreakerSettings) -> click.Group:
-    """Return the group that shows and resets the breaker."""
+    """Return the command that shows the breaker, with the one that resets it."""
 
     @click.group(invoke_without_command=True)
-    @as_json_option
     @click.pass_context
-    def breaker(ctx: click.Context, as_json: bool) -> None:
+    def breaker(ctx: click.Context) -> None:
         """Show the circuit breaker: armed or tripped, since when and why."""
-        if ctx.invoked_subcommand is not None:
-            return
-        with ctx.obj.rows() as rows:
-            state = rows.row(BreakerState, "main") or BreakerState("main")
-        lines = [
-            ("state", in_words(state)),
-            ("failures in a row", _of(state.failure_count, settings.max_failures)),
-            ("last failure", state.last_failure or "none"),
-            ("session's start", _baseline(state.session_equity, settings.max_session_drawdown)),
-            ("peak", _baseline(state.peak_equity, settings.max_peak_drawdown)),
-        ]
-        data = {**asdict(state), "settings": settings.model_dump()}
-        ctx.obj.emit(data, _table(("circuit breaker", ""), lines), as_json)
+        if ctx.invoked_subcommand is None:
+            _show_breaker(ctx.obj, settings)
 
     @breaker.command()
-    @as_json_option
-    @click.pass_context
-    def reset(ctx: click.Context, as_json: bool) -> None:
+    @click.pass_obj
+    def reset(app: App) -> None:
         """Arm the breaker again, with no failures and from the equity there is now."""
-        answer = ctx.obj.send(RESET)
-        ctx.obj.emit({"answer": answer}, answer, as_json)
+        answer = app.send(RESET)
+        app.emit({"answer": answer}, answer)
 
     return breaker
 
 
 def limits_command(settings: DailySettings) -> click.Command:
-    """Return the command that shows what the newest trading date has used of its limits."""
+    """Return the command that shows what was used of the limits."""
 
     @click.command()
-    @as_json_option
-    @click.pass_context
-    def limits(ctx: click.Context, as_json: bool) -> None:
+    @click.pass_obj
+    def limits(app: App) -> None:
         """Show what the last trading date used of the daily limits."""
-        with ctx.obj.rows() as rows:
-            days = rows.rows(DayCounts, newest_by="trading_date", limit=1)
-            points = rows.rows(EquityPoint, newest_by="time", limit=1)
-            day = days[0] if days else None
-            symbols = (
-                rows.rows(SymbolCounts, where={"trading_date": day.trading_date}) if day else []
-            )
-        equity = points[0].equity if points else ZERO
-        loss = max(day.start_equity - equity, ZERO) if day else ZERO
-        used = {
-            "max_trades": day.trade_count if day else 0,
-            "max_orders": day.order_count if day else 0,
-            "max_orders_per_symbol": max((each.order_count for each in symbols), default=0),
-            "max_loss": loss,
-            "max_loss_fraction": loss / day.start_equity if day and day.start_equity else ZERO,
-            "max_exposure": points[0].positions_value if points else ZERO,
-        }
-        data = {
-            **(asdict(day) if day else {}),
-            "loss": loss,
-            "used": used,
-            "symbols": {each.symbol: each.order_count for each in symbols},
-            "settings": settings.model_dump(),
-        }
-        title = f"limits on {day.trading_date}" if day else "limits: no trading date yet"
-        lines = [(name, _of(value, getattr(settings, name))) for name, value in used.items()]
-        ctx.obj.emit(data, _table((title, "used"), lines), as_json)
+        _show_limits(app, settings)
 
     return limits
 
 
-def _of(used: int | Decimal, limit: int | Decimal) -> str:
-    return f"{_number(used)} of {_number(limit)}" if limit else f"{_number(used)} (off)"
+def _show_breaker(app: App, settings: BreakerSettings) -> None:
+    with app.rows() as rows:
+        state = rows.row(BreakerState, "main") or BreakerState("main")
+    lines = [
+        ("breaker", in_words(state)),
+        ("failures in a row", _of(state.failure_count, settings.max_failures)),
+        ("last failure", state.last_failure or "none"),
+        ("session's start", _baseline(state.session_equity, settings.max_session_drawdown)),
+        ("peak", _baseline(state.peak_equity, settings.max_peak_drawdown)),
+    ]
+    data = {**asdict(state), "settings": settings.model_dump()}
+    app.emit(data, output.table(("", ""), lines, heads=False))
 
 
-def _number(value: int | Decimal) -> str:
-    return f"{value:,.2f}" if isinstance(value, Decimal) else f"{value:,}"
+def _show_limits(app: App, settings: DailySettings) -> None:
+    with app.rows() as rows:
+        days = rows.rows(DayCounts, newest_by="trading_date", limit=1)
+        points = rows.rows(EquityPoint, newest_by="time", limit=1)
+        if not days:
+            app.emit({"trading_date": None}, "no trading date yet")
+            return
+        day = days[0]
+        symbols = rows.rows(SymbolCounts, where={"trading_date": day.trading_date})
+    loss = max(day.start_equity - points[0].equity, ZERO) if points else ZERO
+    loss_limit = day.start_equity * settings.max_loss_fraction
+    holdings = points[0].positions_value if points else ZERO
+    busiest = max(symbols, key=lambda each: each.order_count, default=None)
+    most = busiest.order_count if busiest else 0
+    lines = [
+        ("max_trades", _of(day.trade_count, settings.max_trades)),
+        ("max_orders", _of(day.order_count, settings.max_orders)),
+        ("max_orders_per_symbol", _of(most, settings.max_orders_per_symbol, busiest)),
+        ("max_loss", _of(loss, settings.max_loss)),
+        ("max_loss_fraction", _of(loss, loss_limit)),
+        ("max_exposure", _of(holdings, settings.max_exposure)),
+    ]
+    data = {
+        **asdict(day),
+        "loss": loss,
+        "holdings": holdings,
+        "orders_per_symbol": {each.symbol: each.order_count for each in symbols},
+        "settings": settings.model_dump(),
+    }
+    app.emit(data, output.table((f"limits on {day.trading_date}", "used"), lines))
+
+
+def _of(used: int | Decimal, limit: int | Decimal, of: SymbolCounts | None = None) -> str:
+    unit = ",.2f" if isinstance(used, Decimal) else ","
+    who = f" ({of.symbol})" if of else ""
+    return f"{used:{unit}} of {limit:{unit}}{who}" if limit else f"{used:{unit}}{who}, no limit"
 
 
 def _baseline(equity: Decimal | None, limit: Decimal) -> str:
-    trips = f", trips {limit:.2%} below" if limit else " (off)"
-    return f"{equity:,.2f}{trips}" if equity is not None else "not known yet"
-
-
-def _table(columns: tuple[str, str], lines: Sequence[tuple[str, Any]]) -> Table:
-    table = Table(*columns, box=None)
-    for line in lines:
-        table.add_row(*line)
-    return table
+    if equity is None:
+        return "not known yet"
+    return f"{equity:,.2f}, trips {limit:.2%} below" if limit else f"{equity:,.2f}, no limit"

@@ -124,6 +124,8 @@ class CircuitBreaker:
 
     @hookimpl
     def on_fill(self, fill: Fill, book: Book) -> None:
+        # Fills that a start finds at the broker are told before on_startup_recover: only here the
+        # book still has the point that a new session begins from.
         state = _state(book)
         begun = self._begin(state, book.calendar.trading_date(fill.time), book)
         if begun is not state:

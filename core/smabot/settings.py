@@ -36,7 +36,6 @@ NOT_SETTINGS = frozenset({"SMABOT_ENV", "SMABOT_DEBUG"})
 Tree = dict[str, Any]
 Origins = dict[str, str]
 
-_EMPTY_FILE = re.compile(r"(?:\s*(?:#.*)?(?:\[\w+\]\s*(?:#.*)?)?\n)*")
 _DYNACONF: dict[str, Any] = {
     "settings_files": [],
     "core_loaders": [],
@@ -197,8 +196,8 @@ def _read_toml(file: Path) -> Tree:
         raise ConfigError(f"{file}: is not UTF-8 text: save it as UTF-8") from None
     except OSError as error:
         raise ConfigError(f"{file}: can't be read: {error.strerror}") from None
-    if _EMPTY_FILE.fullmatch(text):
-        return {section.lower(): {} for section in re.findall(r"(?m)^\s*\[(\w+)\]", text)}
+    if (tables := _empty_tables(text)) is not None:
+        return tables
 
     from dynaconf import Dynaconf
     from dynaconf.loaders import toml_loader
@@ -210,6 +209,22 @@ def _read_toml(file: Path) -> Tree:
     except ValueError as error:
         raise ConfigError(f"{file}: {_toml_problem(str(error), text)}") from None
     return {key.lower(): value for key, value in reader.as_dict().items() if key not in own}
+
+
+def _empty_tables(text: str) -> Tree | None:
+    """Return the tables of a file that sets nothing in them; None for any other.
+
+    So the file as it is shipped, all commented out, costs no import of dynaconf.
+    """
+    tables: Tree = {}
+    for line in text.splitlines():
+        bare = line.partition("#")[0].strip()
+        if bare and not re.fullmatch(r"\[[\w.]+\]", bare):
+            return None
+        section, *rest = bare.strip("[]").split(".")
+        if bare:
+            merge(tables, {}, _nest([section.lower(), *rest], {}), "")
+    return tables
 
 
 def _toml_problem(message: str, text: str) -> str:

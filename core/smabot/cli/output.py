@@ -41,7 +41,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, Decimal):
         return number(value)
     if isinstance(value, datetime):
-        return iso(value)
+        return value.isoformat().replace("+00:00", "Z")
     if isinstance(value, date):
         return value.isoformat()
     if isinstance(value, Enum):
@@ -111,5 +111,5 @@ def number(value: Decimal) -> str:
 
 
 def iso(time: datetime | None) -> str:
-    """UTC as ISO 8601, with fractions of a second where there are any; empty for None."""
-    return "" if time is None else time.isoformat().replace("+00:00", "Z")
+    """UTC as ISO 8601, to the second; empty for None."""
+    return "" if time is None else time.isoformat(timespec="seconds").replace("+00:00", "Z")

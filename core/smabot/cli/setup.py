@@ -104,10 +104,11 @@ def check(app: App) -> None:
 
     loaded = app.loaded()
     names = Plugins.load(loaded.config, origins=loaded.origins).names
-    data = {"ok": True, "mode": loaded.config.mode, "plugins": names, "set": len(loaded.origins)}
+    changed = sum(1 for dotted in loaded.shown() if loaded.origin(dotted) != "default")
+    data = {"ok": True, "mode": loaded.config.mode, "plugins": names, "set": changed}
     app.emit(
         data,
-        f"{loaded.config.mode}: {len(loaded.origins)} settings set, all good; plugins: {', '.join(names)}",
+        f"{loaded.config.mode}: {changed} settings set, all good; plugins: {', '.join(names)}",
     )
 
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from smabot.records import Position, Run
 
 SIGNALS_ON_SCREEN = 10
+OUTCOMES = {"ended": "ended with the tape", "until": "ended at --until", "stopped": "was stopped"}
 
 POSITIONS: Columns = (
     ("strategy", lambda p: p["strategy"]),
@@ -147,7 +148,8 @@ def _run_line(last: Run | None) -> str:
         return f"running, pid {last.pid}, since {output.iso(last.started_at)}{ready}"
     if last.ended_at is None:
         return f"not running; the last run (pid {last.pid}) was killed: start it again to go on"
-    return f"not running; the last run {last.outcome or 'ended'} at {output.iso(last.ended_at)}, exit code {last.exit_code}"
+    how = OUTCOMES.get(last.outcome, f"failed ({last.outcome})")
+    return f"not running; the last run {how} at {output.iso(last.ended_at)}"
 
 
 def _position(book: Book, position: Position) -> dict[str, Any]:

@@ -37,6 +37,8 @@ def codec_of(kind: type) -> Codec:
 def _text(value: str) -> str:
     if not isinstance(value, str):
         raise TypeError
+    if not value.isascii():
+        value.encode()  # half a surrogate pair is no text
     return str(value)
 
 

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
+from smabot.errors import ConfigError
 from smabot_persistence_sqlite.connection import connect
 
 
 def copy_database(source: Path, target: Path) -> None:
     """Copy a database into one file, check the copy, and only then give it its name.
 
-    The file is on the disk when this returns. Raises sqlite3.Error, or OSError.
+    The file is on the disk when this returns. Raises ConfigError when it can't be written there,
+    sqlite3.Error when the original can't be read.
     """
     partial = target.with_name(target.name + ".partial")
-    partial.unlink(missing_ok=True)
     try:
+        partial.write_bytes(b"")
         with closing(connect(source, "ro")) as original, closing(connect(partial, "rwc")) as copy:
             original.backup(copy)
             copy.execute("PRAGMA journal_mode = DELETE")
@@ -29,9 +31,11 @@ def copy_database(source: Path, target: Path) -> None:
         _sync(partial)
         partial.replace(target)
         _sync(target.parent)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise
+    except OSError as error:
+        raise ConfigError(f"a copy at {target} can't be written: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def _sync(path: Path) -> None:

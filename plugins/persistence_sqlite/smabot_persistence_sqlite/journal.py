@@ -8,9 +8,17 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from smabot.errors import JournalError
+from smabot.errors import ConfigError, JournalError
 from smabot.records import Bar, Command
-from smabot_persistence_sqlite.connection import connect_writer, examine, meaning, translated
+from smabot_persistence_sqlite.connection import (
+    connect,
+    exists,
+    make_durable,
+    meaning,
+    size_of,
+    translated,
+    writable,
+)
 from smabot_persistence_sqlite.form import Form, forms_of, quoted
 from smabot_persistence_sqlite.lock import Lock
 from smabot_persistence_sqlite.rows import SqliteRows
@@ -62,12 +70,15 @@ class SqliteJournal(SqliteRows):
         connection = None
         try:
             with translated(db):
-                exists = examine(path, db)
-                news = [] if exists else ["new database"]
-                if exists and _log_size(path):
+                found = exists(path, db)
+                if found and not writable(path):
+                    raise ConfigError(f"database {db} can't be written: check the file's rights")
+                news = [] if found else ["new database"]
+                if found and size_of(path.with_name(path.name + "-wal")):
                     news.append("the last run did not end by itself: its write-ahead log was read")
-                connection = connect_writer(path, "rwc")
+                connection = connect(path, "rwc")
                 stamp = read_stamp(connection, db, lineage)
+                make_durable(connection, db)
                 if not stamp.fits(forms.values(), lineage):
                     from smabot_persistence_sqlite.migrate import bring_up_to_date
 
@@ -166,13 +177,6 @@ def _seconds(time: datetime) -> int:
     if time.tzinfo is None or time.microsecond:
         raise JournalError(f"a bar's time has to be a whole second with a time zone, not {time!r}")
     return int(time.timestamp())
-
-
-def _log_size(path: Path) -> int:
-    try:
-        return path.with_name(path.name + "-wal").stat().st_size
-    except FileNotFoundError:
-        return 0
 
 
 def _probe(connection: sqlite3.Connection, forms: Collection[Form]) -> None:

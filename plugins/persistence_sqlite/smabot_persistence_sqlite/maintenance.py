@@ -11,10 +11,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from smabot.errors import ConfigError, SmabotError, UsageError
+from smabot.errors import JournalError, UsageError
 from smabot.records import Adjustment, Fill, Order, Position
 from smabot_persistence_sqlite.codec import encode_time
-from smabot_persistence_sqlite.connection import connect_reader, meaning, translated
+from smabot_persistence_sqlite.connection import connect_reader, translated
 from smabot_persistence_sqlite.copying import copy_database
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.rows import SqliteRows
@@ -48,12 +48,9 @@ def back_up(db: Path, target: Path | None = None) -> Backup:
         target /= f"{db.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{db.suffix}"
     if target.exists():
         raise UsageError(f"{target} exists: name another file for the backup")
-    try:
-        with translated(db):
-            copy_database(db.resolve(), target.absolute())
-        return Backup(str(target), target.stat().st_size)
-    except OSError as error:
-        raise ConfigError(f"backup to {target}: {error.strerror}") from error
+    with translated(db):
+        copy_database(db.resolve(), target.absolute())
+    return Backup(str(target), target.stat().st_size)
 
 
 def check(db: Path, records: Sequence[type] = ()) -> list[str]:
@@ -61,26 +58,24 @@ def check(db: Path, records: Sequence[type] = ()) -> list[str]:
 
     Safe beside a running bot. Raises ConfigError when there is no database.
     """
-    try:
-        damage = _damage(db)
-        if damage:
-            return damage
-        with closing(SqliteRows.open(db, records)) as rows, rows.snapshot():
+    if damage := _damage(db):
+        return [f"{db} is damaged: restore a copy made by `smabot db backup`", *damage]
+    with closing(SqliteRows.open(db, records)) as rows, rows.snapshot():
+        try:
             return [*_positions(rows), *_fills(rows)]
-    except ConfigError:
-        raise
-    except SmabotError as error:
-        return [str(error)]
+        except JournalError as error:
+            return [str(error)]
 
 
 def _damage(db: Path) -> list[str]:
-    with translated(db), closing(connect_reader(db.resolve(), db)) as connection:
-        try:
+    try:
+        with closing(connect_reader(db.resolve(), db)) as connection:
             found = [text for (text,) in connection.execute("PRAGMA integrity_check(20)")]
-        except sqlite3.DatabaseError as error:
-            found = [meaning(error)]
-    remedy = f"{db} is damaged: restore a copy made by `smabot db backup`"
-    return [] if found == ["ok"] else [remedy, *found]
+    except sqlite3.DatabaseError as error:
+        found = [str(error)]
+    except JournalError as error:
+        found = [str(error)]
+    return [] if found == ["ok"] else found
 
 
 def _positions(rows: SqliteRows) -> Iterator[str]:

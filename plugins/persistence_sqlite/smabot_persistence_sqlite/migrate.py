@@ -18,7 +18,7 @@ from alembic.runtime.migration import MigrationContext
 from smabot.errors import ConfigError
 from smabot.records import CORE_RECORDS
 from smabot.tables import Column
-from smabot_persistence_sqlite.connection import connect_writer
+from smabot_persistence_sqlite.connection import connect, make_durable
 from smabot_persistence_sqlite.copying import copy_database
 from smabot_persistence_sqlite.form import Form, quoted
 from smabot_persistence_sqlite.schema import TYPES, record_table
@@ -67,7 +67,8 @@ def _change_all(
     """Make all changes in one transaction."""
     news = []
     declared = [form for form in forms if form.kind not in CORE_RECORDS]
-    with closing(connect_writer(path)) as raw:
+    with closing(connect(path, "rw")) as raw:
+        make_durable(raw, shown)
         engine = sa.create_engine("sqlite://", creator=lambda: raw, poolclass=sa.StaticPool)
         with engine.connect() as connection:
             connection.exec_driver_sql("BEGIN IMMEDIATE")

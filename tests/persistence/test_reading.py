@@ -1,0 +1,203 @@
+"""Reading records: what the protocol promises, beside a running writer."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from smabot.config import Config
+from smabot.errors import ConfigError
+from smabot.memory import MemoryJournal
+from smabot.records import Bar, BotState, Command
+from smabot.tables import key_of, record
+from smabot_persistence_sqlite.journal import SqliteJournal
+from smabot_persistence_sqlite.plugin import PersistenceSqlite
+from smabot_persistence_sqlite.rows import SqliteRows
+
+START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
+
+
+@record(table="entries", key=("time", "amount"))
+class Entry:
+    time: datetime
+    amount: Decimal
+    word: str
+    ended: datetime | None = None
+
+
+moments = st.integers(0, 12).map(lambda n: START + timedelta(milliseconds=250 * n))
+amounts = st.decimals(-200, 200, places=1)
+entries = st.builds(
+    Entry, time=moments, amount=amounts, word=st.sampled_from("abc"), ended=st.none() | moments
+)
+
+
+@pytest.fixture(scope="module")
+def journal(tmp_path_factory: pytest.TempPathFactory):
+    db = tmp_path_factory.mktemp("reading") / "trades.db"
+    opened = SqliteJournal.open(db, [Entry])
+    opened.connection.execute("PRAGMA synchronous = OFF")
+    with closing(opened):
+        yield opened
+
+
+@given(
+    kept=st.lists(entries, max_size=25, unique_by=key_of),
+    where=st.fixed_dictionaries(
+        {},
+        optional={
+            "word": st.sampled_from("abc") | st.lists(st.sampled_from("abcd"), max_size=3),
+            "ended": st.none() | moments,
+            "amount": st.lists(amounts, max_size=5).map(tuple),
+        },
+    ),
+    since=st.none() | st.tuples(st.just("time"), moments) | st.tuples(st.just("amount"), amounts),
+    newest_by=st.none() | st.sampled_from(["time", "amount", "word"]),
+    limit=st.none() | st.integers(0, 30),
+)
+@settings(max_examples=300, deadline=None)
+def test_rows_are_those_of_a_journal_in_memory(
+    journal: SqliteJournal,
+    kept: list[Entry],
+    where: dict[str, Any],
+    since: tuple[str, Any] | None,
+    newest_by: str | None,
+    limit: int | None,
+) -> None:
+    journal.connection.execute("DELETE FROM entries")
+    memory = MemoryJournal()
+    journal.commit(kept)
+    memory.commit(kept)
+    if limit == 0:
+        assert journal.rows(Entry, limit=0) == []
+        return
+
+    found = journal.rows(Entry, where=where, since=since, newest_by=newest_by, limit=limit)
+    wanted = memory.rows(Entry, where=where, since=since, newest_by=newest_by, limit=limit)
+
+    if newest_by is None:
+        assert found == wanted
+    else:  # among equals any may be the newest
+        assert [getattr(e, newest_by) for e in found] == [getattr(e, newest_by) for e in wanted]
+        assert set(found) <= set(memory.rows(Entry, where=where, since=since))
+    for entry in kept:
+        assert journal.row(Entry, *key_of(entry)) == entry
+    assert journal.row(Entry, START - timedelta(days=1), Decimal(1)) is None
+
+
+def test_a_column_that_is_not_there_is_a_programming_error(journal: SqliteJournal) -> None:
+    with pytest.raises(TypeError, match="Entry has no column 'size'"):
+        journal.rows(Entry, where={"size": 1})
+
+
+def test_no_database_is_made_by_looking(db: Path) -> None:
+    with pytest.raises(ConfigError) as caught:
+        PersistenceSqlite().open_rows(Config(db=db), [])
+    assert str(caught.value) == f"no database at {db}: run `smabot run` first"
+    assert list(db.parent.iterdir()) == []
+    db.touch()
+    with pytest.raises(ConfigError, match="no database at"):
+        SqliteRows.open(db)
+    assert db.stat().st_size == 0
+
+
+def test_a_reader_beside_a_writer_sees_each_commit_and_stops_none(db: Path) -> None:
+    with (
+        closing(SqliteJournal.open(db)) as journal,
+        closing(SqliteRows.open(db)) as rows,
+        closing(SqliteRows.open(db)) as slow,
+    ):
+        journal.commit([BotState("core", "n", "0")])
+        with slow.snapshot():
+            for n in range(1, 50):
+                assert slow.row(BotState, "core", "n") == BotState("core", "n", "0")
+                journal.commit([BotState("core", "n", str(n))], [_bar(n)])
+                assert rows.row(BotState, "core", "n") == BotState("core", "n", str(n))
+                assert rows.bar_counts() == {"SPY": n}
+        assert slow.row(BotState, "core", "n") == BotState("core", "n", "49")
+
+
+def _bar(minute: int) -> Bar:
+    return Bar("SPY", START + timedelta(minutes=minute), 1.0, 1.0, 1.0, 1.0, 1.0)
+
+
+WRITER = """
+import sys, time
+from pathlib import Path
+from smabot.records import BotState
+from smabot_persistence_sqlite.journal import SqliteJournal
+journal = SqliteJournal.open(Path(sys.argv[1]))
+for n in range(int(sys.argv[2])):
+    journal.commit([BotState("core", str(n), "1")])
+print("written", flush=True)
+time.sleep(60)
+"""
+
+
+def test_what_a_killed_writer_left_in_its_log_is_read(db: Path) -> None:
+    with subprocess.Popen(
+        [sys.executable, "-c", WRITER, str(db), "7"], stdout=subprocess.PIPE, text=True
+    ) as bot:
+        assert bot.stdout is not None
+        assert bot.stdout.readline() == "written\n"
+        os.kill(bot.pid, signal.SIGKILL)
+    db.with_name("trades.db-shm").unlink()
+    for _ in range(2):
+        with closing(SqliteRows.open(db)) as rows:
+            assert len(rows.rows(BotState)) == 7
+    with closing(SqliteJournal.open(db)) as journal:
+        assert len(journal.rows(BotState)) == 7
+
+
+def test_a_table_that_no_run_has_made_yet_is_empty(db: Path) -> None:
+    SqliteJournal.open(db).close()
+    with closing(SqliteRows.open(db, [Entry])) as rows:
+        assert rows.rows(Entry) == []
+        assert rows.row(Entry, START, Decimal(1)) is None
+
+
+def _verbs(commands: Sequence[Command]) -> list[str]:
+    return [command.verb for command in commands]
+
+
+def test_commands_reach_a_running_bot_until_they_are_applied(db: Path) -> None:
+    halt = Command("1", "halt", "", START)
+    resume = Command("2", "resume", "", START - timedelta(seconds=1))
+    with closing(SqliteJournal.open(db)) as journal:
+        assert journal.commands() == []
+        with closing(SqliteRows.open(db)) as person:
+            person.send(halt)
+            assert journal.commands() == [halt]
+            assert journal.commands() == [halt]
+            person.send(resume)
+            assert _verbs(journal.commands()) == ["resume", "halt"]
+        for command in journal.commands():
+            applied = Command(command.id, command.verb, "", command.created_at, START)
+            journal.commit([applied])
+        assert journal.commands() == []
+        assert journal.commands() == []
+    with closing(SqliteRows.open(db)) as person:
+        person.send(Command("3", "halt", "", START))
+    with closing(SqliteJournal.open(db)) as journal:
+        assert _verbs(journal.commands()) == ["halt"]
+
+
+def test_looking_for_commands_is_cheap_when_nobody_wrote(db: Path) -> None:
+    with closing(SqliteJournal.open(db)) as journal:
+        journal.commands()
+        asked: list[str] = []
+        journal.connection.set_trace_callback(asked.append)
+        for n in range(3):
+            journal.commit([BotState("core", "n", str(n))])
+            journal.commands()
+        assert not [sql for sql in asked if "commands" in sql]

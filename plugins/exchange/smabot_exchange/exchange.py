@@ -13,7 +13,7 @@ from typing import Concatenate, Literal, ParamSpec, TypeVar
 from uuid import UUID
 
 from smabot.calendar import MINUTE, Calendar
-from smabot.errors import BrokerError
+from smabot.errors import BrokerError, ConfigError
 from smabot.records import Bar
 from smabot_exchange.admission import check_client_id, duplicate
 from smabot_exchange.intake import open_source
@@ -95,6 +95,9 @@ class Exchange:
             self._ahead: list[tuple[datetime, list[Bar]]] = []
             self.symbols = ledger.symbols()
             self.notes = ledger.notes()
+        except BrokerError as error:
+            ledger.close()
+            raise ConfigError(str(error)) from error
         except BaseException:
             ledger.close()
             raise

@@ -18,7 +18,7 @@ from smabot.records import Bar
 from smabot_exchange.matching import Terms
 from smabot_exchange.orders import plain
 from smabot_exchange.schema import APPLICATION_ID, SCHEMA, VERSION
-from smabot_exchange.sessions import RegularHours, regular_sessions
+from smabot_exchange.sessions import regular_sessions, session_on
 
 _DAY = 86_400
 _MINUTE = 60
@@ -136,7 +136,6 @@ class Intake:
         """Of each symbol the first open: the price that is known before its first bar."""
         self.minutes: set[int] = set()
         self._label = label
-        self._hours = RegularHours()
         self._days: dict[int, tuple[int, int] | None] = {}
         self._played: dict[int, Session] = {}
         self._bars = 0
@@ -207,13 +206,13 @@ class Intake:
         absent = []
         for day in range(min(played), max(played)):
             if day not in played:
-                session = self._hours.session(_utc(day * _DAY).date())
+                session = session_on(_utc(day * _DAY).date())
                 if session is not None:
                     absent.append(session.date)
         return absent
 
     def _hours_of(self, day: int) -> tuple[int, int] | None:
-        session = self._hours.session(_utc(day * _DAY).date())
+        session = session_on(_utc(day * _DAY).date())
         if session is None:
             return None
         self._played[day] = session

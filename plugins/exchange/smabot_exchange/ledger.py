@@ -249,6 +249,8 @@ class Ledger:
             raise ConfigError(
                 f"ledger {self.path}: is read-only; make it writable or give another --ledger or --db"
             )
+        if self.path.is_dir():
+            raise ConfigError(f"ledger {self.path}: is a folder; give a file name in it")
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         try:
             if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
@@ -339,7 +341,7 @@ class Ledger:
         """Turn trouble with the file into one clear line."""
         try:
             yield
-        except (sqlite3.Error, KeyError, ArithmeticError) as error:
+        except (sqlite3.Error, LookupError, ArithmeticError, TypeError, ValueError) as error:
             raise self._unusable(error) from error
 
     def _unusable(self, error: Exception) -> SmabotError:

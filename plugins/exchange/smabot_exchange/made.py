@@ -31,6 +31,7 @@ KNOWN = {
 _LETTERS = 26
 MOST_SYMBOLS = len(KNOWN) + _LETTERS**3
 MOST_SESSIONS = 2_520
+_YEARS = (1900, 2200)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +70,8 @@ class MadeMarket:
             raise _wrong(spec, "symbols, sessions and seed must be whole numbers") from None
         if not 1 <= market.symbols <= MOST_SYMBOLS:
             raise _wrong(spec, f"symbols must be 1 to {MOST_SYMBOLS}")
+        if not _YEARS[0] <= market.start.year <= _YEARS[1]:
+            raise _wrong(spec, f"start must be in {_YEARS[0]} to {_YEARS[1]}")
         if not 1 <= market.sessions <= MOST_SESSIONS:
             raise _wrong(spec, f"sessions must be 1 to {MOST_SESSIONS}")
         return market

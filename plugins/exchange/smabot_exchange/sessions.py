@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 
 from smabot.calendar import Session
 from smabot.errors import ConfigError
 
-_MARGIN = timedelta(days=14)
-"""Longer than any closure in reach, so that a calendar asked for is never an empty one."""
+_FIRST_YEAR = 1900
+
+
+def session_on(day: date) -> Session | None:
+    """Return the session of a date, or None when the exchange is closed that day.
+
+    Raises ConfigError when the calendar does not reach that far.
+    """
+    return _year(day.year).get(day)
 
 
 def regular_sessions(start: date, end: date) -> list[Session]:
@@ -16,19 +24,8 @@ def regular_sessions(start: date, end: date) -> list[Session]:
 
     Raises ConfigError when the calendar does not reach that far.
     """
-    from exchange_calendars import get_calendar
-
-    try:
-        schedule = get_calendar("XNYS", start=start - _MARGIN, end=end + _MARGIN).schedule
-    except (ValueError, OverflowError) as error:
-        raise ConfigError(f"no trading calendar from {start} to {end}: {error}") from error
-    return [
-        Session(day.date(), _utc(opens), _utc(closes))
-        for day, opens, closes in zip(
-            schedule.index, schedule["open"], schedule["close"], strict=True
-        )
-        if start <= day.date() <= end
-    ]
+    years = (_year(year) for year in range(start.year, end.year + 1))
+    return [s for year in years for s in year.values() if start <= s.date <= end]
 
 
 def first_sessions(start: date, count: int) -> list[Session]:
@@ -37,18 +34,20 @@ def first_sessions(start: date, count: int) -> list[Session]:
     return regular_sessions(start, start + reach)[:count]
 
 
-class RegularHours:
-    """The session of any day; the calendar is loaded a year at a time, as days are asked for."""
+@cache
+def _year(year: int) -> dict[date, Session]:
+    from exchange_calendars import get_calendar
 
-    def __init__(self) -> None:
-        self._years: dict[int, dict[date, Session]] = {}
-
-    def session(self, day: date) -> Session | None:
-        """Return the session of a date, or None when the exchange is closed that day."""
-        if day.year not in self._years:
-            year = regular_sessions(date(day.year, 1, 1), date(day.year, 12, 31))
-            self._years[day.year] = {session.date: session for session in year}
-        return self._years[day.year].get(day)
+    if year < _FIRST_YEAR:
+        raise ConfigError(f"no trading calendar for {year}: it begins in {_FIRST_YEAR}")
+    try:
+        calendar = get_calendar("XNYS", start=date(year, 1, 1), end=date(year, 12, 31))
+    except (ValueError, OverflowError) as error:
+        raise ConfigError(f"no trading calendar for {year}: {error}") from error
+    hours = calendar.schedule[["open", "close"]].itertuples(name=None)
+    return {
+        day.date(): Session(day.date(), _utc(opens), _utc(closes)) for day, opens, closes in hours
+    }
 
 
 def _utc(stamp: datetime) -> datetime:

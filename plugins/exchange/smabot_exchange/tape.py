@@ -231,7 +231,10 @@ def _checked(values: tuple[Any, ...], where: str) -> tuple[Any, ...]:
         raise ConfigError(f"{where}: trade_count {trades} must be 0 or more, or empty")
     if vwap is not None and not 0 < vwap < inf:
         raise ConfigError(f"{where}: vwap {vwap} must be a finite price above 0, or empty")
-    return (symbol, time.astimezone(UTC), *values[2:])
+    try:
+        return (symbol, time.astimezone(UTC), *values[2:])
+    except OverflowError:
+        raise ConfigError(f"{where}: timestamp {time} is out of range") from None
 
 
 def _fail_text(row: list[str], where: str) -> NoReturn:

@@ -1,0 +1,122 @@
+"""A lab for the exchange: small tapes in New York time, real ledgers in a temporary folder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smabot.calendar import EXCHANGE_ZONE
+from smabot.records import OrderType, Side, TimeInForce
+from smabot_exchange.exchange import Exchange, Minute
+from smabot_exchange.matching import Terms
+from smabot_exchange.orders import ExchangeOrder, OrderEvent, OrderRequest
+
+HEADER = "symbol,timestamp,open,high,low,close,volume,trade_count,vwap"
+
+
+class Lab:
+    """Writes tapes, opens exchanges on them, and closes what was left open."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._open: list[Exchange] = []
+        self._ledgers = 0
+
+    @staticmethod
+    def time(local: str) -> datetime:
+        """``2026-03-02 09:30`` in New York, as UTC."""
+        naive = datetime.fromisoformat(local)
+        return naive.replace(tzinfo=EXCHANGE_ZONE).astimezone(UTC)
+
+    def row(
+        self, symbol: str, local: str, prices: float | Sequence[float], volume: float = 100_000
+    ) -> str:
+        """A line of CSV; ``prices`` is one price for all, or open, high, low and close."""
+        four = prices if isinstance(prices, Sequence) else [prices] * 4
+        texts = ",".join(str(price) for price in four)
+        return f"{symbol},{self.time(local):%Y-%m-%dT%H:%M:%SZ},{texts},{volume},,"
+
+    def rows(
+        self,
+        symbol: str,
+        local: str,
+        prices: Sequence[float | Sequence[float]],
+        volume: float = 100_000,
+    ) -> list[str]:
+        """Consecutive minutes."""
+        start = datetime.fromisoformat(local)
+        return [
+            self.row(symbol, str(start + timedelta(minutes=index)), price, volume)
+            for index, price in enumerate(prices)
+        ]
+
+    def tape(self, lines: Sequence[str], name: str = "tape.csv", header: str = HEADER) -> Path:
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("\n".join([header, *lines]) + "\n")
+        return path
+
+    def open(self, tape: Path | str, ledger: str | None = None, **terms: Any) -> Exchange:
+        """An exchange; on a new ledger unless one is named."""
+        self._ledgers += ledger is None
+        name = ledger or f"ledger{self._ledgers}.db"
+        exchange = Exchange(self.folder / name, str(tape), Terms(**terms))
+        self._open.append(exchange)
+        return exchange
+
+    def play(self, exchange: Exchange) -> list[Minute]:
+        """The rest of the tape."""
+        minutes = []
+        while (minute := exchange.advance()) is not None:
+            minutes.append(minute)
+        return minutes
+
+    def close(self) -> None:
+        while self._open:
+            self._open.pop().close()
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    lab = Lab(tmp_path)
+    yield lab
+    lab.close()
+
+
+class Client:
+    """Sends orders with few words."""
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+
+    def buy(self, qty: object, symbol: str = "SPY", **more: Any) -> ExchangeOrder:
+        return self.send(Side.BUY, qty, symbol, **more).order
+
+    def sell(self, qty: object, symbol: str = "SPY", **more: Any) -> ExchangeOrder:
+        return self.send(Side.SELL, qty, symbol, **more).order
+
+    def send(
+        self, side: Side, qty: object, symbol: str = "SPY", limit: object = None,
+        tif: TimeInForce = TimeInForce.DAY, id: str | None = None,
+    ) -> OrderEvent:  # fmt: skip
+        return self.exchange.submit(
+            OrderRequest(
+                symbol,
+                side,
+                Decimal(str(qty)),
+                OrderType.MARKET if limit is None else OrderType.LIMIT,
+                None if limit is None else Decimal(str(limit)),
+                tif,
+                id,
+            )
+        )
+
+
+@pytest.fixture
+def client() -> type[Client]:
+    return Client

@@ -1,0 +1,151 @@
+"""The reading verbs, on a terminal's and on a program's terms."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Call = Callable[..., Any]
+READING = ("status", "orders", "trades", "signals", "equity", "pnl", "breaker", "limits")
+
+
+@pytest.mark.parametrize("verb", READING)
+def test_every_screen_and_document_says_the_mode_and_the_database(
+    database: Path, call: Call, verb: str
+) -> None:
+    result = call(verb)
+    assert (result.code, result.err) == (0, "")
+    assert result.out.splitlines()[0] == "PAPER data/trades.db"
+    assert "\x1b" not in result.out
+    for document in (call(verb, "--json").json, call("--json", verb).json):
+        assert (document["mode"], document["db"]) == ("PAPER", "data/trades.db")
+
+
+@pytest.mark.parametrize("verb", READING)
+def test_reading_an_empty_database(journal: Any, call: Call, verb: str) -> None:
+    assert call(verb).code == 0
+    assert call(verb, "--json").code == 0
+
+
+@pytest.mark.parametrize("verb", READING)
+def test_reading_disturbs_nothing(database: Path, call: Call, verb: str) -> None:
+    before = database.read_bytes()
+    call(verb)
+    assert database.read_bytes() == before
+
+
+def test_status(database: Path, call: Call) -> None:
+    screen = call("status").out
+    assert "not running; the last run (pid 4194305) was killed" in screen
+    assert "105,000.50, 90,000.00 of it cash, at 2026-03-02T17:03:00Z" in screen
+    held = next(line for line in screen.splitlines() if "1,240.50" in line)
+    assert held.split() == ["sma", "SPY", "10", "1,234.50", "1,240.50", "+60.00", "+88.65"]
+    assert "limits " in screen
+    assert "breaker " in screen
+    data = call("status", "--json").json
+    assert data["running"] is False
+    assert data["halted"] is None
+    assert data["last_bar"] == "2026-03-02T17:00:00Z"
+    assert data["positions"] == [
+        {
+            "strategy": "sma", "symbol": "SPY", "qty": "10", "avg_price": "1234.5",
+            "price": "1240.5", "unrealized_pnl": "60", "realized_pnl": "88.654322",
+        }
+    ]  # fmt: skip
+    assert [order["symbol"] for order in data["open_orders"]] == ["IBM"]
+    assert [state["last_signal"] for state in data["signals"]] == ["BUY"]
+
+
+def test_orders(database: Path, call: Call) -> None:
+    def found(*options: str) -> list[str]:
+        return [o["client_order_id"] for o in call("orders", "--json", *options).json["orders"]]
+
+    assert found() == ["smabot-sma-SPY-0", "smabot-sma-SPY-1", "smabot-sma-IBM-2"]
+    assert found("--open") == ["smabot-sma-IBM-2"]
+    assert found("--symbol", "spy") == ["smabot-sma-SPY-0", "smabot-sma-SPY-1"]
+    assert found("--limit", "1") == ["smabot-sma-IBM-2"]
+    assert call("orders", "--symbol", "KO").out.splitlines()[1:] == ["no orders"]
+
+
+def test_text_from_outside_is_neither_markup_nor_control(database: Path, call: Call) -> None:
+    assert "said [bold]no[/] ?[31m" in call("orders").out
+
+
+def test_trades(database: Path, call: Call) -> None:
+    def found(*options: str) -> list[str]:
+        return [t["realized_pnl"] for t in call("trades", "--json", *options).json["trades"]]
+
+    assert found() == ["0", "-12.345678", "1", "100"]
+    assert found("--date", "2026-03-31") == ["100"]
+    assert found("--date", "2026-04-01") == []
+    assert found("--date", "2026-03-02", "--limit", "2") == ["-12.345678", "1"]
+    screen = call("trades").out.splitlines()
+    assert screen[3].split()[:7] == [
+        "2026-03-02T18:00:00Z", "sma", "SPY", "sell", "10", "1,234.50", "-12.35",
+    ]  # fmt: skip
+
+
+def test_the_screen_shows_the_newest_twenty_and_json_all(journal: Any, call: Call) -> None:
+    from datetime import UTC, datetime, timedelta
+
+    from smabot.records import Signal
+
+    start = datetime(2026, 3, 2, tzinfo=UTC)
+    journal.commit(
+        [Signal("SPY", n % 2, start + timedelta(minutes=n), 1.0, "sma") for n in range(25)]
+    )
+    lines = call("signals").out.splitlines()
+    assert len(lines) == 1 + 1 + 20 + 1
+    assert lines[-2].startswith("2026-03-02T00:24:00Z")
+    assert lines[-1] == "the newest 20; --limit N shows more"
+    assert len(call("signals", "--limit", "22").out.splitlines()) == 1 + 1 + 22
+    assert len(call("signals", "--json").json["signals"]) == 25
+
+
+def test_equity(database: Path, call: Call) -> None:
+    data = call("equity", "--json").json
+    assert data["return"] == "0.050005"
+    assert data["max_drawdown"] == "0.1"
+    assert data["start"] == {"time": "2026-03-02T17:00:00Z", "equity": "100000"}
+    assert len(data["points"]) == 4
+    screen = call("equity", "--limit", "1").out
+    assert "return  +5.00%, largest drawdown 10.00%, 4 points" in screen
+    assert screen.count(",000.00") > 0
+    assert "99,000.00" not in screen
+
+
+def test_pnl_goes_by_new_york_dates(database: Path, call: Call) -> None:
+    days = call("pnl", "--json").json["pnl"]
+    assert [(d["day"], d["trades"], d["fills"], d["realized_pnl"]) for d in days] == [
+        ("2026-03-02", 2, 3, "-11.345678"),
+        ("2026-03-31", 1, 1, "100"),
+    ]
+    months = call("pnl", "--by", "month", "--json").json["pnl"]
+    assert [(m["month"], m["fills"], m["cumulative_pnl"]) for m in months] == [
+        ("2026-03", 4, "88.654322")
+    ]
+    assert call("pnl").out.splitlines()[-1].split() == ["2026-03-31", "1", "1", "+100.00", "+88.65"]
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_a_terminal_gets_color_unless_it_is_unwanted(database: Path, no_color: bool) -> None:
+    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    environ.pop("NO_COLOR", None)
+    if no_color:
+        environ["NO_COLOR"] = "1"
+    mine, theirs = pty.openpty()
+    smabot = Path(sys.executable).with_name("smabot")
+    subprocess.run([smabot, "orders"], stdout=theirs, env=environ, check=True)
+    os.close(theirs)
+    out = os.read(mine, 65536).decode()
+    os.close(mine)
+    assert "smabot-sma" not in out  # the screen has no ids
+    assert "IBM" in out
+    assert "\x1b[3" not in out if no_color else "\x1b[1m" in out

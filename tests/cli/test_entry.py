@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
@@ -179,3 +180,25 @@ def test_the_verbs_are_click_commands_of_their_names() -> None:
         command = smabot.get_command(context, verb)
         assert command is not None
         assert command.name == verb
+
+
+@pytest.mark.parametrize(
+    ("typed", "code", "message"),
+    [
+        ("yes", 2, "not confirmed, nothing was started"),
+        ("", 2, "not confirmed, nothing was started"),
+        ("live", 3, "broker"),
+    ],
+)
+def test_real_money_asks_first(in_tmp: Path, typed: str, code: int, message: str) -> None:
+    mine, theirs = pty.openpty()
+    os.write(mine, f"{typed}\n".encode())
+    smabot = Path(sys.executable).with_name("smabot")
+    done = subprocess.run(
+        [smabot, "run", "--live"], stdin=theirs, capture_output=True, text=True, check=False
+    )
+    os.close(theirs)
+    os.close(mine)
+    assert done.returncode == code
+    assert "LIVE: orders will be sent for real money. Database data/trades.db." in done.stderr
+    assert message in done.stderr.rpartition("smabot: ")[2]

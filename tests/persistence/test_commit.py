@@ -57,7 +57,7 @@ def test_bars_read_as_a_person_types(db: Path) -> None:
         bar("SPY", 1)._replace(close=float("nan")),
         bar("SPY", 1)._replace(time=datetime(2026, 3, 2)),
         bar("SPY", 1)._replace(time=START + timedelta(microseconds=1)),
-        bar("SPY", 1)._replace(volume=None),
+        Bar("SPY", START, 1.0, 1.0, 1.0, 1.0, None),  # type: ignore[arg-type]
     ],
 )
 def test_a_wrong_bar_takes_the_whole_step_with_it(db: Path, wrong: Bar) -> None:

@@ -5,19 +5,16 @@ import os
 import sqlite3
 import subprocess
 import sys
+from collections.abc import Callable
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from typing import Any, NamedTuple
 
-import click
 import pytest
-from click.testing import CliRunner, Result
 
-from smabot.config import Config
-from smabot.errors import ConfigError, LockHeld, UsageError
+from smabot.cli import main
 from smabot.records import (
     Adjustment,
     Bar,
@@ -32,22 +29,43 @@ from smabot.records import (
     TimeInForce,
 )
 from smabot_persistence_sqlite.journal import SqliteJournal
-from smabot_persistence_sqlite.plugin import PersistenceSqlite
 from smabot_persistence_sqlite.rows import SqliteRows
 
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 TEN = Decimal(10)
 
 
-def call(db: Path, *arguments: str) -> Result:
-    """Run `smabot db ...` as core's command line does."""
-    cli = click.Group()
-    PersistenceSqlite().register_commands(cli)
-    context = SimpleNamespace(config=lambda: Config(db=db), record_kinds=lambda: ())
-    result = CliRunner().invoke(cli, ["db", *arguments], obj=context)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result
+class Result(NamedTuple):
+    exit_code: int
+    stdout: str
+    stderr: str
+
+
+Smabot = Callable[..., Result]
+
+
+@pytest.fixture
+def smabot(db: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Smabot:
+    """`smabot db ...` on the test's database, with no plugin but this one."""
+    only = tmp_path / "settings" / "settings.toml"
+    only.parent.mkdir()
+    only.write_text('[default]\nplugins = []\nbase_plugins = ["persistence_sqlite"]\n')
+
+    def call(*arguments: str) -> Result:
+        code = main(["db", *arguments, "--db", str(db), "--settings", str(only)])
+        return Result(code, *capsys.readouterr())
+
+    return call
+
+
+def refused(result: Result, code: int, words: str) -> bool:
+    """Tell whether a command ended with a code, nothing on stdout, and one line with these words."""
+    return (
+        result.exit_code == code
+        and result.stdout == ""
+        and result.stderr.count("\n") == 1
+        and words in result.stderr
+    )
 
 
 def bars(days: int, symbols: tuple[str, ...] = ("SPY", "IBM"), a_day: int = 400) -> list[Bar]:
@@ -96,7 +114,9 @@ while True:
 """
 
 
-def test_a_backup_beside_a_running_bot_is_one_moment_of_it(db: Path, tmp_path: Path) -> None:
+def test_a_backup_beside_a_running_bot_is_one_moment_of_it(
+    db: Path, tmp_path: Path, smabot: Smabot
+) -> None:
     with closing(SqliteJournal.open(db)) as journal:
         journal.commit([], bars(5))
     with subprocess.Popen(
@@ -106,7 +126,7 @@ def test_a_backup_beside_a_running_bot_is_one_moment_of_it(db: Path, tmp_path: P
             assert bot.stdout is not None
             earlier = int(bot.stdout.readline())
             target = tmp_path / "copy.db"
-            told = json.loads(call(db, "backup", str(target), "--json").stdout)
+            told = json.loads(smabot("backup", str(target), "--json").stdout)
         finally:
             bot.kill()
     assert told == {"path": str(target), "bytes": target.stat().st_size}
@@ -118,35 +138,34 @@ def test_a_backup_beside_a_running_bot_is_one_moment_of_it(db: Path, tmp_path: P
         assert copy.bar_counts() == {"IBM": 2000, "SPY": 2000}
 
 
-def test_a_backup_without_a_name_lies_beside_the_database(db: Path) -> None:
+def test_a_backup_without_a_name_lies_beside_the_database(db: Path, smabot: Smabot) -> None:
     with closing(SqliteJournal.open(db)) as journal:
         journal.commit(bought())
-    result = call(db, "backup")
+    result = smabot("backup")
     (copy,) = db.parent.glob("trades-*Z.db")
     assert result.stdout == f"{copy}: {copy.stat().st_size:,} bytes, checked\n"
     with closing(SqliteRows.open(copy)) as rows:
         assert len(rows.rows(Fill)) == 1
 
 
-def test_a_backup_overwrites_nothing_and_needs_a_database(db: Path, tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="no database at"):
-        call(db, "backup")
+def test_a_backup_overwrites_nothing_and_needs_a_database(
+    db: Path, tmp_path: Path, smabot: Smabot
+) -> None:
+    assert refused(smabot("backup"), 3, f"no database at {db}: run `smabot run` first")
     SqliteJournal.open(db).close()
     (tmp_path / "there").write_text("mine")
-    with pytest.raises(UsageError, match="there exists"):
-        call(db, "backup", str(tmp_path / "there"))
-    with pytest.raises(ConfigError, match=r"no/where"):
-        call(db, "backup", str(tmp_path / "no" / "where"))
+    assert refused(smabot("backup", str(tmp_path / "there")), 2, "there exists")
+    assert refused(smabot("backup", str(tmp_path / "no" / "where")), 3, "no/where can't be written")
     assert (tmp_path / "there").read_text() == "mine"
 
 
 # -- check -----------------------------------------------------------------------------------------
 
 
-def test_a_sound_database_beside_its_bot(db: Path) -> None:
+def test_a_sound_database_beside_its_bot(db: Path, smabot: Smabot) -> None:
     with closing(SqliteJournal.open(db)) as journal:
         journal.commit(bought(), bars(1))
-        result = call(db, "check")
+        result = smabot("check")
     assert result.exit_code == 0
     assert result.stdout == f"{db}: sound; orders, trades and positions agree\n"
 
@@ -160,31 +179,31 @@ def test_a_sound_database_beside_its_bot(db: Path) -> None:
         (bought()[:2], "sma SPY differs from trades and adjustments by -10 shares"),
     ],
 )
-def test_sums_that_do_not_agree(db: Path, rows: list[Any], line: str) -> None:
+def test_sums_that_do_not_agree(db: Path, rows: list[Any], line: str, smabot: Smabot) -> None:
     with closing(SqliteJournal.open(db)) as journal:
         journal.commit(rows)
-    result = call(db, "check", "--json")
+    result = smabot("check", "--json")
     told = json.loads(result.stdout)
     assert result.exit_code == 1
     assert told["ok"] is False
     assert [line in problem for problem in told["problems"]] == [True]
 
 
-def test_adjustments_count(db: Path) -> None:
+def test_adjustments_count(db: Path, smabot: Smabot) -> None:
     with closing(SqliteJournal.open(db)) as journal:
         adjusted = Adjustment(START, "sma", "SPY", Decimal(-4), Decimal(100), "split")
         journal.commit([*bought(held=Decimal(6)), adjusted])
-    assert call(db, "check").exit_code == 0
+    assert smabot("check").exit_code == 0
 
 
-def test_a_damaged_page_is_found(db: Path) -> None:
+def test_a_damaged_page_is_found(db: Path, smabot: Smabot) -> None:
     with closing(SqliteJournal.open(db)) as journal:
         journal.commit(bought(), bars(3))
     content = bytearray(db.read_bytes())
     middle = len(content) // 2 // 4096 * 4096
     content[middle : middle + 4096] = os.urandom(4096)
     db.write_bytes(content)
-    result = call(db, "check")
+    result = smabot("check")
     assert result.exit_code == 1
     assert "is damaged: restore a copy made by `smabot db backup`" in result.stdout
 
@@ -192,15 +211,15 @@ def test_a_damaged_page_is_found(db: Path) -> None:
 # -- prune -----------------------------------------------------------------------------------------
 
 
-def test_pruning_takes_old_bars_but_keeps_each_symbols_newest(db: Path) -> None:
+def test_pruning_takes_old_bars_but_keeps_each_symbols_newest(db: Path, smabot: Smabot) -> None:
     everything = bars(6) + bars(1, ("OLD",), 1200) + bars(6, ("THIN",), 10)
     points = [EquityPoint(START + timedelta(days=d), TEN, TEN, TEN, TEN) for d in range(6)]
     with closing(SqliteJournal.open(db)) as journal:
         journal.commit([*bought(), *points], everything)
 
-    told = json.loads(call(db, "prune", "--bars-before", "2026-03-06", "--json").stdout)
+    told = json.loads(smabot("prune", "--bars-before", "2026-03-06", "--json").stdout)
 
-    assert told["before"] == "2026-03-06T00:00:00+00:00"
+    assert told["before"] == "2026-03-06T00:00:00Z"
     with closing(SqliteJournal.open(db)) as journal:
         # three days of 400 are over 1,000 only with a part of the third
         assert journal.bar_counts() == {"IBM": 1000, "SPY": 1000, "OLD": 1000, "THIN": 60}
@@ -213,39 +232,39 @@ def test_pruning_takes_old_bars_but_keeps_each_symbols_newest(db: Path) -> None:
         assert len(journal.rows(Fill)) == 1
 
 
-def test_pruning_by_days_with_equity_and_vacuum(db: Path) -> None:
+def test_pruning_by_days_with_equity_and_vacuum(db: Path, smabot: Smabot) -> None:
     points = [EquityPoint(START + timedelta(days=d), TEN, TEN, TEN, TEN) for d in range(10)]
     with closing(SqliteJournal.open(db)) as journal:
         journal.commit(points, bars(10))
     before = db.stat().st_size
 
-    result = call(db, "prune", "--keep-days", "4", "--equity", "--vacuum")
+    result = smabot("prune", "--keep-days", "4", "--equity", "--vacuum")
 
     newest = START + timedelta(days=9, minutes=399)
     assert result.stdout.startswith(
         f"deleted 4,798 bars and 6 equity points before {newest - timedelta(days=4):%Y-%m-%dT%H:%M:%SZ}"
     )
     assert db.stat().st_size < before
-    call(db, "prune", "--keep-days", "0", "--equity")
+    smabot("prune", "--keep-days", "0", "--equity")
     with closing(SqliteRows.open(db)) as rows:
         assert rows.bar_counts() == {"IBM": 1000, "SPY": 1000}
         assert rows.rows(EquityPoint) == points[-1:]
 
 
-def test_pruning_refuses_while_a_bot_runs_and_without_a_choice(db: Path) -> None:
-    with pytest.raises(ConfigError, match="no database at"):
-        call(db, "prune", "--keep-days", "1")
-    with closing(SqliteJournal.open(db)), pytest.raises(LockHeld):
-        call(db, "prune", "--keep-days", "1")
+def test_pruning_refuses_while_a_bot_runs_and_without_a_choice(db: Path, smabot: Smabot) -> None:
+    assert refused(smabot("prune", "--keep-days", "1"), 3, "no database at")
+    with closing(SqliteJournal.open(db)):
+        assert refused(smabot("prune", "--keep-days", "1"), 7, "is in use by a running smabot")
     for choice in ([], ["--keep-days", "1", "--bars-before", "2026-03-02"]):
-        with pytest.raises(UsageError, match="either --bars-before DATE or --keep-days N"):
-            call(db, "prune", *choice)
-    assert call(db, "prune", "--keep-days", "x").exit_code == 2
-    assert call(db, "prune", "--keep-days", "1").exit_code == 0
+        assert refused(
+            smabot("prune", *choice), 2, "give either --bars-before DATE or --keep-days N"
+        )
+    assert smabot("prune", "--keep-days", "x").exit_code == 2
+    assert smabot("prune", "--keep-days", "1").exit_code == 0
 
 
-def test_an_empty_database_is_pruned_to_nothing(db: Path) -> None:
+def test_an_empty_database_is_pruned_to_nothing(db: Path, smabot: Smabot) -> None:
     SqliteJournal.open(db).close()
-    assert "deleted 0 bars" in call(db, "prune", "--bars-before", f"{date(2026, 3, 6)}").stdout
+    assert "deleted 0 bars" in smabot("prune", "--bars-before", f"{date(2026, 3, 6)}").stdout
     with closing(sqlite3.connect(db)) as person:
         assert person.execute("SELECT COUNT(*) FROM symbols").fetchone() == (0,)

@@ -4,7 +4,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -43,7 +43,7 @@ entries = st.builds(
 
 
 @pytest.fixture(scope="module")
-def journal(tmp_path_factory: pytest.TempPathFactory):
+def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteJournal]:
     db = tmp_path_factory.mktemp("reading") / "trades.db"
     opened = SqliteJournal.open(db, [Entry])
     opened.connection.execute("PRAGMA synchronous = OFF")

@@ -1,7 +1,9 @@
 """What goes into the database comes out equal, whatever its type."""
 
+import dataclasses
 import sqlite3
 import tempfile
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, date, datetime, timedelta, timezone
 from decimal import Decimal
@@ -64,7 +66,7 @@ every_type = st.builds(
 
 
 @pytest.fixture(scope="module")
-def journal():
+def journal() -> Iterator[SqliteJournal]:
     with tempfile.TemporaryDirectory() as folder:
         opened = SqliteJournal.open(Path(folder) / "trades.db", [EveryType])
         opened.connection.execute("PRAGMA synchronous = OFF")
@@ -79,6 +81,7 @@ def test_every_type_comes_back_equal(journal: SqliteJournal, rows: list[Any]) ->
 
     for row in rows:
         found = journal.row(EveryType, row.order)
+        assert found is not None
         assert found == row
         assert type(found.mood) is Mood
         assert type(found.flag) is bool
@@ -151,12 +154,11 @@ GOOD = EveryType(
         ("maybe_money", 1),
     ],
 )
-def test_what_does_not_fit_is_refused_by_name(db: Path, column: str, value: object) -> None:
-    import dataclasses
-
+def test_what_does_not_fit_is_refused_by_name(db: Path, column: str, value: Any) -> None:
     with closing(SqliteJournal.open(db, [EveryType])) as journal:
         journal.commit([GOOD])
-        bad = dataclasses.replace(GOOD, **{"text": "changed", column: value})
+        changes: dict[str, Any] = {"text": "changed", column: value}
+        bad = dataclasses.replace(GOOD, **changes)
         with pytest.raises(JournalError, match=rf"every type.*{column}"):
             journal.commit([dataclasses.replace(GOOD, order=2), bad])
         assert journal.rows(EveryType) == [GOOD]

@@ -195,7 +195,7 @@ def declare(name: str, key: tuple[str, ...] = ("symbol",), **columns: Any) -> ty
     return record(table=name, key=key)(type("Streak", (), namespace))
 
 
-OLD = {"symbol": (str,), "days": (int, 0)}
+OLD: dict[str, Any] = {"symbol": (str,), "days": (int, 0)}
 
 
 def test_a_declared_record_gets_its_table_when_it_first_shows(db: Path) -> None:

@@ -4,6 +4,7 @@ import random
 import sqlite3
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,18 +28,18 @@ def bar(symbol: str, minute: int) -> Bar:
 
 
 def expected(bars: set[Bar], lookback: int, symbols: set[str]) -> list[list[Bar]]:
-    newest = defaultdict(list)
+    newest: dict[str, list[Bar]] = defaultdict(list)
     for each in sorted(bars, key=lambda b: b.time, reverse=True):
         if each.symbol in symbols and len(newest[each.symbol]) < lookback:
             newest[each.symbol].append(each)
-    minutes = defaultdict(list)
+    minutes: dict[datetime, list[Bar]] = defaultdict(list)
     for each in sorted(each for some in newest.values() for each in some):
         minutes[each.time].append(each)
     return [minutes[time] for time in sorted(minutes)]
 
 
 @pytest.fixture(scope="module")
-def journal():
+def journal() -> Iterator[SqliteJournal]:
     with tempfile.TemporaryDirectory() as folder:
         opened = SqliteJournal.open(Path(folder) / "trades.db")
         opened.connection.execute("PRAGMA synchronous = OFF")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -51,7 +51,7 @@ def dump(db: Path, *, without: Sequence[str] = ("runs",)) -> dict[str, list[tupl
         connection.close()
 
 
-@pytest.fixture()
+@pytest.fixture
 def spy_tape() -> Path:
     """The real SPY sessions, where they lie beside the checkout."""
     if not SPY_TAPE.exists():
@@ -59,22 +59,22 @@ def spy_tape() -> Path:
     return SPY_TAPE
 
 
-@pytest.fixture()
+@pytest.fixture
 def tape_writer() -> Any:
     return write_tape
 
 
-@pytest.fixture()
+@pytest.fixture
 def dumper() -> Any:
     return dump
 
 
-@pytest.fixture()
-def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+@pytest.fixture
+def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Run in an empty folder, without any SMABOT_ variable."""
     import os
 
     for name in [name for name in os.environ if name.startswith("SMABOT")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
-    yield tmp_path
+    return tmp_path

@@ -184,9 +184,7 @@ class Engine:
         held = book.holding(state.strategy, state.symbol)
         latest = book.latest_order(state.strategy, state.symbol)
         if latest is not None and not latest.status.terminal:
-            known = latest.status in (Status.SUBMITTED, Status.ACCEPTED, Status.PARTIALLY_FILLED)
-            if state.target == 0 and known and not latest.reduces:
-                self._outbox.cancel(latest)
+            self._call_off(latest, state.target)
             return
         if state.missed:
             if state.target == 0 and held == 0:
@@ -218,8 +216,7 @@ class Engine:
         book = self.book
         working = book.latest_order(signal.strategy, signal.symbol)
         if working is not None and not working.status.terminal:
-            if signal.target == 0 and not working.reduces:
-                self._outbox.cancel(working)
+            self._call_off(working, signal.target)
             return
         intent = self._plugins.on_signal(signal, book)
         if intent is None:
@@ -264,9 +261,20 @@ class Engine:
             created_at=self.book.now,
         )
 
-    def resume(self, orders: Sequence[Order]) -> None:
-        """Take up the unanswered orders of an earlier process."""
-        self._outbox.add(orders)
+    def _call_off(self, working: Order, target: int) -> None:
+        """Cancel an entry that is still working when the target is flat; the exit follows it."""
+        known = working.status in (Status.SUBMITTED, Status.ACCEPTED, Status.PARTIALLY_FILLED)
+        if target == 0 and known and not working.reduces:
+            self._outbox.cancel(working)
+
+    def resume(self) -> None:
+        """Take up what an earlier process had committed and not sent: orders and cancels."""
+        self._outbox.add(self.book.open_orders())
+        for states in self.book.unsettled().values():
+            for state in states.values():
+                working = self.book.latest_order(state.strategy, state.symbol)
+                if working is not None:
+                    self._call_off(working, state.target)
 
     # -- the rest of a step ------------------------------------------------------------------------
 

@@ -134,7 +134,7 @@ def recover(session: Session, watch: Watcher | None = None) -> Engine:
     with session.step("gap") as found:
         found.append(f"{_fill_gap(session, engine)} bars")
     with session.step("subscribe") as found:
-        engine.resume(book.open_orders())
+        engine.resume()
         engine.process(Batch(feed.now()))
         feed.subscribe(session.symbols)
         found.append(f"{len(session.symbols)} symbols")

@@ -71,7 +71,7 @@ class World:
                 engine.process(batch)
 
 
-@pytest.fixture()
+@pytest.fixture
 def world(tmp_path: Path, tape_writer: Callable[..., Path]) -> World:
     tape = tape_writer(tmp_path / "t.csv", {"SPY": [100.0] * 30, "IBM": [50.0] * 30}, volume=50)
     world = World(tmp_path, tape)

@@ -254,4 +254,5 @@ def _broker_order(order: ExchangeOrder) -> BrokerOrder:
         filled_avg_price=order.filled_avg_price,
         submitted_at=order.submitted_at,
         updated_at=order.updated_at,
+        filled_at=order.filled_at,
     )

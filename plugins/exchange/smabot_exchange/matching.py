@@ -183,6 +183,7 @@ class Market:
             updated_at=time,
             filled_qty=filled,
             filled_value=order.filled_value + qty * price,
+            filled_at=time,
         )
         execution = Execution(
             execution_id(order.id, filled), order.id, order.symbol, order.side, qty, price,

@@ -70,6 +70,7 @@ class ExchangeOrder:
     hold_price: Decimal
     filled_qty: Decimal = ZERO
     filled_value: Decimal = ZERO
+    filled_at: datetime | None = None
 
     @property
     def open(self) -> bool:

@@ -15,13 +15,15 @@ from smabot_exchange.orders import ExchangeOrder, Execution, OrderStatus, plain
 
 ORDER_COLUMNS = (
     "seq, id, client_order_id, symbol, side, qty, type, limit_price, time_in_force, status, "
-    "submitted_at, updated_at, opens_at, expires_at, hold_price, filled_qty, filled_value"
+    "submitted_at, updated_at, opens_at, expires_at, hold_price, filled_qty, filled_value, "
+    "filled_at"
 )
 UPSERT_ORDER = (
     f"INSERT INTO orders ({ORDER_COLUMNS}) "  # noqa: S608
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (seq) DO UPDATE SET status = excluded.status, updated_at = excluded.updated_at, "
-    "filled_qty = excluded.filled_qty, filled_value = excluded.filled_value"
+    "filled_qty = excluded.filled_qty, filled_value = excluded.filled_value, "
+    "filled_at = excluded.filled_at"
 )
 EXECUTION_COLUMNS = "id, order_id, symbol, side, qty, price, cumulative_qty, time"
 INSERT_EXECUTION = f"INSERT INTO fills ({EXECUTION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
@@ -46,6 +48,7 @@ def order_row(order: ExchangeOrder) -> tuple[object, ...]:
         to_stamp(order.updated_at), to_stamp(order.opens_at),
         None if order.expires_at is None else to_stamp(order.expires_at),
         plain(order.hold_price), plain(order.filled_qty), plain(order.filled_value),
+        None if order.filled_at is None else to_stamp(order.filled_at),
     )  # fmt: skip
 
 
@@ -53,6 +56,7 @@ def to_order(row: tuple[Any, ...]) -> ExchangeOrder:
     (
         seq, id_, client_order_id, symbol, side, qty, type_, limit_price, time_in_force, status,
         submitted_at, updated_at, opens_at, expires_at, hold_price, filled_qty, filled_value,
+        filled_at,
     ) = row  # fmt: skip
     return ExchangeOrder(
         id=UUID(id_),
@@ -72,6 +76,7 @@ def to_order(row: tuple[Any, ...]) -> ExchangeOrder:
         hold_price=Decimal(hold_price),
         filled_qty=Decimal(filled_qty),
         filled_value=Decimal(filled_value),
+        filled_at=None if filled_at is None else to_time(filled_at),
     )
 
 

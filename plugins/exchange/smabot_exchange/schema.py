@@ -28,7 +28,8 @@ CREATE TABLE orders (
     symbol TEXT NOT NULL, side TEXT NOT NULL, qty TEXT NOT NULL, type TEXT NOT NULL,
     limit_price TEXT, time_in_force TEXT NOT NULL, status TEXT NOT NULL,
     submitted_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, opens_at INTEGER NOT NULL,
-    expires_at INTEGER, hold_price TEXT NOT NULL, filled_qty TEXT NOT NULL, filled_value TEXT NOT NULL
+    expires_at INTEGER, hold_price TEXT NOT NULL, filled_qty TEXT NOT NULL, filled_value TEXT NOT NULL,
+    filled_at INTEGER
 );
 CREATE INDEX open_orders ON orders (seq) WHERE status IN ('accepted', 'new', 'partially_filled');
 CREATE INDEX orders_by_time ON orders (submitted_at);

@@ -52,7 +52,7 @@ def smabot(db: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Smab
     only.write_text('[default]\nplugins = []\nbase_plugins = ["persistence_sqlite"]\n')
 
     def call(*arguments: str) -> Result:
-        code = main(["db", *arguments, "--db", str(db), "--settings", str(only)])
+        code = main(["--db", str(db), "--settings", str(only), "db", *arguments])
         return Result(code, *capsys.readouterr())
 
     return call

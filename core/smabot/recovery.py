@@ -133,6 +133,7 @@ def recover(session: Session, watch: Watcher | None = None) -> Engine:
             raise Disagreement(conflicts)
     with session.step("gap") as found:
         found.append(f"{_fill_gap(session, engine)} bars")
+    session.notes += _unattended(session)
     with session.step("subscribe") as found:
         engine.resume()
         engine.process(Batch(feed.now()))
@@ -234,6 +235,18 @@ def _fill_gap(session: Session, engine: Engine) -> int:
                 count += len(bars)
                 engine.process(Batch(bars[0].end, bars=bars))
     return count
+
+
+def _unattended(session: Session) -> list[str]:
+    """Say which holdings nobody will close in this run."""
+    notes = []
+    for position in session.book.positions.values():
+        holder = f"{position.strategy} holds {position.qty:f} {position.symbol}"
+        if position.qty and position.symbol not in session.symbols:
+            notes.append(f"{holder}, but {position.symbol} is not traded in this run")
+        elif position.qty and position.strategy not in session.plugins.names:
+            notes.append(f"{holder}, but that plugin is not part of this run: nobody closes it")
+    return notes
 
 
 def _play(minute: Sequence[Bar], session: Session) -> None:

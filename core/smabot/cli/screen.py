@@ -9,6 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from smabot.calendar import MINUTE
 from smabot.ports import Feed
 from smabot.records import Bar, EquityPoint, Fill, Order, Signal, Status
 from smabot.recovery import Step
@@ -127,9 +128,9 @@ class Screen:
         reason = f"  {signal.reason}" if signal.reason else ""
         self._tell(
             "signal",
-            {"time": signal.bar_time, "strategy": signal.strategy, "symbol": signal.symbol,
+            {"bar_time": signal.bar_time, "strategy": signal.strategy, "symbol": signal.symbol,
              "signal": signal.label, "price": signal.price, "missed": signal.missed},
-            f"{_minute(signal.bar_time)}  {signal.symbol:<6} {signal.label} signal at "
+            f"{_minute(signal.bar_time + MINUTE)}  {signal.symbol:<6} {signal.label} signal at "
             f"{signal.price:,.2f} by {signal.strategy}{missed}{reason}",
         )  # fmt: skip
 

@@ -241,7 +241,7 @@ def _unattended(session: Session) -> list[str]:
     """Say which holdings nobody will close in this run."""
     notes = []
     for position in session.book.positions.values():
-        holder = f"{position.strategy} holds {position.qty:f} {position.symbol}"
+        holder = f"{position.strategy or 'nobody'} holds {position.qty:f} {position.symbol}"
         if position.qty and position.symbol not in session.symbols:
             notes.append(f"{holder}, but {position.symbol} is not traded in this run")
         elif position.qty and position.strategy not in session.plugins.names:

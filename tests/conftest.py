@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import csv
+import os
+import shutil
 import sqlite3
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ import pytest
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap")
+NOBODY = 65534
 SPY_TAPE = Path(__file__).parents[2] / "shared/data/minute/pyalgotrade/SPY.csv.gz"
 
 
@@ -72,9 +77,37 @@ def dumper() -> Any:
 @pytest.fixture
 def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Run in an empty folder, without any SMABOT_ variable."""
-    import os
-
     for name in [name for name in os.environ if name.startswith("SMABOT")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture
+def own() -> Iterator[Path]:
+    """A folder that any user can reach; pytest's own let in nobody else."""
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
+    yield folder
+    folder.chmod(0o755)
+    shutil.rmtree(folder)
+
+
+@pytest.fixture
+def unprivileged() -> Callable[..., AbstractContextManager[None]]:
+    """A context in which the rights of files count, also for root; it owns the given paths."""
+
+    @contextmanager
+    def unprivileged(*paths: Path) -> Iterator[None]:
+        if os.geteuid() != 0:
+            yield
+            return
+        for path in paths:
+            os.chown(path, NOBODY, NOBODY)
+        os.seteuid(NOBODY)
+        try:
+            yield
+        finally:
+            os.seteuid(0)
+
+    return unprivileged

@@ -16,6 +16,8 @@ from typing import Any
 import pytest
 
 from smabot.errors import BrokerError, ConfigError, LockHeld
+from smabot.lock import FileLock
+from smabot_exchange.exchange import Exchange
 
 
 @pytest.fixture
@@ -111,7 +113,7 @@ def test_a_ledger_keeps_its_terms(lab: Any, used: Path, tape: Path) -> None:
 
 def test_two_processes_cannot_play_one_ledger(lab: Any, tape: Path) -> None:
     lab.open(tape, "ledger.db")
-    with pytest.raises(LockHeld, match=f"process {os.getpid()} is using it"):
+    with pytest.raises(LockHeld, match=rf"in use by a running smabot \(pid {os.getpid()}\): stop"):
         lab.open(tape, "ledger.db")
     done = python(
         """
@@ -247,29 +249,15 @@ def test_a_folder_that_cannot_be_written_is_named(lab: Any, tape: Path) -> None:
         lab.open(tape, f"{tape}/ledger.db")
 
 
-def test_a_read_only_ledger_is_named(lab: Any, used: Path, tape: Path) -> None:
-    used.chmod(0o444)
-    used.with_name("ledger.db.lock").chmod(0o666)
-    for folder in [lab.folder, *lab.folder.parents[:2]]:
-        folder.chmod(0o777)
-    done = python(
-        """
-        import os, sys
-        from pathlib import Path
-        from smabot_exchange.exchange import Exchange
-        from smabot_exchange.tape import FileTape
-        from smabot.errors import ConfigError
-        if os.geteuid() == 0:
-            os.setuid(65534)
-        try:
-            Exchange(Path(sys.argv[1]), sys.argv[2])
-        except ConfigError as error:
-            sys.exit(str(error))
-        """,
-        used,
-        tape,
-    )
-    assert "is read-only; make it writable or give another" in done.stderr
+def test_a_read_only_ledger_is_named(own: Path, unprivileged: Any, used: Path, tape: Path) -> None:
+    ledger, played = (Path(shutil.copy(path, own)) for path in (used, tape))
+    FileLock(ledger, "ledger", "").release()
+    ledger.chmod(0o444)
+    with (
+        unprivileged(own, ledger, played, ledger.with_name("ledger.db.lock")),
+        pytest.raises(ConfigError, match="is read-only; make it writable or give another"),
+    ):
+        Exchange(ledger, str(played))
 
 
 def test_a_disk_that_fails_stops_the_exchange(lab: Any, tape: Path, client: Any) -> None:

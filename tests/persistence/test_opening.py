@@ -1,16 +1,15 @@
 """Opening: one writer, and a clear line for every file that is no good database."""
 
 import os
-import shutil
 import signal
 import sqlite3
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,8 +20,6 @@ from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.maintenance import check
 from smabot_persistence_sqlite.plugin import PersistenceSqlite
 from smabot_persistence_sqlite.rows import SqliteRows
-
-NOBODY = 65534
 
 
 def fill(db: Path) -> None:
@@ -122,7 +119,8 @@ def test_a_second_writer_is_told_who_has_it_until_that_is_killed(db: Path) -> No
             with pytest.raises(LockHeld) as caught:
                 SqliteJournal.open(name)
             assert str(caught.value) == (
-                f"{name} is in use by a running smabot (pid {bot.pid}): stop it, or use another --db"
+                f"database {name} is in use by a running smabot (pid {bot.pid}): stop it, "
+                "or use another --db"
             )
         assert caught.value.exit_code == 7
         os.kill(bot.pid, signal.SIGKILL)
@@ -224,32 +222,7 @@ def test_damage_is_one_line_wherever_it_is_met(db: Path) -> None:
 # -- rights ----------------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def own() -> Iterator[Path]:
-    """A folder that an unprivileged user could write to, were it not for its rights."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    folder.chmod(0o755)
-    shutil.rmtree(folder)
-
-
-@contextmanager
-def unprivileged(*paths: Path) -> Iterator[None]:
-    """Act as a user for whom the rights of files count."""
-    if os.geteuid() != 0:
-        yield
-        return
-    for path in paths:
-        os.chown(path, NOBODY, NOBODY)
-    os.seteuid(NOBODY)
-    try:
-        yield
-    finally:
-        os.seteuid(0)
-
-
-def test_a_file_that_is_read_only(own: Path) -> None:
+def test_a_file_that_is_read_only(own: Path, unprivileged: Any) -> None:
     db = own / "trades.db"
     fill(db)
     db.chmod(0o444)
@@ -260,7 +233,7 @@ def test_a_file_that_is_read_only(own: Path) -> None:
         SqliteJournal.open(db)
 
 
-def test_a_folder_that_is_read_only(own: Path) -> None:
+def test_a_folder_that_is_read_only(own: Path, unprivileged: Any) -> None:
     db = own / "trades.db"
     fill(db)
     (own / "trades.db.lock").unlink()
@@ -273,7 +246,7 @@ def test_a_folder_that_is_read_only(own: Path) -> None:
     assert [path.name for path in own.iterdir()] == ["trades.db"]
 
 
-def test_a_file_that_may_not_be_read(own: Path) -> None:
+def test_a_file_that_may_not_be_read(own: Path, unprivileged: Any) -> None:
     db = own / "trades.db"
     fill(db)
     db.chmod(0)

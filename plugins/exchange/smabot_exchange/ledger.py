@@ -15,9 +15,9 @@ from uuid import UUID
 
 from smabot.calendar import EXCHANGE_ZONE, Session
 from smabot.errors import BrokerError, ConfigError, SmabotError
+from smabot.lock import FileLock
 from smabot.records import Bar
 from smabot_exchange.intake import Source, build_ledger
-from smabot_exchange.lock import LedgerLock
 from smabot_exchange.matching import Terms
 from smabot_exchange.orders import (
     ExchangeOrder,
@@ -61,7 +61,7 @@ class Ledger:
         self.path = path
         self.imported = False
         self._error: type[SmabotError] = ConfigError
-        self._lock = LedgerLock(path)
+        self._lock = FileLock(path, f"ledger {path}", "give another --ledger or --db")
         try:
             if not path.exists() or path.stat().st_size == 0:
                 build_ledger(path, source, terms)
@@ -245,7 +245,8 @@ class Ledger:
     # Opening
 
     def _connect(self) -> sqlite3.Connection:
-        if not os.access(self.path, os.R_OK | os.W_OK):
+        effective = os.access in os.supports_effective_ids
+        if not os.access(self.path, os.R_OK | os.W_OK, effective_ids=effective):
             raise ConfigError(
                 f"ledger {self.path}: is read-only; make it writable or give another --ledger or --db"
             )

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from smabot.errors import ConfigError, JournalError
+from smabot.lock import FileLock
 from smabot.records import Bar, Command
 from smabot_persistence_sqlite.connection import (
     connect,
@@ -20,7 +21,6 @@ from smabot_persistence_sqlite.connection import (
     writable,
 )
 from smabot_persistence_sqlite.form import Form, forms_of, quoted
-from smabot_persistence_sqlite.lock import Lock
 from smabot_persistence_sqlite.rows import SqliteRows
 from smabot_persistence_sqlite.stamp import LINEAGE, Lineage, Stamp, read_stamp
 from smabot_persistence_sqlite.windows import first_bars
@@ -44,7 +44,7 @@ class SqliteJournal(SqliteRows):
         connection: sqlite3.Connection,
         forms: dict[type, Form],
         stamp: Stamp,
-        lock: Lock,
+        lock: FileLock,
         news: tuple[str, ...],
     ) -> None:
         super().__init__(db, connection, forms, stamp)
@@ -66,7 +66,7 @@ class SqliteJournal(SqliteRows):
         """
         forms = forms_of(records)
         path = db.resolve()
-        lock = Lock(path, db)
+        lock = FileLock(path, f"database {db}", "use another --db")
         connection = None
         try:
             with translated(db):

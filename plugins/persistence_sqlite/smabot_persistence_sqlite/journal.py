@@ -25,7 +25,7 @@ from smabot_persistence_sqlite.rows import SqliteRows
 from smabot_persistence_sqlite.stamp import LINEAGE, Lineage, Stamp, read_stamp
 from smabot_persistence_sqlite.windows import first_bars
 
-_INSERT_BAR = (
+INSERT_BAR = (
     "INSERT INTO bars (ts, symbol, open, high, low, close, volume, trade_count, vwap) "
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (ts, symbol) DO NOTHING"
 )
@@ -103,7 +103,7 @@ class SqliteJournal(SqliteRows):
         try:
             run.execute("BEGIN IMMEDIATE")
             if timed:
-                run.executemany(_INSERT_BAR, timed)
+                run.executemany(INSERT_BAR, timed)
             if earlier:
                 run.executemany(_INSERT_SYMBOL, earlier.items())
             for form, values in encoded.items():

@@ -1,0 +1,125 @@
+"""Bars a second through the engine with sma and risk, a journal in memory, and a broker that fills
+at once; and whether that, and memory, stay flat as history grows."""
+
+from __future__ import annotations
+
+import resource
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from time import perf_counter
+from typing import Any, cast
+
+from benchmarks.report import Figure, middle
+from benchmarks.sessions import RICH, WIDE
+from benchmarks.tapes import OPEN, batches, walks, waves
+from smabot.book import Book
+from smabot.config import Config
+from smabot.engine import Engine
+from smabot.memory import MemoryJournal
+from smabot.plugins import Plugins
+from smabot.ports import Broker, Feed
+from smabot.records import Account, Bar, Batch, Order, OrderUpdate, Status
+
+GOAL = 150_000
+SIZES = (1, 500)
+PIECES = 10
+
+
+class Fills:
+    """A broker that fills every order at once at its symbol's last price."""
+
+    name = "fills"
+    visibility_delay = timedelta(0)
+
+    def __init__(self, book: Book) -> None:
+        self._book = book
+        self.orders = 0
+
+    def submit(self, order: Order) -> OrderUpdate:
+        self.orders += 1
+        price = self._book.price(order.symbol)
+        now = self._book.now
+        return OrderUpdate(
+            order.client_order_id, Status.FILLED, now, "1", order.qty, price, now, filled_at=now
+        )
+
+
+class Time:
+    """The clock of a feed that is at the last batch."""
+
+    time: datetime = OPEN
+
+    def now(self) -> datetime:
+        return self.time
+
+
+class Forgetful(MemoryJournal):
+    """In memory, without the bars and rows of the past: what grows then is the engine's."""
+
+    def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
+        super().commit(rows, bars)
+        self.bars.clear()
+        self._tables.clear()
+
+
+def run(quick: bool, folder: Path) -> Iterator[Figure]:
+    """Yield bars a second for each size and kind of prices, and how flat they are."""
+    for symbols in SIZES:
+        bars = 100_000 if quick else 400_000
+        for name, prices in (("waves", waves), ("random walk", walks)):
+            made = batches(prices(symbols, bars // symbols), symbols)
+            yield _figure(symbols, name, made)
+    yield from _flat(100_000 if quick else 1_000_000)
+
+
+def _figure(symbols: int, name: str, made: list[Batch]) -> Figure:
+    speeds, orders = [], 0
+    for _ in range(3):
+        seconds, orders = _play(made, MemoryJournal())
+        speeds.append(symbols * len(made) / sum(seconds))
+    share = symbols * len(made) / max(orders, 1)
+    return Figure(
+        f"{symbols} symbol{'s' * (symbols > 1)}, {name}", middle(speeds), "bars/s", least=GOAL,
+        note=f"an order in {share:.0f} bars",
+    )  # fmt: skip
+
+
+def _flat(bars: int) -> Iterator[Figure]:
+    made = batches(waves(1, bars), 1)
+    _play(made[: bars // PIECES], Forgetful())
+    before = _peak()
+    seconds, _ = _play(made, Forgetful())
+    grown = _peak() - before
+    yield Figure(
+        f"last tenth of {bars:,} bars : the first", seconds[-1] / seconds[0], "×", most=1.1
+    )
+    yield Figure(f"memory gained over {bars:,} bars", grown, "MiB", most=5)
+
+
+def _play(made: list[Batch], journal: MemoryJournal) -> tuple[list[float], int]:
+    """Return the seconds that each tenth of the batches took, and the number of orders."""
+    settings = Config.model_validate({"reconcile_every_minutes": 10**9, "plugin": {"risk": WIDE}})
+    book, clock = Book(), Time()
+    book.account = Account("1", "fills", Decimal(RICH), Decimal(RICH), OPEN)
+    plugins = Plugins.load(settings, ["sma", "risk"])
+    broker = Fills(book)
+    engine = Engine(
+        settings, plugins, book, journal, cast(Broker, broker), cast(Feed, clock), ["AAA"]
+    )
+    size = len(made) // PIECES
+    pieces = [made[n * size : (n + 1) * size] for n in range(PIECES)]
+    return [_seconds(piece, clock, engine.process) for piece in pieces], broker.orders
+
+
+def _seconds(piece: list[Batch], clock: Time, process: Callable[[Batch], None]) -> float:
+    begun = perf_counter()
+    for batch in piece:
+        clock.time = batch.time
+        process(batch)
+    return perf_counter() - begun
+
+
+def _peak() -> float:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024

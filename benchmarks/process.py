@@ -1,0 +1,57 @@
+"""Whole processes, timed from outside."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from time import perf_counter
+
+SMABOT = str(Path(sys.executable).with_name("smabot"))
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """Seconds from exec to the awaited line (or the end), and the peak memory in MiB."""
+
+    seconds: float
+    peak: float
+    line: str
+
+
+def spawn(command: Sequence[str], until: str = "") -> Ended:
+    """Run a command to its end; time it to the first line on stdout that contains ``until``.
+
+    Raises RuntimeError when it fails or never prints that line.
+    """
+    begun = perf_counter()
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as child:
+        assert child.stdout is not None
+        assert child.stderr is not None
+        seconds, awaited = 0.0, ""
+        for line in child.stdout:
+            if until and not seconds and until in line:
+                seconds, awaited = perf_counter() - begun, line
+        errors = child.stderr.read()
+        _, status, usage = os.wait4(child.pid, 0)
+        child.returncode = os.waitstatus_to_exitcode(status)
+    if child.returncode or (until and not seconds):
+        raise RuntimeError(f"{' '.join(command)}: exit code {child.returncode}: {errors.strip()}")
+    per_mib = 1024 * (1024 if sys.platform == "darwin" else 1)
+    return Ended(seconds or perf_counter() - begun, usage.ru_maxrss / per_mib, awaited)
+
+
+def rounds(command: Sequence[str], count: int, until: str = "") -> list[Ended]:
+    """Run a command so often, after one run that warms the disk's cache."""
+    spawn(command, until)
+    return [spawn(command, until) for _ in range(count)]
+
+
+def python(code: str, count: int) -> list[float]:
+    """Return the seconds that a bare interpreter takes for some code."""
+    return [each.seconds for each in rounds([sys.executable, "-c", code], count)]

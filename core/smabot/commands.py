@@ -5,12 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from smabot.book import Book
+from smabot.errors import PluginError
 from smabot.plugins import Plugins
 from smabot.records import BotState, Command
 
 
 def carry_out(command: Command, plugins: Plugins, book: Book) -> str:
-    """Apply a command to the book and mark it as applied; returns what was done, in a line."""
+    """Apply a command to the book and mark it as applied; returns what was done, in a line.
+
+    Raises PluginError when a plugin fails at it; then that is the command's answer.
+    """
     if command.verb == "halt":
         book.apply(BotState("core", "halted", command.argument or "by hand"))
         answer = "halted: no new entries; exits still pass"
@@ -18,7 +22,11 @@ def carry_out(command: Command, plugins: Plugins, book: Book) -> str:
         book.apply(BotState("core", "halted", ""))
         answer = "resumed: entries are allowed again"
     else:
-        answers = plugins.on_command(command, book)
+        try:
+            answers = plugins.on_command(command, book)
+        except PluginError as error:
+            book.apply(replace(command, applied_at=book.now, answer=str(error)))
+            raise
         answer = "; ".join(answers) or f"no plugin of this run knows '{command.verb}'"
     book.apply(replace(command, applied_at=book.now, answer=answer))
     return answer

@@ -77,6 +77,14 @@ class Config(Settings):
             raise ValueError("use 1 to 16 letters, digits or underscores: it starts every order id")
         return name
 
+    @field_validator("symbols")
+    @classmethod
+    def _symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        named = dict.fromkeys(symbol.strip().upper() for symbol in symbols)
+        if "" in named:
+            raise ValueError("a symbol is blank: leave it out")
+        return tuple(named)
+
     @field_validator("speed")
     @classmethod
     def _speed(cls, speed: str | float) -> str | float:

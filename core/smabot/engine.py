@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 from smabot.book import EPOCH, Book
@@ -28,6 +29,7 @@ from smabot.records import (
     EquityPoint,
     Order,
     OrderIntent,
+    OrderType,
     OrderUpdate,
     Signal,
     SignalState,
@@ -118,7 +120,10 @@ class Engine:
             if self._equity_due(batch.time):
                 self._mark_equity(batch.time)
         for command in self._journal.commands():
-            carry_out(command, self._plugins, book)
+            try:
+                carry_out(command, self._plugins, book)
+            except PluginError as error:
+                self._broken = error
         self._commit()
         return self._outbox.flush()
 
@@ -240,10 +245,10 @@ class Engine:
         self._plugins.on_order(order, book)
 
     def _intent_to_order(self, intent: OrderIntent, signal: Signal, attempt: int) -> Order:
-        if intent.qty <= 0 or intent.symbol != signal.symbol:
+        if not _orderable(intent) or intent.symbol != signal.symbol:
             raise PluginError(
-                f"on_signal for {signal.symbol} answered {intent.side} {intent.qty} {intent.symbol}: "
-                "an order needs a quantity above 0 and the signal's symbol"
+                f"on_signal for {signal.symbol} answered {intent}: an order needs the signal's "
+                "symbol, and a Decimal above 0 as its quantity and as the price of a limit order"
             )
         held = self.book.holding(signal.strategy, signal.symbol)
         return Order(
@@ -341,6 +346,12 @@ def order_id(bot: str, signal: Signal, attempt: int) -> str:
     """Return the deterministic client_order_id of a decision, at most 64 characters."""
     time = signal.bar_time.strftime("%Y%m%dT%H%MZ")
     return f"{bot}-{signal.strategy}-{signal.symbol}-{time}-{attempt}"
+
+
+def _orderable(intent: OrderIntent) -> bool:
+    limit = intent.limit_price
+    needed = [intent.qty, limit] if intent.type is OrderType.LIMIT else [intent.qty]
+    return all(isinstance(n, Decimal) and n.is_finite() and n > 0 for n in needed)
 
 
 def _signals(plugin: str, answer: Signal | list[Signal]) -> list[Signal]:

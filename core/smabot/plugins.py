@@ -42,6 +42,17 @@ GROUP = "smabot"
 T = TypeVar("T")
 HOT = ("on_bar", "on_equity")
 """Called every minute: resolved once, so that they can't be wrapped."""
+ANSWERS: dict[str, type] = {
+    "records": Sequence,
+    "lookback": int,
+    "on_startup_recover": RecoveryStep,
+    "on_signal": OrderIntent,
+    "before_submit": Veto,
+    "on_command": str,
+    "describe": tuple,
+    "reconcile": Reconciliation,
+}
+"""What the answer of a hook must be, where something else would be found out late or never."""
 
 
 def discover() -> dict[str, EntryPoint]:
@@ -95,7 +106,7 @@ class Plugins:
         from smabot.sizing import DefaultSizer
 
         installed = discover()
-        _check_tables(config.plugin, set(installed))
+        _check_tables(config.plugin, set(installed), origins or {})
         wanted = [*config.base_plugins, *config.plugins] if names is None else names
         self = cls()
         for name in select(wanted, config.no_plugins, installed):
@@ -145,7 +156,10 @@ class Plugins:
         kinds = dict.fromkeys([*CORE_RECORDS, *(kind for some in declared for kind in some)])
         owners: dict[str, type] = {}
         for kind in kinds:
-            table = table_of(kind).name
+            try:
+                table = table_of(kind).name
+            except TypeError as error:
+                raise ConfigError(f"records: {error}") from None
             if table in owners or table in ("bars", "symbols"):
                 other = owners.get(table)
                 taken = f"{other.__module__}.{other.__qualname__}" if other else "core"
@@ -173,6 +187,7 @@ class Plugins:
             except Exception as error:
                 raise blame(impl.plugin_name, "on_startup_recover", error) from error
             if step is not None:
+                self._check_answer("on_startup_recover", step, [impl.plugin_name])
                 found.append((impl.plugin_name, step))
         return found
 
@@ -217,6 +232,11 @@ class Plugins:
     def open_broker(self, config: Config) -> Broker:
         """Connect the broker. Raises ConfigError when no plugin offers one."""
         broker: Broker | None = self._call("open_broker", config=config)
+        if broker is None and config.live:
+            raise ConfigError(
+                "--live needs the plugin of a real broker in base_plugins: "
+                "the embedded exchange is paper only"
+            )
         if broker is None:
             raise ConfigError("no plugin offers a broker: add exchange to base_plugins")
         return broker
@@ -234,12 +254,25 @@ class Plugins:
     # -- blame ---------------------------------------------------------------------------------
 
     def _call(self, hook: str, **arguments: Any) -> Any:
+        caller = getattr(self.manager.hook, hook)
         try:
-            return getattr(self.manager.hook, hook)(**arguments)
+            answer = caller(**arguments)
         except SmabotError:
             raise
         except Exception as error:
             raise blame(self._culprit(error), hook, error) from error
+        if hook in ANSWERS:
+            names = [impl.plugin_name for impl in caller.get_hookimpls()]
+            for each in answer if isinstance(answer, list) else [answer]:
+                self._check_answer(hook, each, names)
+        return answer
+
+    def _check_answer(self, hook: str, answer: object, names: Sequence[str]) -> None:
+        if answer is not None and not isinstance(answer, ANSWERS[hook]):
+            raise PluginError(
+                f"plugin '{' or '.join(names)}': {hook} answered {answer!r}: "
+                f"it must return {ANSWERS[hook].__name__} or None"
+            )
 
     def _culprit(self, error: BaseException) -> str:
         frame = error.__traceback__
@@ -281,7 +314,7 @@ def _make(name: str, point: EntryPoint, config: Config, origins: Mapping[str, st
     except ValueError as error:
         from smabot.settings import plugin_settings_error
 
-        raise plugin_settings_error(name, typing.cast(Any, error), dict(origins)) from None
+        raise plugin_settings_error(name, typing.cast(Any, error), origins, model) from None
     if model is None and config.table(name):
         raise ConfigError(f"plugin '{name}' has no settings: remove the table plugin.{name}")
     try:
@@ -314,18 +347,22 @@ def _check_version(name: str, point: EntryPoint) -> None:
                 )
 
 
-def _check_tables(tables: Mapping[str, Any], installed: set[str], prefix: str = "") -> None:
-    """Raise ConfigError for a settings table of a plugin that is not installed."""
+def _check_tables(
+    tables: Mapping[str, Any], installed: set[str], origins: Mapping[str, str], prefix: str = ""
+) -> None:
+    """Raise ConfigError for a plugin's settings that are no table, or of one not installed."""
     for key, value in tables.items():
         name = prefix + key
-        if name in installed:
-            continue
-        if isinstance(value, dict) and any(each.startswith(name + ".") for each in installed):
-            _check_tables(value, installed, name + ".")
-            continue
-        raise ConfigError(
-            f"settings: plugin.{name}: no such plugin is installed{suggest(name, installed)}"
-        )
+        group = any(each.startswith(name + ".") for each in installed)
+        if name not in installed and not group:
+            raise ConfigError(
+                f"settings: plugin.{name}: no such plugin is installed{suggest(name, installed)}"
+            )
+        if not isinstance(value, dict):
+            origin = origins.get(f"plugin.{name}", "settings")
+            raise ConfigError(f"{origin}: plugin.{name} = {value!r}: must be a table")
+        if name not in installed:
+            _check_tables(value, installed, origins, name + ".")
 
 
 def _check_hook(name: str, plugin: object, attribute: str, options: Mapping[str, Any]) -> None:

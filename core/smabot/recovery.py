@@ -19,7 +19,7 @@ from smabot.config import Config
 from smabot.engine import Disagreement, Engine, Watcher
 from smabot.hookspecs import Conflict, Recovery
 from smabot.memory import MemoryJournal
-from smabot.plugins import Plugins
+from smabot.plugins import Plugins, blame
 from smabot.ports import Broker, Feed, Journal
 from smabot.records import (
     OPEN,
@@ -253,9 +253,12 @@ def _play(minute: Sequence[Bar], session: Session) -> None:
     book = session.book
     for bar in minute:
         book.apply(bar)
-    for _, on_bar in session.plugins.bar_hooks:
-        for bar in minute:
-            on_bar(bar, book)
+    for name, on_bar in session.plugins.bar_hooks:
+        try:
+            for bar in minute:
+                on_bar(bar, book)
+        except Exception as error:
+            raise blame(name, "on_bar", error) from error
 
 
 def _seen(book: Book) -> datetime | None:

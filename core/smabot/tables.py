@@ -83,7 +83,7 @@ def table_of(kind: type) -> Table:
     try:
         name, key, restore = _tables[kind]
     except KeyError:
-        raise TypeError(f"{kind.__name__} is not declared with @record") from None
+        raise TypeError(f"{kind!r} is not declared with @record") from None
     hints = typing.get_type_hints(kind)
     columns = tuple(_column(kind, f.name, hints[f.name]) for f in dataclasses.fields(kind))
     _made[kind] = Table(name, key, columns, restore)

@@ -110,11 +110,22 @@ def reconcile(loaded: Loaded, accept: str | None, as_json: bool) -> int:
 def _opened(config: Config, plugins: Plugins, screen: Screen) -> Iterator[Session]:
     session = open_session(config, plugins, screen.step)
     try:
-        if config.live and session.broker is not None and session.broker.name == "exchange":
-            raise ConfigError("--live needs a real broker: the embedded exchange is paper only")
+        _check_account(session)
         yield session
     finally:
         session.close()
+
+
+def _check_account(session: Session) -> None:
+    """Raise ConfigError when real money would be traded in another account than was named."""
+    wanted = session.config.live_account
+    if session.config.live and wanted and session.broker is not None:
+        account = session.broker.account().account_id
+        if account != wanted:
+            raise ConfigError(
+                f"live account {wanted} was named, but the broker's keys are those of account "
+                f"{account}: nothing was started"
+            )
 
 
 def _begin_run(session: Session) -> Run:

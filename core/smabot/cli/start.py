@@ -19,6 +19,14 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
     return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
 
 
+def _symbols(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
+    """Split ``A,B`` into its symbols; nothing named would mean all."""
+    names = _names(ctx, parameter, value)
+    if names == []:
+        raise UsageError("--symbols names none: leave it out to trade all that the feed has")
+    return names
+
+
 @click.command()
 @click.option(
     "--plugins", metavar="A,B", callback=_names, help="Strategies and risk plugins. [sma,risk]"
@@ -33,7 +41,7 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
 @click.option(
     "--symbols",
     metavar="SPY,IBM",
-    callback=_names,
+    callback=_symbols,
     help="Symbols to trade. [all that the feed has]",
 )
 @click.option(

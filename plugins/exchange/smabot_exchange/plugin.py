@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from smabot.config import Config, Settings
+from smabot.errors import ConfigError
 from smabot.hookspecs import hookimpl
 
 if TYPE_CHECKING:
@@ -49,6 +50,10 @@ class ExchangePlugin:
         return ExchangeFeed(self._open(config), config.speed)
 
     def _open(self, config: Config) -> Line:
+        if config.ledger_path.resolve() == config.db.resolve():
+            raise ConfigError(
+                f"ledger {config.ledger_path}: is the bot's own database; give another --ledger"
+            )
         if self._line is None or self._line.closed:
             from smabot_exchange.exchange import Exchange
             from smabot_exchange.front import Line

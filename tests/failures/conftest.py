@@ -1,0 +1,189 @@
+"""Runs that go wrong: the command's own entry in a process of its own, over a short tape."""
+
+from __future__ import annotations
+
+import importlib
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from datetime import date
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+Dump = dict[str, list[tuple[Any, ...]]]
+SMABOT = str(Path(sys.executable).with_name("smabot"))
+WAVES = {
+    symbol: [
+        round(price + 3 * math.sin(minute / 2.7 + shift) + 0.01 * minute, 2) for minute in range(40)
+    ]
+    for shift, (symbol, price) in enumerate({"SPY": 500.0, "IBM": 90.0}.items())
+}
+SETTINGS = """
+[default]
+tape = "tape.csv"
+speed = "max"
+[default.plugin.sma]
+fast = 2
+slow = 5
+"""
+
+
+class Result(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    @property
+    def line(self) -> str:
+        """The one line on stderr; anything more, or a traceback, fails."""
+        assert self.err.count("\n") == 1, self.err
+        assert self.err.startswith("smabot: ")
+        assert "internal error" not in self.err
+        return self.err.removeprefix("smabot: ").rstrip("\n")
+
+
+class World:
+    """A folder with a tape and settings, and the bot that is run in it."""
+
+    def __init__(self, folder: Path, dump: Callable[..., Dump]) -> None:
+        self.folder = folder
+        self._dump = dump
+
+    def run(
+        self,
+        *arguments: str,
+        plugins: Path | None = None,
+        before: Callable[[], None] = lambda: None,
+        **variables: str,
+    ) -> Result:
+        """Run the command's entry in a forked process, with the distributions of a folder."""
+        sys.stdout.flush()
+        child = os.fork()
+        if child == 0:
+            code = 99
+            try:
+                code = self._main(arguments, plugins, before, variables)
+            finally:
+                sys.stderr.flush()
+                os._exit(code)
+        _, status = os.waitpid(child, 0)
+        said = [(self.folder / name).read_text() for name in ("out", "err")]
+        return Result(os.waitstatus_to_exitcode(status), *said)
+
+    def _main(
+        self,
+        arguments: tuple[str, ...],
+        plugins: Path | None,
+        before: Callable[[], None],
+        variables: Mapping[str, str],
+    ) -> int:
+        os.chdir(self.folder)
+        for number, name in ((1, "out"), (2, "err")):
+            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
+        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
+        os.environ.update(variables)
+        if plugins is not None:
+            sys.path.insert(0, str(plugins))
+        before()
+        from smabot.cli import main
+
+        return main(arguments)
+
+    def execute(self, *arguments: str, **variables: str) -> Result:
+        """Run the real executable."""
+        done = subprocess.run(
+            [SMABOT, *arguments], cwd=self.folder, env=os.environ | variables,
+            capture_output=True, text=True, stdin=subprocess.DEVNULL, timeout=60,
+        )  # fmt: skip
+        return Result(done.returncode, done.stdout, done.stderr)
+
+    def start(self, *arguments: str) -> subprocess.Popen[str]:
+        """Start the real executable and leave it running."""
+        return subprocess.Popen(
+            [SMABOT, *arguments], cwd=self.folder, text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
+
+    @property
+    def db(self) -> Path:
+        return self.folder / "data/trades.db"
+
+    def tables(self, *without: str) -> Dump:
+        """All rows but those that tell of processes; each ledger's account has an id of its own."""
+        tables = self._dump(self.db, without=("runs", "commands", *without))
+        return {**tables, "account": [row[1:] for row in tables["account"]]}
+
+
+@pytest.fixture(autouse=True)
+def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in os.environ if name.startswith("SMABOT")]:
+        monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def make_world(
+    tmp_path: Path, tape_writer: Callable[..., Path], dumper: Callable[..., Dump]
+) -> Callable[[str], World]:
+    """Lay out a folder to run in."""
+
+    def make(name: str) -> World:
+        folder = tmp_path / name
+        folder.mkdir()
+        tape_writer(folder / "tape.csv", WAVES)
+        (folder / "settings.toml").write_text(SETTINGS)
+        return World(folder, dumper)
+
+    return make
+
+
+@pytest.fixture
+def world(make_world: Callable[[str], World]) -> World:
+    return make_world("world")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _imported() -> None:
+    """Import what is slow to import once here, not in every child."""
+    for module in ("alembic.command", "sqlalchemy", "dynaconf", "smabot.cli.run"):
+        importlib.import_module(module)
+    importlib.import_module("smabot_exchange.sessions").session_on(date(2026, 3, 2))
+
+
+_whole: list[Dump] = []
+
+
+@pytest.fixture
+def undisturbed(make_world: Callable[[str], World]) -> Dump:
+    """The tables of a run that nothing happened to."""
+    if not _whole:
+        world = make_world("undisturbed")
+        assert world.run("run").code == 0
+        _whole.append(world.tables())
+    return _whole[0]
+
+
+def install(folder: Path, name: str, code: str, requires: str = "smabot>=0.1") -> Path:
+    """Lay out a distribution as pip would, with one plugin: the class ``Plugin`` of its module."""
+    module = f"{name}_module"
+    info = folder / f"{name}-1.0.dist-info"
+    info.mkdir(parents=True)
+    (folder / f"{module}.py").write_text(code)
+    (info / "METADATA").write_text(
+        f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\nRequires-Dist: {requires}\n"
+    )
+    (info / "entry_points.txt").write_text(f"[smabot]\n{name} = {module}:Plugin\n")
+    return folder
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Callable[..., Path]:
+    """Install a plugin into a folder that can be put on the path."""
+
+    def make(name: str, code: str, requires: str = "smabot>=0.1") -> Path:
+        return install(tmp_path / f"site-{name}", name, code, requires)
+
+    return make

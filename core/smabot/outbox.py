@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from smabot.errors import BrokerError, ConflictError
-from smabot.ports import Broker, BrokerOrder, Clock
+from smabot.ports import Broker, BrokerOrder, BulkBroker, Clock
 from smabot.records import Order, OrderUpdate, Status
 
 
@@ -26,6 +26,7 @@ class Outbox:
 
     def __init__(self, broker: Broker, clock: Clock, useful: timedelta) -> None:
         self._broker = broker
+        self._bulk = broker if isinstance(broker, BulkBroker) else None
         self._clock = clock
         self._useful = useful
         self._waiting: list[Order] = []
@@ -51,7 +52,7 @@ class Outbox:
         waiting, self._waiting = self._waiting, []
         cancels, self._cancels = self._cancels, []
         answers = [a for order in list(self._unknown.values()) if (a := self._resolve(order))]
-        answers += [self._submit(order) for order in sorted(waiting, key=lambda o: not o.reduces)]
+        answers += self._submit_all(sorted(waiting, key=lambda order: not order.reduces))
         for order in cancels:
             try:
                 self._broker.cancel(order)
@@ -61,16 +62,27 @@ class Outbox:
                 answers.append(seen.update())
         return answers
 
+    def _submit_all(self, orders: list[Order]) -> list[OrderUpdate]:
+        if self._bulk is None or len(orders) < 2:
+            return [self._submit(order) for order in orders]
+        try:
+            return self._bulk.submit_many(orders)
+        except BrokerError as error:
+            return [self._unanswered(order, error) for order in orders]
+
     def _submit(self, order: Order) -> OrderUpdate:
         try:
             answer = self._broker.submit(order)
         except BrokerError as error:
-            self._unknown[order.client_order_id] = order
-            return OrderUpdate(
-                order.client_order_id, Status.UNKNOWN, self._clock.now(), reason=str(error)
-            )
+            return self._unanswered(order, error)
         self._unknown.pop(order.client_order_id, None)
         return answer
+
+    def _unanswered(self, order: Order, error: BrokerError) -> OrderUpdate:
+        self._unknown[order.client_order_id] = order
+        return OrderUpdate(
+            order.client_order_id, Status.UNKNOWN, self._clock.now(), reason=str(error)
+        )
 
     def _resolve(self, order: Order) -> OrderUpdate | None:
         """Look an unanswered order up: adopt it, send it again under its id, or give it up."""

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from smabot.calendar import Calendar
 from smabot.records import (
@@ -190,6 +190,18 @@ class Broker(Protocol):
     def positions(self) -> list[BrokerPosition]: ...
 
     def close(self) -> None: ...
+
+
+@runtime_checkable
+class BulkBroker(Broker, Protocol):
+    """A broker that takes several orders in one call, where that is cheaper."""
+
+    def submit_many(self, orders: Sequence[Order]) -> list[OrderUpdate]:
+        """Send orders once each, in this order, and return their answers, as `Broker.submit` does.
+
+        Raises UnknownOutcome when nobody knows which of them arrived.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

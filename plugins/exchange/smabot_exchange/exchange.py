@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -123,16 +123,33 @@ class Exchange:
 
     # Orders
 
-    @_one_at_a_time
     def submit(self, request: OrderRequest) -> OrderEvent:
         """Accept an order. Raises Refusal, which leaves nothing behind."""
-        if request.client_order_id is not None:
-            check_client_id(request.client_order_id)
-            if self._ledger.order_by_client_id(request.client_order_id) is not None:
-                raise duplicate()
-        event = self._market.accept(request, self._now)
-        self._record([event])
-        return event
+        (answer,) = self.submit_many([request])
+        if isinstance(answer, Refusal):
+            raise answer
+        return answer
+
+    @_one_at_a_time
+    def submit_many(self, requests: Sequence[OrderRequest]) -> list[OrderEvent | Refusal]:
+        """Accept or refuse orders one after the other, as `submit` does; durable all at once."""
+        answers: list[OrderEvent | Refusal] = []
+        accepted: dict[str, OrderEvent] = {}
+        for request in requests:
+            try:
+                if request.client_order_id is not None:
+                    check_client_id(request.client_order_id)
+                    if request.client_order_id in accepted or self._taken(request.client_order_id):
+                        raise duplicate()
+                event = self._market.accept(request, self._now)
+            except Refusal as refusal:
+                answers.append(refusal)
+            else:
+                answers.append(event)
+                accepted[event.order.client_order_id] = event
+        if accepted:
+            self._record(list(accepted.values()))
+        return answers
 
     @_one_at_a_time
     def cancel(self, order_id: UUID) -> OrderEvent:
@@ -251,6 +268,7 @@ class Exchange:
             events += market.elapse(end)
         self._ahead.pop()
         self._prices.update([(bar.symbol, bar.close) for bar in bars])
+        market.reprice()
         self._now = end
         self._played += 1
         self._record(events)
@@ -290,6 +308,9 @@ class Exchange:
     @_one_at_a_time
     def _newest_start(self, count: int, before: datetime) -> datetime:
         return self._ledger.newest_minutes_start(count, before) or before
+
+    def _taken(self, client_order_id: str) -> bool:
+        return self._ledger.order_by_client_id(client_order_id) is not None
 
     def _known(self, order_id: UUID) -> ExchangeOrder:
         order = self._market.open_orders.get(order_id) or self._ledger.order(order_id)

@@ -73,20 +73,25 @@ class ExchangeBroker:
         A refusal is an update with ``Status.REJECTED``. Raises ConflictError when the id belongs to
         another order, UnknownOutcome when the exchange failed on the way.
         """
-        request = OrderRequest(
-            order.symbol, order.side, order.qty, order.type, order.limit_price,
-            order.time_in_force, order.client_order_id,
-        )  # fmt: skip
-        try:
-            return _update(self._exchange.submit(request).order)
-        except Refusal as refusal:
-            if refusal.duplicate:
-                return self._again(request, order.client_order_id)
-            return OrderUpdate(
-                order.client_order_id, Status.REJECTED, self._exchange.now, reason=str(refusal)
+        return self.submit_many([order])[0]
+
+    def submit_many(self, orders: Sequence[Order]) -> list[OrderUpdate]:
+        """Send orders one after the other, as `submit` does; their answers are durable together."""
+        requests = [
+            OrderRequest(
+                order.symbol, order.side, order.qty, order.type, order.limit_price,
+                order.time_in_force, order.client_order_id,
             )
+            for order in orders
+        ]  # fmt: skip
+        try:
+            answers = self._exchange.submit_many(requests)
         except BrokerError as error:
             raise UnknownOutcome(str(error)) from error
+        return [
+            self._refused(request, answer) if isinstance(answer, Refusal) else _update(answer.order)
+            for request, answer in zip(requests, answers, strict=True)
+        ]
 
     def cancel(self, order: Order) -> None:
         """Cancel an order; one that has ended already is left as it is.
@@ -122,7 +127,12 @@ class ExchangeBroker:
     def close(self) -> None:
         self._line.leave(self)
 
-    def _again(self, request: OrderRequest, client_order_id: str) -> OrderUpdate:
+    def _refused(self, request: OrderRequest, refusal: Refusal) -> OrderUpdate:
+        client_order_id = str(request.client_order_id)
+        if not refusal.duplicate:
+            return OrderUpdate(
+                client_order_id, Status.REJECTED, self._exchange.now, reason=str(refusal)
+            )
         found = self._exchange.order_by_client_id(client_order_id)
         if not found.same_payload(request):
             raise ConflictError(

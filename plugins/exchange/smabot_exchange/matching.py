@@ -6,10 +6,11 @@ its price; an order gets at most its share of a bar's volume and what remains go
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
+from uuid import UUID
 
 from smabot.calendar import Calendar
 from smabot.records import ZERO, Bar, OrderType, Side, TimeInForce
@@ -75,21 +76,27 @@ class Market:
         self.calendar = calendar
         self.cash = cash
         self.holdings = {holding.symbol: holding for holding in holdings}
-        self.open_orders = {
-            order.id: order for order in sorted(open_orders, key=lambda order: order.seq)
-        }
+        self.open_orders: dict[UUID, ExchangeOrder] = {}
+        self._of_symbol: dict[str, dict[UUID, ExchangeOrder]] = {}
+        self._held = ZERO
+        self._value: Decimal | None = None
         self._price = price
         self._last_seq = last_seq
+        for order in sorted(open_orders, key=lambda order: order.seq):
+            self._keep(order)
 
     def account(self) -> AccountState:
         """Return the account at last prices."""
-        value = sum((h.qty * self._known_price(h.symbol) for h in self.holdings.values()), ZERO)
-        held = sum(
-            (o.remaining * o.hold_price for o in self.open_orders.values() if o.side is Side.BUY),
-            ZERO,
-        )
-        power = self.terms.multiplier * (self.cash + value) - value - held
-        return AccountState(self.cash, value, held, max(power, ZERO))
+        if self._value is None:
+            worth = (h.qty * self._known_price(h.symbol) for h in self.holdings.values())
+            self._value = sum(worth, ZERO)
+        value = self._value
+        power = self.terms.multiplier * (self.cash + value) - value - self._held
+        return AccountState(self.cash, value, self._held, max(power, ZERO))
+
+    def reprice(self) -> None:
+        """Take note that last prices have changed."""
+        self._value = None
 
     def available(self, symbol: str) -> Decimal:
         """Return the shares that are held and that no open sell order is about to sell."""
@@ -112,7 +119,7 @@ class Market:
             check_shares(request, holding.qty if holding else ZERO, self.available(request.symbol))
         order = self._booked(request, hold_price, now)
         self._last_seq = order.seq
-        self.open_orders[order.id] = order
+        self._keep(order)
         return OrderEvent(order.status.value, now, order)
 
     def cancel(self, order: ExchangeOrder, now: datetime) -> OrderEvent:
@@ -129,7 +136,7 @@ class Market:
                 events.append(self._end(order, OrderStatus.EXPIRED, order.expires_at))
             elif order.status is OrderStatus.ACCEPTED and order.opens_at <= time:
                 started = replace(order, status=OrderStatus.NEW, updated_at=order.opens_at)
-                self.open_orders[order.id] = started
+                self._keep(started)
                 events.append(OrderEvent("new", order.opens_at, started))
         return sorted(events, key=lambda event: (event.time, event.order.seq))
 
@@ -190,14 +197,15 @@ class Market:
             filled, time,
         )  # fmt: skip
         if whole:
-            del self.open_orders[order.id]
+            self._drop(order)
         else:
-            self.open_orders[order.id] = order
+            self._keep(order)
         held = self._settle(execution)
         return OrderEvent("fill" if whole else "partial_fill", time, order, execution, held)
 
     def _settle(self, execution: Execution) -> Decimal:
         """Move cash and shares; return the shares held then."""
+        self._value = None
         symbol, qty = execution.symbol, execution.qty
         value = qty * execution.price
         held = self.holdings.get(symbol, Holding(symbol, ZERO, ZERO))
@@ -215,15 +223,30 @@ class Market:
         return held.qty
 
     def _end(self, order: ExchangeOrder, status: OrderStatus, time: datetime) -> OrderEvent:
-        del self.open_orders[order.id]
+        self._drop(order)
         return OrderEvent(status.value, time, replace(order, status=status, updated_at=time))
 
-    def _open_of(self, symbol: str) -> Iterator[ExchangeOrder]:
-        return (order for order in self.open_orders.values() if order.symbol == symbol)
+    def _keep(self, order: ExchangeOrder) -> None:
+        """Have an open order as it is now, and what it holds of the buying power."""
+        self._held += _hold(order) - _hold(self.open_orders.get(order.id))
+        self.open_orders[order.id] = order
+        self._of_symbol.setdefault(order.symbol, {})[order.id] = order
+
+    def _drop(self, order: ExchangeOrder) -> None:
+        self._held -= _hold(self.open_orders.pop(order.id))
+        del self._of_symbol[order.symbol][order.id]
+
+    def _open_of(self, symbol: str) -> Iterable[ExchangeOrder]:
+        return self._of_symbol.get(symbol, {}).values()
 
     def _known_price(self, symbol: str) -> Decimal:
         price = self._price(symbol)
         return ZERO if price is None else price
+
+
+def _hold(order: ExchangeOrder | None) -> Decimal:
+    """Return the dollars of buying power that an open order takes."""
+    return order.remaining * order.hold_price if order and order.side is Side.BUY else ZERO
 
 
 def _fill_price(order: ExchangeOrder, bar: Bar) -> Decimal | None:

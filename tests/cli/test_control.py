@@ -34,6 +34,7 @@ def test_a_bot_that_does_not_answer(
     assert [(c.verb, c.argument) for c in journal.commands()] == [("halt", "now")]
 
 
+@pytest.mark.plugins
 def test_a_running_bot_carries_the_command_out(
     in_tmp: Path, call: Call, tape_writer: Callable[..., Path]
 ) -> None:

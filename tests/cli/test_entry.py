@@ -36,6 +36,7 @@ def test_help_imports_nothing_heavy(in_tmp: Path) -> None:
     assert not [name for name in imported if name.startswith("smabot_")]
 
 
+@pytest.mark.plugins
 def test_help_lists_every_verb_and_those_of_plugins(execute: Call) -> None:
     result = execute("--help")
     assert result.code == 0
@@ -43,6 +44,7 @@ def test_help_lists_every_verb_and_those_of_plugins(execute: Call) -> None:
         assert f"\n  {verb} " in result.out
 
 
+@pytest.mark.plugins
 @pytest.mark.parametrize("verb", [*VERBS, "breaker", "breaker reset", "limits", "db backup"])
 def test_every_verb_has_help_and_takes_the_shared_options(in_tmp: Path, verb: str) -> None:
     result = CliRunner().invoke(smabot, [*verb.split(), "--help"])
@@ -59,6 +61,7 @@ def test_version(execute: Call) -> None:
     assert execute("--version").out == f"smabot {__version__}\n"
 
 
+@pytest.mark.plugins
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -85,6 +88,7 @@ def test_wrong_usage_is_one_line_and_code_2(
     assert result.err.startswith("smabot: ")
 
 
+@pytest.mark.plugins
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -147,6 +151,7 @@ def fail_with(error: BaseException, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("smabot.cli.output.print_screen", fail)
 
 
+@pytest.mark.plugins
 def test_an_interrupt_is_code_130(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     fail_with(KeyboardInterrupt(), monkeypatch)
     result = call("config", "check")
@@ -182,6 +187,7 @@ def test_the_verbs_are_click_commands_of_their_names() -> None:
         assert command.name == verb
 
 
+@pytest.mark.plugins
 @pytest.mark.parametrize(
     ("typed", "code", "message"),
     [

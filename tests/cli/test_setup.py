@@ -41,6 +41,7 @@ def install(folder: Path, name: str, code: str, commands: str = "") -> Path:
     return folder
 
 
+@pytest.mark.plugins
 def test_config_show_tells_values_and_origins(call: Call, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SMABOT_PLUGIN__SMA__SLOW", "40")
     shown = call("config", "show", "--json").json
@@ -59,6 +60,7 @@ def test_config_show_tells_values_and_origins(call: Call, monkeypatch: pytest.Mo
     )
 
 
+@pytest.mark.plugins
 def test_config_show_masks_secrets(call: Call) -> None:
     secrets = Path(".secrets.toml")
     secrets.write_text("[default]\nbot = 'hidden_bot'\n")
@@ -70,11 +72,13 @@ def test_config_show_masks_secrets(call: Call) -> None:
         assert "********" in result.out
 
 
+@pytest.mark.plugins
 def test_config_check(call: Call) -> None:
     assert call("config", "check").out.startswith("PAPER: 0 settings set, all good; plugins: ")
     assert call("config", "check", "--json").json["ok"] is True
 
 
+@pytest.mark.plugins
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -93,6 +97,7 @@ def test_config_check_finds_what_is_wrong(call: Call, text: str, message: str) -
     assert result.err.count("\n") == 1
 
 
+@pytest.mark.plugins
 def test_plugins_lists_what_is_installed(call: Call) -> None:
     found = {p["name"]: p for p in call("plugins", "--json").json["plugins"]}
     assert found["sma"]["distribution"] == "smabot-sma"
@@ -101,6 +106,7 @@ def test_plugins_lists_what_is_installed(call: Call) -> None:
     assert all(p["broken"] is None for p in found.values())
 
 
+@pytest.mark.plugins
 def test_a_foreign_plugin_adds_a_verb(execute: Call, tmp_path: Path) -> None:
     path = install(tmp_path / "site", "shout", PLUGIN, commands="shout")
     variables = {"PYTHONPATH": str(path), "SMABOT_PLUGINS": '["shout"]'}

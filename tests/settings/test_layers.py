@@ -166,6 +166,7 @@ def test_dynaconf_is_imported_only_where_there_is_something_to_read(in_tmp: Path
     assert imported(SMABOT_SPEED="max") == 1
 
 
+@pytest.mark.plugins
 def test_the_shipped_file_changes_nothing_and_its_comments_are_the_defaults(in_tmp: Path) -> None:
     text = SHIPPED.read_text()
     Path("settings.toml").write_text(text)

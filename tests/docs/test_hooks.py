@@ -1,0 +1,230 @@
+"""The hook reference tells every hook as it is, and its examples run."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
+from textwrap import dedent, indent
+from types import SimpleNamespace
+from typing import Any
+
+import click
+import pytest
+
+from smabot import api, hookspecs
+from smabot.book import Book
+from smabot.config import Config
+from smabot.hookspecs import HOOKS, Reconciliation, Recovery, RecoveryStep
+from smabot.memory import MemoryJournal
+from smabot.plugins import Plugins
+from smabot.records import (
+    Account,
+    Bar,
+    Command,
+    EquityPoint,
+    Fill,
+    Order,
+    OrderIntent,
+    OrderType,
+    Position,
+    Side,
+    Signal,
+    Status,
+    TimeInForce,
+    Veto,
+)
+from smabot.tables import record
+
+D = Decimal
+PAGE = Path(__file__).parents[2] / "docs" / "hooks.md"
+NOW = datetime(2026, 3, 2, 15, 31, tzinfo=UTC)
+BAR = Bar("SPY", datetime(2026, 3, 2, 15, 30, tzinfo=UTC), 500.0, 502.0, 499.0, 501.0, 1000.0)
+BUY = Order(
+    "smabot-example-SPY-20260302T1530Z-1", "example", "SPY", Side.BUY, D(101), OrderType.MARKET,
+    None, TimeInForce.DAY, BAR.time, 1, False, NOW,
+)  # fmt: skip
+FILL = Fill(BUY.client_order_id, D(5), "example", "SPY", Side.BUY, D(5), D(500), D(0), NOW, False)
+
+
+@record(table="streaks", key=("symbol",))
+class Streak:
+    symbol: str
+    days: Decimal = D(0)
+
+
+def sections() -> dict[str, tuple[str, str]]:
+    parts = re.split(r"^### (\w+)\n", PAGE.read_text(), flags=re.M)[1:]
+    told = {}
+    for name, text in zip(parts[::2], parts[1::2], strict=True):
+        blocks = re.findall(r"```python\n(.*?)```", text, re.S)
+        assert len(blocks) == 2, f"{name}: a signature and an example"
+        told[name] = (blocks[0].strip(), blocks[1].strip())
+    return told
+
+
+def example(hook: str) -> str:
+    """Return the example in a hook's docstring."""
+    doc = inspect.cleandoc(getattr(hookspecs, hook).__doc__)
+    return dedent(doc[re.search(rf"^ *def {hook}\(", doc, re.M).start() :]).strip()  # type: ignore[union-attr]
+
+
+def test_the_page_tells_every_hook_and_no_other() -> None:
+    assert sorted(sections()) == sorted(HOOKS)
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_is_told_with_its_exact_signature_and_example(hook: str) -> None:
+    signature = str(inspect.signature(getattr(hookspecs, hook))).replace("'", "")
+    assert sections()[hook] == (f"def {hook}{signature}", example(hook))
+
+
+# -- the examples run ------------------------------------------------------------------------------
+
+
+@click.command()
+def streaks() -> None:
+    """A command of a plugin."""
+
+
+NAMES: dict[str, Any] = {
+    **{name: getattr(api, name) for name in api.__all__},
+    "Streak": Streak,
+    "streaks": streaks,
+    "MyJournal": lambda db, records: ("journal", db, tuple(records)),
+    "MyRows": lambda db, records: ("rows", db, tuple(records)),
+    "MyBroker": lambda paper: ("broker", paper),
+    "MyFeed": lambda symbols: ("feed", symbols),
+}
+
+
+@pytest.fixture
+def plugins_with() -> Callable[[str], tuple[Plugins, Any]]:
+    """Make a plugin of a hook's example and register it."""
+
+    def make(hook: str) -> tuple[Plugins, Any]:
+        source = f"class Example:\n    @hookimpl\n{indent(example(hook), '    ')}\n"
+        names = dict(NAMES)
+        exec(compile(source, f"<example of {hook}>", "exec"), names)
+        plugin = names["Example"]()
+        plugin.settings = SimpleNamespace(slow=30)
+        plugin.refused, plugin.peak = 0, D(0)
+        plugins = Plugins()
+        plugins.register("example", plugin)
+        plugins.check()
+        return plugins, plugin
+
+    return make
+
+
+@pytest.fixture
+def book() -> Book:
+    book = Book()
+    book.now = NOW
+    book.apply(Account("a", "exchange", D(1000), D(1000), NOW))
+    book.apply(BAR)
+    book.apply(Position("example", "SPY", D(5), D(2500), D(500), D(0), NOW))
+    book.apply(Streak("SPY", D(3)))
+    return book
+
+
+def recovery(book: Book, orders: Sequence[Any] = ()) -> Recovery:
+    broker = SimpleNamespace(orders=lambda: list(orders))
+    return Recovery(Config(), book, MemoryJournal(), broker, SimpleNamespace(), ("SPY",))  # type: ignore[arg-type]
+
+
+def records(plugins: Plugins, plugin: Any, book: Book) -> None:
+    assert Streak in plugins.kinds()
+
+
+def lookback(plugins: Plugins, plugin: Any, book: Book) -> None:
+    assert plugins.lookback() == 31
+
+
+def on_startup_recover(plugins: Plugins, plugin: Any, book: Book) -> None:
+    answer = plugins.on_startup_recover(recovery(book))
+    assert answer == [("example", RecoveryStep("1 streaks"))]
+
+
+def on_bar(plugins: Plugins, plugin: Any, book: Book) -> None:
+    ((name, decide),) = plugins.bar_hooks
+    assert (name, decide(BAR, book)) == ("example", Signal.long(BAR))
+    assert decide(BAR._replace(close=400.0), book) is None
+
+
+def on_signal(plugins: Plugins, plugin: Any, book: Book) -> None:
+    flat = replace(Signal.flat(BAR), strategy="example")
+    assert plugins.on_signal(flat, book) == OrderIntent("SPY", Side.SELL, D(5))
+    assert plugins.on_signal(replace(flat, target=1), book) is None
+
+
+def before_submit(plugins: Plugins, plugin: Any, book: Book) -> None:
+    assert plugins.before_submit(BUY, book) == [Veto("more than 100 shares")]
+    assert plugins.before_submit(replace(BUY, reduces=True), book) == []
+
+
+def on_order(plugins: Plugins, plugin: Any, book: Book) -> None:
+    plugins.on_order(replace(BUY, status=Status.REJECTED), book)
+    plugins.on_order(BUY, book)
+    assert plugin.refused == 1
+
+
+def on_fill(plugins: Plugins, plugin: Any, book: Book) -> None:
+    plugins.on_fill(FILL, book)
+    assert book.row(Streak, "SPY") == Streak("SPY", D(5))
+
+
+def on_equity(plugins: Plugins, plugin: Any, book: Book) -> None:
+    ((_, tell),) = plugins.equity_hooks
+    tell(EquityPoint(NOW, D(3505), D(1000), D(2505), D(0)), book)
+    assert plugin.peak == D(3505)
+
+
+def on_command(plugins: Plugins, plugin: Any, book: Book) -> None:
+    command = Command("1", "streaks reset", "", NOW)
+    assert plugins.on_command(command, book) == ["streaks are reset"]
+    assert plugins.on_command(replace(command, verb="other"), book) == []
+
+
+def describe(plugins: Plugins, plugin: Any, book: Book) -> None:
+    assert plugins.describe(book) == [("streaks", "1 symbols on a streak")]
+
+
+def reconcile(plugins: Plugins, plugin: Any, book: Book) -> None:
+    order = SimpleNamespace(update=lambda: "update")
+    found = plugins.reconcile(recovery(book, [order]))
+    assert found == Reconciliation(updates=("update",))  # type: ignore[arg-type]
+
+
+def open_journal(plugins: Plugins, plugin: Any, book: Book) -> None:
+    assert plugins.open_journal(Config()) == ("journal", Config().db, plugins.kinds())
+
+
+def open_rows(plugins: Plugins, plugin: Any, book: Book) -> None:
+    assert plugins.open_rows(Config()) == ("rows", Config().db, plugins.kinds())
+
+
+def open_broker(plugins: Plugins, plugin: Any, book: Book) -> None:
+    assert plugins.open_broker(Config()) == ("broker", True)
+    assert plugins.open_broker(Config(live=True)) == ("broker", False)
+
+
+def open_feed(plugins: Plugins, plugin: Any, book: Book) -> None:
+    assert plugins.open_feed(Config(symbols=("SPY",))) == ("feed", ("SPY",))
+
+
+def register_commands(plugins: Plugins, plugin: Any, book: Book) -> None:
+    cli = click.Group()
+    plugins.register_commands(cli)
+    assert cli.commands == {"streaks": streaks}
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_the_example_of_a_hook_does_what_its_description_says(
+    hook: str, plugins_with: Callable[[str], tuple[Plugins, Any]], book: Book
+) -> None:
+    globals()[hook](*plugins_with(hook), book)

@@ -29,10 +29,15 @@ FILES_KEPT = 5
 LIBRARY_LEVELS = {"TRACE": logging.DEBUG, "DEBUG": logging.INFO}
 
 
-def set_up(level: str = "INFO", file: Path | None = None, secrets: Iterable[str] = ()) -> None:
+def set_up(
+    level: str = "INFO",
+    file: Path | None = None,
+    secrets: Iterable[str] = (),
+    file_level: str | None = None,
+) -> None:
     """Log to stderr and, where given, to a file that is rotated; ``secrets`` show in neither.
 
-    Libraries are heard from WARNING on, with DEBUG from INFO on, with TRACE in full.
+    ``level`` is what stderr shows; the file takes ``file_level``, or the same. Libraries are heard from WARNING on, with DEBUG from INFO on, with TRACE in full.
     Raises ConfigError when the file can't be written.
     """
     redact = Redactor(secrets)
@@ -47,7 +52,13 @@ def set_up(level: str = "INFO", file: Path | None = None, secrets: Iterable[str]
         backtrace=False,
     )
     if file is not None:
-        logger.add(_open(file, redact), level=level, format=FORMAT, diagnose=False, backtrace=False)
+        logger.add(
+            _open(file, redact),
+            level=file_level or level,
+            format=FORMAT,
+            diagnose=False,
+            backtrace=False,
+        )
     logging.basicConfig(
         handlers=[_TakeOver()], level=LIBRARY_LEVELS.get(level, logging.WARNING), force=True
     )

@@ -177,10 +177,13 @@ class App:
         return Redactor(self._loaded.secrets() if self._loaded else ())(text)
 
     def set_up_log(self) -> None:
-        """Begin to log as the settings and ``-v`` say."""
+        """Begin to log: the file as the settings say, stderr from WARNING on, or as ``-v`` says.
+
+        What a run does is on the screen already.
+        """
         from smabot import log
 
         loaded = self.loaded()
         wanted = loaded.config.log
-        level = ("DEBUG", "TRACE")[min(self.verbose, 2) - 1] if self.verbose else wanted.level
-        log.set_up(level, wanted.file, loaded.secrets())
+        level = ("WARNING", "DEBUG", "TRACE")[min(self.verbose, 2)]
+        log.set_up(level, wanted.file, loaded.secrets(), wanted.level)

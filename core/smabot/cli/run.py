@@ -68,7 +68,7 @@ def run(loaded: Loaded, as_json: bool) -> int:
             code, outcome = error.exit_code, str(error)
             raise
         except SmabotError as error:
-            screen.finish()
+            screen.failed(error)
             code, outcome = error.exit_code, str(error)
             raise
         finally:

@@ -9,6 +9,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from loguru import logger
+
 from smabot.calendar import MINUTE
 from smabot.ports import Feed
 from smabot.records import Bar, EquityPoint, Fill, Order, Signal, Status
@@ -192,6 +194,12 @@ class Screen:
             print(json.dumps({"event": event, **data}, default=_plain), flush=True)
         else:
             self._print(line, style)
+        logger.info("{}", line.strip() or event)
+
+    def failed(self, error: Exception) -> None:
+        """Why the run ended; the screen has it from whoever catches the error."""
+        self.finish()
+        logger.info("failed: {}", error)
 
     def _print(self, line: str, style: str = "") -> None:
         if not self._styled:

@@ -28,8 +28,8 @@ class FileLock:
             self._file = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
         except OSError as error:
             raise ConfigError(
-                f"{what}: its folder can't be written ({error.strerror}): check the rights, "
-                f"or {otherwise}"
+                f"{what}: its folder can't be written ({error.strerror}): check the disk and the "
+                f"rights, or {otherwise}"
             ) from error
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -44,8 +44,14 @@ class FileLock:
                 f"{what} is in use by a running smabot (pid {owner or 'unknown'}): stop it, "
                 f"or {otherwise}"
             ) from None
-        os.ftruncate(self._file, 0)
-        os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        try:
+            os.ftruncate(self._file, 0)
+            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+        except OSError as error:
+            os.close(self._file)
+            raise ConfigError(
+                f"{what}: its lock can't be written ({error.strerror}): make room, or {otherwise}"
+            ) from error
 
     def release(self) -> None:
         """Let the next one in. Safe to call twice."""

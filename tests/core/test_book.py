@@ -55,9 +55,7 @@ def updates_of(
         status = Status.FILLED if done == qty else Status.PARTIALLY_FILLED
         when = time + timedelta(minutes=number)
         views.append(
-            OrderUpdate(
-                name, status, when, "b-" + name, done, paid / done, time, filled_at=when
-            )  # fmt: skip
+            OrderUpdate(name, status, when, "b-" + name, done, paid / done, time, filled_at=when)
         )
     if done < qty:
         last = views[-1]
@@ -73,7 +71,7 @@ def updates_of(
                 time,
                 "day over",
                 last.filled_at,
-            )  # fmt: skip
+            )
         )
     return views
 

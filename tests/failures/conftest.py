@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import importlib
 import math
 import os
@@ -51,6 +52,8 @@ class World:
 
     def __init__(self, folder: Path, dump: Callable[..., Dump]) -> None:
         self.folder = folder
+        self.db = folder / "data/trades.db"
+        self.ledger = folder / "data/trades.exchange.db"
         self._dump = dump
 
     def run(
@@ -68,6 +71,7 @@ class World:
             try:
                 code = self._main(arguments, plugins, before, variables)
             finally:
+                sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(code)
         _, status = os.waitpid(child, 0)
@@ -108,9 +112,14 @@ class World:
             stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
-    @property
-    def db(self) -> Path:
-        return self.folder / "data/trades.db"
+    def half_way(self) -> None:
+        """Run until the middle of the tape."""
+        assert self.run("run", "--until", "2026-03-02T14:50:00Z").code == 0
+
+    def wait_ready(self, running: subprocess.Popen[str]) -> None:
+        """Wait until a started bot trades."""
+        assert running.stdout is not None
+        assert any("ready in" in line for line in running.stdout)
 
     def tables(self, *without: str) -> Dump:
         """All rows but those that tell of processes; each ledger's account has an id of its own."""
@@ -127,11 +136,11 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def make_world(
     tmp_path: Path, tape_writer: Callable[..., Path], dumper: Callable[..., Dump]
-) -> Callable[[str], World]:
+) -> Callable[..., World]:
     """Lay out a folder to run in."""
 
-    def make(name: str) -> World:
-        folder = tmp_path / name
+    def make(name: str, within: Path = tmp_path) -> World:
+        folder = within / name
         folder.mkdir()
         tape_writer(folder / "tape.csv", WAVES)
         (folder / "settings.toml").write_text(SETTINGS)
@@ -141,13 +150,20 @@ def make_world(
 
 
 @pytest.fixture
-def world(make_world: Callable[[str], World]) -> World:
+def world(make_world: Callable[..., World]) -> World:
     return make_world("world")
+
+
+@pytest.fixture
+def own_world(make_world: Callable[..., World], own: Path) -> World:
+    """A world that another user can reach."""
+    return make_world("world", own)
 
 
 @pytest.fixture(autouse=True, scope="session")
 def _imported() -> None:
     """Import what is slow to import once here, not in every child."""
+    codecs.lookup("utf-8-sig")
     for module in ("alembic.command", "sqlalchemy", "dynaconf", "smabot.cli.run"):
         importlib.import_module(module)
     importlib.import_module("smabot_exchange.sessions").session_on(date(2026, 3, 2))
@@ -157,7 +173,7 @@ _whole: list[Dump] = []
 
 
 @pytest.fixture
-def undisturbed(make_world: Callable[[str], World]) -> Dump:
+def undisturbed(make_world: Callable[..., World]) -> Dump:
     """The tables of a run that nothing happened to."""
     if not _whole:
         world = make_world("undisturbed")

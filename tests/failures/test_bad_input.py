@@ -1,0 +1,169 @@
+"""Wrong names, settings, files and tapes: one line, the right exit code, and nothing is lost."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+USAGE, CONFIG = 2, 3
+HEADER = "symbol,timestamp,open,high,low,close,volume,trade_count,vwap"
+OVER = "the columns are symbol,timestamp,"
+ROWS = [f"SPY,2026-03-02T14:{30 + n}:00Z,100,101,99,100.5,10000,," for n in range(5)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "line"),
+    [
+        (["--plugins", "smaa"], CONFIG, "plugin 'smaa' is not installed (did you mean 'sma'?)"),
+        (["--plugins", "sma,rsik"], CONFIG, "plugin 'rsik' is not installed (did you mean 'risk'?"),
+        (["--no-plugin", "smaa"], CONFIG, "plugin 'smaa' is not installed (did you mean 'sma'?)"),
+        (["--symbols", "SPYY"], CONFIG, "symbol 'SPYY' is not on the tape (did you mean 'SPY'?)"),
+        (["--symbols", "spy,kx"], CONFIG, "symbol 'KX' is not on the tape; it has IBM, SPY"),
+        (["--symbols", " , "], USAGE, "--symbols names none"),
+        (["--speed", "0"], CONFIG, "--speed: speed = '0': use 'max' or a number of minutes"),
+        (["--speed", "nan"], CONFIG, "--speed: speed = 'nan': use 'max' or a number of minutes"),
+        (["--speed", "fast"], CONFIG, "--speed: speed = 'fast': must be 'max' or a number"),
+        (["--until", "2026-03-02T15:00:00"], CONFIG, "--until: until = '2026-03-02T15:00:00': give a"),
+        (["--until", "noon"], CONFIG, "--until: until = 'noon': must be a valid datetime"),
+        (["--live"], USAGE, "--live asks for a yes, and there is no terminal: add --yes-live"),
+        (["--yes-live", "123"], USAGE, "--yes-live goes with --live"),
+        (["--live", "--yes-live", "perhaps"], CONFIG, "--live needs the plugin of a real broker"),
+        (["--tape", "tapes.csv"], CONFIG, "tape tapes.csv: no such file (did you mean 'tape.csv'?)"),
+        (["--tape", "settings.toml"], CONFIG, "tape settings.toml: the name must end in .csv"),
+        (["--tape", "made:bars=3"], CONFIG, "tape 'made:bars=3'"),
+        (["--db", "."], CONFIG, ". is a folder: give --db a file"),
+        (["--ledger", "."], CONFIG, "ledger .: is a folder"),
+        (["--ledger", "data/trades.db"], CONFIG, "ledger data/trades.db: is the bot's own database"),
+        (["--db", "settings.toml"], CONFIG, "database settings.toml: "),
+        (["--db", "settings.toml/x.db"], CONFIG, "database settings.toml/x.db: its folder can't be"),
+        (["--settings", "setings.toml"], CONFIG, "--settings setings.toml: no such file"),
+        (["--tap", "tape.csv"], USAGE, "No such option"),
+        (["spy"], USAGE, "Got unexpected extra argument (spy)"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)  # fmt: skip
+def test_a_wrong_flag(world: Any, arguments: list[str], code: int, line: str) -> None:
+    refused = world.run("run", *arguments)
+    assert (refused.code, refused.line[: len(line)]) == (code, line)
+    assert (world.folder / "settings.toml").read_text().startswith("\n[default]")
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "line"),
+    [
+        ("SMABOT_SPED", "1", "SMABOT_SPED: unknown setting 'sped' (did you mean 'speed'?)"),
+        ("SMABOT_BOT", "a-b", "SMABOT_BOT: bot = 'a-b': use 1 to 16 letters"),
+        ("SMABOT_SIZING__SHARES", "0", "SMABOT_SIZING__SHARES: sizing.shares = 0: "),
+        ("SMABOT_SIZING__METHOD", "all", "SMABOT_SIZING__METHOD: sizing.method = 'all': "),
+        ("SMABOT_SYMBOLS", '["SPY", " "]', "SMABOT_SYMBOLS: symbols = ['SPY', ' ']: a symbol is"),
+        ("SMABOT_PLUGIN__SMA__FSAT", "3", "SMABOT_PLUGIN__SMA__FSAT: unknown setting 'plugin.sma.fsat' (did you mean 'plugin.sma.fast'?)"),
+        ("SMABOT_PLUGIN__SMA__FAST", "9", "SMABOT_PLUGIN__SMA__FAST, settings.toml [default]: plugin.sma: fast (9) must be smaller"),
+        ("SMABOT_PLUGIN__RISK", "3", "SMABOT_PLUGIN__RISK: plugin.risk = 3: must be a table"),
+        ("SMABOT_PLUGIN__RISK__DAILY_LIMITS", "3", "SMABOT_PLUGIN__RISK__DAILY_LIMITS: plugin.risk.daily_limits = 3: must be a table"),
+        ("SMABOT_PLUGIN__RSIK__MAX", "3", "settings: plugin.rsik: no such plugin is installed"),
+    ],
+)  # fmt: skip
+def test_a_wrong_setting(world: Any, variable: str, value: str, line: str) -> None:
+    refused = world.run("run", **{variable: value})
+    assert (refused.code, refused.line[: len(line)]) == (CONFIG, line)
+
+
+@pytest.mark.parametrize(
+    ("rows", "line"),
+    [
+        ([], "t.csv: is empty; its first line must be symbol,timestamp,"),
+        ([HEADER], "t.csv: has no rows after its header"),
+        (ROWS, "t.csv line 1: unknown column 'SPY'"),
+        ([HEADER.replace("close", "clsoe"), *ROWS], "t.csv line 1: unknown column 'clsoe' (did you mean 'close'?); " + OVER),
+        ([HEADER.replace(",vwap", "")], "t.csv line 1: column 'vwap' is missing; " + OVER),
+        ([HEADER, *ROWS[:3], ROWS[2]], "t.csv line 5: SPY has a second bar at 2026-03-02T14:32Z"),
+        ([HEADER, ROWS[1], ROWS[0]], "t.csv line 3: SPY goes back in time, from 2026-03-02T14:31Z"),
+        ([HEADER, ROWS[0].replace("100.5", "nan")], "t.csv line 2: close nan must be a finite price"),
+        ([HEADER, ROWS[0].replace("100.5", "")], "t.csv line 2: close '' is not a number"),
+        ([HEADER, ROWS[0].replace(",99,", ",-99,")], "t.csv line 2: low -99.0 must be a finite price"),
+        ([HEADER, ROWS[0].replace(",101,", ",98,")], "t.csv line 2: high 98.0 is below low 99.0"),
+        ([HEADER, ROWS[0].replace("10000", "-1")], "t.csv line 2: volume -1.0 must be a finite number"),
+        ([HEADER, ROWS[0].replace("SPY", "spy")], "t.csv line 2: symbol 'spy' is not a ticker"),
+        ([HEADER, ROWS[0].replace("00Z", "00")], "t.csv line 2: timestamp 2026-03-02 14:30:00 has no time zone"),
+        ([HEADER, ROWS[0].replace("T14", "T04")], "tape t.csv: none of its 1 rows lies in a regular session"),
+    ],
+)  # fmt: skip
+def test_a_bad_tape(world: Any, rows: list[str], line: str) -> None:
+    (world.folder / "t.csv").write_text("".join(row + "\n" for row in rows))
+    refused = world.run("run", "--tape", "t.csv")
+    assert (refused.code, refused.line[: len(line)]) == (CONFIG, line)
+    assert not list((world.folder / "data").glob("*.exchange.db*g"))
+    assert world.run("run").code == 0
+
+
+def test_a_truncated_gzip(world: Any) -> None:
+    whole = gzip.compress((world.folder / "tape.csv").read_bytes())
+    (world.folder / "t.csv.gz").write_bytes(whole[: len(whole) // 2])
+    refused = world.run("run", "--tape", "t.csv.gz")
+    assert refused.code == CONFIG
+    assert refused.line.startswith("t.csv.gz: the gzip data is cut off or damaged after ")
+
+
+def test_gaps_are_traded_over_and_told_in_a_line(world: Any) -> None:
+    rows = (world.folder / "tape.csv").read_text().splitlines(keepends=True)
+    (world.folder / "t.csv").write_text("".join(rows[:21] + rows[31:]))
+    run = world.run("run", "--tape", "t.csv")
+    assert (run.code, run.err) == (0, "")
+    told = [line.strip() for line in run.out.splitlines() if "without a bar" in line]
+    assert told == [
+        "IBM: 355 minutes without a bar in 1 session, the first 2026-03-02 09:40–09:44 New York; "
+        "1 more symbol with 355 minutes missing"
+    ]
+
+
+def test_a_folder_is_one_tape(world: Any, undisturbed: Any) -> None:
+    header, *rows = (world.folder / "tape.csv").read_text().splitlines(keepends=True)
+    (world.folder / "tapes").mkdir()
+    for symbol in ("IBM", "SPY"):
+        mine = [row for row in rows if row.startswith(symbol)]
+        (world.folder / f"tapes/{symbol}.csv").write_text("".join([header, *mine]))
+    assert world.run("run", "--tape", "tapes").code == 0
+    assert world.tables() == undisturbed
+
+
+def test_symbols_are_taken_in_any_case_and_once(world: Any, make_world: Callable[..., Any]) -> None:
+    plain = make_world("plain")
+    assert plain.run("run", "--symbols", "SPY").code == 0
+    assert world.run("run", "--symbols", " spy,,SPY ").code == 0
+    assert world.tables() == plain.tables()
+
+
+LIVE = """
+from smabot.hookspecs import hookimpl
+from smabot_exchange.plugin import ExchangePlugin, ExchangeSettings
+
+class Plugin:
+    def __init__(self):
+        self.exchange = ExchangePlugin(ExchangeSettings())
+
+    @hookimpl
+    def open_broker(self, config):
+        return self.exchange.open_broker(config.model_copy(update={"live": False}))
+
+    @hookimpl
+    def open_feed(self, config):
+        return self.exchange.open_feed(config.model_copy(update={"live": False}))
+"""
+
+
+def test_live_trades_the_account_that_was_named_and_no_other(
+    world: Any, installed: Callable[..., Path]
+) -> None:
+    with_broker = {"plugins": installed("money", LIVE)}
+    run = ("run", "--plugins", "sma,money", "--live", "--yes-live")
+    refused = world.run(*run, "999", **with_broker)
+    assert refused.code == CONFIG
+    assert refused.line.startswith("live account 999 was named, but the broker's keys are those of")
+    account = refused.line.split()[-4].rstrip(":")
+    assert world.tables("bars")["account"] == []
+    traded = world.run(*run, account, **with_broker)
+    assert (traded.code, traded.out.split()[2]) == (0, "LIVE")

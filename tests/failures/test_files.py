@@ -1,0 +1,226 @@
+"""Databases, ledgers and disks that can't be worked with, and the way back from each."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import signal
+import sqlite3
+import subprocess
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smabot.cli import main
+
+FAILURE, CONFIG, BROKER, CONFLICT, LOCKED = 1, 3, 4, 6, 7
+NOBODY = 65534
+
+
+def edit(file: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(file, isolation_level=None)) as db:
+        for statement in statements:
+            db.execute(statement)
+
+
+def damage(file: Path) -> None:
+    """Overwrite the middle of a file, its write-ahead log folded in before."""
+    edit(file, "PRAGMA wal_checkpoint(TRUNCATE)")
+    with file.open("r+b") as stream:
+        stream.seek(2048)
+        stream.write(b"\xa5" * (file.stat().st_size - 4096))
+
+
+def test_a_database_of_a_newer_schema(world: Any) -> None:
+    world.half_way()
+    edit(world.db, "UPDATE alembic_version SET version_num = '0999'")
+    before = world.db.read_bytes()
+    refused = world.run("run")
+    assert refused.code == CONFIG
+    assert refused.line.startswith(
+        "data/trades.db was made by a newer smabot (schema 0999): upgrade"
+    )
+    assert world.db.read_bytes() == before
+
+
+def test_a_ledger_of_a_newer_schema(world: Any) -> None:
+    world.half_way()
+    edit(world.ledger, "PRAGMA user_version = 999")
+    refused = world.run("run")
+    assert refused.code == CONFIG
+    assert "was written by a newer smabot-exchange (schema 999" in refused.line
+
+
+def test_a_database_of_another_account(world: Any) -> None:
+    world.half_way()
+    before = world.tables()
+    refused = world.run("run", "--ledger", "other.db")
+    assert refused.code == CONFLICT
+    assert refused.line.startswith("1 conflict(s) with the broker (account_mismatch): nothing was")
+    assert "this database belongs to another account" in refused.out
+    assert world.tables() == before
+
+
+def test_another_tape_for_the_same_ledger(world: Any) -> None:
+    world.half_way()
+    refused = world.run("run", "--tape", "made")
+    assert refused.code == CONFIG
+    assert "plays another tape (tape tape.csv) than " in refused.line
+
+
+def test_a_damaged_database(world: Any, undisturbed: Any) -> None:
+    world.half_way()
+    assert world.run("db", "backup", "copy.db").code == 0
+    damage(world.db)
+    damaged = world.db.read_bytes()
+    for verb in ("run", "status"):
+        refused = world.run(verb)
+        assert refused.code == FAILURE
+        assert "data/trades.db" in refused.line
+        assert "smabot db backup" in refused.line
+    assert world.db.read_bytes() == damaged
+    shutil.copy(world.folder / "copy.db", world.db)
+    for log in world.db.parent.glob("trades.db-*"):
+        log.unlink()
+    assert world.run("run").code == 0
+    assert world.tables() == undisturbed
+
+
+def test_a_damaged_ledger(world: Any) -> None:
+    world.half_way()
+    damage(world.ledger)
+    before = world.tables()
+    refused = world.run("run")
+    assert refused.code == CONFIG
+    assert re.match(r"ledger data/trades\.exchange\.db: is damaged .*restore it", refused.line)
+    assert world.tables() == before
+
+
+def test_a_database_without_its_ledger(world: Any) -> None:
+    world.half_way()
+    world.ledger.unlink()
+    refused = world.run("run")
+    assert (refused.code, "account_mismatch" in refused.line) == (CONFLICT, True)
+
+
+def test_a_second_bot_on_the_same_database(world: Any, undisturbed: Any) -> None:
+    with world.start("run", "--speed", "10") as running:
+        world.wait_ready(running)
+        refused = world.run("run")
+        assert refused.code == LOCKED
+        assert refused.line.startswith(
+            f"database data/trades.db is in use by a running smabot (pid {running.pid})"
+        )
+        refused = world.run("run", "--db", "other.db", "--ledger", "data/trades.exchange.db")
+        assert (refused.code, f"pid {running.pid}" in refused.line) == (LOCKED, True)
+        running.terminate()
+        assert running.wait(timeout=10) == 0
+    assert world.run("run").code == 0
+    assert world.tables() == undisturbed
+
+
+# -- rights ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
+@pytest.mark.parametrize(
+    ("locked", "code", "line"),
+    [
+        (["data/trades.db"], CONFIG, "database data/trades.db can't be written: check the file's"),
+        (["data/trades.exchange.db"], CONFIG, "ledger data/trades.exchange.db: is read-only"),
+        (["data"], CONFIG, "database data/trades.db: its folder can't be written"),
+    ],
+)
+def test_what_may_only_be_read(
+    own_world: Any, locked: list[str], code: int, line: str, undisturbed: Any
+) -> None:
+    world = own_world
+    world.half_way()
+    paths = [world.folder, *world.folder.rglob("*")]
+    for path in paths:
+        os.chown(path, NOBODY, NOBODY)
+    for log in [p for p in paths if locked == ["data"] and p.name.endswith(".lock")]:
+        log.unlink()
+    modes = {world.folder / name: (world.folder / name).stat().st_mode for name in locked}
+    for path, mode in modes.items():
+        path.chmod(mode & ~0o222)
+
+    def lose_rights() -> None:
+        main(["run", "--db", "warm/up.db"])  # all imports, while the interpreter's own may be read
+        os.seteuid(NOBODY)
+
+    refused = world.run("run", before=lose_rights)
+    assert (refused.code, refused.line[: len(line)]) == (code, line)
+    for path, mode in modes.items():
+        path.chmod(mode)
+    assert world.run("run").code == 0
+    assert world.tables() == undisturbed
+
+
+# -- full disks ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """Mount a small file system, where that is permitted."""
+    folder.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", "size=3m", "tmpfs", str(folder)]
+    if os.geteuid() != 0 or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("a file system can't be mounted here")
+    try:
+        yield
+    finally:
+        subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(folder: Path, left: int) -> Path:
+    """Fill a disk up but for some bytes."""
+    filler = folder / "filler"
+    room = shutil.disk_usage(folder).free - left
+    filler.write_bytes(b"\0" * max(room, 0))
+    return filler
+
+
+@pytest.mark.parametrize("left", [0, 40_000, 90_000])
+@pytest.mark.parametrize("flag", ["--db", "--ledger"])
+def test_a_disk_that_fills_up_in_the_middle_of_a_run(
+    world: Any, flag: str, left: int, undisturbed: Any
+) -> None:
+    disk = world.folder / "disk"
+    run = ["run", flag, "disk/x.db"]
+    if flag == "--db":
+        run += ["--ledger", "x.exchange.db"]
+        world.db = disk / "x.db"
+    with small_disk(disk):
+        assert world.run(*run, "--until", "2026-03-02T14:38:00Z").code == 0
+        filler = fill(disk, left)
+        stopped = world.run(*run)
+        assert stopped.code in (FAILURE, CONFIG, BROKER)
+        assert re.search("disk is full|No space left", stopped.line)
+        filler.unlink()
+        assert world.run(*run).code == 0
+        assert world.tables() == undisturbed
+
+
+@pytest.mark.parametrize("limit", [110_000, 200_000, 300_000])
+def test_files_that_may_not_grow_in_the_middle_of_a_run(
+    world: Any, limit: int, undisturbed: Any
+) -> None:
+    world.half_way()
+    biggest = max(world.db.stat().st_size, world.ledger.stat().st_size)
+    limit = max(limit, biggest + 4096)
+
+    def before() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (limit, limit))
+
+    stopped = world.run("run", before=before)
+    assert stopped.code in (FAILURE, BROKER)
+    assert stopped.line
+    assert world.run("run").code == 0
+    assert world.tables() == undisturbed

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from pydantic import ValidationError
 
 from smabot.config import Config
 from smabot.errors import BrokerError, ConfigError, ConflictError, LockHeld, UnknownOutcome
+from smabot.outbox import Outbox
 from smabot.ports import Broker, BrokerPosition, Feed
 from smabot.records import Order, OrderType, Side, Status, TimeInForce
 from smabot_exchange.front import ExchangeBroker, ExchangeFeed, Pace
@@ -129,6 +131,18 @@ def test_another_order_under_the_same_id_is_a_conflict(desk: Desk, other: Any) -
         desk.broker.submit(desk.order("a", **{"qty": 3, **other}))
 
 
+def test_orders_sent_together_are_answered_each(desk: Desk) -> None:
+    desk.broker.submit(desk.order("a", 3))
+    sent = [desk.order("b"), desk.order("c", 99_999), desk.order("a", 3), desk.order("d")]
+    answers = desk.broker.submit_many(sent)
+    assert [(answer.client_order_id, str(answer.status)) for answer in answers] == [
+        ("b", "accepted"), ("c", "rejected"), ("a", "accepted"), ("d", "accepted"),
+    ]  # fmt: skip
+    assert [order.client_order_id for order in desk.broker.orders()] == ["a", "b", "d"]
+    with pytest.raises(ConflictError, match="another order under this id"):
+        desk.broker.submit_many([desk.order("e"), desk.order("a", 4)])
+
+
 def test_a_cancel_comes_back_as_an_update(desk: Desk) -> None:
     order = desk.order("a", 3, limit=5)
     desk.broker.submit(order)
@@ -185,9 +199,19 @@ def test_an_unknown_symbol_is_named(desk: Desk) -> None:
 def test_a_broken_exchange_leaves_the_outcome_unknown(desk: Desk) -> None:
     desk.feed._exchange._ledger._db.close()
     with pytest.raises(UnknownOutcome):
-        desk.broker.submit(desk.order("a"))
+        desk.broker.submit_many([desk.order("a"), desk.order("b")])
     with pytest.raises(BrokerError, match="has stopped"):
         desk.broker.order("a")
+
+
+def test_orders_without_an_answer_are_unknown_each(desk: Desk) -> None:
+    outbox = Outbox(desk.broker, desk.feed, timedelta(minutes=1))
+    outbox.add([desk.order("a"), desk.order("b")])
+    desk.feed._exchange._ledger._db.close()
+    answers = outbox.flush()
+    assert [(a.client_order_id, a.status) for a in answers] == [
+        ("a", Status.UNKNOWN), ("b", Status.UNKNOWN),
+    ]  # fmt: skip
 
 
 def test_ledger_and_lock_are_free_when_both_are_closed(config: Config) -> None:

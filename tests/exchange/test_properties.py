@@ -107,7 +107,11 @@ def check(exchange: Any, bars: dict[Any, Any]) -> None:
         assert low <= execution.price <= high
         assert execution.qty <= max(1, int(traded.volume) // 10)
         assert traded.volume > 0
-    assert exchange.account().cash == cash
+    account, last = exchange.account(), exchange.last_price
+    assert account.cash == cash
+    assert account.long_market_value == sum(h.qty * last(h.symbol) for h in exchange.positions())
+    buys = [o for o in exchange.orders() if o.side is Side.BUY]
+    assert account.held_for_orders == sum(o.remaining * o.hold_price for o in buys)
     assert {h.symbol: h.qty for h in exchange.positions()} == +shares
     for order in exchange.orders("all"):
         assert order.filled_qty == filled[order.id] <= order.qty
@@ -146,6 +150,40 @@ def test_determinism_also_over_a_kill(
         return result
 
     assert run(kill_at=None) == run(kill_at=kill)
+
+
+@given(sessions=st.tuples(session, session), plan=plan)
+@few
+def test_orders_sent_together_fare_as_one_by_one(
+    lab: Any, sessions: Any, plan: list[list[OrderRequest]]
+) -> None:
+    tape = write(lab, sessions)
+    one, many = lab.open(tape, cash=Decimal(1000)), lab.open(tape, cash=Decimal(1000))
+    more = True
+    for asked in plan:
+        # Ids come twice, and again in the next minute: duplicates, unless the first was refused.
+        requests = [named(each, len(plan), n // 2) for n, each in enumerate(asked + asked)]
+        assert told(many.submit_many(requests)) == told([alone(one, each) for each in requests])
+        assert one.account() == many.account()
+        more = more and one.advance() is not None
+        assert not more or many.advance() is not None
+    for each in (one, many):
+        lab.play(each)
+    assert one.orders("all") == many.orders("all")
+    assert one.executions() == many.executions()
+    one.close()
+    many.close()
+
+
+def alone(exchange: Any, request: OrderRequest) -> Any:
+    try:
+        return exchange.submit(request)
+    except Refusal as refusal:
+        return refusal
+
+
+def told(answers: list[Any]) -> list[Any]:
+    return [str(each) if isinstance(each, Refusal) else each for each in answers]
 
 
 def reopened(lab: Any, exchange: Any, tape: Any) -> Any:

@@ -326,8 +326,17 @@ def _make(name: str, point: EntryPoint, config: Config, origins: Mapping[str, st
 
 
 def settings_model(plugin: type) -> type[Settings] | None:
-    """Return the settings class that a plugin's constructor takes, or None."""
-    hint = typing.get_type_hints(inspect.getattr_static(plugin, "__init__")).get("settings")
+    """Return the settings class that a plugin's constructor takes, or None.
+
+    Raises ConfigError when the constructor's annotations name what its module does not have.
+    """
+    try:
+        hint = typing.get_type_hints(inspect.getattr_static(plugin, "__init__")).get("settings")
+    except (NameError, TypeError) as error:
+        raise ConfigError(
+            f"plugin {plugin.__module__}.{plugin.__qualname__}: the types of its constructor's "
+            f"arguments can't be read: {error}"
+        ) from error
     return hint if inspect.isclass(hint) and issubclass(hint, Settings) else None
 
 

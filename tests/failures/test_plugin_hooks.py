@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+LATE = "from __future__ import annotations"
 HEAD = """
 from smabot.config import Settings
 from smabot.hookspecs import hookimpl
@@ -18,14 +21,6 @@ RAISING = """
     @hookimpl{options}
     def {hook}(self):
         raise KeyError("nothing of the kind")
-"""
-STREAK = """
-from smabot.tables import record
-
-@record(table="streaks", key=("symbol",))
-class Streak:
-    symbol: str
-    days: int = 0
 """
 FIRST = ("on_signal", "reconcile", "open_journal", "open_rows", "open_broker", "open_feed")
 """Hooks whose first answer counts: to be asked at all, the broken plugin goes first."""
@@ -45,12 +40,127 @@ def test_a_raising_hook_stops_the_run_and_loses_nothing(
     hook: str, world: Any, installed: Callable[..., Path], undisturbed: dict[str, Any]
 ) -> None:
     folder = installed("broken", broken(hook))
-    with_it = ("run", "--plugins", "sma,risk,broken")
-    stopped = world.run(*with_it, plugins=folder)
+    stopped = world.run("run", "--plugins", "sma,risk,broken", plugins=folder)
     assert stopped.code == 1
     assert stopped.line.startswith(f"plugin 'broken' raised in {hook}: KeyError: 'nothing of the")
     assert "broken_module.py:" in stopped.line
-    again = world.run(*with_it, plugins=folder)
-    assert (again.code, again.line) == (1, stopped.line)
     assert world.run("run").code == 0
     assert world.tables() == undisturbed
+
+
+def test_a_raising_on_bar_while_warming_up(
+    world: Any, installed: Callable[..., Path], undisturbed: dict[str, Any]
+) -> None:
+    world.half_way()
+    stopped = world.run("run", "--plugins", "sma,risk,broken", plugins=installed("broken", broken("on_bar")))  # fmt: skip
+    assert stopped.code == 1
+    assert stopped.line.startswith("plugin 'broken' raised in on_bar: KeyError: ")
+    assert world.run("run").code == 0
+    assert world.tables() == undisturbed
+
+
+def test_a_raising_before_submit_blocks_the_order_and_keeps_it(
+    world: Any, installed: Callable[..., Path]
+) -> None:
+    stopped = world.run("run", "--plugins", "sma,risk,broken", plugins=installed("broken", broken("before_submit")))  # fmt: skip
+    assert stopped.code == 1
+    assert stopped.line.startswith("plugin 'broken' raised in before_submit: KeyError: ")
+    (order,) = world.tables()["order_intents"]
+    assert "blocked" in order
+    assert any(stopped.line in str(column) for column in order)
+    assert world.run("run").code == 0
+    assert order in world.tables()["order_intents"]
+
+
+@pytest.mark.parametrize(
+    ("hook", "verb"),
+    [
+        ("open_rows", ["orders"]),
+        ("describe", ["status"]),
+        ("on_command", ["breaker", "reset"]),
+        ("register_commands", ["breaker"]),
+    ],
+)
+def test_a_raising_hook_fails_the_verb_that_needs_it(
+    hook: str, verb: list[str], world: Any, installed: Callable[..., Path], undisturbed: Any
+) -> None:
+    world.half_way()
+    folder = installed("broken", broken(hook))
+    failed = world.run(*verb, plugins=folder, SMABOT_PLUGINS='["sma", "risk", "broken"]')
+    assert failed.code == 1
+    assert failed.line.startswith(f"plugin 'broken' raised in {hook}: KeyError: ")
+    assert world.run(*verb).code == 0
+    assert world.run("run").code == 0
+    without = "circuit_breaker"  # the reset leaves its time there
+    assert world.tables(without) == {k: v for k, v in undisturbed.items() if k != without}
+
+
+def test_a_command_that_a_plugin_fails_at_is_answered_and_done_with(
+    world: Any, installed: Callable[..., Path]
+) -> None:
+    """It would else stop every later start."""
+    world.half_way()
+    edit = (
+        "INSERT INTO commands VALUES ('c1', 'breaker reset', '', '2026-03-02T14:50:00Z', NULL, '')"
+    )
+    with closing(sqlite3.connect(world.db)) as db:
+        db.execute(edit)
+        db.commit()
+    folder = installed("broken", broken("on_command"))
+    stopped = world.run("run", "--plugins", "sma,risk,broken", plugins=folder)
+    assert stopped.code == 1
+    assert stopped.line.startswith("plugin 'broken' raised in on_command: KeyError: ")
+    with closing(sqlite3.connect(world.db)) as db:
+        ((answer,),) = db.execute("SELECT answer FROM commands WHERE applied_at IS NOT NULL")
+    assert answer == stopped.line
+    assert world.run("run", "--plugins", "sma,risk,broken", plugins=folder).code == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "exit_code", "line"),
+    [
+        ("import nothing_of_the_kind", 3, "plugin 'broken' (broken_module:Plugin) can't be imported: ModuleNotFoundError: "),
+        ("class Plugin(: pass", 3, "plugin 'broken' (broken_module:Plugin) can't be imported: SyntaxError: "),
+        ("raise SystemExit(0)", 1, "a plugin ended the process: SystemExit: 0"),
+        ("class Plugins: pass", 3, "plugin 'broken' (broken_module:Plugin) can't be imported: AttributeError: "),
+        (HEAD + "    def __init__(self): raise KeyError('no')", 1, "plugin 'broken' raised in its constructor: KeyError: 'no' ("),
+        (HEAD + "    def __init__(self, settings): pass", 1, "plugin 'broken' raised in its constructor: TypeError: Plugin.__init__() missing 1 required"),
+        (LATE + HEAD + "    def __init__(self, settings: Unheard): pass", 3, "plugin broken_module.Plugin: the types of its constructor's arguments can't be read: name 'Unheard'"),
+        (HEAD + "    @hookimpl\n    def on_baar(self, bar): pass", 3, "plugin 'broken': no hook 'on_baar' (did you mean 'on_bar'?)"),
+        (HEAD + "    @hookimpl\n    def on_bar(self, bar): raise SystemExit(0)", 1, "a plugin ended the process: SystemExit: 0"),
+        (HEAD + "    @hookimpl\n    def on_bar(self, bar): return 1", 1, "plugin 'broken': on_bar answered 1: return a Signal"),
+        (HEAD + "    @hookimpl\n    def lookback(self): return '9'", 1, "plugin 'sma or broken': lookback answered '9': it must return int or None"),
+        (HEAD + "    @hookimpl\n    def records(self): return [int]", 3, "records: <class 'int'> is not declared with @record"),
+        (HEAD + "    @hookimpl(tryfirst=True)\n    def on_signal(self): return 10", 1, "plugin 'core.sizing or broken': on_signal answered 10: it must return OrderIntent or None"),
+        (HEAD + "    @hookimpl\n    def describe(self): return 'well'", 1, "plugin 'risk.circuit_breaker or risk.daily_limits or broken': describe answered 'well'"),
+        (HEAD + "    @hookimpl\n    def on_startup_recover(self): return 'ok'", 1, "plugin 'broken': on_startup_recover answered 'ok': it must return RecoveryStep or None"),
+        (HEAD + "    @hookimpl(tryfirst=True)\n    def reconcile(self): return True", 1, "plugin 'reconciliation or broken': reconcile answered True: it must return Reconciliation or None"),
+    ],
+)  # fmt: skip
+def test_a_plugin_that_is_wrong_in_itself(
+    code: str, exit_code: int, line: str, world: Any, installed: Callable[..., Path]
+) -> None:
+    refused = world.run("run", "--plugins", "sma,risk,broken", plugins=installed("broken", code))
+    assert (refused.code, refused.line[: len(line)]) == (exit_code, line)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "OrderIntent(signal.symbol, Side.BUY, 10)", "OrderIntent('KO', Side.BUY, D(10))",
+        "OrderIntent(signal.symbol, Side.BUY, D('NaN'))", "OrderIntent(signal.symbol, Side.BUY, D(0))",
+        "OrderIntent(signal.symbol, Side.BUY, D(1), OrderType.LIMIT)",
+        "OrderIntent(signal.symbol, Side.BUY, D(1), OrderType.LIMIT, 9.5)",
+    ],
+)  # fmt: skip
+def test_an_order_that_makes_no_sense(
+    answer: str, world: Any, installed: Callable[..., Path]
+) -> None:
+    code = (
+        "from decimal import Decimal as D\nfrom smabot.records import OrderIntent, OrderType, Side\n"
+        f"{HEAD}    @hookimpl(tryfirst=True)\n    def on_signal(self, signal): return {answer}\n"
+    )
+    stopped = world.run("run", "--plugins", "sma,broken", plugins=installed("broken", code))
+    assert stopped.code == 1
+    assert stopped.line.startswith("on_signal for SPY answered OrderIntent(")
+    assert world.tables()["order_intents"] == []

@@ -133,8 +133,9 @@ def book() -> Book:
 
 
 def recovery(book: Book, orders: Sequence[Any] = ()) -> Recovery:
-    broker = SimpleNamespace(orders=lambda: list(orders))
-    return Recovery(Config(), book, MemoryJournal(), broker, SimpleNamespace(), ("SPY",))  # type: ignore[arg-type]
+    broker: Any = SimpleNamespace(orders=lambda: list(orders))
+    clock: Any = SimpleNamespace(now=lambda: NOW)
+    return Recovery(Config(), book, MemoryJournal(), broker, clock, ("SPY",))
 
 
 def records(plugins: Plugins, plugin: Any, book: Book) -> None:
@@ -201,20 +202,24 @@ def reconcile(plugins: Plugins, plugin: Any, book: Book) -> None:
 
 
 def open_journal(plugins: Plugins, plugin: Any, book: Book) -> None:
-    assert plugins.open_journal(Config()) == ("journal", Config().db, plugins.kinds())
+    opened: Any = plugins.open_journal(Config())
+    assert opened == ("journal", Config().db, plugins.kinds())
 
 
 def open_rows(plugins: Plugins, plugin: Any, book: Book) -> None:
-    assert plugins.open_rows(Config()) == ("rows", Config().db, plugins.kinds())
+    opened: Any = plugins.open_rows(Config())
+    assert opened == ("rows", Config().db, plugins.kinds())
 
 
 def open_broker(plugins: Plugins, plugin: Any, book: Book) -> None:
-    assert plugins.open_broker(Config()) == ("broker", True)
-    assert plugins.open_broker(Config(live=True)) == ("broker", False)
+    paper: Any = plugins.open_broker(Config())
+    live: Any = plugins.open_broker(Config(live=True))
+    assert (paper, live) == (("broker", True), ("broker", False))
 
 
 def open_feed(plugins: Plugins, plugin: Any, book: Book) -> None:
-    assert plugins.open_feed(Config(symbols=("SPY",))) == ("feed", ("SPY",))
+    opened: Any = plugins.open_feed(Config(symbols=("SPY",)))
+    assert opened == ("feed", ("SPY",))
 
 
 def register_commands(plugins: Plugins, plugin: Any, book: Book) -> None:

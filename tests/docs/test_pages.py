@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from importlib import import_module
 from pathlib import Path
@@ -70,7 +70,7 @@ def verbs() -> set[str]:
     return set(_spelled({**core, **registered.commands}))
 
 
-def _spelled(commands: dict[str, click.Command], prefix: str = "smabot ") -> Iterator[str]:
+def _spelled(commands: Mapping[str, click.Command], prefix: str = "smabot ") -> Iterator[str]:
     for name, command in commands.items():
         inner = command.commands if isinstance(command, click.Group) else {}
         if not inner or getattr(command, "invoke_without_command", False):
@@ -116,7 +116,7 @@ def same(told: str, value: Any) -> bool:
     read = tomllib.loads(f"value = {told}", parse_float=Decimal)["value"]
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return Decimal(str(read)) == Decimal(str(value))
-    return json.loads(json.dumps(read)) == json.loads(json.dumps(value, default=str))
+    return bool(json.loads(json.dumps(read)) == json.loads(json.dumps(value, default=str)))
 
 
 def test_every_setting_is_told_with_its_default() -> None:

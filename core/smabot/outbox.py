@@ -102,7 +102,8 @@ class Outbox:
         if now - order.created_at < self._broker.visibility_delay:
             return None
         if now - order.created_at < self._useful:
-            return self._submit(order)
+            answer = self._submit(order)
+            return None if answer.status is Status.UNKNOWN else answer  # no news
         del self._unknown[order.client_order_id]
         return abandoned(order, now)
 

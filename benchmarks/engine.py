@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Any, cast
 
 from benchmarks.report import Figure, middle
-from benchmarks.sessions import RICH, WIDE
+from benchmarks.sessions import HUGE, WIDE
 from benchmarks.tapes import OPEN, batches, walks, waves
 from smabot.book import Book
 from smabot.config import Config
@@ -102,7 +102,7 @@ def _play(made: list[Batch], journal: MemoryJournal) -> tuple[list[float], int]:
     """Return the seconds that each tenth of the batches took, and the number of orders."""
     settings = Config.model_validate({"reconcile_every_minutes": 10**9, "plugin": {"risk": WIDE}})
     book, clock = Book(), Time()
-    book.account = Account("1", "fills", Decimal(RICH), Decimal(RICH), OPEN)
+    book.account = Account("1", "fills", Decimal(HUGE), Decimal(HUGE), OPEN)
     plugins = Plugins.load(settings, ["sma", "risk"])
     broker = Fills(book)
     engine = Engine(

@@ -91,6 +91,19 @@ class Book:
         """
         return self._apply.get(type(record), self._row)(record)
 
+    def apply_bars(self, bars: Iterable[Bar]) -> list[Bar]:
+        """Take bars in, as `apply` does each; returns those that were not known."""
+        last, news = self.last, []
+        for bar in bars:
+            known = last.get(bar.symbol)
+            if known is None or bar.time > known.time:
+                last[bar.symbol] = bar
+                news.append(bar)
+        if news:
+            self._repriced = True
+            self._new_bars += news
+        return news
+
     def restore(self, records: Iterable[Any]) -> None:
         """Apply records that the journal gave: nothing of it is written again."""
         for row in records:
@@ -214,13 +227,7 @@ class Book:
     # -- how each kind of record is applied --------------------------------------------------------
 
     def _bar(self, bar: Bar) -> bool:
-        known = self.last.get(bar.symbol)
-        if known is not None and bar.time <= known.time:
-            return False
-        self.last[bar.symbol] = bar
-        self._repriced = True
-        self._new_bars.append(bar)
-        return True
+        return bool(self.apply_bars((bar,)))
 
     def _order(self, order: Order) -> bool:
         if self.orders.get(order.client_order_id) == order:
@@ -246,7 +253,7 @@ class Book:
             order,
             status=Status.FILLED if filled_qty >= order.qty
             else update.status if newer else order.status,
-            reason=update.reason if newer and update.reason else order.reason,
+            reason=update.reason if newer else order.reason,
             broker_order_id=update.broker_order_id or order.broker_order_id,
             filled_qty=filled_qty,
             filled_avg_price=update.filled_avg_price if fill else order.filled_avg_price,

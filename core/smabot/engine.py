@@ -111,7 +111,7 @@ class Engine:
             book.now = batch.time
         for update in batch.updates:
             self._take_update(update)
-        bars = [bar for bar in batch.bars if book.apply(bar)]
+        bars = book.apply_bars(batch.bars)
         if bars:
             for strategy, signal in self._ask(bars):
                 self._take_signal(strategy, signal, decide)

@@ -251,8 +251,7 @@ def _unattended(session: Session) -> list[str]:
 
 def _play(minute: Sequence[Bar], session: Session) -> None:
     book = session.book
-    for bar in minute:
-        book.apply(bar)
+    book.apply_bars(minute)
     for name, on_bar in session.plugins.bar_hooks:
         try:
             for bar in minute:

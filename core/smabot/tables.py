@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class Table:
 
 
 _tables: dict[type, tuple[str, tuple[str, ...], bool]] = {}
+_keys: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
 _made: dict[type, Table] = {}
 
 
@@ -71,6 +73,7 @@ def record(
         if missing := [name for name in key if name not in names]:
             raise TypeError(f"record {cls.__name__}: key column {missing[0]!r} is not a field")
         _tables[made] = (table, key, restore)
+        _keys[made] = _key_getter(key)
         return made
 
     return declare
@@ -92,7 +95,14 @@ def table_of(kind: type) -> Table:
 
 def key_of(row: Any) -> tuple[Any, ...]:
     """Return the primary key of a declared record."""
-    return tuple(getattr(row, name) for name in _tables[type(row)][1])
+    return _keys[type(row)](row)
+
+
+def _key_getter(key: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+    if len(key) != 1:
+        return attrgetter(*key) if key else lambda row: ()
+    get = attrgetter(key[0])
+    return lambda row: (get(row),)
 
 
 def _column(kind: type, name: str, hint: Any) -> Column:

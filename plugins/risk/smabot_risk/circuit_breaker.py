@@ -163,10 +163,15 @@ class CircuitBreaker:
 
     def _fall(self, state: BreakerState, equity: Decimal) -> str:
         """Return how equity fell too far, or an empty string."""
-        session, peak = self._settings.max_session_drawdown, self._settings.max_peak_drawdown
-        return _fall_from(
-            "the session's start", state.session_equity, equity, session
-        ) or _fall_from("the peak", state.peak_equity, equity, peak)
+        settings = self._settings
+        for what, base, limit in (
+            ("the session's start", state.session_equity, settings.max_session_drawdown),
+            ("the peak", state.peak_equity, settings.max_peak_drawdown),
+        ):
+            if limit and base is not None and base > 0 and base - equity >= base * limit:
+                fell = f"equity fell {(base - equity) / base:.2%} from {what}"
+                return f"{fell} ({base:,.2f} to {equity:,.2f}), the limit is {limit:.2%}"
+        return ""
 
     def _is_cool(self, state: BreakerState, now: datetime) -> bool:
         return bool(
@@ -192,10 +197,3 @@ def _armed(state: BreakerState, equity: Decimal) -> BreakerState:
 
 def _last_equity(book: Book) -> Decimal:
     return book.point.equity if book.point else book.equity()
-
-
-def _fall_from(what: str, base: Decimal | None, equity: Decimal, limit: Decimal) -> str:
-    if not limit or base is None or base <= 0 or base - equity < base * limit:
-        return ""
-    fell = f"equity fell {(base - equity) / base:.2%} from {what}"
-    return f"{fell} ({base:,.2f} to {equity:,.2f}), the limit is {limit:.2%}"

@@ -140,8 +140,10 @@ class DailyLimits:
                 return f"{limit}: {count} orders of {order.symbol} on {today}"
         if settings.max_trades:
             # An open order may become a trade yet.
-            waiting = sum(1 for each in book.open_orders() if not each.filled_qty)
-            if day.trade_count + waiting >= settings.max_trades:
+            orders, left = book.open_orders(), settings.max_trades - day.trade_count
+            if len(orders) >= left and (
+                (waiting := sum(1 for each in orders if not each.filled_qty)) >= left
+            ):
                 trades = f"{day.trade_count} trades and {waiting} unfilled orders"
                 return f"max_trades {settings.max_trades}: {trades} on {today}"
         return ""

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import csv
+import ctypes
 import os
-import shutil
 import sqlite3
-import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -27,7 +26,8 @@ hypothesis.settings.load_profile("same every time")
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap")
-NOBODY = 65534
+CAPABILITIES_V3 = 0x20080522  # see capget(2)
+OVERRIDE_RIGHTS = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
 PLUGINS = {
     "persistence_sqlite",
     "reconciliation",
@@ -109,30 +109,25 @@ def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def own() -> Iterator[Path]:
-    """A folder that any user can reach; pytest's own let in nobody else."""
-    folder = Path(tempfile.mkdtemp())
-    folder.chmod(0o755)
-    yield folder
-    folder.chmod(0o755)
-    shutil.rmtree(folder)
-
-
-@pytest.fixture
-def unprivileged() -> Callable[..., AbstractContextManager[None]]:
-    """A context in which the rights of files count, also for root; it owns the given paths."""
+def unprivileged() -> Callable[[], AbstractContextManager[None]]:
+    """A context in which the rights of files count, also for root."""
 
     @contextmanager
-    def unprivileged(*paths: Path) -> Iterator[None]:
+    def unprivileged() -> Iterator[None]:
         if os.geteuid() != 0:
             yield
             return
-        for path in paths:
-            os.chown(path, NOBODY, NOBODY)
-        os.seteuid(NOBODY)
+        libc = ctypes.CDLL(None, use_errno=True)
+        header = (ctypes.c_uint32 * 2)(CAPABILITIES_V3, 0)
+        sets = (ctypes.c_uint32 * 6)()
+        assert libc.capget(header, sets) == 0
+        effective = sets[0]
+        sets[0] = effective & ~OVERRIDE_RIGHTS
+        assert libc.capset(header, sets) == 0
         try:
             yield
         finally:
-            os.seteuid(0)
+            sets[0] = effective
+            assert libc.capset(header, sets) == 0
 
     return unprivileged

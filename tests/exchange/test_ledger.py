@@ -16,8 +16,6 @@ from typing import Any
 import pytest
 
 from smabot.errors import BrokerError, ConfigError, LockHeld
-from smabot.lock import FileLock
-from smabot_exchange.exchange import Exchange
 
 
 @pytest.fixture
@@ -249,15 +247,13 @@ def test_a_folder_that_cannot_be_written_is_named(lab: Any, tape: Path) -> None:
         lab.open(tape, f"{tape}/ledger.db")
 
 
-def test_a_read_only_ledger_is_named(own: Path, unprivileged: Any, used: Path, tape: Path) -> None:
-    ledger, played = (Path(shutil.copy(path, own)) for path in (used, tape))
-    FileLock(ledger, "ledger", "").release()
-    ledger.chmod(0o444)
+def test_a_read_only_ledger_is_named(lab: Any, unprivileged: Any, used: Path, tape: Path) -> None:
+    used.chmod(0o444)
     with (
-        unprivileged(own, ledger, played, ledger.with_name("ledger.db.lock")),
+        unprivileged(),
         pytest.raises(ConfigError, match="is read-only; make it writable or give another"),
     ):
-        Exchange(ledger, str(played))
+        lab.open(tape, used.name)
 
 
 def test_a_disk_that_fails_stops_the_exchange(lab: Any, tape: Path, client: Any) -> None:

@@ -16,10 +16,8 @@ from typing import Any
 
 import pytest
 
-from smabot.cli import main
 
 FAILURE, CONFIG, BROKER, CONFLICT, LOCKED = 1, 3, 4, 6, 7
-NOBODY = 65534
 
 
 def edit(file: Path, *statements: str) -> None:
@@ -127,7 +125,6 @@ def test_a_second_bot_on_the_same_database(world: Any, undisturbed: Any) -> None
 # -- rights ----------------------------------------------------------------------------------------
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="gives files to another user")
 @pytest.mark.parametrize(
     ("locked", "code", "line"),
     [
@@ -137,24 +134,16 @@ def test_a_second_bot_on_the_same_database(world: Any, undisturbed: Any) -> None
     ],
 )
 def test_what_may_only_be_read(
-    own_world: Any, locked: list[str], code: int, line: str, undisturbed: Any
+    world: Any, locked: list[str], code: int, line: str, undisturbed: Any, unprivileged: Any
 ) -> None:
-    world = own_world
     world.half_way()
-    paths = [world.folder, *world.folder.rglob("*")]
-    for path in paths:
-        os.chown(path, NOBODY, NOBODY)
-    for log in [p for p in paths if locked == ["data"] and p.name.endswith(".lock")]:
-        log.unlink()
+    for lock in [path for path in world.db.parent.glob("*.lock") if locked == ["data"]]:
+        lock.unlink()
     modes = {world.folder / name: (world.folder / name).stat().st_mode for name in locked}
     for path, mode in modes.items():
         path.chmod(mode & ~0o222)
-
-    def lose_rights() -> None:
-        main(["run", "--db", "warm/up.db"])  # all imports, while the interpreter's own may be read
-        os.seteuid(NOBODY)
-
-    refused = world.run("run", before=lose_rights)
+    with unprivileged():
+        refused = world.run("run")
     assert (refused.code, refused.line[: len(line)]) == (code, line)
     for path, mode in modes.items():
         path.chmod(mode)

@@ -222,36 +222,33 @@ def test_damage_is_one_line_wherever_it_is_met(db: Path) -> None:
 # -- rights ----------------------------------------------------------------------------------------
 
 
-def test_a_file_that_is_read_only(own: Path, unprivileged: Any) -> None:
-    db = own / "trades.db"
+def test_a_file_that_is_read_only(db: Path, unprivileged: Any) -> None:
     fill(db)
     db.chmod(0o444)
     with (
-        unprivileged(own, db, db.with_name("trades.db.lock")),
+        unprivileged(),
         pytest.raises(SmabotError, match=r"trades\.db can't be written: check the file's rights"),
     ):
         SqliteJournal.open(db)
 
 
-def test_a_folder_that_is_read_only(own: Path, unprivileged: Any) -> None:
-    db = own / "trades.db"
+def test_a_folder_that_is_read_only(db: Path, unprivileged: Any) -> None:
     fill(db)
-    (own / "trades.db.lock").unlink()
-    own.chmod(0o555)
-    with unprivileged(own):
+    db.with_name("trades.db.lock").unlink()
+    db.parent.chmod(0o555)
+    with unprivileged():
         with pytest.raises(ConfigError, match="folder can't be written"):
             SqliteJournal.open(db)
         with closing(SqliteRows.open(db)) as rows:
             assert len(rows.rows(BotState)) == 20
-    assert [path.name for path in own.iterdir()] == ["trades.db"]
+    assert [path.name for path in db.parent.iterdir()] == ["trades.db"]
 
 
-def test_a_file_that_may_not_be_read(own: Path, unprivileged: Any) -> None:
-    db = own / "trades.db"
+def test_a_file_that_may_not_be_read(db: Path, unprivileged: Any) -> None:
     fill(db)
     db.chmod(0)
     with (
-        unprivileged(own, db),
+        unprivileged(),
         pytest.raises(ConfigError, match="it can't be opened: check the rights"),
     ):
         SqliteRows.open(db)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import os
+import time
 from pathlib import Path
 
 from smabot.errors import ConfigError, LockHeld
+
+PAUSES = (0.01, 0.02, 0.05)
 
 
 class FileLock:
@@ -32,7 +35,7 @@ class FileLock:
                 f"rights, or {otherwise}"
             ) from error
         try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _flock(self._file)
         except OSError as error:
             owner = os.pread(self._file, 20, 0).decode("ascii", "replace").strip()
             os.close(self._file)
@@ -59,3 +62,30 @@ class FileLock:
             os.ftruncate(self._file, 0)
             os.close(self._file)
             self._file = -1
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether a process holds the lock of a file. It is free again at once if it was."""
+    try:
+        file = os.open(path.resolve().with_name(path.resolve().name + ".lock"), os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(file)
+    return False
+
+
+def _flock(file: int) -> None:
+    """Take the lock, a moment later where somebody only looked whether it is held."""
+    for pause in PAUSES:
+        try:
+            return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            time.sleep(pause)
+    return fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)

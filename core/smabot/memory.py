@@ -72,6 +72,9 @@ class MemoryJournal:
         for _, minute in groupby(kept, key=lambda bar: bar.time):
             yield list(minute)
 
+    def in_use(self) -> bool:
+        return True
+
     def send(self, command: Command) -> None:
         """Queue a person's command for the next step."""
         self._commands.append(command)

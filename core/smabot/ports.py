@@ -64,6 +64,10 @@ class Rows(Protocol):
         """Return the number of bars kept of each symbol."""
         ...
 
+    def in_use(self) -> bool:
+        """Tell whether a bot runs on it."""
+        ...
+
     def send(self, command: Command) -> None:
         """Leave a person's command for the running bot."""
         ...

@@ -9,7 +9,7 @@ import os
 import time
 import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -63,31 +63,31 @@ class App:
         return self.loaded().config
 
     def plugins(self) -> Plugins:
-        """Return the selected plugins that can be loaded; a broken one is only warned of.
+        """Return the installed plugins that can be loaded, to look at their records.
 
-        To look at records is possible without it. Raises ConfigError when none can be loaded.
+        One that is selected and broken is warned of; one that is not selected is there where it
+        works, for a run may have chosen it by a flag. Raises ConfigError when none can be loaded.
         """
         if self._plugins is None:
             self._plugins = self._load_plugins()
         return self._plugins
 
     def _load_plugins(self) -> Plugins:
-        from smabot.plugins import Plugins
+        from smabot.plugins import Plugins, discover, select
 
         loaded = self.loaded()
         config = loaded.config
-        try:
-            return Plugins.load(config, origins=loaded.origins)
-        except SmabotError as error:
-            problem = error
         sound: list[str] = []
-        for name in (*config.base_plugins, *config.plugins):
+        for wanted in (*config.base_plugins, *config.plugins):
             try:
-                sound += Plugins.load(config, [name], loaded.origins).names
+                sound += Plugins.load(config, [wanted], loaded.origins).names
             except SmabotError as error:
                 self.warn(str(error))
-        if not sound:
-            raise problem
+        installed = discover()
+        blocked = select(config.no_plugins, (), installed) if config.no_plugins else ()
+        for name in sorted(set(installed) - set(sound) - set(blocked)):
+            with suppress(SmabotError):
+                sound += Plugins.load(config, [name], loaded.origins).names
         return Plugins.load(config, list(dict.fromkeys(sound)), loaded.origins)
 
     def record_kinds(self) -> tuple[type, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -58,6 +57,7 @@ def status(app: App) -> None:
     with app.rows() as rows:
         book = _restored(app, rows)
         runs = rows.rows(Run, newest_by="started_at", limit=1)
+        running = rows.in_use()
     last = runs[0] if runs else None
     halted = book.row(BotState, "core", "halted")
     bar_time = max((bar.time for bar in book.last.values()), default=None)
@@ -66,7 +66,7 @@ def status(app: App) -> None:
     described = app.plugins().describe(book)
     point = book.point
     data = {
-        "running": running(last),
+        "running": running,
         "pid": last.pid if last else None,
         "last_run": last,
         "halted": halted.value if halted and halted.value else None,
@@ -78,7 +78,7 @@ def status(app: App) -> None:
         "plugins": dict(described),
     }
     lines = [
-        ("bot", _run_line(last)),
+        ("bot", _run_line(last, running)),
         ("halted", f"YES: {data['halted']}; `smabot resume` ends it" if data["halted"] else "no"),
         ("last bar", output.iso(bar_time) or "none"),
         (
@@ -105,19 +105,6 @@ def status(app: App) -> None:
     )
 
 
-def running(last: Run | None) -> bool:
-    """Whether the process of the last run is alive and has not said that it ended."""
-    if last is None or last.ended_at is not None:
-        return False
-    try:
-        os.kill(last.pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
 def _restored(app: App, rows: Any) -> Book:
     from smabot.book import Book
     from smabot.records import OPEN, EquityPoint, Order
@@ -140,10 +127,10 @@ def _restored(app: App, rows: Any) -> Book:
     return book
 
 
-def _run_line(last: Run | None) -> str:
+def _run_line(last: Run | None, running: bool) -> str:
     if last is None:
-        return "has never run"
-    if running(last):
+        return "is starting" if running else "has never run"
+    if running:
         ready = f", ready in {last.ready_ms:,.0f} ms" if last.ready_ms is not None else ", starting"
         return f"running, pid {last.pid}, since {output.iso(last.started_at)}{ready}"
     if last.ended_at is None:

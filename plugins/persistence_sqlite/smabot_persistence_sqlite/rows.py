@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from smabot.errors import ConfigError, JournalError
+from smabot.lock import is_locked
 from smabot.records import Bar, Command
 from smabot.tables import key_of
 from smabot_persistence_sqlite.connection import connect, connect_reader, translated
@@ -132,6 +133,10 @@ class SqliteRows:
         """Yield the newest ``lookback`` bars of each symbol, a minute at a time, oldest first."""
         with translated(self.db):
             yield from windows(self.connection, lookback, symbols)
+
+    def in_use(self) -> bool:
+        """Tell whether a bot runs on the database."""
+        return is_locked(self.db)
 
     def send(self, command: Command) -> None:
         """Leave a command for the bot, running or not, through a short connection of its own.

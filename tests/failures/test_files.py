@@ -16,7 +16,6 @@ from typing import Any
 
 import pytest
 
-
 FAILURE, CONFIG, BROKER, CONFLICT, LOCKED = 1, 3, 4, 6, 7
 
 

@@ -239,7 +239,7 @@ def test_a_missed_exit_is_made_up_for_at_the_first_fresh_bar(world: World) -> No
     assert (missed.bar_time, missed.missed) == (minute(7), True)
     assert (made_up.bar_time, made_up.missed, made_up.target) == (minute(9), False, FLAT)
     assert world.short() == [BUY, SELL]
-    assert (world.orders()[-1].created_at, world.held()) == (minute(10), 0)
+    assert (world.orders()[-1].created_at, world.held()) == (minute(10), D(0))
 
 
 @pytest.mark.parametrize("act", [False, True])
@@ -454,7 +454,8 @@ def test_until_stops_there_and_the_next_run_goes_on(
             assert engine.run() == outcome
             assert until is None or engine._feed.now() == minute(until)
     for kind in set(CORE_RECORDS):
-        mine, theirs = world.journal.rows(kind), whole.journal.rows(kind)
+        mine: list[Any] = world.journal.rows(kind)
+        theirs: list[Any] = whole.journal.rows(kind)
         if kind.__name__ == "Account":
             mine, theirs = [a.cash for a in mine], [a.cash for a in theirs]
         assert mine == theirs, kind

@@ -132,11 +132,8 @@ def test_a_plugin_gets_its_own_table(install: Callable[..., None]) -> None:
     install("group.choosy", HEAD + CHOOSY)
     tables = {"choosy": {"window": 7}, "group": {"choosy": {"window": 8}}}
     plugins = load("choosy", "group", plugin=tables)
-    windows = {
-        name: plugin.settings.window
-        for name, plugin in plugins.manager.list_name_plugin()
-        if plugin is not None and name in plugins.names
-    }
+    given: dict[str, Any] = dict(plugins.manager.list_name_plugin())
+    windows = {name: given[name].settings.window for name in plugins.names}
     assert windows == {"choosy": 7, "group.choosy": 8}
 
 
@@ -234,7 +231,7 @@ def test_a_defaulted_argument_is_refused() -> None:
 @pytest.mark.parametrize("options", [{"wrapper": True}, {"hookwrapper": True}])
 def test_what_is_called_every_minute_can_not_be_wrapped(hook: str, options: Any) -> None:
     class Mine:
-        @hookimpl(specname=hook, **options)
+        @hookimpl(specname=hook, **options)  # type: ignore[untyped-decorator]
         def around(self) -> Any:
             yield
 

@@ -105,11 +105,11 @@ class World:
         )  # fmt: skip
         return Result(done.returncode, done.stdout, done.stderr)
 
-    def start(self, *arguments: str) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, **variables: str) -> subprocess.Popen[str]:
         """Start the real executable and leave it running."""
         return subprocess.Popen(
-            [SMABOT, *arguments], cwd=self.folder, text=True, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            [SMABOT, *arguments], cwd=self.folder, env=os.environ | variables, text=True,
+            stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
         )  # fmt: skip
 
     def half_way(self) -> None:
@@ -120,6 +120,10 @@ class World:
         """Wait until a started bot trades."""
         assert running.stdout is not None
         assert any("ready in" in line for line in running.stdout)
+
+    def dump(self, table: str) -> list[tuple[Any, ...]]:
+        """All rows of a table."""
+        return self._dump(self.db, without=())[table]
 
     def tables(self, *without: str) -> Dump:
         """All rows but those that tell of processes; each ledger's account has an id of its own."""
@@ -152,12 +156,6 @@ def make_world(
 @pytest.fixture
 def world(make_world: Callable[..., World]) -> World:
     return make_world("world")
-
-
-@pytest.fixture
-def own_world(make_world: Callable[..., World], own: Path) -> World:
-    """A world that another user can reach."""
-    return make_world("world", own)
 
 
 @pytest.fixture(autouse=True, scope="session")

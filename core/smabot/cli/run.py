@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -16,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 import smabot
 from smabot.cli.screen import Screen
 from smabot.config import Config
-from smabot.engine import Disagreement, Engine
+from smabot.engine import Disagreement
 from smabot.errors import ConfigError, ConflictError, SmabotError
 from smabot.hookspecs import Recovery
 from smabot.plugins import Plugins
@@ -46,17 +47,17 @@ def run(loaded: Loaded, as_json: bool) -> int:
         screen.warn(f"{name} is switched off")
     with _opened(config, plugins, screen) as session:
         row = _begin_run(session)
-        engine, code = None, 1
-        outcome = "failed"
+        code, outcome = 1, "failed"
         try:
-            engine = recover(session, screen.committed)
-            for note in session.notes:
-                screen.note(note)
-            ready_ms = (perf_counter() - smabot.BEGUN) * 1000
-            screen.ready(ready_ms)
-            row = replace(row, ready_ms=round(ready_ms, 1), steps=session.steps_json())
-            _keep(session, row)
-            with _signals(engine) as received:
+            with _signals() as (received, stopping):
+                engine = recover(session, screen.committed)
+                engine.stopping = stopping
+                for note in session.notes:
+                    screen.note(note)
+                ready_ms = (perf_counter() - smabot.BEGUN) * 1000
+                screen.ready(ready_ms)
+                row = replace(row, ready_ms=round(ready_ms, 1), steps=session.steps_json())
+                _keep(session, row)
                 screen.begin(session.feed)  # type: ignore[arg-type]
                 outcome = engine.run()
             code = 130 if signal.SIGINT in received else 0
@@ -152,13 +153,17 @@ def _wall() -> datetime:
 
 
 @contextmanager
-def _signals(engine: Engine) -> Iterator[list[int]]:
-    """Stop after the step on the first SIGINT or SIGTERM; leave at once on the second."""
+def _signals() -> Iterator[tuple[list[int], threading.Event]]:
+    """Ask for a stop after the step on the first SIGINT or SIGTERM; leave at once on the second.
+
+    Gives the signals received, and the event that asks.
+    """
     received: list[int] = []
+    stopping = threading.Event()
 
     def stop(number: int, frame: Any) -> None:
         received.append(number)
-        engine.stopping.set()
+        stopping.set()
         if len(received) > 1:
             sys.stderr.write("smabot: left at once; nothing committed is lost\n")
             sys.stderr.flush()
@@ -166,7 +171,7 @@ def _signals(engine: Engine) -> Iterator[list[int]]:
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield received
+        yield received, stopping
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -92,6 +92,16 @@ class Config(Settings):
             raise ValueError("use 'max' or a number of minutes a second above 0")
         return speed
 
+    @field_validator("until", mode="before")
+    @classmethod
+    def _until_text(cls, until: object) -> object:
+        if not isinstance(until, str):
+            return until
+        try:
+            return datetime.fromisoformat(until)
+        except ValueError:
+            raise ValueError("give a time as in 2026-03-02T15:30:00Z") from None
+
     @field_validator("until")
     @classmethod
     def _until(cls, until: datetime | None) -> datetime | None:

@@ -8,16 +8,19 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
+from smabot.cli.run import reconcile
 from smabot.config import Config
 from smabot.engine import Disagreement, Engine
 from smabot.errors import BrokerError
 from smabot.plugins import Plugins
 from smabot.records import (
     Adjustment,
+    Fill,
     Order,
     OrderType,
     Position,
@@ -210,9 +213,7 @@ def test_open_here_expired_there_is_applied(
     assert order_row(world, limit).status is Status.EXPIRED
 
 
-def test_acknowledged_and_not_there_is_a_conflict(
-    world: World, dumper: Callable[..., Any]
-) -> None:
+def test_acknowledged_and_not_there_is_a_conflict(world: World, dumper: Callable[..., Any]) -> None:
     here(world, make_order(Status.ACCEPTED))
     assert conflict_kinds(world, dumper) == {"unknown_at_broker"}
 
@@ -332,10 +333,6 @@ def test_a_retry_is_enough_when_the_broker_answers_again(
 
 @pytest.mark.parametrize("case", ["unknown_at_broker", "unknown_locally", "position_mismatch"])
 def test_accepting_the_brokers_word_is_recorded_and_starts_again(world: World, case: str) -> None:
-    from types import SimpleNamespace
-
-    from smabot.cli.run import reconcile
-
     order = make_order(Status.ACCEPTED)
     if case == "unknown_at_broker":
         here(world, order)
@@ -354,3 +351,37 @@ def test_accepting_the_brokers_word_is_recorded_and_starts_again(world: World, c
         adjusted = session.journal.rows(Adjustment)
         assert len(adjusted) == (case == "position_mismatch")
         assert session.book.net("SPY") == (10 if case == "position_mismatch" else 0)
+
+
+def test_an_older_database_takes_over_what_its_orders_did_since(world: World) -> None:
+    """A restored copy lacks a buy and half of its sale: both are taken over, by their strategy."""
+    bought = make_order(Status.PENDING)
+    there(world, bought, minutes=2)
+    sold = make_order(Status.PENDING, minute=6, side=Side.SELL, qty=Decimal(5), reduces=True)
+    there(world, sold, minutes=1)
+    loaded: Any = SimpleNamespace(config=world.config(), origins={})
+    with pytest.raises(Disagreement) as caught:
+        reconcile(loaded, None, False)
+    assert {conflict.kind for conflict in caught.value.conflicts} == {"unknown_locally"}
+    assert reconcile(loaded, "broker", False) == 0
+    with world.started() as (session, _):
+        assert session.journal is not None
+        assert session.broker is not None
+        assert session.book.holding("sma", "SPY") == 5
+        assert [fill.qty for fill in session.journal.rows(Fill)] == [10, 5]
+        assert session.journal.rows(Adjustment) == []
+        assert session.book.account is not None
+        assert session.book.account.cash == session.broker.account().cash
+
+
+def test_shares_that_are_gone_are_taken_from_their_holder(world: World) -> None:
+    order = make_order(Status.ACCEPTED)
+    here(world, order)
+    there(world, order, minutes=2)
+    by_hand = replace(order, client_order_id="by-hand", side=Side.SELL, qty=Decimal(4))
+    there(world, by_hand, minutes=2)
+    loaded: Any = SimpleNamespace(config=world.config(), origins={})
+    assert reconcile(loaded, "broker", False) == 0
+    with world.started() as (session, _):
+        held = {key: p.qty for key, p in session.book.positions.items() if p.qty}
+        assert held == {("sma", "SPY"): Decimal(6)}

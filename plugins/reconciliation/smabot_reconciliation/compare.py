@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from smabot.book import Book
+from smabot.book import Book, Holding
 from smabot.config import Config
 from smabot.hookspecs import Conflict, Reconciliation
 from smabot.outbox import abandoned, same_payload
@@ -22,10 +22,11 @@ CENT = Decimal("0.01")
 
 @dataclass(frozen=True, slots=True)
 class BrokerView:
-    """What the broker said: its open orders, every order of ours that was looked up, positions."""
+    """What the broker said: its open and recent orders, every order of ours that was looked up,
+    positions."""
 
     account: BrokerAccount
-    open_orders: tuple[BrokerOrder, ...]
+    recent: tuple[BrokerOrder, ...]
     orders: Mapping[str, BrokerOrder]
     positions: Mapping[str, BrokerPosition]
     visibility_delay: timedelta
@@ -51,7 +52,7 @@ def compare(
         elif found is not None:
             conflicts.append(found)
     conflicts += _strange_orders(config, book, view, symbols)
-    conflicts += _positions(config, book, view, symbols, updates, now)
+    conflicts += _positions(config, book, view, symbols, updates, conflicts, now)
     notes = _notes(book, view, updates)
     return Reconciliation(tuple(updates), tuple(conflicts), tuple(notes))
 
@@ -110,14 +111,20 @@ def _missing(
 def _strange_orders(
     config: Config, book: Book, view: BrokerView, symbols: Sequence[str]
 ) -> list[Conflict]:
-    """Open orders at the broker that are not open here."""
+    """Orders at the broker that are not known here as what they are there.
+
+    One of ours that ended without a fill harmed nobody.
+    """
     conflicts = []
-    for seen in view.open_orders:
+    for seen in view.recent:
         here = book.order(seen.client_order_id)
+        alive = not seen.status.terminal
         if seen.client_order_id.startswith(f"{config.bot}-"):
-            if here is None or here.status.terminal:
+            if (here is None and (alive or seen.filled_qty)) or (
+                here is not None and here.status.terminal and alive
+            ):
                 conflicts.append(_unknown_locally(seen, here))
-        elif seen.symbol in symbols and config.foreign == "conflict":
+        elif alive and seen.symbol in symbols and config.foreign == "conflict":
             conflicts.append(
                 Conflict(
                     "foreign_activity", f"order {seen.client_order_id}", "not ours", _payload(seen),
@@ -128,21 +135,22 @@ def _strange_orders(
 
 
 def _unknown_locally(seen: BrokerOrder, here: Order | None) -> Conflict:
+    """One of our ids that we never wrote, or that has ended here and lives there."""
     strategy = seen.client_order_id.split("-")[1] if seen.client_order_id.count("-") >= 4 else ""
     adopted = Order(
         client_order_id=seen.client_order_id, strategy=strategy, symbol=seen.symbol, side=seen.side,
         qty=seen.qty, type=seen.type, limit_price=seen.limit_price,
         time_in_force=seen.time_in_force, bar_time=seen.submitted_at, attempt=1,
-        reduces=seen.side.sign < 0, created_at=seen.submitted_at, status=seen.status,
-        broker_order_id=seen.broker_order_id, filled_qty=seen.filled_qty,
-        filled_avg_price=seen.filled_avg_price, submitted_at=seen.submitted_at,
-        updated_at=seen.updated_at, reason="taken over from the broker",
+        reduces=seen.side.sign < 0, created_at=seen.submitted_at,
+        reason="taken over from the broker",
     )  # fmt: skip
+    if here is not None:
+        adopted = replace(here, status=Status.PENDING, reason=adopted.reason)
     return Conflict(
         "unknown_locally", seen.client_order_id, str(here.status) if here else "never written",
-        f"open, {_payload(seen)}",
+        f"{seen.status}, {_payload(seen)}",
         f"another bot under this name, or an older database? stop it or restore that; {ACCEPT}",
-        (adopted,),
+        (adopted, seen.update()),
     )  # fmt: skip
 
 
@@ -152,46 +160,83 @@ def _positions(
     view: BrokerView,
     symbols: Sequence[str],
     updates: Sequence[OrderUpdate],
+    conflicts: Sequence[Conflict],
     now: datetime,
 ) -> list[Conflict]:
-    """Positions that differ once all updates are applied."""
+    """Positions that differ once all updates are applied, and orders of ours taken over."""
+    holdings = _holdings_after(book, updates, conflicts)
     expected: dict[str, Decimal] = {}
-    for position in book.positions.values():
-        expected[position.symbol] = expected.get(position.symbol, ZERO) + position.qty
-    for update in updates:
-        fill = book.fill_of(update)
-        if fill is not None:
-            expected[fill.symbol] = expected.get(fill.symbol, ZERO) + fill.qty * fill.side.sign
-    conflicts = []
+    for (_, symbol), qty in holdings.items():
+        expected[symbol] = expected.get(symbol, ZERO) + qty
+    found = []
     for symbol in sorted({*expected, *(s for s in view.positions if s in symbols)}):
         here = expected.get(symbol, ZERO)
         there = view.positions[symbol].qty if symbol in view.positions else ZERO
         if here == there or (here == 0 and config.foreign == "ignore"):
             continue
-        foreign = here == 0 and not any(p.symbol == symbol for p in book.positions.values())
-        conflicts.append(
+        holders = {who: qty for (who, held), qty in holdings.items() if held == symbol and qty}
+        found.append(
             Conflict(
-                "foreign_activity" if foreign else "position_mismatch",
+                "position_mismatch" if symbol in expected else "foreign_activity",
                 symbol, f"{here:f} shares", f"{there:f} shares", ACCEPT + _split_hint(here, there),
-                _adjust(book, view, symbol, there - here, now),
+                _adjust(book, view, symbol, holders, there - here, now),
             )
         )  # fmt: skip
-    return conflicts
+    return found
+
+
+def _holdings_after(
+    book: Book, updates: Sequence[OrderUpdate], conflicts: Sequence[Conflict]
+) -> dict[Holding, Decimal]:
+    """Shares by strategy and symbol once the updates are applied and our orders taken over."""
+    holdings = {holding: position.qty for holding, position in book.positions.items()}
+
+    def add(strategy: str, symbol: str, qty: Decimal) -> None:
+        holdings[strategy, symbol] = holdings.get((strategy, symbol), ZERO) + qty
+
+    for update in updates:
+        if (fill := book.fill_of(update)) is not None:
+            add(fill.strategy, fill.symbol, fill.qty * fill.side.sign)
+    for conflict in conflicts:
+        if conflict.kind == "unknown_locally":
+            order, update = conflict.remedy
+            add(
+                order.strategy,
+                order.symbol,
+                (update.filled_qty - order.filled_qty) * order.side.sign,
+            )
+    return holdings
 
 
 def _adjust(
-    book: Book, view: BrokerView, symbol: str, change: Decimal, now: datetime
+    book: Book,
+    view: BrokerView,
+    symbol: str,
+    holders: Mapping[str, Decimal],
+    change: Decimal,
+    now: datetime,
 ) -> tuple[object, ...]:
-    holders = [p.strategy for p in book.positions.values() if p.symbol == symbol and p.qty]
-    strategy = holders[0] if len(holders) == 1 else ""
+    """Adjustments that make the holdings the broker's: by holder, and the rest for nobody."""
     there = view.positions.get(symbol)
-    adjustment = Adjustment(
-        now, strategy, symbol, change, there.avg_price if there else ZERO,
-        "position taken from the broker",
-    )  # fmt: skip
-    if book.account is None:
-        return (adjustment,)
-    return (adjustment, replace(book.account, cash=view.account.cash))
+    price = there.avg_price if there else ZERO
+    shares: dict[str, Decimal] = {}
+    left = change
+    for strategy, held in sorted(holders.items()):
+        part = max(left, -held) if left < 0 < held else ZERO
+        if left > 0 and len(holders) == 1:
+            part = left
+        if part:
+            shares[strategy] = part
+            left -= part
+    if left:
+        shares[""] = shares.get("", ZERO) + left
+    rows: list[object] = [
+        Adjustment(now, strategy, symbol, qty, price, "position taken from the broker")
+        for strategy, qty in shares.items()
+    ]
+    if book.account is not None:
+        rows.append(replace(book.account, cash=view.account.cash))
+    return tuple(rows)
 
 
 def _account_mismatch(bound: Account, view: BrokerView) -> Conflict:

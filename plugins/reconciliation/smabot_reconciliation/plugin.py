@@ -21,8 +21,9 @@ class ReconciliationPlugin:
     @hookimpl
     def reconcile(self, recovery: Recovery) -> Reconciliation:
         broker, book = recovery.broker, recovery.book
-        open_there = _ask("open orders", broker.orders)
-        known = {order.client_order_id: order for order in open_there}
+        since = book.point.time if book.point else None
+        recent = _ask("its orders", partial(broker.orders, since))
+        known = {order.client_order_id: order for order in recent}
         for order in book.open_orders():
             if order.client_order_id not in known:
                 found = _ask("an order", partial(broker.order, order.client_order_id))
@@ -30,7 +31,7 @@ class ReconciliationPlugin:
                     known[order.client_order_id] = found
         view = BrokerView(
             account=_ask("the account", broker.account),
-            open_orders=tuple(open_there),
+            recent=tuple(sorted(recent, key=lambda order: order.submitted_at)),
             orders=known,
             positions={p.symbol: p for p in _ask("positions", broker.positions)},
             visibility_delay=broker.visibility_delay,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from smabot.calendar import MINUTE
+from smabot.hookspecs import Conflict
 from smabot.ports import Feed
 from smabot.records import Bar, EquityPoint, Fill, Order, Signal, Status
 from smabot.recovery import Step
@@ -100,17 +101,23 @@ class Screen:
             self._bars.stop()
             self._bars = None
 
-    def conflicts(self, conflicts: tuple[Any, ...]) -> None:
-        """The table of conflicts."""
+    def conflicts(self, conflicts: tuple[Conflict, ...]) -> None:
+        """The table of conflicts, and how to resolve each kind."""
+        width = max(len(each.what) for each in conflicts)
+        ways: dict[str, list[Conflict]] = {}
         for each in conflicts:
-            self._tell(
-                "conflict",
-                {"kind": each.kind, "what": each.what, "here": each.here, "there": each.there,
-                 "resolve": each.resolve},
-                f"  {each.kind}: {each.what}\n      here:    {each.here}\n"
-                f"      broker:  {each.there}\n      resolve: {each.resolve}",
-                "warn",
-            )  # fmt: skip
+            ways.setdefault(each.resolve, []).append(each)
+        for resolve, alike in ways.items():
+            for each in alike:
+                self._tell(
+                    "conflict",
+                    {"kind": each.kind, "what": each.what, "here": each.here,
+                     "there": each.there, "resolve": each.resolve},
+                    f"  {each.kind}  {each.what:<{width}}  here: {each.here}  broker: {each.there}",
+                    "warn",
+                )  # fmt: skip
+            if not self._json:
+                self._print(f"    resolve: {resolve}")
 
     def summary(self, data: Mapping[str, Any], lines: list[tuple[str, str]]) -> None:
         """The table at the end."""

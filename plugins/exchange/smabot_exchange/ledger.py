@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID
 
-from smabot.calendar import EXCHANGE_ZONE, Session
+from smabot.calendar import Session
 from smabot.errors import BrokerError, ConfigError, SmabotError
 from smabot.lock import FileLock
 from smabot.records import Bar
@@ -111,8 +111,7 @@ class Ledger:
         first, *others = json.loads(self._meta["notes"])
         if self.imported:
             return (f"{first}, imported in {self._meta['import_seconds']} s", *others)
-        local = self.now().astimezone(EXCHANGE_ZONE)
-        return (f"{first}, goes on at {local:%Y-%m-%d %H:%M} New York", *others)
+        return (f"{first}, goes on at {self.now():%Y-%m-%d %H:%MZ}", *others)
 
     def symbols(self) -> tuple[str, ...]:
         with self._told():
@@ -295,8 +294,11 @@ class Ledger:
         if signature == self._meta["signature"]:
             return
         if source.fingerprint() != self._meta["fingerprint"]:
+            was, given = self._meta["label"], source.label
+            if was == given and signature.startswith("made"):
+                was, given = self._meta["signature"], signature
             raise ConfigError(
-                f"ledger {self.path}: plays another tape ({self._meta['label']}) than {source.label}, "
+                f"ledger {self.path}: plays another tape ({was}) than {given}, "
                 "or the tape was changed since; give the tape it began with, "
                 "or another --ledger or --db"
             )

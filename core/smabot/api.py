@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from smabot.book import Book
 from smabot.config import Config, Settings
+from smabot.errors import RiskHalt
 from smabot.hookspecs import Conflict, Reconciliation, Recovery, RecoveryStep, hookimpl
 from smabot.records import (
     Bar,
@@ -35,6 +36,7 @@ __all__ = [
     "Reconciliation",
     "Recovery",
     "RecoveryStep",
+    "RiskHalt",
     "Settings",
     "Side",
     "Signal",

@@ -17,7 +17,7 @@ from smabot.book import EPOCH, Book
 from smabot.calendar import MINUTE
 from smabot.commands import carry_out
 from smabot.config import Config
-from smabot.errors import ConflictError, PluginError
+from smabot.errors import ConflictError, PluginError, SmabotError
 from smabot.hookspecs import Conflict, Recovery
 from smabot.outbox import Outbox
 from smabot.plugins import Plugins, blame
@@ -154,7 +154,7 @@ class Engine:
                     answer = on_bar(bar, book)
                     if answer is not None:
                         found += [(name, s) for s in _signals(name, answer)]
-            except PluginError:
+            except SmabotError:
                 raise
             except Exception as error:
                 raise blame(name, "on_bar", error) from error
@@ -300,6 +300,8 @@ class Engine:
             for name, on_equity in self._plugins.equity_hooks:
                 try:
                     on_equity(point, book)
+                except SmabotError:
+                    raise
                 except Exception as error:
                     raise blame(name, "on_equity", error) from error
 

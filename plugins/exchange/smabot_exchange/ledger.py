@@ -294,11 +294,11 @@ class Ledger:
         if signature == self._meta["signature"]:
             return
         if source.fingerprint() != self._meta["fingerprint"]:
-            was, given = self._meta["label"], source.label
-            if was == given and signature.startswith("made"):
-                was, given = self._meta["signature"], signature
+            was, now = self._meta["label"], source.label
+            if was == now and signature.startswith("made"):
+                was, now = self._meta["signature"], signature
             raise ConfigError(
-                f"ledger {self.path}: plays another tape ({was}) than {given}, "
+                f"ledger {self.path}: plays another tape ({was}) than {now}, "
                 "or the tape was changed since; give the tape it began with, "
                 "or another --ledger or --db"
             )

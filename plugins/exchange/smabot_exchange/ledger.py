@@ -137,9 +137,9 @@ class Ledger:
         """Return the start of the ``count``-th last minute that starts before a time, or of the first."""
         with self._told():
             stamp = self._value(
-                "WITH RECURSIVE newest(ts) AS (SELECT (SELECT max(ts) FROM bars WHERE ts < ?1) "
+                "WITH RECURSIVE newest(ts) AS (SELECT (SELECT max(ts) FROM bars WHERE ts < ?) "
                 "UNION ALL SELECT (SELECT max(ts) FROM bars WHERE ts < newest.ts) FROM newest "
-                "WHERE newest.ts IS NOT NULL LIMIT ?2) SELECT min(ts) FROM newest",
+                "WHERE newest.ts IS NOT NULL LIMIT ?) SELECT min(ts) FROM newest",
                 to_stamp(before),
                 count,
             )

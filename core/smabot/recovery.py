@@ -5,6 +5,7 @@ A first start is a recovery from nothing. Every step is timed and told.
 
 from __future__ import annotations
 
+import gc
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -34,6 +35,9 @@ from smabot.records import (
     SignalState,
 )
 from smabot.tables import table_of
+
+GC_THRESHOLDS = (100_000, 50, 100)
+"""Records have no cycles: to look for some in each minute's bars would be a quarter of the minute."""
 
 CORE_STATE: tuple[type, ...] = (Account, Position, SignalState, BotState)
 
@@ -139,6 +143,8 @@ def recover(session: Session, watch: Watcher | None = None) -> Engine:
         engine.process(Batch(feed.now()))
         feed.subscribe(session.symbols)
         found.append(f"{len(session.symbols)} symbols")
+    gc.freeze()
+    gc.set_threshold(*GC_THRESHOLDS)
     return engine
 
 

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 
@@ -30,8 +31,13 @@ def codec_of(kind: type) -> Codec:
     """Return the codec of a column's type."""
     if issubclass(kind, StrEnum):
         members: dict[str, Any] = {member.value: member for member in kind}
-        return Codec("text", "TEXT", lambda value: kind(value).value, members.__getitem__, True)
+        return Codec("text", "TEXT", _word(kind), members.__getitem__, True)
     return _CODECS[kind]
+
+
+def _word(kind: type[StrEnum]) -> Callable[[Any], str]:
+    # ``_value_`` is ``value`` without a descriptor between: five times as fast.
+    return lambda value: (value if type(value) is kind else kind(value))._value_
 
 
 def _text(value: str) -> str:
@@ -79,9 +85,17 @@ def encode_time(value: datetime) -> str:
     """Return an instant as UTC text, ``2026-03-02T14:30:00Z``; microseconds only where there are."""
     if not isinstance(value, datetime):
         raise TypeError
+    if value.tzinfo is UTC:
+        return _utc_text(value)
     if value.tzinfo is None:
         raise ValueError
     return value.astimezone(UTC).isoformat()[:-6] + "Z"
+
+
+@lru_cache(maxsize=64)
+def _utc_text(value: datetime) -> str:
+    """Return what a step writes many times: its rows have few distinct times."""
+    return value.isoformat()[:-6] + "Z"
 
 
 def _date(value: date) -> str:

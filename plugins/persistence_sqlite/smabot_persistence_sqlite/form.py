@@ -40,15 +40,15 @@ class Form:
             self.select + " WHERE " + " AND ".join(f"{quoted(k)} = ?" for k in self.table.key)
         )
         self.upsert = self._upsert(columns)
+        self.definition = self._definition()
+        """The table's shape in a line, whatever the order of the columns."""
 
     @property
     def declared_by(self) -> str:
         """The class, as a person finds it."""
         return f"{self.kind.__module__}.{self.kind.__qualname__}"
 
-    @property
-    def definition(self) -> str:
-        """The table's shape in a line, whatever the order of the columns."""
+    def _definition(self) -> str:
         columns = sorted(
             f"{c.name} {self.codecs[c.name].word}{' null' if c.optional else ''}"
             for c in self.table.columns

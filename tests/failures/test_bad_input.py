@@ -28,7 +28,7 @@ ROWS = [f"SPY,2026-03-02T14:{30 + n}:00Z,100,101,99,100.5,10000,," for n in rang
         (["--speed", "nan"], CONFIG, "--speed: speed = 'nan': use 'max' or a number of minutes"),
         (["--speed", "fast"], CONFIG, "--speed: speed = 'fast': must be 'max' or a number"),
         (["--until", "2026-03-02T15:00:00"], CONFIG, "--until: until = '2026-03-02T15:00:00': give a"),
-        (["--until", "noon"], CONFIG, "--until: until = 'noon': must be a valid datetime"),
+        (["--until", "noon"], CONFIG, "--until: until = 'noon': give a time as in 2026-03-02T15:30:00Z"),
         (["--live"], USAGE, "--live asks for a yes, and there is no terminal: add --yes-live"),
         (["--yes-live", "123"], USAGE, "--yes-live goes with --live"),
         (["--live", "--yes-live", "perhaps"], CONFIG, "--live needs the plugin of a real broker"),

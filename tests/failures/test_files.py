@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 
+pytestmark = pytest.mark.slow
 FAILURE, CONFIG, BROKER, CONFLICT, LOCKED = 1, 3, 4, 6, 7
 
 

@@ -30,8 +30,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return app.fail(error.format_message(), error)
     except (KeyboardInterrupt, click.Abort):
         return app.fail("interrupted", None, code=130)
-    except SystemExit as error:
-        return app.fail(f"a plugin ended the process: SystemExit: {error.code}", error, code=1)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1

@@ -81,6 +81,14 @@ class Verbs(click.Group):
         command = self._of_plugins(ctx, cmd_name).get(cmd_name)
         return share(command) if command else None
 
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SystemExit as error:
+            if isinstance(error.__context__, BrokenPipeError):  # rich leaves so
+                raise
+            raise SmabotError(f"a plugin ended the process: SystemExit: {error.code}") from error
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:

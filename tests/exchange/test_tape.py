@@ -123,8 +123,6 @@ def test_a_file_that_is_no_tape_is_named(lab: Any) -> None:
     (lab.folder / "none").mkdir()
     wrong = lab.folder / "tape.xlsx"
     wrong.write_text("")
-    parquet = lab.folder / "tape.parquet"
-    parquet.write_text("no")
     for path, complaint in [
         (empty, "is empty"),
         (header_only, "no rows after its header"),
@@ -134,12 +132,19 @@ def test_a_file_that_is_no_tape_is_named(lab: Any) -> None:
         (lab.folder / "heder.csv", "no such file (did you mean 'header.csv'?)"),
         (lab.folder / "no/such/place.csv", "no such file"),
         (wrong, "the name must end in"),
-        (parquet, "is not a readable Parquet file"),
     ]:
         with pytest.raises(ConfigError) as caught:
             list(read(path))
         assert complaint in str(caught.value)
         assert str(path) in str(caught.value)
+
+
+def test_a_file_that_is_no_parquet_is_named(lab: Any) -> None:
+    pytest.importorskip("pyarrow")
+    path = lab.folder / "tape.parquet"
+    path.write_text("no")
+    with pytest.raises(ConfigError, match=r"tape\.parquet.* is not a readable Parquet file"):
+        list(read(path))
 
 
 def test_a_truncated_gzip_is_named(lab: Any) -> None:

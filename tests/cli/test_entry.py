@@ -93,7 +93,10 @@ def test_wrong_usage_is_one_line_and_code_2(
     ("arguments", "message"),
     [
         ("run --speed fast", "smabot: --speed: speed = 'fast': must be 'max' or a number\n"),
-        ("run --until noon", "smabot: --until: until = 'noon': give a time as in 2026-03-02T15:30:00Z"),
+        (
+            "run --until noon",
+            "smabot: --until: until = 'noon': give a time as in 2026-03-02T15:30:00Z",
+        ),
         ("run --plugins smaa", "smabot: plugin 'smaa' is not installed (did you mean 'sma'?)"),
         ("run --no-plugin rsik", "smabot: plugin 'rsik' is not installed (did you mean 'risk'?)"),
         ("--settings no.toml status", "smabot: --settings no.toml: no such file\n"),

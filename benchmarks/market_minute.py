@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import perf_counter
+from time import perf_counter, process_time
 from typing import Any
 
 from benchmarks.report import Figure, middle
@@ -39,10 +39,11 @@ def _session(crossing: int, rounds: int, folder: Path) -> Iterator[Figure]:
         minutes = []
         for _ in range(QUIET * (rounds + 1)):
             spent.clear()
-            begun = perf_counter()
+            begun, worked = perf_counter(), process_time()
             batch = session.feed.next(0)
             assert batch is not None
             engine.process(batch)
+            spent["cpu"] = process_time() - worked
             minutes.append((perf_counter() - begun, dict(spent)))
     finally:
         session.close()
@@ -59,6 +60,7 @@ def _figure(what: str, minutes: list[tuple[float, dict[str, float]]]) -> Figure:
     total = middle([seconds for seconds, _ in minutes])
     parts = {name: middle([p.get(name, 0.0) for _, p in minutes]) for name in _Spent.PARTS}
     parts["decide"] = total - sum(parts.values())
+    parts["of which CPU"] = middle([p["cpu"] for _, p in minutes])
     note = ", ".join(f"{name} {seconds * 1e3:.0f}" for name, seconds in parts.items())
     return Figure(f"{SYMBOLS:,} symbols, {what}", total, "s", most=GOAL, note=f"ms: {note}")
 

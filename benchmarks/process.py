@@ -12,6 +12,9 @@ from pathlib import Path
 from time import perf_counter
 
 SMABOT = str(Path(sys.executable).with_name("smabot"))
+PER_MIB = 1024 * (1024 if sys.platform == "darwin" else 1)
+"""What a peak memory of the operating system is counted in."""
+
 _BYTECODE = tempfile.TemporaryDirectory(prefix="smabot-bytecode-")
 _ENVIRONMENT = {
     **{name: value for name, value in os.environ.items() if not name.startswith("PYTHON")},
@@ -48,8 +51,7 @@ def spawn(command: Sequence[str], until: str = "") -> Ended:
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode or (until and not seconds):
         raise RuntimeError(f"{' '.join(command)}: exit code {child.returncode}: {errors.strip()}")
-    per_mib = 1024 * (1024 if sys.platform == "darwin" else 1)
-    return Ended(seconds or perf_counter() - begun, usage.ru_maxrss / per_mib, awaited)
+    return Ended(seconds or perf_counter() - begun, usage.ru_maxrss / PER_MIB, awaited)
 
 
 def rounds(command: Sequence[str], count: int, until: str = "") -> list[Ended]:

@@ -102,8 +102,8 @@ def test_nothing_installed_is_said() -> None:
 def test_loading_keeps_to_the_selection(install: Callable[..., None]) -> None:
     for name in ("group.one", "group.two", "other"):
         install(name)
-    assert load("group", "other").names == ("group.one", "group.two", "other")
-    assert load("group", "other", no_plugins=("group.one",)).names == ("group.two", "other")
+    assert set(load("group", "other").names) == {"group.one", "group.two", "other"}
+    assert set(load("group", "other", no_plugins=("group.one",)).names) == {"group.two", "other"}
     assert {name for name, _ in load("other", "group.two").bar_hooks} == {"other", "group.two"}
 
 

@@ -54,8 +54,10 @@ def windows(
     few = len(wanted) * 8 < len(first)
     minutes = [] if few else newest_minutes(connection, NEVER, lookback)
     start = minutes[-1] if minutes else NEVER
-    counts = _counts(connection, start) if minutes else {}
-    missing = {s: lookback - counts.get(s, 0) for s in wanted if counts.get(s, 0) < lookback}
+    missing: dict[str, int] = {}
+    if _bars_since(connection, start) < lookback * len(first):
+        counts = _counts(connection, start)
+        missing = {s: lookback - counts.get(s, 0) for s in wanted if counts.get(s, 0) < lookback}
     older: dict[int, list[str]] = defaultdict(list)
     for symbol, ts in older_bars(connection, missing, start, first, visit=lookback):
         older[ts].append(symbol)
@@ -101,6 +103,11 @@ def older_bars(
         start = minutes[-1]
         missing = {s: lacking for s, lacking in missing.items() if first[s] < start}
         visit *= 2
+
+
+def _bars_since(connection: sqlite3.Connection, start: int) -> int:
+    (count,) = connection.execute("SELECT COUNT(*) FROM bars WHERE ts >= ?", (start,)).fetchone()
+    return int(count)
 
 
 def _counts(connection: sqlite3.Connection, start: int) -> dict[str, int]:

@@ -37,7 +37,9 @@ class SmaSettings(Settings):
 
     def windows(self, symbol: str) -> tuple[int, int]:
         """Return the fast and the slow window of a symbol."""
-        own = self.symbols.get(symbol, SymbolSettings())
+        own = self.symbols.get(symbol)
+        if own is None:
+            return self.fast, self.slow
         return own.fast or self.fast, own.slow or self.slow
 
     @property

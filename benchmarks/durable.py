@@ -12,9 +12,8 @@ from time import perf_counter
 from typing import Any
 
 from benchmarks.report import Figure, middle
-from benchmarks.sessions import config, opened
+from benchmarks.sessions import config, opened, ready
 from smabot.records import Bar
-from smabot.recovery import recover
 from smabot_persistence_sqlite.form import forms_of
 from smabot_persistence_sqlite.journal import INSERT_BAR
 
@@ -47,7 +46,7 @@ def _session(symbols: int, minutes: int, folder: Path) -> Iterator[Figure]:
     session = opened(settings)
     try:
         steps: list[Step] = []
-        engine = recover(session, lambda rows, bars: steps.append(Step(rows, bars)))
+        engine = ready(session, lambda rows, bars: steps.append(Step(rows, bars)))
         assert session.feed is not None
         whole, step, bare = [], [], []
         with closing(_bare(settings.db, folder / "bare.db")) as db:

@@ -114,8 +114,9 @@ def _play(made: list[Batch], journal: MemoryJournal) -> tuple[list[Tenth], int]:
     book.account = Account("1", "fills", Decimal(HUGE), Decimal(HUGE), OPEN)
     plugins = Plugins.load(settings, ["sma", "risk"])
     broker = Fills(book)
+    symbols = [bar.symbol for bar in made[0].bars]
     engine = Engine(
-        settings, plugins, book, journal, cast(Broker, broker), cast(Feed, clock), ["AAA"]
+        settings, plugins, book, journal, cast(Broker, broker), cast(Feed, clock), symbols
     )
     size = len(made) // PIECES
     pieces = [made[n * size : (n + 1) * size] for n in range(PIECES)]

@@ -9,9 +9,9 @@ from time import perf_counter, process_time
 from typing import Any
 
 from benchmarks.report import Figure, middle
-from benchmarks.sessions import config, opened
+from benchmarks.sessions import config, opened, ready
 from benchmarks.tapes import write_csv
-from smabot.recovery import Session, recover
+from smabot.recovery import Session
 
 SYMBOLS = 11_000
 GOAL = 0.3
@@ -34,7 +34,7 @@ def _session(crossing: int, rounds: int, folder: Path) -> Iterator[Figure]:
     session = opened(config(folder, str(tape), sma=SMA))
     try:
         spent = _Spent(session)
-        engine = recover(session)
+        engine = ready(session)
         assert session.feed is not None
         minutes = []
         for _ in range(QUIET * (rounds + 1)):

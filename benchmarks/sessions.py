@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 from pathlib import Path
 from typing import Any
 
 from smabot.config import Config
+from smabot.engine import Engine, Watcher
 from smabot.plugins import Plugins
-from smabot.recovery import Session, open_session
+from smabot.recovery import Session, open_session, recover
 
 HUGE = 10**9
 WIDE = {
@@ -30,3 +32,11 @@ def config(folder: Path, tape: str, **plugin: Any) -> Config:
 def opened(settings: Config) -> Session:
     """Return a session with its journal, broker and feed open."""
     return open_session(settings, Plugins.load(settings))
+
+
+def ready(session: Session, watch: Watcher | None = None) -> Engine:
+    """Return the engine, with the garbage collector set as `smabot run` sets it."""
+    engine = recover(session, watch)
+    gc.freeze()
+    gc.set_threshold(100_000, 50, 100)
+    return engine

@@ -6,7 +6,8 @@ nothing. What `apply` changed waits in the Book until the step's commit drains i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -65,6 +66,8 @@ class Book:
         self._value = ZERO
         self._exposure = ZERO
         self._repriced = True
+        self._replaying = False
+        self._fill_prices: dict[str, Decimal] = {}
         self._valued: dict[str, None] = {}
         self._unsettled: dict[str, dict[str, SignalState]] = {}
         self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
@@ -102,7 +105,19 @@ class Book:
         if news:
             self._repriced = True
             self._new_bars += news
+            if self._fill_prices:
+                for bar in news:
+                    self._fill_prices.pop(bar.symbol, None)
         return news
+
+    @contextmanager
+    def replaying(self) -> Iterator[None]:
+        """Within it plugins' records stay as they are: bars are played that they have seen before."""
+        self._replaying = True
+        try:
+            yield
+        finally:
+            self._replaying = False
 
     def restore(self, records: Iterable[Any]) -> None:
         """Apply records that the journal gave: nothing of it is written again."""
@@ -207,6 +222,8 @@ class Book:
         order = self.order(update.client_order_id)
         if order is None or update.filled_qty <= order.filled_qty:
             return None
+        if update.filled_avg_price is None:
+            return None
         value, new_value = _filled_value(order), _filled_value(update)
         qty = update.filled_qty - order.filled_qty
         realized = self._realized(order, update.filled_qty, new_value) - order.realized_pnl
@@ -244,7 +261,7 @@ class Book:
 
     def _update(self, update: OrderUpdate) -> bool:
         order = self.order(update.client_order_id)
-        if order is None:
+        if order is None or (update.filled_qty and update.filled_avg_price is None):
             return False
         fill = self.fill_of(update)
         newer = update.status.rank > order.status.rank
@@ -274,6 +291,10 @@ class Book:
         old = self.positions.get(holding)
         qty, cost, realized = (old.qty, old.cost, old.realized_pnl) if old else (ZERO, ZERO, ZERO)
         paid = _filled_value(update) - _filled_value(order)
+        bar = self.last.get(order.symbol)
+        if bar is None or fill.time >= bar.end:
+            self._fill_prices[order.symbol] = fill.price
+            self._repriced = True
         qty += fill.qty * order.side.sign
         cost += paid if not order.reduces else fill.realized_pnl * -order.side.sign - paid
         self._put_position(holding, qty, cost, realized + fill.realized_pnl, fill.time)
@@ -350,6 +371,8 @@ class Book:
         return True
 
     def _row(self, row: Any) -> bool:
+        if self._replaying:
+            return False
         if not table_of(type(row)).restore:
             self._put(row)
             return True
@@ -409,7 +432,7 @@ class Book:
         shares.value, shares.exposure = value, exposure
 
     def _mark(self, symbol: str) -> Decimal:
-        price = self.price(symbol)
+        price = self._fill_prices.get(symbol) or self.price(symbol)
         if price is not None:
             return price
         held = (p for p in self.positions.values() if p.symbol == symbol and p.qty)

@@ -10,15 +10,16 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from smabot.book import EPOCH, Book
 from smabot.calendar import MINUTE
 from smabot.commands import carry_out
 from smabot.config import Config
-from smabot.errors import ConflictError, PluginError, SmabotError
-from smabot.hookspecs import Conflict, Recovery
+from smabot.disagreement import Disagreement, another_bot
+from smabot.errors import BrokerError, PluginError, SmabotError
+from smabot.hookspecs import Recovery
+from smabot.ordering import make_order
 from smabot.outbox import Outbox
 from smabot.plugins import Plugins, blame
 from smabot.ports import Broker, Feed, Journal
@@ -27,9 +28,8 @@ from smabot.records import (
     Batch,
     BotState,
     EquityPoint,
+    Fill,
     Order,
-    OrderIntent,
-    OrderType,
     OrderUpdate,
     Signal,
     SignalState,
@@ -63,13 +63,16 @@ class Engine:
         self._feed = feed
         self._watch = watch
         self._fresh = config.max_bar_age + MINUTE
-        self._outbox = Outbox(broker, feed, config.max_bar_age)
+        self._outbox = Outbox(broker, feed, config.max_bar_age, self._wanted)
+        self._symbols = frozenset(symbols)
         self._recovery = Recovery(config, book, journal, broker, feed, tuple(symbols))
         every = config.equity_every_minutes
         self._equity_every = MINUTE if every == 1 else timedelta(minutes=every)
         self._reconcile_every = timedelta(minutes=config.reconcile_every_minutes)
         self._reconciled_at = feed.now()
-        self._surprised = False
+        self._marked_at = EPOCH
+        self._strange: set[str] = set()
+        self._doubt = ""
         self._broken: PluginError | None = None
 
     # -- the loop --------------------------------------------------------------------------------
@@ -97,54 +100,61 @@ class Engine:
 
         Bars are decided on while they are fresh; older ones only move the indicators.
         """
-        bars = batch.bars
-        newest = bars[0].time if len(bars) == 1 else max((b.time for b in bars), default=EPOCH)
-        decide = self._feed.now() - newest < self._fresh
-        answers = self.step(batch, decide=decide)
-        while answers:
-            answers = self.step(Batch(self._feed.now(), updates=tuple(answers)))
+        for minute in _minutes(batch):
+            newest = minute.bars[0].time if minute.bars else EPOCH
+            answers = self.step(minute, decide=self._feed.now() - newest < self._fresh)
+            while answers:
+                answers = self.step(Batch(self._feed.now(), updates=tuple(answers)))
 
     def step(self, batch: Batch, *, decide: bool = False) -> list[OrderUpdate]:
         """Apply a batch, let the plugins decide, commit, send. Returns the broker's answers."""
         book = self.book
         if batch.time > book.now:
             book.now = batch.time
-        for update in batch.updates:
-            self._take_update(update)
+        for command in self._journal.commands():
+            try:
+                carry_out(command, self._plugins, book)
+            except PluginError as error:
+                self._broken = error
+        if batch.updates:
+            self._take_updates(batch.updates)
         bars = book.apply_bars(batch.bars)
         if bars:
             for strategy, signal in self._ask(bars):
                 self._take_signal(strategy, signal, decide)
             if decide:
                 self._settle(bars)
-            if self._equity_due(batch.time):
-                self._mark_equity(batch.time)
-        for command in self._journal.commands():
-            try:
-                carry_out(command, self._plugins, book)
-            except PluginError as error:
-                self._broken = error
+            if batch.time > self._marked_at:
+                self._mark_equity(batch.time, keep=self._equity_due(batch.time))
         self._commit()
         return self._outbox.flush()
 
     # -- events ------------------------------------------------------------------------------------
 
-    def _take_update(self, update: OrderUpdate) -> None:
-        book = self.book
-        before = book.order(update.client_order_id)
-        if before is None:
-            ours = update.client_order_id.startswith(f"{self._config.bot}-")
-            self._surprised = self._surprised or ours
-            return
+    def _take_updates(self, updates: Sequence[OrderUpdate]) -> None:
+        """Apply the broker's news, then mark equity once: in between it would be half of the news."""
+        filled_at = [fill.time for update in updates if (fill := self._take_update(update))]
+        if filled_at:
+            last = self.book.point
+            self._mark_equity(max([*filled_at, last.time] if last else filled_at), keep=True)
+
+    def _take_update(self, update: OrderUpdate) -> Fill | None:
+        book, name = self.book, update.client_order_id
+        before = book.order(name)
+        unpriced = update.filled_qty > 0 and update.filled_avg_price is None
+        if before is None or unpriced:
+            if name.startswith(f"{self._config.bot}-"):
+                self._strange.add(name)
+            return None
         fill = book.fill_of(update)
         if not book.apply(update):
-            return
-        after = book.order(update.client_order_id)
+            return None
+        after = book.order(name)
         if after is not None and after.status is not before.status:
             self._plugins.on_order(after, book)
         if fill is not None:
             self._plugins.on_fill(fill, book)
-            self._mark_equity(max(fill.time, book.point.time if book.point else fill.time))
+        return fill
 
     def _ask(self, bars: list[Bar]) -> list[tuple[str, Signal]]:
         book, found = self.book, []
@@ -162,6 +172,10 @@ class Engine:
 
     def _take_signal(self, strategy: str, signal: Signal, decide: bool) -> None:
         book = self.book
+        if signal.symbol not in self._symbols:
+            raise PluginError(
+                f"plugin '{strategy}' signalled {signal.symbol}, which is not traded in this run"
+            )
         state = book.signals.get((strategy, signal.symbol))
         if state is not None and state.target == signal.target and not state.missed:
             return
@@ -181,8 +195,9 @@ class Engine:
             return
         for bar in bars:
             if bar.symbol in unsettled:
-                for state in list(unsettled[bar.symbol].values()):
-                    self._pursue(state, bar)
+                states = unsettled[bar.symbol]
+                for strategy in sorted(states):
+                    self._pursue(states[strategy], bar)
 
     def _pursue(self, state: SignalState, bar: Bar) -> None:
         book = self.book
@@ -220,13 +235,15 @@ class Engine:
     def _order(self, signal: Signal, attempt: int) -> None:
         book = self.book
         working = book.latest_order(signal.strategy, signal.symbol)
-        if working is not None and not working.status.terminal:
+        if working is not None and working.status.terminal:
+            working = None
+        if working is not None and not (working.reduces and signal.target):
             self._call_off(working, signal.target)
             return
         intent = self._plugins.on_signal(signal, book)
         if intent is None:
             return
-        order = self._intent_to_order(intent, signal, attempt)
+        order = make_order(self._config.bot, book, intent, signal, attempt)
         if book.order(order.client_order_id) is not None:
             return
         try:
@@ -234,37 +251,36 @@ class Engine:
         except PluginError as error:
             self._broken = error
             vetoes = [Veto(str(error))]
-        halted = book.row(BotState, "core", "halted")
-        if halted is not None and halted.value and not order.reduces:
-            vetoes = [Veto(f"halted: {halted.value}"), *vetoes]
+        if not order.reduces:
+            vetoes = [*self._own_vetoes(working), *vetoes]
         if vetoes:
             reason = "; ".join(veto.reason for veto in vetoes)
             order = replace(order, status=Status.BLOCKED, reason=reason, updated_at=book.now)
         book.apply(order)
-        self._outbox.add([order])
+        self._outbox.add(order)
         self._plugins.on_order(order, book)
 
-    def _intent_to_order(self, intent: OrderIntent, signal: Signal, attempt: int) -> Order:
-        if not _orderable(intent) or intent.symbol != signal.symbol:
-            raise PluginError(
-                f"on_signal for {signal.symbol} answered {intent}: an order needs the signal's "
-                "symbol, and a Decimal above 0 as its quantity and as the price of a limit order"
-            )
-        held = self.book.holding(signal.strategy, signal.symbol)
-        return Order(
-            client_order_id=order_id(self._config.bot, signal, attempt),
-            strategy=signal.strategy,
-            symbol=signal.symbol,
-            side=intent.side,
-            qty=intent.qty,
-            type=intent.type,
-            limit_price=intent.limit_price,
-            time_in_force=intent.time_in_force,
-            bar_time=signal.bar_time,
-            attempt=attempt,
-            reduces=held * intent.side.sign < 0 and intent.qty <= abs(held),
-            created_at=self.book.now,
-        )
+    def _own_vetoes(self, working: Order | None) -> list[Veto]:
+        """Why core itself lets no entry pass."""
+        vetoes = []
+        if halted := self._halted():
+            vetoes.append(Veto(f"halted: {halted}"))
+        if self._doubt:
+            vetoes.append(Veto(f"the broker has not confirmed what we hold: {self._doubt}"))
+        if working is not None:
+            vetoes.append(Veto(f"the exit {working.client_order_id} is still working"))
+        return vetoes
+
+    def _halted(self) -> str:
+        state = self.book.row(BotState, "core", "halted")
+        return state.value if state is not None else ""
+
+    def _wanted(self, order: Order) -> bool:
+        """Whether an order that an earlier process left unsent should still be sent."""
+        if order.reduces:
+            return True
+        state = self.book.signals.get((order.strategy, order.symbol))
+        return not self._halted() and (state is None or state.target != 0)
 
     def _call_off(self, working: Order, target: int) -> None:
         """Cancel an entry that is still working when the target is flat; the exit follows it."""
@@ -274,12 +290,22 @@ class Engine:
 
     def resume(self) -> None:
         """Take up what an earlier process had committed and not sent: orders and cancels."""
-        self._outbox.add(self.book.open_orders())
+        self._outbox.take_up(self.book.open_orders())
         for states in self.book.unsettled().values():
             for state in states.values():
                 working = self.book.latest_order(state.strategy, state.symbol)
                 if working is not None:
                     self._call_off(working, state.target)
+
+    def adopt(self, updates: Sequence[OrderUpdate], remedies: Sequence[Any]) -> None:
+        """Take the broker's word, in one transaction: its updates, then what makes conflicts good."""
+        self._take_updates(updates)
+        for record in remedies:
+            if isinstance(record, OrderUpdate):
+                self._take_updates([record])
+            else:
+                self.book.apply(record)
+        self._commit()
 
     # -- the rest of a step ------------------------------------------------------------------------
 
@@ -290,13 +316,15 @@ class Engine:
         every = self._equity_every
         return (time - EPOCH) // every > (last.time - EPOCH) // every
 
-    def _mark_equity(self, time: datetime) -> None:
+    def _mark_equity(self, time: datetime, *, keep: bool) -> None:
+        """Value the account for those who watch it; ``keep`` makes it a point of the curve."""
         book = self.book
+        self._marked_at = time
         if book.account is None:
             return
         cash, value = book.account.cash, book.positions_value()
         point = EquityPoint(time, cash + value, cash, value, book.realized_pnl())
-        if book.apply(point):
+        if not keep or book.apply(point):
             for name, on_equity in self._plugins.equity_hooks:
                 try:
                     on_equity(point, book)
@@ -318,42 +346,42 @@ class Engine:
 
     def _reconcile_due(self, batch: Batch) -> bool:
         due = self._feed.now() - self._reconciled_at >= self._reconcile_every
-        return due or batch.resync or self._surprised
+        return due or batch.resync or bool(self._strange)
 
     def _reconcile(self) -> None:
-        self._reconciled_at = self._feed.now()
-        self._surprised = False
-        found = self._plugins.reconcile(self._recovery)
+        """Ask the broker; while it does not answer, exits pass and entries wait."""
+        strange, self._strange = self._strange, set()
+        now = self._feed.now()
+        self._reconciled_at = now
+        try:
+            found = self._plugins.reconcile(self._recovery)
+        except BrokerError as error:
+            self._doubt = str(error)
+            self._reconciled_at = now - self._reconcile_every + MINUTE
+            return
+        self._doubt = ""
         if found is None:
             return
         if found.conflicts:
             raise Disagreement(found.conflicts)
         if found.updates:
-            self.process(Batch(self._feed.now(), updates=found.updates))
+            self.process(Batch(now, updates=found.updates))
+        for name in sorted(strange):
+            if self.book.order(name) is None:
+                raise Disagreement([another_bot(name)])
 
 
-class Disagreement(ConflictError):
-    """The database and the broker disagree; carries the conflicts for the screen. Exit code 6."""
-
-    def __init__(self, conflicts: Sequence[Conflict]) -> None:
-        self.conflicts = tuple(conflicts)
-        kinds = ", ".join(sorted({conflict.kind for conflict in conflicts}))
-        super().__init__(
-            f"{len(conflicts)} conflict(s) with the broker ({kinds}): nothing was changed; "
-            "see `smabot reconcile`"
-        )
-
-
-def order_id(bot: str, signal: Signal, attempt: int) -> str:
-    """Return the deterministic client_order_id of a decision, at most 64 characters."""
-    time = signal.bar_time.strftime("%Y%m%dT%H%MZ")
-    return f"{bot}-{signal.strategy}-{signal.symbol}-{time}-{attempt}"
-
-
-def _orderable(intent: OrderIntent) -> bool:
-    limit = intent.limit_price
-    needed = [intent.qty, limit] if intent.type is OrderType.LIMIT else [intent.qty]
-    return all(isinstance(n, Decimal) and n.is_finite() and n > 0 for n in needed)
+def _minutes(batch: Batch) -> list[Batch]:
+    """Return a batch by its minutes, oldest first, with the updates in the first."""
+    bars = batch.bars
+    if len(bars) < 2 or bars[0].time == max(bar.time for bar in bars):
+        return [batch]
+    times = sorted({bar.time for bar in bars})
+    minutes = [
+        Batch(min(time + MINUTE, batch.time), bars=tuple(b for b in bars if b.time == time))
+        for time in times
+    ]
+    return [replace(minutes[0], updates=batch.updates), *minutes[1:]]
 
 
 def _signals(plugin: str, answer: Signal | list[Signal]) -> list[Signal]:

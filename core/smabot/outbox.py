@@ -6,7 +6,7 @@ the id is deterministic, so sending it again can't make a second order.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
 
 from smabot.errors import BrokerError, ConflictError
@@ -16,29 +16,39 @@ from smabot.records import Order, OrderUpdate, Status
 
 def same_payload(order: Order, seen: BrokerOrder) -> bool:
     """Whether the broker's order is the one that we wrote, not another one under our id."""
-    return (order.symbol, order.side, order.qty, order.type, order.limit_price) == (
-        seen.symbol, seen.side, seen.qty, seen.type, seen.limit_price,
+    return (
+        order.symbol, order.side, order.qty, order.type, order.limit_price, order.time_in_force,
+    ) == (
+        seen.symbol, seen.side, seen.qty, seen.type, seen.limit_price, seen.time_in_force,
     )  # fmt: skip
 
 
 class Outbox:
     """Sends orders and finds out what became of the unanswered ones."""
 
-    def __init__(self, broker: Broker, clock: Clock, useful: timedelta) -> None:
+    def __init__(
+        self, broker: Broker, clock: Clock, useful: timedelta, wanted: Callable[[Order], bool]
+    ) -> None:
         self._broker = broker
         self._bulk = broker if isinstance(broker, BulkBroker) else None
         self._clock = clock
         self._useful = useful
+        self._wanted = wanted
         self._waiting: list[Order] = []
         self._cancels: list[Order] = []
         self._unknown: dict[str, Order] = {}
+        self._sent_at: dict[str, datetime] = {}
+        self._begun = clock.now()
 
-    def add(self, orders: Iterable[Order]) -> None:
-        """Queue committed orders that nobody has answered yet."""
+    def add(self, order: Order) -> None:
+        """Queue a committed order."""
+        if order.status is Status.PENDING:
+            self._waiting.append(order)
+
+    def take_up(self, orders: Iterable[Order]) -> None:
+        """Take over an earlier process's orders: the last thing it did may have been to send them."""
         for order in orders:
-            if order.status is Status.PENDING:
-                self._waiting.append(order)
-            elif order.status is Status.UNKNOWN:
+            if order.status in (Status.PENDING, Status.UNKNOWN):
                 self._unknown[order.client_order_id] = order
 
     def cancel(self, order: Order) -> None:
@@ -46,21 +56,27 @@ class Outbox:
         self._cancels.append(order)
 
     def flush(self) -> list[OrderUpdate]:
-        """Send what is queued, exits first, and return the answers: events of the next step."""
+        """Send what is queued and return the answers: events of the next step.
+
+        Cancels go first, so that no order meets one that it replaces; then exits, then entries,
+        each in an order that a restart would find too.
+        """
         if not (self._waiting or self._cancels or self._unknown):
             return []
         waiting, self._waiting = self._waiting, []
         cancels, self._cancels = self._cancels, []
-        answers = [a for order in list(self._unknown.values()) if (a := self._resolve(order))]
-        answers += self._submit_all(sorted(waiting, key=lambda order: not order.reduces))
-        for order in cancels:
-            try:
-                self._broker.cancel(order)
-            except BrokerError:
-                continue
-            if seen := self._look_up(order):
-                answers.append(seen.update())
-        return answers
+        answers = [answer for order in cancels if (answer := self._cancel(order))]
+        unknown = sorted(self._unknown.values(), key=_turn)
+        answers += [answer for order in unknown if (answer := self._resolve(order))]
+        return answers + self._submit_all(sorted(waiting, key=_turn))
+
+    def _cancel(self, order: Order) -> OrderUpdate | None:
+        try:
+            self._broker.cancel(order)
+            seen = self._broker.order(order.client_order_id)
+        except BrokerError:
+            return None
+        return seen.update() if seen else None
 
     def _submit_all(self, orders: list[Order]) -> list[OrderUpdate]:
         if self._bulk is None or len(orders) < 2:
@@ -75,47 +91,51 @@ class Outbox:
             answer = self._broker.submit(order)
         except BrokerError as error:
             return self._unanswered(order, error)
-        self._unknown.pop(order.client_order_id, None)
+        self._forget(order)
         return answer
 
     def _unanswered(self, order: Order, error: BrokerError) -> OrderUpdate:
+        now = self._clock.now()
         self._unknown[order.client_order_id] = order
-        return OrderUpdate(
-            order.client_order_id, Status.UNKNOWN, self._clock.now(), reason=str(error)
-        )
+        self._sent_at[order.client_order_id] = now
+        return OrderUpdate(order.client_order_id, Status.UNKNOWN, now, reason=str(error))
 
     def _resolve(self, order: Order) -> OrderUpdate | None:
-        """Look an unanswered order up: adopt it, send it again under its id, or give it up."""
+        """Look an unanswered order up: adopt it, send it again under its id, or give it up.
+
+        That it is not found proves nothing before the broker's delay has passed since it was last
+        sent, or since this process began where an earlier one may have sent it.
+        """
         try:
             seen = self._broker.order(order.client_order_id)
         except BrokerError:
             return None
-        now = self._clock.now()
         if seen is not None:
             if not same_payload(order, seen):
                 raise ConflictError(
                     f"payload_mismatch: the broker has {order.client_order_id} as "
                     f"{seen.side} {seen.qty} {seen.symbol}; run `smabot reconcile`"
                 )
-            del self._unknown[order.client_order_id]
+            self._forget(order)
             return seen.update()
-        if now - order.created_at < self._broker.visibility_delay:
-            return None
-        if now - order.created_at < self._useful:
+        now = self._clock.now()
+        sent_at = self._sent_at.get(order.client_order_id)
+        proven = now - (sent_at or self._begun) >= self._broker.visibility_delay
+        useful = now - order.created_at < self._useful and self._wanted(order)
+        if useful and (proven or sent_at is None):
             answer = self._submit(order)
             return None if answer.status is Status.UNKNOWN else answer  # no news
-        del self._unknown[order.client_order_id]
-        return abandoned(order, now)
-
-    def _look_up(self, order: Order) -> BrokerOrder | None:
-        try:
-            return self._broker.order(order.client_order_id)
-        except BrokerError:
+        if not proven:
             return None
+        self._forget(order)
+        return OrderUpdate(
+            order.client_order_id, Status.ABANDONED, now, reason="never arrived, and not sent again"
+        )
+
+    def _forget(self, order: Order) -> None:
+        self._unknown.pop(order.client_order_id, None)
+        self._sent_at.pop(order.client_order_id, None)
 
 
-def abandoned(order: Order, now: datetime) -> OrderUpdate:
-    """Return the update that gives up an order which never arrived."""
-    return OrderUpdate(
-        order.client_order_id, Status.ABANDONED, now, reason="never arrived, and too late to send"
-    )
+def _turn(order: Order) -> tuple[bool, datetime, str]:
+    return (not order.reduces, order.created_at, order.client_order_id)

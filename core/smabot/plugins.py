@@ -109,10 +109,13 @@ class Plugins:
         _check_tables(config.plugin, set(installed), origins or {})
         wanted = [*config.base_plugins, *config.plugins] if names is None else names
         self = cls()
-        for name in select(wanted, config.no_plugins, installed):
+        # pluggy calls the last registered first: by name, whatever the order they were given in.
+        chosen = select(wanted, config.no_plugins, installed)
+        for name in sorted(chosen, reverse=True):
             self.register(name, _make(name, installed[name], config, origins or {}))
         self.register("core.sizing", DefaultSizer(config.sizing))
         self.check()
+        self.names = tuple(chosen)
         return self
 
     def register(self, name: str, plugin: object) -> None:

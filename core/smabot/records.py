@@ -7,7 +7,7 @@ becomes money (fills, cash, P&L, marks) is Decimal, by a double's shortest decim
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import NamedTuple
@@ -332,6 +332,3 @@ class Batch:
     updates: tuple[OrderUpdate, ...] = ()
     bars: tuple[Bar, ...] = ()
     resync: bool = False
-
-
-MAX_BAR_AGE = timedelta(minutes=1)

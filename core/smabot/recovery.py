@@ -5,7 +5,6 @@ A first start is a recovery from nothing. Every step is timed and told.
 
 from __future__ import annotations
 
-import gc
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,11 +16,12 @@ from smabot.book import Book
 from smabot.calendar import MINUTE
 from smabot.commands import carry_out
 from smabot.config import Config
-from smabot.engine import Disagreement, Engine, Watcher
-from smabot.hookspecs import Conflict, Recovery
+from smabot.disagreement import Disagreement
+from smabot.engine import Engine, Watcher
+from smabot.hookspecs import Reconciliation, Recovery
 from smabot.memory import MemoryJournal
 from smabot.plugins import Plugins, blame
-from smabot.ports import Broker, Feed, Journal
+from smabot.ports import Broker, Feed, Journal, Rows
 from smabot.records import (
     OPEN,
     Account,
@@ -35,9 +35,6 @@ from smabot.records import (
     SignalState,
 )
 from smabot.tables import table_of
-
-GC_THRESHOLDS = (100_000, 50, 100)
-"""Records have no cycles: to look for some in each minute's bars would be a quarter of the minute."""
 
 CORE_STATE: tuple[type, ...] = (Account, Position, SignalState, BotState)
 
@@ -80,9 +77,14 @@ class Session:
         found: list[str] = []
         begun = perf_counter()
         yield found
-        done = Step(name, ", ".join(found), (perf_counter() - begun) * 1000)
+        done = Step(name, "; ".join(found), (perf_counter() - begun) * 1000)
         self.steps.append(done)
         self.tell(done)
+
+    def recovery(self) -> Recovery:
+        """What plugins may look at."""
+        journal, broker, feed = _opened(self)
+        return Recovery(self.config, self.book, journal, broker, feed, self.symbols)
 
     def steps_json(self) -> str:
         """The steps as JSON, for the ``runs`` table."""
@@ -114,27 +116,23 @@ def recover(session: Session, watch: Watcher | None = None) -> Engine:
     """
     config, plugins, book = session.config, session.plugins, session.book
     journal, broker, feed = _opened(session)
-    with session.step("warm") as found:
-        _warm(session, found)
     engine = Engine(config, plugins, book, journal, broker, feed, session.symbols, watch)
-    recovery = Recovery(config, book, journal, broker, feed, session.symbols)
     with session.step("reconcile") as found:
-        _bind_account(book, broker, feed.now())
-        result = plugins.reconcile(recovery)
+        result = compare(session)
         if result is None:
             found.append("OFF: no plugin compares the database with the broker")
         else:
-            if result.conflicts:
-                raise Disagreement(result.conflicts)
-            engine.step(Batch(feed.now(), updates=result.updates))
             found += result.notes or ["agrees with the broker"]
     with session.step("plugins") as found:
-        conflicts: list[Conflict] = []
-        for name, answer in plugins.on_startup_recover(recovery):
-            found.append(f"{name}: {answer.restored}")
+        conflicts = list(result.conflicts) if result else []
+        for name, answer in plugins.on_startup_recover(session.recovery()):
+            found.append(f"{name} {answer.restored}")
             conflicts += answer.conflicts
         if conflicts:
             raise Disagreement(conflicts)
+        engine.step(Batch(feed.now(), updates=result.updates if result else ()))
+    with session.step("warm") as found:
+        _warm(session, found)
     with session.step("gap") as found:
         found.append(f"{_fill_gap(session, engine)} bars")
     session.notes += _unattended(session)
@@ -143,9 +141,28 @@ def recover(session: Session, watch: Watcher | None = None) -> Engine:
         engine.process(Batch(feed.now()))
         feed.subscribe(session.symbols)
         found.append(f"{len(session.symbols)} symbols")
-    gc.freeze()
-    gc.set_threshold(*GC_THRESHOLDS)
     return engine
+
+
+def compare(session: Session) -> Reconciliation | None:
+    """Ask the plugins how database and broker differ; changes neither.
+
+    At the first start the book is bound to the broker's account. None: no plugin compares.
+    """
+    _, broker, feed = _opened(session)
+    _bind_account(session.book, broker, feed.now())
+    return session.plugins.reconcile(session.recovery())
+
+
+def accept(session: Session, found: Reconciliation) -> None:
+    """Make the database agree with the broker, in one transaction that all plugins see."""
+    journal, broker, feed = _opened(session)
+    engine = Engine(
+        session.config, session.plugins, session.book, journal, broker, feed, session.symbols
+    )
+    session.plugins.on_startup_recover(session.recovery())
+    session.book.now = max(session.book.now, feed.now())
+    engine.adopt(found.updates, [row for conflict in found.conflicts for row in conflict.remedy])
 
 
 def apply_command(config: Config, plugins: Plugins, command: Command) -> str:
@@ -153,7 +170,7 @@ def apply_command(config: Config, plugins: Plugins, command: Command) -> str:
     session = Session(config, plugins, Book())
     try:
         session.journal = journal = plugins.open_journal(config) or MemoryJournal()
-        _restore(session.book, journal, plugins)
+        restore(session.book, journal, plugins)
         if (point := session.book.point) is not None:
             session.book.now = point.time
         for minute in journal.windows(1, {p.symbol for p in session.book.positions.values()}):
@@ -171,7 +188,9 @@ def _open(session: Session) -> None:
         journal = plugins.open_journal(config)
         if journal is None:
             journal = MemoryJournal()
-            session.notes.append("NOTHING IS KEPT: no journal plugin is on; a kill forgets all")
+            session.notes.append(
+                "NOTHING IS KEPT: no journal plugin is on, a kill forgets all; an exchange's ledger still remembers"
+            )
         session.journal = journal
         found.append(journal.location)
     with session.step("broker") as found:
@@ -183,63 +202,110 @@ def _open(session: Session) -> None:
         account = broker.account()
         found.append(f"{broker.name} account {account.account_id}, equity {account.equity:,.2f}")
     with session.step("load") as found:
-        _restore(book, journal, plugins)
+        restore(book, journal, plugins)
+        for minute in journal.windows(1, _watched(session)):
+            book.restore(minute)
         open_orders = len(book.open_orders())
         held = sum(1 for position in book.positions.values() if position.qty)
-        found += [f"{open_orders} open orders", f"{held} positions", f"{len(book.signals)} signals"]
+        found.append(
+            f"{open_orders} open orders, {held} positions, {len(book.signals)} last signals"
+        )
 
 
-def _restore(book: Book, journal: Journal, plugins: Plugins) -> None:
-    book.find_order = lambda client_order_id: journal.row(Order, client_order_id)
+def restore(book: Book, rows: Rows, plugins: Plugins) -> None:
+    """Load all state that records hold into an empty book; bars are not among it."""
+    book.find_order = lambda client_order_id: rows.row(Order, client_order_id)
     declared = [k for k in plugins.kinds() if table_of(k).restore and k not in (*CORE_STATE, Order)]
     for kind in (*CORE_STATE, *declared):
-        book.restore(journal.rows(kind))
-    book.restore(journal.rows(Order, where={"status": OPEN}))
+        book.restore(rows.rows(kind))
+    opened = rows.rows(Order, where={"status": OPEN})
+    book.restore(sorted(opened, key=lambda order: (order.created_at, order.client_order_id)))
     for state in book.signals.values():
         if state.target == 0 and book.holding(state.strategy, state.symbol):
             where = {"strategy": state.strategy, "symbol": state.symbol}
-            book.restore(journal.rows(Order, where=where, newest_by="created_at", limit=1))
-    book.restore(journal.rows(EquityPoint, newest_by="time", limit=1))
+            book.restore(rows.rows(Order, where=where, newest_by="created_at", limit=1))
+    book.restore(rows.rows(EquityPoint, newest_by="time", limit=1))
+
+
+def _watched(session: Session) -> set[str]:
+    held = {position.symbol for position in session.book.positions.values() if position.qty}
+    return {*session.symbols, *held}
 
 
 def _warm(session: Session, found: list[str]) -> None:
-    """Play the newest bars of the journal through the strategies, with trading off."""
+    """Play the newest bars of the journal through the strategies, with trading off.
+
+    They decided on these bars before: what they write now is what they wrote then.
+    """
     journal, _, feed = _opened(session)
-    book, plugins = session.book, session.plugins
-    held = {position.symbol for position in book.positions.values() if position.qty}
-    count = 0
-    for minute in journal.windows(max(plugins.lookback(), 1), {*session.symbols, *held}):
-        count += len(minute)
-        _play(minute, session)
-        book.drain()
+    book, count = session.book, 0
+    book.last.clear()
+    with book.replaying():
+        for minute in journal.windows(max(session.plugins.lookback(), 1), _watched(session)):
+            count += len(minute)
+            _play(minute, session)
+            book.drain()
     if seen := _seen(book):
         feed.catch_up(seen)
     found.append(f"{count} bars of {len(book.last)} symbols")
 
 
 def _fill_gap(session: Session, engine: Engine) -> int:
-    """Fetch the minutes that passed while the bot was down, and what new symbols need to be warm."""
-    _, _, feed = _opened(session)
-    book, lookback = session.book, session.plugins.lookback()
-    seen = _seen(book)
+    """Fetch the minutes that passed while the bot was down, and what new symbols need to be warm.
+
+    Returns the number of bars.
+    """
+    book, seen = session.book, _seen(session.book)
     new = [symbol for symbol in session.symbols if symbol not in book.last]
-    count = 0
-    for minute in feed.history(new, None, lookback) if new else ():
+    if seen is None:
+        return _meet(session, engine, new, None)
+    recently = seen - 2 * MINUTE
+    behind = [
+        symbol
+        for symbol in session.symbols
+        if symbol in book.last and book.last[symbol].time < recently
+    ]
+    count = _meet(session, engine, new, seen) if new else 0
+    if behind:
+        since = min(book.last[symbol].time for symbol in behind)
+        count += _catch_up(session, engine, behind, since, until=seen)
+    return count + _catch_up(session, engine, session.symbols, recently)
+
+
+def _meet(session: Session, engine: Engine, symbols: Sequence[str], until: datetime | None) -> int:
+    """Let strategies see the bars before a symbol's first one here; only a fresh one is decided on."""
+    _, _, feed = _opened(session)
+    config, count = session.config, 0
+    bars = max(session.plugins.lookback(), config.max_bar_age_minutes)
+    for minute in feed.history(symbols, None, bars):
         end = minute[0].end
-        if seen is not None and end > seen:
+        if until is not None and end > until:
             break
         count += len(minute)
-        if feed.now() - end < session.config.max_bar_age:
+        if feed.now() - end < config.max_bar_age:
             engine.process(Batch(end, bars=tuple(minute)))
         else:
             _play(minute, session)
-    if seen is not None:
-        for minute in feed.history(session.symbols, seen - 2 * MINUTE, lookback):
-            last = book.last
-            bars = tuple(b for b in minute if b.symbol not in last or b.time > last[b.symbol].time)
-            if bars:
-                count += len(bars)
-                engine.process(Batch(bars[0].end, bars=bars))
+    return count
+
+
+def _catch_up(
+    session: Session,
+    engine: Engine,
+    symbols: Sequence[str],
+    since: datetime,
+    until: datetime | None = None,
+) -> int:
+    """Process the minutes after ``since`` that the journal lacks."""
+    _, _, feed = _opened(session)
+    last, count = session.book.last, 0
+    for minute in feed.history(symbols, since, 0):
+        if until is not None and minute[0].end > until:
+            break
+        bars = tuple(b for b in minute if b.symbol not in last or b.time > last[b.symbol].time)
+        if bars:
+            count += len(bars)
+            engine.process(Batch(bars[0].end, bars=bars))
     return count
 
 
@@ -247,7 +313,11 @@ def _unattended(session: Session) -> list[str]:
     """Say which holdings nobody will close in this run."""
     notes = []
     for position in session.book.positions.values():
-        holder = f"{position.strategy or 'nobody'} holds {position.qty:f} {position.symbol}"
+        shares = f"{position.qty:f} {position.symbol}"
+        if position.qty and not position.strategy:
+            notes.append(f"{shares} belong to no strategy: nobody sells them but you")
+            continue
+        holder = f"{position.strategy} holds {shares}"
         if position.qty and position.symbol not in session.symbols:
             notes.append(f"{holder}, but {position.symbol} is not traded in this run")
         elif position.qty and position.strategy not in session.plugins.names:

@@ -205,8 +205,9 @@ def test_a_broken_exchange_leaves_the_outcome_unknown(desk: Desk) -> None:
 
 
 def test_orders_without_an_answer_are_unknown_each(desk: Desk) -> None:
-    outbox = Outbox(desk.broker, desk.feed, timedelta(minutes=1))
-    outbox.add([desk.order("a"), desk.order("b")])
+    outbox = Outbox(desk.broker, desk.feed, timedelta(minutes=1), lambda order: True)
+    outbox.add(desk.order("a"))
+    outbox.add(desk.order("b"))
     desk.feed._exchange._ledger._db.close()
     answers = outbox.flush()
     assert [(a.client_order_id, a.status) for a in answers] == [

@@ -15,7 +15,8 @@ import pytest
 
 from smabot.cli.run import reconcile
 from smabot.config import Config
-from smabot.engine import Disagreement, Engine
+from smabot.disagreement import Disagreement
+from smabot.engine import Engine
 from smabot.errors import BrokerError
 from smabot.plugins import Plugins
 from smabot.records import (

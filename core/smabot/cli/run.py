@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -17,16 +18,19 @@ from typing import TYPE_CHECKING, Any
 import smabot
 from smabot.cli.screen import Screen
 from smabot.config import Config
-from smabot.engine import Disagreement
+from smabot.disagreement import Disagreement
 from smabot.errors import ConfigError, ConflictError, SmabotError
-from smabot.hookspecs import Recovery
+from smabot.hookspecs import Reconciliation
 from smabot.plugins import Plugins
 from smabot.records import Fill, Order, Run, Status
-from smabot.recovery import Session, open_session, recover
+from smabot.recovery import Session, compare, open_session, recover
+from smabot.recovery import accept as accept_all
 
 if TYPE_CHECKING:
     from smabot.settings import Loaded
 
+GC_THRESHOLDS = (100_000, 50, 100)
+"""Records have no cycles: to look for some in each minute's bars would be a quarter of the minute."""
 OUTCOMES = {
     "ended": "the tape has ended",
     "until": "stopped at --until",
@@ -51,6 +55,8 @@ def run(loaded: Loaded, as_json: bool) -> int:
         try:
             with _signals() as (received, stopping):
                 engine = recover(session, screen.committed)
+                gc.freeze()
+                gc.set_threshold(*GC_THRESHOLDS)
                 engine.stopping = stopping
                 for note in session.notes:
                     screen.note(note)
@@ -95,7 +101,7 @@ def reconcile(loaded: Loaded, accept: str | None, as_json: bool) -> int:
         screen.conflicts(found.conflicts)
         if accept is None:
             raise Disagreement(found.conflicts)
-        _accept(session, found.updates, [r for c in found.conflicts for r in c.remedy])
+        accept_all(session, found)
         left = _compare(session).conflicts
         if left:
             screen.conflicts(left)
@@ -177,27 +183,11 @@ def _signals() -> Iterator[tuple[list[int], threading.Event]]:
             signal.signal(number, handler)
 
 
-def _recovery(session: Session) -> Recovery:
-    assert session.journal is not None
-    assert session.broker is not None
-    assert session.feed is not None
-    return Recovery(
-        session.config, session.book, session.journal, session.broker, session.feed, session.symbols
-    )
-
-
-def _compare(session: Session) -> Any:
-    found = session.plugins.reconcile(_recovery(session))
+def _compare(session: Session) -> Reconciliation:
+    found = compare(session)
     if found is None:
         raise ConfigError("no plugin compares with the broker: add reconciliation to base_plugins")
     return found
-
-
-def _accept(session: Session, updates: tuple[Any, ...], remedies: list[Any]) -> None:
-    assert session.journal is not None
-    for record in (*updates, *remedies):
-        session.book.apply(record)
-    session.journal.commit(session.book.drain()[0])
 
 
 def _summary(session: Session, screen: Screen, outcome: str, ready_ms: float) -> None:

@@ -107,15 +107,10 @@ def status(app: App) -> None:
 
 def _restored(app: App, rows: Any) -> Book:
     from smabot.book import Book
-    from smabot.records import OPEN, EquityPoint, Order
-    from smabot.tables import table_of
+    from smabot.recovery import restore
 
     book = Book()
-    for kind in app.record_kinds():
-        if table_of(kind).restore and kind is not Order:
-            book.restore(rows.rows(kind))
-    book.restore(rows.rows(Order, where={"status": OPEN}))
-    book.restore(rows.rows(EquityPoint, newest_by="time", limit=1))
+    restore(book, rows, app.plugins())
     symbols = {p.symbol for p in book.positions.values()} | {
         s.symbol for s in book.signals.values()
     }

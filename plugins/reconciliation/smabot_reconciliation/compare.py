@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from fractions import Fraction
 
 from smabot.book import Book, Holding
 from smabot.config import Config
 from smabot.hookspecs import Conflict, Reconciliation
-from smabot.outbox import abandoned, same_payload
+from smabot.outbox import same_payload
 from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.records import ZERO, Account, Adjustment, Order, OrderUpdate, Status
 
@@ -29,7 +29,6 @@ class BrokerView:
     recent: tuple[BrokerOrder, ...]
     orders: Mapping[str, BrokerOrder]
     positions: Mapping[str, BrokerPosition]
-    visibility_delay: timedelta
 
 
 def compare(
@@ -46,7 +45,7 @@ def compare(
     updates: list[OrderUpdate] = []
     conflicts: list[Conflict] = []
     for order in book.open_orders():
-        found = _own_order(config, view, order, now)
+        found = _own_order(book, view, order, now)
         if isinstance(found, OrderUpdate):
             updates.append(found)
         elif found is not None:
@@ -58,16 +57,18 @@ def compare(
 
 
 def _own_order(
-    config: Config, view: BrokerView, order: Order, now: datetime
+    book: Book, view: BrokerView, order: Order, now: datetime
 ) -> OrderUpdate | Conflict | None:
     """What the broker knows of an order that is open here."""
     seen = view.orders.get(order.client_order_id)
     if seen is None:
-        return _missing(config, view, order, now)
+        return _missing(order, now)
     if not same_payload(order, seen):
         taken = replace(
             order, symbol=seen.symbol, side=seen.side, qty=seen.qty, type=seen.type,
-            limit_price=seen.limit_price, reason="payload taken from the broker",
+            limit_price=seen.limit_price, time_in_force=seen.time_in_force,
+            reduces=book.holding(order.strategy, seen.symbol) * seen.side.sign < 0,
+            reason="payload taken from the broker",
         )  # fmt: skip
         return Conflict(
             "payload_mismatch",
@@ -89,10 +90,12 @@ def _own_order(
     return seen.update()
 
 
-def _missing(
-    config: Config, view: BrokerView, order: Order, now: datetime
-) -> OrderUpdate | Conflict | None:
-    """An order of ours that the broker does not show."""
+def _missing(order: Order, now: datetime) -> Conflict | None:
+    """An order of ours that the broker does not show.
+
+    Whether one that nobody answered is sent again or given up is for who sends it: core's outbox
+    knows when it was sent last.
+    """
     if order.status not in (Status.PENDING, Status.UNKNOWN):
         gone = replace(
             order, status=Status.CANCELED, updated_at=now, reason="the broker does not know it"
@@ -101,11 +104,7 @@ def _missing(
             "unknown_at_broker", order.client_order_id, f"{order.status} {_payload(order)}",
             "no such order", ACCEPT, (gone,),
         )  # fmt: skip
-    age = now - order.created_at
-    if age < view.visibility_delay:
-        waits = order.status is Status.PENDING
-        return OrderUpdate(order.client_order_id, Status.UNKNOWN, now) if waits else None
-    return None if age < config.max_bar_age else abandoned(order, now)
+    return None
 
 
 def _strange_orders(
@@ -119,7 +118,7 @@ def _strange_orders(
     for seen in view.recent:
         here = book.order(seen.client_order_id)
         alive = not seen.status.terminal
-        if seen.client_order_id.startswith(f"{config.bot}-"):
+        if here is not None or seen.client_order_id.startswith(f"{config.bot}-"):
             if (here is None and (alive or seen.filled_qty)) or (
                 here is not None and here.status.terminal and alive
             ):
@@ -172,7 +171,8 @@ def _positions(
     for symbol in sorted({*expected, *(s for s in view.positions if s in symbols)}):
         here = expected.get(symbol, ZERO)
         there = view.positions[symbol].qty if symbol in view.positions else ZERO
-        if here == there or (here == 0 and config.foreign == "ignore"):
+        others = here == 0 and (config.foreign == "ignore" or symbol not in symbols)
+        if here == there or others:
             continue
         holders = {who: qty for (who, held), qty in holdings.items() if held == symbol and qty}
         found.append(

@@ -20,23 +20,34 @@ class ReconciliationPlugin:
 
     @hookimpl
     def reconcile(self, recovery: Recovery) -> Reconciliation:
-        broker, book = recovery.broker, recovery.book
-        since = book.point.time if book.point else None
-        recent = _ask("its orders", partial(broker.orders, since))
-        known = {order.client_order_id: order for order in recent}
-        for order in book.open_orders():
-            if order.client_order_id not in known:
-                found = _ask("an order", partial(broker.order, order.client_order_id))
-                if found is not None:
-                    known[order.client_order_id] = found
-        view = BrokerView(
-            account=_ask("the account", broker.account),
-            recent=tuple(sorted(recent, key=lambda order: order.submitted_at)),
-            orders=known,
-            positions={p.symbol: p for p in _ask("positions", broker.positions)},
-            visibility_delay=broker.visibility_delay,
-        )
-        return compare(recovery.config, book, view, recovery.symbols, recovery.clock.now())
+        """Compare; a conflict only counts when the broker says the same again a moment later.
+
+        Its orders and positions are two answers: a fill between them looks like a conflict.
+        """
+        found = _compare(recovery)
+        if not found.conflicts:
+            return found
+        time.sleep(RETRY_SECONDS[0])
+        return _compare(recovery)
+
+
+def _compare(recovery: Recovery) -> Reconciliation:
+    broker, book = recovery.broker, recovery.book
+    since = book.point.time if book.point else None
+    recent = _ask("its orders", partial(broker.orders, since))
+    known = {order.client_order_id: order for order in recent}
+    for order in book.open_orders():
+        if order.client_order_id not in known:
+            found = _ask("an order", partial(broker.order, order.client_order_id))
+            if found is not None:
+                known[order.client_order_id] = found
+    view = BrokerView(
+        account=_ask("the account", broker.account),
+        recent=tuple(sorted(recent, key=lambda order: order.submitted_at)),
+        orders=known,
+        positions={p.symbol: p for p in _ask("positions", broker.positions)},
+    )
+    return compare(recovery.config, book, view, recovery.symbols, recovery.clock.now())
 
 
 def _ask(what: str, question: Callable[[], T]) -> T:

@@ -113,10 +113,10 @@ class CircuitBreaker:
             if state.failure_count:
                 book.apply(replace(state, failure_count=0, last_failure=""))
         elif order.status in FAILED:
-            failure = f"{order.client_order_id} {order.status}"
-            if failure != state.last_failure:
+            # An order that is unknown first and refused then has failed once.
+            if order.client_order_id != state.last_failure:
                 count = state.failure_count + 1
-                counted = replace(state, failure_count=count, last_failure=failure)
+                counted = replace(state, failure_count=count, last_failure=order.client_order_id)
                 if self._settings.max_failures and count >= self._settings.max_failures:
                     why = f", the last one {order.status}: {order.reason or 'no reason given'}"
                     counted = _trip(counted, book.now, f"{count} submissions failed in a row{why}")

@@ -1,0 +1,59 @@
+"""From what a sizer asks for to an order with its identity."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from smabot.book import Book
+from smabot.errors import PluginError
+from smabot.records import Order, OrderIntent, OrderType, Signal
+
+LONGEST_ID = 64
+
+
+def make_order(bot: str, book: Book, intent: OrderIntent, signal: Signal, attempt: int) -> Order:
+    """Return the order that an intent means now. Raises PluginError when it can't be one."""
+    if not _orderable(intent) or intent.symbol != signal.symbol:
+        raise PluginError(
+            f"on_signal for {signal.symbol} answered {intent}: an order needs the signal's "
+            "symbol, and a Decimal above 0 as its quantity and as the price of a limit order"
+        )
+    held = book.holding(signal.strategy, signal.symbol)
+    closes = held * intent.side.sign < 0
+    if closes and intent.qty > abs(held):
+        raise PluginError(
+            f"on_signal for {signal.symbol} answered {intent.side} {intent.qty} where {held} are "
+            "held: close first, then open"
+        )
+    return Order(
+        client_order_id=order_id(bot, signal, attempt),
+        strategy=signal.strategy,
+        symbol=signal.symbol,
+        side=intent.side,
+        qty=intent.qty,
+        type=intent.type,
+        limit_price=intent.limit_price,
+        time_in_force=intent.time_in_force,
+        bar_time=signal.bar_time,
+        attempt=attempt,
+        reduces=closes,
+        created_at=book.now,
+    )
+
+
+def order_id(bot: str, signal: Signal, attempt: int) -> str:
+    """Return the deterministic client_order_id of a decision.
+
+    Raises PluginError when the names in it are so long that it has more than 64 characters.
+    """
+    time = signal.bar_time.strftime("%Y%m%dT%H%MZ")
+    made = f"{bot}-{signal.strategy}-{signal.symbol}-{time}-{attempt}"
+    if len(made) > LONGEST_ID:
+        raise PluginError(f"order id {made} is longer than {LONGEST_ID}: shorten the plugin's name")
+    return made
+
+
+def _orderable(intent: OrderIntent) -> bool:
+    limit = intent.limit_price
+    needed = [intent.qty, limit] if intent.type is OrderType.LIMIT else [intent.qty]
+    return all(isinstance(n, Decimal) and n.is_finite() and n > 0 for n in needed)

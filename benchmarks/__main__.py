@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 from benchmarks import cli, durable, engine, market_minute, report, restart
@@ -30,16 +32,24 @@ def main() -> int:
     if unknown := [name for name in given.names if name not in BENCHMARKS]:
         parser.error(f"no benchmark '{unknown[0]}'; there are: {', '.join(BENCHMARKS)}")
     report.machine()
-    missed = []
-    for name in given.names or BENCHMARKS:
-        report.title(name)
-        with tempfile.TemporaryDirectory(prefix="smabot-", dir=given.folder) as folder:
-            for figure in BENCHMARKS[name](given.quick, Path(folder)):
-                report.show(figure)
-                if figure.missed:
-                    missed.append(f"{name}: {figure.what}")
+    missed: list[str] = []
+    with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh:
+        for name in given.names or BENCHMARKS:
+            missed += fresh.submit(run, name, given.quick, given.folder).result()
     report.verdict(missed)
     return 1 if missed else 0
+
+
+def run(name: str, quick: bool, parent: Path | None) -> list[str]:
+    """Run one benchmark, in a process of its own: memory and settings of one are not the next's."""
+    report.title(name)
+    missed = []
+    with tempfile.TemporaryDirectory(prefix="smabot-", dir=parent) as folder:
+        for figure in BENCHMARKS[name](quick, Path(folder)):
+            report.show(figure)
+            if figure.missed:
+                missed.append(f"{name}: {figure.what}")
+    return missed
 
 
 if __name__ == "__main__":

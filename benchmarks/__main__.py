@@ -4,20 +4,12 @@ from __future__ import annotations
 
 import argparse
 import sys
-import tempfile
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks import cli, durable, engine, market_minute, report, restart
-
-BENCHMARKS = {
-    "engine": engine.run,
-    "durable": durable.run,
-    "restart": restart.run,
-    "market-minute": market_minute.run,
-    "cli": cli.run,
-}
+from benchmarks import report
+from benchmarks.suite import BENCHMARKS, run
 
 
 def main() -> int:
@@ -33,23 +25,12 @@ def main() -> int:
         parser.error(f"no benchmark '{unknown[0]}'; there are: {', '.join(BENCHMARKS)}")
     report.machine()
     missed: list[str] = []
+    # Each in a process of its own: the memory of one would show as its successor's.
     with ProcessPoolExecutor(1, get_context("spawn"), max_tasks_per_child=1) as fresh:
         for name in given.names or BENCHMARKS:
             missed += fresh.submit(run, name, given.quick, given.folder).result()
     report.verdict(missed)
     return 1 if missed else 0
-
-
-def run(name: str, quick: bool, parent: Path | None) -> list[str]:
-    """Run one benchmark, in a process of its own: memory and settings of one are not the next's."""
-    report.title(name)
-    missed = []
-    with tempfile.TemporaryDirectory(prefix="smabot-", dir=parent) as folder:
-        for figure in BENCHMARKS[name](quick, Path(folder)):
-            report.show(figure)
-            if figure.missed:
-                missed.append(f"{name}: {figure.what}")
-    return missed
 
 
 if __name__ == "__main__":

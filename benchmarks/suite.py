@@ -1,0 +1,28 @@
+"""The benchmarks by name, and how one is run."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+from benchmarks import cli, durable, engine, market_minute, report, restart
+
+BENCHMARKS = {
+    "engine": engine.run,
+    "durable": durable.run,
+    "restart": restart.run,
+    "market-minute": market_minute.run,
+    "cli": cli.run,
+}
+
+
+def run(name: str, quick: bool, parent: Path | None) -> list[str]:
+    """Run one benchmark and print its figures; returns those that missed their goal."""
+    report.title(name)
+    missed = []
+    with tempfile.TemporaryDirectory(prefix="smabot-", dir=parent) as folder:
+        for figure in BENCHMARKS[name](quick, Path(folder)):
+            report.show(figure)
+            if figure.missed:
+                missed.append(f"{name}: {figure.what}")
+    return missed

@@ -96,9 +96,10 @@ def lookback() -> int:  # type: ignore[empty-body]
 
 @hookspec
 def on_startup_recover(recovery: Recovery) -> RecoveryStep | None:
-    """Look at what was restored, once per start, after reconciliation and before the first bar.
+    """Look at what was restored, once per start, before the broker's news and before any bar.
 
-    Rows of declared records are already in ``recovery.book``. Any conflict stops the start.
+    Rows of declared records are already in ``recovery.book``. Any conflict stops the start, and
+    then nothing has been changed.
 
     def on_startup_recover(self, recovery):
         return RecoveryStep(f"{len(recovery.book.table(Streak))} streaks")
@@ -163,7 +164,9 @@ def on_fill(fill: Fill, book: Book) -> None:
 
 @hookspec
 def on_equity(point: EquityPoint, book: Book) -> None:
-    """See each new point of the equity curve: a minute's close, or a fill.
+    """See what the account is worth at each minute's close, and after fills.
+
+    `equity_every_minutes` thins the curve that is kept, not these calls.
 
     def on_equity(self, point):
         self.peak = max(self.peak, point.equity)

@@ -51,7 +51,8 @@ class Screen:
         self._tell(
             "step",
             {"name": step.name, "found": step.found, "ms": round(step.milliseconds, 1)},
-            f"  {step.name:<10}{step.milliseconds:>7.0f} ms  {step.found}",
+            f"  {step.name:<10}{step.milliseconds:>7.0f} ms  "
+            + step.found.replace("; ", "\n" + " " * 24),
         )
 
     def note(self, text: str) -> None:

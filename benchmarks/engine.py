@@ -79,12 +79,29 @@ class Forgetful(MemoryJournal):
 
 def run(quick: bool, folder: Path) -> Iterator[Figure]:
     """Yield bars a second for each size and kind of prices, and how flat they are."""
+    yield _floor()
     for symbols in SIZES:
         bars = 100_000 if quick else 400_000
         for name, prices in (("waves", waves), ("random walk", walks)):
             made = batches(prices(symbols, bars // symbols), symbols)
             yield _figure(symbols, name, made)
     yield from _flat(100_000 if quick else 1_000_000)
+
+
+def _floor() -> Figure:
+    """The strategy alone, called in a loop: no book, no risk, no journal, no orders."""
+    settings = Config()
+    made = batches(waves(1, 50_000), 1)
+    speeds = []
+    for _ in range(3):
+        ((_, on_bar),) = Plugins.load(settings, ["sma"]).bar_hooks
+        book = Book()
+        begun = process_time()
+        for batch in made:
+            for bar in batch.bars:
+                on_bar(bar, book)
+        speeds.append(len(made) / (process_time() - begun))
+    return Figure("floor: sma's on_bar in a bare loop", middle(speeds), "bars/s")
 
 
 def _figure(symbols: int, name: str, made: list[Batch]) -> Figure:

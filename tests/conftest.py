@@ -48,20 +48,22 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 
 def write_tape(
     path: Path,
-    closes: Mapping[str, Sequence[float]],
+    closes: Mapping[str, Sequence[float | None]],
     *,
     volume: float = 10_000,
     start: datetime = OPEN,
 ) -> Path:
-    """Write a tape whose bars open at the minute before's close, a minute a value."""
+    """Write a tape whose bars open at the minute before's close, a minute a value; None: no bar."""
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
         for minute in range(max(map(len, closes.values()))):
             time = (start + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:%SZ")
             for symbol, values in closes.items():
-                if minute < len(values):
-                    begin, end = values[max(minute - 1, 0)], values[minute]
+                end = values[minute] if minute < len(values) else None
+                if end is not None:
+                    before = values[max(minute - 1, 0)]
+                    begin = end if before is None else before
                     high, low = max(begin, end), min(begin, end)
                     writer.writerow([symbol, time, begin, high, low, end, volume, "", ""])
     return path

@@ -14,7 +14,7 @@ import pytest
 
 from smabot.config import Config, Sizing
 from smabot.engine import Engine
-from smabot.errors import UnknownOutcome
+from smabot.errors import PluginError, UnknownOutcome
 from smabot.hookspecs import hookimpl
 from smabot.memory import MemoryJournal
 from smabot.plugins import Plugins
@@ -22,6 +22,7 @@ from smabot.ports import Broker
 from smabot.records import (
     CORE_RECORDS,
     Bar,
+    Batch,
     Command,
     EquityPoint,
     Fill,
@@ -281,6 +282,34 @@ def test_the_newest_bar_of_a_gap_is_decided_on_as_if_live(world: World) -> None:
     assert not world.journal.rows(Signal)[0].missed
 
 
+def test_only_the_newest_minute_of_a_late_batch_is_decided_on(world: World) -> None:
+    world.wants({3: LONG, 59: FLAT})
+    with world.started() as engine:
+        batches = [engine._feed.next(0) for _ in range(60)]
+        bars = tuple(bar for batch in batches if batch for bar in batch.bars)
+        engine.process(Batch(minute(60), bars=bars, resync=True))
+    assert world.orders() == []
+    assert [(s.bar_time, s.missed) for s in world.journal.rows(Signal)] == [
+        (minute(3), True), (minute(59), False),
+    ]  # fmt: skip
+    assert world.journal.bar_counts() == {"SPY": 60, "IBM": 60}
+
+
+def test_a_signal_for_a_symbol_that_is_not_traded_is_an_error(world: World) -> None:
+    class Wrong:
+        @hookimpl
+        def on_bar(self, bar: Bar) -> Signal:
+            return Signal("IBM", LONG, bar.time, 50.0)
+
+    world.script = Wrong()  # type: ignore[assignment]
+    with (
+        world.started(symbols=("SPY",)) as engine,
+        pytest.raises(PluginError, match="signalled IBM, which is not traded in this run"),
+    ):
+        play(engine, 5)
+    assert world.orders() == []
+
+
 def test_a_symbol_that_is_added_later_gets_warm_without_deciding_on_old_bars(world: World) -> None:
     wants = {5: LONG, 7: FLAT, 8: LONG, 12: FLAT}
     world.wants(wants, "IBM")
@@ -342,6 +371,18 @@ def test_an_entry_at_work_is_called_off_before_the_exit(
     assert (entry.status, entry.filled_qty) == (Status.CANCELED, D(6))
     assert (exit_.side, exit_.qty, exit_.status) == (Side.SELL, D(6), Status.FILLED)
     assert world.held() == 0
+
+
+def test_an_entry_while_the_exit_is_at_work_is_blocked_on_the_record(
+    make_world: Callable[..., World],
+) -> None:
+    world = make_world(volume=50)  # five shares a minute
+    world.wants({2: LONG, 8: FLAT, 9: LONG})
+    world.play(20)
+    entry, exit_, late = world.orders()
+    assert (entry.status, exit_.status) == (Status.FILLED, Status.FILLED)
+    assert (late.bar_time, late.status) == (minute(9), Status.BLOCKED)
+    assert late.reason == f"the exit {exit_.client_order_id} is still working"
 
 
 def test_halted_entries_are_blocked_and_exits_pass(world: World) -> None:

@@ -84,6 +84,15 @@ def test_a_blocked_name_is_left_out_however_it_was_selected() -> None:
     assert select(["sma"], ["exchange"], INSTALLED) == ["sma"]
 
 
+@pytest.mark.parametrize("names", [("one", "two"), ("two", "one")], ids=str)
+def test_the_order_of_names_is_not_the_order_of_hooks(
+    install: Callable[..., None], names: tuple[str, ...]
+) -> None:
+    install("one")
+    install("two")
+    assert [name for name, _ in load(*names).bar_hooks] == ["one", "two"]
+
+
 @pytest.mark.parametrize(("wanted", "blocked"), [(["rsik"], []), (["sma"], ["rsik"])])
 def test_an_unknown_name_is_refused_with_a_suggestion(
     wanted: list[str], blocked: list[str]

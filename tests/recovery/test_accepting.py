@@ -1,0 +1,79 @@
+"""What `reconcile --accept broker` leaves behind is a database that trades on rightly."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from smabot.records import Fill, Order, Position, Side, Status
+
+LONG, FLAT = 1, 0
+
+
+def test_shares_that_are_gone_are_sold_by_nobody_again(make_world: Any, make_order: Any) -> None:
+    world = make_world({"SPY": [100.0] * 40})
+    world.follow(a={("SPY", 2): LONG}, b={("SPY", 2): LONG})
+    world.play(6)
+    world.there(make_order(Status.PENDING, side=Side.SELL, client_order_id="hand-1"), minutes=2)
+    assert world.accept() == 0
+    assert world.held() == {("b", "SPY"): 10}
+    world.follow(a={("SPY", 12): FLAT}, b={("SPY", 12): FLAT})
+    world.play(20)
+    assert world.held() == {}
+    sells = [(o.strategy, o.qty) for o in world.rows(Order) if o.side is Side.SELL]
+    assert sells == [("b", 10)]
+
+
+def test_an_order_of_the_other_side_closes_what_is_held(make_world: Any, make_order: Any) -> None:
+    world = make_world({"SPY": [100.0] * 5 + [110.0] * 30})
+    world.follow(sma={("SPY", 2): LONG})
+    world.play(6)
+    written = make_order(Status.PENDING, minute=6)
+    world.here(written)
+    world.there(replace(written, side=Side.SELL))
+    assert world.accept() == 0
+    world.play(6)
+    sold = world.rows(Order)[-1]
+    assert (sold.side, sold.reduces, sold.realized_pnl) == (Side.SELL, True, 100)
+    (position,) = world.rows(Position)
+    assert (position.qty, position.cost, position.realized_pnl) == (0, 0, 100)
+
+
+def test_fills_that_are_found_count_for_the_day(make_world: Any, make_order: Any) -> None:
+    world = make_world({"SPY": [100.0] * 40, "IBM": [50.0] * 40}, plugins=("risk",))
+    world.play(3)
+    mine = make_order(Status.ACCEPTED)
+    world.here(mine)
+    world.there(mine, replace(mine, client_order_id="hand-1", symbol="IBM"), minutes=2)
+    assert world.accept() == 0
+    world.play(3)
+    assert len(world.rows(Fill)) == 1
+    assert world.ask("SELECT trade_count FROM daily_limits") == [(1,)]
+
+
+@pytest.mark.parametrize("foreign", ["conflict", "ignore"])
+def test_an_own_order_that_is_not_written_here_is_never_ignored(
+    make_world: Any, make_order: Any, dumper: Callable[..., Any], foreign: str
+) -> None:
+    world = make_world({"SPY": [100.0] * 40}, foreign=foreign)
+    world.play(3)
+    world.there(make_order(Status.PENDING), minutes=2)
+    assert world.refused(dumper) == {"unknown_locally"}
+
+
+def test_an_order_that_is_taken_over_half_filled_belongs_to_its_strategy_whole(
+    make_world: Any, make_order: Any
+) -> None:
+    world = make_world({"SPY": [100.0] * 40}, volume=50)
+    world.play(3)
+    world.there(make_order(Status.PENDING), minutes=1)
+    assert world.accept() == 0
+    assert world.held() == {("sma", "SPY"): 5}
+    world.play(3)
+    assert world.held() == {("sma", "SPY"): 10}
+    world.follow(sma={("SPY", 8): LONG, ("SPY", 12): FLAT})
+    world.play(20)
+    assert world.held() == {}

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -28,6 +28,7 @@ from smabot.records import (
     Status,
 )
 from smabot.tables import key_of, table_of
+from smabot.valuation import Valuation
 
 R = TypeVar("R")
 Holding = tuple[str, str]
@@ -61,14 +62,10 @@ class Book:
         self.find_order = find_order
         self._latest: dict[Holding, str] = {}
         self._open: dict[str, Order] = {}
-        self._shares: dict[str, Shares] = {}
+        self._valuation = Valuation(self._mark)
         self._realized_pnl = ZERO
-        self._value = ZERO
-        self._exposure = ZERO
-        self._repriced = True
         self._replaying = False
         self._fill_prices: dict[str, Decimal] = {}
-        self._valued: dict[str, None] = {}
         self._unsettled: dict[str, dict[str, SignalState]] = {}
         self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
         self._new_bars: list[Bar] = []
@@ -103,7 +100,7 @@ class Book:
                 last[bar.symbol] = bar
                 news.append(bar)
         if news:
-            self._repriced = True
+            self._valuation.outdate()
             self._new_bars += news
             if self._fill_prices:
                 for bar in news:
@@ -178,14 +175,12 @@ class Book:
 
     def open_qty(self, strategy: str, symbol: str) -> Decimal:
         """Return the signed shares that a strategy's open orders may still fill."""
-        shares = self._shares.get(symbol)
-        orders = shares.orders.values() if shares else ()
+        orders = self._valuation.orders(symbol)
         return sum((order.open_qty for order in orders if order.strategy == strategy), ZERO)
 
     def net(self, symbol: str) -> Decimal:
         """Return the signed shares held of a symbol by all strategies together."""
-        shares = self._shares.get(symbol)
-        return shares.held if shares else ZERO
+        return self._valuation.held(symbol)
 
     def price(self, symbol: str) -> Decimal | None:
         """Return the last price of a symbol in US dollars, or None before its first bar."""
@@ -194,16 +189,11 @@ class Book:
 
     def exposure(self, symbol: str | None = None) -> Decimal:
         """Return the dollars at risk in a symbol, or in all: holdings and open buys at last prices."""
-        self._reprice()
-        if symbol is None:
-            return self._exposure
-        shares = self._shares.get(symbol)
-        return shares.exposure if shares else ZERO
+        return self._valuation.exposure(symbol)
 
     def positions_value(self) -> Decimal:
         """Return the worth of all positions at last prices."""
-        self._reprice()
-        return self._value
+        return self._valuation.value()
 
     def realized_pnl(self) -> Decimal:
         """Return the P&L realized since the database began."""
@@ -294,7 +284,7 @@ class Book:
         bar = self.last.get(order.symbol)
         if bar is None or fill.time >= bar.end:
             self._fill_prices[order.symbol] = fill.price
-            self._repriced = True
+            self._valuation.outdate()
         qty += fill.qty * order.side.sign
         cost += paid if not order.reduces else fill.realized_pnl * -order.side.sign - paid
         self._put_position(holding, qty, cost, realized + fill.realized_pnl, fill.time)
@@ -339,9 +329,7 @@ class Book:
             return False
         self.positions[holding] = position
         self._realized_pnl += position.realized_pnl - (old.realized_pnl if old else ZERO)
-        shares = self._shares.setdefault(position.symbol, Shares())
-        shares.held += position.qty - (old.qty if old else ZERO)
-        self._weigh(position.symbol, shares)
+        self._valuation.add(position.symbol, position.qty - (old.qty if old else ZERO))
         self._review(holding)
         self._put(position)
         return True
@@ -391,14 +379,11 @@ class Book:
         name = order.client_order_id
         self.orders[name] = order
         self._new_rows[(Order, (name,))] = order
-        shares = self._shares.setdefault(order.symbol, Shares())
         if order.status.terminal:
             self._open.pop(name, None)
-            shares.orders.pop(name, None)
         else:
             self._open[name] = order
-            shares.orders[name] = order
-        self._weigh(order.symbol, shares)
+        self._valuation.put_order(order)
 
     def _put_position(
         self, holding: Holding, qty: Decimal, cost: Decimal, realized: Decimal, time: datetime
@@ -407,29 +392,6 @@ class Book:
         self._position(Position(*holding, qty, cost, average, realized, time))
 
     # -- what is derived, kept up to date --------------------------------------------------------
-
-    def _reprice(self) -> None:
-        """Value all holdings anew, once after prices changed."""
-        if self._repriced:
-            self._repriced = False
-            for symbol in self._valued:
-                self._revalue(symbol, self._shares[symbol])
-
-    def _weigh(self, symbol: str, shares: Shares) -> None:
-        """Value a symbol whose holdings or orders changed."""
-        self._revalue(symbol, shares)
-        if shares.held or shares.orders:
-            self._valued[symbol] = None
-        else:
-            self._valued.pop(symbol, None)
-
-    def _revalue(self, symbol: str, shares: Shares) -> None:
-        price = self._mark(symbol)
-        value = shares.held * price
-        exposure = abs(shares.held + shares.opening()) * price if shares.orders else abs(value)
-        self._value += value - shares.value
-        self._exposure += exposure - shares.exposure
-        shares.value, shares.exposure = value, exposure
 
     def _mark(self, symbol: str) -> Decimal:
         price = self._fill_prices.get(symbol) or self.price(symbol)
@@ -452,20 +414,6 @@ class Book:
             strategies.pop(state.strategy, None)
             if not strategies:
                 del self._unsettled[state.symbol]
-
-
-@dataclass(slots=True)
-class Shares:
-    """What all strategies together hold and want of one symbol."""
-
-    held: Decimal = ZERO
-    orders: dict[str, Order] = field(default_factory=dict)
-    value: Decimal = ZERO
-    exposure: Decimal = ZERO
-
-    def opening(self) -> Decimal:
-        """Signed shares that open orders may add, those that only reduce left out."""
-        return sum((o.open_qty for o in self.orders.values() if not o.reduces), ZERO)
 
 
 def _filled_value(filled: Order | OrderUpdate) -> Decimal:

@@ -54,9 +54,9 @@ def run(loaded: Loaded, as_json: bool) -> int:
         code, outcome = 1, "failed"
         try:
             with _signals() as (received, stopping):
+                gc.set_threshold(*GC_THRESHOLDS)
                 engine = recover(session, screen.committed)
                 gc.freeze()
-                gc.set_threshold(*GC_THRESHOLDS)
                 engine.stopping = stopping
                 for note in session.notes:
                     screen.note(note)

@@ -61,6 +61,12 @@ class World:
         """Trade by a `Script` a strategy."""
         self.strategies = {name: Script(its) for name, its in wants.items()}
 
+    def again(self, name: str) -> World:
+        """Return the same world with two empty books of its own."""
+        folder = self.folder / name
+        folder.mkdir(exist_ok=True)
+        return World(folder, self.tape, self.settings)
+
     # -- the bot -----------------------------------------------------------------------------------
 
     def config(self, **settings: Any) -> Config:

@@ -99,7 +99,7 @@ def test_killed_25_times(
     tmp_path: Path, dumper: Callable[..., Dump], comparable: Callable[[Dump], Dump]
 ) -> None:
     """The real command, killed at 25 seeded moments of its life, start-up included."""
-    command = [SMABOT, "run", "--plugins", "sma,risk", "--speed", "120"]
+    command = [SMABOT, "run", "--plugins", "sma,risk", "--speed", "30"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SMABOT")}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):

@@ -112,15 +112,14 @@ class CircuitBreaker:
         if order.status in WORKED:
             if state.failure_count:
                 book.apply(replace(state, failure_count=0, last_failure=""))
-        elif order.status in FAILED:
-            # An order that is unknown first and refused then has failed once.
-            if order.client_order_id != state.last_failure:
-                count = state.failure_count + 1
-                counted = replace(state, failure_count=count, last_failure=order.client_order_id)
-                if self._settings.max_failures and count >= self._settings.max_failures:
-                    why = f", the last one {order.status}: {order.reason or 'no reason given'}"
-                    counted = _trip(counted, book.now, f"{count} submissions failed in a row{why}")
-                book.apply(counted)
+        elif order.status in FAILED and order.client_order_id != state.last_failure:
+            # Compared by its id: an order that is unknown first and refused then has failed once.
+            count = state.failure_count + 1
+            counted = replace(state, failure_count=count, last_failure=order.client_order_id)
+            if self._settings.max_failures and count >= self._settings.max_failures:
+                why = f", the last one {order.status}: {order.reason or 'no reason given'}"
+                counted = _trip(counted, book.now, f"{count} submissions failed in a row{why}")
+            book.apply(counted)
 
     @hookimpl
     def on_fill(self, fill: Fill, book: Book) -> None:

@@ -64,7 +64,8 @@ def run(loaded: Loaded, as_json: bool) -> int:
                 screen.ready(ready_ms)
                 row = replace(row, ready_ms=round(ready_ms, 1), steps=session.steps_json())
                 _keep(session, row)
-                screen.begin(session.feed)  # type: ignore[arg-type]
+                assert session.feed is not None
+                screen.begin(session.feed)
                 outcome = engine.run()
             code = 130 if signal.SIGINT in received else 0
             screen.finish()

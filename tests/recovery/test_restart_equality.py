@@ -62,7 +62,6 @@ def test_warming_up_leaves_declared_records_alone(make_world: Any, runs: list[in
 
 def test_a_first_minute_that_was_not_committed_is_met_again(make_world: Any) -> None:
     """Also where no strategy has a lookback."""
-
     world = make_world({"SPY": [100.0] * 10})
     world.follow(s={("SPY", 0): LONG})
     world.killed_at("journal", "commit", when=lambda rows, bars=(): bool(bars))
@@ -141,7 +140,6 @@ def test_the_entry_that_meets_too_little_buying_power_is_the_same(
 @pytest.mark.parametrize("killed", [False, True])
 def test_a_cancel_goes_before_the_orders_of_its_minute(make_world: Any, killed: bool) -> None:
     """Killed right after the cancel: the exit finds the same book as if nothing had happened."""
-
     world = make_world(FLAT_SPY, volume=40)
     world.follow(a={("SPY", 2): LONG, ("SPY", 10): FLAT}, b={("SPY", 9): LONG, ("SPY", 10): FLAT})
     if killed:

@@ -71,7 +71,7 @@ def test_breaker_reset_arms_it_from_the_equity_there_is(capsys: pytest.CaptureFi
     assert "the circuit breaker is reset; it was: TRIPPED" in capsys.readouterr().out
     data = answer(capsys, "breaker")
     assert (data["failure_count"], data["tripped"]) == (0, False)
-    assert (data["tripped_at"], data["reason"], data["last_failure"]) == (None, "", "")
+    assert (data["tripped_at"], data["reason"], data["failed_orders"]) == (None, "", "")
     assert (data["session_equity"], data["peak_equity"]) == ("98800", "98800")
 
 

@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 FAILED = (Status.REJECTED, Status.UNKNOWN)
 WORKED = (Status.ACCEPTED, Status.PARTIALLY_FILLED, Status.FILLED)
 RESET = "breaker reset"
+MOST_NAMED = 100
 
 
 @record(table="circuit_breaker", key=("name",))
 class BreakerState:
     """All that the breaker has to remember. Equities in US dollars, times of the exchange in UTC.
 
-    ``failure_count`` counts failed submissions in a row, ``last_failure`` names the last of them.
+    ``failure_count`` counts failed submissions in a row, ``failed_orders`` names the last of them,
+    newest last: an order that is unknown first and refused then has failed once.
     """
 
     name: str
@@ -38,7 +40,7 @@ class BreakerState:
     tripped: bool = False
     tripped_at: datetime | None = None
     reason: str = ""
-    last_failure: str = ""
+    failed_orders: str = ""
     session_date: date | None = None
     session_equity: Decimal | None = None
     peak_equity: Decimal | None = None
@@ -111,11 +113,11 @@ class CircuitBreaker:
         state = _state(book)
         if order.status in WORKED:
             if state.failure_count:
-                book.apply(replace(state, failure_count=0, last_failure=""))
-        elif order.status in FAILED and order.client_order_id != state.last_failure:
-            # Compared by its id: an order that is unknown first and refused then has failed once.
+                book.apply(replace(state, failure_count=0, failed_orders=""))
+        elif order.status in FAILED and order.client_order_id not in state.failed_orders.split():
             count = state.failure_count + 1
-            counted = replace(state, failure_count=count, last_failure=order.client_order_id)
+            failed = [*state.failed_orders.split(), order.client_order_id][-MOST_NAMED:]
+            counted = replace(state, failure_count=count, failed_orders=" ".join(failed))
             if self._settings.max_failures and count >= self._settings.max_failures:
                 why = f", the last one {order.status}: {order.reason or 'no reason given'}"
                 counted = _trip(counted, book.now, f"{count} submissions failed in a row{why}")

@@ -55,7 +55,7 @@ def _show_breaker(app: App, settings: BreakerSettings) -> None:
     lines = [
         ("breaker", in_words(state)),
         ("failures in a row", _of(state.failure_count, settings.max_failures)),
-        ("last failure", state.last_failure or "none"),
+        ("last failure", state.failed_orders.split()[-1] if state.failed_orders else "none"),
         ("session's start", _baseline(state.session_equity, settings.max_session_drawdown)),
         ("peak", _baseline(state.peak_equity, settings.max_peak_drawdown)),
     ]

@@ -59,7 +59,8 @@ class Outbox:
         """Send what is queued and return the answers: events of the next step.
 
         Cancels go first, so that no order meets one that it replaces; then exits, then entries,
-        each in an order that a restart would find too.
+        each in an order that a restart would find too. So are the answers: a restart hears first of
+        what arrived, and only then sends the rest again.
         """
         if not (self._waiting or self._cancels or self._unknown):
             return []
@@ -68,7 +69,8 @@ class Outbox:
         answers = [answer for order in cancels if (answer := self._cancel(order))]
         unknown = sorted(self._unknown.values(), key=_turn)
         answers += [answer for order in unknown if (answer := self._resolve(order))]
-        return answers + self._submit_all(sorted(waiting, key=_turn))
+        answers += self._submit_all(sorted(waiting, key=_turn))
+        return sorted(answers, key=_never_arrived)
 
     def _cancel(self, order: Order) -> OrderUpdate | None:
         try:
@@ -139,3 +141,7 @@ class Outbox:
 
 def _turn(order: Order) -> tuple[bool, datetime, str]:
     return (not order.reduces, order.created_at, order.client_order_id)
+
+
+def _never_arrived(answer: OrderUpdate) -> bool:
+    return answer.status in (Status.REJECTED, Status.UNKNOWN)

@@ -138,6 +138,25 @@ def test_the_entry_that_meets_too_little_buying_power_is_the_same(
 
 
 @pytest.mark.parametrize("killed", [False, True])
+def test_refusals_are_told_after_what_arrived(make_world: Any, killed: bool) -> None:
+    """A start finds what arrived at the broker before it sends again what was refused."""
+    limits = {"max_exposure": 0, "max_exposure_per_symbol": 0}
+    world = make_world(
+        {"SPY": [100.0] * 10, "IBM": [3000.0] * 10},
+        plugins=("risk",),
+        plugin={"exchange": {"cash": 20_000}, "risk": {"daily_limits": limits}},
+    )
+    world.follow(s={("SPY", 2): LONG, ("IBM", 2): LONG})
+    if killed:
+        world.killed_at("broker", "submit_many", late=True)
+    world.play(0 if killed else 3)
+    assert [(o.symbol, o.status.value) for o in world.rows(Order)] == [
+        ("IBM", "rejected"), ("SPY", "accepted"),
+    ]  # fmt: skip
+    assert world.ask("SELECT failure_count FROM circuit_breaker") == [(1,)]
+
+
+@pytest.mark.parametrize("killed", [False, True])
 def test_a_cancel_goes_before_the_orders_of_its_minute(make_world: Any, killed: bool) -> None:
     """Killed right after the cancel: the exit finds the same book as if nothing had happened."""
     world = make_world(FLAT_SPY, volume=40)

@@ -161,7 +161,7 @@ class Book:
         return order
 
     def latest_order(self, strategy: str, symbol: str) -> Order | None:
-        """Return the newest order of a holding, open or ended."""
+        """Return the newest order of a holding: one that is open before one that was blocked since."""
         return self.orders.get(self._latest.get((strategy, symbol), ""))
 
     def open_orders(self) -> list[Order]:
@@ -242,7 +242,10 @@ class Book:
         self._put_order(order)
         holding = (order.strategy, order.symbol)
         latest = self.latest_order(*holding)
-        if latest is None or (latest.bar_time, latest.attempt) <= (order.bar_time, order.attempt):
+        hidden = order.status.terminal and latest is not None and not latest.status.terminal
+        if latest is None or (
+            not hidden and (latest.bar_time, latest.attempt) <= (order.bar_time, order.attempt)
+        ):
             self._latest[holding] = order.client_order_id
             if latest is not None and latest.status.terminal and latest is not order:
                 self.orders.pop(latest.client_order_id, None)

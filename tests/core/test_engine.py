@@ -385,6 +385,20 @@ def test_an_entry_while_the_exit_is_at_work_is_blocked_on_the_record(
     assert late.reason == f"the exit {exit_.client_order_id} is still working"
 
 
+@pytest.mark.parametrize("runs", [[20], [13, 7]], ids=str)
+def test_a_blocked_entry_does_not_hide_the_exit_at_work(
+    make_world: Callable[..., World], runs: list[int]
+) -> None:
+    world = make_world(volume=20)  # two shares a minute
+    for minutes in runs:
+        world.wants({2: LONG, 9: FLAT, 10: LONG, 11: FLAT, 12: LONG, 13: FLAT})
+        world.play(minutes)
+    assert [(o.bar_time, o.status) for o in world.orders()] == [
+        (minute(2), Status.FILLED), (minute(9), Status.FILLED),
+        (minute(10), Status.BLOCKED), (minute(12), Status.BLOCKED),
+    ]  # fmt: skip
+
+
 def test_halted_entries_are_blocked_and_exits_pass(world: World) -> None:
     def tell(verb: str, argument: str = "") -> None:
         world.journal.send(Command(f"{verb}-1", verb, argument, OPEN))

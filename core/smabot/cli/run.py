@@ -197,7 +197,7 @@ def _summary(session: Session, screen: Screen, outcome: str, ready_ms: float) ->
     fills, orders = journal.count(Fill), journal.count(Order)
     unrealized = book.positions_value() - sum((p.cost for p in book.positions.values()), Decimal(0))
     blocked = journal.count(Order, where={"status": Status.BLOCKED})
-    held = [p for p in book.positions.values() if p.qty]
+    held = sorted((p for p in book.positions.values() if p.qty), key=lambda p: p.symbol)
     described = session.plugins.describe(book)
     data = {
         "outcome": outcome, "fills": fills, "orders": orders, "blocked": blocked,
@@ -226,6 +226,6 @@ def _next(config: Config, outcome: str) -> str:
     if outcome == "ended":
         return (
             "smabot trades · smabot pnl --by day · a fresh start: "
-            f"smabot run --db {config.db.with_name('second.db')}"
+            f"smabot run --db {config.db.with_stem(config.db.stem + '-2')}"
         )
     return "the same command again goes on from this minute · smabot status"

@@ -17,11 +17,11 @@ from smabot.calendar import MINUTE
 from smabot.commands import carry_out
 from smabot.config import Config
 from smabot.disagreement import Disagreement, another_bot
-from smabot.errors import BrokerError, PluginError, SmabotError
+from smabot.errors import BrokerError, PluginError
 from smabot.hookspecs import Recovery
 from smabot.ordering import make_order
 from smabot.outbox import Outbox
-from smabot.plugins import Plugins, blame
+from smabot.plugins import Plugins
 from smabot.ports import Broker, Feed, Journal
 from smabot.records import (
     Bar,
@@ -120,8 +120,9 @@ class Engine:
             self._take_updates(batch.updates)
         bars = book.apply_bars(batch.bars)
         if bars:
-            for strategy, signal in self._ask(bars):
-                self._take_signal(strategy, signal, decide)
+            for strategy, answer in self._plugins.on_bar(bars, book):
+                for signal in _signals(strategy, answer):
+                    self._take_signal(strategy, signal, decide)
             if decide:
                 self._settle(bars)
             if batch.time > self._marked_at:
@@ -155,20 +156,6 @@ class Engine:
         if fill is not None:
             self._plugins.on_fill(fill, book)
         return fill
-
-    def _ask(self, bars: list[Bar]) -> list[tuple[str, Signal]]:
-        book, found = self.book, []
-        for name, on_bar in self._plugins.bar_hooks:
-            try:
-                for bar in bars:
-                    answer = on_bar(bar, book)
-                    if answer is not None:
-                        found += [(name, s) for s in _signals(name, answer)]
-            except SmabotError:
-                raise
-            except Exception as error:
-                raise blame(name, "on_bar", error) from error
-        return found
 
     def _take_signal(self, strategy: str, signal: Signal, decide: bool) -> None:
         book = self.book
@@ -325,13 +312,7 @@ class Engine:
         cash, value = book.account.cash, book.positions_value()
         point = EquityPoint(time, cash + value, cash, value, book.realized_pnl())
         if not keep or book.apply(point):
-            for name, on_equity in self._plugins.equity_hooks:
-                try:
-                    on_equity(point, book)
-                except SmabotError:
-                    raise
-                except Exception as error:
-                    raise blame(name, "on_equity", error) from error
+            self._plugins.on_equity(point, book)
 
     def _commit(self) -> None:
         rows, bars = self.book.drain()

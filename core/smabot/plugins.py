@@ -194,6 +194,30 @@ class Plugins:
                 found.append((impl.plugin_name, step))
         return found
 
+    def on_bar(self, bars: Sequence[Bar], book: Book) -> list[tuple[str, Any]]:
+        """Tell every plugin of a minute's bars; returns what they answered, with their names."""
+        found = []
+        for name, on_bar in self.bar_hooks:
+            try:
+                for bar in bars:
+                    answer = on_bar(bar, book)
+                    if answer is not None:
+                        found.append((name, answer))
+            except SmabotError:
+                raise
+            except Exception as error:
+                raise blame(name, "on_bar", error) from error
+        return found
+
+    def on_equity(self, point: EquityPoint, book: Book) -> None:
+        for name, on_equity in self.equity_hooks:
+            try:
+                on_equity(point, book)
+            except SmabotError:
+                raise
+            except Exception as error:
+                raise blame(name, "on_equity", error) from error
+
     def on_signal(self, signal: Signal, book: Book) -> OrderIntent | None:
         intent: OrderIntent | None = self._call("on_signal", signal=signal, book=book)
         return intent

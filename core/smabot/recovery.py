@@ -20,7 +20,7 @@ from smabot.disagreement import Disagreement
 from smabot.engine import Engine, Watcher
 from smabot.hookspecs import Reconciliation, Recovery
 from smabot.memory import MemoryJournal
-from smabot.plugins import Plugins, blame
+from smabot.plugins import Plugins
 from smabot.ports import Broker, Feed, Journal, Rows
 from smabot.records import (
     OPEN,
@@ -326,14 +326,8 @@ def _unattended(session: Session) -> list[str]:
 
 
 def _play(minute: Sequence[Bar], session: Session) -> None:
-    book = session.book
-    book.apply_bars(minute)
-    for name, on_bar in session.plugins.bar_hooks:
-        try:
-            for bar in minute:
-                on_bar(bar, book)
-        except Exception as error:
-            raise blame(name, "on_bar", error) from error
+    session.book.apply_bars(minute)
+    session.plugins.on_bar(minute, session.book)
 
 
 def _seen(book: Book) -> datetime | None:

@@ -70,13 +70,10 @@ def run(loaded: Loaded, as_json: bool) -> int:
             code = 130 if signal.SIGINT in received else 0
             screen.finish()
             _summary(session, screen, outcome, ready_ms)
-        except Disagreement as error:
-            screen.finish()
-            screen.conflicts(error.conflicts)
-            code, outcome = error.exit_code, str(error)
-            raise
         except SmabotError as error:
             screen.failed(error)
+            if isinstance(error, Disagreement):
+                screen.conflicts(error.conflicts)
             code, outcome = error.exit_code, str(error)
             raise
         finally:

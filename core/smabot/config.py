@@ -42,15 +42,24 @@ class Config(Settings):
     bot: str = "smabot"
     """Name of this bot: the first part of every client_order_id."""
     plugins: tuple[str, ...] = ("sma", "risk")
-    base_plugins: tuple[str, ...] = ("persistence_sqlite", "reconciliation", "exchange")
+    base_plugins: tuple[str, ...] = (
+        "persistence_sqlite",
+        "reconciliation",
+        "alpaca",
+        "exchange",
+    )
     no_plugins: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
     """Symbols to trade; empty: all that the feed has."""
     db: Path = Path("data/trades.db")
+    broker: str = "exchange"
+    """Where orders go: ``alpaca``, or ``exchange`` for the embedded exchange, called in process."""
+    url: str | None = None
+    """Where ``alpaca`` finds the API, as ``http://127.0.0.1:8100``, instead of at Alpaca."""
     ledger: Path | None = None
     """The embedded exchange's own file; by default beside ``db``, as ``NAME.exchange.db``."""
-    tape: str = "made"
-    """What the embedded exchange plays: ``made``, ``made:symbols=50,sessions=3,seed=7``, or a path."""
+    tape: str | None = None
+    """What the embedded exchange plays: ``made`` (the default), ``made:symbols=50,sessions=3,seed=7``, or a path."""
     speed: Literal["max"] | float = 60.0
     """Minutes of the tape a second, or ``max``."""
     until: datetime | None = None

@@ -37,6 +37,14 @@ class UnknownOutcome(BrokerError):
     """A request was sent and nobody knows what became of it: neither accepted nor refused."""
 
 
+class NotSent(BrokerError):
+    """A request was certainly not sent: there is no room for it for ``wait`` more seconds."""
+
+    def __init__(self, message: str, wait: float) -> None:
+        super().__init__(message)
+        self.wait = wait
+
+
 class RiskHalt(SmabotError):
     """Trading was stopped by a risk rule. Exit code 5."""
 

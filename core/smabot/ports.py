@@ -164,8 +164,11 @@ class Broker(Protocol):
     def name(self) -> str: ...
 
     @property
-    def visibility_delay(self) -> timedelta:
-        """How long an accepted order may stay invisible to `order`: a miss before is no proof."""
+    def visibility_delay(self) -> timedelta | None:
+        """How long an accepted order may stay invisible to `order`: a miss before is no proof.
+
+        None: a miss never is.
+        """
         ...
 
     def account(self) -> BrokerAccount: ...
@@ -175,7 +178,8 @@ class Broker(Protocol):
     def submit(self, order: Order) -> OrderUpdate:
         """Send an order once. A refusal is an update with ``Status.REJECTED`` and the reason.
 
-        Raises UnknownOutcome when nobody knows whether it arrived.
+        Raises UnknownOutcome when nobody knows whether it arrived, NotSent when it was not sent, and
+        ConflictError when another order has its id.
         """
         ...
 
@@ -205,6 +209,17 @@ class BulkBroker(Broker, Protocol):
 
         Raises UnknownOutcome when nobody knows which of them arrived.
         """
+        ...
+
+
+@runtime_checkable
+class RemoteBroker(Broker, Protocol):
+    """A broker whose answers take time. Core calls it from several threads at once."""
+
+    @property
+    def stepped(self) -> bool:
+        """Whether its market stands still until the feed is asked for more: then core waits for all
+        answers before it asks, so that a run gives the same every time."""
         ...
 
 

@@ -279,6 +279,23 @@ class Adjustment:
     reason: str
 
 
+@record(table="bar_revisions", key=("time", "symbol", "seen_at"), restore=False)
+class BarRevision:
+    """A bar that came late, or again with other values. No decision changes by it, so it is kept
+    beside ``bars``, which holds what was decided on. ``seen_at`` is when it came."""
+
+    time: datetime
+    symbol: str
+    seen_at: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    trade_count: int | None = None
+    vwap: float | None = None
+
+
 @record(table="commands", key=("id",), restore=False)
 class Command:
     """An order from a person to a running bot: halt, resume, breaker reset."""
@@ -316,7 +333,7 @@ class Veto:
 
 
 CORE_RECORDS: tuple[type, ...] = (
-    Signal, SignalState, Order, Fill, Position, EquityPoint, Account, BotState, Adjustment, Command, Run,
+    Signal, SignalState, Order, Fill, Position, EquityPoint, Account, BotState, Adjustment, BarRevision, Command, Run,
 )  # fmt: skip
 
 
@@ -325,10 +342,14 @@ class Batch:
     """What a feed delivers at once: events up to ``time`` on the feed's clock.
 
     Updates come before bars: they happened within the bars' minute. ``resync`` says that the feed
-    lost its connection meanwhile, so that the broker has to be asked what happened.
+    lost its connection meanwhile, so that the broker has to be asked what happened. ``doubt`` says
+    why order updates may be missing just now; while it is not empty, entries wait and exits pass.
+    ``revisions`` are bars that came again with other values, after they were decided on.
     """
 
     time: datetime
     updates: tuple[OrderUpdate, ...] = ()
     bars: tuple[Bar, ...] = ()
     resync: bool = False
+    doubt: str = ""
+    revisions: tuple[Bar, ...] = ()

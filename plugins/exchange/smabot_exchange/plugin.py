@@ -35,7 +35,7 @@ class ExchangePlugin:
 
     @hookimpl
     def open_broker(self, config: Config) -> ExchangeBroker | None:
-        if config.live:
+        if config.live or config.broker != "exchange":
             return None
         from smabot_exchange.front import ExchangeBroker
 
@@ -43,7 +43,7 @@ class ExchangePlugin:
 
     @hookimpl
     def open_feed(self, config: Config) -> ExchangeFeed | None:
-        if config.live:
+        if config.live or config.broker != "exchange":
             return None
         from smabot_exchange.front import ExchangeFeed
 
@@ -60,5 +60,5 @@ class ExchangePlugin:
             from smabot_exchange.matching import Terms
 
             terms = Terms(self.settings.cash, self.settings.participation, self.settings.multiplier)
-            self._line = Line(Exchange(config.ledger_path, config.tape, terms))
+            self._line = Line(Exchange(config.ledger_path, config.tape or "made", terms))
         return self._line

@@ -1,0 +1,1 @@
+"""Alpaca as the bot's broker and feed."""

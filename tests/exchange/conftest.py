@@ -13,7 +13,7 @@ import pytest
 from smabot.calendar import EXCHANGE_ZONE
 from smabot.records import OrderType, Side, TimeInForce
 from smabot_exchange.exchange import Exchange, Minute
-from smabot_exchange.matching import Terms
+from smabot_exchange.account import Terms
 from smabot_exchange.orders import ExchangeOrder, OrderEvent, OrderRequest
 
 HEADER = "symbol,timestamp,open,high,low,close,volume,trade_count,vwap"

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from smabot.records import ZERO, OrderType, Side, TimeInForce
+from smabot.records import ZERO, Side
 from smabot_exchange.orders import (
     DUPLICATE_ID,
     LONGEST_CLIENT_ID,
     ExchangeOrder,
     OrderRequest,
+    OrderType,
     Refusal,
+    TimeInForce,
     plain,
 )
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import wraps
 from pathlib import Path
@@ -15,15 +15,17 @@ from uuid import UUID
 from smabot.calendar import MINUTE, Calendar
 from smabot.errors import BrokerError, ConfigError
 from smabot.records import Bar
+from smabot_exchange.account import AccountState, EquityPoint, Holding, Terms
 from smabot_exchange.admission import check_client_id, duplicate
 from smabot_exchange.intake import open_source
 from smabot_exchange.ledger import Ledger
-from smabot_exchange.matching import AccountState, Market, Terms
+from smabot_exchange.matching import Market
 from smabot_exchange.orders import (
     ExchangeOrder,
     Execution,
-    Holding,
+    OrderChange,
     OrderEvent,
+    OrderFilter,
     OrderRequest,
     Refusal,
 )
@@ -159,6 +161,70 @@ class Exchange:
         return event
 
     @_one_at_a_time
+    def replace(self, order_id: UUID, change: OrderChange) -> ExchangeOrder:
+        """Put a changed order in an open one's place; return the new one. Raises Refusal."""
+        raise NotImplementedError
+
+    @_one_at_a_time
+    def cancel_all(self) -> list[tuple[UUID, int]]:
+        """Cancel every open order; return each one's id and HTTP status."""
+        raise NotImplementedError
+
+    @_one_at_a_time
+    def close_position(
+        self, symbol: str, qty: Decimal | None = None, percentage: Decimal | None = None
+    ) -> ExchangeOrder:
+        """Send a market order that closes a position, or ``qty`` shares or so many percent of it.
+
+        Raises Refusal when there is no position, or open orders hold its shares.
+        """
+        raise NotImplementedError
+
+    @_one_at_a_time
+    def close_all(
+        self, cancel_orders: bool = False
+    ) -> list[tuple[str, int, ExchangeOrder | Refusal]]:
+        """Close every position; of each its symbol, HTTP status, and order or refusal.
+
+        With ``cancel_orders`` cancel all open orders first, else a position with open orders is
+        refused.
+        """
+        raise NotImplementedError
+
+    @_one_at_a_time
+    def find_orders(self, wanted: OrderFilter | None = None) -> list[ExchangeOrder]:
+        """Return the orders a filter lets through, by time of submission."""
+        raise NotImplementedError
+
+    @_one_at_a_time
+    def legs(self, order: ExchangeOrder) -> list[ExchangeOrder]:
+        """Return an order's legs as they are now, the take-profit first; without replaced ones."""
+        raise NotImplementedError
+
+    @_one_at_a_time
+    def activities(
+        self,
+        limit: int | None = 100,
+        after_number: int | None = None,
+        oldest_first: bool = False,
+        since: datetime | None = None,
+        until: datetime | None = None,
+    ) -> list[Execution]:
+        """Return fills, a page at a time; `Execution.number` is their stable, unique order.
+
+        ``after_number`` is the last one of the page before; ``since`` and ``until`` are exclusive.
+        """
+        raise NotImplementedError
+
+    def listen(self, callback: Callable[[Sequence[OrderEvent]], None]) -> None:
+        """Have every change of orders told after it is durable, in order.
+
+        The callback runs in the thread that caused the change, while the others wait: it must
+        return at once, must not raise, and may read this exchange.
+        """
+        raise NotImplementedError
+
+    @_one_at_a_time
     def order(self, order_id: UUID) -> ExchangeOrder:
         """Return an order in any state. Raises Refusal when it is unknown."""
         return self._known(order_id)
@@ -200,6 +266,38 @@ class Exchange:
         return sorted(self._market.holdings.values(), key=lambda holding: holding.symbol)
 
     @_one_at_a_time
+    def position(self, symbol: str) -> Holding:
+        """Return what is held of a symbol. Raises Refusal when there is nothing."""
+        raise NotImplementedError
+
+    @_one_at_a_time
+    def equity_history(self, start: datetime, end: datetime, step: timedelta) -> list[EquityPoint]:
+        """Return the account's worth in ``(start, end]`` while sessions were open, a point a step.
+
+        A point lies at each multiple of ``step`` after a session's open, and at its close; nothing
+        beyond `now`. Gains count from the worth at ``start``.
+        """
+        raise NotImplementedError
+
+    @_one_at_a_time
+    def adjust(self, symbol: str, qty: Decimal, price: Decimal) -> Holding | None:
+        """Let signed shares appear from outside at a cost; return what is held then.
+
+        No order, fill or cash moves. Raises Refusal when the symbol is unknown.
+        """
+        raise NotImplementedError
+
+    @_one_at_a_time
+    def transfer(self, amount: Decimal) -> None:
+        """Let cash come (or go, when negative) from outside, US dollars."""
+        raise NotImplementedError
+
+    @_one_at_a_time
+    def previous_close(self, symbol: str) -> Decimal:
+        """Return the last price before the session that is open or was last; Refusal if unknown."""
+        raise NotImplementedError
+
+    @_one_at_a_time
     def available(self, symbol: str) -> Decimal:
         """Return the shares of a symbol that no open order is about to sell."""
         return self._market.available(symbol)
@@ -216,6 +314,15 @@ class Exchange:
         return price
 
     # The tape
+
+    def bars(self, symbols: Collection[str], start: datetime, end: datetime) -> Iterator[Bar]:
+        """Yield the played bars that start in ``[start, end]``, by time, then by symbol."""
+        raise NotImplementedError
+
+    @_one_at_a_time
+    def latest_bars(self, symbols: Collection[str]) -> dict[str, Bar]:
+        """Return each symbol's last played bar; without those that have none, or are unknown."""
+        raise NotImplementedError
 
     def history(
         self,

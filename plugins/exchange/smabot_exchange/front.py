@@ -12,16 +12,27 @@ from smabot.calendar import Calendar
 from smabot.errors import BrokerError, ConfigError, ConflictError, UnknownOutcome, suggest
 from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition, Progress
 from smabot.records import Bar, Batch, Order, OrderUpdate, Status
+from smabot.records import OrderType as CoreType
+from smabot.records import TimeInForce as CoreTimeInForce
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.orders import ExchangeOrder, OrderRequest, OrderStatus, Refusal
+from smabot_exchange.orders import (
+    ExchangeOrder,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    Refusal,
+    TimeInForce,
+)
 
 _STATUS = {
     OrderStatus.ACCEPTED: Status.ACCEPTED,
+    OrderStatus.HELD: Status.ACCEPTED,
     OrderStatus.NEW: Status.ACCEPTED,
     OrderStatus.PARTIALLY_FILLED: Status.PARTIALLY_FILLED,
     OrderStatus.FILLED: Status.FILLED,
     OrderStatus.CANCELED: Status.CANCELED,
     OrderStatus.EXPIRED: Status.EXPIRED,
+    OrderStatus.REPLACED: Status.CANCELED,
 }
 
 
@@ -79,8 +90,8 @@ class ExchangeBroker:
         """Send orders one after the other, as `submit` does; their answers are durable together."""
         requests = [
             OrderRequest(
-                order.symbol, order.side, order.qty, order.type, order.limit_price,
-                order.time_in_force, order.client_order_id,
+                order.symbol, order.side, order.qty, OrderType(order.type), order.limit_price,
+                TimeInForce(order.time_in_force), order.client_order_id,
             )
             for order in orders
         ]  # fmt: skip
@@ -250,15 +261,18 @@ def _update(order: ExchangeOrder) -> OrderUpdate:
 
 
 def _broker_order(order: ExchangeOrder) -> BrokerOrder:
+    """Kinds that core doesn't know are of other clients: it sees whether they have a limit."""
+    limited = order.limit_price is not None
+    day = order.expires_at is not None
     return BrokerOrder(
         client_order_id=order.client_order_id,
         broker_order_id=str(order.id),
         symbol=order.symbol,
         side=order.side,
         qty=order.qty,
-        type=order.type,
+        type=CoreType.LIMIT if limited else CoreType.MARKET,
         limit_price=order.limit_price,
-        time_in_force=order.time_in_force,
+        time_in_force=CoreTimeInForce.DAY if day else CoreTimeInForce.GTC,
         status=_STATUS[order.status],
         filled_qty=order.filled_qty,
         filled_avg_price=order.filled_avg_price,

@@ -15,7 +15,7 @@ from uuid import uuid4
 from smabot.calendar import EXCHANGE_ZONE, Session
 from smabot.errors import ConfigError
 from smabot.records import Bar
-from smabot_exchange.matching import Terms
+from smabot_exchange.account import Terms
 from smabot_exchange.orders import plain
 from smabot_exchange.schema import APPLICATION_ID, SCHEMA, VERSION
 from smabot_exchange.sessions import regular_sessions, session_on

@@ -17,12 +17,11 @@ from smabot.calendar import Session
 from smabot.errors import BrokerError, ConfigError, SmabotError
 from smabot.lock import FileLock
 from smabot.records import Bar
+from smabot_exchange.account import Holding, Terms
 from smabot_exchange.intake import Source, build_ledger
-from smabot_exchange.matching import Terms
 from smabot_exchange.orders import (
     ExchangeOrder,
     Execution,
-    Holding,
     OrderEvent,
     plain,
 )

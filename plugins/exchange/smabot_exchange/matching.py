@@ -7,55 +7,28 @@ its price; an order gets at most its share of a bar's volume and what remains go
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 from uuid import UUID
 
 from smabot.calendar import Calendar
-from smabot.records import ZERO, Bar, OrderType, Side, TimeInForce
+from smabot.records import ZERO, Bar, Side
+from smabot_exchange.account import ONE, AccountState, Holding, Terms
 from smabot_exchange.admission import check_funds, check_request, check_shares, check_wash_trade
 from smabot_exchange.orders import (
     ExchangeOrder,
     Execution,
-    Holding,
     OrderEvent,
     OrderRequest,
     OrderStatus,
+    OrderType,
     Refusal,
+    TimeInForce,
     execution_id,
     made_client_id,
     order_id,
 )
-
-ONE = Decimal(1)
-
-
-@dataclass(frozen=True, slots=True)
-class Terms:
-    """What an account is opened with.
-
-    ``cash`` in US dollars; ``participation``: the part of a bar's volume that an order may take;
-    ``multiplier``: buying power is this times equity, less what is invested and held.
-    """
-
-    cash: Decimal = Decimal(100_000)
-    participation: Decimal = Decimal("0.1")
-    multiplier: Decimal = ONE
-
-
-@dataclass(frozen=True, slots=True)
-class AccountState:
-    """The account's money at last prices, US dollars."""
-
-    cash: Decimal
-    long_market_value: Decimal
-    held_for_orders: Decimal
-    buying_power: Decimal
-
-    @property
-    def equity(self) -> Decimal:
-        return self.cash + self.long_market_value
 
 
 class Market:
@@ -194,7 +167,7 @@ class Market:
         )
         execution = Execution(
             execution_id(order.id, filled), order.id, order.symbol, order.side, qty, price,
-            filled, time,
+            filled, time, 0,
         )  # fmt: skip
         if whole:
             self._drop(order)

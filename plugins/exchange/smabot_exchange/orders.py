@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
-from typing import Any
+from typing import Any, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from smabot.records import ZERO, OrderType, Side, TimeInForce
+from smabot.records import ZERO, Side
 
 LONGEST_CLIENT_ID = 128
 DUPLICATE_ID = "client_order_id must be unique"
@@ -17,40 +18,165 @@ DUPLICATE_ID = "client_order_id must be unique"
 _IDS = uuid5(NAMESPACE_URL, "smabot exchange")
 
 
+class OrderType(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+    STOP = "stop"
+    STOP_LIMIT = "stop_limit"
+    TRAILING_STOP = "trailing_stop"
+
+
+class TimeInForce(StrEnum):
+    DAY = "day"
+    GTC = "gtc"
+    OPG = "opg"  # at the open only
+    CLS = "cls"  # at the close only
+    IOC = "ioc"  # at once, the rest is canceled
+    FOK = "fok"  # at once and whole, or canceled
+
+
+class OrderClass(StrEnum):
+    SIMPLE = "simple"
+    BRACKET = "bracket"  # an entry, and two exits of which one cancels the other
+    OCO = "oco"  # two exits, one cancels the other: a limit order, and its leg the stop
+    OTO = "oto"  # an entry and one exit
+
+
+class PositionIntent(StrEnum):
+    BUY_TO_OPEN = "buy_to_open"
+    BUY_TO_CLOSE = "buy_to_close"
+    SELL_TO_OPEN = "sell_to_open"
+    SELL_TO_CLOSE = "sell_to_close"
+
+    @property
+    def opens(self) -> bool:
+        """Whether it makes a position larger."""
+        return self in (PositionIntent.BUY_TO_OPEN, PositionIntent.SELL_TO_OPEN)
+
+    @property
+    def opposite(self) -> PositionIntent:
+        """What an exit of this entry intends."""
+        return _OPPOSITE[self]
+
+
+_OPPOSITE = {
+    PositionIntent.BUY_TO_OPEN: PositionIntent.SELL_TO_CLOSE,
+    PositionIntent.SELL_TO_CLOSE: PositionIntent.BUY_TO_OPEN,
+    PositionIntent.SELL_TO_OPEN: PositionIntent.BUY_TO_CLOSE,
+    PositionIntent.BUY_TO_CLOSE: PositionIntent.SELL_TO_OPEN,
+}
+
+
 class OrderStatus(StrEnum):
     """The states of an order at the exchange, in Alpaca's words."""
 
     ACCEPTED = "accepted"  # while the exchange is closed: waits for the next session
+    HELD = "held"  # a leg that waits for its parent to fill, or for its stop price
     NEW = "new"
     PARTIALLY_FILLED = "partially_filled"
     FILLED = "filled"
     CANCELED = "canceled"
     EXPIRED = "expired"
+    REPLACED = "replaced"
 
 
-OPEN_STATUSES = (OrderStatus.ACCEPTED, OrderStatus.NEW, OrderStatus.PARTIALLY_FILLED)
+OPEN_STATUSES = (
+    OrderStatus.ACCEPTED,
+    OrderStatus.HELD,
+    OrderStatus.NEW,
+    OrderStatus.PARTIALLY_FILLED,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class TakeProfit:
+    """The exit with a gain: a limit order."""
+
+    limit_price: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StopLoss:
+    """The exit with a loss: a stop order, or with a ``limit_price`` a stop-limit order."""
+
+    stop_price: Decimal | None = None
+    limit_price: Decimal | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class OrderRequest:
-    """An order as a client sends it. Without a ``client_order_id`` the exchange gives one."""
+    """An order as a client sends it: so many shares (``qty``) or US dollars (``notional``).
+
+    Without a ``client_order_id`` the exchange gives one. An OCO order is a limit order at its
+    ``take_profit``. Enums are taken by value, so that core's do as well as the ones here.
+    """
 
     symbol: str
     side: Side
-    qty: Decimal
+    qty: Decimal | None = None
     type: OrderType = OrderType.MARKET
     limit_price: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.DAY
     client_order_id: str | None = None
+    notional: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+    extended_hours: bool = False
+    order_class: OrderClass = OrderClass.SIMPLE
+    take_profit: TakeProfit | None = None
+    stop_loss: StopLoss | None = None
+    position_intent: PositionIntent | None = None
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "type", OrderType(self.type))
+        object.__setattr__(self, "time_in_force", TimeInForce(self.time_in_force))
+
+    @property
+    def legged(self) -> bool:
+        """Whether it is more than one order."""
+        return self.order_class is not OrderClass.SIMPLE
+
+
+@dataclass(frozen=True, slots=True)
+class OrderChange:
+    """What a replacement changes; None leaves it. ``trail`` is in the order's own unit."""
+
+    qty: Decimal | None = None
+    limit_price: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail: Decimal | None = None
+    time_in_force: TimeInForce | None = None
+    client_order_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class OrderFilter:
+    """Which orders to list. ``after`` and ``until`` are submission times and exclusive, UTC.
+
+    ``parents_only`` leaves out the legs. ``limit`` None: no limit.
+    """
+
+    status: Literal["open", "closed", "all"] = "open"
+    after: datetime | None = None
+    until: datetime | None = None
+    symbols: Collection[str] | None = None
+    side: Side | None = None
+    limit: int | None = 50
+    newest_first: bool = True
+    parents_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangeOrder:
     """An accepted order. Times are UTC; ``seq`` counts the orders of a ledger from 1.
 
-    ``opens_at`` is when it starts to work: at once, or at the next session's open. ``expires_at`` is
-    the close that ends a DAY order. ``hold_price`` is what each share of an open buy order takes
-    from the buying power.
+    ``qty`` of an order by amount (``notional``) is what is filled so far. ``opens_at`` is when it
+    starts to work: at once, or at the next session's open. ``expires_at`` is the close that ends a
+    DAY order. ``hold_price`` is what each share of an open order that opens a position takes from
+    the buying power. ``hwm`` is a trailing stop's best price so far, to which ``stop_price``
+    keeps its distance. ``triggered_at`` is when a stop price was reached. A leg has a
+    ``parent_id``.
     """
 
     id: UUID
@@ -71,6 +197,18 @@ class ExchangeOrder:
     filled_qty: Decimal = ZERO
     filled_value: Decimal = ZERO
     filled_at: datetime | None = None
+    notional: Decimal | None = None
+    stop_price: Decimal | None = None
+    trail_price: Decimal | None = None
+    trail_percent: Decimal | None = None
+    hwm: Decimal | None = None
+    triggered_at: datetime | None = None
+    extended_hours: bool = False
+    order_class: OrderClass = OrderClass.SIMPLE
+    position_intent: PositionIntent = PositionIntent.BUY_TO_OPEN
+    parent_id: UUID | None = None
+    replaces: UUID | None = None
+    replaced_by: UUID | None = None
 
     @property
     def open(self) -> bool:
@@ -78,28 +216,57 @@ class ExchangeOrder:
 
     @property
     def remaining(self) -> Decimal:
-        """Shares not filled."""
+        """Shares not filled; of an order by amount those that its hold price would buy."""
+        if self.notional is not None:
+            return (self.notional - self.filled_value) / self.hold_price
         return self.qty - self.filled_qty
 
     @property
     def filled_avg_price(self) -> Decimal | None:
         return self.filled_value / self.filled_qty if self.filled_qty else None
 
+    @property
+    def closes(self) -> bool:
+        """Whether it makes a position smaller."""
+        return not self.position_intent.opens
+
+    @property
+    def group(self) -> UUID:
+        """The id that an order shares with its legs."""
+        return self.parent_id or self.id
+
+    @property
+    def canceled_at(self) -> datetime | None:
+        return self.updated_at if self.status is OrderStatus.CANCELED else None
+
+    @property
+    def expired_at(self) -> datetime | None:
+        return self.updated_at if self.status is OrderStatus.EXPIRED else None
+
+    @property
+    def replaced_at(self) -> datetime | None:
+        return self.updated_at if self.status is OrderStatus.REPLACED else None
+
     def same_payload(self, request: OrderRequest) -> bool:
         """Whether this is what the request asks for."""
         return (
             self.symbol == request.symbol
             and self.side is request.side
-            and self.qty == request.qty
+            and (self.qty == request.qty if self.notional is None else request.qty is None)
+            and self.notional == request.notional
             and self.type is request.type
             and self.limit_price == request.limit_price
             and self.time_in_force is request.time_in_force
+            and self.order_class is request.order_class
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """Shares that changed hands at once; ``cumulative_qty`` is the order's, after it."""
+    """Shares that changed hands at once; ``cumulative_qty`` is the order's, after it.
+
+    ``number`` counts the executions of a ledger from 1: a stable place in the list of activities.
+    """
 
     id: UUID
     order_id: UUID
@@ -109,11 +276,12 @@ class Execution:
     price: Decimal
     cumulative_qty: Decimal
     time: datetime
+    number: int
 
 
 @dataclass(frozen=True, slots=True)
 class OrderEvent:
-    """A change of an order: ``accepted new partial_fill fill canceled expired``.
+    """A change of an order: ``accepted new partial_fill fill canceled expired replaced``.
 
     ``order`` is the order after it. A fill comes with its execution and with the shares of the
     symbol that the account holds after it.
@@ -124,19 +292,6 @@ class OrderEvent:
     order: ExchangeOrder
     execution: Execution | None = None
     position_qty: Decimal | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class Holding:
-    """Shares held of a symbol, and what they cost by average cost, US dollars."""
-
-    symbol: str
-    qty: Decimal
-    cost: Decimal
-
-    @property
-    def avg_price(self) -> Decimal:
-        return self.cost / self.qty
 
 
 class Refusal(Exception):

@@ -55,9 +55,9 @@ class ExchangePlugin:
                 f"ledger {config.ledger_path}: is the bot's own database; give another --ledger"
             )
         if self._line is None or self._line.closed:
+            from smabot_exchange.account import Terms
             from smabot_exchange.exchange import Exchange
             from smabot_exchange.front import Line
-            from smabot_exchange.matching import Terms
 
             terms = Terms(self.settings.cash, self.settings.participation, self.settings.multiplier)
             self._line = Line(Exchange(config.ledger_path, config.tape or "made", terms))

@@ -10,8 +10,15 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from smabot.records import Bar, OrderType, Side, TimeInForce
-from smabot_exchange.orders import ExchangeOrder, Execution, OrderStatus, plain
+from smabot.records import Bar, Side
+from smabot_exchange.orders import (
+    ExchangeOrder,
+    Execution,
+    OrderStatus,
+    OrderType,
+    TimeInForce,
+    plain,
+)
 
 ORDER_COLUMNS = (
     "seq, id, client_order_id, symbol, side, qty, type, limit_price, time_in_force, status, "
@@ -92,7 +99,7 @@ def to_execution(row: tuple[Any, ...]) -> Execution:
     id_, order_id, symbol, side, qty, price, cumulative_qty, time = row
     return Execution(
         UUID(id_), UUID(order_id), symbol, Side(side), Decimal(qty), Decimal(price),
-        Decimal(cumulative_qty), to_time(time),
+        Decimal(cumulative_qty), to_time(time), 0,
     )  # fmt: skip
 
 

@@ -1,0 +1,103 @@
+"""The account's money: what it is opened with, what it holds, and what its figures mean."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from smabot.records import ZERO, Side
+
+ONE = Decimal(1)
+_TWO = Decimal(2)
+_CHEAPEST_LONG = Decimal("2.5")
+_CHEAPEST_SHORT = Decimal(5)
+_MAINTENANCE = Decimal("0.3")
+_SHORTING_EQUITY = Decimal(2000)
+"""Accounts below may not sell short (docs.alpaca.markets/us/docs/margin-and-short-selling)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What an account is opened with.
+
+    ``cash`` in US dollars; ``participation``: the part of a bar's volume that an order may take;
+    ``multiplier``: buying power is this times equity, less what is invested and held. With 1 it is
+    a cash account, which can't sell short.
+    """
+
+    cash: Decimal = Decimal(100_000)
+    participation: Decimal = Decimal("0.1")
+    multiplier: Decimal = ONE
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """Shares held of a symbol, and what they cost by average cost, US dollars.
+
+    Both are negative for shares sold short.
+    """
+
+    symbol: str
+    qty: Decimal
+    cost: Decimal
+
+    @property
+    def avg_price(self) -> Decimal:
+        return self.cost / self.qty
+
+    def traded(self, side: Side, qty: Decimal, price: Decimal) -> Holding:
+        """Return it after a trade, which may turn it from long to short or back."""
+        change = qty * side.sign
+        left = self.qty + change
+        if self.qty * change >= 0:
+            return Holding(self.symbol, left, self.cost + change * price)
+        if left * self.qty >= 0:
+            return Holding(self.symbol, left, self.cost * left / self.qty)
+        return Holding(self.symbol, left, left * price)
+
+
+class EquityPoint(NamedTuple):
+    """The account's worth at a time (UTC), and what it gained since the first point; US dollars."""
+
+    time: datetime
+    equity: Decimal
+    profit_loss: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class LastDay:
+    """The account at the close of the session before, US dollars."""
+
+    equity: Decimal
+    maintenance_margin: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class AccountState:
+    """The account's money at last prices, US dollars. ``short_market_value`` is negative.
+
+    Margins follow docs.alpaca.markets/us/docs/margin-and-short-selling: half of a position's value
+    to open it (all of it in a cash account), 30 % to keep it, more for cheap shares.
+    """
+
+    cash: Decimal
+    long_market_value: Decimal
+    held_for_orders: Decimal
+    buying_power: Decimal
+    short_market_value: Decimal = ZERO
+    multiplier: Decimal = ONE
+    regt_buying_power: Decimal = ZERO
+    initial_margin: Decimal = ZERO
+    maintenance_margin: Decimal = ZERO
+    last_equity: Decimal = ZERO
+    last_maintenance_margin: Decimal = ZERO
+
+    @property
+    def equity(self) -> Decimal:
+        return self.cash + self.long_market_value + self.short_market_value
+
+    @property
+    def shorting_enabled(self) -> bool:
+        return self.multiplier > 1 and self.equity >= _SHORTING_EQUITY

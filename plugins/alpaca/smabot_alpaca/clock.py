@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Protocol
 
-from smabot.calendar import MINUTE
+from smabot.calendar import MINUTE, Calendar
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -59,3 +60,14 @@ def minute_of(time: datetime) -> datetime:
 def last_closed(time: datetime) -> datetime:
     """Return the start of the newest minute that has ended at an instant."""
     return minute_of(time) - MINUTE
+
+
+def session_spans(
+    calendar: Calendar, first: datetime, last: datetime
+) -> Iterator[tuple[datetime, datetime]]:
+    """Yield, of each regular session, the first and the last minute that starts from ``first`` to
+    ``last``, both included."""
+    session = calendar.next_session(first)
+    while session is not None and session.open <= last:
+        yield max(first, session.open), min(last, session.close - MINUTE)
+        session = calendar.next_session(session.close)

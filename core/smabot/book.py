@@ -68,6 +68,8 @@ class Book:
         self._fill_prices: dict[str, Decimal] = {}
         self._unsettled: dict[str, dict[str, SignalState]] = {}
         self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
+        self.changes = 0
+        """How often orders and positions have changed: an answer asked for before may be outdated."""
         self._new_bars: list[Bar] = []
         self._new_rows: dict[tuple[type, tuple[Any, ...]], Any] = {}
         self._apply: dict[type, Callable[[Any], bool]] = {
@@ -168,6 +170,10 @@ class Book:
         """Return the orders that may still fill, oldest first."""
         return list(self._open.values())
 
+    def working(self, symbol: str) -> Iterable[Order]:
+        """Return a symbol's open orders, of all strategies."""
+        return self._valuation.orders(symbol)
+
     def holding(self, strategy: str, symbol: str) -> Decimal:
         """Return the signed shares that a strategy holds."""
         position = self.positions.get((strategy, symbol))
@@ -257,7 +263,9 @@ class Book:
         if order is None or (update.filled_qty and update.filled_avg_price is None):
             return False
         fill = self.fill_of(update)
-        newer = update.status.rank > order.status.rank
+        newer = update.status.rank > order.status.rank or (
+            update.status is order.status is Status.UNKNOWN
+        )
         filled_qty = max(order.filled_qty, update.filled_qty)
         changed = replace(
             order,
@@ -330,6 +338,7 @@ class Book:
         old = self.positions.get(holding)
         if old == position:
             return False
+        self.changes += 1
         self.positions[holding] = position
         self._realized_pnl += position.realized_pnl - (old.realized_pnl if old else ZERO)
         self._valuation.add(position.symbol, position.qty - (old.qty if old else ZERO))
@@ -380,6 +389,7 @@ class Book:
 
     def _put_order(self, order: Order) -> None:
         name = order.client_order_id
+        self.changes += 1
         self.orders[name] = order
         self._new_rows[(Order, (name,))] = order
         if order.status.terminal:

@@ -19,12 +19,14 @@ from smabot.config import Config
 from smabot.disagreement import Disagreement, another_bot
 from smabot.errors import BrokerError, PluginError
 from smabot.hookspecs import Recovery
+from smabot.inquiry import Inquiry
 from smabot.ordering import make_order
-from smabot.outbox import Outbox
+from smabot.outbox import Fate, Outbox
 from smabot.plugins import Plugins
-from smabot.ports import Broker, Feed, Journal
+from smabot.ports import Broker, Feed, Journal, RemoteBroker
 from smabot.records import (
     Bar,
+    BarRevision,
     Batch,
     BotState,
     EquityPoint,
@@ -34,10 +36,13 @@ from smabot.records import (
     Signal,
     SignalState,
     Status,
+    TimeInForce,
     Veto,
 )
 
 Watcher = Callable[[list[Any], list[Bar]], None]
+STOP_SECONDS = 5.0
+ASK_AGAIN = timedelta(seconds=10)
 LONGEST_RETRY = timedelta(minutes=16)
 
 
@@ -63,7 +68,12 @@ class Engine:
         self._feed = feed
         self._watch = watch
         self._fresh = config.max_bar_age + MINUTE
-        self._outbox = Outbox(broker, feed, config.max_bar_age, self._wanted)
+        self._broker = broker
+        self._outbox = Outbox(broker, feed, self._fate)
+        beside = isinstance(broker, RemoteBroker) and not broker.stepped
+        self._inquiry = Inquiry(broker) if beside else None
+        self._asked_at = 0
+        self._suspicious = False
         self._symbols = frozenset(symbols)
         self._recovery = Recovery(config, book, journal, broker, feed, tuple(symbols))
         every = config.equity_every_minutes
@@ -73,6 +83,7 @@ class Engine:
         self._marked_at = EPOCH
         self._strange: set[str] = set()
         self._doubt = ""
+        self._feed_doubt = ""
         self._broken: PluginError | None = None
 
     # -- the loop --------------------------------------------------------------------------------
@@ -83,6 +94,12 @@ class Engine:
         Returns why it ended: ``ended``, ``until`` or ``stopped``. Raises SmabotError when it must not
         go on; everything committed stays.
         """
+        outcome = self._loop()
+        if answers := self._outbox.settle(STOP_SECONDS):
+            self.step(Batch(self._feed.now(), updates=tuple(answers)))
+        return outcome
+
+    def _loop(self) -> str:
         until = self._config.until
         while not self.stopping.is_set():
             if until is not None and self._feed.now() >= until:
@@ -90,8 +107,12 @@ class Engine:
             batch = self._feed.next(0.5)
             if batch is None:
                 return "ended"
+            self._feed_doubt = batch.doubt
+            if batch.resync:
+                self._doubt = "the connection was lost"
+                self._reconcile()
             self.process(batch)
-            if self._reconcile_due(batch):
+            if self._reconcile_due():
                 self._reconcile()
         return "stopped"
 
@@ -118,6 +139,8 @@ class Engine:
                 self._broken = error
         if batch.updates:
             self._take_updates(batch.updates)
+        for bar in batch.revisions:
+            book.apply(_revision(bar, batch.time))
         bars = book.apply_bars(batch.bars)
         if bars:
             for strategy, answer in self._plugins.on_bar(bars, book):
@@ -128,7 +151,7 @@ class Engine:
             if batch.time > self._marked_at:
                 self._mark_equity(batch.time, keep=self._equity_due(batch.time))
         self._commit()
-        return self._outbox.flush()
+        return self._outbox.flush(self._hold())
 
     # -- events ------------------------------------------------------------------------------------
 
@@ -239,7 +262,7 @@ class Engine:
             self._broken = error
             vetoes = [Veto(str(error))]
         if not order.reduces:
-            vetoes = [*self._own_vetoes(working), *vetoes]
+            vetoes = [*self._own_vetoes(order, working), *vetoes]
         if vetoes:
             reason = "; ".join(veto.reason for veto in vetoes)
             order = replace(order, status=Status.BLOCKED, reason=reason, updated_at=book.now)
@@ -247,13 +270,15 @@ class Engine:
         self._outbox.add(order)
         self._plugins.on_order(order, book)
 
-    def _own_vetoes(self, working: Order | None) -> list[Veto]:
+    def _own_vetoes(self, order: Order, working: Order | None) -> list[Veto]:
         """Why core itself lets no entry pass."""
-        vetoes = []
+        vetoes = [
+            Veto(f"nobody knows what became of {other.client_order_id}: {other.reason}")
+            for other in self.book.working(order.symbol)
+            if other.status is Status.UNKNOWN
+        ]
         if halted := self._halted():
             vetoes.append(Veto(f"halted: {halted}"))
-        if self._doubt:
-            vetoes.append(Veto(f"the broker has not confirmed what we hold: {self._doubt}"))
         if working is not None:
             vetoes.append(Veto(f"the exit {working.client_order_id} is still working"))
         return vetoes
@@ -262,11 +287,28 @@ class Engine:
         state = self.book.row(BotState, "core", "halted")
         return state.value if state is not None else ""
 
-    def _wanted(self, order: Order) -> bool:
-        """Whether an order that an earlier process left unsent should still be sent."""
-        if order.reduces:
-            return True
-        state = self.book.signals.get((order.strategy, order.symbol))
+    def _hold(self) -> str:
+        """Why no entry may leave just now: order updates may be missing, or what is held is in doubt."""
+        doubt = self._feed_doubt or self._doubt
+        return f"the broker has not confirmed what we hold: {doubt}" if doubt else ""
+
+    def _fate(self, order: Order) -> Fate:
+        """What an order that has not arrived is still good for.
+
+        An exit is sent again as long as it takes where nothing else would prove that it never arrived.
+        """
+        calendar, now = self.book.calendar, self._feed.now()
+        unprovable = self._broker.visibility_delay is None
+        if order.reduces and (unprovable or now - order.created_at < self._config.max_bar_age):
+            return Fate.SEND
+        if now - order.created_at < self._config.max_bar_age and self._wanted(order):
+            return Fate.SEND
+        day = calendar.session_at(order.created_at) or calendar.next_session(order.created_at)
+        over = day is not None and now >= day.close + MINUTE
+        return Fate.OVER if over and order.time_in_force is TimeInForce.DAY else Fate.WAIT
+
+    def _wanted(self, entry: Order) -> bool:
+        state = self.book.signals.get((entry.strategy, entry.symbol))
         return not self._halted() and (state is None or state.target != 0)
 
     def _call_off(self, working: Order, target: int) -> None:
@@ -325,26 +367,47 @@ class Engine:
 
     # -- reconciliation while running ------------------------------------------------------------------
 
-    def _reconcile_due(self, batch: Batch) -> bool:
+    def _reconcile_due(self) -> bool:
         due = self._feed.now() - self._reconciled_at >= self._reconcile_every
-        return due or batch.resync or bool(self._strange)
+        return due or bool(self._strange) or (self._inquiry is not None and self._inquiry.under_way)
 
     def _reconcile(self) -> None:
         """Ask the broker; while it does not answer, exits pass and entries wait."""
+        if self._inquiry is None:
+            self._compare(self._recovery)
+            return
+        if self._inquiry.under_way:
+            if (answers := self._inquiry.take()) is None:
+                return
+            if self._asked_at == self.book.changes:
+                self._compare(replace(self._recovery, broker=answers, asked=True))
+                return
+        self._asked_at = self.book.changes
+        since = self.book.point.time if self.book.point else None
+        self._inquiry.begin(since, [order.client_order_id for order in self.book.open_orders()])
+
+    def _compare(self, recovery: Recovery) -> None:
         strange, self._strange = self._strange, set()
         now = self._feed.now()
         self._reconciled_at = now
         try:
-            found = self._plugins.reconcile(self._recovery)
+            found = self._plugins.reconcile(recovery)
         except BrokerError as error:
             self._doubt = str(error)
-            self._reconciled_at = now - self._reconcile_every + MINUTE
+            self._reconciled_at = now - self._reconcile_every + ASK_AGAIN
             return
-        self._doubt = ""
         if found is None:
+            self._doubt = ""
             return
+        if found.conflicts and self._inquiry is not None and not self._suspicious:
+            self._suspicious = True
+            self._doubt = found.conflicts[0].what
+            self._reconciled_at = now - self._reconcile_every
+            return
+        self._suspicious = False
         if found.conflicts:
             raise Disagreement(found.conflicts)
+        self._doubt = ""
         if found.updates:
             self.process(Batch(now, updates=found.updates))
         for name in sorted(strange):
@@ -363,6 +426,13 @@ def _minutes(batch: Batch) -> list[Batch]:
         for time in times
     ]
     return [replace(minutes[0], updates=batch.updates), *minutes[1:]]
+
+
+def _revision(bar: Bar, seen_at: datetime) -> BarRevision:
+    return BarRevision(
+        bar.time, bar.symbol, seen_at, bar.open, bar.high, bar.low, bar.close, bar.volume,
+        bar.trade_count, bar.vwap,
+    )  # fmt: skip
 
 
 def _signals(plugin: str, answer: Signal | list[Signal]) -> list[Signal]:

@@ -74,6 +74,8 @@ class Recovery:
     broker: Broker
     clock: Clock
     symbols: tuple[str, ...]
+    asked: bool = False
+    """Whether the broker was asked beforehand: asking again gives the same answers, at once."""
 
 
 @hookspec

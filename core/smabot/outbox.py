@@ -1,17 +1,31 @@
 """Committed intents to the broker, each exactly once.
 
 An intent is sent only after its commit. Whether an unanswered one arrived is found out by its id:
-the id is deterministic, so sending it again can't make a second order.
+the id is deterministic, so sending it again can't make a second order, and a new id is never made
+for an order whose fate is unknown.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from dataclasses import dataclass
+from datetime import datetime
+from enum import Enum, auto
+from functools import partial
+from itertools import pairwise
 
-from smabot.errors import BrokerError, ConflictError
-from smabot.ports import Broker, BrokerOrder, BulkBroker, Clock
+from smabot.courier import Courier, Task
+from smabot.errors import BrokerError, ConflictError, NotSent
+from smabot.ports import Broker, BrokerOrder, BulkBroker, Clock, RemoteBroker
 from smabot.records import Order, OrderUpdate, Status
+
+
+class Fate(Enum):
+    """What an order that has not arrived is still good for."""
+
+    SEND = auto()
+    WAIT = auto()  # too late to send
+    OVER = auto()  # and its day is over: it can't fill any more
 
 
 def same_payload(order: Order, seen: BrokerOrder) -> bool:
@@ -23,21 +37,39 @@ def same_payload(order: Order, seen: BrokerOrder) -> bool:
     )  # fmt: skip
 
 
-class Outbox:
-    """Sends orders and finds out what became of the unanswered ones."""
+@dataclass(slots=True, eq=False)
+class Errand:
+    """An order on its way. ``sent_at`` is when this process sent it last, ``looks`` how often the
+    broker was asked for it since."""
 
-    def __init__(
-        self, broker: Broker, clock: Clock, useful: timedelta, wanted: Callable[[Order], bool]
-    ) -> None:
+    order: Order
+    fate: Fate = Fate.SEND
+    sent_at: datetime | None = None
+    looks: int = 0
+    frozen: bool = False
+
+
+class Outbox:
+    """Sends orders and finds out what became of the unanswered ones.
+
+    A broker in the same process is called at once. A remote one is called from threads; a step waits
+    a moment for their answers, and takes what comes later in a later step.
+    """
+
+    def __init__(self, broker: Broker, clock: Clock, judge: Callable[[Order], Fate]) -> None:
         self._broker = broker
         self._bulk = broker if isinstance(broker, BulkBroker) else None
+        self._courier: Courier | None = None
+        self._pauses: list[float] = []
+        if isinstance(broker, RemoteBroker):
+            self._courier = Courier(broker.stepped)
+            self._pauses = [b - a for a, b in pairwise([0.0, *broker.lookups])]
         self._clock = clock
-        self._useful = useful
-        self._wanted = wanted
+        self._judge = judge
         self._waiting: list[Order] = []
         self._cancels: list[Order] = []
-        self._unknown: dict[str, Order] = {}
-        self._sent_at: dict[str, datetime] = {}
+        self._unknown: dict[str, Errand] = {}
+        self._taken_up: list[Errand] = []
         self._begun = clock.now()
 
     def add(self, order: Order) -> None:
@@ -49,28 +81,100 @@ class Outbox:
         """Take over an earlier process's orders: the last thing it did may have been to send them."""
         for order in orders:
             if order.status in (Status.PENDING, Status.UNKNOWN):
-                self._unknown[order.client_order_id] = order
+                errand = self._unknown[order.client_order_id] = Errand(order)
+                self._taken_up.append(errand)
 
     def cancel(self, order: Order) -> None:
         """Queue a cancel. It is not durable: whoever wants it asks again at the next bar."""
         self._cancels.append(order)
 
-    def flush(self) -> list[OrderUpdate]:
-        """Send what is queued and return the answers: events of the next step.
+    def flush(self, hold: str = "") -> list[OrderUpdate]:
+        """Send what is queued and return the answers that are there: events of the next step.
 
         Cancels go first, so that no order meets one that it replaces; then exits, then entries,
         each in an order that a restart would find too. So are the answers: a restart hears first of
-        what arrived, and only then sends the rest again.
+        what arrived, and only then sends the rest again. ``hold`` says why entries wait; one that
+        waits too long is blocked by it.
         """
-        if not (self._waiting or self._cancels or self._unknown):
-            return []
-        waiting, self._waiting = self._waiting, []
-        cancels, self._cancels = self._cancels, []
-        answers = [answer for order in cancels if (answer := self._cancel(order))]
-        unknown = sorted(self._unknown.values(), key=_turn)
-        answers += [answer for order in unknown if (answer := self._resolve(order))]
-        answers += self._submit_all(sorted(waiting, key=_turn))
+        answers: list[OrderUpdate] = []
+        if self._waiting or self._cancels or self._unknown:
+            cancels, self._cancels = self._cancels, []
+            waiting = sorted(self._ready(hold, answers), key=_turn)
+            for errand in list(self._unknown.values()):
+                errand.fate = self._judge(errand.order)
+            if self._courier is None:
+                answers += self._deliver(cancels, waiting)
+            else:
+                self._hand_over(self._courier, cancels, waiting)
+        if self._courier is not None:
+            answers += self._courier.collect()
         return sorted(answers, key=_never_arrived)
+
+    def settle(self, seconds: float) -> list[OrderUpdate]:
+        """Stop sending; return the answers to what is being sent, waiting for them that long."""
+        return [] if self._courier is None else self._courier.stop(seconds)
+
+    def _ready(self, hold: str, answers: list[OrderUpdate]) -> list[Order]:
+        """Return the queued orders that may leave now; entries stay while something holds them."""
+        waiting, self._waiting = self._waiting, []
+        if not hold:
+            return waiting
+        ready = []
+        for order in waiting:
+            if order.reduces:
+                ready.append(order)
+            elif self._judge(order) is Fate.SEND:
+                self._waiting.append(order)
+            else:
+                now = self._clock.now()
+                answers.append(OrderUpdate(order.client_order_id, Status.BLOCKED, now, reason=hold))
+        return ready
+
+    # -- a broker in this process ------------------------------------------------------------------
+
+    def _deliver(self, cancels: list[Order], waiting: list[Order]) -> list[OrderUpdate]:
+        answers = [answer for order in cancels if (answer := self._cancel(order))]
+        unknown = sorted(self._unknown.values(), key=lambda errand: _turn(errand.order))
+        answers += [answer for errand in unknown if (answer := self._look_up(errand))]
+        if self._bulk is None or len(waiting) < 2:
+            sent = [self._send(Errand(order)) for order in waiting]
+            return answers + [answer for answer in sent if answer]
+        try:
+            return answers + self._bulk.submit_many(waiting)
+        except BrokerError as error:
+            return answers + [self._unanswered(Errand(order), error) for order in waiting]
+
+    # -- a remote broker -----------------------------------------------------------------------------
+
+    def _hand_over(self, courier: Courier, cancels: list[Order], waiting: list[Order]) -> None:
+        taken_up, self._taken_up = self._taken_up, []
+        courier.put(
+            *(Task((0, _turn(order)), partial(self._cancel, order)) for order in cancels),
+            *(self._task(courier, errand, self._look_up) for errand in taken_up),
+            *(self._task(courier, Errand(order), self._send) for order in waiting),
+        )
+
+    def _task(
+        self, courier: Courier, errand: Errand, what: Callable[[Errand], OrderUpdate | None]
+    ) -> Task:
+        """A request for one order that, where it has to be, is followed by the next one."""
+
+        def carry() -> OrderUpdate | None:
+            try:
+                answer = what(errand)
+            except NotSent as error:
+                courier.put(self._task(courier, errand, what), seconds=error.wait)
+                return None
+            if errand.order.client_order_id in self._unknown:
+                pause = self._pauses[min(errand.looks, len(self._pauses) - 1)]
+                courier.put(self._task(courier, errand, self._look_up), seconds=pause)
+            return answer
+
+        exit_first = 1 if errand.order.reduces else 2
+        urgency = 3 if what == self._look_up else exit_first
+        return Task((urgency, _turn(errand.order)), carry, awaited=errand.looks < len(self._pauses))
+
+    # -- one order -------------------------------------------------------------------------------------
 
     def _cancel(self, order: Order) -> OrderUpdate | None:
         try:
@@ -80,36 +184,36 @@ class Outbox:
             return None
         return seen.update() if seen else None
 
-    def _submit_all(self, orders: list[Order]) -> list[OrderUpdate]:
-        if self._bulk is None or len(orders) < 2:
-            return [self._submit(order) for order in orders]
+    def _send(self, errand: Errand) -> OrderUpdate:
+        """Send an order once. Raises NotSent."""
         try:
-            return self._bulk.submit_many(orders)
+            answer = self._broker.submit(errand.order)
+        except NotSent:
+            raise
         except BrokerError as error:
-            return [self._unanswered(order, error) for order in orders]
-
-    def _submit(self, order: Order) -> OrderUpdate:
-        try:
-            answer = self._broker.submit(order)
-        except BrokerError as error:
-            return self._unanswered(order, error)
-        self._forget(order)
+            return self._unanswered(errand, error)
+        self._forget(errand)
         return answer
 
-    def _unanswered(self, order: Order, error: BrokerError) -> OrderUpdate:
-        now = self._clock.now()
-        self._unknown[order.client_order_id] = order
-        self._sent_at[order.client_order_id] = now
-        return OrderUpdate(order.client_order_id, Status.UNKNOWN, now, reason=str(error))
+    def _unanswered(self, errand: Errand, error: BrokerError) -> OrderUpdate:
+        errand.sent_at, errand.looks = self._clock.now(), 0
+        name = errand.order.client_order_id
+        self._unknown[name] = errand
+        return OrderUpdate(name, Status.UNKNOWN, errand.sent_at, reason=str(error))
 
-    def _resolve(self, order: Order) -> OrderUpdate | None:
+    def _look_up(self, errand: Errand) -> OrderUpdate | None:
         """Look an unanswered order up: adopt it, send it again under its id, or give it up.
 
         That it is not found proves nothing before the broker's delay has passed since it was last
-        sent, or since this process began where an earlier one may have sent it.
+        sent, or since this process began where an earlier one may have sent it. Where a miss never
+        is a proof, the order stays unknown until its day is over.
         """
+        order = errand.order
+        errand.looks += 1
         try:
             seen = self._broker.order(order.client_order_id)
+        except NotSent:
+            raise
         except BrokerError:
             return None
         if seen is not None:
@@ -118,25 +222,33 @@ class Outbox:
                     f"payload_mismatch: the broker has {order.client_order_id} as "
                     f"{seen.side} {seen.qty} {seen.symbol}; run `smabot reconcile`"
                 )
-            self._forget(order)
+            self._forget(errand)
             return seen.update()
-        now = self._clock.now()
-        sent_at = self._sent_at.get(order.client_order_id)
-        proven = now - (sent_at or self._begun) >= self._broker.visibility_delay
-        useful = now - order.created_at < self._useful and self._wanted(order)
-        if useful and (proven or sent_at is None):
-            answer = self._submit(order)
+        now, delay = self._clock.now(), self._broker.visibility_delay
+        if delay is None:
+            proven, patient = errand.fate is Fate.OVER, errand.looks < len(self._pauses)
+        else:
+            proven = now - (errand.sent_at or self._begun) >= delay
+            patient = not proven
+        if errand.fate is Fate.SEND and (errand.sent_at is None or not patient):
+            answer = self._send(errand)
             return None if answer.status is Status.UNKNOWN else answer  # no news
-        if not proven:
+        if proven:
+            self._forget(errand)
+            return OrderUpdate(
+                order.client_order_id, Status.ABANDONED, now,
+                reason="never arrived, and not sent again",
+            )  # fmt: skip
+        if patient or errand.frozen:
             return None
-        self._forget(order)
+        errand.frozen = True
         return OrderUpdate(
-            order.client_order_id, Status.ABANDONED, now, reason="never arrived, and not sent again"
-        )
+            order.client_order_id, Status.UNKNOWN, now,
+            reason=f"{order.symbol} is frozen: the broker does not show the order and may have it",
+        )  # fmt: skip
 
-    def _forget(self, order: Order) -> None:
-        self._unknown.pop(order.client_order_id, None)
-        self._sent_at.pop(order.client_order_id, None)
+    def _forget(self, errand: Errand) -> None:
+        self._unknown.pop(errand.order.client_order_id, None)
 
 
 def _turn(order: Order) -> tuple[bool, datetime, str]:

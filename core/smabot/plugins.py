@@ -261,18 +261,24 @@ class Plugins:
         broker: Broker | None = self._call("open_broker", config=config)
         if broker is None and config.live:
             raise ConfigError(
-                "--live needs the plugin of a real broker in base_plugins: "
-                "the embedded exchange is paper only"
+                "--live needs the plugin of a real broker: give --broker alpaca, and add alpaca to "
+                "base_plugins; the embedded exchange is paper only"
             )
         if broker is None:
-            raise ConfigError("no plugin offers a broker: add exchange to base_plugins")
+            raise ConfigError(
+                f"no plugin offers the broker '{config.broker}': use alpaca or exchange, and add it to "
+                "base_plugins"
+            )
         return broker
 
     def open_feed(self, config: Config) -> Feed:
         """Connect the feed. Raises ConfigError when no plugin offers one."""
         feed: Feed | None = self._call("open_feed", config=config)
         if feed is None:
-            raise ConfigError("no plugin offers a feed: add exchange to base_plugins")
+            raise ConfigError(
+                f"no plugin offers the feed of '{config.broker}': use alpaca or exchange, and add it to "
+                "base_plugins"
+            )
         return feed
 
     def register_commands(self, cli: click.Group) -> None:

@@ -222,6 +222,14 @@ class RemoteBroker(Broker, Protocol):
         answers before it asks, so that a run gives the same every time."""
         ...
 
+    @property
+    def lookups(self) -> Sequence[float]:
+        """Seconds after which an unanswered order is looked up, counted from its sending, ascending.
+
+        After the last one it is sent again under its id, where it is still of use.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class Progress:

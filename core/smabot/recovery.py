@@ -133,7 +133,7 @@ def recover(session: Session, watch: Watcher | None = None) -> Engine:
         engine.step(Batch(feed.now(), updates=result.updates if result else ()))
     with session.step("warm") as found:
         _warm(session, found)
-    with session.step("gap") as found:
+    with session.step("backfill") as found:
         found.append(f"{_fill_gap(session, engine)} bars")
     session.notes += _unattended(session)
     with session.step("subscribe") as found:
@@ -193,7 +193,7 @@ def _open(session: Session) -> None:
             )
         session.journal = journal
         found.append(journal.location)
-    with session.step("broker") as found:
+    with session.step("connect") as found:
         session.broker = broker = plugins.open_broker(config)
         session.feed = feed = plugins.open_feed(config)
         book.calendar = broker.calendar()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 
 from smabot.config import Config
 from smabot.errors import BrokerError, ConfigError, ConflictError, LockHeld, UnknownOutcome
-from smabot.outbox import Outbox
+from smabot.outbox import Fate, Outbox
 from smabot.ports import Broker, BrokerPosition, Feed
 from smabot.records import Order, OrderType, Side, Status, TimeInForce
 from smabot_exchange.front import ExchangeBroker, ExchangeFeed, Pace
@@ -205,7 +204,7 @@ def test_a_broken_exchange_leaves_the_outcome_unknown(desk: Desk) -> None:
 
 
 def test_orders_without_an_answer_are_unknown_each(desk: Desk) -> None:
-    outbox = Outbox(desk.broker, desk.feed, timedelta(minutes=1), lambda order: True)
+    outbox = Outbox(desk.broker, desk.feed, lambda order: Fate.SEND)
     outbox.add(desk.order("a"))
     outbox.add(desk.order("b"))
     desk.feed._exchange._ledger._db.close()

@@ -83,14 +83,14 @@ def test_the_known_revisions_are_those_of_the_migrations() -> None:
     assert tuple(reversed([script.revision for script in walked])) == LINEAGE.revisions
 
 
-SECOND = '''
-"""The second schema: a change of data and of a table."""
+NEXT = '''
+"""The next schema: a change of data and of a table."""
 import os
 
 import sqlalchemy as sa
 from alembic import op
 
-revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
+revision, down_revision, branch_labels, depends_on = "next", "{head}", None, None
 
 
 def upgrade():
@@ -109,8 +109,10 @@ def lineage(tmp_path: Path, last: str) -> Lineage:
     folder = tmp_path / "migrations"
     if not folder.exists():
         shutil.copytree(Path(migrations.__path__[0]), folder)
-    (folder / "versions" / "0002_second.py").write_text(SECOND.replace("{last}", last))
-    return Lineage(str(folder), (*LINEAGE.revisions, "0002"))
+    (folder / "versions" / "next.py").write_text(
+        NEXT.replace("{last}", last).replace("{head}", LINEAGE.head)
+    )
+    return Lineage(str(folder), (*LINEAGE.revisions, "next"))
 
 
 def test_a_migration_of_data_leaves_a_copy_behind(first: Path, tmp_path: Path) -> None:
@@ -122,8 +124,8 @@ def test_a_migration_of_data_leaves_a_copy_behind(first: Path, tmp_path: Path) -
 
     with closing(SqliteJournal.open(first, lineage=later)) as journal:
         assert journal.rows(BotState) == [BotState("core", "answer", "changed")]
-        copy = first.with_name("trades.db.0001.bak")
-        assert journal.news == (f"copy before the change: {copy}", "schema 0001 → 0002")
+        copy = first.with_name(f"trades.db.{LINEAGE.head}.bak")
+        assert journal.news == (f"copy before the change: {copy}", f"schema {LINEAGE.head} → next")
 
     assert content(copy) == before
     with closing(SqliteJournal.open(first, lineage=later)) as journal:
@@ -145,8 +147,8 @@ MIGRATE = """
 import sys
 from pathlib import Path
 from smabot_persistence_sqlite.journal import SqliteJournal
-from smabot_persistence_sqlite.stamp import Lineage
-SqliteJournal.open(Path(sys.argv[1]), lineage=Lineage(sys.argv[2], ("0001", "0002"))).close()
+from smabot_persistence_sqlite.stamp import LINEAGE, Lineage
+SqliteJournal.open(Path(sys.argv[1]), lineage=Lineage(sys.argv[2], (*LINEAGE.revisions, "next"))).close()
 """
 
 
@@ -236,7 +238,7 @@ def test_a_new_column_is_added_with_its_default(db: Path) -> None:
         assert journal.rows(new) == [new("SPY", 3)]
         journal.commit([new("IBM", 1, hot=False)])
         assert len(journal.news) == 8
-    assert len(list(db.parent.glob("trades.db.0001.streaks.best*.bak"))) == 1
+    assert len(list(db.parent.glob(f"trades.db.{LINEAGE.head}.streaks.best*.bak"))) == 1
     with closing(SqliteJournal.open(db, [new])) as journal:
         assert journal.rows(new) == [new("IBM", 1, hot=False), new("SPY", 3)]
     with pytest.raises(ConfigError, match="column best is gone"):

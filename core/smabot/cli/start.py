@@ -49,6 +49,12 @@ def _symbols(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     metavar="PATH",
     help="Minutes to play: CSV, CSV.gz, Parquet or a folder. [a made market]",
 )
+@click.option(
+    "--broker",
+    metavar="NAME",
+    help="alpaca, or exchange: the embedded one in process, faster. [alpaca]",
+)
+@click.option("--url", metavar="URL", help="Where alpaca finds the API, instead of at Alpaca.")
 @click.option("--speed", metavar="max|N", help="Minutes of the tape a second. [60]")
 @click.option(
     "--ledger", metavar="PATH", help="The embedded exchange's own file. [beside the database]"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -24,35 +24,42 @@ class ReconciliationPlugin:
 
         Its orders and positions are two answers: a fill between them looks like a conflict.
         """
-        found = _compare(recovery)
+        if recovery.asked:
+            return _compare(recovery, ())
+        found = _compare(recovery, RETRY_SECONDS)
         if not found.conflicts:
             return found
         time.sleep(RETRY_SECONDS[0])
-        return _compare(recovery)
+        return _compare(recovery, RETRY_SECONDS)
 
 
-def _compare(recovery: Recovery) -> Reconciliation:
+def _compare(recovery: Recovery, pauses: Sequence[float]) -> Reconciliation:
+    """Ask and compare; a question without an answer is asked again after each of the pauses."""
     broker, book = recovery.broker, recovery.book
     since = book.point.time if book.point else None
-    recent = _ask("its orders", partial(broker.orders, since))
+
+    def ask(what: str, question: Callable[[], T]) -> T:
+        return _ask(what, question, pauses)
+
+    recent = ask("its orders", partial(broker.orders, since))
     known = {order.client_order_id: order for order in recent}
     for order in book.open_orders():
         if order.client_order_id not in known:
-            found = _ask("an order", partial(broker.order, order.client_order_id))
+            found = ask("an order", partial(broker.order, order.client_order_id))
             if found is not None:
                 known[order.client_order_id] = found
     view = BrokerView(
-        account=_ask("the account", broker.account),
+        account=ask("the account", broker.account),
         recent=tuple(sorted(recent, key=lambda order: order.submitted_at)),
         orders=known,
-        positions={p.symbol: p for p in _ask("positions", broker.positions)},
+        positions={p.symbol: p for p in ask("positions", broker.positions)},
     )
     return compare(recovery.config, book, view, recovery.symbols, recovery.clock.now())
 
 
-def _ask(what: str, question: Callable[[], T]) -> T:
+def _ask(what: str, question: Callable[[], T], pauses: Sequence[float]) -> T:
     """Ask the broker, again after a failure. Raises BrokerError when it stays without an answer."""
-    for pause in RETRY_SECONDS:
+    for pause in pauses:
         try:
             return question()
         except BrokerError:

@@ -2,25 +2,44 @@
 
 from __future__ import annotations
 
-from smabot.config import Config, Settings
+from typing import TYPE_CHECKING
+
+from smabot.config import Config
 from smabot.hookspecs import hookimpl
-from smabot.ports import Broker, Feed
+from smabot_alpaca.settings import AlpacaSettings
 
-
-class AlpacaSettings(Settings):
-    """How Alpaca is reached."""
+if TYPE_CHECKING:
+    from smabot_alpaca.broker import AlpacaBroker
+    from smabot_alpaca.connect import Connection
+    from smabot_alpaca.feed import AlpacaFeed
 
 
 class AlpacaPlugin:
-    """Provides broker and feed, both over one connection to Alpaca or to an exchange like it."""
+    """Provides broker and feed, both over one connection, which is made when first asked for."""
 
     def __init__(self, settings: AlpacaSettings) -> None:
         self.settings = settings
+        self._connection: Connection | None = None
 
     @hookimpl
-    def open_broker(self, config: Config) -> Broker | None:
-        return None
+    def open_broker(self, config: Config) -> AlpacaBroker | None:
+        if config.broker != "alpaca":
+            return None
+        from smabot_alpaca.broker import AlpacaBroker
+
+        return AlpacaBroker(self._connect(config))
 
     @hookimpl
-    def open_feed(self, config: Config) -> Feed | None:
-        return None
+    def open_feed(self, config: Config) -> AlpacaFeed | None:
+        if config.broker != "alpaca":
+            return None
+        from smabot_alpaca.feed import AlpacaFeed
+
+        return AlpacaFeed(self._connect(config))
+
+    def _connect(self, config: Config) -> Connection:
+        if self._connection is None or self._connection.closed:
+            from smabot_alpaca.connect import connect
+
+            self._connection = connect(config, self.settings)
+        return self._connection

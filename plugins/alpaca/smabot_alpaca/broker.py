@@ -1,0 +1,219 @@
+"""Alpaca as core's broker: every outcome of an order by its name, and nothing sent twice.
+
+A timeout, a reset, a 5xx or an answer that can't be read says nothing about an order: it is unknown
+until it is found by its id. An id is unique at Alpaca for ever, also against filled orders.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import InvalidOperation
+from typing import Any, TypeVar
+
+from smabot.calendar import EXCHANGE_ZONE, Calendar, Session
+from smabot.errors import BrokerError, ConflictError, UnknownOutcome
+from smabot.outbox import same_payload
+from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition
+from smabot.records import Order, OrderUpdate, Status
+from smabot_alpaca.connect import Connection
+from smabot_alpaca.limiter import Urgency
+from smabot_alpaca.orders import Unreadable, broker_order, decimal, position, to_json
+from smabot_alpaca.rest import Refused
+
+T = TypeVar("T")
+PAGE = 500
+"""The most orders that ``GET /v2/orders`` gives at once."""
+DUPLICATE = "client_order_id must be unique"
+NOT_FOUND = 404
+ENDED = 422
+
+
+class AlpacaBroker:
+    """Orders to Alpaca, or to an exchange that speaks its language. Safe for several threads."""
+
+    visibility_delay: timedelta | None = None
+    """That an order is not found never proves that it did not arrive."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._rest = connection.rest
+        self._unanswered: set[str] = set()
+        self.name = connection.name
+        connection.join(self)
+
+    @property
+    def stepped(self) -> bool:
+        return self._connection.stepped
+
+    # -- orders ------------------------------------------------------------------------------------
+
+    def submit(self, order: Order) -> OrderUpdate:
+        """Send an order once; see `smabot.ports.Broker.submit`.
+
+        A refusal only counts as one where nothing was sent under this id before: an earlier, unanswered
+        request may have arrived, and be the reason for it.
+        """
+        again = order.status is Status.UNKNOWN or order.client_order_id in self._unanswered
+        urgency = Urgency.EXIT if order.reduces else Urgency.ENTRY
+        try:
+            update = self._submit(order, urgency, again)
+        except UnknownOutcome:
+            self._unanswered.add(order.client_order_id)
+            raise
+        self._unanswered.discard(order.client_order_id)
+        return update
+
+    def _submit(self, order: Order, urgency: Urgency, again: bool) -> OrderUpdate:
+        try:
+            answer = self._rest.trading("POST", "/v2/orders", json=to_json(order), urgency=urgency)
+        except Refused as refusal:
+            if refusal.message == DUPLICATE:
+                return self._landed(order, "has arrived before")
+            if again:
+                return self._landed(order, f"was refused when it was sent again ({refusal})")
+            now = self._connection.clock.now()
+            return OrderUpdate(order.client_order_id, Status.REJECTED, now, reason=str(refusal))
+        try:
+            seen = broker_order(answer)
+        except Unreadable as error:
+            raise UnknownOutcome(f"POST /v2/orders was accepted, but {error}") from None
+        return self._settled(order, seen)
+
+    def _landed(self, order: Order, what: str) -> OrderUpdate:
+        """Return what became of an order that the broker has, or may have, from an earlier request."""
+        try:
+            seen = self.order(order.client_order_id)
+        except BrokerError as error:
+            raise UnknownOutcome(f"it {what}, and can't be looked up: {error}") from None
+        if seen is None:
+            raise UnknownOutcome(f"it {what}, and is not shown yet")
+        return self._settled(order, seen)
+
+    def _settled(self, order: Order, seen: BrokerOrder) -> OrderUpdate:
+        if seen.client_order_id != order.client_order_id:
+            raise UnknownOutcome(f"the answer is about another order, {seen.client_order_id}")
+        if not same_payload(order, seen):
+            raise ConflictError(
+                f"order {order.client_order_id}: the broker has another order under this id: "
+                f"{seen.side} {seen.qty:f} {seen.symbol}, here {order.side} {order.qty:f} "
+                f"{order.symbol}; run `smabot reconcile`"
+            )
+        return self._seen(seen.update())
+
+    def cancel(self, order: Order) -> None:
+        """Ask for a cancel; that it has ended already is no error.
+
+        Raises BrokerError when the broker does not know the order.
+        """
+        broker_id = order.broker_order_id
+        if broker_id is None:
+            seen = self.order(order.client_order_id)
+            if seen is None:
+                raise BrokerError(f"order {order.client_order_id}: the broker does not know it")
+            broker_id = seen.broker_order_id
+        try:
+            self._rest.trading("DELETE", f"/v2/orders/{broker_id}", urgency=Urgency.EXIT)
+        except Refused as refusal:
+            if refusal.status != ENDED:
+                raise BrokerError(f"order {order.client_order_id}: {refusal}") from None
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        try:
+            raw = self._rest.trading(
+                "GET", "/v2/orders:by_client_order_id", {"client_order_id": client_order_id}
+            )
+        except Refused as refusal:
+            if refusal.status == NOT_FOUND:
+                return None
+            raise
+        seen = broker_order(raw)
+        self._seen(seen.update())
+        return seen
+
+    def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
+        """Return the open orders and those submitted ``since``, oldest first.
+
+        Two lists, so that an order may end between them: the second, newer one counts.
+        """
+        found = {order.broker_order_id: order for order in self._list({"status": "open"})}
+        if since is not None:
+            after = (since.astimezone(UTC) - timedelta(microseconds=1)).isoformat()
+            recent = self._list({"status": "all", "after": after})
+            found |= {order.broker_order_id: order for order in recent}
+        return sorted(found.values(), key=lambda order: order.submitted_at)
+
+    def _list(self, query: dict[str, Any]) -> list[BrokerOrder]:
+        """Page by id: orders of the same instant can't be told apart by time."""
+        status = query["status"]
+        found: dict[str, BrokerOrder] = {}
+        while True:
+            params = {**query, "direction": "asc", "limit": PAGE, "nested": "false"}
+            page = [
+                broker_order(raw)
+                for raw in _listed(self._rest.trading("GET", "/v2/orders", params))
+            ]
+            known = len(found)
+            found |= {order.broker_order_id: order for order in page}
+            if len(page) < PAGE:
+                return list(found.values())
+            if len(found) == known:
+                raise BrokerError("GET /v2/orders: the same page comes again and again")
+            query = {"status": status, "after_order_id": page[-1].broker_order_id}
+
+    # -- the account -------------------------------------------------------------------------------
+
+    def account(self) -> BrokerAccount:
+        raw = self._rest.trading("GET", "/v2/account")
+        return _read("the account", lambda: _account(raw))
+
+    def positions(self) -> list[BrokerPosition]:
+        raws = _listed(self._rest.trading("GET", "/v2/positions"))
+        return [position(raw) for raw in raws]
+
+    def calendar(self) -> Calendar:
+        """Return the sessions from last year's first to next year's last."""
+        year = self._connection.clock.now().year
+        params = {"start": f"{year - 1}-01-01", "end": f"{year + 1}-12-31"}
+        raws = _listed(self._rest.trading("GET", "/v2/calendar", params))
+        sessions = _read("the calendar", lambda: [_session(raw) for raw in raws])
+        if not sessions:
+            raise BrokerError("GET /v2/calendar: the broker knows no session")
+        return Calendar(sessions)
+
+    def close(self) -> None:
+        self._connection.leave(self)
+
+    def _seen(self, update: OrderUpdate) -> OrderUpdate:
+        self._connection.answers.append(update)
+        return update
+
+
+def _account(raw: Any) -> BrokerAccount:
+    amounts = [decimal(raw[name]) for name in ("cash", "equity", "buying_power")]
+    if None in amounts:
+        raise ValueError("an amount is missing")
+    cash, equity, buying_power = (amount for amount in amounts if amount is not None)
+    return BrokerAccount(str(raw["id"]), cash, equity, buying_power)
+
+
+def _session(raw: Any) -> Session:
+    def at(clock: str) -> datetime:
+        local = datetime.fromisoformat(f"{raw['date']}T{clock}").replace(tzinfo=EXCHANGE_ZONE)
+        return local.astimezone(UTC)
+
+    opens = at(raw["open"])
+    return Session(opens.astimezone(EXCHANGE_ZONE).date(), opens, at(raw["close"]))
+
+
+def _listed(answer: Any) -> Sequence[Any]:
+    if not isinstance(answer, list):
+        raise Unreadable("the broker answered without the list that was asked for")
+    return answer
+
+
+def _read(what: str, reading: Callable[[], T]) -> T:
+    try:
+        return reading()
+    except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+        raise Unreadable(f"{what} can't be read: {type(error).__name__} {error}") from None

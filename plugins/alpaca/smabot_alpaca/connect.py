@@ -1,0 +1,140 @@
+"""Where the bot trades: Alpaca's live or paper account, a server at a given address, or an exchange
+that is started for it. And what broker and feed share of the connection."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from pydantic import SecretStr
+
+from smabot.config import Config
+from smabot.errors import BrokerError, ConfigError
+from smabot.records import OrderUpdate
+from smabot_alpaca import credentials, endpoints
+from smabot_alpaca.clock import MarketClock, ToldClock, WallClock
+from smabot_alpaca.credentials import Credentials
+from smabot_alpaca.endpoints import Endpoints
+from smabot_alpaca.orders import moment
+from smabot_alpaca.rest import ADMIN, Refused, Rest
+from smabot_alpaca.settings import AlpacaSettings
+
+GET_KEYS = (
+    "set APCA_API_KEY_ID and APCA_API_SECRET_KEY, or key_id and secret_key in "
+    "[default.plugin.alpaca] of .secrets.toml"
+)
+
+
+def connect(
+    config: Config, settings: AlpacaSettings, environ: Mapping[str, str] = os.environ
+) -> Connection:
+    """Decide where to trade, and connect.
+
+    Raises ConfigError when the settings contradict each other, BrokerError when nobody answers.
+    """
+    key = credentials.find(settings, environ)
+    if config.live:
+        for name in ("url", "tape"):
+            if getattr(config, name) is not None:
+                raise ConfigError(f"--live trades real money at Alpaca: leave out --{name}")
+        if key is None:
+            raise ConfigError(f"--live needs a live account's API key: {GET_KEYS}")
+        key.check(live=True)
+        return Connection(endpoints.alpaca(settings.feed, live=True), key, settings)
+    if config.url is not None:
+        if config.tape is not None:
+            raise ConfigError("--url and --tape: the server plays its own tape; leave one out")
+        there = endpoints.at(config.url, settings.feed)
+        if key is None and not there.loopback:
+            raise ConfigError(f"--url {config.url} needs an API key: {GET_KEYS}")
+        return Connection(there, key or credentials.LOOPBACK, settings)
+    if key is not None and config.tape is None:
+        key.check(live=False)
+        return Connection(endpoints.alpaca(settings.feed, live=False), key, settings)
+    return _embedded(config, settings)
+
+
+def _embedded(config: Config, settings: AlpacaSettings) -> Connection:
+    try:
+        from smabot_exchange.embedded import start
+    except ModuleNotFoundError:
+        raise ConfigError(
+            "there is no exchange to play on: install smabot-exchange, or, to trade at Alpaca, "
+            + GET_KEYS
+        ) from None
+    exchange = start(config)
+    try:
+        key = Credentials(
+            SecretStr(exchange.key_id), SecretStr(exchange.secret_key), "the embedded exchange"
+        )
+        return Connection(endpoints.at(exchange.url, settings.feed), key, settings, exchange)
+    except BaseException:
+        exchange.close()
+        raise
+
+
+class Embedded(Protocol):
+    """An exchange in this process that listens on loopback."""
+
+    url: str
+    key_id: str
+    secret_key: str
+
+    def close(self) -> None: ...
+
+
+class Connection:
+    """What broker and feed share; closed when both are.
+
+    ``exchange`` is what an embedded exchange tells of itself, None at Alpaca; ``answers`` are the
+    newest order updates that REST gave, for whoever compares them with the stream's.
+    """
+
+    def __init__(
+        self,
+        endpoints: Endpoints,
+        credentials: Credentials,
+        settings: AlpacaSettings,
+        embedded: Embedded | None = None,
+    ) -> None:
+        self.endpoints = endpoints
+        self.credentials = credentials
+        self.settings = settings
+        self.rest = Rest(endpoints, credentials, settings)
+        self.answers: deque[OrderUpdate] = deque(maxlen=1000)
+        self.closed = False
+        self._embedded = embedded
+        self._users: set[object] = set()
+        self.exchange = self._ask_exchange() if endpoints.loopback else None
+        self.stepped = self.exchange is not None and self.exchange["clock"] == "stepped"
+        self.name = "alpaca" if self.exchange is None else "exchange"
+        self.clock: MarketClock = WallClock()
+        if self.exchange is not None:
+            self.clock = ToldClock(moment(self.exchange["time"]))
+
+    def _ask_exchange(self) -> dict[str, Any] | None:
+        """Return what the exchange tells of itself; None when it is somebody else's server."""
+        try:
+            told = self.rest.trading("GET", ADMIN)
+        except Refused as refusal:
+            if refusal.status == 404:
+                return None
+            raise
+        if not isinstance(told, dict) or not {"clock", "time"} <= told.keys():
+            raise BrokerError(
+                f"{self.endpoints.host} does not answer as an exchange of smabot does"
+            )
+        return told
+
+    def join(self, user: object) -> None:
+        self._users.add(user)
+
+    def leave(self, user: object) -> None:
+        self._users.discard(user)
+        if not self._users and not self.closed:
+            self.closed = True
+            self.rest.close()
+            if self._embedded is not None:
+                self._embedded.close()

@@ -1,0 +1,136 @@
+"""How many requests may leave: below the server's limit, the most urgent first.
+
+Requests of the last minute are counted here, and the server's own count, which other programs under
+the same account add to, is read from its answers: ``X-RateLimit-Limit``, ``-Remaining``, ``-Reset``.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from enum import IntEnum
+from threading import Condition
+
+from smabot.errors import NotSent
+
+WINDOW = 61.0
+"""Seconds: a second above the server's minute, as requests do not all travel equally long."""
+LONGEST_PAUSE = 60.0
+TOO_MANY = 429
+
+
+class Urgency(IntEnum):
+    """Who goes first. A part of the limit is kept for those before."""
+
+    EXIT = 0
+    ENTRY = 1
+    READ = 2
+
+
+_KEPT = {Urgency.EXIT: 0.0, Urgency.ENTRY: 0.05, Urgency.READ: 0.25}
+
+
+class Limiter:
+    """Lets requests pass; safe to use from several threads.
+
+    ``limit`` requests pass in each window; None: only the server's answers limit. The server's own
+    limit replaces it, or only lowers it where it is ``fixed``.
+    """
+
+    def __init__(
+        self,
+        limit: int | None,
+        *,
+        fixed: bool = False,
+        window: float = WINDOW,
+        clock: Callable[[], float] = time.monotonic,
+        wall: Callable[[], float] = time.time,
+    ) -> None:
+        self._limit = limit
+        self._most = limit if fixed else None
+        self._window = window
+        self._clock = clock
+        self._wall = wall
+        self._passed: deque[float] = deque()
+        self._room: int | None = None  # by the server's count, less what is under way
+        self._reset = 0.0
+        self._closed_until = 0.0
+        self._under_way = 0
+        self._waiting = dict.fromkeys(Urgency, 0)
+        self._changed = Condition()
+
+    def enter(self, urgency: Urgency, timeout: float = 0.0) -> None:
+        """Let one request pass; `leave` has to follow.
+
+        Raises NotSent when there is no room for it within ``timeout`` seconds.
+        """
+        with self._changed:
+            deadline = self._clock() + timeout
+            self._waiting[urgency] += 1
+            try:
+                while (wait := self._wait(urgency)) > 0:
+                    left = deadline - self._clock()
+                    if left <= 0:
+                        raise NotSent(f"the rate limit leaves no room for {wait:.1f} s", wait)
+                    self._changed.wait(min(wait, left))
+                now = self._clock()
+                self._passed.append(now)
+                self._under_way += 1
+                if self._room is not None:
+                    self._room -= 1
+            finally:
+                self._waiting[urgency] -= 1
+                self._changed.notify_all()
+
+    def leave(self) -> None:
+        """A request has been answered, or given up."""
+        with self._changed:
+            self._under_way -= 1
+
+    def heed(self, status: int, headers: Mapping[str, str]) -> None:
+        """Learn from the answer to a request that has not left yet."""
+        limit = _number(headers.get("X-RateLimit-Limit"))
+        remaining = _number(headers.get("X-RateLimit-Remaining"))
+        reset = _number(headers.get("X-RateLimit-Reset"))
+        retry_after = _number(headers.get("Retry-After"))
+        with self._changed:
+            now = self._clock()
+            pause = min(max(reset - self._wall(), 0.0), LONGEST_PAUSE) if reset else 0.0
+            if limit and self._limit is not None:
+                self._limit = min(int(limit), self._most or int(limit))
+            if remaining is not None and reset is not None:
+                self._room = int(remaining) - max(self._under_way - 1, 0)
+                self._reset = now + pause
+            if status == TOO_MANY:
+                pause = min(max(retry_after or pause, 1.0), LONGEST_PAUSE)
+                self._closed_until = max(self._closed_until, now + pause)
+            self._changed.notify_all()
+
+    def _wait(self, urgency: Urgency) -> float:
+        """Return the seconds until a request of that urgency may pass, as far as is known now."""
+        now = self._clock()
+        wait = self._closed_until - now
+        if self._limit is not None:
+            while self._passed and self._passed[0] <= now - self._window:
+                self._passed.popleft()
+            allowed = self._limit - int(self._limit * _KEPT[urgency])
+            if len(self._passed) >= allowed:
+                wait = max(wait, self._passed[len(self._passed) - allowed] + self._window - now)
+        else:
+            self._passed.clear()
+        if self._room is not None and now >= self._reset:
+            self._room = None
+        if self._room is not None and self._room <= int((self._limit or 0) * _KEPT[urgency]):
+            wait = max(wait, self._reset - now)
+        if wait <= 0 and any(self._waiting[other] for other in Urgency if other < urgency):
+            return 0.05  # somebody more urgent wakes first
+        return wait
+
+
+def _number(text: str | None) -> float | None:
+    try:
+        value = float(text) if text is not None else None
+    except ValueError:
+        return None
+    return value if value is not None and 0 <= value < 1e12 else None

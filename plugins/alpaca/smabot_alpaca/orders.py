@@ -1,0 +1,146 @@
+"""Alpaca's orders as JSON, and core's.
+
+Statuses and fields: https://docs.alpaca.markets/docs/orders-at-alpaca. Read from the raw JSON, so
+that one value nobody has heard of does not lose a whole list.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
+from functools import lru_cache
+from typing import Any
+
+from loguru import logger
+
+from smabot.errors import BrokerError
+from smabot.ports import BrokerOrder, BrokerPosition
+from smabot.records import ZERO, Order, OrderType, Side, Status, TimeInForce
+
+STATUSES = {
+    "pending_new": Status.SUBMITTED,
+    "pending_review": Status.SUBMITTED,
+    "held": Status.SUBMITTED,
+    "accepted": Status.ACCEPTED,
+    "accepted_for_bidding": Status.ACCEPTED,
+    "new": Status.ACCEPTED,
+    "partially_filled": Status.PARTIALLY_FILLED,
+    "pending_cancel": Status.ACCEPTED,  # it may still fill
+    "pending_replace": Status.ACCEPTED,
+    "stopped": Status.ACCEPTED,  # a trade is guaranteed and has not occurred
+    "suspended": Status.ACCEPTED,
+    "done_for_day": Status.ACCEPTED,  # of the day; its end is told by another status
+    "calculated": Status.ACCEPTED,
+    "filled": Status.FILLED,
+    "canceled": Status.CANCELED,
+    "replaced": Status.CANCELED,  # what took its place is another order
+    "expired": Status.EXPIRED,
+    "rejected": Status.REJECTED,
+}
+
+
+class Unreadable(BrokerError):
+    """An answer lacks what it must have."""
+
+
+def to_json(order: Order) -> dict[str, str]:
+    """Return the body of ``POST /v2/orders``."""
+    body = {
+        "symbol": order.symbol,
+        "qty": f"{order.qty:f}",
+        "side": order.side.value,
+        "type": order.type.value,
+        "time_in_force": order.time_in_force.value,
+        "client_order_id": order.client_order_id,
+    }
+    if order.limit_price is not None:
+        body["limit_price"] = f"{order.limit_price:f}"
+    return body
+
+
+def broker_order(raw: Any) -> BrokerOrder:
+    """Read an order, of an answer or of ``trade_updates``.
+
+    Kinds that this bot never sends (stops, ioc, an amount instead of a quantity) become the nearest
+    that core has. Raises Unreadable when what every order has is missing.
+    """
+    try:
+        qty = decimal(raw.get("qty")) or ZERO
+        filled_qty = decimal(raw.get("filled_qty")) or ZERO
+        limit_price = decimal(raw.get("limit_price"))
+        word = str(raw["status"])
+        submitted_at = moment(raw.get("submitted_at") or raw["created_at"])
+        return BrokerOrder(
+            client_order_id=str(raw["client_order_id"]),
+            broker_order_id=str(raw["id"]),
+            symbol=str(raw["symbol"] or ""),
+            side=Side.SELL if str(raw["side"]).startswith("sell") else Side.BUY,
+            qty=qty,
+            type=OrderType.MARKET if limit_price is None else OrderType.LIMIT,
+            limit_price=limit_price,
+            time_in_force=TimeInForce.GTC if raw["time_in_force"] == "gtc" else TimeInForce.DAY,
+            status=_status(word, qty, filled_qty),
+            filled_qty=filled_qty,
+            filled_avg_price=decimal(raw.get("filled_avg_price")) if filled_qty else None,
+            submitted_at=submitted_at,
+            updated_at=moment(raw["updated_at"]) if raw.get("updated_at") else submitted_at,
+            reason=_reason(word, raw),
+            filled_at=moment(raw["filled_at"]) if raw.get("filled_at") else None,
+        )
+    except (AttributeError, KeyError, TypeError, ValueError, InvalidOperation) as error:
+        raise Unreadable(f"an order can't be read: {type(error).__name__} {error}") from None
+
+
+def position(raw: Any) -> BrokerPosition:
+    """Read a position; shares sold short are negative. Raises Unreadable."""
+    try:
+        qty = abs(Decimal(raw["qty"]))
+        return BrokerPosition(
+            symbol=str(raw["symbol"]),
+            qty=-qty if raw["side"] == "short" else qty,
+            avg_price=Decimal(raw["avg_entry_price"]),
+        )
+    except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+        raise Unreadable(f"a position can't be read: {type(error).__name__} {error}") from None
+
+
+def decimal(value: object) -> Decimal | None:
+    """Return a number that came as text or number, exactly as written; None for none."""
+    if value is None or value == "":
+        return None
+    found = Decimal(str(value))
+    if not found.is_finite():
+        raise ValueError(f"{value} is no number")
+    return found
+
+
+def moment(text: str) -> datetime:
+    """Return an RFC 3339 time as UTC; what is finer than a microsecond is cut off."""
+    found = datetime.fromisoformat(text)
+    if found.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return found.astimezone(UTC)
+
+
+def _status(word: str, qty: Decimal, filled_qty: Decimal) -> Status:
+    status = STATUSES.get(word)
+    if status is None:
+        _tell_once(word)
+        status = Status.SUBMITTED
+    if status.terminal or not filled_qty:
+        return status
+    return Status.FILLED if filled_qty == qty else Status.PARTIALLY_FILLED
+
+
+def _reason(word: str, raw: Mapping[str, Any]) -> str:
+    if word == "rejected":
+        return str(raw.get("reject_reason") or "rejected by the broker")
+    if word == "replaced":
+        return f"replaced by order {raw.get('replaced_by') or 'of somebody else'}"
+    return ""
+
+
+@lru_cache(maxsize=64)
+def _tell_once(word: str) -> None:
+    logger.warning("an order has the status {!r}, which is not known here: taken as open", word)

@@ -1,0 +1,216 @@
+"""Alpaca's REST APIs: every request once, with a timeout, and every outcome by its name.
+
+alpaca-py's client carries them, without its models, its retries (it sends a POST again) and its
+endless patience.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from json import loads
+from typing import Any
+
+from alpaca.common.exceptions import APIError
+from alpaca.common.rest import RESTClient
+from requests import ConnectionError as RequestsConnectionError
+from requests import ConnectTimeout, PreparedRequest, Response, Timeout
+from requests.adapters import HTTPAdapter
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+
+from smabot.errors import BrokerError, NotSent, UnknownOutcome
+from smabot_alpaca.credentials import Credentials
+from smabot_alpaca.endpoints import Endpoints
+from smabot_alpaca.limiter import TOO_MANY, Limiter, Urgency
+from smabot_alpaca.settings import AlpacaSettings
+
+ALPACA_LIMIT = 200
+"""Requests a minute: https://alpaca.markets/support/usage-limit-api-calls"""
+CONNECTIONS = 16
+REPEAT_AFTER = 0.25
+ADMIN = "/_exchange"
+"""Calls to an embedded exchange itself; no limit counts them."""
+TRY_AGAIN = 1.0
+"""Seconds to wait before an address that could not be reached is tried again."""
+
+
+_KINDS = (
+    "a paper account's key is for paper trading, a live account's for --live, and each is void once "
+    "a new one was made"
+)
+
+
+class Refused(BrokerError):
+    """A clear no: HTTP status, Alpaca's code (None where it gives none) and message, whole body."""
+
+    def __init__(self, status: int, body: Mapping[str, Any], hint: str = "") -> None:
+        self.status = status
+        self.code = body.get("code")
+        self.message = str(body["message"])
+        self.body = body
+        extra = [f"{name} {value}" for name, value in body.items() if name not in _NAMED]
+        text = f"{status} {self.message}" + (f" ({', '.join(extra)})" if extra else "")
+        super().__init__(text + hint)
+
+
+class _Broken(BrokerError):
+    """A GET failed on the way: asking again may help."""
+
+
+_NAMED = ("code", "message")
+
+
+class Rest:
+    """The trading and the data API. Safe to use from several threads."""
+
+    def __init__(
+        self, endpoints: Endpoints, credentials: Credentials, settings: AlpacaSettings
+    ) -> None:
+        self._trading = _Api(endpoints.trading, endpoints, credentials, settings)
+        self._data = self._trading
+        if endpoints.data != endpoints.trading:
+            self._data = _Api(endpoints.data, endpoints, credentials, settings)
+
+    def trading(
+        self,
+        method: str,
+        path: str,
+        params: Mapping[str, Any] | None = None,
+        json: Mapping[str, Any] | None = None,
+        urgency: Urgency = Urgency.READ,
+    ) -> Any:
+        """Send a request, as ``GET /v2/account``, and return the JSON of its answer.
+
+        A GET waits for room under the rate limit and is repeated once where that can help; anything
+        else is sent once and at once. None: the answer was empty.
+
+        Raises Refused for a clear no, NotSent when it certainly was not sent, and else UnknownOutcome,
+        or for a GET BrokerError, which changes nothing whatever became of it.
+        """
+        return self._trading.ask(method, path, params or json, urgency)
+
+    def data(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+        """GET from the data API, as `trading` does."""
+        return self._data.ask("GET", path, params, Urgency.READ)
+
+    def close(self) -> None:
+        self._trading.close()
+        self._data.close()
+
+
+class _Patience(HTTPAdapter):
+    """Gives every request a timeout and no second try."""
+
+    def __init__(self, connect: float, answer: float) -> None:
+        self._timeout = (connect, answer)
+        super().__init__(pool_maxsize=CONNECTIONS, max_retries=0)
+
+    def send(self, request: PreparedRequest, **options: Any) -> Response:  # type: ignore[override]
+        options["timeout"] = self._timeout
+        return super().send(request, **options)
+
+
+class _Api:
+    """One address, and the requests that may still be made there."""
+
+    def __init__(
+        self, base: str, endpoints: Endpoints, credentials: Credentials, settings: AlpacaSettings
+    ) -> None:
+        self._host = base.partition("://")[2]
+        self._patience = settings.request_timeout
+        self._hint = f": {self._host} did not accept the key of {credentials.source}; " + (
+            "give the one that the exchange was started with" if endpoints.loopback else _KINDS
+        )
+        most = settings.requests_per_minute
+        own = None if endpoints.loopback else ALPACA_LIMIT
+        self._limiter = Limiter(most or own, fixed=most is not None)
+        self._client = client = RESTClient(
+            base,
+            credentials.key_id.get_secret_value(),
+            credentials.secret_key.get_secret_value(),
+            raw_data=True,
+        )
+        client._retry = 0
+        session = client._session
+        session.trust_env = not endpoints.loopback  # the environment's proxy is not for loopback
+        session.mount(base, _Patience(settings.connect_timeout, settings.request_timeout))
+        session.hooks["response"].append(self._heed)
+
+    def ask(self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency) -> Any:
+        """Send a request; a GET that breaks on the way once more."""
+        if method != "GET":
+            return self._pass(method, path, data, urgency, 0.0)
+        try:
+            return self._pass(method, path, data, urgency, self._patience)
+        except _Broken:
+            time.sleep(REPEAT_AFTER)
+            return self._pass(method, path, data, urgency, self._patience)
+
+    def close(self) -> None:
+        self._client._session.close()
+
+    def _pass(
+        self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency, wait: float
+    ) -> Any:
+        if path.startswith(ADMIN):
+            return self._send(method, path, data)
+        self._limiter.enter(urgency, wait)
+        try:
+            return self._send(method, path, data)
+        finally:
+            self._limiter.leave()
+
+    def _send(self, method: str, path: str, data: Mapping[str, Any] | None) -> Any:
+        what = f"{method} {path} at {self._host}"
+        lost: type[BrokerError] = _Broken if method == "GET" else UnknownOutcome
+        version, slash, rest = path.removeprefix("/").partition("/")
+        try:
+            return self._client._request(
+                method, slash + rest, dict(data) if data else None, api_version=version
+            )
+        except APIError as error:
+            raise self._failure(error.status_code, str(error), what, lost) from None
+        except ConnectTimeout:
+            raise NotSent(f"{self._host} can't be reached: no connection", TRY_AGAIN) from None
+        except Timeout:
+            slow = UnknownOutcome if method != "GET" else BrokerError
+            raise slow(f"{what}: no answer within {self._patience:g} s") from None
+        except RequestsConnectionError as error:
+            if (reason := _not_connected(error)) is not None:
+                raise NotSent(f"{self._host} can't be reached: {reason}", TRY_AGAIN) from None
+            raise lost(f"{what}: the connection broke before the answer came") from None
+        except ValueError:
+            raise lost(f"{what}: the answer can't be read") from None
+        except (OSError, HTTPError) as error:
+            raise lost(f"{what}: {type(error).__name__}") from None
+
+    def _failure(self, status: int, text: str, what: str, lost: type[BrokerError]) -> BrokerError:
+        """Return the error for an answer that is none of success."""
+        body = _object(text)
+        message = body.get("message")
+        if status == TOO_MANY:
+            kind = UnknownOutcome if lost is UnknownOutcome else BrokerError
+            return kind(f"{what}: 429 {message or 'too many requests'}")
+        if 400 <= status < 500 and isinstance(message, str):
+            foreign_key = status == 401 or (status == 403 and "not authorized" in message)
+            return Refused(status, body, self._hint if foreign_key else "")
+        return lost(f"{what}: {status} {message or 'without a reason'}")
+
+    def _heed(self, response: Response, **_: Any) -> None:
+        self._limiter.heed(response.status_code, response.headers)
+
+
+def _object(text: str) -> dict[str, Any]:
+    try:
+        found = loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _not_connected(error: RequestsConnectionError) -> str | None:
+    """Return why no connection was made; None when there was one, so that the request may be out."""
+    cause = error.args[0] if error.args else None
+    if isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError):
+        return str(cause.reason).rpartition(": ")[2]
+    return None

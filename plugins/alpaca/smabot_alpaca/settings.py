@@ -1,0 +1,26 @@
+"""The plugin's settings: table ``[default.plugin.alpaca]``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, SecretStr
+
+from smabot.config import Settings
+
+
+class AlpacaSettings(Settings):
+    """How Alpaca is reached. Times in seconds."""
+
+    key_id: SecretStr | None = None
+    """The API key's id; better in ``.secrets.toml`` or in ``APCA_API_KEY_ID`` than here."""
+    secret_key: SecretStr | None = None
+    """The API key's secret; better in ``.secrets.toml`` or in ``APCA_API_SECRET_KEY`` than here."""
+    feed: Literal["iex", "sip", "delayed_sip", "boats", "overnight"] = "iex"
+    """The source of bars; all but ``iex`` need a paid plan."""
+    connect_timeout: float = Field(3.0, gt=0, le=60)
+    """How long a connection may take to be made."""
+    request_timeout: float = Field(10.0, gt=0, le=120)
+    """How long an answer may take. An order that is not answered by then is ``unknown``."""
+    requests_per_minute: int | None = Field(None, ge=1, le=100_000)
+    """At most so many requests a minute to each API; none: as many as Alpaca's answers allow."""

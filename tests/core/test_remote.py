@@ -1,0 +1,288 @@
+"""A remote broker: orders leave from threads, each arrives once, and no step waits for long."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from smabot.courier import Courier, Task
+from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
+from smabot.inquiry import Answers, Inquiry
+from smabot.outbox import Fate, Outbox
+from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition, RemoteBroker
+from smabot.records import Order, OrderType, OrderUpdate, Side, Status, TimeInForce
+
+NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+SECONDS = 10.0
+
+
+def order(name: str, *, reduces: bool = False) -> Order:
+    side = Side.SELL if reduces else Side.BUY
+    return Order(
+        name, "sma", "SPY", side, Decimal(10), OrderType.MARKET, None, TimeInForce.DAY,
+        NOW, 1, reduces, NOW,
+    )  # fmt: skip
+
+
+@dataclass
+class Far:
+    """A broker behind a line that can lose a request, or its answer, and that shows orders late.
+
+    ``script`` says what befalls each POST: ``ok lost unanswered refused full``.
+    """
+
+    script: list[str] = field(default_factory=list)
+    hidden_looks: int = 0
+    stepped: bool = True
+    visibility_delay: timedelta | None = None
+    lookups: Sequence[float] = (0.01, 0.02, 0.03)
+    name: str = "far"
+    posts: list[str] = field(default_factory=list)
+    landed: dict[str, Order] = field(default_factory=dict)
+    looks: Counter[str] = field(default_factory=Counter)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self) -> None:
+        self.gate.set()
+
+    def submit(self, sent: Order) -> OrderUpdate:
+        assert self.gate.wait(SECONDS)
+        fault = self.script.pop(0) if self.script else "ok"
+        if fault == "full":
+            raise NotSent("no room", 0.01)
+        name = sent.client_order_id
+        self.posts.append(name)
+        if fault == "lost":
+            raise UnknownOutcome("timeout")
+        if fault == "refused":
+            return OrderUpdate(name, Status.REJECTED, NOW, reason="403")
+        assert name not in self.landed or self.landed[name] == sent
+        self.landed[name] = sent
+        if fault == "unanswered":
+            raise UnknownOutcome("reset")
+        return OrderUpdate(name, Status.ACCEPTED, NOW)
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        self.looks[client_order_id] += 1
+        sent = self.landed.get(client_order_id)
+        if sent is None or self.looks[client_order_id] <= self.hidden_looks:
+            return None
+        return BrokerOrder(
+            client_order_id, "id", sent.symbol, sent.side, sent.qty, sent.type, None,
+            sent.time_in_force, Status.ACCEPTED, Decimal(0), None, NOW, NOW,
+        )  # fmt: skip
+
+    def cancel(self, sent: Order) -> None:
+        self.posts.append(f"cancel {sent.client_order_id}")
+
+    def account(self) -> BrokerAccount:
+        return BrokerAccount("1", Decimal(1), Decimal(1), Decimal(1))
+
+    def calendar(self) -> Any:
+        raise NotImplementedError
+
+    def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
+        return [found for name in self.landed if (found := self.order(name))]
+
+    def positions(self) -> list[BrokerPosition]:
+        raise BrokerError("503")
+
+    def close(self) -> None:
+        return
+
+
+class Clock:
+    def now(self) -> datetime:
+        return NOW
+
+
+def outbox_of(far: Far, judge: Callable[[Order], Fate] = lambda order: Fate.SEND) -> Outbox:
+    assert isinstance(far, RemoteBroker)
+    return Outbox(far, Clock(), judge)
+
+
+def told(answers: Sequence[OrderUpdate]) -> list[tuple[str, Status]]:
+    return [(answer.client_order_id, answer.status) for answer in answers]
+
+
+def until(outbox: Outbox, count: int) -> list[OrderUpdate]:
+    answers: list[OrderUpdate] = []
+    deadline = time.monotonic() + SECONDS
+    while len(answers) < count and time.monotonic() < deadline:
+        answers += outbox.flush()
+    return answers
+
+
+def test_cancels_go_before_exits_and_exits_before_entries() -> None:
+    far = Far()
+    outbox = outbox_of(far)
+    outbox.add(order("entry"))
+    outbox.add(order("exit", reduces=True))
+    outbox.cancel(order("old"))
+    assert told(outbox.flush()) == [("exit", Status.ACCEPTED), ("entry", Status.ACCEPTED)]
+    assert far.posts == ["cancel old", "exit", "entry"]
+
+
+def test_an_answer_that_was_lost_is_found_by_its_id() -> None:
+    far = Far(["unanswered"])
+    outbox = outbox_of(far)
+    outbox.add(order("a"))
+    assert told(outbox.flush()) == [("a", Status.ACCEPTED), ("a", Status.UNKNOWN)]
+    assert far.posts == ["a"]
+
+
+def test_an_order_that_got_lost_is_looked_for_and_then_sent_again_under_its_id() -> None:
+    far = Far(["lost", "lost", "ok"])
+    outbox = outbox_of(far)
+    outbox.add(order("a"))
+    assert (("a", Status.ACCEPTED)) in told(outbox.flush())
+    assert far.posts == ["a", "a", "a"]
+    assert far.looks["a"] == 2 * len(far.lookups)
+
+
+def test_a_refusal_of_the_second_sending_is_final() -> None:
+    far = Far(["lost", "refused"])
+    outbox = outbox_of(far)
+    outbox.add(order("a"))
+    assert ("a", Status.REJECTED) in told(outbox.flush())
+    assert outbox.flush() == []
+    assert far.posts == ["a", "a"]
+
+
+def test_no_room_is_no_news_and_sent_when_there_is() -> None:
+    far = Far(["full", "full", "ok"])
+    outbox = outbox_of(far)
+    outbox.add(order("a"))
+    assert told(outbox.flush()) == [("a", Status.ACCEPTED)]
+    assert far.posts == ["a"]
+
+
+def test_an_order_past_its_use_is_frozen_not_sent_again_and_found_when_it_shows() -> None:
+    far = Far(["unanswered"], hidden_looks=5)
+    fate = {"a": Fate.SEND}
+    outbox = outbox_of(far, lambda order: fate["a"])
+    fate["a"] = Fate.WAIT
+    outbox.take_up([replace(order("a"), status=Status.UNKNOWN)])
+    far.landed["a"] = order("a")
+    first = until(outbox, 1)
+    assert told(first) == [("a", Status.UNKNOWN)]
+    assert "SPY is frozen" in first[0].reason
+    assert told(until(outbox, 1)) == [("a", Status.ACCEPTED)]
+    assert far.posts == []
+
+
+def test_an_order_whose_day_is_over_is_given_up() -> None:
+    far = Far()
+    outbox = outbox_of(far, lambda order: Fate.OVER)
+    outbox.take_up([replace(order("a"), status=Status.UNKNOWN)])
+    assert told(until(outbox, 1)) == [("a", Status.ABANDONED)]
+    assert far.posts == []
+
+
+def test_an_earlier_process_s_order_is_looked_up_before_it_is_sent() -> None:
+    far = Far()
+    far.landed["there"] = order("there")
+    outbox = outbox_of(far)
+    outbox.take_up([order("there"), order("lost")])
+    assert sorted(told(until(outbox, 2))) == [("lost", Status.ACCEPTED), ("there", Status.ACCEPTED)]
+    assert far.posts == ["lost"]
+
+
+def test_another_order_under_our_id_ends_the_run() -> None:
+    far = Far(["unanswered"])
+    outbox = outbox_of(far)
+    outbox.take_up([order("a")])
+    far.landed["a"] = replace(order("a"), qty=Decimal(99))
+    with pytest.raises(ConflictError, match="payload_mismatch"):
+        until(outbox, 1)
+
+
+def test_a_step_waits_only_a_moment_for_a_slow_broker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smabot.courier.PATIENCE", 0.05)
+    far = Far(stepped=False)
+    far.gate.clear()
+    outbox = outbox_of(far)
+    outbox.add(order("a"))
+    begun = time.monotonic()
+    assert outbox.flush() == []
+    assert time.monotonic() - begun < SECONDS / 2
+    far.gate.set()
+    assert told(until(outbox, 1)) == [("a", Status.ACCEPTED)]
+
+
+def test_entries_wait_while_something_holds_them_and_exits_do_not() -> None:
+    far = Far()
+    fate = {"entry": Fate.SEND, "late": Fate.SEND, "exit": Fate.SEND}
+    outbox = outbox_of(far, lambda order: fate[order.client_order_id])
+    outbox.add(order("entry"))
+    outbox.add(order("late"))
+    outbox.add(order("exit", reduces=True))
+    assert told(outbox.flush("no word from the broker")) == [("exit", Status.ACCEPTED)]
+    fate["late"] = Fate.WAIT
+    (blocked,) = outbox.flush("no word from the broker")
+    assert (blocked.client_order_id, blocked.status) == ("late", Status.BLOCKED)
+    assert blocked.reason == "no word from the broker"
+    assert told(outbox.flush()) == [("entry", Status.ACCEPTED)]
+    assert far.posts == ["exit", "entry"]
+
+
+def test_settling_waits_for_what_is_being_sent_and_sends_nothing_more(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("smabot.courier.PATIENCE", 0.01)
+    monkeypatch.setattr("smabot.courier.WORKERS", 1)
+    far = Far(stepped=False)
+    far.gate.clear()
+    outbox = outbox_of(far)
+    outbox.add(order("a"))
+    outbox.add(order("b"))
+    outbox.flush()
+    threading.Timer(0.05, far.gate.set).start()
+    assert told(outbox.settle(SECONDS)) == [("a", Status.ACCEPTED)]
+    assert far.posts == ["a"]
+
+
+def test_what_a_task_raises_is_raised_where_it_is_collected() -> None:
+    def fail() -> OrderUpdate:
+        raise ZeroDivisionError
+
+    courier = Courier(stepped=True)
+    courier.put(Task((0,), fail))
+    with pytest.raises(ZeroDivisionError):
+        courier.collect()
+
+
+def test_answers_fetched_beforehand_are_given_again_with_their_failures() -> None:
+    far = Far()
+    far.landed["a"] = order("a")
+    answers = Answers(far, NOW, ["a", "gone"])
+    far.landed.clear()
+    assert [seen.client_order_id for seen in answers.orders()] == ["a"]
+    assert answers.order("gone") is None
+    assert answers.account().account_id == "1"
+    assert answers.name == "far"
+    with pytest.raises(BrokerError, match="503"):
+        answers.positions()
+    with pytest.raises(BrokerError, match="not asked for"):
+        answers.order("b")
+
+
+def test_an_inquiry_is_beside_the_deciding_thread() -> None:
+    far = Far()
+    inquiry = Inquiry(far)
+    assert not inquiry.under_way
+    inquiry.begin(NOW, [])
+    deadline = time.monotonic() + SECONDS
+    while (found := inquiry.take()) is None and time.monotonic() < deadline:
+        assert inquiry.under_way
+    assert found is not None
+    assert found.orders() == []
+    assert not inquiry.under_way

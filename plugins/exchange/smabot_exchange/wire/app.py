@@ -1,0 +1,40 @@
+"""The application: Alpaca's Trading API v2 and Market Data API v2 on an exchange."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from smabot.errors import BrokerError
+from smabot_exchange.orders import Refusal
+from smabot_exchange.wire import account, market_data, orders, positions, reference
+from smabot_exchange.wire.answers import (
+    DataError,
+    on_data_error,
+    on_failure,
+    on_http_error,
+    on_refusal,
+)
+from smabot_exchange.wire.gate import Gate
+from smabot_exchange.wire.venue import Venue
+
+
+def create_app(venue: Venue) -> Starlette:
+    """Return the application of a venue. Whoever serves it closes the exchange."""
+    return Starlette(
+        routes=[
+            *orders.routes(venue),
+            *positions.routes(venue),
+            *account.routes(venue),
+            *reference.routes(venue),
+            *market_data.routes(venue),
+        ],
+        middleware=[Middleware(Gate, venue=venue)],
+        exception_handlers={
+            Refusal: on_refusal,
+            DataError: on_data_error,
+            HTTPException: on_http_error,
+            BrokerError: on_failure,
+        },
+    )

@@ -1,0 +1,73 @@
+"""Plays a loopback exchange's tape; these calls are the exchange's own, not Alpaca's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from smabot.errors import BrokerError
+from smabot.ports import Progress
+from smabot_alpaca.clock import MarketClock
+from smabot_alpaca.orders import moment
+from smabot_alpaca.rest import ADMIN, Rest
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """What a minute of the tape brought. The counts of messages are cumulative, of the newest
+    connections; None: not known, or none is connected."""
+
+    time: datetime
+    ended: bool
+    bars: int | None = None
+    updates: int | None = None
+
+
+class Player:
+    """Asks the exchange for its next minute, or just for its time; tells the clock."""
+
+    def __init__(self, rest: Rest, clock: MarketClock, told: dict[str, Any]) -> None:
+        """``told`` is what the exchange told of itself when it was connected to."""
+        self._rest = rest
+        self._clock = clock
+        self._lost = False
+        self.progress: Progress | None = None
+        self.ended = False
+        self._take(told)
+
+    def play(self) -> Played:
+        """Play a minute. Where an earlier answer was lost, find out first whether it was played.
+
+        Raises BrokerError.
+        """
+        before = self._clock.now()
+        if self._lost:
+            played = self.look()
+            self._lost = False
+            if played.time > before or played.ended:
+                return played
+        try:
+            return self._take(self._rest.trading("POST", f"{ADMIN}/play"))
+        except BrokerError:
+            self._lost = True
+            raise
+
+    def look(self) -> Played:
+        """Ask what time it is, and whether the tape has ended. Raises BrokerError."""
+        return self._take(self._rest.trading("GET", ADMIN))
+
+    def _take(self, answer: Any) -> Played:
+        try:
+            played = Played(
+                moment(answer["time"]),
+                bool(answer["ended"]),
+                answer.get("bars_sent"),
+                answer.get("updates_sent"),
+            )
+            self.progress = Progress(*answer["progress"])
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise BrokerError(f"{ADMIN} does not answer as an exchange of smabot does") from error
+        self.ended = played.ended
+        self._clock.tell(played.time)
+        return played

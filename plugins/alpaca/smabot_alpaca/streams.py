@@ -1,0 +1,333 @@
+"""The two websockets, supervised: connected anew when they are lost, refused, mute or talk garbage.
+
+alpaca-py speaks the wire (connect, authenticate, subscribe; its private methods, which the pinned
+version keeps still). Its own supervision is not used: it retries bad keys for ever, connects without
+a pause after an error, and dies with a handler.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from loguru import logger
+
+from smabot.errors import BrokerError, ConfigError, SmabotError
+from smabot_alpaca.backoff import Backoff
+from smabot_alpaca.decode import BarDecoder, Garbage
+from smabot_alpaca.inbox import DATA, TRADE, Broken, Came, Down, Heard, Inbox, Up
+from smabot_alpaca.orders import Unreadable, broker_order
+
+CONNECT_SECONDS = 10.0
+CLOSE_SECONDS = 1.0
+JOIN_SECONDS = 2.0
+TRUSTED = 3
+"""A key that has worked before is given up after so many refusals in a row."""
+LARGEST_FRAME = 16 * 2**20
+_KEY_REFUSED = ("auth failed", "not authenticated", "failed to authenticate")
+_PLAN_REFUSED = ("insufficient subscription", "v2 not enabled")
+
+
+class KeyRefused(Exception):
+    """The stream does not take the key."""
+
+
+class Refused(Exception):
+    """The stream refuses for another reason; it may take us later."""
+
+
+class Replaced(Exception):
+    """The deciding thread does not trust the connection any more."""
+
+
+def preload() -> threading.Thread:
+    """Begin to import alpaca-py's streams, which takes a second, beside whatever else is done."""
+    thread = threading.Thread(target=_library, name="alpaca-import", daemon=True)
+    thread.start()
+    return thread
+
+
+def _library() -> tuple[Any, Any]:
+    from alpaca.data.live.stock import StockDataStream
+    from alpaca.trading.stream import TradingStream
+
+    return StockDataStream, TradingStream
+
+
+class Stream(ABC):
+    """One supervised websocket. Runs in the streams' loop."""
+
+    name: str
+
+    def __init__(self, inbox: Inbox, url: str, key: tuple[str, str], loopback: bool) -> None:
+        self._inbox = inbox
+        self._url = url
+        self._key = key
+        self._backoff = Backoff(0.05 if loopback else 1.0)
+        self._options = {
+            "ping_interval": 5 if loopback else 10,
+            "ping_timeout": 10 if loopback else 20,
+            "max_queue": 1024,
+            "max_size": LARGEST_FRAME,
+            "close_timeout": CLOSE_SECONDS,
+            "open_timeout": CONNECT_SECONDS,
+            **({"compression": None} if loopback else {}),
+        }
+        self._client: Any = None
+        self._connected = False
+        self._connected_before = False
+        self._refusals = 0
+        self._attempt: asyncio.Task[None] | None = None
+        self._doubted = ""
+        self._told = ""
+
+    async def supervise(self) -> None:
+        """Keep the stream connected until cancelled, or for ever refused."""
+        while True:
+            self._connected, self._doubted = False, ""
+            self._attempt = asyncio.create_task(self._connect_and_read())
+            try:
+                await asyncio.wait([self._attempt])
+            finally:
+                self._attempt.cancel()
+                with contextlib.suppress(Exception, asyncio.CancelledError):
+                    await self._attempt
+                await self._hang_up()
+            error = self._why()
+            if (final := self._final(error)) is not None:
+                self._inbox.put(Broken(self.name, final))
+                return
+            why = _words(error)
+            self._inbox.put(Down(self.name, why))
+            if why != self._told:
+                self._told = why
+                logger.warning("alpaca: the stream of {} is down: {}; trying again", self.name, why)
+            await asyncio.sleep(self._backoff.pause())
+
+    def replace(self, why: str) -> None:
+        """Hang up and connect anew, where it is connected. Call it in the streams' loop."""
+        if self._connected and self._attempt is not None:
+            self._doubted = why
+            self._attempt.cancel()
+
+    @abstractmethod
+    def _make(self) -> Any:
+        """Return alpaca-py's client of the stream, subscribed to nothing on the wire yet."""
+
+    @abstractmethod
+    async def _subscribe(self, client: Any) -> None:
+        """Send one message that subscribes to everything."""
+
+    @abstractmethod
+    def _read(self, data: bytes | str) -> bool:
+        """Take a frame in; tell whether it confirms the subscription. Raises Garbage, Refused."""
+
+    async def _connect_and_read(self) -> None:
+        self._client = client = self._make()
+        async with asyncio.timeout(CONNECT_SECONDS):
+            await client._connect()
+            self._inbox.connecting(self.name)
+            await self._authenticate(client)
+            await self._subscribe(client)
+            while not self._read(await client._ws.recv()):
+                pass
+        self._connected = self._connected_before = True
+        self._refusals = 0
+        self._inbox.put(Up(self.name))
+        if self._told:
+            logger.info("alpaca: the stream of {} is back", self.name)
+            self._told = ""
+        while True:
+            self._read(await client._ws.recv())
+            self._backoff.reset()
+
+    async def _authenticate(self, client: Any) -> None:
+        try:
+            await client._auth()
+        except (ValueError, AttributeError) as error:  # alpaca-py's, with the server's words alone
+            words = str(error)
+            if words in _KEY_REFUSED:
+                raise KeyRefused(words) from error
+            raise Refused(words) from error
+
+    async def _hang_up(self) -> None:
+        client, self._client = self._client, None
+        websocket = client._ws if client is not None else None
+        if websocket is None:
+            return
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(CLOSE_SECONDS):
+                await websocket.close()
+        with contextlib.suppress(Exception):
+            websocket.transport.abort()
+
+    def _why(self) -> BaseException:
+        """Return why the last attempt ended."""
+        assert self._attempt is not None
+        if self._attempt.cancelled():
+            return Replaced(self._doubted)
+        return self._attempt.exception() or Replaced("it ended")
+
+    def _final(self, error: BaseException) -> SmabotError | None:
+        """Return the error that ends the bot, where trying again is in vain."""
+        if isinstance(error, KeyRefused):
+            self._refusals += 1
+            if self._refusals >= TRUSTED or not self._connected_before:
+                return BrokerError(f"the stream of {self.name} refuses the key: {error}")
+        if isinstance(error, Refused) and str(error) in _PLAN_REFUSED:
+            return BrokerError(f"the stream of {self.name} refuses this feed: {error}")
+        if isinstance(error, ConfigError) and not self._connected_before:
+            return error
+        return None
+
+
+class DataStream(Stream):
+    """Minute bars and their revisions."""
+
+    name = DATA
+
+    def __init__(
+        self,
+        inbox: Inbox,
+        url: str,
+        key: tuple[str, str],
+        loopback: bool,
+        symbols: Sequence[str],
+        decoder: BarDecoder,
+    ) -> None:
+        super().__init__(inbox, url, key, loopback)
+        self._symbols = tuple(symbols)
+        self._decoder = decoder
+
+    def _make(self) -> Any:
+        client = _library()[0](
+            *self._key, raw_data=True, url_override=self._url, websocket_params=self._options
+        )
+        client.subscribe_bars(_unused, *self._symbols)
+        client.subscribe_updated_bars(_unused, *self._symbols)
+        return client
+
+    async def _subscribe(self, client: Any) -> None:
+        await client._send_subscribe_msg()
+
+    def _read(self, data: bytes | str) -> bool:
+        frame = self._decoder.frame(data)
+        confirmed = False
+        if frame.counted or frame.revisions:
+            self._inbox.put(
+                Came(frame.bars, frame.revisions, time.monotonic()), messages=frame.counted
+            )
+        for message in frame.control:
+            if message["T"] == "subscription":
+                confirmed = self._confirm(message.get("bars") or [])
+            elif message["T"] == "error":
+                raise self._refusal(message)
+        return confirmed
+
+    def _confirm(self, subscribed: Sequence[str]) -> bool:
+        if missing := sorted(set(self._symbols).difference(subscribed)):
+            shown = ", ".join(missing[:5]) + (", …" if len(missing) > 5 else "")
+            raise ConfigError(
+                f"the data stream takes {len(self._symbols) - len(missing)} of "
+                f"{len(self._symbols)} symbols and leaves out {shown}: name others with --symbols"
+            )
+        return True
+
+    def _refusal(self, message: dict[str, Any]) -> Exception:
+        code, words = message.get("code"), str(message.get("msg"))
+        if code in (401, 402):
+            return KeyRefused(f"{code} {words}")
+        if code == 405:
+            return ConfigError(
+                f"the data stream refuses the {len(self._symbols)} symbols: {code} {words}: "
+                "name fewer or others with --symbols, or take a plan that allows them"
+            )
+        return Refused(words if words in _PLAN_REFUSED else f"{code} {words}")
+
+
+class TradeStream(Stream):
+    """Updates of the account's orders."""
+
+    name = TRADE
+
+    def _make(self) -> Any:
+        client = _library()[1](
+            *self._key, raw_data=True, url_override=self._url, websocket_params=self._options
+        )
+        client.subscribe_trade_updates(_unused)
+        return client
+
+    async def _subscribe(self, client: Any) -> None:
+        await client._subscribe_trade_updates()
+
+    def _read(self, data: bytes | str) -> bool:
+        try:
+            message = json.loads(data)
+            stream, content = message["stream"], message["data"]
+            if stream == "trade_updates":
+                self._inbox.put(Heard(broker_order(content["order"]).update()), messages=1)
+                return False
+        except (Unreadable, LookupError, TypeError, ValueError) as error:
+            raise Garbage(f"no update of an order: {error!r}") from error
+        if stream == "authorization" and content.get("status") != "authorized":
+            raise KeyRefused(str(content.get("status")))
+        return stream == "listening" and "trade_updates" in content.get("streams", ())
+
+
+class Streams:
+    """Runs the streams in a thread of their own."""
+
+    def __init__(self, streams: Sequence[Stream]) -> None:
+        self._streams = {stream.name: stream for stream in streams}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self._thread = threading.Thread(target=self._run, name="alpaca-streams", daemon=True)
+        self._closing = threading.Event()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def replace(self, name: str, why: str) -> None:
+        """Connect a stream anew, because of ``why``."""
+        self._call(lambda: self._streams[name].replace(why))
+
+    def close(self) -> None:
+        """Hang up and end the thread, within some two seconds."""
+        self._closing.set()
+        self._call(lambda: [task.cancel() for task in self._tasks])
+        if self._thread.is_alive():
+            self._thread.join(JOIN_SECONDS)
+
+    def _call(self, function: Callable[[], Any]) -> None:
+        if self._loop is not None:
+            with contextlib.suppress(RuntimeError):  # the loop has ended
+                self._loop.call_soon_threadsafe(function)
+
+    def _run(self) -> None:
+        _library()
+        asyncio.run(self._supervise())
+
+    async def _supervise(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._tasks = [asyncio.create_task(s.supervise()) for s in self._streams.values()]
+        if self._closing.is_set():
+            for task in self._tasks:
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _unused(message: Any) -> None:
+    """alpaca-py asks for a handler before it subscribes; frames are read here instead."""
+
+
+def _words(error: BaseException) -> str:
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    text = str(error) or type(error).__name__
+    return f"garbage: {text}" if isinstance(error, Garbage) else text

@@ -14,9 +14,10 @@ from pydantic import ValidationError
 from smabot.config import Config
 from smabot.errors import BrokerError, ConfigError, ConflictError, LockHeld, UnknownOutcome
 from smabot.outbox import Fate, Outbox
+from smabot.pace import Pace
 from smabot.ports import Broker, BrokerPosition, Feed
 from smabot.records import Order, OrderType, Side, Status, TimeInForce
-from smabot_exchange.front import ExchangeBroker, ExchangeFeed, Pace
+from smabot_exchange.front import ExchangeBroker, ExchangeFeed
 from smabot_exchange.plugin import ExchangePlugin, ExchangeSettings
 
 

@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from smabot.records import ZERO, Side
-from smabot_exchange.orders import ExchangeOrder, OrderFilter, OrderRequest, Refusal
+from smabot_exchange.orders import ExchangeOrder, OrderClass, OrderFilter, OrderRequest, Refusal
 from smabot_exchange.wire import shapes
 from smabot_exchange.wire.answers import answer, bad_parameter, nothing
 from smabot_exchange.wire.intake import order_change, order_request
@@ -28,7 +28,9 @@ def routes(venue: Venue) -> list[Route]:
     exchange = venue.exchange
 
     def shape(order: ExchangeOrder, *, answered: bool = False) -> dict[str, Any]:
-        return shapes.order(order, exchange.legs(order), answered=answered)
+        legged = order.order_class is not OrderClass.SIMPLE
+        legs = exchange.legs(order) if legged else ()
+        return shapes.order(order, legs, answered=answered)
 
     async def submit(request: Request) -> Response:
         body = await body_of(request, venue.largest_body)

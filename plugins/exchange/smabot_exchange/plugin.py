@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from smabot.config import Config, Settings
-from smabot.errors import ConfigError
 from smabot.hookspecs import hookimpl
+from smabot_exchange.opening import open_exchange
 
 if TYPE_CHECKING:
+    import click
+
     from smabot_exchange.front import ExchangeBroker, ExchangeFeed, Line
 
 
@@ -49,16 +51,15 @@ class ExchangePlugin:
 
         return ExchangeFeed(self._open(config), config.speed)
 
+    @hookimpl
+    def register_commands(self, cli: click.Group) -> None:
+        from smabot_exchange.commands import exchange_group
+
+        cli.add_command(exchange_group(self.settings))
+
     def _open(self, config: Config) -> Line:
-        if config.ledger_path.resolve() == config.db.resolve():
-            raise ConfigError(
-                f"ledger {config.ledger_path}: is the bot's own database; give another --ledger"
-            )
         if self._line is None or self._line.closed:
-            from smabot_exchange.account import Terms
-            from smabot_exchange.exchange import Exchange
             from smabot_exchange.front import Line
 
-            terms = Terms(self.settings.cash, self.settings.participation, self.settings.multiplier)
-            self._line = Line(Exchange(config.ledger_path, config.tape or "made", terms))
+            self._line = Line(open_exchange(config, self.settings))
         return self._line

@@ -8,7 +8,16 @@ from starlette.middleware import Middleware
 
 from smabot.errors import BrokerError
 from smabot_exchange.orders import Refusal
-from smabot_exchange.wire import account, market_data, orders, positions, reference
+from smabot_exchange.wire import (
+    account,
+    admin,
+    data_stream,
+    market_data,
+    orders,
+    positions,
+    reference,
+    trade_stream,
+)
 from smabot_exchange.wire.answers import (
     DataError,
     on_data_error,
@@ -16,6 +25,7 @@ from smabot_exchange.wire.answers import (
     on_http_error,
     on_refusal,
 )
+from smabot_exchange.wire.fault_requests import Faults
 from smabot_exchange.wire.gate import Gate
 from smabot_exchange.wire.venue import Venue
 
@@ -29,12 +39,16 @@ def create_app(venue: Venue) -> Starlette:
             *account.routes(venue),
             *reference.routes(venue),
             *market_data.routes(venue),
+            *trade_stream.routes(venue),
+            *data_stream.routes(venue),
+            *admin.routes(venue),
         ],
-        middleware=[Middleware(Gate, venue=venue)],
+        middleware=[Middleware(Gate, venue=venue), Middleware(Faults, venue=venue)],
         exception_handlers={
             Refusal: on_refusal,
             DataError: on_data_error,
             HTTPException: on_http_error,
             BrokerError: on_failure,
+            Exception: on_failure,
         },
     )

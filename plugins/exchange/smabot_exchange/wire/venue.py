@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.wire.auth import Keys
+from smabot_exchange.wire.conductor import Conductor, PacedBy
 from smabot_exchange.wire.configuration import Configuration
+from smabot_exchange.wire.data_stream import FEEDS
+from smabot_exchange.wire.faults import FaultPlan
+from smabot_exchange.wire.hub import Hub
 from smabot_exchange.wire.quota import Quota
+from smabot_exchange.wire.sockets import Sockets
 
 
 @dataclass
@@ -15,6 +21,8 @@ class Venue:
     """An exchange as clients on the wire see it.
 
     ``quota`` limits the requests of each key, None does not; ``largest_body`` is in bytes.
+    ``feeds`` are those that the keys may listen to, ``symbol_limit`` how many symbols on the data
+    stream (None: any number), ``auth_seconds`` how long a stream waits for a client's keys.
     """
 
     exchange: Exchange
@@ -22,3 +30,28 @@ class Venue:
     quota: Quota | None = None
     largest_body: int = 64 * 1024
     configuration: Configuration = field(default_factory=Configuration)
+    clock: PacedBy = "stepped"
+    faults: FaultPlan = field(default_factory=FaultPlan)
+    feeds: tuple[str, ...] = FEEDS
+    symbol_limit: int | None = None
+    auth_seconds: float = 10.0
+    sockets: Sockets = field(default_factory=Sockets)
+    hub: Hub = field(init=False)
+    conductor: Conductor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.hub = Hub(self.exchange, self.faults, self.sockets)
+        self.conductor = Conductor(self.exchange, self.hub, self.clock)
+        self._closing = asyncio.Event()
+
+    def close(self) -> None:
+        """End what waits on purpose; belongs to the server's event loop."""
+        self._closing.set()
+
+    async def wait(self, seconds: float) -> None:
+        """Wait, but not beyond the server's end."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            pass

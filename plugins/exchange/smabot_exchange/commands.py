@@ -1,0 +1,65 @@
+"""`smabot exchange serve`: the exchange as a process of its own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from smabot.cli.app import App
+    from smabot_exchange.plugin import ExchangeSettings
+
+DEFAULT_PORT = 8100
+DEFAULT_LEDGER = Path("data/exchange.db")
+
+
+def exchange_group(settings: ExchangeSettings) -> click.Group:
+    """Return the commands about the exchange."""
+
+    @click.group()
+    def exchange() -> None:
+        """The paper exchange that speaks Alpaca's API."""
+
+    @exchange.command()
+    @click.option(
+        "--tape", metavar="PATH|made", help="Minutes to play: a file, a folder, or a made market."
+    )
+    @click.option(
+        "--speed",
+        metavar="N|max|step",
+        default="60",
+        show_default=True,
+        help="Minutes of the tape a second; step: a minute when a client asks for it.",
+    )
+    @click.option(
+        "--ledger",
+        type=click.Path(path_type=Path),
+        metavar="PATH",
+        default=DEFAULT_LEDGER,
+        show_default=True,
+        help="The exchange's own file.",
+    )
+    @click.option(
+        "--port", type=int, default=DEFAULT_PORT, show_default=True, help="0 takes a free one."
+    )
+    @click.option("--host", metavar="HOST", default="127.0.0.1", show_default=True)
+    @click.option(
+        "--faults", type=click.Path(path_type=Path), metavar="FILE", help="Misbehave as this says."
+    )
+    @click.option(
+        "--requests-per-minute",
+        type=int,
+        metavar="N",
+        help="Quota of a key in a minute of the exchange; 0: none. [200; with step and max none]",
+    )
+    @click.option("--at-once", is_flag=True, help="Do not wait for the first client.")
+    @click.pass_obj
+    def serve(app: App, /, **options: Any) -> int:
+        """Serve the exchange on one port: REST, trade updates and market data."""
+        from smabot_exchange.serve import Options, serve
+
+        return serve(Options(**options), app.config(), settings, as_json=app.as_json)
+
+    return exchange

@@ -1,0 +1,30 @@
+"""Opening the exchange as the settings say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from smabot.config import Config
+from smabot.errors import ConfigError
+
+if TYPE_CHECKING:
+    from smabot_exchange.exchange import Exchange
+    from smabot_exchange.plugin import ExchangeSettings
+
+
+def open_exchange(
+    config: Config, settings: ExchangeSettings, ledger: Path | None = None, tape: str | None = None
+) -> Exchange:
+    """Open the exchange on the settings' ledger and tape, or on others that are named.
+
+    Raises ConfigError for a bad tape or ledger, LockHeld when another process has it open.
+    """
+    from smabot_exchange.account import Terms
+    from smabot_exchange.exchange import Exchange
+
+    ledger = ledger or config.ledger_path
+    if ledger.resolve() == config.db.resolve():
+        raise ConfigError(f"ledger {ledger}: is the bot's own database; give another --ledger")
+    terms = Terms(settings.cash, settings.participation, settings.multiplier)
+    return Exchange(ledger, tape or config.tape or "made", terms)

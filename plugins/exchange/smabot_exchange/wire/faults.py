@@ -1,0 +1,134 @@
+"""Which faults strike when: a function of the seed and of what happens, counted."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from fnmatch import fnmatchcase
+from typing import TypeVar
+
+from smabot_exchange.wire.fault_kinds import Fault
+
+F = TypeVar("F", bound=Fault)
+
+_PATTERNS = ("method", "path", "symbol", "client_order_id", "event")
+"""Fields of faults that are globs on the fields of an occasion."""
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """Something that a fault may strike at.
+
+    ``key`` says what it is about, the same in each run: chance is drawn from it, so that the order
+    in which a client's threads come does not matter.
+    """
+
+    key: str
+    time: datetime
+    method: str = ""
+    path: str = ""
+    symbol: str = ""
+    client_order_id: str = ""
+    event: str = ""
+
+
+class _Armed:
+    """A fault, and what it has met."""
+
+    def __init__(self, fault: Fault, number: int) -> None:
+        self.fault = fault
+        self.number = number
+        self.seen = 0
+        self.struck = 0
+        self._patterns = [
+            (name, pattern)
+            for name in _PATTERNS
+            if (pattern := getattr(fault, name, "*")) != "*" and isinstance(pattern, str)
+        ]
+        self._met: Counter[str] = Counter()
+
+    def strikes(self, occasion: Occasion, seed: int) -> bool:
+        fault = self.fault
+        if fault.times is not None and self.struck >= fault.times:
+            return False
+        if not fault.covers(occasion.time):
+            return False
+        for name, pattern in self._patterns:
+            if not fnmatchcase(getattr(occasion, name), pattern):
+                return False
+        self.seen += 1
+        if fault.nth is not None and self.seen != fault.nth:
+            return False
+        if fault.probability < 1 and self._draw(occasion.key, seed) >= fault.probability:
+            return False
+        self.struck += 1
+        return True
+
+    def _draw(self, key: str, seed: int) -> float:
+        """Return a number from 0 to 1 that only depends on seed, fault and what was met before."""
+        self._met[key] += 1
+        text = f"{seed} {self.number} {key} {self._met[key]}"
+        digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
+        return int.from_bytes(digest, "big") / 2**64
+
+
+class FaultPlan:
+    """The faults that are set. Not thread-safe: it belongs to the server's event loop."""
+
+    def __init__(self, faults: Sequence[Fault] = (), seed: int = 0) -> None:
+        self.seed = seed
+        self.version = 0
+        """Changes when other faults are set."""
+        self._armed: list[_Armed] = []
+        self._kinds: dict[type[Fault], list[_Armed]] = {}
+        self._count = 0
+        self.add(faults)
+
+    def add(self, faults: Sequence[Fault]) -> None:
+        self.version += 1
+        for fault in faults:
+            armed = _Armed(fault, self._count)
+            self._count += 1
+            self._armed.append(armed)
+            self._kinds.setdefault(type(fault), []).append(armed)
+
+    def clear(self) -> None:
+        """Forget all faults and their counts; what they have done stays done."""
+        self.version += 1
+        self._armed.clear()
+        self._kinds.clear()
+
+    def any(self, *kinds: type[Fault]) -> bool:
+        """Whether a fault of one of these kinds is set: where none is, nothing need be prepared."""
+        return any(kind in self._kinds for kind in kinds)
+
+    def strikes(self, kind: type[F], occasion: Occasion, **fields: object) -> Iterator[F]:
+        """Yield the faults of a kind that strike now; ``fields`` must equal the fault's own.
+
+        What is not taken from the iterator has not struck.
+        """
+        for armed in self._kinds.get(kind, ()):
+            fault = armed.fault
+            if all(getattr(fault, name) == value for name, value in fields.items()) and (
+                armed.strikes(occasion, self.seed)
+            ):
+                assert isinstance(fault, kind)
+                yield fault
+
+    def first(self, kind: type[F], occasion: Occasion, **fields: object) -> F | None:
+        """Return the first fault of a kind that strikes now."""
+        return next(self.strikes(kind, occasion, **fields), None)
+
+    def counts(self) -> dict[str, int]:
+        """Return how often each fault has struck, by name; those that never did too."""
+        counts: Counter[str] = Counter()
+        for armed in self._armed:
+            counts[armed.fault.label] += armed.struck
+        return dict(counts)
+
+    def told(self) -> list[dict[str, object]]:
+        """Return the faults as they were asked for, each with its count."""
+        return [{**armed.fault.told(), "count": armed.struck} for armed in self._armed]

@@ -1,0 +1,88 @@
+"""Order events as messages of the trading stream, as faults will have it.
+
+https://docs.alpaca.markets/docs/websocket-streaming
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import orjson
+
+from smabot.calendar import MINUTE
+from smabot_exchange.orders import OrderEvent, plain
+from smabot_exchange.wire import shapes
+from smabot_exchange.wire.fault_kinds import (
+    UpdateDoubled,
+    UpdateDropped,
+    UpdateLate,
+    UpdateReplayed,
+    UpdateSwapped,
+    UpdateUnknown,
+)
+from smabot_exchange.wire.faults import FaultPlan, Occasion
+from smabot_exchange.wire.later import Later
+from smabot_exchange.wire.masks import Masks
+from smabot_exchange.wire.prices import stamp
+
+Send = Callable[[bytes, Occasion], None]
+
+
+class Updates:
+    """Turns each event into the messages that are sent, now or later."""
+
+    def __init__(self, plan: FaultPlan, masks: Masks, later: Later, send: Send) -> None:
+        self._plan = plan
+        self._masks = masks
+        self._later = later
+        self._send = send
+        self._held: list[tuple[bytes, Occasion]] = []
+
+    def hear(self, event: OrderEvent) -> None:
+        order, plan = event.order, self._plan
+        key = f"{event.event} {order.client_order_id} {plain(order.filled_qty)}"
+        occasion = Occasion(
+            key, event.time, symbol=order.symbol, client_order_id=order.client_order_id,
+            event=event.event,
+        )  # fmt: skip
+        if plan.first(UpdateDropped, occasion):
+            return
+        unknown = plan.first(UpdateUnknown, occasion)
+        message = self._message(event, unknown.value if unknown else event.event)
+        if replayed := plan.first(UpdateReplayed, occasion):
+            due = event.time + replayed.minutes * MINUTE
+            self._later.at(due, partial(self._send, message, occasion))
+        if late := plan.first(UpdateLate, occasion):
+            due = event.time + late.minutes * MINUTE
+            self._later.at(due, partial(self._send, message, occasion))
+        elif plan.first(UpdateSwapped, occasion):
+            self._held.append((message, occasion))
+            self._later.at(event.time + MINUTE, self._release)
+        else:
+            self._send(message, occasion)
+            if plan.first(UpdateDoubled, occasion):
+                self._send(message, occasion)
+            self._release()
+
+    def _release(self) -> None:
+        """Send what was held back for another update to overtake it."""
+        held, self._held = self._held, []
+        for message, occasion in held:
+            self._send(message, occasion)
+
+    def _message(self, event: OrderEvent, name: str) -> bytes:
+        order = self._masks.dress(shapes.order(event.order), event.time)
+        data: dict[str, Any] = {
+            "event": name,
+            "timestamp": stamp(event.time),
+            "order": order,
+        }
+        if event.execution is not None:
+            data["execution_id"] = str(event.execution.id)
+            data["price"] = plain(event.execution.price)
+            data["qty"] = plain(event.execution.qty)
+        if event.position_qty is not None:
+            data["position_qty"] = plain(event.position_qty)
+        return orjson.dumps({"stream": "trade_updates", "data": data})

@@ -40,6 +40,7 @@ class AlpacaBroker:
         self._rest = connection.rest
         self._unanswered: set[str] = set()
         self.name = connection.name
+        self.lookups = connection.settings.lookups
         connection.join(self)
 
     @property

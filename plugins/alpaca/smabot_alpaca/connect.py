@@ -59,7 +59,9 @@ def connect(
 def _embedded(config: Config, settings: AlpacaSettings) -> Connection:
     try:
         from smabot_exchange.embedded import start
-    except ModuleNotFoundError:
+    except ModuleNotFoundError as error:
+        if not (error.name or "").startswith("smabot_exchange"):
+            raise
         raise ConfigError(
             "there is no exchange to play on: install smabot-exchange, or, to trade at Alpaca, "
             + GET_KEYS
@@ -75,20 +77,14 @@ def _embedded(config: Config, settings: AlpacaSettings) -> Connection:
         raise
 
 
-class Embedded(Protocol):
-    """An exchange in this process that listens on loopback."""
-
-    url: str
-    key_id: str
-    secret_key: str
-
+class Closable(Protocol):
     def close(self) -> None: ...
 
 
 class Connection:
     """What broker and feed share; closed when both are.
 
-    ``exchange`` is what an embedded exchange tells of itself, None at Alpaca; ``answers`` are the
+    ``exchange`` is what an exchange of smabot told of itself, None at Alpaca; ``answers`` are the
     newest order updates that REST gave, for whoever compares them with the stream's.
     """
 
@@ -97,7 +93,7 @@ class Connection:
         endpoints: Endpoints,
         credentials: Credentials,
         settings: AlpacaSettings,
-        embedded: Embedded | None = None,
+        embedded: Closable | None = None,
     ) -> None:
         self.endpoints = endpoints
         self.credentials = credentials

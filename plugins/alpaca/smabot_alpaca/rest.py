@@ -16,12 +16,12 @@ from alpaca.common.rest import RESTClient
 from requests import ConnectionError as RequestsConnectionError
 from requests import ConnectTimeout, PreparedRequest, Response, Timeout
 from requests.adapters import HTTPAdapter
-from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError
+from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ProxyError
 
 from smabot.errors import BrokerError, NotSent, UnknownOutcome
 from smabot_alpaca.credentials import Credentials
 from smabot_alpaca.endpoints import Endpoints
-from smabot_alpaca.limiter import TOO_MANY, Limiter, Urgency
+from smabot_alpaca.limiter import Limiter, Urgency
 from smabot_alpaca.settings import AlpacaSettings
 
 ALPACA_LIMIT = 200
@@ -30,6 +30,8 @@ CONNECTIONS = 16
 REPEAT_AFTER = 0.25
 ADMIN = "/_exchange"
 """Calls to an embedded exchange itself; no limit counts them."""
+UNDECIDED = (408, 409, 425, 429)
+"""Of the refusing statuses those that do not say what became of the request."""
 TRY_AGAIN = 1.0
 """Seconds to wait before an address that could not be reached is tried again."""
 
@@ -188,13 +190,13 @@ class _Api:
         """Return the error for an answer that is none of success."""
         body = _object(text)
         message = body.get("message")
-        if status == TOO_MANY:
-            kind = UnknownOutcome if lost is UnknownOutcome else BrokerError
-            return kind(f"{what}: 429 {message or 'too many requests'}")
+        said = f"{what}: {status} {message or 'without a reason'}"
+        if status in UNDECIDED:
+            return UnknownOutcome(said) if lost is UnknownOutcome else BrokerError(said)
         if 400 <= status < 500 and isinstance(message, str):
             foreign_key = status == 401 or (status == 403 and "not authorized" in message)
             return Refused(status, body, self._hint if foreign_key else "")
-        return lost(f"{what}: {status} {message or 'without a reason'}")
+        return lost(said)
 
     def _heed(self, response: Response, **_: Any) -> None:
         self._limiter.heed(response.status_code, response.headers)
@@ -211,6 +213,7 @@ def _object(text: str) -> dict[str, Any]:
 def _not_connected(error: RequestsConnectionError) -> str | None:
     """Return why no connection was made; None when there was one, so that the request may be out."""
     cause = error.args[0] if error.args else None
-    if isinstance(cause, MaxRetryError) and isinstance(cause.reason, NewConnectionError):
-        return str(cause.reason).rpartition(": ")[2]
-    return None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else None
+    if isinstance(reason, ProxyError):
+        return "the proxy lets nobody through"
+    return str(reason).rpartition(": ")[2] if isinstance(reason, NewConnectionError) else None

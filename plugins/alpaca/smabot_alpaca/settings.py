@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 
 from smabot.config import Settings
 
@@ -24,3 +25,12 @@ class AlpacaSettings(Settings):
     """How long an answer may take. An order that is not answered by then is ``unknown``."""
     requests_per_minute: int | None = Field(None, ge=1, le=100_000)
     """At most so many requests a minute to each API; none: as many as Alpaca's answers allow."""
+    lookups: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
+    """When an unanswered order is looked up, counted from its sending."""
+
+    @field_validator("lookups")
+    @classmethod
+    def _lookups(cls, lookups: tuple[float, ...]) -> tuple[float, ...]:
+        if not lookups or lookups[0] <= 0 or any(b <= a for a, b in pairwise(lookups)):
+            raise ValueError("give ascending seconds above 0, at least one")
+        return lookups

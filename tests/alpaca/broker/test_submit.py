@@ -1,0 +1,272 @@
+"""What becomes of an order that is sent: every outcome by its name, and never a second order."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
+from smabot.records import OrderType, Side, Status, TimeInForce
+
+DUPLICATE = {"code": 40010001, "message": "client_order_id must be unique"}
+
+
+def test_an_accepted_order_is_the_brokers(script: Any, broker: Any, order: Any, told: Any) -> None:
+    script.then(script.answer(200, told()))
+    update = broker.submit(order())
+    assert update.status is Status.SUBMITTED
+    assert update.broker_order_id == "61e69015-8549-4bfd-b9c3-01e75843f47d"
+    assert update.submitted_at.microsecond == 123456
+    (sent,) = script.requests
+    assert (sent.method, sent.path) == ("POST", "/v2/orders")
+    assert sent.body == {
+        "symbol": "SPY", "qty": "10", "side": "buy", "type": "market", "time_in_force": "day",
+        "client_order_id": "smabot-sma-SPY-20260302T1700Z-1",
+    }  # fmt: skip
+
+
+def test_amounts_travel_exactly(script: Any, broker: Any, order: Any, told: Any) -> None:
+    limit = Decimal("1234567.89")
+    script.then(
+        script.answer(
+            200,
+            told(qty="0.123456789", limit_price="1234567.89", side="sell", time_in_force="gtc"),
+        )
+    )
+    broker.submit(
+        order(
+            side=Side.SELL, qty=Decimal("0.123456789"), type=OrderType.LIMIT, limit_price=limit,
+            time_in_force=TimeInForce.GTC,
+        )
+    )  # fmt: skip
+    body = script.requests[0].body
+    assert (body["qty"], body["limit_price"]) == ("0.123456789", "1234567.89")
+    assert (body["type"], body["side"], body["time_in_force"]) == ("limit", "sell", "gtc")
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "reason"),
+    [
+        (
+            403,
+            {"code": 40310000, "message": "insufficient buying power", "buying_power": "12.5"},
+            "403 insufficient buying power (buying_power 12.5)",
+        ),
+        (
+            422,
+            {"code": 42210000, "message": "sub-penny increment does not fulfill minimum"},
+            "422 sub-penny increment does not fulfill minimum",
+        ),
+        (404, {"code": 40410000, "message": "asset not found"}, "404 asset not found"),
+    ],
+)
+def test_a_clear_no_is_a_rejection_with_its_reason(
+    script: Any, broker: Any, order: Any, status: int, body: Any, reason: str
+) -> None:
+    script.then(script.answer(status, body))
+    update = broker.submit(order())
+    assert (update.status, update.reason) == (Status.REJECTED, reason)
+    assert len(script.requests) == 1
+
+
+def test_a_key_that_is_void_refuses_the_order_and_says_which(
+    script: Any, broker: Any, order: Any
+) -> None:
+    script.then(script.answer(401, {"message": "unauthorized."}))
+    update = broker.submit(order())
+    assert update.status is Status.REJECTED
+    assert "did not accept the key of" in update.reason
+
+
+@pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 408, 302])
+def test_an_answer_that_says_nothing_of_the_order_leaves_it_unknown(
+    script: Any, broker: Any, order: Any, status: int
+) -> None:
+    script.then(script.answer(status, {"message": "later"} if status != 408 else None))
+    with pytest.raises(UnknownOutcome, match=r"/v2/orders|can't be read"):
+        broker.submit(order())
+    assert len(script.sent("POST")) == 1
+
+
+@pytest.mark.parametrize(
+    "body",
+    [b"<html>Bad gateway</html>", b"", b"null", b'{"id": 1}', b"[]", b'{"id": "\xff"}', b"17"],
+)
+def test_a_success_that_cant_be_read_leaves_it_unknown(
+    script: Any, broker: Any, order: Any, body: bytes
+) -> None:
+    script.then(script.answer(200, body))
+    with pytest.raises(UnknownOutcome):
+        broker.submit(order())
+    assert len(script.sent("POST")) == 1
+
+
+def test_a_refusal_in_html_is_not_the_brokers(script: Any, broker: Any, order: Any) -> None:
+    script.then(script.answer(403, b"<html>Forbidden by your company's proxy</html>"))
+    with pytest.raises(UnknownOutcome, match="403"):
+        broker.submit(order())
+
+
+@pytest.mark.parametrize("end", ["reset", "hang_up", "half", "hang"])
+def test_a_connection_that_ends_without_an_answer_leaves_it_unknown(
+    script: Any, broker: Any, order: Any, end: str
+) -> None:
+    script.then(getattr(script, end))
+    with pytest.raises(UnknownOutcome):
+        broker.submit(order())
+    assert len(script.sent("POST")) == 1
+
+
+def test_an_order_that_reached_nobody_was_not_sent(script: Any, broker: Any, order: Any) -> None:
+    script.close()
+    with pytest.raises(NotSent, match="can't be reached") as caught:
+        broker.submit(order())
+    assert caught.value.wait > 0
+
+
+def test_an_answer_about_another_order_settles_nothing(
+    script: Any, broker: Any, order: Any, told: Any
+) -> None:
+    script.then(script.answer(200, told("somebody-elses")))
+    with pytest.raises(UnknownOutcome, match="somebody-elses"):
+        broker.submit(order())
+
+
+# -- sent again ------------------------------------------------------------------------------------
+
+
+def test_a_duplicate_of_the_same_order_is_the_order(
+    script: Any, broker: Any, order: Any, told: Any
+) -> None:
+    seen = told(status="filled", filled_qty="10", filled_avg_price="500.25", qty="10")
+    script.then(script.answer(422, DUPLICATE), script.answer(200, seen))
+    update = broker.submit(order())
+    assert (update.status, update.filled_qty) == (Status.FILLED, 10)
+    assert script.requests[1].path == "/v2/orders:by_client_order_id"
+    assert script.requests[1].query == {"client_order_id": order().client_order_id}
+
+
+@pytest.mark.parametrize(
+    "other", [{"qty": "11"}, {"side": "sell"}, {"symbol": "IBM"}, {"limit_price": "9"}]
+)
+def test_a_duplicate_of_another_order_is_a_conflict(
+    script: Any, broker: Any, order: Any, told: Any, other: dict[str, str]
+) -> None:
+    script.then(script.answer(422, DUPLICATE), script.answer(200, told(**other)))
+    with pytest.raises(ConflictError, match="another order under this id"):
+        broker.submit(order())
+
+
+def test_a_duplicate_that_is_not_shown_is_unknown_and_says_that_it_landed(
+    script: Any, broker: Any, order: Any
+) -> None:
+    missing = script.answer(404, {"code": 40410000, "message": "order not found"})
+    script.then(script.answer(422, DUPLICATE), missing)
+    with pytest.raises(UnknownOutcome, match="has arrived before, and is not shown yet"):
+        broker.submit(order())
+
+
+def test_a_duplicate_that_cant_be_looked_up_is_unknown(
+    script: Any, broker: Any, order: Any
+) -> None:
+    script.then(script.answer(422, DUPLICATE), script.hang)
+    with pytest.raises(UnknownOutcome, match="has arrived before, and can't be looked up"):
+        broker.submit(order())
+
+
+def test_a_refusal_of_what_was_sent_before_proves_nothing(
+    script: Any, broker: Any, order: Any
+) -> None:
+    """The shares may be held, or the money spent, by the first request of the two."""
+    no = script.answer(403, {"code": 40310000, "message": "insufficient qty", "available": "0"})
+    missing = script.answer(404, {"code": 40410000, "message": "order not found"})
+    script.then(script.reset, no, missing)
+    with pytest.raises(UnknownOutcome):
+        broker.submit(order())
+    with pytest.raises(UnknownOutcome, match=r"insufficient qty.*not shown yet"):
+        broker.submit(order())
+
+
+def test_a_refusal_of_what_is_there_is_the_order_that_is_there(
+    script: Any, broker: Any, order: Any, told: Any
+) -> None:
+    no = script.answer(403, {"code": 40310000, "message": "insufficient qty", "available": "0"})
+    script.then(no, script.answer(200, told(status="new")))
+    update = broker.submit(order(status=Status.UNKNOWN))
+    assert update.status is Status.ACCEPTED
+
+
+def test_an_order_is_free_again_once_it_is_settled(
+    script: Any, broker: Any, order: Any, told: Any
+) -> None:
+    no = script.answer(403, {"code": 40310000, "message": "insufficient qty"})
+    script.then(script.reset, script.answer(200, told()), no)
+    with pytest.raises(UnknownOutcome):
+        broker.submit(order())
+    assert broker.submit(order()).status is Status.SUBMITTED
+    assert broker.submit(order()).status is Status.REJECTED
+
+
+# -- room ------------------------------------------------------------------------------------------
+
+
+def test_an_order_without_room_is_not_sent_and_does_not_wait(
+    script: Any, broker_at: Any, order: Any, told: Any
+) -> None:
+    broker = broker_at(script.url, requests_per_minute=1)
+    script.then(script.answer(200, told()))
+    broker.submit(order())
+    with pytest.raises(NotSent) as caught:
+        broker.submit(order("smabot-sma-SPY-20260302T1701Z-1"))
+    assert 50 < caught.value.wait <= 61
+    assert len(script.requests) == 1
+
+
+def test_after_too_many_requests_nothing_leaves_until_the_header_says_so(
+    script: Any, broker: Any, order: Any, told: Any
+) -> None:
+    script.then(
+        script.answer(
+            429, {"code": 42910000, "message": "rate limit exceeded"}, {"Retry-After": "7"}
+        ),
+        script.answer(200, told()),
+    )
+    with pytest.raises(UnknownOutcome, match="429"):
+        broker.submit(order())
+    with pytest.raises(NotSent) as caught:
+        broker.submit(order())
+    assert 6 < caught.value.wait <= 7
+    assert len(script.requests) == 1
+
+
+# -- cancel ----------------------------------------------------------------------------------------
+
+
+def test_a_cancel_goes_by_the_brokers_id(script: Any, broker: Any, order: Any) -> None:
+    script.then(script.answer(204))
+    broker.cancel(order(broker_order_id="abc"))
+    assert [(r.method, r.path) for r in script.requests] == [("DELETE", "/v2/orders/abc")]
+
+
+def test_a_cancel_finds_the_brokers_id(script: Any, broker: Any, order: Any, told: Any) -> None:
+    script.then(script.answer(200, told(id="abc")), script.answer(204))
+    broker.cancel(order())
+    assert script.requests[1].path == "/v2/orders/abc"
+
+
+def test_a_cancel_that_comes_too_late_is_no_error(script: Any, broker: Any, order: Any) -> None:
+    late = {"code": 42210000, "message": 'order is already in "filled" state'}
+    script.then(script.answer(422, late))
+    broker.cancel(order(broker_order_id="abc"))
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize("known", ["abc", None])
+def test_a_cancel_of_an_order_that_is_not_known_is_one(
+    script: Any, broker: Any, order: Any, known: str | None
+) -> None:
+    script.then(script.answer(404, {"code": 40410000, "message": "order not found"}))
+    with pytest.raises(BrokerError, match="smabot-sma-SPY"):
+        broker.cancel(order(broker_order_id=known))

@@ -35,11 +35,13 @@ class AlpacaPlugin:
             return None
         from smabot_alpaca.feed import AlpacaFeed
 
-        return AlpacaFeed(self._connect(config))
+        return AlpacaFeed(self._connect(config), config.speed)
 
     def _connect(self, config: Config) -> Connection:
         if self._connection is None or self._connection.closed:
             from smabot_alpaca.connect import connect
+            from smabot_alpaca.streams import preload
 
+            preload()
             self._connection = connect(config, self.settings)
         return self._connection

@@ -34,3 +34,11 @@ class AlpacaSettings(Settings):
         if not lookups or lookups[0] <= 0 or any(b <= a for a, b in pairwise(lookups)):
             raise ValueError("give ascending seconds above 0, at least one")
         return lookups
+    gather_seconds: float = Field(0.25, ge=0, le=10)
+    """A minute is decided on when so long no bar of it has come, though some symbols have none."""
+    missing_bars_seconds: float = Field(3.0, ge=0, le=30)
+    """So long after a minute's end REST is asked for the bars that have not come."""
+    mute_minutes: int = Field(2, ge=1, le=60)
+    """The data stream is connected anew when so many minutes in a row came by REST alone."""
+    silent_order_seconds: float = Field(5.0, gt=0, le=60)
+    """The trade stream is connected anew when so long it says nothing of a fill that REST tells."""

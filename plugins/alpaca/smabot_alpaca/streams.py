@@ -48,12 +48,12 @@ class Replaced(Exception):
 
 def preload() -> threading.Thread:
     """Begin to import alpaca-py's streams, which takes a second, beside whatever else is done."""
-    thread = threading.Thread(target=_library, name="alpaca-import", daemon=True)
+    thread = threading.Thread(target=library, name="alpaca-import", daemon=True)
     thread.start()
     return thread
 
 
-def _library() -> tuple[Any, Any]:
+def library() -> tuple[Any, Any]:
     from alpaca.data.live.stock import StockDataStream
     from alpaca.trading.stream import TradingStream
 
@@ -206,7 +206,7 @@ class DataStream(Stream):
         self._decoder = decoder
 
     def _make(self) -> Any:
-        client = _library()[0](
+        client = library()[0](
             *self._key, raw_data=True, url_override=self._url, websocket_params=self._options
         )
         client.subscribe_bars(_unused, *self._symbols)
@@ -257,7 +257,7 @@ class TradeStream(Stream):
     name = TRADE
 
     def _make(self) -> Any:
-        client = _library()[1](
+        client = library()[1](
             *self._key, raw_data=True, url_override=self._url, websocket_params=self._options
         )
         client.subscribe_trade_updates(_unused)
@@ -310,7 +310,7 @@ class Streams:
                 self._loop.call_soon_threadsafe(function)
 
     def _run(self) -> None:
-        _library()
+        library()
         asyncio.run(self._supervise())
 
     async def _supervise(self) -> None:

@@ -32,20 +32,21 @@ class OrderWatch:
         self._heard: OrderedDict[str, OrderUpdate] = OrderedDict()
         self._since = EPOCH
 
-    def told(self, update: OrderUpdate, at: float) -> None:
-        """Take in what REST answered."""
+    def told(self, update: OrderUpdate, at: float) -> bool:
+        """Take in what REST answered; tell whether it knows of fills, or of the end, that is news."""
         name = update.client_order_id
         heard = self._heard.get(name)
         if update.broker_order_id is None or (heard is not None and heard.status.terminal):
-            return
+            return False
+        order = self._orders.get(name)
+        news = _ahead(update, order.told if order is not None else heard)
         if update.time <= self._since:
             self.heard(update, at)  # it happened while nobody listened
-            return
-        order = self._orders.get(name)
-        if order is None:
+        elif order is None:
             self._orders[name] = _Order(update, at, at)
-        elif _ahead(update, order.told):
+        elif news:
             order.told, order.told_at, order.news_at = update, at, at
+        return news
 
     def heard(self, update: OrderUpdate, at: float) -> None:
         """Take in what the stream said."""

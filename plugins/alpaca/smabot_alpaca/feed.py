@@ -1,0 +1,291 @@
+"""Alpaca as core's feed: bars and order updates of two streams, with REST behind them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Literal
+
+from loguru import logger
+
+from smabot.calendar import Calendar
+from smabot.errors import BrokerError
+from smabot.pace import Pace
+from smabot.ports import Progress
+from smabot.records import Bar, Batch
+from smabot_alpaca import assets
+from smabot_alpaca.backoff import Backoff
+from smabot_alpaca.broker import AlpacaBroker
+from smabot_alpaca.clock import last_closed
+from smabot_alpaca.connect import Connection
+from smabot_alpaca.decode import BarDecoder
+from smabot_alpaca.errands import Errands
+from smabot_alpaca.gather import Gather
+from smabot_alpaca.history import BarHistory
+from smabot_alpaca.inbox import DATA, TRADE, Inbox
+from smabot_alpaca.intake import Intake
+from smabot_alpaca.player import Played, Player
+from smabot_alpaca.rest import Refused
+from smabot_alpaca.streams import DataStream, Streams, TradeStream, library
+from smabot_alpaca.sweep import Sweep
+
+SUBSCRIBE_SECONDS = 5.0
+LONGEST_WAIT = 0.25
+"""Seconds between looks at what is due."""
+MESSAGES_SECONDS = 2.0
+"""How long messages that a stepped exchange has sent may travel."""
+RECONNECT_SECONDS = {TRADE: 5.0, DATA: 1.0}
+"""A stepped exchange stands still so long for a stream to come back."""
+FOR_GOOD = (401, 403, 409)
+"""Refusals that asking again does not change: the key, or an exchange that plays by itself."""
+LOOPBACK_GATHER, LOOPBACK_SETTLE, LOOPBACK_PATIENCE = 0.01, 0.05, 0.5
+
+
+class AlpacaFeed:
+    """Bars and order updates of Alpaca, or of an exchange that speaks its language.
+
+    A stepped exchange plays a minute when `next` is called, and says how much it has sent, so that a
+    run gives the same every time. Else time goes by itself, and `next` returns what has come.
+    """
+
+    def __init__(self, connection: Connection, speed: Literal["max"] | float = "max") -> None:
+        """``speed``: minutes a second that a stepped exchange is asked for."""
+        self._connection = connection
+        self._clock = connection.clock
+        self._inbox = Inbox()
+        self._errands = Errands(self._inbox, inline=connection.stepped)
+        self._pace = Pace(None if speed == "max" else speed)
+        self._player: Player | None = None
+        self.notes: tuple[str, ...] = ()
+        """What a person should know of the exchange, a line each."""
+        if connection.exchange is not None:
+            self._player = Player(connection.rest, self._clock, connection.exchange)
+            self.notes = tuple(connection.exchange.get("notes", ()))
+        self._seen: dict[str, datetime] = {}
+        self._covered: dict[str, datetime] = {}
+        self._streams: Streams | None = None
+        self._played: Played | None = None
+        self._lost = Backoff(0.1, 2.0)
+        self._looked_at = 0.0
+        self._past: BarHistory | None = None
+        self._days: Calendar | None = None
+        connection.join(self)
+        self._broker = AlpacaBroker(connection)
+
+    # -- before the start --------------------------------------------------------------------------
+
+    def now(self) -> datetime:
+        return self._clock.now()
+
+    def tradable(self, symbols: Sequence[str]) -> tuple[str, ...]:
+        place = "Alpaca" if self._player is None else "the exchange"
+        return assets.check(
+            self._connection.rest, symbols, place, all_of_them=self._player is not None
+        )
+
+    def history(
+        self, symbols: Collection[str], since: datetime | None, bars: int
+    ) -> Iterator[list[Bar]]:
+        now, past = self.now(), self._history()
+        minutes = past.newest(symbols, bars, now) if since is None else past.since(symbols, since, now)  # fmt: skip
+        for minute in minutes:
+            for bar in minute:
+                self._seen[bar.symbol] = max(bar.time, self._seen.get(bar.symbol, bar.time))
+            yield minute
+        covered = last_closed(now - timedelta(seconds=self._settle))
+        self._covered.update(dict.fromkeys(symbols, covered))
+
+    def catch_up(self, time: datetime) -> None:
+        """Play the minutes of a stepped exchange that end by a time, delivering nothing."""
+        if self._player is not None and self._connection.stepped:
+            while self.now() < time and not self._player.ended:
+                self._player.play()
+
+    def subscribe(self, symbols: Collection[str]) -> None:
+        """Connect both streams; they may also be refused for now. Raises ConfigError, BrokerError."""
+        connection, settings = self._connection, self._connection.settings
+        loopback = self._player is not None
+        newest = last_closed(self.now())
+        checked = min((self._covered.get(symbol, newest) for symbol in symbols), default=newest)
+        quiet = LOOPBACK_GATHER if loopback else settings.gather_seconds
+        gather = Gather(symbols, self._calendar(), quiet, checked, self._seen)
+        self._intake = Intake(self._clock, self._inbox, gather, time.monotonic())
+        library()
+        credentials, places = connection.credentials, connection.endpoints
+        key = (credentials.key_id.get_secret_value(), credentials.secret_key.get_secret_value())
+        self._streams = Streams(
+            [
+                TradeStream(self._inbox, places.trading_stream, key, places.loopback),
+                DataStream(
+                    self._inbox, places.data_stream, key, places.loopback,
+                    sorted(symbols), BarDecoder(self._calendar()),
+                ),
+            ]
+        )  # fmt: skip
+        self._sweep = Sweep(
+            self._intake, self._streams, self._clock, self._broker, self._history(), self._errands,
+            settle=self._settle,
+            mute_minutes=settings.mute_minutes,
+            patience=LOOPBACK_PATIENCE if loopback else settings.silent_order_seconds,
+        )  # fmt: skip
+        self._streams.start()
+        links = self._inbox.links.values()
+        self._inbox.wait(lambda: all(link.tries for link in links), SUBSCRIBE_SECONDS)
+        self._absorb()
+
+    # -- while it runs -----------------------------------------------------------------------------
+
+    def next(self, timeout: float) -> Batch | None:
+        """Return the next events; see `smabot.ports.Feed.next`.
+
+        Raises BrokerError when a stream refuses the key for good.
+        """
+        return self._step(timeout) if self._connection.stepped else self._wait(timeout)
+
+    def progress(self) -> Progress | None:
+        return self._player.progress if self._player is not None else None
+
+    def close(self) -> None:
+        if self._streams is not None:
+            self._streams.close()
+        self._errands.close()
+        self._broker.close()
+        self._connection.leave(self)
+
+    # -- time goes by itself -----------------------------------------------------------------------
+
+    def _wait(self, timeout: float) -> Batch | None:
+        deadline = time.monotonic() + timeout
+        intake = self._intake
+        while True:
+            self._absorb()
+            at = time.monotonic()
+            self._sweep.mind(at)
+            intake.minutes += intake.gather.take(at)
+            if (batch := intake.batch(updates_alone=True)) is not None:
+                return batch
+            if self._over(at):
+                return None
+            due = intake.gather.due()
+            wake = min(deadline, at + LONGEST_WAIT, deadline if due is None else due)
+            if at >= deadline:
+                return intake.nothing()
+            self._inbox.wait_for_events(max(wake - at, 0.001))
+
+    def _over(self, at: float) -> bool:
+        """Ask a paced exchange for the time where the streams don't tell; whether its tape ended."""
+        if self._player is None:
+            return False
+        if self._player.ended:
+            last = last_closed(self.now())
+            return self._intake.gather.gap(last) is None and self._intake.gather.due() is None
+        if at - max(self._intake.heard_at, self._looked_at) >= LONGEST_WAIT:
+            self._looked_at = at
+            self._errands.run("time", self._player.look, self._looked)
+        return False
+
+    def _looked(self, result: Played | BrokerError) -> None:
+        self._out(result if isinstance(result, BrokerError) else None)
+
+    # -- time is asked for -------------------------------------------------------------------------
+
+    def _step(self, timeout: float) -> Batch | None:
+        intake, player = self._intake, self._player
+        assert player is not None
+        self._absorb()
+        if (batch := intake.batch(updates_alone=player.ended)) is not None:
+            return batch
+        if player.ended and self._played is None:
+            return None
+        if not self._streams_are_back(timeout):
+            return intake.batch(updates_alone=False) or intake.nothing()
+        try:
+            if self._played is None:
+                if not self._pace.wait(timeout):
+                    return intake.nothing()
+                links = self._inbox.links
+                tries = {name: link.tries for name, link in links.items()}
+                self._played = player.play()
+                self._await_messages(self._played, tries)
+            self._sweep.complete()
+            self._sweep.mind_orders(time.monotonic(), 0.0)
+        except BrokerError as error:
+            if isinstance(error, Refused) and error.status in FOR_GOOD:
+                raise
+            self._out(error)
+            self._inbox.wait_for_events(min(self._lost.pause(), timeout))
+            return intake.batch(updates_alone=False) or intake.nothing()
+        self._out(None)
+        self._played = None
+        intake.minutes += intake.gather.take(time.monotonic(), all_there=True)
+        batch = intake.batch(updates_alone=player.ended)
+        return batch if batch is not None or player.ended else intake.nothing()
+
+    def _streams_are_back(self, timeout: float) -> bool:
+        """Wait for lost streams, so that nothing passes meanwhile; for a while each time."""
+        deadline = time.monotonic() + timeout
+        while True:
+            at = time.monotonic()
+            standings = self._intake.streams.items()
+            if all(s.up or at - s.since >= RECONNECT_SECONDS[name] for name, s in standings):
+                return True
+            if at >= deadline:
+                return False
+            self._inbox.wait_for_events(deadline - at)
+            self._absorb()
+
+    def _await_messages(self, played: Played, tries: dict[str, int]) -> None:
+        """Wait until all that was sent on the present connections has come."""
+        links = self._inbox.links
+        sent = {DATA: played.bars, TRADE: played.updates}
+
+        def come() -> bool:
+            return all(
+                count is None or links[name].tries != tries[name] or links[name].messages >= count
+                for name, count in sent.items()
+            )
+
+        if not self._inbox.wait(come, MESSAGES_SECONDS) and self._streams is not None:
+            for name, count in sent.items():
+                if links[name].messages < (count or 0):
+                    self._streams.replace(name, "what was sent does not come")
+        self._absorb()
+
+    # -- both --------------------------------------------------------------------------------------
+
+    def _absorb(self) -> None:
+        at = time.monotonic()
+        answers = self._connection.answers
+        while answers:
+            self._intake.watch.told(answers.popleft(), at)
+        self._intake.absorb(at)
+
+    def _out(self, error: BrokerError | None) -> None:
+        """Tell once that the exchange does not answer, and that it does again."""
+        intake = self._intake
+        if error is not None and not intake.outage:
+            logger.warning("alpaca: the exchange does not answer: {}; trying again", error)
+        if error is None and intake.outage:
+            logger.info("alpaca: the exchange answers again")
+        if error is None:
+            self._lost.reset()
+        intake.outage = str(error) if error is not None else ""
+
+    @property
+    def _settle(self) -> float:
+        """Seconds after which REST surely has a minute's bars."""
+        if self._player is None:
+            return self._connection.settings.missing_bars_seconds
+        return 0.0 if self._connection.stepped else LOOPBACK_SETTLE
+
+    def _calendar(self) -> Calendar:
+        if self._days is None:
+            self._days = self._broker.calendar()
+        return self._days
+
+    def _history(self) -> BarHistory:
+        if self._past is None:
+            feed = self._connection.settings.feed
+            self._past = BarHistory(self._connection.rest.data, self._calendar(), feed)
+        return self._past

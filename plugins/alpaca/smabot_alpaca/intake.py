@@ -1,0 +1,117 @@
+"""What has come, from whichever side, until it leaves as a batch. Used by the deciding thread alone."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from datetime import datetime
+
+from smabot.records import Bar, Batch, OrderUpdate
+from smabot_alpaca.clock import EPOCH, MarketClock
+from smabot_alpaca.gather import Gather
+from smabot_alpaca.inbox import DATA, TRADE, Broken, Came, Done, Down, Heard, Inbox, Up
+from smabot_alpaca.watch import OrderWatch
+
+
+@dataclass(slots=True)
+class Standing:
+    """A stream as the deciding thread knows it."""
+
+    up: bool = False
+    why: str = "not connected yet"
+    since: float = 0.0
+    """When it came up or went down, in seconds; a failed attempt changes nothing."""
+    up_at: datetime = EPOCH
+    """When it came up, on the feed's clock."""
+
+
+class Intake:
+    """Takes events in and gives batches out: a resync before anything else, updates before bars."""
+
+    def __init__(self, clock: MarketClock, inbox: Inbox, gather: Gather, at: float) -> None:
+        self.gather = gather
+        self.watch = OrderWatch()
+        self.streams = {DATA: Standing(since=at), TRADE: Standing(since=at)}
+        self.updates: list[OrderUpdate] = []
+        self.minutes: deque[list[Bar]] = deque()
+        self.outage = ""
+        """Why requests are in vain, where they are."""
+        self.backfill = False
+        """Whether the data stream came up: bars may have been missed meanwhile."""
+        self.mute_minutes = 0
+        """Minutes that came by REST though the data stream is up, since its last bar."""
+        self.heard_at = at
+        """When a stream last said something, in seconds."""
+        self._clock = clock
+        self._inbox = inbox
+        self._resync = False
+        self._told_doubt = ""
+
+    @property
+    def doubt(self) -> str:
+        """Why order updates may be missing, or an empty string."""
+        trade = self.streams[TRADE]
+        if not trade.up:
+            return f"no updates of orders come: {trade.why}"
+        return self.outage
+
+    def absorb(self, at: float) -> None:
+        """Take in all events. Raises the error of a stream that has ended for good."""
+        for event in self._inbox.drain():
+            match event:
+                case Came(bars, revisions, came):
+                    self.heard_at = at
+                    if bars:
+                        self.mute_minutes = 0
+                        self._clock.tell(max(bars[0].end, bars[-1].end))
+                    self.gather.add(bars, came)
+                    self.gather.revise(revisions, came)
+                case Heard(update):
+                    self.heard_at = at
+                    self._clock.tell(update.time)
+                    self.watch.heard(update, at)
+                    self.updates.append(update)
+                case Up(stream):
+                    self._up(stream, at)
+                case Down(stream, why):
+                    standing = self.streams[stream]
+                    standing.why = why
+                    if standing.up:
+                        standing.up, standing.since = False, at
+                case Broken(_, error):
+                    raise error
+                case Done(then):
+                    then()
+
+    def batch(self, *, updates_alone: bool) -> Batch | None:
+        """Return what has to be told, or None; ``updates_alone``: also where no bars are ready."""
+        now, doubt = self._clock.now(), self.doubt
+        revisions = tuple(self.gather.revisions)
+        bars: tuple[Bar, ...] = ()
+        if self.minutes and not self._resync:
+            bars = tuple(self.minutes.popleft())
+        told = updates_alone and (self.updates or revisions)
+        if not (self._resync or bars or told or doubt != self._told_doubt):
+            return None
+        batch = Batch(
+            bars[0].end if bars else now, tuple(self.updates), bars, self._resync, doubt, revisions
+        )
+        self.updates.clear()
+        self.gather.revisions.clear()
+        self._resync, self._told_doubt = False, doubt
+        return batch
+
+    def nothing(self) -> Batch:
+        """Return an empty batch."""
+        self._told_doubt = self.doubt
+        return Batch(self._clock.now(), doubt=self._told_doubt)
+
+    def _up(self, stream: str, at: float) -> None:
+        now = self._clock.now()
+        self.streams[stream] = Standing(True, "", at, now)
+        self._resync = True
+        if stream == DATA:
+            self.gather.doubt(now)
+            self.backfill, self.mute_minutes = True, 0
+        else:
+            self.watch.trust(now)

@@ -1,0 +1,156 @@
+"""Asks REST for what the streams did not bring: the stream is a hint, REST is the truth."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+
+from loguru import logger
+
+from smabot.calendar import MINUTE
+from smabot.errors import BrokerError
+from smabot.ports import BrokerOrder
+from smabot.records import Bar, OrderUpdate
+from smabot_alpaca.backoff import Backoff
+from smabot_alpaca.broker import AlpacaBroker
+from smabot_alpaca.clock import EPOCH, MarketClock, last_closed
+from smabot_alpaca.errands import Errands
+from smabot_alpaca.gather import Gap
+from smabot_alpaca.history import BarHistory
+from smabot_alpaca.inbox import DATA, TRADE
+from smabot_alpaca.intake import Intake
+from smabot_alpaca.streams import Streams
+
+HOLD_SECONDS = 10.0
+"""Bars of the stream wait so long at most for those that were missed before them."""
+LOOK_UPS = 5
+"""Up to so many orders are asked for one by one, more of them as a list."""
+
+
+class Sweep:
+    """Fetches missing bars and silent orders, and connects a stream anew that lets them be missed."""
+
+    def __init__(
+        self,
+        intake: Intake,
+        streams: Streams,
+        clock: MarketClock,
+        broker: AlpacaBroker,
+        history: BarHistory,
+        errands: Errands,
+        *,
+        settle: float,
+        mute_minutes: int,
+        patience: float,
+    ) -> None:
+        """``settle``: seconds after which REST surely has a minute; ``patience``: those that the
+        trade stream may lag behind REST."""
+        self._intake = intake
+        self._streams = streams
+        self._clock = clock
+        self._broker = broker
+        self._history = history
+        self._errands = errands
+        self._settle = settle
+        self._mute_minutes = mute_minutes
+        self._patience = patience
+        self._backoff = Backoff(0.5)
+        self._not_before = 0.0
+        self._failed_at: float | None = None
+        self._newest = (EPOCH, 0.0)  # the newest minute that has ended, and when that was noticed
+
+    def mind(self, at: float) -> None:
+        """Ask for whatever is due at ``at`` seconds."""
+        self._mind_bars(at)
+        self.mind_orders(at, self._patience)
+
+    def complete(self) -> None:
+        """Ask at once for all bars that have not come. For errands that are done inline.
+
+        Raises BrokerError.
+        """
+        last = last_closed(self._clock.now())
+        self._intake.gather.note(self._clock.now())
+        if (gap := self._intake.gather.gap(last)) is not None:
+            self._take(self._between(gap)(), last)
+        self._intake.gather.check(last)
+        self._intake.backfill = False
+
+    def mind_orders(self, at: float, patience: float) -> None:
+        """Ask for open orders of which nothing was heard, and doubt a stream that knows less."""
+        watch = self._intake.watch
+        if orders := watch.open(at, patience):
+            self._errands.run("orders", self._look_up(orders), self._take_orders)
+        if self._intake.streams[TRADE].up and (names := watch.unheard(at, patience)):
+            watch.trust(self._clock.now())
+            self._streams.replace(TRADE, f"it does not tell of {names[0]}, which REST does")
+
+    def _mind_bars(self, at: float) -> None:
+        gather, now = self._intake.gather, self._clock.now()
+        gather.note(now)
+        until, held = self._settled(now, at), gather.held
+        if held is not None:
+            until = max(until, held - MINUTE)
+        gap = gather.gap(last_closed(now) if self._intake.backfill else until)
+        if gap is None:
+            self._intake.backfill = False
+        elif at >= self._not_before:
+            self._errands.run("bars", self._between(gap), lambda r: self._took(r, until))
+
+    def _settled(self, now: datetime, at: float) -> datetime:
+        """Return the newest minute that REST surely has."""
+        last = last_closed(now)
+        if last != self._newest[0]:
+            self._newest = (last, at)
+        return last if at - self._newest[1] >= self._settle else last - MINUTE
+
+    def _between(self, gap: Gap) -> Callable[[], list[Bar]]:
+        return lambda: self._history.between(gap.symbols, gap.first, gap.last)
+
+    def _took(self, result: list[Bar] | BrokerError, until: datetime) -> None:
+        at, gather = time.monotonic(), self._intake.gather
+        if not isinstance(result, BrokerError):
+            if self._failed_at is not None:
+                self._failed_at = None
+                logger.info("alpaca: bars come by REST again")
+            self._backoff.reset()
+            self._take(result, until)
+            return
+        self._not_before = at + self._backoff.pause()
+        if self._failed_at is None:
+            self._failed_at = at
+            logger.warning("alpaca: missing bars can't be fetched: {}; trying again", result)
+        held = gather.held
+        if held is not None and at - self._failed_at >= HOLD_SECONDS:
+            logger.warning("alpaca: going on without the bars before {:%H:%M}Z", held)
+            gather.check(held - MINUTE)
+
+    def _take(self, bars: list[Bar], until: datetime) -> None:
+        intake, data = self._intake, self._intake.streams[DATA]
+        intake.gather.add(bars, time.monotonic())
+        intake.gather.check(until)
+        intake.backfill = False
+        if not data.up:
+            return
+        intake.mute_minutes += len({bar.time for bar in bars if bar.time >= data.up_at})
+        if intake.mute_minutes >= self._mute_minutes:
+            intake.mute_minutes = 0
+            self._streams.replace(DATA, "it is mute, though REST has bars")
+
+    def _look_up(self, orders: list[OrderUpdate]) -> Callable[[], list[BrokerOrder]]:
+        def look_up() -> list[BrokerOrder]:
+            if len(orders) <= LOOK_UPS:
+                found = [self._broker.order(order.client_order_id) for order in orders]
+                return [order for order in found if order is not None]
+            return self._broker.orders(min(order.submitted_at or EPOCH for order in orders))
+
+        return look_up
+
+    def _take_orders(self, result: list[BrokerOrder] | BrokerError) -> None:
+        if isinstance(result, BrokerError):
+            return  # they are asked for again, and reconciliation asks too
+        at = time.monotonic()
+        for order in result:
+            if self._intake.watch.told(update := order.update(), at):
+                self._intake.updates.append(update)

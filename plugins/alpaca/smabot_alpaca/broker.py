@@ -25,6 +25,7 @@ T = TypeVar("T")
 PAGE = 500
 """The most orders that ``GET /v2/orders`` gives at once."""
 DUPLICATE = "client_order_id must be unique"
+BLOCKS = ("account_blocked", "trading_blocked", "trade_suspended_by_user")
 NOT_FOUND = 404
 ENDED = 422
 
@@ -165,8 +166,16 @@ class AlpacaBroker:
     # -- the account -------------------------------------------------------------------------------
 
     def account(self) -> BrokerAccount:
+        """Return the account by the number that Alpaca's pages show.
+
+        Raises BrokerError also when it may not trade: that would be seen only at the first order.
+        """
         raw = self._rest.trading("GET", "/v2/account")
-        return _read("the account", lambda: _account(raw))
+        name = "id" if self._connection.exchange else "account_number"
+        account = _read("the account", lambda: _account(raw, name))
+        if blocked := [name for name in BLOCKS if raw.get(name) is True]:
+            raise BrokerError(f"account {account.account_id} may not trade: {', '.join(blocked)}")
+        return account
 
     def positions(self) -> list[BrokerPosition]:
         raws = _listed(self._rest.trading("GET", "/v2/positions"))
@@ -190,12 +199,12 @@ class AlpacaBroker:
         return update
 
 
-def _account(raw: Any) -> BrokerAccount:
+def _account(raw: Any, name: str) -> BrokerAccount:
     amounts = [decimal(raw[name]) for name in ("cash", "equity", "buying_power")]
     if None in amounts:
         raise ValueError("an amount is missing")
     cash, equity, buying_power = (amount for amount in amounts if amount is not None)
-    return BrokerAccount(str(raw["id"]), cash, equity, buying_power)
+    return BrokerAccount(str(raw[name]), cash, equity, buying_power)
 
 
 def _session(raw: Any) -> Session:

@@ -34,16 +34,24 @@ def test_the_account(script: Any, broker: Any) -> None:
         )
     )  # fmt: skip
     account = broker.account()
-    assert account.account_id == "e6fe16f3-64a4-4921-8928-cadf02f92f98"
+    assert account.account_id == "PA3VS39Y5LE2"
     assert account.cash == Decimal("98765.4321")
     assert (account.equity, account.buying_power) == (Decimal("100000.01"), Decimal("395061.73"))
 
 
 @pytest.mark.parametrize("cash", [None, "", "NaN", "lots"])
 def test_an_account_without_an_amount_is_an_error(script: Any, broker: Any, cash: Any) -> None:
-    raw = {"id": "x", "cash": cash, "equity": "1", "buying_power": "1"}
+    raw = {"account_number": "x", "cash": cash, "equity": "1", "buying_power": "1"}
     script.then(script.answer(200, raw))
     with pytest.raises(BrokerError, match="the account can't be read"):
+        broker.account()
+
+
+@pytest.mark.parametrize("block", ["account_blocked", "trading_blocked", "trade_suspended_by_user"])
+def test_an_account_that_may_not_trade_is_an_error(script: Any, broker: Any, block: str) -> None:
+    raw = {"account_number": "PA1", "cash": "1", "equity": "1", "buying_power": "1", block: True}
+    script.then(script.answer(200, raw))
+    with pytest.raises(BrokerError, match=f"account PA1 may not trade: {block}"):
         broker.account()
 
 

@@ -27,13 +27,6 @@ class AlpacaSettings(Settings):
     """At most so many requests a minute to each API; none: as many as Alpaca's answers allow."""
     lookups: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
     """When an unanswered order is looked up, counted from its sending."""
-
-    @field_validator("lookups")
-    @classmethod
-    def _lookups(cls, lookups: tuple[float, ...]) -> tuple[float, ...]:
-        if not lookups or lookups[0] <= 0 or any(b <= a for a, b in pairwise(lookups)):
-            raise ValueError("give ascending seconds above 0, at least one")
-        return lookups
     gather_seconds: float = Field(0.25, ge=0, le=10)
     """A minute is decided on when so long no bar of it has come, though some symbols have none."""
     missing_bars_seconds: float = Field(3.0, ge=0, le=30)
@@ -42,3 +35,10 @@ class AlpacaSettings(Settings):
     """The data stream is connected anew when so many minutes in a row came by REST alone."""
     silent_order_seconds: float = Field(5.0, gt=0, le=60)
     """The trade stream is connected anew when so long it says nothing of a fill that REST tells."""
+
+    @field_validator("lookups")
+    @classmethod
+    def _lookups(cls, lookups: tuple[float, ...]) -> tuple[float, ...]:
+        if not lookups or lookups[0] <= 0 or any(b <= a for a, b in pairwise(lookups)):
+            raise ValueError("give ascending seconds above 0, at least one")
+        return lookups

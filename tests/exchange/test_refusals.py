@@ -127,9 +127,9 @@ def test_limits_that_do_not_meet_are_no_wash_trade(exchange: Any, trader: Any) -
 
 def test_an_unknown_asset(trader: Any) -> None:
     assert refused(lambda: trader.buy(1, "NOPE")) == {
-        "status": 404,
-        "code": 40410000,
-        "message": "asset not found for NOPE",
+        "status": 422,
+        "code": 42210000,
+        "message": 'asset "NOPE" not found',
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -84,20 +85,68 @@ class AccountState:
 
     cash: Decimal
     long_market_value: Decimal
+    short_market_value: Decimal
+    maintenance_margin: Decimal
     held_for_orders: Decimal
-    buying_power: Decimal
-    short_market_value: Decimal = ZERO
-    multiplier: Decimal = ONE
-    regt_buying_power: Decimal = ZERO
-    initial_margin: Decimal = ZERO
-    maintenance_margin: Decimal = ZERO
-    last_equity: Decimal = ZERO
-    last_maintenance_margin: Decimal = ZERO
+    multiplier: Decimal
+    last_day: LastDay
 
     @property
     def equity(self) -> Decimal:
         return self.cash + self.long_market_value + self.short_market_value
 
     @property
+    def buying_power(self) -> Decimal:
+        """What new orders may cost."""
+        return self._power(self.multiplier)
+
+    @property
+    def regt_buying_power(self) -> Decimal:
+        """The same by Regulation T, overnight: twice the equity at most."""
+        return self._power(min(self.multiplier, _TWO))
+
+    @property
+    def initial_margin(self) -> Decimal:
+        gross = self.long_market_value - self.short_market_value
+        return gross / min(self.multiplier, _TWO)
+
+    @property
+    def last_equity(self) -> Decimal:
+        return self.last_day.equity
+
+    @property
+    def last_maintenance_margin(self) -> Decimal:
+        return self.last_day.maintenance_margin
+
+    @property
     def shorting_enabled(self) -> bool:
         return self.multiplier > 1 and self.equity >= _SHORTING_EQUITY
+
+    def _power(self, multiplier: Decimal) -> Decimal:
+        gross = self.long_market_value - self.short_market_value
+        return max(multiplier * self.equity - gross - self.held_for_orders, ZERO)
+
+
+class MarketValues(NamedTuple):
+    """What holdings are worth, and the equity they demand, US dollars; shorts are worth less than 0."""
+
+    long: Decimal
+    short: Decimal
+    maintenance: Decimal
+
+
+def market_values(priced: Iterable[tuple[Decimal, Decimal]]) -> MarketValues:
+    """Return the values of signed quantities and their prices."""
+    long = short = maintenance = ZERO
+    for qty, price in priced:
+        value = qty * price
+        if qty > 0:
+            long += value
+            maintenance += value * (ONE if price < _CHEAPEST_LONG else _MAINTENANCE)
+        elif price < _CHEAPEST_SHORT:
+            short += value
+            maintenance += max(-value, -qty * _CHEAPEST_LONG)
+        else:
+            short += value
+            maintenance += max(-value * _MAINTENANCE, -qty * _CHEAPEST_SHORT)
+    return MarketValues(long, short, maintenance)

@@ -112,7 +112,10 @@ def _fill(path: Path, source: Source, terms: Terms, began: float) -> None:
         }
         db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
         start = int(sessions[0][0].open.timestamp())
-        db.execute("INSERT INTO state VALUES (1, ?, 0, ?)", (start, plain(terms.cash)))
+        db.execute(
+            "INSERT INTO state VALUES (1, ?, 0, ?, ?, '0')",
+            (start, plain(terms.cash), plain(terms.cash)),
+        )
         db.execute("COMMIT")
         db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
         db.execute(f"PRAGMA user_version = {VERSION}")

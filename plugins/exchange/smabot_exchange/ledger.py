@@ -3,28 +3,22 @@
 from __future__ import annotations
 
 import json
-import os
-import sqlite3
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import NamedTuple
 from uuid import UUID
 
 from smabot.calendar import Session
-from smabot.errors import BrokerError, ConfigError, SmabotError
+from smabot.errors import BrokerError, ConfigError
 from smabot.lock import FileLock
 from smabot.records import Bar
-from smabot_exchange.account import Holding, Terms
+from smabot_exchange.account import Holding, LastDay, Terms
 from smabot_exchange.intake import Source, build_ledger
-from smabot_exchange.orders import (
-    ExchangeOrder,
-    Execution,
-    OrderEvent,
-    plain,
-)
+from smabot_exchange.ledger_file import LedgerFile
+from smabot_exchange.orders import OPEN_STATUSES, ExchangeOrder, Execution, OrderFilter, plain
 from smabot_exchange.rows import (
     EXECUTION_COLUMNS,
     INSERT_EXECUTION,
@@ -32,19 +26,52 @@ from smabot_exchange.rows import (
     UPSERT_ORDER,
     execution_row,
     order_row,
+    to_bar,
     to_execution,
     to_minutes,
     to_order,
     to_stamp,
     to_time,
 )
-from smabot_exchange.schema import APPLICATION_ID, VERSION
 
 _CHUNK = 2048
-_OPEN = "status IN ('accepted', 'new', 'partially_filled')"
+_OPEN = "status IN ('" + "', '".join(OPEN_STATUSES) + "')"
 
 
-class Ledger:
+class Adjustment(NamedTuple):
+    """What came from outside: signed shares of a symbol at a cost, or cash; US dollars."""
+
+    symbol: str | None
+    qty: Decimal
+    price: Decimal
+    cash: Decimal
+
+
+class Movement(NamedTuple):
+    """Signed shares and cash that came to the account at a time."""
+
+    time: datetime
+    symbol: str | None
+    qty: Decimal
+    cash: Decimal
+    from_outside: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is committed at once. A holding that is gone is None."""
+
+    now: datetime
+    minutes_played: int
+    cash: Decimal
+    last_day: LastDay
+    orders: Sequence[ExchangeOrder] = ()
+    executions: Sequence[Execution] = ()
+    holdings: Mapping[str, Holding | None] | None = None
+    adjustment: Adjustment | None = None
+
+
+class Ledger(LedgerFile):
     """One ledger, locked for this process.
 
     A clock that only moves on is committed so that it survives a killed process; anything with an
@@ -57,18 +84,18 @@ class Ledger:
 
         Raises ConfigError when it is not this source's, LockHeld when another process has it.
         """
-        self.path = path
+        super().__init__(path)
         self.imported = False
-        self._error: type[SmabotError] = ConfigError
         self._lock = FileLock(path, f"ledger {path}", "give another --ledger or --db")
         try:
             if not path.exists() or path.stat().st_size == 0:
                 build_ledger(path, source, terms)
                 self.imported = True
-            self._db = self._connect()
+            self._open()
             try:
                 with self._told():
                     self._check(source, terms)
+                    self._bring_up()
                     self._sessions = self._read_sessions()
                     self._chunk = max(_CHUNK, self._value("SELECT count(*) FROM assets") + 1)
             except BaseException:
@@ -157,6 +184,28 @@ class Ledger:
             )
             return float(first_open if close is None else close)
 
+    def bar_before(self, symbol: str, time: datetime) -> Bar | None:
+        """Return a symbol's last bar that starts before a time."""
+        with self._told():
+            row = self._db.execute(
+                "SELECT * FROM bars WHERE ts < ? AND symbol = ? ORDER BY ts DESC LIMIT 1",
+                (to_stamp(time), symbol),
+            ).fetchone()
+            return None if row is None else to_bar(row)
+
+    def bars_at(self, minutes: Sequence[datetime], symbols: Collection[str]) -> list[Bar]:
+        """Return the bars of some minutes, by time, then by symbol."""
+        with self._told():
+            rows = self._db.execute(
+                "SELECT bars.* FROM json_each(?) AS minute CROSS JOIN json_each(?) AS name "
+                "CROSS JOIN bars ON bars.ts = minute.value AND bars.symbol = name.value",
+                (
+                    json.dumps([to_stamp(minute) for minute in sorted(minutes)]),
+                    json.dumps(sorted(symbols)),
+                ),
+            )
+            return [to_bar(row) for row in rows]
+
     # What happens
 
     def now(self) -> datetime:
@@ -170,6 +219,17 @@ class Ledger:
     def cash(self) -> Decimal:
         with self._told():
             return Decimal(self._value("SELECT cash FROM state"))
+
+    def last_day(self) -> LastDay | None:
+        """Return the account of the session before; None in a ledger that doesn't know it yet."""
+        with self._told():
+            query = "SELECT last_equity, last_maintenance_margin FROM state"
+            equity, margin = self._db.execute(query).fetchone()
+            return None if equity is None else LastDay(Decimal(equity), Decimal(margin))
+
+    def last_execution(self) -> int:
+        with self._told():
+            return self._value("SELECT max(number) FROM fills") or 0
 
     def last_seq(self) -> int:
         with self._told():
@@ -197,6 +257,36 @@ class Ledger:
             return self._orders("ORDER BY seq")
         return self._orders("WHERE submitted_at >= ? ORDER BY seq", to_stamp(time, up=True))
 
+    def find_orders(self, wanted: OrderFilter) -> list[ExchangeOrder]:
+        """Return the orders that a filter lets through."""
+        tests: list[tuple[str, object]] = []
+        if wanted.after is not None:
+            tests.append(("submitted_at > ?", to_stamp(wanted.after)))
+        if wanted.until is not None:
+            tests.append(("submitted_at < ?", to_stamp(wanted.until, up=True)))
+        if wanted.side is not None:
+            tests.append(("side = ?", wanted.side.value))
+        if wanted.symbols is not None:
+            symbols = json.dumps(sorted(wanted.symbols))
+            tests.append(("symbol IN (SELECT value FROM json_each(?))", symbols))
+        clauses = [clause for clause, _ in tests]
+        if wanted.status != "all":
+            clauses.append(_OPEN if wanted.status == "open" else f"NOT {_OPEN}")
+        if wanted.parents_only:
+            clauses.append("parent_id IS NULL")
+        where = f"WHERE {' AND '.join(clauses)} " if clauses else ""
+        return self._orders(
+            f"{where}ORDER BY seq {'DESC' if wanted.newest_first else 'ASC'} LIMIT ?",
+            *(value for _, value in tests),
+            -1 if wanted.limit is None else wanted.limit,
+        )
+
+    def legs(self, parent: UUID) -> list[ExchangeOrder]:
+        """Return an order's legs, without replaced ones."""
+        return self._orders(
+            "WHERE parent_id = ? AND status <> 'replaced' ORDER BY seq", str(parent)
+        )
+
     def executions(self, since: datetime | None = None) -> list[Execution]:
         """Return the fills at or after a time, or all, in the order they happened."""
         with self._told():
@@ -206,6 +296,50 @@ class Ledger:
             )
             return [to_execution(row) for row in rows]
 
+    def activities(
+        self,
+        limit: int | None,
+        after_number: int | None,
+        oldest_first: bool,
+        since: datetime | None,
+        until: datetime | None,
+    ) -> list[Execution]:
+        """Return a page of fills; see `Exchange.activities`."""
+        clauses, values = ["true"], list[object]()
+        if after_number is not None:
+            clauses.append("number > ?" if oldest_first else "number < ?")
+            values.append(after_number)
+        if since is not None:
+            clauses.append("time > ?")
+            values.append(to_stamp(since))
+        if until is not None:
+            clauses.append("time < ?")
+            values.append(to_stamp(until, up=True))
+        with self._told():
+            rows = self._db.execute(
+                f"SELECT {EXECUTION_COLUMNS} FROM fills WHERE {' AND '.join(clauses)} "  # noqa: S608
+                f"ORDER BY number {'ASC' if oldest_first else 'DESC'} LIMIT ?",
+                (*values, -1 if limit is None else limit),
+            )
+            return [to_execution(row) for row in rows]
+
+    def movements(self) -> list[Movement]:
+        """Return all that ever moved shares or cash, fills and what came from outside, by time."""
+        with self._told():
+            given = self._db.execute("SELECT time, symbol, qty, cash FROM adjustments")
+            outside = [
+                Movement(to_time(time), symbol, Decimal(qty), Decimal(cash), from_outside=True)
+                for time, symbol, qty, cash in given
+            ]
+        fills = [
+            Movement(
+                fill.time, fill.symbol, fill.qty * fill.side.sign,
+                -fill.qty * fill.price * fill.side.sign, from_outside=False,
+            )
+            for fill in self.executions()
+        ]  # fmt: skip
+        return sorted(fills + outside, key=lambda movement: movement.time)
+
     def move_clock(self, now: datetime, minutes_played: int) -> None:
         """Commit a minute in which nothing but bars happened."""
         with self._told():
@@ -214,66 +348,38 @@ class Ledger:
                 "UPDATE state SET now = ?, minutes_played = ?", (to_stamp(now), minutes_played)
             )
 
-    def record(
-        self,
-        now: datetime,
-        minutes_played: int,
-        events: Sequence[OrderEvent],
-        cash: Decimal,
-        holdings: Mapping[str, Holding],
-    ) -> None:
-        """Commit order events and what follows of them, at once and durably."""
-        orders = {event.order.id: event.order for event in events}
-        executions = [event.execution for event in events if event.execution is not None]
-        with self._told(), self._transaction() as db:
+    def record(self, change: Change, *, durable: bool = True) -> None:
+        """Commit a change. Not ``durable``: as `move_clock` does."""
+        state = (
+            to_stamp(change.now), change.minutes_played, plain(change.cash),
+            plain(change.last_day.equity), plain(change.last_day.maintenance_margin),
+        )  # fmt: skip
+        with self._told(), self._transaction("FULL" if durable else "NORMAL") as db:
             db.execute(
-                "UPDATE state SET now = ?, minutes_played = ?, cash = ?",
-                (to_stamp(now), minutes_played, plain(cash)),
+                "UPDATE state SET now = ?, minutes_played = ?, cash = ?, last_equity = ?, "
+                "last_maintenance_margin = ?",
+                state,
             )
-            db.executemany(UPSERT_ORDER, [order_row(order) for order in orders.values()])
-            db.executemany(INSERT_EXECUTION, [execution_row(e) for e in executions])
-            for symbol in {execution.symbol for execution in executions}:
+            db.executemany(UPSERT_ORDER, [order_row(order) for order in change.orders])
+            db.executemany(INSERT_EXECUTION, [execution_row(e) for e in change.executions])
+            for symbol, held in (change.holdings or {}).items():
                 db.execute("DELETE FROM positions WHERE symbol = ?", (symbol,))
-                if held := holdings.get(symbol):
+                if held is not None:
                     db.execute(
                         "INSERT INTO positions VALUES (?, ?, ?)",
                         (symbol, plain(held.qty), plain(held.cost)),
                     )
+            if (given := change.adjustment) is not None:
+                db.execute(
+                    "INSERT INTO adjustments (time, symbol, qty, price, cash) "
+                    "VALUES (?, ?, ?, ?, ?)",
+                    (
+                        to_stamp(change.now), given.symbol, plain(given.qty), plain(given.price),
+                        plain(given.cash),
+                    ),
+                )  # fmt: skip
 
     # Opening
-
-    def _connect(self) -> sqlite3.Connection:
-        effective = os.access in os.supports_effective_ids
-        if not os.access(self.path, os.R_OK | os.W_OK, effective_ids=effective):
-            raise ConfigError(
-                f"ledger {self.path}: is read-only; make it writable or give another --ledger or --db"
-            )
-        if self.path.is_dir():
-            raise ConfigError(f"ledger {self.path}: is a folder; give a file name in it")
-        db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
-        try:
-            if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
-                raise ConfigError(
-                    f"ledger {self.path}: is another program's database, not an exchange ledger; "
-                    "give another --ledger"
-                )
-            version = db.execute("PRAGMA user_version").fetchone()[0]
-            if version > VERSION:
-                raise ConfigError(
-                    f"ledger {self.path}: was written by a newer smabot-exchange (schema {version}, "
-                    f"this one knows {VERSION}); upgrade it or give another --ledger"
-                )
-            db.execute("PRAGMA journal_mode = WAL")
-            db.execute("BEGIN IMMEDIATE")
-            db.execute("ROLLBACK")
-        except sqlite3.DatabaseError as error:
-            db.close()
-            raise self._unusable(error) from error
-        except ConfigError:
-            db.close()
-            raise
-        self._level = ""
-        return db
 
     def _check(self, source: Source, terms: Terms) -> None:
         """Raise ConfigError unless the ledger is of this source and these terms."""
@@ -316,42 +422,3 @@ class Ledger:
         with self._told():
             rows = self._db.execute(f"SELECT {ORDER_COLUMNS} FROM orders {where}", values)  # noqa: S608
             return [to_order(row) for row in rows]
-
-    def _value(self, query: str, *values: object) -> Any:
-        row = self._db.execute(query, values).fetchone()
-        return None if row is None else row[0]
-
-    def _synchronous(self, level: str) -> None:
-        if self._level != level:
-            self._db.execute(f"PRAGMA synchronous = {level}")
-            self._level = level
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        self._synchronous("FULL")
-        self._db.execute("BEGIN IMMEDIATE")
-        try:
-            yield self._db
-            self._db.execute("COMMIT")
-        except BaseException:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            raise
-
-    @contextmanager
-    def _told(self) -> Iterator[None]:
-        """Turn trouble with the file into one clear line."""
-        try:
-            yield
-        except (sqlite3.Error, LookupError, ArithmeticError, TypeError, ValueError) as error:
-            raise self._unusable(error) from error
-
-    def _unusable(self, error: Exception) -> SmabotError:
-        if isinstance(error, sqlite3.OperationalError):
-            return self._error(
-                f"ledger {self.path}: can't be used: {error}; free or repair its disk"
-            )
-        return self._error(
-            f"ledger {self.path}: is damaged ({error}); restore it from a copy, "
-            "or give another --ledger and --db"
-        )

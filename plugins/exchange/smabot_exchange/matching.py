@@ -1,7 +1,7 @@
 """The matching rules: pure and deterministic, on a virtual clock, without input or output.
 
-A market order fills at the open of its symbol's next bar, a limit order where a bar trades through
-its price; an order gets at most its share of a bar's volume and what remains goes on.
+Orders fill at the prices of `pricing`; an order gets at most its share of a bar's volume and what
+remains goes on.
 """
 
 from __future__ import annotations
@@ -10,25 +10,55 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
-from uuid import UUID
 
 from smabot.calendar import Calendar
 from smabot.records import ZERO, Bar, Side
-from smabot_exchange.account import ONE, AccountState, Holding, Terms
-from smabot_exchange.admission import check_funds, check_request, check_shares, check_wash_trade
+from smabot_exchange import standing
+from smabot_exchange.account import (
+    ONE,
+    AccountState,
+    Holding,
+    LastDay,
+    MarketValues,
+    Terms,
+    market_values,
+)
+from smabot_exchange.admission import (
+    check_hours,
+    check_request,
+    check_stop_side,
+    unprocessable,
+)
+from smabot_exchange.legs import arm, make_legs, shrink_others, yields
+from smabot_exchange.open_orders import OpenOrders, hold
 from smabot_exchange.orders import (
+    SMALLEST_FRACTION,
     ExchangeOrder,
     Execution,
+    OrderChange,
+    OrderClass,
     OrderEvent,
     OrderRequest,
     OrderStatus,
     OrderType,
-    Refusal,
+    PositionIntent,
     TimeInForce,
     execution_id,
     made_client_id,
     order_id,
 )
+from smabot_exchange.pricing import STOPS, fill_price, trailing_stop, watch
+from smabot_exchange.replacing import changed_request, check_replaceable, trail
+from smabot_exchange.standing import (
+    check_funds,
+    check_opening,
+    check_purpose,
+    check_shares,
+    check_wash_trade,
+    hold_price,
+)
+
+_AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG)
 
 
 class Market:
@@ -44,103 +74,299 @@ class Market:
         holdings: Iterable[Holding] = (),
         open_orders: Iterable[ExchangeOrder] = (),
         last_seq: int = 0,
+        last_execution: int = 0,
+        last_day: LastDay | None = None,
     ) -> None:
         self.terms = terms
         self.calendar = calendar
         self.cash = cash
         self.holdings = {holding.symbol: holding for holding in holdings}
-        self.open_orders: dict[UUID, ExchangeOrder] = {}
-        self._of_symbol: dict[str, dict[UUID, ExchangeOrder]] = {}
-        self._held = ZERO
-        self._value: Decimal | None = None
+        self.open_orders = OpenOrders(open_orders)
         self._price = price
         self._last_seq = last_seq
-        for order in sorted(open_orders, key=lambda order: order.seq):
-            self._keep(order)
+        self._last_execution = last_execution
+        self._moved: set[str] = set()
+        self._values: MarketValues | None = None
+        self.last_day = last_day or LastDay(cash, ZERO)
+        if last_day is None:
+            self.end_day()
 
     def account(self) -> AccountState:
         """Return the account at last prices."""
-        if self._value is None:
-            worth = (h.qty * self._known_price(h.symbol) for h in self.holdings.values())
-            self._value = sum(worth, ZERO)
-        value = self._value
-        power = self.terms.multiplier * (self.cash + value) - value - self._held
-        return AccountState(self.cash, value, self._held, max(power, ZERO))
+        return self._account(self.open_orders.held)
 
     def reprice(self) -> None:
         """Take note that last prices have changed."""
-        self._value = None
+        self._values = None
+
+    def end_day(self) -> None:
+        """Keep the account as it is now as that of the session before."""
+        state = self.account()
+        self.last_day = LastDay(state.equity, state.maintenance_margin)
+
+    def held(self, symbol: str) -> Decimal:
+        """Return the signed shares held."""
+        holding = self.holdings.get(symbol)
+        return ZERO if holding is None else holding.qty
 
     def available(self, symbol: str) -> Decimal:
-        """Return the shares that are held and that no open sell order is about to sell."""
-        held = self.holdings[symbol].qty if symbol in self.holdings else ZERO
-        selling = (o.remaining for o in self._open_of(symbol) if o.side is Side.SELL)
-        return held - sum(selling, ZERO)
+        """Return the signed shares held that no open order is about to close."""
+        held, closing = self.held(symbol), self.open_orders.closing(symbol)
+        return held + closing if held < 0 else held - closing
+
+    def take_moved(self) -> set[str]:
+        """Return the symbols whose holdings changed since the last call."""
+        moved, self._moved = self._moved, set()
+        return moved
+
+    # What clients do
 
     def accept(self, request: OrderRequest, now: datetime) -> OrderEvent:
-        """Take an order in at an instant. Raises Refusal. Its id must be known to be new."""
-        price = self._price(request.symbol)
-        if price is None:
-            raise Refusal(404, 40410000, f"asset not found for {request.symbol}")
+        """Take an order in, and its legs. Raises Refusal. Its id must be known to be new."""
+        price = self._tradable(request.symbol)
+        session = self.calendar.session_at(now)
         check_request(request, price)
-        check_wash_trade(request, self._open_of(request.symbol))
-        hold_price = request.limit_price if request.limit_price is not None else price
-        if request.side is Side.BUY:
-            check_funds(request.qty * hold_price, self.account().buying_power)
-        else:
-            holding = self.holdings.get(request.symbol)
-            check_shares(request, holding.qty if holding else ZERO, self.available(request.symbol))
-        order = self._booked(request, hold_price, now)
+        check_stop_side(request.side, request.type, request.stop_price, price)
+        check_hours(request.time_in_force, now, session)
+        if request.order_class is OrderClass.OCO and request.take_profit:
+            request = replace(request, limit_price=request.take_profit.limit_price)
+        intent = self._check_standing(request, price)
+        order = self._booked(request, intent, price, now)
+        self.open_orders.put(order)
         self._last_seq = order.seq
-        self._keep(order)
+        if request.legged:
+            for leg in make_legs(order, request):
+                self.open_orders.put(leg)
+                self._last_seq = leg.seq
         return OrderEvent(order.status.value, now, order)
 
-    def cancel(self, order: ExchangeOrder, now: datetime) -> OrderEvent:
-        """End an open order, keeping what is filled. Raises Refusal when it has ended already."""
-        if order.id not in self.open_orders:
-            raise Refusal(422, 42210000, f'order is already in "{order.status}" state')
-        return self._end(self.open_orders[order.id], OrderStatus.CANCELED, now)
+    def replace(self, order: ExchangeOrder, change: OrderChange, now: datetime) -> list[OrderEvent]:
+        """Put a changed order in an order's place, the filled part left to the old one.
+
+        Return the ends of the old and the start of the new order. Raises Refusal. The new id must
+        be known to be new.
+        """
+        check_replaceable(order, change)
+        price = self._tradable(order.symbol)
+        request = changed_request(order, change)
+        check_request(request, price)
+        if order.triggered_at is None:
+            check_stop_side(request.side, request.type, request.stop_price, price)
+        if order.order_class is OrderClass.SIMPLE:
+            self._check_standing(request, price, instead=order)
+        new = replace(
+            self._booked(request, order.position_intent, price, now),
+            status=OrderStatus.HELD if order.status is OrderStatus.HELD else OrderStatus.NEW,
+            triggered_at=order.triggered_at,
+            order_class=order.order_class,
+            parent_id=order.parent_id,
+            replaces=order.id,
+        )
+        if order.hwm is not None:
+            new = trail(new, order.hwm)
+        self._last_seq = new.seq
+        for leg in self.open_orders.others_of(order):
+            if leg.parent_id == order.id:
+                self.open_orders.put(replace(leg, parent_id=new.id))
+        old = replace(order, status=OrderStatus.REPLACED, updated_at=now, replaced_by=new.id)
+        self.open_orders.put(old)
+        self.open_orders.put(new)
+        return [OrderEvent("replaced", now, old), OrderEvent(new.status.value, now, new)]
+
+    def cancel(self, order: ExchangeOrder, now: datetime) -> list[OrderEvent]:
+        """End an open order, keeping what is filled, and after it the rest of its group.
+
+        Raises Refusal when it has ended already.
+        """
+        if self.open_orders.get(order.id) is None:
+            raise unprocessable(f'order is already in "{order.status}" state')
+        return [self._end(order, OrderStatus.CANCELED, now), *self._end_others(order, now)]
+
+    def adjust(self, symbol: str, qty: Decimal, price: Decimal) -> None:
+        """Let signed shares appear from outside, at a cost. Raises Refusal for an unknown symbol."""
+        self._tradable(symbol)
+        side = Side.BUY if qty > 0 else Side.SELL
+        self._hold(symbol, side, abs(qty), price)
+
+    # What time and bars do
 
     def elapse(self, time: datetime) -> list[OrderEvent]:
         """Let time pass without trades: DAY orders end at their close, waiting ones start to work."""
         events = []
-        for order in list(self.open_orders.values()):
+        for order in self.open_orders:
             if order.expires_at is not None and order.expires_at <= time:
-                events.append(self._end(order, OrderStatus.EXPIRED, order.expires_at))
+                missed = order.time_in_force is TimeInForce.CLS
+                status = OrderStatus.CANCELED if missed else OrderStatus.EXPIRED
+                events.append(self._end(order, status, order.expires_at))
             elif order.status is OrderStatus.ACCEPTED and order.opens_at <= time:
                 started = replace(order, status=OrderStatus.NEW, updated_at=order.opens_at)
-                self._keep(started)
+                self.open_orders.put(started)
                 events.append(OrderEvent("new", order.opens_at, started))
         return sorted(events, key=lambda event: (event.time, event.order.seq))
 
     def match(self, bars: Sequence[Bar]) -> list[OrderEvent]:
         """Fill what a minute's bars allow, in the order in which the orders came in."""
-        wanted = {order.symbol for order in self.open_orders.values()}
-        traded = {bar.symbol: bar for bar in bars if bar.symbol in wanted}
-        events = []
-        for order in list(self.open_orders.values()):
+        traded = self.open_orders.traded(bars)
+        events: list[OrderEvent] = []
+        for order in self.open_orders:
             bar = traded.get(order.symbol)
-            price = _fill_price(order, bar) if bar else None
-            if bar is None or price is None or bar.volume <= 0:
-                continue
-            share = Decimal(repr(bar.volume)) * self.terms.participation
-            most = max(share.to_integral_value(ROUND_FLOOR), ONE)
-            events.append(self._fill(order, min(order.remaining, most), price, bar.time))
+            if bar is not None and bar.volume > 0:
+                events += self._meet(order, bar)
+            if order.time_in_force in _AT_ONCE and order.opens_at <= bars[0].time:
+                rest = self.open_orders.get(order.id)
+                if rest is not None:
+                    events.append(self._end(rest, OrderStatus.CANCELED, bars[0].time))
         return events
 
-    def _booked(self, request: OrderRequest, hold_price: Decimal, now: datetime) -> ExchangeOrder:
+    def _meet(self, order: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
+        """Let an order meet its symbol's bar."""
+        if order.order_class is not OrderClass.SIMPLE:
+            now = self.open_orders.get(order.id)
+            if now is None or self.open_orders.waits(now) or yields(self.open_orders, now, bar):
+                return []
+            order = now
+        if order.opens_at > bar.time:
+            return []
+        if order.type not in STOPS or order.triggered_at is not None:
+            price = fill_price(order, bar)
+            return [] if price is None else self._fill(order, price, bar)
+        watched, price = watch(order, bar)
+        if watched is not order:
+            self.open_orders.put(watched)
+        if watched.triggered_at is None:
+            return []
+        return self._triggered(watched, price, bar)
+
+    def _triggered(self, order: ExchangeOrder, price: Decimal | None, bar: Bar) -> list[OrderEvent]:
+        """Go on with a stop order that has become a market or limit order."""
+        events = []
+        if order.order_class is not OrderClass.SIMPLE:
+            events += self._end_others(order, bar.time)
+        if order.status is OrderStatus.HELD:
+            order = replace(order, status=OrderStatus.NEW, updated_at=bar.time)
+            self.open_orders.put(order)
+            events.append(OrderEvent("new", bar.time, order))
+        return events if price is None else events + self._fill(order, price, bar)
+
+    def _fill(self, order: ExchangeOrder, price: Decimal, bar: Bar) -> list[OrderEvent]:
+        wanted = self._wanted(order, price)
+        share = Decimal(repr(bar.volume)) * self.terms.participation
+        qty = min(wanted, max(share.to_integral_value(ROUND_FLOOR), ONE))
+        if qty <= 0 or (order.time_in_force is TimeInForce.FOK and qty < wanted):
+            return []
+        filled, whole = order.filled_qty + qty, qty == wanted
+        order = replace(
+            order,
+            status=OrderStatus.FILLED if whole else OrderStatus.PARTIALLY_FILLED,
+            qty=order.qty if order.notional is None else filled,
+            updated_at=bar.time,
+            filled_qty=filled,
+            filled_value=order.filled_value + qty * price,
+            filled_at=bar.time,
+        )
+        self._last_execution += 1
+        execution = Execution(
+            execution_id(order.id, filled), order.id, order.symbol, order.side, qty, price,
+            filled, bar.time, self._last_execution,
+        )  # fmt: skip
+        self.open_orders.put(order)
+        self._trade(order.symbol, order.side, qty, price)
+        event = OrderEvent(
+            "fill" if whole else "partial_fill", bar.time, order, execution, self.held(order.symbol)
+        )
+        if order.order_class is OrderClass.SIMPLE:
+            return [event]
+        return [event, *self._filled_in_group(order, bar)]
+
+    def _wanted(self, order: ExchangeOrder, price: Decimal) -> Decimal:
+        """Return the shares that an order still takes at a price."""
+        if order.notional is None:
+            return order.qty - order.filled_qty
+        left = (order.notional - order.filled_value) / price
+        shares = left.quantize(SMALLEST_FRACTION, ROUND_FLOOR)
+        return min(shares, abs(self.held(order.symbol))) if order.closes else shares
+
+    def _filled_in_group(self, order: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
+        """Do what a fill does to the other orders of its group."""
+        whole = order.status is OrderStatus.FILLED
+        if not order.closes:
+            return arm(self.open_orders, order, bar.end) if whole else []
+        if whole:
+            return self._end_others(order, bar.time)
+        shrink_others(self.open_orders, order)
+        return []
+
+    def _trade(self, symbol: str, side: Side, qty: Decimal, price: Decimal) -> None:
+        self.cash -= qty * price * side.sign
+        self._hold(symbol, side, qty, price)
+
+    def _hold(self, symbol: str, side: Side, qty: Decimal, price: Decimal) -> None:
+        held = self.holdings.get(symbol) or Holding(symbol, ZERO, ZERO)
+        held = held.traded(side, qty, price)
+        if held.qty:
+            self.holdings[symbol] = held
+        else:
+            self.holdings.pop(symbol, None)
+        self._values = None
+        self._moved.add(symbol)
+
+    def _end(self, order: ExchangeOrder, status: OrderStatus, time: datetime) -> OrderEvent:
+        ended = replace(order, status=status, updated_at=time)
+        self.open_orders.put(ended)
+        return OrderEvent(status.value, time, ended)
+
+    def _end_others(self, order: ExchangeOrder, time: datetime) -> list[OrderEvent]:
+        others = self.open_orders.others_of(order)
+        return [self._end(other, OrderStatus.CANCELED, time) for other in others]
+
+    # Admission
+
+    def _check_standing(
+        self, request: OrderRequest, price: Decimal, instead: ExchangeOrder | None = None
+    ) -> PositionIntent:
+        """Return what an order intends. Raises Refusal when the account does not allow it.
+
+        ``instead`` is an open order whose place it takes.
+        """
+        at_work = [
+            order
+            for order in self.open_orders.of_symbol(request.symbol)
+            if order is not instead and not self.open_orders.waits(order)
+        ]
+        check_wash_trade(request, at_work)
+        held = self.held(request.symbol)
+        account = self._account(self.open_orders.held - hold(instead))
+        intent = standing.intent(request, held, account)
+        check_purpose(request, intent, held)
+        if intent.opens:
+            check_opening(request, intent, account, at_work)
+            each = hold_price(request, intent, price, self._stop(request, price))
+            cost = request.notional if request.qty is None else request.qty * each
+            check_funds(cost or ZERO, account.buying_power)
+        else:
+            available = abs(self.available(request.symbol))
+            if instead is not None and instead.closes:
+                available += instead.remaining
+            qty = request.qty if request.notional is None else request.notional / price
+            check_shares(request.symbol, qty or ZERO, abs(held), available)
+        return intent
+
+    def _booked(
+        self, request: OrderRequest, intent: PositionIntent, price: Decimal, now: datetime
+    ) -> ExchangeOrder:
         seq = self._last_seq + 1
         client_id = request.client_order_id or made_client_id(seq)
         open_session = self.calendar.session_at(now)
         session = open_session or self.calendar.next_session(now)
-        day = request.time_in_force is TimeInForce.DAY
+        ends = request.time_in_force in (TimeInForce.DAY, TimeInForce.CLS)
+        stop = self._stop(request, price)
         return ExchangeOrder(
             id=order_id(client_id),
             seq=seq,
             client_order_id=client_id,
             symbol=request.symbol,
             side=request.side,
-            qty=request.qty,
+            qty=ZERO if request.qty is None else request.qty,
             type=request.type,
             limit_price=request.limit_price,
             time_in_force=request.time_in_force,
@@ -148,86 +374,40 @@ class Market:
             submitted_at=now,
             updated_at=now,
             opens_at=now if open_session or session is None else session.open,
-            expires_at=session.close if day and session else None,
-            hold_price=hold_price,
+            expires_at=session.close if ends and session else None,
+            hold_price=hold_price(request, intent, price, stop),
+            notional=request.notional,
+            stop_price=stop,
+            trail_price=request.trail_price,
+            trail_percent=request.trail_percent,
+            hwm=price if request.type is OrderType.TRAILING_STOP else None,
+            extended_hours=request.extended_hours,
+            order_class=request.order_class,
+            position_intent=intent,
         )
 
-    def _fill(
-        self, order: ExchangeOrder, qty: Decimal, price: Decimal, time: datetime
-    ) -> OrderEvent:
-        filled = order.filled_qty + qty
-        whole = filled == order.qty
-        order = replace(
-            order,
-            status=OrderStatus.FILLED if whole else OrderStatus.PARTIALLY_FILLED,
-            updated_at=time,
-            filled_qty=filled,
-            filled_value=order.filled_value + qty * price,
-            filled_at=time,
+    @staticmethod
+    def _stop(request: OrderRequest, price: Decimal) -> Decimal | None:
+        if request.type is not OrderType.TRAILING_STOP:
+            return request.stop_price
+        return trailing_stop(request.side, price, request.trail_price, request.trail_percent)
+
+    def _account(self, held_for_orders: Decimal) -> AccountState:
+        if self._values is None:
+            self._values = market_values(
+                (holding.qty, self._known_price(holding.symbol))
+                for holding in self.holdings.values()
+            )
+        return AccountState(
+            self.cash, *self._values, held_for_orders, self.terms.multiplier, self.last_day
         )
-        execution = Execution(
-            execution_id(order.id, filled), order.id, order.symbol, order.side, qty, price,
-            filled, time, 0,
-        )  # fmt: skip
-        if whole:
-            self._drop(order)
-        else:
-            self._keep(order)
-        held = self._settle(execution)
-        return OrderEvent("fill" if whole else "partial_fill", time, order, execution, held)
 
-    def _settle(self, execution: Execution) -> Decimal:
-        """Move cash and shares; return the shares held then."""
-        self._value = None
-        symbol, qty = execution.symbol, execution.qty
-        value = qty * execution.price
-        held = self.holdings.get(symbol, Holding(symbol, ZERO, ZERO))
-        if execution.side is Side.BUY:
-            self.cash -= value
-            held = Holding(symbol, held.qty + qty, held.cost + value)
-        else:
-            self.cash += value
-            left = held.qty - qty
-            held = Holding(symbol, left, held.cost * left / held.qty)
-        if held.qty:
-            self.holdings[symbol] = held
-        else:
-            del self.holdings[symbol]
-        return held.qty
-
-    def _end(self, order: ExchangeOrder, status: OrderStatus, time: datetime) -> OrderEvent:
-        self._drop(order)
-        return OrderEvent(status.value, time, replace(order, status=status, updated_at=time))
-
-    def _keep(self, order: ExchangeOrder) -> None:
-        """Have an open order as it is now, and what it holds of the buying power."""
-        self._held += _hold(order) - _hold(self.open_orders.get(order.id))
-        self.open_orders[order.id] = order
-        self._of_symbol.setdefault(order.symbol, {})[order.id] = order
-
-    def _drop(self, order: ExchangeOrder) -> None:
-        self._held -= _hold(self.open_orders.pop(order.id))
-        del self._of_symbol[order.symbol][order.id]
-
-    def _open_of(self, symbol: str) -> Iterable[ExchangeOrder]:
-        return self._of_symbol.get(symbol, {}).values()
+    def _tradable(self, symbol: str) -> Decimal:
+        price = self._price(symbol)
+        if price is None:
+            raise unprocessable(f'asset "{symbol}" not found')
+        return price
 
     def _known_price(self, symbol: str) -> Decimal:
         price = self._price(symbol)
         return ZERO if price is None else price
-
-
-def _hold(order: ExchangeOrder | None) -> Decimal:
-    """Return the dollars of buying power that an open order takes."""
-    return order.remaining * order.hold_price if order and order.side is Side.BUY else ZERO
-
-
-def _fill_price(order: ExchangeOrder, bar: Bar) -> Decimal | None:
-    """Return the price at which a bar fills an order, or None when it does not."""
-    opening = Decimal(repr(bar.open))
-    limit = order.limit_price
-    if order.type is OrderType.MARKET or limit is None:
-        return opening
-    if order.side is Side.BUY:
-        return min(opening, limit) if opening <= limit or Decimal(repr(bar.low)) < limit else None
-    return max(opening, limit) if opening >= limit or Decimal(repr(bar.high)) > limit else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
@@ -13,6 +13,8 @@ from uuid import NAMESPACE_URL, UUID, uuid5
 from smabot.records import ZERO, Side
 
 LONGEST_CLIENT_ID = 128
+SMALLEST_FRACTION = Decimal("1E-9")
+"""Of a share."""
 DUPLICATE_ID = "client_order_id must be unique"
 
 _IDS = uuid5(NAMESPACE_URL, "smabot exchange")
@@ -218,7 +220,8 @@ class ExchangeOrder:
     def remaining(self) -> Decimal:
         """Shares not filled; of an order by amount those that its hold price would buy."""
         if self.notional is not None:
-            return (self.notional - self.filled_value) / self.hold_price
+            left = (self.notional - self.filled_value) / self.hold_price
+            return left.quantize(SMALLEST_FRACTION, ROUND_CEILING)
         return self.qty - self.filled_qty
 
     @property

@@ -14,26 +14,33 @@ from smabot.records import Bar, Side
 from smabot_exchange.orders import (
     ExchangeOrder,
     Execution,
+    OrderClass,
     OrderStatus,
     OrderType,
+    PositionIntent,
     TimeInForce,
     plain,
 )
 
-ORDER_COLUMNS = (
-    "seq, id, client_order_id, symbol, side, qty, type, limit_price, time_in_force, status, "
-    "submitted_at, updated_at, opens_at, expires_at, hold_price, filled_qty, filled_value, "
-    "filled_at"
-)
+_COLUMNS = (
+    "seq", "id", "client_order_id", "symbol", "side", "qty", "type", "limit_price",
+    "time_in_force", "status", "submitted_at", "updated_at", "opens_at", "expires_at",
+    "hold_price", "filled_qty", "filled_value", "filled_at", "notional", "stop_price",
+    "trail_price", "trail_percent", "hwm", "triggered_at", "extended_hours", "order_class",
+    "position_intent", "parent_id", "replaces", "replaced_by",
+)  # fmt: skip
+_CHANGING = (
+    "qty", "status", "updated_at", "opens_at", "filled_qty", "filled_value", "filled_at",
+    "stop_price", "hwm", "triggered_at", "parent_id", "replaced_by",
+)  # fmt: skip
+ORDER_COLUMNS = ", ".join(_COLUMNS)
 UPSERT_ORDER = (
-    f"INSERT INTO orders ({ORDER_COLUMNS}) "  # noqa: S608
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
-    "ON CONFLICT (seq) DO UPDATE SET status = excluded.status, updated_at = excluded.updated_at, "
-    "filled_qty = excluded.filled_qty, filled_value = excluded.filled_value, "
-    "filled_at = excluded.filled_at"
+    f"INSERT INTO orders ({ORDER_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
+    "ON CONFLICT (seq) DO UPDATE SET "
+    + ", ".join(f"{column} = excluded.{column}" for column in _CHANGING)
 )
-EXECUTION_COLUMNS = "id, order_id, symbol, side, qty, price, cumulative_qty, time"
-INSERT_EXECUTION = f"INSERT INTO fills ({EXECUTION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+EXECUTION_COLUMNS = "id, order_id, symbol, side, qty, price, cumulative_qty, time, number"
+INSERT_EXECUTION = f"INSERT INTO fills ({EXECUTION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 
 
 def to_minutes(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[datetime, list[Bar]]]:
@@ -46,16 +53,23 @@ def to_minutes(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[datetime, list
         )
 
 
+def to_bar(row: tuple[Any, ...]) -> Bar:
+    stamp, symbol, *rest = row
+    return Bar(symbol, to_time(stamp), *rest)
+
+
 def order_row(order: ExchangeOrder) -> tuple[object, ...]:
     return (
         order.seq, str(order.id), order.client_order_id, order.symbol, order.side.value,
-        plain(order.qty), order.type.value,
-        None if order.limit_price is None else plain(order.limit_price),
+        plain(order.qty), order.type.value, _text(order.limit_price),
         order.time_in_force.value, order.status.value, to_stamp(order.submitted_at),
-        to_stamp(order.updated_at), to_stamp(order.opens_at),
-        None if order.expires_at is None else to_stamp(order.expires_at),
+        to_stamp(order.updated_at), to_stamp(order.opens_at), _stamp(order.expires_at),
         plain(order.hold_price), plain(order.filled_qty), plain(order.filled_value),
-        None if order.filled_at is None else to_stamp(order.filled_at),
+        _stamp(order.filled_at), _text(order.notional), _text(order.stop_price),
+        _text(order.trail_price), _text(order.trail_percent), _text(order.hwm),
+        _stamp(order.triggered_at), int(order.extended_hours), order.order_class.value,
+        order.position_intent.value, _id(order.parent_id), _id(order.replaces),
+        _id(order.replaced_by),
     )  # fmt: skip
 
 
@@ -63,7 +77,8 @@ def to_order(row: tuple[Any, ...]) -> ExchangeOrder:
     (
         seq, id_, client_order_id, symbol, side, qty, type_, limit_price, time_in_force, status,
         submitted_at, updated_at, opens_at, expires_at, hold_price, filled_qty, filled_value,
-        filled_at,
+        filled_at, notional, stop_price, trail_price, trail_percent, hwm, triggered_at,
+        extended_hours, order_class, position_intent, parent_id, replaces, replaced_by,
     ) = row  # fmt: skip
     return ExchangeOrder(
         id=UUID(id_),
@@ -73,17 +88,29 @@ def to_order(row: tuple[Any, ...]) -> ExchangeOrder:
         side=Side(side),
         qty=Decimal(qty),
         type=OrderType(type_),
-        limit_price=None if limit_price is None else Decimal(limit_price),
+        limit_price=_decimal(limit_price),
         time_in_force=TimeInForce(time_in_force),
         status=OrderStatus(status),
         submitted_at=to_time(submitted_at),
         updated_at=to_time(updated_at),
         opens_at=to_time(opens_at),
-        expires_at=None if expires_at is None else to_time(expires_at),
+        expires_at=_time(expires_at),
         hold_price=Decimal(hold_price),
         filled_qty=Decimal(filled_qty),
         filled_value=Decimal(filled_value),
-        filled_at=None if filled_at is None else to_time(filled_at),
+        filled_at=_time(filled_at),
+        notional=_decimal(notional),
+        stop_price=_decimal(stop_price),
+        trail_price=_decimal(trail_price),
+        trail_percent=_decimal(trail_percent),
+        hwm=_decimal(hwm),
+        triggered_at=_time(triggered_at),
+        extended_hours=bool(extended_hours),
+        order_class=OrderClass(order_class),
+        position_intent=PositionIntent(position_intent),
+        parent_id=_uuid(parent_id),
+        replaces=_uuid(replaces),
+        replaced_by=_uuid(replaced_by),
     )
 
 
@@ -91,15 +118,15 @@ def execution_row(execution: Execution) -> tuple[object, ...]:
     return (
         str(execution.id), str(execution.order_id), execution.symbol, execution.side.value,
         plain(execution.qty), plain(execution.price), plain(execution.cumulative_qty),
-        to_stamp(execution.time),
+        to_stamp(execution.time), execution.number,
     )  # fmt: skip
 
 
 def to_execution(row: tuple[Any, ...]) -> Execution:
-    id_, order_id, symbol, side, qty, price, cumulative_qty, time = row
+    id_, order_id, symbol, side, qty, price, cumulative_qty, time, number = row
     return Execution(
         UUID(id_), UUID(order_id), symbol, Side(side), Decimal(qty), Decimal(price),
-        Decimal(cumulative_qty), to_time(time), 0,
+        Decimal(cumulative_qty), to_time(time), number,
     )  # fmt: skip
 
 
@@ -111,3 +138,27 @@ def to_stamp(time: datetime, *, up: bool = False) -> int:
 
 def to_time(stamp: int) -> datetime:
     return datetime.fromtimestamp(stamp, UTC)
+
+
+def _text(value: Decimal | None) -> str | None:
+    return None if value is None else plain(value)
+
+
+def _decimal(text: str | None) -> Decimal | None:
+    return None if text is None else Decimal(text)
+
+
+def _stamp(time: datetime | None) -> int | None:
+    return None if time is None else to_stamp(time)
+
+
+def _time(stamp: int | None) -> datetime | None:
+    return None if stamp is None else to_time(stamp)
+
+
+def _id(value: UUID | None) -> str | None:
+    return None if value is None else str(value)
+
+
+def _uuid(text: str | None) -> UUID | None:
+    return None if text is None else UUID(text)

@@ -5,7 +5,7 @@ from __future__ import annotations
 APPLICATION_ID = 0x534D4258
 """The bytes ``SMBX`` in the file's header: a ledger, and no other SQLite file."""
 
-VERSION = 1
+VERSION = 2
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -21,7 +21,8 @@ CREATE TABLE bars (
 ) WITHOUT ROWID;
 CREATE TABLE state (
     id INTEGER PRIMARY KEY CHECK (id = 1),
-    now INTEGER NOT NULL, minutes_played INTEGER NOT NULL, cash TEXT NOT NULL
+    now INTEGER NOT NULL, minutes_played INTEGER NOT NULL, cash TEXT NOT NULL,
+    last_equity TEXT, last_maintenance_margin TEXT
 );
 CREATE TABLE orders (
     seq INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, client_order_id TEXT NOT NULL UNIQUE,
@@ -29,9 +30,12 @@ CREATE TABLE orders (
     limit_price TEXT, time_in_force TEXT NOT NULL, status TEXT NOT NULL,
     submitted_at INTEGER NOT NULL, updated_at INTEGER NOT NULL, opens_at INTEGER NOT NULL,
     expires_at INTEGER, hold_price TEXT NOT NULL, filled_qty TEXT NOT NULL, filled_value TEXT NOT NULL,
-    filled_at INTEGER
+    filled_at INTEGER,
+    notional TEXT, stop_price TEXT, trail_price TEXT, trail_percent TEXT, hwm TEXT,
+    triggered_at INTEGER, extended_hours INTEGER NOT NULL DEFAULT 0,
+    order_class TEXT NOT NULL DEFAULT 'simple', position_intent TEXT NOT NULL DEFAULT 'buy_to_open',
+    parent_id TEXT, replaces TEXT, replaced_by TEXT
 );
-CREATE INDEX open_orders ON orders (seq) WHERE status IN ('accepted', 'new', 'partially_filled');
 CREATE INDEX orders_by_time ON orders (submitted_at);
 CREATE TABLE fills (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, order_id TEXT NOT NULL REFERENCES orders (id),
@@ -41,3 +45,47 @@ CREATE TABLE fills (
 CREATE INDEX fills_of_order ON fills (order_id);
 CREATE TABLE positions (symbol TEXT PRIMARY KEY, qty TEXT NOT NULL, cost TEXT NOT NULL) WITHOUT ROWID;
 """
+
+_ADDED = """
+CREATE INDEX open_orders ON orders (seq)
+    WHERE status IN ('accepted', 'held', 'new', 'partially_filled');
+CREATE INDEX legs ON orders (parent_id) WHERE parent_id IS NOT NULL;
+CREATE TABLE adjustments (
+    number INTEGER PRIMARY KEY, time INTEGER NOT NULL, symbol TEXT, qty TEXT NOT NULL,
+    price TEXT NOT NULL, cash TEXT NOT NULL
+);
+"""
+"""What version 2 has beside the columns: also at the end of a new ledger's schema."""
+
+SCHEMA += _ADDED
+
+_NEW_COLUMNS = {
+    "state": ("last_equity TEXT", "last_maintenance_margin TEXT"),
+    "orders": (
+        "notional TEXT", "stop_price TEXT", "trail_price TEXT", "trail_percent TEXT", "hwm TEXT",
+        "triggered_at INTEGER", "extended_hours INTEGER NOT NULL DEFAULT 0",
+        "order_class TEXT NOT NULL DEFAULT 'simple'",
+        "position_intent TEXT NOT NULL DEFAULT 'buy_to_open'",
+        "parent_id TEXT", "replaces TEXT", "replaced_by TEXT",
+    ),
+}  # fmt: skip
+
+
+def migration() -> str:
+    """Return the script that makes a ledger of version 1 one of this version, all or nothing."""
+    columns = [
+        f"ALTER TABLE {table} ADD COLUMN {column};"
+        for table, added in _NEW_COLUMNS.items()
+        for column in added
+    ]
+    return "\n".join(
+        [
+            "BEGIN IMMEDIATE;",
+            *columns,
+            "UPDATE orders SET position_intent = 'sell_to_close' WHERE side = 'sell';",
+            "DROP INDEX open_orders;",
+            _ADDED,
+            f"PRAGMA user_version = {VERSION};",
+            "COMMIT;",
+        ]
+    )

@@ -1,4 +1,4 @@
-"""What a person tells the bot: halt, resume, and the verbs that plugins know."""
+"""What a person tells the bot: halt, resume, flatten, and the verbs that plugins know."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from smabot.book import Book
 from smabot.errors import PluginError
+from smabot.flattening import flatten
 from smabot.plugins import Plugins
 from smabot.records import BotState, Command
 
@@ -21,6 +22,8 @@ def carry_out(command: Command, plugins: Plugins, book: Book) -> str:
     elif command.verb == "resume":
         book.apply(BotState("core", "halted", ""))
         answer = "resumed: entries are allowed again"
+    elif command.verb == "flatten":
+        answer = flatten(book, command.argument)
     else:
         try:
             answers = plugins.on_command(command, book)

@@ -18,9 +18,10 @@ from smabot.commands import carry_out
 from smabot.config import Config
 from smabot.disagreement import Disagreement, another_bot
 from smabot.errors import BrokerError, PluginError
+from smabot.flattening import FLATTEN, Flattening, being_flattened
 from smabot.hookspecs import Recovery
 from smabot.inquiry import Inquiry
-from smabot.ordering import make_order
+from smabot.ordering import make_order, retry_at
 from smabot.outbox import Fate, Outbox
 from smabot.plugins import Plugins
 from smabot.ports import Broker, Feed, Journal, RemoteBroker
@@ -32,6 +33,7 @@ from smabot.records import (
     EquityPoint,
     Fill,
     Order,
+    OrderIntent,
     OrderUpdate,
     Signal,
     SignalState,
@@ -43,7 +45,6 @@ from smabot.records import (
 Watcher = Callable[[list[Any], list[Bar]], None]
 STOP_SECONDS = 5.0
 ASK_AGAIN = timedelta(seconds=10)
-LONGEST_RETRY = timedelta(minutes=16)
 
 
 class Engine:
@@ -70,6 +71,7 @@ class Engine:
         self._fresh = config.max_bar_age + MINUTE
         self._broker = broker
         self._outbox = Outbox(broker, feed, self._fate)
+        self._flattening = Flattening(config.bot, book, self._order, self._outbox.cancel)
         beside = isinstance(broker, RemoteBroker) and not broker.stepped
         self._inquiry = Inquiry(broker) if beside else None
         self._asked_at = 0
@@ -121,7 +123,7 @@ class Engine:
 
         Bars are decided on while they are fresh; older ones only move the indicators.
         """
-        for minute in _minutes(batch):
+        for minute in batch.minutes():
             newest = minute.bars[0].time if minute.bars else EPOCH
             answers = self.step(minute, decide=self._feed.now() - newest < self._fresh)
             while answers:
@@ -132,7 +134,9 @@ class Engine:
         book = self.book
         if batch.time > book.now:
             book.now = batch.time
+        flatten = False
         for command in self._journal.commands():
+            flatten = flatten or command.verb == "flatten"
             try:
                 carry_out(command, self._plugins, book)
             except PluginError as error:
@@ -140,8 +144,9 @@ class Engine:
         if batch.updates:
             self._take_updates(batch.updates)
         for bar in batch.revisions:
-            book.apply(_revision(bar, batch.time))
+            book.apply(BarRevision.of(bar, batch.time))
         bars = book.apply_bars(batch.bars)
+        self._flattening.press(batch.updates, at_once=flatten)
         if bars:
             for strategy, answer in self._plugins.on_bar(bars, book):
                 for signal in _signals(strategy, answer):
@@ -192,6 +197,8 @@ class Engine:
         label = signal.label or ("BUY" if signal.target else "SELL")
         signal = replace(signal, strategy=strategy, missed=not decide, label=label)
         book.apply(signal)
+        if being_flattened(book, state):
+            return
         book.apply(
             SignalState(strategy, signal.symbol, label, signal.target, signal.bar_time, not decide)
         )
@@ -207,7 +214,8 @@ class Engine:
             if bar.symbol in unsettled:
                 states = unsettled[bar.symbol]
                 for strategy in sorted(states):
-                    self._pursue(states[strategy], bar)
+                    if states[strategy].last_signal != FLATTEN:
+                        self._pursue(states[strategy], bar)
 
     def _pursue(self, state: SignalState, bar: Bar) -> None:
         book = self.book
@@ -232,8 +240,7 @@ class Engine:
             attempt = 1
             if latest is not None and latest.reduces and latest.bar_time == state.bar_time:
                 attempt = latest.attempt + 1
-                wait = min(timedelta(minutes=2 ** (min(latest.attempt, 5) - 1)), LONGEST_RETRY)
-                if book.now < (latest.updated_at or latest.created_at) + wait:
+                if book.now < retry_at(latest):
                     return
             signal = Signal(
                 state.symbol, 0, state.bar_time, bar.close, state.strategy, label=state.last_signal
@@ -242,7 +249,8 @@ class Engine:
 
     # -- orders --------------------------------------------------------------------------------------
 
-    def _order(self, signal: Signal, attempt: int) -> None:
+    def _order(self, signal: Signal, attempt: int, intent: OrderIntent | None = None) -> None:
+        """Make, judge and keep an order: the sizers', unless there is an intent already."""
         book = self.book
         working = book.latest_order(signal.strategy, signal.symbol)
         if working is not None and working.status.terminal:
@@ -250,7 +258,7 @@ class Engine:
         if working is not None and not (working.reduces and signal.target):
             self._call_off(working, signal.target)
             return
-        intent = self._plugins.on_signal(signal, book)
+        intent = intent or self._plugins.on_signal(signal, book)
         if intent is None:
             return
         order = make_order(self._config.bot, book, intent, signal, attempt)
@@ -413,26 +421,6 @@ class Engine:
         for name in sorted(strange):
             if self.book.order(name) is None:
                 raise Disagreement([another_bot(name)])
-
-
-def _minutes(batch: Batch) -> list[Batch]:
-    """Return a batch by its minutes, oldest first, with the updates in the first."""
-    bars = batch.bars
-    if len(bars) < 2 or bars[0].time == max(bar.time for bar in bars):
-        return [batch]
-    times = sorted({bar.time for bar in bars})
-    minutes = [
-        Batch(min(time + MINUTE, batch.time), bars=tuple(b for b in bars if b.time == time))
-        for time in times
-    ]
-    return [replace(minutes[0], updates=batch.updates), *minutes[1:]]
-
-
-def _revision(bar: Bar, seen_at: datetime) -> BarRevision:
-    return BarRevision(
-        bar.time, bar.symbol, seen_at, bar.open, bar.high, bar.low, bar.close, bar.volume,
-        bar.trade_count, bar.vwap,
-    )  # fmt: skip
 
 
 def _signals(plugin: str, answer: Signal | list[Signal]) -> list[Signal]:

@@ -6,7 +6,7 @@ becomes money (fills, cash, P&L, marks) is Decimal, by a double's shortest decim
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -295,10 +295,17 @@ class BarRevision:
     trade_count: int | None = None
     vwap: float | None = None
 
+    @classmethod
+    def of(cls, bar: Bar, seen_at: datetime) -> BarRevision:
+        return cls(
+            bar.time, bar.symbol, seen_at, bar.open, bar.high, bar.low, bar.close, bar.volume,
+            bar.trade_count, bar.vwap,
+        )  # fmt: skip
+
 
 @record(table="commands", key=("id",), restore=False)
 class Command:
-    """An order from a person to a running bot: halt, resume, breaker reset."""
+    """An order from a person to a running bot: halt, resume, flatten, breaker reset."""
 
     id: str
     verb: str
@@ -353,3 +360,15 @@ class Batch:
     resync: bool = False
     doubt: str = ""
     revisions: tuple[Bar, ...] = ()
+
+    def minutes(self) -> list[Batch]:
+        """Return it by its minutes, oldest first, with the updates in the first."""
+        bars = self.bars
+        if len(bars) < 2 or bars[0].time == max(bar.time for bar in bars):
+            return [self]
+        times = sorted({bar.time for bar in bars})
+        minutes = [
+            Batch(min(time + MINUTE, self.time), bars=tuple(b for b in bars if b.time == time))
+            for time in times
+        ]
+        return [replace(minutes[0], updates=self.updates), *minutes[1:]]

@@ -114,23 +114,8 @@ def recover(session: Session, watch: Watcher | None = None) -> Engine:
 
     Raises Disagreement on any conflict; then nothing has been changed.
     """
-    config, plugins, book = session.config, session.plugins, session.book
-    journal, broker, feed = _opened(session)
-    engine = Engine(config, plugins, book, journal, broker, feed, session.symbols, watch)
-    with session.step("reconcile") as found:
-        result = compare(session)
-        if result is None:
-            found.append("OFF: no plugin compares the database with the broker")
-        else:
-            found += result.notes or ["agrees with the broker"]
-    with session.step("plugins") as found:
-        conflicts = list(result.conflicts) if result else []
-        for name, answer in plugins.on_startup_recover(session.recovery()):
-            found.append(f"{name} {answer.restored}")
-            conflicts += answer.conflicts
-        if conflicts:
-            raise Disagreement(conflicts)
-        engine.step(Batch(feed.now(), updates=result.updates if result else ()))
+    _, _, feed = _opened(session)
+    engine = _agreed(session, watch)
     with session.step("warm") as found:
         _warm(session, found)
     with session.step("backfill") as found:
@@ -141,6 +126,25 @@ def recover(session: Session, watch: Watcher | None = None) -> Engine:
         engine.process(Batch(feed.now()))
         feed.subscribe(session.symbols)
         found.append(f"{len(session.symbols)} symbols")
+    return engine
+
+
+def recover_orders(session: Session, command: Command, watch: Watcher | None = None) -> Engine:
+    """Reconcile, take up what is at work and carry a command out; returns the engine, ready.
+
+    It is told of no bars, so that no strategy decides: the next `recover` finds them as a gap.
+    Raises Disagreement on any conflict; then nothing has been changed.
+    """
+    journal, _, feed = _opened(session)
+    engine = _agreed(session, watch)
+    with session.step("subscribe") as found:
+        if seen := _seen(session.book):
+            feed.catch_up(seen)
+        feed.subscribe(())
+        journal.send(command)
+        engine.resume()
+        engine.process(Batch(feed.now()))
+        found.append("order updates only")
     return engine
 
 
@@ -225,6 +229,28 @@ def restore(book: Book, rows: Rows, plugins: Plugins) -> None:
             where = {"strategy": state.strategy, "symbol": state.symbol}
             book.restore(rows.rows(Order, where=where, newest_by="created_at", limit=1))
     book.restore(rows.rows(EquityPoint, newest_by="time", limit=1))
+
+
+def _agreed(session: Session, watch: Watcher | None) -> Engine:
+    """Return an engine over a book that has the broker's news. Raises Disagreement."""
+    config, plugins, book = session.config, session.plugins, session.book
+    journal, broker, feed = _opened(session)
+    engine = Engine(config, plugins, book, journal, broker, feed, session.symbols, watch)
+    with session.step("reconcile") as found:
+        result = compare(session)
+        if result is None:
+            found.append("OFF: no plugin compares the database with the broker")
+        else:
+            found += result.notes or ["agrees with the broker"]
+    with session.step("plugins") as found:
+        conflicts = list(result.conflicts) if result else []
+        for name, answer in plugins.on_startup_recover(session.recovery()):
+            found.append(f"{name} {answer.restored}")
+            conflicts += answer.conflicts
+        if conflicts:
+            raise Disagreement(conflicts)
+        engine.process(Batch(feed.now(), updates=result.updates if result else ()))
+    return engine
 
 
 def _watched(session: Session) -> set[str]:
@@ -315,7 +341,10 @@ def _unattended(session: Session) -> list[str]:
     for position in session.book.positions.values():
         shares = f"{position.qty:f} {position.symbol}"
         if position.qty and not position.strategy:
-            notes.append(f"{shares} belong to no strategy: nobody sells them but you")
+            notes.append(
+                f"{shares} belong to no strategy: "
+                f"`smabot flatten --symbol {position.symbol}` closes all of {position.symbol}"
+            )
             continue
         holder = f"{position.strategy} holds {shares}"
         if position.qty and position.symbol not in session.symbols:

@@ -140,6 +140,11 @@ class App:
             f"{ANSWER_SECONDS:.0f} s: it will carry it out at its next step"
         )
 
+    @property
+    def last_mode(self) -> str:
+        """PAPER or LIVE, as the last run was; known once `rows` was opened."""
+        return self._header.get("mode", self.config().mode)
+
     # -- output ------------------------------------------------------------------------------------
 
     def emit(self, data: Any, screen: Any, as_json: bool = False) -> None:

@@ -3,27 +3,22 @@
 from __future__ import annotations
 
 import gc
-import os
 import signal
-import sys
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
 from decimal import Decimal
 from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import smabot
 from smabot.cli.screen import Screen
+from smabot.cli.session import begin_run, keep, opened, signals, wall
 from smabot.config import Config
 from smabot.disagreement import Disagreement
 from smabot.errors import ConfigError, ConflictError, SmabotError
 from smabot.hookspecs import Reconciliation
 from smabot.plugins import Plugins
-from smabot.records import Fill, Order, Run, Status
-from smabot.recovery import Session, compare, open_session, recover
+from smabot.records import Fill, Order, Status
+from smabot.recovery import Session, compare, recover
 from smabot.recovery import accept as accept_all
 
 if TYPE_CHECKING:
@@ -49,11 +44,11 @@ def run(loaded: Loaded, as_json: bool) -> int:
     screen.title(smabot.__version__, str(config.db), plugins.names)
     for name in config.no_plugins:
         screen.warn(f"{name} is switched off")
-    with _opened(config, plugins, screen) as session:
-        row = _begin_run(session)
+    with opened(config, plugins, screen) as session:
+        row = begin_run(session)
         code, outcome = 1, "failed"
         try:
-            with _signals() as (received, stopping):
+            with signals() as (received, stopping):
                 gc.set_threshold(*GC_THRESHOLDS)
                 engine = recover(session, screen.committed)
                 gc.freeze()
@@ -63,7 +58,7 @@ def run(loaded: Loaded, as_json: bool) -> int:
                 ready_ms = (perf_counter() - smabot.BEGUN) * 1000
                 screen.ready(ready_ms)
                 row = replace(row, ready_ms=round(ready_ms, 1), steps=session.steps_json())
-                _keep(session, row)
+                keep(session, row)
                 assert session.feed is not None
                 screen.begin(session.feed)
                 outcome = engine.run()
@@ -78,8 +73,8 @@ def run(loaded: Loaded, as_json: bool) -> int:
             raise
         finally:
             screen.finish()
-            ended = replace(row, ended_at=_wall(), exit_code=code, outcome=outcome)
-            _keep(session, ended)
+            ended = replace(row, ended_at=wall(), exit_code=code, outcome=outcome)
+            keep(session, ended)
         return code
 
 
@@ -89,7 +84,7 @@ def reconcile(loaded: Loaded, accept: str | None, as_json: bool) -> int:
     plugins = Plugins.load(config, origins=loaded.origins)
     screen = Screen(config.mode, as_json)
     screen.title(smabot.__version__, str(config.db), plugins.names)
-    with _opened(config, plugins, screen) as session:
+    with opened(config, plugins, screen) as session:
         found = _compare(session)
         if not found.conflicts:
             screen.note(f"{len(found.updates)} orders looked up; no conflicts")
@@ -109,76 +104,6 @@ def reconcile(loaded: Loaded, accept: str | None, as_json: bool) -> int:
 
 
 # -- pieces --------------------------------------------------------------------------------------
-
-
-@contextmanager
-def _opened(config: Config, plugins: Plugins, screen: Screen) -> Iterator[Session]:
-    session = open_session(config, plugins, screen.step)
-    try:
-        _check_account(session)
-        yield session
-    finally:
-        session.close()
-
-
-def _check_account(session: Session) -> None:
-    """Raise ConfigError when real money would be traded in another account than was named."""
-    wanted = session.config.live_account
-    if session.config.live and wanted and session.broker is not None:
-        account = session.broker.account().account_id
-        if account != wanted:
-            raise ConfigError(
-                f"live account {wanted} was named, but the broker's keys are those of account "
-                f"{account}: nothing was started"
-            )
-
-
-def _begin_run(session: Session) -> Run:
-    now = _wall()
-    row = Run(
-        run_id=f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.getpid()}",
-        pid=os.getpid(),
-        version=smabot.__version__,
-        plugins=",".join(session.plugins.names),
-        mode=session.config.mode,
-        started_at=now,
-    )
-    _keep(session, row)
-    return row
-
-
-def _keep(session: Session, row: Run) -> None:
-    if session.journal is not None:
-        session.journal.commit([row])
-
-
-def _wall() -> datetime:
-    return datetime.now(UTC)
-
-
-@contextmanager
-def _signals() -> Iterator[tuple[list[int], threading.Event]]:
-    """Ask for a stop after the step on the first SIGINT or SIGTERM; leave at once on the second.
-
-    Gives the signals received, and the event that asks.
-    """
-    received: list[int] = []
-    stopping = threading.Event()
-
-    def stop(number: int, frame: Any) -> None:
-        received.append(number)
-        stopping.set()
-        if len(received) > 1:
-            sys.stderr.write("smabot: left at once; nothing committed is lost\n")
-            sys.stderr.flush()
-            os._exit(130)
-
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield received, stopping
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _compare(session: Session) -> Reconciliation:

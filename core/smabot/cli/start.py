@@ -1,8 +1,9 @@
-"""The verbs that open a session: `run` and `reconcile`."""
+"""The verbs that ask the broker: `run`, `reconcile`, `flatten`."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,7 +12,7 @@ from smabot.errors import UsageError
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
-    from smabot.settings import Flag
+    from smabot.settings import Flag, Loaded
 
 
 def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
@@ -27,56 +28,78 @@ def _symbols(ctx: click.Context, parameter: click.Parameter, value: str | None) 
     return names
 
 
-@click.command()
-@click.option(
-    "--plugins", metavar="A,B", callback=_names, help="Strategies and risk plugins. [sma,risk]"
+Options = Sequence[Callable[[Any], Any]]
+WHAT: Options = (
+    click.option(
+        "--plugins", metavar="A,B", callback=_names, help="Strategies and risk plugins. [sma,risk]"
+    ),
+    click.option(
+        "--no-plugin",
+        "no_plugins",
+        metavar="NAME",
+        multiple=True,
+        help="Switch a plugin off; may be repeated.",
+    ),
 )
-@click.option(
-    "--no-plugin",
-    "no_plugins",
-    metavar="NAME",
-    multiple=True,
-    help="Switch a plugin off; may be repeated.",
+WHERE: Options = (
+    click.option(
+        "--tape",
+        metavar="PATH",
+        help="Minutes to play: CSV, CSV.gz, Parquet or a folder. [a made market]",
+    ),
+    click.option(
+        "--broker",
+        metavar="NAME",
+        help="alpaca, or exchange: the embedded one in process, faster. [alpaca]",
+    ),
+    click.option("--url", metavar="URL", help="Where alpaca finds the API, instead of at Alpaca."),
+    click.option(
+        "--ledger", metavar="PATH", help="The embedded exchange's own file. [beside the database]"
+    ),
+    click.option("--live", is_flag=True, default=None, help="Real money; asks first."),
+    click.option(
+        "--yes-live",
+        "live_account",
+        metavar="ACCOUNT",
+        help="With --live: do not ask, but take this account only.",
+    ),
 )
-@click.option(
+"""Where orders go: for every verb that asks the broker."""
+_symbols_option = click.option(
     "--symbols",
     metavar="SPY,IBM",
     callback=_symbols,
     help="Symbols to trade. [all that the feed has]",
 )
-@click.option(
-    "--tape",
-    metavar="PATH",
-    help="Minutes to play: CSV, CSV.gz, Parquet or a folder. [a made market]",
-)
-@click.option(
-    "--broker",
-    metavar="NAME",
-    help="alpaca, or exchange: the embedded one in process, faster. [alpaca]",
-)
-@click.option("--url", metavar="URL", help="Where alpaca finds the API, instead of at Alpaca.")
-@click.option("--speed", metavar="max|N", help="Minutes of the tape a second. [60]")
-@click.option(
-    "--ledger", metavar="PATH", help="The embedded exchange's own file. [beside the database]"
-)
+_speed = click.option("--speed", metavar="max|N", help="Minutes of the tape a second. [60]")
+
+
+def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Give a command options, listed in this order."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+@click.command()
+@_with(*WHAT, _symbols_option, *WHERE, _speed)
 @click.option(
     "--until", metavar="TIME", help="Stop at this time of the tape, as 2026-03-02T15:30:00Z."
-)
-@click.option("--live", is_flag=True, default=None, help="Trade real money; asks first.")
-@click.option(
-    "--yes-live",
-    "live_account",
-    metavar="ACCOUNT",
-    help="With --live: do not ask, but trade this account only.",
 )
 @click.pass_obj
 def run(app: App, /, **flags: Any) -> int:
     """Trade, from where the last run stopped."""
-    if flags["live_account"] and not flags["live"]:
-        raise UsageError("--yes-live goes with --live: give both, or neither for paper trading")
-    loaded = app.load(_given(flags))
+    loaded = load(app, flags)
     if loaded.config.live and not loaded.config.live_account:
-        _ask(str(loaded.config.db))
+        confirm(
+            f"LIVE: orders will be sent for real money. Database {loaded.config.db}.",
+            "live",
+            "--live asks for a yes, and there is no terminal: add --yes-live ACCOUNT",
+        )
     app.set_up_log()
 
     from smabot.cli.run import run
@@ -85,20 +108,63 @@ def run(app: App, /, **flags: Any) -> int:
 
 
 @click.command()
+@_with(_symbols_option, *WHERE)
 @click.option(
     "--accept",
     type=click.Choice(["broker"]),
     help="Take the broker's word: write audited adjustments.",
 )
 @click.pass_obj
-def reconcile(app: App, accept: str | None) -> int:
+def reconcile(app: App, /, accept: str | None, **flags: Any) -> int:
     """Compare the database with the broker, without trading."""
-    loaded = app.loaded()
+    loaded = load(app, flags)
     app.set_up_log()
 
     from smabot.cli.run import reconcile
 
     return reconcile(loaded, accept, app.as_json)
+
+
+@click.command()
+@click.option("--symbol", metavar="SYMBOL", help="Of this symbol only; entries are not halted.")
+@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option(
+    "--timeout",
+    type=click.FloatRange(min=0),
+    default=60.0,
+    metavar="SECONDS",
+    help="Wait so long until all is flat. [60]",
+)
+@_with(*WHAT, *WHERE, _speed)
+@click.pass_obj
+def flatten(app: App, /, symbol: str | None, yes: bool, timeout: float, **flags: Any) -> int:
+    """Close all holdings, call off all entries and halt.
+
+    A bot that runs does it; without one it is done here. Killed in the middle, this or `smabot run`
+    goes on with it.
+    """
+    loaded = load(app, flags)
+    app.set_up_log()
+
+    from smabot.cli.flatten import flatten
+
+    return flatten(app, loaded, (symbol or "").upper(), yes, timeout)
+
+
+def load(app: App, flags: dict[str, Any]) -> Loaded:
+    """Read the settings with a verb's flags. Raises ConfigError and UsageError."""
+    if flags["live_account"] and not flags["live"]:
+        raise UsageError("--yes-live goes with --live: give both, or neither for paper trading")
+    return app.load(_given(flags))
+
+
+def confirm(what: str, word: str, otherwise: str) -> None:
+    """Let a person confirm by typing a word. Raises UsageError without it."""
+    if not sys.stdin.isatty():
+        raise UsageError(otherwise)
+    click.echo(what, err=True)
+    if click.prompt(f"Type '{word}' to go on", default="no", show_default=False, err=True) != word:
+        raise UsageError("not confirmed, nothing was started")
 
 
 def _given(flags: dict[str, Any]) -> list[Flag]:
@@ -110,12 +176,3 @@ def _given(flags: dict[str, Any]) -> list[Flag]:
         for key, value in flags.items()
         if value not in (None, ())
     ]
-
-
-def _ask(db: str) -> None:
-    """Let a person confirm that this is about money. Raises UsageError without a yes."""
-    if not sys.stdin.isatty():
-        raise UsageError("--live asks for a yes, and there is no terminal: add --yes-live ACCOUNT")
-    click.echo(f"LIVE: orders will be sent for real money. Database {db}.", err=True)
-    if click.prompt("Type 'live' to go on", default="no", show_default=False, err=True) != "live":
-        raise UsageError("not confirmed, nothing was started")

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
     from smabot.records import Position, Run
 
 SIGNALS_ON_SCREEN = 10
-OUTCOMES = {"ended": "ended with the tape", "until": "ended at --until", "stopped": "was stopped"}
+OUTCOMES = {
+    "ended": "ended with the tape",
+    "until": "ended at --until",
+    "stopped": "was stopped",
+    "flat": "made all flat",
+    "not flat": "was to make all flat and could not",
+}
 
 POSITIONS: Columns = (
     ("strategy", lambda p: p["strategy"]),
@@ -55,7 +61,7 @@ def status(app: App) -> None:
     from smabot.records import BotState, Run
 
     with app.rows() as rows:
-        book = _restored(app, rows)
+        book = restored(app, rows)
         runs = rows.rows(Run, newest_by="started_at", limit=1)
         running = rows.in_use()
     last = runs[0] if runs else None
@@ -105,7 +111,8 @@ def status(app: App) -> None:
     )
 
 
-def _restored(app: App, rows: Any) -> Book:
+def restored(app: App, rows: Any) -> Book:
+    """Return all state that the database has, with the last prices."""
     from smabot.book import Book
     from smabot.recovery import restore
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 VERBS = {
     "run": "start",
     "reconcile": "start",
+    "flatten": "start",
     "status": "status",
     "orders": "history",
     "trades": "history",

@@ -1,0 +1,90 @@
+"""What every verb that opens a session needs: the account's check, a row in ``runs``, signals."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import Any
+
+import smabot
+from smabot.cli.screen import Screen
+from smabot.config import Config
+from smabot.errors import ConfigError
+from smabot.plugins import Plugins
+from smabot.records import Run
+from smabot.recovery import Session, open_session
+
+
+@contextmanager
+def opened(config: Config, plugins: Plugins, screen: Screen) -> Iterator[Session]:
+    session = open_session(config, plugins, screen.step)
+    try:
+        _check_account(session)
+        yield session
+    finally:
+        session.close()
+
+
+def _check_account(session: Session) -> None:
+    """Raise ConfigError when real money would be traded in another account than was named."""
+    wanted = session.config.live_account
+    if session.config.live and wanted and session.broker is not None:
+        account = session.broker.account().account_id
+        if account != wanted:
+            raise ConfigError(
+                f"live account {wanted} was named, but the broker's keys are those of account "
+                f"{account}: nothing was started"
+            )
+
+
+def begin_run(session: Session) -> Run:
+    now = wall()
+    row = Run(
+        run_id=f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.getpid()}",
+        pid=os.getpid(),
+        version=smabot.__version__,
+        plugins=",".join(session.plugins.names),
+        mode=session.config.mode,
+        started_at=now,
+    )
+    keep(session, row)
+    return row
+
+
+def keep(session: Session, row: Run) -> None:
+    if session.journal is not None:
+        session.journal.commit([row])
+
+
+def wall() -> datetime:
+    return datetime.now(UTC)
+
+
+@contextmanager
+def signals() -> Iterator[tuple[list[int], threading.Event]]:
+    """Ask for a stop after the step on the first SIGINT or SIGTERM; leave at once on the second.
+
+    Gives the signals received, and the event that asks.
+    """
+    received: list[int] = []
+    stopping = threading.Event()
+
+    def stop(number: int, frame: Any) -> None:
+        received.append(number)
+        stopping.set()
+        if len(received) > 1:
+            sys.stderr.write("smabot: left at once; nothing committed is lost\n")
+            sys.stderr.flush()
+            os._exit(130)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received, stopping
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

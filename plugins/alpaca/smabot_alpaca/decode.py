@@ -12,16 +12,35 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-import msgpack
+import msgspec
 
 from smabot.calendar import Calendar
 from smabot.records import Bar
 
-NANOSECONDS = 1_000_000_000
-MINUTE_NANOSECONDS = 60 * NANOSECONDS
-TIMESTAMP_AS_NANOSECONDS = 2  # msgpack.unpackb(timestamp=…)
 CACHED_MINUTES = 50_000
-UNREADABLE = (AttributeError, LookupError, TypeError, ValueError, OverflowError, OSError)
+UNREADABLE = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
+
+
+class _Row(msgspec.Struct, tag_field="T", tag="b", gc=False):
+    """A bar of the data stream, by Alpaca's names."""
+
+    S: str
+    o: float
+    h: float
+    l: float  # noqa: E741
+    c: float
+    v: float
+    t: datetime
+    n: int | None = None
+    vw: float | None = None
+
+
+class _Revised(_Row, tag="u", gc=False):
+    """The same, with late trades."""
+
+
+_rows = msgspec.msgpack.Decoder(list[_Row | _Revised])
+_anything = msgspec.msgpack.Decoder(list[dict[str, Any]])
 
 
 class Garbage(ValueError):
@@ -41,49 +60,52 @@ class Frame:
 class BarDecoder:
     """Decodes bars of regular sessions; the 16:00 bar and those of extended hours are dropped.
 
-    A minute's start is looked up by its wire form, so that a date is parsed once a minute. Not safe to
-    share between threads.
+    Not safe to share between threads.
     """
 
     def __init__(self, calendar: Calendar) -> None:
         self._calendar = calendar
-        self._minutes: dict[int | str, datetime | None] = {}
+        self._minutes: dict[str, datetime | None] = {}
+        self._last: tuple[datetime | None, datetime | None] = (None, None)
 
     def frame(self, data: bytes | str) -> Frame:
         """Decode one frame of the data stream. Raises Garbage."""
-        try:
-            messages = msgpack.unpackb(data, timestamp=TIMESTAMP_AS_NANOSECONDS)
-        except Exception as error:
-            raise Garbage(f"no msgpack: {error}") from error
-        if not isinstance(messages, list):
-            raise Garbage(f"a {type(messages).__name__} instead of a list of messages")
         frame = Frame()
-        bars, minutes, make = frame.bars, self._minutes, Bar._make
+        if isinstance(data, str):
+            raise Garbage("text where msgpack was agreed on")
         try:
-            for m in messages:
-                kind = m["T"]
-                if kind == "b":
-                    frame.counted += 1
-                elif kind != "u":
-                    frame.control.append(m)
-                    continue
-                t = m["t"]
-                time = minutes[t] if t in minutes else self._minute(t)
-                if time is None:
-                    continue
-                low, high, vwap = m["l"], m["h"], m["vw"]
-                if not 0 < low <= high < math.inf:
-                    raise Garbage(f"low {low!r} and high {high!r} of {m['S']!r}")
-                bar = make(
-                    (m["S"], time, float(m["o"]), float(high), float(low), float(m["c"]),
-                     float(m["v"]), m["n"] or None, float(vwap) if vwap else None)
-                )  # fmt: skip
-                (bars if kind == "b" else frame.revisions).append(bar)
-        except UNREADABLE as error:
-            if isinstance(error, Garbage):
-                raise
-            raise Garbage(f"a message that can't be read: {error!r}") from error
+            self._sort(_rows.decode(data), frame)
+        except msgspec.MsgspecError:
+            self._mixed(data, frame)
         return frame
+
+    def _mixed(self, data: bytes, frame: Frame) -> None:
+        """Decode a frame that holds something else than bars, too."""
+        try:
+            messages = _anything.decode(data)
+            rows = [m for m in messages if m["T"] in ("b", "u")]
+            frame.control += [m for m in messages if m["T"] not in ("b", "u")]
+            self._sort(msgspec.convert(rows, list[_Row | _Revised]), frame)
+        except (msgspec.MsgspecError, LookupError, UnicodeError) as error:
+            raise Garbage(f"a frame that can't be read: {error}") from error
+
+    def _sort(self, rows: list[_Row | _Revised], frame: Frame) -> None:
+        bars, revisions, new, infinite = frame.bars, frame.revisions, tuple.__new__, math.inf
+        last, time = self._last
+        for row in rows:
+            if row.t != last:
+                last = row.t
+                time = self._minute(last)
+            if not 0 < row.l <= row.h < infinite:
+                raise Garbage(f"low {row.l} and high {row.h} of {row.S}")
+            kind = bars if type(row) is _Row else revisions
+            frame.counted += kind is bars
+            if time is not None:
+                # what Bar(...) does, at a third of its cost
+                kind.append(
+                    new(Bar, (row.S, time, row.o, row.h, row.l, row.c, row.v, row.n or None, row.vw or None))
+                )  # fmt: skip
+        self._last = (last, time)
 
     def page(self, bars: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[Bar]:
         """Decode one page of historical bars. Raises Garbage."""
@@ -92,7 +114,7 @@ class BarDecoder:
             for symbol, rows in bars.items():
                 for m in rows:
                     t = m["t"]
-                    time = minutes[t] if t in minutes else self._minute(t)
+                    time = minutes[t] if t in minutes else self._parsed(t)
                     if time is None:
                         continue
                     low, high, vwap = float(m["l"]), float(m["h"]), m.get("vw")
@@ -108,17 +130,15 @@ class BarDecoder:
             raise Garbage(f"a bar that can't be read: {error!r}") from error
         return decoded
 
-    def _minute(self, t: int | str) -> datetime | None:
-        """Return the minute's start, UTC, or None where no regular session is open."""
-        if isinstance(t, str):
-            time = datetime.fromisoformat(t).astimezone(UTC)
-            whole = not (time.second or time.microsecond)
-        else:
-            whole = t % MINUTE_NANOSECONDS == 0
-            time = datetime.fromtimestamp(t // NANOSECONDS, UTC)
-        if not whole:
-            raise Garbage(f"a bar that begins at {time.isoformat()}, not at a minute")
+    def _parsed(self, text: str) -> datetime | None:
+        """Return `_minute` of an RFC 3339 time, which is parsed once."""
         if len(self._minutes) >= CACHED_MINUTES:
             self._minutes.clear()
-        self._minutes[t] = minute = time if self._calendar.session_at(time) else None
+        self._minutes[text] = minute = self._minute(datetime.fromisoformat(text).astimezone(UTC))
         return minute
+
+    def _minute(self, time: datetime) -> datetime | None:
+        """Return the minute's start, UTC, or None where no regular session is open."""
+        if time.second or time.microsecond:
+            raise Garbage(f"a bar that begins at {time.isoformat()}, not at a minute")
+        return time.replace(tzinfo=UTC) if self._calendar.session_at(time) else None

@@ -1,10 +1,7 @@
-"""An exchange on the wire: a small tape, served by uvicorn in a thread, and clients of it."""
+"""An exchange on the wire: a small tape, served in a thread, and clients of it."""
 
 from __future__ import annotations
 
-import socket
-import threading
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime, timedelta
@@ -15,50 +12,27 @@ import pytest
 import requests
 
 pytest.importorskip("alpaca")
-uvicorn = pytest.importorskip("uvicorn")
 
-from smabot_exchange.exchange import Exchange  # noqa: E402
-from smabot_exchange.account import Terms  # noqa: E402
-from smabot_exchange.wire.app import create_app  # noqa: E402
-from smabot_exchange.wire.auth import Keys  # noqa: E402
-from smabot_exchange.wire.venue import Venue  # noqa: E402
+from smabot_exchange.account import Terms
+from smabot_exchange.exchange import Exchange
+from smabot_exchange.wire.auth import Keys
+from smabot_exchange.wire.server import Serving, listen
+from smabot_exchange.wire.venue import Venue
 
 KEY_ID, SECRET = "PKTEST", "the secret"
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 DEADLINE = 10
 
 
-class Server:
-    """An ASGI application on a free port of the loopback interface, in a thread."""
-
-    def __init__(self, app: Any) -> None:
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.port = self._socket.getsockname()[1]
-        config = uvicorn.Config(app, log_level="warning", access_log=False, lifespan="off")
-        self._server = uvicorn.Server(config)
-        self._thread = threading.Thread(target=self._server.run, args=([self._socket],))
-        self._thread.start()
-        deadline = time.monotonic() + DEADLINE
-        while not self._server.started:
-            assert self._thread.is_alive()
-            assert time.monotonic() < deadline
-            time.sleep(0.005)
-
-    def close(self) -> None:
-        self._server.should_exit = True
-        self._thread.join(DEADLINE)
-        self._socket.close()
-
-
 class Place:
     """A served exchange, and how to reach it."""
 
-    def __init__(self, venue: Venue, server: Server) -> None:
+    def __init__(self, venue: Venue, server: Serving) -> None:
         self.venue = venue
         self.exchange = venue.exchange
-        self.url = f"http://127.0.0.1:{server.port}"
-        self.socket_url = f"ws://127.0.0.1:{server.port}"
+        self.server = server
+        self.url = server.url
+        self.socket_url = server.url.replace("http", "ws", 1)
 
     def play(self, minutes: int = 1) -> None:
         for _ in range(minutes):
@@ -94,7 +68,13 @@ class Call:
         return response.json()
 
     def post(self, side: str, qty: object, symbol: str = "SPY", **more: Any) -> requests.Response:
-        body = {"symbol": symbol, "side": side, "qty": qty, "type": "market", "time_in_force": "day"}
+        body = {
+            "symbol": symbol,
+            "side": side,
+            "qty": qty,
+            "type": "market",
+            "time_in_force": "day",
+        }
         return self("POST", "/v2/orders", json={**body, **more})
 
 
@@ -109,7 +89,6 @@ def serve(tmp_path: Path, tape_writer: Any) -> Iterator[Callable[..., Place]]:
             start: datetime = OPEN,
             volume: float = 100_000,
             terms: Terms | None = None,
-            build: Callable[[Venue], Any] = create_app,
             **venue: Any,
         ) -> Place:
             if isinstance(closes, str):
@@ -120,8 +99,9 @@ def serve(tmp_path: Path, tape_writer: Any) -> Iterator[Callable[..., Place]]:
             exchange = Exchange(tmp_path / "ledger.db", tape, terms)
             stack.callback(exchange.close)
             there = Venue(exchange, Keys({KEY_ID: SECRET}), **venue)
-            server = Server(build(there))
-            stack.callback(server.close)
+            server = Serving(there, listen())
+            server.start()
+            stack.callback(server.stop)
             return Place(there, server)
 
         yield serve

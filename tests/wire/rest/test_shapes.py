@@ -318,7 +318,9 @@ def test_assets_clock_and_calendar(call: Any) -> None:
         check(asset, ASSET)
         assert call.get(f"/v2/assets/{asset['id']}") == asset
     check(call.get("/v2/clock"), CLOCK_FIELDS)
-    for day in call.get("/v2/calendar", start="2026-11-23", end="2026-11-30"):
+    days = call.get("/v2/calendar")
+    assert len(days) > 1
+    for day in days:
         check(day, DAY)
 
 

@@ -139,6 +139,7 @@ def _symbol(text: str) -> str:
 def _span(query: Query, kind: str, symbols: list[str], now: datetime) -> Span:
     """Read what a call for history asks; by default it is the day up to now."""
     timeframe = Timeframe(1, "Min")
+    _, offset = _KINDS[kind]
     if kind == "bars":
         text = query.text("timeframe")
         if text is None:
@@ -148,8 +149,8 @@ def _span(query: Query, kind: str, symbols: list[str], now: datetime) -> Span:
     return Span(
         symbols,
         timeframe,
-        query.time("start") or Timeframe(1, "Day").span(now)[0],
-        query.time("end") or now,
+        (query.time("start") or Timeframe(1, "Day").span(now)[0]) - offset,
+        (query.time("end") or now) - offset,
         query.whole("limit", DEFAULT_LIMIT, LONGEST_PAGE),
         query.choice("sort", ("asc", "desc"), "asc") == "desc",
     )

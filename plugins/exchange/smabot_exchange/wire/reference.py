@@ -1,11 +1,11 @@
-"""What is traded and when: assets, clock and calendar.
+"""What is traded and when: assets, clock and calendar, which is that of the tape and the days after.
 
 https://docs.alpaca.markets/reference/get-v2-assets-1, …/getclock-1, …/getcalendar-1
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, timedelta
 from typing import Any
 
@@ -14,17 +14,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from smabot.calendar import EXCHANGE_ZONE, Session
-from smabot.errors import ConfigError
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.orders import Refusal
 from smabot_exchange.wire import shapes
-from smabot_exchange.wire.answers import answer, bad_parameter
+from smabot_exchange.wire.answers import answer
 from smabot_exchange.wire.query import Query
 from smabot_exchange.wire.symbols import symbol_of
 from smabot_exchange.wire.venue import Venue
 
-_LONG_WEEKEND = 7
-"""Days within which a session follows any date."""
 _AFTER_HOURS = timedelta(hours=4)
 _FRIDAY = 4
 
@@ -53,15 +50,14 @@ def routes(venue: Venue) -> list[Route]:
             raise Refusal(404, 40410000, f"asset not found for {text}")
         return answer(shapes.asset(symbol))
 
-    def clock(_: Request) -> Response:
+    async def clock(_: Request) -> Response:
         return answer(_clock(exchange))
 
-    def calendar(request: Request) -> Response:
+    async def calendar(request: Request) -> Response:
         query = Query(request)
-        known = exchange.calendar.sessions
-        start, end = query.day("start"), query.day("end")
-        found = _sessions(known, start or known[0].date, end or known[-1].date)
-        return answer(_days(found))
+        start, end = query.day("start") or date.min, query.day("end") or date.max
+        days = _days(exchange.calendar.sessions)
+        return answer([day for session, day in days if start <= session.date <= end])
 
     return [
         Route("/v2/assets", assets, methods=["GET"]),
@@ -72,39 +68,22 @@ def routes(venue: Venue) -> list[Route]:
 
 
 def _clock(exchange: Exchange) -> dict[str, Any]:
-    now = exchange.now
-    today = now.astimezone(EXCHANGE_ZONE).date()
-    ahead = _sessions(exchange.calendar.sessions, today, today + timedelta(_LONG_WEEKEND))
+    now, sessions = exchange.now, exchange.calendar.sessions
     return {
         "timestamp": shapes.local(now),
         "is_open": exchange.is_open,
-        "next_open": shapes.local(next(s.open for s in ahead if s.open > now)),
-        "next_close": shapes.local(next(s.close for s in ahead if s.close > now)),
+        "next_open": shapes.local(next(s.open for s in sessions if s.open > now)),
+        "next_close": shapes.local(next(s.close for s in sessions if s.close > now)),
     }
 
 
-def _sessions(known: Sequence[Session], start: date, end: date) -> list[Session]:
-    """Return the sessions from a date to another, also beyond the tape, both included."""
-    if known[0].date <= start and end <= known[-1].date:
-        return [session for session in known if start <= session.date <= end]
-    from smabot_exchange.sessions import regular_sessions
-
-    try:
-        return regular_sessions(start, end)
-    except ConfigError as error:
-        raise bad_parameter(str(error)) from error
-
-
-def _days(sessions: Sequence[Session]) -> list[dict[str, Any]]:
-    """Return sessions with New York's times. Each settles at the next, the last the next weekday."""
-    days = []
-    for index, session in enumerate(sessions):
+def _days(sessions: Sequence[Session]) -> Iterator[tuple[Session, dict[str, Any]]]:
+    """Yield sessions with New York's times. Each settles at the next, the last the next weekday."""
+    following = [session.date for session in sessions[1:]] + [_next_weekday(sessions[-1].date)]
+    for session, settles in zip(sessions, following, strict=True):
         opens, closes = (t.astimezone(EXCHANGE_ZONE) for t in (session.open, session.close))
-        if index + 1 < len(sessions):
-            settles = sessions[index + 1].date
-        else:
-            settles = _next_weekday(session.date)
-        days.append(
+        yield (
+            session,
             {
                 "date": session.date.isoformat(),
                 "open": f"{opens:%H:%M}",
@@ -112,10 +91,9 @@ def _days(sessions: Sequence[Session]) -> list[dict[str, Any]]:
                 "session_open": "0400",
                 "session_close": f"{closes + _AFTER_HOURS:%H%M}",
                 "settlement_date": settles.isoformat(),
-            }
+            },
         )
-    return days
 
 
 def _next_weekday(day: date) -> date:
-    return day + timedelta(max(1, 7 - day.weekday()) if day.weekday() >= _FRIDAY else 1)
+    return day + timedelta(7 - day.weekday() if day.weekday() >= _FRIDAY else 1)

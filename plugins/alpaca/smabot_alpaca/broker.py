@@ -123,7 +123,10 @@ class AlpacaBroker:
     def order(self, client_order_id: str) -> BrokerOrder | None:
         try:
             raw = self._rest.trading(
-                "GET", "/v2/orders:by_client_order_id", {"client_order_id": client_order_id}
+                "GET",
+                "/v2/orders:by_client_order_id",
+                {"client_order_id": client_order_id},
+                urgency=Urgency.ENTRY,
             )
         except Refused as refusal:
             if refusal.status == NOT_FOUND:
@@ -134,16 +137,17 @@ class AlpacaBroker:
         return seen
 
     def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
-        """Return the open orders and those submitted ``since``, oldest first.
+        """Return the open orders and those submitted from ``since`` on, oldest first.
 
         Two lists, so that an order may end between them: the second, newer one counts.
         """
-        found = {order.broker_order_id: order for order in self._list({"status": "open"})}
-        if since is not None:
-            after = (since.astimezone(UTC) - timedelta(microseconds=1)).isoformat()
-            recent = self._list({"status": "all", "after": after})
-            found |= {order.broker_order_id: order for order in recent}
-        return sorted(found.values(), key=lambda order: order.submitted_at)
+        opened = self._list({"status": "open"})
+        if since is None:
+            return opened
+        after = (since.astimezone(UTC) - timedelta(microseconds=1)).isoformat()
+        recent = self._list({"status": "all", "after": after})
+        known = {order.broker_order_id for order in recent}
+        return [order for order in opened if order.broker_order_id not in known] + recent
 
     def _list(self, query: dict[str, Any]) -> list[BrokerOrder]:
         """Page by id: orders of the same instant can't be told apart by time."""

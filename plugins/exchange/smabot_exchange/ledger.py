@@ -264,6 +264,10 @@ class Ledger(LedgerFile):
             tests.append(("submitted_at > ?", to_stamp(wanted.after)))
         if wanted.until is not None:
             tests.append(("submitted_at < ?", to_stamp(wanted.until, up=True)))
+        if wanted.after_seq is not None:
+            tests.append(("seq > ?", wanted.after_seq))
+        if wanted.before_seq is not None:
+            tests.append(("seq < ?", wanted.before_seq))
         if wanted.side is not None:
             tests.append(("side = ?", wanted.side.value))
         if wanted.symbols is not None:

@@ -156,7 +156,8 @@ class OrderChange:
 class OrderFilter:
     """Which orders to list. ``after`` and ``until`` are submission times and exclusive, UTC.
 
-    ``parents_only`` leaves out the legs. ``limit`` None: no limit.
+    So are ``after_seq`` and ``before_seq``, an order's ``seq``. ``parents_only`` leaves out the legs.
+    ``limit`` None: no limit.
     """
 
     status: Literal["open", "closed", "all"] = "open"
@@ -166,6 +167,8 @@ class OrderFilter:
     side: Side | None = None
     limit: int | None = 50
     newest_first: bool = True
+    after_seq: int | None = None
+    before_seq: int | None = None
     parents_only: bool = False
 
 

@@ -51,6 +51,7 @@ class Script:
     def __init__(self) -> None:
         self.requests: list[Request] = []
         self.connections = 0
+        self.ended = 0
         self.exchange: dict[str, Any] | None = None
         self.otherwise: Callable[[Request], Play] = lambda _: self.answer(500, {"message": "?"})
         self._plays: deque[Play] = deque()
@@ -135,13 +136,11 @@ class Script:
             threading.Thread(target=self._serve, args=(connection,), daemon=True).start()
 
     def _serve(self, connection: socket.socket) -> None:
-        with connection, connection.makefile("rb") as stream:
-            try:
-                while (request := self._read(stream)) is not None:
-                    if not self._play(request)(connection):
-                        return
-            except (OSError, ValueError):
-                return
+        with connection, connection.makefile("rb") as stream, suppress(OSError, ValueError):
+            while (request := self._read(stream)) is not None:
+                if not self._play(request)(connection):
+                    break
+        self.ended += 1
 
     def _play(self, request: Request) -> Play:
         if request.path == "/_exchange":

@@ -166,8 +166,9 @@ def test_questions_leave_room_for_orders(
         broker.positions()
     for _ in range(4):
         broker.submit(order())
-    with pytest.raises(NotSent):
-        broker.submit(order())
+    for no_entry in (broker.submit, lambda order: broker.order(order.client_order_id)):
+        with pytest.raises(NotSent):
+            no_entry(order())
     broker.submit(order(reduces=True))
     assert len(script.requests) == 20
 

@@ -31,8 +31,12 @@ def test_an_order_is_sent_once_though_the_server_dropped_the_kept_connection(
     """The server closes it without a word after each answer; the next order finds out."""
     names = [f"smabot-sma-SPY-20260302T170{minute}Z-1" for minute in range(6)]
     script.then(*(script.answer(200, told(name), keep=False) for name in names))
-    for name in names:
+    for number, name in enumerate(names, start=1):
         broker.submit(order(name))
+        deadline = time.monotonic() + 5
+        while script.ended < number and time.monotonic() < deadline:
+            time.sleep(0.001)
+    assert script.connections == len(names)
     assert [request.body["client_order_id"] for request in script.sent("POST")] == names
 
 

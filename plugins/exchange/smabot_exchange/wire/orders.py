@@ -32,6 +32,16 @@ def routes(venue: Venue) -> list[Route]:
         legs = exchange.legs(order) if legged else ()
         return shapes.order(order, legs, answered=answered)
 
+    def neighbour(query: Query, name: str) -> int | None:
+        """Return the ``seq`` of the order that a page follows or precedes."""
+        text = query.text(name)
+        if text is None:
+            return None
+        found = identity(text)
+        if found is None:
+            raise bad_parameter(f"{name} {text} is not a valid uuid")
+        return exchange.order(found).seq
+
     async def submit(request: Request) -> Response:
         body = await body_of(request, venue.largest_body)
         wanted = order_request(body, symbol_of(venue, body.get("symbol")))
@@ -43,6 +53,9 @@ def routes(venue: Venue) -> list[Route]:
         query = Query(request)
         nested = query.flag("nested")
         side = query.choice("side", ("buy", "sell", ""), "")
+        after, before = neighbour(query, "after_order_id"), neighbour(query, "before_order_id")
+        if after is not None and before is not None:
+            raise bad_parameter("after_order_id and before_order_id are mutually exclusive")
         orders = exchange.find_orders(
             OrderFilter(
                 status=query.choice("status", ("open", "closed", "all"), "open"),  # type: ignore[arg-type]
@@ -52,6 +65,8 @@ def routes(venue: Venue) -> list[Route]:
                 side=Side(side) if side else None,
                 limit=query.whole("limit", DEFAULT_LIMIT, LONGEST_LIST),
                 newest_first=query.choice("direction", ("asc", "desc"), "desc") == "desc",
+                after_seq=after,
+                before_seq=before,
                 parents_only=nested,
             )
         )

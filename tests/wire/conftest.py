@@ -78,37 +78,65 @@ class Call:
         return self("POST", "/v2/orders", json={**body, **more})
 
 
+class Houses:
+    """Serves exchanges in a folder, and closes them."""
+
+    def __init__(self, folder: Path, tape_writer: Any = None) -> None:
+        self._folder = folder
+        self._write = tape_writer
+        self._open = ExitStack()
+
+    def __call__(
+        self,
+        closes: Mapping[str, Sequence[float | None]] | str | None = None,
+        *,
+        start: datetime = OPEN,
+        volume: float = 100_000,
+        terms: Terms | None = None,
+        **venue: Any,
+    ) -> Place:
+        """Serve an exchange over closes by symbol, a minute each from ``start``, or any tape."""
+        if isinstance(closes, str):
+            tape = closes
+        else:
+            closes = closes or {"SPY": [100.0] * 30, "IBM": [50.0] * 30}
+            tape = str(self._write(self._folder / "tape.csv", closes, start=start, volume=volume))
+        exchange = Exchange(self._folder / "ledger.db", tape, terms)
+        self._open.callback(exchange.close)
+        there = Venue(exchange, Keys({KEY_ID: SECRET}), **venue)
+        server = Serving(there, listen())
+        server.start()
+        self._open.callback(server.stop)
+        return Place(there, server)
+
+    def close(self) -> None:
+        self._open.close()
+
+
 @pytest.fixture
-def serve(tmp_path: Path, tape_writer: Any) -> Iterator[Callable[..., Place]]:
-    """Serve an exchange over closes by symbol, a minute each from ``start`` on, or over any tape."""
-    with ExitStack() as stack:
+def serve(tmp_path: Path, tape_writer: Any) -> Iterator[Houses]:
+    houses = Houses(tmp_path, tape_writer)
+    yield houses
+    houses.close()
 
-        def serve(
-            closes: Mapping[str, Sequence[float | None]] | str | None = None,
-            *,
-            start: datetime = OPEN,
-            volume: float = 100_000,
-            terms: Terms | None = None,
-            **venue: Any,
-        ) -> Place:
-            if isinstance(closes, str):
-                tape = closes
-            else:
-                closes = closes or {"SPY": [100.0] * 30, "IBM": [50.0] * 30}
-                tape = str(tape_writer(tmp_path / "tape.csv", closes, start=start, volume=volume))
-            exchange = Exchange(tmp_path / "ledger.db", tape, terms)
-            stack.callback(exchange.close)
-            there = Venue(exchange, Keys({KEY_ID: SECRET}), **venue)
-            server = Serving(there, listen())
-            server.start()
-            stack.callback(server.stop)
-            return Place(there, server)
 
-        yield serve
+@pytest.fixture(scope="module")
+def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    """An exchange that nobody plays and nothing is accepted at: for what is refused."""
+    houses = Houses(tmp_path_factory.mktemp("still"))
+    yield houses("made:symbols=1,sessions=1")
+    houses.close()
+
+
+@pytest.fixture(scope="module")
+def ask(still: Place) -> Iterator[Call]:
+    call = Call(still.url)
+    yield call
+    call.session.close()
 
 
 @pytest.fixture
-def place(serve: Callable[..., Place]) -> Place:
+def place(serve: Houses) -> Place:
     """An exchange at its first open: SPY stays at 100, IBM at 50, for half an hour."""
     return serve()
 

@@ -10,7 +10,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, ClassVar, Literal, Self
 
-from pydantic import AwareDatetime, Field, ValidationError, model_validator
+from pydantic import AwareDatetime, ConfigDict, Field, ValidationError, model_validator
 
 from smabot.config import Settings
 from smabot.errors import ConfigError, suggest
@@ -25,7 +25,11 @@ class Fault(Settings):
     It strikes at occasions of its kind (a request, an update, a minute …) that all its fields match.
     """
 
+    model_config = ConfigDict(defer_build=True)  # most runs ask for none
+
     kind: ClassVar[str]
+    patterns: ClassVar[tuple[str, ...]] = ()
+    """Fields that are globs on the occasion's fields of the same name."""
 
     name: str = ""
     """Counted under this name; without one under its kind."""
@@ -56,7 +60,9 @@ class Fault(Settings):
 
 
 class OrderFault(Fault):
-    """Strikes where an order, or a request about one, is concerned. Patterns are globs."""
+    """Strikes where an order, or a request about one, is concerned."""
+
+    patterns: ClassVar[tuple[str, ...]] = ("symbol", "client_order_id")
 
     symbol: str = "*"
     client_order_id: str = "*"
@@ -64,6 +70,8 @@ class OrderFault(Fault):
 
 class RequestFault(OrderFault):
     """Strikes at a REST request."""
+
+    patterns: ClassVar[tuple[str, ...]] = ("method", "path", *OrderFault.patterns)
 
     method: str = "*"
     path: str = "*"
@@ -134,6 +142,8 @@ class UnknownStatus(OrderFault):
 
 class UpdateFault(OrderFault):
     """Strikes at a trade update."""
+
+    patterns: ClassVar[tuple[str, ...]] = ("event", *OrderFault.patterns)
 
     event: str = "*"
 
@@ -231,6 +241,8 @@ class Refuse(Fault):
 
 class BarFault(Fault):
     """Strikes at a bar that is to be sent."""
+
+    patterns: ClassVar[tuple[str, ...]] = ("symbol",)
 
     symbol: str = "*"
 

@@ -14,9 +14,6 @@ from smabot_exchange.wire.fault_kinds import Fault
 
 F = TypeVar("F", bound=Fault)
 
-_PATTERNS = ("method", "path", "symbol", "client_order_id", "event")
-"""Fields of faults that are globs on the fields of an occasion."""
-
 
 @dataclass(frozen=True, slots=True)
 class Occasion:
@@ -43,11 +40,8 @@ class _Armed:
         self.number = number
         self.seen = 0
         self.struck = 0
-        self._patterns = [
-            (name, pattern)
-            for name in _PATTERNS
-            if (pattern := getattr(fault, name, "*")) != "*" and isinstance(pattern, str)
-        ]
+        asked = ((name, getattr(fault, name)) for name in fault.patterns)
+        self._patterns = [(name, pattern) for name, pattern in asked if pattern != "*"]
         self._met: Counter[str] = Counter()
 
     def strikes(self, occasion: Occasion, seed: int) -> bool:

@@ -103,7 +103,7 @@ class Hub:
         """Send the order events that were heard, in the order they happened."""
         while self._heard:
             for event in self._heard.popleft():
-                self._updates.hear(event)
+                self._updates.hear(event, self.exchange.now)
 
     def _send_update(self, message: bytes, occasion: Occasion) -> None:
         self._strike("trade", occasion, "update")
@@ -117,7 +117,7 @@ class Hub:
             return
         now = self.exchange.now
         order = self.exchange.order(order_id)
-        self._updates.hear(OrderEvent(PENDING_CANCEL, now, order))
+        self._updates.hear(OrderEvent(PENDING_CANCEL, now, order), now)
         if minutes is not None:
             self.later.at(now + minutes * MINUTE, lambda: self._unstick(order_id))
 
@@ -139,6 +139,7 @@ class Hub:
             return None
         self.later.run(minute.time)
         self.deliver()
+        self._updates.release(minute.time)
         occasion = Occasion(f"minute {minute.time}", minute.time)
         self._strike("trade", occasion, "minute")
         self._strike("data", occasion, "minute")

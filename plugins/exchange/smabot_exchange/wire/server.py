@@ -88,8 +88,11 @@ class Serving:
         return self._thread.is_alive()
 
     def start(self) -> None:
+        """Raises what keeps it from beginning."""
         self._thread.start()
         self._begun.wait()
+        if self.failure is not None:
+            raise self.failure
 
     def stop(self) -> None:
         """End all connections and the thread; the exchange stays open."""

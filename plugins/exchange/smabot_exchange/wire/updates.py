@@ -6,6 +6,7 @@ https://docs.alpaca.markets/docs/websocket-streaming
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from functools import partial
 from typing import Any
 
@@ -40,40 +41,39 @@ class Updates:
         self._send = send
         self._held: list[tuple[bytes, Occasion]] = []
 
-    def hear(self, event: OrderEvent) -> None:
+    def hear(self, event: OrderEvent, now: datetime) -> None:
+        """Take in an event at a time of the exchange: a fill is known at its minute's end."""
         order, plan = event.order, self._plan
         key = f"{event.event} {order.client_order_id} {plain(order.filled_qty)}"
         occasion = Occasion(
-            key, event.time, symbol=order.symbol, client_order_id=order.client_order_id,
+            key, now, symbol=order.symbol, client_order_id=order.client_order_id,
             event=event.event,
         )  # fmt: skip
         if plan.first(UpdateDropped, occasion):
             return
         unknown = plan.first(UpdateUnknown, occasion)
-        message = self._message(event, unknown.value if unknown else event.event)
+        message = self._message(event, unknown.value if unknown else event.event, now)
         if replayed := plan.first(UpdateReplayed, occasion):
-            due = event.time + replayed.minutes * MINUTE
-            self._later.at(due, partial(self._send, message, occasion))
+            self._later.at(now + replayed.minutes * MINUTE, partial(self._send, message, occasion))
         if late := plan.first(UpdateLate, occasion):
-            due = event.time + late.minutes * MINUTE
-            self._later.at(due, partial(self._send, message, occasion))
+            self._later.at(now + late.minutes * MINUTE, partial(self._send, message, occasion))
         elif plan.first(UpdateSwapped, occasion):
             self._held.append((message, occasion))
-            self._later.at(event.time + MINUTE, self._release)
         else:
             self._send(message, occasion)
             if plan.first(UpdateDoubled, occasion):
                 self._send(message, occasion)
-            self._release()
+            self.release(now + MINUTE)
 
-    def _release(self) -> None:
-        """Send what was held back for another update to overtake it."""
-        held, self._held = self._held, []
-        for message, occasion in held:
+    def release(self, before: datetime) -> None:
+        """Send what was held back for another update to overtake it, earlier than a time."""
+        due = [held for held in self._held if held[1].time < before]
+        self._held = [held for held in self._held if held[1].time >= before]
+        for message, occasion in due:
             self._send(message, occasion)
 
-    def _message(self, event: OrderEvent, name: str) -> bytes:
-        order = self._masks.dress(shapes.order(event.order), event.time)
+    def _message(self, event: OrderEvent, name: str, now: datetime) -> bytes:
+        order = self._masks.dress(shapes.order(event.order), now)
         data: dict[str, Any] = {
             "event": name,
             "timestamp": stamp(event.time),

@@ -314,8 +314,8 @@ class Exchange(Archive):
     ) -> None:
         """Commit what happened, then tell it."""
         market = self._market
-        orders, moved = market.open_orders.take_changed(), market.take_moved()
-        if not (orders or adjustment or new_day):
+        orders, moved = market.open_orders.take_news(), market.take_moved()
+        if not (any(orders) or adjustment or new_day):
             self._ledger.move_clock(self._now, self._played)
             return
         change = Change(
@@ -333,7 +333,7 @@ class Exchange(Archive):
         """Raises Refusal when an order's id is too long, or taken."""
         if client_order_id is not None:
             check_client_id(client_order_id)
-            if self._ledger.order_by_client_id(client_order_id) is not None:
+            if self._ledger.has_client_id(client_order_id):
                 raise duplicate()
 
     def _next_minute(self) -> tuple[datetime, list[Bar]] | None:

@@ -18,12 +18,15 @@ from smabot.records import Bar
 from smabot_exchange.account import Holding, LastDay, Terms
 from smabot_exchange.intake import Source, build_ledger
 from smabot_exchange.ledger_file import LedgerFile
+from smabot_exchange.open_orders import News
 from smabot_exchange.orders import OPEN_STATUSES, ExchangeOrder, Execution, OrderFilter, plain
 from smabot_exchange.rows import (
     EXECUTION_COLUMNS,
     INSERT_EXECUTION,
+    INSERT_ORDER,
     ORDER_COLUMNS,
-    UPSERT_ORDER,
+    UPDATE_ORDER,
+    change_row,
     execution_row,
     order_row,
     to_bar,
@@ -65,7 +68,7 @@ class Change:
     minutes_played: int
     cash: Decimal
     last_day: LastDay
-    orders: Sequence[ExchangeOrder] = ()
+    orders: News
     executions: Sequence[Execution] = ()
     holdings: Mapping[str, Holding | None] | None = None
     adjustment: Adjustment | None = None
@@ -248,6 +251,12 @@ class Ledger(LedgerFile):
         found = self._orders("WHERE client_order_id = ?", client_order_id)
         return found[0] if found else None
 
+    def has_client_id(self, client_order_id: str) -> bool:
+        """Whether an order, in any state, has the id."""
+        with self._told():
+            query = "SELECT 1 FROM orders WHERE client_order_id = ?"
+            return self._value(query, client_order_id) is not None
+
     def open_orders(self) -> list[ExchangeOrder]:
         return self._orders(f"WHERE {_OPEN} ORDER BY seq")
 
@@ -364,7 +373,8 @@ class Ledger(LedgerFile):
                 "last_maintenance_margin = ?",
                 state,
             )
-            db.executemany(UPSERT_ORDER, [order_row(order) for order in change.orders])
+            db.executemany(INSERT_ORDER, [order_row(order) for order in change.orders.added])
+            db.executemany(UPDATE_ORDER, [change_row(order) for order in change.orders.changed])
             db.executemany(INSERT_EXECUTION, [execution_row(e) for e in change.executions])
             for symbol, held in (change.holdings or {}).items():
                 db.execute("DELETE FROM positions WHERE symbol = ?", (symbol,))

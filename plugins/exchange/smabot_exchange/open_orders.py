@@ -4,10 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from typing import NamedTuple
 from uuid import UUID
 
 from smabot.records import ZERO, Bar
 from smabot_exchange.orders import ExchangeOrder, OrderClass, OrderStatus
+
+
+class News(NamedTuple):
+    """Orders that are new, and ones that are not and have changed."""
+
+    added: list[ExchangeOrder]
+    changed: list[ExchangeOrder]
 
 
 class OpenOrders:
@@ -18,10 +26,11 @@ class OpenOrders:
         self._orders: dict[UUID, ExchangeOrder] = {}
         self._of_symbol: dict[str, dict[UUID, ExchangeOrder]] = {}
         self._of_group: dict[UUID, dict[UUID, ExchangeOrder]] = {}
+        self._added: dict[UUID, ExchangeOrder] = {}
         self._changed: dict[UUID, ExchangeOrder] = {}
         for order in sorted(orders, key=lambda order: order.seq):
             self.put(order)
-        self._changed.clear()
+        self._added.clear()
 
     def __len__(self) -> int:
         return len(self._orders)
@@ -34,8 +43,11 @@ class OpenOrders:
 
     def put(self, order: ExchangeOrder) -> None:
         """Have an order as it is now; one that has ended is let go."""
-        self._changed[order.id] = order
         before = self._orders.get(order.id)
+        if before is None or order.id in self._added:
+            self._added[order.id] = order
+        else:
+            self._changed[order.id] = order
         self.held -= hold(before)
         if before is not None and before.group != order.group:
             self._leave(before)
@@ -78,11 +90,12 @@ class OpenOrders:
                 shares[order.group] = max(shares.get(order.group, ZERO), order.remaining)
         return sum(shares.values(), ZERO)
 
-    def take_changed(self) -> list[ExchangeOrder]:
+    def take_news(self) -> News:
         """Return what was put since the last call, each order once, as it is now."""
-        changed = list(self._changed.values())
+        news = News(list(self._added.values()), list(self._changed.values()))
+        self._added.clear()
         self._changed.clear()
-        return changed
+        return news
 
     def _leave(self, order: ExchangeOrder) -> None:
         group = self._of_group.get(order.group)

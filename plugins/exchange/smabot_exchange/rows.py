@@ -34,11 +34,8 @@ _CHANGING = (
     "stop_price", "hwm", "triggered_at", "parent_id", "replaced_by",
 )  # fmt: skip
 ORDER_COLUMNS = ", ".join(_COLUMNS)
-UPSERT_ORDER = (
-    f"INSERT INTO orders ({ORDER_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS))}) "  # noqa: S608
-    "ON CONFLICT (seq) DO UPDATE SET "
-    + ", ".join(f"{column} = excluded.{column}" for column in _CHANGING)
-)
+INSERT_ORDER = f"INSERT INTO orders ({ORDER_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+UPDATE_ORDER = f"UPDATE orders SET {', '.join(f'{name} = ?' for name in _CHANGING)} WHERE seq = ?"  # noqa: S608
 EXECUTION_COLUMNS = "id, order_id, symbol, side, qty, price, cumulative_qty, time, number"
 INSERT_EXECUTION = f"INSERT INTO fills ({EXECUTION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 
@@ -59,6 +56,7 @@ def to_bar(row: tuple[Any, ...]) -> Bar:
 
 
 def order_row(order: ExchangeOrder) -> tuple[object, ...]:
+    """Return all columns of a new order."""
     return (
         order.seq, str(order.id), order.client_order_id, order.symbol, order.side.value,
         plain(order.qty), order.type.value, _text(order.limit_price),
@@ -70,6 +68,16 @@ def order_row(order: ExchangeOrder) -> tuple[object, ...]:
         _stamp(order.triggered_at), int(order.extended_hours), order.order_class.value,
         order.position_intent.value, _id(order.parent_id), _id(order.replaces),
         _id(order.replaced_by),
+    )  # fmt: skip
+
+
+def change_row(order: ExchangeOrder) -> tuple[object, ...]:
+    """Return what may have changed of an order, and its key."""
+    return (
+        plain(order.qty), order.status.value, to_stamp(order.updated_at),
+        to_stamp(order.opens_at), plain(order.filled_qty), plain(order.filled_value),
+        _stamp(order.filled_at), _text(order.stop_price), _text(order.hwm),
+        _stamp(order.triggered_at), _id(order.parent_id), _id(order.replaced_by), order.seq,
     )  # fmt: skip
 
 

@@ -31,8 +31,8 @@ class Gather:
     """Collects bars into minutes, and knows which ones are missing.
 
     A minute leaves when all its symbols are there, when a later minute's bar has come, or when
-    ``quiet`` seconds passed since its last bar. It waits where a session's minute before it has no bar at
-    all, or may have lost some with the connection, until `check` says that REST has been asked.
+    ``quiet`` seconds passed since its last bar. It waits where bars of a minute before it have not come,
+    until `check` says that REST has been asked for them.
     Of each symbol bars leave in ascending order; what comes later than that is a revision.
     """
 
@@ -53,7 +53,6 @@ class Gather:
         self._quiet = quiet
         self._seen = dict(seen or {})
         self._noted = checked
-        self._doubtful = checked
         self._came: dict[datetime, set[str]] = {}  # minutes not yet checked, oldest first
         self._waiting: dict[datetime, dict[str, Bar]] = {}
         self._stirred: dict[datetime, float] = {}
@@ -99,11 +98,6 @@ class Gather:
             for ahead in range((end - minute) // MINUTE + 1):
                 self._came[minute + ahead * MINUTE] = set()
         self._noted = last
-
-    def doubt(self, now: datetime) -> None:
-        """Trust no minute that has ended at ``now`` and is not whole: the connection was lost."""
-        self.note(now)
-        self._doubtful = max(self._doubtful, last_closed(now))
 
     def check(self, until: datetime) -> None:
         """REST was asked for what was missing up to the minute that starts at ``until``."""
@@ -166,10 +160,8 @@ class Gather:
 
     def _hole(self) -> datetime | None:
         self._forget_whole()
-        for minute, came in self._came.items():
-            if not came or (minute <= self._doubtful and len(came) < len(self._symbols)):
-                return minute
-        return None
+        whole = len(self._symbols)
+        return next((minute for minute, came in self._came.items() if len(came) < whole), None)
 
     def _forget_whole(self) -> None:
         for minute in list(self._came):

@@ -111,7 +111,6 @@ class Intake:
         self.streams[stream] = Standing(True, "", at, now)
         self._resync = True
         if stream == DATA:
-            self.gather.doubt(now)
             self.backfill, self.mute_minutes = True, 0
         else:
             self.watch.trust(now)

@@ -86,6 +86,7 @@ class Stream(ABC):
         self._attempt: asyncio.Task[None] | None = None
         self._doubted = ""
         self._told = ""
+        self._garbage = 0
 
     async def supervise(self) -> None:
         """Keep the stream connected until cancelled, or for ever refused."""
@@ -103,12 +104,18 @@ class Stream(ABC):
             if (final := self._final(error)) is not None:
                 self._inbox.put(Broken(self.name, final))
                 return
+            self._garbage += isinstance(error, Garbage)
             why = _words(error)
             self._inbox.put(Down(self.name, why))
             if why != self._told:
                 self._told = why
                 logger.warning("alpaca: the stream of {} is down: {}; trying again", self.name, why)
             await asyncio.sleep(self._backoff.pause())
+
+    def sum_up(self) -> None:
+        """Tell how often the stream talked garbage: each time it was told only where it was news."""
+        if self._garbage:
+            logger.info("alpaca: the stream of {}: garbage {} times", self.name, self._garbage)
 
     def replace(self, why: str) -> None:
         """Hang up and connect anew, where it is connected. Call it in the streams' loop."""
@@ -303,6 +310,8 @@ class Streams:
         self._call(lambda: [task.cancel() for task in self._tasks])
         if self._thread.is_alive():
             self._thread.join(JOIN_SECONDS)
+        for stream in self._streams.values():
+            stream.sum_up()
 
     def _call(self, function: Callable[[], Any]) -> None:
         if self._loop is not None:

@@ -57,7 +57,8 @@ class Sweep:
         self._patience = patience
         self._backoff = Backoff(0.5)
         self._not_before = 0.0
-        self._failed_at: float | None = None
+        self._failing = False
+        self._held_since: float | None = None
         self._newest = (EPOCH, 0.0)  # the newest minute that has ended, and when that was noticed
 
     def mind(self, at: float) -> None:
@@ -90,13 +91,24 @@ class Sweep:
         gather, now = self._intake.gather, self._clock.now()
         gather.note(now)
         until, held = self._settled(now, at), gather.held
-        if held is not None:
+        if held is None:
+            self._held_since = None
+        else:
             until = max(until, held - MINUTE)
+            self._let_go(held, at)
         gap = gather.gap(last_closed(now) if self._intake.backfill else until)
         if gap is None:
             self._intake.backfill = False
         elif at >= self._not_before:
             self._errands.run("bars", self._between(gap), lambda r: self._took(r, until))
+
+    def _let_go(self, held: datetime, at: float) -> None:
+        """Hold bars back no longer than is good for those who decide on them."""
+        if self._held_since is None:
+            self._held_since = at
+        elif at - self._held_since >= HOLD_SECONDS:
+            logger.warning("alpaca: going on without bars from before {:%H:%M}Z", held)
+            self._intake.gather.check(held - MINUTE)
 
     def _settled(self, now: datetime, at: float) -> datetime:
         """Return the newest minute that REST surely has."""
@@ -109,22 +121,18 @@ class Sweep:
         return lambda: self._history.between(gap.symbols, gap.first, gap.last)
 
     def _took(self, result: list[Bar] | BrokerError, until: datetime) -> None:
-        at, gather = time.monotonic(), self._intake.gather
+        at = time.monotonic()
         if not isinstance(result, BrokerError):
-            if self._failed_at is not None:
-                self._failed_at = None
+            if self._failing:
+                self._failing = False
                 logger.info("alpaca: bars come by REST again")
             self._backoff.reset()
             self._take(result, until)
             return
         self._not_before = at + self._backoff.pause()
-        if self._failed_at is None:
-            self._failed_at = at
+        if not self._failing:
+            self._failing = True
             logger.warning("alpaca: missing bars can't be fetched: {}; trying again", result)
-        held = gather.held
-        if held is not None and at - self._failed_at >= HOLD_SECONDS:
-            logger.warning("alpaca: going on without the bars before {:%H:%M}Z", held)
-            gather.check(held - MINUTE)
 
     def _take(self, bars: list[Bar], until: datetime) -> None:
         intake, data = self._intake, self._intake.streams[DATA]

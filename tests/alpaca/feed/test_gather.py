@@ -53,6 +53,7 @@ def test_a_later_minute_pushes_the_one_before_out(
     first, second = make_bar("A", "2026-11-27 09:30"), make_bar("A", "2026-11-27 09:31")
     gather.add([first, second], 0)
     assert gather.take(0) == [[first]]
+    gather.check(first.time)
     assert gather.take(QUIET) == [[second]]
 
 
@@ -99,8 +100,8 @@ def test_a_straggler_leaves_if_its_symbol_has_nothing_newer(
     gather.add([b], 2)
     assert gather.take(2) == [[b]]
     newer, older = make_bar("A", "2026-11-27 09:32"), make_bar("A", "2026-11-27 09:31")
-    gather.check(older.time)
     gather.add([newer], 3)
+    gather.check(older.time)
     assert gather.take(4) == [[newer]]
     gather.add([older], 5)
     assert gather.take(9) == []
@@ -131,19 +132,17 @@ def test_a_hole_that_rest_knows_to_be_empty_holds_nothing(
     assert gather.take(0) == [[newer]]
 
 
-def test_after_a_lost_connection_lacking_minutes_are_asked_for_first(
+def test_bars_that_lack_are_waited_for_before_a_newer_minute(
     calendar: Calendar, at: At, make_bar: MakeBar
 ) -> None:
     gather = gathering(calendar, at)
     a, b = make_bar("A", "2026-11-27 09:30"), make_bar("B", "2026-11-27 09:30")
     next_a, next_b = make_bar("A", "2026-11-27 09:31"), make_bar("B", "2026-11-27 09:31")
     gather.add([a], 0)
-    gather.doubt(a.end)
     gather.add([next_a, next_b], 60)
     assert gather.take(60) == [[a]]
     assert gather.held == next_a.time
     gather.add([b], 61)
-    gather.check(a.time)
     assert gather.take(61) == [[b], [next_a, next_b]]
 
 
@@ -169,7 +168,7 @@ arrivals = st.lists(
         st.sampled_from(SYMBOLS),
         st.integers(0, 9),  # minute
         st.integers(1, 3),  # close
-        st.sampled_from(["bar", "revision", "take", "check", "lost", "wait"]),
+        st.sampled_from(["bar", "revision", "take", "check", "note", "wait"]),
         st.integers(0, 9),  # seconds, minutes
     ),
     max_size=60,
@@ -201,8 +200,8 @@ def test_whatever_comes_in_whatever_order(
             batches += gather.take(now)
         elif what == "check":
             gather.check(opens + number * MINUTE)
-        elif what == "lost":
-            gather.doubt(opens + number * MINUTE)
+        elif what == "note":
+            gather.note(opens + number * MINUTE)
         else:
             now += number / 10
     gather.check(opens + 20 * MINUTE)

@@ -83,8 +83,9 @@ class Rest:
     ) -> Any:
         """Send a request, as ``GET /v2/account``, and return the JSON of its answer.
 
-        A GET waits for room under the rate limit and is repeated once where that can help; anything
-        else is sent once and at once. None: the answer was empty.
+        What is no more urgent than a read waits for room under the rate limit, anything else is sent
+        at once or not at all. A GET that broke on the way is sent once more, anything else never is.
+        None: the answer was empty.
 
         Raises Refused for a clear no, NotSent when it certainly was not sent, and else UnknownOutcome,
         or for a GET BrokerError, which changes nothing whatever became of it.
@@ -140,23 +141,21 @@ class _Api:
 
     def ask(self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency) -> Any:
         """Send a request; a GET that breaks on the way once more."""
-        if method != "GET":
-            return self._pass(method, path, data, urgency, 0.0)
         try:
-            return self._pass(method, path, data, urgency, self._patience)
+            return self._pass(method, path, data, urgency)
         except _Broken:
             time.sleep(REPEAT_AFTER)
-            return self._pass(method, path, data, urgency, self._patience)
+            return self._pass(method, path, data, urgency)
 
     def close(self) -> None:
         self._client._session.close()
 
     def _pass(
-        self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency, wait: float
+        self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency
     ) -> Any:
         if path.startswith(ADMIN):
             return self._send(method, path, data)
-        self._limiter.enter(urgency, wait)
+        self._limiter.enter(urgency, self._patience if urgency is Urgency.READ else 0.0)
         try:
             return self._send(method, path, data)
         finally:

@@ -11,8 +11,6 @@ from typing import Any
 import pytest
 import requests
 
-pytest.importorskip("alpaca")
-
 from smabot_exchange.account import Terms
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.wire.auth import Keys

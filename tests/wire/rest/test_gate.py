@@ -24,9 +24,9 @@ WRONG_KEYS = [
 
 
 @pytest.mark.parametrize("path", PATHS)
-def test_without_the_right_keys(place: Any, path: str) -> None:
+def test_without_the_right_keys(still: Any, path: str) -> None:
     for headers in WRONG_KEYS:
-        response = requests.get(place.url + path, headers=headers, timeout=10)
+        response = requests.get(still.url + path, headers=headers, timeout=10)
         assert (response.status_code, response.json()) == (401, {"message": "unauthorized."})
         assert response.headers["X-Request-ID"]
 
@@ -38,13 +38,13 @@ def test_keys_do_not_show_their_secrets() -> None:
     assert not keys.match("PKTEST", "thé secret")
 
 
-def test_each_request_has_an_id_of_its_own(call: Any) -> None:
-    ids = [call("GET", path).headers["X-Request-ID"] for path in ("/v2/clock", "/v2/clock", "/no")]
+def test_each_request_has_an_id_of_its_own(ask: Any) -> None:
+    ids = [ask("GET", path).headers["X-Request-ID"] for path in ("/v2/clock", "/v2/clock", "/no")]
     assert len(set(ids)) == 3
 
 
-def test_without_a_quota_no_rate_is_told(call: Any) -> None:
-    assert not [name for name in call("GET", "/v2/account").headers if "ratelimit" in name.lower()]
+def test_without_a_quota_no_rate_is_told(ask: Any) -> None:
+    assert not [name for name in ask("GET", "/v2/account").headers if "ratelimit" in name.lower()]
 
 
 def test_the_quota_and_its_headers(serve: Any, call_at: Any) -> None:
@@ -85,24 +85,24 @@ def test_a_clock_that_goes_back_frees_the_quota() -> None:
     assert quota.take("A").granted
 
 
-def test_a_large_body_is_refused_before_it_is_read(call: Any, place: Any) -> None:
-    response = call("POST", "/v2/orders", data=b" " * (place.venue.largest_body + 1))
+def test_a_large_body_is_refused_before_it_is_read(ask: Any, still: Any) -> None:
+    response = ask("POST", "/v2/orders", data=b" " * (still.venue.largest_body + 1))
     assert response.status_code == 413
 
 
-def test_a_large_body_without_a_length_is_refused_while_it_is_read(call: Any) -> None:
+def test_a_large_body_without_a_length_is_refused_while_it_is_read(ask: Any) -> None:
     def endless() -> Any:
         for _ in range(200):
             yield b" " * 1024
 
-    assert call("POST", "/v2/orders", data=endless()).status_code == 413
+    assert ask("POST", "/v2/orders", data=endless()).status_code == 413
 
 
-def test_unknown_places(call: Any) -> None:
-    response = call("GET", "/v2/no/such/place")
+def test_unknown_places(ask: Any) -> None:
+    response = ask("GET", "/v2/no/such/place")
     assert response.status_code == 404
     assert response.json() == {"code": 40410000, "message": "endpoint not found."}
-    assert call("PUT", "/v2/orders").status_code == 405
+    assert ask("PUT", "/v2/orders").status_code == 405
 
 
 def test_a_broken_exchange_is_an_internal_error(place: Any, call: Any) -> None:

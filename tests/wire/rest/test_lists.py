@@ -29,6 +29,19 @@ def test_orders_by_pages_of_until(place: Any, call: Any) -> None:
     assert forward == sent
 
 
+@pytest.mark.parametrize(
+    ("direction", "name"), [("asc", "after_order_id"), ("desc", "before_order_id")]
+)
+def test_orders_of_one_instant_by_pages(call: Any, direction: str, name: str) -> None:
+    sent = [call.buy(1, type="limit", limit_price=f"{50 + index}")["id"] for index in range(7)]
+    found: list[str] = []
+    last = None
+    while page := call.get("/v2/orders", limit=3, direction=direction, **{name: last}):
+        found += [order["id"] for order in page]
+        last = page[-1]["id"]
+    assert found == (sent if direction == "asc" else sent[::-1])
+
+
 @pytest.mark.parametrize("direction", ["asc", "desc"])
 def test_activities_by_pages(serve: Any, call_at: Any, direction: str) -> None:
     place = serve(volume=20)

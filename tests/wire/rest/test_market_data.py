@@ -240,10 +240,10 @@ BAD = [
 
 
 @pytest.mark.parametrize(("path", "params", "message"), BAD, ids=lambda value: str(value))
-def test_bad_parameters(call: Any, path: str, params: dict[str, str], message: str) -> None:
+def test_bad_parameters(ask: Any, path: str, params: dict[str, str], message: str) -> None:
     if message != "symbols is required":
         params = {"symbols": "SPY", **params}
-    response = call("GET", f"/v2/stocks/{path}", params=params)
+    response = ask("GET", f"/v2/stocks/{path}", params=params)
     assert response.status_code == 400
     assert list(response.json()) == ["message"]
     assert response.json()["message"].startswith(message)

@@ -61,20 +61,20 @@ MALFORMED: list[tuple[dict[str, Any], str]] = [
 
 
 @pytest.mark.parametrize(("fields", "message"), MALFORMED, ids=lambda value: str(value)[:60])
-def test_what_can_not_be_an_order(place: Any, call: Any, fields: Any, message: str) -> None:
+def test_what_can_not_be_an_order(still: Any, ask: Any, fields: Any, message: str) -> None:
     wanted = {"side": "buy", "qty": 1, **fields}
     body = {"symbol": "SPY", "type": "market", "time_in_force": "day", **wanted}
-    check(call("POST", "/v2/orders", json=body), 422, BAD, message)
-    assert place.exchange.orders("all") == []
+    check(ask("POST", "/v2/orders", json=body), 422, BAD, message)
+    assert still.exchange.orders("all") == []
 
 
 @pytest.mark.parametrize("content", [b"{", b"[]", b"7", b'"order"', b"\xff", b'{"qty": NaN}'])
-def test_what_is_no_object(call: Any, content: bytes) -> None:
-    check(call("POST", "/v2/orders", data=content), 422, BAD, "request body format is invalid")
+def test_what_is_no_object(ask: Any, content: bytes) -> None:
+    check(ask("POST", "/v2/orders", data=content), 422, BAD, "request body format is invalid")
 
 
-def test_an_empty_body(call: Any) -> None:
-    check(call("POST", "/v2/orders"), 422, BAD, "is required")
+def test_an_empty_body(ask: Any) -> None:
+    check(ask("POST", "/v2/orders"), 422, BAD, "is required")
 
 
 def test_a_taken_id(place: Any, call: Any) -> None:
@@ -175,11 +175,11 @@ def test_what_the_configuration_forbids(serve: Any, call_at: Any) -> None:
     [{"suspend_trade": "yes"}, {"suspend_trade": 1}, {"max_margin_multiplier": "3"},
      {"trade_confirm_email": "some"}, {"max_options_trading_level": True}],
 )  # fmt: skip
-def test_what_the_configuration_can_not_be(call: Any, changes: Any) -> None:
-    before = call.get("/v2/account/configurations")
-    response = call("PATCH", "/v2/account/configurations", json={"no_shorting": True, **changes})
+def test_what_the_configuration_can_not_be(ask: Any, changes: Any) -> None:
+    before = ask.get("/v2/account/configurations")
+    response = ask("PATCH", "/v2/account/configurations", json={"no_shorting": True, **changes})
     check(response, 422, BAD, f"invalid {next(iter(changes))}")
-    assert call.get("/v2/account/configurations") == before
+    assert ask.get("/v2/account/configurations") == before
 
 
 def test_a_multiplier_may_be_a_number(call: Any) -> None:
@@ -245,8 +245,8 @@ def test_an_order_that_has_ended(place: Any, call: Any) -> None:
     ],
     ids=str,
 )
-def test_parameters_that_can_not_be_understood(call: Any, path: str, params: Any) -> None:
-    check(call("GET", path, params=params), 422, BAD)
+def test_parameters_that_can_not_be_understood(ask: Any, path: str, params: Any) -> None:
+    check(ask("GET", path, params=params), 422, BAD)
 
 
 def test_close_by_one_measure_only(place: Any, call: Any) -> None:

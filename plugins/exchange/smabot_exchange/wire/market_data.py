@@ -17,6 +17,7 @@ from starlette.routing import Route
 
 from smabot.calendar import MINUTE
 from smabot.records import Bar
+from smabot_exchange.exchange import Exchange
 from smabot_exchange.wire import prices
 from smabot_exchange.wire.answers import DataError, answer
 from smabot_exchange.wire.pages import DEFAULT_LIMIT, LONGEST_PAGE, Span, page, shaped
@@ -29,6 +30,7 @@ ADJUSTMENTS = ("raw", "split", "dividend", "spin-off", "all")
 
 _SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9./-]{0,31}")
 _LAST_MOMENT = MINUTE - timedelta(microseconds=1)
+_AT_ONCE = 25
 _KINDS: dict[str, tuple[Callable[..., dict[str, Any]], timedelta]] = {
     "bars": (prices.bar, timedelta()),
     "trades": (prices.trade, _LAST_MOMENT),
@@ -157,29 +159,35 @@ def _span(query: Query, kind: str, symbols: list[str], now: datetime) -> Span:
 
 
 def _snapshots(venue: Venue, symbols: list[str]) -> dict[str, dict[str, Any]]:
-    """Return the newest prices of each symbol that has traded, with its day and the day before."""
-    exchange = venue.exchange
-    today = exchange.calendar.trading_date(exchange.now)
-    begun = [s for s in exchange.calendar.sessions if s.date <= today and s.open < exchange.now]
-    days: list[dict[str, list[Bar]]] = [{}, {}]
-    for minutes, session in zip(days, reversed(begun), strict=False):
-        for bar in exchange.bars(symbols, session.open, session.close - MINUTE):
-            minutes.setdefault(bar.symbol, []).append(bar)
-    found = {}
-    for symbol, bar in exchange.latest_bars(symbols).items():
-        daily = [
-            prices.bar(merged(_midnight(bars[0]), bars)) if (bars := day.get(symbol)) else None
-            for day in days
-        ]
-        found[symbol] = {
-            "latestTrade": prices.trade(bar),
-            "latestQuote": prices.quote(bar),
-            "minuteBar": prices.bar(bar),
-            "dailyBar": daily[0],
-            "prevDailyBar": daily[1],
-        }
+    """Return the newest prices of each symbol that has traded, with its day and the day before.
+
+    A few symbols at a time, so that other requests get their turns.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for index in range(0, len(symbols), _AT_ONCE):
+        some = symbols[index : index + _AT_ONCE]
+        days = _days(venue.exchange, some)
+        for symbol, bar in venue.exchange.latest_bars(some).items():
+            today, before = (day.get(symbol) for day in days)
+            found[symbol] = {
+                "latestTrade": prices.trade(bar),
+                "latestQuote": prices.quote(bar),
+                "minuteBar": prices.bar(bar),
+                "dailyBar": today and prices.bar(today),
+                "prevDailyBar": before and prices.bar(before),
+            }
     return found
 
 
-def _midnight(bar: Bar) -> datetime:
-    return Timeframe(1, "Day").span(bar.time)[0]
+def _days(exchange: Exchange, symbols: list[str]) -> list[dict[str, Bar]]:
+    """Return the bars by symbol of the newest session that has begun, and of the one before."""
+    now = exchange.now
+    newest = [session for session in exchange.calendar.sessions if session.open < now][:-3:-1]
+    days: list[dict[str, Bar]] = [{}, {}]
+    for day, session in zip(days, newest, strict=False):
+        minutes: dict[str, list[Bar]] = {}
+        for bar in exchange.bars(symbols, session.open, session.close - MINUTE):
+            minutes.setdefault(bar.symbol, []).append(bar)
+        start = Timeframe(1, "Day").span(session.open)[0]
+        day.update({symbol: merged(start, bars) for symbol, bars in minutes.items()})
+    return days

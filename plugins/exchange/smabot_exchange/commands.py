@@ -42,7 +42,11 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
         help="The exchange's own file.",
     )
     @click.option(
-        "--port", type=int, default=DEFAULT_PORT, show_default=True, help="0 takes a free one."
+        "--port",
+        type=click.IntRange(0, 65535),
+        default=DEFAULT_PORT,
+        show_default=True,
+        help="0 takes a free one.",
     )
     @click.option("--host", metavar="HOST", default="127.0.0.1", show_default=True)
     @click.option(
@@ -50,7 +54,7 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
     )
     @click.option(
         "--requests-per-minute",
-        type=int,
+        type=click.IntRange(min=0),
         metavar="N",
         help="Quota of a key in a minute of the exchange; 0: none. [200; with step and max none]",
     )

@@ -102,8 +102,6 @@ def _pace(options: Options) -> Pace | None:
 def _quota(options: Options) -> Quota | None:
     """Return the quota; its minute is the exchange's where the pace is known."""
     asked, speed = options.requests_per_minute, options.speed
-    if asked is not None and asked < 0:
-        raise UsageError(f"--requests-per-minute {asked}: give 0 (no quota) or more")
     if speed in ("step", "max"):
         return Quota(asked) if asked else None
     limit = ALPACAS_QUOTA if asked is None else asked

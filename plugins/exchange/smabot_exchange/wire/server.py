@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import os
 import socket
 import threading
 from dataclasses import dataclass
@@ -43,12 +42,11 @@ def listen(host: str = LOOPBACK, port: int = 0) -> socket.socket:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
         listener.listen(128)
-    except (OSError, OverflowError) as error:
+    except OSError as error:
         listener.close()
-        if isinstance(error, OSError) and error.errno == errno.EADDRINUSE:
+        if error.errno == errno.EADDRINUSE:
             raise ConfigError(f"port {port} on {host} is taken: give another --port") from error
-        reason = os.strerror(error.errno or 0) if isinstance(error, OSError) else str(error)
-        raise ConfigError(f"can't listen on {host} port {port}: {reason}") from error
+        raise ConfigError(f"can't listen on {host} port {port}: {error.strerror}") from error
     return listener
 
 

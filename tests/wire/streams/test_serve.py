@@ -1,0 +1,206 @@
+"""`smabot exchange serve` as a process."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from smabot_exchange.exchange import Exchange
+
+SMABOT = str(Path(sys.executable).with_name("smabot"))
+TAPE = "made:symbols=2,sessions=1"
+KEYS = {"APCA-API-KEY-ID": "PKSMABOT", "APCA-API-SECRET-KEY": "smabot"}
+DEADLINE = 20
+
+
+class Process:
+    """The command, and what it has said so far."""
+
+    def __init__(self, folder: Path, *arguments: str, **env: str) -> None:
+        own = {name: v for name, v in os.environ.items() if not name.startswith(("APCA", "SMABOT"))}
+        self.popen = subprocess.Popen(
+            [SMABOT, "exchange", "serve", "--port", "0", "--tape", TAPE, "--json", *arguments],
+            cwd=folder,
+            env={**own, **env},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.url = ""
+
+    def ready(self) -> Process:
+        """Wait until it says where it listens."""
+        assert self.popen.stdout is not None
+        line = self.popen.stdout.readline()
+        assert line, self.popen.communicate()[1]
+        self.url = json.loads(line)["url"]
+        return self
+
+    def ask(self, method: str = "GET", path: str = "/_exchange", **more: Any) -> requests.Response:
+        more.setdefault("headers", KEYS)
+        return requests.request(method, self.url + path, timeout=DEADLINE, **more)
+
+    def end(self, number: int | None = None) -> tuple[int, str]:
+        """End it by a signal, or wait for its end; returns exit code and stderr."""
+        if number is not None:
+            self.popen.send_signal(number)
+        _, err = self.popen.communicate(timeout=DEADLINE)
+        return self.popen.returncode, err
+
+
+@pytest.fixture(scope="module")
+def ledger(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A ledger with the tape in it: to import one takes longer than all the rest."""
+    path = tmp_path_factory.mktemp("ledger") / "l.db"
+    Exchange(path, TAPE).close()
+    return path
+
+
+@pytest.fixture
+def serving(tmp_path: Path, ledger: Path) -> Iterator[Callable[..., Process]]:
+    shutil.copy(ledger, tmp_path / "l.db")
+    started: list[Process] = []
+
+    def serving(*arguments: str, **env: str) -> Process:
+        process = Process(tmp_path, "--ledger", "l.db", *arguments, **env)
+        started.append(process)
+        return process
+
+    yield serving
+    for process in started:
+        if process.popen.poll() is None:
+            process.popen.kill()
+        process.popen.communicate()
+
+
+@pytest.mark.parametrize("number, code", [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
+def test_it_says_what_a_client_needs_and_ends_in_peace(
+    serving: Any, number: int, code: int
+) -> None:
+    process = serving("--speed", "step").ready()
+    assert process.ask().json()["clock"] == "stepped"
+    ended, err = process.end(number)
+    assert ended == code
+    for line in (
+        f"export APCA_API_KEY_ID={KEYS['APCA-API-KEY-ID']}",
+        f"export APCA_API_SECRET_KEY={KEYS['APCA-API-SECRET-KEY']}",
+        f"smabot run --url {process.url}",
+    ):
+        assert line in err
+    assert "Traceback" not in err
+
+
+def test_a_paced_clock_waits_for_the_first_listener(
+    serving: Any, plain: Any, eventually: Any
+) -> None:
+    process = serving("--speed", "max").ready()
+    told = process.ask().json()
+    assert (told["clock"], told["progress"]) == ("paced", [0, 390])
+    assert process.ask("POST", "/_exchange/play").status_code == 409
+    client = plain(process.url.replace("http", "ws") + "/v2/iex", headers=KEYS)
+    assert [client.said[0]["msg"] for _ in range(2)] == ["connected", "authenticated"]
+    client.subscribe(bars=["*"])
+    minutes = [client.said for _ in range(390)]
+    assert sum(len(bars) for bars in minutes) == 780
+    assert eventually(lambda: process.ask().json()["ended"])
+
+
+def test_it_starts_at_once_when_asked_to(serving: Any, eventually: Any) -> None:
+    process = serving("--speed", "max", "--at-once").ready()
+    eventually(lambda: process.ask().json()["ended"])
+
+
+def test_it_keeps_to_its_pace(serving: Any, eventually: Any) -> None:
+    process = serving("--speed", "20", "--at-once", "--requests-per-minute", "0").ready()
+    first = eventually(lambda: process.ask().json()["progress"][0])
+    begun = time.monotonic()
+    eventually(lambda: process.ask().json()["progress"][0] >= first + 20)
+    assert 0.7 < time.monotonic() - begun < 3
+
+
+def test_killed_it_comes_back_on_its_port_with_its_orders(serving: Any) -> None:
+    first = serving("--speed", "step").ready()
+    symbol = first.ask(path="/v2/assets").json()[0]["symbol"]
+    order = {"symbol": symbol, "side": "buy", "qty": 1, "type": "market", "time_in_force": "day"}
+    sent = first.ask("POST", "/v2/orders", json={**order, "client_order_id": "x"}).json()
+    first.popen.kill()
+    first.end()
+    port = first.url.rpartition(":")[2]
+    second = serving("--speed", "step", "--port", port).ready()
+    assert second.url == first.url
+    assert second.ask(path=f"/v2/orders/{sent['id']}").json()["client_order_id"] == "x"
+
+
+def test_faults_come_by_a_file(serving: Any, tmp_path: Path) -> None:
+    (tmp_path / "f.toml").write_text('[[faults]]\nkind = "rate_limit"\npath = "/v2/clock"\n')
+    process = serving("--speed", "step", "--faults", "f.toml").ready()
+    assert process.ask(path="/v2/clock").status_code == 429
+    assert process.ask().json()["faults"] == {"rate_limit": 1}
+    assert "faults   f.toml: rate_limit" in process.end(signal.SIGTERM)[1]
+
+
+def test_the_quota_is_settable(serving: Any) -> None:
+    process = serving("--speed", "step", "--requests-per-minute", "2").ready()
+    assert [process.ask(path="/v2/clock").status_code for _ in range(3)] == [200, 200, 429]
+
+
+def test_other_hosts_need_keys_that_somebody_chose(serving: Any) -> None:
+    code, err = serving("--host", "0.0.0.0").end()
+    assert (code, err.count("\n")) == (2, 1)
+    assert "APCA_API_KEY_ID" in err
+    own = {"APCA_API_KEY_ID": "PKOWN", "APCA_API_SECRET_KEY": "hush-hush"}
+    process = serving("--host", "0.0.0.0", "--speed", "step", **own).ready()
+    process.url = process.url.replace("0.0.0.0", "127.0.0.1")
+    assert process.ask().status_code == 401
+    headers = {"APCA-API-KEY-ID": "PKOWN", "APCA-API-SECRET-KEY": "hush-hush"}
+    assert process.ask(headers=headers).status_code == 200
+    assert "hush-hush" not in process.end(signal.SIGTERM)[1]
+
+
+def test_a_taken_port_is_one_line(serving: Any) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        code, err = serving("--port", str(taken.getsockname()[1])).end()
+    assert (code, err.count("\n")) == (3, 1)
+    assert "is taken: give another --port" in err
+
+
+def test_a_held_ledger_is_one_line(serving: Any) -> None:
+    serving("--speed", "step").ready()
+    code, err = serving("--speed", "step").end()
+    assert (code, err.count("\n")) == (7, 1)
+
+
+@pytest.mark.parametrize(
+    "arguments, code, words",
+    [
+        (["--tape", "nowhere.csv"], 3, "no such file"),
+        (["--faults", "nowhere.toml"], 3, "can't be read"),
+        (["--speed", "fast"], 2, "--speed fast"),
+        (["--speed", "0"], 2, "--speed 0"),
+        (["--speed", "nan"], 2, "--speed nan"),
+        (["--requests-per-minute", "-1"], 2, "-1"),
+        (["--port", "70000"], 2, "70000"),
+        (["--host", "no.such.host.invalid"], 2, "not loopback"),
+    ],
+)
+def test_a_slip_is_one_line(serving: Any, arguments: list[str], code: int, words: str) -> None:
+    ended, err = serving(*arguments).end()
+    assert (ended, err.count("\n")) == (code, 1), err
+    assert words in err
+
+
+def test_half_a_pair_of_keys_is_one_line(serving: Any) -> None:
+    code, err = serving(APCA_API_KEY_ID="PKOWN").end()
+    assert (code, err.count("\n")) == (2, 1)

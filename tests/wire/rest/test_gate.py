@@ -105,8 +105,11 @@ def test_unknown_places(ask: Any) -> None:
     assert ask("PUT", "/v2/orders").status_code == 405
 
 
-def test_a_broken_exchange_is_an_internal_error(place: Any, call: Any) -> None:
+def test_a_broken_exchange_is_an_internal_error(
+    place: Any, call: Any, caplog: pytest.LogCaptureFixture
+) -> None:
     place.exchange.close()
     response = call("GET", "/v2/account")
     assert response.status_code == 500
     assert response.json() == {"code": 50010000, "message": "internal server error occurred"}
+    assert caplog.messages == ["GET /v2/account: the exchange is closed"]

@@ -5,6 +5,7 @@ The Trading API's errors carry a code and a message (`Refusal`), the Market Data
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import orjson
@@ -13,6 +14,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from smabot_exchange.orders import Refusal
+
+_log = logging.getLogger(__name__)
 
 UNAUTHORIZED = {"message": "unauthorized."}
 TOO_MANY = {"code": 42910000, "message": "rate limit exceeded"}
@@ -64,6 +67,7 @@ async def on_http_error(_: Request, error: Exception) -> Response:
     return response
 
 
-async def on_failure(_: Request, error: Exception) -> Response:
+async def on_failure(request: Request, error: Exception) -> Response:
     """The exchange itself failed; what it was doing may or may not be in the ledger."""
+    _log.error("%s %s: %s", request.method, request.url.path, error or type(error).__name__)
     return answer(INTERNAL, 500)

@@ -16,7 +16,7 @@ from smabot.calendar import EXCHANGE_ZONE
 from smabot.records import Bar
 from smabot_exchange.wire.answers import DataError
 
-_PATTERN = re.compile(r"(\d{1,2})(Min|T|Hour|H|Day|D|Week|W|Month|M)", re.IGNORECASE)
+_PATTERN = re.compile(r"(\d{1,2})(T|H|D|W|M|(?i:Min|Hour|Day|Week|Month))", re.ASCII)
 _MONTHS = (1, 2, 3, 4, 6, 12)
 
 
@@ -35,7 +35,7 @@ class Timeframe:
             raise DataError(f"invalid timeframe: {text}")
         count, name = int(found[1]), found[2]
         short = {"T": "Min", "H": "Hour", "D": "Day", "W": "Week", "M": "Month"}
-        unit = short.get(name.upper(), name.capitalize())
+        unit = short.get(name, name.capitalize())
         allowed = {
             "Min": range(1, 60), "Hour": range(1, 24), "Day": (1,), "Week": (1,), "Month": _MONTHS,
         }  # fmt: skip

@@ -14,7 +14,7 @@ from smabot.errors import BrokerError
 from smabot.pace import Pace
 from smabot.ports import Progress
 from smabot.records import Bar, Batch
-from smabot_alpaca import assets
+from smabot_alpaca import assets, library
 from smabot_alpaca.backoff import Backoff
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.clock import last_closed
@@ -27,7 +27,7 @@ from smabot_alpaca.inbox import DATA, TRADE, Inbox
 from smabot_alpaca.intake import Intake
 from smabot_alpaca.player import Played, Player
 from smabot_alpaca.rest import Refused
-from smabot_alpaca.streams import DataStream, Streams, TradeStream, library
+from smabot_alpaca.streams import DataStream, Streams, TradeStream
 from smabot_alpaca.sweep import Sweep
 
 SUBSCRIBE_SECONDS = 5.0
@@ -111,7 +111,7 @@ class AlpacaFeed:
         quiet = LOOPBACK_GATHER if loopback else settings.gather_seconds
         gather = Gather(symbols, self._calendar(), quiet, checked, self._seen)
         self._intake = Intake(self._clock, self._inbox, gather, time.monotonic())
-        library()
+        library.streams()
         credentials, places = connection.credentials, connection.endpoints
         key = (credentials.key_id.get_secret_value(), credentials.secret_key.get_secret_value())
         self._streams = Streams(

@@ -40,8 +40,6 @@ class AlpacaPlugin:
     def _connect(self, config: Config) -> Connection:
         if self._connection is None or self._connection.closed:
             from smabot_alpaca.connect import connect
-            from smabot_alpaca.streams import preload
 
-            preload()
             self._connection = connect(config, self.settings)
         return self._connection

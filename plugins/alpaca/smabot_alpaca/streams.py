@@ -19,6 +19,7 @@ from typing import Any
 from loguru import logger
 
 from smabot.errors import BrokerError, ConfigError, SmabotError
+from smabot_alpaca import library
 from smabot_alpaca.backoff import Backoff
 from smabot_alpaca.decode import BarDecoder, Garbage
 from smabot_alpaca.inbox import DATA, TRADE, Broken, Came, Down, Heard, Inbox, Up
@@ -44,20 +45,6 @@ class Refused(Exception):
 
 class Replaced(Exception):
     """The deciding thread does not trust the connection any more."""
-
-
-def preload() -> threading.Thread:
-    """Begin to import alpaca-py's streams, which takes a second, beside whatever else is done."""
-    thread = threading.Thread(target=library, name="alpaca-import", daemon=True)
-    thread.start()
-    return thread
-
-
-def library() -> tuple[Any, Any]:
-    from alpaca.data.live.stock import StockDataStream
-    from alpaca.trading.stream import TradingStream
-
-    return StockDataStream, TradingStream
 
 
 class Stream(ABC):
@@ -213,7 +200,7 @@ class DataStream(Stream):
         self._decoder = decoder
 
     def _make(self) -> Any:
-        client = library()[0](
+        client = library.streams()[0](
             *self._key, raw_data=True, url_override=self._url, websocket_params=self._options
         )
         client.subscribe_bars(_unused, *self._symbols)
@@ -264,7 +251,7 @@ class TradeStream(Stream):
     name = TRADE
 
     def _make(self) -> Any:
-        client = library()[1](
+        client = library.streams()[1](
             *self._key, raw_data=True, url_override=self._url, websocket_params=self._options
         )
         client.subscribe_trade_updates(_unused)
@@ -319,7 +306,6 @@ class Streams:
                 self._loop.call_soon_threadsafe(function)
 
     def _run(self) -> None:
-        library()
         asyncio.run(self._supervise())
 
     async def _supervise(self) -> None:

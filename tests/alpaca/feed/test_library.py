@@ -1,0 +1,42 @@
+"""alpaca-py's streams are imported without pandas, and nobody who wants pandas notices."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+AFTER = """
+import sys
+from smabot_alpaca import library
+data, trading = library.streams()
+assert (data.__name__, trading.__name__) == ("StockDataStream", "TradingStream")
+assert "pandas" not in sys.modules
+"""
+BARS = """
+from alpaca.data.models import BarSet
+row = {"t": "2026-11-25T14:30:00Z", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1, "n": 1, "vw": 1}
+assert list(BarSet({"SPY": [row]}).df["close"]) == [1.0]
+import pandas
+assert pandas.DataFrame is sys.modules["pandas"].DataFrame
+assert pandas.__file__
+"""
+ACTIONS = """
+from datetime import date
+from alpaca.trading.requests import GetCorporateAnnouncementsRequest
+GetCorporateAnnouncementsRequest(ca_types=[], since=date(2026, 3, 2), until=date(2026, 3, 3))
+"""
+BEFORE = """
+import sys
+import pandas
+from smabot_alpaca import library
+library.streams()
+assert sys.modules["pandas"] is pandas
+"""
+
+
+@pytest.mark.parametrize("script", [AFTER, AFTER + BARS, AFTER + ACTIONS, BEFORE])
+def test_pandas_comes_when_it_is_used(script: str) -> None:
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

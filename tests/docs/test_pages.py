@@ -116,7 +116,9 @@ def same(told: str, value: Any) -> bool:
     read = tomllib.loads(f"value = {told}", parse_float=Decimal)["value"]
     if isinstance(value, int | float | Decimal) and not isinstance(value, bool):
         return Decimal(str(read)) == Decimal(str(value))
-    return bool(json.loads(json.dumps(read, default=float)) == json.loads(json.dumps(value, default=str)))
+    return bool(
+        json.loads(json.dumps(read, default=float)) == json.loads(json.dumps(value, default=str))
+    )
 
 
 def test_every_setting_is_told_with_its_default() -> None:

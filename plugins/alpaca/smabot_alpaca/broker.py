@@ -70,7 +70,7 @@ class AlpacaBroker:
         try:
             answer = self._rest.trading("POST", "/v2/orders", json=to_json(order), urgency=urgency)
         except Refused as refusal:
-            if refusal.message == DUPLICATE:
+            if DUPLICATE in refusal.message:
                 return self._landed(order, "has arrived before")
             if again:
                 return self._landed(order, f"was refused when it was sent again ({refusal})")

@@ -103,7 +103,11 @@ class Connection:
         self.closed = False
         self._embedded = embedded
         self._users: set[object] = set()
-        self.exchange = self._ask_exchange() if endpoints.loopback else None
+        try:
+            self.exchange = self._ask_exchange() if endpoints.loopback else None
+        except BaseException:
+            self.rest.close()
+            raise
         self.stepped = self.exchange is not None and self.exchange["clock"] == "stepped"
         self.name = "alpaca" if self.exchange is None else "exchange"
         self.clock: MarketClock = WallClock()
@@ -118,11 +122,13 @@ class Connection:
             if refusal.status == 404:
                 return None
             raise
-        if not isinstance(told, dict) or not {"clock", "time"} <= told.keys():
+        try:
+            moment(told["time"])
+            return {**told, "clock": str(told["clock"])}
+        except (KeyError, TypeError, ValueError):
             raise BrokerError(
                 f"{self.endpoints.host} does not answer as an exchange of smabot does"
-            )
-        return told
+            ) from None
 
     def join(self, user: object) -> None:
         self._users.add(user)

@@ -122,7 +122,16 @@ def test_a_server_of_somebody_else_is_taken_for_alpaca(script: Any) -> None:
     assert (connection.name, connection.stepped, connection.exchange) == ("alpaca", False, None)
 
 
-@pytest.mark.parametrize("told", [{}, {"clock": "stepped"}, {"hello": "world"}])
+@pytest.mark.parametrize(
+    "told",
+    [
+        {},
+        {"clock": "stepped"},
+        {"clock": "stepped", "time": "noon"},
+        {"clock": "stepped", "time": 17},
+        {"hello": "world"},
+    ],
+)
 def test_an_exchange_that_makes_no_sense_is_an_error(script: Any, told: dict[str, str]) -> None:
     script.exchange = {**told, "more": 1}
     with pytest.raises(BrokerError, match="does not answer as an exchange"):

@@ -201,3 +201,23 @@ def test_nobody_waits_longer_than_asked() -> None:
     with pytest.raises(NotSent):
         limiter.enter(READ, timeout=0.1)
     assert 0.09 < time.monotonic() - begun < 2
+
+
+def test_many_threads_together_stay_below_the_limit() -> None:
+    limiter = Limiter(20, fixed=True, window=0.25)
+    passed: list[float] = []
+
+    def press() -> None:
+        for _ in range(10):
+            limiter.enter(EXIT, timeout=10)
+            passed.append(time.monotonic())
+            limiter.leave()
+
+    threads = [threading.Thread(target=press) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert len(passed) == 80
+    for begin in passed:
+        assert sum(begin <= at < begin + 0.2 for at in passed) <= 20

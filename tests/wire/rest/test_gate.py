@@ -58,6 +58,8 @@ def test_the_quota_and_its_headers(serve: Any, call_at: Any) -> None:
     assert rates == [("2", "1", "1060"), ("2", "0", "1060"), ("2", "0", "1060")]
     assert [answer.status_code for answer in answers] == [200, 200, 429]
     assert answers[2].json() == {"code": 42910000, "message": "rate limit exceeded"}
+    data = call("GET", "/v2/stocks/bars/latest", params={"symbols": "SPY"})
+    assert (data.status_code, data.json()) == (429, {"message": "too many requests."})
     now[0] += 60
     assert call("GET", "/v2/positions").headers["X-RateLimit-Remaining"] == "1"
 

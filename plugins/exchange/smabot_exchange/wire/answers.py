@@ -19,6 +19,7 @@ _log = logging.getLogger(__name__)
 
 UNAUTHORIZED = {"message": "unauthorized."}
 TOO_MANY = {"code": 42910000, "message": "rate limit exceeded"}
+TOO_MANY_FOR_DATA = {"message": "too many requests."}
 TOO_LARGE = {"code": 41310000, "message": "request body is too large"}
 NOT_FOUND = {"code": 40410000, "message": "endpoint not found."}
 NOT_ALLOWED = {"code": 40510000, "message": "method not allowed"}

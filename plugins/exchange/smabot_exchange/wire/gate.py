@@ -10,12 +10,21 @@ from uuid import uuid4
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from smabot_exchange.wire.answers import TOO_LARGE, TOO_MANY, UNAUTHORIZED, answer
+from smabot_exchange.wire.answers import (
+    TOO_LARGE,
+    TOO_MANY,
+    TOO_MANY_FOR_DATA,
+    UNAUTHORIZED,
+    answer,
+)
 from smabot_exchange.wire.quota import Allowance
 from smabot_exchange.wire.venue import Venue
 
 ADMIN = "/_exchange"
 """Calls to the exchange itself, which Alpaca does not have; the quota does not count them."""
+
+DATA = "/v2/stocks/"
+"""The Market Data API, whose errors have no code."""
 
 Header = tuple[bytes, bytes]
 
@@ -51,7 +60,8 @@ class Gate:
             allowance = self.venue.quota.take(key_id)
             added += _rate_headers(allowance)
             if not allowance.granted:
-                await answer(TOO_MANY, 429)(scope, receive, send_on)
+                body = TOO_MANY_FOR_DATA if scope["path"].startswith(DATA) else TOO_MANY
+                await answer(body, 429)(scope, receive, send_on)
                 return
         length = headers.get(b"content-length", b"0")
         if length.isdigit() and int(length) > self.venue.largest_body:

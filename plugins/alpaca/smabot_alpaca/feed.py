@@ -27,7 +27,7 @@ from smabot_alpaca.inbox import DATA, TRADE, Inbox
 from smabot_alpaca.intake import Intake
 from smabot_alpaca.player import Played, Player
 from smabot_alpaca.rest import Refused
-from smabot_alpaca.streams import DataStream, Streams, TradeStream
+from smabot_alpaca.streams import DataStream, Stream, Streams, TradeStream
 from smabot_alpaca.sweep import Sweep
 
 SUBSCRIBE_SECONDS = 5.0
@@ -103,7 +103,8 @@ class AlpacaFeed:
                 self._player.play()
 
     def subscribe(self, symbols: Collection[str]) -> None:
-        """Connect both streams; they may also be refused for now. Raises ConfigError, BrokerError."""
+        """Connect both streams, without symbols only that of order updates; they may also be refused
+        for now. Raises ConfigError, BrokerError."""
         connection, settings = self._connection, self._connection.settings
         loopback = self._player is not None
         newest = last_closed(self.now())
@@ -114,15 +115,19 @@ class AlpacaFeed:
         library.streams()
         credentials, places = connection.credentials, connection.endpoints
         key = (credentials.key_id.get_secret_value(), credentials.secret_key.get_secret_value())
-        self._streams = Streams(
-            [
-                TradeStream(self._inbox, places.trading_stream, key, places.loopback),
+        streams: list[Stream] = [
+            TradeStream(self._inbox, places.trading_stream, key, places.loopback)
+        ]
+        if symbols:
+            streams.append(
                 DataStream(
                     self._inbox, places.data_stream, key, places.loopback,
                     sorted(symbols), BarDecoder(self._calendar()),
-                ),
-            ]
-        )  # fmt: skip
+                )
+            )  # fmt: skip
+        else:
+            del self._intake.streams[DATA]
+        self._streams = Streams(streams)
         self._sweep = Sweep(
             self._intake, self._streams, self._clock, self._broker, self._history(), self._errands,
             settle=self._settle,
@@ -130,7 +135,7 @@ class AlpacaFeed:
             patience=LOOPBACK_PATIENCE if loopback else settings.silent_order_seconds,
         )  # fmt: skip
         self._streams.start()
-        links = self._inbox.links.values()
+        links = [self._inbox.links[name] for name in self._intake.streams]
         self._inbox.wait(lambda: all(link.tries for link in links), SUBSCRIBE_SECONDS)
         self._absorb()
 
@@ -219,7 +224,7 @@ class AlpacaFeed:
         self._out(None)
         self._played = None
         intake.minutes += intake.gather.take(time.monotonic(), all_there=True)
-        batch = intake.batch(updates_alone=player.ended)
+        batch = intake.batch(updates_alone=True)
         return batch if batch is not None or player.ended else intake.nothing()
 
     def _streams_are_back(self, timeout: float) -> bool:

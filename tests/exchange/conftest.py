@@ -11,10 +11,19 @@ from typing import Any
 import pytest
 
 from smabot.calendar import EXCHANGE_ZONE
-from smabot.records import OrderType, Side, TimeInForce
-from smabot_exchange.exchange import Exchange, Minute
+from smabot.records import Side
 from smabot_exchange.account import Terms
-from smabot_exchange.orders import ExchangeOrder, OrderEvent, OrderRequest
+from smabot_exchange.exchange import Exchange, Minute
+from smabot_exchange.orders import (
+    ExchangeOrder,
+    OrderClass,
+    OrderEvent,
+    OrderRequest,
+    OrderType,
+    StopLoss,
+    TakeProfit,
+    TimeInForce,
+)
 
 HEADER = "symbol,timestamp,open,high,low,close,volume,trade_count,vwap"
 
@@ -94,27 +103,51 @@ class Client:
     def __init__(self, exchange: Exchange) -> None:
         self.exchange = exchange
 
-    def buy(self, qty: object, symbol: str = "SPY", **more: Any) -> ExchangeOrder:
+    def buy(self, qty: object = None, symbol: str = "SPY", **more: Any) -> ExchangeOrder:
         return self.send(Side.BUY, qty, symbol, **more).order
 
-    def sell(self, qty: object, symbol: str = "SPY", **more: Any) -> ExchangeOrder:
+    def sell(self, qty: object = None, symbol: str = "SPY", **more: Any) -> ExchangeOrder:
         return self.send(Side.SELL, qty, symbol, **more).order
 
     def send(
-        self, side: Side, qty: object, symbol: str = "SPY", limit: object = None,
-        tif: TimeInForce = TimeInForce.DAY, id: str | None = None,
+        self, side: Side, qty: object = None, symbol: str = "SPY", limit: object = None,
+        tif: str = "day", id: str | None = None, stop: object = None, trail: object = None,
+        percent: object = None, notional: object = None, kind: str | None = None,
+        bracket: tuple[object, object] | None = None, oco: tuple[object, object] | None = None,
+        oto: tuple[object, object] | None = None, stop_limit: object = None, **more: Any,
     ) -> OrderEvent:  # fmt: skip
+        """``bracket``, ``oco`` and ``oto`` are the take-profit's limit and the stop-loss's stop."""
+        legs = bracket or oco or oto
+        kinds = {"bracket": bracket, "oco": oco, "oto": oto}
+        if kind is None:
+            kind = {
+                (False, False): "market", (True, False): "limit",
+                (False, True): "stop", (True, True): "stop_limit",
+            }[limit is not None or oco is not None, stop is not None]  # fmt: skip
+        if trail is not None or percent is not None:
+            kind = "trailing_stop"
+        if legs is not None:
+            more |= {
+                "order_class": OrderClass(next(name for name, given in kinds.items() if given)),
+                "take_profit": None if legs[0] is None else TakeProfit(money(legs[0])),
+                "stop_loss": None
+                if legs[1] is None
+                else StopLoss(money(legs[1]), money(stop_limit)),
+            }
         return self.exchange.submit(
             OrderRequest(
-                symbol,
-                side,
-                Decimal(str(qty)),
-                OrderType.MARKET if limit is None else OrderType.LIMIT,
-                None if limit is None else Decimal(str(limit)),
-                tif,
-                id,
+                symbol, side, money(qty), OrderType(kind), money(limit), TimeInForce(tif), id,
+                money(notional), money(stop), money(trail), money(percent), **more,
             )
-        )
+        )  # fmt: skip
+
+    def now(self, order: ExchangeOrder) -> ExchangeOrder:
+        """The order as it is by now."""
+        return self.exchange.order(order.id)
+
+
+def money(value: object) -> Decimal | None:
+    return None if value is None else Decimal(str(value))
 
 
 @pytest.fixture

@@ -22,6 +22,9 @@ from smabot_alpaca.orders import Unreadable, broker_order, decimal, position, to
 from smabot_alpaca.rest import Refused
 
 T = TypeVar("T")
+ALPACA_LOOKUPS = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
+LOOKUPS = (0.02, 0.1, 0.4)
+"""At an exchange of smabot, which shows an order as soon as it has it, unless it is told not to."""
 PAGE = 500
 """The most orders that ``GET /v2/orders`` gives at once."""
 DUPLICATE = "client_order_id must be unique"
@@ -41,7 +44,9 @@ class AlpacaBroker:
         self._rest = connection.rest
         self._unanswered: set[str] = set()
         self.name = connection.name
-        self.lookups = connection.settings.lookups
+        self.lookups = connection.settings.lookups or (
+            LOOKUPS if connection.exchange else ALPACA_LOOKUPS
+        )
         connection.join(self)
 
     @property

@@ -25,8 +25,9 @@ class AlpacaSettings(Settings):
     """How long an answer may take. An order that is not answered by then is ``unknown``."""
     requests_per_minute: int | None = Field(None, ge=1, le=100_000)
     """At most so many requests a minute to each API; none: as many as Alpaca's answers allow."""
-    lookups: tuple[float, ...] = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
-    """When an unanswered order is looked up, counted from its sending."""
+    lookups: tuple[float, ...] | None = None
+    """When an unanswered order is looked up, counted from its sending; after the last time it is sent
+    again. None: from 0.2 to 15 s at Alpaca, within half a second at an exchange of smabot."""
     gather_seconds: float = Field(0.25, ge=0, le=10)
     """A minute is decided on when so long no bar of it has come, though some symbols have none."""
     missing_bars_seconds: float = Field(3.0, ge=0, le=30)
@@ -38,7 +39,9 @@ class AlpacaSettings(Settings):
 
     @field_validator("lookups")
     @classmethod
-    def _lookups(cls, lookups: tuple[float, ...]) -> tuple[float, ...]:
+    def _lookups(cls, lookups: tuple[float, ...] | None) -> tuple[float, ...] | None:
+        if lookups is None:
+            return None
         if not lookups or lookups[0] <= 0 or any(b <= a for a, b in pairwise(lookups)):
             raise ValueError("give ascending seconds above 0, at least one")
         return lookups

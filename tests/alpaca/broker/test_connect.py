@@ -46,6 +46,7 @@ def test_a_paper_key_trades_on_paper() -> None:
         data_stream="wss://stream.data.alpaca.markets/v2/iex",
     )
     assert (connection.name, connection.stepped) == ("alpaca", False)
+    assert AlpacaBroker(connection).lookups == (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
 
 
 def test_a_live_key_trades_live() -> None:
@@ -112,6 +113,7 @@ def test_an_exchange_of_smabot_tells_its_clock(script: Any) -> None:
     script.exchange = STEPPED
     connection = open_up(config_of(url=script.url), {})
     assert (connection.name, connection.stepped) == ("exchange", True)
+    assert AlpacaBroker(connection).lookups[-1] <= 1
     assert f"{connection.clock.now():%Y-%m-%dT%H:%M}" == "2026-03-02T14:30"
     script.exchange = {**STEPPED, "clock": "paced"}
     assert not open_up(config_of(url=script.url), {}).stepped
@@ -206,3 +208,10 @@ def test_the_plugin_steps_aside_for_another_broker() -> None:
 def test_lookups_ascend(lookups: tuple[float, ...]) -> None:
     with pytest.raises(ValueError, match="ascending"):
         AlpacaSettings(lookups=lookups)
+
+
+def test_lookups_can_be_set(script: Any) -> None:
+    settings = AlpacaSettings(lookups=(1.0, 2.0))
+    broker = AlpacaBroker(connect(config_of(url=script.url), settings, {}))
+    assert broker.lookups == (1.0, 2.0)
+    broker.close()

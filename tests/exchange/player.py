@@ -14,9 +14,22 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random
 
-from smabot.records import OrderType, Side, TimeInForce
+from smabot.records import Side
+from smabot_exchange.account import Terms
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.orders import OrderRequest, Refusal
+from smabot_exchange.orders import (
+    OrderChange,
+    OrderClass,
+    OrderRequest,
+    OrderType,
+    Refusal,
+    StopLoss,
+    TakeProfit,
+    TimeInForce,
+)
+
+CENT = Decimal("0.01")
+TERMS = Terms(multiplier=Decimal(2))
 
 
 def act(exchange: Exchange, after: Callable[[], object]) -> None:
@@ -27,23 +40,50 @@ def act(exchange: Exchange, after: Callable[[], object]) -> None:
         with suppress(Refusal):
             exchange.cancel(rng.choice(before).id)
         after()
+    if before and rng.random() < 0.3:
+        order = rng.choice(before)
+        change = OrderChange(
+            limit_price=None if order.limit_price is None else order.limit_price + CENT,
+            qty=order.qty + 1 if order.order_class is OrderClass.SIMPLE else None,
+            client_order_id=f"changed-{exchange.now:%m%d%H%M}",
+        )
+        with suppress(Refusal):
+            exchange.replace(order.id, change)
+        after()
     for symbol in exchange.symbols:
         for number in range(rng.randrange(3)):
-            limit = None
-            if rng.random() < 0.4:
-                limit = exchange.last_price(symbol) + Decimal(rng.randrange(-9, 10)) / 100
-            request = OrderRequest(
-                symbol,
-                rng.choice([Side.BUY, Side.BUY, Side.SELL]),
-                Decimal(rng.randrange(1, 30)),
-                OrderType.MARKET if limit is None else OrderType.LIMIT,
-                limit,
-                rng.choice([TimeInForce.DAY, TimeInForce.GTC]),
-                f"{symbol}-{exchange.now:%m%d%H%M}-{number}",
-            )
             with suppress(Refusal):
-                exchange.submit(request)
+                exchange.submit(request(exchange, rng, symbol, number))
             after()
+
+
+def request(exchange: Exchange, rng: Random, symbol: str, number: int) -> OrderRequest:
+    """Some order near the last price."""
+    price = exchange.last_price(symbol)
+    up, down = (price + rng.randrange(1, 30) * CENT for _ in range(2))
+    down = price - (down - price)
+    side = rng.choice([Side.BUY, Side.BUY, Side.SELL])
+    far, near = (up, down) if side is Side.BUY else (down, up)
+    kind = rng.choice(list(OrderType))
+    legs = rng.choice([OrderClass.SIMPLE, OrderClass.SIMPLE, OrderClass.BRACKET, OrderClass.OCO])
+    if legs is not OrderClass.SIMPLE:
+        kind = OrderType.LIMIT
+    limits = (OrderType.LIMIT, OrderType.STOP_LIMIT)
+    profit, loss = (far, near) if legs is OrderClass.BRACKET else (near, far)
+    return OrderRequest(
+        symbol,
+        side,
+        Decimal(rng.randrange(1, 30)),
+        kind,
+        price if kind in limits and legs is not OrderClass.OCO else None,
+        rng.choice([TimeInForce.DAY, TimeInForce.DAY, TimeInForce.GTC, TimeInForce.IOC]),
+        f"{symbol}-{exchange.now:%m%d%H%M}-{number}",
+        stop_price=far if kind in (OrderType.STOP, OrderType.STOP_LIMIT) else None,
+        trail_price=20 * CENT if kind is OrderType.TRAILING_STOP else None,
+        order_class=legs,
+        take_profit=None if legs is OrderClass.SIMPLE else TakeProfit(profit),
+        stop_loss=None if legs is OrderClass.SIMPLE else StopLoss(loss),
+    )
 
 
 def play(exchange: Exchange, after: Callable[[], object] = lambda: None) -> None:
@@ -72,4 +112,4 @@ def contents(ledger: Path) -> dict[str, list[tuple[object, ...]]]:
 
 if __name__ == "__main__":
     pause = float(sys.argv[3])
-    play(Exchange(Path(sys.argv[1]), sys.argv[2]), lambda: time.sleep(pause))
+    play(Exchange(Path(sys.argv[1]), sys.argv[2], TERMS), lambda: time.sleep(pause))

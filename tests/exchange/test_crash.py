@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from decimal import Decimal
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -51,24 +52,27 @@ def test_killed_at_every_commit_boundary(lab: Any, tape: Path, player: dict[str,
             shutil.copy(lab.folder / f"whole.db{suffix}", folder / f"ledger.db{suffix}")
         copies.append(folder / "ledger.db")
 
-    exchange = lab.open(tape, "whole.db")
+    exchange = lab.open(tape, "whole.db", multiplier=Decimal(2))
     player["play"](exchange, copy)
     exchange.close()
     whole = player["contents"](lab.folder / "whole.db")
-    assert {row[9] for row in whole["orders"]} >= {"filled", "expired", "canceled"}
+    assert {row[9] for row in whole["orders"]} >= {"filled", "expired", "canceled", "replaced"}
+    classes = {row[25] for row in whole["orders"] if row[9] == "filled"}
+    assert classes >= {"simple", "bracket"}
+    assert any(row[4] == "sell" and row[26] == "sell_to_open" for row in whole["orders"])
     assert len(copies) > 60
     for ledger in copies:
-        again = lab.open(tape, str(ledger.relative_to(lab.folder)))
+        again = lab.open(tape, str(ledger.relative_to(lab.folder)), multiplier=Decimal(2))
         player["play"](again)
         again.close()
         assert player["contents"](ledger) == whole
 
 
 def test_killed_for_real_at_random_moments(lab: Any, tape: Path, player: dict[str, Any]) -> None:
-    exchange = lab.open(tape, "whole.db")
+    exchange = lab.open(tape, "whole.db", multiplier=Decimal(2))
     player["play"](exchange)
     exchange.close()
-    lab.open(tape, "ledger.db").close()
+    lab.open(tape, "ledger.db", multiplier=Decimal(2)).close()
 
     rng = Random(11)
     ledger = lab.folder / "ledger.db"

@@ -72,7 +72,7 @@ class Stream(ABC):
         self._refusals = 0
         self._attempt: asyncio.Task[None] | None = None
         self._doubted = ""
-        self._told = ""
+        self._told = False
         self._garbage = 0
 
     async def supervise(self) -> None:
@@ -94,8 +94,8 @@ class Stream(ABC):
             self._garbage += isinstance(error, Garbage)
             why = _words(error)
             self._inbox.put(Down(self.name, why))
-            if why != self._told:
-                self._told = why
+            if not self._told:
+                self._told = True
                 logger.warning("alpaca: the stream of {} is down: {}; trying again", self.name, why)
             await asyncio.sleep(self._backoff.pause())
 
@@ -136,7 +136,7 @@ class Stream(ABC):
         self._inbox.put(Up(self.name))
         if self._told:
             logger.info("alpaca: the stream of {} is back", self.name)
-            self._told = ""
+            self._told = False
         while True:
             self._read(await client._ws.recv())
             self._backoff.reset()

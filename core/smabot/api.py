@@ -5,7 +5,7 @@ from __future__ import annotations
 from smabot.book import Book
 from smabot.config import Config, Settings
 from smabot.errors import RiskHalt
-from smabot.hookspecs import Conflict, Reconciliation, Recovery, RecoveryStep, hookimpl
+from smabot.hookspecs import Conflict, Finding, Reconciliation, Recovery, RecoveryStep, hookimpl
 from smabot.records import (
     Bar,
     EquityPoint,
@@ -29,6 +29,7 @@ __all__ = [
     "Conflict",
     "EquityPoint",
     "Fill",
+    "Finding",
     "Order",
     "OrderIntent",
     "OrderType",

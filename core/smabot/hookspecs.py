@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -76,6 +77,35 @@ class Recovery:
     symbols: tuple[str, ...]
     asked: bool = False
     """Whether the broker was asked beforehand: asking again gives the same answers, at once."""
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A line of `smabot doctor`: what was looked at, and how it is. ``exit_code`` is a failure's:
+    3 for what is set up wrongly, 4 for the broker, 6 for a disagreement."""
+
+    name: str
+    level: Level
+    text: str
+    exit_code: int = 0
+
+    @classmethod
+    def ok(cls, name: str, text: str) -> Finding:
+        return cls(name, Level.OK, text)
+
+    @classmethod
+    def warning(cls, name: str, text: str) -> Finding:
+        return cls(name, Level.WARNING, text)
+
+    @classmethod
+    def failure(cls, name: str, text: str, exit_code: int = 3) -> Finding:
+        return cls(name, Level.FAILURE, text, exit_code)
 
 
 @hookspec
@@ -191,6 +221,19 @@ def describe(book: Book) -> tuple[str, str] | None:
 
     def describe(self, book):
         return "streaks", f"{len(book.table(Streak))} symbols on a streak"
+    """
+
+
+@hookspec
+def diagnose(config: Config) -> Sequence[Finding]:  # type: ignore[empty-body]
+    """Look at what the plugin needs and say how it is, a line each. Change nothing.
+
+    Called by `smabot doctor`, also beside a running bot and before the first run.
+
+    def diagnose(self, config):
+        if config.symbols:
+            return [Finding.ok("streaks", f"watches {len(config.symbols)} symbols")]
+        return [Finding.failure("streaks", "no symbols: name some with `symbols`")]
     """
 
 

@@ -81,6 +81,15 @@ def is_locked(path: Path) -> bool:
     return False
 
 
+def holder(path: Path) -> str:
+    """Return the process id that a file's lock names, or ``unknown``."""
+    try:
+        text = path.resolve().with_name(path.resolve().name + ".lock").read_text("ascii", "replace")
+    except OSError:
+        text = ""
+    return text.strip() or "unknown"
+
+
 def _flock(file: int) -> None:
     """Take the lock, a moment later where somebody only looked whether it is held."""
     for pause in PAUSES:

@@ -1,4 +1,4 @@
-"""The verbs that ask the broker: `run`, `reconcile`, `flatten`."""
+"""The verbs that ask the broker: `run`, `reconcile`, `flatten`, `doctor`."""
 
 from __future__ import annotations
 
@@ -149,6 +149,19 @@ def flatten(app: App, /, symbol: str | None, yes: bool, timeout: float, **flags:
     from smabot.cli.flatten import flatten
 
     return flatten(app, loaded, (symbol or "").upper(), yes, timeout)
+
+
+@click.command()
+@_with(*WHAT, _symbols_option, *WHERE)
+@click.pass_obj
+def doctor(app: App, /, **flags: Any) -> int:
+    """Check whether all is well, a line each; changes nothing.
+
+    Exit code 3: the set-up is wrong; 4: the broker; 6: database and broker disagree.
+    """
+    from smabot.cli.doctor import doctor
+
+    return doctor(app, lambda: load(app, flags))
 
 
 def load(app: App, flags: dict[str, Any]) -> Loaded:

@@ -31,6 +31,7 @@ VERBS = {
     "pnl": "performance",
     "halt": "control",
     "resume": "control",
+    "doctor": "start",
     "plugins": "setup",
     "config": "setup",
 }

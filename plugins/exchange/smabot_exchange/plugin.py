@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from smabot.config import Config, Settings
-from smabot.hookspecs import hookimpl
+from smabot.hookspecs import Finding, hookimpl
 from smabot_exchange.opening import open_exchange
 
 if TYPE_CHECKING:
@@ -50,6 +50,12 @@ class ExchangePlugin:
         from smabot_exchange.front import ExchangeFeed
 
         return ExchangeFeed(self._open(config), config.speed)
+
+    @hookimpl
+    def diagnose(self, config: Config) -> list[Finding]:
+        from smabot_exchange.doctor import diagnose
+
+        return diagnose(config)
 
     @hookimpl
     def register_commands(self, cli: click.Group) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from smabot.config import Config
-from smabot.hookspecs import Recovery, RecoveryStep, hookimpl
+from smabot.hookspecs import Finding, Recovery, RecoveryStep, hookimpl
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.rows import SqliteRows
 
@@ -34,6 +34,13 @@ class PersistenceSqlite:
         if isinstance(journal, SqliteJournal) and journal.news:
             return RecoveryStep("; ".join(journal.news))
         return None
+
+    @hookimpl
+    def diagnose(self, config: Config) -> list[Finding]:
+        """Look at the database: whose it is, whether it is sound, who uses it."""
+        from smabot_persistence_sqlite.doctor import diagnose
+
+        return diagnose(config.db)
 
     @hookimpl
     def register_commands(self, cli: click.Group) -> None:

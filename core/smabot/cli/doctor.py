@@ -1,0 +1,83 @@
+"""`smabot doctor`: looks at everything, changes nothing, and says what to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING
+
+import click
+
+from smabot import doctor as core
+from smabot.cli import output
+from smabot.errors import ConfigError, SmabotError
+from smabot.hookspecs import Finding, Level
+from smabot.plugins import Plugins
+from smabot.redaction import Redactor
+
+if TYPE_CHECKING:
+    from smabot.cli.app import App
+    from smabot.config import Config
+    from smabot.settings import Loaded
+
+MARKS = {Level.OK: "ok", Level.WARNING: "WARNING", Level.FAILURE: "FAILURE"}
+STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILURE: "red"}
+
+
+def doctor(app: App, load: Callable[[], Loaded]) -> int:
+    """Show the findings as they come; returns the worst one's exit code."""
+    found: list[Finding] = []
+    redact = Redactor()
+    for each in _findings(app, load):
+        if each.name == "settings" and each.level is Level.OK:
+            redact = Redactor(app.loaded().secrets())
+        found.append(each)
+        if not app.as_json:
+            mark = click.style(f"{MARKS[each.level]:<8}", fg=STYLES[each.level])
+            text = output.clean(redact(" ".join(each.text.split())))
+            click.echo(f"{mark} {each.name:<14} {text}")
+    code = max((each.exit_code for each in found), default=0)
+    if app.as_json:
+        lines = [
+            {"name": e.name, "level": e.level, "text": redact(e.text), "exit_code": e.exit_code}
+            for e in found
+        ]
+        app.emit({"exit_code": code, "findings": lines}, "")
+    failed = list(dict.fromkeys(each.name for each in found if each.level is Level.FAILURE))
+    if failed:
+        return app.fail(f"something is wrong with: {', '.join(failed)}", None, code)
+    return 0
+
+
+def _findings(app: App, load: Callable[[], Loaded]) -> Iterator[Finding]:
+    yield from core.machine()
+    secrets = core.secrets(app.settings)
+    yield secrets
+    if secrets.level is Level.FAILURE:
+        return
+    try:
+        loaded = load()
+    except ConfigError as error:
+        yield Finding.failure("settings", str(error))
+        return
+    config = loaded.config
+    count = sum(1 for dotted in loaded.shown() if loaded.origin(dotted) != "default")
+    yield Finding.ok("settings", f"{config.mode}, broker {config.broker}; {count} set")
+    try:
+        plugins = Plugins.load(config, origins=loaded.origins)
+    except SmabotError as error:
+        yield Finding.failure("plugins", str(error))
+        return
+    yield Finding.ok("plugins", ", ".join(plugins.names))
+    yield from _further(config, plugins)
+
+
+def _further(config: Config, plugins: Plugins) -> Iterator[Finding]:
+    sound = True
+    for each in chain(core.folder(config), core.needs(config, plugins)):
+        sound = sound and each.level is not Level.FAILURE
+        yield each
+    if sound:
+        yield from core.agreement(config, plugins)
+    else:
+        yield Finding.ok("agreement", "not compared with the broker, as something is wrong")

@@ -1,0 +1,66 @@
+"""What `smabot doctor` is told of the embedded exchange."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from smabot.config import Config
+from smabot.hookspecs import Finding
+from smabot.lock import holder, is_locked
+from smabot_exchange.rows import to_time
+from smabot_exchange.schema import APPLICATION_ID, VERSION
+
+LEDGER = "ledger"
+
+
+def diagnose(config: Config) -> list[Finding]:
+    """Look at tape and ledger without opening the exchange, also while it is in use."""
+    found = []
+    tape = config.tape or "made"
+    if tape != "made" and not tape.startswith("made:"):
+        if Path(tape).exists():
+            found.append(Finding.ok("tape", tape))
+        else:
+            found.append(Finding.failure("tape", f"{tape}: no such file: give another --tape"))
+    ledger = config.ledger_path
+    if ledger.is_file() and ledger.stat().st_size:
+        found.append(_ledger(ledger))
+    elif config.broker == "exchange" and config.db.is_file() and config.db.stat().st_size:
+        found.append(
+            Finding.failure(
+                LEDGER,
+                f"{ledger} is not there, but the database {config.db} is, which was made with one: "
+                "put it back, give its place with --ledger, or begin with another --db",
+            )
+        )
+    elif config.broker == "exchange":
+        found.append(Finding.ok(LEDGER, f"{ledger} is made by the first run"))
+    return found
+
+
+def _ledger(path: Path) -> Finding:
+    resolved = path.resolve()
+    try:
+        with closing(sqlite3.connect(f"{resolved.as_uri()}?mode=ro", uri=True)) as db:
+            if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                return Finding.failure(
+                    LEDGER, f"{path} is no exchange's ledger: give another --ledger"
+                )
+            version = db.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                return Finding.failure(
+                    LEDGER, f"{path} is of a newer smabot-exchange (schema {version}): upgrade it"
+                )
+            now, played = db.execute("SELECT now, minutes_played FROM state").fetchone()
+            meta = dict(db.execute("SELECT key, value FROM meta"))
+    except sqlite3.Error as error:
+        return Finding.failure(LEDGER, f"{path} can't be read: {error}: restore it from a copy")
+    words = (
+        f"{path}, account {meta['account_id']}, {played:,} of {int(meta['minutes']):,} minutes "
+        f"played, {to_time(now):%Y-%m-%d %H:%M} UTC"
+    )
+    if is_locked(resolved):
+        words += f"; in use by pid {holder(resolved)}"
+    return Finding.ok(LEDGER, words)

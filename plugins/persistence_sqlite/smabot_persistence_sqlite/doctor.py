@@ -1,0 +1,54 @@
+"""What `smabot doctor` is told of the database."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from smabot.errors import SmabotError
+from smabot.hookspecs import Finding
+from smabot.lock import holder, is_locked
+from smabot_persistence_sqlite.connection import connect_reader, exists, size_of, translated
+from smabot_persistence_sqlite.stamp import LINEAGE, read_stamp
+
+NAME = "database"
+LARGEST_CHECK = 1_000_000_000
+"""Bytes up to which the file is read whole: about a second on a fast disk."""
+
+
+def diagnose(db: Path) -> list[Finding]:
+    """Look at a database without changing it, also beside a running bot."""
+    path = db.resolve()
+    try:
+        with translated(db):
+            if not exists(path, db):
+                return [Finding.ok(NAME, f"{db} is made by the first run")]
+            with closing(connect_reader(path, db)) as connection:
+                found = _sound(connection, db, size_of(path))
+    except SmabotError as error:
+        return [Finding.failure(NAME, str(error))]
+    if is_locked(path):
+        found.append(Finding.ok("lock", f"{db} is in use by a running smabot, pid {holder(path)}"))
+    else:
+        found.append(Finding.ok("lock", f"{db} is free"))
+    return found
+
+
+def _sound(connection: sqlite3.Connection, db: Path, size: int) -> list[Finding]:
+    stamp = read_stamp(connection, db, LINEAGE)
+    words = f"{db}, {size / 1e6:,.1f} MB, schema {stamp.revision or 'empty'}"
+    if size > LARGEST_CHECK:
+        words += "; not read whole: `smabot db check` does"
+    else:
+        (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        if result != "ok":
+            return [
+                Finding.failure(
+                    NAME, f"{db} is damaged ({result}): restore a copy made by `smabot db backup`"
+                )
+            ]
+        words += ", sound"
+    if stamp.revision != LINEAGE.head:
+        return [Finding.warning(NAME, f"{words}; the next run brings it up to {LINEAGE.head}")]
+    return [Finding.ok(NAME, words)]

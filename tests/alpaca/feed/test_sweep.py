@@ -1,0 +1,254 @@
+"""What REST is asked for, and when, where time goes by itself: with a clock that the test moves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from smabot.calendar import MINUTE, Calendar
+from smabot.errors import BrokerError
+from smabot.ports import BrokerOrder
+from smabot.records import Bar, OrderType, OrderUpdate, Side, Status, TimeInForce
+from smabot_alpaca.errands import Errands
+from smabot_alpaca.gather import Gather
+from smabot_alpaca.history import BarHistory
+from smabot_alpaca.inbox import DATA, TRADE, Came, Down, Heard, Inbox, Up
+from smabot_alpaca.intake import Intake
+from smabot_alpaca.sweep import HOLD_SECONDS, Sweep
+
+SETTLE, PATIENCE, QUIET = 3.0, 5.0, 0.25
+SYMBOLS = ("A", "B")
+
+
+class Market:
+    """A clock, REST, and streams that note what is asked of them."""
+
+    def __init__(self, calendar: Calendar, opens: datetime) -> None:
+        self.opens = opens
+        self.seconds = 0.0
+        self.bars: list[Bar] = []
+        self.orders: dict[str, BrokerOrder] = {}
+        self.asked: list[tuple[str, int, int]] = []
+        self.looked_up: list[str] = []
+        self.replaced: list[str] = []
+        self.down = False
+        self.inbox = Inbox()
+        gather = Gather(SYMBOLS, calendar, QUIET, opens - MINUTE)
+        self.intake = Intake(self, self.inbox, gather, 0)
+        self.sweep = Sweep(
+            self.intake, self, self, self,
+            BarHistory(self.get, calendar, "iex"), Errands(self.inbox, inline=True),
+            settle=SETTLE, mute_minutes=2, patience=PATIENCE,
+        )  # type: ignore[arg-type]  # fmt: skip
+        for stream in (DATA, TRADE):
+            self.put(Up(stream))
+        self.go(0)
+
+    def now(self) -> datetime:
+        return self.opens + timedelta(seconds=self.seconds)
+
+    def tell(self, time: datetime) -> None:
+        """A wall clock is told nothing."""
+
+    def replace(self, stream: str, why: str) -> None:
+        self.replaced.append(stream)
+
+    def order(self, name: str) -> BrokerOrder | None:
+        self.looked_up.append(name)
+        return self.orders.get(name)
+
+    def get(self, path: str, params: Mapping[str, Any]) -> Any:
+        if self.down:
+            raise BrokerError("no answer")
+        first, last = (datetime.fromisoformat(params[name]) for name in ("start", "end"))
+        minutes = [(time - self.opens) // MINUTE for time in (first, last)]
+        self.asked.append((params["symbols"], *minutes))
+        page: dict[str, list[Any]] = {}
+        for bar in self.bars:
+            if bar.symbol in params["symbols"].split(",") and first <= bar.time <= last:
+                row = {"t": bar.time.isoformat(), "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}
+                page.setdefault(bar.symbol, []).append(row)
+        return {"bars": page, "next_page_token": None}
+
+    def put(self, event: Any) -> None:
+        self.inbox.put(event)
+
+    def send(self, minute: int, symbols: Sequence[str] = SYMBOLS) -> None:
+        """Bars by the stream, on whose minutes REST has them too."""
+        bars = [Bar(s, self.opens + minute * MINUTE, 1.0, 1.0, 1.0, 1.0, 1.0) for s in symbols]
+        self.put(Came(bars, [], self.seconds))
+
+    def have(self, minute: int, symbols: Sequence[str] = SYMBOLS) -> None:
+        """Bars that REST has."""
+        self.bars += [
+            Bar(s, self.opens + minute * MINUTE, 1.0, 1.0, 1.0, 1.0, 1.0) for s in symbols
+        ]
+
+    def go(self, seconds: float) -> list[tuple[str, int]]:
+        """Let the time come, and return the bars that leave: symbols and minute."""
+        self.seconds = seconds
+        self.intake.absorb(seconds)
+        self.sweep.mind(seconds)
+        minutes = self.intake.gather.take(seconds)
+        minutes += self.intake.gather.take(seconds + QUIET)
+        return [
+            ("".join(bar.symbol for bar in minute), (minute[0].time - self.opens) // MINUTE)
+            for minute in minutes
+        ]
+
+    def seen(self, name: str, status: Status, filled: int = 0) -> BrokerOrder:
+        qty = Decimal(filled)
+        return BrokerOrder(
+            name, "id", "A", Side.BUY, Decimal(5), OrderType.MARKET, None, TimeInForce.DAY,
+            status, qty, Decimal(1) if filled else None, self.now(), self.now(),
+        )  # fmt: skip
+
+
+@pytest.fixture
+def market(calendar: Calendar, at: Callable[[str], datetime], monkeypatch: Any) -> Market:
+    market = Market(calendar, at("2026-11-25 09:30"))
+    monkeypatch.setattr("smabot_alpaca.sweep.time.monotonic", lambda: market.seconds)
+    return market
+
+
+def test_rest_is_not_asked_while_all_comes(market: Market) -> None:
+    for minute in range(5):
+        market.send(minute)
+        assert market.go(minute * 60 + 60) == [("AB", minute)]
+        assert market.go(minute * 60 + 64) == []
+    assert market.asked == []
+
+
+def test_what_lacks_is_asked_for_a_moment_after_the_minute(market: Market) -> None:
+    market.send(0, "A")
+    market.have(0)
+    assert market.go(60) == [("A", 0)]
+    assert market.go(60 + SETTLE - 0.1) == []
+    assert market.go(60 + SETTLE) == [("B", 0)]
+    assert market.asked == [("B", 0, 0)]
+    assert market.go(90) == []
+    assert market.asked == [("B", 0, 0)]
+
+
+def test_a_minute_without_trades_is_asked_for_once(market: Market) -> None:
+    for second in (60, 63, 64, 70, 100):
+        assert market.go(second) == []
+    assert market.asked == [("A,B", 0, 0)]
+    market.send(1)
+    assert market.go(120) == [("AB", 1)]
+
+
+def test_while_the_data_stream_is_down_bars_come_by_rest(market: Market) -> None:
+    market.put(Down(DATA, "406"))
+    for minute in range(3):
+        market.have(minute)
+        assert market.go(minute * 60 + 60) == []
+        assert market.go(minute * 60 + 63) == [("AB", minute)]
+    assert market.replaced == []
+
+
+def test_a_mute_data_stream_is_replaced(market: Market) -> None:
+    for minute in range(2):
+        market.have(minute)
+        market.go(minute * 60 + 60)
+        assert market.replaced == []
+        assert market.go(minute * 60 + 63) == [("AB", minute)]
+    assert market.replaced == [DATA]
+
+
+def test_a_stream_that_speaks_now_and_then_is_kept(market: Market) -> None:
+    for minute in range(6):
+        market.have(minute)
+        if minute % 2:
+            market.send(minute)
+        market.go(minute * 60 + 60)
+        assert len(market.go(minute * 60 + 63)) + minute % 2 == 1
+    assert market.replaced == []
+
+
+def test_after_a_reconnect_missed_minutes_come_at_once_and_in_order(market: Market) -> None:
+    market.send(0)
+    market.go(60)
+    market.put(Down(DATA, "lost"))
+    market.go(70)
+    for minute in (1, 2, 3):
+        market.have(minute)
+    market.seconds = 245
+    market.put(Up(DATA))
+    assert market.go(245) == [("AB", 1), ("AB", 2), ("AB", 3)]
+    assert market.asked == [("A,B", 1, 3)]
+
+
+def test_newer_bars_wait_for_missed_ones(market: Market) -> None:
+    market.put(Down(DATA, "lost"))
+    market.down = True
+    for second in (60, 64):
+        assert market.go(second) == []
+    market.put(Up(DATA))
+    market.send(1)
+    assert market.go(120) == []
+    market.down = False
+    market.have(0)
+    assert market.go(125) == [("AB", 0), ("AB", 1)]
+
+
+def test_newer_bars_do_not_wait_for_ever(market: Market) -> None:
+    market.down = True
+    market.send(1)
+    assert market.go(120) == []
+    assert market.go(120 + HOLD_SECONDS - 1) == []
+    assert market.go(120 + HOLD_SECONDS) == [("AB", 1)]
+
+
+def test_nothing_is_asked_for_outside_the_sessions(market: Market) -> None:
+    close = 390 * 60
+    for minute in range(390):
+        market.send(minute)
+        market.go(minute * 60 + 60)
+    for hour in range(1, 40):
+        market.go(close + hour * 3600)
+    assert market.asked == []
+
+
+def told(order: BrokerOrder) -> OrderUpdate:
+    return order.update()
+
+
+def test_a_silent_order_is_looked_up_and_a_mute_trade_stream_replaced(market: Market) -> None:
+    market.seconds = 10
+    market.intake.watch.told(told(market.seen("o", Status.SUBMITTED)), 10)
+    market.go(14)
+    assert market.looked_up == []
+    market.seconds = 14
+    market.orders["o"] = market.seen("o", Status.FILLED, 5)
+    market.go(15)
+    assert market.looked_up == ["o"]
+    assert [update.status for update in market.intake.updates] == [Status.FILLED]
+    assert market.replaced == []
+    market.go(20)
+    assert market.replaced == [TRADE]
+    market.go(40)
+    assert market.replaced == [TRADE]
+
+
+def test_an_order_that_rests_is_no_reason_for_distrust(market: Market) -> None:
+    market.seconds = 10
+    market.orders["o"] = market.seen("o", Status.ACCEPTED)
+    market.intake.watch.told(told(market.orders["o"]), 10)
+    for second in range(11, 200):
+        market.go(second)
+    assert 2 <= len(market.looked_up) <= 5
+    assert market.replaced == []
+
+
+def test_a_stream_that_tells_is_not_asked_behind_its_back(market: Market) -> None:
+    market.seconds = 10
+    market.intake.watch.told(told(market.seen("o", Status.SUBMITTED)), 10)
+    market.put(Heard(told(market.seen("o", Status.FILLED, 5))))
+    for second in range(11, 100):
+        market.go(second)
+    assert market.looked_up == []

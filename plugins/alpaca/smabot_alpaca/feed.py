@@ -149,7 +149,9 @@ class AlpacaFeed:
         return self._step(timeout) if self._connection.stepped else self._wait(timeout)
 
     def progress(self) -> Progress | None:
-        return self._player.progress if self._player is not None else None
+        """Return how far the tape has come; a paced exchange is not asked for it."""
+        stepping = self._player if self._connection.stepped else None
+        return stepping.progress if stepping is not None else None
 
     def close(self) -> None:
         if self._streams is not None:

@@ -34,12 +34,12 @@ class Credentials:
         prefix = self.key_id.get_secret_value()[:2]
         if live and prefix == PAPER:
             raise ConfigError(
-                f"{self.source}: this is a paper key (it begins with {PAPER}), but --live trades "
+                f"the key in {self.source} is a paper key (it begins with {PAPER}), but --live trades "
                 "real money: give the live account's key, or leave out --live"
             )
         if not live and prefix == LIVE:
             raise ConfigError(
-                f"{self.source}: this is a live key (it begins with {LIVE}), but this is paper "
+                f"the key in {self.source} is a live key (it begins with {LIVE}), but this is paper "
                 "trading: give the paper account's key, or add --live to trade real money"
             )
 
@@ -74,7 +74,7 @@ def _credentials(names: tuple[str, str], pair: list[str]) -> Credentials:
         if not value:
             raise ConfigError(f"{other} is set, but {name} is not: a key has both parts")
         if not (value.isascii() and value.isprintable()) or " " in value:
-            raise ConfigError(f"{name}: holds characters that no key has: copy it again")
+            raise ConfigError(f"what {name} holds has characters that no key has, copy it again")
     return Credentials(SecretStr(pair[0]), SecretStr(pair[1]), names[0])
 
 

@@ -26,8 +26,9 @@ class AlpacaSettings(Settings):
     requests_per_minute: int | None = Field(None, ge=1, le=100_000)
     """At most so many requests a minute to each API; none: as many as Alpaca's answers allow."""
     lookups: tuple[float, ...] | None = None
-    """When an unanswered order is looked up, counted from its sending; after the last time it is sent
-    again. None: from 0.2 to 15 s at Alpaca, within half a second at an exchange of smabot."""
+    """When an unanswered order is looked up, counted from its sending; then it is sent again.
+
+    None: from 0.2 to 15 s at Alpaca, within half a second at an exchange of smabot."""
     gather_seconds: float = Field(0.25, ge=0, le=10)
     """A minute is decided on when so long no bar of it has come, though some symbols have none."""
     missing_bars_seconds: float = Field(3.0, ge=0, le=30)

@@ -13,6 +13,7 @@ from loguru import logger
 
 from smabot.config import Config
 from smabot.errors import ConfigError, SmabotError
+from smabot.redaction import Redactor
 from smabot.settings import load
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connect import connect
@@ -106,7 +107,7 @@ def test_a_file_that_cant_be_read_is_an_error(
 @pytest.mark.parametrize("odd", ["two words", "line\nbreak", "schlüssel", "nul\x00", "tab\tbed"])
 def test_what_cant_be_a_key_is_refused_without_showing_it(odd: str) -> None:
     """Such a key would otherwise come up in an error of the HTTP library."""
-    with pytest.raises(ConfigError, match="APCA_API_SECRET_KEY: holds characters") as caught:
+    with pytest.raises(ConfigError, match="APCA_API_SECRET_KEY holds has characters") as caught:
         find(NONE, {"APCA_API_KEY_ID": ID, "APCA_API_SECRET_KEY": odd})
     assert odd not in str(caught.value)
 
@@ -124,6 +125,24 @@ def test_a_key_of_the_other_kind_of_account_is_refused_before_anything_is_sent(
     environ = {"APCA_API_KEY_ID": key_id, "APCA_API_SECRET_KEY": SECRET}
     with pytest.raises(ConfigError, match=said):
         connect(Config(broker="alpaca", live=live), NONE, environ)
+
+
+@pytest.mark.parametrize(
+    ("environ", "live"),
+    [
+        ({"APCA_API_KEY_ID": "PKTEST", "APCA_API_SECRET_KEY": SECRET}, True),
+        ({"APCA_API_KEY_ID": "AKTEST", "APCA_API_SECRET_KEY": SECRET}, False),
+        ({"APCA_API_KEY_ID": ID, "APCA_API_SECRET_KEY": "two words"}, False),
+        ({"APCA_API_KEY_ID": ID}, False),
+        ({"APCA_API_SECRET_KEY": SECRET}, False),
+    ],
+)
+def test_what_is_wrong_with_a_key_reads_well_once_secrets_are_masked(
+    environ: dict[str, str], live: bool
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        connect(Config(broker="alpaca", live=live), NONE, environ)
+    assert Redactor()(str(caught.value)) == str(caught.value)
 
 
 def test_nothing_tells_a_key(script: Any) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shutil
 from collections import Counter, defaultdict
 from decimal import Decimal
+from random import Random
 from typing import Any, NamedTuple
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -68,10 +70,19 @@ bar = st.tuples(
     st.lists(cents, min_size=4, max_size=4).map(lambda p: [p[0], max(p), min(p), p[3]]),
     st.sampled_from([0, 9, 60, 155, 155, 4000]),
 )
-sessions = st.tuples(*[st.lists(bar, min_size=3, max_size=8)] * 2)
-plan = st.lists(st.lists(asked | asked | action, max_size=3), max_size=16)
+sessions = st.tuples(*[st.lists(bar, min_size=4, max_size=7)] * 2)
+plan = st.lists(
+    st.lists(asked | asked | asked | action, min_size=1, max_size=4), min_size=8, max_size=14
+)
 few = settings(
-    max_examples=120, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    max_examples=80,
+    deadline=None,
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.large_base_example,
+        HealthCheck.too_slow,
+        HealthCheck.data_too_large,
+    ],
 )
 
 
@@ -273,3 +284,41 @@ def reopened(lab: Any, exchange: Any, tape: Any) -> Any:
         shutil.copy(f"{ledger}{suffix}", lab.folder / f"killed.db{suffix}")
     exchange.close()
     return lab.open(tape, "killed.db", cash=CASH, multiplier=Decimal(2))
+
+
+def dealt(rng: Random) -> tuple[Any, Any]:
+    """Sessions and a plan, denser than hypothesis likes to draw them."""
+
+    def prices() -> list[Decimal]:
+        some = [Decimal(rng.randint(900, 1100)) / 100 for _ in range(4)]
+        return [some[0], max(some), min(some), some[3]]
+
+    def wanted() -> Asked | Action:
+        if rng.random() < 0.25:
+            return Action(rng.random() < 0.4, rng.randrange(9), rng.randint(-40, 40))
+        return Asked(
+            rng.choice(list(OrderType)), rng.choice([OrderClass.SIMPLE, *OrderClass]),
+            rng.choice(list(Side)), rng.randint(1, 40), rng.randint(-60, 60), rng.randint(1, 60),
+            rng.randint(1, 60), rng.choice([*LASTING, *LASTING, *TimeInForce]), rng.random() < 0.2,
+        )  # fmt: skip
+
+    def session() -> list[Any]:
+        return [(prices(), rng.choice([0, 9, 60, 155, 400, 4000])) for _ in range(8)]
+
+    plan = [[wanted() for _ in range(rng.randint(0, 4))] for _ in range(17)]
+    return (session(), session()), plan
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(60))
+def test_a_busy_day_adds_up(lab: Any, seed: int) -> None:
+    sessions, plan = dealt(Random(seed))
+
+    def check(exchange: Any, _: int) -> Any:
+        check_fills(exchange)
+        check_groups(exchange)
+        check_account(exchange)
+        return exchange
+
+    exchange = lab.open(write(lab, sessions), cash=CASH, multiplier=Decimal(2))
+    check(play(exchange, plan, check), 0)

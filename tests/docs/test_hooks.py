@@ -19,7 +19,8 @@ import pytest
 from smabot import api, hookspecs
 from smabot.book import Book
 from smabot.config import Config
-from smabot.hookspecs import HOOKS, Reconciliation, Recovery, RecoveryStep
+from smabot.doctor import needs
+from smabot.hookspecs import HOOKS, Finding, Reconciliation, Recovery, RecoveryStep
 from smabot.memory import MemoryJournal
 from smabot.plugins import Plugins
 from smabot.records import (
@@ -193,6 +194,14 @@ def on_command(plugins: Plugins, plugin: Any, book: Book) -> None:
 
 def describe(plugins: Plugins, plugin: Any, book: Book) -> None:
     assert plugins.describe(book) == [("streaks", "1 symbols on a streak")]
+
+
+def diagnose(plugins: Plugins, plugin: Any, book: Book) -> None:
+    assert list(needs(Config(symbols=("SPY",)), plugins)) == [
+        Finding.ok("streaks", "watches 1 symbols")
+    ]
+    (finding,) = needs(Config(), plugins)
+    assert (finding.level, finding.exit_code) == ("failure", 3)
 
 
 def reconcile(plugins: Plugins, plugin: Any, book: Book) -> None:

@@ -60,6 +60,11 @@ class Limiter:
         self._waiting = dict.fromkeys(Urgency, 0)
         self._changed = Condition()
 
+    @property
+    def known(self) -> tuple[int | None, int | None]:
+        """The limit, and what the server last said is left of it; None where nobody said."""
+        return self._limit, self._room
+
     def enter(self, urgency: Urgency, timeout: float = 0.0) -> None:
         """Let one request pass; `leave` has to follow.
 

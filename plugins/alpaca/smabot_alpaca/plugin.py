@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from smabot.config import Config
-from smabot.hookspecs import hookimpl
+from smabot.hookspecs import Finding, hookimpl
 from smabot_alpaca.settings import AlpacaSettings
 
 if TYPE_CHECKING:
@@ -36,6 +36,14 @@ class AlpacaPlugin:
         from smabot_alpaca.feed import AlpacaFeed
 
         return AlpacaFeed(self._connect(config), config.speed)
+
+    @hookimpl
+    def diagnose(self, config: Config) -> list[Finding]:
+        if config.broker != "alpaca":
+            return []
+        from smabot_alpaca.doctor import diagnose
+
+        return diagnose(config, self.settings)
 
     def _connect(self, config: Config) -> Connection:
         if self._connection is None or self._connection.closed:

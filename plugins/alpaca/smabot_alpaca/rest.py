@@ -96,6 +96,11 @@ class Rest:
         """GET from the data API, as `trading` does."""
         return self._data.ask("GET", path, params, Urgency.READ)
 
+    @property
+    def allowance(self) -> tuple[int | None, int | None]:
+        """Requests a minute that the trading API allows, and what is left of them."""
+        return self._trading.allowance
+
     def close(self) -> None:
         self._trading.close()
         self._data.close()
@@ -146,6 +151,10 @@ class _Api:
         except _Broken:
             time.sleep(REPEAT_AFTER)
             return self._pass(method, path, data, urgency)
+
+    @property
+    def allowance(self) -> tuple[int | None, int | None]:
+        return self._limiter.known
 
     def close(self) -> None:
         self._client._session.close()

@@ -1,8 +1,8 @@
 """Imports alpaca-py's streams without what they don't need.
 
-They drag pandas in, for the ``.df`` of models that this plugin never makes: three quarters of the
-import's second, and 80 MB. While they are imported something else stands in its place, which becomes
-pandas at its first use.
+They drag pandas and numpy in, for the ``.df`` of models that this plugin never makes: most of the
+import's second, and 80 MB. While they are imported something else stands in their place, which becomes
+the real one at its first use.
 """
 
 from __future__ import annotations
@@ -12,13 +12,15 @@ import sys
 from types import ModuleType
 from typing import Any
 
+SPARED = ("pandas", "numpy")
 
-class _PandasLater(ModuleType):
+
+class _Later(ModuleType):
     importing = True
 
     def __getattr__(self, name: str) -> Any:
         if not self.importing:
-            return getattr(importlib.import_module("pandas"), name)
+            return getattr(importlib.import_module(self.__name__), name)
         if name == "DataFrame":  # of an annotation
             return Any
         raise AttributeError(name)
@@ -26,14 +28,16 @@ class _PandasLater(ModuleType):
 
 def streams() -> tuple[type[Any], type[Any]]:
     """Return alpaca-py's ``StockDataStream`` and ``TradingStream``."""
-    if "alpaca.trading.stream" in sys.modules or "pandas" in sys.modules:
+    if "alpaca.trading.stream" in sys.modules:
         return _import()
-    later = sys.modules["pandas"] = _PandasLater("pandas")
+    later = [_Later(name) for name in SPARED if name not in sys.modules]
+    sys.modules.update({module.__name__: module for module in later})
     try:
         return _import()
     finally:
-        del sys.modules["pandas"]
-        later.importing = False
+        for module in later:
+            del sys.modules[module.__name__]
+            module.importing = False
 
 
 def _import() -> tuple[type[Any], type[Any]]:

@@ -1,4 +1,4 @@
-"""alpaca-py's streams are imported without pandas, and nobody who wants pandas notices."""
+"""alpaca-py's streams are imported without pandas and numpy, and nobody who wants them notices."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import sys
 from smabot_alpaca import library
 data, trading = library.streams()
 assert (data.__name__, trading.__name__) == ("StockDataStream", "TradingStream")
-assert "pandas" not in sys.modules
+assert not {"pandas", "numpy"} & {*sys.modules}
 """
 BARS = """
 from alpaca.data.models import BarSet
@@ -29,14 +29,16 @@ GetCorporateAnnouncementsRequest(ca_types=[], since=date(2026, 3, 2), until=date
 """
 BEFORE = """
 import sys
-import pandas
+import {before}
 from smabot_alpaca import library
 library.streams()
-assert sys.modules["pandas"] is pandas
+assert sys.modules["{before}"] is {before}
+assert {before}.__file__
 """
+BOTH = [BEFORE.format(before=name) for name in ("pandas", "numpy")]
 
 
-@pytest.mark.parametrize("script", [AFTER, AFTER + BARS, AFTER + ACTIONS, BEFORE])
-def test_pandas_comes_when_it_is_used(script: str) -> None:
+@pytest.mark.parametrize("script", [AFTER, AFTER + BARS, AFTER + ACTIONS, *BOTH])
+def test_what_is_spared_comes_when_it_is_used(script: str) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -123,6 +123,17 @@ def test_an_amount_that_a_bar_can_not_fill(lab: Any, client: Any) -> None:
     assert trader.now(order).filled_qty == Decimal("8.125")  # 5 at 10, then 50 dollars at 16
 
 
+def test_a_sale_by_amount_leaves_other_sales_their_shares(lab: Any, client: Any) -> None:
+    rows = lab.rows("SPY", "2026-03-02 09:30", [10, [5, 11, 5, 5], 5])
+    trader = client(lab.open(lab.tape(rows)))
+    trader.buy(10)
+    trader.exchange.advance()
+    amount, other = trader.sell(notional=50), trader.sell(5, limit="10.5")
+    trader.exchange.advance()
+    assert (trader.now(amount).filled_qty, trader.now(other).filled_qty) == (5, 5)
+    assert trader.exchange.positions() == []
+
+
 @pytest.mark.parametrize(
     ("asked", "code", "words"),
     [

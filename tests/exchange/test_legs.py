@@ -249,3 +249,16 @@ def test_a_bracket_that_exits_is_refused(market: Any) -> None:
     trader.exchange.advance()
     with pytest.raises(Refusal, match="bracket orders must be entry orders"):
         trader.sell(5, bracket=(9, 11))
+
+
+def test_exits_leave_what_others_are_about_to_close(market: Any) -> None:
+    """Part of an entry is sold by hand before the rest of it fills."""
+    trader = market(10, [10, 10.5, 9.5, 10], 10, volumes=(300, 300))
+    entry = trader.buy(40, bracket=(12, 9))
+    trader.exchange.advance()
+    assert trader.exchange.position("SPY").qty == 30
+    by_hand = trader.sell(25, oco=(13, 8))
+    trader.exchange.advance()
+    assert states(trader, entry, by_hand) == ["filled", "new"]
+    assert {leg.qty for leg in trader.exchange.legs(entry)} == {15}
+    assert trader.exchange.available("SPY") == 0

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from decimal import Decimal
 
 from smabot.records import ZERO, Bar, Side
 from smabot_exchange.open_orders import OpenOrders
@@ -58,11 +59,13 @@ def _leg(parent: ExchangeOrder, name: str, kind: OrderType, place: int) -> Excha
     )
 
 
-def arm(orders: OpenOrders, entry: ExchangeOrder, time: datetime) -> list[OrderEvent]:
-    """Let the exits of a filled entry work from ``time`` on, for as much as was filled."""
+def arm(
+    orders: OpenOrders, entry: ExchangeOrder, qty: Decimal, time: datetime
+) -> list[OrderEvent]:
+    """Let the exits of a filled entry work from ``time`` on, for ``qty`` shares."""
     events = []
     for leg in orders.others_of(entry):
-        leg = replace(leg, qty=entry.filled_qty, opens_at=time, updated_at=entry.updated_at)
+        leg = replace(leg, qty=qty, opens_at=time, updated_at=entry.updated_at)
         if leg.type is OrderType.LIMIT:
             leg = replace(leg, status=OrderStatus.NEW)
             events.append(OrderEvent("new", entry.updated_at, leg))

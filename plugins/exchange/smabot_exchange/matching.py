@@ -284,17 +284,29 @@ class Market:
             return order.qty - order.filled_qty
         left = (order.notional - order.filled_value) / price
         shares = left.quantize(SMALLEST_FRACTION, ROUND_FLOOR)
-        return min(shares, abs(self.held(order.symbol))) if order.closes else shares
+        if not order.closes:
+            return shares
+        free = abs(self.available(order.symbol)) + order.remaining
+        return min(shares, free)
 
     def _filled_in_group(self, order: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
         """Do what a fill does to the other orders of its group."""
         whole = order.status is OrderStatus.FILLED
         if not order.closes:
-            return arm(self.open_orders, order, bar.end) if whole else []
+            return self._armed(order, bar) if whole else []
         if whole:
             return self._end_others(order, bar.time)
         shrink_others(self.open_orders, order)
         return []
+
+    def _armed(self, entry: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
+        """Let an entry's exits work, for as much of it as other orders have not closed already."""
+        leg = self.open_orders.others_of(entry)[0]
+        others = self.open_orders.closing(entry.symbol) - leg.remaining
+        free = min(entry.filled_qty, abs(self.held(entry.symbol)) - others)
+        if free <= 0:
+            return self._end_others(entry, bar.time)
+        return arm(self.open_orders, entry, free, bar.end)
 
     def _trade(self, symbol: str, side: Side, qty: Decimal, price: Decimal) -> None:
         self.cash -= qty * price * side.sign

@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.report import Figure, middle
 from benchmarks.sessions import config, opened, ready
-from benchmarks.tapes import write_csv
+from benchmarks.tapes import steps, write_csv
 from smabot.recovery import Session
 
 SYMBOLS = 11_000
@@ -30,8 +30,8 @@ def run(quick: bool, folder: Path) -> Iterator[Figure]:
 
 def _session(crossing: int, rounds: int, folder: Path) -> Iterator[Figure]:
     tape = folder / "tape.csv"
-    write_csv(tape, _steps(crossing, rounds), SYMBOLS)
-    session = opened(config(folder, str(tape), sma=SMA))
+    write_csv(tape, steps(SYMBOLS, crossing, QUIET, rounds + 1), SYMBOLS)
+    session = opened(config(folder, {"sma": SMA}, tape=str(tape)))
     try:
         spent = _Spent(session)
         engine = ready(session)
@@ -63,13 +63,6 @@ def _figure(what: str, minutes: list[tuple[float, dict[str, float]]]) -> Figure:
     parts["of which CPU"] = middle([p["cpu"] for _, p in minutes])
     note = ", ".join(f"{name} {seconds * 1e3:.0f}" for name, seconds in parts.items())
     return Figure(f"{SYMBOLS:,} symbols, {what}", total, "s", most=GOAL, note=f"ms: {note}")
-
-
-def _steps(crossing: int, rounds: int) -> Iterator[list[float]]:
-    """Yield closes that stand still, but for some symbols that step up and down in turn."""
-    for minute in range(QUIET * (rounds + 1) + 1):
-        high = minute // QUIET % 2 == 1
-        yield [100.0 + (s < crossing and high) for s in range(SYMBOLS)]
 
 
 class _Spent(dict[str, float]):

@@ -24,11 +24,12 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Seconds from exec to the awaited line (or the end), and the peak memory in MiB."""
+    """Seconds from exec to the awaited line (or the end), the peak memory in MiB, and the lines on
+    stdout up to that one."""
 
     seconds: float
     peak: float
-    line: str
+    lines: tuple[str, ...]
 
 
 def spawn(command: Sequence[str], until: str = "") -> Ended:
@@ -42,16 +43,19 @@ def spawn(command: Sequence[str], until: str = "") -> Ended:
     ) as child:
         assert child.stdout is not None
         assert child.stderr is not None
-        seconds, awaited = 0.0, ""
+        seconds, lines = 0.0, []
         for line in child.stdout:
-            if until and not seconds and until in line:
-                seconds, awaited = perf_counter() - begun, line
+            if seconds:
+                continue
+            lines.append(line)
+            if until and until in line:
+                seconds = perf_counter() - begun
         errors = child.stderr.read()
         _, status, usage = os.wait4(child.pid, 0)
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode or (until and not seconds):
         raise RuntimeError(f"{' '.join(command)}: exit code {child.returncode}: {errors.strip()}")
-    return Ended(seconds or perf_counter() - begun, usage.ru_maxrss / PER_MIB, awaited)
+    return Ended(seconds or perf_counter() - begun, usage.ru_maxrss / PER_MIB, tuple(lines))
 
 
 def rounds(command: Sequence[str], count: int, until: str = "") -> list[Ended]:

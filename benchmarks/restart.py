@@ -1,4 +1,4 @@
-"""From exec to ready: the whole process, after a small session and over a table of millions of bars."""
+"""From exec to ready with the exchange in process: after a small session, and over millions of bars."""
 
 from __future__ import annotations
 
@@ -72,7 +72,8 @@ def _place(folder: Path, name: str, symbols: int, minutes: int) -> Path:
 
 def _command(place: Path, until: datetime) -> list[str]:
     return [
-        SMABOT, "run", "--plugins", "sma,risk", "--db", str(place / "trades.db"),
+        SMABOT, "run", "--broker", "exchange", "--plugins", "sma,risk",
+        "--db", str(place / "trades.db"),
         "--tape", str(place / "tape.csv"), "--speed", "max", "--until", f"{until:%Y-%m-%dT%H:%M:%SZ}",
         "--json",
     ]  # fmt: skip

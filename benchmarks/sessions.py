@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -21,12 +22,12 @@ WIDE = {
 """Limits that are judged but never block: the work of an order is measured, not its refusal."""
 
 
-def config(folder: Path, tape: str, **plugin: Any) -> Config:
-    """Return the settings of a session that keeps its files in a folder, at full speed."""
-    tables = {"risk": WIDE, "exchange": {"cash": HUGE}, **plugin}
-    return Config.model_validate(
-        {"db": folder / "trades.db", "tape": tape, "speed": "max", "plugin": tables}
-    )
+def config(folder: Path, plugin: Mapping[str, Any] | None = None, **settings: Any) -> Config:
+    """Return the settings of a session that keeps its files in a folder, at full speed, by default
+    with the exchange in this process."""
+    tables = {"risk": WIDE, "exchange": {"cash": HUGE}, **(plugin or {})}
+    given = {"broker": "exchange", "speed": "max", **settings}
+    return Config.model_validate({"db": folder / "trades.db", "plugin": tables, **given})
 
 
 def opened(settings: Config) -> Session:

@@ -5,7 +5,18 @@ from __future__ import annotations
 import tempfile
 from pathlib import Path
 
-from benchmarks import cli, durable, engine, market_minute, report, restart
+from benchmarks import (
+    cli,
+    decode,
+    durable,
+    engine,
+    market_minute,
+    report,
+    restart,
+    restart_wire,
+    wire_minute,
+    wire_orders,
+)
 
 BENCHMARKS = {
     "engine": engine.run,
@@ -13,6 +24,10 @@ BENCHMARKS = {
     "restart": restart.run,
     "market-minute": market_minute.run,
     "cli": cli.run,
+    "decode": decode.run,
+    "wire-minute": wire_minute.run,
+    "wire-orders": wire_orders.run,
+    "restart-wire": restart_wire.run,
 }
 
 

@@ -39,6 +39,14 @@ def walks(symbols: int, minutes: int) -> Iterator[list[float]]:
         yield prices
 
 
+def steps(symbols: int, crossing: int, quiet: int, count: int) -> Iterator[list[float]]:
+    """Yield closes that stand still, but for some symbols that step up and down in turn, each
+    ``quiet`` minutes; ``count`` times that many minutes and one more."""
+    for minute in range(quiet * count + 1):
+        high = minute // quiet % 2 == 1
+        yield [100.0 + (s < crossing and high) for s in range(symbols)]
+
+
 def batches(closes: Iterable[Sequence[float]], symbols: int) -> list[Batch]:
     """Return a batch a minute, session after session."""
     tickers = names(symbols)

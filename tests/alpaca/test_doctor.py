@@ -1,0 +1,162 @@
+"""What `smabot doctor` finds between the bot and a real exchange over loopback."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from websockets.sync.client import connect
+
+pytest.importorskip("smabot_exchange.wire.server")
+
+from smabot.config import Config
+from smabot.doctor import needs
+from smabot.hookspecs import Finding
+from smabot.lock import FileLock
+from smabot.plugins import Plugins
+from smabot_exchange.embedded import Embedded, start
+
+OK = {"keys", "account", "clock", "calendar", "data", "order updates", "market data", "rate limit"}
+
+
+@pytest.fixture
+def served(in_tmp: Path, tape_writer: Callable[..., Path]) -> Iterator[Embedded]:
+    """An exchange some minutes into its tape."""
+    tape = tape_writer(in_tmp / "tape.csv", {"SPY": [100.0] * 40, "KO": [50.0] * 40})
+    exchange = start(Config(tape=str(tape), ledger=in_tmp / "served.db"))
+    try:
+        call(exchange, "POST", "/_exchange/play")
+        yield exchange
+    finally:
+        exchange.close()
+
+
+@pytest.fixture(autouse=True)
+def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "CREDENTIALS_DIRECTORY"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def call(exchange: Embedded, method: str, path: str, body: Any = None) -> None:
+    with requests.Session() as session:
+        session.trust_env = False
+        headers = {"APCA-API-KEY-ID": exchange.key_id, "APCA-API-SECRET-KEY": exchange.secret_key}
+        answer = session.request(
+            method, exchange.url + path, json=body, headers=headers, timeout=20
+        )
+    assert answer.ok, answer.text
+
+
+def diagnosed(**settings: Any) -> dict[str, Finding]:
+    config = Config(broker="alpaca", **settings)
+    return {each.name: each for each in needs(config, Plugins.load(config, ["alpaca"]))}
+
+
+def there(exchange: Embedded, *faults: Any, **settings: Any) -> dict[str, Finding]:
+    if faults:
+        call(exchange, "POST", "/_exchange/faults", {"faults": list(faults)})
+    return diagnosed(url=exchange.url, **settings)
+
+
+def failures(found: dict[str, Finding]) -> dict[str, int]:
+    return {name: each.exit_code for name, each in found.items() if each.exit_code}
+
+
+def test_all_is_well_and_time_stands_still(served: Embedded) -> None:
+    found = there(served, symbols=("SPY", "KO"))
+    assert found.keys() == OK
+    assert {each.level for each in found.values()} == {"ok"}
+    assert "connected and subscribed to 2 symbols of feed iex" in found["market data"].text
+    assert "2026-03-02 14:31 UTC" in there(served)["clock"].text
+
+
+def test_it_hangs_up_so_that_a_run_gets_the_one_connection(served: Embedded) -> None:
+    assert not failures(there(served))
+    assert not failures(there(served))
+
+
+def test_a_wrong_key(served: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("APCA_API_KEY_ID", "PKWRONGWRONG")
+    monkeypatch.setenv("APCA_API_SECRET_KEY", "wrong wrong".replace(" ", ""))
+    (found,) = there(served).values()
+    assert found.exit_code == 4
+    assert "did not accept the key of APCA_API_KEY_ID" in found.text
+    assert "wrongwrong" not in found.text
+
+
+def test_a_live_key_for_paper_trading(monkeypatch: pytest.MonkeyPatch, in_tmp: Path) -> None:
+    monkeypatch.setenv("APCA_API_KEY_ID", "AKLIVELIVE")
+    monkeypatch.setenv("APCA_API_SECRET_KEY", "secretsecret")
+    (found,) = diagnosed().values()
+    assert found.exit_code == 3
+    assert "is a live key" in found.text
+    assert "secretsecret" not in found.text
+
+
+def test_half_a_key(monkeypatch: pytest.MonkeyPatch, in_tmp: Path) -> None:
+    monkeypatch.setenv("APCA_API_KEY_ID", "PKHALFHALF")
+    (found,) = diagnosed().values()
+    assert (found.exit_code, "APCA_API_SECRET_KEY is not" in found.text) == (3, True)
+
+
+def test_nobody_there(in_tmp: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    (found,) = diagnosed(url=f"http://127.0.0.1:{port}").values()
+    assert (found.exit_code, "can't be reached" in found.text) == (4, True)
+
+
+def test_without_a_key_the_embedded_exchange_is_not_started(in_tmp: Path) -> None:
+    (found,) = diagnosed().values()
+    assert found.level == "ok"
+    assert "trades on the embedded exchange" in found.text
+    assert list(in_tmp.iterdir()) == []
+
+
+def test_an_unknown_symbol(served: Embedded) -> None:
+    found = there(served, symbols=("SPI",))
+    assert failures(found) == {"data": 3, "streams": 3}
+    assert "did you mean 'SPY'?" in found["data"].text
+
+
+@pytest.mark.parametrize(
+    ("fault", "failed"),
+    [
+        ({"kind": "error", "path": "/v2/account", "times": 9}, {"account": 4}),
+        ({"kind": "error", "path": "/v2/clock", "times": 9}, {"clock": 4}),
+        ({"kind": "error", "path": "/v2/stocks/bars/latest", "times": 9}, {"data": 4}),
+    ],
+    ids=["account", "clock", "data"],
+)
+def test_each_part_is_blamed_alone(
+    served: Embedded, fault: dict[str, Any], failed: dict[str, int]
+) -> None:
+    assert failures(there(served, fault)) == failed
+
+
+def test_a_data_stream_that_another_program_has(served: Embedded) -> None:
+    auth = {"action": "auth", "key": served.key_id, "secret": served.secret_key}
+    address = served.url.replace("http", "ws") + "/v2/iex"
+    with connect(address, proxy=None) as other:
+        other.send(json.dumps(auth))
+        while "authenticated" not in str(other.recv(timeout=10)):
+            pass
+        found = there(served)
+    assert failures(found) == {"market data": 4}
+    assert "connection limit exceeded" in found["market data"].text
+
+
+def test_beside_a_running_bot_its_data_stream_is_left_alone(served: Embedded, in_tmp: Path) -> None:
+    db = in_tmp / "trades.db"
+    lock = FileLock(db, "it", "wait")
+    try:
+        found = there(served, db=db)
+    finally:
+        lock.release()
+    assert not failures(found)
+    assert "not tried: a bot runs" in found["market data"].text

@@ -67,6 +67,7 @@ class AlpacaFeed:
         self._streams: Streams | None = None
         self._played: Played | None = None
         self._lost = Backoff(0.1, 2.0)
+        self._answers_since = 0.0
         self._looked_at = 0.0
         self._past: BarHistory | None = None
         self._days: Calendar | None = None
@@ -208,6 +209,10 @@ class AlpacaFeed:
         if not self._streams_are_back(timeout):
             return intake.batch(updates_alone=False) or intake.nothing()
         try:
+            if intake.outage:
+                player.look()
+                self._out(None)  # now the streams have a chance, too
+                return intake.batch(updates_alone=False) or intake.nothing()
             if self._played is None:
                 if not self._pace.wait(timeout):
                     return intake.nothing()
@@ -215,6 +220,10 @@ class AlpacaFeed:
                 tries = {name: link.tries for name, link in links.items()}
                 self._played = player.play()
                 self._await_messages(self._played, tries)
+                if not self._streams_are_back(
+                    timeout
+                ):  # lost with this minute: ask first, then decide
+                    return intake.batch(updates_alone=False) or intake.nothing()
             self._sweep.complete()
             self._sweep.mind_orders(time.monotonic(), 0.0)
         except BrokerError as error:
@@ -230,12 +239,15 @@ class AlpacaFeed:
         return batch if batch is not None or player.ended else intake.nothing()
 
     def _streams_are_back(self, timeout: float) -> bool:
-        """Wait for lost streams, so that nothing passes meanwhile; for a while each time."""
+        """Wait for lost streams, so that nothing passes meanwhile; for a while each time, counted
+        from when the exchange answers."""
         deadline = time.monotonic() + timeout
         while True:
             at = time.monotonic()
-            standings = self._intake.streams.items()
-            if all(s.up or at - s.since >= RECONNECT_SECONDS[name] for name, s in standings):
+            if all(
+                s.up or at - max(s.since, self._answers_since) >= RECONNECT_SECONDS[name]
+                for name, s in self._intake.streams.items()
+            ):
                 return True
             if at >= deadline:
                 return False
@@ -274,6 +286,7 @@ class AlpacaFeed:
         if error is not None and not intake.outage:
             logger.warning("alpaca: the exchange does not answer: {}; trying again", error)
         if error is None and intake.outage:
+            self._answers_since = time.monotonic()
             logger.info("alpaca: the exchange answers again")
         if error is None:
             self._lost.reset()

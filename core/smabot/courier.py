@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from heapq import heappop, heappush
+from heapq import heapify, heappop, heappush
 from itertools import count
 from time import monotonic
 from typing import Any
@@ -58,6 +58,16 @@ class Courier:
             desk.changed.notify_all()
             if not self._threads:
                 self._start()
+
+    def hurry(self) -> None:
+        """What was put off is due now, and the next step waits for it."""
+        desk = self._desk
+        with desk.changed:
+            desk.later = [(0.0, number, task) for _, number, task in desk.later]
+            heapify(desk.later)
+            for _, _, task in desk.later:
+                task.awaited = True
+            desk.changed.notify_all()
 
     def collect(self) -> list[OrderUpdate]:
         """Return the answers that are there, after a moment's patience with those that are due.

@@ -113,6 +113,8 @@ class Engine:
             if batch.resync:
                 self._doubt = "the connection was lost"
                 self._reconcile()
+                self._outbox.hurry()
+                self._call_off_unwanted()
             self.process(batch)
             if self._reconcile_due():
                 self._reconcile()
@@ -328,6 +330,10 @@ class Engine:
     def resume(self) -> None:
         """Take up what an earlier process had committed and not sent: orders and cancels."""
         self._outbox.take_up(self.book.open_orders())
+        self._call_off_unwanted()
+
+    def _call_off_unwanted(self) -> None:
+        """Ask again for cancels that may not have been heard."""
         for states in self.book.unsettled().values():
             for state in states.values():
                 working = self.book.latest_order(state.strategy, state.symbol)

@@ -88,6 +88,11 @@ class Outbox:
         """Queue a cancel. It is not durable: whoever wants it asks again at the next bar."""
         self._cancels.append(order)
 
+    def hurry(self) -> None:
+        """The broker is there again: look unanswered orders up now, whenever it was their turn."""
+        if self._courier is not None:
+            self._courier.hurry()
+
     def flush(self, hold: str = "") -> list[OrderUpdate]:
         """Send what is queued and return the answers that are there: events of the next step.
 

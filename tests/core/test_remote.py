@@ -179,6 +179,20 @@ def test_an_order_past_its_use_is_frozen_not_sent_again_and_found_when_it_shows(
     assert far.posts == []
 
 
+def test_a_broker_that_is_there_again_is_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A stepped exchange stands still until its answer: no minute passes."""
+    far = Far(["lost"], lookups=(0.01, 3600.0))
+    monkeypatch.setattr("smabot.courier.STEPPED_PATIENCE", 0.2)
+    outbox = outbox_of(far)
+    outbox.add(order("a"))
+    assert told(outbox.flush()) == [("a", Status.UNKNOWN)]
+    assert far.posts == ["a"]
+    monkeypatch.setattr("smabot.courier.STEPPED_PATIENCE", SECONDS)
+    outbox.hurry()
+    assert told(outbox.flush()) == [("a", Status.ACCEPTED)]
+    assert far.posts == ["a", "a"]
+
+
 def test_an_order_whose_day_is_over_is_given_up() -> None:
     far = Far()
     outbox = outbox_of(far, lambda order: Fate.OVER)

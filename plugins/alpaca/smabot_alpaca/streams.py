@@ -56,7 +56,7 @@ class Stream(ABC):
         self._inbox = inbox
         self._url = url
         self._key = key
-        self._backoff = Backoff(0.05 if loopback else 1.0)
+        self._backoff = Backoff(0.05, 1.0) if loopback else Backoff(1.0)
         self._options = {
             "ping_interval": 5 if loopback else 10,
             "ping_timeout": 10 if loopback else 20,

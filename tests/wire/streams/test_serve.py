@@ -24,6 +24,8 @@ TAPE = "made:symbols=2,sessions=1"
 KEYS = {"APCA-API-KEY-ID": "PKSMABOT", "APCA-API-SECRET-KEY": "smabot"}
 DEADLINE = 20
 
+pytestmark = pytest.mark.plugins
+
 
 class Process:
     """The command, and what it has said so far."""

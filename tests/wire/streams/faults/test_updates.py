@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
 
 import pytest
@@ -141,7 +142,7 @@ def test_an_unclean_drop_is_followed_by_too_many_connections(
     listener.socket.close()
     eventually(lambda: not place.venue.hub.trading)
     listener = trade_socket()
-    listener.socket.socket.close()
+    listener.socket.socket.shutdown(socket.SHUT_RDWR)
     eventually(lambda: not place.venue.hub.trading)
     with pytest.raises(InvalidStatus) as refused:
         trade_socket()

@@ -244,6 +244,7 @@ def _agreed(session: Session, watch: Watcher | None) -> Engine:
             found += result.notes or ["agrees with the broker"]
     with session.step("plugins") as found:
         conflicts = list(result.conflicts) if result else []
+        book.now = max(book.now, feed.now())
         for name, answer in plugins.on_startup_recover(session.recovery()):
             found.append(f"{name} {answer.restored}")
             conflicts += answer.conflicts

@@ -49,3 +49,15 @@ def test_the_breaker_sees_each_minute_however_thin_the_curve(make_world: Any, ev
     assert [(o.symbol, o.status) for o in world.rows(Order)] == [
         ("SPY", Status.FILLED), ("IBM", Status.BLOCKED),
     ]  # fmt: skip
+
+
+def test_a_start_tells_what_this_day_used_of_its_limits(make_world: Any, script: Any) -> None:
+    end = datetime(2026, 3, 2, 20, 55, tzinfo=UTC)
+    world = make_world(
+        {"SPY": [100.0] * 5 + [None] * 1050 + [100.0] * 10}, start=end, plugins=("risk",)
+    )
+    world.strategies = {"s": script({("SPY", 4): LONG}, end)}
+    world.play()
+    with world.started() as (session, _):
+        (told,) = [step.found for step in session.steps if step.name == "plugins"]
+    assert "1 of 200 trades today" in told

@@ -52,7 +52,7 @@ class Config(Settings):
     symbols: tuple[str, ...] = ()
     """Symbols to trade; empty: all that the feed has."""
     db: Path = Path("data/trades.db")
-    broker: str = "exchange"
+    broker: str = "alpaca"
     """Where orders go: ``alpaca``, or ``exchange`` for the embedded exchange, called in process."""
     url: str | None = None
     """Where ``alpaca`` finds the API, as ``http://127.0.0.1:8100``, instead of at Alpaca."""

@@ -8,7 +8,7 @@ for an order whose fate is unknown.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
 from functools import partial
@@ -81,7 +81,8 @@ class Outbox:
         """Take over an earlier process's orders: the last thing it did may have been to send them."""
         for order in orders:
             if order.status in (Status.PENDING, Status.UNKNOWN):
-                errand = self._unknown[order.client_order_id] = Errand(order)
+                perhaps_sent = replace(order, status=Status.UNKNOWN)
+                errand = self._unknown[order.client_order_id] = Errand(perhaps_sent)
                 self._taken_up.append(errand)
 
     def cancel(self, order: Order) -> None:

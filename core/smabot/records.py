@@ -362,7 +362,7 @@ class Batch:
     revisions: tuple[Bar, ...] = ()
 
     def minutes(self) -> list[Batch]:
-        """Return it by its minutes, oldest first, with the updates in the first."""
+        """Return it by its minutes, oldest first, with the updates and revisions in the first."""
         bars = self.bars
         if len(bars) < 2 or bars[0].time == max(bar.time for bar in bars):
             return [self]
@@ -371,4 +371,5 @@ class Batch:
             Batch(min(time + MINUTE, self.time), bars=tuple(b for b in bars if b.time == time))
             for time in times
         ]
-        return [replace(minutes[0], updates=self.updates), *minutes[1:]]
+        first = replace(minutes[0], updates=self.updates, revisions=self.revisions)
+        return [first, *minutes[1:]]

@@ -196,7 +196,7 @@ def test_the_verbs_are_click_commands_of_their_names() -> None:
     [
         ("yes", 2, "not confirmed, nothing was started"),
         ("", 2, "not confirmed, nothing was started"),
-        ("live", 3, "broker"),
+        ("live", 3, "--live needs a live account's API key"),
     ],
 )
 def test_real_money_asks_first(in_tmp: Path, typed: str, code: int, message: str) -> None:

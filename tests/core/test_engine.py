@@ -127,6 +127,7 @@ class World:
 
     @contextmanager
     def opened(self, **settings: Any) -> Iterator[Session]:
+        settings = {"broker": "exchange", **settings}
         config = Config(db=self.folder / "trades.db", tape=str(self.tape), speed="max", **settings)
         plugins = Plugins()
         self.script = Script({}) if self.script is None else self.script

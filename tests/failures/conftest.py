@@ -135,6 +135,7 @@ class World:
 def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("SMABOT")]:
         monkeypatch.delenv(name)
+    monkeypatch.setenv("SMABOT_BROKER", "exchange")
 
 
 @pytest.fixture

@@ -54,7 +54,7 @@ class World:
         self.folder = folder
         self.tape = tape
         self.db = folder / "trades.db"
-        self.settings = {"plugins": (), **settings}
+        self.settings = {"plugins": (), "broker": "exchange", **settings}
         self.strategies: dict[str, object] = {}
 
     def follow(self, **wants: Wants) -> None:

@@ -52,6 +52,7 @@ def make_config(folder: Path, tape: Path) -> dict[str, Any]:
         "db": folder / "trades.db",
         "tape": str(tape),
         "speed": "max",
+        "broker": "exchange",
         "plugins": ("sma", "risk"),
         "plugin": {"sma": {"fast": 2, "slow": 5}, "risk": {"daily_limits": {"max_trades": 5}}},
     }

@@ -30,7 +30,12 @@ PAGE = 500
 DUPLICATE = "client_order_id must be unique"
 BLOCKS = ("account_blocked", "trading_blocked", "trade_suspended_by_user")
 NOT_FOUND = 404
+REFUSALS = 2
 ENDED = 422
+
+
+class _NotShown(UnknownOutcome):
+    """The order may be there, and the broker does not know it when asked."""
 
 
 class AlpacaBroker:
@@ -42,7 +47,7 @@ class AlpacaBroker:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._rest = connection.rest
-        self._unanswered: set[str] = set()
+        self._unanswered: dict[str, int] = {}
         self.name = connection.name
         self.lookups = connection.settings.lookups or (
             LOOKUPS if connection.exchange else ALPACA_LOOKUPS
@@ -58,17 +63,18 @@ class AlpacaBroker:
     def submit(self, order: Order) -> OrderUpdate:
         """Send an order once; see `smabot.ports.Broker.submit`.
 
-        A refusal only counts as one where nothing was sent under this id before: an earlier, unanswered
-        request may have arrived, and be the reason for it.
+        A refusal counts at once where nothing was sent under this id before. Else an earlier, unanswered
+        request may have arrived, and be the reason for it: then it counts when it comes a second time,
+        and core's look-ups in between have not found the order.
         """
         again = order.status is Status.UNKNOWN or order.client_order_id in self._unanswered
         urgency = Urgency.EXIT if order.reduces else Urgency.ENTRY
         try:
             update = self._submit(order, urgency, again)
         except UnknownOutcome:
-            self._unanswered.add(order.client_order_id)
+            self._unanswered.setdefault(order.client_order_id, 0)
             raise
-        self._unanswered.discard(order.client_order_id)
+        self._unanswered.pop(order.client_order_id, None)
         return update
 
     def _submit(self, order: Order, urgency: Urgency, again: bool) -> OrderUpdate:
@@ -78,7 +84,11 @@ class AlpacaBroker:
             if DUPLICATE in refusal.message:
                 return self._landed(order, "has arrived before")
             if again:
-                return self._landed(order, f"was refused when it was sent again ({refusal})")
+                try:
+                    return self._landed(order, f"was refused when it was sent again ({refusal})")
+                except _NotShown:
+                    if self._refusals(order) < REFUSALS:
+                        raise
             now = self._connection.clock.now()
             return OrderUpdate(order.client_order_id, Status.REJECTED, now, reason=str(refusal))
         try:
@@ -87,6 +97,12 @@ class AlpacaBroker:
             raise UnknownOutcome(f"POST /v2/orders was accepted, but {error}") from None
         return self._settled(order, seen)
 
+    def _refusals(self, order: Order) -> int:
+        """Count, and return, the refusals of an order that may have arrived before."""
+        name = order.client_order_id
+        self._unanswered[name] = self._unanswered.get(name, 0) + 1
+        return self._unanswered[name]
+
     def _landed(self, order: Order, what: str) -> OrderUpdate:
         """Return what became of an order that the broker has, or may have, from an earlier request."""
         try:
@@ -94,7 +110,7 @@ class AlpacaBroker:
         except BrokerError as error:
             raise UnknownOutcome(f"it {what}, and can't be looked up: {error}") from None
         if seen is None:
-            raise UnknownOutcome(f"it {what}, and is not shown yet")
+            raise _NotShown(f"it {what}, and is not shown yet")
         return self._settled(order, seen)
 
     def _settled(self, order: Order, seen: BrokerOrder) -> OrderUpdate:

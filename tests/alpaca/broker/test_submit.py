@@ -189,6 +189,18 @@ def test_a_refusal_of_what_was_sent_before_proves_nothing(
         broker.submit(order())
 
 
+def test_a_second_refusal_of_what_never_showed_counts(script: Any, broker: Any, order: Any) -> None:
+    """An order that a killed process had not sent yet must not stay frozen for a mere refusal."""
+    no = script.answer(403, {"code": 40310000, "message": "insufficient buying power"})
+    missing = script.answer(404, {"code": 40410000, "message": "order not found"})
+    script.then(no, missing, no, script.hang, no, missing)
+    for reason in ("not shown yet", "can't be looked up"):
+        with pytest.raises(UnknownOutcome, match=reason):
+            broker.submit(order(status=Status.UNKNOWN))
+    update = broker.submit(order(status=Status.UNKNOWN))
+    assert (update.status, "insufficient buying power" in update.reason) == (Status.REJECTED, True)
+
+
 def test_a_refusal_of_what_is_there_is_the_order_that_is_there(
     script: Any, broker: Any, order: Any, told: Any
 ) -> None:

@@ -191,23 +191,24 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("broker", ["exchange", "alpaca"])
+@pytest.mark.parametrize("seed", range(2))
 def test_killed_again_and_again_nothing_is_sold_twice(
-    seed: int, holding: Path, execute: Call
+    seed: int, broker: str, holding: Path, execute: Call
 ) -> None:
     chance = random.Random(seed)
     for _ in range(3):
-        with started("flatten", "--yes", "--json") as process:
+        with started("flatten", "--yes", "--json", "--broker", broker) as process:
             fills = (line for line in process.stdout or () if '"event": "fill"' in line)
             for _ in range(chance.randint(1, 3)):
                 next(fills, None)
             time.sleep(chance.random() / 20)  # somewhere between two minutes
             process.send_signal(signal.SIGKILL)
-    result = execute("flatten", "--yes", "--speed", "max")
+    result = execute("flatten", "--yes", "--speed", "max", "--broker", broker)
     assert result.code == 0, result.err
     assert held() == {}
     assert set(sold_and_bought().values()) == {0.0}
-    assert execute("reconcile").code == 0
+    assert execute("reconcile", "--broker", broker).code == 0
     assert execute("db", "check").code == 0
 
 
@@ -223,8 +224,9 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
 
 
 @pytest.mark.slow
-def test_a_running_bot_does_it_and_goes_on(holding: Path, execute: Call) -> None:
-    with running("--speed", "4") as bot:
+@pytest.mark.parametrize("broker", ["exchange", "alpaca"])
+def test_a_running_bot_does_it_and_goes_on(broker: str, holding: Path, execute: Call) -> None:
+    with running("--speed", "4", "--broker", broker) as bot:
         result = execute("flatten", "--yes")
         assert result.code == 0, result.err
         assert "the running bot: closes" in result.out

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -31,6 +32,8 @@ JOIN_SECONDS = 2.0
 TRUSTED = 3
 """A key that has worked before is given up after so many refusals in a row."""
 LARGEST_FRAME = 16 * 2**20
+_quiet = logging.getLogger("smabot_alpaca.websockets")
+_quiet.setLevel(logging.INFO)  # below it frames are logged, and one of them holds the key
 _KEY_REFUSED = ("auth failed", "not authenticated", "failed to authenticate")
 _PLAN_REFUSED = ("insufficient subscription", "v2 not enabled")
 
@@ -63,6 +66,7 @@ class Stream(ABC):
             "max_queue": 1024,
             "max_size": LARGEST_FRAME,
             "close_timeout": CLOSE_SECONDS,
+            "logger": _quiet,
             "open_timeout": CONNECT_SECONDS,
             **({"compression": None} if loopback else {}),
         }
@@ -89,7 +93,7 @@ class Stream(ABC):
                 await self._hang_up()
             error = self._why()
             if (final := self._final(error)) is not None:
-                self._inbox.put(Broken(self.name, final))
+                self.fail(final)
                 return
             self._garbage += isinstance(error, Garbage)
             why = _words(error)
@@ -98,6 +102,10 @@ class Stream(ABC):
                 self._told = True
                 logger.warning("alpaca: the stream of {} is down: {}; trying again", self.name, why)
             await asyncio.sleep(self._backoff.pause())
+
+    def fail(self, error: SmabotError) -> None:
+        """Let the deciding thread raise an error."""
+        self._inbox.put(Broken(self.name, error))
 
     def sum_up(self) -> None:
         """Tell how often the stream talked garbage: each time it was told only where it was news."""
@@ -310,11 +318,18 @@ class Streams:
 
     async def _supervise(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._tasks = [asyncio.create_task(s.supervise()) for s in self._streams.values()]
+        self._tasks = [asyncio.create_task(_supervised(s)) for s in self._streams.values()]
         if self._closing.is_set():
             for task in self._tasks:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+async def _supervised(stream: Stream) -> None:
+    try:
+        await stream.supervise()
+    except Exception as error:  # noqa: BLE001 - else it would end in silence
+        stream.fail(BrokerError(f"the stream of {stream.name} has failed: {error!r}"))
 
 
 async def _unused(message: Any) -> None:

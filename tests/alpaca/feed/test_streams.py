@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import socket
 import threading
 import time
@@ -306,6 +307,30 @@ def test_it_ends_quickly_whatever_it_is_at(data: Any) -> None:
     client.streams.close()
     assert time.monotonic() - begun < 2
     assert not any(thread.name == "alpaca-streams" for thread in threading.enumerate())
+
+
+def test_the_key_is_in_no_log(
+    data: Any, trade: Any, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    for name in ("websockets", "websockets.client", "alpaca"):
+        caplog.set_level(logging.DEBUG, logger=name)
+    _, client = data(good)
+    client.wait_for(Up)
+    _, client = trade(lambda talk: (talk.trade(), talk.linger()))
+    client.wait_for(Up)
+    ours = [r.getMessage() for r in caplog.records if not r.name.startswith("websockets.server")]
+    assert ours
+    assert not any("secret" in line.replace("secret_key", "") for line in ours)
+
+
+def test_a_bug_does_not_end_it_in_silence(data: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(self: DataStream, error: BaseException) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(DataStream, "_final", broken)
+    broken_stream = data(Talk.subscribe)[1].wait_for(Broken)
+    assert "a bug" in str(broken_stream.error)
 
 
 ORDER = {

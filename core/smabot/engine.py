@@ -44,6 +44,7 @@ from smabot.records import (
 
 Watcher = Callable[[list[Any], list[Bar]], None]
 STOP_SECONDS = 5.0
+NEVER = -1
 ASK_AGAIN = timedelta(seconds=10)
 
 
@@ -112,6 +113,7 @@ class Engine:
             self._feed_doubt = batch.doubt
             if batch.resync:
                 self._doubt = "the connection was lost"
+                self._asked_at = NEVER  # what was asked before tells nothing of the time since
                 self._reconcile()
                 self._outbox.hurry()
                 self._call_off_unwanted()

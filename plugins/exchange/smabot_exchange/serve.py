@@ -23,7 +23,7 @@ from smabot_exchange.opening import open_exchange
 from smabot_exchange.plugin import ExchangeSettings
 from smabot_exchange.wire.auth import Keys
 from smabot_exchange.wire.conductor import PacedBy
-from smabot_exchange.wire.fault_kinds import read_faults
+from smabot_exchange.wire.fault_files import read_faults
 from smabot_exchange.wire.faults import FaultPlan
 from smabot_exchange.wire.quota import Quota
 from smabot_exchange.wire.server import Pace, Serving, listen

@@ -7,6 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
+from smabot_exchange.wire.fault_files import parse_faults
 from smabot_exchange.wire.fault_kinds import (
     KINDS,
     BarFault,
@@ -19,7 +20,6 @@ from smabot_exchange.wire.fault_kinds import (
     RequestFault,
     StreamFault,
     UpdateFault,
-    parse_faults,
 )
 
 PAGE = (Path(__file__).parents[4] / "docs" / "faults.md").read_text()

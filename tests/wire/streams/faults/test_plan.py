@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smabot.errors import ConfigError
-from smabot_exchange.wire.fault_kinds import KINDS, BarMissing, parse_faults, read_faults
+from smabot_exchange.wire.fault_files import parse_faults, read_faults
+from smabot_exchange.wire.fault_kinds import KINDS, BarMissing
 from smabot_exchange.wire.faults import FaultPlan, Occasion
 
 NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)

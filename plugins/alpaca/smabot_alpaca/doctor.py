@@ -18,7 +18,8 @@ from smabot_alpaca.decode import BarDecoder
 from smabot_alpaca.inbox import DATA, Broken, Down, Inbox
 from smabot_alpaca.orders import moment
 from smabot_alpaca.settings import AlpacaSettings
-from smabot_alpaca.streams import CONNECT_SECONDS, DataStream, Stream, Streams, TradeStream
+from smabot_alpaca.streams import DataStream, TradeStream
+from smabot_alpaca.supervision import CONNECT_SECONDS, Stream, Streams
 
 LITTLE_SKEW, MUCH_SKEW = timedelta(seconds=2), timedelta(seconds=30)
 """A bar counts by this machine's clock, and is decided on for a minute."""

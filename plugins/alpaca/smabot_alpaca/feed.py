@@ -27,7 +27,8 @@ from smabot_alpaca.inbox import DATA, TRADE, Inbox
 from smabot_alpaca.intake import Intake
 from smabot_alpaca.player import Played, Player
 from smabot_alpaca.rest import Refused
-from smabot_alpaca.streams import DataStream, Stream, Streams, TradeStream
+from smabot_alpaca.streams import DataStream, TradeStream
+from smabot_alpaca.supervision import Stream, Streams
 from smabot_alpaca.sweep import Sweep
 
 SUBSCRIBE_SECONDS = 5.0

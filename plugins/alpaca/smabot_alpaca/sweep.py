@@ -20,7 +20,7 @@ from smabot_alpaca.gather import Gap
 from smabot_alpaca.history import BarHistory
 from smabot_alpaca.inbox import DATA, TRADE
 from smabot_alpaca.intake import Intake
-from smabot_alpaca.streams import Streams
+from smabot_alpaca.supervision import Streams
 
 HOLD_SECONDS = 10.0
 """Bars of the stream wait so long at most for those that were missed before them."""

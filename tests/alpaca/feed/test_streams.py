@@ -21,7 +21,8 @@ from smabot.errors import BrokerError, ConfigError
 from smabot.records import Bar, Status
 from smabot_alpaca.decode import BarDecoder
 from smabot_alpaca.inbox import DATA, TRADE, Broken, Came, Down, Event, Heard, Inbox, Up
-from smabot_alpaca.streams import DataStream, Streams, TradeStream
+from smabot_alpaca.streams import DataStream, TradeStream
+from smabot_alpaca.supervision import Streams
 
 DEADLINE = 20.0
 SYMBOLS = ("KO", "SPY")

@@ -7,6 +7,7 @@ for an order whose fate is unknown.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -40,13 +41,22 @@ def same_payload(order: Order, seen: BrokerOrder) -> bool:
 @dataclass(slots=True, eq=False)
 class Errand:
     """An order on its way. ``sent_at`` is when this process sent it last, ``looks`` how often the
-    broker was asked for it since."""
+    broker was asked for it since; ``unsent`` why it could not be sent at first, ``hold`` why it
+    may not be by now."""
 
     order: Order
     fate: Fate = Fate.SEND
     sent_at: datetime | None = None
     looks: int = 0
     frozen: bool = False
+    unsent: str = ""
+    hold: str = ""
+
+    @property
+    def given_up(self) -> bool:
+        """Whether it is an entry that could not be sent, and may not be any more for now."""
+        held = bool(self.hold) or self.fate is not Fate.SEND
+        return bool(self.unsent) and held and not self.order.reduces
 
 
 class Outbox:
@@ -70,6 +80,8 @@ class Outbox:
         self._cancels: list[Order] = []
         self._unknown: dict[str, Errand] = {}
         self._taken_up: list[Errand] = []
+        self._unsent: dict[str, Errand] = {}
+        self._returned: deque[Order] = deque()
         self._begun = clock.now()
 
     def add(self, order: Order) -> None:
@@ -103,11 +115,13 @@ class Outbox:
         waits too long is blocked by it.
         """
         answers: list[OrderUpdate] = []
-        if self._waiting or self._cancels or self._unknown:
+        while self._returned:
+            self._waiting.append(self._returned.popleft())
+        if self._waiting or self._cancels or self._unknown or self._unsent:
             cancels, self._cancels = self._cancels, []
             waiting = sorted(self._ready(hold, answers), key=_turn)
-            for errand in list(self._unknown.values()):
-                errand.fate = self._judge(errand.order)
+            for errand in [*self._unknown.values(), *self._unsent.values()]:
+                errand.fate, errand.hold = self._judge(errand.order), hold
             if self._courier is None:
                 answers += self._deliver(cancels, waiting)
             else:
@@ -166,11 +180,18 @@ class Outbox:
         """A request for one order that, where it has to be, is followed by the next one."""
 
         def carry() -> OrderUpdate | None:
+            if errand.given_up:
+                return self._give_back(errand)
             try:
                 answer = what(errand)
             except NotSent as error:
+                if what == self._send:
+                    errand.unsent = str(error)
+                    self._unsent[errand.order.client_order_id] = errand
                 courier.put(self._task(courier, errand, what), seconds=error.wait)
                 return None
+            errand.unsent = ""
+            self._unsent.pop(errand.order.client_order_id, None)
             if errand.order.client_order_id in self._unknown:
                 pause = self._pauses[min(errand.looks, len(self._pauses) - 1)]
                 courier.put(self._task(courier, errand, self._look_up), seconds=pause)
@@ -200,6 +221,18 @@ class Outbox:
             return self._unanswered(errand, error)
         self._forget(errand)
         return answer
+
+    def _give_back(self, errand: Errand) -> OrderUpdate | None:
+        """Do not send an entry that could not be sent in time, or not before something held it."""
+        order = errand.order
+        self._unsent.pop(order.client_order_id, None)
+        if errand.fate is Fate.SEND:
+            self._returned.append(order)
+            return None
+        return OrderUpdate(
+            order.client_order_id, Status.BLOCKED, self._clock.now(),
+            reason=f"it could not be sent in time: {errand.unsent}",
+        )  # fmt: skip
 
     def _unanswered(self, errand: Errand, error: BrokerError) -> OrderUpdate:
         errand.sent_at, errand.looks = self._clock.now(), 0

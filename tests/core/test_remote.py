@@ -165,6 +165,38 @@ def test_no_room_is_no_news_and_sent_when_there_is() -> None:
     assert far.posts == ["a"]
 
 
+def test_an_entry_that_finds_no_room_until_it_is_stale_is_not_sent() -> None:
+    far = Far(["full"] * 10**6)
+    stale = threading.Event()
+    outbox = outbox_of(
+        replace(far, stepped=False), lambda o: Fate.WAIT if stale.is_set() else Fate.SEND
+    )
+    outbox.add(order("entry"))
+    outbox.add(order("exit", reduces=True))
+    assert outbox.flush() == []
+    stale.set()
+    (answer,) = until(outbox, 1)
+    assert told([answer]) == [("entry", Status.BLOCKED)]
+    assert "no room" in answer.reason
+    far.script.clear()
+    assert told(until(outbox, 1)) == [("exit", Status.ACCEPTED)]
+    assert far.posts == ["exit"]
+
+
+def test_an_entry_that_finds_no_room_waits_when_something_holds_it_by_then() -> None:
+    far = Far(["full"] * 10**6)
+    outbox = outbox_of(replace(far, stepped=False))
+    outbox.add(order("entry"))
+    assert outbox.flush() == []
+    assert outbox.flush("updates are down") == []
+    far.script.clear()
+    deadline = time.monotonic() + 0.2
+    while time.monotonic() < deadline:
+        assert outbox.flush("updates are down") == []
+    assert far.posts == []
+    assert told(until(outbox, 1)) == [("entry", Status.ACCEPTED)]
+
+
 def test_an_order_past_its_use_is_frozen_not_sent_again_and_found_when_it_shows() -> None:
     far = Far(["unanswered"], hidden_looks=5)
     fate = {"a": Fate.SEND}

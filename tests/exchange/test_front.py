@@ -53,7 +53,7 @@ def config(lab: Any) -> Config:
         lab.rows("SPY", "2026-03-02 09:30", [10, 11, 12, 13, 14])
         + lab.rows("KO", "2026-03-02 09:30", [5, 6, 7])
     )
-    return Config(db=lab.folder / "trades.db", tape=str(tape), speed="max")
+    return Config(broker="exchange", db=lab.folder / "trades.db", tape=str(tape), speed="max")
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ Sources: docs.alpaca.markets/us/docs/orders-at-alpaca and working-with-orders, a
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
@@ -39,15 +40,14 @@ _TICK = Decimal("0.01")
 _LASTING = (TimeInForce.DAY, TimeInForce.GTC)
 
 
-def check_client_id(client_order_id: str) -> None:
-    """Raises Refusal when the id is too long."""
+def check_client_id(client_order_id: str | None, taken: Collection[str]) -> None:
+    """Raises Refusal when the id is too long, or taken, be it by an order that has ended."""
+    if client_order_id is None:
+        return
     if len(client_order_id) > LONGEST_CLIENT_ID:
         raise bad_parameter(f"client_order_id must be no more than {LONGEST_CLIENT_ID} characters")
-
-
-def duplicate() -> Refusal:
-    """Return the refusal of an id that is taken, also by an order that has ended."""
-    return bad_parameter(DUPLICATE_ID)
+    if client_order_id in taken:
+        raise bad_parameter(DUPLICATE_ID)
 
 
 def check_request(request: OrderRequest, last_price: Decimal) -> None:

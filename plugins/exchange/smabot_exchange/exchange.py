@@ -18,7 +18,6 @@ from smabot_exchange.admission import (
     bad_parameter,
     check_adjustment,
     check_client_id,
-    duplicate,
     not_found,
     part_of,
 )
@@ -99,27 +98,29 @@ class Exchange(Archive):
     @one_at_a_time
     def submit_many(self, requests: Sequence[OrderRequest]) -> list[OrderEvent | Refusal]:
         """Accept or refuse orders one after the other, as `submit` does; durable all at once."""
+        ids = [each.client_order_id for each in requests if each.client_order_id is not None]
+        taken = self._ledger.taken_ids(ids)
         answers: list[OrderEvent | Refusal] = []
-        accepted: dict[str, OrderEvent] = {}
+        accepted: list[OrderEvent] = []
         for request in requests:
             try:
-                if request.client_order_id in accepted:
-                    raise duplicate()
-                self._check_new(request.client_order_id)
+                check_client_id(request.client_order_id, taken)
                 event = self._market.accept(request, self._now)
             except Refusal as refusal:
                 answers.append(refusal)
             else:
                 answers.append(event)
-                accepted[event.order.client_order_id] = event
+                accepted.append(event)
+                taken.add(event.order.client_order_id)
         if accepted:
-            self._record(list(accepted.values()))
+            self._record(accepted)
         return answers
 
     @one_at_a_time
     def replace(self, order_id: UUID, change: OrderChange) -> ExchangeOrder:
         """Put a changed order in an open one's place; return the new one. Raises Refusal."""
-        self._check_new(change.client_order_id)
+        new_id = change.client_order_id
+        check_client_id(new_id, self._ledger.taken_ids([new_id] if new_id else []))
         events = self._market.replace(self.order(order_id), change, self._now)
         self._record(events)
         return events[-1].order
@@ -328,13 +329,6 @@ class Exchange(Archive):
         if events:
             for tell in self._listeners:
                 tell(events)
-
-    def _check_new(self, client_order_id: str | None) -> None:
-        """Raises Refusal when an order's id is too long, or taken."""
-        if client_order_id is not None:
-            check_client_id(client_order_id)
-            if self._ledger.has_client_id(client_order_id):
-                raise duplicate()
 
     def _next_minute(self) -> tuple[datetime, list[Bar]] | None:
         if not self._ahead:

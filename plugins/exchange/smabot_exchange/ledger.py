@@ -251,11 +251,15 @@ class Ledger(LedgerFile):
         found = self._orders("WHERE client_order_id = ?", client_order_id)
         return found[0] if found else None
 
-    def has_client_id(self, client_order_id: str) -> bool:
-        """Whether an order, in any state, has the id."""
+    def taken_ids(self, client_order_ids: Collection[str]) -> set[str]:
+        """Return those of some ids that orders have, in any state."""
         with self._told():
-            query = "SELECT 1 FROM orders WHERE client_order_id = ?"
-            return self._value(query, client_order_id) is not None
+            rows = self._db.execute(
+                "SELECT client_order_id FROM json_each(?) CROSS JOIN orders "
+                "ON client_order_id = value",
+                (json.dumps(list(client_order_ids)),),
+            )
+            return {client_order_id for (client_order_id,) in rows}
 
     def open_orders(self) -> list[ExchangeOrder]:
         return self._orders(f"WHERE {_OPEN} ORDER BY seq")

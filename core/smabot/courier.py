@@ -60,12 +60,13 @@ class Courier:
                 self._start()
 
     def hurry(self) -> None:
-        """What was put off is due now, and the next step waits for it."""
+        """What was put off is due now, and the next step waits for it, and for all under way."""
         desk = self._desk
         with desk.changed:
             desk.later = [(0.0, number, task) for _, number, task in desk.later]
             heapify(desk.later)
-            for _, _, task in desk.later:
+            queued = [task for _, _, task in (*desk.later, *desk.ready)]
+            for task in (*queued, *desk.running):
                 task.awaited = True
             desk.changed.notify_all()
 

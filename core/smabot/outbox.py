@@ -48,6 +48,7 @@ class Errand:
     fate: Fate = Fate.SEND
     sent_at: datetime | None = None
     looks: int = 0
+    waits: int = 0
     frozen: bool = False
     unsent: str = ""
     hold: str = ""
@@ -94,7 +95,8 @@ class Outbox:
         for order in orders:
             if order.status in (Status.PENDING, Status.UNKNOWN):
                 perhaps_sent = replace(order, status=Status.UNKNOWN)
-                errand = self._unknown[order.client_order_id] = Errand(perhaps_sent)
+                errand = Errand(perhaps_sent, waits=len(self._pauses))
+                self._unknown[order.client_order_id] = errand
                 self._taken_up.append(errand)
 
     def cancel(self, order: Order) -> None:
@@ -104,6 +106,8 @@ class Outbox:
     def hurry(self) -> None:
         """The broker is there again: look unanswered orders up now, whenever it was their turn."""
         if self._courier is not None:
+            for errand in list(self._unknown.values()):
+                errand.waits = len(self._pauses)
             self._courier.hurry()
 
     def flush(self, hold: str = "") -> list[OrderUpdate]:
@@ -199,7 +203,8 @@ class Outbox:
 
         exit_first = 1 if errand.order.reduces else 2
         urgency = 3 if what == self._look_up else exit_first
-        return Task((urgency, _turn(errand.order)), carry, awaited=errand.looks < len(self._pauses))
+        awaited = what == self._send or errand.waits > 0
+        return Task((urgency, _turn(errand.order)), carry, awaited)
 
     # -- one order -------------------------------------------------------------------------------------
 
@@ -235,7 +240,7 @@ class Outbox:
         )  # fmt: skip
 
     def _unanswered(self, errand: Errand, error: BrokerError) -> OrderUpdate:
-        errand.sent_at, errand.looks = self._clock.now(), 0
+        errand.sent_at, errand.looks, errand.waits = self._clock.now(), 0, len(self._pauses)
         name = errand.order.client_order_id
         self._unknown[name] = errand
         return OrderUpdate(name, Status.UNKNOWN, errand.sent_at, reason=str(error))
@@ -249,6 +254,7 @@ class Outbox:
         """
         order = errand.order
         errand.looks += 1
+        errand.waits -= 1
         try:
             seen = self._broker.order(order.client_order_id)
         except NotSent:

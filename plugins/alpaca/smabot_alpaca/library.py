@@ -34,7 +34,7 @@ def streams() -> tuple[type[Any], type[Any]]:
     sys.modules.update({module.__name__: module for module in later})
     try:
         return _import()
-    except AttributeError:  # this alpaca-py needs more of them than the annotation
+    except (AttributeError, ImportError):  # this alpaca-py needs more of them than the annotation
         pass
     finally:
         for module in later:

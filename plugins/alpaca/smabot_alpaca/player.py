@@ -31,7 +31,7 @@ class Player:
         """``told`` is what the exchange told of itself when it was connected to."""
         self._rest = rest
         self._clock = clock
-        self._lost = False
+        self._lost_at: datetime | None = None
         self.progress: Progress | None = None
         self.ended = False
         self._take(told)
@@ -41,16 +41,16 @@ class Player:
 
         Raises BrokerError.
         """
-        before = self._clock.now()
-        if self._lost:
-            played = self.look()
-            self._lost = False
+        if self._lost_at is not None:
+            played, before = self.look(), self._lost_at
+            self._lost_at = None
             if played.time > before or played.ended:
                 return played
+        before = self._clock.now()
         try:
             return self._take(self._rest.trading("POST", f"{ADMIN}/play"))
         except BrokerError:
-            self._lost = True
+            self._lost_at = before
             raise
 
     def look(self) -> Played:

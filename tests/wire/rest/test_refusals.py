@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 import pytest
 
@@ -188,7 +188,7 @@ def test_a_multiplier_may_be_a_number(call: Any) -> None:
 
 
 def test_what_is_unknown(call: Any) -> None:
-    nobody = str(uuid4())
+    nobody = str(UUID(int=7))
     check(call("GET", f"/v2/orders/{nobody}"), 404, ABSENT, f"order not found for {nobody}")
     check(call("DELETE", f"/v2/orders/{nobody}"), 404, ABSENT, "order not found")
     check(call("PATCH", f"/v2/orders/{nobody}", json={"qty": 1}), 404, ABSENT, "order not found")
@@ -233,7 +233,7 @@ def test_an_order_that_has_ended(place: Any, call: Any) -> None:
         ("/v2/orders", {"side": "hold"}),
         ("/v2/account/activities", {"page_size": "101"}),
         ("/v2/account/activities", {"page_token": "mine"}),
-        ("/v2/account/activities", {"page_token": f"20260302093000000::{uuid4()}"}),
+        ("/v2/account/activities", {"page_token": f"20260302093000000::{UUID(int=7)}"}),
         ("/v2/account/activities", {"date": "monday"}),
         ("/v2/account/activities", {"category": "trade_activity", "activity_types": "FILL"}),
         ("/v2/account/portfolio/history", {"period": "1X"}),

@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import Enum, auto
-from functools import partial
 from itertools import pairwise
 
 from smabot.courier import Courier, Task
@@ -78,7 +77,7 @@ class Outbox:
         self._clock = clock
         self._judge = judge
         self._waiting: list[Order] = []
-        self._cancels: list[Order] = []
+        self._cancels: dict[str, Order] = {}
         self._unknown: dict[str, Errand] = {}
         self._taken_up: list[Errand] = []
         self._unsent: dict[str, Errand] = {}
@@ -101,7 +100,7 @@ class Outbox:
 
     def cancel(self, order: Order) -> None:
         """Queue a cancel. It is not durable: whoever wants it asks again at the next bar."""
-        self._cancels.append(order)
+        self._cancels[order.client_order_id] = order
 
     def hurry(self) -> None:
         """The broker is there again: look unanswered orders up now, whenever it was their turn."""
@@ -122,7 +121,7 @@ class Outbox:
         while self._returned:
             self._waiting.append(self._returned.popleft())
         if self._waiting or self._cancels or self._unknown or self._unsent:
-            cancels, self._cancels = self._cancels, []
+            cancels, self._cancels = list(self._cancels.values()), {}
             waiting = sorted(self._ready(hold, answers), key=_turn)
             for errand in [*self._unknown.values(), *self._unsent.values()]:
                 errand.fate, errand.hold = self._judge(errand.order), hold
@@ -157,7 +156,7 @@ class Outbox:
     # -- a broker in this process ------------------------------------------------------------------
 
     def _deliver(self, cancels: list[Order], waiting: list[Order]) -> list[OrderUpdate]:
-        answers = [answer for order in cancels if (answer := self._cancel(order))]
+        answers = [answer for order in cancels if (answer := self._cancel_once(order))]
         unknown = sorted(self._unknown.values(), key=lambda errand: _turn(errand.order))
         answers += [answer for errand in unknown if (answer := self._look_up(errand))]
         if self._bulk is None or len(waiting) < 2:
@@ -173,7 +172,7 @@ class Outbox:
     def _hand_over(self, courier: Courier, cancels: list[Order], waiting: list[Order]) -> None:
         taken_up, self._taken_up = self._taken_up, []
         courier.put(
-            *(Task((0, _turn(order)), partial(self._cancel, order)) for order in cancels),
+            *(self._cancel_task(courier, order) for order in cancels),
             *(self._task(courier, errand, self._look_up) for errand in taken_up),
             *(self._task(courier, Errand(order), self._send) for order in waiting),
         )
@@ -206,15 +205,33 @@ class Outbox:
         awaited = what == self._send or errand.waits > 0
         return Task((urgency, _turn(errand.order)), carry, awaited)
 
+    def _cancel_task(self, courier: Courier, order: Order, tries: int = 0) -> Task:
+        """A cancel that is asked for again a few times: what it is to end may fill meanwhile."""
+
+        def carry() -> OrderUpdate | None:
+            try:
+                return self._cancel(order)
+            except BrokerError as error:
+                if tries < len(self._pauses):
+                    pause = error.wait if isinstance(error, NotSent) else self._pauses[tries]
+                    courier.put(self._cancel_task(courier, order, tries + 1), seconds=pause)
+                return None
+
+        return Task((0, _turn(order)), carry)
+
     # -- one order -------------------------------------------------------------------------------------
 
     def _cancel(self, order: Order) -> OrderUpdate | None:
+        """Ask for a cancel, and what came of it. Raises BrokerError."""
+        self._broker.cancel(order)
+        seen = self._broker.order(order.client_order_id)
+        return seen.update() if seen else None
+
+    def _cancel_once(self, order: Order) -> OrderUpdate | None:
         try:
-            self._broker.cancel(order)
-            seen = self._broker.order(order.client_order_id)
+            return self._cancel(order)
         except BrokerError:
             return None
-        return seen.update() if seen else None
 
     def _send(self, errand: Errand) -> OrderUpdate:
         """Send an order once. Raises NotSent."""

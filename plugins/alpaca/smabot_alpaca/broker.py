@@ -160,9 +160,13 @@ class AlpacaBroker:
     def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
         """Return the open orders and those submitted from ``since`` on, oldest first.
 
-        Two lists, so that an order may end between them: the second, newer one counts.
+        Two lists, so that an order may end between them: the second, newer one counts. The feed is
+        told of the open ones: it may not know those that an earlier process sent.
         """
         opened = self._list({"status": "open"})
+        for order in opened:
+            if not order.status.terminal:
+                self._seen(order.update())
         if since is None:
             return opened
         after = (since.astimezone(UTC) - timedelta(microseconds=1)).isoformat()

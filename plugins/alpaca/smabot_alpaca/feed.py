@@ -21,7 +21,7 @@ from smabot_alpaca.clock import last_closed
 from smabot_alpaca.connect import Connection
 from smabot_alpaca.decode import BarDecoder
 from smabot_alpaca.errands import Errands
-from smabot_alpaca.gather import Gather
+from smabot_alpaca.gather import REMEMBERED, Gather
 from smabot_alpaca.history import BarHistory
 from smabot_alpaca.inbox import DATA, TRADE, Inbox
 from smabot_alpaca.intake import Intake
@@ -64,6 +64,7 @@ class AlpacaFeed:
             self._player = Player(connection.rest, self._clock, connection.exchange)
             self.notes = tuple(connection.exchange.get("notes", ()))
         self._seen: dict[str, datetime] = {}
+        self._recent: dict[datetime, dict[str, Bar]] = {}
         self._covered: dict[str, datetime] = {}
         self._streams: Streams | None = None
         self._played: Played | None = None
@@ -94,6 +95,9 @@ class AlpacaFeed:
         for minute in minutes:
             for bar in minute:
                 self._seen[bar.symbol] = max(bar.time, self._seen.get(bar.symbol, bar.time))
+                self._recent.setdefault(bar.time, {})[bar.symbol] = bar
+            while len(self._recent) > REMEMBERED:
+                del self._recent[min(self._recent)]
             yield minute
         covered = last_closed(now - timedelta(seconds=self._settle))
         self._covered.update(dict.fromkeys(symbols, covered))
@@ -112,7 +116,7 @@ class AlpacaFeed:
         newest = last_closed(self.now())
         checked = min((self._covered.get(symbol, newest) for symbol in symbols), default=newest)
         quiet = LOOPBACK_GATHER if loopback else settings.gather_seconds
-        gather = Gather(symbols, self._calendar(), quiet, checked, self._seen)
+        gather = Gather(symbols, self._calendar(), quiet, checked, self._seen, self._recent)
         self._intake = Intake(self._clock, self._inbox, gather, time.monotonic())
         library.streams()
         credentials, places = connection.credentials, connection.endpoints

@@ -43,9 +43,10 @@ class Gather:
         quiet: float,
         checked: datetime,
         seen: Mapping[str, datetime] | None = None,
+        left: Mapping[datetime, Mapping[str, Bar]] | None = None,
     ) -> None:
         """``checked``: start of the newest minute that is known to be whole; ``seen``: of each
-        symbol's newest delivered bar."""
+        symbol's newest delivered bar; ``left``: the newest delivered bars, by minute."""
         self.revisions: list[Bar] = []
         """Bars that came too late or changed since they left; whoever takes them clears it."""
         self._symbols = frozenset(symbols)
@@ -56,7 +57,7 @@ class Gather:
         self._came: dict[datetime, set[str]] = {}  # minutes not yet checked, oldest first
         self._waiting: dict[datetime, dict[str, Bar]] = {}
         self._stirred: dict[datetime, float] = {}
-        self._left: dict[datetime, dict[str, Bar]] = {}
+        self._left = {time: dict(minute) for time, minute in (left or {}).items()}
 
     # -- in --------------------------------------------------------------------------------------
 

@@ -27,9 +27,7 @@ class Errands:
         self._thread: threading.Thread | None = None
         self._under_way: set[str] = set()
 
-    def run(
-        self, name: str, job: Callable[[], T], then: Callable[[T | BrokerError], None]
-    ) -> None:
+    def run(self, name: str, job: Callable[[], T], then: Callable[[T | BrokerError], None]) -> None:
         """Do a job unless one of its name is under way; ``then`` runs in the deciding thread."""
         if self._inline:
             carry(job, then)()

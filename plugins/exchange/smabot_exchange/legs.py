@@ -59,9 +59,7 @@ def _leg(parent: ExchangeOrder, name: str, kind: OrderType, place: int) -> Excha
     )
 
 
-def arm(
-    orders: OpenOrders, entry: ExchangeOrder, qty: Decimal, time: datetime
-) -> list[OrderEvent]:
+def arm(orders: OpenOrders, entry: ExchangeOrder, qty: Decimal, time: datetime) -> list[OrderEvent]:
     """Let the exits of a filled entry work from ``time`` on, for ``qty`` shares."""
     events = []
     for leg in orders.others_of(entry):

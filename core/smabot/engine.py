@@ -17,6 +17,7 @@ from smabot.calendar import MINUTE
 from smabot.commands import carry_out
 from smabot.config import Config
 from smabot.disagreement import Disagreement, another_bot
+from smabot.doubt import Doubt
 from smabot.errors import BrokerError, PluginError
 from smabot.flattening import FLATTEN, Flattening, being_flattened
 from smabot.hookspecs import Recovery
@@ -76,7 +77,6 @@ class Engine:
         beside = isinstance(broker, RemoteBroker) and not broker.stepped
         self._inquiry = Inquiry(broker) if beside else None
         self._asked_at = 0
-        self._suspicious = False
         self._symbols = frozenset(symbols)
         self._recovery = Recovery(config, book, journal, broker, feed, tuple(symbols))
         every = config.equity_every_minutes
@@ -85,7 +85,7 @@ class Engine:
         self._reconciled_at = feed.now()
         self._marked_at = EPOCH
         self._strange: set[str] = set()
-        self._doubt = ""
+        self._doubt = Doubt()
         self._feed_doubt = ""
         self._broken: PluginError | None = None
 
@@ -112,7 +112,7 @@ class Engine:
                 return "ended"
             self._feed_doubt = batch.doubt
             if batch.resync:
-                self._doubt = "the connection was lost"
+                self._doubt.why = "the connection was lost"
                 self._asked_at = NEVER  # what was asked before tells nothing of the time since
                 self._reconcile()
                 self._outbox.hurry()
@@ -301,7 +301,7 @@ class Engine:
 
     def _hold(self) -> str:
         """Why no entry may leave just now: order updates may be missing, or what is held is in doubt."""
-        doubt = self._feed_doubt or self._doubt
+        doubt = self._feed_doubt or self._doubt.why
         return f"the broker has not confirmed what we hold: {doubt}" if doubt else ""
 
     def _fate(self, order: Order) -> Fate:
@@ -409,21 +409,19 @@ class Engine:
         try:
             found = self._plugins.reconcile(recovery)
         except BrokerError as error:
-            self._doubt = str(error)
+            self._doubt.hesitate(str(error))
             self._reconciled_at = now - self._reconcile_every + ASK_AGAIN
             return
+        if found is not None and found.conflicts:
+            if self._inquiry is None or self._doubt.lasts(found.conflicts, now):
+                raise Disagreement(found.conflicts)
+            first = found.conflicts[0]
+            self._doubt.hesitate(f"{first.what}: {first.here} here, {first.there} there")
+            self._reconciled_at = now - self._reconcile_every + ASK_AGAIN
+            return
+        self._doubt.end()
         if found is None:
-            self._doubt = ""
             return
-        if found.conflicts and self._inquiry is not None and not self._suspicious:
-            self._suspicious = True
-            self._doubt = found.conflicts[0].what
-            self._reconciled_at = now - self._reconcile_every
-            return
-        self._suspicious = False
-        if found.conflicts:
-            raise Disagreement(found.conflicts)
-        self._doubt = ""
         if found.updates:
             self.process(Batch(now, updates=found.updates))
         for name in sorted(strange):

@@ -18,6 +18,8 @@ from smabot.records import ZERO, Account, Adjustment, Order, OrderUpdate, Status
 ACCEPT = "`smabot reconcile --accept broker` takes the broker's word, on the record"
 SPLITS = {Fraction(n) for n in (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)} | {Fraction(3, 2)}
 CENT = Decimal("0.01")
+ACCOUNT_MISMATCH = "account_mismatch"
+"""The conflict that no second look can clear up."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +243,7 @@ def _adjust(
 
 def _account_mismatch(bound: Account, view: BrokerView) -> Conflict:
     return Conflict(
-        "account_mismatch", "account", f"{bound.broker} {bound.account_id}", view.account.account_id,
+        ACCOUNT_MISMATCH, "account", f"{bound.broker} {bound.account_id}", view.account.account_id,
         "this database belongs to another account: use its account, or another --db",
     )  # fmt: skip
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import pairwise
 from typing import TypeVar
 
 from smabot.errors import BrokerError
 from smabot.hookspecs import Reconciliation, Recovery, hookimpl
-from smabot_reconciliation.compare import BrokerView, compare
+from smabot.ports import Broker, RemoteBroker
+from smabot_reconciliation.compare import ACCOUNT_MISMATCH, BrokerView, compare
 
 T = TypeVar("T")
 RETRY_SECONDS = (0.2, 0.5, 1.0)
@@ -20,17 +22,27 @@ class ReconciliationPlugin:
 
     @hookimpl
     def reconcile(self, recovery: Recovery) -> Reconciliation:
-        """Compare; a conflict only counts when the broker says the same again a moment later.
+        """Compare; a conflict only counts when it is still there after a while.
 
-        Its orders and positions are two answers: a fill between them looks like a conflict.
+        Orders and positions are two answers, and a far broker's may be as far apart as an order needs
+        to show up: a fill between them looks like a conflict.
         """
         if recovery.asked:
             return _compare(recovery, ())
         found = _compare(recovery, RETRY_SECONDS)
-        if not found.conflicts:
-            return found
-        time.sleep(RETRY_SECONDS[0])
-        return _compare(recovery, RETRY_SECONDS)
+        for pause in _patience(recovery.broker):
+            if all(conflict.kind == ACCOUNT_MISMATCH for conflict in found.conflicts):
+                break
+            time.sleep(pause)
+            found = _compare(recovery, RETRY_SECONDS)
+        return found
+
+
+def _patience(broker: Broker) -> list[float]:
+    """Return the pauses after which a conflict is looked at again, in seconds."""
+    if not isinstance(broker, RemoteBroker):
+        return [RETRY_SECONDS[0]]
+    return [later - before for before, later in pairwise([0.0, *broker.lookups])]
 
 
 def _compare(recovery: Recovery, pauses: Sequence[float]) -> Reconciliation:

@@ -1,0 +1,209 @@
+"""A far broker whose answers are no single moment's: its positions may lag behind its orders.
+
+https://github.com/alpacahq/Alpaca-API/issues/276 tells of some ten seconds.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from smabot.book import Book
+from smabot.calendar import Calendar
+from smabot.config import Config
+from smabot.disagreement import Disagreement
+from smabot.engine import Engine
+from smabot.errors import BrokerError
+from smabot.hookspecs import Recovery
+from smabot.memory import MemoryJournal
+from smabot.plugins import Plugins
+from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition
+from smabot.records import Account, Batch, Order, OrderUpdate
+
+plugin = pytest.importorskip("smabot_reconciliation.plugin")
+
+NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
+SECONDS = 10.0
+
+
+@dataclass
+class Far:
+    """Holds what ``held`` says at each time that positions are asked for; the book holds nothing."""
+
+    held: Callable[[int], int]
+    lookups: Sequence[float] = (0.01, 0.02, 0.03)
+    failing: bool = False
+    stepped: bool = False
+    visibility_delay: timedelta | None = None
+    name: str = "far"
+    asked: list[float] = field(default_factory=list)
+
+    def account(self) -> BrokerAccount:
+        return BrokerAccount("1", Decimal(1000), Decimal(1000), Decimal(1000))
+
+    def calendar(self) -> Calendar:
+        return Calendar()
+
+    def submit(self, order: Order) -> OrderUpdate:
+        raise AssertionError(order)
+
+    def cancel(self, order: Order) -> None:
+        raise AssertionError(order)
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        return None
+
+    def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
+        return []
+
+    def positions(self) -> list[BrokerPosition]:
+        self.asked.append(time.monotonic())
+        if self.failing:
+            raise BrokerError("GET /v2/positions: 503 without a reason")
+        qty = Decimal(self.held(len(self.asked)))
+        return [BrokerPosition("SPY", qty, Decimal(100))] if qty else []
+
+    def close(self) -> None:
+        return
+
+
+class Feed:
+    """Nothing but a clock that is moved by hand."""
+
+    def __init__(self) -> None:
+        self.time = NOW
+
+    def now(self) -> datetime:
+        return self.time
+
+    def next(self, timeout: float) -> Batch:
+        return Batch(self.time)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AssertionError(name)
+
+
+def parts(far: Far) -> tuple[Config, Book, MemoryJournal, Feed]:
+    book = Book()
+    book.apply(Account("1", "far", Decimal(1000), Decimal(1000), NOW))
+    return Config(plugins=(), symbols=("SPY",)), book, MemoryJournal(), Feed()
+
+
+# -- at the start ----------------------------------------------------------------------------------
+
+
+def compared(far: Far) -> Any:
+    config, book, journal, feed = parts(far)
+    recovery = Recovery(config, book, journal, far, feed, ("SPY",))
+    return plugin.ReconciliationPlugin().reconcile(recovery)
+
+
+def test_positions_that_lag_behind_are_no_conflict() -> None:
+    far = Far(lambda time: 10 if time < 4 else 0)
+    assert compared(far).conflicts == ()
+    assert len(far.asked) == 4
+
+
+def test_a_lasting_conflict_is_found_after_as_long_as_an_order_is_looked_up() -> None:
+    far = Far(lambda time: 10)
+    (conflict,) = compared(far).conflicts
+    assert (conflict.kind, conflict.there) == ("foreign_activity", "10 shares")
+    pauses = [b - a for a, b in pairwise([0.0, *far.lookups])]
+    assert len(far.asked) == 1 + len(pauses)
+    assert far.asked[-1] - far.asked[0] >= far.lookups[-1]
+
+
+def test_another_account_needs_no_second_look() -> None:
+    far = Far(lambda time: 0)
+    config, book, journal, feed = parts(far)
+    book.apply(Account("2", "far", Decimal(1000), Decimal(1000), NOW))
+    recovery = Recovery(config, book, journal, far, feed, ("SPY",))
+    (conflict,) = plugin.ReconciliationPlugin().reconcile(recovery).conflicts
+    assert conflict.kind == "account_mismatch"
+    assert len(far.asked) == 1
+
+
+# -- while it runs ---------------------------------------------------------------------------------
+
+
+@dataclass
+class Running:
+    far: Far
+    feed: Feed
+    engine: Engine
+
+    def live(self, seconds: int) -> None:
+        """Let the feed's clock go on second by second, and each inquiry be answered within one."""
+        for _ in range(seconds):
+            self.feed.time += timedelta(seconds=1)
+            deadline = time.monotonic() + SECONDS
+            while time.monotonic() < deadline:
+                if self.engine._reconcile_due():
+                    self.engine._reconcile()
+                inquiry = self.engine._inquiry
+                assert inquiry is not None
+                if not inquiry.under_way:
+                    break
+                time.sleep(0.001)
+
+
+@pytest.fixture
+def running() -> Iterator[Callable[[Far], Running]]:
+    def running(far: Far) -> Running:
+        config, book, journal, feed = parts(far)
+        plugins = Plugins.load(config.model_copy(update={"base_plugins": ("reconciliation",)}))
+        engine = Engine(config, plugins, book, journal, far, feed, ("SPY",))
+        engine._reconcile()
+        return Running(far, feed, engine)
+
+    return running
+
+
+def test_a_conflict_counts_while_running_when_it_lasts(running: Any) -> None:
+    bot = running(Far(lambda time: 10))
+    bot.live(15)
+    assert "SPY" in bot.engine._hold()
+    with pytest.raises(Disagreement):
+        bot.live(15)
+    assert len(bot.far.asked) <= 4  # and the broker is not pestered meanwhile
+
+
+def test_positions_that_lag_behind_while_running_only_hold_entries(running: Any) -> None:
+    bot = running(Far(lambda time: 10 if time < 3 else 0))
+    bot.live(5)
+    assert bot.engine._hold()
+    bot.live(60)
+    assert not bot.engine._hold()
+
+
+def test_numbers_that_move_are_no_conflict_that_lasts(running: Any) -> None:
+    """Fills stream in: positions are ahead of orders each time, by another number."""
+    bot = running(Far(lambda time: time))
+    bot.live(90)
+    assert bot.engine._hold()
+
+
+def test_a_broker_that_does_not_answer_is_told_once_and_that_it_does_again(
+    running: Any, caplog: Any
+) -> None:
+    from loguru import logger
+
+    told: list[str] = []
+    sink = logger.add(lambda message: told.append(str(message)), format="{level} {message}")
+    try:
+        bot = running(Far(lambda time: 0, failing=True))
+        bot.live(60)
+        assert [line.split()[0] for line in told] == ["WARNING"]
+        assert "503" in told[0]
+        bot.far.failing = False
+        bot.live(30)
+        assert [line.split()[0] for line in told] == ["WARNING", "INFO"]
+    finally:
+        logger.remove(sink)

@@ -1,0 +1,174 @@
+"""Compares the bot's database with the exchange's ledger, and both with what must always be so.
+
+What the bot did not hear of while it was dead it learns as a sum: its fills may each be several of the
+exchange's, its minutes late; nothing may be lost, doubled or decided twice.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from decimal import Decimal
+from itertools import pairwise
+from typing import Any
+from zoneinfo import ZoneInfo
+
+NEW_YORK = ZoneInfo("America/New_York")
+NEVER_SENT = {"blocked", "abandoned", "rejected"}
+ENDED = {"filled", "canceled", "expired"}
+CENT = Decimal("0.01")
+Rows = list[tuple[Any, ...]]
+
+
+def audit(lab: Any, most: int) -> list[str]:
+    """Return what is wrong, a line each. ``most`` shares of a symbol may be held."""
+    return [
+        f"{name.__name__[1:]}: {wrong}"
+        for name in (_fills, _orders, _holdings, _cash, _bars, _missed, _limits)
+        for wrong in (name(lab, most) if name is _holdings else name(lab))
+    ]
+
+
+def signals(lab: Any) -> set[tuple[Any, ...]]:
+    """What was decided at which bar, missed or not; without what only says again, as may be said of a
+    missed signal, what was said before."""
+    last: dict[tuple[str, str], int] = {}
+    found = set()
+    for row in lab.here(
+        "SELECT strategy, symbol, bar_time, target, price FROM signals ORDER BY bar_time"
+    ):
+        strategy, symbol, _, target, _ = row
+        if last.get((strategy, symbol)) != target:
+            found.add(row)
+        last[strategy, symbol] = target
+    return found
+
+
+def _fills(lab: Any) -> Iterator[str]:
+    there: dict[str, list[tuple[Decimal, ...]]] = defaultdict(list)
+    for order, *numbers in lab.there(
+        "SELECT client_order_id, cumulative_qty, fills.qty, price FROM fills "
+        "JOIN orders ON orders.id = fills.order_id ORDER BY number"
+    ):
+        there[order].append(tuple(map(Decimal, numbers)))
+    here: dict[str, list[tuple[Decimal, ...]]] = defaultdict(list)
+    for order, *numbers in lab.here("SELECT client_order_id, cumulative_qty, qty, price FROM trades"):
+        here[order].append(tuple(map(Decimal, numbers)))
+    for order in there.keys() | here.keys():
+        told, known = sorted(there[order]), sorted(here[order])
+        totals = [Decimal(0), *(total for total, _, _ in known)]
+        if [qty for _, qty, _ in known] != [b - a for a, b in pairwise(totals)]:
+            yield f"{order}: {known} do not follow one another"
+        if not {total for total, _, _ in known} <= {total for total, _, _ in told}:
+            yield f"{order}: {known} here, {told} there"
+        values = [sum(qty * price for _, qty, price in fills) for fills in (told, known)]
+        if totals[-1] != sum(qty for _, qty, _ in told) or abs(values[0] - values[1]) > CENT:
+            yield f"{order}: {known} here, {told} there"
+
+
+def _orders(lab: Any) -> Iterator[str]:
+    here = {
+        order: row
+        for order, *row in lab.here(
+            "SELECT client_order_id, symbol, side, qty, status, filled_qty FROM order_intents"
+        )
+    }
+    there = {
+        order: row
+        for order, *row in lab.there(
+            "SELECT client_order_id, symbol, side, qty, status, filled_qty FROM orders"
+        )
+    }
+    for order, (symbol, side, qty, status, filled) in there.items():
+        if order not in here:
+            yield f"{order} was never written here"
+            continue
+        known = here[order]
+        if (known[:2], Decimal(known[2])) != ([symbol, side], Decimal(qty)):
+            yield f"{order}: {known} here, {there[order]} there"
+        if (known[3], status) not in {(same, same) for same in ENDED} and (
+            known[3] in ENDED | NEVER_SENT or status in ENDED
+        ):
+            yield f"{order} is {known[3]} here, {status} there"
+        if Decimal(known[4]) != Decimal(filled):
+            yield f"{order} has {known[4]} here, {filled} there"
+    for order, (*_, status, filled) in here.items():
+        if order not in there and (status not in NEVER_SENT or Decimal(filled)):
+            yield f"{order} is {status} here, and nothing there"
+    for decided, count in Counter(
+        lab.here("SELECT strategy, symbol, bar_time, attempt FROM order_intents")
+    ).items():
+        if count > 1:
+            yield f"{decided} was ordered {count} times"
+
+
+def _holdings(lab: Any, most: int) -> Iterator[str]:
+    here = {
+        symbol: Decimal(str(qty))
+        for symbol, qty in lab.here(
+            "SELECT symbol, SUM(CAST(qty AS REAL)) FROM positions_snapshot GROUP BY symbol"
+        )
+        if qty
+    }
+    there = {s: Decimal(qty) for s, qty in lab.there("SELECT symbol, qty FROM positions")}
+    if here != {symbol: qty for symbol, qty in there.items() if qty}:
+        yield f"{here} here, {there} there"
+    held: Counter[str] = Counter()
+    for symbol, side, qty, time in lab.there(
+        "SELECT symbol, side, qty, time FROM fills ORDER BY number"
+    ):
+        held[symbol] += int(Decimal(qty)) * (1 if side == "buy" else -1)
+        if not 0 <= held[symbol] <= most:
+            yield f"{held[symbol]} {symbol} at {datetime.fromtimestamp(time, UTC)}"
+
+
+def _cash(lab: Any) -> Iterator[str]:
+    ((here,),) = lab.here("SELECT cash FROM account")
+    ((there,),) = lab.there("SELECT cash FROM state")
+    if abs(Decimal(here) - Decimal(there)) > CENT:
+        yield f"{here} here, {there} there"
+
+
+def _bars(lab: Any) -> Iterator[str]:
+    columns = "ts, symbol, open, high, low, close, volume, trade_count, vwap FROM bars"
+    ((now,),) = lab.there("SELECT now FROM state")
+    there = set(lab.there(f"SELECT {columns} WHERE ts < {now}"))
+    here = lab.here(f"SELECT {columns}")
+    for what, bars in (("lacking", there - set(here)), ("not the tape's", set(here) - there)):
+        if bars:
+            yield f"{len(bars)} bars are {what}, the first {min(bars, key=repr)}"
+
+
+def _missed(lab: Any) -> Iterator[str]:
+    """A signal that was missed is never acted on under its own bar."""
+    for row in lab.here(
+        "SELECT client_order_id FROM signals JOIN order_intents USING (strategy, symbol, bar_time) "
+        "WHERE missed = 1"
+    ):
+        yield f"{row[0]} was sent although its signal was missed"
+
+
+def _limits(lab: Any) -> Iterator[str]:
+    orders: Counter[str] = Counter()
+    for created, status in lab.here("SELECT created_at, status FROM order_intents"):
+        orders[_date(created)] += status != "blocked"
+    trades: Counter[str] = Counter()
+    realized: dict[str, Decimal] = defaultdict(Decimal)
+    for qty, total, pnl, time in lab.here(
+        "SELECT qty, cumulative_qty, realized_pnl, time FROM trades"
+    ):
+        trades[_date(time)] += qty == total
+        realized[_date(time)] += Decimal(pnl)
+    for date, counted, ordered, pnl in lab.here(
+        "SELECT trading_date, trade_count, order_count, realized_pnl FROM daily_limits"
+    ):
+        # one that was blocked later, because it could not leave, has been counted as an order
+        if counted != trades[date] or ordered < orders[date] or Decimal(pnl) != realized[date]:
+            found = (trades[date], orders[date], realized[date])
+            yield f"{date}: {(counted, ordered, pnl)} counted, {found} found"
+
+
+def _date(time: str) -> str:
+    moment = datetime.fromisoformat(time) if "T" in time else datetime.fromtimestamp(int(time), UTC)
+    return str(moment.astimezone(NEW_YORK).date())

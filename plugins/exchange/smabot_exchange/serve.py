@@ -171,10 +171,8 @@ class _Screen:
                 f"  faults   {options.faults}: {', '.join(self._serving.venue.faults.counts())}"
             )
         lines += [
-            "  a client needs:",
-            f"    export APCA_API_KEY_ID={keys[0]}",
-            f"    export APCA_API_SECRET_KEY={keys[1]}",
-            f"    smabot run --url {url}",
+            f"  trade    smabot run --url {url}",
+            f"  key      {keys[0]}, secret {keys[1]}, for other clients",
         ]
         click.echo("\n".join(lines), err=True)
 

@@ -96,8 +96,7 @@ def test_it_says_what_a_client_needs_and_ends_in_peace(
     ended, err = process.end(number)
     assert ended == code
     for line in (
-        f"export APCA_API_KEY_ID={KEYS['APCA-API-KEY-ID']}",
-        f"export APCA_API_SECRET_KEY={KEYS['APCA-API-SECRET-KEY']}",
+        f"{KEYS['APCA-API-KEY-ID']}, secret {KEYS['APCA-API-SECRET-KEY']}, for other clients",
         f"smabot run --url {process.url}",
     ):
         assert line in err

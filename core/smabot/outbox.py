@@ -19,6 +19,8 @@ from smabot.errors import BrokerError, ConflictError, NotSent
 from smabot.ports import Broker, BrokerOrder, BulkBroker, Clock, RemoteBroker
 from smabot.records import Order, OrderUpdate, Status
 
+QUEUED = "other orders went before it"
+
 
 class Fate(Enum):
     """What an order that has not arrived is still good for."""
@@ -40,8 +42,8 @@ def same_payload(order: Order, seen: BrokerOrder) -> bool:
 @dataclass(slots=True, eq=False)
 class Errand:
     """An order on its way. ``sent_at`` is when this process sent it last, ``looks`` how often the
-    broker was asked for it since; ``unsent`` why it could not be sent at first, ``hold`` why it
-    may not be by now."""
+    broker was asked for it since; ``unsent`` why it has not been sent yet, ``hold`` why it may not be
+    by now."""
 
     order: Order
     fate: Fate = Fate.SEND
@@ -54,7 +56,7 @@ class Errand:
 
     @property
     def given_up(self) -> bool:
-        """Whether it is an entry that could not be sent, and may not be any more for now."""
+        """Whether it is an entry that has not been sent, and may not be any more for now."""
         held = bool(self.hold) or self.fate is not Fate.SEND
         return bool(self.unsent) and held and not self.order.reduces
 
@@ -171,10 +173,12 @@ class Outbox:
 
     def _hand_over(self, courier: Courier, cancels: list[Order], waiting: list[Order]) -> None:
         taken_up, self._taken_up = self._taken_up, []
+        errands = [Errand(order, unsent=QUEUED) for order in waiting]
+        self._unsent |= {errand.order.client_order_id: errand for errand in errands}
         courier.put(
             *(self._cancel_task(courier, order) for order in cancels),
             *(self._task(courier, errand, self._look_up) for errand in taken_up),
-            *(self._task(courier, Errand(order), self._send) for order in waiting),
+            *(self._task(courier, errand, self._send) for errand in errands),
         )
 
     def _task(
@@ -190,7 +194,6 @@ class Outbox:
             except NotSent as error:
                 if what == self._send:
                     errand.unsent = str(error)
-                    self._unsent[errand.order.client_order_id] = errand
                 courier.put(self._task(courier, errand, what), seconds=error.wait)
                 return None
             errand.unsent = ""

@@ -280,6 +280,27 @@ def test_entries_wait_while_something_holds_them_and_exits_do_not() -> None:
     assert far.posts == ["exit", "entry"]
 
 
+def test_an_entry_that_waits_behind_others_is_not_sent_when_its_time_is_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("smabot.courier.PATIENCE", 0.01)
+    monkeypatch.setattr("smabot.courier.WORKERS", 1)
+    far = Far(stepped=False)
+    far.gate.clear()
+    fate = {"a": Fate.SEND, "b": Fate.SEND, "exit": Fate.SEND}
+    outbox = outbox_of(far, lambda order: fate[order.client_order_id])
+    for each in (order("a"), order("b"), order("exit", reduces=True)):
+        outbox.add(each)
+        outbox.flush()
+    fate |= {"b": Fate.WAIT, "exit": Fate.WAIT}
+    outbox.flush()
+    far.gate.set()
+    assert sorted(told(until(outbox, 3))) == [
+        ("a", Status.ACCEPTED), ("b", Status.BLOCKED), ("exit", Status.ACCEPTED),
+    ]  # fmt: skip
+    assert far.posts == ["a", "exit"]
+
+
 def test_settling_waits_for_what_is_being_sent_and_sends_nothing_more(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

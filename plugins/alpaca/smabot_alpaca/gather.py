@@ -26,6 +26,11 @@ class Gap:
     first: datetime
     last: datetime
 
+    @property
+    def size(self) -> int:
+        """The most bars it may have."""
+        return len(self.symbols) * ((self.last - self.first) // MINUTE + 1)
+
 
 class Gather:
     """Collects bars into minutes, and knows which ones are missing.
@@ -105,6 +110,12 @@ class Gather:
         self.note(until + MINUTE)
         for minute in [minute for minute in self._came if minute <= until]:
             del self._came[minute]
+
+    def lacks(self, bar: Bar) -> bool:
+        """Whether neither this bar nor a newer one of its symbol has come."""
+        known = self._seen.get(bar.symbol)
+        waiting = bar.symbol in self._waiting.get(bar.time, ())
+        return not waiting and (known is None or known < bar.time)
 
     # -- out -------------------------------------------------------------------------------------
 

@@ -50,14 +50,14 @@ class BarHistory:
     def newest(self, symbols: Collection[str], count: int, now: datetime) -> Iterator[list[Bar]]:
         """Yield the newest ``count`` minutes that have bars, and have ended at ``now``.
 
-        It looks back over as many sessions as that takes, in steps that double.
+        It looks back over as many sessions as that takes, in steps that double; each is asked for at
+        once, as a symbol that hardly trades may take all sessions there are.
         """
         names, end = sorted(symbols), last_closed(now)
         found: list[list[Bar]] = []
         step = count
         while len(found) < count and (first := self._back(end, step)) is not None:
-            spans = self._spans(first, end, BARS_AT_ONCE)
-            found = [m for span in spans for m in _minutes(self.between(names, *span))] + found
+            found = [*_minutes(self.between(names, first, end)), *found]
             end, step = first - MINUTE, step * 2
         yield from found[-count:] if count else []
 

@@ -24,6 +24,9 @@ from smabot_alpaca.supervision import Streams
 
 HOLD_SECONDS = 10.0
 """Bars of the stream wait so long at most for those that were missed before them."""
+SECOND_LOOK_SECONDS = 7.0
+"""While the data stream is down REST is asked so long afterwards for what it did not have at first: it
+makes bars 2 to 3 s after the minute (https://forum.alpaca.markets/t/get-most-recent-bars/12024)."""
 LOOK_UPS = 5
 """Up to so many orders are asked for one by one, more of them as a list."""
 
@@ -59,6 +62,8 @@ class Sweep:
         self._not_before = 0.0
         self._failing = False
         self._held_since: float | None = None
+        self._without = False  # whether it was told that bars are missing for good
+        self._second_look: tuple[Gap, float] | None = None
         self._newest = (EPOCH, 0.0)  # the newest minute that has ended, and when that was noticed
 
     def mind(self, at: float) -> None:
@@ -100,14 +105,19 @@ class Sweep:
         if gap is None:
             self._intake.backfill = False
         elif at >= self._not_before:
-            self._errands.run("bars", self._between(gap), lambda r: self._took(r, until))
+            self._errands.run("bars", self._between(gap), lambda r: self._took(r, gap, until))
+        if self._second_look is not None and at >= self._second_look[1]:
+            again, self._second_look = self._second_look[0], None
+            self._errands.run("bars again", self._between(again), self._took_again)
 
     def _let_go(self, held: datetime, at: float) -> None:
         """Hold bars back no longer than is good for those who decide on them."""
         if self._held_since is None:
             self._held_since = at
         elif at - self._held_since >= HOLD_SECONDS:
-            logger.warning("alpaca: going on without bars from before {:%H:%M}Z", held)
+            if not self._without:
+                self._without = True
+                logger.warning("alpaca: going on without bars from before {:%H:%M}Z", held)
             self._intake.gather.check(held - MINUTE)
 
     def _settled(self, now: datetime, at: float) -> datetime:
@@ -120,9 +130,12 @@ class Sweep:
     def _between(self, gap: Gap) -> Callable[[], list[Bar]]:
         return lambda: self._history.between(gap.symbols, gap.first, gap.last)
 
-    def _took(self, result: list[Bar] | BrokerError, until: datetime) -> None:
+    def _took(self, result: list[Bar] | BrokerError, gap: Gap, until: datetime) -> None:
         at = time.monotonic()
         if not isinstance(result, BrokerError):
+            self._without = False
+            if not self._intake.streams[DATA].up and len(result) < gap.size:
+                self._second_look = (gap, at + SECOND_LOOK_SECONDS)
             if self._failing:
                 self._failing = False
                 logger.info("alpaca: bars come by REST again")
@@ -133,6 +146,11 @@ class Sweep:
         if not self._failing:
             self._failing = True
             logger.warning("alpaca: missing bars can't be fetched: {}; trying again", result)
+
+    def _took_again(self, result: list[Bar] | BrokerError) -> None:
+        if not isinstance(result, BrokerError):
+            gather = self._intake.gather
+            gather.add([bar for bar in result if gather.lacks(bar)], time.monotonic())
 
     def _take(self, bars: list[Bar], until: datetime) -> None:
         intake, data = self._intake, self._intake.streams[DATA]

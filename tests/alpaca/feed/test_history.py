@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlencode
 
@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smabot.calendar import MINUTE, Calendar
+from smabot.calendar import MINUTE, Calendar, Session
 from smabot.errors import BrokerError
 from smabot.records import Bar
 from smabot_alpaca import history as module
@@ -94,9 +94,7 @@ def test_a_bar_that_has_not_closed_stays_out(
 
 @given(st.integers(1, 7), st.sampled_from([5, 100, 10_000]), st.integers(1, 3))
 def test_however_it_is_paged(most: int, hours: int, batch: int) -> None:
-    from datetime import UTC, date
-
-    from smabot.calendar import Session
+    from datetime import date
 
     opens = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
     calendar = Calendar([Session(date(2026, 11, 27), opens, opens + timedelta(hours=3.5))])
@@ -134,6 +132,20 @@ def test_minutes_without_bars_do_not_count(calendar: Calendar, at: At, make_bar:
     assert list(past.newest(["SPY"], 9, at("2026-11-30 12:00"))) == [[bar] for bar in rare]
     assert list(past.newest(["SPY"], 0, at("2026-11-30 12:00"))) == []
     assert list(past.newest([], 4, at("2026-11-30 12:00"))) == []
+
+
+def test_a_symbol_that_hardly_trades_does_not_use_the_rate_limit_up(make_bar: MakeBar) -> None:
+    """Two years of sessions are looked through for it, at a start within the minute's 200 requests."""
+    opens = datetime(2025, 1, 2, 14, 30, tzinfo=UTC)
+    days = [
+        opens + timedelta(days=n) for n in range(720) if (opens + timedelta(days=n)).weekday() < 5
+    ]
+    calendar = Calendar([Session(day.date(), day, day + timedelta(hours=6.5)) for day in days])
+    archive = Archive([make_bar("RARE", days[3]), make_bar("RARE", days[400])])
+    past = BarHistory(archive.get, calendar, "iex")
+    found = list(past.newest(["RARE"], 31, days[-1] + timedelta(hours=2)))
+    assert [minute[0].time for minute in found] == [days[3], days[400]]
+    assert len(archive.asked) < 30
 
 
 def test_many_symbols_make_several_requests(calendar: Calendar, at: At, make_bar: MakeBar) -> None:

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from loguru import logger
 
 from smabot.calendar import MINUTE, Calendar
 from smabot.errors import BrokerError
@@ -18,7 +19,7 @@ from smabot_alpaca.gather import Gather
 from smabot_alpaca.history import BarHistory
 from smabot_alpaca.inbox import DATA, TRADE, Came, Down, Heard, Inbox, Up
 from smabot_alpaca.intake import Intake
-from smabot_alpaca.sweep import HOLD_SECONDS, Sweep
+from smabot_alpaca.sweep import HOLD_SECONDS, SECOND_LOOK_SECONDS, Sweep
 
 SETTLE, PATIENCE, QUIET = 3.0, 5.0, 0.25
 SYMBOLS = ("A", "B")
@@ -149,6 +150,47 @@ def test_while_the_data_stream_is_down_bars_come_by_rest(market: Market) -> None
         assert market.go(minute * 60 + 60) == []
         assert market.go(minute * 60 + 63) == [("AB", minute)]
     assert market.replaced == []
+
+
+def test_what_rest_has_not_made_yet_is_asked_for_again(market: Market) -> None:
+    """REST has bars 2 to 3 seconds after the minute, and this machine's clock may be early."""
+    market.put(Down(DATA, "406"))
+    market.have(0, "A")
+    assert market.go(60) == []
+    assert market.go(63) == [("A", 0)]
+    market.have(0, "B")
+    assert market.go(63 + SECOND_LOOK_SECONDS - 1) == []
+    assert market.go(63 + SECOND_LOOK_SECONDS) == [("B", 0)]
+    for second in range(80, 120, 5):
+        assert market.go(second) == []
+    assert market.asked == [("A,B", 0, 0)] * 2
+    assert market.intake.gather.revisions == []
+
+
+def test_what_the_stream_brings_meanwhile_is_not_brought_twice(market: Market) -> None:
+    market.put(Down(DATA, "406"))
+    assert market.go(60) == []
+    assert market.go(63) == []
+    market.put(Up(DATA))
+    market.send(0)
+    market.have(0)
+    assert market.go(64) == [("AB", 0)]
+    assert market.go(63 + SECOND_LOOK_SECONDS) == []
+    assert market.intake.gather.revisions == []
+
+
+def test_going_on_without_bars_is_told_once_an_outage(market: Market) -> None:
+    told: list[str] = []
+    sink = logger.add(told.append, format="{message}")
+    try:
+        market.down = True
+        for minute in range(1, 20):
+            market.send(minute, "A")
+            for second in range(0, 60, 5):
+                market.go(minute * 60 + 60 + second)
+    finally:
+        logger.remove(sink)
+    assert sum("going on without" in line for line in told) == 1
 
 
 def test_a_mute_data_stream_is_replaced(market: Market) -> None:

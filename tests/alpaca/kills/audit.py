@@ -14,6 +14,8 @@ from itertools import pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from smabot_sma.crossover import Crossover
+
 NEW_YORK = ZoneInfo("America/New_York")
 NEVER_SENT = {"blocked", "abandoned", "rejected"}
 ENDED = {"filled", "canceled", "expired"}
@@ -30,18 +32,32 @@ def audit(lab: Any, most: int) -> list[str]:
     ]
 
 
-def signals(lab: Any) -> set[tuple[Any, ...]]:
-    """What was decided at which bar, missed or not; without what only says again, as may be said of a
-    missed signal, what was said before."""
-    last: dict[tuple[str, str], int] = {}
+def decided(lab: Any) -> set[tuple[Any, ...]]:
+    """What was decided at which bar, missed or not."""
+    return _changes(
+        lab.here("SELECT symbol, unixepoch(bar_time), target FROM signals ORDER BY bar_time")
+    )
+
+
+def to_decide(lab: Any, fast: int, slow: int) -> set[tuple[Any, ...]]:
+    """What the strategy decides on the bars that the bot has, when it sees each once, in order."""
+    rules: dict[str, Crossover] = {}
+    found = []
+    for symbol, time, close in lab.here("SELECT symbol, ts, close FROM bars ORDER BY ts"):
+        crossing = rules.setdefault(symbol, Crossover(fast, slow)).add(close)
+        if crossing:
+            found.append((symbol, time, max(crossing, 0)))
+    return _changes(found)
+
+
+def _changes(signals: Rows) -> set[tuple[Any, ...]]:
+    """Leave out what says the same as before: it may be said again where it was missed."""
+    last: dict[str, int] = {}
     found = set()
-    for row in lab.here(
-        "SELECT strategy, symbol, bar_time, target, price FROM signals ORDER BY bar_time"
-    ):
-        strategy, symbol, _, target, _ = row
-        if last.get((strategy, symbol)) != target:
-            found.add(row)
-        last[strategy, symbol] = target
+    for symbol, time, target in signals:
+        if last.get(symbol) != target:
+            found.add((symbol, time, target))
+        last[symbol] = target
     return found
 
 
@@ -53,7 +69,9 @@ def _fills(lab: Any) -> Iterator[str]:
     ):
         there[order].append(tuple(map(Decimal, numbers)))
     here: dict[str, list[tuple[Decimal, ...]]] = defaultdict(list)
-    for order, *numbers in lab.here("SELECT client_order_id, cumulative_qty, qty, price FROM trades"):
+    for order, *numbers in lab.here(
+        "SELECT client_order_id, cumulative_qty, qty, price FROM trades"
+    ):
         here[order].append(tuple(map(Decimal, numbers)))
     for order in there.keys() | here.keys():
         told, known = sorted(there[order]), sorted(here[order])
@@ -71,7 +89,8 @@ def _orders(lab: Any) -> Iterator[str]:
     here = {
         order: row
         for order, *row in lab.here(
-            "SELECT client_order_id, symbol, side, qty, status, filled_qty FROM order_intents"
+            "SELECT client_order_id, symbol, side, qty, status, filled_qty, created_at "
+            "FROM order_intents"
         )
     }
     there = {
@@ -93,8 +112,12 @@ def _orders(lab: Any) -> Iterator[str]:
             yield f"{order} is {known[3]} here, {status} there"
         if Decimal(known[4]) != Decimal(filled):
             yield f"{order} has {known[4]} here, {filled} there"
-    for order, (*_, status, filled) in here.items():
-        if order not in there and (status not in NEVER_SENT or Decimal(filled)):
+    ((now,),) = lab.there("SELECT now FROM state")
+    last = _date(str(now))
+    for order, (*_, status, filled, created) in here.items():
+        # one that nobody shows, and that is too old to be sent, is unknown until its day is over
+        lost = status in NEVER_SENT or (status == "unknown" and _date(created) == last)
+        if order not in there and (not lost or Decimal(filled)):
             yield f"{order} is {status} here, and nothing there"
     for decided, count in Counter(
         lab.here("SELECT strategy, symbol, bar_time, attempt FROM order_intents")
@@ -131,13 +154,22 @@ def _cash(lab: Any) -> Iterator[str]:
 
 
 def _bars(lab: Any) -> Iterator[str]:
-    columns = "ts, symbol, open, high, low, close, volume, trade_count, vwap FROM bars"
+    """Every bar once, as the tape has it, or as it was revised before it was decided on."""
     ((now,),) = lab.there("SELECT now FROM state")
-    there = set(lab.there(f"SELECT {columns} WHERE ts < {now}"))
-    here = lab.here(f"SELECT {columns}")
-    for what, bars in (("lacking", there - set(here)), ("not the tape's", set(here) - there)):
+    columns = "ts, symbol, open, high, low, close, volume"
+    there = {tuple(row[:2]): row[2:] for row in lab.there(f"SELECT {columns} FROM bars")}
+    here = {tuple(row[:2]): row[2:] for row in lab.here(f"SELECT {columns} FROM bars")}
+    played = {bar for bar in there if bar[0] < now}
+    for what, bars in (("lacking", played - here.keys()), ("too many", here.keys() - played)):
         if bars:
-            yield f"{len(bars)} bars are {what}, the first {min(bars, key=repr)}"
+            yield f"{len(bars)} bars are {what}, the first {min(bars)}"
+    for bar in played & here.keys():
+        if here[bar] != there[bar] and not _revised(here[bar], there[bar]):
+            yield f"{bar} is {here[bar]}, on the tape {there[bar]}"
+
+
+def _revised(bar: tuple[float, ...], first: tuple[float, ...]) -> bool:
+    return bar[0] == first[0] and bar[4] >= first[4] and 1 < bar[3] / first[3] < 1.002
 
 
 def _missed(lab: Any) -> Iterator[str]:

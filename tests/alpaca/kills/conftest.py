@@ -224,6 +224,15 @@ class Lab:
             if process is not None and process.alive:
                 process.kill()
 
+    def run_in_process(self) -> None:
+        """Play the whole tape with the exchange inside the bot, without a wire."""
+        process = Process(
+            self.folder, "front", "run", "--json", "--broker", "exchange", "--speed", "max",
+            "--tape", str(self.tape), "--plugins", "sma,risk", "--db", str(self.db),
+        )  # fmt: skip
+        if process.popen.wait(2 * DEADLINE) != 0:
+            raise Lost(process.tail())
+
     def reconcile(self) -> int:
         """`smabot reconcile` on both books; returns its exit code."""
         if self.exchange is None or not self.exchange.alive:

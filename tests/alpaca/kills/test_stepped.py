@@ -27,8 +27,8 @@ def fills_there(lab: Any) -> list[tuple[Any, ...]]:
     return sorted(
         (order, float(total), symbol, side, float(qty), float(price))
         for order, total, symbol, side, qty, price in lab.there(
-            "SELECT client_order_id, cumulative_qty, symbol, fills.side, fills.qty, price FROM fills "
-            "JOIN orders USING (symbol) WHERE orders.id = fills.order_id"
+            "SELECT client_order_id, cumulative_qty, fills.symbol, fills.side, fills.qty, price "
+            "FROM fills JOIN orders ON orders.id = fills.order_id"
         )
     )
 
@@ -51,14 +51,19 @@ def test_killed_anywhere_the_database_is_that_of_a_bot_never_killed(
     dumper: Callable[..., Dump],
     tmp_path: Path,
 ) -> None:
+    reproduce = (
+        f"SMABOT_KILLS={2 * KILLS} SMABOT_SEEDS={','.join(map(str, SEEDS))} pytest {__file__}"
+    )
+    print(reproduce)
     kills = KILLS // len(SEEDS)
     sessions = min(15, 1 + kills * MINUTES_A_KILL // 390)
     tapes = {seed: market(tmp_path / f"{seed}.csv", sessions, seed) for seed in SEEDS}
 
-    def whole(seed: int) -> Any:
-        never = lab(f"whole-{seed}", tapes[seed], "step")
+    def whole(seed: int) -> tuple[Any, Any]:
+        never, front = (lab(f"{name}-{seed}", tapes[seed], "step") for name in ("never", "front"))
         never.finish(allowed=())
-        return never
+        front.run_in_process()
+        return never, front
 
     def killed(seed: int) -> tuple[Any, Any]:
         ours = lab(f"killed-{seed}", tapes[seed], "step")
@@ -69,14 +74,12 @@ def test_killed_anywhere_the_database_is_that_of_a_bot_never_killed(
         return ours, death
 
     with ThreadPoolExecutor(2) as pool:
-        for seed, never, (ours, death) in zip(
+        for seed, (never, front), (ours, death) in zip(
             SEEDS, pool.map(whole, SEEDS), pool.map(killed, SEEDS), strict=True
         ):
-            again = (
-                f"SMABOT_KILLS={KILLS * 2} SMABOT_SEEDS={seed} pytest {Path(__file__)}; "
-                f"{death.kills} kills, {death.starting} of them while starting"
-            )
+            again = f"{reproduce}: seed {seed}, {death.kills} kills, {death.starting} at a start"
             expected = comparable(dumper(never.db))
             assert len(expected["trades"]) > 100, again
+            assert comparable(dumper(front.db)) == expected, again
             assert comparable(dumper(ours.db)) == expected, again
             assert fills_here(ours) == fills_there(ours), again

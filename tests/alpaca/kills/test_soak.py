@@ -1,0 +1,165 @@
+"""Sessions on end with every fault at once, and a kill now and then: the books agree, nothing grows."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SESSIONS = int(os.environ.get("SMABOT_SESSIONS", "10"))
+SEED = int(os.environ.get("SMABOT_SEED", "1"))
+SPEED = os.environ.get("SMABOT_SPEED", "25")
+MINUTES = 390
+SHARES = 10
+AVERAGES = 2, 5
+KILLS = 3
+"""In the first session, and again in the last."""
+GROWTH = 1.1
+STOPPING = {"foreign_order", "foreign_position"}
+"""Faults at which the bot must stop."""
+ORDERS, ANY = {"path": "/v2/orders*"}, {"path": "/v2/*"}
+FAULTS: list[dict[str, Any]] = [
+    {"kind": "error", "probability": 0.01, **ANY},
+    {"kind": "error", "name": "page", "probability": 0.005, "status": 502, "html": True, **ANY},
+    {"kind": "error", "name": "error after", "when": "after", "probability": 0.02, **ORDERS},
+    {"kind": "reset", "probability": 0.01, **ANY},
+    {"kind": "reset", "name": "reset after", "when": "after", "probability": 0.02, **ORDERS},
+    {"kind": "hang", "probability": 0.004, "seconds": 3, **ANY},
+    {"kind": "hang", "name": "hang after", "when": "after", "probability": 0.01, "seconds": 3}
+    | ORDERS,
+    {"kind": "rate_limit", "probability": 0.005, **ANY},
+    {"kind": "hidden", "probability": 0.03, "seconds": 0.5},
+    {"kind": "stuck_cancel", "probability": 0.2, "minutes": 3},
+    {"kind": "unknown_status", "probability": 0.03},
+    {"kind": "update_dropped", "probability": 0.02},
+    {"kind": "update_doubled", "probability": 0.02},
+    {"kind": "update_late", "probability": 0.02, "minutes": 2},
+    {"kind": "update_swapped", "probability": 0.02},
+    {"kind": "update_replayed", "probability": 0.02, "minutes": 3},
+    {"kind": "update_unknown", "probability": 0.02},
+    {"kind": "mute", "probability": 0.001},
+    {"kind": "mute", "name": "mute trades", "stream": "trade", "probability": 0.001},
+    {"kind": "disconnect", "probability": 0.002},
+    {"kind": "disconnect", "name": "clean end", "clean": True, "probability": 0.001},
+    {"kind": "disconnect", "name": "trades lost", "stream": "trade", "probability": 0.002},
+    {"kind": "disconnect", "name": "lost at an update", "stream": "trade", "at": "update"}
+    | {"probability": 0.003},
+    {"kind": "garbage", "probability": 0.001},
+    {"kind": "garbage", "name": "half a frame", "form": "cut", "probability": 0.001},
+    {"kind": "garbage", "name": "text", "stream": "trade", "form": "text", "probability": 0.001},
+    {"kind": "refuse", "probability": 0.3, "seconds": 2},
+    {"kind": "refuse", "name": "trades refused", "stream": "trade", "probability": 0.3}
+    | {"seconds": 1},
+    {"kind": "bar_missing", "probability": 0.005},
+    {"kind": "bar_late", "probability": 0.005},
+    {"kind": "bar_revised", "probability": 0.01},
+    {"kind": "minute_missing", "probability": 0.003},
+]
+
+
+def measure(ours: Any) -> dict[str, tuple[int, ...]]:
+    """Peak memory in kB and threads of both processes."""
+    return {p.name: p.status("VmHWM", "Threads") for p in (ours.bot, ours.exchange)}
+
+
+def live_until(ours: Any, minute: int) -> None:
+    """Let both live until the tape is there, starting the bot again when it left by code 4."""
+
+    def there() -> bool:
+        if ours.bot.code in (4, -9):
+            ours.start_bot()
+        assert ours.bot.alive, ours.bot.tail()
+        return (ours.ask() or {"progress": [0]})["progress"][0] >= minute
+
+    ours.wait(there, f"minute {minute}", seconds=60 + minute / float(SPEED))
+
+
+@pytest.mark.slow
+@pytest.mark.plugins
+def test_sessions_with_every_fault_at_once(
+    lab: Callable[..., Any],
+    market: Callable[..., Path],
+    killer: Any,
+    audit: dict[str, Any],
+    tmp_path: Path,
+) -> None:
+    from smabot_exchange.wire.fault_kinds import KINDS
+
+    assert {fault["kind"] for fault in FAULTS} | STOPPING == KINDS.keys()
+    again = f"SMABOT_SEED={SEED} SMABOT_SESSIONS={SESSIONS} pytest {Path(__file__)}"
+    tape = market(tmp_path / "tape.csv", SESSIONS, SEED)
+    ours = lab("ours", tape, SPEED)
+    (ours.folder / "faults.json").write_text(json.dumps({"seed": SEED, "faults": FAULTS}))
+    ours.serving += ["--faults", "faults.json"]
+    death = killer(ours, SEED, life=1.0, whom={"bot": 1.0})
+    for _ in range(KILLS):
+        death.strike()
+    live_until(ours, 2 * MINUTES)
+    early = measure(ours)
+    begun = ours.bot
+    live_until(ours, (SESSIONS - 1) * MINUTES)
+    late = measure(ours)
+    for _ in range(KILLS):
+        death.strike()
+    counts: dict[str, int] = {}
+
+    def over() -> bool:
+        if ours.bot.code in (4, -9):
+            ours.start_bot()
+        told = ours.ask()
+        counts.update(told["faults"] if told else {})
+        return ours.bot.code is not None
+
+    ours.wait(over, "the tape's end", seconds=60 + 2 * MINUTES / float(SPEED))
+    assert ours.bot.code == 0, f"{again}\n{ours.bot.tail()}"
+    ours.ask("/faults", "DELETE")
+    print(f"{again}\n{counts}\n{early} {late}, {death.kills} kills")
+    assert audit["audit"](ours, SHARES) == [], again
+    assert ours.reconcile() == 0, again
+    assert audit["decided"](ours) == audit["to_decide"](ours, *AVERAGES), again
+    assert {name for name, count in counts.items() if not count} == set(), again
+    assert begun.code is not None
+    for name, (memory, threads) in late.items():
+        assert memory < early[name][0] * GROWTH, f"{name} grew: {early} {late}"
+        assert threads <= early[name][1] + 2, f"{name} leaks threads: {early} {late}"
+
+
+@pytest.mark.slow
+@pytest.mark.plugins
+@pytest.mark.parametrize(
+    "path, body, undo",
+    [
+        ("/orders", {"symbol": "AAA", "qty": 1, "limit_price": 1}, None),
+        ("/positions", {"symbol": "AAA", "qty": 5}, {"symbol": "AAA", "qty": -5}),
+    ],
+)
+def test_what_somebody_else_does_stops_the_bot(
+    lab: Callable[..., Any],
+    market: Callable[..., Path],
+    audit: dict[str, Any],
+    tmp_path: Path,
+    path: str,
+    body: dict[str, Any],
+    undo: dict[str, Any] | None,
+) -> None:
+    ours = lab("ours", market(tmp_path / "tape.csv", 1, SEED), SPEED)
+    ours.serve()
+    ours.start_bot()
+    ours.wait(lambda: ours.ask()["progress"][0] > 60, "an hour")
+    told = ours.ask(path, "POST", json=body)
+    assert told
+    ours.wait(lambda: not ours.bot.alive, "the bot's end")
+    assert ours.bot.code == 6, ours.bot.tail()
+    begun = time.monotonic()
+    assert ours.reconcile() == 6
+    assert time.monotonic() - begun < 30
+    if undo is not None:
+        ours.ask(path, "POST", json=undo)
+        ours.bot = None
+        ours.finish()
+        assert audit["audit"](ours, SHARES + 5) == []

@@ -62,8 +62,8 @@ def to_json(order: Order) -> dict[str, str]:
 def broker_order(raw: Any) -> BrokerOrder:
     """Read an order, of an answer or of ``trade_updates``.
 
-    Kinds that this bot never sends (stops, ioc, an amount instead of a quantity) become the nearest
-    that core has. Raises Unreadable when what every order has is missing.
+    Kinds that this bot never sends (stops, ioc, an amount instead of a quantity, several legs of no one
+    symbol or side) become the nearest that core has. Raises Unreadable when what every order has is missing.
     """
     try:
         qty = decimal(raw.get("qty")) or ZERO
@@ -74,8 +74,8 @@ def broker_order(raw: Any) -> BrokerOrder:
         return BrokerOrder(
             client_order_id=str(raw["client_order_id"]),
             broker_order_id=str(raw["id"]),
-            symbol=str(raw["symbol"] or ""),
-            side=Side.SELL if str(raw["side"]).startswith("sell") else Side.BUY,
+            symbol=str(raw.get("symbol") or ""),
+            side=Side.SELL if str(raw.get("side")).startswith("sell") else Side.BUY,
             qty=qty,
             type=OrderType.MARKET if limit_price is None else OrderType.LIMIT,
             limit_price=limit_price,

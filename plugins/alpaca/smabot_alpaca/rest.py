@@ -6,6 +6,7 @@ endless patience.
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Mapping
 from json import loads
@@ -16,6 +17,7 @@ from alpaca.common.rest import RESTClient
 from requests import ConnectionError as RequestsConnectionError
 from requests import ConnectTimeout, PreparedRequest, Response, Timeout
 from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ProxyError
 
 from smabot.errors import BrokerError, NotSent, UnknownOutcome
@@ -34,8 +36,13 @@ UNDECIDED = (408, 409, 425, 429)
 """Of the refusing statuses those that do not say what became of the request."""
 TRY_AGAIN = 1.0
 """Seconds to wait before an address that could not be reached is tried again."""
-
-
+IDLE_SECONDS = 30
+_IDLE = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)  # macOS
+_KEEP_ALIVE = [
+    *HTTPConnection.default_socket_options,
+    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+    *([(socket.IPPROTO_TCP, _IDLE, IDLE_SECONDS)] if _IDLE else []),
+]
 _KINDS = (
     "a paper account's key is for paper trading, a live account's for --live, and each is void once "
     "a new one was made"
@@ -107,11 +114,18 @@ class Rest:
 
 
 class _Patience(HTTPAdapter):
-    """Gives every request a timeout and no second try."""
+    """Gives every request a timeout and no second try, and keeps idle connections alive: else routers
+    and load balancers forget them in silence, and the next order would be `unknown` by its timeout."""
 
     def __init__(self, connect: float, answer: float) -> None:
         self._timeout = (connect, answer)
         super().__init__(pool_maxsize=CONNECTIONS, max_retries=0)
+
+    def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
+        super().init_poolmanager(*sizes, **options, socket_options=_KEEP_ALIVE)
+
+    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
+        return super().proxy_manager_for(proxy, **options, socket_options=_KEEP_ALIVE)
 
     def send(self, request: PreparedRequest, **options: Any) -> Response:  # type: ignore[override]
         options["timeout"] = self._timeout

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import logging
 import threading
+import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -25,7 +26,9 @@ CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 JOIN_SECONDS = 2.0
 TRUSTED = 3
-"""A key that has worked before is given up after so many refusals in a row."""
+"""A key that has worked before is given up after so many refusals in a row, …"""
+TRUSTED_SECONDS = 900.0
+"""… and at Alpaca not before so long: who checks keys may be out of order, as any part of it."""
 LARGEST_FRAME = 16 * 2**20
 _quiet = logging.getLogger("smabot_alpaca.websockets")
 _quiet.setLevel(logging.INFO)  # below it frames are logged, and one of them holds the key
@@ -69,6 +72,8 @@ class Stream(ABC):
         self._connected = False
         self._connected_before = False
         self._refusals = 0
+        self._refused_since = 0.0
+        self._trusted_seconds = 0.0 if loopback else TRUSTED_SECONDS
         self._attempt: asyncio.Task[None] | None = None
         self._doubted = ""
         self._told = False
@@ -174,8 +179,12 @@ class Stream(ABC):
     def _final(self, error: BaseException) -> SmabotError | None:
         """Return the error that ends the bot, where trying again is in vain."""
         if isinstance(error, KeyRefused):
+            at = time.monotonic()
             self._refusals += 1
-            if self._refusals >= TRUSTED or not self._connected_before:
+            if self._refusals == 1:
+                self._refused_since = at
+            lasting = at - self._refused_since >= self._trusted_seconds
+            if (self._refusals >= TRUSTED and lasting) or not self._connected_before:
                 return BrokerError(f"the stream of {self.name} refuses the key: {error}")
         if isinstance(error, Refused) and str(error) in PLAN_REFUSED:
             return BrokerError(f"the stream of {self.name} refuses this feed: {error}")

@@ -138,3 +138,11 @@ def test_amounts_are_exact_as_text_and_as_alpacas_floats_are_written(
     order = broker_order(raw)
     assert (order.qty, order.filled_qty) == (qty, filled)
     assert order.filled_avg_price == (price if filled else None)
+
+
+def test_an_order_of_several_legs_is_of_no_symbol_and_loses_no_list(told: Any) -> None:
+    """Alpaca's models call symbol, side and quantity of an options spread optional."""
+    spread = told(order_class="mleg", legs=[])
+    for name in ("symbol", "side", "asset_id", "asset_class"):
+        del spread[name]
+    assert broker_order(spread).symbol == ""

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -174,3 +175,16 @@ def test_the_plugin_costs_nothing_until_it_connects() -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert found.stdout.strip() == ""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads the kernel's table of connections")
+def test_a_kept_connection_is_kept_alive(script: Any, broker: Any) -> None:
+    """Routers forget idle connections in silence; the next order would wait for its timeout."""
+    script.then(script.answer(404, {"message": "order not found"}))
+    assert broker.order("smabot-sma-SPY-20260302T1700Z-1") is None
+    port = f":{int(script.url.rpartition(':')[2]):04X}"
+    rows = [line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:]]
+    (timer,) = [row[5] for row in rows if row[2].endswith(port) and row[3] == "01"]
+    kind, jiffies = timer.split(":")
+    assert kind == "02"  # keepalive
+    assert int(jiffies, 16) <= 60 * 100

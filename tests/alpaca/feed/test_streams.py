@@ -19,6 +19,7 @@ from websockets.sync.server import ServerConnection, serve
 from smabot.calendar import Calendar
 from smabot.errors import BrokerError, ConfigError
 from smabot.records import Bar, Status
+from smabot_alpaca.backoff import Backoff
 from smabot_alpaca.decode import BarDecoder
 from smabot_alpaca.inbox import DATA, TRADE, Broken, Came, Down, Event, Heard, Inbox, Up
 from smabot_alpaca.streams import DataStream, TradeStream
@@ -124,7 +125,10 @@ def data(calendar: Calendar) -> Iterator[Callable[..., tuple[Server, Client]]]:
     with ExitStack() as stack:
 
         def data(
-            *scripts: Script, symbols: Sequence[str] = SYMBOLS, url: str = ""
+            *scripts: Script,
+            symbols: Sequence[str] = SYMBOLS,
+            url: str = "",
+            loopback: bool = True,
         ) -> tuple[Server, Client]:
             server = Server(scripts)
             stack.callback(server.close)
@@ -132,7 +136,7 @@ def data(calendar: Calendar) -> Iterator[Callable[..., tuple[Server, Client]]]:
             def stream(inbox: Inbox) -> list[DataStream]:
                 place = url or server.url
                 decoder = BarDecoder(calendar)
-                return [DataStream(inbox, place, ("key", "secret"), True, symbols, decoder)]
+                return [DataStream(inbox, place, ("key", "secret"), loopback, symbols, decoder)]
 
             client = Client(stream)
             stack.callback(client.streams.close)
@@ -214,6 +218,31 @@ def test_a_key_that_was_good_gets_more_than_one_chance(data: Any) -> None:
     server, client = data(drop, refuse)
     client.wait_for(Broken)
     assert len(server.talks) == 4
+
+
+def test_a_key_that_was_good_at_alpaca_is_not_given_up_within_seconds(
+    data: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three refusals take seven seconds, an outage of what checks keys some minutes."""
+    monkeypatch.setattr("smabot_alpaca.supervision.Backoff", lambda first: Backoff(0.02, 0.1))
+
+    def drop(talk: Talk) -> None:
+        talk.subscribe()
+
+    def refuse(talk: Talk) -> None:
+        talk.welcome()
+        talk.error(402, "auth failed")
+        talk.linger()
+
+    server, client = data(drop, *[refuse] * 6, good, loopback=False)
+    client.wait_for(Up, 2)
+    assert len(server.talks) == 8
+    monkeypatch.setattr("smabot_alpaca.supervision.TRUSTED_SECONDS", 0.5)
+    server, client = data(drop, refuse, loopback=False)
+    client.wait_for(Up)
+    begun = time.monotonic()
+    client.wait_for(Broken)
+    assert time.monotonic() - begun >= 0.4
 
 
 @pytest.mark.parametrize(

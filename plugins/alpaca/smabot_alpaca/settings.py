@@ -17,8 +17,8 @@ class AlpacaSettings(Settings):
     """The API key's id; better in ``.secrets.toml`` or in ``APCA_API_KEY_ID`` than here."""
     secret_key: SecretStr | None = None
     """The API key's secret; better in ``.secrets.toml`` or in ``APCA_API_SECRET_KEY`` than here."""
-    feed: Literal["iex", "sip", "delayed_sip", "boats", "overnight"] = "iex"
-    """The source of bars; all but ``iex`` need a paid plan."""
+    feed: Literal["iex", "sip"] = "iex"
+    """The source of bars; ``sip`` needs a paid plan. Alpaca's others are 15 minutes late, or of the night."""
     connect_timeout: float = Field(3.0, gt=0, le=60)
     """How long a connection may take to be made."""
     request_timeout: float = Field(10.0, gt=0, le=120)

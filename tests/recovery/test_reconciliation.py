@@ -338,3 +338,18 @@ def test_shares_that_are_gone_are_taken_from_their_holder(world: Any, make_order
     with world.started() as (session, _):
         held = {key: p.qty for key, p in session.book.positions.items() if p.qty}
         assert held == {("sma", "SPY"): Decimal(6)}
+
+
+def test_shares_of_others_beside_ours_are_let_be_where_that_is_wanted(
+    world: Any, make_order: Any, dumper: Any
+) -> None:
+    """What is more than ours is theirs; what is less is a conflict all the same."""
+    order = make_order(Status.ACCEPTED)
+    world.here(order)
+    world.there(order, minutes=2)
+    by_hand = replace(order, client_order_id="by-hand", qty=Decimal(4))
+    world.there(by_hand, minutes=2)
+    with world.started(foreign="ignore") as (session, _):
+        assert session.book.net("SPY") == TEN
+    world.there(replace(by_hand, client_order_id="sold", side=Side.SELL, qty=Decimal(6)), minutes=3)
+    assert world.refused(dumper, foreign="ignore") == {"position_mismatch"}

@@ -174,7 +174,8 @@ def _positions(
         here = expected.get(symbol, ZERO)
         there = view.positions[symbol].qty if symbol in view.positions else ZERO
         others = here == 0 and (config.foreign == "ignore" or symbol not in symbols)
-        if here == there or others:
+        beside = config.foreign == "ignore" and (there > here > 0 or there < here < 0)
+        if here == there or others or beside:
             continue
         holders = {who: qty for (who, held), qty in holdings.items() if held == symbol and qty}
         found.append(

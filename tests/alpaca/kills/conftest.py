@@ -17,6 +17,7 @@ from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 import requests
@@ -24,15 +25,9 @@ import requests
 SMABOT = str(Path(sys.executable).with_name("smabot"))
 KEYS = {"APCA-API-KEY-ID": "PKSMABOT", "APCA-API-SECRET-KEY": "smabot"}
 SYMBOLS = {"AAA": 100.0, "BBB": 40.0, "CCC": 250.0, "DDD": 15.0}
-OPENS = (
-    datetime(2026, 3, 2, 14, 30, tzinfo=UTC),
-    *(datetime(2026, 3, day, 14, 30, tzinfo=UTC) for day in (3, 4, 5, 6)),
-    *(datetime(2026, 3, day, 13, 30, tzinfo=UTC) for day in (9, 10, 11, 12, 13)),
-    *(datetime(2026, 3, day, 13, 30, tzinfo=UTC) for day in (16, 17, 18, 19, 20)),
-)
-"""Regular sessions' beginnings; the clocks change on 8 March."""
 COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap")
 MINUTES = 390
+HOLIDAYS = {(4, 3), (5, 25), (6, 19), (7, 3)}
 DEADLINE = 60.0
 SETTINGS = """
 [default]
@@ -53,6 +48,14 @@ lookups = [0.05, 0.1, 0.2, 0.4]
 """
 
 
+def session_opens(count: int) -> list[datetime]:
+    """The first sessions from 2 March 2026 on; the clocks change on the 8th."""
+    half_past_nine = datetime(2026, 3, 2, 9, 30, tzinfo=ZoneInfo("America/New_York"))
+    days = (half_past_nine + timedelta(days=n) for n in range(2 * count + 7))
+    opens = [day for day in days if day.weekday() < 5 and (day.month, day.day) not in HOLIDAYS]
+    return [day.astimezone(UTC) for day in opens[:count]]
+
+
 def write_market(path: Path, sessions: int, seed: int) -> Path:
     """Write a tape that gives much to do: restless prices, volumes that fill orders in parts, and
     now and then a minute without a bar."""
@@ -61,7 +64,7 @@ def write_market(path: Path, sessions: int, seed: int) -> Path:
     with path.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(COLUMNS)
-        for opens in OPENS[:sessions]:
+        for opens in session_opens(sessions):
             for minute in range(MINUTES):
                 stamp = (opens + timedelta(minutes=minute)).strftime("%Y-%m-%dT%H:%M:%SZ")
                 for symbol, before in prices.items():

@@ -34,7 +34,7 @@ def test_killed_while_time_goes_on_nothing_is_lost_or_doubled(
     )
     print(reproduce)
     kills = KILLS // len(SEEDS)
-    sessions = min(15, 2 + kills // 6)
+    sessions = min(80, 2 + kills // 6)
     tapes = {seed: market(tmp_path / f"{seed}.csv", sessions, seed) for seed in SEEDS}
 
     def killed(seed: int) -> tuple[Any, Any]:

@@ -56,7 +56,7 @@ def test_killed_anywhere_the_database_is_that_of_a_bot_never_killed(
     )
     print(reproduce)
     kills = KILLS // len(SEEDS)
-    sessions = min(15, 1 + kills * MINUTES_A_KILL // 390)
+    sessions = min(80, 1 + kills * MINUTES_A_KILL // 390)
     tapes = {seed: market(tmp_path / f"{seed}.csv", sessions, seed) for seed in SEEDS}
 
     def whole(seed: int) -> tuple[Any, Any]:

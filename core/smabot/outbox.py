@@ -20,6 +20,8 @@ from smabot.ports import Broker, BrokerOrder, BulkBroker, Clock, RemoteBroker
 from smabot.records import Order, OrderUpdate, Status
 
 QUEUED = "other orders went before it"
+AWAITED_SENDS = 3
+"""Of an order that is never answered a step waits for so many sendings, though its time stand still."""
 
 
 class Fate(Enum):
@@ -42,13 +44,14 @@ def same_payload(order: Order, seen: BrokerOrder) -> bool:
 @dataclass(slots=True, eq=False)
 class Errand:
     """An order on its way. ``sent_at`` is when this process sent it last, ``looks`` how often the
-    broker was asked for it since; ``unsent`` why it has not been sent yet, ``hold`` why it may not be
-    by now."""
+    broker was asked for it since; ``sends`` how often it was sent in vain, ``waits`` how many look-ups a
+    step still waits for; ``unsent`` why it has not been sent yet, ``hold`` why it may not be by now."""
 
     order: Order
     fate: Fate = Fate.SEND
     sent_at: datetime | None = None
     looks: int = 0
+    sends: int = 0
     waits: int = 0
     frozen: bool = False
     unsent: str = ""
@@ -260,7 +263,9 @@ class Outbox:
         )  # fmt: skip
 
     def _unanswered(self, errand: Errand, error: BrokerError) -> OrderUpdate:
-        errand.sent_at, errand.looks, errand.waits = self._clock.now(), 0, len(self._pauses)
+        errand.sent_at, errand.looks = self._clock.now(), 0
+        errand.sends += 1
+        errand.waits = len(self._pauses) if errand.sends <= AWAITED_SENDS else 0
         name = errand.order.client_order_id
         self._unknown[name] = errand
         return OrderUpdate(name, Status.UNKNOWN, errand.sent_at, reason=str(error))

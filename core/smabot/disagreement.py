@@ -16,7 +16,7 @@ class Disagreement(ConflictError):
         kinds = ", ".join(sorted({conflict.kind for conflict in conflicts}))
         super().__init__(
             f"{len(conflicts)} conflict(s) with the broker ({kinds}): nothing was changed; "
-            "see `smabot reconcile`"
+            "see `smabot reconcile` with the same flags"
         )
 
 

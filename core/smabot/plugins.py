@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 GROUP = "smabot"
 T = TypeVar("T")
+BROKERS = ("alpaca", "exchange")
 HOT = ("on_bar", "on_equity")
 """Called every minute: resolved once, so that they can't be wrapped."""
 ANSWERS: dict[str, type] = {
@@ -266,8 +267,8 @@ class Plugins:
             )
         if broker is None:
             raise ConfigError(
-                f"no plugin offers the broker '{config.broker}': use alpaca or exchange, and add it to "
-                "base_plugins"
+                f"no plugin in base_plugins offers the broker '{config.broker}'"
+                f"{suggest(config.broker, BROKERS)}; smabot's own are {' and '.join(BROKERS)}"
             )
         return broker
 

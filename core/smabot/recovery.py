@@ -241,7 +241,8 @@ def _agreed(session: Session, watch: Watcher | None) -> Engine:
         if result is None:
             found.append("OFF: no plugin compares the database with the broker")
         else:
-            found += result.notes or ["agrees with the broker"]
+            agreed = [] if result.conflicts else ["agrees with the broker"]
+            found += result.notes or agreed or ["disagrees with the broker"]
     with session.step("plugins") as found:
         conflicts = list(result.conflicts) if result else []
         book.now = max(book.now, feed.now())

@@ -75,7 +75,8 @@ def settings_error(
                 f"{key} is missing: set it in [default.{key.rpartition('.')[0]}] or as {variable}"
             )
         else:
-            value = "" if is_secret(key, origin) else _shown(each["input"])
+            # Masked here, as the Redactor takes what follows a secret's name for the secret.
+            value = f" = '{MASK}'" if is_secret(key, origin) else _shown(each["input"])
             head, what = f"{origin}: {key}{index}{value}: ", _what(each, origin)
         for secret in _secrets_in(each["input"], key, origins):
             what = what.replace(secret, MASK)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,11 @@ from smabot.doctor import needs
 from smabot.hookspecs import Finding
 from smabot.lock import FileLock
 from smabot.plugins import Plugins
-from smabot_exchange.embedded import Embedded, start
+from smabot_exchange.embedded import KEY_ID, SECRET_KEY, Embedded, start
+from smabot_exchange.exchange import Exchange
+from smabot_exchange.wire.auth import Keys
+from smabot_exchange.wire.server import Pace, Serving, listen
+from smabot_exchange.wire.venue import Venue
 
 OK = {"keys", "account", "clock", "calendar", "data", "order updates", "market data", "rate limit"}
 
@@ -73,6 +78,24 @@ def test_all_is_well_and_time_stands_still(served: Embedded) -> None:
     assert {each.level for each in found.values()} == {"ok"}
     assert "connected and subscribed to 2 symbols of feed iex" in found["market data"].text
     assert "2026-03-02 14:31 UTC" in there(served)["clock"].text
+
+
+def test_a_clock_that_waits_for_the_first_client_goes_on_waiting(
+    in_tmp: Path, tape_writer: Callable[..., Path]
+) -> None:
+    tape = tape_writer(in_tmp / "tape.csv", {"SPY": [100.0] * 40})
+    with closing(Exchange(in_tmp / "paced.db", str(tape))) as exchange:
+        venue = Venue(exchange, Keys({KEY_ID: SECRET_KEY}), clock="paced")
+        serving = Serving(venue, listen(), Pace(None))
+        serving.start()
+        try:
+            found = diagnosed(url=serving.url)
+            assert not failures(found)
+            assert found["market data"].text.startswith("not tried: the first to subscribe starts")
+            assert not venue.hub.subscribed.is_set()
+        finally:
+            serving.stop()
+        assert exchange.minutes[0] == 0
 
 
 def test_it_hangs_up_so_that_a_run_gets_the_one_connection(served: Embedded) -> None:

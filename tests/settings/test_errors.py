@@ -10,6 +10,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from smabot.config import Settings
 from smabot.errors import ConfigError
+from smabot.redaction import Redactor
 from smabot.settings import Flag, load, plugin_settings_error
 
 
@@ -183,4 +184,13 @@ def test_keys_that_do_not_go_together_name_all_their_origins_and_no_secret() -> 
     origins = {"plugin.a.b.fast": "--fast", "plugin.a.b.api_key": "SMABOT_KEY"}
     assert plugin_problem(dict(table), origins) == (
         "--fast, SMABOT_KEY: plugin.a.b: fast must be below slow (key ********)"
+    )
+
+
+def test_what_is_wrong_with_a_secret_outlives_its_masking() -> None:
+    table = {"account": "x", "api_key": 12345678}
+    message = plugin_problem(dict(table), {"plugin.a.b.api_key": ".secrets.toml [default]"})
+    assert Redactor()(message) == message
+    assert message == (
+        ".secrets.toml [default]: plugin.a.b.api_key = '********': must be text in quotes"
     )

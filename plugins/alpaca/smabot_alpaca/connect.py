@@ -122,6 +122,12 @@ class Connection:
             if refusal.status == 404:
                 return None
             raise
+        except BrokerError as error:
+            if self._embedded is not None:
+                raise
+            raise BrokerError(
+                f"{error}: is `smabot exchange serve` running there, and --url right?"
+            ) from None
         try:
             moment(told["time"])
             return {**told, "clock": str(told["clock"])}

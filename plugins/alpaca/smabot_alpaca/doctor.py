@@ -169,6 +169,8 @@ def _streams(config: Config, connection: Connection, broker: AlpacaBroker) -> It
     symbols = _symbols(config, connection)
     if is_locked(config.db):
         yield Finding.ok(DATA, "not tried: a bot runs, and Alpaca allows one connection")
+    elif connection.exchange is not None and not connection.stepped:
+        yield Finding.ok(DATA, "not tried: the first to subscribe starts the exchange's clock")
     else:
         decoder = BarDecoder(broker.calendar())
         streams.append(
@@ -206,7 +208,7 @@ def _rate(connection: Connection) -> Iterator[Finding]:
     limit, room = connection.rest.allowance
     left = f", {room} left just now" if room is not None else ""
     if limit is None:
-        yield Finding.ok("rate limit", "none")
+        yield Finding.ok("rate limit", "none of our own: the exchange's answers tell")
     elif room is not None and room < limit / 4:
         yield Finding.warning(
             "rate limit", f"{limit} requests a minute{left}: another program uses this account's"

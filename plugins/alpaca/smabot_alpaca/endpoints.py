@@ -46,7 +46,7 @@ def at(url: str, feed: str) -> Endpoints:
     """
     remedy = "give scheme, host and port alone, as http://127.0.0.1:8100"
     if "@" in url:
-        raise ConfigError(f"url: holds a name or password: {remedy}; keys have their own settings")
+        raise ConfigError(f"url holds a name or password; {remedy}; keys have their own settings")
     try:
         parts = urlsplit(url.rstrip("/"))
         host, _ = parts.hostname, parts.port

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from smabot.config import Config, Settings
+from smabot.errors import ConfigError
 from smabot.hookspecs import Finding, hookimpl
 from smabot_exchange.opening import open_exchange
 
@@ -64,6 +65,10 @@ class ExchangePlugin:
         cli.add_command(exchange_group(self.settings))
 
     def _open(self, config: Config) -> Line:
+        if config.url is not None:
+            raise ConfigError(
+                "--url and --broker exchange: the exchange in process has no address; leave one out"
+            )
         if self._line is None or self._line.closed:
             from smabot_exchange.front import Line
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import socket
 import sys
+import threading
 from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +15,7 @@ import pytest
 
 from smabot.config import Config
 from smabot.errors import BrokerError, ConfigError
+from smabot.redaction import Redactor
 from smabot_alpaca import endpoints
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connect import Connection, connect
@@ -92,6 +97,25 @@ def test_a_password_in_a_url_is_refused_without_showing_it() -> None:
     with pytest.raises(ConfigError, match="holds a name or password") as caught:
         connect(config_of(url="http://me:hunter22@127.0.0.1:1"), NONE, {})
     assert "hunter22" not in str(caught.value)
+    assert Redactor()(str(caught.value)) == str(caught.value)
+
+
+def test_nobody_at_the_address_is_told_with_what_to_look_at() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with pytest.raises(BrokerError, match=r"can't be reached: .*is `smabot exchange serve` runn"):
+        connect(config_of(url=f"http://127.0.0.1:{port}"), NONE, {})
+
+
+def test_a_server_of_something_else_is_told_with_what_to_look_at(tmp_path: Path) -> None:
+    files = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
+    with ThreadingHTTPServer(("127.0.0.1", 0), files) as server:
+        threading.Thread(target=server.serve_forever).start()
+        try:
+            with pytest.raises(BrokerError, match=r": 404 .*is `smabot exchange serve` running"):
+                connect(config_of(url=f"http://127.0.0.1:{server.server_port}"), NONE, {})
+        finally:
+            server.shutdown()
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:81", "localhost:81", "[::1]:81", "127.9.9.9"])

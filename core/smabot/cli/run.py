@@ -146,8 +146,9 @@ def _summary(session: Session, screen: Screen, outcome: str, ready_ms: float) ->
 
 def _next(config: Config, outcome: str) -> str:
     if outcome == "ended":
-        return (
-            "smabot trades · smabot pnl --by day · a fresh start: "
-            f"smabot run --db {config.db.with_stem(config.db.stem + '-2')}"
-        )
+        look = "smabot trades · smabot pnl --by day"
+        if config.url is not None:  # another database at the same account would be a conflict
+            return look
+        anew = config.db.with_stem(config.db.stem + "-2")
+        return f"{look} · a fresh start: smabot run --db {anew}"
     return "the same command again goes on from this minute · smabot status"

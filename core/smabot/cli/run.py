@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import smabot
 from smabot.cli.screen import Screen
-from smabot.cli.session import begin_run, keep, opened, signals, wall
+from smabot.cli.session import StopAsked, begin_run, keep, opened, signals, wall
 from smabot.config import Config
 from smabot.disagreement import Disagreement
 from smabot.errors import ConfigError, ConflictError, SmabotError
@@ -50,7 +50,8 @@ def run(loaded: Loaded, as_json: bool) -> int:
         try:
             with signals() as (received, stopping):
                 gc.set_threshold(*GC_THRESHOLDS)
-                engine = recover(session, screen.committed)
+                with stopping.while_starting():
+                    engine = recover(session, screen.committed)
                 gc.freeze()
                 engine.stopping = stopping
                 for note in session.notes:
@@ -65,6 +66,9 @@ def run(loaded: Loaded, as_json: bool) -> int:
             code = 130 if signal.SIGINT in received else 0
             screen.finish()
             _summary(session, screen, outcome, ready_ms)
+        except StopAsked:
+            code, outcome = 130 if signal.SIGINT in received else 0, "stopped"
+            screen.note("stopped while it started; run it again to go on")
         except SmabotError as error:
             screen.failed(error)
             if isinstance(error, Disagreement):

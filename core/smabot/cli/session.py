@@ -19,6 +19,9 @@ from smabot.plugins import Plugins
 from smabot.records import Run
 from smabot.recovery import Session, open_session
 
+PATIENCE = 3.0
+"""Seconds that a start has to end by itself when a stop is asked for."""
+
 
 @contextmanager
 def opened(config: Config, plugins: Plugins, screen: Screen) -> Iterator[Session]:
@@ -65,26 +68,52 @@ def wall() -> datetime:
     return datetime.now(UTC)
 
 
+class StopAsked(BaseException):
+    """A stop was asked for, and the start still waits for an answer. It may end anywhere, as by a kill."""
+
+
+class Stop(threading.Event):
+    """Set when a stop was asked for."""
+
+    _starting = False
+
+    @contextmanager
+    def while_starting(self) -> Iterator[None]:
+        """Raise StopAsked in what is done within, where it does not end soon after the stop."""
+        self._starting = True
+        try:
+            yield
+        finally:
+            self._starting = False
+
+    def be_heard(self, number: int, frame: Any) -> None:
+        if self._starting:
+            raise StopAsked
+
+
 @contextmanager
-def signals() -> Iterator[tuple[list[int], threading.Event]]:
+def signals() -> Iterator[tuple[list[int], Stop]]:
     """Ask for a stop after the step on the first SIGINT or SIGTERM; leave at once on the second.
 
     Gives the signals received, and the event that asks.
     """
     received: list[int] = []
-    stopping = threading.Event()
+    stopping = Stop()
 
     def stop(number: int, frame: Any) -> None:
         received.append(number)
         stopping.set()
+        signal.setitimer(signal.ITIMER_REAL, PATIENCE)
         if len(received) > 1:
             sys.stderr.write("smabot: left at once; nothing committed is lost\n")
             sys.stderr.flush()
             os._exit(130)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before[signal.SIGALRM] = signal.signal(signal.SIGALRM, stopping.be_heard)
     try:
         yield received, stopping
     finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -117,7 +117,9 @@ class AlpacaFeed:
         checked = min((self._covered.get(symbol, newest) for symbol in symbols), default=newest)
         quiet = LOOPBACK_GATHER if loopback else settings.gather_seconds
         gather = Gather(symbols, self._calendar(), quiet, checked, self._seen, self._recent)
-        self._intake = Intake(self._clock, self._inbox, gather, time.monotonic())
+        self._intake = Intake(
+            self._clock, self._inbox, gather, time.monotonic(), wall=not loopback
+        )  # fmt: skip
         library.streams()
         credentials, places = connection.credentials, connection.endpoints
         key = (credentials.key_id.get_secret_value(), credentials.secret_key.get_secret_value())

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+
+from loguru import logger
 
 from smabot.records import Bar, Batch, OrderUpdate
 from smabot_alpaca.clock import EPOCH, MarketClock
 from smabot_alpaca.gather import Gather
 from smabot_alpaca.inbox import DATA, TRADE, Broken, Came, Done, Down, Heard, Inbox, Up
 from smabot_alpaca.watch import OrderWatch
+
+LATE, EARLY = timedelta(seconds=45), timedelta(seconds=5)
+"""So far from its minute's end a bar of the stream comes only where this machine's clock is wrong."""
 
 
 @dataclass(slots=True)
@@ -28,7 +33,10 @@ class Standing:
 class Intake:
     """Takes events in and gives batches out: a resync before anything else, updates before bars."""
 
-    def __init__(self, clock: MarketClock, inbox: Inbox, gather: Gather, at: float) -> None:
+    def __init__(
+        self, clock: MarketClock, inbox: Inbox, gather: Gather, at: float, *, wall: bool = True
+    ) -> None:
+        """``wall``: whether the clock is this machine's, and not told by what comes."""
         self.gather = gather
         self.watch = OrderWatch()
         self.streams = {DATA: Standing(since=at), TRADE: Standing(since=at)}
@@ -46,6 +54,7 @@ class Intake:
         self._inbox = inbox
         self._resync = False
         self._told_doubt = ""
+        self._mind_clock = wall
 
     @property
     def doubt(self) -> str:
@@ -63,7 +72,10 @@ class Intake:
                     self.heard_at = at
                     if bars:
                         self.mute_minutes = 0
-                        self._clock.tell(max(bars[0].end, bars[-1].end))
+                        end = max(bars[0].end, bars[-1].end)
+                        if self._mind_clock:
+                            self._compare(end, at - came)
+                        self._clock.tell(end)
                     self.gather.add(bars, came)
                     self.gather.revise(revisions, came)
                 case Heard(update):
@@ -105,6 +117,22 @@ class Intake:
         """Return an empty batch."""
         self._told_doubt = self.doubt
         return Batch(self._clock.now(), doubt=self._told_doubt)
+
+    def _compare(self, end: datetime, lain: float) -> None:
+        """Tell once where bars come at a time at which they can't: old ones are not decided on.
+
+        ``lain``: seconds since they came.
+        """
+        late = self._clock.now() - timedelta(seconds=lain) - end
+        if -EARLY <= late <= LATE:
+            return
+        self._mind_clock = False
+        side = "after" if late > LATE else "before"
+        logger.warning(
+            "alpaca: a bar came {:.0f} s {} its minute's end by this machine's clock: set it by NTP, "
+            "bars older than max_bar_age_minutes are not decided on",
+            abs(late.total_seconds()), side,
+        )  # fmt: skip
 
     def _up(self, stream: str, at: float) -> None:
         now = self._clock.now()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -23,6 +23,10 @@ from smabot_alpaca.sweep import HOLD_SECONDS, SECOND_LOOK_SECONDS, Sweep
 
 SETTLE, PATIENCE, QUIET = 3.0, 5.0, 0.25
 SYMBOLS = ("A", "B")
+
+
+def news(order: BrokerOrder) -> OrderUpdate:
+    return order.update()
 
 
 class Market:
@@ -193,6 +197,64 @@ def test_going_on_without_bars_is_told_once_an_outage(market: Market) -> None:
     assert sum("going on without" in line for line in told) == 1
 
 
+@pytest.fixture
+def told() -> Iterator[list[str]]:
+    lines: list[str] = []
+    sink = logger.add(lines.append, format="{level} {message}")
+    yield lines
+    logger.remove(sink)
+
+
+@pytest.mark.parametrize(
+    ("comes", "words"),
+    [(60 + 70, "70 s after"), (60 - 20, "20 s before"), (60 + 30, ""), (60 - 1, "")],
+)
+def test_a_clock_that_is_wrong_is_told_once(
+    market: Market, told: list[str], comes: float, words: str
+) -> None:
+    """With one that is a minute fast no bar would be decided on, exits included, without a word."""
+    for minute in range(3):
+        market.seconds = comes + minute * 60
+        market.send(minute)
+        market.go(market.seconds)
+    warned = [line for line in told if "clock" in line]
+    assert len(warned) == bool(words)
+    assert words in "".join(warned)
+
+
+def test_a_machine_that_slept_for_hours_fetches_what_it_missed(market: Market) -> None:
+    """Wall time jumps, and sockets are dead without a word: REST has all of it, oldest first."""
+    market.send(0)
+    assert market.go(60) == [("AB", 0)]
+    for minute in range(1, 180):
+        market.have(minute)
+    asked = len(market.asked)
+    assert market.go(180 * 60 + 20) == [("AB", minute) for minute in range(1, 179)]
+    assert market.go(180 * 60 + 24) == [("AB", 179)]
+    assert market.asked[asked:] == [("A,B", 1, 178), ("A,B", 179, 179)]
+
+
+def test_a_weekend_and_a_holiday_pass_without_a_question_and_without_memory(
+    market: Market, at: Callable[[str], datetime]
+) -> None:
+    """Wednesday's close to Friday's half-day and Monday: Thanksgiving is no session."""
+    begin = (at("2026-11-25 15:59") - market.opens).total_seconds()
+    market.intake.gather.check(at("2026-11-25 15:58"))
+    market.send(389)
+    assert market.go(begin + 60) == [("AB", 389)]
+    friday = (at("2026-11-27 09:30") - market.opens).total_seconds()
+    second = begin + 60
+    while second < friday + 59:
+        second += 600
+        market.go(min(second, friday + 59))
+    assert market.asked == []
+    market.put(
+        Came([Bar(s, at("2026-11-27 09:30"), 1.0, 1.0, 1.0, 1.0, 1.0) for s in SYMBOLS], [], 0)
+    )
+    assert [symbols for symbols, _ in market.go(friday + 60.1)] == ["AB"]
+    assert market.asked == []
+
+
 def test_a_mute_data_stream_is_replaced(market: Market) -> None:
     for minute in range(2):
         market.have(minute)
@@ -256,13 +318,9 @@ def test_nothing_is_asked_for_outside_the_sessions(market: Market) -> None:
     assert market.asked == []
 
 
-def told(order: BrokerOrder) -> OrderUpdate:
-    return order.update()
-
-
 def test_a_silent_order_is_looked_up_and_a_mute_trade_stream_replaced(market: Market) -> None:
     market.seconds = 10
-    market.intake.watch.told(told(market.seen("o", Status.SUBMITTED)), 10)
+    market.intake.watch.told(news(market.seen("o", Status.SUBMITTED)), 10)
     market.go(14)
     assert market.looked_up == []
     market.seconds = 14
@@ -280,7 +338,7 @@ def test_a_silent_order_is_looked_up_and_a_mute_trade_stream_replaced(market: Ma
 def test_an_order_that_rests_is_no_reason_for_distrust(market: Market) -> None:
     market.seconds = 10
     market.orders["o"] = market.seen("o", Status.ACCEPTED)
-    market.intake.watch.told(told(market.orders["o"]), 10)
+    market.intake.watch.told(news(market.orders["o"]), 10)
     for second in range(11, 200):
         market.go(second)
     assert 2 <= len(market.looked_up) <= 5
@@ -289,8 +347,8 @@ def test_an_order_that_rests_is_no_reason_for_distrust(market: Market) -> None:
 
 def test_a_stream_that_tells_is_not_asked_behind_its_back(market: Market) -> None:
     market.seconds = 10
-    market.intake.watch.told(told(market.seen("o", Status.SUBMITTED)), 10)
-    market.put(Heard(told(market.seen("o", Status.FILLED, 5))))
+    market.intake.watch.told(news(market.seen("o", Status.SUBMITTED)), 10)
+    market.put(Heard(news(market.seen("o", Status.FILLED, 5))))
     for second in range(11, 100):
         market.go(second)
     assert market.looked_up == []

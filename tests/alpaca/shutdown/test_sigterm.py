@@ -95,7 +95,7 @@ def test_while_it_starts_and_an_answer_does_not_come(place: Place, path: str) ->
     place.fault({"kind": "hang", "path": path, "seconds": 60})
     bot = place.start()
     place.wait(bot, place.struck)
-    took, out, err = place.end(bot)
+    took, _, err = place.end(bot)
     assert took < STOP_SECONDS
     assert (bot.returncode, err) == (0, "")
     assert place.runs() == [(0, "stopped")]
@@ -109,7 +109,7 @@ def test_while_it_runs_and_no_answer_comes(place: Place) -> None:
             break
     place.fault({"kind": "hang", "path": "/v2/*", "seconds": 60})
     place.wait(bot, lambda: place.struck() >= 1)
-    took, out, err = place.end(bot)
+    took, _, err = place.end(bot)
     assert took < STOP_SECONDS
     assert bot.returncode == 0, err
     assert "Traceback" not in err

@@ -123,7 +123,8 @@ class Scene:
         self.db = folder / "trades.db"
         self.ledger = folder / "exchange.db"
         self.wants = wants
-        self.deaths = 0
+        self.refused = 0
+        """How often `try_call` was told that the quota is used up."""
         self._settings = settings
         self._alpaca = {**ALPACA, **(alpaca or {})}
         self._stack = ExitStack()
@@ -152,6 +153,13 @@ class Scene:
             )
         assert answer.ok, answer.text
         return answer.json() if answer.content else None
+
+    def try_call(self, path: str) -> None:
+        """Ask as another program under the same key would, whatever comes of it."""
+        headers = {"APCA-API-KEY-ID": KEY_ID, "APCA-API-SECRET-KEY": SECRET_KEY}
+        self.refused += (
+            requests.get(self.serving.url + path, headers=headers, timeout=10).status_code == 429
+        )
 
     def arm(self, *faults: Mapping[str, Any]) -> None:
         self.call("POST", "/_exchange/faults", {"seed": 1, "faults": list(faults)})
@@ -242,7 +250,6 @@ class Scene:
 
         with pytest.raises(Killed), self.started(lay, **settings) as engine:
             engine.run()
-        self.deaths += 1
 
     # -- the two books -----------------------------------------------------------------------------
 

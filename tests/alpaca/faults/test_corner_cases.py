@@ -206,6 +206,7 @@ def test_a_revised_bar_changes_no_decision(
     assert {row[1] for row in revisions} == {"AAA"}
 
 
+@pytest.mark.slow
 def test_no_answer_about_positions_keeps_entries_back_and_lets_exits_pass(
     scene: Callable[..., Any],
 ) -> None:
@@ -224,6 +225,7 @@ def test_no_answer_about_positions_keeps_entries_back_and_lets_exits_pass(
     met.agree()
 
 
+@pytest.mark.slow
 def test_no_updates_keep_entries_back_and_let_exits_pass(scene: Callable[..., Any]) -> None:
     """Longer than a stepped exchange waits for the stream."""
     met = scene(
@@ -240,6 +242,7 @@ def test_no_updates_keep_entries_back_and_let_exits_pass(scene: Callable[..., An
     met.agree()
 
 
+@pytest.mark.slow
 def test_everything_at_once_and_orders_hidden(scene: Callable[..., Any]) -> None:
     """What is hidden from REST and not told by the stream is found later: no row is as it was, and
     the books agree."""

@@ -11,6 +11,10 @@ from typing import Any
 
 import pytest
 
+pytest.importorskip("smabot_exchange.wire.server")
+
+from smabot_exchange.wire.fault_kinds import KINDS
+
 Faults = tuple[dict[str, Any], ...]
 ORDERS = {"method": "POST", "path": "/v2/orders"}
 CANCELS = {"method": "DELETE", "path": "/v2/orders/*", "symbol": "BBB"}
@@ -129,7 +133,39 @@ SAME: dict[str, Faults] = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", SAME)
+VERDICTS = {
+    "error": "same", "reset": "same", "hang": "same", "rate_limit": "same", "hidden": "same",
+    "unknown_status": "same",
+    "update_dropped": "same", "update_doubled": "same", "update_late": "same",
+    "update_swapped": "same", "update_replayed": "same", "update_unknown": "same",
+    "mute": "same", "disconnect": "same", "garbage": "same", "refuse": "same",
+    "bar_missing": "same", "bar_late": "same", "minute_missing": "same",
+    "bar_revised": "same, and the revision beside the bars",
+    "stuck_cancel": "agree: the order lives on, so that it may fill",
+    "foreign_order": "stops with 6, where it is about a symbol or a name of ours",
+    "foreign_position": "stops with 6, where it is of a symbol of ours",
+}  # fmt: skip
+"""What the bot must make of each fault: the same end here, the others beside this module."""
+SLOW = {
+    "500 after, twice", "a page of HTML before", "hang after", "half of all answers lost",
+    "cancel 504 after", "cancel reset after", "cancel hangs", "the account fails", "bars fail",
+    "no update at all", "five minutes late", "a minute late", "mute bars for a while", "bars hung up", "updates hung up", "bars refused",
+    "updates refused", "everything",
+}  # fmt: skip
+
+
+def marked(name: str) -> Any:
+    return pytest.param(name, marks=[pytest.mark.slow] if name in SLOW else [])
+
+
+def test_each_kind_has_a_verdict() -> None:
+    assert set(VERDICTS) == set(KINDS)
+    met = {fault["kind"] for faults in SAME.values() for fault in faults}
+    assert met == {kind for kind, verdict in VERDICTS.items() if verdict == "same"}
+    assert set(SAME) > SLOW
+
+
+@pytest.mark.parametrize("name", [marked(name) for name in SAME])
 def test_a_bot_that_lives_on(scene: Callable[..., Any], fair: Any, name: str) -> None:
     met = scene(*SAME[name])
     met.play()
@@ -139,8 +175,10 @@ def test_a_bot_that_lives_on(scene: Callable[..., Any], fair: Any, name: str) ->
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("late", [False, True], ids=["before", "after"])
-@pytest.mark.parametrize("name", SAME)
+@pytest.mark.parametrize(
+    ("name", "late"), [(name, bool(n % 2)) for n, name in enumerate(SAME)],
+    ids=[f"{name}-{'after' if n % 2 else 'before'} its commit" for n, name in enumerate(SAME)],
+)  # fmt: skip
 def test_a_bot_that_dies_of_it(scene: Callable[..., Any], fair: Any, name: str, late: bool) -> None:
     met = scene(*SAME[name])
     met.die(late=late)

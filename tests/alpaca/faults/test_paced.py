@@ -1,0 +1,228 @@
+"""Time goes by whoever listens: what is noticed, how soon, and what waits meanwhile.
+
+Whether an order meets this minute or the next is chance here. So the books are compared with each other,
+and what came over the wire with the tape.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from loguru import logger
+
+from smabot.disagreement import Disagreement
+from smabot.recovery import recover
+from smabot_exchange.wire.quota import Quota
+
+pytestmark = pytest.mark.slow
+
+PACE = 12.0
+"""Minutes a second."""
+PATIENT = {"max_bar_age_minutes": 40}
+"""A busy machine may be late; a decision shall not depend on it."""
+BARS = "SELECT * FROM bars"
+
+
+@pytest.fixture
+def said() -> Iterator[list[str]]:
+    lines: list[str] = []
+    sink = logger.add(lambda message: lines.append(message.record["message"]), level="INFO")
+    yield lines
+    logger.remove(sink)
+
+
+def fault(kind: str, **fields: Any) -> dict[str, Any]:
+    return {"kind": kind, **fields}
+
+
+def statuses(met: Any) -> dict[str, tuple[str, str]]:
+    return {
+        name: (status, reason)
+        for name, status, reason in met.here(
+            "SELECT client_order_id, status, reason FROM order_intents"
+        )
+    }
+
+
+@pytest.mark.parametrize(
+    ("faults", "noticed"),
+    [
+        ((), ""),
+        ((fault("mute", nth=8),), "it is mute, though REST has bars"),
+        ((fault("mute", stream="trade", nth=3),), "it does not tell of"),
+        (
+            (fault("disconnect", nth=8), fault("refuse", seconds=1.5)),
+            "the stream of market data is back",
+        ),
+        (
+            (fault("disconnect", stream="trade", nth=8), fault("garbage", nth=8),
+             fault("garbage", name="later", stream="trade", nth=18)),
+            "garbage",
+        ),
+        (
+            (fault("bar_missing", probability=0.2), fault("minute_missing", probability=0.1),
+             fault("bar_late", probability=0.2)),
+            "",
+        ),
+        (
+            (fault("rate_limit", method="POST", path="/v2/orders", reset_seconds=1, nth=3),
+             fault("error", method="POST", when="after", probability=0.3),
+             fault("reset", method="POST", probability=0.3),
+             fault("update_dropped", probability=0.3), fault("update_late", probability=0.5)),
+            "",
+        ),
+    ],
+    ids=["fair", "mute bars", "mute updates", "bars refused", "both lost", "bars missing", "orders"],
+)  # fmt: skip
+def test_all_bars_come_and_the_books_agree(
+    scene: Callable[..., Any], fair: Any, said: list[str],
+    faults: tuple[dict[str, Any], ...], noticed: str,
+) -> None:  # fmt: skip
+    met = scene(*faults, pace=PACE, **PATIENT)
+    met.play()
+    assert all(met.struck.values()), met.struck
+    assert any(noticed in line for line in said) or not noticed, said
+    assert sorted(met.here(BARS)) == sorted(fair.here(BARS))
+    met.agree(merged=True)
+    assert not [o for o, (status, _) in statuses(met).items() if status in ("pending", "unknown")]
+
+
+def test_a_start_while_bars_are_refused_is_ready_in_seconds(
+    scene: Callable[..., Any], fair: Any
+) -> None:
+    met = scene(fault("disconnect", nth=8), fault("refuse", seconds=5), pace=PACE / 2, **PATIENT)
+    with met.started() as engine:
+        while not met.venue.hub.refuses("data"):
+            batch = engine._feed.next(0.1)
+            engine.process(batch)
+    with met.opened() as session:
+        begun = time.monotonic()
+        engine = recover(session)
+        assert time.monotonic() - begun < 3
+        before = len(met.here(BARS))
+        while met.venue.hub.refuses("data"):
+            engine.process(engine._feed.next(0.1))
+            if len(met.here(BARS)) >= before + 20:
+                break
+        assert met.venue.hub.refuses("data"), "bars came only by the stream"
+        assert engine.run() == "ended"
+    assert sorted(met.here(BARS)) == sorted(fair.here(BARS))
+    met.agree(merged=True)
+
+
+def test_an_entry_waits_for_the_updates_and_is_sent_when_they_are_back_in_time(
+    scene: Callable[..., Any],
+) -> None:
+    met = scene(
+        fault("disconnect", stream="trade", nth=6), fault("refuse", stream="trade", seconds=1),
+        pace=PACE, wants={"AAA": {2: 1, 8: 0}, "CCC": {8: 1}}, max_bar_age_minutes=40,
+    )  # fmt: skip
+    met.play()
+    assert all(met.struck.values())
+    assert {status for status, _ in statuses(met).values()} == {"filled"}
+    ((created, submitted),) = met.here(
+        "SELECT created_at, submitted_at FROM order_intents WHERE symbol = 'CCC'"
+    )
+    waited = datetime.fromisoformat(submitted) - datetime.fromisoformat(created)
+    assert waited.total_seconds() >= 120
+    met.agree(merged=True)
+
+
+def test_an_entry_that_waited_too_long_is_blocked_and_an_exit_passes(
+    scene: Callable[..., Any],
+) -> None:
+    met = scene(
+        fault("disconnect", stream="trade", nth=6), fault("refuse", stream="trade", seconds=2),
+        pace=PACE, wants={"AAA": {2: 1, 8: 0}, "CCC": {8: 1}, "DDD": {44: 1}},
+        max_bar_age_minutes=6,
+    )  # fmt: skip
+    met.play()
+    orders = statuses(met)
+    assert orders["smabot-script-AAA-20260302T2044Z-1"][0] == "filled"
+    status, reason = orders["smabot-script-CCC-20260302T2044Z-1"]
+    assert status == "blocked"
+    assert "no updates of orders come" in reason
+    assert orders["smabot-script-DDD-20260303T1450Z-1"][0] != "blocked"
+    met.agree(merged=True)
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [{"method": "GET"}, {"path": "/v2/orders*"}],
+    ids=["questions", "orders"],
+)
+def test_requests_that_hang_do_not_stop_the_deciding_thread(
+    scene: Callable[..., Any], fair: Any, asked: dict[str, str]
+) -> None:
+    met = scene(pace=PACE, alpaca={"request_timeout": 2.5}, **PATIENT)
+    with met.started() as engine:
+        met.arm(fault("hang", seconds=2, times=9, **asked))
+        took: list[float] = []
+        step = engine.step
+
+        def timed(*given: Any, **more: Any) -> Any:
+            begun = time.monotonic()
+            try:
+                return step(*given, **more)
+            finally:
+                took.append(time.monotonic() - begun)
+
+        engine.step = timed
+        assert engine.run() == "ended"
+    assert all(met.struck.values())
+    assert max(took) < 1.8, f"a step took {max(took):.1f} s"
+    assert sorted(met.here(BARS)) == sorted(fair.here(BARS))
+    met.call("DELETE", "/_exchange/faults")
+    met.play()  # what was not answered at the end is found out
+    met.agree(merged=True)
+
+
+def test_a_quota_that_is_used_up_by_others(scene: Callable[..., Any], fair: Any) -> None:
+    met = scene(pace=PACE, quota=Quota(60, 2.0), **PATIENT)
+    stop = threading.Event()
+
+    def ask() -> None:
+        while not stop.wait(0.05):
+            met.try_call("/v2/account")
+
+    greedy = threading.Thread(target=ask)
+    greedy.start()
+    try:
+        met.play()
+    finally:
+        stop.set()
+        greedy.join()
+    assert met.refused > 0
+    assert sorted(met.here(BARS)) == sorted(fair.here(BARS))
+    met.agree(merged=True)
+
+
+@pytest.mark.parametrize(
+    ("doing", "kind"),
+    [
+        (fault("foreign_position", symbol="AAA", qty=5, price=100), "position_mismatch"),
+        (fault("foreign_order", symbol="AAA", limit_price=50), "foreign_activity"),
+        (
+            fault("foreign_order", symbol="CCC", limit_price=100,
+                  client_order_id="smabot-x-CCC-20260302T2039Z-1"),
+            "unknown_locally",
+        ),
+    ],
+    ids=["shares", "an order", "an order under our name"],
+)  # fmt: skip
+def test_a_conflict_stops_it_while_it_runs(
+    scene: Callable[..., Any], doing: dict[str, Any], kind: str
+) -> None:
+    met = scene(
+        {**doing, "since": "2026-03-02T20:41:00Z"}, pace=PACE, wants={"AAA": {2: 1}}, **PATIENT
+    )
+    error = met.stops()
+    assert isinstance(error, Disagreement)
+    assert error.exit_code == 6
+    assert kind in {conflict.kind for conflict in error.conflicts}
+    assert met.venue.exchange.now < datetime(2026, 3, 3, 14, 40, tzinfo=UTC)

@@ -48,6 +48,8 @@ class Intake:
         """Whether the data stream came up: bars may have been missed meanwhile."""
         self.mute_minutes = 0
         """Minutes that came by REST though the data stream is up, since its last bar."""
+        self.streamed = EPOCH
+        """End of the newest minute of which the data stream brought a bar."""
         self.heard_at = at
         """When a stream last said something, in seconds."""
         self._clock = clock
@@ -75,6 +77,7 @@ class Intake:
                         end = max(bars[0].end, bars[-1].end)
                         if self._mind_clock:
                             self._compare(end, at - came)
+                        self.streamed = max(self.streamed, end)
                         self._clock.tell(end)
                     self.gather.add(bars, came)
                     self.gather.revise(revisions, came)

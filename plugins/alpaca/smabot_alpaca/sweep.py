@@ -159,7 +159,8 @@ class Sweep:
         intake.backfill = False
         if not data.up:
             return
-        intake.mute_minutes += len({bar.time for bar in bars if bar.time >= data.up_at})
+        since = max(data.up_at, intake.streamed)  # a hole in what was streamed is no muteness
+        intake.mute_minutes += len({bar.time for bar in bars if bar.time >= since})
         if intake.mute_minutes >= self._mute_minutes:
             intake.mute_minutes = 0
             self._streams.replace(DATA, "it is mute, though REST has bars")

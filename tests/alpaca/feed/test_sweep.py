@@ -274,6 +274,16 @@ def test_a_stream_that_speaks_now_and_then_is_kept(market: Market) -> None:
     assert market.replaced == []
 
 
+def test_holes_before_the_newest_bar_are_no_reason_for_distrust(market: Market) -> None:
+    for minute in range(4):
+        market.have(minute)
+    market.seconds = 240
+    market.send(3)
+    assert market.go(240) == [("AB", minute) for minute in range(4)]
+    assert market.asked == [("A,B", 0, 2)]
+    assert market.replaced == []
+
+
 def test_after_a_reconnect_missed_minutes_come_at_once_and_in_order(market: Market) -> None:
     market.send(0)
     market.go(60)

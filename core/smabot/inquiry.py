@@ -64,6 +64,7 @@ class Inquiry:
         self._broker = broker
         self._thread: threading.Thread | None = None
         self._answers: list[Answers] = []
+        self._failure: BaseException | None = None
 
     @property
     def under_way(self) -> bool:
@@ -74,19 +75,23 @@ class Inquiry:
         """Ask."""
 
         def ask() -> None:
-            self._answers.append(Answers(self._broker, since, open_orders))
+            try:
+                self._answers.append(Answers(self._broker, since, open_orders))
+            except BaseException as error:  # noqa: BLE001 - it is raised in the deciding thread
+                self._failure = error
 
         self._answers.clear()
         self._thread = threading.Thread(target=ask, name="inquiry", daemon=True)
         self._thread.start()
 
     def take(self) -> Broker | None:
-        """Return the answers once they are all there, else None."""
+        """Return the answers once they are all there, else None. Raises what asking raised, where it
+        was no BrokerError."""
         if self._thread is None or self._thread.is_alive():
             return None
         self._thread = None
-        if not self._answers:
-            raise BrokerError("the broker could not be asked")
+        if self._failure is not None:
+            raise self._failure
         return cast(Broker, self._answers.pop())
 
 

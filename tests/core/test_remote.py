@@ -353,3 +353,15 @@ def test_an_inquiry_is_beside_the_deciding_thread() -> None:
     assert found is not None
     assert found.orders() == []
     assert not inquiry.under_way
+
+
+def test_what_an_inquiry_raises_is_raised_where_it_is_taken() -> None:
+    far = Far()
+    far.account = lambda: 1 / 0  # type: ignore[assignment,return-value]
+    inquiry = Inquiry(far)
+    inquiry.begin(NOW, [])
+    deadline = time.monotonic() + SECONDS
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - it takes a while
+        while inquiry.take() is None and time.monotonic() < deadline:
+            time.sleep(0.001)
+    assert not inquiry.under_way

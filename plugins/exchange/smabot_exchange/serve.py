@@ -170,8 +170,9 @@ class _Screen:
             lines.append(
                 f"  faults   {options.faults}: {', '.join(self._serving.venue.faults.counts())}"
             )
+        bot = options.ledger.with_stem(f"{options.ledger.stem}-bot")
         lines += [
-            f"  trade    smabot run --url {url}",
+            f"  trade    smabot run --url {url} --db {bot}",
             f"  key      {keys[0]}, secret {keys[1]}, for other clients",
         ]
         click.echo("\n".join(lines), err=True)

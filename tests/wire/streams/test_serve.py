@@ -97,7 +97,7 @@ def test_it_says_what_a_client_needs_and_ends_in_peace(
     assert ended == code
     for line in (
         f"{KEYS['APCA-API-KEY-ID']}, secret {KEYS['APCA-API-SECRET-KEY']}, for other clients",
-        f"smabot run --url {process.url}",
+        f"smabot run --url {process.url} --db l-bot.db",
     ):
         assert line in err
     assert "Traceback" not in err

@@ -40,9 +40,10 @@ class ReconciliationPlugin:
 
 def _patience(broker: Broker) -> list[float]:
     """Return the pauses after which a conflict is looked at again, in seconds."""
-    if not isinstance(broker, RemoteBroker):
-        return [RETRY_SECONDS[0]]
-    return [later - before for before, later in pairwise([0.0, *broker.lookups])]
+    looks = set(broker.lookups) if isinstance(broker, RemoteBroker) else set()
+    if max(looks, default=0.0) < RETRY_SECONDS[0]:
+        looks.add(RETRY_SECONDS[0])
+    return [later - before for before, later in pairwise([0.0, *sorted(looks)])]
 
 
 def _compare(recovery: Recovery, pauses: Sequence[float]) -> Reconciliation:

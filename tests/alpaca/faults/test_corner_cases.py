@@ -11,6 +11,7 @@ import pytest
 from smabot.errors import SmabotError
 from smabot.records import Batch
 
+pytestmark = pytest.mark.plugins
 BUY_AAA = "smabot-script-AAA-20260302T2038Z-1"
 BUY_BBB = "smabot-script-BBB-20260302T2039Z-1"
 REST_DDD = "smabot-script-DDD-20260302T2040Z-1"

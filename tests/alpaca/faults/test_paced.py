@@ -19,7 +19,7 @@ from smabot.disagreement import Disagreement
 from smabot.recovery import recover
 from smabot_exchange.wire.quota import Quota
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.plugins]
 
 PACE = 12.0
 """Minutes a second."""

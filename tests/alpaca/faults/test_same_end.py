@@ -15,6 +15,7 @@ pytest.importorskip("smabot_exchange.wire.server")
 
 from smabot_exchange.wire.fault_kinds import KINDS
 
+pytestmark = pytest.mark.plugins
 Faults = tuple[dict[str, Any], ...]
 ORDERS = {"method": "POST", "path": "/v2/orders"}
 CANCELS = {"method": "DELETE", "path": "/v2/orders/*", "symbol": "BBB"}

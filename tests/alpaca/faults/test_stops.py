@@ -12,6 +12,7 @@ from smabot.disagreement import Disagreement
 from smabot.errors import SmabotError
 from smabot.recovery import accept, compare
 
+pytestmark = pytest.mark.plugins
 SINCE = "2026-03-02T20:40:00Z"
 QUARTER_TO = datetime(2026, 3, 2, 20, 45, tzinfo=UTC)
 

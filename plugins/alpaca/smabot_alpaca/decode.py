@@ -17,7 +17,7 @@ import msgspec
 from smabot.calendar import Calendar
 from smabot.records import Bar
 
-CACHED_MINUTES = 50_000
+CACHED_MINUTES = 5_000
 UNREADABLE = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
 
 

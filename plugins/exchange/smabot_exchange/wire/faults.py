@@ -13,6 +13,8 @@ from typing import TypeVar
 from smabot_exchange.wire.fault_kinds import Fault
 
 F = TypeVar("F", bound=Fault)
+REMEMBERED = 2_000
+"""Occasions that a fault knows to have met before: what they are about comes again soon or never."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class _Armed:
     def _draw(self, key: str, seed: int) -> float:
         """Return a number from 0 to 1 that only depends on seed, fault and what was met before."""
         self._met[key] += 1
+        if len(self._met) > REMEMBERED:
+            del self._met[next(iter(self._met))]
         text = f"{seed} {self.number} {key} {self._met[key]}"
         digest = hashlib.blake2b(text.encode(), digest_size=8).digest()
         return int.from_bytes(digest, "big") / 2**64

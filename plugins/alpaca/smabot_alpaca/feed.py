@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -142,6 +143,9 @@ class AlpacaFeed:
             mute_minutes=settings.mute_minutes,
             patience=LOOPBACK_PATIENCE if loopback else settings.silent_order_seconds,
         )  # fmt: skip
+        if self._player is not None:
+            with suppress(BrokerError):
+                self._player.look()  # what happened up to now, the streams will not tell
         self._streams.start()
         links = [self._inbox.links[name] for name in self._intake.streams]
         self._inbox.wait(lambda: all(link.tries for link in links), SUBSCRIBE_SECONDS)

@@ -118,6 +118,23 @@ def test_a_paced_clock_waits_for_the_first_listener(
     assert eventually(lambda: process.ask().json()["ended"])
 
 
+def test_a_paced_clock_runs_for_who_waits_for_open_orders(
+    serving: Any, plain: Any, eventually: Any
+) -> None:
+    process = serving("--speed", "max").ready()
+    listener = plain(process.url.replace("http", "ws") + "/stream")
+    login = {"key_id": KEYS["APCA-API-KEY-ID"], "secret_key": KEYS["APCA-API-SECRET-KEY"]}
+    assert listener.ask({"action": "authenticate", "data": login})["data"]["status"] == "authorized"
+    listen = {"action": "listen", "data": {"streams": ["trade_updates"]}}
+    listener.ask(listen)
+    symbol = process.ask(path="/v2/assets").json()[0]["symbol"]
+    order = {"symbol": symbol, "side": "buy", "qty": 1, "type": "market", "time_in_force": "day"}
+    process.ask("POST", "/v2/orders", json=order)
+    assert process.ask().json()["progress"][0] == 0
+    listener.say(listen)
+    eventually(lambda: process.ask().json()["ended"])
+
+
 def test_it_starts_at_once_when_asked_to(serving: Any, eventually: Any) -> None:
     process = serving("--speed", "max", "--at-once").ready()
     eventually(lambda: process.ask().json()["ended"])

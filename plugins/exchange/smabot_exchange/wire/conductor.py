@@ -35,11 +35,12 @@ class Conductor:
     async def run(self, per_second: float | None, *, at_once: bool = False) -> None:
         """Play to the tape's end, so many minutes a second (None: as fast as clients can take it).
 
-        Begins when a client has subscribed to market data, unless ``at_once``.
+        Begins when a client has subscribed to market data, or listens while orders are open, unless
+        ``at_once``.
         Raises BrokerError when the exchange has failed.
         """
         if not at_once:
-            await self._hub.subscribed.wait()
+            await self._hub.wanted.wait()
         due = time.monotonic()
         while self.step():
             if per_second is None:

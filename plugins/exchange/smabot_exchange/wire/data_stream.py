@@ -134,7 +134,7 @@ class _Talk:
             except TooMany:
                 self._error(405)
                 return
-            self._hub.subscribed.set()
+            self._hub.wanted.set()
         self._say({"T": "subscription", **self._connection.subscriptions.told()})
 
     def _error(self, code: int) -> None:

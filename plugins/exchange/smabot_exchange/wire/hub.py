@@ -78,8 +78,8 @@ class Hub:
         """Those that are authenticated, the newest last."""
         self.data: dict[str, DataConnection] = {}
         """Those that are authenticated, by key id."""
-        self.subscribed = asyncio.Event()
-        """Whether a client has ever subscribed to market data."""
+        self.wanted = asyncio.Event()
+        """Whether a client waits for time to pass: for bars, or for what becomes of open orders."""
         self._updates = Updates(plan, self.masks, self.later, self._send_update)
         self._ticker = Ticker(exchange, plan, self.later)
         self._refused_until: dict[Stream, float] = {}

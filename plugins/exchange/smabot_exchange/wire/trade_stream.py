@@ -90,6 +90,8 @@ class _Talk:
             asked = data.get("streams") or []
             streams = [name for name in STREAMS if name in asked]
             self._connection.listening = bool(streams)
+            if streams and self._hub.exchange.orders("open"):
+                self._hub.wanted.set()
             self._say({"stream": "listening", "data": {"streams": streams}})
         else:
             raise ValueError("unknown action")

@@ -172,7 +172,14 @@ def test_the_shipped_file_changes_nothing_and_its_comments_are_the_defaults(in_t
     Path("settings.toml").write_text(text)
     assert load().config.model_dump(exclude={"plugin"}) == Config().model_dump(exclude={"plugin"})
 
-    unset = {"until", "live_account", "file", "ledger", "tape", "url"}  # None, or follows another setting
+    unset = {
+        "until",
+        "live_account",
+        "file",
+        "ledger",
+        "tape",
+        "url",
+    }  # None, or follows another setting
     example = "# [default.plugin.sma.symbols.SPY]"
     lines = (
         text[: text.index(example)].splitlines()

@@ -113,10 +113,14 @@ def _orders(lab: Any) -> Iterator[str]:
         if Decimal(known[4]) != Decimal(filled):
             yield f"{order} has {known[4]} here, {filled} there"
     ((now,),) = lab.there("SELECT now FROM state")
-    last = _date(str(now))
     for order, (*_, status, filled, created) in here.items():
-        # one that nobody shows, and that is too old to be sent, is unknown until its day is over
-        lost = status in NEVER_SENT or (status == "unknown" and _date(created) == last)
+        # one that nobody shows, and that is too old to be sent, is unknown until its day is over;
+        # the last minute's may not have been sent before the tape's end
+        lost = (
+            status in NEVER_SENT
+            or (status == "unknown" and _date(created) == _date(str(now)))
+            or (status == "pending" and datetime.fromisoformat(created).timestamp() == now)
+        )
         if order not in there and (not lost or Decimal(filled)):
             yield f"{order} is {status} here, and nothing there"
     for decided, count in Counter(

@@ -33,6 +33,8 @@ from smabot_alpaca.supervision import Stream, Streams
 from smabot_alpaca.sweep import Sweep
 
 SUBSCRIBE_SECONDS = 5.0
+LAST_LOOK_SECONDS = 10.0
+"""How long REST may take to tell of the last orders when the tape is over."""
 LONGEST_WAIT = 0.25
 """Seconds between looks at what is due."""
 MESSAGES_SECONDS = 2.0
@@ -72,6 +74,7 @@ class AlpacaFeed:
         self._lost = Backoff(0.1, 2.0)
         self._answers_since = 0.0
         self._looked_at = 0.0
+        self._ended_at = 0.0
         self._past: BarHistory | None = None
         self._days: Calendar | None = None
         connection.join(self)
@@ -197,8 +200,12 @@ class AlpacaFeed:
         if self._player is None:
             return False
         if self._player.ended:
-            last = last_closed(self.now())
-            return self._intake.gather.gap(last) is None and self._intake.gather.due() is None
+            self._ended_at = self._ended_at or at
+            last, gather = last_closed(self.now()), self._intake.gather
+            if gather.gap(last) is not None or gather.due() is not None:
+                return False
+            patient = at - self._ended_at < LAST_LOOK_SECONDS
+            return self._sweep.last_orders(at, self._ended_at) or not patient
         if at - max(self._intake.heard_at, self._looked_at) >= LONGEST_WAIT:
             self._looked_at = at
             self._errands.run("time", self._player.look, self._looked)

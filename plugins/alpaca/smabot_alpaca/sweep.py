@@ -21,6 +21,7 @@ from smabot_alpaca.history import BarHistory
 from smabot_alpaca.inbox import DATA, TRADE
 from smabot_alpaca.intake import Intake
 from smabot_alpaca.supervision import Streams
+from smabot_alpaca.watch import ahead
 
 HOLD_SECONDS = 10.0
 """Bars of the stream wait so long at most for those that were missed before them."""
@@ -61,6 +62,7 @@ class Sweep:
         self._backoff = Backoff(0.5)
         self._not_before = 0.0
         self._failing = False
+        self._orders_asked = 0.0  # when the newest question began that was answered
         self._held_since: float | None = None
         self._without = False  # whether it was told that bars are missing for good
         self._second_look: tuple[Gap, float] | None = None
@@ -87,10 +89,18 @@ class Sweep:
         """Ask for open orders of which nothing was heard, and doubt a stream that knows less."""
         watch = self._intake.watch
         if orders := watch.open(at, patience):
-            self._errands.run("orders", self._look_up(orders), self._take_orders)
+            self._ask_for(orders)
         if self._intake.streams[TRADE].up and (names := watch.unheard(at, patience)):
             watch.trust(self._clock.now())
             self._streams.replace(TRADE, f"it does not tell of {names[0]}, which REST does")
+
+    def last_orders(self, at: float, since: float) -> bool:
+        """Whether REST has told of all open orders since ``since`` seconds; asks where it has not."""
+        orders = self._intake.watch.open(at, 0.0)
+        if not orders or self._orders_asked >= since:
+            return True
+        self._ask_for(orders)
+        return False
 
     def _mind_bars(self, at: float) -> None:
         gather, now = self._intake.gather, self._clock.now()
@@ -165,6 +175,24 @@ class Sweep:
             intake.mute_minutes = 0
             self._streams.replace(DATA, "it is mute, though REST has bars")
 
+    def _ask_for(self, orders: list[OrderUpdate]) -> None:
+        begun = time.monotonic()
+        known = {order.client_order_id: order for order in orders}
+
+        def take(result: list[BrokerOrder] | BrokerError) -> None:
+            if isinstance(result, BrokerError):
+                return  # they are asked for again, and reconciliation asks too
+            self._orders_asked = begun
+            at = time.monotonic()
+            for update in (order.update() for order in result):
+                news = self._intake.watch.told(update, at)
+                before = known.get(update.client_order_id)
+                # the watch may have been told of this very answer by whoever carried the request
+                if news or (before is not None and ahead(update, before)):
+                    self._intake.updates.append(update)
+
+        self._errands.run("orders", self._look_up(orders), take)
+
     def _look_up(self, orders: list[OrderUpdate]) -> Callable[[], list[BrokerOrder]]:
         def look_up() -> list[BrokerOrder]:
             if len(orders) <= LOOK_UPS:
@@ -173,11 +201,3 @@ class Sweep:
             return self._broker.orders(min(order.submitted_at or EPOCH for order in orders))
 
         return look_up
-
-    def _take_orders(self, result: list[BrokerOrder] | BrokerError) -> None:
-        if isinstance(result, BrokerError):
-            return  # they are asked for again, and reconciliation asks too
-        at = time.monotonic()
-        for order in result:
-            if self._intake.watch.told(update := order.update(), at):
-                self._intake.updates.append(update)

@@ -296,6 +296,19 @@ def test_a_paced_run_loses_no_bar_either(world: World, fault: dict[str, Any]) ->
         assert times == sorted(times)
 
 
+def test_a_paced_tape_does_not_end_before_the_last_fills_are_told(world: World) -> None:
+    faults = [
+        {"kind": "disconnect", "stream": "trade", "nth": MINUTES - 5},
+        {"kind": "refuse", "stream": "trade", "seconds": 600},
+    ]
+    seen = world.serve(pace=Pace(40), faults=faults).trade()
+    assert sum(world.call("GET", "/_exchange")["faults"].values()) >= 2
+    there = world.call("GET", "/v2/orders?status=closed")
+    assert {o["client_order_id"]: o["filled_qty"] for o in there} == {
+        name: str(filled) for name, (_, filled) in seen.ends.items()
+    }
+
+
 def test_history_and_stream_join_without_a_seam(world: World) -> None:
     world.serve()
     for _ in range(10):

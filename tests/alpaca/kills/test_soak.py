@@ -23,13 +23,15 @@ GROWTH = 1.1
 STOPPING = {"foreign_order", "foreign_position"}
 """Faults at which the bot must stop."""
 ORDERS, ANY = {"path": "/v2/orders*"}, {"path": "/v2/*"}
+# A second here is half an hour there: an order that hung for longer would arrive on another day.
 FAULTS: list[dict[str, Any]] = [
     {"kind": "error", "probability": 0.01, **ANY},
     {"kind": "error", "name": "page", "probability": 0.005, "status": 502, "html": True, **ANY},
     {"kind": "error", "name": "error after", "when": "after", "probability": 0.02, **ORDERS},
     {"kind": "reset", "probability": 0.01, **ANY},
     {"kind": "reset", "name": "reset after", "when": "after", "probability": 0.02, **ORDERS},
-    {"kind": "hang", "probability": 0.004, "seconds": 3, **ANY},
+    {"kind": "hang", "probability": 0.01, "seconds": 3, "method": "GET", **ANY},
+    {"kind": "hang", "name": "slow order", "probability": 0.01, "seconds": 0.5, **ORDERS},
     {"kind": "hang", "name": "hang after", "when": "after", "probability": 0.01, "seconds": 3}
     | ORDERS,
     {"kind": "rate_limit", "probability": 0.005, **ANY},

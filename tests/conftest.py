@@ -31,6 +31,7 @@ OVERRIDE_RIGHTS = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
 PLUGINS = {
     "persistence_sqlite",
     "reconciliation",
+    "alpaca",
     "exchange",
     "sma",
     "risk.circuit_breaker",

@@ -85,6 +85,7 @@ def test_there_has_to_be_a_yes(database: Path, execute: Call) -> None:
     assert result.err == "smabot: flatten asks for a yes, and there is no terminal: add --yes\n"
 
 
+@pytest.mark.plugins
 def test_without_a_database_there_is_nothing_to_flatten(call: Call, in_tmp: Path) -> None:
     result = call("flatten", "--yes")
     assert result.code == 3
@@ -120,6 +121,7 @@ def typed(answer: str, arguments: Sequence[str]) -> tuple[int, str]:
         os.close(slave)
 
 
+@pytest.mark.plugins
 def test_on_a_terminal_it_asks(holding: Path) -> None:
     before = held()
     code, err = typed("yes", ["flatten"])
@@ -132,6 +134,7 @@ def test_on_a_terminal_it_asks(holding: Path) -> None:
     assert (code, held()) == (0, {})
 
 
+@pytest.mark.plugins
 def test_live_says_so_loudly(holding: Path) -> None:
     code, err = typed("no", ["flatten", "--live"])
     assert code == 2
@@ -141,6 +144,7 @@ def test_live_says_so_loudly(holding: Path) -> None:
 # -- without a bot ---------------------------------------------------------------------------------
 
 
+@pytest.mark.plugins
 def test_without_a_bot_it_plays_on_until_all_is_flat(holding: Path, execute: Call) -> None:
     result = execute("flatten", "--yes", "--json", "--speed", "max")
     assert result.code == 0, result.err
@@ -152,6 +156,7 @@ def test_without_a_bot_it_plays_on_until_all_is_flat(holding: Path, execute: Cal
     assert execute("db", "check").code == 0
 
 
+@pytest.mark.plugins
 def test_what_is_not_flat_in_time_is_told(holding: Path, execute: Call) -> None:
     result = execute("flatten", "--symbol", "SPY", "--yes", "--speed", "1", "--timeout", "0.5")
     assert result.code == 1
@@ -166,6 +171,7 @@ def test_what_is_not_flat_in_time_is_told(holding: Path, execute: Call) -> None:
     assert sale[0] == "filled"
 
 
+@pytest.mark.plugins
 def test_a_conflict_is_a_conflict(holding: Path, execute: Call) -> None:
     """Somebody else's file: an account that knows nothing of what is held here."""
     Path("data/trades.exchange.db").unlink()
@@ -190,6 +196,7 @@ def started(*arguments: str) -> Iterator[subprocess.Popen[str]]:
             process.kill()
 
 
+@pytest.mark.plugins
 @pytest.mark.slow
 @pytest.mark.parametrize("broker", ["exchange", "alpaca"])
 @pytest.mark.parametrize("seed", range(2))
@@ -223,6 +230,7 @@ def running(*arguments: str) -> Iterator[subprocess.Popen[str]]:
         yield bot
 
 
+@pytest.mark.plugins
 @pytest.mark.slow
 @pytest.mark.parametrize("broker", ["exchange", "alpaca"])
 def test_a_running_bot_does_it_and_goes_on(broker: str, holding: Path, execute: Call) -> None:
@@ -238,6 +246,7 @@ def test_a_running_bot_does_it_and_goes_on(broker: str, holding: Path, execute: 
     assert set(sold_and_bought().values()) == {0.0}
 
 
+@pytest.mark.plugins
 @pytest.mark.slow
 def test_a_running_bot_that_is_killed_leaves_it_to_the_next(holding: Path, execute: Call) -> None:
     with running("--speed", "2") as bot, started("flatten", "--yes", "--timeout", "30") as verb:

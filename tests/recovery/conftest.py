@@ -26,6 +26,7 @@ from smabot.records import Bar, Order, OrderType, Position, Side, Signal, Status
 from smabot.recovery import Session, open_session, recover
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
+BASE = ("persistence_sqlite", "reconciliation", "exchange")
 Dump = dict[str, list[tuple[Any, ...]]]
 Wants = Mapping[tuple[str, int], int]
 
@@ -54,7 +55,7 @@ class World:
         self.folder = folder
         self.tape = tape
         self.db = folder / "trades.db"
-        self.settings = {"plugins": (), "broker": "exchange", **settings}
+        self.settings = {"plugins": (), "broker": "exchange", "base_plugins": BASE, **settings}
         self.strategies: dict[str, object] = {}
 
     def follow(self, **wants: Wants) -> None:

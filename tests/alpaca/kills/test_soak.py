@@ -19,7 +19,8 @@ SHARES = 10
 AVERAGES = 2, 5
 KILLS = 3
 """In the first session, and again in the last."""
-GROWTH = 1.1
+GROWTH = 1.1 if SESSIONS <= 10 else 1.25
+"""Of the peak memory. What is remembered of orders, and SQLite's pages, fill up over some 30 sessions."""
 STOPPING = {"foreign_order", "foreign_position"}
 """Faults at which the bot must stop."""
 ORDERS, ANY = {"path": "/v2/orders*"}, {"path": "/v2/*"}

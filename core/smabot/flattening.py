@@ -160,13 +160,13 @@ class Flattening:
         without regard to the pause after an exit that failed.
         """
         book = self._book
-        minute = book.now.replace(second=0, microsecond=0)
-        everywhere = at_once or minute != self._minute
-        self._minute = minute
         unsettled = book.unsettled()
         if not unsettled:
             self._called_off.clear()
             return
+        minute = book.now.replace(second=0, microsecond=0)
+        everywhere = at_once or minute != self._minute
+        self._minute = minute
         orders = (book.orders.get(update.client_order_id) for update in updates)
         symbols = unsettled.keys() & {order.symbol for order in orders if order is not None}
         for symbol in sorted(unsettled if everywhere else symbols):

@@ -125,7 +125,10 @@ class Outbox:
         answers: list[OrderUpdate] = []
         while self._returned:
             self._waiting.append(self._returned.popleft())
-        if self._waiting or self._cancels or self._unknown or self._unsent:
+        idle = not (self._waiting or self._cancels or self._unknown or self._unsent)
+        if idle and self._courier is None:
+            return answers
+        if not idle:
             cancels, self._cancels = list(self._cancels.values()), {}
             waiting = sorted(self._ready(hold, answers), key=_turn)
             for errand in [*self._unknown.values(), *self._unsent.values()]:

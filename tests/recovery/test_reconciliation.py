@@ -77,6 +77,15 @@ def test_unanswered_and_stale_is_abandoned(world: Any, status: Status, make_orde
     assert order_row(world, order).status is Status.ABANDONED
 
 
+def test_given_up_here_and_filled_there_after_all_is_applied(world: Any, make_order: Any) -> None:
+    order = make_order(Status.ABANDONED)
+    world.here(order)
+    world.there(order, minutes=2)
+    with world.started() as (session, _):
+        assert session.book.positions["sma", "SPY"].qty == TEN
+    assert order_row(world, order).status is Status.FILLED
+
+
 def test_open_here_filled_there_is_applied_once(world: Any, make_order: Any) -> None:
     order = make_order(Status.ACCEPTED)
     world.here(order)

@@ -52,6 +52,7 @@ def compare(
             updates.append(found)
         elif found is not None:
             conflicts.append(found)
+    updates += _after_all(book, view)
     conflicts += _strange_orders(config, book, view, symbols)
     conflicts += _positions(config, book, view, symbols, updates, conflicts, now)
     notes = _notes(book, view, updates)
@@ -90,6 +91,19 @@ def _own_order(
             f"filled {seen.filled_qty}", ACCEPT, (taken,),
         )  # fmt: skip
     return seen.update()
+
+
+def _after_all(book: Book, view: BrokerView) -> list[OrderUpdate]:
+    """Fills of orders that were given up here as never arrived, and had: late, and ended by now."""
+    return [
+        seen.update()
+        for seen in view.recent
+        if seen.status.terminal
+        and (here := book.order(seen.client_order_id)) is not None
+        and here.status is Status.ABANDONED
+        and seen.filled_qty > here.filled_qty
+        and same_payload(here, seen)
+    ]
 
 
 def _missing(order: Order, now: datetime) -> Conflict | None:

@@ -24,6 +24,9 @@ hypothesis.settings.register_profile(
 )
 hypothesis.settings.load_profile("same every time")
 
+for _key in ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "CREDENTIALS_DIRECTORY"):
+    os.environ.pop(_key, None)  # no test may trade in the account of whoever runs it
+
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap")
 CAPABILITIES_V3 = 0x20080522  # see capget(2)

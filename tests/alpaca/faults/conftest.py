@@ -332,12 +332,6 @@ def _floats(rows: Sequence[tuple[Any, ...]]) -> list[tuple[str, float]]:
     return sorted((symbol, float(qty)) for symbol, qty in rows)
 
 
-@pytest.fixture(autouse=True)
-def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "CREDENTIALS_DIRECTORY"):
-        monkeypatch.delenv(name, raising=False)
-
-
 @pytest.fixture(scope="session")
 def tape(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tape(tmp_path_factory.mktemp("tape") / "tape.csv")

@@ -120,7 +120,7 @@ def test_an_entry_waits_for_the_updates_and_is_sent_when_they_are_back_in_time(
 ) -> None:
     met = scene(
         fault("disconnect", stream="trade", nth=6), fault("refuse", stream="trade", seconds=1),
-        pace=PACE, wants={"AAA": {2: 1, 8: 0}, "CCC": {8: 1}}, max_bar_age_minutes=40,
+        pace=PACE / 3, wants={"AAA": {2: 1, 8: 0}, "CCC": {8: 1}}, max_bar_age_minutes=40,
     )  # fmt: skip
     met.play()
     assert all(met.struck.values())

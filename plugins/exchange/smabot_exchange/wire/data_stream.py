@@ -7,16 +7,15 @@ https://docs.alpaca.markets/docs/real-time-stock-pricing-data
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from smabot_exchange.wire.frames import JSON, MSGPACK
 from smabot_exchange.wire.hub import DataConnection
 from smabot_exchange.wire.subscriptions import TooMany, asked_for
-from smabot_exchange.wire.talk import UNCLEAN, hear
+from smabot_exchange.wire.talk import converse, hear
 
 if TYPE_CHECKING:
     from smabot_exchange.wire.venue import Venue
@@ -57,21 +56,10 @@ class _Talk:
         self._connection = DataConnection(websocket, MSGPACK if packed else JSON)
 
     async def hold(self) -> None:
-        connection, clean = self._connection, True
         if self._feed not in FEEDS:
-            await connection.socket.close()
+            await self._connection.socket.close()
             return
-        await connection.socket.accept()
-        pump = asyncio.create_task(connection.pump())
-        try:
-            await self._answer_all()
-        except WebSocketDisconnect as end:
-            clean = end.code not in UNCLEAN
-        finally:
-            self._hub.left("data", connection, clean=clean)
-            pump.cancel()
-            with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
-                await pump
+        await converse(self._hub, "data", self._connection, self._answer_all)
 
     async def _answer_all(self) -> None:
         connection = self._connection

@@ -1,10 +1,16 @@
-"""Hearing what a websocket's client says."""
+"""The course of a conversation with a websocket's client."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
+
+from smabot_exchange.wire.connection import Connection
+from smabot_exchange.wire.fault_kinds import Stream
+from smabot_exchange.wire.hub import Hub
 
 UNCLEAN = (1005, 1006)
 """Codes of a connection that ended without the client's close frame, or with an empty one."""
@@ -18,3 +24,21 @@ async def hear(socket: WebSocket) -> AsyncIterator[str | bytes]:
             raise WebSocketDisconnect(message.get("code", 1005), message.get("reason"))
         text = message.get("text")
         yield message["bytes"] if text is None else text
+
+
+async def converse(
+    hub: Hub, stream: Stream, connection: Connection, answer_all: Callable[[], Awaitable[None]]
+) -> None:
+    """Accept a connection, send what is put on it, and answer until its end, which the hub is told."""
+    clean = True
+    await connection.socket.accept()
+    pump = asyncio.create_task(connection.pump())
+    try:
+        await answer_all()
+    except WebSocketDisconnect as end:
+        clean = end.code not in UNCLEAN
+    finally:
+        hub.left(stream, connection, clean=clean)
+        pump.cancel()
+        with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
+            await pump

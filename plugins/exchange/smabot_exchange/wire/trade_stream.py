@@ -6,16 +6,15 @@ https://docs.alpaca.markets/docs/websocket-streaming
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import orjson
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket, WebSocketDisconnect
+from starlette.websockets import WebSocket
 
 from smabot_exchange.wire.hub import TradeConnection
-from smabot_exchange.wire.talk import UNCLEAN, hear
+from smabot_exchange.wire.talk import converse, hear
 
 if TYPE_CHECKING:
     from smabot_exchange.wire.venue import Venue
@@ -42,18 +41,7 @@ class _Talk:
         self._connection = TradeConnection(websocket)
 
     async def hold(self) -> None:
-        connection, clean = self._connection, True
-        await connection.socket.accept()
-        pump = asyncio.create_task(connection.pump())
-        try:
-            await self._answer_all()
-        except WebSocketDisconnect as end:
-            clean = end.code not in UNCLEAN
-        finally:
-            self._hub.left("trade", connection, clean=clean)
-            pump.cancel()
-            with suppress(asyncio.CancelledError, WebSocketDisconnect, RuntimeError):
-                await pump
+        await converse(self._hub, "trade", self._connection, self._answer_all)
 
     async def _answer_all(self) -> None:
         connection = self._connection

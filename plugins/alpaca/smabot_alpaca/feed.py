@@ -240,9 +240,8 @@ class AlpacaFeed:
                 tries = {name: link.tries for name, link in links.items()}
                 self._played = player.play()
                 self._await_messages(self._played, tries)
-                if not self._streams_are_back(
-                    timeout
-                ):  # lost with this minute: ask first, then decide
+                if not self._streams_are_back(timeout):
+                    # lost with this minute: ask first, then decide
                     return intake.batch(updates_alone=False) or intake.nothing()
             self._sweep.complete()
             self._sweep.mind_orders(time.monotonic(), 0.0)

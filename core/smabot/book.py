@@ -19,6 +19,7 @@ from smabot.records import (
     Account,
     Adjustment,
     Bar,
+    Block,
     EquityPoint,
     Fill,
     Order,
@@ -58,6 +59,7 @@ class Book:
         self.orders: dict[str, Order] = {}
         self.positions: dict[Holding, Position] = {}
         self.signals: dict[Holding, SignalState] = {}
+        self.blocks: dict[tuple[str, str], Block] = {}
         self.point: EquityPoint | None = None
         self.find_order = find_order
         self._latest: dict[Holding, str] = {}
@@ -78,6 +80,7 @@ class Book:
             Order: self._order,
             Position: self._position,
             SignalState: self._signal_state,
+            Block: self._block,
             Account: self._account,
             EquityPoint: self._point,
             Adjustment: self._adjustment,
@@ -196,6 +199,17 @@ class Book:
     def exposure(self, symbol: str | None = None) -> Decimal:
         """Return the dollars at risk in a symbol, or in all: holdings and open buys at last prices."""
         return self._valuation.exposure(symbol)
+
+    def blocking(self, *, reduces: bool = False) -> list[Block]:
+        """Return the blocks that hold an entry now, or (``reduces``) an exit."""
+        scopes = ("all",) if reduces else ("all", "entries")
+        return [b for b in self.blocks.values() if b.scope in scopes and b.holds(self.now)]
+
+    @property
+    def halted(self) -> str:
+        """Why an operator halted entries; empty when none did."""
+        halt = self.blocks.get(("core", "entries"))
+        return halt.reason if halt is not None and halt.until is None else ""
 
     def positions_value(self) -> Decimal:
         """Return the worth of all positions at last prices."""
@@ -353,6 +367,14 @@ class Book:
         self.signals[holding] = state
         self._review(holding)
         self._put(state)
+        return True
+
+    def _block(self, block: Block) -> bool:
+        key = (block.plugin, block.scope)
+        if self._replaying or self.blocks.get(key) == block:
+            return False
+        self.blocks[key] = block
+        self._put(block)
         return True
 
     def _account(self, account: Account) -> bool:

@@ -1,4 +1,4 @@
-"""What a person tells the bot: halt, resume, flatten, and the verbs that plugins know."""
+"""What an operator tells the bot: halt, resume, flatten, and the commands that plugins know."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import replace
 from smabot.book import Book
 from smabot.errors import PluginError
 from smabot.flattening import flatten
+from smabot.halts import halt, resume
 from smabot.plugins import Plugins
-from smabot.records import BotState, Command
+from smabot.records import Command
 
 
 def carry_out(command: Command, plugins: Plugins, book: Book) -> str:
@@ -17,10 +18,10 @@ def carry_out(command: Command, plugins: Plugins, book: Book) -> str:
     Raises PluginError when a plugin fails at it; then that is the command's answer.
     """
     if command.verb == "halt":
-        book.apply(BotState("core", "halted", command.argument or "by hand"))
+        halt(book, command.argument or "by hand")
         answer = "halted: no new entries; exits still pass"
     elif command.verb == "resume":
-        book.apply(BotState("core", "halted", ""))
+        resume(book)
         answer = "resumed: entries are allowed again"
     elif command.verb == "flatten":
         answer = flatten(book, command.argument)

@@ -30,7 +30,6 @@ from smabot.records import (
     Bar,
     BarRevision,
     Batch,
-    BotState,
     EquityPoint,
     Fill,
     Order,
@@ -289,15 +288,11 @@ class Engine:
             for other in self.book.working(order.symbol)
             if other.status is Status.UNKNOWN
         ]
-        if halted := self._halted():
-            vetoes.append(Veto(f"halted: {halted}"))
+        if self.book.halted:
+            vetoes.append(Veto(f"halted: {self.book.halted}"))
         if working is not None:
             vetoes.append(Veto(f"the exit {working.client_order_id} is still working"))
         return vetoes
-
-    def _halted(self) -> str:
-        state = self.book.row(BotState, "core", "halted")
-        return state.value if state is not None else ""
 
     def _hold(self) -> str:
         """Why no entry may leave just now: order updates may be missing, or what is held is in doubt."""
@@ -321,7 +316,7 @@ class Engine:
 
     def _wanted(self, entry: Order) -> bool:
         state = self.book.signals.get((entry.strategy, entry.symbol))
-        return not self._halted() and (state is None or state.target != 0)
+        return not self.book.halted and (state is None or state.target != 0)
 
     def _call_off(self, working: Order, target: int) -> None:
         """Cancel an entry that is still working when the target is flat; the exit follows it."""

@@ -14,10 +14,10 @@ from typing import Protocol
 
 from smabot.book import Book, Holding
 from smabot.calendar import MINUTE
+from smabot.halts import halt
 from smabot.ordering import order_id, retry_at
 from smabot.records import (
     ZERO,
-    BotState,
     Order,
     OrderIntent,
     OrderType,
@@ -44,10 +44,8 @@ def flatten(book: Book, symbol: str = "") -> str:
     wanted = sorted(_concerned(book, symbol))
     for holding in wanted:
         book.apply(SignalState(*holding, FLATTEN, 0, _decided_at(book, *holding)))
-    if not symbol:
-        halted = book.row(BotState, "core", "halted")
-        if halted is None or not halted.value:
-            book.apply(BotState("core", "halted", "flattened by hand"))
+    if not symbol and not book.halted:
+        halt(book, "flattened by hand")
     closing = sum(1 for holding in wanted if book.holding(*holding))
     entries = sum(
         1 for order in book.open_orders() if _in_scope(order, symbol) and not order.reduces

@@ -16,7 +16,7 @@ from itertools import pairwise
 
 from smabot.courier import Courier, Task
 from smabot.errors import BrokerError, ConflictError, NotSent
-from smabot.ports import Broker, BrokerOrder, BulkBroker, Clock, RemoteBroker
+from smabot.ports import Broker, BulkBroker, Clock, RemoteBroker
 from smabot.records import Order, OrderUpdate, Status
 
 QUEUED = "other orders went before it"
@@ -30,15 +30,6 @@ class Fate(Enum):
     SEND = auto()
     WAIT = auto()  # too late to send
     OVER = auto()  # and its day is over: it can't fill any more
-
-
-def same_payload(order: Order, seen: BrokerOrder) -> bool:
-    """Whether the broker's order is the one that we wrote, not another one under our id."""
-    return (
-        order.symbol, order.side, order.qty, order.type, order.limit_price, order.time_in_force,
-    ) == (
-        seen.symbol, seen.side, seen.qty, seen.type, seen.limit_price, seen.time_in_force,
-    )  # fmt: skip
 
 
 @dataclass(slots=True, eq=False)
@@ -290,7 +281,7 @@ class Outbox:
         except BrokerError:
             return None
         if seen is not None:
-            if not same_payload(order, seen):
+            if not seen.is_for(order):
                 raise ConflictError(
                     f"payload_mismatch: the broker has {order.client_order_id} as "
                     f"{seen.side} {seen.qty} {seen.symbol}; run `smabot reconcile`"

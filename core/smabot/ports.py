@@ -145,16 +145,29 @@ class BrokerOrder:
             submitted_at=self.submitted_at,
             reason=self.reason,
             filled_at=self.filled_at,
+            symbol=self.symbol,
         )
+
+    def is_for(self, order: Order) -> bool:
+        """Whether it is the order that we wrote, and not another one under its id."""
+        return (
+            order.symbol, order.side, order.qty, order.type, order.limit_price, order.time_in_force,
+        ) == (
+            self.symbol, self.side, self.qty, self.type, self.limit_price, self.time_in_force,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerPosition:
-    """Signed shares the account holds of a symbol, and their average price."""
+    """Signed shares the account holds of a symbol, and their average price.
+
+    ``available`` shares are held back by no order; None: the broker does not say.
+    """
 
     symbol: str
     qty: Decimal
     avg_price: Decimal
+    available: Decimal | None = None
 
 
 class Broker(Protocol):

@@ -81,6 +81,15 @@ class Status(StrEnum):
         return _RANK[self]
 
 
+class RefusalCause(StrEnum):
+    """Why a broker refused an order, where it decides what comes next."""
+
+    OTHER = ""
+    POSITION = "position"  # the account does not hold what the order was to close
+    AVAILABLE = "available"  # fewer shares are free than were asked for
+    WASH = "wash"  # an order of the other side is open in the symbol
+
+
 TERMINAL = frozenset(
     {
         Status.BLOCKED,
@@ -145,6 +154,9 @@ class OrderIntent:
     type: OrderType = OrderType.MARKET
     limit_price: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.DAY
+    timeout_minutes: int | None = None
+    """Minutes after which what has not filled of an entry is canceled; 0: never. None: as
+    `entry_timeout_minutes` says for a market order, and never for a limit order without a fill."""
 
 
 @record(table="order_intents", key=("client_order_id",))
@@ -154,6 +166,12 @@ class Order:
     ``bar_time`` is the start of the bar that decided it, ``created_at`` that decision's time.
     ``filled_qty`` and ``filled_avg_price`` are cumulative; ``realized_pnl`` is this order's.
     ``reduces`` says that it only makes the holding smaller.
+
+    ``checks`` holds what each risk check answered, as JSON (`smabot.checks`). ``cancel_requested_at``
+    is when the bot first wanted it canceled, and ``cancel_reason`` why. ``cause`` and ``available``
+    are what the broker said when it refused it: the kind of refusal, and the shares that were free.
+    ``collared``: the bar that decided it was outside the price collar, so it waits for another one.
+    ``given_up_at``: when the bot ended it without the broker's word.
     """
 
     client_order_id: str
@@ -176,6 +194,14 @@ class Order:
     submitted_at: datetime | None = None
     updated_at: datetime | None = None
     reason: str = ""
+    timeout_minutes: int | None = None
+    cancel_requested_at: datetime | None = None
+    cancel_reason: str = ""
+    cause: RefusalCause = RefusalCause.OTHER
+    available: Decimal | None = None
+    collared: bool = False
+    given_up_at: datetime | None = None
+    checks: str = ""
 
     @property
     def open_qty(self) -> Decimal:
@@ -186,7 +212,11 @@ class Order:
 @dataclass(frozen=True, slots=True)
 class OrderUpdate:
     """The broker's view of one order at one time. Quantity and price are cumulative, so that any
-    update may be lost, doubled or late without harm. ``filled_at`` is the last fill's time."""
+    update may be lost, doubled or late without harm. ``filled_at`` is the last fill's time.
+
+    ``symbol`` is empty where the update was made here. ``cause`` and ``available`` are a refusal's,
+    see `Order`.
+    """
 
     client_order_id: str
     status: Status
@@ -197,6 +227,9 @@ class OrderUpdate:
     submitted_at: datetime | None = None
     reason: str = ""
     filled_at: datetime | None = None
+    symbol: str = ""
+    cause: RefusalCause = RefusalCause.OTHER
+    available: Decimal | None = None
 
 
 @record(table="trades", key=("client_order_id", "cumulative_qty"), restore=False)
@@ -267,6 +300,38 @@ class BotState:
     value: str
 
 
+@record(table="blocks", key=("plugin", "scope"))
+class Block:
+    """Why no order of ``scope`` may leave: ``entries``, or ``all`` for exits too.
+
+    Written in the step's transaction by whoever blocks (``core`` is a halt), read by core and the
+    screens also where that plugin is not part of the run. It holds from ``since`` on, and before
+    ``until``: a block that was lifted keeps its row.
+    """
+
+    plugin: str
+    scope: str
+    reason: str
+    since: datetime
+    until: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it blocks at a time."""
+        return self.until is None or now < self.until
+
+
+@record(table="events", key=("time", "kind", "subject"), restore=False)
+class Event:
+    """Something an operator should know of. ``subject`` is a symbol, an order's id, a plugin or
+    empty; ``grave`` events are red on the screen. ``time`` is the feed's."""
+
+    time: datetime
+    kind: str
+    subject: str
+    text: str
+    grave: bool = False
+
+
 @record(table="adjustments", key=("time", "strategy", "symbol"), restore=False)
 class Adjustment:
     """An audited change of a holding that no order made: `smabot reconcile --accept broker`."""
@@ -305,7 +370,8 @@ class BarRevision:
 
 @record(table="commands", key=("id",), restore=False)
 class Command:
-    """An order from a person to a running bot: halt, resume, flatten, breaker reset."""
+    """What an operator tells the bot: halt, resume, flatten, breaker reset. Wall-clock times, UTC,
+    but for ``applied_at``. After ``expires_at`` it is not carried out any more."""
 
     id: str
     verb: str
@@ -313,6 +379,7 @@ class Command:
     created_at: datetime
     applied_at: datetime | None = None
     answer: str = ""
+    expires_at: datetime | None = None
 
 
 @record(table="runs", key=("run_id",), restore=False)
@@ -339,8 +406,24 @@ class Veto:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One risk check's answer about an order: what was measured against which limit.
+
+    ``value`` and ``limit`` are text for the reader. A check that did not pass blocks the order with
+    ``reason``.
+    """
+
+    name: str
+    passed: bool
+    value: str = ""
+    limit: str = ""
+    reason: str = ""
+
+
 CORE_RECORDS: tuple[type, ...] = (
-    Signal, SignalState, Order, Fill, Position, EquityPoint, Account, BotState, Adjustment, BarRevision, Command, Run,
+    Signal, SignalState, Order, Fill, Position, EquityPoint, Account, BotState, Block, Event, Adjustment,
+    BarRevision, Command, Run,
 )  # fmt: skip
 
 

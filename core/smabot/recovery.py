@@ -27,6 +27,7 @@ from smabot.records import (
     Account,
     Bar,
     Batch,
+    Block,
     BotState,
     Command,
     EquityPoint,
@@ -36,7 +37,7 @@ from smabot.records import (
 )
 from smabot.tables import table_of
 
-CORE_STATE: tuple[type, ...] = (Account, Position, SignalState, BotState)
+CORE_STATE: tuple[type, ...] = (Account, Position, SignalState, BotState, Block)
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from smabot.records import BotState, Command
+from smabot.records import Block, Command
 
 Call = Callable[..., Any]
 
@@ -70,4 +70,4 @@ def test_the_journal_keeps_the_command_and_its_answer(database: Path, call: Call
         (command,) = rows.rows(Command)
         assert command.applied_at is not None
         assert command.answer.startswith("halted")
-        assert rows.row(BotState, "core", "halted").value == "by hand"
+        assert rows.row(Block, "core", "entries").reason == "by hand"

@@ -18,7 +18,7 @@ from smabot.records import (
     Account,
     Adjustment,
     Bar,
-    BotState,
+    Block,
     Command,
     Fill,
     Order,
@@ -74,8 +74,8 @@ def agree(world: Any) -> None:
 
 
 def halted(world: Any) -> str:
-    states = world.rows(BotState, plugin="core", key="halted")
-    return states[0].value if states else ""
+    blocks = world.rows(Block, plugin="core", scope="entries", until=None)
+    return blocks[0].reason if blocks else ""
 
 
 @pytest.fixture

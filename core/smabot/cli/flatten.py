@@ -20,7 +20,7 @@ from smabot.disagreement import Disagreement
 from smabot.errors import BrokerError, SmabotError, UsageError, suggest
 from smabot.flattening import Left, left_over
 from smabot.plugins import Plugins
-from smabot.records import BotState, Command
+from smabot.records import Command
 from smabot.recovery import recover_orders
 
 if TYPE_CHECKING:
@@ -190,8 +190,7 @@ def _hopeless(left: Sequence[Left]) -> bool:
 def _summary(
     screen: Screen, book: Book, symbol: str, left: Sequence[Left], foreign: Sequence[str] = ()
 ) -> None:
-    halted = book.row(BotState, "core", "halted")
-    reason = halted.value if halted else ""
+    reason = book.halted
     entries = f"halted ({reason}); `smabot resume` allows them again"
     if not reason:
         entries = f"not halted: a strategy may buy {symbol} again" if symbol else "not halted"

@@ -58,14 +58,13 @@ def status(app: App) -> None:
 
     Positions at last prices, open orders, last signals, breaker and limits.
     """
-    from smabot.records import BotState, Run
+    from smabot.records import Run
 
     with app.rows() as rows:
         book = restored(app, rows)
         runs = rows.rows(Run, newest_by="started_at", limit=1)
         running = rows.in_use()
     last = runs[0] if runs else None
-    halted = book.row(BotState, "core", "halted")
     bar_time = max((bar.time for bar in book.last.values()), default=None)
     held = [position for position in book.positions.values() if position.qty]
     states = sorted(book.signals.values(), key=lambda s: (s.bar_time, s.strategy, s.symbol))
@@ -75,7 +74,7 @@ def status(app: App) -> None:
         "running": running,
         "pid": last.pid if last else None,
         "last_run": last,
-        "halted": halted.value if halted and halted.value else None,
+        "halted": book.halted or None,
         "last_bar": bar_time,
         "equity": point,
         "positions": [_position(book, position) for position in held],

@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from smabot.calendar import EXCHANGE_ZONE, Calendar, Session
 from smabot.errors import BrokerError, ConflictError, UnknownOutcome
-from smabot.outbox import same_payload
 from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.records import Order, OrderUpdate, Status
 from smabot_alpaca.connect import Connection
@@ -116,7 +115,7 @@ class AlpacaBroker:
     def _settled(self, order: Order, seen: BrokerOrder) -> OrderUpdate:
         if seen.client_order_id != order.client_order_id:
             raise UnknownOutcome(f"the answer is about another order, {seen.client_order_id}")
-        if not same_payload(order, seen):
+        if not seen.is_for(order):
             raise ConflictError(
                 f"order {order.client_order_id}: the broker has another order under this id: "
                 f"{seen.side} {seen.qty:f} {seen.symbol}, here {order.side} {order.qty:f} "

@@ -11,7 +11,6 @@ from fractions import Fraction
 from smabot.book import Book, Holding
 from smabot.config import Config
 from smabot.hookspecs import Conflict, Reconciliation
-from smabot.outbox import same_payload
 from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.records import ZERO, Account, Adjustment, Order, OrderUpdate, Status
 
@@ -66,7 +65,7 @@ def _own_order(
     seen = view.orders.get(order.client_order_id)
     if seen is None:
         return _missing(order, now)
-    if not same_payload(order, seen):
+    if not seen.is_for(order):
         taken = replace(
             order, symbol=seen.symbol, side=seen.side, qty=seen.qty, type=seen.type,
             limit_price=seen.limit_price, time_in_force=seen.time_in_force,
@@ -102,7 +101,7 @@ def _after_all(book: Book, view: BrokerView) -> list[OrderUpdate]:
         and (here := book.order(seen.client_order_id)) is not None
         and here.status is Status.ABANDONED
         and seen.filled_qty > here.filled_qty
-        and same_payload(here, seen)
+        and seen.is_for(here)
     ]
 
 

@@ -100,9 +100,7 @@ def test_a_command_that_a_plugin_fails_at_is_answered_and_done_with(
 ) -> None:
     """It would else stop every later start."""
     world.half_way()
-    edit = (
-        "INSERT INTO commands VALUES ('c1', 'breaker reset', '', '2026-03-02T14:50:00Z', NULL, '', NULL)"
-    )
+    edit = "INSERT INTO commands VALUES ('c1', 'breaker reset', '', '2026-03-02T14:50:00Z', NULL, '', NULL)"
     with closing(sqlite3.connect(world.db)) as db:
         db.execute(edit)
         db.commit()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -91,8 +92,8 @@ def test_a_raising_hook_fails_the_verb_that_needs_it(
     assert failed.line.startswith(f"plugin 'broken' raised in {hook}: KeyError: ")
     assert world.run(*verb).code == 0
     assert world.run("run").code == 0
-    without = "circuit_breaker"  # the reset leaves its time there
-    assert world.tables(without) == {k: v for k, v in undisturbed.items() if k != without}
+    without = ("circuit_breaker", "events")  # the reset leaves its time there
+    assert world.tables(*without) == {k: v for k, v in undisturbed.items() if k not in without}
 
 
 def test_a_command_that_a_plugin_fails_at_is_answered_and_done_with(
@@ -162,5 +163,5 @@ def test_an_order_that_makes_no_sense(
     )
     stopped = world.run("run", "--plugins", "sma,broken", plugins=installed("broken", code))
     assert stopped.code == 1
-    assert stopped.line.startswith("on_signal for SPY answered OrderIntent(")
+    assert re.match(r"on_signal for (SPY|IBM) answered OrderIntent\(", stopped.line)
     assert world.tables()["order_intents"] == []

@@ -149,10 +149,9 @@ class Gate:
             return Check("last_entry_minutes", True)
         session = calendar.session_at(decided)
         left = session.close - decided if session is not None else timedelta(0)
-        return Check(
-            "last_entry_minutes", left >= least, _minutes(left), _minutes(least),
-            f"last_entry_minutes {self._config.last_entry_minutes}: it could only fill in a later session",
-        )  # fmt: skip
+        passed, most = left >= least, self._config.last_entry_minutes
+        why = "" if passed else f"last_entry_minutes {most}: it could only fill in a later session"
+        return Check("last_entry_minutes", passed, _minutes(left), _minutes(least), why)
 
     def _unknown(self, entry: Order) -> Check:
         for other in self._book.working(entry.symbol):

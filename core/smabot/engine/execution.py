@@ -166,10 +166,16 @@ def _why_no_entry(s: Situation, entry: Order) -> str:
     if s.entries_blocked:
         return s.entries_blocked
     timeout = timeout_of(entry, s.timeout)
-    since = entry.updated_at or entry.created_at if entry.filled_qty else entry.created_at
-    if timeout and s.now - since >= timeout:
+    if timeout and entry.status is not Status.PENDING and s.now - _since(entry) >= timeout:
         return f"not filled within {timeout // timedelta(minutes=1)} minutes"
     return ""
+
+
+def _since(entry: Order) -> datetime:
+    """Return when an entry last came nearer to being filled."""
+    if entry.filled_qty and entry.updated_at is not None:
+        return entry.updated_at
+    return entry.submitted_at or entry.created_at
 
 
 def timeout_of(entry: Order, default: timedelta) -> timedelta:

@@ -170,6 +170,11 @@ class Gate:
             else:
                 continue
             return Check("open_exit", False, other.client_order_id, reason=why)
+        for strategy, state in self._book.unsettled().get(entry.symbol, {}).items():
+            held = self._book.holding(strategy, entry.symbol)
+            if strategy != entry.strategy and state.target == 0 and held * entry.side.sign > 0:
+                why = f"it would meet the exit that {strategy} waits for, which goes before it"
+                return Check("open_exit", False, strategy, reason=why)
         return Check("open_exit", True)
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Sequence
+from time import monotonic
 from typing import Any
 
 from smabot.book import EPOCH, Book
@@ -77,6 +78,7 @@ class Engine:
         self._feed_doubt = ""
         self._judged_by: tuple[Any, ...] = ()
         self._broken: PluginError | None = None
+        self._resumed = False
 
     # -- the loop --------------------------------------------------------------------------------
 
@@ -91,9 +93,17 @@ class Engine:
         except BaseException:
             self.close()
             raise
+        if outcome == "ended":
+            self._find_out()
         if answers := self._outbox.settle(STOP_SECONDS):
             self.step(Batch(self._feed.now(), updates=tuple(answers)))
         return outcome
+
+    def _find_out(self) -> None:
+        """The data has ended: find out for a while what became of orders that are not answered."""
+        until = monotonic() + STOP_SECONDS
+        while self._outbox.asking and monotonic() < until:
+            self._settled(self.step(Batch(self._feed.now())))
 
     def close(self) -> None:
         """Let nothing leave any more."""
@@ -155,7 +165,7 @@ class Engine:
             decided = self._targets.take(self._plugins.on_bar(bars, book), decide)
             if decide:
                 decided += self._targets.act_late(bars)
-        if decide or flatten or not bars:
+        if decide or flatten or (self._resumed and not bars):
             self._executor.go_on(at_once=flatten)
             for signal in decided:
                 self._executor.enter(signal)
@@ -228,7 +238,12 @@ class Engine:
     # -- the start -----------------------------------------------------------------------------------
 
     def resume(self) -> None:
-        """Take up what an earlier process had committed and not sent."""
+        """Take up what an earlier process had committed and not sent.
+
+        From now on positions are gone after at every step; before, at fresh bars alone: what the start
+        still has to tell may change what is wanted.
+        """
+        self._resumed = True
         self._outbox.take_up(self.book.open_orders())
 
     def adopt(self, updates: Sequence[OrderUpdate], remedies: Sequence[Any]) -> None:

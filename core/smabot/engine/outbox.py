@@ -108,6 +108,11 @@ class Outbox:
                 self._sendings[order.client_order_id] = sending
                 self._look_up(sending)
 
+    @property
+    def asking(self) -> bool:
+        """Whether a remote broker still has a question to answer about an order."""
+        return self._remote and any(sending.asking for sending in self._sendings.values())
+
     def withdraw(self) -> None:
         """End all grants: what has not left by now is judged again."""
         self._epoch += 1

@@ -71,8 +71,9 @@ class Targets:
 
     def _late(self, state: SignalState, bar: Bar) -> Signal | None:
         book = self._book
-        held = book.holding(state.strategy, state.symbol)
-        if state.target == 0 and held == 0:
+        holding = (state.strategy, state.symbol)
+        working = any(order.strategy == state.strategy for order in book.working(state.symbol))
+        if state.target == 0 and book.holding(*holding) == 0 and not working:
             book.apply(replace(state, missed=False))
             return None
         if state.target and not self._config.act_on_missed_entries:

@@ -136,8 +136,8 @@ class Outbox:
             return []
         self._dispatcher.next_step()
         self._withdraw_what_may_not_leave_any_more()
-        answers = self._grant()
         self._ask_for_cancels()
+        answers = self._grant()
         rounds = 0
         while not answers and (self._stepped or rounds < ROUNDS):
             rounds += 1

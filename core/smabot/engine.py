@@ -41,6 +41,7 @@ from smabot.records import (
     TimeInForce,
     Veto,
 )
+from smabot.wall import Wall, utc_now
 
 Watcher = Callable[[list[Any], list[Bar]], None]
 STOP_SECONDS = 5.0
@@ -61,8 +62,10 @@ class Engine:
         feed: Feed,
         symbols: Sequence[str],
         watch: Watcher | None = None,
+        wall: Wall = utc_now,
     ) -> None:
         self.book = book
+        self._wall = wall
         self.stopping = threading.Event()
         self._config = config
         self._plugins = plugins
@@ -137,19 +140,14 @@ class Engine:
         book = self.book
         if batch.time > book.now:
             book.now = batch.time
-        flatten = False
-        for command in self._journal.commands():
-            flatten = flatten or command.verb == "flatten"
-            try:
-                carry_out(command, self._plugins, book)
-            except PluginError as error:
-                self._broken = error
+        carried = carry_out(self._journal.commands(), self._plugins, book, self._wall)
+        self._broken = self._broken or carried.failure
         if batch.updates:
             self._take_updates(batch.updates)
         for bar in batch.revisions:
             book.apply(BarRevision.of(bar, batch.time))
         bars = book.apply_bars(batch.bars)
-        self._flattening.press(batch.updates, at_once=flatten)
+        self._flattening.press(batch.updates, at_once=carried.flattened)
         if bars:
             for strategy, answer in self._plugins.on_bar(bars, book):
                 for signal in _signals(strategy, answer):

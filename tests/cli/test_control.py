@@ -27,7 +27,7 @@ def test_without_a_bot_the_command_is_carried_out_here(database: Path, call: Cal
 def test_a_bot_that_does_not_answer(
     journal: Any, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smabot.cli.app.ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr("smabot.cli.sending.ANSWER_SECONDS", 0.1)
     result = call("halt", "now")
     assert result.code == 1
     assert result.err.startswith("smabot: 'halt' waits for the running bot")

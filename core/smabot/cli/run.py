@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import smabot
 from smabot.cli.screen import Screen
-from smabot.cli.session import StopAsked, begin_run, keep, opened, signals, wall
+from smabot.cli.session import StopAsked, begin_run, keep, opened, signals
 from smabot.config import Config
 from smabot.disagreement import Disagreement
 from smabot.errors import ConfigError, ConflictError, SmabotError
@@ -77,7 +77,7 @@ def run(loaded: Loaded, as_json: bool) -> int:
             raise
         finally:
             screen.finish()
-            ended = replace(row, ended_at=wall(), exit_code=code, outcome=outcome)
+            ended = replace(row, ended_at=session.wall(), exit_code=code, outcome=outcome)
             keep(session, ended)
         return code
 

@@ -14,7 +14,7 @@ from pydantic import Field
 
 from smabot.book import Book
 from smabot.hookspecs import Recovery, RecoveryStep, hookimpl
-from smabot.records import Command, EquityPoint, Fill, Order, Status, Veto
+from smabot.records import Command, EquityPoint, Event, Fill, Order, Status, Veto
 from smabot.tables import record
 from smabot_risk.common import DayStart, RiskSettings
 
@@ -154,6 +154,7 @@ class CircuitBreaker:
             return None
         state = _state(book)
         book.apply(_armed(state, _last_equity(book)))
+        book.apply(Event(book.now, "breaker_reset", "risk.circuit_breaker", in_words(state)))
         return f"the circuit breaker is reset; it was: {in_words(state)}"
 
     def _begin(self, state: BreakerState, day: date, book: Book) -> BreakerState:

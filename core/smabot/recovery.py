@@ -177,8 +177,9 @@ def accept(session: Session, found: Reconciliation) -> None:
 def apply_command(config: Config, plugins: Plugins, command: Command, wall: Wall = utc_now) -> str:
     """Carry out an operator's command while no bot runs: restore, apply, commit. Returns the answer.
 
-    Commands that still wait for a bot were given before, and are dealt with first. Raises PluginError
-    when a plugin fails at this one, and LockHeld while a bot runs.
+    Commands that still wait for a bot were given before, and are dealt with first. One that a bot has
+    carried out already is only answered. Raises PluginError when a plugin fails at this one, and
+    LockHeld while a bot runs.
     """
     session = Session(config, plugins, Book())
     try:
@@ -188,7 +189,11 @@ def apply_command(config: Config, plugins: Plugins, command: Command, wall: Wall
             session.book.now = point.time
         for minute in journal.windows(1, {p.symbol for p in session.book.positions.values()}):
             session.book.restore(minute)
-        carried = carry_out([*journal.commands(), command], plugins, session.book, wall)
+        done = journal.row(Command, command.id)
+        if done is not None and done.applied_at is not None:
+            return done.answer
+        waiting = [each for each in journal.commands() if each.id != command.id]
+        carried = carry_out([*waiting, command], plugins, session.book, wall)
         journal.commit(session.book.drain()[0])
         if command.id in carried.failures:
             raise carried.failures[command.id]

@@ -134,6 +134,28 @@ def test_a_halt_counts_after_a_resume_that_nobody_answered(
 
 
 @pytest.mark.plugins
+def test_a_bot_that_is_killed_meanwhile_leaves_the_command_to_the_command_line(
+    slow_bot: Callable[[], Any], call: Call, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waited = []
+
+    def kill_the_bot(seconds: float) -> None:
+        if bot.poll() is None and told():
+            waited.append(told())
+            bot.kill()
+            bot.wait()
+
+    with slow_bot() as bot:
+        bot.send_signal(signal.SIGSTOP)
+        monkeypatch.setattr("smabot.cli.sending.time.sleep", kill_the_bot)
+        result = call("halt", "news")
+    assert waited == [[("halt", "")]]
+    assert (result.code, result.err) == (0, "")
+    assert [answer.split(":")[0] for _, answer in told()] == ["halted"]
+    assert call("status", "--json").json["halted"] == "news"
+
+
+@pytest.mark.plugins
 def test_a_resume_counts_after_a_halt_that_nobody_answered(
     slow_bot: Callable[[], Any], call: Call, execute: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:

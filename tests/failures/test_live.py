@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import subprocess
@@ -110,6 +111,13 @@ def test_what_is_missing_is_one_line_before_anything_is_opened(world: Any) -> No
     assert result.code == 3
     assert result.line.startswith("--live needs the plugin risk.circuit_breaker: ")
     assert "; and limits that you chose" in result.line
+
+
+def test_the_doctor_tells_of_it_too(world: Any) -> None:
+    result = world.run("doctor", "--live", "--json")
+    (line,) = [each for each in json.loads(result.out)["findings"] if each["name"] == "real money"]
+    assert (line["level"], line["exit_code"]) == ("failure", 3)
+    assert line["text"].startswith("--live needs limits that you chose")
 
 
 # -- the confirmation ------------------------------------------------------------------------------

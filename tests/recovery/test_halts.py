@@ -137,3 +137,20 @@ def test_a_running_bot_lets_a_command_expire(world: Any) -> None:
         world.go(engine, 2)
         assert session.book.halted == "news"
     assert answers(world)["resume"] == "expired at 2026-03-02 14:31:00 UTC: not carried out"
+
+
+def test_a_command_that_a_bot_carried_out_is_not_carried_out_again(world: Any) -> None:
+    world.play(2)
+    done = replace(RESUME, applied_at=HALT.created_at, answer="resumed by the bot")
+    apply_command(world.config(), Plugins.load(world.config()), HALT, clock(0))
+    world.here(done)
+    assert apply_command(world.config(), Plugins.load(world.config()), RESUME, clock(1)) == "resumed by the bot"  # fmt: skip
+    with world.opened() as session:
+        assert session.book.halted == "news"
+
+
+def test_a_command_that_waits_is_carried_out_once(world: Any) -> None:
+    world.play(2)
+    leave(world, HALT)
+    assert apply_command(world.config(), Plugins.load(world.config()), HALT, clock(0)).startswith("halted")  # fmt: skip
+    assert len(world.rows(Command)) == 1

@@ -126,12 +126,17 @@ class App:
 
         now = self.wall()
         command = Command(uuid4().hex, verb, argument, now, expires_at=expiry(verb, now))
-        with self.rows() as rows:
+
+        def here() -> str | None:
             try:
                 return apply_command(self.config(), self.plugins(), command, self.wall)
             except LockHeld:
-                pass
-            return through_bot(rows, command, self.wall, self._say)
+                return None
+
+        with self.rows() as rows:
+            if (answer := here()) is not None:
+                return answer
+            return through_bot(rows, command, here, self.wall, self._say)
 
     @property
     def last_mode(self) -> str:

@@ -17,28 +17,39 @@ ANSWER_SECONDS = 5.0
 """How long the command line waits for the bot's answer."""
 PATIENCE_SECONDS = 1.0
 """After how long it says that it waits."""
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.05
 WITHDRAWN = "withdrawn before it was carried out"
 
 
-def through_bot(rows: Rows, command: Command, wall: Wall, say: Callable[[str], None]) -> str:
+def through_bot(
+    rows: Rows,
+    command: Command,
+    here: Callable[[], str | None],
+    wall: Wall,
+    say: Callable[[str], None],
+) -> str:
     """Leave a command for the running bot and return its answer, also where Ctrl-C came too late.
 
+    Where the bot ends meanwhile, ``here`` carries the command out; it returns None while a bot runs.
     Raises SmabotError when the bot does not answer: the command then waits for it. Raises Interrupted
     on Ctrl-C; a command that expires is withdrawn then, a halt stays. Raises JournalError when the
     command can't be written.
     """
     try:
         rows.send(command)
-        return _answer(rows, command, say)
+        return _answer(rows, command, here, say)
     except KeyboardInterrupt:
         return _taken_back(rows, command, wall)
 
 
-def _answer(rows: Rows, command: Command, say: Callable[[str], None]) -> str:
+def _answer(
+    rows: Rows, command: Command, here: Callable[[], str | None], say: Callable[[str], None]
+) -> str:
     begun, told = time.monotonic(), False
     while (waited := time.monotonic() - begun) < ANSWER_SECONDS:
         if (answer := _answered(rows, command)) is not None:
+            return answer
+        if not rows.in_use() and (answer := here()) is not None:
             return answer
         if waited >= PATIENCE_SECONDS and not told:
             told = True

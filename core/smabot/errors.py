@@ -71,6 +71,12 @@ class PluginError(SmabotError):
     """A plugin raised or answered what it must not. Exit code 1."""
 
 
+class Interrupted(SmabotError):
+    """Ctrl-C, with more to say than that. Exit code 130."""
+
+    exit_code = 130
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` when a known name is close to ``name``, else an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
 from itertools import groupby
 from typing import Any, TypeVar
 
@@ -21,7 +23,7 @@ class MemoryJournal:
     def __init__(self) -> None:
         self.bars: list[Bar] = []
         self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
-        self._commands: deque[Command] = deque()
+        self._commands: dict[str, Command] = {}
 
     def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
         for row in rows:
@@ -76,13 +78,21 @@ class MemoryJournal:
         return True
 
     def send(self, command: Command) -> None:
-        """Queue a person's command for the next step."""
-        self._commands.append(command)
+        """Queue an operator's command for the next step."""
+        self._commands[command.id] = command
+
+    def withdraw(self, command_id: str, at: datetime, answer: str) -> bool:
+        """End a command that still waits; False when it was taken already."""
+        command = self._commands.pop(command_id, None)
+        if command is None:
+            return False
+        self.commit([replace(command, applied_at=at, answer=answer)])
+        return True
 
     def commands(self) -> list[Command]:
         if not self._commands:
             return []
-        found = list(self._commands)
+        found = sorted(self._commands.values(), key=lambda each: (each.created_at, each.id))
         self._commands.clear()
         return found
 

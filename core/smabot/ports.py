@@ -69,7 +69,15 @@ class Rows(Protocol):
         ...
 
     def send(self, command: Command) -> None:
-        """Leave a person's command for the running bot."""
+        """Leave an operator's command for the running bot. Raises JournalError."""
+        ...
+
+    def withdraw(self, command_id: str, at: datetime, answer: str) -> bool:
+        """End a command that still waits, at a wall time, UTC; it is not carried out any more.
+
+        False: there is none, or a bot has taken it; then the command's row tells what was done.
+        Raises JournalError.
+        """
         ...
 
     def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
@@ -99,7 +107,11 @@ class Journal(Rows, Protocol):
         ...
 
     def commands(self) -> list[Command]:
-        """Return the `Command` rows not yet applied, oldest first. Cheap when there are none."""
+        """Return the `Command` rows not yet applied, in the order given: by ``created_at``, then id.
+
+        From then on until the next commit they are taken: nobody can withdraw them. Cheap when there
+        are none. Raises JournalError.
+        """
         ...
 
 

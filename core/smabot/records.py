@@ -322,8 +322,8 @@ class Block:
 
 @record(table="events", key=("time", "kind", "subject"), restore=False)
 class Event:
-    """Something an operator should know of. ``subject`` is a symbol, an order's id, a plugin or
-    empty; ``grave`` events are red on the screen. ``time`` is the feed's."""
+    """Something an operator should know of. ``subject`` is a symbol, an order's or a command's id, an
+    account, a plugin or empty; ``grave`` events are red on the screen. ``time`` is the feed's."""
 
     time: datetime
     kind: str
@@ -370,8 +370,11 @@ class BarRevision:
 
 @record(table="commands", key=("id",), restore=False)
 class Command:
-    """What an operator tells the bot: halt, resume, flatten, breaker reset. Wall-clock times, UTC,
-    but for ``applied_at``. After ``expires_at`` it is not carried out any more."""
+    """What an operator tells the bot: halt, resume, flatten, breaker reset. Wall-clock times, UTC.
+
+    ``applied_at`` is the feed's time where a bot dealt with it; None: it still waits. From
+    ``expires_at`` on it is not carried out any more; None: it stands until it is, as every halt does.
+    """
 
     id: str
     verb: str

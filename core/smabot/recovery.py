@@ -8,13 +8,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from time import perf_counter
 
 from smabot.book import Book
 from smabot.calendar import MINUTE
-from smabot.commands import carry_out
+from smabot.commands import carry_out, expiry
 from smabot.config import Config
 from smabot.disagreement import Disagreement
 from smabot.engine import Engine, Watcher
@@ -36,6 +36,7 @@ from smabot.records import (
     SignalState,
 )
 from smabot.tables import table_of
+from smabot.wall import Wall, utc_now
 
 CORE_STATE: tuple[type, ...] = (Account, Position, SignalState, BotState, Block)
 
@@ -63,6 +64,7 @@ class Session:
     symbols: tuple[str, ...] = ()
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    wall: Wall = utc_now
 
     def close(self) -> None:
         """Close feed, broker and journal. Safe to call at any stage, and twice."""
@@ -135,6 +137,7 @@ def recover_orders(session: Session, command: Command, watch: Watcher | None = N
     """Reconcile, take up what is at work and carry a command out; returns the engine, ready.
 
     It is told of no bars, so that no strategy decides: the next `recover` finds them as a gap.
+    The command counts as given when it is sent here, for a start may take longer than it stands.
     Raises Disagreement on any conflict; then nothing has been changed.
     """
     journal, _, feed = _opened(session)
@@ -143,7 +146,8 @@ def recover_orders(session: Session, command: Command, watch: Watcher | None = N
         if seen := _seen(session.book):
             feed.catch_up(seen)
         feed.subscribe(())
-        journal.send(command)
+        now = session.wall()
+        journal.send(replace(command, created_at=now, expires_at=expiry(command.verb, now)))
         engine.resume()
         engine.process(Batch(feed.now()))
         found.append("order updates only")
@@ -181,8 +185,13 @@ def accept(session: Session, found: Reconciliation) -> None:
     engine.adopt(found.updates, [row for conflict in found.conflicts for row in conflict.remedy])
 
 
-def apply_command(config: Config, plugins: Plugins, command: Command) -> str:
-    """Carry out a person's command while no bot runs: restore, apply, commit. Returns the answer."""
+def apply_command(config: Config, plugins: Plugins, command: Command, wall: Wall = utc_now) -> str:
+    """Carry out an operator's command while no bot runs: restore, apply, commit. Returns the answer.
+
+    Commands that still wait for a bot were given before, and are dealt with first. One that a bot has
+    carried out already is only answered. Raises PluginError when a plugin fails at this one, and
+    LockHeld while a bot runs.
+    """
     session = Session(config, plugins, Book())
     try:
         session.journal = journal = plugins.open_journal(config) or MemoryJournal()
@@ -191,9 +200,15 @@ def apply_command(config: Config, plugins: Plugins, command: Command) -> str:
             session.book.now = point.time
         for minute in journal.windows(1, {p.symbol for p in session.book.positions.values()}):
             session.book.restore(minute)
-        answer = carry_out(command, plugins, session.book)
+        done = journal.row(Command, command.id)
+        if done is not None and done.applied_at is not None:
+            return done.answer
+        waiting = [each for each in journal.commands() if each.id != command.id]
+        carried = carry_out([*waiting, command], plugins, session.book, wall)
         journal.commit(session.book.drain()[0])
-        return answer
+        if command.id in carried.failures:
+            raise carried.failures[command.id]
+        return carried.answers[command.id]
     finally:
         session.close()
 
@@ -247,7 +262,9 @@ def _agreed(session: Session, watch: Watcher | None) -> Engine:
     """Return an engine over a book that has the broker's news. Raises Disagreement."""
     config, plugins, book = session.config, session.plugins, session.book
     journal, broker, feed = _opened(session)
-    engine = Engine(config, plugins, book, journal, broker, feed, session.symbols, watch)
+    engine = Engine(
+        config, plugins, book, journal, broker, feed, session.symbols, watch, wall=session.wall
+    )
     with session.step("reconcile") as found:
         result = compare(session)
         if result is None:

@@ -73,7 +73,7 @@ def test_version(execute: Call) -> None:
         ("pnl --by year", "'day', 'month'"),
         ("trades --date yesterday", "--date"),
         ("reconcile --accept me", "broker"),
-        ("run --live", "smabot: --live asks for a yes, and there is no terminal: add --yes-live ACCOUNT"),
+        ("run --live", "smabot: --live asks for confirmation, and there is no terminal: add --yes-live ACCOUNT"),
         ("run --yes-live A1", "smabot: --yes-live goes with --live"),
     ],
 )  # fmt: skip
@@ -191,23 +191,14 @@ def test_the_verbs_are_click_commands_of_their_names() -> None:
 
 
 @pytest.mark.plugins
-@pytest.mark.parametrize(
-    ("typed", "code", "message"),
-    [
-        ("yes", 2, "not confirmed, nothing was started"),
-        ("", 2, "not confirmed, nothing was started"),
-        ("live", 3, "--live needs a live account's API key"),
-    ],
-)
-def test_real_money_asks_first(in_tmp: Path, typed: str, code: int, message: str) -> None:
+def test_real_money_needs_limits_before_anybody_is_asked(in_tmp: Path) -> None:
     mine, theirs = pty.openpty()
-    os.write(mine, f"{typed}\n".encode())
     smabot = Path(sys.executable).with_name("smabot")
     done = subprocess.run(
-        [smabot, "run", "--live"], stdin=theirs, capture_output=True, text=True, check=False
+        [smabot, "run", "--live"], stdin=theirs, capture_output=True, text=True, timeout=60
     )
     os.close(theirs)
     os.close(mine)
-    assert done.returncode == code
-    assert "LIVE: orders will be sent for real money. Database data/trades.db." in done.stderr
-    assert message in done.stderr.rpartition("smabot: ")[2]
+    assert done.returncode == 3
+    assert done.stderr.startswith("smabot: --live needs limits that you chose: ")
+    assert done.stderr.count("\n") == 1

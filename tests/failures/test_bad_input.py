@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -29,9 +28,9 @@ ROWS = [f"SPY,2026-03-02T14:{30 + n}:00Z,100,101,99,100.5,10000,," for n in rang
         (["--speed", "fast"], CONFIG, "--speed: speed = 'fast': must be 'max' or a number"),
         (["--until", "2026-03-02T15:00:00"], CONFIG, "--until: until = '2026-03-02T15:00:00': give a"),
         (["--until", "noon"], CONFIG, "--until: until = 'noon': give a time as in 2026-03-02T15:30:00Z"),
-        (["--live"], USAGE, "--live asks for a yes, and there is no terminal: add --yes-live"),
+        (["--live"], USAGE, "--live asks for confirmation, and there is no terminal: add --yes-live"),
         (["--yes-live", "123"], USAGE, "--yes-live goes with --live"),
-        (["--live", "--yes-live", "perhaps"], CONFIG, "--live needs the plugin of a real broker"),
+        (["--live", "--yes-live", "perhaps"], CONFIG, "--live needs limits that you chose: write max_"),
         (["--broker", "exchagne"], CONFIG,
          "no plugin in base_plugins offers the broker 'exchagne' (did you mean 'exchange'?)"),
         (["--url", "http://127.0.0.1:1"], CONFIG, "--url and --broker exchange: "),
@@ -138,35 +137,3 @@ def test_symbols_are_taken_in_any_case_and_once(world: Any, make_world: Callable
     assert plain.run("run", "--symbols", "SPY").code == 0
     assert world.run("run", "--symbols", " spy,,SPY ").code == 0
     assert world.tables() == plain.tables()
-
-
-LIVE = """
-from smabot.hookspecs import hookimpl
-from smabot_exchange.plugin import ExchangePlugin, ExchangeSettings
-
-class Plugin:
-    def __init__(self):
-        self.exchange = ExchangePlugin(ExchangeSettings())
-
-    @hookimpl
-    def open_broker(self, config):
-        return self.exchange.open_broker(config.model_copy(update={"live": False}))
-
-    @hookimpl
-    def open_feed(self, config):
-        return self.exchange.open_feed(config.model_copy(update={"live": False}))
-"""
-
-
-def test_live_trades_the_account_that_was_named_and_no_other(
-    world: Any, installed: Callable[..., Path]
-) -> None:
-    with_broker = {"plugins": installed("money", LIVE)}
-    run = ("run", "--plugins", "sma,money", "--live", "--yes-live")
-    refused = world.run(*run, "999", **with_broker)
-    assert refused.code == CONFIG
-    assert refused.line.startswith("live account 999 was named, but the broker's keys are those of")
-    account = refused.line.split()[-4].rstrip(":")
-    assert world.tables("bars")["account"] == []
-    traded = world.run(*run, account, **with_broker)
-    assert (traded.code, traded.out.split()[2]) == (0, "LIVE")

@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -177,10 +179,9 @@ def test_commands_reach_a_running_bot_until_they_are_applied(db: Path) -> None:
         assert journal.commands() == []
         with closing(SqliteRows.open(db)) as person:
             person.send(halt)
-            assert journal.commands() == [halt]
-            assert journal.commands() == [halt]
             person.send(resume)
-            assert _verbs(journal.commands()) == ["resume", "halt"]
+            assert journal.commands() == [resume, halt]
+            assert journal.commands() == [resume, halt]
         for command in journal.commands():
             applied = Command(command.id, command.verb, "", command.created_at, START)
             journal.commit([applied])
@@ -190,6 +191,66 @@ def test_commands_reach_a_running_bot_until_they_are_applied(db: Path) -> None:
         person.send(Command("3", "halt", "", START))
     with closing(SqliteJournal.open(db)) as journal:
         assert _verbs(journal.commands()) == ["halt"]
+
+
+def test_commands_come_in_the_order_given(db: Path) -> None:
+    """Within a second text sorts otherwise, and those of one moment come by their ids."""
+    second, moment = START, START + timedelta(microseconds=1)
+    given = [
+        Command("d", "halt", "", second), Command("b", "halt", "", moment),
+        Command("c", "halt", "", moment), Command("a", "halt", "", START + timedelta(seconds=1)),
+    ]  # fmt: skip
+    with closing(SqliteJournal.open(db)) as journal, closing(SqliteRows.open(db)) as person:
+        for command in reversed(given):
+            person.send(command)
+        assert journal.commands() == given
+
+
+def test_a_withdrawn_command_is_not_carried_out(db: Path) -> None:
+    command = Command("1", "resume", "", START, expires_at=START + timedelta(minutes=1))
+    with closing(SqliteJournal.open(db)) as journal, closing(SqliteRows.open(db)) as person:
+        person.send(command)
+        assert person.withdraw("1", START + timedelta(seconds=2), "withdrawn")
+        assert not person.withdraw("1", START, "again")
+        assert not person.withdraw("2", START, "never sent")
+        assert journal.commands() == []
+        kept = Command("1", "resume", "", START, START + timedelta(seconds=2), "withdrawn",
+                       START + timedelta(minutes=1))  # fmt: skip
+        assert person.row(Command, "1") == kept
+
+
+def test_a_command_that_is_being_carried_out_can_not_be_withdrawn(db: Path) -> None:
+    """Whoever withdraws waits for the commit of who carries out, and finds the answer there."""
+    command = Command("1", "resume", "", START)
+    with closing(SqliteJournal.open(db)) as journal:
+        with closing(SqliteRows.open(db)) as person:
+            person.send(command)
+        assert journal.commands() == [command]
+        withdrawn: list[bool] = []
+        thread = threading.Thread(target=lambda: withdrawn.append(_withdraw(db)))
+        thread.start()
+        thread.join(0.3)
+        assert withdrawn == []
+        journal.commit([replace(command, applied_at=START, answer="resumed")])
+        thread.join()
+        assert withdrawn == [False]
+        assert journal.row(Command, "1") == replace(command, applied_at=START, answer="resumed")
+        assert journal.commands() == []
+
+
+def _withdraw(db: Path) -> bool:
+    with closing(SqliteRows.open(db)) as person:
+        return person.withdraw("1", START, "withdrawn")
+
+
+def test_commands_that_were_taken_and_not_committed_still_wait(db: Path) -> None:
+    command = Command("1", "resume", "", START)
+    with closing(SqliteJournal.open(db)) as journal:
+        with closing(SqliteRows.open(db)) as person:
+            person.send(command)
+        assert journal.commands() == [command]
+    with closing(SqliteJournal.open(db)) as journal:
+        assert journal.commands() == [command]
 
 
 def test_looking_for_commands_is_cheap_when_nobody_wrote(db: Path) -> None:

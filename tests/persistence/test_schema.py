@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from smabot.errors import ConfigError, JournalError
-from smabot.records import CORE_RECORDS, BotState, Fill, Order
+from smabot.records import CORE_RECORDS, BotState, Command, Fill, Order
 from smabot.tables import record
 from smabot_persistence_sqlite import migrations
 from smabot_persistence_sqlite.form import forms_of
@@ -55,6 +55,20 @@ def test_the_first_schema_is_brought_up_to_date_with_all_its_rows(first: Path) -
         assert (order.qty, order.filled_avg_price) == (Decimal(10), Decimal("126.35"))
         assert len(journal.rows(Fill)) == 1
         assert sum(map(len, journal.windows(5, ["SPY", "IBM"]))) == 3
+
+
+def test_a_command_that_waits_for_a_bot_of_an_older_release_has_expired(first: Path) -> None:
+    """But for a halt."""
+    time = "2026-03-02T14:30:00Z"
+    with closing(sqlite3.connect(first)) as connection, connection:
+        connection.executemany(
+            "INSERT INTO commands VALUES (?, ?, '', ?, ?, '')",
+            [("1", "halt", time, None), ("2", "resume", time, None), ("3", "resume", time, time)],
+        )
+    with closing(SqliteJournal.open(first)) as journal:
+        commands = journal.rows(Command)
+    expected = [None, datetime(2026, 3, 2, 14, 30, tzinfo=UTC), None]
+    assert [command.expires_at for command in commands] == expected
 
 
 def test_the_migrations_make_the_tables_that_the_records_declare(db: Path) -> None:

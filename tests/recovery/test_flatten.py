@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any
@@ -20,6 +21,7 @@ from smabot.records import (
     Bar,
     Block,
     Command,
+    Event,
     Fill,
     Order,
     OrderIntent,
@@ -103,6 +105,29 @@ def test_of_one_symbol_the_rest_stays_and_nothing_is_halted(world: Any) -> None:
     assert world.held() == {("a", "IBM"): 10}
     assert halted(world) == ""
     agree(world)
+
+
+def test_of_a_flatten_that_expired_the_halt_is_left(world: Any) -> None:
+    before = world.held()
+    with world.opened() as session:
+        session.journal.send(replace(command(), expires_at=OPEN + timedelta(minutes=1)))
+    world.play(3)
+    assert world.held() == before
+    assert halted(world) == "a flatten expired before it was carried out"
+    assert {event.kind for event in world.rows(Event)} == {"halt", "command_expired"}
+
+
+def test_a_flatten_without_a_bot_stands_from_when_it_is_sent(world: Any) -> None:
+    """However long its own start took."""
+    given = OPEN + timedelta(hours=1)
+    with world.opened() as session:
+        session.wall = lambda: given
+        recover_orders(session, command())
+    (row,) = world.rows(Command)
+    assert (row.created_at, row.expires_at) == (given, given + timedelta(minutes=1))
+    assert row.answer.startswith("closes 3 holdings")
+    (event,) = [event for event in world.rows(Event) if event.kind == "flatten"]
+    assert (event.subject, event.text) == ("", row.answer)
 
 
 def test_an_earlier_halt_keeps_its_reason(world: Any) -> None:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from smabot.plugins import Plugins
-from smabot.records import Command, Order, Side
-from smabot.recovery import apply_command
+from smabot.records import Command, Event, Order, Side
+from smabot.recovery import apply_command, recover
 
 LONG, FLAT = 1, 0
 HALT = Command("1", "halt", "news", datetime(2026, 3, 2, 14, 30, tzinfo=UTC))
@@ -57,3 +58,99 @@ def test_a_halt_that_lies_there_before_the_bar_blocks_what_the_bar_causes(world:
     (order,) = world.rows(Order)
     assert (order.status.value, order.reason) == ("blocked", "halted: news")
     assert order.submitted_at is None
+
+
+# -- the operator's last word ----------------------------------------------------------------------
+
+RESUME = Command(
+    "2", "resume", "", HALT.created_at, expires_at=HALT.created_at + timedelta(minutes=1)
+)
+
+
+def clock(seconds: float) -> Any:
+    """A wall clock that stands so long after the halt was given."""
+    return lambda: HALT.created_at + timedelta(seconds=seconds)
+
+
+def leave(world: Any, *commands: Command) -> None:
+    """Leave commands for whoever starts next."""
+    with world.opened() as session:
+        for command in commands:
+            session.journal.send(command)
+
+
+def answers(world: Any) -> dict[str, str]:
+    return {row.verb: row.answer for row in world.rows(Command)}
+
+
+@pytest.mark.parametrize(
+    ("seconds", "resumed"), [(30, True), (59.9, True), (60, False), (9e6, False)]
+)
+def test_a_start_asks_its_own_wall_clock(world: Any, seconds: float, resumed: bool) -> None:
+    world.play(2)
+    apply_command(world.config(), Plugins.load(world.config()), HALT, clock(0))
+    leave(world, RESUME)
+    with world.opened() as session:
+        session.wall = clock(seconds)
+        recover(session)
+        assert session.book.halted == ("" if resumed else "news")
+    kinds = [(event.kind, event.grave) for event in world.rows(Event)]
+    assert (("command_expired", True) in kinds) is not resumed
+
+
+def test_a_halt_without_a_bot_ends_a_resume_that_waits(world: Any) -> None:
+    world.play(2)
+    leave(world, RESUME)
+    later = replace(HALT, created_at=HALT.created_at + timedelta(seconds=10))
+    assert apply_command(world.config(), Plugins.load(world.config()), later, clock(10)).startswith("halted")  # fmt: skip
+    assert answers(world)["resume"] == "not carried out: a newer 'halt news' took its place"
+    world.follow(s={("SPY", 6): LONG})
+    with world.opened() as session:
+        session.wall = clock(11)
+        world.go(recover(session), 8)
+        assert session.book.halted == "news"
+    assert short(world) == [("buy", "blocked")]
+
+
+def test_a_halt_that_is_older_than_a_waiting_resume_by_its_clock_is_newer_all_the_same(
+    world: Any,
+) -> None:
+    """The wall clock was set back meanwhile: what is typed now is the last word."""
+    world.play(2)
+    leave(world, RESUME)
+    earlier = replace(HALT, created_at=HALT.created_at - timedelta(hours=1))
+    apply_command(world.config(), Plugins.load(world.config()), earlier, clock(-3600))
+    world.play(2)
+    with world.opened() as session:
+        assert session.book.halted == "news"
+
+
+def test_a_running_bot_lets_a_command_expire(world: Any) -> None:
+    with world.opened() as session:
+        seconds = [0.0]
+        session.wall = lambda: clock(seconds[0])()
+        engine = recover(session)
+        session.journal.send(HALT)
+        world.go(engine, 2)
+        seconds[0] = 100
+        session.journal.send(RESUME)
+        world.go(engine, 2)
+        assert session.book.halted == "news"
+    assert answers(world)["resume"] == "expired at 2026-03-02 14:31:00 UTC: not carried out"
+
+
+def test_a_command_that_a_bot_carried_out_is_not_carried_out_again(world: Any) -> None:
+    world.play(2)
+    done = replace(RESUME, applied_at=HALT.created_at, answer="resumed by the bot")
+    apply_command(world.config(), Plugins.load(world.config()), HALT, clock(0))
+    world.here(done)
+    assert apply_command(world.config(), Plugins.load(world.config()), RESUME, clock(1)) == "resumed by the bot"  # fmt: skip
+    with world.opened() as session:
+        assert session.book.halted == "news"
+
+
+def test_a_command_that_waits_is_carried_out_once(world: Any) -> None:
+    world.play(2)
+    leave(world, HALT)
+    assert apply_command(world.config(), Plugins.load(world.config()), HALT, clock(0)).startswith("halted")  # fmt: skip
+    assert len(world.rows(Command)) == 1

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from smabot.cli import main
+from smabot.cli.app import App
 from smabot.config import Config
 from smabot.plugins import Plugins
-from smabot.records import EquityPoint
+from smabot.records import EquityPoint, Event
 from smabot_risk.circuit_breaker import BreakerState
 from smabot_risk.daily_limits import DayCounts, SymbolCounts
 
@@ -69,6 +70,10 @@ def test_breaker_shows_why_it_tripped(capsys: pytest.CaptureFixture[str]) -> Non
 def test_breaker_reset_arms_it_from_the_equity_there_is(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["breaker", "reset"]) == 0
     assert "the circuit breaker is reset; it was: TRIPPED" in capsys.readouterr().out
+    with App().rows() as rows:
+        (event,) = rows.rows(Event)
+    assert (event.kind, event.subject) == ("breaker_reset", "risk.circuit_breaker")
+    assert event.text.startswith("by the operator; was: TRIPPED at 2026-03-02 17:00:00 UTC")
     data = answer(capsys, "breaker")
     assert (data["failure_count"], data["tripped"]) == (0, False)
     assert (data["tripped_at"], data["reason"], data["failed_orders"]) == (None, "", "")

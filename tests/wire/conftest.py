@@ -91,6 +91,7 @@ class Houses:
         start: datetime = OPEN,
         volume: float = 100_000,
         terms: Terms | None = None,
+        secret: str = SECRET,
         **venue: Any,
     ) -> Place:
         """Serve an exchange over closes by symbol, a minute each from ``start``, or any tape."""
@@ -101,7 +102,7 @@ class Houses:
             tape = str(self._write(self._folder / "tape.csv", closes, start=start, volume=volume))
         exchange = Exchange(self._folder / "ledger.db", tape, terms)
         self._open.callback(exchange.close)
-        there = Venue(exchange, Keys({KEY_ID: SECRET}), **venue)
+        there = Venue(exchange, Keys({KEY_ID: secret}), **venue)
         server = Serving(there, listen())
         server.start()
         self._open.callback(server.stop)

@@ -6,24 +6,21 @@ Plugin commands find it as ``ctx.obj``. Everything in it is opened when it is fi
 from __future__ import annotations
 
 import os
-import time
 import traceback
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from smabot.errors import LockHeld, SmabotError
+from smabot.wall import Wall, utc_now
 
 if TYPE_CHECKING:
     from smabot.config import Config
     from smabot.plugins import Plugins
     from smabot.settings import Flag, Loaded
-
-ANSWER_SECONDS = 5.0
 
 
 class App:
@@ -34,6 +31,7 @@ class App:
         self.db: Path | None = None
         self.as_json = False
         self.verbose = 0
+        self.wall: Wall = utc_now
         self.debug = os.environ.get("SMABOT_DEBUG", "0") not in ("", "0")
         self._loaded: Loaded | None = None
         self._plugins: Plugins | None = None
@@ -114,31 +112,31 @@ class App:
             rows.close()
 
     def send(self, verb: str, argument: str = "") -> str:
-        """Have a person's command carried out, by the running bot or here; returns the answer.
+        """Have an operator's command carried out, by the running bot or here; returns the answer.
 
-        Raises SmabotError when the running bot does not answer; the command then waits for it.
+        It stands for a minute of wall time, a halt until it is carried out. Raises SmabotError when
+        the running bot does not answer, and Interrupted when Ctrl-C withdrew it meanwhile.
         """
         from uuid import uuid4
 
+        from smabot.cli.sending import through_bot
+        from smabot.commands import expiry
         from smabot.records import Command
         from smabot.recovery import apply_command
 
-        command = Command(uuid4().hex, verb, argument, datetime.now(UTC))
-        with self.rows() as rows:
+        now = self.wall()
+        command = Command(uuid4().hex, verb, argument, now, expires_at=expiry(verb, now))
+
+        def here() -> str | None:
             try:
-                return apply_command(self.config(), self.plugins(), command)
+                return apply_command(self.config(), self.plugins(), command, self.wall)
             except LockHeld:
-                rows.send(command)
-            deadline = time.monotonic() + ANSWER_SECONDS
-            while time.monotonic() < deadline:
-                done = rows.row(Command, command.id)
-                if done is not None and done.applied_at is not None:
-                    return str(done.answer)
-                time.sleep(0.02)
-        raise SmabotError(
-            f"'{verb}' waits for the running bot, which did not answer within "
-            f"{ANSWER_SECONDS:.0f} s: it will carry it out at its next step"
-        )
+                return None
+
+        with self.rows() as rows:
+            if (answer := here()) is not None:
+                return answer
+            return through_bot(rows, command, here, self.wall, self._say)
 
     @property
     def last_mode(self) -> str:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smabot import doctor as core
-from smabot.cli import output
+from smabot.cli import live, output
 from smabot.errors import ConfigError, SmabotError
 from smabot.hookspecs import Finding, Level
 from smabot.plugins import Plugins
@@ -69,7 +69,18 @@ def _findings(app: App, load: Callable[[], Loaded]) -> Iterator[Finding]:
         yield Finding.failure("plugins", str(error))
         return
     yield Finding.ok("plugins", ", ".join(plugins.names))
+    if config.live:
+        yield _real_money(loaded, plugins)
     yield from _further(config, plugins)
+
+
+def _real_money(loaded: Loaded, plugins: Plugins) -> Finding:
+    """Look at what `run --live` needs."""
+    try:
+        live.check(loaded.config, loaded.origins, plugins.names)
+    except ConfigError as error:
+        return Finding.failure("real money", str(error))
+    return Finding.ok("real money", "both risk plugins, and limits that you chose")
 
 
 def _further(config: Config, plugins: Plugins) -> Iterator[Finding]:

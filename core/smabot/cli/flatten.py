@@ -7,13 +7,12 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import smabot
 from smabot.cli.screen import Screen
-from smabot.cli.session import begin_run, keep, opened, signals, wall
+from smabot.cli.session import begin_run, keep, opened, signals
 from smabot.cli.start import confirm
 from smabot.cli.status import restored
 from smabot.disagreement import Disagreement
@@ -28,6 +27,7 @@ if TYPE_CHECKING:
     from smabot.cli.app import App
     from smabot.recovery import Session
     from smabot.settings import Loaded
+    from smabot.wall import Wall
 
 POLL_SECONDS = 0.25
 
@@ -51,7 +51,7 @@ def flatten(app: App, loaded: Loaded, symbol: str, yes: bool, timeout: float) ->
     screen = Screen(mode, app.as_json)
     if running:
         return _through_bot(app, screen, symbol, timeout)
-    return _here(loaded, screen, symbol, timeout)
+    return _here(loaded, screen, symbol, timeout, app.wall)
 
 
 def _check_symbol(symbol: str, book: Book, symbols: Sequence[str]) -> None:
@@ -104,12 +104,13 @@ def _through_bot(app: App, screen: Screen, symbol: str, timeout: float) -> int:
 # -- in a session of its own -----------------------------------------------------------------------
 
 
-def _here(loaded: Loaded, screen: Screen, symbol: str, timeout: float) -> int:
+def _here(loaded: Loaded, screen: Screen, symbol: str, timeout: float, wall: Wall) -> int:
     config = loaded.config.model_copy(update={"until": None})
     plugins = Plugins.load(config, origins=loaded.origins)
     screen.title(smabot.__version__, str(config.db), plugins.names)
-    command = Command(uuid4().hex, "flatten", symbol, datetime.now(UTC))
+    command = Command(uuid4().hex, "flatten", symbol, wall())
     with opened(config, plugins, screen) as session:
+        session.wall = wall
         row = begin_run(session)
         book, code, outcome = session.book, 1, "failed"
         try:

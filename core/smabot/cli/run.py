@@ -10,8 +10,9 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import smabot
+from smabot.cli import live
 from smabot.cli.screen import Screen
-from smabot.cli.session import StopAsked, begin_run, keep, opened, signals, wall
+from smabot.cli.session import StopAsked, begin_run, keep, opened, signals
 from smabot.config import Config
 from smabot.disagreement import Disagreement
 from smabot.errors import ConfigError, ConflictError, SmabotError
@@ -36,15 +37,20 @@ OUTCOMES = {
 def run(loaded: Loaded, as_json: bool) -> int:
     """Trade until the feed ends or somebody stops it; returns the exit code.
 
-    Raises SmabotError when it can't start or must not go on; the run's row then has the reason.
+    Raises SmabotError when it can't start or must not go on; the run's row then has the reason. For
+    real money limits have to be set and the operator confirms: before that there is no row.
     """
     config = loaded.config
     plugins = Plugins.load(config, origins=loaded.origins)
+    if config.live:
+        live.check(config, loaded.origins, plugins.names)
     screen = Screen(config.mode, as_json)
     screen.title(smabot.__version__, str(config.db), plugins.names)
     for name in config.no_plugins:
         screen.warn(f"{name} is switched off")
     with opened(config, plugins, screen) as session:
+        if config.live:
+            live.approve(session, screen)
         row = begin_run(session)
         code, outcome = 1, "failed"
         try:
@@ -77,7 +83,7 @@ def run(loaded: Loaded, as_json: bool) -> int:
             raise
         finally:
             screen.finish()
-            ended = replace(row, ended_at=wall(), exit_code=code, outcome=outcome)
+            ended = replace(row, ended_at=session.wall(), exit_code=code, outcome=outcome)
             keep(session, ended)
         return code
 

@@ -8,7 +8,6 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Any
 
 import smabot
@@ -46,7 +45,7 @@ def _check_account(session: Session) -> None:
 
 
 def begin_run(session: Session) -> Run:
-    now = wall()
+    now = session.wall()
     row = Run(
         run_id=f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.getpid()}",
         pid=os.getpid(),
@@ -62,10 +61,6 @@ def begin_run(session: Session) -> Run:
 def keep(session: Session, row: Run) -> None:
     if session.journal is not None:
         session.journal.commit([row])
-
-
-def wall() -> datetime:
-    return datetime.now(UTC)
 
 
 class StopAsked(BaseException):

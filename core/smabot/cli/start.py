@@ -65,6 +65,7 @@ WHERE: Options = (
     ),
 )
 """Where orders go: for every verb that asks the broker."""
+NO_TERMINAL = "--live asks for confirmation, and there is no terminal: add --yes-live ACCOUNT"
 _symbols_option = click.option(
     "--symbols",
     metavar="SPY,IBM",
@@ -95,11 +96,7 @@ def run(app: App, /, **flags: Any) -> int:
     """Trade, from where the last run stopped."""
     loaded = load(app, flags)
     if loaded.config.live and not loaded.config.live_account:
-        confirm(
-            f"LIVE: orders will be sent for real money. Database {loaded.config.db}.",
-            "live",
-            "--live asks for a yes, and there is no terminal: add --yes-live ACCOUNT",
-        )
+        need_terminal(NO_TERMINAL)
     app.set_up_log()
 
     from smabot.cli.run import run
@@ -171,10 +168,15 @@ def load(app: App, flags: dict[str, Any]) -> Loaded:
     return app.load(_given(flags))
 
 
-def confirm(what: str, word: str, otherwise: str) -> None:
-    """Let a person confirm by typing a word. Raises UsageError without it."""
+def need_terminal(otherwise: str) -> None:
+    """Raise UsageError, which says what to do instead, where nobody can be asked."""
     if not sys.stdin.isatty():
         raise UsageError(otherwise)
+
+
+def confirm(what: str, word: str, otherwise: str) -> None:
+    """Let the operator confirm by typing a word. Raises UsageError without it."""
+    need_terminal(otherwise)
     click.echo(what, err=True)
     if click.prompt(f"Type '{word}' to go on", default="no", show_default=False, err=True) != word:
         raise UsageError("not confirmed, nothing was started")

@@ -38,6 +38,7 @@ from smabot.records import (
     RefusalCause,
     Status,
 )
+from smabot.wall import Wall, utc_now
 
 Watcher = Callable[[list[Any], list[Bar]], None]
 STOP_SECONDS = 5.0
@@ -57,9 +58,12 @@ class Engine:
         symbols: Sequence[str],
         watch: Watcher | None = None,
         dispatcher: Dispatcher | None = None,
+        wall: Wall = utc_now,
     ) -> None:
-        """``dispatcher``: who carries requests to the broker; by default threads to a remote one."""
+        """``dispatcher``: who carries requests to the broker; by default threads to a remote one.
+        ``wall``: the wall clock by which an operator's commands expire."""
         self.book = book
+        self._wall = wall
         self.stopping = threading.Event()
         self._config = config
         self._plugins = plugins
@@ -154,7 +158,9 @@ class Engine:
         book = self.book
         if batch.time > book.now:
             book.now = batch.time
-        flatten = self._carry_out_commands()
+        carried = carry_out(self._journal.commands(), self._plugins, book, self._wall)
+        self._broken = self._broken or carried.failure
+        flatten = carried.flattened
         if batch.updates:
             self._take_updates(batch.updates)
         for revision in batch.revisions:
@@ -173,17 +179,6 @@ class Engine:
         return self._outbox.flush()
 
     # -- events ------------------------------------------------------------------------------------
-
-    def _carry_out_commands(self) -> bool:
-        """Carry out what an operator asked for; tell whether a flatten was among it."""
-        flatten = False
-        for command in self._journal.commands():
-            flatten = flatten or command.verb == "flatten"
-            try:
-                carry_out(command, self._plugins, self.book)
-            except PluginError as error:
-                self._broken = error
-        return flatten
 
     def _take_updates(self, updates: Sequence[OrderUpdate]) -> None:
         """Apply the broker's news, then mark equity once: in between it would be half of the news."""

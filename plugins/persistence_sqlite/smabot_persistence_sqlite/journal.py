@@ -101,7 +101,7 @@ class SqliteJournal(SqliteRows):
         earlier = self._earlier(timed)
         run = self.connection
         try:
-            run.execute("BEGIN IMMEDIATE")
+            self._begin()
             if timed:
                 run.executemany(INSERT_BAR, timed)
             if earlier:
@@ -121,15 +121,23 @@ class SqliteJournal(SqliteRows):
             self._first_bars.update(earlier)
 
     def commands(self) -> list[Command]:
-        """Return the commands not yet applied, oldest first.
+        """Return the commands not yet applied, in the order given: by ``created_at``, then id.
 
-        Asks the table only after another process wrote, or while the last answer was not empty.
+        Where there are some the next commit's transaction begins here: nobody can withdraw one that
+        is being carried out. Asks the table only after another process wrote, or while the last answer
+        was not empty. Raises JournalError.
         """
         with translated(self.db):
             (version,) = self.connection.execute("PRAGMA data_version").fetchone()
         if version == self._data_version and not self._commands_left:
             return []
-        found = self.rows(Command, where={"applied_at": None}, newest_by="created_at")
+        found = self._waiting()
+        if found:
+            with translated(self.db):
+                self._begin()
+            found = self._waiting()
+            if not found:
+                self._roll_back()
         self._data_version, self._commands_left = version, bool(found)
         return found
 
@@ -137,6 +145,15 @@ class SqliteJournal(SqliteRows):
         """Close the file and let the next one in. Safe to call twice."""
         super().close()
         self.lock.release()
+
+    def _waiting(self) -> list[Command]:
+        found = self.rows(Command, where={"applied_at": None})
+        return sorted(found, key=lambda each: (each.created_at, each.id))
+
+    def _begin(self) -> None:
+        """Begin a transaction, unless `commands` has."""
+        if not self.connection.in_transaction:
+            self.connection.execute("BEGIN IMMEDIATE")
 
     def _encoded(self, rows: Sequence[Any]) -> dict[Form, list[tuple[Any, ...]]]:
         encoded: dict[Form, list[tuple[Any, ...]]] = {}

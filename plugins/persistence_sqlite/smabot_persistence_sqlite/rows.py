@@ -22,6 +22,8 @@ from smabot_persistence_sqlite.windows import windows
 
 R = TypeVar("R")
 
+_WITHDRAW = "UPDATE commands SET applied_at = ?, answer = ? WHERE id = ? AND applied_at IS NULL"
+
 
 class SqliteRows:
     """Implements `smabot.ports.Rows` on one connection."""
@@ -150,6 +152,23 @@ class SqliteRows:
         ):
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(form.upsert, form.encode(command))
+
+    def withdraw(self, command_id: str, at: datetime, answer: str) -> bool:
+        """End a command that still waits, at a wall time, UTC; False when a bot has taken it.
+
+        While a bot carries commands out, this waits for its commit. Raises JournalError when it can't
+        be written, or the bot does not end its step within `BUSY_SECONDS`.
+        """
+        form = self._forms[Command]
+        with (
+            translated(self.db),
+            closing(connect(self.db.resolve(), "rw")) as connection,
+        ):
+            connection.execute("PRAGMA synchronous = FULL")
+            done = connection.execute(
+                _WITHDRAW, (form.value("applied_at", at), form.value("answer", answer), command_id)
+            )
+            return done.rowcount == 1
 
     @contextmanager
     def snapshot(self) -> Iterator[None]:

@@ -1,6 +1,7 @@
 """Blocks and events as tables, what an order's checks and cancels were, and commands that expire.
 
-A halt and a tripped breaker of an older release become rows of ``blocks``.
+A halt and a tripped breaker of an older release become rows of ``blocks``. A command that still waits
+for a bot of an older release has expired, but for a halt.
 """
 
 from __future__ import annotations
@@ -22,6 +23,9 @@ _BREAKER = """
 INSERT INTO blocks (plugin, scope, reason, since, until)
 SELECT 'risk.circuit_breaker', 'entries', reason, COALESCE(tripped_at, '1970-01-01T00:00:00Z'), NULL
 FROM circuit_breaker WHERE name = 'main' AND tripped = 1
+"""
+_EXPIRED = """
+UPDATE commands SET expires_at = created_at WHERE applied_at IS NULL AND verb != 'halt'
 """
 
 
@@ -58,6 +62,7 @@ def upgrade() -> None:
     ):
         op.add_column("order_intents", column)
     op.add_column("commands", sa.Column("expires_at", sa.TEXT(), nullable=True))
+    op.execute(_EXPIRED)
     op.execute(_HALT)
     op.execute("DELETE FROM bot_state WHERE plugin = 'core' AND key = 'halted'")
     if sa.inspect(op.get_bind()).has_table("circuit_breaker"):

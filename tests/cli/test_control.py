@@ -56,7 +56,7 @@ def test_a_running_bot_carries_the_command_out(
         bot.send_signal(signal.SIGTERM)
         for _ in bot.stdout or ():
             pass
-        bot.wait(10)
+        bot.wait(60)
         if bot.stdout is not None:
             bot.stdout.close()
     assert "was stopped at" in call("status").out

@@ -154,6 +154,7 @@ def test_an_entry_waits_for_the_updates_and_is_sent_when_they_are_back_in_time(
     met = scene(
         fault("disconnect", stream="trade", nth=6), fault("refuse", stream="trade", seconds=LONG),
         pace=PACE / 3, wants={"AAA": {2: 1, 8: 0}, "CCC": {8: 1}}, max_bar_age_minutes=3000,
+        entry_timeout_minutes=0, last_entry_minutes=0,
     )  # fmt: skip
 
     def waited() -> bool:

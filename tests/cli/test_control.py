@@ -96,7 +96,7 @@ def test_a_running_bot_carries_the_command_out(slow_bot: Callable[[], Bot], call
         assert call("status", "--json").json["halted"] == "by test"
         assert call("resume").code == 0
         bot.send_signal(signal.SIGTERM)
-        bot.communicate(timeout=10)
+        bot.communicate(timeout=60)
     assert "was stopped at" in call("status").out
 
 

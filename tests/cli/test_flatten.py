@@ -242,7 +242,7 @@ def test_a_running_bot_does_it_and_goes_on(broker: str, holding: Path, execute: 
         assert bot.poll() is None
         assert held() == {}
         bot.send_signal(signal.SIGTERM)
-        bot.communicate(timeout=10)
+        bot.communicate(timeout=60)
     assert set(sold_and_bought().values()) == {0.0}
 
 
@@ -252,7 +252,7 @@ def test_a_running_bot_that_is_killed_leaves_it_to_the_next(holding: Path, execu
     with running("--speed", "2") as bot, started("flatten", "--yes", "--timeout", "30") as verb:
         assert any("not flat" in line for line in verb.stdout or ())
         bot.send_signal(signal.SIGKILL)
-        verb.communicate(timeout=30)
+        verb.communicate(timeout=120)
         assert verb.returncode == 1
     assert held() != {}
     result = execute("flatten", "--yes", "--speed", "max")

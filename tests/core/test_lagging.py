@@ -29,7 +29,7 @@ from smabot.records import Account, Batch, Order, OrderUpdate
 plugin = pytest.importorskip("smabot_reconciliation.plugin")
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 @dataclass

@@ -23,7 +23,7 @@ from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition, RemoteBroke
 from smabot.records import Order, OrderType, OrderUpdate, Side, Status, TimeInForce
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
-SECONDS = 10.0
+SECONDS = 60.0
 
 
 def order(name: str, *, reduces: bool = False) -> Order:

@@ -62,9 +62,9 @@ def test_a_plugin_from_elsewhere_is_run_by_name_and_survives_a_kill(
     assert [row[3] for row in whole["streaks"]] == [len(CLOSES)] * 2
     assert len(whole["trades"]) > 10
 
-    with start([*run, "60"], "killed.db") as bot:
+    with start([*run, "20"], "killed.db") as bot:
         deadline = time.monotonic() + 60
-        while bars_in(Path("killed.db")) < len(CLOSES) and time.monotonic() < deadline:
+        while bars_in(Path("killed.db")) < len(CLOSES) // 3 and time.monotonic() < deadline:
             time.sleep(0.02)
         bot.kill()
         assert bot.wait() == -signal.SIGKILL

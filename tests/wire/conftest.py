@@ -19,7 +19,7 @@ from smabot_exchange.wire.venue import Venue
 
 KEY_ID, SECRET = "PKTEST", "the secret"
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
-DEADLINE = 10
+DEADLINE = 60
 
 
 class Place:

@@ -192,8 +192,15 @@ def broker_at() -> Iterator[Callable[..., AlpacaBroker]]:
 
 @pytest.fixture
 def broker(script: Script, broker_at: Any) -> AlpacaBroker:
-    """A broker at the script, with little patience."""
-    made: AlpacaBroker = broker_at(script.url, request_timeout=0.3)
+    """A broker at the script."""
+    made: AlpacaBroker = broker_at(script.url, request_timeout=20)
+    return made
+
+
+@pytest.fixture
+def impatient(script: Script, broker_at: Any) -> AlpacaBroker:
+    """A broker at the script that waits for a second, where the script hangs."""
+    made: AlpacaBroker = broker_at(script.url, request_timeout=1)
     return made
 
 

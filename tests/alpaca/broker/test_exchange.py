@@ -24,7 +24,7 @@ pytest.importorskip("smabot_exchange")
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 CLOSES = {"SPY": [100.0, 101.0, 102.0, 101.5] * 6, "IBM": [50.0, 49.9, 50.1, 50.3] * 6}
-DEADLINE = 10.0
+DEADLINE = 60.0
 
 
 class Market:

@@ -111,11 +111,11 @@ def test_a_refusal_in_html_is_not_the_brokers(script: Any, broker: Any, order: A
 
 @pytest.mark.parametrize("end", ["reset", "hang_up", "half", "hang"])
 def test_a_connection_that_ends_without_an_answer_leaves_it_unknown(
-    script: Any, broker: Any, order: Any, end: str
+    script: Any, impatient: Any, order: Any, end: str
 ) -> None:
     script.then(getattr(script, end))
     with pytest.raises(UnknownOutcome):
-        broker.submit(order())
+        impatient.submit(order())
     assert len(script.sent("POST")) == 1
 
 
@@ -169,11 +169,11 @@ def test_a_duplicate_that_is_not_shown_is_unknown_and_says_that_it_landed(
 
 
 def test_a_duplicate_that_cant_be_looked_up_is_unknown(
-    script: Any, broker: Any, order: Any
+    script: Any, impatient: Any, order: Any
 ) -> None:
     script.then(script.answer(422, DUPLICATE), script.hang)
     with pytest.raises(UnknownOutcome, match="has arrived before, and can't be looked up"):
-        broker.submit(order())
+        impatient.submit(order())
 
 
 def test_a_refusal_of_what_was_sent_before_proves_nothing(
@@ -189,15 +189,17 @@ def test_a_refusal_of_what_was_sent_before_proves_nothing(
         broker.submit(order())
 
 
-def test_a_second_refusal_of_what_never_showed_counts(script: Any, broker: Any, order: Any) -> None:
+def test_a_second_refusal_of_what_never_showed_counts(
+    script: Any, impatient: Any, order: Any
+) -> None:
     """An order that a killed process had not sent yet must not stay frozen for a mere refusal."""
     no = script.answer(403, {"code": 40310000, "message": "insufficient buying power"})
     missing = script.answer(404, {"code": 40410000, "message": "order not found"})
     script.then(no, missing, no, script.hang, no, missing)
     for reason in ("not shown yet", "can't be looked up"):
         with pytest.raises(UnknownOutcome, match=reason):
-            broker.submit(order(status=Status.UNKNOWN))
-    update = broker.submit(order(status=Status.UNKNOWN))
+            impatient.submit(order(status=Status.UNKNOWN))
+    update = impatient.submit(order(status=Status.UNKNOWN))
     assert (update.status, "insufficient buying power" in update.reason) == (Status.REJECTED, True)
 
 

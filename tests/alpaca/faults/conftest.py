@@ -54,7 +54,7 @@ WANTS: Mapping[str, Mapping[int, int]] = {
     "DDD": {4: 1, 6: 0, 14: 1, 25: 1, 31: 0, 33: 1, 37: 0},
 }
 """By symbol and minute: 1 is long, 0 is flat. BBB turns flat amid its fills, DDD rests on limits."""
-FINISH_SECONDS = 30.0
+FINISH_SECONDS = 150.0
 ALPACA = {"connect_timeout": 1.0, "request_timeout": 0.4, "lookups": [0.02, 0.05, 0.1]}
 
 
@@ -163,6 +163,10 @@ class Scene:
 
     def arm(self, *faults: Mapping[str, Any]) -> None:
         self.call("POST", "/_exchange/faults", {"seed": 1, "faults": list(faults)})
+
+    def take_connections(self) -> None:
+        """End what a fault refuses, before its time."""
+        self.venue.hub._refused_until.clear()
 
     @property
     def struck(self) -> dict[str, int]:
@@ -295,7 +299,7 @@ class Scene:
         held_there = "SELECT symbol, qty FROM positions"
         assert _floats(self.here(held_here)) == _floats(self.there(held_there))
 
-    def wait(self, what: Callable[[], Any], name: str, seconds: float = 20) -> Any:
+    def wait(self, what: Callable[[], Any], name: str, seconds: float = 60) -> Any:
         """Poll until something is true, and return it."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:

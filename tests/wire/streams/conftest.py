@@ -15,7 +15,7 @@ import pytest
 from websockets.sync.client import ClientConnection, connect
 
 KEY_ID, SECRET = "PKTEST", "the secret"
-DEADLINE = 10
+DEADLINE = 60
 
 
 def until(true: Callable[[], Any], seconds: float = DEADLINE) -> Any:

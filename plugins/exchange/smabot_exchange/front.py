@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Literal
 
 from smabot.calendar import Calendar
 from smabot.errors import BrokerError, ConfigError, ConflictError, UnknownOutcome, suggest
 from smabot.pace import Pace
 from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition, Progress
-from smabot.records import Bar, Batch, Order, OrderUpdate, Status
+from smabot.records import Bar, Batch, Order, OrderUpdate, RefusalCause, Side, Status
 from smabot.records import OrderType as CoreType
 from smabot.records import TimeInForce as CoreTimeInForce
 from smabot_exchange.exchange import Exchange
@@ -20,9 +21,11 @@ from smabot_exchange.orders import (
     OrderRequest,
     OrderStatus,
     OrderType,
+    PositionIntent,
     Refusal,
     TimeInForce,
 )
+from smabot_exchange.standing import INTENT_MISMATCH, TOO_FEW_SHARES, WASH_TRADE
 
 _STATUS = {
     OrderStatus.ACCEPTED: Status.ACCEPTED,
@@ -92,6 +95,7 @@ class ExchangeBroker:
             OrderRequest(
                 order.symbol, order.side, order.qty, OrderType(order.type), order.limit_price,
                 TimeInForce(order.time_in_force), order.client_order_id,
+                position_intent=_intent(order),
             )
             for order in orders
         ]  # fmt: skip
@@ -130,9 +134,12 @@ class ExchangeBroker:
         return [_broker_order(found[seq]) for seq in sorted(found)]
 
     def positions(self) -> list[BrokerPosition]:
+        exchange = self._exchange
         return [
-            BrokerPosition(holding.symbol, holding.qty, holding.avg_price)
-            for holding in self._exchange.positions()
+            BrokerPosition(
+                holding.symbol, holding.qty, holding.avg_price, exchange.available(holding.symbol)
+            )
+            for holding in exchange.positions()
         ]
 
     def close(self) -> None:
@@ -141,9 +148,11 @@ class ExchangeBroker:
     def _refused(self, request: OrderRequest, refusal: Refusal) -> OrderUpdate:
         client_order_id = str(request.client_order_id)
         if not refusal.duplicate:
+            cause, available = refusal_cause(refusal)
             return OrderUpdate(
-                client_order_id, Status.REJECTED, self._exchange.now, reason=str(refusal)
-            )
+                client_order_id, Status.REJECTED, self._exchange.now, reason=str(refusal),
+                symbol=request.symbol, cause=cause, available=available,
+            )  # fmt: skip
         found = self._exchange.order_by_client_id(client_order_id)
         if not found.same_payload(request):
             raise ConflictError(
@@ -224,6 +233,24 @@ class ExchangeFeed:
 
     def close(self) -> None:
         self._line.leave(self)
+
+
+def refusal_cause(refusal: Refusal) -> tuple[RefusalCause, Decimal | None]:
+    """Return why an order was refused, and how many shares are free where that is the reason."""
+    if refusal.message.startswith(INTENT_MISMATCH):
+        return RefusalCause.POSITION, None
+    if refusal.message.startswith(TOO_FEW_SHARES):
+        return RefusalCause.AVAILABLE, Decimal(refusal.extra["available"])
+    if refusal.message.startswith(WASH_TRADE):
+        return RefusalCause.WASH, None
+    return RefusalCause.OTHER, None
+
+
+def _intent(order: Order) -> PositionIntent | None:
+    """An order that reduces must never open: the exchange refuses it where it would."""
+    if not order.reduces:
+        return None
+    return PositionIntent.SELL_TO_CLOSE if order.side is Side.SELL else PositionIntent.BUY_TO_CLOSE
 
 
 def _update(order: ExchangeOrder) -> OrderUpdate:

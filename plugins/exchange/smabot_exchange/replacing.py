@@ -54,6 +54,7 @@ def changed_request(order: ExchangeOrder, change: OrderChange) -> OrderRequest:
         trail_price=change.trail if change.trail and in_dollars else order.trail_price,
         trail_percent=change.trail if change.trail and not in_dollars else order.trail_percent,
         extended_hours=order.extended_hours,
+        position_intent=order.position_intent,
     )
 
 

@@ -13,7 +13,7 @@ from uuid import UUID
 from smabot.calendar import MINUTE
 from smabot.errors import BrokerError, ConfigError
 from smabot.records import ZERO, Bar, Side
-from smabot_exchange.account import AccountState, Holding, Terms
+from smabot_exchange.account import AccountState, AskedTerms, Holding, Terms
 from smabot_exchange.admission import (
     bad_parameter,
     check_adjustment,
@@ -55,19 +55,22 @@ class Exchange(Archive):
     ledger can't be read or written, and from then on so does every later call.
     """
 
-    def __init__(self, ledger_path: Path, tape: str = "made", terms: Terms | None = None) -> None:
+    def __init__(
+        self, ledger_path: Path, tape: str = "made", terms: Terms | AskedTerms | None = None
+    ) -> None:
         """Open the ledger; at the first start import the tape into it.
 
         ``tape`` is a path, ``made`` or ``made:symbols=50,sessions=3,seed=7,start=2026-03-02``.
+        ``terms`` are of a new ledger; an existing one keeps its own and must agree with those asked for.
         Raises ConfigError for a bad tape or ledger, LockHeld when another process has it open.
         """
-        terms = terms or Terms()
-        ledger = Ledger(ledger_path, open_source(tape), terms)
+        asked = AskedTerms.exactly(terms) if isinstance(terms, Terms) else terms or AskedTerms()
+        ledger = Ledger(ledger_path, open_source(tape), asked)
         try:
-            super().__init__(ledger, terms)
+            super().__init__(ledger)
             self._played = ledger.minutes_played()
             self._market = Market(
-                terms, self.calendar, self._price, ledger.cash(), ledger.holdings(),
+                ledger.terms, self.calendar, self._price, ledger.cash(), ledger.holdings(),
                 ledger.open_orders(), ledger.last_seq(), ledger.last_execution(),
                 ledger.last_day(),
             )  # fmt: skip

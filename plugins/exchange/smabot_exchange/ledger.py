@@ -15,7 +15,7 @@ from smabot.calendar import Session
 from smabot.errors import BrokerError, ConfigError
 from smabot.lock import FileLock
 from smabot.records import Bar
-from smabot_exchange.account import Holding, LastDay, Terms
+from smabot_exchange.account import AskedTerms, Holding, LastDay, Terms
 from smabot_exchange.intake import Source, build_ledger
 from smabot_exchange.ledger_file import LedgerFile
 from smabot_exchange.open_orders import News
@@ -82,7 +82,7 @@ class Ledger(LedgerFile):
     file can't be read or written.
     """
 
-    def __init__(self, path: Path, source: Source, terms: Terms) -> None:
+    def __init__(self, path: Path, source: Source, asked: AskedTerms) -> None:
         """Open a ledger; write it from the source first when there is none.
 
         Raises ConfigError when it is not this source's, LockHeld when another process has it.
@@ -92,12 +92,12 @@ class Ledger(LedgerFile):
         self._lock = FileLock(path, f"ledger {path}", "give another --ledger or --db")
         try:
             if not path.exists() or path.stat().st_size == 0:
-                build_ledger(path, source, terms)
+                build_ledger(path, source, asked.for_new_ledger())
                 self.imported = True
             self._open()
             try:
                 with self._told():
-                    self._check(source, terms)
+                    self._check(source, asked)
                     self._bring_up()
                     self._sessions = self._read_sessions()
                     self._chunk = max(_CHUNK, self._value("SELECT count(*) FROM assets") + 1)
@@ -119,6 +119,12 @@ class Ledger(LedgerFile):
     @property
     def account_id(self) -> str:
         return self._meta["account_id"]
+
+    @property
+    def terms(self) -> Terms:
+        """The account's terms, as the ledger was opened with them."""
+        names = ("opening_cash", "participation", "multiplier")
+        return Terms(*(Decimal(self._meta[name]) for name in names))
 
     @property
     def minutes(self) -> int:
@@ -399,18 +405,18 @@ class Ledger(LedgerFile):
 
     # Opening
 
-    def _check(self, source: Source, terms: Terms) -> None:
-        """Raise ConfigError unless the ledger is of this source and these terms."""
+    def _check(self, source: Source, asked: AskedTerms) -> None:
+        """Raise ConfigError unless the ledger is of this source and the terms that are asked for."""
         self._meta: dict[str, str] = dict(self._db.execute("SELECT key, value FROM meta"))
-        given = {
-            "cash": ("opening_cash", terms.cash),
-            "participation": ("participation", terms.participation),
-            "multiplier": ("multiplier", terms.multiplier),
-        }
-        for name, (key, value) in given.items():
-            if Decimal(self._meta[key]) != value:
+        kept = self.terms
+        for name, value, own in (
+            ("cash", asked.cash, kept.cash),
+            ("participation", asked.participation, kept.participation),
+            ("multiplier", asked.multiplier, kept.multiplier),
+        ):
+            if value is not None and value != own:
                 raise ConfigError(
-                    f"ledger {self.path}: was opened with {name} {self._meta[key]}, the settings say "
+                    f"ledger {self.path}: was opened with {name} {own}, the settings say "
                     f"{value}; set it back or give another --ledger or --db"
                 )
         signature = source.signature()

@@ -110,7 +110,8 @@ class OrderRequest:
     """An order as a client sends it: so many shares (``qty``) or US dollars (``notional``).
 
     Without a ``client_order_id`` the exchange gives one. An OCO order is a limit order at its
-    ``take_profit``. Enums are taken by value, so that core's do as well as the ones here.
+    ``take_profit``. Enums are taken by value, so that core's do as well as the ones here. Without a
+    ``position_intent`` it is inferred from the account's net position.
     """
 
     symbol: str

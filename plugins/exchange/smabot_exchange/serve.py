@@ -19,12 +19,12 @@ import orjson
 from smabot.config import Config
 from smabot.errors import SmabotError, UsageError
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
+from smabot_exchange.faults.files import read_faults
+from smabot_exchange.faults.plan import FaultPlan
 from smabot_exchange.opening import open_exchange
 from smabot_exchange.plugin import ExchangeSettings
 from smabot_exchange.wire.auth import Keys
 from smabot_exchange.wire.conductor import PacedBy
-from smabot_exchange.wire.fault_files import read_faults
-from smabot_exchange.wire.faults import FaultPlan
 from smabot_exchange.wire.quota import Quota
 from smabot_exchange.wire.server import Pace, Serving, listen
 from smabot_exchange.wire.venue import Venue

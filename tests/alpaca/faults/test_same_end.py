@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("smabot_exchange.wire.server")
 
-from smabot_exchange.wire.fault_kinds import KINDS
+from smabot_exchange.faults.kinds import KINDS
 
 pytestmark = pytest.mark.plugins
 Faults = tuple[dict[str, Any], ...]

@@ -12,9 +12,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from smabot_exchange.orders import ExchangeOrder, Refusal
-from smabot_exchange.wire.answers import TOO_MANY, answer
-from smabot_exchange.wire.fault_kinds import (
+from smabot_exchange.faults.kinds import (
     Error,
     Hang,
     Hidden,
@@ -23,7 +21,9 @@ from smabot_exchange.wire.fault_kinds import (
     StuckCancel,
     UnknownStatus,
 )
-from smabot_exchange.wire.faults import Occasion
+from smabot_exchange.faults.plan import Occasion
+from smabot_exchange.orders import ExchangeOrder, Refusal
+from smabot_exchange.wire.answers import TOO_MANY, answer
 
 if TYPE_CHECKING:
     from smabot_exchange.wire.venue import Venue

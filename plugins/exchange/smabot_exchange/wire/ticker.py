@@ -10,9 +10,9 @@ from functools import partial
 from smabot.calendar import EXCHANGE_ZONE, MINUTE
 from smabot.records import Bar
 from smabot_exchange.exchange import Exchange, Minute
+from smabot_exchange.faults.kinds import BarLate, BarMissing, BarRevised, MinuteMissing
+from smabot_exchange.faults.plan import FaultPlan, Occasion
 from smabot_exchange.wire import frames
-from smabot_exchange.wire.fault_kinds import BarLate, BarMissing, BarRevised, MinuteMissing
-from smabot_exchange.wire.faults import FaultPlan, Occasion
 from smabot_exchange.wire.frames import Codec
 from smabot_exchange.wire.later import Later
 from smabot_exchange.wire.subscriptions import EVERYTHING, Subscriptions

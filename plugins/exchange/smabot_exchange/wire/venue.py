@@ -6,11 +6,11 @@ import asyncio
 from dataclasses import dataclass, field
 
 from smabot_exchange.exchange import Exchange
+from smabot_exchange.faults.plan import FaultPlan
 from smabot_exchange.wire.auth import Keys
 from smabot_exchange.wire.conductor import Conductor, PacedBy
 from smabot_exchange.wire.configuration import Configuration
 from smabot_exchange.wire.data_stream import FEEDS
-from smabot_exchange.wire.faults import FaultPlan
 from smabot_exchange.wire.hub import Hub
 from smabot_exchange.wire.quota import Quota
 from smabot_exchange.wire.sockets import Sockets

@@ -7,8 +7,8 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from smabot_exchange.wire.fault_files import parse_faults
-from smabot_exchange.wire.fault_kinds import (
+from smabot_exchange.faults.files import parse_faults
+from smabot_exchange.faults.kinds import (
     KINDS,
     BarFault,
     Fault,

@@ -10,7 +10,7 @@ from datetime import datetime
 from fnmatch import fnmatchcase
 from typing import TypeVar
 
-from smabot_exchange.wire.fault_kinds import Fault
+from smabot_exchange.faults.kinds import Fault
 
 F = TypeVar("F", bound=Fault)
 REMEMBERED = 2_000

@@ -60,7 +60,7 @@ class Archive(Turns):
     def order(self, order_id: UUID) -> ExchangeOrder:
         """Return an order in any state. Raises Refusal when it is unknown."""
         order = self._ledger.order(order_id)
-        if order is None:
+        if order is None or order.hidden:
             raise not_found(f"order not found for {order_id}")
         return order
 
@@ -68,7 +68,7 @@ class Archive(Turns):
     def order_by_client_id(self, client_order_id: str) -> ExchangeOrder:
         """Return an order in any state. Raises Refusal when it is unknown."""
         order = self._ledger.order_by_client_id(client_order_id)
-        if order is None:
+        if order is None or order.hidden:
             raise not_found(f"order not found for {client_order_id}")
         return order
 

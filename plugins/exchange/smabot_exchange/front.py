@@ -28,14 +28,21 @@ from smabot_exchange.orders import (
 from smabot_exchange.standing import INTENT_MISMATCH, TOO_FEW_SHARES, WASH_TRADE
 
 _STATUS = {
+    OrderStatus.PENDING_NEW: Status.SUBMITTED,
     OrderStatus.ACCEPTED: Status.ACCEPTED,
     OrderStatus.HELD: Status.ACCEPTED,
     OrderStatus.NEW: Status.ACCEPTED,
     OrderStatus.PARTIALLY_FILLED: Status.PARTIALLY_FILLED,
+    OrderStatus.PENDING_CANCEL: Status.ACCEPTED,
+    OrderStatus.DONE_FOR_DAY: Status.ACCEPTED,
+    OrderStatus.CALCULATED: Status.ACCEPTED,
+    OrderStatus.STOPPED: Status.ACCEPTED,
+    OrderStatus.SUSPENDED: Status.ACCEPTED,
     OrderStatus.FILLED: Status.FILLED,
     OrderStatus.CANCELED: Status.CANCELED,
     OrderStatus.EXPIRED: Status.EXPIRED,
     OrderStatus.REPLACED: Status.CANCELED,
+    OrderStatus.REJECTED: Status.REJECTED,
 }
 
 
@@ -65,12 +72,16 @@ class ExchangeBroker:
     """Orders to the exchange. Its answers are durable before they are given."""
 
     name = "exchange"
-    visibility_delay = timedelta(0)
 
     def __init__(self, line: Line) -> None:
         self._line = line
         self._exchange = line.exchange
         line.join(self)
+
+    @property
+    def visibility_delay(self) -> timedelta | None:
+        """No time; None where a fault may hide orders."""
+        return None if self._exchange.may_hide else timedelta(0)
 
     def account(self) -> BrokerAccount:
         state = self._exchange.account()
@@ -85,7 +96,7 @@ class ExchangeBroker:
         """Send an order once; the same order again gets the first one's present state.
 
         A refusal is an update with ``Status.REJECTED``. Raises ConflictError when the id belongs to
-        another order, UnknownOutcome when the exchange failed on the way.
+        another order, UnknownOutcome when the exchange failed on the way or a fault lost the answer.
         """
         return self.submit_many([order])[0]
 
@@ -103,6 +114,8 @@ class ExchangeBroker:
             answers = self._exchange.submit_many(requests)
         except BrokerError as error:
             raise UnknownOutcome(str(error)) from error
+        if any(not isinstance(answer, Refusal) and answer.order.hidden for answer in answers):
+            raise UnknownOutcome("the answer was lost")
         return [
             self._refused(request, answer) if isinstance(answer, Refusal) else _update(answer.order)
             for request, answer in zip(requests, answers, strict=True)
@@ -153,7 +166,10 @@ class ExchangeBroker:
                 client_order_id, Status.REJECTED, self._exchange.now, reason=str(refusal),
                 symbol=request.symbol, cause=cause, available=available,
             )  # fmt: skip
-        found = self._exchange.order_by_client_id(client_order_id)
+        try:
+            found = self._exchange.order_by_client_id(client_order_id)
+        except Refusal:
+            raise UnknownOutcome("it has arrived before, and is not shown yet") from None
         if not found.same_payload(request):
             raise ConflictError(
                 f"order {client_order_id}: the exchange has another order under this id: "
@@ -261,6 +277,9 @@ def _broker_order(order: ExchangeOrder) -> BrokerOrder:
     """Kinds that core doesn't know are of other clients: it sees whether they have a limit."""
     limited = order.limit_price is not None
     day = order.expires_at is not None
+    status = _STATUS[order.status]
+    if order.filled_qty and not status.terminal:
+        status = Status.PARTIALLY_FILLED
     return BrokerOrder(
         client_order_id=order.client_order_id,
         broker_order_id=str(order.id),
@@ -270,10 +289,11 @@ def _broker_order(order: ExchangeOrder) -> BrokerOrder:
         type=CoreType.LIMIT if limited else CoreType.MARKET,
         limit_price=order.limit_price,
         time_in_force=CoreTimeInForce.DAY if day else CoreTimeInForce.GTC,
-        status=_STATUS[order.status],
+        status=status,
         filled_qty=order.filled_qty,
         filled_avg_price=order.filled_avg_price,
         submitted_at=order.submitted_at,
         updated_at=order.updated_at,
+        reason="rejected by the broker" if status is Status.REJECTED else "",
         filled_at=order.filled_at,
     )

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
 from uuid import UUID
 
 from smabot.calendar import Session
@@ -16,10 +14,17 @@ from smabot.errors import BrokerError, ConfigError
 from smabot.lock import FileLock
 from smabot.records import Bar
 from smabot_exchange.account import AskedTerms, Holding, LastDay, Terms
+from smabot_exchange.changes import Change, Movement
 from smabot_exchange.intake import Source, build_ledger
 from smabot_exchange.ledger_file import LedgerFile
-from smabot_exchange.open_orders import News
-from smabot_exchange.orders import OPEN_STATUSES, ExchangeOrder, Execution, OrderFilter, plain
+from smabot_exchange.orders import (
+    OPEN_STATUSES,
+    ExchangeOrder,
+    Execution,
+    OrderFilter,
+    Stall,
+    plain,
+)
 from smabot_exchange.rows import (
     EXECUTION_COLUMNS,
     INSERT_EXECUTION,
@@ -39,39 +44,6 @@ from smabot_exchange.rows import (
 
 _CHUNK = 2048
 _OPEN = "status IN ('" + "', '".join(OPEN_STATUSES) + "')"
-
-
-class Adjustment(NamedTuple):
-    """What came from outside: signed shares of a symbol at a cost, or cash; US dollars."""
-
-    symbol: str | None
-    qty: Decimal
-    price: Decimal
-    cash: Decimal
-
-
-class Movement(NamedTuple):
-    """Signed shares and cash that came to the account at a time."""
-
-    time: datetime
-    symbol: str | None
-    qty: Decimal
-    cash: Decimal
-    from_outside: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What is committed at once. A holding that is gone is None."""
-
-    now: datetime
-    minutes_played: int
-    cash: Decimal
-    last_day: LastDay
-    orders: News
-    executions: Sequence[Execution] = ()
-    holdings: Mapping[str, Holding | None] | None = None
-    adjustment: Adjustment | None = None
 
 
 class Ledger(LedgerFile):
@@ -277,7 +249,7 @@ class Ledger(LedgerFile):
         return self._orders("WHERE submitted_at >= ? ORDER BY seq", to_stamp(time, up=True))
 
     def find_orders(self, wanted: OrderFilter) -> list[ExchangeOrder]:
-        """Return the orders that a filter lets through."""
+        """Return the orders that a filter lets through, without hidden ones."""
         tests: list[tuple[str, object]] = []
         if wanted.after is not None:
             tests.append(("submitted_at > ?", to_stamp(wanted.after)))
@@ -293,13 +265,13 @@ class Ledger(LedgerFile):
             symbols = json.dumps(sorted(wanted.symbols))
             tests.append(("symbol IN (SELECT value FROM json_each(?))", symbols))
         clauses = [clause for clause, _ in tests]
+        clauses.append(f"stall IS NOT '{Stall.LOST}'")
         if wanted.status != "all":
             clauses.append(_OPEN if wanted.status == "open" else f"NOT {_OPEN}")
         if wanted.parents_only:
             clauses.append("parent_id IS NULL")
-        where = f"WHERE {' AND '.join(clauses)} " if clauses else ""
         return self._orders(
-            f"{where}ORDER BY seq {'DESC' if wanted.newest_first else 'ASC'} LIMIT ?",
+            f"WHERE {' AND '.join(clauses)} ORDER BY seq {'DESC' if wanted.newest_first else 'ASC'} LIMIT ?",
             *(value for _, value in tests),
             -1 if wanted.limit is None else wanted.limit,
         )
@@ -386,6 +358,10 @@ class Ledger(LedgerFile):
             db.executemany(INSERT_ORDER, [order_row(order) for order in change.orders.added])
             db.executemany(UPDATE_ORDER, [change_row(order) for order in change.orders.changed])
             db.executemany(INSERT_EXECUTION, [execution_row(e) for e in change.executions])
+            db.executemany(
+                "DELETE FROM bars WHERE ts = ? AND symbol = ?",
+                [(to_stamp(bar.time), bar.symbol) for bar in change.withheld],
+            )
             for symbol, held in (change.holdings or {}).items():
                 db.execute("DELETE FROM positions WHERE symbol = ?", (symbol,))
                 if held is not None:

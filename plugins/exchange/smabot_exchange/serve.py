@@ -20,7 +20,6 @@ from smabot.config import Config
 from smabot.errors import SmabotError, UsageError
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.faults.files import read_faults
-from smabot_exchange.faults.plan import FaultPlan
 from smabot_exchange.opening import open_exchange
 from smabot_exchange.plugin import ExchangeSettings
 from smabot_exchange.wire.auth import Keys
@@ -47,6 +46,7 @@ class Options:
     faults: Path | None
     requests_per_minute: int | None
     at_once: bool
+    hide_admin: bool
 
 
 def serve(options: Options, config: Config, settings: ExchangeSettings, *, as_json: bool) -> int:
@@ -64,7 +64,9 @@ def serve(options: Options, config: Config, settings: ExchangeSettings, *, as_js
         listener.close()
         raise
     clock: PacedBy = "stepped" if pace is None else "paced"
-    venue = Venue(exchange, Keys(keys), quota, clock=clock, faults=FaultPlan(faults, seed or 0))
+    exchange.faults.seed = seed or 0
+    exchange.faults.add(faults)
+    venue = Venue(exchange, Keys(keys), quota, clock=clock, admin=not options.hide_admin)
     serving = Serving(venue, listener, pace)
     screen = _Screen(serving, options, as_json=as_json)
     try:

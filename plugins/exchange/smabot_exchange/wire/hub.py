@@ -14,6 +14,7 @@ from starlette.websockets import WebSocket
 
 from smabot.calendar import MINUTE
 from smabot_exchange.exchange import Exchange, Minute
+from smabot_exchange.faults.bases import Stream
 from smabot_exchange.faults.kinds import (
     Disconnect,
     ForeignOrder,
@@ -21,7 +22,6 @@ from smabot_exchange.faults.kinds import (
     Garbage,
     Mute,
     Refuse,
-    Stream,
 )
 from smabot_exchange.faults.plan import FaultPlan, Occasion
 from smabot_exchange.orders import OrderEvent, OrderRequest, OrderType, Refusal

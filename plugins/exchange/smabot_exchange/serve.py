@@ -55,6 +55,8 @@ def serve(options: Options, config: Config, settings: ExchangeSettings, *, as_js
     Raises UsageError, ConfigError, or LockHeld when another process has the ledger open.
     """
     pace, quota = _pace(options), _quota(options)
+    if options.hide_admin and pace is None:
+        raise UsageError("--hide-admin and --speed step: no client could move the clock")
     keys, shown = _keys(options.host)
     seed, faults = read_faults(options.faults) if options.faults else (None, [])
     listener = listen(options.host, options.port)

@@ -33,7 +33,9 @@ class MarketFaults:
         if kinds is None:
             return order
         occasion = _occasion("submit", order, now)
-        named = order.client_order_id != made_client_id(order.seq)  # else no client could look it up
+        named = order.client_order_id != made_client_id(
+            order.seq
+        )  # else no client could look it up
         if named and (lost := self._plan.first(kinds.LostAnswer, occasion)):
             return _stalled(order, Stall.LOST, now, lost.minutes)
         if rejected := self._plan.first(kinds.RejectedLater, occasion):

@@ -5,9 +5,13 @@ They need no server: `Exchange.faults` and `Exchange.halts` switch them on.
 
 from __future__ import annotations
 
+import runpy
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
+from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -23,10 +27,18 @@ from smabot_exchange.faults.market_kinds import (
     RejectedLater,
     StuckPending,
 )
+from smabot_exchange.faults.plan import FaultPlan
 from smabot_exchange.front import ExchangeBroker, ExchangeFeed, Line
 from smabot_exchange.orders import OrderChange, OrderFilter, OrderRequest, Refusal
 
+PLAYER = Path(__file__).with_name("player.py")
 DAY, NEXT = "2026-03-02", "2026-03-03"
+
+
+@pytest.fixture(scope="module")
+def player() -> dict[str, Any]:
+    """The client that decides by the clock alone."""
+    return runpy.run_path(str(PLAYER))
 
 
 @pytest.fixture
@@ -389,3 +401,48 @@ def test_in_process_several_lost_orders(desk: Desk) -> None:
     assert desk.broker.submit(order).status is Status.ACCEPTED
     with pytest.raises(Exception, match="another order under this id"):
         desk.broker.submit(replace(order, qty=Decimal(9)))
+
+
+# -- all of them -----------------------------------------------------------------------------------
+
+
+def test_a_restart_at_every_minute_changes_nothing(lab: Any, player: dict[str, Any]) -> None:
+    """What a fault has done is in the ledger, and chance is drawn from the seed and the order."""
+
+    def faults(seed: int) -> FaultPlan:
+        return FaultPlan(
+            [
+                FrozenCancel(probability=0.5, minutes=3),
+                FrozenCancel(name="whole", probability=0.8, partial=False, minutes=5),
+                LeftAtClose(probability=0.5),
+                RejectedLater(probability=0.1, minutes=2),
+                StuckPending(probability=0.1, minutes=3),
+                LostAnswer(probability=0.1),
+            ],
+            seed,
+        )
+
+    rng = Random(5)
+    rows = []
+    for day in (DAY, NEXT):
+        for symbol, price in (("KO", 70.0), ("SPY", 60.0)):
+            for minute in range(30):
+                price = round(price * (1 + rng.uniform(-0.004, 0.004)), 2)
+                four = [price, round(price + 0.3, 2), round(price - 0.3, 2), price]
+                rows.append(lab.row(symbol, f"{day} 15:{30 + minute}", four, 90))
+    tape = lab.tape(rows)
+    struck: Counter[str] = Counter()
+    for seed in range(3):
+        whole, parts = lab.folder / f"whole{seed}.db", lab.folder / f"parts{seed}.db"
+        exchange = Exchange(whole, str(tape), faults=faults(seed))
+        player["play"](exchange)
+        exchange.close()
+        struck += Counter(exchange.faults.counts())
+        going = True
+        while going:
+            exchange = Exchange(parts, str(tape), faults=faults(seed))
+            player["act"](exchange, lambda: None)
+            going = exchange.advance() is not None
+            exchange.close()
+        assert player["contents"](parts) == player["contents"](whole)
+    assert set(struck) == set(faults(0).counts())

@@ -165,7 +165,10 @@ class OrderDesk:
         for leg in self.open_orders.others_of(order):
             if leg.parent_id == order.id:
                 self.open_orders.put(replace(leg, parent_id=new.id))
-        old = replace(order, status=OrderStatus.REPLACED, updated_at=now, replaced_by=new.id)
+        old = replace(
+            order, status=OrderStatus.REPLACED, updated_at=now, replaced_by=new.id, stall=None,
+            stalled_until=None,
+        )  # fmt: skip
         self.open_orders.put(old)
         self.open_orders.put(new)
         return [OrderEvent("replaced", now, old), OrderEvent(new.status.value, now, new)]

@@ -12,7 +12,7 @@ import pytest
 
 from smabot.calendar import EXCHANGE_ZONE
 from smabot.records import Side
-from smabot_exchange.account import Terms
+from smabot_exchange.account import AskedTerms
 from smabot_exchange.exchange import Exchange, Minute
 from smabot_exchange.orders import (
     ExchangeOrder,
@@ -74,7 +74,7 @@ class Lab:
         """An exchange; on a new ledger unless one is named."""
         self._ledgers += ledger is None
         name = ledger or f"ledger{self._ledgers}.db"
-        exchange = Exchange(self.folder / name, str(tape), Terms(**terms))
+        exchange = Exchange(self.folder / name, str(tape), AskedTerms(**terms))
         self._open.append(exchange)
         return exchange
 

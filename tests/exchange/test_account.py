@@ -36,7 +36,7 @@ def test_a_short_sale(margin: Any) -> None:
     exchange = margin.exchange
     order = margin.sell(100)
     assert order.position_intent == "sell_to_open"
-    assert exchange.account().held_for_orders == 1030  # valued at 3 % above the price
+    assert exchange.account().held_for_orders == Decimal("1031.03")  # 3 % above an ask of 10.01
     exchange.advance()
     account = exchange.account()
     assert (account.cash, account.short_market_value, account.equity) == (11_000, -1000, 10_000)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from smabot.config import Config
 from smabot.errors import BrokerError, ConfigError, ConflictError, LockHeld, UnknownOutcome
 from smabot.pace import Pace
 from smabot.ports import Broker, BrokerPosition, Feed
-from smabot.records import Order, OrderType, Side, Status, TimeInForce
+from smabot.records import Order, OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot_exchange.front import ExchangeBroker, ExchangeFeed
 from smabot_exchange.plugin import ExchangePlugin, ExchangeSettings
 
@@ -108,7 +109,7 @@ def test_a_refusal_is_a_rejected_order(desk: Desk) -> None:
     update = desk.broker.submit(desk.order("a", 99_999))
     assert update.status is Status.REJECTED
     assert update.reason == (
-        "403 insufficient buying power (buying_power 100000, cost_basis 999990)"
+        "403 insufficient buying power (buying_power 200000, cost_basis 999990)"
     )
     assert desk.broker.order("a") is None
 
@@ -170,11 +171,11 @@ def test_queries_of_a_bot(desk: Desk) -> None:
     assert [o.client_order_id for o in desk.broker.orders(first_open)] == ["a", "b"]
     assert [o.client_order_id for o in desk.broker.orders(desk.feed.now())] == ["b"]
     (position,) = desk.broker.positions()
-    assert position == BrokerPosition("SPY", Decimal(2), Decimal(10))
+    assert position == BrokerPosition("SPY", Decimal(2), Decimal(10), available=Decimal(2))
     account = desk.broker.account()
     assert account.cash == 99_980
     assert account.equity == 100_002
-    assert account.buying_power == 99_971
+    assert account.buying_power == 199_973
 
 
 def test_history_ends_now_and_is_limited(desk: Desk, lab: Any) -> None:
@@ -328,3 +329,45 @@ def test_a_second_start_is_the_same_exchange(config: Config, tmp_path: Path) -> 
     desk = Desk(config)
     assert desk.broker.account().account_id == account
     desk.close()
+
+
+def reducing(desk: Desk, id: str, qty: object, side: Side = Side.SELL, limit: Any = None) -> Order:
+    return replace(desk.order(id, qty, side, limit), reduces=True)
+
+
+def test_an_order_that_reduces_never_opens(desk: Desk) -> None:
+    update = desk.broker.submit(reducing(desk, "a", 1))
+    assert (update.status, update.symbol) == (Status.REJECTED, "SPY")
+    assert (update.cause, update.available) == (RefusalCause.POSITION, None)
+    assert "inferred: sell_to_open, specified: sell_to_close" in update.reason
+    assert desk.broker.submit(desk.order("b", 1, Side.SELL)).status is Status.ACCEPTED
+    desk.feed.next(1)
+    update = desk.broker.submit(reducing(desk, "c", 1))
+    assert update.cause is RefusalCause.POSITION
+    assert desk.broker.submit(reducing(desk, "d", 1, Side.BUY)).status is Status.ACCEPTED
+
+
+def test_a_refusal_says_how_many_shares_are_free(desk: Desk) -> None:
+    desk.broker.submit(desk.order("a", 10))
+    desk.feed.next(1)
+    desk.broker.submit(reducing(desk, "b", 7, limit=20))
+    update = desk.broker.submit(reducing(desk, "c", 4))
+    assert (update.cause, update.available) == (RefusalCause.AVAILABLE, Decimal(3))
+    (position,) = desk.broker.positions()
+    assert (position.qty, position.available) == (10, 3)
+
+
+def test_a_refusal_for_an_order_of_the_other_side(desk: Desk) -> None:
+    desk.broker.submit(desk.order("a", 1, limit=5))
+    update = desk.broker.submit(desk.order("b", 1, Side.SELL))
+    assert (update.cause, update.available) == (RefusalCause.WASH, None)
+    assert desk.broker.submit(desk.order("c", 99_999)).cause is RefusalCause.OTHER
+
+
+def test_every_update_has_its_symbol(desk: Desk) -> None:
+    resting = desk.order("a", 1, limit=5)
+    assert desk.broker.submit(resting).symbol == "SPY"
+    desk.broker.submit(desk.order("b", 1))
+    desk.broker.cancel(resting)
+    updates = [update for _ in range(2) for update in desk.feed.next(1).updates]  # type: ignore[union-attr]
+    assert [(u.client_order_id, u.symbol) for u in updates] == [("a", "SPY"), ("b", "SPY")]

@@ -102,7 +102,7 @@ def test_a_ledger_keeps_its_terms(lab: Any, used: Path, tape: Path) -> None:
     for terms in (
         {"cash": Decimal(5)},
         {"participation": Decimal("0.2")},
-        {"multiplier": Decimal(2)},
+        {"multiplier": Decimal(1)},
     ):
         with pytest.raises(ConfigError, match=f"was opened with {next(iter(terms))} "):
             lab.open(tape, used.name, **terms)

@@ -269,7 +269,8 @@ def test_positions_are_kept_at_average_cost(lab: Any, client: Any) -> None:
 
 
 def test_the_account_is_marked_at_last_prices(lab: Any, client: Any) -> None:
-    exchange = lab.open(flat(lab, [[10, 12, 9, 11], 11, [11, 13, 11, 12.5]]), cash=Decimal(1000))
+    tape = flat(lab, [[10, 12, 9, 11], 11, [11, 13, 11, 12.5]])
+    exchange = lab.open(tape, cash=Decimal(1000), multiplier=Decimal(1))
     trader = client(exchange)
     trader.buy(10)
     exchange.advance()

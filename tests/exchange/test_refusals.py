@@ -16,8 +16,9 @@ from smabot_exchange.orders import Refusal
 
 @pytest.fixture
 def exchange(lab: Any) -> Any:
+    """A cash account."""
     rows = lab.rows("SPY", "2026-03-02 09:30", [10] * 6) + lab.rows("KO", "2026-03-02 09:30", [0.5])
-    exchange = lab.open(lab.tape(rows), cash=Decimal(1000))
+    exchange = lab.open(lab.tape(rows), cash=Decimal(1000), multiplier=Decimal(1))
     exchange.advance()
     return exchange
 

@@ -12,8 +12,9 @@ from smabot_exchange.orders import OrderChange, Refusal
 
 @pytest.fixture
 def trader(lab: Any, client: Any) -> Any:
+    """The client of a cash account."""
     rows = lab.rows("SPY", "2026-03-02 09:30", [10, [10, 10, 9, 10], 10, 10], 100)
-    exchange = lab.open(lab.tape(rows), cash=Decimal(1000))
+    exchange = lab.open(lab.tape(rows), cash=Decimal(1000), multiplier=Decimal(1))
     exchange.advance()
     return client(exchange)
 

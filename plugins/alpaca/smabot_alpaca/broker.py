@@ -17,7 +17,7 @@ from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.records import Order, OrderUpdate, Status
 from smabot_alpaca.connect import Connection
 from smabot_alpaca.limiter import Urgency
-from smabot_alpaca.orders import Unreadable, broker_order, decimal, position, to_json
+from smabot_alpaca.orders import Unreadable, broker_order, decimal, position, refusal_cause, to_json
 from smabot_alpaca.rest import Refused
 
 T = TypeVar("T")
@@ -78,7 +78,8 @@ class AlpacaBroker:
 
     def _submit(self, order: Order, urgency: Urgency, again: bool) -> OrderUpdate:
         try:
-            answer = self._rest.trading("POST", "/v2/orders", json=to_json(order), urgency=urgency)
+            body = to_json(order, intent=self._connection.settings.send_position_intent)
+            answer = self._rest.trading("POST", "/v2/orders", json=body, urgency=urgency)
         except Refused as refusal:
             if DUPLICATE in refusal.message:
                 return self._landed(order, "has arrived before")
@@ -88,8 +89,12 @@ class AlpacaBroker:
                 except _NotShown:
                     if self._refusals(order) < REFUSALS:
                         raise
+            cause, available = refusal_cause(refusal.status, refusal.message, refusal.body)
             now = self._connection.clock.now()
-            return OrderUpdate(order.client_order_id, Status.REJECTED, now, reason=str(refusal))
+            return OrderUpdate(
+                order.client_order_id, Status.REJECTED, now, reason=str(refusal),
+                symbol=order.symbol, cause=cause, available=available,
+            )  # fmt: skip
         try:
             seen = broker_order(answer)
         except Unreadable as error:

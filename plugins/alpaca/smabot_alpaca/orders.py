@@ -16,7 +16,15 @@ from loguru import logger
 
 from smabot.errors import BrokerError
 from smabot.ports import BrokerOrder, BrokerPosition
-from smabot.records import ZERO, Order, OrderType, Side, Status, TimeInForce
+from smabot.records import (
+    ZERO,
+    Order,
+    OrderType,
+    RefusalCause,
+    Side,
+    Status,
+    TimeInForce,
+)
 
 STATUSES = {
     "pending_new": Status.SUBMITTED,
@@ -40,12 +48,19 @@ STATUSES = {
 }
 
 
+INTENT_MISMATCH = "position intent mismatch"
+TOO_FEW_SHARES = "insufficient qty available"
+WASH_TRADE = "wash trade"
+"""What the messages of refusals say that decide what comes next. Codes are used for several causes."""
+FORBIDDEN, UNPROCESSABLE = 403, 422
+
+
 class Unreadable(BrokerError):
     """An answer lacks what it must have."""
 
 
-def to_json(order: Order) -> dict[str, str]:
-    """Return the body of ``POST /v2/orders``."""
+def to_json(order: Order, *, intent: bool = True) -> dict[str, str]:
+    """Return the body of ``POST /v2/orders``; with ``intent`` an order that reduces says so."""
     body = {
         "symbol": order.symbol,
         "qty": f"{order.qty:f}",
@@ -56,7 +71,31 @@ def to_json(order: Order) -> dict[str, str]:
     }
     if order.limit_price is not None:
         body["limit_price"] = f"{order.limit_price:f}"
+    if intent and order.reduces:
+        body["position_intent"] = f"{order.side}_to_close"
     return body
+
+
+def refusal_cause(
+    status: int, message: str, body: Mapping[str, Any]
+) -> tuple[RefusalCause, Decimal | None]:
+    """Return why an order was refused, and how many shares are free where the broker says it."""
+    text = message.lower()
+    if status == UNPROCESSABLE and INTENT_MISMATCH in text:
+        return RefusalCause.POSITION, None
+    if status == FORBIDDEN and (TOO_FEW_SHARES in text or "available" in body):
+        return RefusalCause.AVAILABLE, _available(body.get("available"))
+    if status == FORBIDDEN and WASH_TRADE in text:
+        return RefusalCause.WASH, None
+    return RefusalCause.OTHER, None
+
+
+def _available(value: Any) -> Decimal | None:
+    """Return a number of shares; one that can't be read is as good as none."""
+    try:
+        return decimal(value)
+    except (ValueError, InvalidOperation):
+        return None
 
 
 def broker_order(raw: Any) -> BrokerOrder:
@@ -93,13 +132,15 @@ def broker_order(raw: Any) -> BrokerOrder:
 
 
 def position(raw: Any) -> BrokerPosition:
-    """Read a position; shares sold short are negative. Raises Unreadable."""
+    """Read a position; shares sold short are negative, also the available ones. Raises Unreadable."""
     try:
-        qty = abs(Decimal(raw["qty"]))
+        sign = -1 if raw["side"] == "short" else 1
+        free = decimal(raw.get("qty_available"))
         return BrokerPosition(
             symbol=str(raw["symbol"]),
-            qty=-qty if raw["side"] == "short" else qty,
+            qty=sign * abs(Decimal(raw["qty"])),
             avg_price=Decimal(raw["avg_entry_price"]),
+            available=None if free is None else sign * abs(free),
         )
     except (KeyError, TypeError, ValueError, InvalidOperation) as error:
         raise Unreadable(f"a position can't be read: {type(error).__name__} {error}") from None

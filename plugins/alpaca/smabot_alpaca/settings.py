@@ -29,6 +29,9 @@ class AlpacaSettings(Settings):
     """When an unanswered order is looked up, counted from its sending; then it is sent again.
 
     None: from 0.2 to 15 s at Alpaca, within half a second at an exchange of smabot."""
+    send_position_intent: bool = True
+    """Send ``sell_to_close`` or ``buy_to_close`` with an order that reduces, so that the broker refuses
+    it where it would open a position."""
     gather_seconds: float = Field(0.25, ge=0, le=10)
     """A minute is decided on when so long no bar of it has come, though some symbols have none."""
     missing_bars_seconds: float = Field(3.0, ge=0, le=30)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
@@ -24,13 +24,35 @@ class Terms:
     """What an account is opened with.
 
     ``cash`` in US dollars; ``participation``: the part of a bar's volume that an order may take;
-    ``multiplier``: buying power is this times equity, less what is invested and held. With 1 it is
-    a cash account, which can't sell short.
+    ``multiplier``: buying power is this times equity, less what is invested and held. Above 1 it is
+    a margin account, which may sell short, as Alpaca's paper accounts are; with 1 a cash account.
     """
 
     cash: Decimal = Decimal(100_000)
     participation: Decimal = Decimal("0.1")
-    multiplier: Decimal = ONE
+    multiplier: Decimal = _TWO
+
+
+@dataclass(frozen=True, slots=True)
+class AskedTerms:
+    """The terms that the settings name; None leaves one to the ledger, or in a new ledger to `Terms`."""
+
+    cash: Decimal | None = None
+    participation: Decimal | None = None
+    multiplier: Decimal | None = None
+
+    @classmethod
+    def exactly(cls, terms: Terms) -> AskedTerms:
+        return cls(*astuple(terms))
+
+    def for_new_ledger(self) -> Terms:
+        """Return the terms that a new ledger is opened with."""
+        default = Terms()
+        return Terms(
+            default.cash if self.cash is None else self.cash,
+            default.participation if self.participation is None else self.participation,
+            default.multiplier if self.multiplier is None else self.multiplier,
+        )
 
 
 @dataclass(frozen=True, slots=True)

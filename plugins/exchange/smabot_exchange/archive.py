@@ -10,7 +10,7 @@ from uuid import UUID
 
 from smabot.calendar import MINUTE, Calendar, Session
 from smabot.records import ZERO, Bar
-from smabot_exchange.account import EquityPoint, Terms
+from smabot_exchange.account import EquityPoint
 from smabot_exchange.admission import not_found
 from smabot_exchange.equity import equity_history, grid
 from smabot_exchange.ledger import Ledger
@@ -28,10 +28,10 @@ class Archive(Turns):
     """The reading half of an `Exchange`. Each method raises BrokerError when the ledger can't be
     read, and from then on so does every later call."""
 
-    def __init__(self, ledger: Ledger, terms: Terms) -> None:
+    def __init__(self, ledger: Ledger) -> None:
         super().__init__()
         self._ledger = ledger
-        self._opening_cash = terms.cash
+        self._opening_cash = ledger.terms.cash
         self.calendar = Calendar(ledger.sessions)
         self._opens = [session.open for session in self.calendar.sessions]
         self._now = ledger.now()
@@ -60,7 +60,7 @@ class Archive(Turns):
     def order(self, order_id: UUID) -> ExchangeOrder:
         """Return an order in any state. Raises Refusal when it is unknown."""
         order = self._ledger.order(order_id)
-        if order is None:
+        if order is None or order.hidden:
             raise not_found(f"order not found for {order_id}")
         return order
 
@@ -68,7 +68,7 @@ class Archive(Turns):
     def order_by_client_id(self, client_order_id: str) -> ExchangeOrder:
         """Return an order in any state. Raises Refusal when it is unknown."""
         order = self._ledger.order_by_client_id(client_order_id)
-        if order is None:
+        if order is None or order.hidden:
             raise not_found(f"order not found for {client_order_id}")
         return order
 

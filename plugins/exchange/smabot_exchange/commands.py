@@ -59,6 +59,11 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
         help="Quota of a key in a minute of the exchange; 0: none. [200; with step and max none]",
     )
     @click.option("--at-once", is_flag=True, help="Do not wait for the first client.")
+    @click.option(
+        "--hide-admin",
+        is_flag=True,
+        help="Answer 404 under /_exchange, so that clients take it for Alpaca.",
+    )
     @click.pass_obj
     def serve(app: App, /, **options: Any) -> int:
         """Serve the exchange on one port: REST, trade updates and market data."""

@@ -10,7 +10,7 @@ from decimal import Decimal
 from smabot.calendar import Session
 from smabot.records import ZERO
 from smabot_exchange.account import EquityPoint
-from smabot_exchange.ledger import Movement
+from smabot_exchange.changes import Movement
 
 
 def equity_history(

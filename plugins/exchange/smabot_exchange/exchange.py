@@ -13,7 +13,7 @@ from uuid import UUID
 from smabot.calendar import MINUTE
 from smabot.errors import BrokerError, ConfigError
 from smabot.records import ZERO, Bar, Side
-from smabot_exchange.account import AccountState, Holding, Terms
+from smabot_exchange.account import AccountState, AskedTerms, Holding, Terms
 from smabot_exchange.admission import (
     bad_parameter,
     check_adjustment,
@@ -22,8 +22,12 @@ from smabot_exchange.admission import (
     part_of,
 )
 from smabot_exchange.archive import Archive
+from smabot_exchange.changes import Adjustment, Change
+from smabot_exchange.faults.halts import Halts
+from smabot_exchange.faults.market import MarketFaults
+from smabot_exchange.faults.plan import FaultPlan
 from smabot_exchange.intake import open_source
-from smabot_exchange.ledger import Adjustment, Change, Ledger
+from smabot_exchange.ledger import Ledger
 from smabot_exchange.matching import Market
 from smabot_exchange.orders import (
     ExchangeOrder,
@@ -40,12 +44,15 @@ from smabot_exchange.turns import one_at_a_time
 class Minute:
     """A minute that was played: its end, what happened to orders, its bars sorted by symbol.
 
-    ``bars`` is empty where only a close was reached that ended orders.
+    ``bars`` is empty where only a close was reached that ended orders. Trading in the symbols
+    ``halted`` stopped at its start, and in those ``resumed`` it went on.
     """
 
     time: datetime
     events: tuple[OrderEvent, ...]
     bars: list[Bar]
+    halted: tuple[str, ...] = ()
+    resumed: tuple[str, ...] = ()
 
 
 class Exchange(Archive):
@@ -55,21 +62,32 @@ class Exchange(Archive):
     ledger can't be read or written, and from then on so does every later call.
     """
 
-    def __init__(self, ledger_path: Path, tape: str = "made", terms: Terms | None = None) -> None:
+    def __init__(
+        self,
+        ledger_path: Path,
+        tape: str = "made",
+        terms: Terms | AskedTerms | None = None,
+        faults: FaultPlan | None = None,
+    ) -> None:
         """Open the ledger; at the first start import the tape into it.
 
         ``tape`` is a path, ``made`` or ``made:symbols=50,sessions=3,seed=7,start=2026-03-02``.
+        ``terms`` are of a new ledger; an existing one keeps its own and must agree with those asked for.
+        ``faults`` may be added to at any time; what one has done to an order is in the ledger.
         Raises ConfigError for a bad tape or ledger, LockHeld when another process has it open.
         """
-        terms = terms or Terms()
-        ledger = Ledger(ledger_path, open_source(tape), terms)
+        asked = AskedTerms.exactly(terms) if isinstance(terms, Terms) else terms or AskedTerms()
+        ledger = Ledger(ledger_path, open_source(tape), asked)
+        self.faults = FaultPlan() if faults is None else faults
+        """How it misbehaves. Those that are no faults of the market need a server."""
+        self.halts = Halts(self.faults)
         try:
-            super().__init__(ledger, terms)
+            super().__init__(ledger)
             self._played = ledger.minutes_played()
             self._market = Market(
-                terms, self.calendar, self._price, ledger.cash(), ledger.holdings(),
+                ledger.terms, self.calendar, self._price, ledger.cash(), ledger.holdings(),
                 ledger.open_orders(), ledger.last_seq(), ledger.last_execution(),
-                ledger.last_day(),
+                ledger.last_day(), MarketFaults(self.faults),
             )  # fmt: skip
             self._day_ends = self._session_of(self._now).close
             self._ahead: list[tuple[datetime, list[Bar]]] = []
@@ -147,8 +165,9 @@ class Exchange(Archive):
 
     @one_at_a_time
     def order(self, order_id: UUID) -> ExchangeOrder:
-        """Return an order in any state. Raises Refusal when it is unknown."""
-        return self._market.open_orders.get(order_id) or super().order(order_id)
+        """Return an order in any state. Raises Refusal when it is unknown, or hidden by a fault."""
+        order = self._market.open_orders.get(order_id)
+        return super().order(order_id) if order is None or order.hidden else order
 
     @one_at_a_time
     def orders(
@@ -156,10 +175,15 @@ class Exchange(Archive):
     ) -> list[ExchangeOrder]:
         """Return orders in the order they came in; with ``since`` those submitted from then on."""
         if status == "open":
-            found = list(self._market.open_orders)
+            found = [order for order in self._market.open_orders if not order.hidden]
             return [order for order in found if since is None or order.submitted_at >= since]
-        found = self._ledger.orders_since(since)
+        found = [order for order in self._ledger.orders_since(since) if not order.hidden]
         return found if status == "all" else [order for order in found if not order.open]
+
+    @property
+    def may_hide(self) -> bool:
+        """Whether it may have orders that lookups don't show."""
+        return bool(self.faults) or any(order.hidden for order in self._market.open_orders)
 
     def listen(self, callback: Callable[[Sequence[OrderEvent]], None]) -> None:
         """Have every change of orders told after it is durable, in order.
@@ -273,6 +297,10 @@ class Exchange(Archive):
             return self._close_last_session()
         start, bars = minute
         market = self._market
+        halted, resumed = self.halts.turn(start, self.symbols)
+        withheld = [bar for bar in bars if bar.symbol in self.halts.symbols]
+        if withheld:
+            bars = [bar for bar in bars if bar.symbol not in self.halts.symbols]
         end = start + MINUTE
         new_day = start >= self._day_ends
         if new_day:
@@ -281,15 +309,15 @@ class Exchange(Archive):
         events: list[OrderEvent] = []
         if market.open_orders:
             events += market.elapse(start)
-            events += market.match(bars)
+            events += market.match(start, bars)
             events += market.elapse(end)
         self._ahead.pop()
         self._latest.update([(bar.symbol, bar) for bar in bars])
         market.reprice()
         self._now = end
         self._played += 1
-        self._record(events, new_day=new_day)
-        return Minute(end, tuple(events), bars)
+        self._record(events, new_day=new_day, withheld=withheld)
+        return Minute(end, tuple(events), bars, halted, resumed)
 
     def close(self) -> None:
         """Close the ledger and let go of its lock."""
@@ -312,23 +340,25 @@ class Exchange(Archive):
         adjustment: Adjustment | None = None,
         *,
         new_day: bool = False,
+        withheld: Sequence[Bar] = (),
     ) -> None:
-        """Commit what happened, then tell it."""
+        """Commit what happened, then tell it, but for what is hidden."""
         market = self._market
         orders, moved = market.open_orders.take_news(), market.take_moved()
-        if not (any(orders) or adjustment or new_day):
+        if not (any(orders) or adjustment or new_day or withheld):
             self._ledger.move_clock(self._now, self._played)
             return
         change = Change(
             self._now, self._played, market.cash, market.last_day, orders,
             [event.execution for event in events if event.execution is not None],
             {symbol: market.holdings.get(symbol) for symbol in sorted(moved)},
-            adjustment,
+            adjustment, withheld,
         )  # fmt: skip
         self._ledger.record(change, durable=bool(events or adjustment))
-        if events:
+        told = [event for event in events if not event.order.hidden]
+        if told:
             for tell in self._listeners:
-                tell(events)
+                tell(told)
 
     def _next_minute(self) -> tuple[datetime, list[Bar]] | None:
         if not self._ahead:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from typing import Literal
 
 from smabot.calendar import Calendar
 from smabot.errors import BrokerError, ConfigError, ConflictError, UnknownOutcome, suggest
 from smabot.pace import Pace
 from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition, Progress
-from smabot.records import Bar, Batch, Order, OrderUpdate, Status
+from smabot.records import Bar, Batch, Order, OrderUpdate, RefusalCause, Side, Status
 from smabot.records import OrderType as CoreType
 from smabot.records import TimeInForce as CoreTimeInForce
 from smabot_exchange.exchange import Exchange
@@ -20,19 +21,28 @@ from smabot_exchange.orders import (
     OrderRequest,
     OrderStatus,
     OrderType,
+    PositionIntent,
     Refusal,
     TimeInForce,
 )
+from smabot_exchange.standing import INTENT_MISMATCH, TOO_FEW_SHARES, WASH_TRADE
 
 _STATUS = {
+    OrderStatus.PENDING_NEW: Status.SUBMITTED,
     OrderStatus.ACCEPTED: Status.ACCEPTED,
     OrderStatus.HELD: Status.ACCEPTED,
     OrderStatus.NEW: Status.ACCEPTED,
     OrderStatus.PARTIALLY_FILLED: Status.PARTIALLY_FILLED,
+    OrderStatus.PENDING_CANCEL: Status.ACCEPTED,
+    OrderStatus.DONE_FOR_DAY: Status.ACCEPTED,
+    OrderStatus.CALCULATED: Status.ACCEPTED,
+    OrderStatus.STOPPED: Status.ACCEPTED,
+    OrderStatus.SUSPENDED: Status.ACCEPTED,
     OrderStatus.FILLED: Status.FILLED,
     OrderStatus.CANCELED: Status.CANCELED,
     OrderStatus.EXPIRED: Status.EXPIRED,
     OrderStatus.REPLACED: Status.CANCELED,
+    OrderStatus.REJECTED: Status.REJECTED,
 }
 
 
@@ -62,12 +72,16 @@ class ExchangeBroker:
     """Orders to the exchange. Its answers are durable before they are given."""
 
     name = "exchange"
-    visibility_delay = timedelta(0)
 
     def __init__(self, line: Line) -> None:
         self._line = line
         self._exchange = line.exchange
         line.join(self)
+
+    @property
+    def visibility_delay(self) -> timedelta | None:
+        """No time; None where a fault may hide orders."""
+        return None if self._exchange.may_hide else timedelta(0)
 
     def account(self) -> BrokerAccount:
         state = self._exchange.account()
@@ -82,7 +96,7 @@ class ExchangeBroker:
         """Send an order once; the same order again gets the first one's present state.
 
         A refusal is an update with ``Status.REJECTED``. Raises ConflictError when the id belongs to
-        another order, UnknownOutcome when the exchange failed on the way.
+        another order, UnknownOutcome when the exchange failed on the way or a fault lost the answer.
         """
         return self.submit_many([order])[0]
 
@@ -92,6 +106,7 @@ class ExchangeBroker:
             OrderRequest(
                 order.symbol, order.side, order.qty, OrderType(order.type), order.limit_price,
                 TimeInForce(order.time_in_force), order.client_order_id,
+                position_intent=_intent(order),
             )
             for order in orders
         ]  # fmt: skip
@@ -99,6 +114,8 @@ class ExchangeBroker:
             answers = self._exchange.submit_many(requests)
         except BrokerError as error:
             raise UnknownOutcome(str(error)) from error
+        if any(not isinstance(answer, Refusal) and answer.order.hidden for answer in answers):
+            raise UnknownOutcome("the answer was lost")
         return [
             self._refused(request, answer) if isinstance(answer, Refusal) else _update(answer.order)
             for request, answer in zip(requests, answers, strict=True)
@@ -130,9 +147,12 @@ class ExchangeBroker:
         return [_broker_order(found[seq]) for seq in sorted(found)]
 
     def positions(self) -> list[BrokerPosition]:
+        exchange = self._exchange
         return [
-            BrokerPosition(holding.symbol, holding.qty, holding.avg_price)
-            for holding in self._exchange.positions()
+            BrokerPosition(
+                holding.symbol, holding.qty, holding.avg_price, exchange.available(holding.symbol)
+            )
+            for holding in exchange.positions()
         ]
 
     def close(self) -> None:
@@ -141,10 +161,15 @@ class ExchangeBroker:
     def _refused(self, request: OrderRequest, refusal: Refusal) -> OrderUpdate:
         client_order_id = str(request.client_order_id)
         if not refusal.duplicate:
+            cause, available = refusal_cause(refusal)
             return OrderUpdate(
-                client_order_id, Status.REJECTED, self._exchange.now, reason=str(refusal)
-            )
-        found = self._exchange.order_by_client_id(client_order_id)
+                client_order_id, Status.REJECTED, self._exchange.now, reason=str(refusal),
+                symbol=request.symbol, cause=cause, available=available,
+            )  # fmt: skip
+        try:
+            found = self._exchange.order_by_client_id(client_order_id)
+        except Refusal:
+            raise UnknownOutcome("it has arrived before, and is not shown yet") from None
         if not found.same_payload(request):
             raise ConflictError(
                 f"order {client_order_id}: the exchange has another order under this id: "
@@ -226,6 +251,24 @@ class ExchangeFeed:
         self._line.leave(self)
 
 
+def refusal_cause(refusal: Refusal) -> tuple[RefusalCause, Decimal | None]:
+    """Return why an order was refused, and how many shares are free where that is the reason."""
+    if refusal.message.startswith(INTENT_MISMATCH):
+        return RefusalCause.POSITION, None
+    if refusal.message.startswith(TOO_FEW_SHARES):
+        return RefusalCause.AVAILABLE, Decimal(refusal.extra["available"])
+    if refusal.message.startswith(WASH_TRADE):
+        return RefusalCause.WASH, None
+    return RefusalCause.OTHER, None
+
+
+def _intent(order: Order) -> PositionIntent | None:
+    """An order that reduces must never open: the exchange refuses it where it would."""
+    if not order.reduces:
+        return None
+    return PositionIntent.SELL_TO_CLOSE if order.side is Side.SELL else PositionIntent.BUY_TO_CLOSE
+
+
 def _update(order: ExchangeOrder) -> OrderUpdate:
     return _broker_order(order).update()
 
@@ -234,6 +277,9 @@ def _broker_order(order: ExchangeOrder) -> BrokerOrder:
     """Kinds that core doesn't know are of other clients: it sees whether they have a limit."""
     limited = order.limit_price is not None
     day = order.expires_at is not None
+    status = _STATUS[order.status]
+    if order.filled_qty and not status.terminal:
+        status = Status.PARTIALLY_FILLED
     return BrokerOrder(
         client_order_id=order.client_order_id,
         broker_order_id=str(order.id),
@@ -243,10 +289,11 @@ def _broker_order(order: ExchangeOrder) -> BrokerOrder:
         type=CoreType.LIMIT if limited else CoreType.MARKET,
         limit_price=order.limit_price,
         time_in_force=CoreTimeInForce.DAY if day else CoreTimeInForce.GTC,
-        status=_STATUS[order.status],
+        status=status,
         filled_qty=order.filled_qty,
         filled_avg_price=order.filled_avg_price,
         submitted_at=order.submitted_at,
         updated_at=order.updated_at,
+        reason="rejected by the broker" if status is Status.REJECTED else "",
         filled_at=order.filled_at,
     )

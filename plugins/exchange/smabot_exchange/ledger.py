@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import NamedTuple
 from uuid import UUID
 
 from smabot.calendar import Session
 from smabot.errors import BrokerError, ConfigError
 from smabot.lock import FileLock
 from smabot.records import Bar
-from smabot_exchange.account import Holding, LastDay, Terms
+from smabot_exchange.account import AskedTerms, Holding, LastDay, Terms
+from smabot_exchange.changes import Change, Movement
 from smabot_exchange.intake import Source, build_ledger
 from smabot_exchange.ledger_file import LedgerFile
-from smabot_exchange.open_orders import News
-from smabot_exchange.orders import OPEN_STATUSES, ExchangeOrder, Execution, OrderFilter, plain
+from smabot_exchange.orders import (
+    OPEN_STATUSES,
+    ExchangeOrder,
+    Execution,
+    OrderFilter,
+    Stall,
+    plain,
+)
 from smabot_exchange.rows import (
     EXECUTION_COLUMNS,
     INSERT_EXECUTION,
@@ -41,39 +46,6 @@ _CHUNK = 2048
 _OPEN = "status IN ('" + "', '".join(OPEN_STATUSES) + "')"
 
 
-class Adjustment(NamedTuple):
-    """What came from outside: signed shares of a symbol at a cost, or cash; US dollars."""
-
-    symbol: str | None
-    qty: Decimal
-    price: Decimal
-    cash: Decimal
-
-
-class Movement(NamedTuple):
-    """Signed shares and cash that came to the account at a time."""
-
-    time: datetime
-    symbol: str | None
-    qty: Decimal
-    cash: Decimal
-    from_outside: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """What is committed at once. A holding that is gone is None."""
-
-    now: datetime
-    minutes_played: int
-    cash: Decimal
-    last_day: LastDay
-    orders: News
-    executions: Sequence[Execution] = ()
-    holdings: Mapping[str, Holding | None] | None = None
-    adjustment: Adjustment | None = None
-
-
 class Ledger(LedgerFile):
     """One ledger, locked for this process.
 
@@ -82,7 +54,7 @@ class Ledger(LedgerFile):
     file can't be read or written.
     """
 
-    def __init__(self, path: Path, source: Source, terms: Terms) -> None:
+    def __init__(self, path: Path, source: Source, asked: AskedTerms) -> None:
         """Open a ledger; write it from the source first when there is none.
 
         Raises ConfigError when it is not this source's, LockHeld when another process has it.
@@ -92,12 +64,12 @@ class Ledger(LedgerFile):
         self._lock = FileLock(path, f"ledger {path}", "give another --ledger or --db")
         try:
             if not path.exists() or path.stat().st_size == 0:
-                build_ledger(path, source, terms)
+                build_ledger(path, source, asked.for_new_ledger())
                 self.imported = True
             self._open()
             try:
                 with self._told():
-                    self._check(source, terms)
+                    self._check(source, asked)
                     self._bring_up()
                     self._sessions = self._read_sessions()
                     self._chunk = max(_CHUNK, self._value("SELECT count(*) FROM assets") + 1)
@@ -119,6 +91,12 @@ class Ledger(LedgerFile):
     @property
     def account_id(self) -> str:
         return self._meta["account_id"]
+
+    @property
+    def terms(self) -> Terms:
+        """The account's terms, as the ledger was opened with them."""
+        names = ("opening_cash", "participation", "multiplier")
+        return Terms(*(Decimal(self._meta[name]) for name in names))
 
     @property
     def minutes(self) -> int:
@@ -271,7 +249,7 @@ class Ledger(LedgerFile):
         return self._orders("WHERE submitted_at >= ? ORDER BY seq", to_stamp(time, up=True))
 
     def find_orders(self, wanted: OrderFilter) -> list[ExchangeOrder]:
-        """Return the orders that a filter lets through."""
+        """Return the orders that a filter lets through, without hidden ones."""
         tests: list[tuple[str, object]] = []
         if wanted.after is not None:
             tests.append(("submitted_at > ?", to_stamp(wanted.after)))
@@ -287,13 +265,13 @@ class Ledger(LedgerFile):
             symbols = json.dumps(sorted(wanted.symbols))
             tests.append(("symbol IN (SELECT value FROM json_each(?))", symbols))
         clauses = [clause for clause, _ in tests]
+        clauses.append(f"stall IS NOT '{Stall.LOST}'")
         if wanted.status != "all":
             clauses.append(_OPEN if wanted.status == "open" else f"NOT {_OPEN}")
         if wanted.parents_only:
             clauses.append("parent_id IS NULL")
-        where = f"WHERE {' AND '.join(clauses)} " if clauses else ""
         return self._orders(
-            f"{where}ORDER BY seq {'DESC' if wanted.newest_first else 'ASC'} LIMIT ?",
+            f"WHERE {' AND '.join(clauses)} ORDER BY seq {'DESC' if wanted.newest_first else 'ASC'} LIMIT ?",
             *(value for _, value in tests),
             -1 if wanted.limit is None else wanted.limit,
         )
@@ -380,6 +358,10 @@ class Ledger(LedgerFile):
             db.executemany(INSERT_ORDER, [order_row(order) for order in change.orders.added])
             db.executemany(UPDATE_ORDER, [change_row(order) for order in change.orders.changed])
             db.executemany(INSERT_EXECUTION, [execution_row(e) for e in change.executions])
+            db.executemany(
+                "DELETE FROM bars WHERE ts = ? AND symbol = ?",
+                [(to_stamp(bar.time), bar.symbol) for bar in change.withheld],
+            )
             for symbol, held in (change.holdings or {}).items():
                 db.execute("DELETE FROM positions WHERE symbol = ?", (symbol,))
                 if held is not None:
@@ -399,18 +381,18 @@ class Ledger(LedgerFile):
 
     # Opening
 
-    def _check(self, source: Source, terms: Terms) -> None:
-        """Raise ConfigError unless the ledger is of this source and these terms."""
+    def _check(self, source: Source, asked: AskedTerms) -> None:
+        """Raise ConfigError unless the ledger is of this source and the terms that are asked for."""
         self._meta: dict[str, str] = dict(self._db.execute("SELECT key, value FROM meta"))
-        given = {
-            "cash": ("opening_cash", terms.cash),
-            "participation": ("participation", terms.participation),
-            "multiplier": ("multiplier", terms.multiplier),
-        }
-        for name, (key, value) in given.items():
-            if Decimal(self._meta[key]) != value:
+        kept = self.terms
+        for name, value, own in (
+            ("cash", asked.cash, kept.cash),
+            ("participation", asked.participation, kept.participation),
+            ("multiplier", asked.multiplier, kept.multiplier),
+        ):
+            if value is not None and value != own:
                 raise ConfigError(
-                    f"ledger {self.path}: was opened with {name} {self._meta[key]}, the settings say "
+                    f"ledger {self.path}: was opened with {name} {own}, the settings say "
                     f"{value}; set it back or give another --ledger or --db"
                 )
         signature = source.signature()

@@ -26,9 +26,10 @@ class LedgerFile:
 
     def _bring_up(self) -> None:
         """Give a ledger of an older version what it lacks, all or nothing."""
-        if self._value("PRAGMA user_version") < VERSION:
+        version = self._value("PRAGMA user_version")
+        if version < VERSION:
             try:
-                self._db.executescript(migration())
+                self._db.executescript(migration(version))
             except sqlite3.Error:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")

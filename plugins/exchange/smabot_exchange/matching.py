@@ -12,9 +12,7 @@ from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 
 from smabot.records import Bar, Side
-from smabot_exchange.account import (
-    ONE,
-)
+from smabot_exchange.account import ONE
 from smabot_exchange.legs import arm, shrink_others, yields
 from smabot_exchange.order_desk import OrderDesk
 from smabot_exchange.orders import (
@@ -24,6 +22,7 @@ from smabot_exchange.orders import (
     OrderClass,
     OrderEvent,
     OrderStatus,
+    Stall,
     TimeInForce,
     execution_id,
 )
@@ -39,7 +38,13 @@ class Market(OrderDesk):
         """Let time pass without trades: DAY orders end at their close, waiting ones start to work."""
         events = []
         for order in self.open_orders:
-            if order.expires_at is not None and order.expires_at <= time:
+            if order.stall is not None:
+                events += self._stalled(order, order.stall, time)
+            elif order.expires_at is not None and order.expires_at <= time:
+                if (left := self._faults.left_at_close(order)) is not None:
+                    self.open_orders.put(left)
+                    events.append(OrderEvent(left.status.value, left.updated_at, left))
+                    continue
                 missed = order.time_in_force is TimeInForce.CLS
                 status = OrderStatus.CANCELED if missed else OrderStatus.EXPIRED
                 events.append(self._end(order, status, order.expires_at))
@@ -49,19 +54,39 @@ class Market(OrderDesk):
                 events.append(OrderEvent("new", order.opens_at, started))
         return sorted(events, key=lambda event: (event.time, event.order.seq))
 
-    def match(self, bars: Sequence[Bar]) -> list[OrderEvent]:
-        """Fill what a minute's bars allow, in the order in which the orders came in."""
+    def match(self, start: datetime, bars: Sequence[Bar]) -> list[OrderEvent]:
+        """Fill what the bars of a minute allow, in the order in which the orders came in."""
         traded = self.open_orders.traded(bars)
         events: list[OrderEvent] = []
         for order in self.open_orders:
+            if order.stall is not None:
+                continue
             bar = traded.get(order.symbol)
             if bar is not None and bar.volume > 0:
                 events += self._meet(order, bar)
-            if order.time_in_force in _AT_ONCE and order.opens_at <= bars[0].time:
+            if order.time_in_force in _AT_ONCE and order.opens_at <= start:
                 rest = self.open_orders.get(order.id)
                 if rest is not None:
-                    events.append(self._end(rest, OrderStatus.CANCELED, bars[0].time))
+                    events.append(self._end(rest, OrderStatus.CANCELED, start))
         return events
+
+    def _stalled(self, order: ExchangeOrder, stall: Stall, time: datetime) -> list[OrderEvent]:
+        """Let time pass for an order that a fault keeps from filling."""
+        due, ends = order.stalled_until, order.expires_at
+        works = stall in (Stall.PENDING, Stall.LOST)
+        if works and ends is not None and ends <= time and (due is None or ends <= due):
+            return [self._end(order, OrderStatus.EXPIRED, ends)]
+        if due is None or due > time:
+            return []
+        if not works:
+            rejected = stall is Stall.REJECT
+            status = OrderStatus.REJECTED if rejected else OrderStatus.CANCELED
+            return [self._end(order, status, due)]
+        opened = order.opens_at <= due
+        status = OrderStatus.NEW if opened else OrderStatus.ACCEPTED
+        order = replace(order, status=status, updated_at=due, stall=None, stalled_until=None)
+        self.open_orders.put(order)
+        return [OrderEvent(status.value, due, order)]
 
     def _meet(self, order: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
         """Let an order meet its symbol's bar."""

@@ -20,11 +20,11 @@ def open_exchange(
 
     Raises ConfigError for a bad tape or ledger, LockHeld when another process has it open.
     """
-    from smabot_exchange.account import Terms
+    from smabot_exchange.account import AskedTerms
     from smabot_exchange.exchange import Exchange
 
     ledger = ledger or config.ledger_path
     if ledger.resolve() == config.db.resolve():
         raise ConfigError(f"ledger {ledger}: is the bot's own database; give another --ledger")
-    terms = Terms(settings.cash, settings.participation, settings.multiplier)
-    return Exchange(ledger, tape or config.tape or "made", terms)
+    given = settings.model_dump(include=settings.model_fields_set)
+    return Exchange(ledger, tape or config.tape or "made", AskedTerms(**given))

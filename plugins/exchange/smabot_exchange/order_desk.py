@@ -24,6 +24,8 @@ from smabot_exchange.admission import (
     check_stop_side,
     unprocessable,
 )
+from smabot_exchange.faults.market import MarketFaults
+from smabot_exchange.faults.plan import FaultPlan
 from smabot_exchange.legs import make_legs
 from smabot_exchange.open_orders import OpenOrders, hold
 from smabot_exchange.orders import (
@@ -35,6 +37,7 @@ from smabot_exchange.orders import (
     OrderStatus,
     OrderType,
     PositionIntent,
+    Stall,
     TimeInForce,
     made_client_id,
     order_id,
@@ -68,8 +71,10 @@ class OrderDesk:
         last_seq: int = 0,
         last_execution: int = 0,
         last_day: LastDay | None = None,
+        faults: MarketFaults | None = None,
     ) -> None:
         self.terms = terms
+        self._faults = faults or MarketFaults(FaultPlan())
         self.calendar = calendar
         self.cash = cash
         self.holdings = {holding.symbol: holding for holding in holdings}
@@ -123,7 +128,7 @@ class OrderDesk:
         if request.order_class is OrderClass.OCO and request.take_profit:
             request = replace(request, limit_price=request.take_profit.limit_price)
         intent = self._check_standing(request, price)
-        order = self._booked(request, intent, price, now)
+        order = self._faults.accepted(self._booked(request, intent, price, now), now)
         self.open_orders.put(order)
         self._last_seq = order.seq
         if request.legged:
@@ -160,7 +165,10 @@ class OrderDesk:
         for leg in self.open_orders.others_of(order):
             if leg.parent_id == order.id:
                 self.open_orders.put(replace(leg, parent_id=new.id))
-        old = replace(order, status=OrderStatus.REPLACED, updated_at=now, replaced_by=new.id)
+        old = replace(
+            order, status=OrderStatus.REPLACED, updated_at=now, replaced_by=new.id, stall=None,
+            stalled_until=None,
+        )  # fmt: skip
         self.open_orders.put(old)
         self.open_orders.put(new)
         return [OrderEvent("replaced", now, old), OrderEvent(new.status.value, now, new)]
@@ -168,10 +176,14 @@ class OrderDesk:
     def cancel(self, order: ExchangeOrder, now: datetime) -> list[OrderEvent]:
         """End an open order, keeping what is filled, and after it the rest of its group.
 
-        Raises Refusal when it has ended already.
+        A fault may freeze it instead. Raises Refusal when it has ended already.
         """
         if self.open_orders.get(order.id) is None:
             raise unprocessable(f'order is already in "{order.status}" state')
+        frozen = order if order.stall is Stall.CANCEL else self._faults.frozen(order, now)
+        if frozen is not None:
+            self.open_orders.put(frozen)
+            return [OrderEvent(frozen.status.value, now, frozen)]
         return [self._end(order, OrderStatus.CANCELED, now), *self._end_others(order, now)]
 
     def adjust(self, symbol: str, qty: Decimal, price: Decimal) -> None:
@@ -181,7 +193,7 @@ class OrderDesk:
         self._hold(symbol, side, abs(qty), price)
 
     def _end(self, order: ExchangeOrder, status: OrderStatus, time: datetime) -> OrderEvent:
-        ended = replace(order, status=status, updated_at=time)
+        ended = replace(order, status=status, updated_at=time, stall=None, stalled_until=None)
         self.open_orders.put(ended)
         return OrderEvent(status.value, time, ended)
 

@@ -72,22 +72,45 @@ _OPPOSITE = {
 class OrderStatus(StrEnum):
     """The states of an order at the exchange, in Alpaca's words."""
 
+    PENDING_NEW = "pending_new"  # on its way to the market
     ACCEPTED = "accepted"  # while the exchange is closed: waits for the next session
     HELD = "held"  # a leg that waits for its parent to fill, or for its stop price
     NEW = "new"
     PARTIALLY_FILLED = "partially_filled"
+    PENDING_CANCEL = "pending_cancel"  # a cancel was asked for, and is not confirmed
+    DONE_FOR_DAY = "done_for_day"  # no more of it trades today
+    CALCULATED = "calculated"  # done for the day, and its settlement is being worked out
+    STOPPED = "stopped"  # a trade is guaranteed and has not happened
+    SUSPENDED = "suspended"  # may not trade
     FILLED = "filled"
     CANCELED = "canceled"
     EXPIRED = "expired"
     REPLACED = "replaced"
+    REJECTED = "rejected"
 
 
 OPEN_STATUSES = (
+    OrderStatus.PENDING_NEW,
     OrderStatus.ACCEPTED,
     OrderStatus.HELD,
     OrderStatus.NEW,
     OrderStatus.PARTIALLY_FILLED,
+    OrderStatus.PENDING_CANCEL,
+    OrderStatus.DONE_FOR_DAY,
+    OrderStatus.CALCULATED,
+    OrderStatus.STOPPED,
+    OrderStatus.SUSPENDED,
 )
+
+
+class Stall(StrEnum):
+    """Why a fault keeps an open order from filling, until ``ExchangeOrder.stalled_until``."""
+
+    PENDING = "pending"  # it stays `pending_new`
+    REJECT = "reject"  # it will be rejected
+    LOST = "lost"  # its answer was lost and lookups don't show it
+    CANCEL = "cancel"  # its cancel does not come through
+    CLOSE = "close"  # it was left in another state at the close
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +133,8 @@ class OrderRequest:
     """An order as a client sends it: so many shares (``qty``) or US dollars (``notional``).
 
     Without a ``client_order_id`` the exchange gives one. An OCO order is a limit order at its
-    ``take_profit``. Enums are taken by value, so that core's do as well as the ones here.
+    ``take_profit``. Enums are taken by value, so that core's do as well as the ones here. Without a
+    ``position_intent`` it is inferred from the account's net position.
     """
 
     symbol: str
@@ -181,7 +205,7 @@ class ExchangeOrder:
     DAY order. ``hold_price`` is what each share of an open order that opens a position takes from
     the buying power. ``hwm`` is a trailing stop's best price so far, to which ``stop_price``
     keeps its distance. ``triggered_at`` is when a stop price was reached. A leg has a
-    ``parent_id``.
+    ``parent_id``. ``stall`` is what a fault does to it, up to ``stalled_until`` (None: for good).
     """
 
     id: UUID
@@ -214,10 +238,17 @@ class ExchangeOrder:
     parent_id: UUID | None = None
     replaces: UUID | None = None
     replaced_by: UUID | None = None
+    stall: Stall | None = None
+    stalled_until: datetime | None = None
 
     @property
     def open(self) -> bool:
         return self.status in OPEN_STATUSES
+
+    @property
+    def hidden(self) -> bool:
+        """Whether lookups and lists don't show it."""
+        return self.stall is Stall.LOST
 
     @property
     def remaining(self) -> Decimal:
@@ -248,6 +279,10 @@ class ExchangeOrder:
     @property
     def expired_at(self) -> datetime | None:
         return self.updated_at if self.status is OrderStatus.EXPIRED else None
+
+    @property
+    def failed_at(self) -> datetime | None:
+        return self.updated_at if self.status is OrderStatus.REJECTED else None
 
     @property
     def replaced_at(self) -> datetime | None:
@@ -287,7 +322,8 @@ class Execution:
 
 @dataclass(frozen=True, slots=True)
 class OrderEvent:
-    """A change of an order: ``accepted new partial_fill fill canceled expired replaced``.
+    """A change of an order: ``accepted new partial_fill fill canceled expired replaced``, and by faults
+    ``pending_new pending_cancel rejected done_for_day calculated stopped suspended``.
 
     ``order`` is the order after it. A fill comes with its execution and with the shares of the
     symbol that the account holds after it.

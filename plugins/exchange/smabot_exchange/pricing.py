@@ -16,6 +16,7 @@ from smabot_exchange.orders import ExchangeOrder, OrderType, TimeInForce
 _CENT = Decimal("0.01")
 _HUNDREDTH_CENT = Decimal("0.0001")
 _HUNDRED = Decimal(100)
+_ONE = Decimal(1)
 
 STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
 _RESTING = (TimeInForce.DAY, TimeInForce.GTC)
@@ -87,6 +88,11 @@ def trailing_stop(
     distance = price if price is not None else hwm * (percent or 0) / _HUNDRED
     stop = hwm + distance * side.sign
     return stop.quantize(_CENT if stop >= 1 else _HUNDREDTH_CENT, ROUND_HALF_UP)
+
+
+def ask(last_price: Decimal) -> Decimal:
+    """Return the price asked when a symbol was last traded at a price: one tick above it."""
+    return last_price + (_CENT if last_price > _ONE else _HUNDREDTH_CENT)
 
 
 def _trailed(order: ExchangeOrder, price: Decimal) -> ExchangeOrder:

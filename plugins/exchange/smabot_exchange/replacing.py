@@ -13,6 +13,7 @@ from smabot_exchange.orders import (
     OrderRequest,
     OrderStatus,
     OrderType,
+    Stall,
 )
 from smabot_exchange.pricing import trailing_stop
 
@@ -21,8 +22,10 @@ def check_replaceable(order: ExchangeOrder, change: OrderChange) -> None:
     """Raises Refusal when the order can't be replaced at all, or not in this."""
     if not order.open:
         raise unprocessable("unable to replace order, order is not open")
-    if order.status is OrderStatus.ACCEPTED:
+    if order.status in (OrderStatus.ACCEPTED, OrderStatus.PENDING_NEW):
         raise bad_parameter("unable to replace order, order isn't sent to exchange yet")
+    if order.stall in (Stall.CANCEL, Stall.CLOSE):
+        raise unprocessable(f'unable to replace order, order is in "{order.status}" state')
     if order.notional is not None:
         raise unprocessable("unable to replace order, notional orders can't be replaced")
     if change.qty is not None:
@@ -54,6 +57,7 @@ def changed_request(order: ExchangeOrder, change: OrderChange) -> OrderRequest:
         trail_price=change.trail if change.trail and in_dollars else order.trail_price,
         trail_percent=change.trail if change.trail and not in_dollars else order.trail_percent,
         extended_hours=order.extended_hours,
+        position_intent=order.position_intent,
     )
 
 

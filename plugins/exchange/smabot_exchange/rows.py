@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from decimal import Decimal
+from enum import StrEnum
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -18,6 +19,7 @@ from smabot_exchange.orders import (
     OrderStatus,
     OrderType,
     PositionIntent,
+    Stall,
     TimeInForce,
     plain,
 )
@@ -27,11 +29,11 @@ _COLUMNS = (
     "time_in_force", "status", "submitted_at", "updated_at", "opens_at", "expires_at",
     "hold_price", "filled_qty", "filled_value", "filled_at", "notional", "stop_price",
     "trail_price", "trail_percent", "hwm", "triggered_at", "extended_hours", "order_class",
-    "position_intent", "parent_id", "replaces", "replaced_by",
+    "position_intent", "parent_id", "replaces", "replaced_by", "stall", "stalled_until",
 )  # fmt: skip
 _CHANGING = (
     "qty", "status", "updated_at", "opens_at", "filled_qty", "filled_value", "filled_at",
-    "stop_price", "hwm", "triggered_at", "parent_id", "replaced_by",
+    "stop_price", "hwm", "triggered_at", "parent_id", "replaced_by", "stall", "stalled_until",
 )  # fmt: skip
 ORDER_COLUMNS = ", ".join(_COLUMNS)
 INSERT_ORDER = f"INSERT INTO orders ({ORDER_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
@@ -67,7 +69,7 @@ def order_row(order: ExchangeOrder) -> tuple[object, ...]:
         _text(order.trail_price), _text(order.trail_percent), _text(order.hwm),
         _stamp(order.triggered_at), int(order.extended_hours), order.order_class.value,
         order.position_intent.value, _id(order.parent_id), _id(order.replaces),
-        _id(order.replaced_by),
+        _id(order.replaced_by), _word(order.stall), _stamp(order.stalled_until),
     )  # fmt: skip
 
 
@@ -77,7 +79,8 @@ def change_row(order: ExchangeOrder) -> tuple[object, ...]:
         plain(order.qty), order.status.value, to_stamp(order.updated_at),
         to_stamp(order.opens_at), plain(order.filled_qty), plain(order.filled_value),
         _stamp(order.filled_at), _text(order.stop_price), _text(order.hwm),
-        _stamp(order.triggered_at), _id(order.parent_id), _id(order.replaced_by), order.seq,
+        _stamp(order.triggered_at), _id(order.parent_id), _id(order.replaced_by),
+        _word(order.stall), _stamp(order.stalled_until), order.seq,
     )  # fmt: skip
 
 
@@ -87,6 +90,7 @@ def to_order(row: tuple[Any, ...]) -> ExchangeOrder:
         submitted_at, updated_at, opens_at, expires_at, hold_price, filled_qty, filled_value,
         filled_at, notional, stop_price, trail_price, trail_percent, hwm, triggered_at,
         extended_hours, order_class, position_intent, parent_id, replaces, replaced_by,
+        stall, stalled_until,
     ) = row  # fmt: skip
     return ExchangeOrder(
         id=UUID(id_),
@@ -119,6 +123,8 @@ def to_order(row: tuple[Any, ...]) -> ExchangeOrder:
         parent_id=_uuid(parent_id),
         replaces=_uuid(replaces),
         replaced_by=_uuid(replaced_by),
+        stall=None if stall is None else Stall(stall),
+        stalled_until=_time(stalled_until),
     )
 
 
@@ -162,6 +168,10 @@ def _stamp(time: datetime | None) -> int | None:
 
 def _time(stamp: int | None) -> datetime | None:
     return None if stamp is None else to_time(stamp)
+
+
+def _word(value: StrEnum | None) -> str | None:
+    return None if value is None else value.value
 
 
 def _id(value: UUID | None) -> str | None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 APPLICATION_ID = 0x534D4258
 """The bytes ``SMBX`` in the file's header: a ledger, and no other SQLite file."""
 
-VERSION = 2
+VERSION = 3
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -34,7 +36,7 @@ CREATE TABLE orders (
     notional TEXT, stop_price TEXT, trail_price TEXT, trail_percent TEXT, hwm TEXT,
     triggered_at INTEGER, extended_hours INTEGER NOT NULL DEFAULT 0,
     order_class TEXT NOT NULL DEFAULT 'simple', position_intent TEXT NOT NULL DEFAULT 'buy_to_open',
-    parent_id TEXT, replaces TEXT, replaced_by TEXT
+    parent_id TEXT, replaces TEXT, replaced_by TEXT, stall TEXT, stalled_until INTEGER
 );
 CREATE INDEX orders_by_time ON orders (submitted_at);
 CREATE TABLE fills (
@@ -46,20 +48,25 @@ CREATE INDEX fills_of_order ON fills (order_id);
 CREATE TABLE positions (symbol TEXT PRIMARY KEY, qty TEXT NOT NULL, cost TEXT NOT NULL) WITHOUT ROWID;
 """
 
-_ADDED = """
-CREATE INDEX open_orders ON orders (seq)
-    WHERE status IN ('accepted', 'held', 'new', 'partially_filled');
+_ADDED_2 = """
 CREATE INDEX legs ON orders (parent_id) WHERE parent_id IS NOT NULL;
 CREATE TABLE adjustments (
     number INTEGER PRIMARY KEY, time INTEGER NOT NULL, symbol TEXT, qty TEXT NOT NULL,
     price TEXT NOT NULL, cash TEXT NOT NULL
 );
 """
-"""What version 2 has beside the columns: also at the end of a new ledger's schema."""
+"""What came with version 2 beside the columns: also at the end of a new ledger's schema."""
 
-SCHEMA += _ADDED
+_OPEN_ORDERS = """
+CREATE INDEX open_orders ON orders (seq) WHERE status IN (
+    'pending_new', 'accepted', 'held', 'new', 'partially_filled', 'pending_cancel', 'done_for_day',
+    'calculated', 'stopped', 'suspended'
+);
+"""
 
-_NEW_COLUMNS = {
+SCHEMA += _ADDED_2 + _OPEN_ORDERS
+
+_COLUMNS_2 = {
     "state": ("last_equity TEXT", "last_maintenance_margin TEXT"),
     "orders": (
         "notional TEXT", "stop_price TEXT", "trail_price TEXT", "trail_percent TEXT", "hwm TEXT",
@@ -69,23 +76,24 @@ _NEW_COLUMNS = {
         "parent_id TEXT", "replaces TEXT", "replaced_by TEXT",
     ),
 }  # fmt: skip
+_COLUMNS_3 = {"orders": ("stall TEXT", "stalled_until INTEGER")}
 
 
-def migration() -> str:
-    """Return the script that makes a ledger of version 1 one of this version, all or nothing."""
-    columns = [
+def migration(version: int) -> str:
+    """Return the script that makes a ledger of an older version one of this version, all or nothing."""
+    steps = ["BEGIN IMMEDIATE;"]
+    if version < 2:
+        steps += _columns(_COLUMNS_2)
+        steps.append("UPDATE orders SET position_intent = 'sell_to_close' WHERE side = 'sell';")
+        steps.append(_ADDED_2)
+    steps += _columns(_COLUMNS_3)
+    steps += ["DROP INDEX open_orders;", _OPEN_ORDERS]
+    return "\n".join([*steps, f"PRAGMA user_version = {VERSION};", "COMMIT;"])
+
+
+def _columns(added: Mapping[str, Sequence[str]]) -> list[str]:
+    return [
         f"ALTER TABLE {table} ADD COLUMN {column};"
-        for table, added in _NEW_COLUMNS.items()
-        for column in added
+        for table, columns in added.items()
+        for column in columns
     ]
-    return "\n".join(
-        [
-            "BEGIN IMMEDIATE;",
-            *columns,
-            "UPDATE orders SET position_intent = 'sell_to_close' WHERE side = 'sell';",
-            "DROP INDEX open_orders;",
-            _ADDED,
-            f"PRAGMA user_version = {VERSION};",
-            "COMMIT;",
-        ]
-    )

@@ -19,12 +19,11 @@ import orjson
 from smabot.config import Config
 from smabot.errors import SmabotError, UsageError
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
+from smabot_exchange.faults.files import read_faults
 from smabot_exchange.opening import open_exchange
 from smabot_exchange.plugin import ExchangeSettings
 from smabot_exchange.wire.auth import Keys
 from smabot_exchange.wire.conductor import PacedBy
-from smabot_exchange.wire.fault_files import read_faults
-from smabot_exchange.wire.faults import FaultPlan
 from smabot_exchange.wire.quota import Quota
 from smabot_exchange.wire.server import Pace, Serving, listen
 from smabot_exchange.wire.venue import Venue
@@ -47,6 +46,7 @@ class Options:
     faults: Path | None
     requests_per_minute: int | None
     at_once: bool
+    hide_admin: bool
 
 
 def serve(options: Options, config: Config, settings: ExchangeSettings, *, as_json: bool) -> int:
@@ -55,6 +55,8 @@ def serve(options: Options, config: Config, settings: ExchangeSettings, *, as_js
     Raises UsageError, ConfigError, or LockHeld when another process has the ledger open.
     """
     pace, quota = _pace(options), _quota(options)
+    if options.hide_admin and pace is None:
+        raise UsageError("--hide-admin and --speed step: no client could move the clock")
     keys, shown = _keys(options.host)
     seed, faults = read_faults(options.faults) if options.faults else (None, [])
     listener = listen(options.host, options.port)
@@ -64,7 +66,9 @@ def serve(options: Options, config: Config, settings: ExchangeSettings, *, as_js
         listener.close()
         raise
     clock: PacedBy = "stepped" if pace is None else "paced"
-    venue = Venue(exchange, Keys(keys), quota, clock=clock, faults=FaultPlan(faults, seed or 0))
+    exchange.faults.seed = seed or 0
+    exchange.faults.add(faults)
+    venue = Venue(exchange, Keys(keys), quota, clock=clock, admin=not options.hide_admin)
     serving = Serving(venue, listener, pace)
     screen = _Screen(serving, options, as_json=as_json)
     try:

@@ -16,26 +16,32 @@ from smabot_exchange.orders import (
     PositionIntent,
     plain,
 )
+from smabot_exchange.pricing import ask
+
+INTENT_MISMATCH = "position intent mismatch"
+TOO_FEW_SHARES = "insufficient qty available for order"
+WASH_TRADE = "potential wash trade detected"
+"""How refusals begin that a client must tell from others, in Alpaca's words."""
 
 _SHORT_MARGIN = Decimal("1.03")
-"""A short sale is valued at 3 % above the price at least (docs.alpaca.markets, orders-at-alpaca)."""
+"""A short sale is valued at 3 % above the ask at least (docs.alpaca.markets, orders-at-alpaca)."""
 
 
 def intent(request: OrderRequest, held: Decimal, account: AccountState) -> PositionIntent:
-    """Return what an order does to the shares held. Raises Refusal when the client meant another.
+    """Return what an order does to the account's net position, ``held`` signed shares.
 
-    A cash account can only sell what it has: its sales close.
+    Raises Refusal when the client specified another intent. Without one, a sale in a cash account
+    that holds nothing closes: it is refused for want of shares.
     """
+    specified = request.position_intent
     if request.side is Side.BUY:
         found = PositionIntent.BUY_TO_CLOSE if held < 0 else PositionIntent.BUY_TO_OPEN
-    elif held > 0 or account.multiplier <= 1:
+    elif held > 0 or (not held and specified is None and account.multiplier <= 1):
         found = PositionIntent.SELL_TO_CLOSE
     else:
         found = PositionIntent.SELL_TO_OPEN
-    if request.position_intent not in (None, found):
-        raise unprocessable(
-            f"position intent mismatch, inferred: {found}, specified: {request.position_intent}"
-        )
+    if specified not in (None, found):
+        raise unprocessable(f"{INTENT_MISMATCH}, inferred: {found}, specified: {specified}")
     return found
 
 
@@ -45,7 +51,7 @@ def hold_price(
     """Return what each share takes from the buying power of an order that opens a position."""
     price = request.limit_price or stop or last_price
     if intent is PositionIntent.SELL_TO_OPEN:
-        return max(price, last_price * _SHORT_MARGIN)
+        return max(price, ask(last_price) * _SHORT_MARGIN)
     return price
 
 
@@ -66,7 +72,7 @@ def check_wash_trade(request: OrderRequest, open_orders: Iterable[ExchangeOrder]
         else:
             continue
         raise forbidden(
-            "potential wash trade detected. use complex orders",
+            f"{WASH_TRADE}. use complex orders",
             existing_order_id=str(order.id),
             reject_reason=f"opposite side {kind} order exists",
         )
@@ -105,8 +111,7 @@ def check_shares(symbol: str, qty: Decimal, held: Decimal, available: Decimal) -
     """Raises Refusal when an order closes more than is there; all quantities without a sign."""
     if qty > available:
         raise forbidden(
-            "insufficient qty available for order "
-            f"(requested: {plain(qty)}, available: {plain(available)})",
+            f"{TOO_FEW_SHARES} (requested: {plain(qty)}, available: {plain(available)})",
             available=plain(available),
             existing_qty=plain(held),
             held_for_orders=plain(held - available),

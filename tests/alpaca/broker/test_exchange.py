@@ -15,7 +15,15 @@ import pytest
 from smabot.config import Config
 from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
 from smabot.ports import BrokerAccount, BrokerOrder
-from smabot.records import Order, OrderType, OrderUpdate, Side, Status, TimeInForce
+from smabot.records import (
+    Order,
+    OrderType,
+    OrderUpdate,
+    RefusalCause,
+    Side,
+    Status,
+    TimeInForce,
+)
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connect import Connection, connect
 from smabot_alpaca.settings import AlpacaSettings
@@ -276,6 +284,32 @@ def test_the_servers_quota_is_kept_without_one_refusal(
         with pytest.raises(NotSent) as caught:
             broker.submit(order("one-too-many", qty=Decimal(1)))
         assert caught.value.wait > 1
+        broker.close()
+    finally:
+        serving.stop()
+        exchange.close()
+
+
+def test_an_exchange_without_calls_of_its_own_is_taken_for_alpaca(
+    tmp_path: Path, tape: Path, broker_at: Any, order: Any
+) -> None:
+    from smabot_exchange.exchange import Exchange
+    from smabot_exchange.wire.auth import Keys
+    from smabot_exchange.wire.server import Serving, listen
+    from smabot_exchange.wire.venue import Venue
+
+    exchange = Exchange(tmp_path / "hidden.db", str(tape))
+    serving = Serving(
+        Venue(exchange, Keys({"PKSMABOT": "smabot"}), clock="paced", admin=False), listen()
+    )
+    serving.start()
+    try:
+        broker = broker_at(serving.url)
+        assert (broker.name, broker.stepped) == ("alpaca", False)
+        assert max(broker.lookups) == 15
+        assert broker.submit(order()).status is Status.SUBMITTED
+        sale = broker.submit(order("b", side=Side.SELL, symbol="IBM", reduces=True))
+        assert (sale.status, sale.cause) == (Status.REJECTED, RefusalCause.POSITION)
         broker.close()
     finally:
         serving.stop()

@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("smabot_exchange.wire.server")
 
-from smabot_exchange.wire.fault_kinds import KINDS
+from smabot_exchange.faults.kinds import KINDS
 
 pytestmark = pytest.mark.plugins
 Faults = tuple[dict[str, Any], ...]
@@ -143,6 +143,12 @@ VERDICTS = {
     "bar_missing": "same", "bar_late": "same", "minute_missing": "same",
     "bar_revised": "same, and the revision beside the bars",
     "stuck_cancel": "agree: the order lives on, so that it may fill",
+    "frozen_cancel": "agree: the order stays open, as at the broker",
+    "left_at_close": "agree: the order stays open, as at the broker",
+    "rejected_later": "agree: the order ends unfilled",
+    "stuck_pending": "agree: the order stays open, and ends with its day",
+    "lost_answer": "agree: the order is unknown, and then fills",
+    "halt": "agree: the order stays open, and no bar of the symbol comes",
     "foreign_order": "stops with 6, where it is about a symbol or a name of ours",
     "foreign_position": "stops with 6, where it is of a symbol of ours",
 }  # fmt: skip

@@ -56,7 +56,8 @@ MALFORMED: list[tuple[dict[str, Any], str]] = [
     ({"extended_hours": "yes"}, "invalid extended_hours"),
     ({"client_order_id": 7}, "invalid client_order_id"),
     ({"client_order_id": "x" * 129}, "client_order_id must be no more than 128 characters"),
-    ({"position_intent": "hope"}, "invalid position_intent"),
+    ({"position_intent": ""}, "invalid position_intent specified"),
+    ({"position_intent": "hope"}, "invalid position_intent specified"),
 ]
 
 
@@ -116,12 +117,12 @@ def test_extended_hours_are_for_limit_orders(call: Any) -> None:
 
 def test_too_little_buying_power(call: Any) -> None:
     check(
-        call.post("buy", 1_001),
+        call.post("buy", 2_001),
         403,
         FORBIDDEN,
         "insufficient buying power",
-        buying_power="100000",
-        cost_basis="100100",
+        buying_power="200000",
+        cost_basis="200100",
     )
 
 

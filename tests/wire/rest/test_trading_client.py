@@ -240,12 +240,30 @@ def test_closing_everything(place: Any, trading: Any) -> None:
     assert trading.get_all_positions() == []
 
 
+def test_an_intent_goes_with_the_net_position(place: Any, trading: Any) -> None:
+    sell = OrderSide.SELL
+    with pytest.raises(APIError) as caught:
+        trading.submit_order(market(1, side=sell, position_intent=PositionIntent.SELL_TO_CLOSE))
+    assert (caught.value.status_code, caught.value.code) == (422, 42210000)
+    assert caught.value.message == (
+        "position intent mismatch, inferred: sell_to_open, specified: sell_to_close"
+    )
+    short = trading.submit_order(market(2, side=sell))
+    assert short.position_intent is PositionIntent.SELL_TO_OPEN
+    place.play(1)
+    position = trading.get_open_position("SPY")
+    assert (position.side, position.qty, position.qty_available) == (PositionSide.SHORT, "-2", "-2")
+    cover = trading.submit_order(market(2, position_intent=PositionIntent.BUY_TO_CLOSE))
+    assert trading.get_order_by_id(cover.id).position_intent is PositionIntent.BUY_TO_CLOSE
+
+
 def test_the_account(place: Any, trading: Any) -> None:
     account = trading.get_account()
     assert account.status is AccountStatus.ACTIVE
     assert str(account.id) == place.exchange.account_id
     assert account.currency == "USD"
-    assert (account.cash, account.equity, account.buying_power) == ("100000",) * 3
+    assert (account.cash, account.equity, account.buying_power) == ("100000", "100000", "200000")
+    assert (account.multiplier, account.shorting_enabled) == ("2", True)
     trading.submit_order(market(10))
     place.play(1)
     account = trading.get_account()

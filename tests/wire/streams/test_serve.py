@@ -224,3 +224,14 @@ def test_a_slip_is_one_line(serving: Any, arguments: list[str], code: int, words
 def test_half_a_pair_of_keys_is_one_line(serving: Any) -> None:
     code, err = serving(APCA_API_KEY_ID="PKOWN").end()
     assert (code, err.count("\n")) == (2, 1)
+
+
+def test_calls_of_its_own_can_be_hidden(serving: Any) -> None:
+    process = serving("--hide-admin", "--speed", "1").ready()
+    assert process.ask().status_code == 404
+    assert process.ask("POST", "/_exchange/play").json()["message"] == "endpoint not found."
+    assert process.ask(path="/v2/account").status_code == 200
+    assert process.end(signal.SIGTERM)[0] == 0
+    code, err = serving("--hide-admin", "--speed", "step").end()
+    assert code == 2
+    assert "no client could move the clock" in err

@@ -13,11 +13,11 @@ from starlette.routing import Route
 
 from smabot.config import Settings
 from smabot.errors import ConfigError
+from smabot_exchange.faults.files import parse_faults
+from smabot_exchange.faults.kinds import ForeignOrder
 from smabot_exchange.orders import OrderRequest, OrderType
 from smabot_exchange.wire import shapes
 from smabot_exchange.wire.answers import answer, bad_parameter
-from smabot_exchange.wire.fault_files import parse_faults
-from smabot_exchange.wire.fault_kinds import ForeignOrder
 from smabot_exchange.wire.prices import stamp
 
 if TYPE_CHECKING:

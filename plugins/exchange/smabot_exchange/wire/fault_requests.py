@@ -12,9 +12,7 @@ import orjson
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from smabot_exchange.orders import ExchangeOrder, Refusal
-from smabot_exchange.wire.answers import TOO_MANY, answer
-from smabot_exchange.wire.fault_kinds import (
+from smabot_exchange.faults.kinds import (
     Error,
     Hang,
     Hidden,
@@ -23,7 +21,10 @@ from smabot_exchange.wire.fault_kinds import (
     StuckCancel,
     UnknownStatus,
 )
-from smabot_exchange.wire.faults import Occasion
+from smabot_exchange.faults.market_kinds import LostAnswer
+from smabot_exchange.faults.plan import Occasion
+from smabot_exchange.orders import ExchangeOrder, Refusal
+from smabot_exchange.wire.answers import TOO_MANY, answer
 
 if TYPE_CHECKING:
     from smabot_exchange.wire.venue import Venue
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 ORDERS = "/v2/orders"
 BY_CLIENT_ID = "/v2/orders:by_client_order_id"
 
-_KINDS = (Error, Reset, Hang, RateLimit, Hidden, StuckCancel, UnknownStatus)
+_KINDS = (Error, Reset, Hang, RateLimit, Hidden, StuckCancel, UnknownStatus, LostAnswer)
 _ONE_ORDER = re.compile(r"/v2/orders/([0-9a-fA-F-]{36})")
 _POSITION = re.compile(r"/v2/positions/([A-Z.]+)")
 _PAGE = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
@@ -109,7 +110,12 @@ class _Call:
         return False
 
     async def _after(self) -> bool:
-        return await self._break("after")
+        if await self._break("after"):
+            return True
+        if self._scope["state"].get("lost"):
+            await self._venue.sockets.reset_request(self._scope, self._receive)
+            return True
+        return False
 
     async def _break(self, when: str) -> bool:
         plan, occasion = self._venue.faults, self._occasion

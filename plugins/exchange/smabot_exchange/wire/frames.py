@@ -101,12 +101,22 @@ def quote(codec: Codec, bar: Bar) -> bytes:
     return codec.pack({"T": "q", "S": bar.symbol, **prices.quote(bar, time)})
 
 
-def status(codec: Codec, symbol: str, moment: datetime, *, trading: bool) -> bytes:
-    """Return that a symbol may be traded from now on, or not, in the words of tape C."""
+def status(
+    codec: Codec,
+    symbol: str,
+    moment: datetime,
+    *,
+    trading: bool,
+    reason: tuple[str, str] = ("", ""),
+) -> bytes:
+    """Return that a symbol may be traded from now on, or not, in the words of tape C.
+
+    ``reason`` is the code of a halt and what it means.
+    """
     code, words = ("T", "Trading Resumption") if trading else ("H", "Trading Halt")
     return codec.pack(
         {
-            "T": "s", "S": symbol, "sc": code, "sm": words, "rc": "", "rm": "",
+            "T": "s", "S": symbol, "sc": code, "sm": words, "rc": reason[0], "rm": reason[1],
             "t": codec.time(moment), "z": prices.TAPE,
         }
     )  # fmt: skip

@@ -11,6 +11,7 @@ from uuid import uuid4
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from smabot_exchange.wire.answers import (
+    NOT_FOUND,
     TOO_LARGE,
     TOO_MANY,
     TOO_MANY_FOR_DATA,
@@ -56,7 +57,11 @@ class Gate:
             await answer(UNAUTHORIZED, 401)(scope, receive, send_on)
             return
         scope["state"]["key_id"] = key_id
-        if self.venue.quota is not None and not scope["path"].startswith(ADMIN):
+        admin = scope["path"].startswith(ADMIN)
+        if admin and not self.venue.admin:
+            await answer(NOT_FOUND, 404)(scope, receive, send_on)
+            return
+        if self.venue.quota is not None and not admin:
             allowance = self.venue.quota.take(key_id)
             added += _rate_headers(allowance)
             if not allowance.granted:

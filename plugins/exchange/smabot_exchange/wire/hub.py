@@ -14,18 +14,18 @@ from starlette.websockets import WebSocket
 
 from smabot.calendar import MINUTE
 from smabot_exchange.exchange import Exchange, Minute
-from smabot_exchange.orders import OrderEvent, OrderRequest, OrderType, Refusal
-from smabot_exchange.wire.connection import Connection
-from smabot_exchange.wire.fault_kinds import (
+from smabot_exchange.faults.bases import Stream
+from smabot_exchange.faults.kinds import (
     Disconnect,
     ForeignOrder,
     ForeignPosition,
     Garbage,
     Mute,
     Refuse,
-    Stream,
 )
-from smabot_exchange.wire.faults import FaultPlan, Occasion
+from smabot_exchange.faults.plan import FaultPlan, Occasion
+from smabot_exchange.orders import OrderEvent, OrderRequest, OrderType, Refusal
+from smabot_exchange.wire.connection import Connection
 from smabot_exchange.wire.frames import Codec
 from smabot_exchange.wire.later import Later
 from smabot_exchange.wire.masks import PENDING_CANCEL, Masks

@@ -52,7 +52,7 @@ def order_request(body: Body, symbol: str) -> OrderRequest:
         order_class=_choice(body, "order_class", OrderClass) or OrderClass.SIMPLE,
         take_profit=_take_profit(body),
         stop_loss=_stop_loss(body),
-        position_intent=_choice(body, "position_intent", PositionIntent),
+        position_intent=_position_intent(body),
     )
 
 
@@ -80,6 +80,17 @@ def _stop_loss(body: Body) -> StopLoss | None:
     return StopLoss(
         _amount(part, "stop_price", "stop_loss."), _amount(part, "limit_price", "stop_loss.")
     )
+
+
+def _position_intent(body: Body) -> PositionIntent | None:
+    """Return the intent, which may be left out; an empty one is an error, unlike other empty fields."""
+    value = body.get("position_intent")
+    if value is None:
+        return None
+    try:
+        return PositionIntent(value)
+    except ValueError:
+        raise bad_parameter("invalid position_intent specified") from None
 
 
 def _part(body: Body, name: str) -> Body | None:

@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from smabot_exchange.faults.kinds import Hidden, UnknownStatus
+from smabot_exchange.faults.plan import FaultPlan, Occasion
 from smabot_exchange.orders import OPEN_STATUSES
-from smabot_exchange.wire.fault_kinds import Hidden, UnknownStatus
-from smabot_exchange.wire.faults import FaultPlan, Occasion
 
 PENDING_CANCEL = "pending_cancel"
 _OPEN = frozenset([*map(str, OPEN_STATUSES), "pending_new", "pending_replace", PENDING_CANCEL])

@@ -47,6 +47,7 @@ def routes(venue: Venue) -> list[Route]:
         wanted = order_request(body, symbol_of(venue, body.get("symbol")))
         check_permitted(venue, wanted)
         event = exchange.submit(wanted)
+        request.state.lost = event.order.hidden
         return answer(shape(event.order, answered=True))
 
     async def find(request: Request) -> Response:

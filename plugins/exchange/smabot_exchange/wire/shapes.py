@@ -50,7 +50,7 @@ def order(
         "expired_at": _moment(order.expired_at),
         "expires_at": _moment(order.expires_at),
         "canceled_at": _moment(order.canceled_at),
-        "failed_at": None,
+        "failed_at": _moment(order.failed_at),
         "replaced_at": _moment(order.replaced_at),
         "replaced_by": _id(order.replaced_by),
         "replaces": _id(order.replaces),

@@ -8,8 +8,8 @@ from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
+from smabot_exchange.faults.bases import Stream
 from smabot_exchange.wire.connection import Connection
-from smabot_exchange.wire.fault_kinds import Stream
 from smabot_exchange.wire.hub import Hub
 
 UNCLEAN = (1005, 1006)

@@ -10,13 +10,16 @@ from functools import partial
 from smabot.calendar import EXCHANGE_ZONE, MINUTE
 from smabot.records import Bar
 from smabot_exchange.exchange import Exchange, Minute
+from smabot_exchange.faults.kinds import BarLate, BarMissing, BarRevised, MinuteMissing
+from smabot_exchange.faults.plan import FaultPlan, Occasion
 from smabot_exchange.wire import frames
-from smabot_exchange.wire.fault_kinds import BarLate, BarMissing, BarRevised, MinuteMissing
-from smabot_exchange.wire.faults import FaultPlan, Occasion
 from smabot_exchange.wire.frames import Codec
 from smabot_exchange.wire.later import Later
 from smabot_exchange.wire.subscriptions import EVERYTHING, Subscriptions
 from smabot_exchange.wire.timeframe import merged
+
+HALTED = ("T12", "Trading Halted; For information requested by the listing exchange")
+"""The reason of a halt, as Nasdaq codes it."""
 
 REVISED_AFTER = timedelta(seconds=30)
 """A bar is told again half a minute after its minute, when late trades have changed it."""
@@ -24,7 +27,11 @@ REVISED_AFTER = timedelta(seconds=30)
 
 @dataclass(slots=True)
 class News:
-    """What a minute brings: bars as they are sent, late ones first, and the rest as it was."""
+    """What a minute brings: bars as they are sent, late ones first, and the rest as it was.
+
+    ``halted`` and ``resumed`` are symbols whose trading stopped or went on at its start; all that are
+    halted in it are ``stopped``.
+    """
 
     time: datetime
     bars: list[Bar]
@@ -33,6 +40,9 @@ class News:
     daily: dict[str, Bar] = field(default_factory=dict)
     opens: bool = False
     closes: bool = False
+    halted: tuple[str, ...] = ()
+    resumed: tuple[str, ...] = ()
+    stopped: frozenset[str] = frozenset()
 
 
 class Ticker:
@@ -51,7 +61,10 @@ class Ticker:
     def news(self, minute: Minute, *, daily: bool) -> News:
         """Return what a minute brings. Without ``daily`` the bars of the day are left out."""
         now = minute.time
-        news = News(now, self._faulty(minute), minute.bars, list(self._updated))
+        news = News(
+            now, self._faulty(minute), minute.bars, list(self._updated), halted=minute.halted,
+            resumed=minute.resumed, stopped=self._exchange.halts.symbols,
+        )  # fmt: skip
         self._late.clear()
         self._updated.clear()
         session = self._exchange.calendar.session_at(now - MINUTE)
@@ -121,6 +134,7 @@ class Writer:
         news = self._news
         if news.opens:
             yield from self._statuses(codec, wanted, trading=True)
+        yield from self._halts(codec, wanted)
         if wanted.wants("trades"):
             for bar in _chosen(news.traded, wanted.of("trades")):
                 yield frames.trade(codec, bar), False
@@ -145,8 +159,20 @@ class Writer:
         chosen = wanted.of("statuses")
         moment = self._news.time - MINUTE if trading else self._news.time
         for symbol in self._symbols:
+            if trading and symbol in self._news.stopped:
+                continue
             if EVERYTHING in chosen or symbol in chosen:
                 yield frames.status(codec, symbol, moment, trading=trading), False
+
+    def _halts(self, codec: Codec, wanted: Subscriptions) -> Iterator[tuple[bytes, bool]]:
+        """Yield which symbols' trading stopped or went on at the minute's start."""
+        chosen, start = wanted.of("statuses"), self._news.time - MINUTE
+        for symbol in self._news.halted:
+            if EVERYTHING in chosen or symbol in chosen:
+                yield frames.status(codec, symbol, start, trading=False, reason=HALTED), False
+        for symbol in self._news.resumed:
+            if EVERYTHING in chosen or symbol in chosen:
+                yield frames.status(codec, symbol, start, trading=True), False
 
 
 def _chosen(bars: Iterable[Bar], symbols: frozenset[str]) -> Iterable[Bar]:

@@ -13,9 +13,7 @@ from typing import Any
 import orjson
 
 from smabot.calendar import MINUTE
-from smabot_exchange.orders import OrderEvent, plain
-from smabot_exchange.wire import shapes
-from smabot_exchange.wire.fault_kinds import (
+from smabot_exchange.faults.kinds import (
     UpdateDoubled,
     UpdateDropped,
     UpdateLate,
@@ -23,7 +21,9 @@ from smabot_exchange.wire.fault_kinds import (
     UpdateSwapped,
     UpdateUnknown,
 )
-from smabot_exchange.wire.faults import FaultPlan, Occasion
+from smabot_exchange.faults.plan import FaultPlan, Occasion
+from smabot_exchange.orders import OrderEvent, plain
+from smabot_exchange.wire import shapes
 from smabot_exchange.wire.later import Later
 from smabot_exchange.wire.masks import Masks
 from smabot_exchange.wire.prices import stamp

@@ -6,11 +6,11 @@ import asyncio
 from dataclasses import dataclass, field
 
 from smabot_exchange.exchange import Exchange
+from smabot_exchange.faults.plan import FaultPlan
 from smabot_exchange.wire.auth import Keys
 from smabot_exchange.wire.conductor import Conductor, PacedBy
 from smabot_exchange.wire.configuration import Configuration
 from smabot_exchange.wire.data_stream import FEEDS
-from smabot_exchange.wire.faults import FaultPlan
 from smabot_exchange.wire.hub import Hub
 from smabot_exchange.wire.quota import Quota
 from smabot_exchange.wire.sockets import Sockets
@@ -23,6 +23,7 @@ class Venue:
     ``quota`` limits the requests of each key, None does not; ``largest_body`` is in bytes.
     ``feeds`` are those that the keys may listen to, ``symbol_limit`` how many symbols on the data
     stream (None: any number), ``auth_seconds`` how long a stream waits for a client's keys.
+    Without ``admin`` the calls under ``/_exchange`` are unknown, as at Alpaca.
     """
 
     exchange: Exchange
@@ -31,10 +32,10 @@ class Venue:
     largest_body: int = 64 * 1024
     configuration: Configuration = field(default_factory=Configuration)
     clock: PacedBy = "stepped"
-    faults: FaultPlan = field(default_factory=FaultPlan)
     feeds: tuple[str, ...] = FEEDS
     symbol_limit: int | None = None
     auth_seconds: float = 10.0
+    admin: bool = True
     sockets: Sockets = field(default_factory=Sockets)
     hub: Hub = field(init=False)
     conductor: Conductor = field(init=False)
@@ -43,6 +44,10 @@ class Venue:
         self.hub = Hub(self.exchange, self.faults, self.sockets)
         self.conductor = Conductor(self.exchange, self.hub, self.clock)
         self._closing = asyncio.Event()
+
+    @property
+    def faults(self) -> FaultPlan:
+        return self.exchange.faults
 
     def close(self) -> None:
         """End what waits on purpose; belongs to the server's event loop."""

@@ -7,20 +7,23 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from smabot_exchange.wire.fault_files import parse_faults
-from smabot_exchange.wire.fault_kinds import (
-    KINDS,
+from smabot_exchange.faults.bases import (
     BarFault,
     Fault,
-    ForeignOrder,
-    ForeignPosition,
-    MinuteMissing,
     OrderFault,
-    Refuse,
     RequestFault,
     StreamFault,
     UpdateFault,
 )
+from smabot_exchange.faults.files import parse_faults
+from smabot_exchange.faults.kinds import (
+    KINDS,
+    ForeignOrder,
+    ForeignPosition,
+    MinuteMissing,
+    Refuse,
+)
+from smabot_exchange.faults.market_kinds import Halt
 
 PAGE = (Path(__file__).parents[4] / "docs" / "faults.md").read_text()
 GROUPS: dict[str, tuple[type[Fault], ...]] = {
@@ -29,7 +32,7 @@ GROUPS: dict[str, tuple[type[Fault], ...]] = {
     "update": (UpdateFault,),
     "stream": (StreamFault,),
     "bar": (BarFault,),
-    "minute": (MinuteMissing, ForeignOrder, ForeignPosition),
+    "minute": (MinuteMissing, Halt, ForeignOrder, ForeignPosition),
     "drop": (Refuse,),
 }
 

@@ -8,11 +8,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from fnmatch import fnmatchcase
-from typing import TypeVar
+from threading import Lock
+from typing import TYPE_CHECKING, TypeVar
 
-from smabot_exchange.wire.fault_kinds import Fault
+if TYPE_CHECKING:
+    from smabot_exchange.faults.bases import Fault
 
-F = TypeVar("F", bound=Fault)
+F = TypeVar("F", bound="Fault")
 REMEMBERED = 2_000
 """Occasions that a fault knows to have met before: what they are about comes again soon or never."""
 
@@ -74,7 +76,7 @@ class _Armed:
 
 
 class FaultPlan:
-    """The faults that are set. Not thread-safe: it belongs to the server's event loop."""
+    """The faults that are set. Both the exchange and the server that serves it ask it."""
 
     def __init__(self, faults: Sequence[Fault] = (), seed: int = 0) -> None:
         self.seed = seed
@@ -83,7 +85,12 @@ class FaultPlan:
         self._armed: list[_Armed] = []
         self._kinds: dict[type[Fault], list[_Armed]] = {}
         self._count = 0
+        self._lock = Lock()
         self.add(faults)
+
+    def __bool__(self) -> bool:
+        """Whether any fault is set."""
+        return bool(self._armed)
 
     def add(self, faults: Sequence[Fault]) -> None:
         self.version += 1
@@ -110,9 +117,11 @@ class FaultPlan:
         """
         for armed in self._kinds.get(kind, ()):
             fault = armed.fault
-            if all(getattr(fault, name) == value for name, value in fields.items()) and (
-                armed.strikes(occasion, self.seed)
-            ):
+            if any(getattr(fault, name) != value for name, value in fields.items()):
+                continue
+            with self._lock:
+                struck = armed.strikes(occasion, self.seed)
+            if struck:
                 assert isinstance(fault, kind)
                 yield fault
 

@@ -2,74 +2,29 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from decimal import Decimal
-from typing import Any, ClassVar, Literal, Self
+from typing import Literal
 
-from pydantic import AwareDatetime, ConfigDict, Field, model_validator
+from pydantic import Field
 
-from smabot.config import Settings
 from smabot.records import Side
-
-Stream = Literal["trade", "data"]
-
-
-class Fault(Settings):
-    """What every fault has: a name to count it by, and when it strikes.
-
-    It strikes at occasions of its kind (a request, an update, a minute …) that all its fields match.
-    """
-
-    model_config = ConfigDict(defer_build=True)  # most runs ask for none
-
-    kind: ClassVar[str]
-    patterns: ClassVar[tuple[str, ...]] = ()
-    """Fields that are globs on the occasion's fields of the same name."""
-
-    name: str = ""
-    """Counted under this name; without one under its kind."""
-    nth: int | None = Field(None, ge=1)
-    """Only at this one of the occasions that match, counted from 1."""
-    times: int | None = Field(None, ge=1)
-    """At most so often."""
-    probability: float = Field(1.0, gt=0, le=1)
-    """Strikes with this probability, drawn from the seed and the occasion, not from chance."""
-    since: AwareDatetime | None = None
-    """From this time of the exchange on."""
-    until: AwareDatetime | None = None
-    """Before this time of the exchange."""
-
-    @property
-    def label(self) -> str:
-        return self.name or self.kind
-
-    def covers(self, time: datetime) -> bool:
-        """Whether a time of the exchange lies in the fault's window."""
-        return (self.since is None or self.since <= time) and (
-            self.until is None or time < self.until
-        )
-
-    def told(self) -> dict[str, Any]:
-        """Return it as it was asked for."""
-        return {"kind": self.kind, **self.model_dump(mode="json", exclude_defaults=True)}
-
-
-class OrderFault(Fault):
-    """Strikes where an order, or a request about one, is concerned."""
-
-    patterns: ClassVar[tuple[str, ...]] = ("symbol", "client_order_id")
-
-    symbol: str = "*"
-    client_order_id: str = "*"
-
-
-class RequestFault(OrderFault):
-    """Strikes at a REST request."""
-
-    patterns: ClassVar[tuple[str, ...]] = ("method", "path", *OrderFault.patterns)
-
-    method: str = "*"
-    path: str = "*"
+from smabot_exchange.faults.bases import (
+    BarFault,
+    Fault,
+    OrderFault,
+    RequestFault,
+    Stream,
+    StreamFault,
+    UpdateFault,
+)
+from smabot_exchange.faults.market_kinds import (
+    FrozenCancel,
+    Halt,
+    LeftAtClose,
+    LostAnswer,
+    RejectedLater,
+    StuckPending,
+)
 
 
 class Error(RequestFault):
@@ -135,14 +90,6 @@ class UnknownStatus(OrderFault):
     value: str = "under_review"
 
 
-class UpdateFault(OrderFault):
-    """Strikes at a trade update."""
-
-    patterns: ClassVar[tuple[str, ...]] = ("event", *OrderFault.patterns)
-
-    event: str = "*"
-
-
 class UpdateDropped(UpdateFault):
     """Does not send it."""
 
@@ -185,19 +132,6 @@ class UpdateUnknown(UpdateFault):
     value: str = "reviewed"
 
 
-class StreamFault(Fault):
-    """Strikes a stream's connections, at a minute's end or before an update is sent."""
-
-    stream: Stream = "data"
-    at: Literal["minute", "update"] = "minute"
-
-    @model_validator(mode="after")
-    def _updates_are_of_trades(self) -> Self:
-        if self.at == "update" and self.stream != "trade":
-            raise ValueError('at = "update" needs stream = "trade"')
-        return self
-
-
 class Mute(StreamFault):
     """Sends nothing more; the connection stays, and pings are answered."""
 
@@ -232,14 +166,6 @@ class Refuse(Fault):
 
     stream: Stream = "data"
     seconds: float = Field(90.0, gt=0)
-
-
-class BarFault(Fault):
-    """Strikes at a bar that is to be sent."""
-
-    patterns: ClassVar[tuple[str, ...]] = ("symbol",)
-
-    symbol: str = "*"
 
 
 class BarMissing(BarFault):
@@ -300,8 +226,9 @@ KINDS: dict[str, type[Fault]] = {
     kind.kind: kind
     for kind in (
         Error, Reset, Hang, RateLimit, Hidden, StuckCancel, UnknownStatus,
+        FrozenCancel, LeftAtClose, RejectedLater, StuckPending, LostAnswer,
         UpdateDropped, UpdateDoubled, UpdateLate, UpdateSwapped, UpdateReplayed, UpdateUnknown,
         Mute, Disconnect, Garbage, Refuse,
-        BarMissing, BarLate, BarRevised, MinuteMissing, ForeignOrder, ForeignPosition,
+        BarMissing, BarLate, BarRevised, MinuteMissing, Halt, ForeignOrder, ForeignPosition,
     )
 }  # fmt: skip

@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from smabot.errors import ConfigError, suggest
-from smabot_exchange.wire.fault_kinds import KINDS, Fault
+from smabot_exchange.faults.bases import Fault
+from smabot_exchange.faults.kinds import KINDS
 
 
 def read_faults(path: Path) -> tuple[int | None, list[Fault]]:

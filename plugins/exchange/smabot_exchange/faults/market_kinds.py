@@ -1,0 +1,68 @@
+"""Faults of the market itself: what it does to orders and symbols, whichever way a client reaches it."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from smabot_exchange.faults.bases import Fault, OrderFault
+
+
+class FrozenCancel(OrderFault):
+    """Takes a cancel, tells `pending_cancel`, and lets the order neither fill nor end."""
+
+    kind = "frozen_cancel"
+
+    partial: bool = True
+    """Only where a part of the order has filled."""
+    minutes: int | None = Field(None, ge=1)
+    """The order is canceled after so many minutes of the exchange; without: never."""
+
+
+class LeftAtClose(OrderFault):
+    """Leaves a DAY order in another state at the close instead of ending it."""
+
+    kind = "left_at_close"
+
+    value: Literal["done_for_day", "calculated", "stopped", "suspended"] = "done_for_day"
+    """The state; the order does not fill in it, and ends by a cancel alone."""
+
+
+class RejectedLater(OrderFault):
+    """Accepts an order and rejects it later; until then it does not fill."""
+
+    kind = "rejected_later"
+
+    minutes: int = Field(1, ge=1)
+    """So many minutes of the exchange later."""
+
+
+class StuckPending(OrderFault):
+    """Leaves an order in `pending_new`, in which it does not fill."""
+
+    kind = "stuck_pending"
+
+    minutes: int | None = Field(None, ge=1)
+    """For so many minutes of the exchange; without: until it is canceled or its day ends."""
+
+
+class LostAnswer(OrderFault):
+    """Accepts an order, loses the answer, and hides the order for a while; then it works as any."""
+
+    kind = "lost_answer"
+
+    minutes: int = Field(2, ge=1)
+    """It is hidden, and does not fill, for so many minutes of the exchange."""
+
+
+class Halt(Fault):
+    """Halts trading in a symbol from a minute on: orders are taken, and nothing trades."""
+
+    kind = "halt"
+    patterns: ClassVar[tuple[str, ...]] = ("symbol",)
+
+    symbol: str
+    minutes: int | None = Field(None, ge=1)
+    """For so many minutes of the exchange; without: for good."""
+    times: int | None = Field(1, ge=1)

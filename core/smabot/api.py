@@ -8,7 +8,10 @@ from smabot.errors import RiskHalt
 from smabot.hookspecs import Conflict, Finding, Reconciliation, Recovery, RecoveryStep, hookimpl
 from smabot.records import (
     Bar,
+    Block,
+    Check,
     EquityPoint,
+    Event,
     Fill,
     Order,
     OrderIntent,
@@ -24,10 +27,13 @@ from smabot.tables import record
 
 __all__ = [
     "Bar",
+    "Block",
     "Book",
+    "Check",
     "Config",
     "Conflict",
     "EquityPoint",
+    "Event",
     "Fill",
     "Finding",
     "Order",

@@ -37,6 +37,7 @@ Holding = tuple[str, str]
 
 MICRO = Decimal("0.000001")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+COLLAR = Decimal("0.10")
 
 
 def money(amount: Decimal) -> Decimal:
@@ -51,7 +52,9 @@ class Book:
         self,
         calendar: Calendar | None = None,
         find_order: Callable[[str], Order | None] | None = None,
+        collar: Decimal = COLLAR,
     ) -> None:
+        """``collar``: the fraction that a close may be away from the one before; 0: any."""
         self.calendar = calendar or Calendar()
         self.now = EPOCH
         self.account: Account | None = None
@@ -64,10 +67,16 @@ class Book:
         self.find_order = find_order
         self._latest: dict[Holding, str] = {}
         self._open: dict[str, Order] = {}
-        self._valuation = Valuation(self._mark)
+        self.canceling: dict[str, Order] = {}
+        """Open orders whose cancel was asked for, by their ids."""
+        self.stances = 0
+        """How often blocks and targets have changed: what may leave is judged again then."""
+        self._valuation = Valuation(self._mark, self.jumped_from)
         self._realized_pnl = ZERO
         self._replaying = False
         self._fill_prices: dict[str, Decimal] = {}
+        self._collar = collar
+        self._before: dict[str, float] = {}
         self._unsettled: dict[str, dict[str, SignalState]] = {}
         self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
         self.changes = 0
@@ -98,12 +107,22 @@ class Book:
 
     def apply_bars(self, bars: Iterable[Bar]) -> list[Bar]:
         """Take bars in, as `apply` does each; returns those that were not known."""
-        last, news = self.last, []
+        last, news, before = self.last, [], self._before
+        collar = float(self._collar)
         for bar in bars:
-            known = last.get(bar.symbol)
+            symbol = bar.symbol
+            known = last.get(symbol)
             if known is None or bar.time > known.time:
-                last[bar.symbol] = bar
+                last[symbol] = bar
                 news.append(bar)
+                if (
+                    collar
+                    and known is not None
+                    and abs(bar.close - known.close) > collar * known.close
+                ):
+                    before[symbol] = known.close
+                elif symbol in before:
+                    del before[symbol]
         if news:
             self._valuation.outdate()
             self._new_bars += news
@@ -196,6 +215,19 @@ class Book:
         bar = self.last.get(symbol)
         return Decimal(repr(bar.close)) if bar else None
 
+    def jumped_from(self, symbol: str) -> Decimal | None:
+        """Return the close before the last bar where that bar is outside the price collar."""
+        before = self._before.get(symbol)
+        return None if before is None else Decimal(repr(before))
+
+    def worse_price(self, symbol: str) -> Decimal | None:
+        """Return the last price for sizes and exposure: the higher one over a jump of the price.
+
+        One bad print can so make no order larger than the price before it would.
+        """
+        price, before = self.price(symbol), self.jumped_from(symbol)
+        return price if price is None or before is None else max(price, before)
+
     def exposure(self, symbol: str | None = None) -> Decimal:
         """Return the dollars at risk in a symbol, or in all: holdings and open buys at last prices."""
         return self._valuation.exposure(symbol)
@@ -278,20 +310,25 @@ class Book:
             return False
         fill = self.fill_of(update)
         newer = update.status.rank > order.status.rank or (
-            update.status is order.status is Status.UNKNOWN
+            update.status is order.status and order.status in (Status.UNKNOWN, Status.PENDING)
         )
+        reason = update.reason
+        if not reason and update.status is Status.CANCELED:
+            reason = order.cancel_reason
         filled_qty = max(order.filled_qty, update.filled_qty)
         changed = replace(
             order,
             status=Status.FILLED if filled_qty >= order.qty
             else update.status if newer else order.status,
-            reason=update.reason if newer else order.reason,
+            reason=reason if newer else order.reason,
             broker_order_id=update.broker_order_id or order.broker_order_id,
             filled_qty=filled_qty,
             filled_avg_price=update.filled_avg_price if fill else order.filled_avg_price,
             realized_pnl=order.realized_pnl + (fill.realized_pnl if fill else ZERO),
             submitted_at=update.submitted_at or order.submitted_at,
             updated_at=max(update.time, order.updated_at or update.time),
+            cause=update.cause if newer else order.cause,
+            available=update.available if newer else order.available,
         )  # fmt: skip
         if changed == order:
             return False
@@ -365,6 +402,7 @@ class Book:
         if self.signals.get(holding) == state:
             return False
         self.signals[holding] = state
+        self.stances += 1
         self._review(holding)
         self._put(state)
         return True
@@ -374,6 +412,7 @@ class Book:
         if self._replaying or self.blocks.get(key) == block:
             return False
         self.blocks[key] = block
+        self.stances += 1
         self._put(block)
         return True
 
@@ -416,8 +455,11 @@ class Book:
         self._new_rows[(Order, (name,))] = order
         if order.status.terminal:
             self._open.pop(name, None)
+            self.canceling.pop(name, None)
         else:
             self._open[name] = order
+            if order.cancel_requested_at is not None:
+                self.canceling[name] = order
         self._valuation.put_order(order)
 
     def _put_position(

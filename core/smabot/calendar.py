@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from datetime import time as clock_time
 from zoneinfo import ZoneInfo
 
 EXCHANGE_ZONE = ZoneInfo("America/New_York")
@@ -22,6 +23,12 @@ class Session:
     date: date
     open: datetime
     close: datetime
+
+
+def end_of(day: date) -> datetime:
+    """Return when a trading date ends: the midnight after it in New York, as UTC."""
+    midnight = datetime.combine(day + timedelta(days=1), clock_time(), EXCHANGE_ZONE)
+    return midnight.astimezone(UTC)
 
 
 class Calendar:

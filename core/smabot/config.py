@@ -72,6 +72,16 @@ class Config(Settings):
     equity_every_minutes: int = Field(1, ge=1)
     reconcile_every_minutes: int = Field(15, ge=1)
     act_on_missed_entries: bool = False
+    entry_timeout_minutes: int = Field(5, ge=0)
+    """Minutes after which what has not filled of an entry is canceled: of a market order, and the rest
+    of a partly filled one; 0: never."""
+    last_entry_minutes: int = Field(1, ge=0)
+    """No entry is made when less than so many minutes of the session are left; 0: always."""
+    cancel_entries: bool = True
+    """A halt, a tripped breaker and a reached loss limit cancel the bot's open entries at the broker."""
+    price_collar: Decimal = Field(Decimal("0.10"), ge=0, lt=1)
+    """Fraction that a bar's close may be away from the one before: beyond, the higher price counts
+    for sizes and exposure, and an entry waits for a second bar; 0: any."""
     foreign: Literal["conflict", "ignore"] = "conflict"
     """Orders and positions of others on a traded symbol."""
     sizing: Sizing = Sizing()

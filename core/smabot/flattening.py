@@ -1,39 +1,22 @@
-"""Getting flat by a person's word: `smabot flatten`.
+"""Getting flat by the operator's word: `smabot flatten`.
 
-The word is kept as signal states with target 0 and the label `FLATTEN`, so it outlives the process
-that took it. Until their holdings are flat no strategy's word replaces them.
+It is kept as signal states with target 0 and the label `FLATTEN`, so it outlives the process that took
+it. Until their positions are flat no strategy's signal replaces them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
 
 from smabot.book import Book, Holding
 from smabot.calendar import MINUTE
 from smabot.halts import halt
-from smabot.ordering import order_id, retry_at
-from smabot.records import (
-    ZERO,
-    Order,
-    OrderIntent,
-    OrderType,
-    OrderUpdate,
-    Side,
-    Signal,
-    SignalState,
-    Status,
-)
+from smabot.records import Order, SignalState, Status
 
 FLATTEN = "FLATTEN"
 """The label of a target that a person set; strategies leave it alone."""
-PATIENCE = timedelta(minutes=1)
-"""How long exits of a symbol wait for the end of entries that were called off: brokers refuse a sale
-that would meet a resting buy of the same account."""
-CANCELABLE = (Status.SUBMITTED, Status.ACCEPTED, Status.PARTIALLY_FILLED)
 
 
 def flatten(book: Book, symbol: str = "") -> str:
@@ -126,106 +109,12 @@ def _at_work(order: Order) -> str:
     text = f"its {what} {order.client_order_id} is {order.status}"
     if order.filled_qty:
         text += f", {order.filled_qty:f} of {order.qty:f} filled"
+    if order.cancel_requested_at is not None:
+        text += f", its cancel of {order.cancel_requested_at:%H:%M:%S} UTC is unanswered"
     return f"{text}: {order.reason}" if order.reason else text
 
 
-# -- going after it ------------------------------------------------------------------------------------
-
-
-class MakeOrder(Protocol):
-    """How an order is judged, kept and sent."""
-
-    def __call__(self, signal: Signal, attempt: int, intent: OrderIntent) -> None: ...
-
-
-class Flattening:
-    """Goes after what a person wants flat: at news of the symbol and once a minute, until it is."""
-
-    def __init__(
-        self, bot: str, book: Book, order: MakeOrder, cancel: Callable[[Order], None]
-    ) -> None:
-        self._bot = bot
-        self._book = book
-        self._order = order
-        self._cancel = cancel
-        self._called_off: dict[str, datetime] = {}
-        self._minute: datetime | None = None
-
-    def press(self, updates: Collection[OrderUpdate], *, at_once: bool) -> None:
-        """Call entries off and order exits where none is at work.
-
-        Of the symbols that there are updates of; once a minute and ``at_once`` of all, and then
-        without regard to the pause after an exit that failed.
-        """
-        book = self._book
-        unsettled = book.unsettled()
-        if not unsettled:
-            self._called_off.clear()
-            return
-        minute = book.now.replace(second=0, microsecond=0)
-        everywhere = at_once or minute != self._minute
-        self._minute = minute
-        orders = (book.orders.get(update.client_order_id) for update in updates)
-        symbols = unsettled.keys() & {order.symbol for order in orders if order is not None}
-        for symbol in sorted(unsettled if everywhere else symbols):
-            targets = unsettled[symbol]
-            names = sorted(s for s, target in targets.items() if target.last_signal == FLATTEN)
-            states = [targets[name] for name in names]
-            if states and not self._entries_ending(symbol, names):
-                for state in states:
-                    self._exit(state, at_once)
-
-    def _entries_ending(self, symbol: str, strategies: Collection[str]) -> bool:
-        """Call off what stands in the way; tell whether to wait for its end.
-
-        A market order that reduces the holding is what is wanted; a limit order may rest for ever.
-        """
-        now, wait = self._book.now, False
-        for order in list(self._book.working(symbol)):
-            wanted = order.reduces and order.type is OrderType.MARKET
-            if order.strategy not in strategies or wanted or order.status not in CANCELABLE:
-                continue
-            asked = self._called_off.get(order.client_order_id)
-            if asked is None or now - asked >= PATIENCE:
-                self._called_off[order.client_order_id] = now
-                self._cancel(order)
-            wait = wait or asked is None or now - asked < PATIENCE
-        return wait
-
-    def _exit(self, state: SignalState, at_once: bool) -> None:
-        book = self._book
-        latest = book.latest_order(state.strategy, state.symbol)
-        attempt = 1
-        if latest is not None:
-            if not latest.status.terminal or (not at_once and self._pausing(latest, state)):
-                return
-            if latest.bar_time >= state.bar_time:
-                attempt = latest.attempt + 1
-        intent = _closing(book, state)
-        if intent is None:
-            return
-        price = book.price(state.symbol) or book.positions[state.strategy, state.symbol].avg_price
-        signal = Signal(
-            state.symbol, 0, state.bar_time, float(price), state.strategy, label=FLATTEN
-        )
-        while book.order(order_id(self._bot, signal, attempt)) is not None:
-            attempt += 1
-        self._order(signal, attempt, intent)
-
-    def _pausing(self, latest: Order, state: SignalState) -> bool:
-        failed = latest.reduces and latest.bar_time >= state.bar_time
-        ours = latest.client_order_id in self._called_off
-        return failed and not ours and self._book.now < retry_at(latest)
-
-
-def _closing(book: Book, state: SignalState) -> OrderIntent | None:
-    """Return the market order that closes a holding, less what exits at work close already."""
-    held = book.holding(state.strategy, state.symbol)
-    exits = (o for o in book.working(state.symbol) if o.strategy == state.strategy and o.reduces)
-    left = held + sum((order.open_qty for order in exits), ZERO)
-    if left * held <= 0:
-        return None
-    return OrderIntent(state.symbol, Side.SELL if left > 0 else Side.BUY, abs(left))
+# -- pieces ------------------------------------------------------------------------------------------
 
 
 def _concerned(book: Book, symbol: str) -> set[Holding]:

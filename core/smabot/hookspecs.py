@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from smabot.ports import Broker, Clock, Feed, Journal, Rows
     from smabot.records import (
         Bar,
+        Check,
         Command,
         EquityPoint,
         Fill,
@@ -164,14 +165,29 @@ def on_signal(signal: Signal, book: Book) -> OrderIntent | None:
 
 
 @hookspec
-def before_submit(order: Order, book: Book) -> Veto | None:
-    """Judge an order before it is committed. All plugins are asked; any Veto blocks it.
+def before_submit(order: Order, book: Book) -> Veto | list[Check] | None:
+    """Judge a new order once, before it is committed: sizes, and limits that count the order itself.
 
-    Let orders with ``order.reduces`` pass unless you mean to trap a position.
+    All plugins are asked; any Veto, or Check that did not pass, blocks it. Checks are kept with the
+    order, those that passed too. Let orders with ``order.reduces`` pass unless you mean to trap a
+    position.
 
     def before_submit(self, order):
         if order.qty > 100 and not order.reduces:
             return Veto("more than 100 shares")
+    """
+
+
+@hookspec
+def may_leave(order: Order, book: Book) -> Veto | None:
+    """Judge an order each time it is about to leave: first, after a wait, again, after a restart.
+
+    Only read. A Veto drops an order that never left; one that may have left is not sent again. Let
+    orders with ``order.reduces`` pass unless you mean to trap a position.
+
+    def may_leave(self, order, book):
+        if book.row(Streak, order.symbol) is None and not order.reduces:
+            return Veto("no streak any more")
     """
 
 

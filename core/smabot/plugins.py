@@ -23,6 +23,7 @@ from smabot.hookspecs import Reconciliation, Recovery, RecoveryStep
 from smabot.records import (
     CORE_RECORDS,
     Bar,
+    Check,
     Command,
     EquityPoint,
     Fill,
@@ -48,7 +49,7 @@ ANSWERS: dict[str, type] = {
     "lookback": int,
     "on_startup_recover": RecoveryStep,
     "on_signal": OrderIntent,
-    "before_submit": Veto,
+    "may_leave": Veto,
     "on_command": str,
     "describe": tuple,
     "reconcile": Reconciliation,
@@ -191,7 +192,7 @@ class Plugins:
             except Exception as error:
                 raise blame(impl.plugin_name, "on_startup_recover", error) from error
             if step is not None:
-                self._check_answer("on_startup_recover", step, [impl.plugin_name])
+                self._check_answer("on_startup_recover", step, impl.plugin_name)
                 found.append((impl.plugin_name, step))
         return found
 
@@ -223,8 +224,24 @@ class Plugins:
         intent: OrderIntent | None = self._call("on_signal", signal=signal, book=book)
         return intent
 
-    def before_submit(self, order: Order, book: Book) -> list[Veto]:
-        vetoes: list[Veto] = self._call("before_submit", order=order, book=book)
+    def before_submit(self, order: Order, book: Book) -> list[Check]:
+        """Return every plugin's checks of a new order; a Veto is one that did not pass."""
+        answers: list[Any] = self._call("before_submit", order=order, book=book)
+        checks: list[Check] = []
+        for answer in answers:
+            if isinstance(answer, Veto):
+                checks.append(Check("before_submit", False, reason=answer.reason))
+            elif isinstance(answer, list) and all(isinstance(each, Check) for each in answer):
+                checks += answer
+            else:
+                raise PluginError(
+                    f"plugin '{self._names('before_submit')}': before_submit answered {answer!r}: it must "
+                    "return a Veto, a list of Check, or None"
+                )
+        return checks
+
+    def may_leave(self, order: Order, book: Book) -> list[Veto]:
+        vetoes: list[Veto] = self._call("may_leave", order=order, book=book)
         return vetoes
 
     def on_order(self, order: Order, book: Book) -> None:
@@ -296,15 +313,19 @@ class Plugins:
         except Exception as error:
             raise blame(self._culprit(error), hook, error) from error
         if hook in ANSWERS:
-            names = [impl.plugin_name for impl in caller.get_hookimpls()]
             for each in answer if isinstance(answer, list) else [answer]:
-                self._check_answer(hook, each, names)
+                if each is not None and not isinstance(each, ANSWERS[hook]):
+                    self._check_answer(hook, each, self._names(hook))
         return answer
 
-    def _check_answer(self, hook: str, answer: object, names: Sequence[str]) -> None:
+    def _names(self, hook: str) -> str:
+        impls = getattr(self.manager.hook, hook).get_hookimpls()
+        return " or ".join(impl.plugin_name for impl in impls)
+
+    def _check_answer(self, hook: str, answer: object, names: str) -> None:
         if answer is not None and not isinstance(answer, ANSWERS[hook]):
             raise PluginError(
-                f"plugin '{' or '.join(names)}': {hook} answered {answer!r}: "
+                f"plugin '{names}': {hook} answered {answer!r}: "
                 f"it must return {ANSWERS[hook].__name__} or None"
             )
 

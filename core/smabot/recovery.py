@@ -103,7 +103,7 @@ def open_session(
 
     Raises LockHeld, ConfigError, BrokerError. Changes nothing but the schema.
     """
-    session = Session(config, plugins, Book(), tell)
+    session = Session(config, plugins, Book(collar=config.price_collar), tell)
     try:
         _open(session)
     except BaseException:
@@ -119,16 +119,17 @@ def recover(session: Session, watch: Watcher | None = None) -> Engine:
     """
     _, _, feed = _opened(session)
     engine = _agreed(session, watch)
-    with session.step("warm") as found:
-        _warm(session, found)
-    with session.step("backfill") as found:
-        found.append(f"{_fill_gap(session, engine)} bars")
-    session.notes += _unattended(session)
-    with session.step("subscribe") as found:
-        engine.resume()
-        engine.process(Batch(feed.now()))
-        feed.subscribe(session.symbols)
-        found.append(f"{len(session.symbols)} symbols")
+    with _silent_on_failure(engine):
+        with session.step("warm") as found:
+            _warm(session, found)
+        with session.step("backfill") as found:
+            found.append(f"{_fill_gap(session, engine)} bars")
+        session.notes += _unattended(session)
+        with session.step("subscribe") as found:
+            engine.resume()
+            engine.process(Batch(feed.now()))
+            feed.subscribe(session.symbols)
+            found.append(f"{len(session.symbols)} symbols")
     return engine
 
 
@@ -141,7 +142,7 @@ def recover_orders(session: Session, command: Command, watch: Watcher | None = N
     """
     journal, _, feed = _opened(session)
     engine = _agreed(session, watch)
-    with session.step("subscribe") as found:
+    with _silent_on_failure(engine), session.step("subscribe") as found:
         if seen := _seen(session.book):
             feed.catch_up(seen)
         feed.subscribe(())
@@ -151,6 +152,16 @@ def recover_orders(session: Session, command: Command, watch: Watcher | None = N
         engine.process(Batch(feed.now()))
         found.append("order updates only")
     return engine
+
+
+@contextmanager
+def _silent_on_failure(engine: Engine) -> Iterator[None]:
+    """Let nothing leave any more when a start fails."""
+    try:
+        yield
+    except BaseException:
+        engine.close()
+        raise
 
 
 def compare(session: Session) -> Reconciliation | None:
@@ -252,7 +263,7 @@ def _agreed(session: Session, watch: Watcher | None) -> Engine:
     config, plugins, book = session.config, session.plugins, session.book
     journal, broker, feed = _opened(session)
     engine = Engine(
-        config, plugins, book, journal, broker, feed, session.symbols, watch, session.wall
+        config, plugins, book, journal, broker, feed, session.symbols, watch, wall=session.wall
     )
     with session.step("reconcile") as found:
         result = compare(session)
@@ -287,7 +298,7 @@ def _warm(session: Session, found: list[str]) -> None:
     book, count = session.book, 0
     book.last.clear()
     with book.replaying():
-        for minute in journal.windows(max(session.plugins.lookback(), 1), _watched(session)):
+        for minute in journal.windows(max(session.plugins.lookback(), 2), _watched(session)):
             count += len(minute)
             _play(minute, session)
             book.drain()

@@ -28,7 +28,7 @@ class DefaultSizer:
         return OrderIntent(signal.symbol, side, abs(change))
 
     def _size(self, signal: Signal, book: Book) -> Decimal:
-        price = Decimal(repr(signal.price))
+        price = max(Decimal(repr(signal.price)), book.jumped_from(signal.symbol) or ZERO)
         if self.sizing.method == "shares":
             return Decimal(self.sizing.shares)
         dollars = self.sizing.notional

@@ -26,8 +26,14 @@ class Shares:
 class Valuation:
     """Value and exposure of all symbols together. Money in US dollars."""
 
-    def __init__(self, price: Callable[[str], Decimal]) -> None:
+    def __init__(
+        self,
+        price: Callable[[str], Decimal],
+        jumped_from: Callable[[str], Decimal | None] = lambda symbol: None,
+    ) -> None:
+        """``jumped_from``: the price before a jump, which counts for what is at risk if it is higher."""
         self._price = price
+        self._jumped_from = jumped_from
         self._symbols: dict[str, Shares] = {}
         self._alive: dict[str, None] = {}
         self._value = ZERO
@@ -92,7 +98,9 @@ class Valuation:
     def _revalue(self, symbol: str, shares: Shares) -> None:
         price = self._price(symbol)
         value = shares.held * price
-        exposure = abs(shares.held + shares.opening()) * price if shares.orders else abs(value)
+        before = self._jumped_from(symbol)
+        at_risk = price if before is None else max(price, before)
+        exposure = abs(shares.held + shares.opening() if shares.orders else shares.held) * at_risk
         self._value += value - shares.value
         self._exposure += exposure - shares.exposure
         shares.value, shares.exposure = value, exposure

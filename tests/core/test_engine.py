@@ -383,7 +383,7 @@ def test_an_entry_while_the_exit_is_at_work_is_blocked_on_the_record(
     entry, exit_, late = world.orders()
     assert (entry.status, exit_.status) == (Status.FILLED, Status.FILLED)
     assert (late.bar_time, late.status) == (minute(9), Status.BLOCKED)
-    assert late.reason == f"the exit {exit_.client_order_id} is still working"
+    assert late.reason == f"the exit {exit_.client_order_id} is still open"
 
 
 @pytest.mark.parametrize("runs", [[20], [13, 7]], ids=str)

@@ -146,9 +146,9 @@ class Running:
             self.feed.time += timedelta(seconds=1)
             deadline = time.monotonic() + SECONDS
             while time.monotonic() < deadline:
-                if self.engine._reconcile_due():
-                    self.engine._reconcile()
-                inquiry = self.engine._inquiry
+                if self.engine.comparison.due:
+                    self.engine.compare()
+                inquiry = self.engine.comparison._inquiry
                 assert inquiry is not None
                 if not inquiry.under_way:
                     break
@@ -161,7 +161,7 @@ def running() -> Iterator[Callable[[Far], Running]]:
         config, book, journal, feed = parts(far)
         plugins = Plugins.load(config.model_copy(update={"base_plugins": ("reconciliation",)}))
         engine = Engine(config, plugins, book, journal, far, feed, ("SPY",))
-        engine._reconcile()
+        engine.compare()
         return Running(far, feed, engine)
 
     return running
@@ -170,7 +170,7 @@ def running() -> Iterator[Callable[[Far], Running]]:
 def test_a_conflict_counts_while_running_when_it_lasts(running: Any) -> None:
     bot = running(Far(lambda time: 10))
     bot.live(15)
-    assert "SPY" in bot.engine._hold()
+    assert "SPY" in bot.engine.comparison.doubt
     with pytest.raises(Disagreement):
         bot.live(15)
     assert len(bot.far.asked) <= 4  # and the broker is not pestered meanwhile
@@ -179,16 +179,16 @@ def test_a_conflict_counts_while_running_when_it_lasts(running: Any) -> None:
 def test_positions_that_lag_behind_while_running_only_hold_entries(running: Any) -> None:
     bot = running(Far(lambda time: 10 if time < 3 else 0))
     bot.live(5)
-    assert bot.engine._hold()
+    assert bot.engine.comparison.doubt
     bot.live(60)
-    assert not bot.engine._hold()
+    assert not bot.engine.comparison.doubt
 
 
 def test_numbers_that_move_are_no_conflict_that_lasts(running: Any) -> None:
     """Fills stream in: positions are ahead of orders each time, by another number."""
     bot = running(Far(lambda time: time))
     bot.live(90)
-    assert bot.engine._hold()
+    assert bot.engine.comparison.doubt
 
 
 def test_a_broker_that_does_not_answer_is_told_once_and_that_it_does_again(

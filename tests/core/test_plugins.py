@@ -14,7 +14,7 @@ from smabot.config import Config, Settings
 from smabot.errors import ConfigError, PluginError
 from smabot.hookspecs import hookimpl, hookspec
 from smabot.plugins import Plugins, select, settings_model
-from smabot.records import Bar, Order, Veto
+from smabot.records import Bar, Check, Order, Veto
 from smabot.tables import record
 
 INSTALLED = ["exchange", "risk.circuit_breaker", "risk.daily_limits", "riskier", "sma"]
@@ -255,7 +255,9 @@ def test_another_hook_may_be_wrapped() -> None:
             return [*(yield), Veto("wrapped")]
 
     order: Any = object()
-    assert registered(Mine()).before_submit(order, Book()) == [Veto("wrapped")]
+    assert registered(Mine()).before_submit(order, Book()) == [
+        Check("before_submit", False, reason="wrapped")
+    ]
 
 
 def test_a_class_in_place_of_an_instance_is_refused() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -13,10 +13,12 @@ from typing import Any
 
 import pytest
 
-from smabot.courier import Courier, Task
+from smabot.book import Book
+from smabot.engine.dispatcher import Request, ThreadedDispatcher
+from smabot.engine.gate import GO, Answer, Verdict
+from smabot.engine.outbox import Outbox
 from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
 from smabot.inquiry import Answers, Inquiry
-from smabot.outbox import Fate, Outbox
 from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition, RemoteBroker
 from smabot.records import Order, OrderType, OrderUpdate, Side, Status, TimeInForce
 
@@ -104,227 +106,311 @@ class Clock:
         return NOW
 
 
-def outbox_of(far: Far, judge: Callable[[Order], Fate] = lambda order: Fate.SEND) -> Outbox:
-    assert isinstance(far, RemoteBroker)
-    return Outbox(far, Clock(), judge)
+WAIT, DROP = Verdict(Answer.WAIT, "held"), Verdict(Answer.DROP, "too old")
+
+
+class Gate:
+    """Answers of an order, by its id, what it was told to; GO where nothing was told."""
+
+    def __init__(self, verdicts: Mapping[str, Verdict], over: bool) -> None:
+        self.verdicts = dict(verdicts)
+        self.over = over
+
+    def may_leave(self, order: Order, *, left: bool = False) -> Verdict:
+        return self.verdicts.get(order.client_order_id, GO)
+
+    def is_over(self, order: Order) -> bool:
+        return self.over
+
+
+class Post:
+    """An outbox beside its book: orders are committed before they are added."""
+
+    def __init__(
+        self, far: Far, verdicts: Mapping[str, Verdict] | None = None, over: bool = False
+    ) -> None:
+        assert isinstance(far, RemoteBroker)
+        self.book = Book()
+        self.gate = Gate(verdicts or {}, over)
+        gate: Any = self.gate
+        self.outbox = Outbox(far, Clock(), self.book, gate)
+
+    def add(self, *orders: Order) -> None:
+        for each in orders:
+            self.book.apply(each)
+            self.outbox.add(each)
+
+    def take_up(self, *orders: Order) -> None:
+        for each in orders:
+            self.book.apply(each)
+        self.outbox.take_up(orders)
+
+    def flush(self) -> list[OrderUpdate]:
+        answers = self.outbox.flush()
+        for answer in answers:
+            self.book.apply(answer)
+        return answers
+
+    def rounds(self) -> list[OrderUpdate]:
+        """All steps until nothing is left to be told."""
+        told: list[OrderUpdate] = []
+        while answers := self.flush():
+            told += answers
+        return told
+
+    def until(self, count: int) -> list[OrderUpdate]:
+        answers: list[OrderUpdate] = []
+        deadline = time.monotonic() + SECONDS
+        while len(answers) < count and time.monotonic() < deadline:
+            answers += self.flush()
+        return answers
 
 
 def told(answers: Sequence[OrderUpdate]) -> list[tuple[str, Status]]:
     return [(answer.client_order_id, answer.status) for answer in answers]
 
 
-def until(outbox: Outbox, count: int) -> list[OrderUpdate]:
-    answers: list[OrderUpdate] = []
-    deadline = time.monotonic() + SECONDS
-    while len(answers) < count and time.monotonic() < deadline:
-        answers += outbox.flush()
-    return answers
-
-
 def test_cancels_go_before_exits_and_exits_before_entries() -> None:
     far = Far()
-    outbox = outbox_of(far)
-    outbox.add(order("entry"))
-    outbox.add(order("exit", reduces=True))
-    outbox.cancel(order("old"))
-    assert told(outbox.flush()) == [("exit", Status.ACCEPTED), ("entry", Status.ACCEPTED)]
+    post = Post(far)
+    old = replace(order("old"), status=Status.ACCEPTED, cancel_requested_at=NOW)
+    post.book.apply(old)
+    post.add(order("entry"), order("exit", reduces=True))
+    assert told(post.flush()) == [("exit", Status.ACCEPTED), ("entry", Status.ACCEPTED)]
     assert far.posts == ["cancel old", "exit", "entry"]
 
 
 def test_an_answer_that_was_lost_is_found_by_its_id() -> None:
     far = Far(["unanswered"])
-    outbox = outbox_of(far)
-    outbox.add(order("a"))
-    assert told(outbox.flush()) == [("a", Status.ACCEPTED), ("a", Status.UNKNOWN)]
+    post = Post(far)
+    post.add(order("a"))
+    assert told(post.rounds()) == [("a", Status.UNKNOWN), ("a", Status.ACCEPTED)]
     assert far.posts == ["a"]
 
 
 def test_an_order_that_got_lost_is_looked_for_and_then_sent_again_under_its_id() -> None:
     far = Far(["lost", "lost", "ok"])
-    outbox = outbox_of(far)
-    outbox.add(order("a"))
-    assert (("a", Status.ACCEPTED)) in told(outbox.flush())
+    post = Post(far)
+    post.add(order("a"))
+    assert ("a", Status.ACCEPTED) in told(post.rounds())
     assert far.posts == ["a", "a", "a"]
     assert far.looks["a"] == 2 * len(far.lookups)
 
 
+def test_nothing_is_sent_again_before_a_step_has_seen_that_it_was_not_answered() -> None:
+    """What it does to the breaker counts for the second sending."""
+    far = Far(["lost"])
+    post = Post(far)
+    post.add(order("a"))
+    assert told(post.flush()) == [("a", Status.UNKNOWN)]
+    post.gate.verdicts["a"] = DROP
+    assert told(post.flush()) == [("a", Status.UNKNOWN)]
+    assert far.posts == ["a"]
+
+
 def test_a_refusal_of_the_second_sending_is_final() -> None:
     far = Far(["lost", "refused"])
-    outbox = outbox_of(far)
-    outbox.add(order("a"))
-    assert ("a", Status.REJECTED) in told(outbox.flush())
-    assert outbox.flush() == []
+    post = Post(far)
+    post.add(order("a"))
+    assert ("a", Status.REJECTED) in told(post.rounds())
+    assert post.flush() == []
     assert far.posts == ["a", "a"]
 
 
 def test_no_room_is_no_news_and_sent_when_there_is() -> None:
     far = Far(["full", "full", "ok"])
-    outbox = outbox_of(far)
-    outbox.add(order("a"))
-    assert told(outbox.flush()) == [("a", Status.ACCEPTED)]
+    post = Post(far)
+    post.add(order("a"))
+    assert told(post.flush()) == [("a", Status.ACCEPTED)]
     assert far.posts == ["a"]
 
 
 def test_an_entry_that_finds_no_room_until_it_is_stale_is_not_sent() -> None:
     far = Far(["full"] * 10**6)
-    stale = threading.Event()
-    outbox = outbox_of(
-        replace(far, stepped=False), lambda o: Fate.WAIT if stale.is_set() else Fate.SEND
-    )
-    outbox.add(order("entry"))
-    outbox.add(order("exit", reduces=True))
-    assert outbox.flush() == []
-    stale.set()
-    (answer,) = until(outbox, 1)
+    post = Post(replace(far, stepped=False))
+    post.add(order("entry"), order("exit", reduces=True))
+    assert post.flush() == []
+    post.gate.verdicts["entry"] = DROP
+    (answer,) = post.until(1)
     assert told([answer]) == [("entry", Status.BLOCKED)]
     assert "no room" in answer.reason
     far.script.clear()
-    assert told(until(outbox, 1)) == [("exit", Status.ACCEPTED)]
+    assert told(post.until(1)) == [("exit", Status.ACCEPTED)]
     assert far.posts == ["exit"]
 
 
 def test_an_entry_that_finds_no_room_waits_when_something_holds_it_by_then() -> None:
     far = Far(["full"] * 10**6)
-    outbox = outbox_of(replace(far, stepped=False))
-    outbox.add(order("entry"))
-    assert outbox.flush() == []
-    assert outbox.flush("updates are down") == []
+    post = Post(replace(far, stepped=False))
+    post.add(order("entry"))
+    assert post.flush() == []
+    post.gate.verdicts["entry"] = WAIT
+    assert [(a.status, a.reason) for a in post.until(1)] == [(Status.PENDING, "held")]
     far.script.clear()
-    deadline = time.monotonic() + 0.2
-    while time.monotonic() < deadline:
-        assert outbox.flush("updates are down") == []
+    for _ in range(5):
+        assert post.flush() == []
     assert far.posts == []
-    assert told(until(outbox, 1)) == [("entry", Status.ACCEPTED)]
+    post.gate.verdicts.clear()
+    assert told(post.until(1)) == [("entry", Status.ACCEPTED)]
 
 
 def test_an_order_past_its_use_is_frozen_not_sent_again_and_found_when_it_shows() -> None:
     far = Far(["unanswered"], hidden_looks=5)
-    fate = {"a": Fate.SEND}
-    outbox = outbox_of(far, lambda order: fate["a"])
-    fate["a"] = Fate.WAIT
-    outbox.take_up([replace(order("a"), status=Status.UNKNOWN)])
+    post = Post(far, {"a": DROP})
+    post.take_up(replace(order("a"), status=Status.UNKNOWN))
     far.landed["a"] = order("a")
-    first = until(outbox, 1)
+    first = post.until(1)
     assert told(first) == [("a", Status.UNKNOWN)]
     assert "SPY is frozen" in first[0].reason
-    assert told(until(outbox, 1)) == [("a", Status.ACCEPTED)]
+    assert told(post.until(1)) == [("a", Status.ACCEPTED)]
     assert far.posts == []
 
 
 def test_a_broker_that_is_there_again_is_asked_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """A stepped exchange stands still until its answer: no minute passes."""
     far = Far(["lost"], lookups=(0.01, 3600.0))
-    monkeypatch.setattr("smabot.courier.STEPPED_PATIENCE", 0.2)
-    outbox = outbox_of(far)
-    outbox.add(order("a"))
-    assert told(outbox.flush()) == [("a", Status.UNKNOWN)]
+    monkeypatch.setattr("smabot.engine.dispatcher.STEPPED_PATIENCE", 0.2)
+    post = Post(far)
+    post.add(order("a"))
+    assert told(post.rounds()) == [("a", Status.UNKNOWN)]
     assert far.posts == ["a"]
-    monkeypatch.setattr("smabot.courier.STEPPED_PATIENCE", SECONDS)
-    outbox.hurry()
-    assert told(outbox.flush()) == [("a", Status.ACCEPTED)]
+    monkeypatch.setattr("smabot.engine.dispatcher.STEPPED_PATIENCE", SECONDS)
+    post.outbox.hurry()
+    assert told(post.rounds()) == [("a", Status.ACCEPTED)]
     assert far.posts == ["a", "a"]
 
 
 def test_an_order_whose_day_is_over_is_given_up() -> None:
     far = Far()
-    outbox = outbox_of(far, lambda order: Fate.OVER)
-    outbox.take_up([replace(order("a"), status=Status.UNKNOWN)])
-    assert told(until(outbox, 1)) == [("a", Status.ABANDONED)]
+    post = Post(far, {"a": DROP}, over=True)
+    post.take_up(replace(order("a"), status=Status.UNKNOWN))
+    (answer,) = post.until(1)
+    assert told([answer]) == [("a", Status.ABANDONED)]
+    assert answer.reason == "never arrived, and not sent again: too old"
     assert far.posts == []
 
 
 def test_an_earlier_process_s_order_is_looked_up_before_it_is_sent() -> None:
     far = Far()
     far.landed["there"] = order("there")
-    outbox = outbox_of(far)
-    outbox.take_up([order("there"), order("lost")])
-    assert sorted(told(until(outbox, 2))) == [("lost", Status.ACCEPTED), ("there", Status.ACCEPTED)]
+    post = Post(far)
+    post.take_up(order("there"), order("lost"))
+    assert sorted(told(post.until(2))) == [("lost", Status.ACCEPTED), ("there", Status.ACCEPTED)]
     assert far.posts == ["lost"]
 
 
 def test_another_order_under_our_id_ends_the_run() -> None:
     far = Far(["unanswered"])
-    outbox = outbox_of(far)
-    outbox.take_up([order("a")])
+    post = Post(far)
+    post.take_up(order("a"))
     far.landed["a"] = replace(order("a"), qty=Decimal(99))
     with pytest.raises(ConflictError, match="payload_mismatch"):
-        until(outbox, 1)
+        post.until(1)
 
 
 def test_a_step_waits_only_a_moment_for_a_slow_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("smabot.courier.PATIENCE", 0.05)
+    monkeypatch.setattr("smabot.engine.dispatcher.PATIENCE", 0.05)
     far = Far(stepped=False)
     far.gate.clear()
-    outbox = outbox_of(far)
-    outbox.add(order("a"))
+    post = Post(far)
+    post.add(order("a"))
     begun = time.monotonic()
-    assert outbox.flush() == []
+    assert post.flush() == []
     assert time.monotonic() - begun < SECONDS / 2
     far.gate.set()
-    assert told(until(outbox, 1)) == [("a", Status.ACCEPTED)]
+    assert told(post.until(1)) == [("a", Status.ACCEPTED)]
 
 
 def test_entries_wait_while_something_holds_them_and_exits_do_not() -> None:
     far = Far()
-    fate = {"entry": Fate.SEND, "late": Fate.SEND, "exit": Fate.SEND}
-    outbox = outbox_of(far, lambda order: fate[order.client_order_id])
-    outbox.add(order("entry"))
-    outbox.add(order("late"))
-    outbox.add(order("exit", reduces=True))
-    assert told(outbox.flush("no word from the broker")) == [("exit", Status.ACCEPTED)]
-    fate["late"] = Fate.WAIT
-    (blocked,) = outbox.flush("no word from the broker")
+    post = Post(far, {"entry": WAIT, "late": WAIT})
+    post.add(order("entry"), order("late"), order("exit", reduces=True))
+    assert sorted(told(post.rounds())) == [
+        ("entry", Status.PENDING), ("exit", Status.ACCEPTED), ("late", Status.PENDING),
+    ]  # fmt: skip
+    post.gate.verdicts["late"] = DROP
+    (blocked,) = post.flush()
     assert (blocked.client_order_id, blocked.status) == ("late", Status.BLOCKED)
-    assert blocked.reason == "no word from the broker"
-    assert told(outbox.flush()) == [("entry", Status.ACCEPTED)]
+    assert blocked.reason == "too old; it waited: held"
+    post.gate.verdicts.clear()
+    assert told(post.flush()) == [("entry", Status.ACCEPTED)]
     assert far.posts == ["exit", "entry"]
 
 
-def test_an_entry_that_waits_behind_others_is_not_sent_when_its_time_is_over(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("smabot.courier.PATIENCE", 0.01)
-    monkeypatch.setattr("smabot.courier.WORKERS", 1)
+@pytest.fixture
+def one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smabot.engine.dispatcher.PATIENCE", 0.01)
+    monkeypatch.setattr("smabot.engine.dispatcher.WORKERS", 1)
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_an_entry_that_waits_behind_others_is_not_sent_when_its_time_is_over() -> None:
     far = Far(stepped=False)
     far.gate.clear()
-    fate = {"a": Fate.SEND, "b": Fate.SEND, "exit": Fate.SEND}
-    outbox = outbox_of(far, lambda order: fate[order.client_order_id])
+    post = Post(far)
     for each in (order("a"), order("b"), order("exit", reduces=True)):
-        outbox.add(each)
-        outbox.flush()
-    fate |= {"b": Fate.WAIT, "exit": Fate.WAIT}
-    outbox.flush()
+        post.add(each)
+        post.flush()
+    post.gate.verdicts["b"] = DROP
+    assert told(post.until(1)) == [("b", Status.BLOCKED)]
     far.gate.set()
-    assert sorted(told(until(outbox, 3))) == [
-        ("a", Status.ACCEPTED), ("b", Status.BLOCKED), ("exit", Status.ACCEPTED),
-    ]  # fmt: skip
+    assert sorted(told(post.until(2))) == [("a", Status.ACCEPTED), ("exit", Status.ACCEPTED)]
     assert far.posts == ["a", "exit"]
 
 
-def test_settling_waits_for_what_is_being_sent_and_sends_nothing_more(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("smabot.courier.PATIENCE", 0.01)
-    monkeypatch.setattr("smabot.courier.WORKERS", 1)
+@pytest.mark.usefixtures("one_at_a_time")
+def test_what_was_granted_and_has_not_left_is_judged_again_in_a_new_epoch() -> None:
     far = Far(stepped=False)
     far.gate.clear()
-    outbox = outbox_of(far)
-    outbox.add(order("a"))
-    outbox.add(order("b"))
-    outbox.flush()
+    post = Post(far)
+    for each in (order("a"), order("b"), order("exit", reduces=True)):
+        post.add(each)
+        post.flush()
+    post.outbox.withdraw()
+    post.gate.verdicts = {"a": DROP, "b": DROP}  # a has left: nothing can call it back
+    assert told(post.until(1)) == [("b", Status.BLOCKED)]
+    far.gate.set()
+    assert sorted(told(post.until(2))) == [("a", Status.ACCEPTED), ("exit", Status.ACCEPTED)]
+    assert far.posts == ["a", "exit"]
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_settling_waits_for_what_is_being_sent_and_sends_nothing_more() -> None:
+    far = Far(stepped=False)
+    far.gate.clear()
+    post = Post(far)
+    post.add(order("a"), order("b"))
+    post.flush()
     threading.Timer(0.05, far.gate.set).start()
-    assert told(outbox.settle(SECONDS)) == [("a", Status.ACCEPTED)]
+    assert told(post.outbox.settle(SECONDS)) == [("a", Status.ACCEPTED)]
     assert far.posts == ["a"]
 
 
-def test_what_a_task_raises_is_raised_where_it_is_collected() -> None:
+def test_a_cancel_is_asked_for_until_its_order_has_ended() -> None:
+    far = Far()
+    post = Post(far)
+    far.landed["a"] = order("a")
+    post.book.apply(replace(order("a"), status=Status.ACCEPTED, cancel_requested_at=NOW))
+    post.flush()
+    post.flush()
+    assert far.posts == ["cancel a"], "once a minute"
+    post.outbox.hurry()
+    post.flush()
+    assert far.posts == ["cancel a"] * 2
+    post.book.apply(OrderUpdate("a", Status.CANCELED, NOW))
+    post.outbox.hurry()
+    post.flush()
+    assert far.posts == ["cancel a"] * 2
+
+
+def test_what_a_request_raises_is_raised_where_it_is_collected() -> None:
     def fail() -> OrderUpdate:
         raise ZeroDivisionError
 
-    courier = Courier(stepped=True)
-    courier.put(Task((0,), fail))
+    dispatcher = ThreadedDispatcher(stepped=True)
+    dispatcher.put(Request((0,), fail, lambda outcome: ()))
     with pytest.raises(ZeroDivisionError):
-        courier.collect()
+        dispatcher.collect()
 
 
 def test_answers_fetched_beforehand_are_given_again_with_their_failures() -> None:

@@ -165,8 +165,13 @@ def on_signal(plugins: Plugins, plugin: Any, book: Book) -> None:
 
 
 def before_submit(plugins: Plugins, plugin: Any, book: Book) -> None:
-    assert plugins.before_submit(BUY, book) == [Veto("more than 100 shares")]
+    assert [c.reason for c in plugins.before_submit(BUY, book)] == ["more than 100 shares"]
     assert plugins.before_submit(replace(BUY, reduces=True), book) == []
+
+
+def may_leave(plugins: Plugins, plugin: Any, book: Book) -> None:
+    assert plugins.may_leave(BUY, book) == []
+    assert plugins.may_leave(replace(BUY, symbol="IBM"), book) == [Veto("no streak any more")]
 
 
 def on_order(plugins: Plugins, plugin: Any, book: Book) -> None:

@@ -126,9 +126,6 @@ def test_the_doctor_tells_of_it_too(world: Any) -> None:
 @pytest.fixture
 def account(world: Any, installed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> str:
     """The account of a bot that can trade for real money, and has all that it needs for it."""
-    limits = pytest.importorskip("smabot_risk.daily_limits").DailySettings
-    if "max_order_notional" not in limits.model_fields:
-        pytest.skip("risk.daily_limits has no max_order_notional")
     world.half_way()
     with (world.folder / "settings.toml").open("a") as file:
         file.write(table(ALL))

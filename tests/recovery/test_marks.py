@@ -10,7 +10,9 @@ import pytest
 from smabot.records import EquityPoint, Order, Status
 
 LONG = 1
-NO_EXPOSURE_LIMITS = {"max_exposure_per_symbol": 0, "max_exposure": 0, "max_loss": 0}
+NO_EXPOSURE_LIMITS = {
+    "max_exposure_per_symbol": 0, "max_exposure": 0, "max_loss": 0, "max_order_notional": 0,
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("price", [120.0, 80.0], ids=["up", "down"])
@@ -23,6 +25,7 @@ def test_a_fill_after_a_gap_is_marked_at_its_own_price(
         {"SPY": [100.0] * 5 + [None] * 1050 + [price] * 10},
         volume=1_000_000,
         start=end,
+        last_entry_minutes=0,
         plugins=("risk",),
         sizing={"method": "notional", "notional": 40_000},
         plugin={"risk": {"daily_limits": NO_EXPOSURE_LIMITS}},
@@ -54,8 +57,9 @@ def test_the_breaker_sees_each_minute_however_thin_the_curve(make_world: Any, ev
 def test_a_start_tells_what_this_day_used_of_its_limits(make_world: Any, script: Any) -> None:
     end = datetime(2026, 3, 2, 20, 55, tzinfo=UTC)
     world = make_world(
-        {"SPY": [100.0] * 5 + [None] * 1050 + [100.0] * 10}, start=end, plugins=("risk",)
-    )
+        {"SPY": [100.0] * 5 + [None] * 1050 + [100.0] * 10}, start=end, plugins=("risk",),
+        last_entry_minutes=0,
+    )  # fmt: skip
     world.strategies = {"s": script({("SPY", 4): LONG}, end)}
     world.play()
     with world.started() as (session, _):

@@ -140,7 +140,7 @@ def test_the_entry_that_meets_too_little_buying_power_is_the_same(
 @pytest.mark.parametrize("killed", [False, True])
 def test_refusals_are_told_after_what_arrived(make_world: Any, killed: bool) -> None:
     """A start finds what arrived at the broker before it sends again what was refused."""
-    limits = {"max_exposure": 0, "max_exposure_per_symbol": 0}
+    limits = {"max_exposure": 0, "max_exposure_per_symbol": 0, "max_order_notional": 0}
     world = make_world(
         {"SPY": [100.0] * 10, "IBM": [3000.0] * 10},
         plugins=("risk",),
@@ -166,7 +166,7 @@ def test_a_cancel_goes_before_the_orders_of_its_minute(make_world: Any, killed: 
     world.play()
     sells = [order for order in world.rows(Order) if order.reduces]
     assert [(o.strategy, o.status.value, f"{o.updated_at:%H:%M}") for o in sells] == [
-        ("a", "filled", "14:43"), ("b", "filled", "14:42"),
+        ("a", "filled", "14:43"), ("b", "filled", "14:41"),
     ]  # fmt: skip
 
 

@@ -166,7 +166,7 @@ def test_a_fill_between_the_brokers_two_answers_is_no_conflict(
             return answer
 
         monkeypatch.setattr(session.broker, "positions", positions)
-        engine._reconcile()
+        engine.compare()
         assert not meanwhile
         assert session.book.holding("s", "SPY") == session.broker.positions()[0].qty
 

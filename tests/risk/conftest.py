@@ -25,7 +25,6 @@ from smabot.records import (
     Side,
     Status,
     TimeInForce,
-    Veto,
 )
 from smabot.tables import key_of, table_of
 from smabot_risk.circuit_breaker import BreakerSettings, BreakerState, CircuitBreaker
@@ -109,12 +108,16 @@ class Desk:
         book = self.book
         held = book.holding("sma", symbol)
         order = Order(
-            f"smabot-sma-{symbol}-{self.now:%Y%m%dT%H%M%SZ}-{self._orders()}",
+            f"smabot-sma-{symbol}-{self.now:%Y%m%dT%H%M%SZ}.{self._orders()}-1",
             "sma", symbol, side, Decimal(qty), OrderType.LIMIT if limit else OrderType.MARKET,
             limit, TimeInForce.DAY, self.now, 1, held * side.sign < 0 and qty <= abs(held), self.now,
         )  # fmt: skip
-        answers = [plugin.before_submit(order, book) for plugin in (self.breaker, self.limits)]
-        vetoes = [answer.reason for answer in answers if isinstance(answer, Veto)]
+        objection = self.breaker.may_leave(order, book)
+        vetoes = [objection.reason] if objection is not None else []
+        blocks = book.blocking(reduces=order.reduces)
+        vetoes += [block.reason for block in blocks if block.reason not in vetoes]
+        checks = self.limits.before_submit(order, book) or []
+        vetoes += [check.reason for check in checks if not check.passed]
         if vetoes:
             order = replace(order, status=Status.BLOCKED, reason="; ".join(vetoes))
         book.apply(order)

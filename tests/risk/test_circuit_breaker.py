@@ -236,6 +236,7 @@ def test_it_resets_itself_after_the_cool_down_on_the_exchange_clock(
         bot.restart()
     bot.at(tripped_at + timedelta(minutes=30))
     assert bot.submit().status is Status.PENDING
+    bot.price("SPY", 100.0)
     assert (bot.state.tripped, bot.state.failure_count) == (False, 0)
 
 

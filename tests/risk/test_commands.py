@@ -73,7 +73,7 @@ def test_breaker_reset_arms_it_from_the_equity_there_is(capsys: pytest.CaptureFi
     with App().rows() as rows:
         (event,) = rows.rows(Event)
     assert (event.kind, event.subject) == ("breaker_reset", "risk.circuit_breaker")
-    assert event.text.startswith("TRIPPED at 2026-03-02 17:00:00 UTC")
+    assert event.text.startswith("by the operator; was: TRIPPED at 2026-03-02 17:00:00 UTC")
     data = answer(capsys, "breaker")
     assert (data["failure_count"], data["tripped"]) == (0, False)
     assert (data["tripped_at"], data["reason"], data["failed_orders"]) == (None, "", "")

@@ -14,7 +14,7 @@ MONDAY = date(2026, 3, 2)
 def off(**limits: Any) -> dict[str, Any]:
     """All limits off but these."""
     names = ("trades", "orders", "orders_per_symbol", "loss", "loss_fraction", "exposure")
-    none = {f"max_{name}": 0 for name in (*names, "exposure_per_symbol")}
+    none = {f"max_{name}": 0 for name in (*names, "exposure_per_symbol", "order_notional")}
     return {**none, **limits}
 
 
@@ -83,7 +83,12 @@ def test_the_loss_is_realized_and_unrealized_against_the_start_of_the_day(desk: 
     assert bot.submit("IBM").reason == (
         "max_loss 1,000.00: lost 1,000.00 of 100,000.00 on 2026-03-02"
     )
-    bot.price("SPY", 93.01)
+    bot.price("SPY", 99.0)
+    assert bot.submit("IBM").status is Status.BLOCKED, "a limit that was reached holds for its date"
+    (block,) = bot.book.blocking()
+    assert (block.plugin, block.until) == ("risk.daily_limits", datetime(2026, 3, 3, 5, tzinfo=UTC))
+    bot.at(datetime(2026, 3, 3, 15, tzinfo=UTC))
+    bot.restart()
     assert bot.submit("IBM").status is Status.PENDING
 
 

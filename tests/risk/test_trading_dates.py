@@ -28,6 +28,9 @@ def oracle(xnys: Any, time: datetime) -> date:
     return found
 
 
+OFF = (
+    "max_trades", "max_loss", "max_exposure", "max_exposure_per_symbol", "max_order_notional",
+)  # fmt: skip
 BOUNDARIES = {
     "midnight UTC, 19:00 in New York": ("2026-03-02T18:59:59", "2026-03-02T19:00:00", False),
     "midnight in New York": ("2026-03-02T23:59:59", "2026-03-03T00:00:00", True),
@@ -56,7 +59,7 @@ def test_a_limit_starts_anew_where_the_date_does_and_nowhere_else(
     desk: Any, xnys: Any, name: str, restart: bool
 ) -> None:
     before, after, is_new = BOUNDARIES[name]
-    limits = dict.fromkeys(("max_trades", "max_loss", "max_exposure", "max_exposure_per_symbol"), 0)
+    limits = dict.fromkeys(OFF, 0)
     bot = desk(ny(before), limits={**limits, "max_orders": 1})
     bot.mark(bot.now)
     bot.fill(bot.submit())

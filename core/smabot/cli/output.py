@@ -18,6 +18,8 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from smabot.records import Order
+
 Columns = Sequence[tuple[str, Callable[[Any], Any]]]
 """Titles, and how to get their cells from a record."""
 
@@ -113,3 +115,11 @@ def number(value: Decimal) -> str:
 def iso(time: datetime | None) -> str:
     """UTC as ISO 8601, to the second; empty for None."""
     return "" if time is None else time.isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+def order_status(order: Order) -> str:
+    """Return an order's status, and that its cancel is unanswered where it is."""
+    asked = order.cancel_requested_at
+    if asked is None or order.status.terminal:
+        return order.status.value
+    return f"{order.status.value}, cancel unanswered since {iso(asked)}"

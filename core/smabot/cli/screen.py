@@ -14,7 +14,7 @@ from loguru import logger
 from smabot.calendar import MINUTE
 from smabot.hookspecs import Conflict
 from smabot.ports import Feed
-from smabot.records import Bar, EquityPoint, Fill, Order, Signal, Status
+from smabot.records import Bar, EquityPoint, Event, Fill, Order, Signal, Status
 from smabot.recovery import Step
 
 if TYPE_CHECKING:
@@ -95,6 +95,8 @@ class Screen:
                 self._fill(row)
             elif isinstance(row, EquityPoint):
                 self._equity(row)
+            elif isinstance(row, Event):
+                self._event(row)
 
     def finish(self) -> None:
         """Take the progress bar away. Safe to call twice."""
@@ -172,6 +174,17 @@ class Screen:
              "price": fill.price, "realized_pnl": fill.realized_pnl, "order": fill.client_order_id},
             f"{_minute(fill.time)}  {fill.symbol:<6} {word} {fill.qty:f} at {fill.price:,.2f}{pnl}",
             fill.side.value,
+        )  # fmt: skip
+
+    def _event(self, event: Event) -> None:
+        subject = f" {event.subject}" if event.subject else ""
+        self._tell(
+            "event",
+            {"time": event.time, "kind": event.kind, "subject": event.subject,
+             "text": event.text, "grave": event.grave},
+            f"{_minute(event.time)}  {'! ' if event.grave else ''}"
+            f"{event.kind.replace('_', ' ')}{subject}: {event.text}",
+            "warn" if event.grave else "dim",
         )  # fmt: skip
 
     def _equity(self, point: EquityPoint) -> None:

@@ -13,7 +13,7 @@ from smabot.cli.output import Columns
 if TYPE_CHECKING:
     from smabot.book import Book
     from smabot.cli.app import App
-    from smabot.records import Position, Run
+    from smabot.records import Block, Position, Run
 
 SIGNALS_ON_SCREEN = 10
 OUTCOMES = {
@@ -40,7 +40,7 @@ ORDERS: Columns = (
     ("side", lambda o: o.side.value),
     (">qty", lambda o: output.number(o.qty)),
     (">filled", lambda o: output.number(o.filled_qty)),
-    ("status", lambda o: o.status.value),
+    ("status", lambda o: output.order_status(o)),
 )
 SIGNALS: Columns = (
     ("bar", lambda s: output.iso(s.bar_time)),
@@ -75,6 +75,7 @@ def status(app: App) -> None:
         "pid": last.pid if last else None,
         "last_run": last,
         "halted": book.halted or None,
+        "blocks": _others(book),
         "last_bar": bar_time,
         "equity": point,
         "positions": [_position(book, position) for position in held],
@@ -85,6 +86,7 @@ def status(app: App) -> None:
     lines = [
         ("bot", _run_line(last, running)),
         ("halted", f"YES: {data['halted']}; `smabot resume` ends it" if data["halted"] else "no"),
+        *_block_lines(book),
         ("last bar", output.iso(bar_time) or "none"),
         (
             "equity",
@@ -126,6 +128,22 @@ def restored(app: App, rows: Any) -> Book:
         [bar.end for bar in book.last.values()] + ([book.point.time] if book.point else [book.now])
     )
     return book
+
+
+def _others(book: Book) -> list[Block]:
+    """Return what blocks orders besides a halt."""
+    return [block for block in book.blocking() if block.plugin != "core"]
+
+
+def _block_lines(book: Book) -> list[tuple[str, str]]:
+    return [
+        (
+            "blocked",
+            f"{'ENTRIES' if block.scope == 'entries' else 'ALL ORDERS'} by {block.plugin}: {block.reason}"
+            + (f", until {output.iso(block.until)}" if block.until else ""),
+        )
+        for block in _others(book)
+    ]
 
 
 def _run_line(last: Run | None, running: bool) -> str:

@@ -133,7 +133,10 @@ def _strange_orders(
     for seen in view.recent:
         here = book.order(seen.client_order_id)
         alive = not seen.status.terminal
-        if here is not None or seen.client_order_id.startswith(f"{config.bot}-"):
+        if here is not None and here.given_up_at is not None:
+            if seen.filled_qty > here.filled_qty:
+                conflicts.append(_filled_after_its_end(here, seen))
+        elif here is not None or seen.client_order_id.startswith(f"{config.bot}-"):
             if (here is None and (alive or seen.filled_qty)) or (
                 here is not None and here.status.terminal and alive
             ):
@@ -146,6 +149,15 @@ def _strange_orders(
                 )
             )  # fmt: skip
     return conflicts
+
+
+def _filled_after_its_end(here: Order, seen: BrokerOrder) -> Conflict:
+    """An order that was ended here, as the broker left it open after its session, and that filled."""
+    return Conflict(
+        "filled_after_its_end", here.client_order_id, f"ended here with {here.filled_qty:f} filled",
+        f"{seen.status}, filled {seen.filled_qty:f}", ACCEPT,
+        (replace(here, given_up_at=None), seen.update()),
+    )  # fmt: skip
 
 
 def _unknown_locally(seen: BrokerOrder, here: Order | None) -> Conflict:
@@ -186,9 +198,7 @@ def _positions(
     for symbol in sorted({*expected, *(s for s in view.positions if s in symbols)}):
         here = expected.get(symbol, ZERO)
         there = view.positions[symbol].qty if symbol in view.positions else ZERO
-        others = here == 0 and (config.foreign == "ignore" or symbol not in symbols)
-        beside = config.foreign == "ignore" and (there > here > 0 or there < here < 0)
-        if here == there or others or beside:
+        if here == there or _is_beside_ours(config, symbols, symbol, here, there):
             continue
         holders = {who: qty for (who, held), qty in holdings.items() if held == symbol and qty}
         found.append(
@@ -199,6 +209,19 @@ def _positions(
             )
         )  # fmt: skip
     return found
+
+
+def _is_beside_ours(
+    config: Config, symbols: Sequence[str], symbol: str, here: Decimal, there: Decimal
+) -> bool:
+    """Whether what the account holds can be ours and somebody else's shares beside them.
+
+    Less than ours never is, nor shares sold short where we hold none: an exit of ours would sell what
+    nobody holds.
+    """
+    if here == 0:
+        return symbol not in symbols or (config.foreign == "ignore" and there > 0)
+    return config.foreign == "ignore" and (there > here > 0 or there < here < 0)
 
 
 def _holdings_after(
@@ -214,7 +237,7 @@ def _holdings_after(
         if (fill := book.fill_of(update)) is not None:
             add(fill.strategy, fill.symbol, fill.qty * fill.side.sign)
     for conflict in conflicts:
-        if conflict.kind == "unknown_locally":
+        if conflict.kind in ("unknown_locally", "filled_after_its_end"):
             order, update = conflict.remedy
             add(
                 order.strategy,

@@ -14,8 +14,18 @@ from pydantic import Field
 
 from smabot.book import Book
 from smabot.hookspecs import Recovery, RecoveryStep, hookimpl
-from smabot.records import Command, EquityPoint, Event, Fill, Order, Status, Veto
+from smabot.records import (
+    Command,
+    EquityPoint,
+    Event,
+    Fill,
+    Order,
+    RefusalCause,
+    Status,
+    Veto,
+)
 from smabot.tables import record
+from smabot_risk.blocks import lift_block, put_block
 from smabot_risk.common import DayStart, RiskSettings
 
 if TYPE_CHECKING:
@@ -23,8 +33,11 @@ if TYPE_CHECKING:
 
 FAILED = (Status.REJECTED, Status.UNKNOWN)
 WORKED = (Status.ACCEPTED, Status.PARTIALLY_FILLED, Status.FILLED)
+NAME = "risk.circuit_breaker"
 RESET = "breaker reset"
 MOST_NAMED = 100
+EXIT = "exit:"
+"""Before the symbol whose exits were refused, among the failures."""
 
 
 @record(table="circuit_breaker", key=("name",))
@@ -32,7 +45,8 @@ class BreakerState:
     """All that the breaker has to remember. Equities in US dollars, times of the exchange in UTC.
 
     ``failure_count`` counts failed submissions in a row, ``failed_orders`` names the last of them,
-    newest last: an order that is unknown first and refused then has failed once.
+    newest last: an order that is unknown first and refused then has failed once, and so has one that
+    is tried again and refused again. Refused exits count once a symbol.
     """
 
     name: str
@@ -90,6 +104,7 @@ class CircuitBreaker:
         self._start.see(book.point)
         state = _state(book)
         book.apply(state)
+        self._tell_core(state, book, book.now)
         return RecoveryStep(in_words(state))
 
     @hookimpl
@@ -97,16 +112,11 @@ class CircuitBreaker:
         return "breaker", in_words(_state(book))
 
     @hookimpl
-    def before_submit(self, order: Order, book: Book) -> Veto | None:
+    def may_leave(self, order: Order, book: Book) -> Veto | None:
         state = _state(book)
-        if not state.tripped:
+        if not state.tripped or self._is_cool(state, book.now) or self._settings.lets_pass(order):
             return None
-        if self._is_cool(state, book.now):
-            book.apply(_armed(state, _last_equity(book)))
-            return None
-        if self._settings.lets_pass(order):
-            return None
-        return Veto(f"circuit breaker {in_words(state)}; see `smabot breaker reset`")
+        return Veto(_why(state))
 
     @hookimpl
     def on_order(self, order: Order, book: Book) -> None:
@@ -114,14 +124,23 @@ class CircuitBreaker:
         if order.status in WORKED:
             if state.failure_count:
                 book.apply(replace(state, failure_count=0, failed_orders=""))
-        elif order.status in FAILED and order.client_order_id not in state.failed_orders.split():
-            count = state.failure_count + 1
-            failed = [*state.failed_orders.split(), order.client_order_id][-MOST_NAMED:]
-            counted = replace(state, failure_count=count, failed_orders=" ".join(failed))
-            if self._settings.max_failures and count >= self._settings.max_failures:
-                why = f", the last one {order.status}: {order.reason or 'no reason given'}"
-                counted = _trip(counted, book.now, f"{count} submissions failed in a row{why}")
-            book.apply(counted)
+        elif order.status in FAILED and order.cause is not RefusalCause.POSITION:
+            self._count(order, state, book)
+
+    def _count(self, order: Order, state: BreakerState, book: Book) -> None:
+        failure, failed = _failure(order), state.failed_orders.split()
+        if failure in failed:
+            return
+        count, failed = state.failure_count + 1, [*failed, failure][-MOST_NAMED:]
+        counted = replace(state, failure_count=count, failed_orders=" ".join(failed))
+        alone = failed == [failure] and failure.startswith(EXIT)
+        most = self._settings.max_failures
+        if most and count >= most and not alone and not state.tripped:
+            why = f", the last one {order.status}: {order.reason or 'no reason given'}"
+            counted = self._trip(
+                counted, book, book.now, f"{count} submissions failed in a row{why}"
+            )
+        book.apply(counted)
 
     @hookimpl
     def on_fill(self, fill: Fill, book: Book) -> None:
@@ -143,8 +162,11 @@ class CircuitBreaker:
         if state.tripped:
             if self._is_cool(state, point.time):
                 state = _armed(state, equity)
+                self._tell_core(state, book, point.time)
+                text = f"armed again: {self._settings.cool_down_minutes} minutes have passed"
+                book.apply(Event(point.time, "breaker_reset", NAME, text))
         elif reason := self._fall(state, equity):
-            state = _trip(state, point.time, reason)
+            state = self._trip(state, book, point.time, reason)
         if state is not before:
             book.apply(state)
 
@@ -152,10 +174,13 @@ class CircuitBreaker:
     def on_command(self, command: Command, book: Book) -> str | None:
         if command.verb != RESET:
             return None
-        state = _state(book)
-        book.apply(_armed(state, _last_equity(book)))
-        book.apply(Event(book.now, "breaker_reset", "risk.circuit_breaker", in_words(state)))
-        return f"the circuit breaker is reset; it was: {in_words(state)}"
+        before, after = _state(book), _armed(_state(book), _last_equity(book))
+        book.apply(after)
+        self._tell_core(after, book, book.now)
+        book.apply(
+            Event(book.now, "breaker_reset", NAME, f"by the operator; was: {in_words(before)}")
+        )
+        return f"the circuit breaker is reset; it was: {in_words(before)}"
 
     def _begin(self, state: BreakerState, day: date, book: Book) -> BreakerState:
         """Take the session's baseline at the first event of a trading date."""
@@ -175,6 +200,20 @@ class CircuitBreaker:
                 return f"{fell} ({base:,.2f} to {equity:,.2f}), the limit is {limit:.2%}"
         return ""
 
+    def _trip(self, state: BreakerState, book: Book, now: datetime, reason: str) -> BreakerState:
+        tripped = replace(state, tripped=True, tripped_at=now, reason=reason)
+        self._tell_core(tripped, book, now)
+        book.apply(Event(now, "breaker_tripped", NAME, reason, grave=True))
+        return tripped
+
+    def _tell_core(self, state: BreakerState, book: Book, now: datetime) -> None:
+        """Keep core's row of blocks as the breaker is: core reads it also where this plugin is not."""
+        if not state.tripped or state.tripped_at is None:
+            lift_block(book, NAME, now)
+            return
+        until = state.tripped_at + self._cool_down if self._cool_down else None
+        put_block(book, NAME, self._settings.block, _why(state), state.tripped_at, until)
+
     def _is_cool(self, state: BreakerState, now: datetime) -> bool:
         return bool(
             self._cool_down and state.tripped_at and now - state.tripped_at >= self._cool_down
@@ -185,9 +224,15 @@ def _state(book: Book) -> BreakerState:
     return book.row(BreakerState, "main") or BreakerState("main")
 
 
-def _trip(state: BreakerState, now: datetime, reason: str) -> BreakerState:
-    """Trip; a breaker that has tripped keeps its first cause."""
-    return state if state.tripped else replace(state, tripped=True, tripped_at=now, reason=reason)
+def _why(state: BreakerState) -> str:
+    return f"circuit breaker {in_words(state)}; see `smabot breaker reset`"
+
+
+def _failure(order: Order) -> str:
+    """Return what counts once: a decision, whatever its attempts, or a symbol's refused exits."""
+    if order.reduces and order.status is Status.REJECTED:
+        return f"{EXIT}{order.symbol}"
+    return order.client_order_id.rpartition("-")[0] or order.client_order_id
 
 
 def _armed(state: BreakerState, equity: Decimal) -> BreakerState:

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
 from pydantic import Field
 
 from smabot.book import Book
+from smabot.calendar import end_of
 from smabot.hookspecs import Recovery, RecoveryStep, hookimpl
-from smabot.records import ZERO, EquityPoint, Fill, Order, Status, Veto
+from smabot.records import ZERO, Check, EquityPoint, Event, Fill, Order, Status
 from smabot.tables import record
+from smabot_risk.blocks import put_block
 from smabot_risk.common import DayStart, RiskSettings
 
 if TYPE_CHECKING:
     import click
+
+
+NAME = "risk.daily_limits"
 
 
 @record(table="daily_limits", key=("trading_date",))
@@ -50,6 +55,10 @@ class DailySettings(RiskSettings):
     """Orders with a fill."""
     max_orders: int = Field(500, ge=0)
     max_orders_per_symbol: int = Field(100, ge=0)
+    max_order_qty: Decimal = Field(ZERO, ge=0)
+    """Shares of one entry."""
+    max_order_notional: Decimal = Field(Decimal(25_000), ge=0)
+    """One entry's worth, at its limit, else at the last price."""
     max_loss: Decimal = Field(Decimal(2000), ge=0)
     """Realized and unrealized, against the equity that the date began with."""
     max_loss_fraction: Decimal = Field(ZERO, ge=0, lt=1)
@@ -86,16 +95,14 @@ class DailyLimits:
         return "limits", self._used(book)
 
     @hookimpl
-    def before_submit(self, order: Order, book: Book) -> Veto | None:
+    def before_submit(self, order: Order, book: Book) -> list[Check] | None:
         if self._settings.lets_pass(order):
             return None
         day = self._counts(book.trading_date, book)
-        reached = (
-            self._too_many(order, day, book)
-            or self._lost_too_much(day, book)
-            or self._too_exposed(order, book)
-        )
-        return Veto(reached) if reached else None
+        checks = self._sized(order, book) + self._counted(order, day, book)
+        if not self._blocks(book, book.now):  # else core has said so
+            checks += self._lost(day, book.equity())
+        return [*checks, *self._exposed(order, book)]
 
     @hookimpl
     def on_order(self, order: Order, book: Book) -> None:
@@ -115,9 +122,22 @@ class DailyLimits:
     @hookimpl
     def on_equity(self, point: EquityPoint, book: Book) -> None:
         day = book.calendar.trading_date(point.time)
+        counts = self._counts(day, book)
         if book.row(DayCounts, day) is None:
-            book.apply(self._counts(day, book))
+            book.apply(counts)
         self._start.see(point)
+        self._block_after_loss(counts, point, book)
+
+    def _block_after_loss(self, day: DayCounts, point: EquityPoint, book: Book) -> None:
+        """A loss limit that was reached holds until its trading date ends, whatever equity does then."""
+        if point.equity >= day.start_equity or self._blocks(book, point.time):
+            return
+        reached = next((c for c in self._lost(day, point.equity) if not c.passed), None)
+        if reached is None:
+            return
+        until = end_of(day.trading_date)
+        put_block(book, NAME, self._settings.block, reached.reason, point.time, until)
+        book.apply(Event(point.time, "limit_reached", NAME, reached.reason, grave=True))
 
     def _used(self, book: Book) -> str:
         day, settings = self._counts(book.trading_date, book), self._settings
@@ -129,54 +149,97 @@ class DailyLimits:
     def _counts(self, day: date, book: Book) -> DayCounts:
         return book.row(DayCounts, day) or DayCounts(day, start_equity=self._start.equity(book))
 
-    def _too_many(self, order: Order, day: DayCounts, book: Book) -> str:
-        settings, today = self._settings, day.trading_date
-        if settings.max_orders and day.order_count >= settings.max_orders:
-            return f"max_orders {settings.max_orders}: {day.order_count} orders on {today}"
-        if settings.max_orders_per_symbol:
+    def _sized(self, order: Order, book: Book) -> list[Check]:
+        """One order's size. An exit is as large as what is held."""
+        settings, checks = self._settings, []
+        if order.reduces:
+            return []
+        if limit := settings.max_order_qty:
+            checks.append(_check("max_order_qty", order.qty, limit, order.qty <= limit, "shares"))
+        if limit := settings.max_order_notional:
+            price = _price(order, book)
+            if price is None:
+                return [*checks, _unpriced("max_order_notional", limit, order)]
+            value = order.qty * price
+            checks.append(_check("max_order_notional", value, limit, value <= limit))
+        return checks
+
+    def _counted(self, order: Order, day: DayCounts, book: Book) -> list[Check]:
+        settings, today, checks = self._settings, day.trading_date, []
+        if most := settings.max_orders:
+            count, room = day.order_count, day.order_count < most
+            checks.append(_check("max_orders", count, most, room, f"orders on {today}"))
+        if most := settings.max_orders_per_symbol:
             count = _symbol_orders(order.symbol, today, book)
-            if count >= settings.max_orders_per_symbol:
-                limit = f"max_orders_per_symbol {settings.max_orders_per_symbol}"
-                return f"{limit}: {count} orders of {order.symbol} on {today}"
-        if settings.max_trades:
+            what = f"orders of {order.symbol} on {today}"
+            checks.append(_check("max_orders_per_symbol", count, most, count < most, what))
+        if most := settings.max_trades:
             # An open order may become a trade yet.
-            orders, left = book.open_orders(), settings.max_trades - day.trade_count
-            if len(orders) >= left and (
-                (waiting := sum(1 for each in orders if not each.filled_qty)) >= left
-            ):
-                trades = f"{day.trade_count} trades and {waiting} unfilled orders"
-                return f"max_trades {settings.max_trades}: {trades} on {today}"
-        return ""
+            orders, left = book.open_orders(), most - day.trade_count
+            waiting = 0
+            if len(orders) >= left:
+                waiting = sum(1 for each in orders if not each.filled_qty)
+            what = f"trades and {waiting} unfilled orders on {today}"
+            checks.append(_check("max_trades", day.trade_count, most, waiting < left, what))
+        return checks
 
-    def _lost_too_much(self, day: DayCounts, book: Book) -> str:
-        settings = self._settings
+    def _blocks(self, book: Book, now: datetime) -> bool:
+        held = book.blocks.get((NAME, self._settings.block))
+        return held is not None and held.holds(now)
+
+    def _lost(self, day: DayCounts, equity: Decimal) -> list[Check]:
+        settings, checks = self._settings, []
         if not (settings.max_loss or settings.max_loss_fraction):
-            return ""
-        loss = day.start_equity - book.equity()
+            return []
+        loss = day.start_equity - equity
         lost = f"lost {loss:,.2f} of {day.start_equity:,.2f} on {day.trading_date}"
-        if settings.max_loss and loss >= settings.max_loss:
-            return f"max_loss {settings.max_loss:,.2f}: {lost}"
-        fraction = settings.max_loss_fraction
-        if fraction and loss > 0 and loss >= day.start_equity * fraction:
-            return f"max_loss_fraction {fraction:.2%}: {lost}"
-        return ""
+        if limit := settings.max_loss:
+            checks.append(_loss("max_loss", loss, f"{limit:,.2f}", loss < limit, lost))
+        if fraction := settings.max_loss_fraction:
+            passed = loss <= 0 or loss < day.start_equity * fraction
+            checks.append(_loss("max_loss_fraction", loss, f"{fraction:.2%}", passed, lost))
+        return checks
 
-    def _too_exposed(self, order: Order, book: Book) -> str:
-        settings = self._settings
-        limits = (
+    def _exposed(self, order: Order, book: Book) -> list[Check]:
+        settings, checks = self._settings, []
+        if order.reduces:
+            return []
+        for name, limit, symbol in (
             ("max_exposure", settings.max_exposure, None),
             ("max_exposure_per_symbol", settings.max_exposure_per_symbol, order.symbol),
-        )
-        for name, limit, symbol in limits:
-            if not limit or order.reduces:
+        ):
+            if not limit:
                 continue
-            price = order.limit_price or book.price(order.symbol)
+            price = _price(order, book)
             if price is None:
-                return f"{name} {limit:,.2f}: no price of {order.symbol} to judge it by"
+                checks.append(_unpriced(name, limit, order))
+                continue
             exposure = book.exposure(symbol) + order.qty * price
-            if exposure > limit:
-                return f"{name} {limit:,.2f}: {exposure:,.2f} with this order"
-        return ""
+            checks.append(_check(name, exposure, limit, exposure <= limit, "with this order"))
+        return checks
+
+
+def _price(order: Order, book: Book) -> Decimal | None:
+    return order.limit_price or book.worse_price(order.symbol)
+
+
+def _unpriced(name: str, limit: Decimal, order: Order) -> Check:
+    why = f"{name} {limit:,.2f}: no price of {order.symbol} to judge it by"
+    return Check(name, False, "", f"{limit:,.2f}", why)
+
+
+def _check(
+    name: str, value: int | Decimal, limit: int | Decimal, passed: bool, what: str = ""
+) -> Check:
+    """Return an answer; its words are made only where they are read."""
+    unit = ",.2f" if isinstance(value, Decimal) and what != "shares" else ","
+    measured, most = f"{value:{unit}}", f"{limit:{unit}}"
+    reason = "" if passed else f"{name} {most}: {measured} {what}".rstrip()
+    return Check(name, passed, measured, most, reason)
+
+
+def _loss(name: str, loss: Decimal, limit: str, passed: bool, lost: str) -> Check:
+    return Check(name, passed, f"{loss:,.2f}", limit, "" if passed else f"{name} {limit}: {lost}")
 
 
 def _symbol_orders(symbol: str, day: date, book: Book) -> int:

@@ -268,7 +268,8 @@ class Scene:
         ]
         kept = sorted(t for t in tables if not t.startswith("sqlite_") and t != "runs")
         dumped = {name: sorted(self.here(f"SELECT * FROM {name}"), key=repr) for name in kept}
-        return {**dumped, "account": [row[1:] for row in dumped["account"]]}
+        events = [row for row in dumped["events"] if not row[1].startswith("stream_")]
+        return {**dumped, "account": [row[1:] for row in dumped["account"]], "events": events}
 
     def agree(self, *, merged: bool = False) -> None:
         """Both books tell the same of every order and every execution; those of an order that were

@@ -28,7 +28,7 @@ def shares(qty: int, **fields: Any) -> dict[str, Any]:
 CONFLICT = 6
 STOPS: dict[str, tuple[dict[str, Any], str, str]] = {
     # somebody else's doings, the kind of conflict, words of the message
-    "buys AAA": (foreign_order(symbol="AAA", qty=3), "position_mismatch", "AAA"),
+    "buys AAA": (foreign_order(symbol="AAA", qty=3), "foreign_activity", "AAA"),
     "rests in AAA": (
         foreign_order(symbol="AAA", qty=3, limit_price=50),
         "foreign_activity",

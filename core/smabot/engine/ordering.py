@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
 from decimal import Decimal
 
 from smabot.book import Book
@@ -10,7 +9,6 @@ from smabot.errors import PluginError
 from smabot.records import Order, OrderIntent, OrderType, Signal
 
 LONGEST_ID = 64
-LONGEST_RETRY = timedelta(minutes=16)
 
 
 def make_order(bot: str, book: Book, intent: OrderIntent, signal: Signal, attempt: int) -> Order:
@@ -40,6 +38,7 @@ def make_order(bot: str, book: Book, intent: OrderIntent, signal: Signal, attemp
         attempt=attempt,
         reduces=closes,
         created_at=book.now,
+        timeout_minutes=intent.timeout_minutes,
     )
 
 
@@ -53,12 +52,6 @@ def order_id(bot: str, signal: Signal, attempt: int) -> str:
     if len(made) > LONGEST_ID:
         raise PluginError(f"order id {made} is longer than {LONGEST_ID}: shorten the plugin's name")
     return made
-
-
-def retry_at(failed: Order) -> datetime:
-    """Return when an exit that failed is tried again: the pause doubles with each attempt."""
-    pause = min(timedelta(minutes=2 ** (min(failed.attempt, 5) - 1)), LONGEST_RETRY)
-    return (failed.updated_at or failed.created_at) + pause
 
 
 def _orderable(intent: OrderIntent) -> bool:

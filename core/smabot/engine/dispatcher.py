@@ -1,0 +1,267 @@
+"""Carries requests to the broker, each at most once, the most urgent first; it decides nothing.
+
+A request that makes an order needs a grant: it carries the number of the epoch in which it was judged.
+A later epoch withdraws it, up to the last moment before it leaves.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from heapq import heapify, heappop, heappush
+from itertools import count
+from time import monotonic
+from typing import Any, Protocol
+
+from smabot.errors import BrokerError
+from smabot.records import OrderUpdate
+
+PATIENCE = 1.0
+"""Seconds that a step waits for its answers: longer than a healthy broker takes."""
+STEPPED_PATIENCE = 120.0
+WORKERS = 4
+
+
+class Withdrawn:
+    """The outcome of a request that was not made, as its grant had ended."""
+
+
+WITHDRAWN = Withdrawn()
+
+
+@dataclass(slots=True, eq=False)
+class Request:
+    """One request. The smallest ``urgency`` goes first; ``awaited``: a step waits for its end.
+
+    ``ask`` makes it, and returns its answer or raises BrokerError. ``take`` is given that outcome, or
+    `WITHDRAWN`, in the deciding thread. Without an ``epoch`` it needs no grant.
+    """
+
+    urgency: tuple[Any, ...]
+    ask: Callable[[], Any]
+    take: Callable[[Any], Sequence[OrderUpdate]]
+    epoch: int | None = None
+    awaited: bool = True
+
+
+Outcome = tuple[Request, Any]
+
+
+class Dispatcher(Protocol):
+    """What the outbox needs: requests in, outcomes out."""
+
+    def put(self, request: Request, seconds: float | None = None) -> None:
+        """Queue a request, to be made in so many seconds at the earliest; None: at once."""
+        ...
+
+    def withdraw(self, epoch: int) -> None:
+        """From now on make no request that was granted before this epoch."""
+        ...
+
+    def next_step(self) -> None:
+        """A step begins to send: where no clock goes, what was put off is due."""
+        ...
+
+    def collect(self) -> list[Outcome]:
+        """Return outcomes that are there, after a moment's patience with those that are due.
+
+        Raises what a request raised, where it was no BrokerError.
+        """
+        ...
+
+    def hurry(self) -> None:
+        """What was put off is due now, and the next step waits for it."""
+        ...
+
+    def stop(self, seconds: float) -> list[Outcome]:
+        """Make no more requests; return outcomes of those under way, waiting that long for them."""
+        ...
+
+
+class DirectDispatcher:
+    """For a broker in the same process: makes the requests when they are collected.
+
+    What was put off is due in the next step.
+    """
+
+    def __init__(self) -> None:
+        self._numbers = count()
+        self._queue: list[tuple[Any, int, Request]] = []
+        self._later: list[Request] = []
+        self._epoch = 0
+        self._stopped = False
+
+    def put(self, request: Request, seconds: float | None = None) -> None:
+        if seconds is None:
+            heappush(self._queue, (request.urgency, next(self._numbers), request))
+        else:
+            self._later.append(request)
+
+    def withdraw(self, epoch: int) -> None:
+        self._epoch = epoch
+
+    def next_step(self) -> None:
+        later, self._later = self._later, []
+        for request in later:
+            self.put(request)
+
+    def collect(self) -> list[Outcome]:
+        queue = self._queue
+        outcomes: list[Outcome] = []
+        while queue and not self._stopped:
+            request = heappop(queue)[2]
+            outcomes.append((request, _outcome(request, self._epoch)))
+        return outcomes
+
+    def hurry(self) -> None:
+        return
+
+    def stop(self, seconds: float) -> list[Outcome]:
+        self._stopped = True
+        return []
+
+
+@dataclass(slots=True)
+class _Desk:
+    """What the threads share, under its condition."""
+
+    changed: threading.Condition = field(default_factory=threading.Condition)
+    ready: list[tuple[Any, int, Request]] = field(default_factory=list)
+    later: list[tuple[float, int, Request]] = field(default_factory=list)
+    running: set[Request] = field(default_factory=set)
+    outcomes: list[Outcome] = field(default_factory=list)
+    failure: BaseException | None = None
+    epoch: int = 0
+    stopped: bool = False
+
+
+class ThreadedDispatcher:
+    """For a remote broker. With a ``stepped`` one, one request at a time, and a step waits for all."""
+
+    def __init__(self, stepped: bool) -> None:
+        self._stepped = stepped
+        self._desk = _Desk()
+        self._numbers = count()
+        self._threads: list[threading.Thread] = []
+
+    def put(self, request: Request, seconds: float | None = None) -> None:
+        desk = self._desk
+        with desk.changed:
+            due = monotonic() + (seconds or 0.0)
+            heappush(desk.later, (due, next(self._numbers), request))
+            desk.changed.notify_all()
+            if not self._threads:
+                self._start()
+
+    def withdraw(self, epoch: int) -> None:
+        desk = self._desk
+        with desk.changed:
+            desk.epoch = epoch
+            queued = [*desk.ready, *desk.later]
+            ended = [r for _, _, r in queued if r.epoch is not None and r.epoch < epoch]
+            if ended:
+                desk.outcomes += [(request, WITHDRAWN) for request in ended]
+                desk.ready = [entry for entry in desk.ready if entry[2] not in ended]
+                desk.later = [entry for entry in desk.later if entry[2] not in ended]
+                heapify(desk.ready)
+                heapify(desk.later)
+
+    def next_step(self) -> None:
+        return
+
+    def collect(self) -> list[Outcome]:
+        patience = STEPPED_PATIENCE if self._stepped else PATIENCE
+        desk = self._desk
+        with desk.changed:
+            desk.changed.wait_for(lambda: desk.failure or not self._due(), patience)
+            return self._take()
+
+    def hurry(self) -> None:
+        desk = self._desk
+        with desk.changed:
+            desk.later = [(0.0, number, request) for _, number, request in desk.later]
+            heapify(desk.later)
+            queued = [request for _, _, request in (*desk.later, *desk.ready)]
+            for request in (*queued, *desk.running):
+                request.awaited = True
+            desk.changed.notify_all()
+
+    def stop(self, seconds: float) -> list[Outcome]:
+        desk = self._desk
+        with desk.changed:
+            desk.stopped = True
+            desk.changed.notify_all()
+            desk.changed.wait_for(lambda: not desk.running, seconds)
+            return self._take()
+
+    def _take(self) -> list[Outcome]:
+        desk = self._desk
+        if desk.failure is not None:
+            raise desk.failure
+        outcomes, desk.outcomes = desk.outcomes, []
+        return outcomes
+
+    def _due(self) -> bool:
+        """Whether something is under way that a step should wait for."""
+        desk = self._desk
+        if any(r.awaited for r in desk.running) or any(r.awaited for _, _, r in desk.ready):
+            return True
+        soon = float("inf") if self._stepped else monotonic()
+        return any(request.awaited and due <= soon for due, _, request in desk.later)
+
+    def _start(self) -> None:
+        for number in range(1 if self._stepped else WORKERS):
+            thread = threading.Thread(target=self._work, name=f"dispatcher-{number}", daemon=True)
+            self._threads.append(thread)
+            thread.start()
+
+    def _work(self) -> None:
+        desk = self._desk
+        while (request := self._next()) is not None:
+            outcome: Any = None
+            failure: BaseException | None = None
+            try:
+                outcome = _made(request)
+            except BaseException as error:  # noqa: BLE001 - it is raised in the deciding thread
+                failure = error
+            with desk.changed:
+                desk.running.discard(request)
+                desk.failure = desk.failure or failure
+                if failure is None:
+                    desk.outcomes.append((request, outcome))
+                desk.changed.notify_all()
+
+    def _next(self) -> Request | None:
+        """Wait for the most urgent request that is due; None when there will be no more.
+
+        Its grant is compared here, under the lock under which a new epoch begins.
+        """
+        desk = self._desk
+        with desk.changed:
+            while not desk.stopped:
+                now = monotonic()
+                while desk.later and desk.later[0][0] <= now:
+                    _, number, request = heappop(desk.later)
+                    heappush(desk.ready, (request.urgency, number, request))
+                if not desk.ready:
+                    desk.changed.wait(desk.later[0][0] - now if desk.later else None)
+                    continue
+                request = heappop(desk.ready)[2]
+                if request.epoch is None or request.epoch >= desk.epoch:
+                    desk.running.add(request)
+                    return request
+                desk.outcomes.append((request, WITHDRAWN))
+                desk.changed.notify_all()
+        return None
+
+
+def _outcome(request: Request, epoch: int) -> Any:
+    return WITHDRAWN if request.epoch is not None and request.epoch < epoch else _made(request)
+
+
+def _made(request: Request) -> Any:
+    try:
+        return request.ask()
+    except BrokerError as error:
+        return error

@@ -1,0 +1,30 @@
+"""A risk plugin's row in core's table of blocks."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import datetime
+
+from smabot.book import Book
+from smabot.records import Block
+
+SCOPES = ("entries", "all")
+
+
+def put_block(
+    book: Book, plugin: str, scope: str, reason: str, since: datetime, until: datetime | None = None
+) -> None:
+    """Block orders of a scope; a block of the other scope that this plugin holds ends."""
+    lift_block(book, plugin, since, but=scope)
+    held = book.blocks.get((plugin, scope))
+    if held is not None and held.reason == reason and held.until == until:
+        return
+    book.apply(Block(plugin, scope, reason, since, until))
+
+
+def lift_block(book: Book, plugin: str, now: datetime, but: str = "") -> None:
+    """End a plugin's blocks, but that of one scope."""
+    for scope in SCOPES:
+        held = book.blocks.get((plugin, scope))
+        if held is not None and scope != but and held.holds(now):
+            book.apply(replace(held, until=now))

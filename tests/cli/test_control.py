@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -40,6 +41,19 @@ def slow_bot(in_tmp: Path, tape_writer: Callable[..., Path]) -> Callable[[], Any
                 bot.kill()
 
     return slow_bot
+
+
+def freeze(bot: Bot) -> None:
+    """Stop a bot where it is, but not in the middle of a transaction."""
+    while True:
+        bot.send_signal(signal.SIGSTOP)
+        os.waitpid(bot.pid, os.WUNTRACED)
+        with closing(sqlite3.connect("data/trades.db", timeout=0)) as database:
+            try:
+                database.execute("BEGIN IMMEDIATE")
+                return
+            except sqlite3.OperationalError:
+                bot.send_signal(signal.SIGCONT)
 
 
 def play(execute: Call) -> None:
@@ -121,7 +135,7 @@ def test_a_halt_counts_after_a_resume_that_nobody_answered(
     """A bot that hangs, a resume, a kill, a halt without a bot, a start: it is halted."""
     monkeypatch.setattr("smabot.cli.sending.ANSWER_SECONDS", 0.3)
     with slow_bot() as bot:
-        bot.send_signal(signal.SIGSTOP)
+        freeze(bot)
         assert call("resume").code == 1
         bot.kill()
         bot.wait()
@@ -146,7 +160,7 @@ def test_a_bot_that_is_killed_meanwhile_leaves_the_command_to_the_command_line(
             bot.wait()
 
     with slow_bot() as bot:
-        bot.send_signal(signal.SIGSTOP)
+        freeze(bot)
         monkeypatch.setattr("smabot.cli.sending.time.sleep", kill_the_bot)
         result = call("halt", "news")
     assert waited == [[("halt", "")]]
@@ -161,7 +175,7 @@ def test_a_resume_counts_after_a_halt_that_nobody_answered(
 ) -> None:
     monkeypatch.setattr("smabot.cli.sending.ANSWER_SECONDS", 0.3)
     with slow_bot() as bot:
-        bot.send_signal(signal.SIGSTOP)
+        freeze(bot)
         assert call("halt", "news").code == 1
         bot.kill()
         bot.wait()

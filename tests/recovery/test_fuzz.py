@@ -110,7 +110,7 @@ def make_life(make_world: Any, script: Any, seed: int) -> tuple[Any, dict[str, o
         equity_every_minutes=chance.choice([1, 1, 3]),
         max_bar_age_minutes=chance.choice([1, 1, 3]),
         plugin={
-            "exchange": {"cash": cash},
+            "exchange": {"cash": cash, "multiplier": 1},
             "risk": {
                 "daily_limits": limits,
                 "circuit_breaker": {"max_failures": chance.choice([0, 2])},

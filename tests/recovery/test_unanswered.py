@@ -40,7 +40,7 @@ class Line:
         self._feed = session.feed
         self._send, self._look = self._broker.submit_many, self._broker.order
         self._now = self._feed.now
-        monkeypatch.setattr(self._broker, "visibility_delay", timedelta(seconds=delay))
+        monkeypatch.setattr(type(self._broker), "visibility_delay", timedelta(seconds=delay))
         monkeypatch.setattr(self._broker, "submit", self.submit)
         monkeypatch.setattr(self._broker, "submit_many", lambda orders: [*map(self.submit, orders)])
         monkeypatch.setattr(self._broker, "order", self.look)
@@ -111,7 +111,7 @@ def test_orders_that_a_killed_process_left_unsent_are_no_failures(
     world.follow(s={(symbol, 4): LONG for symbol in symbols})
     world.killed_before_sending()
     with world.opened() as session:
-        monkeypatch.setattr(session.broker, "visibility_delay", timedelta(seconds=5))
+        monkeypatch.setattr(type(session.broker), "visibility_delay", timedelta(seconds=5))
         world.go(recover(session), 3)
     assert short(world) == [("buy", "filled", 1)] * 5
     assert world.ask("SELECT tripped, failure_count FROM circuit_breaker") == [(0, 0)]

@@ -129,7 +129,11 @@ def test_plugins_look_at_what_was_restored_before_any_bar_at_every_start(make_wo
 def test_the_entry_that_meets_too_little_buying_power_is_the_same(
     make_world: Any, killed: bool
 ) -> None:
-    world = make_world(FLAT_SPY, sizing={"method": "notional", "notional": 60_000})
+    world = make_world(
+        FLAT_SPY,
+        sizing={"method": "notional", "notional": 60_000},
+        plugin={"exchange": {"multiplier": 1}},
+    )
     world.follow(alpha={("SPY", 2): LONG}, zeta={("SPY", 2): LONG})
     if killed:
         world.killed_before_sending()
@@ -144,7 +148,7 @@ def test_refusals_are_told_after_what_arrived(make_world: Any, killed: bool) -> 
     world = make_world(
         {"SPY": [100.0] * 10, "IBM": [3000.0] * 10},
         plugins=("risk",),
-        plugin={"exchange": {"cash": 20_000}, "risk": {"daily_limits": limits}},
+        plugin={"exchange": {"cash": 20_000, "multiplier": 1}, "risk": {"daily_limits": limits}},
     )
     world.follow(s={("SPY", 2): LONG, ("IBM", 2): LONG})
     if killed:

@@ -340,12 +340,14 @@ def desk(trader: Any) -> Desk:
 
 def test_in_process_a_lost_answer_is_an_unknown_outcome(desk: Desk) -> None:
     assert desk.broker.visibility_delay is not None
+    assert not desk.exchange.hides_orders
     desk.exchange.faults.add([LostAnswer(client_order_id="a")])
-    assert desk.broker.visibility_delay is None
     order = desk.order("a")
     for _ in range(2):  # sent again, its id is taken
         with pytest.raises(UnknownOutcome):
             desk.broker.submit(order)
+    assert desk.broker.visibility_delay is None
+    assert ExchangeBroker(Line(desk.exchange)).visibility_delay is None
     assert (desk.broker.order("a"), desk.broker.orders(order.created_at)) == (None, [])
     with pytest.raises(BrokerError, match="not found"):
         desk.broker.cancel(order)

@@ -181,9 +181,10 @@ class Exchange(Archive):
         return found if status == "all" else [order for order in found if not order.open]
 
     @property
-    def may_hide(self) -> bool:
-        """Whether it may have orders that lookups don't show."""
-        return bool(self.faults) or any(order.hidden for order in self._market.open_orders)
+    @one_at_a_time
+    def hides_orders(self) -> bool:
+        """Whether it has orders that lookups don't show."""
+        return any(order.hidden for order in self._market.open_orders)
 
     def listen(self, callback: Callable[[Sequence[OrderEvent]], None]) -> None:
         """Have every change of orders told after it is durable, in order.

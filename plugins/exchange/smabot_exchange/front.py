@@ -72,16 +72,15 @@ class ExchangeBroker:
     """Orders to the exchange. Its answers are durable before they are given."""
 
     name = "exchange"
+    visibility_delay: timedelta | None = timedelta(0)
+    """No time; None once a fault has hidden an order."""
 
     def __init__(self, line: Line) -> None:
         self._line = line
         self._exchange = line.exchange
+        if self._exchange.hides_orders:
+            self.visibility_delay = None
         line.join(self)
-
-    @property
-    def visibility_delay(self) -> timedelta | None:
-        """No time; None where a fault may hide orders."""
-        return None if self._exchange.may_hide else timedelta(0)
 
     def account(self) -> BrokerAccount:
         state = self._exchange.account()
@@ -115,6 +114,7 @@ class ExchangeBroker:
         except BrokerError as error:
             raise UnknownOutcome(str(error)) from error
         if any(not isinstance(answer, Refusal) and answer.order.hidden for answer in answers):
+            self.visibility_delay = None
             raise UnknownOutcome("the answer was lost")
         return [
             self._refused(request, answer) if isinstance(answer, Refusal) else _update(answer.order)

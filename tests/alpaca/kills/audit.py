@@ -18,7 +18,7 @@ from smabot_sma.crossover import Crossover
 
 NEW_YORK = ZoneInfo("America/New_York")
 NEVER_SENT = {"blocked", "abandoned", "rejected"}
-ENDED = {"filled", "canceled", "expired"}
+ENDED = {"filled", "canceled", "expired", "rejected"}
 CENT = Decimal("0.01")
 Rows = list[tuple[Any, ...]]
 

@@ -40,7 +40,7 @@ FAULTS: list[dict[str, Any]] = [
     {"kind": "hidden", "probability": 0.03, "seconds": 0.5},
     {"kind": "stuck_cancel", "probability": 0.2, "minutes": 3},
     {"kind": "unknown_status", "probability": 0.03},
-    {"kind": "frozen_cancel", "probability": 0.1, "partial": False, "minutes": 5},
+    {"kind": "frozen_cancel", "probability": 0.5, "partial": False, "minutes": 5},
     {"kind": "rejected_later", "probability": 0.01},
     {"kind": "stuck_pending", "probability": 0.02, "minutes": 2},
     {"kind": "lost_answer", "probability": 0.02, "minutes": 3},

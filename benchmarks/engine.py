@@ -1,5 +1,5 @@
 """Bars a second through the engine with sma and risk, a journal in memory, and a broker that fills
-at once; and whether that, and memory, stay flat as history grows.
+at once; whether that, and memory, stay flat as history grows; and what the gate asks of an order.
 
 Seconds are the process's own on the CPU: the engine waits for nothing, and other programs' work is
 not its own."""
@@ -22,14 +22,31 @@ from benchmarks.tapes import OPEN, batches, walks, waves
 from smabot.book import Book
 from smabot.config import Config
 from smabot.engine import Engine
+from smabot.engine.gate import GO
+from smabot.engine.ordering import make_order
 from smabot.memory import MemoryJournal
 from smabot.plugins import Plugins
 from smabot.ports import Broker, Feed
-from smabot.records import Account, Bar, Batch, Order, OrderUpdate, Status
+from smabot.records import (
+    ZERO,
+    Account,
+    Bar,
+    Batch,
+    Order,
+    OrderIntent,
+    OrderUpdate,
+    Position,
+    Side,
+    Signal,
+    Status,
+)
 
 GOAL = 150_000
 SIZES = (1, 500)
 PIECES = 10
+SHARES = Decimal(10)
+ENTRIES, EXITS = "entries", "exits"
+"""Strategies whose orders the gate judges; the second holds shares of every symbol."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,6 +103,7 @@ def run(quick: bool, folder: Path) -> Iterator[Figure]:
             made = batches(prices(symbols, bars // symbols), symbols)
             yield _figure(symbols, name, made)
     yield from _flat(100_000 if quick else 1_000_000)
+    yield from _gate(2_000 if quick else 10_000)
 
 
 def _floor() -> Figure:
@@ -124,20 +142,50 @@ def _flat(bars: int) -> Iterator[Figure]:
     yield Figure("memory gained over them", tenths[-1].peak - tenths[0].peak, "MiB", most=5)
 
 
+def _gate(calls: int) -> Iterator[Figure]:
+    """What the gate takes to admit an order, and each time to let it leave; both only read."""
+    engine, clock, _ = _engine(["AAA"], MemoryJournal())
+    made = batches(walks(1, 1_000), 1)
+    _tenth(made, clock, engine.process)
+    book, bar = engine.book, made[-1].bars[0]
+    cost = SHARES * Decimal(repr(bar.close))
+    book.apply(Position(EXITS, "AAA", SHARES, cost, cost / SHARES, ZERO, clock.time))
+    for what, strategy, side in (("entry", ENTRIES, Side.BUY), ("exit", EXITS, Side.SELL)):
+        signal = Signal("AAA", int(side is Side.BUY), bar.time, bar.close, strategy)
+        order = make_order("smabot", book, OrderIntent("AAA", side, SHARES), signal, 1)
+        assert engine.gate.may_leave(order) == GO
+        assert all(check.passed for check in engine.gate.admit(order))
+        for verb, ask in (("admit", engine.gate.admit), ("let leave", engine.gate.may_leave)):
+            rounds = [_microseconds(ask, order, calls) for _ in range(5)]
+            yield Figure(f"gate: {verb} an {what}", middle(rounds), "µs")
+
+
+def _microseconds(ask: Callable[[Order], Any], order: Order, calls: int) -> float:
+    begun = process_time()
+    for _ in range(calls):
+        ask(order)
+    return (process_time() - begun) / calls * 1e6
+
+
 def _play(made: list[Batch], journal: MemoryJournal) -> tuple[list[Tenth], int]:
     """Return what each tenth of the batches took, and the number of orders."""
+    engine, clock, broker = _engine([bar.symbol for bar in made[0].bars], journal)
+    size = len(made) // PIECES
+    pieces = [made[n * size : (n + 1) * size] for n in range(PIECES)]
+    return [_tenth(piece, clock, engine.process) for piece in pieces], broker.orders
+
+
+def _engine(symbols: list[str], journal: MemoryJournal) -> tuple[Engine, Time, Fills]:
+    """Return an engine with sma and risk, its clock, and its broker."""
     settings = Config.model_validate({"reconcile_every_minutes": 10**9, "plugin": {"risk": WIDE}})
     book, clock = Book(), Time()
     book.account = Account("1", "fills", Decimal(HUGE), Decimal(HUGE), OPEN)
     plugins = Plugins.load(settings, ["sma", "risk"])
     broker = Fills(book)
-    symbols = [bar.symbol for bar in made[0].bars]
     engine = Engine(
         settings, plugins, book, journal, cast(Broker, broker), cast(Feed, clock), symbols
     )
-    size = len(made) // PIECES
-    pieces = [made[n * size : (n + 1) * size] for n in range(PIECES)]
-    return [_tenth(piece, clock, engine.process) for piece in pieces], broker.orders
+    return engine, clock, broker
 
 
 def _tenth(piece: list[Batch], clock: Time, process: Callable[[Batch], None]) -> Tenth:

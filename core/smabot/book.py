@@ -255,6 +255,11 @@ class Book:
         """Return cash plus positions at last prices."""
         return (self.account.cash if self.account else ZERO) + self.positions_value()
 
+    @property
+    def at_rest(self) -> bool:
+        """Whether no order is open and no target differs from what is held."""
+        return not self._open and not self._unsettled
+
     def unsettled(self) -> Mapping[str, Mapping[str, SignalState]]:
         """Return, by symbol and strategy, the signal states whose target is not what is held."""
         return self._unsettled

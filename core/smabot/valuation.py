@@ -98,9 +98,10 @@ class Valuation:
     def _revalue(self, symbol: str, shares: Shares) -> None:
         price = self._price(symbol)
         value = shares.held * price
-        before = self._jumped_from(symbol)
-        at_risk = price if before is None else max(price, before)
-        exposure = abs(shares.held + shares.opening() if shares.orders else shares.held) * at_risk
+        before, exposure = self._jumped_from(symbol), abs(value)
+        if shares.orders or before is not None:
+            at_risk = price if before is None else max(price, before)
+            exposure = abs(shares.held + shares.opening()) * at_risk
         self._value += value - shares.value
         self._exposure += exposure - shares.exposure
         shares.value, shares.exposure = value, exposure

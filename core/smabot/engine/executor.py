@@ -72,7 +72,7 @@ class Executor:
         ``at_once``: the operator wants flat just now, so that no pause after a failed exit counts.
         """
         book = self._book
-        if not book.open_orders() and not book.unsettled():
+        if book.at_rest:
             self._unanswered.clear()
             return
         unsettled = {

@@ -36,6 +36,7 @@ from smabot.records import (
     Order,
     OrderUpdate,
     RefusalCause,
+    Signal,
     Status,
 )
 from smabot.wall import Wall, utc_now
@@ -70,6 +71,7 @@ class Engine:
         self._journal = journal
         self._feed = feed
         self._watch = watch
+        self._fresh = config.max_bar_age + MINUTE
         provable = broker.visibility_delay is not None
         self.gate = Gate(config, book, plugins, feed, provable=provable)
         self._outbox = Outbox(broker, feed, book, self.gate, dispatcher)
@@ -144,10 +146,9 @@ class Engine:
 
         Bars are decided on while they are fresh; older ones only move the indicators.
         """
-        fresh = self._config.max_bar_age + MINUTE
         for minute in batch.minutes():
             newest = minute.bars[0].time if minute.bars else EPOCH
-            self._settled(self.step(minute, decide=self._feed.now() - newest < fresh))
+            self._settled(self.step(minute, decide=self._feed.now() - newest < self._fresh))
 
     def _settled(self, answers: list[OrderUpdate]) -> None:
         while answers:
@@ -158,17 +159,20 @@ class Engine:
         book = self.book
         if batch.time > book.now:
             book.now = batch.time
-        carried = carry_out(self._journal.commands(), self._plugins, book, self._wall)
-        self._broken = self._broken or carried.failure
-        flatten = carried.flattened
+        flatten = False
+        if commands := self._journal.commands():
+            carried = carry_out(commands, self._plugins, book, self._wall)
+            self._broken = self._broken or carried.failure
+            flatten = carried.flattened
         if batch.updates:
             self._take_updates(batch.updates)
         for revision in batch.revisions:
             book.apply(BarRevision.of(revision, batch.time))
-        decided = []
+        decided: list[Signal] = []
         if bars := book.apply_bars(batch.bars):
             self._marking.minute(batch.time)
-            decided = self._targets.take(self._plugins.on_bar(bars, book), decide)
+            if answers := self._plugins.on_bar(bars, book):
+                decided = self._targets.take(answers, decide)
             if decide:
                 decided += self._targets.act_late(bars)
         if decide or flatten or (self._resumed and not bars):
@@ -266,9 +270,10 @@ class Engine:
             self._journal.commit(rows, bars)
             if self._watch is not None:
                 self._watch(rows, bars)
-        made, self._executor.made = self._executor.made, []
-        for order in made:
-            self._outbox.add(order)
+        if made := self._executor.made:
+            self._executor.made = []
+            for order in made:
+                self._outbox.add(order)
         if broken := self._broken or self._executor.broken:
             raise broken
 

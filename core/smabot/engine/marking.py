@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from smabot.book import EPOCH, Book
-from smabot.calendar import MINUTE
 from smabot.plugins import Plugins
 from smabot.records import EquityPoint
 
@@ -17,12 +16,13 @@ class Marking:
         self._book = book
         self._plugins = plugins
         self._every = timedelta(minutes=every_minutes)
+        self._keeps_all = every_minutes == 1
 
     def minute(self, time: datetime) -> None:
         """Value the account at a minute's close, whatever was valued since it ended."""
         last = self._book.point
         at = time if last is None else max(time, last.time)
-        self._mark(at, keep=self._due(at))
+        self._mark(at, keep=self._keeps_all or self._due(at))
 
     def fills(self, times: list[datetime]) -> None:
         """Value the account after fills."""
@@ -32,7 +32,7 @@ class Marking:
     def _due(self, time: datetime) -> bool:
         """Whether a minute's point is kept; always where it replaces one of the same time."""
         last, every = self._book.point, self._every
-        if last is None or time == last.time or every == MINUTE:
+        if last is None or time == last.time:
             return True
         return (time - EPOCH) // every > (last.time - EPOCH) // every
 

@@ -130,11 +130,10 @@ class DailyLimits:
 
     def _block_after_loss(self, day: DayCounts, point: EquityPoint, book: Book) -> None:
         """A loss limit that was reached holds until its trading date ends, whatever equity does then."""
-        if point.equity >= day.start_equity or self._blocks(book, point.time):
+        loss = day.start_equity - point.equity
+        if loss <= 0 or not any(self._reached(day, loss)) or self._blocks(book, point.time):
             return
-        reached = next((c for c in self._lost(day, point.equity) if not c.passed), None)
-        if reached is None:
-            return
+        reached = next(check for check in self._lost(day, point.equity) if not check.passed)
         until = end_of(day.trading_date)
         put_block(book, NAME, self._settings.block, reached.reason, point.time, until)
         book.apply(Event(point.time, "limit_reached", NAME, reached.reason, grave=True))
@@ -192,13 +191,21 @@ class DailyLimits:
         if not (settings.max_loss or settings.max_loss_fraction):
             return []
         loss = day.start_equity - equity
+        dollars, part = self._reached(day, loss)
         lost = f"lost {loss:,.2f} of {day.start_equity:,.2f} on {day.trading_date}"
         if limit := settings.max_loss:
-            checks.append(_loss("max_loss", loss, f"{limit:,.2f}", loss < limit, lost))
+            checks.append(_loss("max_loss", loss, f"{limit:,.2f}", not dollars, lost))
         if fraction := settings.max_loss_fraction:
-            passed = loss <= 0 or loss < day.start_equity * fraction
-            checks.append(_loss("max_loss_fraction", loss, f"{fraction:.2%}", passed, lost))
+            checks.append(_loss("max_loss_fraction", loss, f"{fraction:.2%}", not part, lost))
         return checks
+
+    def _reached(self, day: DayCounts, loss: Decimal) -> tuple[bool, bool]:
+        """Whether a loss has reached max_loss, and max_loss_fraction; asked of every point."""
+        dollars, fraction = self._settings.max_loss, self._settings.max_loss_fraction
+        return (
+            dollars > 0 and loss >= dollars,
+            fraction > 0 and loss > 0 and loss >= day.start_equity * fraction,
+        )
 
     def _exposed(self, order: Order, book: Book) -> list[Check]:
         settings, checks = self._settings, []

@@ -44,7 +44,9 @@ class Targets:
             return []
         entries = []
         for bar in bars:
-            for _, state in sorted(unsettled.get(bar.symbol, {}).items()):
+            if bar.symbol not in unsettled:
+                continue
+            for _, state in sorted(unsettled[bar.symbol].items()):
                 if state.missed and (signal := self._late(state, bar)) is not None:
                     book.apply(signal)
                     entries.append(signal)

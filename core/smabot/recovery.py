@@ -266,8 +266,16 @@ def _agreed(session: Session, watch: Watcher | None) -> Engine:
     config, plugins, book = session.config, session.plugins, session.book
     journal, broker, feed = _opened(session)
     engine = Engine(
-        config, plugins, book, journal, broker, feed, session.symbols, watch,
-        session.dispatcher, session.wall,
+        config,
+        plugins,
+        book,
+        journal,
+        broker,
+        feed,
+        session.symbols,
+        watch,
+        session.dispatcher,
+        session.wall,
     )
     with session.step("reconcile") as found:
         result = compare(session)

@@ -10,18 +10,26 @@ from typing import Any
 
 import pytest
 
+from smabot.cli import main
 from smabot.disagreement import Disagreement
+from smabot.errors import NotSent
+from smabot.flattening import left_over
 from smabot.hookspecs import hookimpl
 from smabot.records import (
+    Adjustment,
+    Batch,
+    Command,
     Event,
     Order,
     OrderIntent,
     OrderType,
+    Position,
     RefusalCause,
     Side,
     Signal,
     Status,
 )
+from smabot_exchange.faults.market_kinds import FrozenCancel, LeftAtClose
 from smabot_exchange.orders import ExchangeOrder, OrderRequest
 from smabot_exchange.orders import OrderType as Kind
 
@@ -93,17 +101,33 @@ def ends_in_conflict() -> Iterator[Any]:
     assert caught.value.exit_code == 6
 
 
-def exits(world: Any, *statuses: Status) -> list[Order]:
-    return [o for o in world.rows(Order) if o.reduces and (not statuses or o.status in statuses)]
+def rows(of: Any, kind: type) -> list[Any]:
+    """The rows of a world, or of a bot that lives in it; orders oldest first."""
+    if hasattr(of, "rows"):
+        return list(of.rows(kind))
+    found: list[Any] = of.session.journal.rows(kind)
+    key = (lambda o: (o.created_at, o.client_order_id)) if kind is Order else None
+    return sorted(found, key=key) if key else found
 
 
-def sizes(world: Any) -> list[tuple[int, str]]:
+def exits(of: Any, *statuses: Status) -> list[Order]:
+    return [o for o in rows(of, Order) if o.reduces and (not statuses or o.status in statuses)]
+
+
+def sizes(of: Any) -> list[tuple[int, str]]:
     """The exits in short: how many shares were asked for, and what became of it."""
-    return [(int(o.qty), o.status.value) for o in exits(world)]
+    return [(int(o.qty), o.status.value) for o in exits(of)]
 
 
-def kinds(world: Any) -> list[str]:
-    return sorted(event.kind for event in world.rows(Event))
+def kinds(of: Any) -> list[str]:
+    return sorted(event.kind for event in rows(of, Event))
+
+
+def the_event(of: Any, kind: str) -> Event:
+    """The only event of a kind."""
+    (event,) = [event for event in rows(of, Event) if event.kind == kind]
+    assert isinstance(event, Event)
+    return event
 
 
 # -- never a short by accident -------------------------------------------------------------------------
@@ -177,6 +201,24 @@ def test_a_hands_resting_sale_that_fills_after_the_exit_was_asked_for(
             until(bot, 12)
         assert (bot.session.feed.now(), watch.lowest, there(bot)) == (minute(9), 0, 0)
     assert sizes(world) == asked
+
+
+@pytest.mark.parametrize("foreign", ["conflict", "ignore"])
+def test_a_hand_that_sells_what_another_strategy_holds_beside_an_exit(
+    calm: Any, alive: Any, foreign: str
+) -> None:
+    """The hand's sale, and the exit that the other strategy decides on, meet in one minute."""
+    calm.follow(a={("SPY", 2): LONG, ("SPY", 7): FLAT}, b={("SPY", 2): LONG, ("SPY", 8): FLAT})
+    with alive(calm, foreign=foreign) as bot:
+        watch = Watch(bot)
+        until(bot, 8)
+        by_hand(bot, SELL, 10)
+        with ends_in_conflict():
+            until(bot, 12)
+        assert (bot.session.feed.now(), watch.lowest, there(bot)) == (minute(9), 0, 0)
+    assert [(o.strategy, o.status) for o in exits(calm) if o.status is not Status.PENDING] == [
+        ("a", Status.FILLED)
+    ]
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -363,3 +405,377 @@ def test_an_entry_decided_after_the_exit_is_blocked_here_not_refused_there(
         with alive(world) as bot:
             until(bot, 40)
     assert orders_of(world)[1:] == [("a", "sell", "filled", 10), ("b", "buy", "blocked", 0)]
+
+
+# -- a cancel that is not answered -----------------------------------------------------------------------
+
+
+def freeze(bot: Any, minutes: int | None = None) -> None:
+    """Cancels of partly filled orders are taken, and never end them, or only after some minutes."""
+    exchange(bot).faults.add([FrozenCancel(minutes=minutes)])
+
+
+@pytest.fixture
+def partly(make_world: Any, limits: Any) -> Any:
+    """Six of an entry's ten shares fill in a minute, and then none for half an hour."""
+    bars: list[float | None] = [100.0] * 4 + [None] * 30 + [100.0] * 60
+    closes = {"SPY": bars, "IBM": [50.0] * 94}
+    return make_world(closes, volume=60, entry_timeout_minutes=0, **limits({"max_failures": 2}))
+
+
+def wants_out(bot: Any, by: str) -> None:
+    """At minute 5, by the strategy's own signal or by the operator."""
+    if by == "flatten":
+        until(bot, 4)
+        bot.session.journal.send(Command("1", "flatten", "", OPEN))
+    until(bot, 5)
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("by", ["signal", "flatten"])
+def test_what_an_entry_has_filled_is_sold_though_its_cancel_never_ends(
+    partly: Any, alive: Any, monkeypatch: pytest.MonkeyPatch, by: str, killed: bool
+) -> None:
+    """At a broker that does not mind an order whose cancel it has taken."""
+    monkeypatch.setattr("smabot_exchange.order_desk.check_wash_trade", lambda *given: None)
+    partly.follow(
+        s={("SPY", 2): LONG} | ({("IBM", 4): FLAT, ("SPY", 3): FLAT} if by == "signal" else {})
+    )
+    with alive(partly) as bot:
+        freeze(bot)
+        wants_out(bot, by)
+        assert bot.session.book.net("SPY") == 6
+        if not killed:
+            until(bot, 40)
+    if killed:
+        with alive(partly) as bot:
+            freeze(bot)
+            until(bot, 40)
+    entry, exit_ = partly.rows(Order)
+    assert (entry.status, entry.filled_qty) == (Status.PARTIALLY_FILLED, 6)
+    assert (exit_.qty, exit_.status) == (6, Status.FILLED)
+    assert exit_.created_at - entry.cancel_requested_at == timedelta(minutes=1)
+    assert partly.held() == {}
+    assert kinds(partly).count("cancel_unanswered") == 1
+
+
+@pytest.mark.parametrize("by", ["signal", "flatten"])
+@pytest.mark.parametrize("minutes", [None, 20])
+def test_an_exit_that_meets_a_frozen_entry_is_refused_and_tried_again_after_pauses(
+    partly: Any, alive: Any, by: str, minutes: int | None
+) -> None:
+    """The exchange counts an order whose cancel it has taken among those that a sale may not meet.
+
+    Nothing but the end of that order helps, so the bot asks again after 1, 2, 4, 8 and 16 minutes;
+    each refusal is among the events, and none of them counts as a failing line to the broker.
+    """
+    partly.follow(s={("SPY", 2): LONG} | ({("SPY", 3): FLAT} if by == "signal" else {}))
+    with alive(partly) as bot:
+        freeze(bot, minutes)
+        wants_out(bot, by)
+        until(bot, 60)
+        assert bot.session.book.blocking() == [] or by == "flatten"
+    asked = exits(partly)
+    assert {o.qty for o in asked} == {6}
+    begun = asked[0].created_at
+    assert [(o.created_at - begun) // timedelta(minutes=1) for o in asked][:6] == [
+        0, 1, 3, 7, 15, 31,
+    ]  # fmt: skip
+    refused = [o for o in asked if o.status is Status.REJECTED]
+    assert {o.cause for o in refused} == {RefusalCause.WASH}
+    assert kinds(partly).count("refused_exit") == len(refused)
+    assert kinds(partly).count("cancel_unanswered") == 1
+    assert partly.held() == ({("s", "SPY"): 6} if minutes is None else {})
+    assert (asked[-1].status is Status.FILLED) == (minutes is not None)
+
+
+def test_a_cancel_that_is_not_answered_is_shown(
+    partly: Any, alive: Any, capsys: pytest.CaptureFixture[str], in_tmp: Any
+) -> None:
+    partly.follow(s={("SPY", 2): LONG, ("SPY", 3): FLAT})
+    with alive(partly) as bot:
+        freeze(bot)
+        until(bot, 8)
+        (left,) = left_over(bot.session.book)
+        assert (left.qty, "its cancel of 14:34:00 UTC is unanswered" in left.why) == (6, True)
+    event = the_event(partly, "cancel_unanswered")
+    assert (event.grave, "its cancel of 14:34:00 UTC" in event.text) == (True, True)
+    shown = "partially_filled, cancel unanswered since 2026-03-02T14:34:00Z"
+    for words in (["status"], ["orders", "--open"]):
+        assert main([*words, "--db", str(partly.db)]) == 0
+        assert shown in capsys.readouterr().out
+    given = ["--db", str(partly.db), "--broker", "exchange", "--tape", str(partly.tape)]
+    assert main(["flatten", "--yes", "--timeout", "20", "--speed", "max", *given]) == 1
+    assert "its cancel of 14:34:00 UTC is unanswered" in capsys.readouterr().out
+
+
+# -- less is free than is held ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_what_is_free_is_sold_at_once_and_the_rest_as_soon_as_it_is(
+    calm: Any, alive: Any, killed: bool
+) -> None:
+    """Somebody's resting sale holds 4 of the 10 back, until he cancels it."""
+    calm.follow(s={("SPY", 2): LONG, ("SPY", 7): FLAT})
+    with alive(calm, foreign="ignore") as bot:
+        until(bot, 6)
+        resting = by_hand(bot, SELL, 4, limit=500)
+        until(bot, 9 if killed else 16)
+    if killed:
+        with alive(calm, foreign="ignore") as bot:
+            until(bot, 16)
+    assert calm.held() == {("s", "SPY"): 4}
+    assert sizes(calm) == [(10, "rejected"), (6, "filled"), (4, "rejected"), (4, "rejected")]
+    with alive(calm, foreign="ignore") as bot:
+        exchange(bot).cancel(resting.id)
+        until(bot, 30)
+        assert there(bot) == 0
+    assert sizes(calm)[4:] == [(4, "filled")]
+    at = [(o.created_at - OPEN) // timedelta(minutes=1) for o in exits(calm)]
+    assert at == [8, 8, 8, 12, 20]
+
+
+# -- an exit that its close leaves open ------------------------------------------------------------------
+
+
+EVENING = datetime(2026, 3, 2, 20, 40, tzinfo=UTC)
+CLOSE = datetime(2026, 3, 2, 21, 0, tzinfo=UTC)
+MORNING = datetime(2026, 3, 3, 14, 30, tzinfo=UTC)
+LEFT = ["done_for_day", "calculated", "stopped", "suspended"]
+
+
+@pytest.fixture
+def evening(make_world: Any, limits: Any, script: Any) -> Any:
+    """Two shares a minute: of an exit in the last minutes six are sold before the close."""
+    bars: list[float | None] = [100.0] * 20 + [None] * 1050 + [100.0] * 120
+    world = make_world({"SPY": bars}, volume=20, start=EVENING, **limits())
+    world.strategies = {"s": script({("SPY", 2): LONG, ("SPY", 16): FLAT}, EVENING)}
+    return world
+
+
+def live_until(bot: Any, time: datetime) -> None:
+    while bot.session.feed.now() < time:
+        bot.live()
+
+
+def left_at_close(bot: Any, value: str) -> None:
+    exchange(bot).faults.add([LeftAtClose(value=value)])
+    live_until(bot, CLOSE)
+    assert bot.session.book.net("SPY") == 4
+    assert [o.filled_qty for o in bot.session.book.open_orders()] == [6]
+
+
+def pass_to(bot: Any, time: datetime) -> None:
+    """The market is closed, and the clock goes on."""
+    bot.engine.take(Batch(time))
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("value", LEFT)
+def test_an_exit_left_at_its_close_is_canceled_an_hour_later_and_made_anew(
+    evening: Any, alive: Any, value: str, killed: bool
+) -> None:
+    with alive(evening) as bot:
+        left_at_close(bot, value)
+        if not killed:
+            pass_to(bot, CLOSE + timedelta(minutes=59))
+            assert [o.filled_qty for o in bot.session.book.open_orders()] == [6]
+            pass_to(bot, CLOSE + timedelta(minutes=60))
+            assert [(o.qty, o.status) for o in bot.session.book.open_orders()] == [
+                (4, Status.ACCEPTED)
+            ]
+            live_until(bot, MORNING + timedelta(minutes=5))
+    if killed:
+        with alive(evening) as bot:
+            live_until(bot, MORNING + timedelta(minutes=5))
+    assert sizes(evening) == [(10, "canceled"), (4, "filled")]
+    first, second = exits(evening)
+    assert (first.filled_qty, first.given_up_at) == (6, None)
+    assert first.cancel_reason == "still open an hour after its session's close"
+    assert MORNING < second.updated_at < MORNING + timedelta(minutes=5)
+    assert evening.held() == {}
+
+
+@pytest.mark.parametrize("killed", [False, True])
+@pytest.mark.parametrize("value", LEFT)
+def test_an_exit_left_at_its_close_that_nothing_ends_there_ends_here(
+    evening: Any, alive: Any, value: str, killed: bool
+) -> None:
+    """The broker still holds its shares back, so that the new exit waits until it lets go of them."""
+    with alive(evening) as bot:
+        freeze(bot, minutes=18 * 60)
+        left_at_close(bot, value)
+        pass_to(bot, CLOSE + timedelta(minutes=60))
+        (order,) = bot.session.book.open_orders()
+        assert order.cancel_requested_at == CLOSE + timedelta(minutes=60)
+        if not killed:
+            pass_to(bot, CLOSE + timedelta(minutes=61))
+            assert bot.session.book.open_orders() == []
+            live_until(bot, MORNING + timedelta(minutes=60))
+    if killed:
+        with alive(evening) as bot:
+            live_until(bot, MORNING + timedelta(minutes=60))
+    first, *others, last = exits(evening)
+    assert (first.status, first.filled_qty) == (Status.EXPIRED, 6)
+    assert first.given_up_at is not None
+    assert {(o.qty, o.status, o.available) for o in others} == {(4, Status.REJECTED, 0)}
+    assert len(others) <= 6
+    assert (last.qty, last.status) == (4, Status.FILLED)
+    assert last.updated_at > CLOSE + timedelta(hours=18)
+    event = the_event(evening, "given_up")
+    assert (event.subject, event.grave) == (first.client_order_id, True)
+    assert evening.held() == {}
+
+
+# -- exits are tried again by the clock ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("by", ["another symbol's bars", "the clock alone"])
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_refused_exit_is_tried_again_where_its_symbol_has_no_bars(
+    make_world: Any, limits: Any, alive: Any, by: str, killed: bool
+) -> None:
+    """It met somebody's resting buy, which has gone before the pause is over."""
+    world = make_world({"SPY": [100.0] * 8 + [None] * 30, "IBM": [50.0] * 38}, **limits())
+    world.follow(s={("SPY", 2): LONG, ("SPY", 7): FLAT})
+    with alive(world, foreign="ignore") as bot:
+        until(bot, 6)
+        resting = by_hand(bot, BUY, 1, limit=90)
+        until(bot, 8)
+        assert sizes(bot) == [(10, "rejected")]
+        exchange(bot).cancel(resting.id)
+        if by == "the clock alone":
+            pass_to(bot, minute(8.9))
+            assert len(exits(bot)) == 1
+            pass_to(bot, minute(9))
+        elif not killed:
+            until(bot, 9)
+        assert len(exits(bot)) == (1 if killed and by != "the clock alone" else 2)
+    if killed:
+        with alive(world, foreign="ignore") as bot:
+            until(bot, 9)
+    assert sizes(world) == [(10, "rejected"), (10, "accepted")]
+    assert exits(world)[1].created_at == minute(9)
+
+
+# -- refused exits and the breaker -----------------------------------------------------------------------
+
+
+def failures(world: Any) -> tuple[int, bool]:
+    ((count, tripped),) = world.ask("SELECT failure_count, tripped FROM circuit_breaker")
+    return count, bool(tripped)
+
+
+def test_refused_exits_of_one_symbol_block_no_entries_in_another(
+    make_world: Any, limits: Any, alive: Any
+) -> None:
+    """Ten strategies' exits meet somebody's resting buy."""
+    world = make_world({"SPY": [100.0] * 60, "IBM": [50.0] * 60}, **limits({"max_failures": 5}))
+    holders = {f"s{n}": {("SPY", 2): LONG, ("SPY", 7): FLAT} for n in range(10)}
+    world.follow(**holders, t={("IBM", 12): LONG})
+    with alive(world, foreign="ignore") as bot:
+        until(bot, 6)
+        by_hand(bot, BUY, 1, limit=90)
+        until(bot, 8)
+        assert len(exits(bot, Status.REJECTED)) == 10
+        assert failures(world) == (1, False)
+    with alive(world, foreign="ignore") as bot:
+        until(bot, 12)
+        assert failures(world) == (1, False)
+        until(bot, 15)
+    assert world.held()["t", "IBM"] == 10
+    assert not failures(world)[1]
+
+
+def test_the_refusals_of_one_exit_count_once(calm: Any, limits: Any, alive: Any) -> None:
+    calm.settings |= limits({"max_failures": 2})
+    calm.follow(s={("SPY", 2): LONG, ("SPY", 7): FLAT})
+    with alive(calm, foreign="ignore") as bot:
+        until(bot, 6)
+        by_hand(bot, BUY, 1, limit=90)
+        until(bot, 30)
+    with alive(calm, foreign="ignore") as bot:
+        until(bot, 80)
+    assert len(exits(calm, Status.REJECTED)) == 8
+    assert failures(calm) == (1, False)
+
+
+# -- nothing but closing -----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("whose", ["", "s"], ids=["nobody's", "the strategy's"])
+@pytest.mark.parametrize("killed", [False, True])
+def test_shares_sold_short_are_bought_back_by_the_operator_alone(
+    calm: Any, alive: Any, whose: str, killed: bool
+) -> None:
+    """What the account lacks is nobody's where the broker's word is accepted."""
+    calm.follow(s={("SPY", 2): LONG, ("SPY", 7): FLAT})
+    with alive(calm) as bot:
+        until(bot, 5)
+        exchange(bot).adjust("SPY", Decimal(-20), Decimal(100))
+        assert there(bot) == -10
+    if whose:
+        calm.here(short(whose, 10))
+    else:
+        assert calm.accept() == 0
+    assert calm.held() == {(whose, "SPY"): -10}
+    with alive(calm) as bot:
+        until(bot, 12)
+        assert (bot.session.book.net("SPY"), exits(bot)) == (-10, [])
+        bot.session.journal.send(Command("1", "flatten", "SPY", OPEN))
+        until(bot, 13 if killed else 20)
+    if killed:
+        with alive(calm) as bot:
+            until(bot, 20)
+    (back,) = exits(calm)
+    assert (back.strategy, back.side, back.qty, back.status) == (whose, BUY, 10, Status.FILLED)
+    assert calm.held() == {}
+
+
+def short(strategy: str, qty: int) -> Position:
+    cost = Decimal(100 * qty)
+    return Position(strategy, "SPY", Decimal(-qty), cost, Decimal(100), Decimal(0), minute(5))
+
+
+def test_an_exit_whose_position_shrank_while_it_waited_leaves_with_what_is_held(
+    calm: Any, alive: Any
+) -> None:
+    calm.follow(s={("SPY", 2): LONG, ("SPY", 7): FLAT})
+    with alive(calm) as bot:
+        until(bot, 7)
+        watch = Watch(bot)
+        bot.line.fault = no_room
+        until(bot, 8)
+        assert [o.status for o in exits(bot)] == [Status.PENDING]
+        exchange(bot).adjust("SPY", Decimal(-4), Decimal(100))
+        bot.session.book.apply(
+            Adjustment(minute(8), "s", "SPY", Decimal(-4), Decimal(100), "a test's")
+        )
+        bot.line.fault = lambda order: ""
+        until(bot, 12)
+        assert (watch.lowest, there(bot)) == (0, 0)
+    assert sizes(calm) == [(10, "blocked"), (6, "filled")]
+    assert "only 6 are held" in exits(calm)[0].reason
+
+
+def no_room(order: Order) -> str:
+    raise NotSent("429", 1.0)
+
+
+def test_an_exit_whose_position_shrank_while_the_bot_was_down_leaves_with_what_is_held(
+    calm: Any, alive: Any
+) -> None:
+    """It was committed and perhaps sent; then the account lost 4 shares, which the operator accepts."""
+    calm.follow(s={("SPY", 2): LONG, ("SPY", 7): FLAT})
+    with alive(calm) as bot:
+        until(bot, 7)
+        bot.line.fault = no_room
+        until(bot, 8)
+        exchange(bot).adjust("SPY", Decimal(-4), Decimal(100))
+    assert calm.accept() == 0
+    with alive(calm) as bot:
+        watch = Watch(bot)
+        until(bot, 12)
+        assert (watch.lowest, there(bot)) == (0, 0)
+    assert sizes(calm) == [(10, "abandoned"), (6, "filled")]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -626,6 +627,50 @@ def test_an_exit_left_at_its_close_that_nothing_ends_there_ends_here(
     event = the_event(evening, "given_up")
     assert (event.subject, event.grave) == (first.client_order_id, True)
     assert evening.held() == {}
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["partly", "wholly"])
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_fill_of_an_exit_that_was_given_up_is_a_conflict_that_accept_resolves(
+    evening: Any, alive: Any, whole: bool, killed: bool
+) -> None:
+    """One that has ended at the broker, too, is not among the orders that a start asks for."""
+    with alive(evening) as bot:
+        freeze(bot)
+        left_at_close(bot, "stopped")
+        pass_to(bot, CLOSE + timedelta(minutes=60))
+        pass_to(bot, CLOSE + timedelta(minutes=61))
+        live_until(bot, MORNING + timedelta(minutes=2))
+        wake(bot, exits(bot)[0])
+        if killed:
+            bot.session.feed.next(0)
+            if whole:
+                bot.session.feed.next(0)
+        else:
+            with ends_in_conflict() as caught:
+                bot.live()
+            assert caught.value.conflicts[0].kind == "filled_after_its_end"
+            if whole:
+                bot.session.feed.next(0)
+    with pytest.raises(Disagreement) as found, alive(evening):
+        pass
+    kind = "position_mismatch" if whole else "filled_after_its_end"
+    assert [each.kind for each in found.value.conflicts] == [kind]
+    assert evening.accept() == 0
+    assert evening.held() == ({} if whole else {("s", "SPY"): 2})
+    with alive(evening) as bot:
+        live_until(bot, MORNING + timedelta(minutes=60))
+        assert there(bot) == bot.session.book.net("SPY") == 0
+
+
+def wake(bot: Any, exit_: Order) -> None:
+    """An order that the broker was done with trades again."""
+    desk = exchange(bot)._market
+    found = exchange(bot).order_by_client_id(exit_.client_order_id)
+    day = timedelta(days=1)
+    desk.open_orders.put(
+        replace(found, stall=None, stalled_until=None, status="new", expires_at=CLOSE + day)
+    )
 
 
 # -- exits are tried again by the clock ------------------------------------------------------------------

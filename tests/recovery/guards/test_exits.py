@@ -13,7 +13,7 @@ import pytest
 
 from smabot.cli import main
 from smabot.disagreement import Disagreement
-from smabot.errors import NotSent
+from smabot.errors import NotSent, PluginError
 from smabot.flattening import left_over
 from smabot.hookspecs import hookimpl
 from smabot.records import (
@@ -781,6 +781,45 @@ def test_shares_sold_short_are_bought_back_by_the_operator_alone(
 def short(strategy: str, qty: int) -> Position:
     cost = Decimal(100 * qty)
     return Position(strategy, "SPY", Decimal(-qty), cost, Decimal(100), Decimal(0), minute(5))
+
+
+class Wrong:
+    """A sizer that answers a target with the other side."""
+
+    def __init__(self, target: int, side: Side, qty: int) -> None:
+        self._target, self._side, self._qty = target, side, Decimal(qty)
+
+    @hookimpl
+    def on_signal(self, signal: Signal) -> OrderIntent | None:
+        if signal.target != self._target:
+            return None
+        return OrderIntent(signal.symbol, self._side, self._qty)
+
+
+@pytest.mark.parametrize(
+    ("target", "side", "qty"), [(FLAT, BUY, 10), (FLAT, BUY, 3), (LONG, SELL, 10)]
+)
+def test_a_sizer_that_turns_a_signal_round_is_a_plugins_error(
+    calm: Any, alive: Any, target: int, side: Side, qty: int
+) -> None:
+    calm.follow(s={("SPY", 2): LONG, ("SPY", 7): FLAT})
+    calm.strategies["wrong"] = Wrong(target, side, qty)
+    with alive(calm) as bot:
+        before = 7 if target == FLAT else 2
+        until(bot, before)
+        sent = list(bot.line.sent)
+        with pytest.raises(PluginError, match="on_signal"):
+            until(bot, 12)
+        assert bot.session.feed.now() == minute(before + 1)
+        assert bot.line.sent == sent
+    assert exits(calm) == []
+
+
+def test_a_sizer_that_asks_for_more_than_is_held_sells_what_is_held(calm: Any) -> None:
+    calm.follow(s={("SPY", 2): LONG, ("SPY", 7): FLAT})
+    calm.strategies["wrong"] = Wrong(FLAT, SELL, 15)
+    calm.play(12)
+    assert sizes(calm) == [(10, "filled")]
 
 
 def test_an_exit_whose_position_shrank_while_it_waited_leaves_with_what_is_held(

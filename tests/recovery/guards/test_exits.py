@@ -634,7 +634,6 @@ def test_an_exit_left_at_its_close_that_nothing_ends_there_ends_here(
 def test_a_fill_of_an_exit_that_was_given_up_is_a_conflict_that_accept_resolves(
     evening: Any, alive: Any, whole: bool, killed: bool
 ) -> None:
-    """One that has ended at the broker, too, is not among the orders that a start asks for."""
     with alive(evening) as bot:
         freeze(bot)
         left_at_close(bot, "stopped")
@@ -654,22 +653,50 @@ def test_a_fill_of_an_exit_that_was_given_up_is_a_conflict_that_accept_resolves(
                 bot.session.feed.next(0)
     with pytest.raises(Disagreement) as found, alive(evening):
         pass
-    kind = "position_mismatch" if whole else "filled_after_its_end"
-    assert [each.kind for each in found.value.conflicts] == [kind]
+    assert [each.kind for each in found.value.conflicts] == ["filled_after_its_end"]
     assert evening.accept() == 0
     assert evening.held() == ({} if whole else {("s", "SPY"): 2})
+    assert exits(evening)[0].filled_qty == (10 if whole else 8)
     with alive(evening) as bot:
         live_until(bot, MORNING + timedelta(minutes=60))
         assert there(bot) == bot.session.book.net("SPY") == 0
 
 
-def wake(bot: Any, exit_: Order) -> None:
+@pytest.mark.parametrize("foreign", ["conflict", "ignore"])
+def test_an_entry_that_was_given_up_and_filled_while_the_bot_was_down_is_ours(
+    evening: Any, alive: Any, script: Any, foreign: str
+) -> None:
+    """Shares of it are not taken for somebody else's, which might be ignored."""
+    evening.strategies = {"s": script({("SPY", 5): LONG}, EVENING), "rests": Rests("s")}
+    with alive(evening, foreign=foreign) as bot:
+        exchange(bot).faults.add([LeftAtClose(), FrozenCancel(partial=False)])
+        live_until(bot, CLOSE)
+        pass_to(bot, CLOSE + timedelta(minutes=60))
+        pass_to(bot, CLOSE + timedelta(minutes=61))
+        (entry,) = rows(bot, Order)
+        assert (entry.status, entry.filled_qty) == (Status.EXPIRED, 0)
+        live_until(bot, MORNING + timedelta(minutes=2))
+        wake(bot, entry, limit_price=Decimal(100))
+        for _ in range(5):
+            bot.session.feed.next(0)
+        assert there(bot) == 10
+    evening.settings["foreign"] = foreign
+    with pytest.raises(Disagreement) as found, alive(evening):
+        pass
+    assert [each.kind for each in found.value.conflicts] == ["filled_after_its_end"]
+    assert evening.accept() == 0
+    assert evening.held() == {("s", "SPY"): 10}
+
+
+def wake(bot: Any, exit_: Order, **changes: Any) -> None:
     """An order that the broker was done with trades again."""
     desk = exchange(bot)._market
     found = exchange(bot).order_by_client_id(exit_.client_order_id)
     day = timedelta(days=1)
     desk.open_orders.put(
-        replace(found, stall=None, stalled_until=None, status="new", expires_at=CLOSE + day)
+        replace(
+            found, stall=None, stalled_until=None, status="new", expires_at=CLOSE + day, **changes
+        )
     )
 
 

@@ -805,6 +805,24 @@ def test_shares_sold_short_are_bought_back_by_the_operator_alone(
     assert calm.held() == {}
 
 
+def test_an_entry_that_would_offset_a_short_position_is_blocked(calm: Any, alive: Any) -> None:
+    """The account would hold nothing, here there were 10 and -10: no exit of either could leave."""
+    calm.follow(s={("SPY", 7): LONG, ("SPY", 12): FLAT, ("SPY", 24): LONG})
+    calm.here(short("", 10))
+    with calm.opened() as session:
+        session.broker._exchange.adjust("SPY", Decimal(-10), Decimal(100))
+    with alive(calm) as bot:
+        until(bot, 20)
+        (entry,) = rows(bot, Order)
+        assert (entry.status, entry.reason) == (
+            Status.BLOCKED, "nobody holds -10 SPY: close that first",
+        )  # fmt: skip
+        bot.session.journal.send(Command("1", "flatten", "SPY", OPEN))
+        until(bot, 30)
+        assert there(bot) == 10
+    assert calm.held() == {("s", "SPY"): 10}
+
+
 def short(strategy: str, qty: int) -> Position:
     cost = Decimal(100 * qty)
     return Position(strategy, "SPY", Decimal(-qty), cost, Decimal(100), Decimal(0), minute(5))

@@ -95,7 +95,7 @@ def spy_tape() -> Path:
     return SPY_TAPE
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def tape_writer() -> Any:
     return write_tape
 

@@ -157,6 +157,8 @@ def on_bar(bar: Bar, book: Book) -> Signal | list[Signal] | None:
 def on_signal(signal: Signal, book: Book) -> OrderIntent | None:
     """Turn a signal into an order; the first answer counts. The default sizer answers last.
 
+    Only a target of 1 opens, and only by a buy; every other order closes at most what is held.
+
     def on_signal(self, signal, book):
         held = book.holding(signal.strategy, signal.symbol)
         if signal.target == 0 and held > 0:

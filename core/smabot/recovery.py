@@ -18,6 +18,7 @@ from smabot.commands import carry_out, expiry
 from smabot.config import Config
 from smabot.disagreement import Disagreement
 from smabot.engine import Engine, Watcher
+from smabot.engine.dispatcher import Dispatcher
 from smabot.hookspecs import Reconciliation, Recovery
 from smabot.memory import MemoryJournal
 from smabot.plugins import Plugins
@@ -65,6 +66,8 @@ class Session:
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     wall: Wall = utc_now
+    dispatcher: Dispatcher | None = None
+    """Who carries requests to the broker; None: threads to a remote one."""
 
     def close(self) -> None:
         """Close feed, broker and journal. Safe to call at any stage, and twice."""
@@ -263,7 +266,16 @@ def _agreed(session: Session, watch: Watcher | None) -> Engine:
     config, plugins, book = session.config, session.plugins, session.book
     journal, broker, feed = _opened(session)
     engine = Engine(
-        config, plugins, book, journal, broker, feed, session.symbols, watch, wall=session.wall
+        config,
+        plugins,
+        book,
+        journal,
+        broker,
+        feed,
+        session.symbols,
+        watch,
+        session.dispatcher,
+        session.wall,
     )
     with session.step("reconcile") as found:
         result = compare(session)

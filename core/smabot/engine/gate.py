@@ -83,6 +83,7 @@ class Gate:
         checks = [Check("may_leave", verdict.answer is not Answer.DROP, reason=verdict.why)]
         if not order.reduces:
             checks += [self._last_minutes(order), self._unknown(order), self._in_the_way(order)]
+            checks += [self._offsets(order)]
         return [*checks, *self._plugins.before_submit(order, self._book)]
 
     def may_leave(self, order: Order, *, left: bool = False) -> Verdict:
@@ -176,6 +177,16 @@ class Gate:
                 why = f"it would meet the exit that {strategy} waits for, which goes before it"
                 return Check("open_exit", False, strategy, reason=why)
         return Check("open_exit", True)
+
+    def _offsets(self, entry: Order) -> Check:
+        """No entry against what another position holds: the account nets both, and neither could close."""
+        for (strategy, symbol), position in self._book.positions.items():
+            if symbol != entry.symbol or strategy == entry.strategy:
+                continue
+            if position.qty * entry.side.sign < 0:
+                why = f"{strategy or 'nobody'} holds {position.qty:f} {symbol}: close that first"
+                return Check("offsetting", False, f"{position.qty:f}", reason=why)
+        return Check("offsetting", True)
 
 
 def told(block: Block) -> str:

@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from smabot.book import Book
 from smabot.errors import PluginError
-from smabot.records import Order, OrderIntent, OrderType, Signal
+from smabot.records import Order, OrderIntent, OrderType, Side, Signal
 
 LONGEST_ID = 64
 
@@ -24,6 +24,11 @@ def make_order(bot: str, book: Book, intent: OrderIntent, signal: Signal, attemp
         raise PluginError(
             f"on_signal for {signal.symbol} answered {intent.side} {intent.qty} where {held} are "
             "held: close first, then open"
+        )
+    if not closes and not (signal.target and intent.side is Side.BUY):
+        raise PluginError(
+            f"on_signal for {signal.symbol} answered {intent.side} {intent.qty} to target "
+            f"{signal.target} where {held} are held: 1 buys, 0 closes what is held"
         )
     return Order(
         client_order_id=order_id(bot, signal, attempt),

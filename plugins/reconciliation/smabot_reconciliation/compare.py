@@ -152,11 +152,14 @@ def _strange_orders(
 
 
 def _filled_after_its_end(here: Order, seen: BrokerOrder) -> Conflict:
-    """An order that was ended here, as the broker left it open after its session, and that filled."""
+    """An order that was ended here, as the broker left it open after its session, and that filled.
+
+    Where it is still open there, it is so here again: it ends once more by its time.
+    """
     return Conflict(
         "filled_after_its_end", here.client_order_id, f"ended here with {here.filled_qty:f} filled",
         f"{seen.status}, filled {seen.filled_qty:f}", ACCEPT,
-        (replace(here, given_up_at=None), seen.update()),
+        (replace(here, status=Status.PENDING, given_up_at=None), seen.update()),
     )  # fmt: skip
 
 

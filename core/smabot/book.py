@@ -78,6 +78,7 @@ class Book:
         self._collar = collar
         self._before: dict[str, float] = {}
         self._unsettled: dict[str, dict[str, SignalState]] = {}
+        self._in_symbol: dict[str, dict[str, Position]] = {}
         self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
         self.changes = 0
         """How often orders and positions have changed: an answer asked for before may be outdated."""
@@ -200,6 +201,10 @@ class Book:
         """Return the signed shares that a strategy holds."""
         position = self.positions.get((strategy, symbol))
         return position.qty if position else ZERO
+
+    def in_symbol(self, symbol: str) -> Mapping[str, Position]:
+        """Return the positions of a symbol by their strategies, closed ones too."""
+        return self._in_symbol.get(symbol, {})
 
     def open_qty(self, strategy: str, symbol: str) -> Decimal:
         """Return the signed shares that a strategy's open orders may still fill."""
@@ -396,6 +401,7 @@ class Book:
             return False
         self.changes += 1
         self.positions[holding] = position
+        self._in_symbol.setdefault(position.symbol, {})[position.strategy] = position
         self._realized_pnl += position.realized_pnl - (old.realized_pnl if old else ZERO)
         self._valuation.add(position.symbol, position.qty - (old.qty if old else ZERO))
         self._review(holding)

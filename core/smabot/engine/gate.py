@@ -180,11 +180,10 @@ class Gate:
 
     def _offsets(self, entry: Order) -> Check:
         """No entry against what another position holds: the account nets both, and neither could close."""
-        for (strategy, symbol), position in self._book.positions.items():
-            if symbol != entry.symbol or strategy == entry.strategy:
-                continue
-            if position.qty * entry.side.sign < 0:
-                why = f"{strategy or 'nobody'} holds {position.qty:f} {symbol}: close that first"
+        for strategy, position in self._book.in_symbol(entry.symbol).items():
+            if strategy != entry.strategy and position.qty * entry.side.sign < 0:
+                held = f"{position.qty:f} {entry.symbol}"
+                why = f"{strategy or 'nobody'} holds {held}: close that first"
                 return Check("offsetting", False, f"{position.qty:f}", reason=why)
         return Check("offsetting", True)
 

@@ -23,7 +23,7 @@ from smabot.engine.execution import (
     Wait,
     next_action,
 )
-from smabot.engine.gate import Gate, close_of
+from smabot.engine.gate import Gate, close_of, told
 from smabot.engine.ordering import make_order, order_id
 from smabot.errors import PluginError
 from smabot.flattening import FLATTEN
@@ -150,7 +150,7 @@ class Executor:
 
     def _entries_blocked(self) -> str:
         blocks = self._book.blocking() if self._config.cancel_entries else ()
-        return "; ".join(block.reason for block in blocks)
+        return "; ".join(told(block) for block in blocks)
 
     def _next_open(self) -> datetime | None:
         following = self._book.calendar.next_session(self._book.now)

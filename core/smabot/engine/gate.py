@@ -190,9 +190,7 @@ class Gate:
 
 def told(block: Block) -> str:
     """Return a block in words, for an order's reason."""
-    return (
-        f"halted: {block.reason}" if block.plugin == "core" else f"{block.plugin}: {block.reason}"
-    )
+    return f"halted: {block.reason}" if block.plugin == "core" else block.reason
 
 
 def meet(one: Order, other: Order) -> bool:

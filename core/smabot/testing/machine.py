@@ -129,8 +129,9 @@ class GuardMachine(RuleBasedStateMachine):
         self._frozen = False
         self._fallen = False
         self._last_word = ""
+        self._conflict = ""
         self._session: Session | None = None
-        self._ended = False
+        self._failed = False
         self._start()
 
     # -- what happens --------------------------------------------------------------------------------
@@ -275,7 +276,7 @@ class GuardMachine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            if self._session is not None:
+            if not self._failed:
                 self._bring_to_an_end()
         finally:
             self._stop()
@@ -351,6 +352,9 @@ class GuardMachine(RuleBasedStateMachine):
             self._stop()
             self._accept()
             self._start()
+        except BaseException:
+            self._failed = True
+            raise
 
     def _minute(self) -> None:
         session = self._alive()
@@ -397,9 +401,13 @@ class GuardMachine(RuleBasedStateMachine):
                 self._stop()
                 self._switch.disarm()
                 self._accept()
+            except BaseException:
+                self._failed = True
+                raise
             else:
                 return
-        raise Violation("it never starts")
+        self._failed = True
+        raise Violation(f"it never starts: {self._conflict}")
 
     def _open(self, minutes_later: int = 0) -> None:
         session = self._opened()
@@ -432,8 +440,10 @@ class GuardMachine(RuleBasedStateMachine):
         return session
 
     def _accept(self) -> None:
-        """`smabot reconcile --accept broker`."""
+        """`smabot reconcile --accept broker`, when what was sold by hand has had a minute to fill."""
         session = self._opened()
+        stream: Any = session.feed
+        stream.next(0)
         found = compare(session)
         assert found is not None
         accept(session, found)
@@ -441,7 +451,7 @@ class GuardMachine(RuleBasedStateMachine):
 
     def _expected(self, error: ConflictError) -> None:
         """A conflict has to have a cause outside the bot."""
-        self._stopped_by = str(error)
+        self._stopped_by = self._conflict = f"{error}: {getattr(error, 'conflicts', ())}"
         if not self._by_hand and not self._frozen:
             conflicts = getattr(error, "conflicts", ())
             raise Violation(f"a conflict that nobody caused: {error}, {conflicts}")

@@ -43,6 +43,7 @@ from smabot.records import (
     Side,
     Signal,
     SignalState,
+    Status,
 )
 from smabot.recovery import Session, accept, compare, open_session, recover
 from smabot.testing.dispatching import ScheduledDispatcher
@@ -205,6 +206,13 @@ class GuardMachine(RuleBasedStateMachine):
         if answered:
             self._live(self._step)
 
+    @rule(verbs=st.lists(st.sampled_from(["resume", "halt"]), min_size=2, max_size=3))
+    def the_operator_says_one_thing_after_the_other(self, verbs: list[str]) -> None:
+        """Before the bot takes any of it in; the last word counts."""
+        for verb in verbs:
+            self.the_operator_says(verb, False)
+        self._live(self._step)
+
     @rule(symbol=st.integers(0, 9), half=st.booleans())
     def somebody_sells_by_hand(self, symbol: int, half: bool) -> None:
         name = self._scene.symbols[symbol % len(self._scene.symbols)]
@@ -255,6 +263,7 @@ class GuardMachine(RuleBasedStateMachine):
         if self._stopped_by:
             raise Violation(f"{order.client_order_id} left after {self._stopped_by}")
         if order.reduces:
+            self._exit_arriving(order)
             return
         if kept.cancel_requested_at is not None:
             raise Violation(f"{order.client_order_id} left though its cancel was asked for")
@@ -273,6 +282,13 @@ class GuardMachine(RuleBasedStateMachine):
             raise Violation(f"{order.client_order_id} left after the operator's {self._last_word}")
         if self._fallen:
             raise Violation(f"{order.client_order_id} left after equity had fallen too far")
+
+    def _exit_arriving(self, order: Order) -> None:
+        for other in self._alive().book.working(order.symbol):
+            if other.reduces or other.side is order.side or other.cancel_requested_at is not None:
+                continue
+            if other.status is not Status.PENDING:
+                raise Violation(f"{order.client_order_id} meets our own {other.client_order_id}")
 
     def teardown(self) -> None:
         try:
@@ -399,7 +415,6 @@ class GuardMachine(RuleBasedStateMachine):
             except (Disagreement, ConflictError) as error:
                 self._expected(error)
                 self._stop()
-                self._switch.disarm()
                 self._accept()
             except BaseException:
                 self._failed = True
@@ -441,6 +456,7 @@ class GuardMachine(RuleBasedStateMachine):
 
     def _accept(self) -> None:
         """`smabot reconcile --accept broker`, when what was sold by hand has had a minute to fill."""
+        self._switch.disarm()
         session = self._opened()
         stream: Any = session.feed
         stream.next(0)

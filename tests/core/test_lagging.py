@@ -5,6 +5,7 @@ https://github.com/alpacahq/Alpaca-API/issues/276 tells of some ten seconds.
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
@@ -24,7 +25,17 @@ from smabot.hookspecs import Recovery
 from smabot.memory import MemoryJournal
 from smabot.plugins import Plugins
 from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition
-from smabot.records import Account, Batch, Order, OrderUpdate
+from smabot.records import (
+    Account,
+    Batch,
+    Event,
+    Order,
+    OrderType,
+    OrderUpdate,
+    Side,
+    Status,
+    TimeInForce,
+)
 
 plugin = pytest.importorskip("smabot_reconciliation.plugin")
 
@@ -208,3 +219,41 @@ def test_a_broker_that_does_not_answer_is_told_once_and_that_it_does_again(
         assert [line.split()[0] for line in told] == ["WARNING", "INFO"]
     finally:
         logger.remove(sink)
+
+
+@dataclass
+class Slow(Far):
+    """Takes one order, and answers when it is let."""
+
+    posts: list[str] = field(default_factory=list)
+    gate: threading.Event = field(default_factory=threading.Event)
+
+    def submit(self, order: Order) -> OrderUpdate:
+        self.posts.append(order.client_order_id)
+        assert self.gate.wait(SECONDS)
+        return OrderUpdate(order.client_order_id, Status.ACCEPTED, NOW)
+
+
+def test_nothing_leaves_after_a_conflict(running: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One entry is under way, the next was granted and waits behind it."""
+    monkeypatch.setattr("smabot.engine.dispatcher.PATIENCE", 0.05)
+    monkeypatch.setattr("smabot.engine.dispatcher.WORKERS", 1)
+    far = Slow(lambda time: 0 if time < 2 else 10)
+    bot = running(far)
+    bot.live(1)
+    for name in ("a", "b"):
+        entry = Order(
+            name, "s", "IBM", Side.BUY, Decimal(1), OrderType.MARKET, None, TimeInForce.DAY, NOW, 1,
+            False, NOW,
+        )  # fmt: skip
+        bot.engine.book.apply(entry)
+        bot.engine._outbox.add(entry)
+    bot.engine.step(Batch(NOW))
+    assert far.posts == ["a"]
+    bot.engine.comparison.from_outside("SPY")
+    with pytest.raises(Disagreement):
+        bot.live(40)
+    far.gate.set()
+    assert [a.client_order_id for a in bot.engine._outbox.settle(SECONDS)] == ["a"]
+    assert far.posts == ["a"]
+    assert [e.kind for e in bot.engine._journal.rows(Event)] == ["conflict"]

@@ -111,7 +111,7 @@ class DirectDispatcher:
         outcomes: list[Outcome] = []
         while queue and not self._stopped:
             request = heappop(queue)[2]
-            outcomes.append((request, _outcome(request, self._epoch)))
+            outcomes.append((request, self._outcome(request)))
         return outcomes
 
     def hurry(self) -> None:
@@ -120,6 +120,13 @@ class DirectDispatcher:
     def stop(self, seconds: float) -> list[Outcome]:
         self._stopped = True
         return []
+
+    def _outcome(self, request: Request) -> Any:
+        withdrawn = request.epoch is not None and request.epoch < self._epoch
+        return WITHDRAWN if withdrawn else self._made(request)
+
+    def _made(self, request: Request) -> Any:
+        return _made(request)
 
 
 @dataclass(slots=True)
@@ -254,10 +261,6 @@ class ThreadedDispatcher:
                 desk.outcomes.append((request, WITHDRAWN))
                 desk.changed.notify_all()
         return None
-
-
-def _outcome(request: Request, epoch: int) -> Any:
-    return WITHDRAWN if request.epoch is not None and request.epoch < epoch else _made(request)
 
 
 def _made(request: Request) -> Any:

@@ -86,3 +86,20 @@ def test_trades_equal_pandas_fill_by_fill(spy_tape: Path, tmp_path: Path) -> Non
     bought = [fill for fill in expected if fill[1] == "buy"][: len(closed)]
     profit = sum(10 * (out[2] - into[2]) for into, out in zip(bought, closed, strict=True))
     assert sum(float(pnl) for *_, pnl in rows) == pytest.approx(profit, abs=1e-6)
+
+
+@pytest.mark.slow
+def test_the_defaults_hold_back_none_of_these_trades(spy_tape: Path, tmp_path: Path) -> None:
+    """No entry times out, comes too late in its session, jumps the price collar or is too large."""
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("SMABOT")}
+    command = [SMABOT, "run", "--plugins", "sma,risk", "--tape", str(spy_tape), "--speed", "max"]
+    command += ["--broker", "exchange"]
+    subprocess.run(
+        command, cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL, timeout=600
+    )
+    database = sqlite3.connect(tmp_path / "data/trades.db")
+    try:
+        statuses = database.execute("SELECT status, COUNT(*) FROM order_intents GROUP BY status")
+        assert statuses.fetchall() == [("filled", 632)]
+    finally:
+        database.close()

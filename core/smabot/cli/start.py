@@ -135,7 +135,7 @@ def reconcile(app: App, /, accept: str | None, **flags: Any) -> int:
 @_with(*WHAT, *WHERE, _speed)
 @click.pass_obj
 def flatten(app: App, /, symbol: str | None, yes: bool, timeout: float, **flags: Any) -> int:
-    """Close all holdings, call off all entries and halt.
+    """Close all positions, cancel all entries and halt.
 
     A bot that runs does it; without one it is done here. Killed in the middle, this or `smabot run`
     goes on with it.

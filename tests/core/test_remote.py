@@ -117,6 +117,8 @@ class Gate:
         self.over = over
 
     def may_leave(self, order: Order, *, left: bool = False) -> Verdict:
+        if order.cancel_requested_at is not None:
+            return DROP
         return self.verdicts.get(order.client_order_id, GO)
 
     def is_over(self, order: Order) -> bool:
@@ -372,6 +374,22 @@ def test_what_was_granted_and_has_not_left_is_judged_again_in_a_new_epoch() -> N
     far.gate.set()
     assert sorted(told(post.until(2))) == [("a", Status.ACCEPTED), ("exit", Status.ACCEPTED)]
     assert far.posts == ["a", "exit"]
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_what_was_granted_does_not_leave_once_its_cancel_was_asked_for() -> None:
+    """As where an exit of the symbol goes before it: no block and no target has changed."""
+    far = Far(stepped=False)
+    far.gate.clear()
+    post = Post(far)
+    for each in (order("a"), order("b")):
+        post.add(each)
+        post.flush()
+    post.book.apply(replace(order("b"), cancel_requested_at=NOW))
+    assert told(post.until(1)) == [("b", Status.BLOCKED)]
+    far.gate.set()
+    assert told(post.until(1)) == [("a", Status.ACCEPTED)]
+    assert far.posts == ["a"]
 
 
 @pytest.mark.usefixtures("one_at_a_time")

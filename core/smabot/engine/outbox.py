@@ -160,7 +160,8 @@ class Outbox:
         """A granted order may wait behind others until it is stale, or its symbol is compared."""
         for sending in self._sendings.values():
             if sending.granted:
-                verdict = self._gate.may_leave(sending.order, left=sending.left)
+                order = self._book.orders.get(sending.order.client_order_id, sending.order)
+                verdict = self._gate.may_leave(order, left=sending.left)
                 if verdict.answer is not Answer.GO:
                     self.withdraw()
                     return

@@ -25,10 +25,6 @@ class Market(Protocol):
         """Return the shares filled of every order there ever was, by its client order id."""
         ...
 
-    def open_ids(self) -> set[str]:
-        """Return the client order ids of all open orders."""
-        ...
-
     def equity(self) -> Decimal: ...
 
     def sell_by_hand(self, symbol: str, qty: Decimal) -> bool:

@@ -63,9 +63,6 @@ class Beside:
     def filled(self) -> dict[str, Decimal]:
         return {o.client_order_id: o.filled_qty for o in self._exchange.orders("all")}
 
-    def open_ids(self) -> set[str]:
-        return {o.client_order_id for o in self._exchange.orders("open")}
-
     def equity(self) -> Decimal:
         return self._exchange.account().equity
 

@@ -22,6 +22,7 @@ from smabot.records import (
     Block,
     EquityPoint,
     Fill,
+    Mark,
     Order,
     OrderUpdate,
     Position,
@@ -63,6 +64,8 @@ class Book:
         self.positions: dict[Holding, Position] = {}
         self.signals: dict[Holding, SignalState] = {}
         self.blocks: dict[tuple[str, str], Block] = {}
+        self.marks: dict[str, Mark] = {}
+        """Prices that were asked for because no bar came, by symbol."""
         self.point: EquityPoint | None = None
         self.find_order = find_order
         self._latest: dict[Holding, str] = {}
@@ -91,6 +94,7 @@ class Book:
             Position: self._position,
             SignalState: self._signal_state,
             Block: self._block,
+            Mark: self._asked,
             Account: self._account,
             EquityPoint: self._point,
             Adjustment: self._adjustment,
@@ -425,6 +429,14 @@ class Book:
         self.blocks[key] = block
         self.stances += 1
         self._put(block)
+        return True
+
+    def _asked(self, mark: Mark) -> bool:
+        known = self.marks.get(mark.symbol)
+        if known is not None and mark.time <= known.time:
+            return False
+        self.marks[mark.symbol] = mark
+        self._put(mark)
         return True
 
     def _account(self, account: Account) -> bool:

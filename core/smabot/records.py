@@ -368,6 +368,17 @@ class BarRevision:
         )  # fmt: skip
 
 
+@record(table="marks", key=("symbol",))
+class Mark:
+    """A price that was asked for because no bar came: US dollars, at ``time`` UTC; ``source`` is
+    `trade` or `position`."""
+
+    symbol: str
+    price: Decimal
+    time: datetime
+    source: str
+
+
 @record(table="commands", key=("id",), restore=False)
 class Command:
     """What an operator tells the bot: halt, resume, flatten, breaker reset. Wall-clock times, UTC.
@@ -426,7 +437,7 @@ class Check:
 
 CORE_RECORDS: tuple[type, ...] = (
     Signal, SignalState, Order, Fill, Position, EquityPoint, Account, BotState, Block, Event, Adjustment,
-    BarRevision, Command, Run,
+    BarRevision, Mark, Command, Run,
 )  # fmt: skip
 
 

@@ -32,6 +32,7 @@ from smabot.records import (
     BotState,
     Command,
     EquityPoint,
+    Mark,
     Order,
     Position,
     SignalState,
@@ -39,7 +40,7 @@ from smabot.records import (
 from smabot.tables import table_of
 from smabot.wall import Wall, utc_now
 
-CORE_STATE: tuple[type, ...] = (Account, Position, SignalState, BotState, Block)
+CORE_STATE: tuple[type, ...] = (Account, Position, SignalState, BotState, Block, Mark)
 
 
 @dataclass(frozen=True, slots=True)

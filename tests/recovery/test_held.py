@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from smabot.calendar import Calendar
 from smabot.errors import BrokerError
 from smabot.records import EquityPoint, Event, Mark, Order, Status
 from smabot.recovery import recover
@@ -113,8 +114,8 @@ def thin(make_world: Any) -> Any:
 Answer = Callable[[datetime], list[Mark]]
 
 
-def lived(world: Any, answer: Answer, minutes: int = 45, **settings: Any) -> list[datetime]:
-    """Live through some minutes; returns when the feed was asked for prices."""
+def lived(world: Any, answer: Answer, **settings: Any) -> list[datetime]:
+    """Live through all minutes; returns when the feed was asked for prices."""
     asked: list[datetime] = []
     with world.opened(**settings) as session:
         feed = session.feed
@@ -125,7 +126,7 @@ def lived(world: Any, answer: Answer, minutes: int = 45, **settings: Any) -> lis
             return answer(feed.now())
 
         feed.prices = prices
-        world.go(recover(session), minutes)
+        assert recover(session).run() == "ended"
     return asked
 
 
@@ -218,5 +219,28 @@ def test_the_night_makes_no_price_old(make_world: Any, script: Any) -> None:
     end = datetime.fromisoformat("2026-03-02T20:50:00Z")
     world = make_world({"SPY": [100.0] * 10 + [None] * 1050 + [100.0] * 10}, start=end)
     world.strategies = {"s": script({("SPY", 2): LONG}, end)}
-    assert lived(world, fails, 1070) == []
+    assert lived(world, fails) == []
     assert world.rows(Event) == []
+
+
+# -- a calendar that ends --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("answers", [True, False])
+def test_the_calendar_is_read_again_before_it_ends(
+    make_world: Any, script: Any, answers: bool
+) -> None:
+    """The broker knew one session at the start; entries of the next day need the next one."""
+    end = datetime.fromisoformat("2026-03-02T20:50:00Z")
+    world = make_world({"SPY": [100.0] * 10 + [None] * 1050 + [100.0] * 10}, start=end)
+    world.strategies = {"s": script({("SPY", 1062): LONG}, end)}
+    with world.opened() as session:
+        whole = session.book.calendar
+        session.book.calendar = Calendar(whole.sessions[:1])
+        if not answers:
+            session.broker.calendar = lambda: fails(end)
+        assert recover(session).run() == "ended"
+        assert (session.book.calendar.sessions == whole.sessions) is answers
+    assert world.held() == ({("s", "SPY"): 10} if answers else {})
+    told = [(event.kind, event.grave) for event in world.rows(Event)]
+    assert told == [] if answers else ("calendar_ends", True) in told

@@ -23,6 +23,7 @@ from smabot.engine.gate import Gate
 from smabot.engine.marking import Marking
 from smabot.engine.outbox import Outbox
 from smabot.engine.prices import Prices
+from smabot.engine.sessions import Sessions
 from smabot.engine.targets import Targets
 from smabot.errors import PluginError
 from smabot.hookspecs import Conflict, Recovery
@@ -86,6 +87,7 @@ class Engine:
         self.comparison = Comparison(config, plugins, book, feed, recovery, self.gate.standing)
         beside = isinstance(broker, RemoteBroker) and not broker.stepped
         self._prices = Prices(book, feed, self.gate.standing, beside=beside)
+        self._sessions = Sessions(book, broker, feed, beside=beside)
         self._followed = frozenset(symbols)
         self._feed_doubt = ""
         self._judged_by: tuple[Any, ...] = ()
@@ -165,6 +167,9 @@ class Engine:
         book = self.book
         if batch.time > book.now:
             book.now = batch.time
+        self._sessions.mind()
+        for event in batch.events:
+            book.apply(event)
         flatten = False
         if commands := self._journal.commands():
             carried = carry_out(commands, self._plugins, book, self._wall)

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from smabot.calendar import Calendar
+from smabot.cli.screen import Screen
 from smabot.errors import BrokerError
 from smabot.records import EquityPoint, Event, Mark, Order, Status
 from smabot.recovery import recover
@@ -244,3 +245,25 @@ def test_the_calendar_is_read_again_before_it_ends(
     assert world.held() == ({("s", "SPY"): 10} if answers else {})
     told = [(event.kind, event.grave) for event in world.rows(Event)]
     assert told == [] if answers else ("calendar_ends", True) in told
+
+
+# -- what the screens say --------------------------------------------------------------------------
+
+
+def test_screens_mark_old_prices(thin: Any, capsys: Any, monkeypatch: Any) -> None:
+    from smabot.cli import main
+
+    thin.follow(s={("SPY", 2): LONG})
+    with thin.opened() as session:
+        session.feed = Mute(session.feed)
+        screen = Screen("PAPER", False)
+        thin.go(recover(session, screen.committed), 40)
+    shown = capsys.readouterr().out
+    assert "15:01Z  equity 100,000.00" in shown
+    assert "! no price SPY: no price since 2026-03-02 14:40 UTC, and none can be had" in shown
+    assert "STALE: the price of SPY" in shown
+    monkeypatch.chdir(thin.folder)
+    assert main(["--db", str(thin.db), "status"]) == 0
+    assert "STALE: the price of SPY is of 2026-03-02T14:40:00Z" in capsys.readouterr().out
+    assert main(["--db", str(thin.db), "--json", "status"]) == 0
+    assert '"priced_at": "2026-03-02T14:40:00Z"' in capsys.readouterr().out

@@ -13,6 +13,8 @@ from smabot.ports import Feed, PricedFeed
 from smabot.question import Question
 from smabot.records import Event, Mark
 
+NO_PRICE, PRICE_AGAIN = "no_price", "price_again"
+"""The kinds of events; their subject is the symbol."""
 ASK_AGAIN = timedelta(seconds=10)
 """After a question that was not answered."""
 
@@ -70,10 +72,10 @@ class Prices:
         without = [s for s in self._asked if book.net(s) and book.stale(s, now)]
         for symbol in sorted(set(without) - self._without):
             text = f"no price since {_since(book, symbol)}, and none can be had: {why}"
-            book.apply(Event(book.now, "no_price", symbol, text, grave=True))
+            book.apply(Event(book.now, NO_PRICE, symbol, text, grave=True))
         for symbol in sorted(self._without.difference(without)):
             text = f"it has a price again: {book.price(symbol)}"
-            book.apply(Event(book.now, "price_again", symbol, text))
+            book.apply(Event(book.now, PRICE_AGAIN, symbol, text))
         self._without = set(without)
         self._standing.unpriced = _unpriced(book, without)
 

@@ -20,15 +20,13 @@ class Answers:
     A question that it did not answer raises its BrokerError again.
     """
 
-    def __init__(
-        self, broker: Broker, since: datetime | None, open_orders: Collection[str]
-    ) -> None:
-        """Ask everything now: the account, orders, those that are open here, and positions."""
+    def __init__(self, broker: Broker, since: datetime | None, ours: Collection[str]) -> None:
+        """Ask everything now: the account, orders, each of ours by its id, and positions."""
         self._broker = broker
         self._since = since
         self._orders: Callable[[], list[BrokerOrder]] = _asked(partial(broker.orders, since))
         self._single: dict[str, Callable[[], BrokerOrder | None]] = {}
-        for name in sorted(set(open_orders) - self._listed()):
+        for name in sorted(set(ours) - self._listed()):
             self._single[name] = _asked(partial(broker.order, name))
         self._positions: Callable[[], list[BrokerPosition]] = _asked(broker.positions)
         self._account: Callable[[], BrokerAccount] = _asked(broker.account)
@@ -71,12 +69,12 @@ class Inquiry:
         """Whether questions were asked whose answers have not been taken yet."""
         return self._thread is not None
 
-    def begin(self, since: datetime | None, open_orders: Collection[str]) -> None:
-        """Ask."""
+    def begin(self, since: datetime | None, ours: Collection[str]) -> None:
+        """Ask, also for each of our orders that may still change, by its id."""
 
         def ask() -> None:
             try:
-                self._answers.append(Answers(self._broker, since, open_orders))
+                self._answers.append(Answers(self._broker, since, ours))
             except BaseException as error:  # noqa: BLE001 - it is raised in the deciding thread
                 self._failure = error
 

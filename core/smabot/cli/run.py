@@ -96,14 +96,16 @@ def reconcile(loaded: Loaded, accept: str | None, as_json: bool) -> int:
     screen.title(smabot.__version__, str(config.db), plugins.names)
     with opened(config, plugins, screen) as session:
         found = _compare(session)
-        if not found.conflicts:
+        if found.conflicts:
+            screen.conflicts(found.conflicts)
+        else:
             screen.note(f"{len(found.updates)} orders looked up; no conflicts")
-            for note in found.notes:
-                screen.note(note)
-            return 0
-        screen.conflicts(found.conflicts)
-        if accept is None:
+        for note in found.notes:
+            screen.note(note)
+        if accept is None and found.conflicts:
             raise Disagreement(found.conflicts)
+        if accept is None or not (found.conflicts or found.remedy):
+            return 0
         accept_all(session, found)
         left = _compare(session).conflicts
         if left:

@@ -246,13 +246,17 @@ class Engine:
         self._outbox.take_up(self.book.open_orders())
 
     def adopt(self, updates: Sequence[OrderUpdate], remedies: Sequence[Any]) -> None:
-        """Take the broker's word, in one transaction: its updates, then what makes conflicts good."""
+        """Take the broker's word, in one transaction: its updates, then what makes conflicts good.
+
+        Equity is marked at once, so that every later point has what came or went from outside.
+        """
         self._take_updates(updates)
         for record in remedies:
             if isinstance(record, OrderUpdate):
                 self._take_updates([record])
             else:
                 self.book.apply(record)
+        self._marking.fills([self.book.now])
         self._commit()
 
     # -- the end of a step ---------------------------------------------------------------------------

@@ -62,6 +62,10 @@ class Book:
         self.positions: dict[Holding, Position] = {}
         self.signals: dict[Holding, SignalState] = {}
         self.blocks: dict[tuple[str, str], Block] = {}
+        self.ignored: frozenset[str] = frozenset()
+        """Plugins whose blocks hold no order of this run, by the operator's word."""
+        self.blockers: frozenset[str] | None = None
+        """Who may block in this run; None: whoever did."""
         self.marks: dict[str, Mark] = {}
         """Prices that were asked for because no bar came, by symbol."""
         self.point: EquityPoint | None = None
@@ -260,7 +264,11 @@ class Book:
     def blocking(self, *, reduces: bool = False) -> list[Block]:
         """Return the blocks that hold an entry now, or (``reduces``) an exit."""
         scopes = ("all",) if reduces else ("all", "entries")
-        return [b for b in self.blocks.values() if b.scope in scopes and b.holds(self.now)]
+        return [
+            block
+            for block in self.blocks.values()
+            if block.scope in scopes and block.holds(self.now) and block.plugin not in self.ignored
+        ]
 
     @property
     def halted(self) -> str:
@@ -484,6 +492,10 @@ class Book:
         key = (block.plugin, block.scope)
         if self._replaying or self.blocks.get(key) == block:
             return False
+        if self.blockers is not None and block.plugin not in self.blockers:
+            raise ValueError(
+                f"a block of {block.plugin!r}: no plugin of this run has that name, use your own"
+            )
         self.blocks[key] = block
         self.stances += 1
         self._put(block)

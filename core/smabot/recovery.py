@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import perf_counter
 
+from smabot.blocks import ignore, require_guards
 from smabot.book import ASKED_FOR, Book
 from smabot.calendar import MINUTE
 from smabot.commands import carry_out, expiry
@@ -69,6 +70,8 @@ class Session:
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     wall: Wall = utc_now
+    ignored_blocks: tuple[str, ...] = ()
+    """Plugins that are not part of the run, and whose blocks hold no order of it all the same."""
     dispatcher: Dispatcher | None = None
     """Who carries requests to the broker; None: threads to a remote one."""
 
@@ -121,9 +124,12 @@ def open_session(
 def recover(session: Session, watch: Watcher | None = None) -> Engine:
     """Reconcile, warm up, fill the gap and subscribe; returns the engine, ready.
 
-    Raises Disagreement on any conflict; then nothing has been changed.
+    Raises RiskHalt where a block holds whose plugin is not part of the run, and Disagreement on any
+    conflict; then nothing has been changed.
     """
     _, _, feed = _opened(session)
+    _ignore_blocks(session)
+    require_guards(session.book, session.plugins.names)
     engine = _agreed(session, watch)
     with _silent_on_failure(engine):
         with session.step("warm") as found:
@@ -147,6 +153,7 @@ def recover_orders(session: Session, command: Command, watch: Watcher | None = N
     Raises Disagreement on any conflict; then nothing has been changed.
     """
     journal, _, feed = _opened(session)
+    _ignore_blocks(session)
     engine = _agreed(session, watch)
     with _silent_on_failure(engine), session.step("subscribe") as found:
         if seen := _seen(session.book):
@@ -158,6 +165,12 @@ def recover_orders(session: Session, command: Command, watch: Watcher | None = N
         engine.process(Batch(feed.now()))
         found.append("order updates only")
     return engine
+
+
+def _ignore_blocks(session: Session) -> None:
+    _, _, feed = _opened(session)
+    session.book.now = max(session.book.now, feed.now())
+    ignore(session.book, session.ignored_blocks, session.plugins.names)
 
 
 @contextmanager

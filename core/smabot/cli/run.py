@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from time import perf_counter
@@ -34,8 +35,10 @@ OUTCOMES = {
 }
 
 
-def run(loaded: Loaded, as_json: bool) -> int:
+def run(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -> int:
     """Trade until the feed ends or somebody stops it; returns the exit code.
+
+    ``ignored_blocks`` names plugins that are not part of the run and whose blocks hold nothing in it.
 
     Raises SmabotError when it can't start or must not go on; the run's row then has the reason. For
     real money limits have to be set and the operator confirms: before that there is no row.
@@ -49,6 +52,7 @@ def run(loaded: Loaded, as_json: bool) -> int:
     for name in config.no_plugins:
         screen.warn(f"{name} is switched off")
     with opened(config, plugins, screen) as session:
+        session.ignored_blocks = tuple(ignored_blocks)
         if config.live:
             live.approve(session, screen)
         row = begin_run(session)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -86,7 +86,7 @@ def status(app: App) -> None:
     lines = [
         ("bot", _run_line(last, running)),
         ("halted", f"YES: {data['halted']}; `smabot resume` ends it" if data["halted"] else "no"),
-        *_block_lines(book),
+        *_block_lines(book, last.ignored_blocks.split(",") if last and running else ()),
         ("last bar", output.iso(bar_time) or "none"),
         (
             "equity",
@@ -135,12 +135,13 @@ def _others(book: Book) -> list[Block]:
     return [block for block in book.blocking() if block.plugin != "core"]
 
 
-def _block_lines(book: Book) -> list[tuple[str, str]]:
+def _block_lines(book: Book, ignored: Collection[str]) -> list[tuple[str, str]]:
     return [
         (
             "blocked",
             f"{'ENTRIES' if block.scope == 'entries' else 'ALL ORDERS'} by {block.plugin}: {block.reason}"
-            + (f", until {output.iso(block.until)}" if block.until else ""),
+            + (f", until {output.iso(block.until)}" if block.until else "")
+            + ("; IGNORED by this run" if block.plugin in ignored else ""),
         )
         for block in _others(book)
     ]

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
+from smabot.blocks import HALT
 from smabot.book import EPOCH, Book
 from smabot.calendar import MINUTE
 from smabot.commands import carry_out
@@ -64,6 +65,7 @@ class Engine:
         """``dispatcher``: who carries requests to the broker; by default threads to a remote one.
         ``wall``: the wall clock by which an operator's commands expire."""
         self.book = book
+        book.blockers = frozenset((HALT, *plugins.names))
         self._wall = wall
         self.stopping = threading.Event()
         self._config = config

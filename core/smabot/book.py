@@ -42,6 +42,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLLAR = Decimal("0.10")
 ASKED_FOR = timedelta(days=7)
 """How long the broker is asked about an order that was ended without its word."""
+STALE = timedelta(minutes=5)
+"""The age from which on a price says no more what a symbol is worth."""
 
 
 class Book:
@@ -97,7 +99,7 @@ class Book:
             Position: self._position,
             SignalState: self._signal_state,
             Block: self._block,
-            Mark: self._asked,
+            Mark: self._mark_asked,
             Account: self._account,
             EquityPoint: self._point,
             Adjustment: self._adjustment,
@@ -174,7 +176,7 @@ class Book:
         """Return a book of its own with the same account, positions, open orders and last prices."""
         copy = Book(self.calendar, self.order, self._collar)
         copy.now = self.now
-        copy.last = dict(self.last)
+        copy.last, copy.marks = dict(self.last), dict(self.marks)
         account = [self.account] if self.account is not None else []
         copy.restore([*account, *self.positions.values(), *self.open_orders()])
         return copy
@@ -240,9 +242,39 @@ class Book:
         return self._valuation.held(symbol)
 
     def price(self, symbol: str) -> Decimal | None:
-        """Return the last price of a symbol in US dollars, or None before its first bar."""
-        bar = self.last.get(symbol)
+        """Return the last price of a symbol in US dollars, or None before its first one.
+
+        It is the last bar's close, or what was asked for since.
+        """
+        bar, mark = self.last.get(symbol), self.marks.get(symbol) if self.marks else None
+        if mark is not None and (bar is None or mark.time > bar.end):
+            return mark.price
         return Decimal(repr(bar.close)) if bar else None
+
+    def priced_at(self, symbol: str) -> datetime | None:
+        """Return when a symbol had its last price, or None before its first one."""
+        bar, mark = self.last.get(symbol), self.marks.get(symbol)
+        if bar is None or mark is None:
+            return bar.end if bar else mark.time if mark else None
+        return max(bar.end, mark.time)
+
+    def age(self, priced_at: datetime | None, now: datetime) -> timedelta:
+        """Return how old a price is within the session that is open at an instant; 0 where none is.
+
+        It counts from the session's open on: before, there was nothing newer.
+        """
+        session = self.calendar.session_at(now)
+        if session is None:
+            return timedelta(0)
+        return now - max(priced_at or session.open, session.open)
+
+    def stale(self, symbol: str, now: datetime) -> bool:
+        """Whether a symbol's last price is too old for the session that is open at an instant."""
+        return self.age(self.priced_at(symbol), now) >= STALE
+
+    def at_risk(self) -> list[str]:
+        """Return the symbols that are held or have open orders, sorted."""
+        return self._valuation.symbols()
 
     def jumped_from(self, symbol: str) -> Decimal | None:
         """Return the close before the last bar where that bar is outside the price collar."""
@@ -501,11 +533,13 @@ class Book:
         self._put(block)
         return True
 
-    def _asked(self, mark: Mark) -> bool:
+    def _mark_asked(self, mark: Mark) -> bool:
         known = self.marks.get(mark.symbol)
         if known is not None and mark.time <= known.time:
             return False
         self.marks[mark.symbol] = mark
+        self._fill_prices.pop(mark.symbol, None)
+        self._valuation.outdate()
         self._put(mark)
         return True
 

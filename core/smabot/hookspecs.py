@@ -79,6 +79,7 @@ class Recovery:
     broker: Broker
     clock: Clock
     symbols: tuple[str, ...]
+    """Those that are followed: what is held or has open orders, and what may be entered."""
     asked: bool = False
     """Whether the broker was asked beforehand: asking again gives the same answers, at once."""
 

@@ -146,6 +146,7 @@ def test_a_split_leaves_cost_and_worth_as_they_are(holding: Any, more: int, pric
     assert (position.qty, position.cost, position.realized_pnl) == (10 + more, 1000, 0)
     (account,) = holding.rows(Account)
     assert (account.cash, account.opening_cash) == (99_000, 100_000)
+    assert agree(holding) == 100
 
 
 def test_a_taken_over_sale_of_shares_that_nobody_held_earns_nothing(

@@ -70,7 +70,7 @@ _symbols_option = click.option(
     "--symbols",
     metavar="SPY,IBM",
     callback=_symbols,
-    help="Symbols to trade. [all that the feed has]",
+    help="Symbols that may be entered. [all that the feed has]",
 )
 _ignore_blocks = click.option(
     "--ignore-block",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
@@ -157,11 +157,11 @@ def _rows(book: Book, each: Mismatch, terms: _Terms, now: datetime) -> list[obje
         )
         for who, qty in shares.items()
     ]  # fmt: skip
-    mark = book.price(each.symbol)
-    if split and mark is not None:
-        rows.append(
-            Mark(each.symbol, (mark * each.here / each.there).quantize(MICRO), now, "position")
-        )
+    price, bar = book.price(each.symbol), book.last.get(each.symbol)
+    if split and price is not None:
+        at = now if bar is None else max(now, bar.end + timedelta(microseconds=1))
+        price = (price * each.here / each.there).quantize(MICRO)
+        rows.append(Mark(each.symbol, price, at, "position"))
     return rows
 
 

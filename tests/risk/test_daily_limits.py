@@ -29,6 +29,16 @@ def test_what_was_used_is_told_at_a_start(desk: Any) -> None:
     assert bot.limits.describe(bot.book) == ("limits", bot.told[1])
 
 
+def test_exits_beyond_the_limit_of_trades_are_told_as_such(desk: Any) -> None:
+    bot = desk(limits=off(max_trades=1))
+    bot.price("SPY", 100.0)
+    bot.fill(bot.submit("SPY"))
+    assert bot.limits.describe(bot.book)[1].startswith("1 of 1 trades today, loss")
+    bot.fill(bot.submit("SPY", Side.SELL))
+    told = bot.limits.describe(bot.book)[1]
+    assert told.startswith("2 of 1 (exits count, and pass) trades today, loss")
+
+
 def test_five_symbols_can_trade_by_default(desk: Any) -> None:
     bot = desk(limits={}, breaker={})
     for symbol in ("SPY", "IBM", "F", "GE", "T"):

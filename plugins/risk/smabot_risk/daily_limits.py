@@ -162,10 +162,10 @@ class DailyLimits:
 
     def _used(self, book: Book) -> str:
         day, settings = self._counts(book.trading_date, book), self._settings
-        of_trades = f" of {settings.max_trades}" if settings.max_trades else ""
+        trades = f"{of_limit(day.trade_count, settings.max_trades)} trades today"
         of_loss = f" of {settings.max_loss:,.2f}" if settings.max_loss else ""
         loss = max(day.start_equity - book.equity(), ZERO)
-        return f"{day.trade_count}{of_trades} trades today, loss {loss:,.2f}{of_loss}"
+        return f"{trades}, loss {loss:,.2f}{of_loss}"
 
     def _counts(self, day: date, book: Book) -> DayCounts:
         counts, opening = book.row(DayCounts, day), opening_cash(book)
@@ -252,6 +252,13 @@ class DailyLimits:
             exposure = book.exposure(symbol) + order.qty * price
             checks.append(_check(name, exposure, limit, exposure <= limit, "with this order"))
         return checks
+
+
+def of_limit(count: int, most: int) -> str:
+    """Say how much of a limit is used that exits count for, too, and pass; 0: there is none."""
+    if not most:
+        return f"{count:,}"
+    return f"{count:,} of {most:,}" + (" (exits count, and pass)" if count > most else "")
 
 
 def _price(order: Order, book: Book) -> Decimal | None:

@@ -69,6 +69,11 @@ class Calendar:
             self._day = (midnight.astimezone(UTC), following.astimezone(UTC), day)
         return self._day[2]
 
+    def begin_of(self, day: date) -> datetime:
+        """Return when a trading date begins: where the one before it ended."""
+        index = bisect_left(self._dates, day)
+        return end_of(self._dates[index - 1] if index else day - timedelta(days=1))
+
     def session(self, day: date) -> Session | None:
         """Return the session of a date, or None when the exchange is closed that day."""
         index = bisect_left(self._dates, day)

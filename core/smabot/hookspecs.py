@@ -56,6 +56,9 @@ class Reconciliation:
     updates: tuple[OrderUpdate, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     notes: tuple[str, ...] = ()
+    remedy: tuple[Any, ...] = ()
+    """Records that take over what differs and is no conflict, as cash that came or went: written by
+    `smabot reconcile --accept broker`, after the conflicts' remedies."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,15 +20,13 @@ class Answers:
     A question that it did not answer raises its BrokerError again.
     """
 
-    def __init__(
-        self, broker: Broker, since: datetime | None, open_orders: Collection[str]
-    ) -> None:
-        """Ask everything now: the account, orders, those that are open here, and positions."""
+    def __init__(self, broker: Broker, since: datetime | None, ours: Collection[str]) -> None:
+        """Ask everything now: the account, orders, each of ours by its id, and positions."""
         self._broker = broker
         self._since = since
         self._orders: Callable[[], list[BrokerOrder]] = _asked(partial(broker.orders, since))
         self._single: dict[str, Callable[[], BrokerOrder | None]] = {}
-        for name in sorted(set(open_orders) - self._listed()):
+        for name in sorted(set(ours) - self._listed()):
             self._single[name] = _asked(partial(broker.order, name))
         self._positions: Callable[[], list[BrokerPosition]] = _asked(broker.positions)
         self._account: Callable[[], BrokerAccount] = _asked(broker.account)
@@ -69,9 +67,9 @@ class Inquiry:
         """Whether questions were asked whose answers have not been taken yet."""
         return self._question.under_way
 
-    def begin(self, since: datetime | None, open_orders: Collection[str]) -> None:
-        """Ask."""
-        self._question.begin(lambda: Answers(self._broker, since, open_orders))
+    def begin(self, since: datetime | None, ours: Collection[str]) -> None:
+        """Ask, also for each of our orders that may still change, by its id."""
+        self._question.begin(lambda: Answers(self._broker, since, ours))
 
     def take(self) -> Broker | None:
         """Return the answers once they are all there, else None. Raises what asking raised, where it

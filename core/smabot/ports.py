@@ -65,6 +65,10 @@ class Rows(Protocol):
         """Return the number of bars kept of each symbol."""
         ...
 
+    def newest_bar(self) -> datetime | None:
+        """Return the start of the newest minute that has a bar, or None. Cheap."""
+        ...
+
     def in_use(self) -> bool:
         """Tell whether a bot runs on it."""
         ...

@@ -9,10 +9,11 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter
 
-from smabot.book import Book
+from smabot.blocks import ignore, require_guards
+from smabot.book import ASKED_FOR, Book
 from smabot.calendar import MINUTE
 from smabot.commands import carry_out, expiry
 from smabot.config import Config
@@ -27,12 +28,14 @@ from smabot.ports import Broker, Feed, Journal, Rows
 from smabot.records import (
     OPEN,
     Account,
+    Adjustment,
     Bar,
     Batch,
     Block,
     BotState,
     Command,
     EquityPoint,
+    Event,
     Mark,
     Order,
     Position,
@@ -71,6 +74,8 @@ class Session:
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     wall: Wall = utc_now
+    ignored_blocks: tuple[str, ...] = ()
+    """Plugins that are not part of the run, and whose blocks hold no order of it all the same."""
     dispatcher: Dispatcher | None = None
     """Who carries requests to the broker; None: threads to a remote one."""
 
@@ -123,9 +128,12 @@ def open_session(
 def recover(session: Session, watch: Watcher | None = None) -> Engine:
     """Reconcile, warm up, fill the gap and subscribe; returns the engine, ready.
 
-    Raises Disagreement on any conflict; then nothing has been changed.
+    Raises RiskHalt where a block holds whose plugin is not part of the run, and Disagreement on any
+    conflict; then nothing has been changed.
     """
     _, _, feed = _opened(session)
+    _ignore_blocks(session)
+    require_guards(session.book, session.plugins.names)
     engine = _agreed(session, watch)
     with _silent_on_failure(engine):
         with session.step("warm") as found:
@@ -149,6 +157,7 @@ def recover_orders(session: Session, command: Command, watch: Watcher | None = N
     Raises Disagreement on any conflict; then nothing has been changed.
     """
     journal, _, feed = _opened(session)
+    _ignore_blocks(session)
     engine = _agreed(session, watch)
     with _silent_on_failure(engine), session.step("subscribe") as found:
         if seen := _seen(session.book):
@@ -160,6 +169,12 @@ def recover_orders(session: Session, command: Command, watch: Watcher | None = N
         engine.process(Batch(feed.now()))
         found.append("order updates only")
     return engine
+
+
+def _ignore_blocks(session: Session) -> None:
+    _, _, feed = _opened(session)
+    session.book.now = max(session.book.now, feed.now())
+    ignore(session.book, session.ignored_blocks, session.plugins.names)
 
 
 @contextmanager
@@ -188,9 +203,21 @@ def accept(session: Session, found: Reconciliation) -> None:
     engine = Engine(
         session.config, session.plugins, session.book, journal, broker, feed, session.symbols
     )
+    book = session.book
+    book.now = _after_adjustments(journal, max(book.now, feed.now()))
     session.plugins.on_startup_recover(session.recovery())
-    session.book.now = max(session.book.now, feed.now())
-    engine.adopt(found.updates, [row for conflict in found.conflicts for row in conflict.remedy])
+    conflicts = [row for conflict in found.conflicts for row in conflict.remedy]
+    remedies = [
+        replace(row, time=book.now) if isinstance(row, Adjustment) else row
+        for row in (*conflicts, *found.remedy)
+    ]
+    engine.adopt(found.updates, remedies)
+
+
+def _after_adjustments(journal: Journal, now: datetime) -> datetime:
+    """Return a time that no adjustment has yet, where the feed's clock may stand still."""
+    newest = journal.rows(Adjustment, newest_by="time", limit=1)
+    return max([now, *(row.time + timedelta(microseconds=1) for row in newest)])
 
 
 def apply_command(config: Config, plugins: Plugins, command: Command, wall: Wall = utc_now) -> str:
@@ -265,6 +292,12 @@ def restore(book: Book, rows: Rows, plugins: Plugins) -> None:
             where = {"strategy": state.strategy, "symbol": state.symbol}
             book.restore(rows.rows(Order, where=where, newest_by="created_at", limit=1))
     book.restore(rows.rows(EquityPoint, newest_by="time", limit=1))
+    if book.point is not None:
+        lately = ("time", book.point.time - ASKED_FOR)
+        for event in rows.rows(Event, where={"kind": "given_up"}, since=lately):
+            order = rows.row(Order, event.subject)
+            if order is not None and order.given_up_at is not None:
+                book.restore([order])
 
 
 def _agreed(session: Session, watch: Watcher | None) -> Engine:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Collection, Sequence
 from time import monotonic
 from typing import Any
 
+from smabot.blocks import HALT
 from smabot.book import EPOCH, Book
 from smabot.calendar import MINUTE
 from smabot.commands import carry_out
@@ -68,6 +69,7 @@ class Engine:
         default all; what is held of another one is only exited. ``dispatcher``: who carries requests to the broker; by default threads to a remote one.
         ``wall``: the wall clock by which an operator's commands expire."""
         self.book = book
+        book.blockers = frozenset((HALT, *plugins.names))
         self._wall = wall
         self.stopping = threading.Event()
         self._config = config
@@ -261,13 +263,17 @@ class Engine:
         self._outbox.take_up(self.book.open_orders())
 
     def adopt(self, updates: Sequence[OrderUpdate], remedies: Sequence[Any]) -> None:
-        """Take the broker's word, in one transaction: its updates, then what makes conflicts good."""
+        """Take the broker's word, in one transaction: its updates, then what makes conflicts good.
+
+        Equity is marked at once, so that every later point has what came or went from outside.
+        """
         self._take_updates(updates)
         for record in remedies:
             if isinstance(record, OrderUpdate):
                 self._take_updates([record])
             else:
                 self.book.apply(record)
+        self._marking.at(self.book.now)
         self._commit()
 
     # -- the end of a step ---------------------------------------------------------------------------

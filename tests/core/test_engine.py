@@ -355,6 +355,23 @@ def test_a_signal_for_a_symbol_that_is_not_traded_is_an_error(world: World) -> N
     assert world.orders() == []
 
 
+@pytest.mark.parametrize("target", [-1, 2])
+def test_a_target_that_is_neither_long_nor_flat_is_an_error(world: World, target: int) -> None:
+    class Wrong:
+        @hookimpl
+        def on_bar(self, bar: Bar) -> Signal:
+            return Signal(bar.symbol, target, bar.time, bar.close)
+
+    world.script = Wrong()  # type: ignore[assignment]
+    with (
+        world.started() as engine,
+        pytest.raises(PluginError, match=rf"'script'.* target {target}: use 1 \(long\) or 0"),
+    ):
+        play(engine, 5)
+    assert world.orders() == []
+    assert world.journal.rows(SignalState) == []
+
+
 def test_a_symbol_that_is_added_later_gets_warm_without_deciding_on_old_bars(world: World) -> None:
     wants = {5: LONG, 7: FLAT, 8: LONG, 12: FLAT}
     world.wants(wants, "IBM")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ import pytest
 from smabot.book import Book
 from smabot.engine.dispatcher import Request, ThreadedDispatcher
 from smabot.engine.gate import GO, Answer, Verdict
-from smabot.engine.outbox import Outbox
+from smabot.engine.outbox import Outbox, Sending
 from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
 from smabot.inquiry import Answers, Inquiry
 from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition, RemoteBroker
@@ -390,6 +391,56 @@ def test_what_was_granted_does_not_leave_once_its_cancel_was_asked_for() -> None
     far.gate.set()
     assert told(post.until(1)) == [("a", Status.ACCEPTED)]
     assert far.posts == ["a"]
+
+
+def test_an_order_that_was_answered_is_not_sent_again_whatever_the_answer() -> None:
+    """Here it says that the order is filled, and not at what price: it tells nothing yet."""
+    far = Far()
+    submit = far.submit
+
+    def without_price(sent: Order) -> OrderUpdate:
+        submit(sent)
+        return OrderUpdate(sent.client_order_id, Status.FILLED, NOW, filled_qty=sent.qty)
+
+    far.submit = without_price  # type: ignore[method-assign]
+    post = Post(far)
+    post.add(order("a"))
+    for _ in range(3):
+        post.flush()
+    assert post.book.orders["a"].status is Status.PENDING
+    assert far.posts == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict", "left"),
+    [
+        ("ok", GO, False),
+        ("refused", GO, False),
+        ("unanswered", GO, False),
+        ("ok", DROP, False),
+        ("ok", DROP, True),
+        ("ok", GO, True),
+    ],
+    ids=["answered", "refused", "found", "blocked", "abandoned", "taken up"],
+)
+def test_nothing_is_kept_of_orders_that_are_done_with(
+    request: pytest.FixtureRequest, fault: str, verdict: Verdict, left: bool
+) -> None:
+    far = Far([fault] * 20, lookups=(0.001,))
+    names = [f"{request.node.name}-{number}" for number in range(20)]
+    post = Post(far, dict.fromkeys(names, verdict), over=True)
+    if left:
+        post.take_up(*[replace(order(name), status=Status.UNKNOWN) for name in names])
+    else:
+        post.add(*map(order, names))
+    post.rounds()
+    for name in names:
+        post.book.apply(OrderUpdate(name, Status.CANCELED, NOW))
+    post.rounds()
+    gc.collect()
+    kept = [each for each in gc.get_objects() if isinstance(each, Sending)]
+    mine = [each for each in kept if each.order.client_order_id in names]
+    assert len(mine) <= 1, "the thread that sent the last one may still know it"
 
 
 @pytest.mark.usefixtures("one_at_a_time")

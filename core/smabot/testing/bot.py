@@ -12,7 +12,7 @@ from smabot.engine import Engine
 from smabot.hookspecs import hookimpl
 from smabot.memory import MemoryJournal
 from smabot.plugins import Plugins
-from smabot.recovery import open_session, recover
+from smabot.recovery import Session, open_session, recover
 from smabot.sizing import DefaultSizer
 from smabot.testing.exchange import FakeExchange
 
@@ -37,8 +37,8 @@ class FakeBot:
         return self.journal
 
     @contextmanager
-    def started(self, **settings: Any) -> Iterator[Engine]:
-        """Start on what is there; settings are those of `smabot.api.Config`. Raises as a start does."""
+    def opened(self, **settings: Any) -> Iterator[Session]:
+        """Open journal and exchange, and restore the book; settings are those of `smabot.api.Config`."""
         config = Config(broker="fake", **settings)
         plugins = Plugins()
         made = {name: make() for name, make in self._plugins.items()}
@@ -50,9 +50,15 @@ class FakeBot:
         plugins.check()
         session = open_session(config, plugins)
         try:
-            yield recover(session)
+            yield session
         finally:
             session.close()
+
+    @contextmanager
+    def started(self, **settings: Any) -> Iterator[Engine]:
+        """Start on what is there. Raises what a start raises."""
+        with self.opened(**settings) as session:
+            yield recover(session)
 
     def play(self, minutes: int | None = None, **settings: Any) -> None:
         """Start, let so many minutes pass (None: all that are left), and be gone."""

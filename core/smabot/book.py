@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
@@ -22,6 +22,7 @@ from smabot.records import (
     Block,
     EquityPoint,
     Fill,
+    Mark,
     Order,
     OrderUpdate,
     Position,
@@ -38,6 +39,8 @@ Holding = tuple[str, str]
 MICRO = Decimal("0.000001")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLLAR = Decimal("0.10")
+STALE = timedelta(minutes=5)
+"""The age from which on a price says no more what a symbol is worth."""
 
 
 def money(amount: Decimal) -> Decimal:
@@ -63,6 +66,8 @@ class Book:
         self.positions: dict[Holding, Position] = {}
         self.signals: dict[Holding, SignalState] = {}
         self.blocks: dict[tuple[str, str], Block] = {}
+        self.marks: dict[str, Mark] = {}
+        """Prices that were asked for because no bar came, by symbol."""
         self.point: EquityPoint | None = None
         self.find_order = find_order
         self._latest: dict[Holding, str] = {}
@@ -91,6 +96,7 @@ class Book:
             Position: self._position,
             SignalState: self._signal_state,
             Block: self._block,
+            Mark: self._mark_asked,
             Account: self._account,
             EquityPoint: self._point,
             Adjustment: self._adjustment,
@@ -216,9 +222,39 @@ class Book:
         return self._valuation.held(symbol)
 
     def price(self, symbol: str) -> Decimal | None:
-        """Return the last price of a symbol in US dollars, or None before its first bar."""
-        bar = self.last.get(symbol)
+        """Return the last price of a symbol in US dollars, or None before its first one.
+
+        It is the last bar's close, or what was asked for since.
+        """
+        bar, mark = self.last.get(symbol), self.marks.get(symbol) if self.marks else None
+        if mark is not None and (bar is None or mark.time > bar.end):
+            return mark.price
         return Decimal(repr(bar.close)) if bar else None
+
+    def priced_at(self, symbol: str) -> datetime | None:
+        """Return when a symbol had its last price, or None before its first one."""
+        bar, mark = self.last.get(symbol), self.marks.get(symbol)
+        if bar is None or mark is None:
+            return bar.end if bar else mark.time if mark else None
+        return max(bar.end, mark.time)
+
+    def age(self, priced_at: datetime | None, now: datetime) -> timedelta:
+        """Return how old a price is within the session that is open at an instant; 0 where none is.
+
+        It counts from the session's open on: before, there was nothing newer.
+        """
+        session = self.calendar.session_at(now)
+        if session is None:
+            return timedelta(0)
+        return now - max(priced_at or session.open, session.open)
+
+    def stale(self, symbol: str, now: datetime) -> bool:
+        """Whether a symbol's last price is too old for the session that is open at an instant."""
+        return self.age(self.priced_at(symbol), now) >= STALE
+
+    def at_risk(self) -> list[str]:
+        """Return the symbols that are held or have open orders, sorted."""
+        return self._valuation.symbols()
 
     def jumped_from(self, symbol: str) -> Decimal | None:
         """Return the close before the last bar where that bar is outside the price collar."""
@@ -425,6 +461,16 @@ class Book:
         self.blocks[key] = block
         self.stances += 1
         self._put(block)
+        return True
+
+    def _mark_asked(self, mark: Mark) -> bool:
+        known = self.marks.get(mark.symbol)
+        if known is not None and mark.time <= known.time:
+            return False
+        self.marks[mark.symbol] = mark
+        self._fill_prices.pop(mark.symbol, None)
+        self._valuation.outdate()
+        self._put(mark)
         return True
 
     def _account(self, account: Account) -> bool:

@@ -368,6 +368,17 @@ class BarRevision:
         )  # fmt: skip
 
 
+@record(table="marks", key=("symbol",))
+class Mark:
+    """A price that was asked for because no bar came: US dollars, at ``time`` UTC; ``source`` is
+    `trade` or `position`."""
+
+    symbol: str
+    price: Decimal
+    time: datetime
+    source: str
+
+
 @record(table="commands", key=("id",), restore=False)
 class Command:
     """What an operator tells the bot: halt, resume, flatten, breaker reset. Wall-clock times, UTC.
@@ -426,7 +437,7 @@ class Check:
 
 CORE_RECORDS: tuple[type, ...] = (
     Signal, SignalState, Order, Fill, Position, EquityPoint, Account, BotState, Block, Event, Adjustment,
-    BarRevision, Command, Run,
+    BarRevision, Mark, Command, Run,
 )  # fmt: skip
 
 
@@ -437,7 +448,8 @@ class Batch:
     Updates come before bars: they happened within the bars' minute. ``resync`` says that the feed
     lost its connection meanwhile, so that the broker has to be asked what happened. ``doubt`` says
     why order updates may be missing just now; while it is not empty, entries wait and exits pass.
-    ``revisions`` are bars that came again with other values, after they were decided on.
+    ``revisions`` are bars that came again with other values, after they were decided on. ``events`` are
+    what an operator should know of the feed.
     """
 
     time: datetime
@@ -446,9 +458,10 @@ class Batch:
     resync: bool = False
     doubt: str = ""
     revisions: tuple[Bar, ...] = ()
+    events: tuple[Event, ...] = ()
 
     def minutes(self) -> list[Batch]:
-        """Return it by its minutes, oldest first, with the updates and revisions in the first."""
+        """Return it by its minutes, oldest first, with everything but the bars in the first."""
         bars = self.bars
         if len(bars) < 2 or bars[0].time == max(bar.time for bar in bars):
             return [self]
@@ -457,5 +470,7 @@ class Batch:
             Batch(min(time + MINUTE, self.time), bars=tuple(b for b in bars if b.time == time))
             for time in times
         ]
-        first = replace(minutes[0], updates=self.updates, revisions=self.revisions)
+        first = replace(
+            minutes[0], updates=self.updates, revisions=self.revisions, events=self.events
+        )
         return [first, *minutes[1:]]

@@ -19,6 +19,7 @@ from smabot.config import Config
 from smabot.disagreement import Disagreement
 from smabot.engine import Engine, Watcher
 from smabot.engine.dispatcher import Dispatcher
+from smabot.errors import ConfigError
 from smabot.hookspecs import Reconciliation, Recovery
 from smabot.memory import MemoryJournal
 from smabot.plugins import Plugins
@@ -32,6 +33,7 @@ from smabot.records import (
     BotState,
     Command,
     EquityPoint,
+    Mark,
     Order,
     Position,
     SignalState,
@@ -39,7 +41,7 @@ from smabot.records import (
 from smabot.tables import table_of
 from smabot.wall import Wall, utc_now
 
-CORE_STATE: tuple[type, ...] = (Account, Position, SignalState, BotState, Block)
+CORE_STATE: tuple[type, ...] = (Account, Position, SignalState, BotState, Block, Mark)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +65,9 @@ class Session:
     broker: Broker | None = None
     feed: Feed | None = None
     symbols: tuple[str, ...] = ()
+    """Those whose bars come: what is held or has open orders first, then those that may be entered."""
+    enterable: tuple[str, ...] = ()
+    """Those of them that may be entered, as the settings name them."""
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     wall: Wall = utc_now
@@ -231,12 +236,13 @@ def _open(session: Session) -> None:
         session.broker = broker = plugins.open_broker(config)
         session.feed = feed = plugins.open_feed(config)
         book.calendar = broker.calendar()
-        session.symbols = feed.tradable(config.symbols)
+        session.symbols = session.enterable = feed.tradable(config.symbols)
         session.notes += feed.notes
         account = broker.account()
         found.append(f"{broker.name} account {account.account_id}, equity {account.equity:,.2f}")
     with session.step("load") as found:
         restore(book, journal, plugins)
+        session.symbols = _followed(session)
         for minute in journal.windows(1, _watched(session)):
             book.restore(minute)
         open_orders = len(book.open_orders())
@@ -276,6 +282,7 @@ def _agreed(session: Session, watch: Watcher | None) -> Engine:
         watch,
         session.dispatcher,
         session.wall,
+        session.enterable,
     )
     with session.step("reconcile") as found:
         result = compare(session)
@@ -294,6 +301,27 @@ def _agreed(session: Session, watch: Watcher | None) -> Engine:
             raise Disagreement(conflicts)
         engine.process(Batch(feed.now(), updates=result.updates if result else ()))
     return engine
+
+
+def _followed(session: Session) -> tuple[str, ...]:
+    """Return what has to be followed, whatever may be entered: held symbols come first."""
+    feed, book = session.feed, session.book
+    assert feed is not None
+    held = book.at_risk()
+    try:
+        followed: Sequence[str] = feed.tradable(held) if held else ()
+    except ConfigError:
+        followed = [symbol for symbol in held if _can_follow(session, feed, symbol)]
+    return tuple(dict.fromkeys((*followed, *session.enterable)))
+
+
+def _can_follow(session: Session, feed: Feed, symbol: str) -> bool:
+    try:
+        feed.tradable([symbol])
+    except ConfigError as error:
+        session.notes.append(f"{symbol} is held and no bars come for it: {error}")
+        return False
+    return True
 
 
 def _watched(session: Session) -> set[str]:
@@ -390,10 +418,13 @@ def _unattended(session: Session) -> list[str]:
             )
             continue
         holder = f"{position.strategy} holds {shares}"
-        if position.qty and position.symbol not in session.symbols:
-            notes.append(f"{holder}, but {position.symbol} is not traded in this run")
-        elif position.qty and position.strategy not in session.plugins.names:
+        if position.qty and position.strategy not in session.plugins.names:
             notes.append(f"{holder}, but that plugin is not part of this run: nobody closes it")
+        elif position.qty and position.symbol not in session.enterable:
+            notes.append(
+                f"{holder}: it is valued and exited in this run, and not entered again, as "
+                f"{position.symbol} is not among the symbols to trade"
+            )
     return notes
 
 

@@ -56,7 +56,7 @@ def test_status(database: Path, call: Call) -> None:
     assert data["positions"] == [
         {
             "strategy": "sma", "symbol": "SPY", "qty": "10", "avg_price": "1234.5",
-            "price": "1240.5", "unrealized_pnl": "60", "realized_pnl": "88.654322",
+            "price": "1240.5", "priced_at": "2026-03-02T17:01:00Z", "unrealized_pnl": "60", "realized_pnl": "88.654322",
         }
     ]  # fmt: skip
     assert [order["symbol"] for order in data["open_orders"]] == ["IBM"]

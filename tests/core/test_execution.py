@@ -19,6 +19,7 @@ from smabot.engine.execution import (
     GiveUp,
     Situation,
     Wait,
+    lost,
     next_action,
 )
 from smabot.records import Order, OrderType, RefusalCause, Side, Status, TimeInForce
@@ -140,6 +141,9 @@ ASKED = {"cancel_requested_at": NOW, "cancel_reason": "?"}
         (flat(free=D(0)), Wait, "hold its shares back"),
         (flat(free=D(4)), Exit, 4),
         (flat(12, orders=(sale(4),), free=D(8)), Exit, 8),
+        (flat(5, orders=(sale(**ASKED, status=Status.UNKNOWN),), now=after(1)), Exit, 5),
+        (flat(5, orders=(sale(**ASKED, status=Status.UNKNOWN),), now=after(0.9)), Done, ""),
+        (flat(5, orders=(sale(**ASKED),), now=after(1)), Done, ""),
         (flat(), Exit, 10),
         # nothing was ever wanted
         (NOTHING, Done, ""),
@@ -197,7 +201,7 @@ def test_no_situation_makes_an_exit_that_crosses_zero_or_an_entry_nobody_decided
 ) -> None:
     action = next_action(situation)
     if isinstance(action, Exit):
-        selling = sum(o.qty for o in situation.orders if o.reduces)
+        selling = sum(o.qty for o in situation.orders if o.reduces and not lost(o, situation.now))
         assert 0 < action.qty <= abs(situation.held) - selling
         assert action.qty <= situation.free
         assert situation.target == 0

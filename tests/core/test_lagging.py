@@ -171,7 +171,7 @@ def running() -> Iterator[Callable[[Far], Running]]:
     def running(far: Far) -> Running:
         config, book, journal, feed = parts(far)
         plugins = Plugins.load(config.model_copy(update={"base_plugins": ("reconciliation",)}))
-        engine = Engine(config, plugins, book, journal, far, feed, ("SPY",))
+        engine = Engine(config, plugins, book, journal, far, feed, ("SPY", "IBM"))
         engine.compare()
         return Running(far, feed, engine)
 

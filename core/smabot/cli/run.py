@@ -13,6 +13,7 @@ import smabot
 from smabot.cli import live
 from smabot.cli.screen import Screen
 from smabot.cli.session import StopAsked, begin_run, keep, opened, signals
+from smabot.cli.status import old_prices
 from smabot.config import Config
 from smabot.disagreement import Disagreement
 from smabot.errors import ConfigError, ConflictError, SmabotError
@@ -145,6 +146,7 @@ def _summary(session: Session, screen: Screen, outcome: str, ready_ms: float) ->
         ("realized P&L", f"{book.realized_pnl():+,.2f}"),
         ("unrealized P&L", f"{unrealized:+,.2f}"),
         ("positions", holding or "none"),
+        *(("", line) for line in old_prices(book)),
         ("equity", f"{book.equity():,.2f}"),
         *described,
         ("ready in", f"{ready_ms:,.0f} ms"),

@@ -101,6 +101,7 @@ def status(app: App) -> None:
         [
             output.table(("", ""), lines, heads=False),
             *_section("positions", POSITIONS, [_position(book, p) for p in held]),
+            *old_prices(book),
             *_section("open orders", ORDERS, book.open_orders()),
             *_section("last signals", SIGNALS, states[-SIGNALS_ON_SCREEN:]),
             *(
@@ -128,6 +129,19 @@ def restored(app: App, rows: Any) -> Book:
         [bar.end for bar in book.last.values()] + ([book.point.time] if book.point else [book.now])
     )
     return book
+
+
+def old_prices(book: Book) -> list[str]:
+    """Return a line for each held symbol whose price is old by the newest minute that is known."""
+    from smabot.book import STALE
+
+    lines = []
+    for symbol in sorted({p.symbol for p in book.positions.values() if p.qty}):
+        at = book.priced_at(symbol)
+        if at is None or book.now - at >= STALE:
+            since = f"of {output.iso(at)}" if at else "unknown"
+            lines.append(f"STALE: the price of {symbol} is {since}")
+    return lines
 
 
 def _others(book: Book) -> list[Block]:
@@ -163,7 +177,7 @@ def _position(book: Book, position: Position) -> dict[str, Any]:
     sign = 1 if position.qty > 0 else -1
     return {
         "strategy": position.strategy, "symbol": position.symbol, "qty": position.qty,
-        "avg_price": position.avg_price, "price": price,
+        "avg_price": position.avg_price, "price": price, "priced_at": book.priced_at(position.symbol),
         "unrealized_pnl": None if price is None else position.qty * price - position.cost * sign,
         "realized_pnl": position.realized_pnl,
     }  # fmt: skip

@@ -212,10 +212,15 @@ def first_word_last(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(loop, "carry_out", lambda commands, *more: carry_out(commands[::-1], *more))
 
 
+def out_of_sight(patch: pytest.MonkeyPatch) -> None:
+    """Only what may be entered is followed."""
+    patch.setattr("smabot.recovery._followed", lambda session: session.enterable)
+
+
 # Equity that is marked after the decisions is no hole any more: what the same step blocks is judged
 # again before it leaves. `test_leaving.py` has the order of events.
 HOLES = [
-    judged_once, sent_again_unjudged, no_epochs, own_entries_in_the_way, first_word_last,
+    judged_once, sent_again_unjudged, no_epochs, own_entries_in_the_way, first_word_last, out_of_sight,
 ]  # fmt: skip
 
 

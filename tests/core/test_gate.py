@@ -218,6 +218,30 @@ def test_an_entry_lives_as_long_as_a_bar(bot_at: Make, minutes: int) -> None:
         assert bot.leaves(replace(old, created_at=old.created_at + SECOND)) == (GO, "")
 
 
+def test_only_a_symbol_of_the_run_is_entered_and_any_is_left(bot_at: Make) -> None:
+    with bot_at(symbols=("SPY",)) as bot:
+        bot.apply(held(10, symbol="IBM"))
+        assert bot.leaves(entry(symbol="IBM")) == (DROP, "IBM is not among the symbols to trade")
+        assert bot.leaves(exit_(symbol="IBM")) == (GO, "")
+
+
+def test_no_entry_leaves_while_anything_held_has_no_price(bot: Bot) -> None:
+    bot.apply(held(10))
+    bot.gate.standing.unpriced = "IBM has no price"
+    assert bot.leaves(entry()) == (DROP, "IBM has no price")
+    assert bot.leaves(exit_()) == (GO, "")
+
+
+@pytest.mark.parametrize(("seconds", "answer"), [(299, GO), (300, DROP)])
+def test_no_entry_leaves_in_a_symbol_whose_price_is_old(
+    bot_at: Make, seconds: int, answer: Answer
+) -> None:
+    session = Session(OPEN.date(), OPEN, OPEN + 60 * MINUTE)
+    with bot_at(sessions=(session,), max_bar_age_minutes=30) as bot:
+        bot.exchange.shift = seconds * SECOND
+        assert bot.leaves(entry())[0] is answer
+
+
 def test_an_entry_waits_until_what_is_held_is_confirmed(bot: Bot) -> None:
     bot.apply(held(10))
     bot.gate.standing.degraded = "no stream"
@@ -243,7 +267,6 @@ def test_an_entry_outside_the_price_collar_waits_for_a_second_bar(
         collared = entry(collared=True, bar_time=bar_time, created_at=bar_time + MINUTE)
         found, why = bot.leaves(collared)
         assert (found, "price collar" in why) == (answer, answer is not GO)
-        assert bot.leaves(replace(collared, symbol="QQQ"))[0] is WAIT
 
 
 def test_it_lives_a_minute_longer_for_it(bot: Bot) -> None:

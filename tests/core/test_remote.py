@@ -472,6 +472,45 @@ def test_a_cancel_is_asked_for_until_its_order_has_ended() -> None:
     assert far.posts == ["cancel a"] * 2
 
 
+@pytest.mark.parametrize("ends", [False, True])
+def test_a_cancel_that_fails_is_asked_for_again_while_the_order_is_open(ends: bool) -> None:
+    far = Far(lookups=(0.01, 0.02, 0.03))
+    post = Post(far)
+    far.landed["a"] = order("a")
+    failing = far.cancel
+
+    def fail(sent: Order) -> None:
+        failing(sent)
+        if ends:
+            post.book.canceling.clear()
+            post.outbox._canceling.clear()
+        raise BrokerError("503")
+
+    far.cancel = fail  # type: ignore[method-assign]
+    post.book.apply(replace(order("a"), status=Status.ACCEPTED, cancel_requested_at=NOW))
+    post.flush()
+    assert far.posts == ["cancel a"] * (1 if ends else 4)
+
+
+def test_the_broker_s_word_on_a_cancel_is_an_answer() -> None:
+    far = Far()
+    post = Post(far)
+    far.landed["a"] = order("a")
+    post.book.apply(replace(order("a"), status=Status.SUBMITTED, cancel_requested_at=NOW))
+    assert told(post.flush()) == [("a", Status.ACCEPTED)]
+    far.landed.clear()
+    post.outbox.hurry()
+    assert post.flush() == []
+
+
+def test_a_cancel_of_what_is_not_known_to_be_there_waits() -> None:
+    far = Far()
+    post = Post(far)
+    post.book.apply(replace(order("a"), status=Status.UNKNOWN, cancel_requested_at=NOW))
+    post.flush()
+    assert far.posts == []
+
+
 def test_what_a_request_raises_is_raised_where_it_is_collected() -> None:
     def fail() -> OrderUpdate:
         raise ZeroDivisionError

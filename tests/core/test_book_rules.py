@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from smabot.book import Book
+from smabot.calendar import Calendar, Session
 from smabot.records import (
     Account,
     Adjustment,
@@ -18,6 +19,7 @@ from smabot.records import (
     Block,
     EquityPoint,
     Fill,
+    Mark,
     Order,
     OrderType,
     OrderUpdate,
@@ -37,7 +39,7 @@ D = Decimal
 
 
 @record(table="book_rules_marks", key=("name",))
-class Mark:
+class Count:
     name: str
     count: int = 0
 
@@ -181,6 +183,65 @@ def test_equity_is_known_without_an_account() -> None:
     book = Book()
     bought(book)
     assert book.equity() == 1000
+
+
+# -- prices that were asked for ----------------------------------------------------------------------
+
+
+def asked(at: datetime, price: str = "90", symbol: str = "SPY") -> Mark:
+    return Mark(symbol, D(price), at, "trade")
+
+
+@pytest.mark.parametrize(
+    ("at", "price"), [(minute(1), 100), (minute(1) + SECOND, 90), (minute(9), 90)]
+)
+def test_a_price_that_was_asked_for_counts_where_it_is_newer_than_the_bar(
+    book: Book, at: datetime, price: int
+) -> None:
+    bought(book)
+    book.apply(bar(0, 100.0))
+    assert book.apply(asked(at))
+    assert not book.apply(asked(at, "80"))
+    assert not book.apply(asked(at - SECOND, "80"))
+    assert book.price("SPY") == price
+    assert book.positions_value() == price * 10
+    assert book.priced_at("SPY") == max(minute(1), at)
+    book.apply(bar(9, 101.0))
+    assert book.price("SPY") == 101
+    assert book.priced_at("SPY") == minute(10)
+
+
+def test_it_is_a_price_where_there_is_no_bar_and_newer_than_a_fill(book: Book) -> None:
+    assert (book.price("SPY"), book.priced_at("SPY")) == (None, None)
+    bought(book, 10, "100")
+    book.apply(asked(minute(2)))
+    assert (book.price("SPY"), book.priced_at("SPY")) == (90, minute(2))
+    assert book.positions_value() == 900
+    assert [row for row in book.drain()[0] if isinstance(row, Mark)] == [asked(minute(2))]
+
+
+def test_a_price_is_stale_after_five_minutes_of_its_session() -> None:
+    session = Session(T0.date(), minute(10), minute(30))
+    book = Book(Calendar([session]))
+    book.apply(bar(0, 100.0))
+
+    def stale(number: float) -> bool:
+        return book.stale("SPY", minute(number))
+
+    assert [stale(n) for n in (9, 14.9, 15, 29, 30, 99)] == [False, False, True, True, False, False]
+    assert book.age(None, minute(12)) == 2 * MINUTE
+    book.apply(bar(14, 100.0))
+    assert [stale(n) for n in (19.9, 20)] == [False, True]
+    assert book.age(minute(15), minute(18)) == 3 * MINUTE
+    book.apply(asked(minute(18)))
+    assert [stale(n) for n in (22.9, 23)] == [False, True]
+
+
+def test_what_is_at_risk_is_held_or_ordered(book: Book) -> None:
+    bought(book)
+    book.apply(order("open", symbol="IBM"))
+    book.apply(Position("s", "QQQ", D(0), D(0), D(0), D(0), T0))
+    assert book.at_risk() == ["IBM", "SPY"]
 
 
 # -- fills -------------------------------------------------------------------------------------------
@@ -441,32 +502,40 @@ def test_one_that_settles_leaves_the_others(book: Book) -> None:
 
 
 def test_declared_rows_are_kept_by_key_and_written_once(book: Book) -> None:
-    assert book.apply(Mark("a", 1))
-    assert not book.apply(Mark("a", 1))
-    assert book.apply(Mark("b"))
-    assert book.apply(Mark("a", 2))
-    assert (book.row(Mark, "a"), book.row(Mark, "x")) == (Mark("a", 2), None)
-    assert sorted(book.table(Mark), key=lambda mark: mark.name) == [Mark("a", 2), Mark("b")]
+    assert book.apply(Count("a", 1))
+    assert not book.apply(Count("a", 1))
+    assert book.apply(Count("b"))
+    assert book.apply(Count("a", 2))
+    assert (book.row(Count, "a"), book.row(Count, "x")) == (Count("a", 2), None)
+    assert sorted(book.table(Count), key=lambda mark: mark.name) == [Count("a", 2), Count("b")]
     assert book.table(Fill) == []
-    assert sorted(book.drain()[0], key=lambda mark: mark.name) == [Mark("a", 2), Mark("b")]
+    assert sorted(book.drain()[0], key=lambda mark: mark.name) == [Count("a", 2), Count("b")]
 
 
 def test_while_bars_are_replayed_rows_and_blocks_stay_as_they_are(book: Book) -> None:
     with book.replaying():
-        assert not book.apply(Mark("a"))
+        assert not book.apply(Count("a"))
         assert not book.apply(Block("a", "all", "x", T0))
         assert book.apply(bar(0, 1.0))
     with suppress(ZeroDivisionError), book.replaying():
         raise ZeroDivisionError
-    assert (book.table(Mark), book.blocks) == ([], {})
-    assert book.apply(Mark("a"))
+    assert (book.table(Count), book.blocks) == ([], {})
+    assert book.apply(Count("a"))
     assert book.apply(Block("a", "all", "x", T0))
 
 
 def test_what_is_restored_is_not_written_again(book: Book) -> None:
-    book.restore([Mark("a"), order(), wants(1), bar(0, 1.0)])
+    book.restore([Count("a"), order(), wants(1), bar(0, 1.0)])
     assert book.drain() == ([], [])
-    assert (book.row(Mark, "a"), book.price("SPY")) == (Mark("a"), 1)
+    assert (book.row(Count, "a"), book.price("SPY")) == (Count("a"), 1)
+
+
+def test_an_account_that_is_known_changes_nothing(book: Book) -> None:
+    account = book.account
+    assert account is not None
+    assert not book.apply(account)
+    assert book.apply(replace(account, cash=D(5)))
+    assert [row.cash for row in book.drain()[0]] == [5]
 
 
 def test_a_point_of_equity_is_never_older_than_the_last(book: Book) -> None:
@@ -491,5 +560,5 @@ def test_changes_of_orders_and_positions_are_counted_and_those_of_what_is_wanted
     assert count(Position("s", "SPY", D(1), D(1), D(1), D(0), T0)) == (1, 0)
     assert count(wants(0)) == (0, 1)
     assert count(Block("a", "all", "x", T0)) == (0, 1)
-    assert count(Mark("a")) == (0, 0)
+    assert count(Count("a")) == (0, 0)
     assert count(wants(0)) == (0, 0)

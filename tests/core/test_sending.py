@@ -64,6 +64,9 @@ class Exchange(FakeExchange):
             raise NotSent("no room", 1.0)
         if fault == "lost":
             raise UnknownOutcome("timeout")
+        if fault == "refused":
+            name = order.client_order_id
+            return OrderUpdate(name, Status.REJECTED, self.now(), reason="no")
         answer = super().submit(order)
         if fault == "unanswered":
             raise UnknownOutcome("reset")
@@ -347,6 +350,18 @@ def test_an_exit_is_the_sizer_s_and_the_operator_s_is_a_market_order(
         bot.play(2)
         assert bot.orders()[-1].type is OrderType.MARKET
         assert [p.qty for p in bot.rows(Position)] == [0]
+
+
+def test_a_new_decision_to_exit_counts_its_attempts_anew(running: Make) -> None:
+    with running({2: LONG, 5: FLAT, 8: LONG, 9: FLAT}) as bot:
+        bot.exchange.faults = ["", *["refused"] * 3]
+        bot.play(12)
+        assert [(o.attempt, o.created_at, o.status) for o in bot.orders()[1:]] == [
+            (1, minute(6), Status.REJECTED),
+            (2, minute(7), Status.REJECTED),
+            (1, minute(10), Status.REJECTED),
+            (2, minute(11), Status.FILLED),
+        ]
 
 
 def test_an_attempt_whose_id_is_taken_is_passed_over(running: Make) -> None:

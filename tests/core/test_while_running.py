@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -15,6 +17,7 @@ from smabot.disagreement import Disagreement
 from smabot.engine import Engine
 from smabot.errors import BrokerError, PluginError, UnknownOutcome
 from smabot.hookspecs import Conflict, Reconciliation, hookimpl
+from smabot.ports import BrokerPosition
 from smabot.records import (
     Bar,
     BarRevision,
@@ -317,6 +320,57 @@ def test_a_conflict_is_on_the_record_and_nothing_leaves_after_it(running: Make) 
         assert (bot.order().status, bot.order().reason) == (
             Status.PENDING, "conflict: position_mismatch SPY",
         )  # fmt: skip
+
+
+class Remote(Exchange):
+    """Tells its positions when it is let to; what was asked for meanwhile is counted."""
+
+    stepped = False
+    lookups = (0.01,)
+
+    def __init__(self, bars: list[Bar]) -> None:
+        super().__init__(bars)
+        self.may_answer = threading.Event()
+        self.asked = 0
+
+    def positions(self) -> list[BrokerPosition]:
+        self.asked += 1
+        assert self.may_answer.wait(60)
+        return super().positions()
+
+
+@pytest.mark.parametrize("meanwhile", ["nothing", "a fill", "a lost connection", "a stranger"])
+def test_an_answer_that_is_outdated_when_it_comes_is_asked_for_again(meanwhile: str) -> None:
+    bars = [Bar("SPY", minute(n), 100.0, 100.0, 100.0, 100.0, 1000) for n in range(20)]
+    exchange, plugin = Remote(bars), Plugin({2: LONG})
+    exchange.may_answer.set()
+    bot = FakeBot(exchange, s=lambda: plugin)
+    with bot.started(reconcile_every_minutes=99) as engine:
+        running = Bot(engine, exchange, plugin, bot)
+        running.play(3)
+        (order,) = engine.book.open_orders()
+        begun, asked = len(plugin.compared), exchange.asked
+        exchange.may_answer.clear()
+        engine.take(Batch(minute(3), resync=True))
+        assert engine.comparison.due
+        assert "connection" in engine.comparison.doubt
+        if meanwhile == "a fill":
+            running.update(
+                order.client_order_id, Status.FILLED, filled_qty=D(10), filled_avg_price=D(1)
+            )
+        elif meanwhile == "a lost connection":
+            engine.take(Batch(minute(3), resync=True))
+        elif meanwhile == "a stranger":
+            running.update("hand-1", Status.ACCEPTED)
+        exchange.may_answer.set()
+        until = time.monotonic() + 60
+        while engine.comparison.due and time.monotonic() < until:
+            running.at(1)
+            time.sleep(0.001)
+        assert not engine.comparison.due
+        assert engine.comparison.doubt == ""
+        assert exchange.asked - asked == (1 if meanwhile == "nothing" else 2)
+        assert len(plugin.compared) - begun == 1
 
 
 # -- what happens from outside -----------------------------------------------------------------------

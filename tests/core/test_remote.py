@@ -472,6 +472,21 @@ def test_a_cancel_is_asked_for_until_its_order_has_ended() -> None:
     assert far.posts == ["cancel a"] * 2
 
 
+def test_what_waits_and_has_ended_meanwhile_is_not_sent() -> None:
+    """Also where the book knows nothing of it any more."""
+    far = Far()
+    post = Post(far, {"a": WAIT, "b": WAIT})
+    post.add(order("a"), order("b"))
+    post.rounds()
+    for name in "ab":
+        post.book.apply(OrderUpdate(name, Status.CANCELED, NOW))
+    post.book.drain()
+    assert "a" not in post.book.orders
+    post.gate.verdicts.clear()
+    assert post.rounds() == []
+    assert far.posts == []
+
+
 def test_a_cancel_that_fails_is_asked_for_again_a_few_times() -> None:
     far = Far(lookups=(0.01, 0.02, 0.03))
     post = Post(far)

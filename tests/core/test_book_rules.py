@@ -394,6 +394,22 @@ def test_the_latest_order_of_a_holding_is_the_newest(book: Book) -> None:
     assert "2" not in book.orders
 
 
+def test_of_two_orders_of_one_bar_the_later_one_is_the_latest(book: Book) -> None:
+    for name in "12":
+        book.apply(order(name))
+        book.apply(OrderUpdate(name, Status.CANCELED, minute(1)))
+    latest = book.latest_order("s", "SPY")
+    assert latest is not None
+    assert latest.client_order_id == "2"
+
+
+def test_an_ended_order_that_is_written_again_stays_the_latest(book: Book) -> None:
+    book.apply(order("1", status=Status.BLOCKED))
+    book.apply(order("1", status=Status.BLOCKED, reason="why"))
+    book.drain()
+    assert book.latest_order("s", "SPY") == order("1", status=Status.BLOCKED, reason="why")
+
+
 def test_an_order_that_was_blocked_does_not_hide_one_that_is_open(book: Book) -> None:
     book.apply(order("open", bar_time=minute(1)))
     book.apply(order("blocked", bar_time=minute(2), status=Status.BLOCKED))

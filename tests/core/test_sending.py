@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -470,6 +471,31 @@ class Slow(FakeExchange):
         if self.looks == 1:
             raise BrokerError("503")
         return super().order(client_order_id)
+
+
+class Sluggish(FakeExchange):
+    """A remote exchange that answers when it is let."""
+
+    stepped = False
+    lookups = (3600.0,)
+    reconcile = None  # type: ignore[assignment]
+
+    def __init__(self, bars: list[Bar]) -> None:
+        super().__init__(bars)
+        self.may_answer = threading.Event()
+
+    def submit(self, order: Order) -> OrderUpdate:
+        assert self.may_answer.wait(60)
+        return super().submit(order)
+
+
+def test_what_is_being_sent_when_a_run_ends_is_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("smabot.engine.dispatcher.PATIENCE", 0.01)
+    exchange = Sluggish([Bar("SPY", minute(n), 100, 100, 100, 100, 1) for n in range(9)])
+    bot = FakeBot(exchange, s=lambda: Script({2: LONG}))
+    threading.Timer(0.2, exchange.may_answer.set).start()
+    bot.play(until=minute(3))
+    assert [o.status for o in bot.rows(Order)] == [Status.ACCEPTED]
 
 
 def test_when_the_data_ends_the_run_finds_out_about_orders_that_are_not_answered() -> None:

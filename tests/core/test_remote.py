@@ -200,6 +200,64 @@ def test_an_order_that_got_lost_is_looked_for_and_then_sent_again_under_its_id()
     assert far.looks["a"] == 2 * len(far.lookups)
 
 
+def test_that_an_order_is_unanswered_is_told_once() -> None:
+    far = Far(["lost", "lost", "unanswered"])
+    post = Post(far)
+    post.add(order("a"))
+    assert told(post.rounds()) == [("a", Status.UNKNOWN), ("a", Status.ACCEPTED)]
+
+
+def test_a_step_does_not_wait_for_ever_for_an_order_that_is_never_answered() -> None:
+    """Three times it is sent again and looked for within a step of a stepped exchange."""
+    far = Far(["lost"] * 99)
+    post = Post(far)
+    post.add(order("a"))
+    assert told(post.rounds()) == [("a", Status.UNKNOWN)]
+    assert far.posts == ["a"] * 4
+    assert far.looks["a"] == 3 * len(far.lookups)
+
+
+@pytest.mark.parametrize("failure", [NotSent("no room", 0.01), BrokerError("503")], ids=str)
+def test_a_look_that_fails_is_made_again(failure: BrokerError) -> None:
+    far = Far(["unanswered"])
+    post = Post(far)
+    look, failures = far.order, [failure]
+
+    def order_(name: str) -> BrokerOrder | None:
+        if failures:
+            raise failures.pop()
+        return look(name)
+
+    far.order = order_  # type: ignore[method-assign]
+    post.add(order("a"))
+    assert told(post.rounds()) == [("a", Status.UNKNOWN), ("a", Status.ACCEPTED)]
+    assert far.posts == ["a"]
+
+
+def test_looks_that_find_no_room_do_not_count_as_misses() -> None:
+    far = Far(["lost", "ok"])
+    post = Post(far)
+    look, full = far.order, [NotSent("no room", 0.01)] * 5
+
+    def order_(name: str) -> BrokerOrder | None:
+        if full:
+            raise full.pop()
+        return look(name)
+
+    far.order = order_  # type: ignore[method-assign]
+    post.add(order("a"))
+    assert told(post.rounds()) == [("a", Status.UNKNOWN), ("a", Status.ACCEPTED)]
+    assert far.looks["a"] == len(far.lookups)
+
+
+def test_an_order_that_is_not_shown_is_told_to_be_frozen_once() -> None:
+    far = Far(["unanswered"], hidden_looks=9)
+    post = Post(far, {"a": DROP})
+    post.take_up(replace(order("a"), status=Status.UNKNOWN))
+    far.landed["a"] = order("a")
+    assert told(post.until(2)) == [("a", Status.UNKNOWN), ("a", Status.ACCEPTED)]
+
+
 def test_nothing_is_sent_again_before_a_step_has_seen_that_it_was_not_answered() -> None:
     """What it does to the breaker counts for the second sending."""
     far = Far(["lost"])

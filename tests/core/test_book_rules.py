@@ -299,12 +299,12 @@ def test_a_position_sold_short_is_closed_by_a_buy(book: Book) -> None:
     assert (only(book).qty, only(book).cost, only(book).realized_pnl) == (0, 0, 40)
 
 
-def test_what_is_adjusted_costs_what_the_broker_says(book: Book) -> None:
+def test_what_is_adjusted_is_as_traded_at_its_price(book: Book) -> None:
     bought(book, 10, "100")
     adjustment = Adjustment(minute(2), "s", "SPY", D(-4), D("90.5"), "taken")
     assert book.apply(adjustment)
     position = only(book)
-    assert (position.qty, position.cost) == (6, 543)
+    assert (position.qty, position.cost, position.realized_pnl) == (6, 600, -38)
     assert position.updated_at == minute(2)
     assert book.net("SPY") == 6
     book.apply(replace(adjustment, time=minute(3), strategy="t", qty=D(2)))

@@ -64,12 +64,14 @@ def compared(
     *,
     cash: Decimal = CASH,
     account: str = "1",
+    bound: bool = True,
     symbols: Sequence[str] = ("SPY",),
     **settings: Any,
 ) -> Reconciliation:
     """Compare a book of these records with what a broker tells."""
     book = Book()
-    book.apply(Account("1", "broker", CASH, CASH, T0))
+    if bound:
+        book.apply(Account("1", "broker", CASH, CASH, T0))
     for record in here:
         book.apply(record)
     view = compare.BrokerView(
@@ -100,6 +102,12 @@ def test_another_account_is_the_only_conflict_told() -> None:
     (conflict,) = found.conflicts
     assert (conflict.here, conflict.there) == ("broker 1", "2")
     assert found.updates == ()
+
+
+def test_a_book_that_is_bound_to_no_account_is_compared_all_the_same() -> None:
+    found = compared([position(10)], [seen()], {"SPY": 4}, bound=False)
+    assert kinds(found) == [("unknown_locally", ID), ("position_mismatch", "SPY")]
+    assert found.remedy == ()
 
 
 # -- orders that are open here -----------------------------------------------------------------------

@@ -235,7 +235,7 @@ def test_a_trip_a_limit_and_a_halt_are_rows_of_blocks_and_events(
     assert blocks["risk.daily_limits"].until == datetime(2026, 3, 3, 5, tzinfo=UTC)
 
 
-def test_a_start_is_refused_without_the_plugin_of_a_block_that_holds(
+def test_a_block_whose_plugin_is_not_part_of_the_run_refuses_the_start(
     make_world: Any, limits: Any, orders_of: Any
 ) -> None:
     world = make_world(FALL, **limits({"max_session_drawdown": "0.05"}), **BIG)
@@ -243,9 +243,11 @@ def test_a_start_is_refused_without_the_plugin_of_a_block_that_holds(
     world.play(13)
     world.settings["plugins"], world.settings["plugin"] = (), {}
     world.follow(a={("SPY", 2): LONG}, b={("IBM", 15): LONG})
-    with pytest.raises(RiskHalt, match="circuit breaker TRIPPED"):
+    with pytest.raises(
+        RiskHalt, match=r"risk.circuit_breaker blocks entries: circuit breaker TRIPPED"
+    ):
         world.play(6)
-    assert [order[0] for order in orders_of(world)] == ["a"]
+    assert orders_of(world) == [("a", "buy", "filled", 500)]
 
 
 # -- bad prints -------------------------------------------------------------------------------------------

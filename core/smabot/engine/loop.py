@@ -74,7 +74,7 @@ class Engine:
         self._fresh = config.max_bar_age + MINUTE
         provable = broker.visibility_delay is not None
         self.gate = Gate(config, book, plugins, feed, provable=provable)
-        self._outbox = Outbox(broker, feed, book, self.gate, dispatcher)
+        self._outbox = Outbox(broker, feed, book, self.gate, dispatcher, journal.check_in_place)
         self._executor = Executor(config, book, plugins, self.gate)
         self._targets = Targets(config, book, symbols)
         self._marking = Marking(book, plugins, config.equity_every_minutes)
@@ -180,6 +180,7 @@ class Engine:
             for signal in decided:
                 self._executor.enter(signal)
         self._commit()
+        self._journal.check_in_place()
         return self._outbox.flush()
 
     # -- events ------------------------------------------------------------------------------------

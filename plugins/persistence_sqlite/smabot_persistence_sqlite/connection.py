@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from smabot.errors import ConfigError, JournalError
+from smabot.handles import Handle
+from smabot.lock import holder, is_locked
+from smabot.paths import is_there
 
 BUSY_SECONDS = 5.0
 """How long a connection waits for another program's write to end."""
@@ -70,13 +73,38 @@ def make_durable(connection: sqlite3.Connection, shown: Path) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def connect_reader(path: Path, shown: Path) -> sqlite3.Connection:
-    """Open for reading beside a writer.
+def existing(db: Path) -> Path:
+    """Return where a database lies that is to be read.
 
-    Raises ConfigError when there is no database. It never creates one.
+    Raises ConfigError when there is none, JournalError when it was taken away from a running bot.
     """
-    if not exists(path, shown):
-        raise ConfigError(f"no database at {shown}: run `smabot run` first")
+    if exists(db):
+        return db.resolve()
+    if is_locked(db):
+        raise JournalError(
+            f"no database at {db}, though a bot (pid {holder(db)}) runs on it: the bot is just "
+            "starting, or the file was removed or moved beneath it; then put it back and start again"
+        )
+    raise ConfigError(f"no database at {db}: run `smabot run` first")
+
+
+def handle_of(db: Path) -> Handle:
+    """Open what has to be open from before SQLite opens an existing database until after.
+
+    Raises as `existing` does.
+    """
+    try:
+        return Handle(existing(db))
+    except OSError as error:
+        raise ConfigError(
+            f"database {db}: it can't be opened: check the rights of the file and its folder "
+            f"({error.strerror})"
+        ) from error
+
+
+def connect_reader(db: Path) -> sqlite3.Connection:
+    """Open for reading beside a writer. Raises as `existing` does; it never creates a database."""
+    path = existing(db)
     connection = connect(path, "ro")
     try:
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()
@@ -97,21 +125,26 @@ def connect_reader(path: Path, shown: Path) -> sqlite3.Connection:
     return connection
 
 
-def exists(path: Path, shown: Path) -> bool:
+def exists(db: Path) -> bool:
     """Tell whether there is a database, or one is still to be made.
 
-    Raises ConfigError for a folder, JournalError when only a write-ahead log is left. The file is
-    not opened: closing it again would take the locks of this process's other connections.
+    Raises ConfigError for a name that leads to no regular file, JournalError when the file is empty
+    or only its write-ahead log is left: a new one gets its name when it is whole.
     """
-    if path.is_dir():
-        raise ConfigError(f"{shown} is a folder: give --db a file")
-    if size_of(path):
+    there = is_there(db, f"database {db}")
+    path = db.resolve()
+    if there and size_of(path):
         return True
     log = path.with_name(path.name + "-wal")
     if size_of(log):
         raise JournalError(
-            f"{shown} is missing or empty, but its write-ahead log {log.name} is there: put the "
+            f"database {db} is missing or empty, but its write-ahead log {log.name} is there: put the "
             "database back, or restore a backup and remove the log"
+        )
+    if there:
+        raise JournalError(
+            f"database {db} is empty, it was cut off: restore a copy made by `smabot db backup`, or "
+            "remove the file to begin anew"
         )
     return False
 

@@ -28,9 +28,9 @@ def copy_database(source: Path, target: Path) -> None:
                 raise sqlite3.DatabaseError(
                     f"the copy is damaged, and so is the original: {verdict}"
                 )
-        _sync(partial)
+        sync(partial)
         partial.replace(target)
-        _sync(target.parent)
+        sync(target.parent)
     except OSError as error:
         raise ConfigError(f"a copy at {target} can't be written: {error.strerror}") from error
     finally:
@@ -38,7 +38,8 @@ def copy_database(source: Path, target: Path) -> None:
             partial.unlink(missing_ok=True)
 
 
-def _sync(path: Path) -> None:
+def sync(path: Path) -> None:
+    """Have a file, or a folder's names, on the disk. Not for a file that SQLite has open here."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

@@ -40,7 +40,7 @@ def back_up(db: Path, target: Path | None = None) -> Backup:
     Without a target it lies beside the database, named by the time. Raises ConfigError when there
     is no database or the target can't be written, JournalError when the database is damaged.
     """
-    with translated(db), closing(connect_reader(db.resolve(), db)):
+    with translated(db), closing(connect_reader(db)):
         pass
     if target is None:
         target = db.with_name(f"{db.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{db.suffix}")
@@ -69,7 +69,7 @@ def check(db: Path, records: Sequence[type] = ()) -> list[str]:
 
 def _damage(db: Path) -> list[str]:
     try:
-        with closing(connect_reader(db.resolve(), db)) as connection:
+        with closing(connect_reader(db)) as connection:
             found = [text for (text,) in connection.execute("PRAGMA integrity_check(20)")]
     except sqlite3.DatabaseError as error:
         found = [str(error)]
@@ -135,7 +135,7 @@ def prune(
     The newest 1,000 bars of each symbol stay. With ``equity`` points of the equity curve before
     that go too, with ``vacuum`` the file shrinks. Raises LockHeld while a bot runs.
     """
-    with translated(db), closing(connect_reader(db.resolve(), db)):
+    with translated(db), closing(connect_reader(db)):
         pass
     with closing(SqliteJournal.open(db, records)) as journal, translated(db):
         connection = journal.connection

@@ -1,0 +1,35 @@
+"""Whether there is a file of some name: a name that leads nowhere is a mistake, not an absent file."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+
+from smabot.errors import ConfigError
+
+
+def is_there(path: Path, shown: str) -> bool:
+    """Tell whether there is a file; False only where nothing has the name.
+
+    ``shown`` is how messages name it. Raises ConfigError for a link that leads nowhere or in a
+    circle, for a folder or anything else that is no regular file, and where nobody can tell.
+    """
+    try:
+        mode = path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        if not path.is_symlink():
+            return False
+        raise ConfigError(
+            f"{shown} is a link to {path.readlink()}, which is not there: mend or remove the link"
+        ) from None
+    except OSError as error:
+        if path.is_symlink():
+            raise ConfigError(
+                f"{shown} is a link that can't be followed ({error.strerror}): mend or remove it"
+            ) from None
+        raise ConfigError(f"{shown} can't be read: {error.strerror}") from None
+    if stat.S_ISDIR(mode):
+        raise ConfigError(f"{shown} is a folder: give a file")
+    if not stat.S_ISREG(mode):
+        raise ConfigError(f"{shown} is no regular file: give another one")
+    return True

@@ -43,7 +43,7 @@ class Watch:
 
     def __init__(self, named: Path, file: Handle) -> None:
         """Begin when SQLite has the file open; ``file`` was opened before. Raises OSError."""
-        path = named.resolve()
+        self._path = path = named.resolve()
         self._named = named.absolute()
         self._log_path = path.with_name(path.name + "-wal")
         self._index_path = path.with_name(path.name + "-shm")
@@ -57,6 +57,14 @@ class Watch:
         found = os.fstat(file.fd)
         self._written = (found.st_mtime_ns, found.st_size)
         self._seen = self._read_index()
+
+    def files(self) -> list[tuple[Path, tuple[int, int]]]:
+        """Return where the files lie, with their inodes."""
+        return [
+            (self._path, self.file.inode),
+            (self._log_path, self._log.inode),
+            (self._index_path, self._index.inode),
+        ]
 
     def trouble(self) -> str:
         """Return what was done to the files, to be put behind the name of the database; else nothing."""

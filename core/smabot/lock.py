@@ -11,6 +11,7 @@ from pathlib import Path
 
 from smabot.errors import ConfigError, LockHeld
 from smabot.handles import Handle, inode_of
+from smabot.in_place import Watch
 from smabot.paths import is_there
 
 PAUSES = (0.01, 0.02, 0.05)
@@ -19,23 +20,23 @@ NETWORKED = ("nfs", "nfs4", "cifs", "smb3")
 
 
 class FileLock:
-    """Exclusive locks on ``<path>.lock``, which holds the owner's process id, and on the file itself.
+    """Exclusive locks on ``<path>.lock``, and on the file itself.
 
-    The first one tells who the owner is, and is there before the file. But its file can be removed:
-    the lock of the file itself is what lets nobody else in. The lock's file stays when the lock is
-    released: removing it would let two processes lock two files.
+    The first one is there before the file, and its text tells the owner's process id and which files
+    it has open. But it can be removed: the lock of the file itself is what lets nobody else in. The
+    lock's file stays when the lock is released: removing it would let two processes lock two files.
     """
 
-    def __init__(self, path: Path, what: str, otherwise: str) -> None:
+    def __init__(self, named: Path, what: str, otherwise: str) -> None:
         """Take the locks of a file, wherever links to it lie; make its folder if there is none.
 
         ``what`` names the file and ``otherwise`` the way out, both for the message. A file that is
         not there yet is locked by `hold`. Raises LockHeld when another holder lives, ConfigError when
         the file can't be locked.
         """
-        there = is_there(path, what)
-        path = path.resolve()
-        self._what, self._otherwise, self._place = what, otherwise, path
+        there = is_there(named, what)
+        path = named.resolve()
+        self._what, self._otherwise, self._place, self._named = what, otherwise, path, named
         self.path = _beside(path)
         self.file: Handle | None = None
         """What locks the file itself, for as long as this is held."""
@@ -75,6 +76,27 @@ class FileLock:
             )
         self._take(self.file.lock)
 
+    def watch(self) -> Watch:
+        """Look after the file from now on, which SQLite has open, and tell commands which one it is.
+
+        To be closed before this is released. Raises ConfigError.
+        """
+        assert self.file is not None
+        try:
+            watch = Watch(self._named, self.file)
+        except OSError as error:
+            raise ConfigError(
+                f"{self._what}: its write-ahead log can't be read ({error.strerror}): check the folder"
+            ) from error
+        try:
+            self._sign(
+                *(f"{path.name} {device} {inode}" for path, (device, inode) in watch.files())
+            )
+        except BaseException:
+            watch.close()
+            raise
+        return watch
+
     def release(self) -> None:
         """Let the next one in, after SQLite has closed the file. Safe to call twice."""
         if self._file >= 0:
@@ -100,10 +122,10 @@ class FileLock:
                 f"{self._otherwise}"
             ) from error
 
-    def _sign(self) -> None:
+    def _sign(self, *lines: str) -> None:
         try:
             os.ftruncate(self._file, 0)
-            os.pwrite(self._file, f"{os.getpid()}\n".encode(), 0)
+            os.pwrite(self._file, "\n".join((f"{os.getpid()}", *lines, "")).encode(), 0)
         except OSError as error:
             raise ConfigError(
                 f"{self._what}: its lock can't be written ({error.strerror}): make room, or "
@@ -123,12 +145,13 @@ def is_locked(path: Path) -> bool:
 
 
 def is_displaced(path: Path) -> bool:
-    """Tell whether the process that has the lock of a file has another file than lies there now.
+    """Tell whether the process that has the lock of a file has other files than lie there now.
 
     For a moment that is so at each start, and so it is looked at for some moments.
     """
+    path = path.resolve()
     for pause in PAUSES:
-        if _is_locked(path) or not _is_locked(_beside(path.resolve())):
+        if not _is_locked(_beside(path)) or (_is_locked(path) and _lie_there(path)):
             return False
         time.sleep(pause)
     return True
@@ -137,15 +160,31 @@ def is_displaced(path: Path) -> bool:
 def holder(path: Path) -> str:
     """Return the id of the process that has a file's lock, or ``unknown``."""
     path = path.resolve()
-    try:
-        signed = _beside(path).read_text("ascii", "replace").strip()
-    except OSError:
-        signed = ""
-    return _locked_by(path) or signed or "unknown"
+    return _locked_by(path) or "".join(_signed(path)[:1]) or "unknown"
 
 
 def _beside(path: Path) -> Path:
     return path.with_name(path.name + ".lock")
+
+
+def _signed(path: Path) -> list[str]:
+    """Return the text of a file's lock, by lines."""
+    try:
+        return _beside(path).read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return []
+
+
+def _lie_there(path: Path) -> bool:
+    """Tell whether the files that the owner has open are those that lie there."""
+    for name, *inode in (line.rsplit(" ", 2) for line in _signed(path)[1:]):
+        try:
+            there = inode_of(path.with_name(name).stat())
+        except OSError:
+            return False
+        if inode != [str(number) for number in there]:
+            return False
+    return True
 
 
 def _is_locked(path: Path) -> bool:

@@ -134,7 +134,7 @@ class App:
                 return None
 
         with self.rows() as rows:
-            if (answer := here()) is not None:
+            if not rows.in_use() and (answer := here()) is not None:
                 return answer
             return through_bot(rows, command, here, self.wall, self._say)
 

@@ -73,7 +73,7 @@ class Ledger(LedgerFile):
                     self._bring_up()
                     self._sessions = self._read_sessions()
                     self._chunk = max(_CHUNK, self._value("SELECT count(*) FROM assets") + 1)
-                    self._look_after(self._lock)
+                    self._watch = self._lock.watch()
             except BaseException:
                 self._db.close()
                 raise

@@ -11,13 +11,14 @@ from typing import Any
 
 from smabot.errors import ConfigError, SmabotError
 from smabot.in_place import Watch
-from smabot.lock import FileLock
 from smabot.paths import is_there
 from smabot_exchange.schema import APPLICATION_ID, VERSION, migration
 
 
 class LedgerFile:
     """An open ledger. Trouble with it is a ConfigError, once it is ready another error."""
+
+    _watch: Watch
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -44,16 +45,6 @@ class LedgerFile:
                 "to begin with a new account and another --db"
             )
         return False
-
-    def _look_after(self, lock: FileLock) -> None:
-        """Begin to notice when the open file is taken away."""
-        assert lock.file is not None
-        try:
-            self._watch = Watch(self.path, lock.file)
-        except OSError as error:
-            raise ConfigError(
-                f"ledger {self.path}: its write-ahead log can't be read ({error.strerror})"
-            ) from error
 
     def _check_in_place(self) -> None:
         """Raise the error of the moment when the files are not those that were opened any more."""

@@ -78,14 +78,14 @@ def existing(db: Path) -> Path:
 
     Raises ConfigError when there is none, JournalError when it was taken away from a running bot.
     """
-    if exists(db):
-        return db.resolve()
-    if is_locked(db):
+    if not is_there(db, f"database {db}") and is_locked(db):
         raise JournalError(
             f"no database at {db}, though a bot (pid {holder(db)}) runs on it: the bot is just "
             "starting, or the file was removed or moved beneath it; then put it back and start again"
         )
-    raise ConfigError(f"no database at {db}: run `smabot run` first")
+    if not exists(db):
+        raise ConfigError(f"no database at {db}: run `smabot run` first")
+    return db.resolve()
 
 
 def handle_of(db: Path) -> Handle:

@@ -92,7 +92,7 @@ class SqliteJournal(SqliteRows):
                 news += bring_up_to_date(path, db, forms.values(), stamp, lineage)
                 stamp = read_stamp(connection, db, lineage)
             _probe(connection, forms.values())
-            watch = _watch(db, lock)
+            watch = lock.watch()
             opened.pop_all()
         return cls(db, connection, forms, stamp, lock, watch, tuple(news))
 
@@ -100,8 +100,7 @@ class SqliteJournal(SqliteRows):
         """Write all or nothing, durably. Raises JournalError; then nothing of it was written."""
         if not rows and not bars:
             return
-        if self._lost:
-            raise JournalError(self._lost)
+        self.check_in_place()
         encoded = self._encoded(rows)
         timed = _timed(bars) if bars else []
         earlier = self._earlier(timed)
@@ -205,17 +204,6 @@ class SqliteJournal(SqliteRows):
         if self.connection.in_transaction:
             with translated(self.db):
                 self.connection.execute("ROLLBACK")
-
-
-def _watch(db: Path, lock: FileLock) -> Watch:
-    """Begin to look after a database that SQLite has open. Raises JournalError."""
-    assert lock.file is not None
-    try:
-        return Watch(db, lock.file)
-    except OSError as error:
-        raise JournalError(
-            f"database {db}: its write-ahead log can't be read ({error.strerror}): check the folder"
-        ) from error
 
 
 def _timed(bars: Sequence[Bar]) -> list[tuple[Any, ...]]:

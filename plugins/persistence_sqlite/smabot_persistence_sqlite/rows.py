@@ -158,8 +158,8 @@ class SqliteRows:
         if is_displaced(self.db):
             raise JournalError(
                 f"database {self.db} is not the one that the running bot (pid {holder(self.db)}) has: "
-                "it was replaced beneath the bot, which nothing here reaches; stop the bot, put its "
-                "database back or restore a backup, and start again"
+                "it, or a file of it, was removed or replaced beneath the bot, which nothing here "
+                "reaches; stop the bot, restore a backup, and start again"
             )
         return is_locked(self.db)
 

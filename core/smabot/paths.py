@@ -17,13 +17,13 @@ def is_there(path: Path, shown: str) -> bool:
     try:
         mode = path.stat().st_mode
     except (FileNotFoundError, NotADirectoryError):
-        if not path.is_symlink():
+        if not _is_link(path):
             return False
         raise ConfigError(
             f"{shown} is a link to {path.readlink()}, which is not there: mend or remove the link"
         ) from None
     except OSError as error:
-        if path.is_symlink():
+        if _is_link(path):
             raise ConfigError(
                 f"{shown} is a link that can't be followed ({error.strerror}): mend or remove it"
             ) from None
@@ -33,3 +33,10 @@ def is_there(path: Path, shown: str) -> bool:
     if not stat.S_ISREG(mode):
         raise ConfigError(f"{shown} is no regular file: give another one")
     return True
+
+
+def _is_link(path: Path) -> bool:
+    try:
+        return path.is_symlink()
+    except OSError:
+        return False

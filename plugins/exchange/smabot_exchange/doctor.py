@@ -7,8 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 from smabot.config import Config
+from smabot.errors import ConfigError
 from smabot.hookspecs import Finding
 from smabot.lock import holder, is_locked
+from smabot.paths import is_there
 from smabot_exchange.rows import to_time
 from smabot_exchange.schema import APPLICATION_ID, VERSION
 
@@ -25,7 +27,11 @@ def diagnose(config: Config) -> list[Finding]:
         else:
             found.append(Finding.failure("tape", f"{tape}: no such file: give another --tape"))
     ledger = config.ledger_path
-    if ledger.is_file() and ledger.stat().st_size:
+    try:
+        there = is_there(ledger, f"ledger {ledger}")
+    except ConfigError as error:
+        return [*found, Finding.failure(LEDGER, str(error))]
+    if there:
         found.append(_ledger(ledger))
     elif config.broker == "exchange" and config.db.is_file() and config.db.stat().st_size:
         found.append(
@@ -42,6 +48,8 @@ def diagnose(config: Config) -> list[Finding]:
 
 def _ledger(path: Path) -> Finding:
     resolved = path.resolve()
+    if not resolved.stat().st_size:
+        return Finding.failure(LEDGER, f"{path} is empty, it was cut off: restore it from a copy")
     try:
         with closing(sqlite3.connect(f"{resolved.as_uri()}?mode=ro", uri=True)) as db:
             if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:

@@ -1,11 +1,18 @@
-"""Whether there is a file of some name: a name that leads nowhere is a mistake, not an absent file."""
+"""Whether there is a file of some name, and room for one.
+
+A name that leads nowhere is a mistake, not an absent file.
+"""
 
 from __future__ import annotations
 
+import shutil
 import stat
 from pathlib import Path
 
 from smabot.errors import ConfigError
+
+SMALL_FILE = 65_536
+"""Bytes: SQLite's index of a write-ahead log takes half of it."""
 
 
 def is_there(path: Path, shown: str) -> bool:
@@ -33,6 +40,14 @@ def is_there(path: Path, shown: str) -> bool:
     if not stat.S_ISREG(mode):
         raise ConfigError(f"{shown} is no regular file: give another one")
     return True
+
+
+def is_full(folder: Path) -> bool:
+    """Tell whether a folder's disk has no room left for even a small file."""
+    try:
+        return shutil.disk_usage(folder).free < SMALL_FILE
+    except OSError:
+        return False
 
 
 def _is_link(path: Path) -> bool:

@@ -159,6 +159,23 @@ def test_a_backup_overwrites_nothing_and_needs_a_database(
     assert (tmp_path / "there").read_text() == "mine"
 
 
+@pytest.mark.parametrize("kind", ["database", "text", "empty database"])
+def test_a_backup_of_another_programs_file_is_none(
+    db: Path, tmp_path: Path, smabot: Smabot, kind: str
+) -> None:
+    if kind == "text":
+        db.write_text("not a database\n" * 100)
+    else:
+        with closing(sqlite3.connect(db)) as other:
+            other.execute("CREATE TABLE songs (title TEXT)")
+            if kind == "empty database":
+                other.execute("DROP TABLE songs")
+    words = {"database": "is a database, but not smabot's", "text": "it is not a database"}
+    result = smabot("backup", str(tmp_path / "copy.db"))
+    assert refused(result, 3, words.get(kind, "no database at"))
+    assert not (tmp_path / "copy.db").exists()
+
+
 # -- check -----------------------------------------------------------------------------------------
 
 

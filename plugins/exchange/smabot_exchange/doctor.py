@@ -10,7 +10,7 @@ from smabot.config import Config
 from smabot.errors import ConfigError
 from smabot.hookspecs import Finding
 from smabot.lock import holder, is_locked
-from smabot.paths import is_there
+from smabot.paths import is_full, is_there
 from smabot_exchange.rows import to_time
 from smabot_exchange.schema import APPLICATION_ID, VERSION
 
@@ -64,6 +64,10 @@ def _ledger(path: Path) -> Finding:
             now, played = db.execute("SELECT now, minutes_played FROM state").fetchone()
             meta = dict(db.execute("SELECT key, value FROM meta"))
     except sqlite3.Error as error:
+        if isinstance(error, sqlite3.OperationalError) and is_full(resolved.parent):
+            return Finding.failure(
+                LEDGER, f"{path} can't be read: the disk is full: free some space"
+            )
         return Finding.failure(LEDGER, f"{path} can't be read: {error}: restore it from a copy")
     words = (
         f"{path}, account {meta['account_id']}, {played:,} of {int(meta['minutes']):,} minutes "

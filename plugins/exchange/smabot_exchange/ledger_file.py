@@ -11,7 +11,7 @@ from typing import Any
 
 from smabot.errors import ConfigError, SmabotError
 from smabot.in_place import Watch
-from smabot.paths import is_there
+from smabot.paths import is_full, is_there
 from smabot_exchange.schema import APPLICATION_ID, VERSION, migration
 
 
@@ -130,6 +130,10 @@ class LedgerFile:
 
     def _unusable(self, error: Exception) -> SmabotError:
         if isinstance(error, sqlite3.OperationalError):
+            if is_full(self.path.parent):
+                return self._error(
+                    f"ledger {self.path}: the disk is full ({error}); free some space, then try again"
+                )
             return self._error(
                 f"ledger {self.path}: can't be used: {error}; free or repair its disk"
             )

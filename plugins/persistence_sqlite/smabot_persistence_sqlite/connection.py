@@ -11,31 +11,39 @@ from pathlib import Path
 from smabot.errors import ConfigError, JournalError
 from smabot.handles import Handle
 from smabot.lock import holder, is_locked
-from smabot.paths import is_there
+from smabot.paths import is_full, is_there
 
 BUSY_SECONDS = 5.0
 """How long a connection waits for another program's write to end."""
 
+FULL = "the disk is full: free some space, then try again"
 _MEANINGS = {
-    "SQLITE_FULL": "the disk is full: free some space and start again",
+    "SQLITE_FULL": FULL,
     "SQLITE_READONLY": "it can't be written: check the rights of the file and its folder",
     "SQLITE_PERM": "it can't be opened: check the rights of the file and its folder",
     "SQLITE_CANTOPEN": "it can't be opened: check the rights of the file and its folder",
     "SQLITE_BUSY": "another program is writing to it: close that one and try again",
     "SQLITE_LOCKED": "another program is writing to it: close that one and try again",
-    "SQLITE_IOERR": "the disk failed: check it, then run `smabot db check`",
+    "SQLITE_IOERR": "the disk failed, or a quota or limit is reached: check both, then run `smabot "
+    "db check`",
     "SQLITE_CORRUPT": "it is damaged: run `smabot db check`, and restore a copy made by `smabot db backup`",
     "SQLITE_NOTADB": "it is not a database, or its head is damaged: restore a copy made by "
     "`smabot db backup`, or use another --db",
 }
 
+_NO_ROOM = ("SQLITE_IOERR", "SQLITE_CANTOPEN")
 _NOT_OURS = ("SQLITE_NOTADB", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_READONLY")
 
 
-def meaning(error: Exception) -> str:
-    """Return what an error of SQLite means and what to do, in a few words."""
+def meaning(error: Exception, db: Path) -> str:
+    """Return what an error of SQLite means and what to do, in a few words.
+
+    A full disk often shows as one that failed: SQLite finds no room for its files beside the database.
+    """
     name = getattr(error, "sqlite_errorname", "") or ""
     words = next((text for code, text in _MEANINGS.items() if name.startswith(code)), None)
+    if name.startswith(_NO_ROOM) and is_full(db.parent):
+        words = FULL
     return f"{words} ({error})" if words else str(error)
 
 
@@ -50,7 +58,7 @@ def translated(shown: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
         kind = ConfigError if name.startswith(_NOT_OURS) else JournalError
-        raise kind(f"database {shown}: {meaning(error)}") from error
+        raise kind(f"database {shown}: {meaning(error, shown)}") from error
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -110,19 +118,27 @@ def connect_reader(db: Path) -> sqlite3.Connection:
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.OperationalError as error:
         connection.close()
-        if path.with_name(path.name + "-wal").exists() or os.access(
-            path.parent, os.W_OK, effective_ids=True
-        ):
+        if not _lacks_index(error, path):
             raise
-        if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
-            raise
-        # SQLite can't make its index of the write-ahead log in a folder that can't be written. But
-        # there is no log: the file alone is the database.
+        # Nobody runs on it and its log is empty: the file alone is the database.
         connection = connect(path, "ro&immutable=1")
     except BaseException:
         connection.close()
         raise
     return connection
+
+
+def _lacks_index(error: sqlite3.OperationalError, path: Path) -> bool:
+    """Tell whether SQLite only lacks its index of a write-ahead log that holds nothing.
+
+    It can't make it in a folder that can't be written, nor on a full disk.
+    """
+    name = error.sqlite_errorname
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+        barred = not writable(path.parent) or is_full(path.parent)
+    else:
+        barred = name.startswith("SQLITE_IOERR") and is_full(path.parent)
+    return barred and not size_of(path.with_name(path.name + "-wal")) and not is_locked(path)
 
 
 def exists(db: Path) -> bool:

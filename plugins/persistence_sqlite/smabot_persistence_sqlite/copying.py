@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 from contextlib import closing, suppress
 from pathlib import Path
 
 from smabot.errors import ConfigError
-from smabot_persistence_sqlite.connection import connect
+from smabot.paths import is_full
+from smabot_persistence_sqlite.connection import connect, connect_reader
 
 
 def copy_database(source: Path, target: Path) -> None:
@@ -20,14 +22,8 @@ def copy_database(source: Path, target: Path) -> None:
     partial = target.with_name(target.name + ".partial")
     try:
         partial.write_bytes(b"")
-        with closing(connect(source, "ro")) as original, closing(connect(partial, "rwc")) as copy:
-            original.backup(copy)
-            copy.execute("PRAGMA journal_mode = DELETE")
-            (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
-            if verdict != "ok":
-                raise sqlite3.DatabaseError(
-                    f"the copy is damaged, and so is the original: {verdict}"
-                )
+        with closing(connect_reader(source)) as original, closing(connect(partial, "rwc")) as copy:
+            _copy(original, copy, target)
         sync(partial)
         partial.replace(target)
         sync(target.parent)
@@ -36,6 +32,20 @@ def copy_database(source: Path, target: Path) -> None:
     finally:
         with suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def _copy(original: sqlite3.Connection, copy: sqlite3.Connection, target: Path) -> None:
+    try:
+        original.backup(copy)
+        copy.execute("PRAGMA journal_mode = DELETE")
+    except sqlite3.OperationalError as error:
+        full = error.sqlite_errorname.startswith("SQLITE_FULL") or is_full(target.parent)
+        if full:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+        raise
+    (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
+    if verdict != "ok":
+        raise sqlite3.DatabaseError(f"the copy is damaged, and so is the original: {verdict}")
 
 
 def sync(path: Path) -> None:

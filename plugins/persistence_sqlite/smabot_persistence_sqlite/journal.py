@@ -117,7 +117,7 @@ class SqliteJournal(SqliteRows):
         except (sqlite3.Error, ValueError, OverflowError) as error:
             self._roll_back()
             raise JournalError(
-                f"database {self.db}: {meaning(error)}; nothing of this step was written"
+                f"database {self.db}: {meaning(error, self.db)}; nothing of this step was written"
             ) from error
         except BaseException:
             self._roll_back()

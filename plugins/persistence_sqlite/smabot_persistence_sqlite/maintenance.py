@@ -11,13 +11,14 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from smabot.errors import JournalError, UsageError
+from smabot.errors import ConfigError, JournalError, UsageError
 from smabot.records import Adjustment, Fill, Order, Position
 from smabot_persistence_sqlite.codec import encode_time
-from smabot_persistence_sqlite.connection import connect_reader, translated
+from smabot_persistence_sqlite.connection import connect_reader, meaning, translated
 from smabot_persistence_sqlite.copying import copy_database
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.rows import SqliteRows
+from smabot_persistence_sqlite.stamp import LINEAGE, read_stamp
 from smabot_persistence_sqlite.windows import NEVER, first_bars, older_bars
 
 KEPT_BARS = 1000
@@ -40,8 +41,9 @@ def back_up(db: Path, target: Path | None = None) -> Backup:
     Without a target it lies beside the database, named by the time. Raises ConfigError when there
     is no database or the target can't be written, JournalError when the database is damaged.
     """
-    with translated(db), closing(connect_reader(db)):
-        pass
+    with translated(db), closing(connect_reader(db)) as connection:
+        if read_stamp(connection, db, LINEAGE).revision is None:
+            raise ConfigError(f"no database at {db}: run `smabot run` first")
     if target is None:
         target = db.with_name(f"{db.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{db.suffix}")
     elif target.is_dir():
@@ -71,6 +73,8 @@ def _damage(db: Path) -> list[str]:
     try:
         with closing(connect_reader(db)) as connection:
             found = [text for (text,) in connection.execute("PRAGMA integrity_check(20)")]
+    except sqlite3.OperationalError as error:
+        raise JournalError(f"database {db}: {meaning(error, db)}") from error
     except sqlite3.DatabaseError as error:
         found = [str(error)]
     except JournalError as error:

@@ -57,7 +57,7 @@ def write_over(file: Path, content: bytes, at: int = 0) -> None:
 
 
 def backup_over(db: Path) -> None:
-    copy = Path(back_up(db).path)
+    (copy,) = (Path(each.path) for each in back_up(db))
     write_over(db, copy.read_bytes())
 
 

@@ -129,7 +129,7 @@ def test_a_backup_beside_a_running_bot_is_one_moment_of_it(
             told = json.loads(smabot("backup", str(target), "--json").stdout)
         finally:
             bot.kill()
-    assert told == {"path": str(target), "bytes": target.stat().st_size}
+    assert told == {"path": str(target), "bytes": target.stat().st_size, "account_files": []}
     assert not list(tmp_path.glob("copy.db?*"))
     with closing(SqliteJournal.open(target)) as copy:
         values = {state.value for state in copy.rows(BotState)}

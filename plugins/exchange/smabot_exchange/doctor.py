@@ -46,6 +46,23 @@ def diagnose(config: Config) -> list[Finding]:
     return found
 
 
+def account_of(path: Path) -> str | None:
+    """Return the account that a ledger holds; None where there is no ledger.
+
+    Raises ConfigError when there is something that can't be read.
+    """
+    if not is_there(path, f"ledger {path}"):
+        return None
+    try:
+        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+            if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                return None
+            row = db.execute("SELECT value FROM meta WHERE key = 'account_id'").fetchone()
+            return None if row is None else str(row[0])
+    except sqlite3.Error as error:
+        raise ConfigError(f"ledger {path}: can't be read: {error}") from error
+
+
 def _ledger(path: Path) -> Finding:
     resolved = path.resolve()
     if not resolved.stat().st_size:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
@@ -15,11 +16,13 @@ from smabot.errors import ConfigError, JournalError, UsageError
 from smabot.records import Adjustment, Fill, Order, Position
 from smabot_persistence_sqlite.codec import encode_time
 from smabot_persistence_sqlite.connection import connect_reader, meaning, translated
-from smabot_persistence_sqlite.copying import copy_database
+from smabot_persistence_sqlite.copying import copy_together
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.rows import SqliteRows
 from smabot_persistence_sqlite.stamp import LINEAGE, read_stamp
 from smabot_persistence_sqlite.windows import NEVER, first_bars, older_bars
+
+AccountFiles = Callable[[str], Sequence[Path]]
 
 KEPT_BARS = 1000
 """Newest bars of each symbol that pruning never takes: strategies warm up from them."""
@@ -35,24 +38,37 @@ class Backup:
     bytes: int
 
 
-def back_up(db: Path, target: Path | None = None) -> Backup:
+def back_up(
+    db: Path, target: Path | None = None, account_files: AccountFiles = lambda account_id: ()
+) -> list[Backup]:
     """Copy a database, also beside a running bot, and check the copy.
 
-    Without a target it lies beside the database, named by the time. Raises ConfigError when there
-    is no database or the target can't be written, JournalError when the database is damaged.
+    Without a target it lies beside the database, named by the time. The files that hold its account
+    on this machine, as `account_files` tells them, are copied as of the same moment, each beside it
+    and named as it is named beside the database. Raises ConfigError when there is no database or the
+    target can't be written, JournalError when the database is damaged.
     """
     with translated(db), closing(connect_reader(db)) as connection:
         if read_stamp(connection, db, LINEAGE).revision is None:
             raise ConfigError(f"no database at {db}: run `smabot run` first")
+        accounts = connection.execute("SELECT account_id FROM account").fetchall()
     if target is None:
         target = db.with_name(f"{db.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{db.suffix}")
     elif target.is_dir():
         target /= f"{db.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{db.suffix}"
-    if target.exists():
-        raise UsageError(f"{target} exists: name another file for the backup")
-    with translated(db):
-        copy_database(db.resolve(), target.absolute())
-    return Backup(str(target), target.stat().st_size)
+    pairs = [(db, target)]
+    for (account_id,) in accounts:
+        pairs += [(file, _named_beside(target, db, file)) for file in account_files(account_id)]
+    for _, copy in pairs:
+        if os.path.lexists(copy):
+            raise UsageError(f"{copy} exists: name another file for the backup")
+    copy_together(pairs)
+    return [Backup(str(copy), copy.stat().st_size) for _, copy in pairs]
+
+
+def _named_beside(target: Path, db: Path, file: Path) -> Path:
+    """Return where a file's copy lies: beside the backup as the file, by its name, beside the database."""
+    return target.with_name(f"{target.stem}.{file.name.removeprefix(f'{db.stem}.')}")
 
 
 def check(db: Path, records: Sequence[type] = ()) -> list[str]:

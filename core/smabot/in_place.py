@@ -54,9 +54,18 @@ class Watch:
         except BaseException:
             self._log.close()
             raise
-        found = os.fstat(file.fd)
-        self._written = (found.st_mtime_ns, found.st_size)
+        self._looks = (
+            (os.fspath(self._named), file.inode, ""),
+            (
+                os.fspath(self._log_path),
+                self._log.inode,
+                f": its write-ahead log {self._log_path.name}",
+            ),
+            (os.fspath(self._index_path), self._index.inode, f": its file {self._index_path.name}"),
+        )
+        self._written = _written(os.fstat(file.fd))
         self._seen = self._read_index()
+        self._good: tuple[object, ...] = ()
 
     def files(self) -> list[tuple[Path, tuple[int, int]]]:
         """Return where the files lie, with their inodes."""
@@ -68,30 +77,38 @@ class Watch:
 
     def trouble(self) -> str:
         """Return what was done to the files, to be put behind the name of the database; else nothing."""
-        found = {}
-        for path, handle, name in (
-            (self._named, self.file, ""),
-            (self._log_path, self._log, f": its write-ahead log {self._log_path.name}"),
-            (self._index_path, self._index, f": its file {self._index_path.name}"),
-        ):
+        found = []
+        for path, inode, name in self._looks:
             try:
-                found[path] = path.stat()
+                there = os.stat(path)  # noqa: PTH116 - several times as fast
             except (FileNotFoundError, NotADirectoryError):
                 return f"{name} was removed or moved"
             except OSError as error:
                 return f"{name} can't be reached any more ({error.strerror})"
-            if inode_of(found[path]) != handle.inode:
+            if inode_of(there) != inode:
                 return f"{name} was replaced by another file"
-        file, log = found[self._named], found[self._log_path]
+            found.append(there)
+        file, log, _ = found
+        raw = os.pread(self._index.fd, _INDEX_BYTES, 0)
+        if (look := (raw, _written(log), _written(file))) == self._good:
+            return ""
+        if trouble := self._content_trouble(file, log):
+            return trouble
+        self._good = look
+        return ""
+
+    def _content_trouble(self, file: os.stat_result, log: os.stat_result) -> str:
         for _ in range(LOOKS):
             index = self._read_index()
             if index is None:
                 return ""
-            what = self._log_trouble(index, log.st_size) or self._file_trouble(index, file)
-            if not what or self._read_index() == index:
+            trouble = self._log_trouble(index, log.st_size) or self._file_trouble(index, file)
+            if not trouble:
+                self._written, self._seen = _written(file), index
+                return ""
+            if self._read_index() == index:
                 break
-        self._written, self._seen = (file.st_mtime_ns, file.st_size), index
-        return what
+        return trouble
 
     def close(self) -> None:
         """Look no more. To be called when SQLite has closed the file."""
@@ -125,10 +142,15 @@ class Watch:
 
     def _file_trouble(self, index: _Index, file: os.stat_result) -> str:
         """SQLite writes to the file itself only when it folds the log in, and tells so before."""
-        if (file.st_mtime_ns, file.st_size) == self._written:
+        if _written(file) == self._written:
             return ""
         head = os.pread(self.file.fd, 20, 0)
         sound = head[:16] == MAGIC and head[18:] == WRITE_AHEAD
         if sound and (self._seen is None or index.folded != self._seen.folded):
             return ""
         return " was cut off" if file.st_size < self._written[1] else " was written over"
+
+
+def _written(found: os.stat_result) -> tuple[int, int]:
+    """Return what changes with every writing."""
+    return found.st_mtime_ns, found.st_size

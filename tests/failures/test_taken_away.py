@@ -218,7 +218,7 @@ def test_commands_say_that_nothing_reaches_the_bot(place: Place, way: str, line:
 
 
 def test_a_removed_lock_lets_nobody_in(place: Place) -> None:
-    with running(place, speed=8) as bot:
+    with running(place, speed=3) as bot:
         for lock in place.db.parent.glob("*.lock"):
             lock.unlink()
         for _ in range(2):

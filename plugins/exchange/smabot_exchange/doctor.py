@@ -53,8 +53,12 @@ def account_of(path: Path) -> str | None:
     """
     if not is_there(path, f"ledger {path}"):
         return None
+    resolved = path.resolve()
+    log = resolved.with_name(resolved.name + "-wal")
+    at_rest = not is_locked(path) and not (log.exists() and log.stat().st_size)
+    mode = "ro&immutable=1" if at_rest else "ro"  # which needs no room beside it
     try:
-        with closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db:
+        with closing(sqlite3.connect(f"{resolved.as_uri()}?mode={mode}", uri=True)) as db:
             if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
                 return None
             row = db.execute("SELECT value FROM meta WHERE key = 'account_id'").fetchone()

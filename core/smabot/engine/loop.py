@@ -81,7 +81,7 @@ class Engine:
         provable = broker.visibility_delay is not None
         entered = symbols if enterable is None else enterable
         self.gate = Gate(config, book, plugins, feed, provable=provable, enterable=entered)
-        self._outbox = Outbox(broker, feed, book, self.gate, dispatcher)
+        self._outbox = Outbox(broker, feed, book, self.gate, dispatcher, journal.check_in_place)
         self._executor = Executor(config, book, plugins, self.gate)
         self._targets = Targets(config, book, symbols)
         self._marking = Marking(book, plugins, config.equity_every_minutes)
@@ -197,6 +197,7 @@ class Engine:
             for signal in decided:
                 self._executor.enter(signal)
         self._commit()
+        self._journal.check_in_place()
         return self._outbox.flush()
 
     # -- events ------------------------------------------------------------------------------------

@@ -7,7 +7,7 @@ order, and a new id is never made for an order of which nobody knows what became
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
@@ -75,7 +75,9 @@ class Outbox:
         book: Book,
         gate: Gate,
         dispatcher: Dispatcher | None = None,
+        check_journal: Callable[[], None] = lambda: None,
     ) -> None:
+        """``check_journal``: raises JournalError where what was committed is not kept any more."""
         self._broker = broker
         self._bulk = broker if isinstance(broker, BulkBroker) else None
         self._pauses: list[float] = []
@@ -89,6 +91,7 @@ class Outbox:
         self._clock = clock
         self._book = book
         self._gate = gate
+        self._check_journal = check_journal
         self._sendings: dict[str, Sending] = {}
         self._canceling: dict[str, datetime] = {}
         self._begun = clock.now()
@@ -228,6 +231,8 @@ class Outbox:
     # -- sending -------------------------------------------------------------------------------------
 
     def _send_all(self, sendings: list[Sending]) -> None:
+        if sendings:
+            self._check_journal()
         sendings.sort(key=lambda sending: _turn(sending.order))
         for sending in sendings:
             sending.asking = sending.granted = True

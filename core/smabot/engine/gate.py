@@ -12,7 +12,7 @@ after a restart); it only reads. Both are asked by the deciding thread alone.
 | its target is flat by now | drop | |
 | it would sell more than is held | | drop |
 | it was decided too long ago | drop | drop only what may have left, where a miss proves that it did not |
-| the broker has not confirmed what is held | wait | |
+| the broker has not confirmed what is held, or refuses the key or the account | wait | |
 | positions of its symbol are being compared | | wait |
 | its bar was outside the price collar | wait for the next bar; drop where that is outside, too | |
 | else | go | go |
@@ -58,7 +58,8 @@ class Standing:
     conflict: str = ""
     """Why nothing leaves any more."""
     degraded: str = ""
-    """Why no entry leaves just now: order updates may be missing, or the broker does not answer."""
+    """Why no entry leaves just now: order updates may be missing, the broker does not answer, or it
+    refuses the key or the account."""
     comparing: dict[str, datetime] = field(default_factory=dict)
     """Symbols whose positions are being compared, and until when an exit waits for that."""
 
@@ -117,7 +118,7 @@ class Gate:
         if age >= (life + MINUTE if entry.collared else life):
             return Verdict(Answer.DROP, f"decided {_minutes(age)} ago, which is too long")
         if self.standing.degraded:
-            return Verdict(Answer.WAIT, f"{UNCONFIRMED}: {self.standing.degraded}")
+            return Verdict(Answer.WAIT, self.standing.degraded)
         return self._second_bar(entry) if entry.collared else GO
 
     def _second_bar(self, entry: Order) -> Verdict:

@@ -11,15 +11,17 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
+from smabot.bars import bad_bar, is_sound
 from smabot.book import EPOCH, Book
 from smabot.calendar import MINUTE
 from smabot.commands import carry_out
 from smabot.config import Config
 from smabot.disagreement import Disagreement
+from smabot.engine.access import Access
 from smabot.engine.comparison import Comparison, conflict_events
 from smabot.engine.dispatcher import Dispatcher
 from smabot.engine.executor import Executor
-from smabot.engine.gate import Gate
+from smabot.engine.gate import UNCONFIRMED, Gate
 from smabot.engine.marking import Marking
 from smabot.engine.outbox import Outbox
 from smabot.engine.targets import Targets
@@ -74,12 +76,15 @@ class Engine:
         self._fresh = config.max_bar_age + MINUTE
         provable = broker.visibility_delay is not None
         self.gate = Gate(config, book, plugins, feed, provable=provable)
-        self._outbox = Outbox(broker, feed, book, self.gate, dispatcher)
+        self.access = Access(book, feed, wall, config.key_refused_minutes)
+        self._outbox = Outbox(broker, feed, book, self.gate, self.access, dispatcher)
         self._executor = Executor(config, book, plugins, self.gate)
         self._targets = Targets(config, book, symbols)
         self._marking = Marking(book, plugins, config.equity_every_minutes)
         recovery = Recovery(config, book, journal, broker, feed, tuple(symbols))
-        self.comparison = Comparison(config, plugins, book, feed, recovery, self.gate.standing)
+        self.comparison = Comparison(
+            config, plugins, book, feed, recovery, self.gate.standing, self.access
+        )
         self._followed = frozenset(symbols)
         self._feed_doubt = ""
         self._judged_by: tuple[Any, ...] = ()
@@ -130,16 +135,21 @@ class Engine:
     def take(self, batch: Batch) -> None:
         """Take in what the feed delivered, and compare with the broker where that is due.
 
-        Raises Disagreement on a conflict, which is kept among the events; nothing leaves after it.
+        Raises Disagreement on a conflict, which is kept among the events, and KeyRefused where the
+        broker has not taken the key for too long; nothing leaves after it.
         """
         self._mind_stream(batch)
+        self.access.heard(batch.refused)
         if batch.resync:
             self.comparison.connection_lost()
             self.compare()
             self._outbox.hurry()
         self.process(batch)
+        if self.access.why:
+            self.comparison.ask_soon()
         if self.comparison.due:
             self.compare()
+        self.access.check()
 
     def process(self, batch: Batch) -> None:
         """Take one batch in, then the broker's answers to what it caused.
@@ -166,8 +176,11 @@ class Engine:
             flatten = carried.flattened
         if batch.updates:
             self._take_updates(batch.updates)
-        for revision in batch.revisions:
-            book.apply(BarRevision.of(revision, batch.time))
+        for event in batch.events:
+            book.apply(event)
+        for bar in batch.revisions:
+            sound = is_sound(bar)
+            book.apply(BarRevision.of(bar, batch.time) if sound else bad_bar(bar, batch.time))
         decided: list[Signal] = []
         if bars := book.apply_bars(batch.bars):
             self._marking.minute(batch.time)
@@ -260,7 +273,8 @@ class Engine:
     def _commit(self) -> None:
         """Commit the step. Whatever changed what the gate goes by ends all grants first."""
         standing = self.gate.standing
-        standing.degraded = self._feed_doubt or self.comparison.doubt
+        doubt = self._feed_doubt or self.comparison.doubt
+        standing.degraded = self.access.why or (doubt and f"{UNCONFIRMED}: {doubt}")
         judged_by = (self.book.stances, standing.degraded, standing.conflict)
         if judged_by != self._judged_by:
             self._judged_by = judged_by

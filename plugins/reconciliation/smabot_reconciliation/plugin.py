@@ -9,7 +9,9 @@ from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
-from smabot.errors import BrokerError
+from loguru import logger
+
+from smabot.errors import BrokerError, NotAllowed, PartlyUnreadable
 from smabot.hookspecs import Reconciliation, Recovery, hookimpl
 from smabot.ports import Broker, RemoteBroker
 from smabot.records import Event
@@ -17,6 +19,8 @@ from smabot_reconciliation.compare import ACCOUNT_MISMATCH, BrokerView, compare
 
 T = TypeVar("T")
 RETRY_SECONDS = (0.2, 0.5, 1.0)
+FINAL = (NotAllowed, PartlyUnreadable)
+"""Errors of which asking again at once changes nothing."""
 GIVEN_UP_LATELY = timedelta(days=7)
 """How long an order that was ended here, and perhaps not there, is asked for."""
 
@@ -58,7 +62,13 @@ def _compare(recovery: Recovery, pauses: Sequence[float]) -> Reconciliation:
     def ask(what: str, question: Callable[[], T]) -> T:
         return _ask(what, question, pauses)
 
-    recent = list(ask("its orders", partial(broker.orders, since)))
+    def ours(name: str) -> bool:
+        return name.startswith(f"{recovery.config.bot}-")
+
+    def here(symbol: str) -> bool:
+        return symbol in recovery.symbols or any(held == symbol for _, held in book.positions)
+
+    recent = _readable(partial(ask, "its orders", partial(broker.orders, since)), ours)
     known = {order.client_order_id: order for order in recent}
     for order in book.open_orders():
         if order.client_order_id not in known:
@@ -74,9 +84,23 @@ def _compare(recovery: Recovery, pauses: Sequence[float]) -> Reconciliation:
         account=ask("the account", broker.account),
         recent=tuple(sorted(recent, key=lambda order: order.submitted_at)),
         orders=known,
-        positions={p.symbol: p for p in ask("positions", broker.positions)},
+        positions={
+            p.symbol: p for p in _readable(partial(ask, "positions", broker.positions), here)
+        },
     )
     return compare(recovery.config, book, view, recovery.symbols, recovery.clock.now())
+
+
+def _readable(ask: Callable[[], list[T]], matters: Callable[[str], bool]) -> list[T]:
+    """Return what can be read of a list. Raises BrokerError where the rest may matter: an order or a
+    position that can't be read is unknown, never absent."""
+    try:
+        return ask()
+    except PartlyUnreadable as error:
+        if any(not name or matters(name) for name in error.names):
+            raise
+        logger.warning("left out of the comparison, as it is not ours: {}", error)
+        return error.readable
 
 
 def _given_up(recovery: Recovery) -> set[str]:
@@ -95,10 +119,14 @@ def _ask(what: str, question: Callable[[], T], pauses: Sequence[float]) -> T:
     for pause in pauses:
         try:
             return question()
+        except FINAL:
+            raise
         except BrokerError:
             time.sleep(pause)
     try:
         return question()
+    except FINAL:
+        raise
     except BrokerError as error:
         raise BrokerError(
             f"the broker did not tell {what}: {error}; nothing was changed"

@@ -41,7 +41,7 @@ class Access:
     def refused(self, error: NotAllowed) -> None:
         """A request was refused because of the key or the account."""
         if isinstance(error, AccountBlocked):
-            self._by_request, self._account = "", str(error)
+            self._by_request, self._account = "", f"the account may not trade: {error}"
         else:
             self._by_request = f"the broker refuses the key: {error}"
         self._tell()

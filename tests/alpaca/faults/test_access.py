@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +16,7 @@ from smabot.errors import AccountBlocked, KeyRefused
 from smabot.recovery import compare
 
 pytestmark = pytest.mark.plugins
+SMABOT = str(Path(sys.executable).with_name("smabot"))
 WANTS = {"AAA": {2: 1, 7: 0}, "CCC": {8: 1}}
 EXIT, ENTRY = "smabot-script-AAA-20260302T2043Z-1", "smabot-script-CCC-20260302T2044Z-1"
 SINCE, UNTIL = "2026-03-02T20:43:00Z", "2026-03-02T20:47:00Z"
@@ -144,3 +149,17 @@ def test_a_start_waits_as_a_429_says(scene: Callable[..., Any]) -> None:
     with met.started() as engine:
         assert engine.run() == "until"
     assert set(met.struck.values()) == {1}
+
+
+def test_the_command_ends_with_code_4_and_one_line(scene: Callable[..., Any]) -> None:
+    met = scene(refused())
+    done = subprocess.run(
+        [SMABOT, "run", "--url", met.serving.url, "--plugins", "sma", "--db", "trades.db", "--speed", "max"],
+        cwd=met.folder, text=True, capture_output=True, timeout=60,
+        env={**os.environ, "SMABOT_RECONCILE_EVERY_MINUTES": "1"},
+    )  # fmt: skip
+    assert done.returncode == 4, done.stderr
+    errors = [line for line in done.stderr.splitlines() if "give a key that works" in line]
+    assert len(errors) == 1
+    assert "Traceback" not in done.stderr
+    assert "key refused" in done.stdout

@@ -11,6 +11,9 @@ from smabot.records import Event
 from smabot.wall import Wall
 
 
+MEANWHILE = "entries wait, exits are tried again"
+
+
 class Access:
     """A state of its own, from the first refusal until a request passes again; both are events.
 
@@ -32,7 +35,7 @@ class Access:
     @property
     def why(self) -> str:
         """Why the bot can't trade just now; empty where it can."""
-        return self._key or self._account
+        return f"the broker refuses the key: {self._key}" if self._key else self._account
 
     @property
     def _key(self) -> str:
@@ -43,7 +46,7 @@ class Access:
         if isinstance(error, AccountBlocked):
             self._by_request, self._account = "", f"the account may not trade: {error}"
         else:
-            self._by_request = f"the broker refuses the key: {error}"
+            self._by_request = str(error)
         self._tell()
 
     def answered(self, *, took_order: bool = False) -> None:
@@ -72,22 +75,21 @@ class Access:
         if max(self._clock.now() - feed, self._wall() - wall) >= self._patience:
             minutes = self._patience // timedelta(minutes=1)
             raise KeyRefused(
-                f"{self._key}, for {minutes} minute{'' if minutes == 1 else 's'}: give a key that "
-                "works and start again; positions and open orders are left as they are"
+                f"the broker has refused the key for {minutes} minute{'' if minutes == 1 else 's'} "
+                f"({self._key}): give a key that works and start again; positions and open orders "
+                "are left as they are"
             )
 
     def _tell(self) -> None:
         """Keep what has begun or ended among the events."""
         if self._key and self._since is None:
             self._since = (self._clock.now(), self._wall())
-            text = f"{self._key}: entries wait, exits are tried again"
-            self._event("key_refused", text, grave=True)
+            self._event("key_refused", f"{self.why}; {MEANWHILE}", grave=True)
         elif not self._key and self._since is not None:
             self._since = None
             self._event("key_accepted", "the broker takes the key again")
         if self._account and not self._told_account:
-            text = f"{self._account}: entries wait, exits are tried again"
-            self._event("account_blocked", text, grave=True)
+            self._event("account_blocked", f"{self._account}; {MEANWHILE}", grave=True)
         elif self._told_account and not self._account:
             self._event("account_unblocked", "the account may trade again")
         self._told_account = self._account

@@ -74,7 +74,7 @@ class Intake:
         """Why a stream does not take the key, or an empty string."""
         for name, stream in self.streams.items():
             if stream.key_refused:
-                return f"the stream of {name} refuses the key: {stream.why}"
+                return f"by the stream of {name}: {stream.why}"
         return ""
 
     def resync(self) -> None:

@@ -62,8 +62,8 @@ def test_a_key_that_stays_refused_ends_the_run_and_the_next_one_goes_on(
     error = met.stops(key_refused_minutes=3)
     assert isinstance(error, KeyRefused)
     assert error.exit_code == 4
-    assert "the broker refuses the key: 401 unauthorized." in str(error)
-    assert "for 3 minutes: give a key that works and start again" in str(error)
+    assert "the broker has refused the key for 3 minutes (401 unauthorized.: " in str(error)
+    assert "): give a key that works and start again" in str(error)
     assert "\n" not in str(error)
     assert met.exchange.now <= datetime(2026, 3, 2, 20, 48, tzinfo=UTC)
     assert events(met, "key_refused", "key_accepted", "refused_exit") == [("key_refused", 1)]
@@ -98,7 +98,7 @@ def test_a_refused_key_is_found_by_a_stream(scene: Callable[..., Any]) -> None:
     )
     error = met.stops(key_refused_minutes=1)
     assert isinstance(error, KeyRefused)
-    assert "the stream of order updates refuses the key" in str(error)
+    assert "for 1 minute (by the stream of order updates: failed to authenticate)" in str(error)
     assert events(met, "key_refused") == [("key_refused", 1)]
 
 

@@ -10,7 +10,6 @@ from smabot.ports import BrokerAccount, Clock
 from smabot.records import Event
 from smabot.wall import Wall
 
-
 MEANWHILE = "entries wait, exits are tried again"
 
 

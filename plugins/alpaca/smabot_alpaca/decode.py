@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -57,6 +57,8 @@ class Frame:
     odd: list[tuple[str, str]] = field(default_factory=list)
     """Bars that are left out: the symbol, and what is wrong."""
     counted: int = 0
+    beyond: int = 0
+    """Bars that were dropped because no session is known so late."""
 
 
 class BarDecoder:
@@ -116,6 +118,7 @@ class BarDecoder:
                     last = None
                     continue
             if time is None:
+                frame.beyond += self._beyond(last)
                 continue
             # what Bar(...) does, at a third of its cost
             bar = new(Bar, (row.S, time, row.o, row.h, row.l, row.c, row.v, row.n or None, row.vw or None))  # fmt: skip
@@ -165,6 +168,10 @@ class BarDecoder:
             self._minutes.clear()
         self._minutes[text] = minute = self._minute(datetime.fromisoformat(text).astimezone(UTC))
         return minute
+
+    def _beyond(self, time: datetime) -> bool:
+        end = self._calendar.end
+        return end is None or time > end + timedelta(days=1)
 
     def _minute(self, time: datetime) -> datetime | None:
         """Return the minute's start, UTC, or None where no regular session is open."""

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from loguru import logger
 
 from smabot.records import Bar, Batch, Event, OrderUpdate
-from smabot_alpaca.clock import EPOCH, MarketClock
+from smabot_alpaca.clock import EPOCH, MarketClock, minute_of
 from smabot_alpaca.gather import Gather
-from smabot_alpaca.inbox import DATA, TRADE, Broken, Came, Done, Down, Heard, Inbox, Up
+from smabot_alpaca.inbox import DATA, TRADE, Broken, Came, Done, Down, Dropped, Heard, Inbox, Up
 from smabot_alpaca.watch import OrderWatch
 
 LATE, EARLY = timedelta(seconds=45), timedelta(seconds=5)
@@ -98,6 +98,8 @@ class Intake:
                         self._clock.tell(end)
                     self.gather.add(bars, came)
                     self.gather.revise(revisions, came)
+                case Dropped(count, why):
+                    self._drop(count, why)
                 case Heard(update):
                     self.heard_at = at
                     self._clock.tell(update.time)
@@ -134,6 +136,12 @@ class Intake:
         self.gather.revisions.clear()
         self._resync, self._told_doubt = False, doubt
         return batch
+
+    def _drop(self, count: int, why: str) -> None:
+        """Tell of dropped bars, once a minute and reason at most: that is an event's key."""
+        minute = minute_of(self._clock.now())
+        text = f"{count} bars of the data stream were dropped: {why}"
+        self.events.append(Event(minute, "dropped_bars", why, text, grave=True))
 
     def nothing(self) -> Batch:
         """Return an empty batch."""

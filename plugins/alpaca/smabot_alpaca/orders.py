@@ -147,6 +147,7 @@ def position(raw: Any) -> BrokerPosition:
             qty=sign * abs(qty),
             avg_price=price,
             available=None if free is None else sign * abs(free),
+            price=decimal(raw.get("current_price")),
         )
     except UNREADABLE as error:
         raise Unreadable(f"a position can't be read: {type(error).__name__} {error}") from None

@@ -12,7 +12,6 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 
-from smabot.book import money
 from smabot.calendar import Calendar, Session
 from smabot.config import Config
 from smabot.errors import ConfigError, ConflictError
@@ -28,6 +27,7 @@ from smabot.records import (
     Side,
     Status,
     TimeInForce,
+    money,
 )
 
 

@@ -45,9 +45,7 @@ class Credentials:
             )
 
 
-LOOPBACK = Credentials(
-    SecretStr("PKSMABOT"), SecretStr("smabot"), "the key of an exchange on this machine"
-)
+LOOPBACK = Credentials(SecretStr("PKSMABOT"), SecretStr("smabot"), "an exchange on this machine")
 """What `smabot exchange serve` takes unless it is told another key."""
 
 

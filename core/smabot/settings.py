@@ -20,7 +20,7 @@ from pydantic import ValidationError
 
 from smabot.config import Config
 from smabot.errors import ConfigError, suggest
-from smabot.redaction import MASK, SECRETS_FILE, is_secret, texts
+from smabot.redaction import MASK, SECRETS_FILE, is_secret, register, texts, worth_masking
 from smabot.settings_errors import (
     PREFIX,
     flat,
@@ -115,6 +115,9 @@ def load(settings: Path | None = None, flags: Sequence[Flag] = ()) -> Loaded:
         merge(tree, origins, _nest(keys, value), name)
     for flag in flags:
         merge(tree, origins, _nest(flag.key.split("."), flag.value), flag.option)
+    for dotted, value in flat(tree):
+        if is_secret(dotted, origins.get(dotted, "")):
+            register(*worth_masking(dotted, value))
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:

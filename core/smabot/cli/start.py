@@ -98,6 +98,7 @@ def run(app: App, /, **flags: Any) -> int:
     if loaded.config.live and not loaded.config.live_account:
         need_terminal(NO_TERMINAL)
     app.set_up_log()
+    app.outlive_screens()
 
     from smabot.cli.run import run
 
@@ -142,6 +143,7 @@ def flatten(app: App, /, symbol: str | None, yes: bool, timeout: float, **flags:
     """
     loaded = load(app, flags)
     app.set_up_log()
+    app.outlive_screens()
 
     from smabot.cli.flatten import flatten
 
@@ -170,7 +172,7 @@ def load(app: App, flags: dict[str, Any]) -> Loaded:
 
 def need_terminal(otherwise: str) -> None:
     """Raise UsageError, which says what to do instead, where nobody can be asked."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(otherwise)
 
 

@@ -87,8 +87,6 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except SystemExit as error:
-            if isinstance(error.__context__, BrokenPipeError):  # rich leaves so
-                raise
             raise SmabotError(f"a plugin ended the process: SystemExit: {error.code}") from error
 
     def resolve_command(

@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from time import monotonic
 from typing import Any
 
+from loguru import logger
+
 from smabot.book import EPOCH, Book
 from smabot.calendar import MINUTE
 from smabot.commands import carry_out
@@ -268,14 +270,22 @@ class Engine:
         rows, bars = self.book.drain()
         if rows or bars:
             self._journal.commit(rows, bars)
-            if self._watch is not None:
-                self._watch(rows, bars)
+            self._show(rows, bars)
         if made := self._executor.made:
             self._executor.made = []
             for order in made:
                 self._outbox.add(order)
         if broken := self._broken or self._executor.broken:
             raise broken
+
+    def _show(self, rows: list[Any], bars: list[Bar]) -> None:
+        """Show a committed step to the watcher, whose failure must not keep its orders from leaving."""
+        if self._watch is None:
+            return
+        try:
+            self._watch(rows, bars)
+        except Exception as error:  # noqa: BLE001 - it only looks on
+            logger.opt(exception=error).error("a step was not shown: {}", error)
 
     # -- reconciliation while running ------------------------------------------------------------------
 

@@ -69,6 +69,7 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
         """Serve the exchange on one port: REST, trade updates and market data."""
         from smabot_exchange.serve import Options, serve
 
+        app.outlive_screens()
         return serve(Options(**options), app.config(), settings, as_json=app.as_json)
 
     return exchange

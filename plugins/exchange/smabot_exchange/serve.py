@@ -157,7 +157,7 @@ class _Screen:
         options, url = self._options, self._serving.url
         if self._as_json:
             told = {"url": url, "key_id": keys[0], "account_id": self._exchange.account_id}
-            click.echo(orjson.dumps(told))
+            click.echo(orjson.dumps(told).decode())
         waits = "" if options.at_once else ", from a client's first subscription on"
         clock = {
             "step": "a minute when a client asks for it",

@@ -6,7 +6,8 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from smabot_exchange.faults.bases import Fault, OrderFault
+from smabot.config import A_YEAR
+from smabot_exchange.faults.bases import A_MILLION, Fault, OrderFault
 
 
 class FrozenCancel(OrderFault):
@@ -16,7 +17,7 @@ class FrozenCancel(OrderFault):
 
     partial: bool = True
     """Only where a part of the order has filled."""
-    minutes: int | None = Field(None, ge=1)
+    minutes: int | None = Field(None, ge=1, le=A_YEAR)
     """The order is canceled after so many minutes of the exchange; without: never."""
 
 
@@ -34,7 +35,7 @@ class RejectedLater(OrderFault):
 
     kind = "rejected_later"
 
-    minutes: int = Field(1, ge=1)
+    minutes: int = Field(1, ge=1, le=A_YEAR)
     """So many minutes of the exchange later."""
 
 
@@ -43,7 +44,7 @@ class StuckPending(OrderFault):
 
     kind = "stuck_pending"
 
-    minutes: int | None = Field(None, ge=1)
+    minutes: int | None = Field(None, ge=1, le=A_YEAR)
     """For so many minutes of the exchange; without: until it is canceled or its day ends."""
 
 
@@ -52,7 +53,7 @@ class LostAnswer(OrderFault):
 
     kind = "lost_answer"
 
-    minutes: int = Field(2, ge=1)
+    minutes: int = Field(2, ge=1, le=A_YEAR)
     """It is hidden, and does not fill, for so many minutes of the exchange."""
 
 
@@ -63,6 +64,6 @@ class Halt(Fault):
     patterns: ClassVar[tuple[str, ...]] = ("symbol",)
 
     symbol: str
-    minutes: int | None = Field(None, ge=1)
+    minutes: int | None = Field(None, ge=1, le=A_YEAR)
     """For so many minutes of the exchange; without: for good."""
-    times: int | None = Field(1, ge=1)
+    times: int | None = Field(1, ge=1, le=A_MILLION)

@@ -105,7 +105,7 @@ def _lenient_to_warnings() -> Iterator[None]:
     """Show, and never raise, warnings that the interpreter was told to raise: a library's must not end
     a bot."""
     with warnings.catch_warnings():
-        warnings.filters[:] = [
+        warnings.filters = [
             ("default", *rest) if action == "error" else (action, *rest)
             for action, *rest in warnings.filters
         ]

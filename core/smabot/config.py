@@ -28,7 +28,8 @@ _TIMES = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
 
 def _register(value: object) -> object:
-    register(*(texts(value) if isinstance(value, str | int) else ()))
+    if not isinstance(value, SecretStr):
+        register(*texts(value))
     return value
 
 

@@ -18,12 +18,14 @@ LONG = 6
 within a longer word they would hit innocent text."""
 SHORTEST = 3
 """Shorter ones can't be told from innocent text."""
+PUBLIC = frozenset({"PKSMABOT", "smabot"})
+"""The key of the built-in paper exchange, which is everybody's."""
 
 _SECRET_NAME = re.compile(r"key|secret|token|password", re.IGNORECASE)
 _PATTERNS = (
     re.compile(r"(?i)(\bauthorization\b[\"']?\s*[:=]\s*[\"']?(?:\w+ )?)[^\s\"',;}\]]+"),
     re.compile(
-        r"(?i)([\w-]*(?:api[-_]?key|key[-_]?id|secret|token|password)[\w-]*"
+        r"(?i)(?<![/\w-])([\w-]*(?:api[-_]?key|key[-_]?id|secret|token|password)[\w-]*"
         r"[\"']?\s*[:=]\s*[\"']?)[^\s\"',;}\]&]+"
     ),
     re.compile(r"(://[^/\s:@]*:)[^/\s@]+(?=@)"),
@@ -83,7 +85,7 @@ class Redactor:
 
     def add(self, secrets: Iterable[str]) -> None:
         """Mask these, too. Surrounding white space does not count."""
-        new = {each for secret in secrets if len(each := secret.strip()) >= SHORTEST}
+        new = {each for secret in secrets if len(each := secret.strip()) >= SHORTEST} - PUBLIC
         with self._lock:
             if new <= self._secrets:
                 return

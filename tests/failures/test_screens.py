@@ -123,7 +123,9 @@ def test_an_ascii_terminal_gets_what_it_can_show(world: Any, undisturbed: Any) -
         assert shown.out.isascii()
 
 
-@pytest.mark.parametrize("command", ["status", "--help", "config show", "orders --json", "db check"])
+@pytest.mark.parametrize(
+    "command", ["status", "--help", "config show", "orders --json", "db check"]
+)
 def test_an_answer_that_is_lost_is_a_failure(world: Any, command: str) -> None:
     world.half_way()
     answer = command.split()

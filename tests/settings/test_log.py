@@ -100,7 +100,10 @@ def test_what_looks_like_a_credential_is_hidden(text: str) -> None:
     assert "hidden1" not in Redactor()(text)
 
 
-@pytest.mark.parametrize("text", ["monkey business", "SPY 10.00 key", "keys: none held"])
+@pytest.mark.parametrize(
+    "text",
+    ["monkey business", "SPY 10.00 key", "keys: none held", "/run/api_key_id: can't be read"],
+)
 def test_what_does_not_is_left(text: str) -> None:
     assert Redactor()(text) == text
 

@@ -11,7 +11,7 @@ import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from smabot import stdio
 
@@ -105,8 +105,7 @@ def _lenient_to_warnings() -> Iterator[None]:
     """Show, and never raise, warnings that the interpreter was told to raise: a library's must not end
     a bot."""
     with warnings.catch_warnings():
-        warnings.filters = [
-            ("default", *rest) if action == "error" else (action, *rest)
-            for action, *rest in warnings.filters
-        ]
+        filters = [tuple(each) for each in warnings.filters]
+        shown: Any = [("default", *each[1:]) if each[0] == "error" else each for each in filters]
+        warnings.filters = shown
         yield

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from smabot.calendar import MINUTE
+from smabot.cli.output import clean
 from smabot.hookspecs import Conflict
 from smabot.ports import Feed
 from smabot.records import Bar, EquityPoint, Event, Fill, Order, Signal, Status
@@ -211,6 +212,7 @@ class Screen:
         )
 
     def _tell(self, event: str, data: dict[str, Any], line: str, style: str = "") -> None:
+        line = clean(line)
         if self._json:
             print(json.dumps({"event": event, **data}, default=_plain), flush=True)
         else:

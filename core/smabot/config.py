@@ -137,6 +137,13 @@ class Config(Settings):
             raise ValueError("use 1 to 16 letters, digits or underscores: it starts every order id")
         return name
 
+    @field_validator("plugins", "base_plugins", "no_plugins")
+    @classmethod
+    def _plugin_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not name.strip() for name in names):
+            raise ValueError("a name is blank: leave it out")
+        return names
+
     @field_validator("symbols")
     @classmethod
     def _symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:

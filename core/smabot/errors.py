@@ -10,8 +10,7 @@ from collections.abc import Iterable
 
 from smabot.redaction import redact
 
-LONGEST_WORD = 160
-LONGEST_LINE = 600
+LONGEST_WORD, LONGEST_PATH, LONGEST_LINE = 80, 160, 600
 
 
 class SmabotError(Exception):
@@ -92,7 +91,8 @@ def one_line(text: str) -> str:
     """Return a text as one line for a person: secrets masked, control characters escaped, and cut in
     its middle where a word or the whole is too long."""
     words = "".join(map(_escaped, redact(text))).split()
-    return _cut(" ".join(_cut(word, LONGEST_WORD) for word in words), LONGEST_LINE)
+    cut = (_cut(word, LONGEST_PATH if "/" in word else LONGEST_WORD) for word in words)
+    return _cut(" ".join(cut), LONGEST_LINE)
 
 
 def _escaped(character: str) -> str:
@@ -106,6 +106,13 @@ def _cut(text: str, longest: int) -> str:
         return text
     head = longest * 2 // 3
     return f"{text[:head]}…{text[head + 1 - longest :]}"
+
+
+def some(names: Iterable[str], most: int = 12) -> str:
+    """Return names as a list for a message: the first of them, and how many there are besides."""
+    known = list(names)
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return ", ".join(known[:most]) + more
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import types
 import typing
 from collections.abc import Iterator, Mapping
 from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from pydantic import AwareDatetime, BaseModel, SecretStr
 from pydantic_core import PydanticCustomError
 
 LARGEST = Decimal(10) ** 15
+LONGEST_NAME, LONGEST_PATH = 240, 3800
+"""Bytes: a file system's own limits, less what is appended for files beside it."""
 FINEST = -15
 """The exponent of the last decimal that counts."""
 NUMBERS = frozenset({int, float, Decimal})
@@ -42,6 +46,8 @@ def check_kind(value: object, kinds: frozenset[Any]) -> None:
             raise PydanticCustomError("not_a_time", _wanted(kinds))
         elif kinds & NUMBERS:
             _check_range(each, textual=str in kinds)
+        elif Path in kinds and isinstance(each, str | Path):
+            _check_path(each)
 
 
 def holds_secret(model: Any, path: typing.Sequence[str]) -> bool:
@@ -81,6 +87,18 @@ def _values(value: object) -> Iterator[object]:
 
 def _wanted(kinds: frozenset[Any]) -> Any:
     return "must be a number" if kinds & NUMBERS else "must be a time, as 2026-03-02T15:30:00Z"
+
+
+def _check_path(value: str | Path) -> None:
+    path = Path(value)
+    if not str(value).strip() or "\0" in str(value):
+        raise PydanticCustomError("no_path", "must be a file's name")
+    if not path.name:
+        raise PydanticCustomError("no_path", "is a folder: give a file")
+    if len(os.fsencode(path)) > LONGEST_PATH or any(
+        len(os.fsencode(part)) > LONGEST_NAME for part in path.parts
+    ):
+        raise PydanticCustomError("no_path", "is too long for a file's name")
 
 
 def _check_range(value: object, *, textual: bool) -> None:

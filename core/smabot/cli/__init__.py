@@ -57,6 +57,9 @@ def _run(app: App, arguments: Sequence[str] | None) -> int:
         return app.fail("interrupted", None, code=INTERRUPTED)
     except SmabotError as error:
         return app.fail(str(error), error)
+    except OSError as error:
+        what = f"{error.filename}: " if error.filename else ""
+        return app.fail(f"{what}{error.strerror or error}", error)
     except Exception as error:  # noqa: BLE001 - the last resort
         hint = "" if app.debug else " (run with --debug for the traceback)"
         return app.fail(f"internal error: {type(error).__name__}: {error}{hint}", error)

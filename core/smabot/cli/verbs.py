@@ -46,6 +46,24 @@ def _shared(*names: str, **options: Any) -> click.Option:
     return click.Option(names, expose_value=False, callback=remember, **options)
 
 
+class _Named(click.ParamType):
+    """A type whose value must not be blank: an unset variable of a script would mean something else."""
+
+    def __init__(self, of: click.ParamType) -> None:
+        self.of = of
+        self.name = of.name
+        self.is_composite = of.is_composite
+        self.arity = of.arity
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if isinstance(value, str) and not value.strip():
+            raise click.BadParameter("is blank: give a value, or leave it out", ctx, param)
+        return self.of.convert(value, param, ctx)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.of, name)
+
+
 def _file() -> click.Path:
     from pathlib import Path
 
@@ -66,6 +84,9 @@ def share(command: click.Command) -> click.Command:
     """Give the shared options to a command and its subcommands, but those it has itself."""
     taken = {option for parameter in command.params for option in parameter.opts}
     command.params += [option for option in SHARED if not taken & set(option.opts)]
+    for parameter in command.params:
+        if isinstance(parameter, click.Option) and not isinstance(parameter.type, _Named):
+            parameter.type = _Named(parameter.type)
     for inner in command.commands.values() if isinstance(command, click.Group) else ():
         share(inner)
     return command

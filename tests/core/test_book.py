@@ -14,6 +14,7 @@ from smabot.records import (
     Account,
     Bar,
     Fill,
+    Mark,
     Order,
     OrderType,
     OrderUpdate,
@@ -232,3 +233,15 @@ def test_unsettled_names_targets_that_are_not_held(target: int) -> None:
         book.apply(make_order("sell", Side.SELL, 10, reduces=True, minute=1))
         book.apply(OrderUpdate("sell", Status.FILLED, T0, "b", Decimal(10), Decimal(101)))
         assert not book.unsettled()
+
+
+def test_of_the_prices_asked_for_a_symbol_the_newest_counts() -> None:
+    book = make_book()
+    newest = Mark("SPY", Decimal("101.25"), T0 + timedelta(minutes=2), "trade")
+    assert book.apply(newest)
+    assert not book.apply(newest)
+    assert not book.apply(Mark("SPY", Decimal("101.50"), T0 + timedelta(minutes=1), "position"))
+    assert book.apply(Mark("QQQ", Decimal("5"), T0, "position"))
+    assert book.marks["SPY"] == newest
+    rows, _ = book.drain()
+    assert rows == [newest, book.marks["QQQ"]]

@@ -13,6 +13,7 @@ from loguru import logger
 
 from smabot.calendar import MINUTE
 from smabot.cli.output import clean
+from smabot.engine.prices import NO_PRICE, PRICE_AGAIN
 from smabot.hookspecs import Conflict
 from smabot.ports import Feed
 from smabot.records import Bar, EquityPoint, Event, Fill, Order, Signal, Status
@@ -35,6 +36,7 @@ class Screen:
         self._bars: Bars | None = None
         self._bar_count = 0
         self._told_at: datetime | None = None
+        self._without_price: set[str] = set()
         self._styled = not as_json and sys.stdout.isatty()
 
     # -- what happens ------------------------------------------------------------------------------
@@ -178,6 +180,10 @@ class Screen:
         )  # fmt: skip
 
     def _event(self, event: Event) -> None:
+        if event.kind == NO_PRICE:
+            self._without_price.add(event.subject)
+        elif event.kind == PRICE_AGAIN:
+            self._without_price.discard(event.subject)
         subject = f" {event.subject}" if event.subject else ""
         self._tell(
             "event",
@@ -207,9 +213,13 @@ class Screen:
             "equity",
             {"time": point.time, "equity": point.equity, "cash": point.cash},
             f"{_minute(point.time)}  equity {point.equity:,.2f}  cash {point.cash:,.2f}  "
-            f"{self._bar_count:,} bars{done}",
+            f"{self._bar_count:,} bars{done}{self._stale()}",
             "dim",
         )
+
+    def _stale(self) -> str:
+        names = ", ".join(sorted(self._without_price))
+        return f"  STALE: the price of {names}" if names else ""
 
     def _tell(self, event: str, data: dict[str, Any], line: str, style: str = "") -> None:
         line = clean(line)

@@ -7,6 +7,7 @@ imports no plugin, it names them as entry points in group ``smabot.commands`` to
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -46,22 +47,21 @@ def _shared(*names: str, **options: Any) -> click.Option:
     return click.Option(names, expose_value=False, callback=remember, **options)
 
 
-class _Named(click.ParamType):
-    """A type whose value must not be blank: an unset variable of a script would mean something else."""
+def _refuse_blank(option: click.Option) -> None:
+    """Let an option take no blank value: it may be an unset variable of a script, and means something
+    else where nothing is a value, as in ``--symbol``."""
+    if "convert" in vars(option.type):
+        return
+    kind: Any = copy(option.type)
+    convert = kind.convert
 
-    def __init__(self, of: click.ParamType) -> None:
-        self.of = of
-        self.name = of.name
-        self.is_composite = of.is_composite
-        self.arity = of.arity
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+    def refuse(value: Any, param: Any, ctx: Any) -> Any:
         if isinstance(value, str) and not value.strip():
             raise click.BadParameter("is blank: give a value, or leave it out", ctx, param)
-        return self.of.convert(value, param, ctx)
+        return convert(value, param, ctx)
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.of, name)
+    kind.convert = refuse
+    option.type = kind
 
 
 def _file() -> click.Path:
@@ -85,8 +85,8 @@ def share(command: click.Command) -> click.Command:
     taken = {option for parameter in command.params for option in parameter.opts}
     command.params += [option for option in SHARED if not taken & set(option.opts)]
     for parameter in command.params:
-        if isinstance(parameter, click.Option) and not isinstance(parameter.type, _Named):
-            parameter.type = _Named(parameter.type)
+        if isinstance(parameter, click.Option):
+            _refuse_blank(parameter)
     for inner in command.commands.values() if isinstance(command, click.Group) else ():
         share(inner)
     return command

@@ -10,7 +10,6 @@ import click
 from smabot.cli import output
 from smabot.errors import ConfigError, SmabotError, suggest
 from smabot.redaction import MASK
-from smabot.settings_values import holds_secret
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -146,6 +145,8 @@ def _put(tables: dict[str, Any], name: str, values: dict[str, Any]) -> None:
 
 def _masked(model: Any, values: dict[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return a table with the values of declared secrets masked; without a model any may be one."""
+    from smabot.settings_values import holds_secret
+
     masked = dict(values)
     for name, value in values.items():
         secret = model is None or holds_secret(model, (*path, name))

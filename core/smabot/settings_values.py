@@ -93,7 +93,7 @@ def _check_path(value: str | Path) -> None:
     path = Path(value)
     if not str(value).strip() or "\0" in str(value):
         raise PydanticCustomError("no_path", "must be a file's name")
-    if not path.name:
+    if not path.name and path.is_absolute():
         raise PydanticCustomError("no_path", "is a folder: give a file")
     if len(os.fsencode(path)) > LONGEST_PATH or any(
         len(os.fsencode(part)) > LONGEST_NAME for part in path.parts

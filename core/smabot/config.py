@@ -43,8 +43,8 @@ Whatever the setting's name, its value is masked in all that is shown, logged or
 class Settings(BaseModel):
     """Base of every settings table, a plugin's too: frozen, and an unknown key is an error.
 
-    True and false are no numbers and nothing else is true or false; numbers are finite, within
-    10^15 on either side of 0.
+    True and false are no numbers and nothing else is true or false; numbers are finite (unless the
+    model's own configuration says ``allow_inf_nan``), within 10^15 on either side of 0.
     """
 
     model_config = ConfigDict(
@@ -54,7 +54,8 @@ class Settings(BaseModel):
     @field_validator("*", mode="before")
     @classmethod
     def _of_its_kind(cls, value: object, info: ValidationInfo) -> object:
-        check_kind(value, declared_kinds(cls, str(info.field_name)))
+        finite = not cls.model_config.get("allow_inf_nan")
+        check_kind(value, declared_kinds(cls, str(info.field_name)), finite=finite)
         return value
 
 
@@ -113,6 +114,8 @@ class Config(Settings):
     equity_every_minutes: int = Field(1, ge=1, le=A_YEAR)
     reconcile_every_minutes: int = Field(15, ge=1, le=A_YEAR)
     act_on_missed_entries: bool = False
+    key_refused_minutes: int = Field(5, ge=1, le=A_YEAR)
+    """Minutes for which the broker may refuse the API key while the bot runs, before the run ends."""
     entry_timeout_minutes: int = Field(5, ge=0, le=A_YEAR)
     """Minutes after which what has not filled of an entry is canceled: of a market order, and the rest
     of a partly filled one; 0: never."""

@@ -31,7 +31,7 @@ def declared_kinds(model: type[BaseModel], name: str) -> frozenset[Any]:
     return frozenset(_leaves(model.model_fields[name].annotation)) - {type(None)}
 
 
-def check_kind(value: object, kinds: frozenset[Any]) -> None:
+def check_kind(value: object, kinds: frozenset[Any], *, finite: bool = True) -> None:
     """Raise PydanticCustomError where a lenient conversion would make something else of a value than
     was meant, or where a number is out of any sensible range."""
     if kinds & ANYTHING:
@@ -45,7 +45,7 @@ def check_kind(value: object, kinds: frozenset[Any]) -> None:
         elif isinstance(each, int | float) and kinds & TIMES and not kinds & NUMBERS:
             raise PydanticCustomError("not_a_time", _wanted(kinds))
         elif kinds & NUMBERS:
-            _check_range(each, textual=str in kinds)
+            _check_range(each, textual=str in kinds, finite=finite)
         elif Path in kinds and isinstance(each, str | Path):
             _check_path(each)
 
@@ -101,7 +101,7 @@ def _check_path(value: str | Path) -> None:
         raise PydanticCustomError("no_path", "is too long for a file's name")
 
 
-def _check_range(value: object, *, textual: bool) -> None:
+def _check_range(value: object, *, textual: bool, finite: bool) -> None:
     if isinstance(value, str) and textual:
         return
     try:
@@ -109,6 +109,8 @@ def _check_range(value: object, *, textual: bool) -> None:
     except (InvalidOperation, ValueError):
         return
     if not number.is_finite():
+        if not finite:
+            return
         raise PydanticCustomError("out_of_range", "must be a finite number")
     if number and (number.adjusted() > LARGEST.adjusted() or abs(number) > LARGEST):
         raise PydanticCustomError("out_of_range", "must lie between -10^15 and 10^15")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from smabot.config import A_YEAR
-from smabot_exchange.faults.bases import A_MILLION, Fault, OrderFault
+from smabot_exchange.faults.bases import A_MILLION, BarFault, Fault, OrderFault
 
 
 class FrozenCancel(OrderFault):
@@ -67,3 +68,40 @@ class Halt(Fault):
     minutes: int | None = Field(None, ge=1, le=A_YEAR)
     """For so many minutes of the exchange; without: for good."""
     times: int | None = Field(1, ge=1, le=A_MILLION)
+
+
+class AccountFlag(Fault):
+    """Sets a flag of the account from a minute on: no order is taken."""
+
+    kind = "account_flag"
+
+    flag: Literal["trading_blocked", "account_blocked", "trade_suspended_by_user"] = (
+        "trading_blocked"
+    )
+    minutes: int | None = Field(None, ge=1, le=A_YEAR)
+    """For so many minutes of the exchange; without: until it is lifted."""
+    times: int | None = Field(1, ge=1, le=A_MILLION)
+
+
+class CashMoved(Fault):
+    """Cash comes (a deposit, a dividend) or goes (a withdrawal, a fee), at a minute's end."""
+
+    kind = "cash_moved"
+
+    amount: Decimal
+    """US dollars; negative: it goes."""
+    times: int | None = Field(1, ge=1, le=A_MILLION)
+
+
+class BarWrong(BarFault):
+    """Tells a bar with one value that is wrong."""
+
+    model_config = ConfigDict(allow_inf_nan=True)
+
+    kind = "bar_wrong"
+
+    field: Literal["open", "high", "low", "close", "volume", "vwap"] = "close"
+    value: float = 0.0
+    """Also ``nan`` and ``inf``."""
+    rest: bool = False
+    """Whether REST tells it, too; without: REST has the right one."""

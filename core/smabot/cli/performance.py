@@ -20,7 +20,7 @@ ZERO = Decimal(0)
 @click.command()
 @click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000_000),
     metavar="N",
     help="The newest N points only. [20 on the screen, all with --json]",
 )

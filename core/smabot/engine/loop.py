@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 from time import monotonic
 from typing import Any
 
+from loguru import logger
+
 from smabot.bars import bad_bar, is_sound
 from smabot.blocks import HALT
 from smabot.book import EPOCH, Book
@@ -307,14 +309,22 @@ class Engine:
         rows, bars = self.book.drain()
         if rows or bars:
             self._journal.commit(rows, bars)
-            if self._watch is not None:
-                self._watch(rows, bars)
+            self._show(rows, bars)
         if made := self._executor.made:
             self._executor.made = []
             for order in made:
                 self._outbox.add(order)
         if broken := self._broken or self._executor.broken:
             raise broken
+
+    def _show(self, rows: list[Any], bars: list[Bar]) -> None:
+        """Show a committed step to the watcher, whose failure must not keep its orders from leaving."""
+        if self._watch is None:
+            return
+        try:
+            self._watch(rows, bars)
+        except Exception as error:  # noqa: BLE001 - it only looks on
+            logger.opt(exception=error).error("a step was not shown: {}", error)
 
     # -- reconciliation while running ------------------------------------------------------------------
 

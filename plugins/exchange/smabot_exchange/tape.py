@@ -194,6 +194,10 @@ def _check_columns(header: list[str], where: str) -> None:
     if tuple(header) == COLUMNS:
         return
     expected = ",".join(COLUMNS)
+    if twice := [name for name in COLUMNS if header.count(name) > 1]:
+        raise ConfigError(
+            f"{where}: column {twice[0]!r} is given twice; the columns are {expected}"
+        )
     missing = [name for name in COLUMNS if name not in header]
     for name in header:
         if name not in COLUMNS:
@@ -202,7 +206,7 @@ def _check_columns(header: list[str], where: str) -> None:
             )
     if missing:
         raise ConfigError(f"{where}: column {missing[0]!r} is missing; the columns are {expected}")
-    raise ConfigError(f"{where}: the columns must come once each, in the order {expected}")
+    raise ConfigError(f"{where}: the columns must come in the order {expected}")
 
 
 def _sound(values: tuple[Any, ...]) -> bool:

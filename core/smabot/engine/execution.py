@@ -50,7 +50,8 @@ PATIENCE = timedelta(minutes=1)
 """How long a cancel may stay unanswered before it is not waited for any more."""
 DAY_ORDER_GRACE = timedelta(hours=1)
 """How long after its session's close a DAY order may still be open."""
-LONGEST_PAUSE = timedelta(minutes=16)
+DOUBLINGS = 4
+"""Of the minute's pause after an exit that failed: it is 16 minutes at most."""
 ACKNOWLEDGED = (Status.SUBMITTED, Status.ACCEPTED, Status.PARTIALLY_FILLED)
 """The broker is known to have the order, open."""
 
@@ -267,7 +268,7 @@ def _retry_at(failed: Order, next_open: datetime | None) -> datetime:
         return at
     if failed.cause is RefusalCause.POSITION and failed.attempt == 1:
         return at
-    pause = min(timedelta(minutes=2 ** (min(failed.attempt, 5) - 1)), LONGEST_PAUSE)
+    pause = timedelta(minutes=2 ** min(failed.attempt - 1, DOUBLINGS))
     return max(at + pause, next_open) if next_open is not None else at + pause
 
 

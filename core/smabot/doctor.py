@@ -17,6 +17,7 @@ from smabot.book import Book
 from smabot.config import Config
 from smabot.errors import BrokerError, ConfigError, RiskHalt, SmabotError
 from smabot.hookspecs import Finding, Recovery
+from smabot.paths import is_there
 from smabot.plugins import Plugins, blame, discover
 from smabot.recovery import restore
 from smabot.redaction import SECRETS_FILE
@@ -73,7 +74,11 @@ def _unmet(found: Distribution) -> Iterator[str]:
 def secrets(settings: Path | None) -> Finding:
     """Look at the file of secrets beside the settings."""
     file = (settings or Path("settings.toml")).with_name(SECRETS_FILE)
-    if not file.is_file():
+    try:
+        there = is_there(file, str(file))
+    except ConfigError as error:
+        return Finding.failure("secrets", str(error))
+    if not there:
         return Finding.ok("secrets", f"no {file}")
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode & 0o077:
@@ -85,6 +90,11 @@ def secrets(settings: Path | None) -> Finding:
 
 def folder(config: Config) -> Iterator[Finding]:
     """Look at where the database lies, or is to lie."""
+    try:
+        is_there(config.db, f"database {config.db}")
+    except ConfigError as error:
+        yield Finding.failure("folder", str(error))
+        return
     wanted = config.db.resolve().parent
     there = next(path for path in (wanted, *wanted.parents) if path.exists())
     if not there.is_dir() or not os.access(
@@ -124,10 +134,10 @@ def needs(config: Config, plugins: Plugins) -> Iterator[Finding]:
 def agreement(config: Config, plugins: Plugins) -> Iterator[Finding]:
     """Compare the database with the broker, where no bot runs on it; writes to neither."""
     name = "agreement"
-    if not config.db.is_file() or not config.db.stat().st_size:
-        yield Finding.ok(name, "nothing to compare: there is no database yet")
-        return
     try:
+        if not is_there(config.db, f"database {config.db}"):
+            yield Finding.ok(name, "nothing to compare: there is no database yet")
+            return
         yield from _compared(config, plugins)
     except BrokerError as error:
         yield Finding.failure(name, str(error), 4)

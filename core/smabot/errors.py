@@ -6,7 +6,8 @@ The message is the one line that is shown: what is wrong, where, and what to do.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 
 class SmabotError(Exception):
@@ -43,6 +44,31 @@ class NotSent(BrokerError):
     def __init__(self, message: str, wait: float) -> None:
         super().__init__(message)
         self.wait = wait
+
+
+class NotAllowed(BrokerError):
+    """The broker takes nothing from this key, or of this account, just now.
+
+    It says nothing about what was asked for: an order was certainly not taken.
+    """
+
+
+class KeyRefused(NotAllowed):
+    """The broker does not take the API key."""
+
+
+class AccountBlocked(NotAllowed):
+    """The broker takes the key, and no orders of its account."""
+
+
+class PartlyUnreadable(BrokerError):
+    """Some of a list can't be read. ``readable`` is the rest; ``names`` are what the others are called
+    (orders by client order id, positions by symbol), ``""`` where even that can't be read."""
+
+    def __init__(self, message: str, readable: Sequence[Any], names: Sequence[str]) -> None:
+        super().__init__(message)
+        self.readable = list(readable)
+        self.names = tuple(names)
 
 
 class RiskHalt(SmabotError):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from smabot.errors import ConfigError
+from smabot.paths import is_there
 from smabot.redaction import Redactor
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def _to_stderr(line: str) -> None:
 
 
 def _open(file: Path, redact: Redactor) -> _LogFile:
+    if not file.is_char_device():
+        is_there(file, f"log.file {file}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         return _LogFile(file, redact)

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from smabot.config import Config
 from smabot.errors import ConfigError, suggest
+from smabot.paths import is_there
 from smabot.redaction import MASK, SECRETS_FILE, is_secret, texts
 from smabot.settings_errors import (
     PREFIX,
@@ -152,9 +153,9 @@ def _merge(
 def _file_layers(settings: Path | None) -> Iterator[tuple[Tree, str]]:
     path = settings or Path("settings.toml")
     secrets = path.with_name(SECRETS_FILE)
-    if settings is not None and not path.is_file():
+    if settings is not None and not is_there(path, f"--settings {path}"):
         raise ConfigError(f"--settings {path}: no such file")
-    files = {file: _sections(file) for file in (path, secrets) if file.is_file()}
+    files = {file: _sections(file) for file in (path, secrets) if is_there(file, str(file))}
     env = os.environ.get("SMABOT_ENV", "").lower() or "default"
     known = {section for sections in files.values() for section in sections}
     if env != "default" and env not in known:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smabot.errors import LockHeld, SmabotError
+from smabot.errors import ConfigError, LockHeld, SmabotError
 from smabot.wall import Wall, utc_now
 
 if TYPE_CHECKING:
@@ -134,7 +134,7 @@ class App:
                 return None
 
         with self.rows() as rows:
-            if (answer := here()) is not None:
+            if not rows.in_use() and (answer := here()) is not None:
                 return answer
             return through_bot(rows, command, here, self.wall, self._say)
 
@@ -188,5 +188,15 @@ class App:
 
         loaded = self.loaded()
         wanted = loaded.config.log
+        _check_apart(loaded.config)
         level = ("WARNING", "DEBUG", "TRACE")[min(self.verbose, 2)]
         log.set_up(level, wanted.file, loaded.secrets(), wanted.level)
+
+
+def _check_apart(config: Config) -> None:
+    """Raise ConfigError where the log would be written into a file of the bot's."""
+    if (file := config.log.file) is None:
+        return
+    for path, name in ((config.db, "--db"), (config.ledger_path, "--ledger")):
+        if os.path.realpath(file) == os.path.realpath(path):
+            raise ConfigError(f"log.file {file}: is the file that {name} names: give another one")

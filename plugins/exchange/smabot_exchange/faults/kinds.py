@@ -18,6 +18,9 @@ from smabot_exchange.faults.bases import (
     UpdateFault,
 )
 from smabot_exchange.faults.market_kinds import (
+    AccountFlag,
+    BarWrong,
+    CashMoved,
     FrozenCancel,
     Halt,
     LeftAtClose,
@@ -63,6 +66,17 @@ class RateLimit(RequestFault):
 
     reset_seconds: float = Field(1.0, ge=0)
     """X-RateLimit-Reset lies so far ahead."""
+    retry_after: int | None = Field(None, ge=0)
+    """Seconds in a header Retry-After; without: there is none."""
+
+
+class KeysRefused(RequestFault):
+    """Takes no key: by REST it is answered that, and the streams refuse it. Connections that are open
+    stay. On the streams ``method`` is ``WS``."""
+
+    kind = "keys_refused"
+
+    status: Literal[401, 403] = 401
 
 
 class Hidden(OrderFault):
@@ -225,10 +239,11 @@ class ForeignPosition(Fault):
 KINDS: dict[str, type[Fault]] = {
     kind.kind: kind
     for kind in (
-        Error, Reset, Hang, RateLimit, Hidden, StuckCancel, UnknownStatus,
+        Error, Reset, Hang, RateLimit, KeysRefused, Hidden, StuckCancel, UnknownStatus,
         FrozenCancel, LeftAtClose, RejectedLater, StuckPending, LostAnswer,
         UpdateDropped, UpdateDoubled, UpdateLate, UpdateSwapped, UpdateReplayed, UpdateUnknown,
         Mute, Disconnect, Garbage, Refuse,
-        BarMissing, BarLate, BarRevised, MinuteMissing, Halt, ForeignOrder, ForeignPosition,
+        BarMissing, BarLate, BarRevised, BarWrong, MinuteMissing, Halt,
+        AccountFlag, CashMoved, ForeignOrder, ForeignPosition,
     )
 }  # fmt: skip

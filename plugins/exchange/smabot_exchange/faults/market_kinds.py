@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from smabot_exchange.faults.bases import Fault, OrderFault
+from smabot_exchange.faults.bases import BarFault, Fault, OrderFault
 
 
 class FrozenCancel(OrderFault):
@@ -66,3 +67,38 @@ class Halt(Fault):
     minutes: int | None = Field(None, ge=1)
     """For so many minutes of the exchange; without: for good."""
     times: int | None = Field(1, ge=1)
+
+
+class AccountFlag(Fault):
+    """Sets a flag of the account from a minute on: no order is taken."""
+
+    kind = "account_flag"
+
+    flag: Literal["trading_blocked", "account_blocked", "trade_suspended_by_user"] = (
+        "trading_blocked"
+    )
+    minutes: int | None = Field(None, ge=1)
+    """For so many minutes of the exchange; without: until it is lifted."""
+    times: int | None = Field(1, ge=1)
+
+
+class CashMoved(Fault):
+    """Cash comes (a deposit, a dividend) or goes (a withdrawal, a fee), at a minute's end."""
+
+    kind = "cash_moved"
+
+    amount: Decimal
+    """US dollars; negative: it goes."""
+    times: int | None = Field(1, ge=1)
+
+
+class BarWrong(BarFault):
+    """Tells a bar with one value that is wrong."""
+
+    kind = "bar_wrong"
+
+    field: Literal["open", "high", "low", "close", "volume", "vwap"] = "close"
+    value: float = 0.0
+    """Also ``nan`` and ``inf``."""
+    rest: bool = False
+    """Whether REST tells it, too; without: REST has the right one."""

@@ -83,7 +83,7 @@ class Engine:
         provable = broker.visibility_delay is not None
         entered = symbols if enterable is None else enterable
         self.gate = Gate(config, book, plugins, feed, provable=provable, enterable=entered)
-        self.access = Access(book, feed, wall, config.key_refused_minutes)
+        self.access = Access(book, feed, wall, config.unauthorized_minutes)
         self._outbox = Outbox(broker, feed, book, self.gate, self.access, dispatcher)
         self._executor = Executor(config, book, plugins, self.gate)
         self._targets = Targets(config, book, symbols)

@@ -35,6 +35,8 @@ from smabot.records import (
 from smabot.tables import table_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import click
 
     from smabot.ports import Broker, Feed, Journal, Rows
@@ -298,6 +300,11 @@ class Plugins:
                 "base_plugins"
             )
         return feed
+
+    def account_files(self, config: Config, account_id: str) -> list[Path]:
+        """Return the files on this machine that hold the account of a broker."""
+        answers = self._call("account_files", config=config, account_id=account_id)
+        return [path for answer in answers for path in answer]
 
     def register_commands(self, cli: click.Group) -> None:
         self._call("register_commands", cli=cli)

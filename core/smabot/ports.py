@@ -71,7 +71,7 @@ class Rows(Protocol):
         ...
 
     def in_use(self) -> bool:
-        """Tell whether a bot runs on it."""
+        """Tell whether a bot runs on it. Raises JournalError when the bot writes elsewhere by now."""
         ...
 
     def send(self, command: Command) -> None:
@@ -117,6 +117,14 @@ class Journal(Rows, Protocol):
 
         From then on until the next commit they are taken: nobody can withdraw them. Cheap when there
         are none. Raises JournalError.
+        """
+        ...
+
+    def check_in_place(self) -> None:
+        """Look whether what was committed is still where a restart and an operator look for it.
+
+        Asked at every step, and before anything leaves: cheap. Raises JournalError when the journal
+        was taken away or tampered with; from then on every commit raises it.
         """
         ...
 

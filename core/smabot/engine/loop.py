@@ -11,6 +11,8 @@ from collections.abc import Callable, Collection, Sequence
 from time import monotonic
 from typing import Any
 
+from loguru import logger
+
 from smabot.bars import bad_bar, is_sound
 from smabot.blocks import HALT
 from smabot.book import EPOCH, Book
@@ -68,8 +70,9 @@ class Engine:
         enterable: Collection[str] | None = None,
     ) -> None:
         """``symbols``: those whose bars come; ``enterable``: those of them that may be entered, by
-        default all; what is held of another one is only exited. ``dispatcher``: who carries requests to the broker; by default threads to a remote one.
-        ``wall``: the wall clock by which an operator's commands expire."""
+        default all; what is held of another one is only exited. ``dispatcher``: who carries requests to
+        the broker; by default threads to a remote one. ``wall``: the wall clock by which an operator's
+        commands expire."""
         self.book = book
         book.blockers = frozenset((HALT, *plugins.names))
         self._wall = wall
@@ -84,7 +87,9 @@ class Engine:
         entered = symbols if enterable is None else enterable
         self.gate = Gate(config, book, plugins, feed, provable=provable, enterable=entered)
         self.access = Access(book, feed, wall, config.unauthorized_minutes)
-        self._outbox = Outbox(broker, feed, book, self.gate, self.access, dispatcher)
+        self._outbox = Outbox(
+            broker, feed, book, self.gate, self.access, dispatcher, journal.check_in_place
+        )
         self._executor = Executor(config, book, plugins, self.gate)
         self._targets = Targets(config, book, symbols)
         self._marking = Marking(book, plugins, config.equity_every_minutes)
@@ -180,8 +185,6 @@ class Engine:
         if batch.time > book.now:
             book.now = batch.time
         self._sessions.mind()
-        for event in batch.events:
-            book.apply(event)
         flatten = False
         if commands := self._journal.commands():
             carried = carry_out(commands, self._plugins, book, self._wall)
@@ -210,6 +213,7 @@ class Engine:
             for signal in decided:
                 self._executor.enter(signal)
         self._commit()
+        self._journal.check_in_place()
         return self._outbox.flush()
 
     # -- events ------------------------------------------------------------------------------------
@@ -305,14 +309,22 @@ class Engine:
         rows, bars = self.book.drain()
         if rows or bars:
             self._journal.commit(rows, bars)
-            if self._watch is not None:
-                self._watch(rows, bars)
+            self._show(rows, bars)
         if made := self._executor.made:
             self._executor.made = []
             for order in made:
                 self._outbox.add(order)
         if broken := self._broken or self._executor.broken:
             raise broken
+
+    def _show(self, rows: list[Any], bars: list[Bar]) -> None:
+        """Show a committed step to the watcher, whose failure must not keep its orders from leaving."""
+        if self._watch is None:
+            return
+        try:
+            self._watch(rows, bars)
+        except Exception as error:  # noqa: BLE001 - it only looks on
+            logger.opt(exception=error).error("a step was not shown: {}", error)
 
     # -- reconciliation while running ------------------------------------------------------------------
 

@@ -7,7 +7,7 @@ order, and a new id is never made for an order of which nobody knows what became
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import partial
@@ -82,7 +82,9 @@ class Outbox:
         gate: Gate,
         access: Access,
         dispatcher: Dispatcher | None = None,
+        check_journal: Callable[[], None] = lambda: None,
     ) -> None:
+        """``check_journal``: raises JournalError where what was committed is not kept any more."""
         self._broker = broker
         self._bulk = broker if isinstance(broker, BulkBroker) else None
         self._pauses: list[float] = []
@@ -96,6 +98,7 @@ class Outbox:
         self._clock = clock
         self._book = book
         self._gate = gate
+        self._check_journal = check_journal
         self._access = access
         self._sendings: dict[str, Sending] = {}
         self._canceling: dict[str, datetime] = {}
@@ -238,6 +241,8 @@ class Outbox:
     # -- sending -------------------------------------------------------------------------------------
 
     def _send_all(self, sendings: list[Sending]) -> None:
+        if sendings:
+            self._check_journal()
         sendings.sort(key=lambda sending: _turn(sending.order))
         for sending in sendings:
             sending.asking = sending.granted = True

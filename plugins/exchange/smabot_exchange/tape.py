@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from smabot.bars import flaw, is_sound
 from smabot.calendar import EXCHANGE_ZONE
 from smabot.errors import ConfigError, suggest
+from smabot.paths import is_there
 from smabot.records import Bar
 
 COLUMNS = (
@@ -64,24 +65,33 @@ def read(path: Path) -> Iterator[Bar]:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(f for f in path.iterdir() if _readable(f) and not f.name.startswith("."))
+        found = sorted(file for file in _within(path) if _is_tape(file))
         if not found:
             raise ConfigError(f"tape {path}: no {', '.join(SUFFIXES)} file in this folder")
         return found
-    if not path.exists():
+    if not is_there(path, f"tape {path}"):
         hint = ""
         if path.parent.is_dir():
             hint = suggest(path.name, (f.name for f in path.parent.iterdir()))
         raise ConfigError(
             f"tape {path}: no such file{hint}; give a file, a folder, or 'made' for a made market"
         )
-    if not _readable(path):
+    if not path.name.endswith(SUFFIXES):
         raise ConfigError(f"tape {path}: the name must end in {', '.join(SUFFIXES)}")
     return [path]
 
 
-def _readable(file: Path) -> bool:
-    return file.name.endswith(SUFFIXES) and file.is_file()
+def _within(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise ConfigError(f"tape {folder}: can't be read: {error.strerror}") from error
+
+
+def _is_tape(file: Path) -> bool:
+    """Tell whether a file in a folder is meant. Raises ConfigError for one that can't be read."""
+    named = file.name.endswith(SUFFIXES) and not file.name.startswith(".")
+    return named and is_there(file, f"tape {file}")
 
 
 def _read(file: Path, latest: dict[str, datetime]) -> Iterator[Bar]:
@@ -184,6 +194,10 @@ def _check_columns(header: list[str], where: str) -> None:
     if tuple(header) == COLUMNS:
         return
     expected = ",".join(COLUMNS)
+    if twice := [name for name in COLUMNS if header.count(name) > 1]:
+        raise ConfigError(
+            f"{where}: column {twice[0]!r} is given twice; the columns are {expected}"
+        )
     missing = [name for name in COLUMNS if name not in header]
     for name in header:
         if name not in COLUMNS:
@@ -192,7 +206,7 @@ def _check_columns(header: list[str], where: str) -> None:
             )
     if missing:
         raise ConfigError(f"{where}: column {missing[0]!r} is missing; the columns are {expected}")
-    raise ConfigError(f"{where}: the columns must come once each, in the order {expected}")
+    raise ConfigError(f"{where}: the columns must come in the order {expected}")
 
 
 def _sound(values: tuple[Any, ...]) -> bool:

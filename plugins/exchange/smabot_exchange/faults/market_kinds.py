@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from smabot_exchange.faults.bases import BarFault, Fault, OrderFault
+from smabot.config import A_YEAR
+from smabot_exchange.faults.bases import A_MILLION, BarFault, Fault, OrderFault
 
 
 class FrozenCancel(OrderFault):
@@ -17,7 +18,7 @@ class FrozenCancel(OrderFault):
 
     partial: bool = True
     """Only where a part of the order has filled."""
-    minutes: int | None = Field(None, ge=1)
+    minutes: int | None = Field(None, ge=1, le=A_YEAR)
     """The order is canceled after so many minutes of the exchange; without: never."""
 
 
@@ -35,7 +36,7 @@ class RejectedLater(OrderFault):
 
     kind = "rejected_later"
 
-    minutes: int = Field(1, ge=1)
+    minutes: int = Field(1, ge=1, le=A_YEAR)
     """So many minutes of the exchange later."""
 
 
@@ -44,7 +45,7 @@ class StuckPending(OrderFault):
 
     kind = "stuck_pending"
 
-    minutes: int | None = Field(None, ge=1)
+    minutes: int | None = Field(None, ge=1, le=A_YEAR)
     """For so many minutes of the exchange; without: until it is canceled or its day ends."""
 
 
@@ -53,7 +54,7 @@ class LostAnswer(OrderFault):
 
     kind = "lost_answer"
 
-    minutes: int = Field(2, ge=1)
+    minutes: int = Field(2, ge=1, le=A_YEAR)
     """It is hidden, and does not fill, for so many minutes of the exchange."""
 
 
@@ -64,9 +65,9 @@ class Halt(Fault):
     patterns: ClassVar[tuple[str, ...]] = ("symbol",)
 
     symbol: str
-    minutes: int | None = Field(None, ge=1)
+    minutes: int | None = Field(None, ge=1, le=A_YEAR)
     """For so many minutes of the exchange; without: for good."""
-    times: int | None = Field(1, ge=1)
+    times: int | None = Field(1, ge=1, le=A_MILLION)
 
 
 class AccountFlag(Fault):
@@ -77,9 +78,9 @@ class AccountFlag(Fault):
     flag: Literal["trading_blocked", "account_blocked", "trade_suspended_by_user"] = (
         "trading_blocked"
     )
-    minutes: int | None = Field(None, ge=1)
+    minutes: int | None = Field(None, ge=1, le=A_YEAR)
     """For so many minutes of the exchange; without: until it is lifted."""
-    times: int | None = Field(1, ge=1)
+    times: int | None = Field(1, ge=1, le=A_MILLION)
 
 
 class CashMoved(Fault):
@@ -89,11 +90,13 @@ class CashMoved(Fault):
 
     amount: Decimal
     """US dollars; negative: it goes."""
-    times: int | None = Field(1, ge=1)
+    times: int | None = Field(1, ge=1, le=A_MILLION)
 
 
 class BarWrong(BarFault):
     """Tells a bar with one value that is wrong."""
+
+    model_config = ConfigDict(allow_inf_nan=True)
 
     kind = "bar_wrong"
 

@@ -299,12 +299,12 @@ def test_a_position_sold_short_is_closed_by_a_buy(book: Book) -> None:
     assert (only(book).qty, only(book).cost, only(book).realized_pnl) == (0, 0, 40)
 
 
-def test_what_is_adjusted_costs_what_the_broker_says(book: Book) -> None:
+def test_what_is_adjusted_is_as_traded_at_its_price(book: Book) -> None:
     bought(book, 10, "100")
     adjustment = Adjustment(minute(2), "s", "SPY", D(-4), D("90.5"), "taken")
     assert book.apply(adjustment)
     position = only(book)
-    assert (position.qty, position.cost) == (6, 543)
+    assert (position.qty, position.cost, position.realized_pnl) == (6, 600, -38)
     assert position.updated_at == minute(2)
     assert book.net("SPY") == 6
     book.apply(replace(adjustment, time=minute(3), strategy="t", qty=D(2)))
@@ -453,6 +453,38 @@ def test_open_shares_are_by_strategy_and_signed(book: Book) -> None:
     assert list(book.working("QQQ")) == []
 
 
+def test_orders_that_were_given_up_are_unconfirmed_for_a_week(book: Book) -> None:
+    book.apply(order("1", status=Status.EXPIRED, given_up_at=T0))
+    book.apply(order("2", status=Status.EXPIRED))
+    book.drain()
+    names = {}
+    for days in (0, 7, 7.1):
+        book.now = T0 + timedelta(days=days)
+        names[days] = [o.client_order_id for o in book.unconfirmed()]
+    assert names == {0: ["1"], 7: ["1"], 7.1: []}
+    book.now = T0
+    book.apply(order("1", status=Status.EXPIRED))
+    assert book.unconfirmed() == []
+
+
+def test_a_copy_is_a_book_of_its_own(book: Book) -> None:
+    book.now = minute(3)
+    book.apply(bar(0, 100.0))
+    bought(book)
+    book.apply(order("open"))
+    book.apply(asked(minute(2)))
+    copy = book.copy()
+    assert (copy.account, copy.positions) == (book.account, book.positions)
+    assert (copy.now, copy.price("SPY"), copy.net("SPY")) == (minute(3), 90, 10)
+    assert [o.client_order_id for o in copy.open_orders()] == ["open"]
+    assert copy.order("entry") == book.order("entry")
+    assert copy.drain() == ([], [])
+    copy.apply(filled("open", 10, "90", Status.FILLED))
+    copy.apply(bar(5, 1.0))
+    assert (book.net("SPY"), book.price("SPY"), cash(book)) == (10, 90, CASH - 1000)
+    assert cash(copy) == CASH - 1900
+
+
 # -- blocks ------------------------------------------------------------------------------------------
 
 
@@ -469,6 +501,8 @@ def test_blocks_hold_by_scope_and_time(book: Book) -> None:
     assert [b.plugin for b in book.blocking()] == ["core", "a"]
     assert [b.plugin for b in book.blocking(reduces=True)] == ["a"]
     assert book.halted == "news"
+    book.ignored = frozenset({"a"})
+    assert [b.plugin for b in book.blocking()] == ["core"]
     book.apply(replace(blocks[0], until=minute(9)))
     assert book.halted == ""
     assert [row for row in book.drain()[0] if row.plugin == "b"] == [blocks[2]]

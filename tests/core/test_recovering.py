@@ -20,10 +20,12 @@ from smabot.plugins import Plugins
 from smabot.ports import BrokerOrder
 from smabot.records import (
     Account,
+    Adjustment,
     Bar,
     BotState,
     Command,
     EquityPoint,
+    Event,
     Order,
     OrderType,
     OrderUpdate,
@@ -405,6 +407,55 @@ def test_an_exit_that_failed_waits_for_its_pause_over_a_restart() -> None:
     assert [(o.attempt, o.created_at) for o in exits if o.attempt == 3] == [(3, minute(8))]
 
 
+def held(qty: int, symbol: str) -> Position:
+    return Position("seeing", symbol, D(qty), D(qty * 100), D(100), D(0), OPEN)
+
+
+def test_what_is_held_or_ordered_is_followed_whatever_may_be_entered() -> None:
+    exchange = FakeExchange([*bars("A"), *bars("B"), *bars("C"), *bars("D")])
+    seeing = Seeing()
+    bot = FakeBot(exchange, seeing=lambda: seeing)
+    bot.journal.commit(
+        [held(5, "D"), held(0, "B"), order("open", symbol="C", status=Status.PENDING)]
+    )
+    with bot.opened(symbols=("A",)) as session:
+        assert session.symbols == ("C", "D", "A")
+        assert session.enterable == ("A",)
+        engine = recover(session)
+        batch = exchange.next(0)
+        assert batch is not None
+        engine.take(batch)
+    assert {symbol for symbol, _ in seeing.seen} == {"A", "C", "D"}
+
+
+def test_that_no_bars_come_for_what_is_held_is_told_and_the_others_are_followed() -> None:
+    exchange = FakeExchange([*bars("A"), *bars("B")])
+    bot = FakeBot(exchange, seeing=Seeing)
+    bot.journal.commit([held(5, "B"), held(5, "GONE")])
+    with bot.opened(symbols=("A",)) as session:
+        assert session.symbols == ("B", "A")
+        assert [note for note in session.notes if "no bars come" in note] == [
+            "GONE is held and no bars come for it: no bars of GONE"
+        ]
+
+
+@pytest.mark.parametrize(("days", "known"), [(6.9, True), (7, True), (7.1, False)])
+def test_orders_that_were_given_up_lately_are_restored(days: float, known: bool) -> None:
+    """They are asked about: the broker had left them open."""
+    ended = order("ended", status=Status.EXPIRED, given_up_at=OPEN)
+    other = order("other", strategy="t", status=Status.EXPIRED)
+    last = OPEN + timedelta(days=days)
+    bot = FakeBot(FakeExchange(bars()))
+    bot.journal.commit(
+        [
+            ended, other, EquityPoint(last, D(1), D(1), D(0), D(0)),
+            *(Event(OPEN, "given_up", name, "", True) for name in ("ended", "other", "unknown")),
+        ]
+    )  # fmt: skip
+    with bot.opened() as session:
+        assert set(session.book.orders) == ({"ended"} if known else set())
+
+
 # -- a start that fails ------------------------------------------------------------------------------
 
 
@@ -485,3 +536,16 @@ def test_what_is_accepted_counts_from_now_on() -> None:
         assert session.book.now == minute(6)
     assert {(p.strategy, p.qty) for p in bot.rows(Position)} == {("seeing", 10), ("", 1)}
     assert [o.status for o in bot.rows(Order)] == [Status.FILLED]
+
+
+def test_two_acceptances_at_one_time_are_two_rows() -> None:
+    bot = FakeBot(FakeExchange(bars()))
+    bot.play(3)
+    row = Adjustment(OPEN, "", "", D(0), D(0), "a deposit", D(100))
+    for remedy in ((row,), (row,)):
+        with bot.opened() as session:
+            accept(session, Reconciliation(remedy=remedy))
+    assert [each.time - minute(3) for each in bot.rows(Adjustment)] == [
+        timedelta(0), timedelta(microseconds=1),
+    ]  # fmt: skip
+    assert [account.cash for account in bot.rows(Account)] == [100_200]

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from smabot.book import Book
+from smabot.engine.access import Access
 from smabot.engine.dispatcher import Request, ThreadedDispatcher
 from smabot.engine.gate import GO, Answer, Verdict
 from smabot.engine.outbox import Outbox, Sending
@@ -136,7 +137,8 @@ class Post:
         self.book = Book()
         self.gate = Gate(verdicts or {}, over)
         gate: Any = self.gate
-        self.outbox = Outbox(far, Clock(), self.book, gate)
+        self.access = Access(self.book, Clock(), lambda: NOW, 5)
+        self.outbox = Outbox(far, Clock(), self.book, gate, self.access)
 
     def add(self, *orders: Order) -> None:
         for each in orders:
@@ -496,7 +498,7 @@ def test_nothing_is_kept_of_orders_that_are_done_with(
         post.book.apply(OrderUpdate(name, Status.CANCELED, NOW))
     post.rounds()
     gc.collect()
-    kept = [each for each in gc.get_objects() if isinstance(each, Sending)]
+    kept = [each for each in gc.get_objects() if type(each) is Sending]
     mine = [each for each in kept if each.order.client_order_id in names]
     assert len(mine) <= 1, "the thread that sent the last one may still know it"
 

@@ -322,7 +322,7 @@ def test_a_cancel_that_is_not_answered_is_asked_for_once_a_minute_and_told(
 def test_a_block_cancels_open_entries_where_that_is_set(running: Make, cancels: bool) -> None:
     with running({2: LONG}, low=0.0, script={"limit": "99.00"}, cancel_entries=cancels) as bot:
         bot.play(3)
-        bot.book.apply(Block("risk", "entries", "lost", minute(3)))
+        bot.book.apply(Block("s", "entries", "lost", minute(3)))
         bot.book.apply(Block("core", "entries", "news", minute(3)))
         bot.play(2)
         (order,) = bot.orders()

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from smabot.errors import ConfigError
 from smabot.paths import is_there
+from smabot.redaction import register
 from smabot_alpaca.settings import AlpacaSettings
 
 VARIABLES = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY")
@@ -45,9 +46,7 @@ class Credentials:
             )
 
 
-LOOPBACK = Credentials(
-    SecretStr("PKSMABOT"), SecretStr("smabot"), "the key of an exchange on this machine"
-)
+LOOPBACK = Credentials(SecretStr("PKSMABOT"), SecretStr("smabot"), "an exchange on this machine")
 """What `smabot exchange serve` takes unless it is told another key."""
 
 
@@ -65,6 +64,7 @@ def find(settings: AlpacaSettings, environ: Mapping[str, str] = os.environ) -> C
     places.append((SETTINGS, secrets))
     for names, values in places:
         pair = [(value or "").strip() for value in values]
+        register(*pair)
         if any(pair):
             return _credentials(names, pair)
     return None

@@ -52,7 +52,12 @@ def open_source(spec: str) -> Source:
         return MadeMarket.parse(spec)
     from smabot_exchange.tape import FileTape
 
-    return FileTape(Path(spec).expanduser())
+    try:
+        return FileTape(Path(spec).expanduser())
+    except OSError as error:
+        raise ConfigError(f"tape {spec}: can't be read: {error.strerror}") from None
+    except RuntimeError:  # as expanduser says it
+        raise ConfigError(f"tape {spec}: nobody of that name has a home here") from None
 
 
 def build_ledger(path: Path, source: Source, terms: Terms, lock: FileLock) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -336,6 +336,18 @@ class Ledger(LedgerFile):
             for fill in self.executions()
         ]  # fmt: skip
         return sorted(fills + outside, key=lambda movement: movement.time)
+
+    def flags(self) -> dict[str, datetime | None]:
+        """Return the account's flags that are set, and until when; None: until they are lifted."""
+        with self._told():
+            kept = json.loads(self._value("SELECT value FROM meta WHERE key = 'flags'") or "{}")
+            return {str(flag): None if at is None else to_time(at) for flag, at in kept.items()}
+
+    def keep_flags(self, flags: Mapping[str, datetime | None]) -> None:
+        """Commit the account's flags."""
+        kept = {flag: None if at is None else to_stamp(at) for flag, at in flags.items()}
+        with self._told(), self._transaction("FULL") as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('flags', ?)", (json.dumps(kept),))
 
     def move_clock(self, now: datetime, minutes_played: int) -> None:
         """Commit a minute in which nothing but bars happened."""

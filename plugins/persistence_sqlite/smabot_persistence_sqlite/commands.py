@@ -69,7 +69,7 @@ def check(ctx: click.Context) -> None:
 )
 @click.option(
     "--keep-days",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 36_500),
     metavar="N",
     help="Delete bars more than N days older than the newest.",
 )

@@ -21,7 +21,9 @@ SHORTEST = 3
 PUBLIC = frozenset({"PKSMABOT", "smabot"})
 """The key of the built-in paper exchange, which is everybody's."""
 
-_SECRET_NAME = re.compile(r"key|secret|token|password", re.IGNORECASE)
+_SECRET_NAME = re.compile(
+    r"(?:key|secret|token|password)(?!\w*_(?:minutes|seconds|hours|days|count)$)", re.IGNORECASE
+)
 _PATTERNS = (
     re.compile(r"(?i)(\bauthorization\b[\"']?\s*[:=]\s*[\"']?(?:\w+ )?)[^\s\"',;}\]]+"),
     re.compile(

@@ -163,7 +163,7 @@ def _file_layers(settings: Path | None) -> Iterator[tuple[Tree, str]]:
     known = {section for sections in files.values() for section in sections}
     if env != "default" and env not in known:
         where = f"in {' or '.join(map(str, files))}" if files else f"because there is no {path}"
-        raise ConfigError(f"SMABOT_ENV: no section [{env}] {where}{suggest(env, known)}")
+        raise ConfigError(f"SMABOT_ENV={env}: no section [{env}] {where}{suggest(env, known)}")
     for file, sections in files.items():
         for section in dict.fromkeys(("default", env)):
             yield sections.get(section, {}), f"{file} [{section}]"

@@ -14,7 +14,7 @@ from time import perf_counter
 
 from smabot.book import Book
 from smabot.calendar import MINUTE
-from smabot.commands import carry_out, expiry
+from smabot.commands import CORE_VERBS, carry_out, expiry
 from smabot.config import Config
 from smabot.disagreement import Disagreement
 from smabot.engine import Engine, Watcher
@@ -192,8 +192,9 @@ def accept(session: Session, found: Reconciliation) -> None:
 def apply_command(config: Config, plugins: Plugins, command: Command, wall: Wall = utc_now) -> str:
     """Carry out an operator's command while no bot runs: restore, apply, commit. Returns the answer.
 
-    Commands that still wait for a bot were given before, and are dealt with first. One that a bot has
-    carried out already is only answered. Raises PluginError when a plugin fails at this one, and
+    Commands that still wait for a bot were given before, and are dealt with first; with one of core's
+    own verbs only those of core's own verbs, which need no plugin but the journal's. One that a bot
+    has carried out already is only answered. Raises PluginError when a plugin fails at this one, and
     LockHeld while a bot runs.
     """
     session = Session(config, plugins, Book())
@@ -207,7 +208,12 @@ def apply_command(config: Config, plugins: Plugins, command: Command, wall: Wall
         done = journal.row(Command, command.id)
         if done is not None and done.applied_at is not None:
             return done.answer
-        waiting = [each for each in journal.commands() if each.id != command.id]
+        own = command.verb in CORE_VERBS
+        waiting = [
+            each
+            for each in journal.commands()
+            if each.id != command.id and (each.verb in CORE_VERBS or not own)
+        ]
         carried = carry_out([*waiting, command], plugins, session.book, wall)
         journal.commit(session.book.drain()[0])
         if command.id in carried.failures:
@@ -251,8 +257,11 @@ def restore(book: Book, rows: Rows, plugins: Plugins) -> None:
     """Load all state that records hold into an empty book; bars are not among it."""
     book.find_order = lambda client_order_id: rows.row(Order, client_order_id)
     declared = [k for k in plugins.kinds() if table_of(k).restore and k not in (*CORE_STATE, Order)]
-    for kind in (*CORE_STATE, *declared):
+    for kind in CORE_STATE:
         book.restore(rows.rows(kind))
+    for kind in declared:
+        with plugins.at_cost_of(kind):
+            book.restore(rows.rows(kind))
     opened = rows.rows(Order, where={"status": OPEN})
     book.restore(sorted(opened, key=lambda order: (order.created_at, order.client_order_id)))
     for state in book.signals.values():

@@ -99,17 +99,17 @@ class Line:
 class Given:
     """The journal that outlives the bot, and the broker behind its line."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, exchange: Any) -> None:
         self.world = world
+        self.exchange = exchange
 
     @hookimpl
     def open_journal(self) -> MemoryJournal:
         return self.world.journal
 
-    @hookimpl(wrapper=True)
-    def open_broker(self) -> Any:
-        broker = yield
-        return Line(broker, self.world.faults)
+    @hookimpl(tryfirst=True)
+    def open_broker(self, config: Config) -> Any:
+        return Line(self.exchange.open_broker(config), self.world.faults)
 
 
 class World:
@@ -131,10 +131,11 @@ class World:
         config = Config(db=self.folder / "trades.db", tape=str(self.tape), speed="max", **settings)
         plugins = Plugins()
         self.script = Script({}) if self.script is None else self.script
+        market = exchange.ExchangePlugin(exchange.ExchangeSettings())
         for name, plugin in {
             "script": self.script,
-            "given": Given(self),
-            "exchange": exchange.ExchangePlugin(exchange.ExchangeSettings()),
+            "given": Given(self, market),
+            "exchange": market,
             "reconciliation": reconciliation.ReconciliationPlugin(),
             "core.sizing": DefaultSizer(config.sizing),
         }.items():

@@ -18,7 +18,6 @@ from smabot.cli.status import restored
 from smabot.disagreement import Disagreement
 from smabot.errors import BrokerError, SmabotError, UsageError, suggest
 from smabot.flattening import Left, left_over
-from smabot.plugins import Plugins
 from smabot.records import Command
 from smabot.recovery import recover_orders
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from smabot.cli.app import App
     from smabot.recovery import Session
     from smabot.settings import Loaded
-    from smabot.wall import Wall
 
 POLL_SECONDS = 0.25
 
@@ -37,8 +35,9 @@ def flatten(app: App, loaded: Loaded, symbol: str, yes: bool, timeout: float) ->
 
     Raises SmabotError when something is left after ``timeout`` seconds, or no session can be opened.
     """
-    with app.rows() as rows:
-        book, running, mode = restored(app, rows), rows.in_use(), app.last_mode
+    keeper = app.keeper()
+    with app.rows(keeper) as rows:
+        book, running, mode = restored(app, rows, keeper), rows.in_use(), app.last_mode
     if symbol:
         _check_symbol(symbol, book, loaded.config.symbols)
     mode = mode if running else loaded.config.mode
@@ -51,7 +50,7 @@ def flatten(app: App, loaded: Loaded, symbol: str, yes: bool, timeout: float) ->
     screen = Screen(mode, app.as_json)
     if running:
         return _through_bot(app, screen, symbol, timeout)
-    return _here(loaded, screen, symbol, timeout, app.wall)
+    return _here(app, loaded, screen, symbol, timeout)
 
 
 def _check_symbol(symbol: str, book: Book, symbols: Sequence[str]) -> None:
@@ -79,9 +78,10 @@ def _through_bot(app: App, screen: Screen, symbol: str, timeout: float) -> int:
     """Tell the bot, then look on until its database says that all is flat."""
     screen.note(f"the running bot: {app.send('flatten', symbol)}")
     deadline, before, sure = time.monotonic() + timeout, "", 0
-    with app.rows() as rows:
+    keeper = app.keeper()
+    with app.rows(keeper) as rows:
         while True:
-            book, running = restored(app, rows), rows.in_use()
+            book, running = restored(app, rows, keeper), rows.in_use()
             left = left_over(book, symbol)
             sure = 0 if left else sure + 1  # a fill may fall between two reads
             now = (
@@ -104,9 +104,10 @@ def _through_bot(app: App, screen: Screen, symbol: str, timeout: float) -> int:
 # -- in a session of its own -----------------------------------------------------------------------
 
 
-def _here(loaded: Loaded, screen: Screen, symbol: str, timeout: float, wall: Wall) -> int:
-    config = loaded.config.model_copy(update={"until": None})
-    plugins = Plugins.load(config, origins=loaded.origins)
+def _here(app: App, loaded: Loaded, screen: Screen, symbol: str, timeout: float) -> int:
+    """Flatten with what works of the plugins: they see their fills, and none of them is needed."""
+    config, wall = loaded.config.model_copy(update={"until": None}), app.wall
+    plugins = app.plugins()
     screen.title(smabot.__version__, str(config.db), plugins.names)
     command = Command(uuid4().hex, "flatten", symbol, wall())
     with opened(config, plugins, screen) as session:

@@ -24,7 +24,7 @@ def plugins(app: App) -> None:
 
     Of a broken one it tells what is wrong with it.
     """
-    from smabot.plugins import discover, select
+    from smabot.discovery import discover, select
 
     loaded, installed = app.loaded(), discover()
     config = loaded.config
@@ -34,7 +34,11 @@ def plugins(app: App) -> None:
             selected += select([name], config.no_plugins, installed)
         except SmabotError as error:
             app.warn(str(error))
-    found = [_look_at(loaded, name, point, selected) for name, point in sorted(installed.items())]
+    found = [
+        _look_at(loaded, name, point, selected)
+        for name, points in sorted(installed.items())
+        for point in points
+    ]
     listed = output.table(
         ("plugin", "distribution", "version", "selected", "hooks"),
         (
@@ -60,7 +64,7 @@ def _look_at(loaded: Loaded, name: str, point: EntryPoint, selected: list[str]) 
         plugin = alone.manager.get_plugin(name)
         hooks = sorted(caller.name for caller in alone.manager.get_hookcallers(plugin) or ())
     except SmabotError as error:
-        broken = str(error)
+        broken = " ".join(str(error).split())
     return {
         "name": name, "distribution": point.dist.name if point.dist else "",
         "version": point.dist.version if point.dist else "",
@@ -114,12 +118,12 @@ def check(app: App) -> None:
 
 def _tables(app: App, loaded: Loaded) -> dict[str, Any]:
     """Return the selected plugins' tables with their defaults."""
-    from smabot.plugins import discover, settings_model
+    from smabot.discovery import discover, settings_model
 
     tables: dict[str, Any] = dict(loaded.config.plugin)
     installed = discover()
     for name in app.plugins().names:
-        target = installed[name].load()
+        target = installed[name][0].load()
         model = settings_model(target) if inspect.isclass(target) else None
         if model is not None:
             values = model.model_validate(loaded.config.table(name)).model_dump(mode="json")

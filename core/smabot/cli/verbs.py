@@ -80,7 +80,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in VERBS:
             return share(_core(cmd_name))
-        command = self._of_plugins(ctx, cmd_name).get(cmd_name)
+        command = self._of_plugins(ctx).get(cmd_name)
         return share(command) if command else None
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -97,8 +97,13 @@ class Verbs(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            known = [*VERBS, *self._of_plugins(ctx, args[0])]
-            hint = suggest(args[0], known)
+            if (point := _advertised().get(args[0])) is not None:
+                raise click.UsageError(
+                    f"'{args[0]}' is a verb of {_named(point)}, which is not selected or does not "
+                    "work: see `smabot plugins`",
+                    ctx,
+                ) from None
+            hint = suggest(args[0], [*VERBS, *self._of_plugins(ctx)])
             raise click.UsageError(f"no such command '{args[0]}'{hint}", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -108,15 +113,8 @@ class Verbs(click.Group):
             with formatter.section("Commands of plugins"):
                 formatter.write_dl([(name, _summary(point)) for name, point in advertised.items()])
 
-    def _of_plugins(self, ctx: click.Context, wanted: str) -> Mapping[str, click.Command]:
-        """Return the plugins' commands. Raises SmabotError unless ``wanted`` is a mistyped verb."""
-        registered = click.Group()
-        try:
-            ctx.ensure_object(App).plugins().register_commands(registered)
-        except SmabotError:
-            if not suggest(wanted, VERBS):
-                raise
-        return registered.commands
+    def _of_plugins(self, ctx: click.Context) -> Mapping[str, click.Command]:
+        return ctx.ensure_object(App).plugins().commands(taken=VERBS)
 
 
 def _core(name: str) -> click.Command:
@@ -130,6 +128,10 @@ def _advertised() -> dict[str, EntryPoint]:
 
     points = sorted(entry_points(group="smabot.commands"))
     return {point.name: point for point in points if point.name not in VERBS}
+
+
+def _named(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value.partition(":")[0]
 
 
 def _summary(point: EntryPoint) -> str:

@@ -161,10 +161,11 @@ class Executor:
     # -- what it says ----------------------------------------------------------------------------------
 
     def _enter(self, signal: Signal) -> None:
-        intent = self._plugins.on_signal(signal, self._book)
-        if intent is None:
+        answer = self._plugins.on_signal(signal, self._book)
+        if answer is None:
             return
-        order = make_order(self._config.bot, self._book, self._on_grid(intent), signal, 1)
+        sizer, intent = answer
+        order = make_order(self._config.bot, self._book, self._on_grid(intent), signal, 1, sizer)
         if self._book.order(order.client_order_id) is not None:
             return
         if not order.reduces and self._book.jumped_from(signal.symbol) is not None:
@@ -176,15 +177,16 @@ class Executor:
         """Order an exit: the sizer's, unless the operator wants flat, or less is to be sold."""
         book, state = self._book, self._book.signals[holding]
         signal = self._exit_signal(state)
-        intent = None
+        sizer, intent = "", None
         if state.last_signal != FLATTEN and qty == abs(book.holding(*holding)):
-            intent = self._plugins.on_signal(signal, book)
+            sizer, intent = self._plugins.on_signal(signal, book) or ("", None)
         if intent is None or intent.qty > qty:
             side = Side.SELL if book.holding(*holding) > 0 else Side.BUY
             intent = OrderIntent(state.symbol, side, qty)
         while book.order(order_id(self._config.bot, signal, attempt)) is not None:
             attempt += 1
-        self._keep(make_order(self._config.bot, book, self._on_grid(intent), signal, attempt))
+        intent = self._on_grid(intent)
+        self._keep(make_order(self._config.bot, book, intent, signal, attempt, sizer))
 
     def _exit_signal(self, state: SignalState) -> Signal:
         book = self._book

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Collection, Iterable
+from operator import attrgetter
 from typing import Any, NoReturn
 
 from smabot.book import Book
@@ -11,24 +13,21 @@ from smabot.records import Bar, Block, Event
 
 
 class PluginBook(Book):
-    """Another door to the same state. Reading costs what it costs in the Book itself.
+    """Another door to the same state: each name of the Book's leads there, at next to no cost.
 
     `apply` takes rows of the records that the plugin declared, its own `Block`, and an `Event`; it
     raises PluginFault for any other, and so does every other way to change something.
     """
 
-    __slots__ = ("_accepted", "_plugin", "_whole")
-
-    _accepted: frozenset[type]
-    _plugin: str
-    _whole: Book
-
     def __init__(self, whole: Book, plugin: str, declared: Collection[type]) -> None:
-        fill = object.__setattr__
-        fill(self, "__dict__", whole.__dict__)
-        fill(self, "_whole", whole)
-        fill(self, "_plugin", plugin)
-        fill(self, "_accepted", frozenset((*declared, Block, Event)))
+        own = {name: getattr(whole, name) for name in _READING}
+        accepted = frozenset((*declared, Block, Event))
+        self.__dict__.update(own, _whole=whole, _plugin=plugin, _accepted=accepted)
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "_whole":
+            raise AttributeError(name)
+        return getattr(self._whole, name)
 
     def apply(self, record: Any) -> bool:
         """Take a row of the plugin's own in, as `Book.apply` does. Raises PluginFault for any other."""
@@ -37,7 +36,8 @@ class PluginBook(Book):
             self._refuse(f"applied a row of {kind.__name__}")
         if kind is Block and record.plugin != self._plugin:
             self._refuse(f"applied a Block in the name of '{record.plugin}'")
-        return self._whole.apply(record)
+        new: bool = self._whole.apply(record)
+        return new
 
     def __setattr__(self, name: str, value: Any) -> None:
         self._refuse(f"set book.{name}")
@@ -59,3 +59,17 @@ class PluginBook(Book):
             f"plugin '{self._plugin}' {what}: a plugin may apply rows of the records it declares, a "
             "Block in its own name, and an Event"
         )
+
+
+_READING = tuple(
+    name
+    for name, value in vars(Book).items()
+    if inspect.isfunction(value) and not name.startswith("_") and name not in vars(PluginBook)
+)
+_STATE = [
+    name
+    for name, value in (vars(Book()) | vars(Book)).items()
+    if not name.startswith("_") and not inspect.isfunction(value)
+]
+for _name in _STATE:
+    setattr(PluginBook, _name, property(attrgetter(f"_whole.{_name}")))

@@ -11,7 +11,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from types import ModuleType, NoneType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import pluggy
 
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
 
     from smabot.ports import Broker, Feed, Journal, Rows
 
+T = TypeVar("T")
 BROKERS = ("alpaca", "exchange")
 KEEPING = ("open_journal", "open_rows")
 """The hooks of a plugin that keeps the database."""
@@ -83,6 +84,7 @@ class Plugins:
         self._declared: dict[str, tuple[type, ...]] | None = None
         self._book: Book | None = None
         self._views: dict[str, PluginBook] = {}
+        self._openers: dict[str, str] = {}
 
     @classmethod
     def load(
@@ -314,11 +316,11 @@ class Plugins:
         return feed
 
     def commands(self, taken: Collection[str]) -> dict[str, click.Command]:
-        """Return the plugins' verbs, but those whose name is core's or another plugin's."""
+        """Return the plugins' verbs; where two claim one name, the plugin named first has it."""
         import click
 
         found: dict[str, click.Command] = {}
-        for impl in self._impls("register_commands"):
+        for impl in self._as_named("register_commands"):
             name, own = impl.plugin_name, click.Group()
             try:
                 self._called(impl, "register_commands", {"cli": own})
@@ -336,11 +338,9 @@ class Plugins:
     def _by_plugin(self) -> Mapping[str, tuple[type, ...]]:
         """Return the record classes that each plugin declares, checked, once they are all there."""
         if self._declared is None:
-            order = {name: place for place, name in enumerate(self.names)}
-            impls = self._impls("records")
             declared: dict[str, tuple[type, ...]] = {}
             owners: dict[str, tuple[str, type]] = {}
-            for impl in sorted(impls, key=lambda impl: order.get(impl.plugin_name, -1)):
+            for impl in self._as_named("records"):
                 name = impl.plugin_name
                 try:
                     kinds = tuple(self._called(impl, "records", {}) or ())
@@ -368,6 +368,11 @@ class Plugins:
     def _impls(self, hook: str) -> list[Any]:
         """Return a hook's implementations in call order."""
         return list(reversed(getattr(self.manager.hook, hook).get_hookimpls()))
+
+    def _as_named(self, hook: str) -> list[Any]:
+        """Return a hook's implementations in the order in which their plugins were named."""
+        order = {name: place for place, name in enumerate(self.names)}
+        return sorted(self._impls(hook), key=lambda impl: order.get(impl.plugin_name, -1))
 
     def _ask(self, hook: str, *, first: bool = False, **given: Any) -> list[tuple[str, Any]]:
         """Call a hook; returns the answers that are not None with the plugins' names."""
@@ -433,12 +438,23 @@ class Plugins:
         if not answers:
             return None
         ((name, opened),) = answers
+        self._openers[hook] = name
         if missing := [each for each in _members(port) if not hasattr(opened, each)]:
             raise PluginFault(
                 f"plugin '{name}': what {hook} answered has no '{missing[0]}', which a "
                 f"{port.__name__} needs"
             )
         return opened
+
+    def expected(self, kind: type[T], opened: str, asked: str, answer: Any) -> T:
+        """Return what a broker or feed answered. Raises PluginFault where it is no ``kind``."""
+        if isinstance(answer, kind):
+            return answer
+        name = self._openers.get(f"open_{opened}", "?")
+        raise PluginFault(
+            f"plugin '{name}': its {opened}'s {asked} answered {_shown(answer)}: it must return a "
+            f"{kind.__name__}"
+        )
 
     # -- failures ------------------------------------------------------------------------------
 
@@ -541,12 +557,15 @@ def _fault(name: str, hook: str, answer: object) -> PluginFault:
     """Return the line about an answer that no plugin may give."""
     if inspect.iscoroutine(answer):
         answer.close()
-    shown = repr(answer)
-    shown = shown if len(shown) <= 200 else shown[:200] + "…"
     kinds = " or ".join(kind.__name__ for kind in ANSWERS.get(hook, ()))
     kinds = "a Veto, a list of Check," if hook == "before_submit" else kinds
     may = f"it must return {kinds} or None" if kinds else "nothing is done with an answer"
-    return PluginFault(f"plugin '{name}': {hook} answered {shown}: {may}")
+    return PluginFault(f"plugin '{name}': {hook} answered {_shown(answer)}: {may}")
+
+
+def _shown(answer: object) -> str:
+    shown = repr(answer)
+    return shown if len(shown) <= 200 else shown[:200] + "…"
 
 
 def _members(port: type) -> list[str]:

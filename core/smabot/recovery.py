@@ -13,7 +13,7 @@ from datetime import datetime
 from time import perf_counter
 
 from smabot.book import Book
-from smabot.calendar import MINUTE
+from smabot.calendar import MINUTE, Calendar
 from smabot.commands import CORE_VERBS, carry_out, expiry
 from smabot.config import Config
 from smabot.disagreement import Disagreement
@@ -22,7 +22,7 @@ from smabot.engine.dispatcher import Dispatcher
 from smabot.hookspecs import Reconciliation, Recovery
 from smabot.memory import MemoryJournal
 from smabot.plugins import Plugins
-from smabot.ports import Broker, Feed, Journal, Rows
+from smabot.ports import Broker, BrokerAccount, Feed, Journal, Rows
 from smabot.records import (
     OPEN,
     Account,
@@ -237,10 +237,13 @@ def _open(session: Session) -> None:
     with session.step("connect") as found:
         session.broker = broker = plugins.open_broker(config)
         session.feed = feed = plugins.open_feed(config)
-        book.calendar = broker.calendar()
-        session.symbols = feed.tradable(config.symbols)
+        expected = plugins.expected
+        book.calendar = expected(Calendar, "broker", "calendar()", broker.calendar())
+        expected(datetime, "feed", "now()", feed.now())
+        tradable = feed.tradable(config.symbols)
+        session.symbols = expected(tuple, "feed", "tradable()", tradable)
         session.notes += feed.notes
-        account = broker.account()
+        account = expected(BrokerAccount, "broker", "account()", broker.account())
         found.append(f"{broker.name} account {account.account_id}, equity {account.equity:,.2f}")
     with session.step("load") as found:
         restore(book, journal, plugins)

@@ -124,7 +124,7 @@ class Engine:
             batch = self._feed.next(0.5)
             if batch is None:
                 return "ended"
-            self.take(batch)
+            self.take(self._plugins.expected(Batch, "feed", "next()", batch))
         return "stopped"
 
     def take(self, batch: Batch) -> None:

@@ -9,12 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
 from smabot.calendar import Calendar
 from smabot.records import (
+    MICRO,
     ZERO,
     Account,
     Adjustment,
@@ -28,6 +29,7 @@ from smabot.records import (
     Position,
     SignalState,
     Status,
+    money,
 )
 from smabot.tables import key_of, table_of
 from smabot.valuation import Valuation
@@ -36,14 +38,12 @@ R = TypeVar("R")
 Holding = tuple[str, str]
 """A strategy and a symbol."""
 
-MICRO = Decimal("0.000001")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLLAR = Decimal("0.10")
-
-
-def money(amount: Decimal) -> Decimal:
-    """Round to a millionth of a dollar: finer than any price times any share fraction in use."""
-    return amount.quantize(MICRO)
+ASKED_FOR = timedelta(days=7)
+"""How long the broker is asked about an order that was ended without its word."""
+STALE = timedelta(minutes=5)
+"""The age from which on a price says no more what a symbol is worth."""
 
 
 class Book:
@@ -64,6 +64,8 @@ class Book:
         self.positions: dict[Holding, Position] = {}
         self.signals: dict[Holding, SignalState] = {}
         self.blocks: dict[tuple[str, str], Block] = {}
+        self.ignored: frozenset[str] = frozenset()
+        """Plugins whose blocks hold no order of this run, by the operator's word."""
         self.marks: dict[str, Mark] = {}
         """Prices that were asked for because no bar came, by symbol."""
         self.point: EquityPoint | None = None
@@ -72,6 +74,7 @@ class Book:
         self._open: dict[str, Order] = {}
         self.canceling: dict[str, Order] = {}
         """Open orders whose cancel was asked for, by their ids."""
+        self._given_up: dict[str, Order] = {}
         self.stances = 0
         """How often blocks and targets have changed: what may leave is judged again then."""
         self._valuation = Valuation(self._mark, self.jumped_from)
@@ -94,7 +97,7 @@ class Book:
             Position: self._position,
             SignalState: self._signal_state,
             Block: self._block,
-            Mark: self._asked,
+            Mark: self._mark_asked,
             Account: self._account,
             EquityPoint: self._point,
             Adjustment: self._adjustment,
@@ -167,6 +170,15 @@ class Book:
         self._new_bars = []
         return rows, bars
 
+    def copy(self) -> Book:
+        """Return a book of its own with the same account, positions, open orders and last prices."""
+        copy = Book(self.calendar, self.order, self._collar)
+        copy.now = self.now
+        copy.last, copy.marks = dict(self.last), dict(self.marks)
+        account = [self.account] if self.account is not None else []
+        copy.restore([*account, *self.positions.values(), *self.open_orders()])
+        return copy
+
     # -- read -----------------------------------------------------------------------------------
 
     @property
@@ -197,6 +209,14 @@ class Book:
         """Return the orders that may still fill, oldest first."""
         return list(self._open.values())
 
+    def unconfirmed(self) -> list[Order]:
+        """Return the orders that were ended here lately, and not yet by the broker's word.
+
+        They may still fill there.
+        """
+        since, given_up = self.now - ASKED_FOR, self._given_up.values()
+        return [o for o in given_up if o.given_up_at is not None and o.given_up_at >= since]
+
     def working(self, symbol: str) -> Iterable[Order]:
         """Return a symbol's open orders, of all strategies."""
         return self._valuation.orders(symbol)
@@ -220,9 +240,39 @@ class Book:
         return self._valuation.held(symbol)
 
     def price(self, symbol: str) -> Decimal | None:
-        """Return the last price of a symbol in US dollars, or None before its first bar."""
-        bar = self.last.get(symbol)
+        """Return the last price of a symbol in US dollars, or None before its first one.
+
+        It is the last bar's close, or what was asked for since.
+        """
+        bar, mark = self.last.get(symbol), self.marks.get(symbol) if self.marks else None
+        if mark is not None and (bar is None or mark.time > bar.end):
+            return mark.price
         return Decimal(repr(bar.close)) if bar else None
+
+    def priced_at(self, symbol: str) -> datetime | None:
+        """Return when a symbol had its last price, or None before its first one."""
+        bar, mark = self.last.get(symbol), self.marks.get(symbol)
+        if bar is None or mark is None:
+            return bar.end if bar else mark.time if mark else None
+        return max(bar.end, mark.time)
+
+    def age(self, priced_at: datetime | None, now: datetime) -> timedelta:
+        """Return how old a price is within the session that is open at an instant; 0 where none is.
+
+        It counts from the session's open on: before, there was nothing newer.
+        """
+        session = self.calendar.session_at(now)
+        if session is None:
+            return timedelta(0)
+        return now - max(priced_at or session.open, session.open)
+
+    def stale(self, symbol: str, now: datetime) -> bool:
+        """Whether a symbol's last price is too old for the session that is open at an instant."""
+        return self.age(self.priced_at(symbol), now) >= STALE
+
+    def at_risk(self) -> list[str]:
+        """Return the symbols that are held or have open orders, sorted."""
+        return self._valuation.symbols()
 
     def jumped_from(self, symbol: str) -> Decimal | None:
         """Return the close before the last bar where that bar is outside the price collar."""
@@ -244,7 +294,11 @@ class Book:
     def blocking(self, *, reduces: bool = False) -> list[Block]:
         """Return the blocks that hold an entry now, or (``reduces``) an exit."""
         scopes = ("all",) if reduces else ("all", "entries")
-        return [b for b in self.blocks.values() if b.scope in scopes and b.holds(self.now)]
+        return [
+            block
+            for block in self.blocks.values()
+            if block.scope in scopes and block.holds(self.now) and block.plugin not in self.ignored
+        ]
 
     @property
     def halted(self) -> str:
@@ -303,8 +357,11 @@ class Book:
         return bool(self.apply_bars((bar,)))
 
     def _order(self, order: Order) -> bool:
-        if self.orders.get(order.client_order_id) == order:
+        known = self.orders.get(order.client_order_id)
+        if known == order:
             return False
+        if known is not None and order.filled_qty < known.filled_qty:
+            order = self._undo(known, order)
         self._put_order(order)
         holding = (order.strategy, order.symbol)
         latest = self.latest_order(*holding)
@@ -330,6 +387,11 @@ class Book:
         if not reason and update.status is Status.CANCELED:
             reason = order.cancel_reason
         filled_qty = max(order.filled_qty, update.filled_qty)
+        confirmed = (
+            order.status.terminal
+            and update.status.terminal
+            and update.filled_qty >= order.filled_qty
+        )
         changed = replace(
             order,
             status=Status.FILLED if filled_qty >= order.qty
@@ -343,6 +405,7 @@ class Book:
             updated_at=max(update.time, order.updated_at or update.time),
             cause=update.cause if newer else order.cause,
             available=update.available if newer else order.available,
+            given_up_at=None if confirmed else order.given_up_at,
         )  # fmt: skip
         if changed == order:
             return False
@@ -353,49 +416,82 @@ class Book:
         return True
 
     def _fill(self, order: Order, fill: Fill, update: OrderUpdate) -> None:
-        holding = (order.strategy, order.symbol)
-        old = self.positions.get(holding)
-        qty, cost, realized = (old.qty, old.cost, old.realized_pnl) if old else (ZERO, ZERO, ZERO)
         paid = _filled_value(update) - _filled_value(order)
         bar = self.last.get(order.symbol)
         if bar is None or fill.time >= bar.end:
             self._fill_prices[order.symbol] = fill.price
             self._valuation.outdate()
-        qty += fill.qty * order.side.sign
-        cost += paid if not order.reduces else fill.realized_pnl * -order.side.sign - paid
-        self._put_position(holding, qty, cost, realized + fill.realized_pnl, fill.time)
-        if self.account is not None:
-            cash = self.account.cash - paid * order.side.sign
-            self._account(replace(self.account, cash=cash))
+        self._trade(
+            (order.strategy, order.symbol),
+            fill.qty * order.side.sign,
+            paid * order.side.sign,
+            fill.realized_pnl,
+            fill.time,
+        )
         self._put(fill)
+
+    def _undo(self, known: Order, order: Order) -> Order:
+        """Take back the fills that an order has no more; returns it with what it realized without."""
+        realized = self._realized(known, order.filled_qty, _filled_value(order))
+        self._trade(
+            (known.strategy, known.symbol),
+            (order.filled_qty - known.filled_qty) * known.side.sign,
+            (_filled_value(order) - _filled_value(known)) * known.side.sign,
+            realized - known.realized_pnl,
+            order.updated_at or self.now,
+        )
+        return replace(order, realized_pnl=realized)
+
+    def _trade(
+        self, holding: Holding, qty: Decimal, paid: Decimal, realized: Decimal, time: datetime
+    ) -> None:
+        """Move signed shares into a position, and what was paid for them (negative: got) out of cash."""
+        held, basis, before = self._basis(holding)
+        held, basis = held + qty, basis + paid + realized
+        self._put_position(holding, held, basis, before + realized, time)
+        if self.account is not None:
+            self._account(replace(self.account, cash=self.account.cash - paid))
+
+    def _basis(self, holding: Holding) -> tuple[Decimal, Decimal, Decimal]:
+        """Return a position's signed shares, their signed cost, and the P&L realized so far."""
+        position = self.positions.get(holding)
+        if position is None:
+            return ZERO, ZERO, ZERO
+        basis = position.cost if position.qty >= 0 else -position.cost
+        return position.qty, basis, position.realized_pnl
 
     def _realized(self, order: Order, filled_qty: Decimal, value: Decimal) -> Decimal:
         """P&L of an order at a cumulative fill, from the holding as it was before the order.
 
         Computed from the start of the order each time, so that rounding can't depend on how many
-        of its updates were seen.
+        of its updates were seen. Shares beyond that holding realize nothing: they open another one.
         """
         if not order.reduces:
             return ZERO
-        position = self.positions.get((order.strategy, order.symbol))
-        qty, cost = (abs(position.qty), position.cost) if position else (ZERO, ZERO)
-        start_qty = qty + order.filled_qty
-        start_cost = cost + _filled_value(order) + order.realized_pnl * order.side.sign
-        if filled_qty >= start_qty:
-            closed = start_cost
-        else:
-            closed = money(start_cost * filled_qty / start_qty)
-        return (closed - value) * order.side.sign
+        sign = order.side.sign
+        qty, basis, _ = self._basis((order.strategy, order.symbol))
+        start_qty = qty - order.filled_qty * sign
+        start_basis = basis - _filled_value(order) * sign - order.realized_pnl
+        return _closed(start_qty, start_basis, filled_qty * sign, value)
 
     def _adjustment(self, adjustment: Adjustment) -> bool:
-        if not self._row(adjustment):
-            return False
+        """Change a position as a trade at the adjustment's price would; what its cash differs by from
+        that trade came or went from outside, and moves the opening cash along."""
         holding = (adjustment.strategy, adjustment.symbol)
-        old = self.positions.get(holding)
-        qty = (old.qty if old else ZERO) + adjustment.qty
-        cost = money(abs(qty) * adjustment.price)
-        realized = old.realized_pnl if old else ZERO
-        self._put_position(holding, qty, cost, realized, adjustment.time)
+        qty, basis, _ = self._basis(holding)
+        value = money(abs(adjustment.qty) * adjustment.price)
+        realized = ZERO
+        if adjustment.price:
+            realized = _closed(qty, basis, adjustment.qty, value)
+        if not self._row(replace(adjustment, realized_pnl=realized)):
+            return False
+        if adjustment.qty:
+            paid = value if adjustment.qty > 0 else -value
+            self._trade(holding, adjustment.qty, paid, realized, adjustment.time)
+        if self.account is not None:
+            moved = adjustment.from_outside
+            cash, opening = self.account.cash + moved, self.account.opening_cash + moved
+            self._account(replace(self.account, cash=cash, opening_cash=opening))
         return True
 
     def _position(self, position: Position) -> bool:
@@ -431,11 +527,13 @@ class Book:
         self._put(block)
         return True
 
-    def _asked(self, mark: Mark) -> bool:
+    def _mark_asked(self, mark: Mark) -> bool:
         known = self.marks.get(mark.symbol)
         if known is not None and mark.time <= known.time:
             return False
         self.marks[mark.symbol] = mark
+        self._fill_prices.pop(mark.symbol, None)
+        self._valuation.outdate()
         self._put(mark)
         return True
 
@@ -476,6 +574,10 @@ class Book:
         self.changes += 1
         self.orders[name] = order
         self._new_rows[(Order, (name,))] = order
+        if order.given_up_at is not None:
+            self._given_up[name] = order
+        else:
+            self._given_up.pop(name, None)
         if order.status.terminal:
             self._open.pop(name, None)
             self.canceling.pop(name, None)
@@ -486,8 +588,9 @@ class Book:
         self._valuation.put_order(order)
 
     def _put_position(
-        self, holding: Holding, qty: Decimal, cost: Decimal, realized: Decimal, time: datetime
+        self, holding: Holding, qty: Decimal, basis: Decimal, realized: Decimal, time: datetime
     ) -> None:
+        cost = basis if qty >= 0 else -basis
         average = (cost / abs(qty)).quantize(MICRO) if qty else ZERO
         self._position(Position(*holding, qty, cost, average, realized, time))
 
@@ -514,6 +617,16 @@ class Book:
             strategies.pop(state.strategy, None)
             if not strategies:
                 del self._unsettled[state.symbol]
+
+
+def _closed(held: Decimal, basis: Decimal, qty: Decimal, value: Decimal) -> Decimal:
+    """Return the P&L of trading signed shares for a value against what is held at a signed cost."""
+    closing = min(abs(qty), abs(held)) if qty * held < 0 else ZERO
+    if not closing:
+        return ZERO
+    closed = basis if closing == abs(held) else money(basis * closing / abs(held))
+    got = value if closing == abs(qty) else money(value * closing / abs(qty))
+    return (got if held > 0 else -got) - closed
 
 
 def _filled_value(filled: Order | OrderUpdate) -> Decimal:

@@ -40,6 +40,20 @@ class Calendar:
         self._opens = [session.open for session in self.sessions]
         self._day: tuple[datetime, datetime, date] | None = None
 
+    @property
+    def end(self) -> datetime | None:
+        """The close of the last known session, UTC; None where none is known."""
+        return self.sessions[-1].close if self.sessions else None
+
+    def extend(self, other: Calendar) -> None:
+        """Take in the sessions after the last known one. Safe beside threads that read."""
+        last = self._dates[-1] if self._dates else date.min
+        later = tuple(session for session in other.sessions if session.date > last)
+        self.sessions += later  # first: an index of the lists below must find its session
+        self._dates += [session.date for session in later]
+        self._opens += [session.open for session in later]
+        self._day = None
+
     def trading_date(self, time: datetime) -> date:
         """Return the trading date that an instant belongs to.
 
@@ -54,6 +68,11 @@ class Calendar:
             day = self._dates[index] if index < len(self._dates) else local.date()
             self._day = (midnight.astimezone(UTC), following.astimezone(UTC), day)
         return self._day[2]
+
+    def begin_of(self, day: date) -> datetime:
+        """Return when a trading date begins: where the one before it ended."""
+        index = bisect_left(self._dates, day)
+        return end_of(self._dates[index - 1] if index else day - timedelta(days=1))
 
     def session(self, day: date) -> Session | None:
         """Return the session of a date, or None when the exchange is closed that day."""

@@ -78,7 +78,7 @@ class Config(Settings):
     )
     no_plugins: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
-    """Symbols to trade; empty: all that the feed has."""
+    """Symbols that may be entered; empty: all that the feed has. What is held is always followed."""
     db: Path = Path("data/trades.db")
     broker: str = "alpaca"
     """Where orders go: ``alpaca``, or ``exchange`` for the embedded exchange, called in process."""

@@ -255,6 +255,8 @@ def _check_attribute(name: str, plugin: object, attribute: str) -> bool:
     value = None
     if not isinstance(kept, property | cached_property):
         value = getattr(plugin, attribute, None)
+        if value is None:  # as a subclass switches a hook off
+            return False
     options = getattr(value, "smabot_impl", None)
     if options is not None and inspect.isroutine(value):
         _check_hook(name, value, options.get("specname") or attribute, options)

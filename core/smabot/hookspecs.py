@@ -56,6 +56,9 @@ class Reconciliation:
     updates: tuple[OrderUpdate, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     notes: tuple[str, ...] = ()
+    remedy: tuple[Any, ...] = ()
+    """Records that take over what differs and is no conflict, as cash that came or went: written by
+    `smabot reconcile --accept broker`, after the conflicts' remedies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,7 @@ class Recovery:
     broker: Broker
     clock: Clock
     symbols: tuple[str, ...]
+    """Those that are followed: what is held or has open orders, and what may be entered."""
     asked: bool = False
     """Whether the broker was asked beforehand: asking again gives the same answers, at once."""
 

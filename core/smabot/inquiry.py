@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import partial
@@ -10,6 +9,7 @@ from typing import Any, TypeVar, cast
 
 from smabot.errors import BrokerError
 from smabot.ports import Broker, BrokerAccount, BrokerOrder, BrokerPosition
+from smabot.question import Question
 
 T = TypeVar("T")
 
@@ -20,15 +20,13 @@ class Answers:
     A question that it did not answer raises its BrokerError again.
     """
 
-    def __init__(
-        self, broker: Broker, since: datetime | None, open_orders: Collection[str]
-    ) -> None:
-        """Ask everything now: the account, orders, those that are open here, and positions."""
+    def __init__(self, broker: Broker, since: datetime | None, ours: Collection[str]) -> None:
+        """Ask everything now: the account, orders, each of ours by its id, and positions."""
         self._broker = broker
         self._since = since
         self._orders: Callable[[], list[BrokerOrder]] = _asked(partial(broker.orders, since))
         self._single: dict[str, Callable[[], BrokerOrder | None]] = {}
-        for name in sorted(set(open_orders) - self._listed()):
+        for name in sorted(set(ours) - self._listed()):
             self._single[name] = _asked(partial(broker.order, name))
         self._positions: Callable[[], list[BrokerPosition]] = _asked(broker.positions)
         self._account: Callable[[], BrokerAccount] = _asked(broker.account)
@@ -62,37 +60,21 @@ class Inquiry:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._thread: threading.Thread | None = None
-        self._answers: list[Answers] = []
-        self._failure: BaseException | None = None
+        self._question: Question[Answers] = Question("inquiry")
 
     @property
     def under_way(self) -> bool:
         """Whether questions were asked whose answers have not been taken yet."""
-        return self._thread is not None
+        return self._question.under_way
 
-    def begin(self, since: datetime | None, open_orders: Collection[str]) -> None:
-        """Ask."""
-
-        def ask() -> None:
-            try:
-                self._answers.append(Answers(self._broker, since, open_orders))
-            except BaseException as error:  # noqa: BLE001 - it is raised in the deciding thread
-                self._failure = error
-
-        self._answers.clear()
-        self._thread = threading.Thread(target=ask, name="inquiry", daemon=True)
-        self._thread.start()
+    def begin(self, since: datetime | None, ours: Collection[str]) -> None:
+        """Ask, also for each of our orders that may still change, by its id."""
+        self._question.begin(lambda: Answers(self._broker, since, ours))
 
     def take(self) -> Broker | None:
         """Return the answers once they are all there, else None. Raises what asking raised, where it
         was no BrokerError."""
-        if self._thread is None or self._thread.is_alive():
-            return None
-        self._thread = None
-        if self._failure is not None:
-            raise self._failure
-        return cast(Broker, self._answers.pop())
+        return cast(Broker, self._question.take()) if self._question.answered else None
 
 
 def _asked(question: Callable[[], T]) -> Callable[[], T]:

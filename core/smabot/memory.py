@@ -63,6 +63,9 @@ class MemoryJournal:
             counts[bar.symbol] = counts.get(bar.symbol, 0) + 1
         return counts
 
+    def newest_bar(self) -> datetime | None:
+        return max((bar.time for bar in self.bars), default=None)
+
     def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
         newest: dict[str, deque[Bar]] = {symbol: deque(maxlen=lookback) for symbol in symbols}
         for bar in self.bars:

@@ -13,6 +13,7 @@ from smabot.records import (
     Bar,
     Batch,
     Command,
+    Mark,
     Order,
     OrderType,
     OrderUpdate,
@@ -62,6 +63,10 @@ class Rows(Protocol):
 
     def bar_counts(self) -> dict[str, int]:
         """Return the number of bars kept of each symbol."""
+        ...
+
+    def newest_bar(self) -> datetime | None:
+        """Return the start of the newest minute that has a bar, or None. Cheap."""
         ...
 
     def in_use(self) -> bool:
@@ -173,13 +178,15 @@ class BrokerOrder:
 class BrokerPosition:
     """Signed shares the account holds of a symbol, and their average price.
 
-    ``available`` shares are held back by no order; None: the broker does not say.
+    ``available`` shares are held back by no order, ``price`` is what the broker values one at in US
+    dollars; None: the broker does not say.
     """
 
     symbol: str
     qty: Decimal
     avg_price: Decimal
     available: Decimal | None = None
+    price: Decimal | None = None
 
 
 class Broker(Protocol):
@@ -252,6 +259,19 @@ class RemoteBroker(Broker, Protocol):
         """Seconds after which an unanswered order is looked up, counted from its sending, ascending.
 
         After the last one it is sent again under its id, where it is still of use.
+        """
+        ...
+
+
+@runtime_checkable
+class PricedFeed(Protocol):
+    """A feed that can be asked what symbols are worth, where no bar tells."""
+
+    def prices(self, symbols: Collection[str]) -> list[Mark]:
+        """Return the latest price of each symbol that has one, at the time of asking.
+
+        It is the latest trade's, or what the broker values the account's position at where that is
+        newer. Core may call it from another thread. Raises BrokerError.
         """
         ...
 

@@ -16,6 +16,12 @@ from smabot.calendar import MINUTE
 from smabot.tables import record
 
 ZERO = Decimal(0)
+MICRO = Decimal("0.000001")
+
+
+def money(amount: Decimal) -> Decimal:
+    """Round to a millionth of a dollar: finer than any price times any share fraction in use."""
+    return amount.quantize(MICRO)
 
 
 class Bar(NamedTuple):
@@ -171,7 +177,8 @@ class Order:
     is when the bot first wanted it canceled, and ``cancel_reason`` why. ``cause`` and ``available``
     are what the broker said when it refused it: the kind of refusal, and the shares that were free.
     ``collared``: the bar that decided it was outside the price collar, so it waits for another one.
-    ``given_up_at``: when the bot ended it without the broker's word.
+    ``given_up_at``: when the bot ended it without the broker's word; None again once the broker has
+    confirmed that end.
     """
 
     client_order_id: str
@@ -282,7 +289,11 @@ class EquityPoint:
 
 @record(table="account", key=("account_id",))
 class Account:
-    """The broker account that the database is bound to, and its cash as the fills tell it."""
+    """The broker account that the database is bound to, and its cash as the fills tell it.
+
+    ``opening_cash`` is the cash at the first start, and what came or went from outside since, by
+    `Adjustment`: the account's worth less it is profit and loss.
+    """
 
     account_id: str
     broker: str
@@ -334,7 +345,13 @@ class Event:
 
 @record(table="adjustments", key=("time", "strategy", "symbol"), restore=False)
 class Adjustment:
-    """An audited change of a holding that no order made: `smabot reconcile --accept broker`."""
+    """An audited change that no order of the bot made: `smabot reconcile --accept broker`.
+
+    ``qty`` signed shares came, as if bought at ``price`` each (sold, where negative); ``price`` 0 is a
+    split, which leaves the position's cost as it is. ``cash`` came to the account with it, signed, in
+    US dollars. ``realized_pnl`` is of the shares that went; the Book fills it in. Without a symbol only
+    cash came or went.
+    """
 
     time: datetime
     strategy: str
@@ -342,6 +359,13 @@ class Adjustment:
     qty: Decimal
     price: Decimal
     reason: str
+    cash: Decimal = ZERO
+    realized_pnl: Decimal = ZERO
+
+    @property
+    def from_outside(self) -> Decimal:
+        """What the account is worth more by it and has not earned: a deposit; negative: a withdrawal."""
+        return self.cash + money(self.qty * self.price)
 
 
 @record(table="bar_revisions", key=("time", "symbol", "seen_at"), restore=False)
@@ -398,7 +422,10 @@ class Command:
 
 @record(table="runs", key=("run_id",), restore=False)
 class Run:
-    """One process: when it ran, how fast it was ready, how it ended. Wall-clock times, UTC."""
+    """One process: when it ran, how fast it was ready, how it ended. Wall-clock times, UTC.
+
+    ``plugins`` and ``ignored_blocks`` are names, separated by commas.
+    """
 
     run_id: str
     pid: int
@@ -411,6 +438,7 @@ class Run:
     ended_at: datetime | None = None
     exit_code: int | None = None
     outcome: str = ""
+    ignored_blocks: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -448,7 +476,8 @@ class Batch:
     Updates come before bars: they happened within the bars' minute. ``resync`` says that the feed
     lost its connection meanwhile, so that the broker has to be asked what happened. ``doubt`` says
     why order updates may be missing just now; while it is not empty, entries wait and exits pass.
-    ``revisions`` are bars that came again with other values, after they were decided on.
+    ``revisions`` are bars that came again with other values, after they were decided on. ``events`` are
+    what an operator should know of the feed.
     """
 
     time: datetime
@@ -457,9 +486,10 @@ class Batch:
     resync: bool = False
     doubt: str = ""
     revisions: tuple[Bar, ...] = ()
+    events: tuple[Event, ...] = ()
 
     def minutes(self) -> list[Batch]:
-        """Return it by its minutes, oldest first, with the updates and revisions in the first."""
+        """Return it by its minutes, oldest first, with everything but the bars in the first."""
         bars = self.bars
         if len(bars) < 2 or bars[0].time == max(bar.time for bar in bars):
             return [self]
@@ -468,5 +498,7 @@ class Batch:
             Batch(min(time + MINUTE, self.time), bars=tuple(b for b in bars if b.time == time))
             for time in times
         ]
-        first = replace(minutes[0], updates=self.updates, revisions=self.revisions)
+        first = replace(
+            minutes[0], updates=self.updates, revisions=self.revisions, events=self.events
+        )
         return [first, *minutes[1:]]

@@ -9,16 +9,18 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter
 
-from smabot.book import Book
+from smabot.blocks import ignore, require_guards
+from smabot.book import ASKED_FOR, Book
 from smabot.calendar import MINUTE, Calendar
 from smabot.commands import CORE_VERBS, carry_out, expiry
 from smabot.config import Config
 from smabot.disagreement import Disagreement
 from smabot.engine import Engine, Watcher
 from smabot.engine.dispatcher import Dispatcher
+from smabot.errors import ConfigError
 from smabot.hookspecs import Reconciliation, Recovery
 from smabot.memory import MemoryJournal
 from smabot.plugins import Plugins
@@ -26,12 +28,14 @@ from smabot.ports import Broker, BrokerAccount, Feed, Journal, Rows
 from smabot.records import (
     OPEN,
     Account,
+    Adjustment,
     Bar,
     Batch,
     Block,
     BotState,
     Command,
     EquityPoint,
+    Event,
     Mark,
     Order,
     Position,
@@ -64,9 +68,14 @@ class Session:
     broker: Broker | None = None
     feed: Feed | None = None
     symbols: tuple[str, ...] = ()
+    """Those whose bars come: what is held or has open orders first, then those that may be entered."""
+    enterable: tuple[str, ...] = ()
+    """Those of them that may be entered, as the settings name them."""
     steps: list[Step] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     wall: Wall = utc_now
+    ignored_blocks: tuple[str, ...] = ()
+    """Plugins that are not part of the run, and whose blocks hold no order of it all the same."""
     dispatcher: Dispatcher | None = None
     """Who carries requests to the broker; None: threads to a remote one."""
 
@@ -119,9 +128,12 @@ def open_session(
 def recover(session: Session, watch: Watcher | None = None) -> Engine:
     """Reconcile, warm up, fill the gap and subscribe; returns the engine, ready.
 
-    Raises Disagreement on any conflict; then nothing has been changed.
+    Raises RiskHalt where a block holds whose plugin is not part of the run, and Disagreement on any
+    conflict; then nothing has been changed.
     """
     _, _, feed = _opened(session)
+    _ignore_blocks(session)
+    require_guards(session.book, session.plugins.names)
     engine = _agreed(session, watch)
     with _silent_on_failure(engine):
         with session.step("warm") as found:
@@ -145,6 +157,7 @@ def recover_orders(session: Session, command: Command, watch: Watcher | None = N
     Raises Disagreement on any conflict; then nothing has been changed.
     """
     journal, _, feed = _opened(session)
+    _ignore_blocks(session)
     engine = _agreed(session, watch)
     with _silent_on_failure(engine), session.step("subscribe") as found:
         if seen := _seen(session.book):
@@ -156,6 +169,12 @@ def recover_orders(session: Session, command: Command, watch: Watcher | None = N
         engine.process(Batch(feed.now()))
         found.append("order updates only")
     return engine
+
+
+def _ignore_blocks(session: Session) -> None:
+    _, _, feed = _opened(session)
+    session.book.now = max(session.book.now, feed.now())
+    ignore(session.book, session.ignored_blocks, session.plugins.names)
 
 
 @contextmanager
@@ -184,9 +203,21 @@ def accept(session: Session, found: Reconciliation) -> None:
     engine = Engine(
         session.config, session.plugins, session.book, journal, broker, feed, session.symbols
     )
+    book = session.book
+    book.now = _after_adjustments(journal, max(book.now, feed.now()))
     session.plugins.on_startup_recover(session.recovery())
-    session.book.now = max(session.book.now, feed.now())
-    engine.adopt(found.updates, [row for conflict in found.conflicts for row in conflict.remedy])
+    conflicts = [row for conflict in found.conflicts for row in conflict.remedy]
+    remedies = [
+        replace(row, time=book.now) if isinstance(row, Adjustment) else row
+        for row in (*conflicts, *found.remedy)
+    ]
+    engine.adopt(found.updates, remedies)
+
+
+def _after_adjustments(journal: Journal, now: datetime) -> datetime:
+    """Return a time that no adjustment has yet, where the feed's clock may stand still."""
+    newest = journal.rows(Adjustment, newest_by="time", limit=1)
+    return max([now, *(row.time + timedelta(microseconds=1) for row in newest)])
 
 
 def apply_command(config: Config, plugins: Plugins, command: Command, wall: Wall = utc_now) -> str:
@@ -240,13 +271,14 @@ def _open(session: Session) -> None:
         expected = plugins.expected
         book.calendar = expected(Calendar, "broker", "calendar()", broker.calendar())
         expected(datetime, "feed", "now()", feed.now())
-        tradable = feed.tradable(config.symbols)
-        session.symbols = expected(tuple, "feed", "tradable()", tradable)
+        tradable = expected(tuple, "feed", "tradable()", feed.tradable(config.symbols))
+        session.symbols = session.enterable = tradable
         session.notes += feed.notes
         account = expected(BrokerAccount, "broker", "account()", broker.account())
         found.append(f"{broker.name} account {account.account_id}, equity {account.equity:,.2f}")
     with session.step("load") as found:
         restore(book, journal, plugins)
+        session.symbols = _followed(session)
         for minute in journal.windows(1, _watched(session)):
             book.restore(minute)
         open_orders = len(book.open_orders())
@@ -272,6 +304,12 @@ def restore(book: Book, rows: Rows, plugins: Plugins) -> None:
             where = {"strategy": state.strategy, "symbol": state.symbol}
             book.restore(rows.rows(Order, where=where, newest_by="created_at", limit=1))
     book.restore(rows.rows(EquityPoint, newest_by="time", limit=1))
+    if book.point is not None:
+        lately = ("time", book.point.time - ASKED_FOR)
+        for event in rows.rows(Event, where={"kind": "given_up"}, since=lately):
+            order = rows.row(Order, event.subject)
+            if order is not None and order.given_up_at is not None:
+                book.restore([order])
 
 
 def _agreed(session: Session, watch: Watcher | None) -> Engine:
@@ -289,6 +327,7 @@ def _agreed(session: Session, watch: Watcher | None) -> Engine:
         watch,
         session.dispatcher,
         session.wall,
+        session.enterable,
     )
     with session.step("reconcile") as found:
         result = compare(session)
@@ -307,6 +346,27 @@ def _agreed(session: Session, watch: Watcher | None) -> Engine:
             raise Disagreement(conflicts)
         engine.process(Batch(feed.now(), updates=result.updates if result else ()))
     return engine
+
+
+def _followed(session: Session) -> tuple[str, ...]:
+    """Return what has to be followed, whatever may be entered: held symbols come first."""
+    feed, book = session.feed, session.book
+    assert feed is not None
+    held = book.at_risk()
+    try:
+        followed: Sequence[str] = feed.tradable(held) if held else ()
+    except ConfigError:
+        followed = [symbol for symbol in held if _can_follow(session, feed, symbol)]
+    return tuple(dict.fromkeys((*followed, *session.enterable)))
+
+
+def _can_follow(session: Session, feed: Feed, symbol: str) -> bool:
+    try:
+        feed.tradable([symbol])
+    except ConfigError as error:
+        session.notes.append(f"{symbol} is held and no bars come for it: {error}")
+        return False
+    return True
 
 
 def _watched(session: Session) -> set[str]:
@@ -403,10 +463,13 @@ def _unattended(session: Session) -> list[str]:
             )
             continue
         holder = f"{position.strategy} holds {shares}"
-        if position.qty and position.symbol not in session.symbols:
-            notes.append(f"{holder}, but {position.symbol} is not traded in this run")
-        elif position.qty and position.strategy not in session.plugins.names:
+        if position.qty and position.strategy not in session.plugins.names:
             notes.append(f"{holder}, but that plugin is not part of this run: nobody closes it")
+        elif position.qty and position.symbol not in session.enterable:
+            notes.append(
+                f"{holder}: it is valued and exited in this run, and not entered again, as "
+                f"{position.symbol} is not among the symbols to trade"
+            )
     return notes
 
 

@@ -69,6 +69,10 @@ class Valuation:
         shares = self._symbols.get(symbol)
         return shares.orders.values() if shares else ()
 
+    def symbols(self) -> list[str]:
+        """Return the symbols that are held or have open orders, sorted."""
+        return sorted(self._alive)
+
     def value(self) -> Decimal:
         """Return the worth of all that is held."""
         self._refresh()

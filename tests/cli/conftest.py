@@ -134,3 +134,8 @@ def database(journal: Any) -> Path:
     journal.commit(RECORDS, BARS)
     journal.close()
     return Path("data/trades.db")
+
+
+@pytest.fixture
+def make_order() -> Callable[..., Order]:
+    return order

@@ -7,12 +7,16 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from smabot.records import Bar, Side, SignalState, Status
+
 Call = Callable[..., Any]
+NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
 READING = ("status", "orders", "trades", "signals", "equity", "pnl", "breaker", "limits")
 
 
@@ -56,11 +60,46 @@ def test_status(database: Path, call: Call) -> None:
     assert data["positions"] == [
         {
             "strategy": "sma", "symbol": "SPY", "qty": "10", "avg_price": "1234.5",
-            "price": "1240.5", "unrealized_pnl": "60", "realized_pnl": "88.654322",
+            "price": "1240.5", "priced_at": "2026-03-02T17:01:00Z", "unrealized_pnl": "60", "realized_pnl": "88.654322",
         }
     ]  # fmt: skip
     assert [order["symbol"] for order in data["open_orders"]] == ["IBM"]
     assert [state["last_signal"] for state in data["signals"]] == ["BUY"]
+
+
+def test_the_last_bar_is_the_newest_there_is_whatever_is_held(journal: Any, call: Call) -> None:
+    times = [NOON + timedelta(minutes=n) for n in range(125)]
+    journal.commit([], [Bar("SPY", time, 1.0, 1.0, 1.0, 1.0, 1.0) for time in times])
+    journal.close()
+    assert "2026-03-02T19:04:00Z" in call("status").out
+    assert call("status", "--json").json["last_bar"] == "2026-03-02T19:04:00Z"
+
+
+@pytest.mark.parametrize(
+    ("status", "changes", "told"),
+    [
+        (None, {}, "no order was made for it"),
+        (None, {"missed": True}, "missed while no bot ran"),
+        (Status.BLOCKED, {}, "its buy is blocked: because"),
+        (Status.REJECTED, {}, "its buy is rejected: because"),
+        (Status.EXPIRED, {}, "its buy is expired: because"),
+        (Status.ACCEPTED, {}, "its buy is accepted: because"),
+        (Status.FILLED, {}, "its buy is filled, and the shares are gone since: because"),
+    ],
+)
+def test_a_signal_whose_position_is_not_as_it_wants_says_why(
+    journal: Any, call: Call, make_order: Any, status: Any, changes: Any, told: str
+) -> None:
+    state = SignalState("sma", "IBM", "BUY", 1, NOON, **changes)
+    rows: list[Any] = [state, SignalState("sma", "SPY", "SELL", 0, NOON)]
+    if status is not None:
+        rows.append(make_order(0, "IBM", Side.BUY, status, bar_time=NOON, reason="because"))
+    journal.commit(rows)
+    journal.close()
+    line = next(line for line in call("status").out.splitlines() if " BUY " in line)
+    assert line.endswith(told)
+    signals = call("status", "--json").json["signals"]
+    assert {each["symbol"]: each["why"] for each in signals} == {"IBM": told, "SPY": ""}
 
 
 def test_orders(database: Path, call: Call) -> None:

@@ -1,11 +1,16 @@
-"""What the engine does with signals, orders and answers, over short tapes on the paper exchange."""
+"""What the engine does with signals, orders and answers, over short tapes.
+
+On the fake exchange, which core has, and on the paper exchange where it is installed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from importlib.metadata import entry_points
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -36,9 +41,10 @@ from smabot.records import (
 )
 from smabot.recovery import Session, open_session, recover
 from smabot.sizing import DefaultSizer
+from smabot.testing.exchange import FakeExchange
 
-exchange = pytest.importorskip("smabot_exchange.plugin")
-reconciliation = pytest.importorskip("smabot_reconciliation.plugin")
+INSTALLED = {point.name for point in entry_points(group="smabot")}
+needs_exchange = pytest.mark.skipif("exchange" not in INSTALLED, reason="no exchange is installed")
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 D = Decimal
@@ -112,15 +118,16 @@ class Given:
         return Line(self.exchange.open_broker(config), self.world.faults)
 
 
+@dataclass
 class World:
-    """A tape, an exchange that keeps its ledger, and a journal: a bot may start on them again."""
+    """An exchange that outlives the bot, and a journal: a bot may start on them again."""
 
-    def __init__(self, folder: Path, tape: Path) -> None:
-        self.folder = folder
-        self.tape = tape
-        self.journal = MemoryJournal()
-        self.script = Script({})
-        self.faults: Callable[[Order], str] = lambda order: ""
+    folder: Path
+    tape: Path
+    fake: FakeExchange | None
+    journal: MemoryJournal = field(default_factory=MemoryJournal)
+    script: Script = field(default_factory=lambda: Script({}))
+    faults: Callable[[Order], str] = lambda order: ""
 
     def wants(self, wants: Mapping[int, int], symbol: str = "SPY") -> None:
         self.script = Script(wants, symbol)
@@ -130,16 +137,16 @@ class World:
         settings = {"broker": "exchange", **settings}
         config = Config(db=self.folder / "trades.db", tape=str(self.tape), speed="max", **settings)
         plugins = Plugins()
-        self.script = Script({}) if self.script is None else self.script
-        market = exchange.ExchangePlugin(exchange.ExchangeSettings())
+        market = self.fake or _paper_exchange()
         for name, plugin in {
             "script": self.script,
             "given": Given(self, market),
             "exchange": market,
-            "reconciliation": reconciliation.ReconciliationPlugin(),
             "core.sizing": DefaultSizer(config.sizing),
         }.items():
             plugins.register(name, plugin)
+        if "reconciliation" in INSTALLED:
+            plugins.register("reconciliation", _reconciliation())
         plugins.check()
         session = open_session(config, plugins)
         try:
@@ -182,6 +189,18 @@ class World:
         return position.qty if position else D(0)
 
 
+def _paper_exchange() -> object:
+    from smabot_exchange.plugin import ExchangePlugin, ExchangeSettings
+
+    return ExchangePlugin(ExchangeSettings())
+
+
+def _reconciliation() -> object:
+    from smabot_reconciliation.plugin import ReconciliationPlugin
+
+    return ReconciliationPlugin()
+
+
 def play(engine: Engine, minutes: int) -> None:
     feed = engine._feed
     until = feed.now() + timedelta(minutes=minutes)
@@ -191,18 +210,43 @@ def play(engine: Engine, minutes: int) -> None:
         engine.process(batch)
 
 
-@pytest.fixture
-def make_world(tmp_path: Path, tape_writer: Callable[..., Path]) -> Callable[..., World]:
-    def make(volume: float = 10_000, minutes: int = 60, name: str = "t") -> World:
-        closes = {
-            "SPY": [100.0 + number % 7 for number in range(minutes)],
-            "IBM": [50.0 + number % 5 for number in range(minutes)],
-        }
+CLOSES = {
+    "SPY": [100.0 + number % 7 for number in range(60)],
+    "IBM": [50.0 + number % 5 for number in range(60)],
+}
+
+
+@pytest.fixture(params=["fake", pytest.param("paper", marks=needs_exchange)])
+def make_world(
+    request: pytest.FixtureRequest, tmp_path: Path, tape_writer: Callable[..., Path]
+) -> Callable[..., World]:
+    def make(name: str = "t") -> World:
         folder = tmp_path / name
         folder.mkdir()
-        return World(folder, tape_writer(folder / "t.csv", closes, volume=volume))
+        fake = FakeExchange(bars()) if request.param == "fake" else None
+        return World(folder, tape_writer(folder / "t.csv", CLOSES), fake)
 
     return make
+
+
+@pytest.fixture
+def make_thin_world(tmp_path: Path, tape_writer: Callable[..., Path]) -> Callable[[int], World]:
+    """Where orders fill in parts: so many shares a minute."""
+
+    def make(shares: int) -> World:
+        return World(tmp_path, tape_writer(tmp_path / "t.csv", CLOSES, volume=10 * shares), None)
+
+    return make
+
+
+def bars() -> list[Bar]:
+    """The tape's."""
+    made = []
+    for symbol, closes in CLOSES.items():
+        for number, (begin, end) in enumerate(pairwise([closes[0], *closes])):
+            high, low = max(begin, end), min(begin, end)
+            made.append(Bar(symbol, minute(number), begin, high, low, end, 10_000))
+    return made
 
 
 @pytest.fixture
@@ -312,6 +356,23 @@ def test_a_signal_for_a_symbol_that_is_not_traded_is_an_error(world: World) -> N
     assert world.orders() == []
 
 
+@pytest.mark.parametrize("target", [-1, 2])
+def test_a_target_that_is_neither_long_nor_flat_is_an_error(world: World, target: int) -> None:
+    class Wrong:
+        @hookimpl
+        def on_bar(self, bar: Bar) -> Signal:
+            return Signal(bar.symbol, target, bar.time, bar.close)
+
+    world.script = Wrong()  # type: ignore[assignment]
+    with (
+        world.started() as engine,
+        pytest.raises(PluginError, match=rf"'script'.* target {target}: use 1 \(long\) or 0"),
+    ):
+        play(engine, 5)
+    assert world.orders() == []
+    assert world.journal.rows(SignalState) == []
+
+
 def test_a_symbol_that_is_added_later_gets_warm_without_deciding_on_old_bars(world: World) -> None:
     wants = {5: LONG, 7: FLAT, 8: LONG, 12: FLAT}
     world.wants(wants, "IBM")
@@ -361,11 +422,12 @@ def test_a_refused_entry_is_not_tried_again(world: World) -> None:
     assert world.short() == [("buy", D(10), "rejected", 1)]
 
 
+@needs_exchange
 @pytest.mark.parametrize("restart", [False, True])
 def test_an_entry_at_work_is_called_off_before_the_exit(
-    make_world: Callable[..., World], restart: bool
+    make_thin_world: Callable[[int], World], restart: bool
 ) -> None:
-    world = make_world(volume=20)  # two shares a minute
+    world = make_thin_world(2)
     for minutes in [6, 10] if restart else [16]:
         world.wants({2: LONG, 5: FLAT})
         world.play(minutes)
@@ -375,10 +437,11 @@ def test_an_entry_at_work_is_called_off_before_the_exit(
     assert world.held() == 0
 
 
+@needs_exchange
 def test_an_entry_while_the_exit_is_at_work_is_blocked_on_the_record(
-    make_world: Callable[..., World],
+    make_thin_world: Callable[[int], World],
 ) -> None:
-    world = make_world(volume=50)  # five shares a minute
+    world = make_thin_world(5)
     world.wants({2: LONG, 8: FLAT, 9: LONG})
     world.play(20)
     entry, exit_, late = world.orders()
@@ -387,11 +450,12 @@ def test_an_entry_while_the_exit_is_at_work_is_blocked_on_the_record(
     assert late.reason == f"the exit {exit_.client_order_id} is still open"
 
 
+@needs_exchange
 @pytest.mark.parametrize("runs", [[20], [13, 7]], ids=str)
 def test_a_blocked_entry_does_not_hide_the_exit_at_work(
-    make_world: Callable[..., World], runs: list[int]
+    make_thin_world: Callable[[int], World], runs: list[int]
 ) -> None:
-    world = make_world(volume=20)  # two shares a minute
+    world = make_thin_world(2)
     for minutes in runs:
         world.wants({2: LONG, 9: FLAT, 10: LONG, 11: FLAT, 12: LONG, 13: FLAT})
         world.play(minutes)

@@ -19,6 +19,7 @@ from smabot.engine.execution import (
     GiveUp,
     Situation,
     Wait,
+    lost,
     next_action,
 )
 from smabot.records import Order, OrderType, RefusalCause, Side, Status, TimeInForce
@@ -80,11 +81,19 @@ ASKED = {"cancel_requested_at": NOW, "cancel_reason": "?"}
         (long(orders=(order(**ASKED),), closes=CLOSED, now=after(0.9)), Done, ""),
         (long(orders=(order(**ASKED),), closes=CLOSED, now=after(9), in_doubt=True), Done, ""),
         (long(orders=(order(**ASKED, status=Status.UNKNOWN),), closes=CLOSED, now=after(9)), Done, ""),
+        (long(orders=(order(cancel_requested_at=after(-50)),), closes=CLOSED, now=after(0.9)), Done, ""),
+        (long(orders=(order(cancel_requested_at=after(-50)),), closes=CLOSED, now=after(1)), GiveUp, ""),
         (flat(0, orders=(order(),)), Cancel, "flat by now"),
         (flat(0, orders=(order(status=Status.UNKNOWN),)), Cancel, "flat by now"),
         (long(orders=(order(),), entries_blocked="halted"), Cancel, "halted"),
         (long(orders=(order(),), now=after(5)), Cancel, "not filled within 5 minutes"),
         (long(orders=(order(),), now=after(4.9)), Done, ""),
+        (long(orders=(order(submitted_at=after(2)),), now=after(6.9)), Done, ""),
+        (long(orders=(order(submitted_at=after(2)),), now=after(7)), Cancel, "within 5 minutes"),
+        (long(orders=(order(status=Status.PENDING),), now=after(9)), Done, ""),
+        (long(orders=(order(status=Status.UNKNOWN),), now=after(9)), Cancel, "within 5 minutes"),
+        (long(orders=(order(updated_at=after(4)),), now=after(5)), Cancel, "within 5 minutes"),
+        (long(orders=(order(), order(name="b"),), now=after(4.9)), Done, ""),
         (long(orders=(order(timeout_minutes=9),), now=after(8)), Done, ""),
         (long(orders=(order(timeout_minutes=0),), now=after(99)), Done, ""),
         (long(orders=(order(),), now=after(99), timeout=timedelta(0)), Done, ""),
@@ -106,6 +115,9 @@ ASKED = {"cancel_requested_at": NOW, "cancel_reason": "?"}
         (flat(0, orders=(sale(),)), Cancel, "only 0 are held"),
         (long(held=D(4), orders=(sale(),)), Cancel, "only 4 are held"),
         (flat(0, orders=(order(**ASKED),)), Done, ""),
+        (flat(6, orders=(sale(6), sale(4, name="b", **ASKED))), Done, ""),
+        (flat(6, orders=(sale(10, filled_qty=D(4)),)), Done, ""),
+        (long(orders=(sale(type=LIMIT),), held=D(10), by_operator=True), Done, ""),
         # long is wanted
         (long(decided_now=True), Enter, ""),
         (long(decided_now=True, orders=(sale(),), held=D(10)), Enter, ""),
@@ -123,6 +135,26 @@ ASKED = {"cancel_requested_at": NOW, "cancel_reason": "?"}
         (flat(opposing=(order(name="b", strategy="t", **ASKED),), now=after(1)), Exit, 10),
         (flat(6, orders=(order(filled_qty=D(6), **ASKED),), now=after(0.9)), Wait, "not ended"),
         (flat(6, orders=(order(filled_qty=D(6), **ASKED),), now=after(1)), Exit, 6),
+        (
+            flat(
+                opposing=(
+                    order(name="b", strategy="t", cancel_requested_at=after(-3)),
+                    order(name="c", strategy="t", **ASKED),
+                ),
+                now=after(0.9),
+            ),
+            Wait,
+            "not ended",
+        ),
+        (flat(opposing=(sale(name="b", strategy="t", **ASKED),)), Exit, 10),
+        (flat(last_exit=failed(updated_at=None, created_at=after(2)), now=after(2.9)), Wait, "rejected"),
+        (flat(last_exit=failed(updated_at=None, created_at=after(2)), now=after(3)), Exit, 10),
+        (flat(last_exit=failed(status=Status.EXPIRED, given_up_at=NOW)), Exit, 10),
+        (flat(last_exit=failed(attempt=5), now=after(15.9)), Wait, "rejected"),
+        (flat(last_exit=failed(attempt=5), now=after(16)), Exit, 10),
+        (flat(last_exit=failed(), now=after(0.9), next_open=after(-60)), Wait, "rejected"),
+        (flat(last_exit=failed(), now=after(1), next_open=after(-60)), Exit, 10),
+        (flat(last_exit=failed(), now=after(60), next_open=after(60)), Exit, 10),
         (flat(last_exit=failed(), now=after(0.9)), Wait, "rejected"),
         (flat(last_exit=failed(), now=after(1)), Exit, 10),
         (flat(last_exit=failed(attempt=3), now=after(3.9)), Wait, "rejected"),
@@ -137,9 +169,20 @@ ASKED = {"cancel_requested_at": NOW, "cancel_reason": "?"}
         (flat(4, last_exit=sale(6, status=Status.FILLED)), Exit, 4),
         (flat(last_exit=failed(cause=RefusalCause.AVAILABLE, available=D(6))), Exit, 6),
         (flat(last_exit=failed(cause=RefusalCause.AVAILABLE, available=D(0))), Wait, "rejected"),
+        (flat(last_exit=failed(cause=RefusalCause.AVAILABLE, available=D(10))), Wait, "rejected"),
+        (flat(last_exit=failed(cause=RefusalCause.AVAILABLE)), Wait, "rejected"),
+        (flat(last_exit=failed(cause=RefusalCause.OTHER, available=D(6))), Wait, "rejected"),
+        (flat(free=D(4), last_exit=failed(cause=RefusalCause.AVAILABLE, available=D(6))), Exit, 4),
+        (flat(free=D(4), orders=(sale(9, filled_qty=D(1)),)), Exit, 2),
+        (flat(orders=(sale(status=Status.UNKNOWN, **ASKED),), now=after(0.9)), Done, ""),
+        (flat(orders=(sale(status=Status.UNKNOWN, **ASKED),), now=after(1)), Exit, 10),
+        (flat(orders=(sale(**ASKED),), now=after(9)), Done, ""),
         (flat(free=D(0)), Wait, "hold its shares back"),
         (flat(free=D(4)), Exit, 4),
         (flat(12, orders=(sale(4),), free=D(8)), Exit, 8),
+        (flat(5, orders=(sale(**ASKED, status=Status.UNKNOWN),), now=after(1)), Exit, 5),
+        (flat(5, orders=(sale(**ASKED, status=Status.UNKNOWN),), now=after(0.9)), Done, ""),
+        (flat(5, orders=(sale(**ASKED),), now=after(1)), Done, ""),
         (flat(), Exit, 10),
         # nothing was ever wanted
         (NOTHING, Done, ""),
@@ -197,7 +240,7 @@ def test_no_situation_makes_an_exit_that_crosses_zero_or_an_entry_nobody_decided
 ) -> None:
     action = next_action(situation)
     if isinstance(action, Exit):
-        selling = sum(o.qty for o in situation.orders if o.reduces)
+        selling = sum(o.qty for o in situation.orders if o.reduces and not lost(o, situation.now))
         assert 0 < action.qty <= abs(situation.held) - selling
         assert action.qty <= situation.free
         assert situation.target == 0

@@ -171,7 +171,7 @@ def running() -> Iterator[Callable[[Far], Running]]:
     def running(far: Far) -> Running:
         config, book, journal, feed = parts(far)
         plugins = Plugins.load(config.model_copy(update={"base_plugins": ("reconciliation",)}))
-        engine = Engine(config, plugins, book, journal, far, feed, ("SPY",))
+        engine = Engine(config, plugins, book, journal, far, feed, ("SPY", "IBM"))
         engine.compare()
         return Running(far, feed, engine)
 
@@ -257,3 +257,71 @@ def test_nothing_leaves_after_a_conflict(running: Any, monkeypatch: pytest.Monke
     assert [a.client_order_id for a in bot.engine._outbox.settle(SECONDS)] == ["a"]
     assert far.posts == ["a"]
     assert [e.kind for e in bot.engine._journal.rows(Event)] == ["conflict"]
+
+
+# -- an order that was ended here, and perhaps not there -----------------------------------------------
+
+
+@dataclass
+class Forgetful(Far):
+    """Left an order open after its session: it lists it no more, and tells of it by its id."""
+
+    status: Status = Status.ACCEPTED
+    filled: int = 0
+    looks: int = 0
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        self.looks += 1
+        qty, price = Decimal(self.filled), Decimal(100) if self.filled else None
+        return BrokerOrder(
+            client_order_id, "id", "SPY", Side.BUY, Decimal(10), OrderType.MARKET, None,
+            TimeInForce.DAY, self.status, qty, price, NOW, NOW,
+        )  # fmt: skip
+
+
+def give_up(bot: Running, days: int = 0) -> None:
+    yesterday = NOW - timedelta(days=1)
+    bot.engine.book.now = NOW
+    bot.engine.book.apply(
+        Order(
+            "smabot-s-SPY-1-1", "s", "SPY", Side.BUY, Decimal(10), OrderType.MARKET, None,
+            TimeInForce.DAY, yesterday, 1, False, yesterday, Status.EXPIRED,
+            given_up_at=NOW - timedelta(days=days),
+        )
+    )  # fmt: skip
+
+
+def test_a_fill_of_an_order_that_was_given_up_is_found_by_the_next_comparison(
+    running: Any,
+) -> None:
+    """No stream told of it."""
+    bot = running(Forgetful(lambda time: 0))
+    give_up(bot)
+    bot.live(16 * 60)
+    assert not bot.engine.comparison.doubt
+    bot.far.filled, bot.far.held = 10, lambda time: 10
+    with pytest.raises(Disagreement) as caught:
+        bot.live(16 * 60)
+    kinds = [conflict.kind for conflict in caught.value.conflicts]
+    assert kinds == ["filled_after_its_end"]
+
+
+def test_an_order_that_was_given_up_is_asked_for_until_the_broker_has_ended_it(
+    running: Any,
+) -> None:
+    bot = running(Forgetful(lambda time: 0))
+    give_up(bot)
+    bot.live(31 * 60)
+    asked = bot.far.looks
+    assert asked >= 2
+    bot.far.status = Status.CANCELED
+    bot.live(61 * 60)
+    assert bot.far.looks == asked + 1
+    assert bot.engine.book.unconfirmed() == []
+
+
+def test_an_order_that_was_given_up_long_ago_is_not_asked_for(running: Any) -> None:
+    bot = running(Forgetful(lambda time: 0))
+    give_up(bot, days=8)
+    bot.live(16 * 60)
+    assert bot.far.looks == 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections import Counter
@@ -16,7 +17,7 @@ import pytest
 from smabot.book import Book
 from smabot.engine.dispatcher import Request, ThreadedDispatcher
 from smabot.engine.gate import GO, Answer, Verdict
-from smabot.engine.outbox import Outbox
+from smabot.engine.outbox import Outbox, Sending
 from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
 from smabot.inquiry import Answers, Inquiry
 from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition, RemoteBroker
@@ -197,6 +198,64 @@ def test_an_order_that_got_lost_is_looked_for_and_then_sent_again_under_its_id()
     assert ("a", Status.ACCEPTED) in told(post.rounds())
     assert far.posts == ["a", "a", "a"]
     assert far.looks["a"] == 2 * len(far.lookups)
+
+
+def test_that_an_order_is_unanswered_is_told_once() -> None:
+    far = Far(["lost", "lost", "unanswered"])
+    post = Post(far)
+    post.add(order("a"))
+    assert told(post.rounds()) == [("a", Status.UNKNOWN), ("a", Status.ACCEPTED)]
+
+
+def test_a_step_does_not_wait_for_ever_for_an_order_that_is_never_answered() -> None:
+    """Three times it is sent again and looked for within a step of a stepped exchange."""
+    far = Far(["lost"] * 99)
+    post = Post(far)
+    post.add(order("a"))
+    assert told(post.rounds()) == [("a", Status.UNKNOWN)]
+    assert far.posts == ["a"] * 4
+    assert far.looks["a"] == 3 * len(far.lookups)
+
+
+@pytest.mark.parametrize("failure", [NotSent("no room", 0.01), BrokerError("503")], ids=str)
+def test_a_look_that_fails_is_made_again(failure: BrokerError) -> None:
+    far = Far(["unanswered"])
+    post = Post(far)
+    look, failures = far.order, [failure]
+
+    def order_(name: str) -> BrokerOrder | None:
+        if failures:
+            raise failures.pop()
+        return look(name)
+
+    far.order = order_  # type: ignore[method-assign]
+    post.add(order("a"))
+    assert told(post.rounds()) == [("a", Status.UNKNOWN), ("a", Status.ACCEPTED)]
+    assert far.posts == ["a"]
+
+
+def test_looks_that_find_no_room_do_not_count_as_misses() -> None:
+    far = Far(["lost", "ok"])
+    post = Post(far)
+    look, full = far.order, [NotSent("no room", 0.01)] * 5
+
+    def order_(name: str) -> BrokerOrder | None:
+        if full:
+            raise full.pop()
+        return look(name)
+
+    far.order = order_  # type: ignore[method-assign]
+    post.add(order("a"))
+    assert told(post.rounds()) == [("a", Status.UNKNOWN), ("a", Status.ACCEPTED)]
+    assert far.looks["a"] == len(far.lookups)
+
+
+def test_an_order_that_is_not_shown_is_told_to_be_frozen_once() -> None:
+    far = Far(["unanswered"], hidden_looks=9)
+    post = Post(far, {"a": DROP})
+    post.take_up(replace(order("a"), status=Status.UNKNOWN))
+    far.landed["a"] = order("a")
+    assert told(post.until(2)) == [("a", Status.UNKNOWN), ("a", Status.ACCEPTED)]
 
 
 def test_nothing_is_sent_again_before_a_step_has_seen_that_it_was_not_answered() -> None:
@@ -392,6 +451,56 @@ def test_what_was_granted_does_not_leave_once_its_cancel_was_asked_for() -> None
     assert far.posts == ["a"]
 
 
+def test_an_order_that_was_answered_is_not_sent_again_whatever_the_answer() -> None:
+    """Here it says that the order is filled, and not at what price: it tells nothing yet."""
+    far = Far()
+    submit = far.submit
+
+    def without_price(sent: Order) -> OrderUpdate:
+        submit(sent)
+        return OrderUpdate(sent.client_order_id, Status.FILLED, NOW, filled_qty=sent.qty)
+
+    far.submit = without_price  # type: ignore[method-assign]
+    post = Post(far)
+    post.add(order("a"))
+    for _ in range(3):
+        post.flush()
+    assert post.book.orders["a"].status is Status.PENDING
+    assert far.posts == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "verdict", "left"),
+    [
+        ("ok", GO, False),
+        ("refused", GO, False),
+        ("unanswered", GO, False),
+        ("ok", DROP, False),
+        ("ok", DROP, True),
+        ("ok", GO, True),
+    ],
+    ids=["answered", "refused", "found", "blocked", "abandoned", "taken up"],
+)
+def test_nothing_is_kept_of_orders_that_are_done_with(
+    request: pytest.FixtureRequest, fault: str, verdict: Verdict, left: bool
+) -> None:
+    far = Far([fault] * 20, lookups=(0.001,))
+    names = [f"{request.node.name}-{number}" for number in range(20)]
+    post = Post(far, dict.fromkeys(names, verdict), over=True)
+    if left:
+        post.take_up(*[replace(order(name), status=Status.UNKNOWN) for name in names])
+    else:
+        post.add(*map(order, names))
+    post.rounds()
+    for name in names:
+        post.book.apply(OrderUpdate(name, Status.CANCELED, NOW))
+    post.rounds()
+    gc.collect()
+    kept = [each for each in gc.get_objects() if type(each) is Sending]
+    mine = [each for each in kept if each.order.client_order_id in names]
+    assert len(mine) <= 1, "the thread that sent the last one may still know it"
+
+
 @pytest.mark.usefixtures("one_at_a_time")
 def test_settling_waits_for_what_is_being_sent_and_sends_nothing_more() -> None:
     far = Far(stepped=False)
@@ -419,6 +528,56 @@ def test_a_cancel_is_asked_for_until_its_order_has_ended() -> None:
     post.outbox.hurry()
     post.flush()
     assert far.posts == ["cancel a"] * 2
+
+
+def test_what_waits_and_has_ended_meanwhile_is_not_sent() -> None:
+    """Also where the book knows nothing of it any more."""
+    far = Far()
+    post = Post(far, {"a": WAIT, "b": WAIT})
+    post.add(order("a"), order("b"))
+    post.rounds()
+    for name in "ab":
+        post.book.apply(OrderUpdate(name, Status.CANCELED, NOW))
+    post.book.drain()
+    assert "a" not in post.book.orders
+    post.gate.verdicts.clear()
+    assert post.rounds() == []
+    assert far.posts == []
+
+
+def test_a_cancel_that_fails_is_asked_for_again_a_few_times() -> None:
+    far = Far(lookups=(0.01, 0.02, 0.03))
+    post = Post(far)
+    far.landed["a"] = order("a")
+    failing = far.cancel
+
+    def fail(sent: Order) -> None:
+        failing(sent)
+        raise BrokerError("503")
+
+    far.cancel = fail  # type: ignore[method-assign]
+    post.book.apply(replace(order("a"), status=Status.ACCEPTED, cancel_requested_at=NOW))
+    post.flush()
+    assert far.posts == ["cancel a"] * 4
+
+
+def test_the_broker_s_word_on_a_cancel_is_an_answer() -> None:
+    far = Far()
+    post = Post(far)
+    far.landed["a"] = order("a")
+    post.book.apply(replace(order("a"), status=Status.SUBMITTED, cancel_requested_at=NOW))
+    assert told(post.flush()) == [("a", Status.ACCEPTED)]
+    far.landed.clear()
+    post.outbox.hurry()
+    assert post.flush() == []
+
+
+def test_a_cancel_of_what_is_not_known_to_be_there_waits() -> None:
+    far = Far()
+    post = Post(far)
+    post.book.apply(replace(order("a"), status=Status.UNKNOWN, cancel_requested_at=NOW))
+    post.flush()
+    assert far.posts == []
 
 
 def test_what_a_request_raises_is_raised_where_it_is_collected() -> None:

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from smabot.config import Config
 from smabot.errors import ConfigError
 from smabot.memory import MemoryJournal
-from smabot.records import Bar, BotState, Command
+from smabot.records import Bar, BotState, Command, Fill, Order
 from smabot.tables import key_of, record
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.plugin import PersistenceSqlite
@@ -262,3 +262,23 @@ def test_looking_for_commands_is_cheap_when_nobody_wrote(db: Path) -> None:
             journal.commit([BotState("core", "n", str(n))])
             journal.commands()
         assert not [sql for sql in asked if "commands" in sql]
+
+
+# -- cost ------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("kind", "column"), [(Order, "created_at"), (Fill, "time")])
+def test_the_rows_since_a_time_are_sought_and_not_read_through(
+    tmp_path: Path, kind: type, column: str
+) -> None:
+    """A start asks for the day's orders and trades: that may not cost by the history."""
+    asked: list[str] = []
+    with closing(SqliteJournal.open(tmp_path / "trades.db")) as journal:
+        journal.connection.set_trace_callback(asked.append)
+        journal.rows(kind, since=(column, START), newest_by=column)
+        journal.connection.set_trace_callback(None)
+        (sql,) = [each for each in asked if "FROM" in each]
+        plan = [row[3] for row in journal.connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
+    (step,) = plan
+    assert step.startswith("SEARCH")
+    assert f"({column}>?)" in step

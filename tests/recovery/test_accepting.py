@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from smabot.records import Fill, Order, Position, Side, Status
+from smabot.records import Adjustment, Fill, Order, Position, Side, Status
 
 LONG, FLAT = 1, 0
 
@@ -25,6 +25,23 @@ def test_shares_that_are_gone_are_sold_by_nobody_again(make_world: Any, make_ord
     assert world.held() == {}
     sells = [(o.strategy, o.qty) for o in world.rows(Order) if o.side is Side.SELL]
     assert sells == [("b", 10)]
+
+
+def test_a_position_that_is_gone_whole_is_flat_here_too(make_world: Any, make_order: Any) -> None:
+    world = make_world({"SPY": [100.0] * 40})
+    world.follow(a={("SPY", 2): LONG})
+    world.play(6)
+    world.there(make_order(Status.PENDING, side=Side.SELL, client_order_id="hand-1"), minutes=2)
+    assert world.accept() == 0
+    assert [(a.strategy, a.symbol, a.qty) for a in world.rows(Adjustment)] == [("a", "SPY", -10)]
+    assert world.held() == {}
+    world.follow(a={("SPY", 12): FLAT})
+    world.play(20)
+    assert [o for o in world.rows(Order) if o.side is Side.SELL] == []
+    with world.opened() as session:
+        assert session.broker.positions() == []
+        assert session.book.account.cash == session.broker.account().cash
+        assert session.book.positions_value() == 0
 
 
 def test_an_order_of_the_other_side_closes_what_is_held(make_world: Any, make_order: Any) -> None:

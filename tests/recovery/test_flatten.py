@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -43,9 +44,12 @@ def command(symbol: str = "", name: str = "1") -> Command:
     return Command(name, "flatten", symbol, OPEN)
 
 
-def flatten(world: Any, symbol: str = "", minutes: int = 60, **settings: Any) -> list[Left]:
+def flatten(
+    world: Any, symbol: str = "", minutes: int = 60, ignored: Sequence[str] = (), **settings: Any
+) -> list[Left]:
     """Flatten with no bot running; returns what is left after some minutes."""
     with world.opened(**settings) as session:
+        session.ignored_blocks = tuple(ignored)
         engine = recover_orders(session, command(symbol))
         for _ in range(minutes):
             if not left_over(session.book, symbol):
@@ -308,14 +312,15 @@ def test_shares_that_belong_to_no_strategy_are_sold_too(make_world: Any, make_or
 
 
 def test_an_exit_that_a_rule_blocks_is_told_and_tried_again(world: Any) -> None:
-    limits = {"daily_limits": {"block": "all", "max_orders": 1}}
+    limits = {"daily_limits": {"block": "all", "max_orders": 4}}
     settings = {"plugins": ("risk",), "plugin": {"risk": limits}}
     left = flatten(world, minutes=3, **settings)
     assert [(each.strategy, each.symbol, each.blocked) for each in left] == [
         ("a", "SPY", True), ("b", "SPY", True),
-    ], "one order a day may pass, and was IBM's"  # fmt: skip
-    assert "was blocked: max_orders 1" in left[0].why
-    assert flatten(world) == []
+    ], "three entries were made, one more order may pass, and was IBM's"  # fmt: skip
+    assert "was blocked: max_orders 4" in left[0].why
+    assert len(flatten(world, minutes=3)) == 2, "the block holds without its plugin, too"
+    assert flatten(world, ignored=["risk.daily_limits"]) == []
     agree(world)
 
 

@@ -14,6 +14,7 @@ import pytest
 from smabot.book import Book
 from smabot.calendar import MINUTE, Calendar, Session
 from smabot.hookspecs import Recovery
+from smabot.memory import MemoryJournal
 from smabot.records import (
     Account,
     Bar,
@@ -66,12 +67,14 @@ class Desk:
         if self.book.account is None:
             cash = Decimal(100_000)
             self.book.apply(Account("paper", "exchange", cash, cash, self.now))
-        for update in updates:
-            self._take(update)
-        nothing = dict.fromkeys(field.name for field in fields(Recovery))
-        recovery = Recovery(**{**nothing, "book": self.book})  # type: ignore[arg-type]
+        journal = MemoryJournal()
+        journal.commit(list(self.kept.values()))
+        nothing: dict[str, Any] = dict.fromkeys(field.name for field in fields(Recovery))
+        recovery = Recovery(**{**nothing, "book": self.book, "journal": journal})
         steps = [plugin.on_startup_recover(recovery) for plugin in (self.breaker, self.limits)]
         self.told = [step.restored for step in steps]
+        for update in updates:
+            self._take(update)
         self.commit()
 
     def commit(self) -> None:
@@ -180,7 +183,6 @@ class Desk:
         if after.status is not before.status:
             self._tell(after)
         if fill is not None:
-            self.breaker.on_fill(fill, book)
             self.limits.on_fill(fill, book)
             self.mark(max(fill.time, book.point.time if book.point else fill.time))
 

@@ -29,6 +29,16 @@ def test_what_was_used_is_told_at_a_start(desk: Any) -> None:
     assert bot.limits.describe(bot.book) == ("limits", bot.told[1])
 
 
+def test_exits_beyond_the_limit_of_trades_are_told_as_such(desk: Any) -> None:
+    bot = desk(limits=off(max_trades=1))
+    bot.price("SPY", 100.0)
+    bot.fill(bot.submit("SPY"))
+    assert bot.limits.describe(bot.book)[1].startswith("1 of 1 trades today, loss")
+    bot.fill(bot.submit("SPY", Side.SELL))
+    told = bot.limits.describe(bot.book)[1]
+    assert told.startswith("2 of 1 (exits count, and pass) trades today, loss")
+
+
 def test_five_symbols_can_trade_by_default(desk: Any) -> None:
     bot = desk(limits={}, breaker={})
     for symbol in ("SPY", "IBM", "F", "GE", "T"):
@@ -165,13 +175,14 @@ def test_a_late_fill_counts_for_its_own_date(desk: Any, update_of: Any) -> None:
     assert bot.day(date(2026, 3, 3)) is None
 
 
-def test_switched_on_within_a_day_it_begins_from_the_equity_last_known(desk: Any) -> None:
+def test_switched_on_within_a_day_it_counts_what_the_day_has_had(desk: Any) -> None:
     bot = desk(limits=off(max_loss=1000))
     bot.price("SPY", 100.0)
     bot.fill(bot.submit("SPY", qty=100))
     bot.price("SPY", 95.0)
     bot.kept = {key: row for key, row in bot.kept.items() if row not in bot.risk_rows()}
     bot.restart()
-    assert bot.told[1] == "0 trades today, loss 0.00 of 1,000.00"
+    assert bot.told[1] == "1 trades today, loss 500.00 of 1,000.00"
     bot.price("SPY", 90.0)
-    assert bot.day(MONDAY).start_equity == 99_500
+    assert bot.day(MONDAY).start_equity == 100_000
+    assert bot.submit().status is Status.BLOCKED

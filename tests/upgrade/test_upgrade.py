@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from smabot.errors import RiskHalt
 from smabot.records import Block, Command, Order, Position, Side, SignalState, Status
 from smabot.recovery import apply_command, recover
 from smabot_persistence_sqlite.journal import SqliteJournal
@@ -36,6 +37,7 @@ REVISION = "0002"
 """The release's schema."""
 RISK = (BreakerState, DayCounts, SymbolCounts)
 BREAKER, HALTED = ("risk.circuit_breaker", "entries"), ("core", "entries")
+LIMITED = ("risk.daily_limits", "entries")
 UNSENT_EXIT = "smabot-unsent-GGG-20260302T1455Z-1"
 UNSENT_ENTRY = "smabot-unsent-HHH-20260302T1455Z-1"
 UNANSWERED_EXIT = "smabot-unanswered-EEE-20260302T1454Z-1"
@@ -132,6 +134,53 @@ def test_the_blocks_are_made_where_the_breaker_is_not_part_of_the_run(
     world = released()
     with closing(SqliteJournal.open(world.db)) as journal:
         assert {(block.plugin, block.scope) for block in journal.rows(Block)} == {BREAKER, HALTED}
+
+
+def at_revision(path: Path, revision: str) -> None:
+    """Bring a database up to an older release's schema."""
+    import sqlalchemy as sa
+    from alembic import command
+    from alembic.config import Config as AlembicConfig
+
+    config = AlembicConfig()
+    config.set_main_option("script_location", LINEAGE.location)
+    config.set_main_option("path_separator", "os")
+    engine = sa.create_engine(f"sqlite:///{path}")
+    with engine.begin() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+REACHED = "max_loss 90.00: lost 100.00 of 100,000.00 on 2026-03-02"
+
+
+@pytest.mark.parametrize("revision", [REVISION, "0003"])
+def test_the_blocks_of_a_breaker_and_a_loss_limit_are_derived_where_they_are_missing(
+    released: Callable[..., Any], revision: str
+) -> None:
+    """From an order that the limit has blocked on the newest date, and a breaker that has no row."""
+    world = released()
+    at_revision(world.db, revision)
+    with closing(sqlite3.connect(world.db)) as db, db:
+        if revision == "0003":
+            db.execute("DELETE FROM blocks WHERE plugin != 'core'")
+        db.execute(
+            "UPDATE order_intents SET status = 'blocked', reason = ? WHERE client_order_id = ?",
+            (f"max_orders 5: 5 orders on 2026-03-02; {REACHED}", UNSENT_ENTRY),
+        )
+    with closing(SqliteJournal.open(world.db)) as journal:
+        blocks = {(block.plugin, block.scope): block for block in journal.rows(Block)}
+    assert blocks.keys() == {BREAKER, HALTED, LIMITED}
+    assert blocks[BREAKER].until is None
+    assert REACHED in blocks[LIMITED].reason
+    assert blocks[LIMITED].until == datetime(2026, 3, 3, 5, tzinfo=UTC)
+
+
+def test_an_older_bots_block_needs_its_plugin_too(released: Callable[..., Any]) -> None:
+    world = released()
+    with world.opened(plugins=()) as session, pytest.raises(RiskHalt, match=BREAKER[0]):
+        recover(session)
 
 
 def test_a_bot_upgraded_goes_on_where_the_release_was_killed(

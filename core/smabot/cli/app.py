@@ -71,9 +71,14 @@ class App:
         """
         if self._plugins is None:
             config = self.config()
-            selected = [*config.base_plugins, *config.plugins]
-            self._plugins = self._sound([*selected, *self._of_last_run()])
+            names = [*config.base_plugins, *config.plugins, *self._of_last_run()]
+            self._plugins = self._sound(names)
         return self._plugins
+
+    def selected(self) -> Plugins:
+        """Return the selected plugins alone, as far as they work, to flatten with."""
+        config = self.config()
+        return self._sound([*config.base_plugins, *config.plugins])
 
     def keeper(self) -> Plugins:
         """Return the plugin that keeps the database, alone: what halt, resume and flatten read by.

@@ -30,7 +30,14 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.25
 
 
-def flatten(app: App, loaded: Loaded, symbol: str, yes: bool, timeout: float) -> int:
+def flatten(
+    app: App,
+    loaded: Loaded,
+    symbol: str,
+    yes: bool,
+    timeout: float,
+    ignored_blocks: Sequence[str] = (),
+) -> int:
     """Close holdings and call entries off; returns the exit code.
 
     Raises SmabotError when something is left after ``timeout`` seconds, or no session can be opened.
@@ -40,6 +47,8 @@ def flatten(app: App, loaded: Loaded, symbol: str, yes: bool, timeout: float) ->
         book, running, mode = restored(app, rows, keeper), rows.in_use(), app.last_mode
     if symbol:
         _check_symbol(symbol, book, loaded.config.symbols)
+    if running and ignored_blocks:
+        raise UsageError("--ignore-block: a bot runs, and goes by its own flags: leave it out")
     mode = mode if running else loaded.config.mode
     if not yes:
         confirm(
@@ -50,7 +59,7 @@ def flatten(app: App, loaded: Loaded, symbol: str, yes: bool, timeout: float) ->
     screen = Screen(mode, app.as_json)
     if running:
         return _through_bot(app, screen, symbol, timeout)
-    return _here(app, loaded, screen, symbol, timeout)
+    return _here(app, loaded, screen, symbol, timeout, ignored_blocks)
 
 
 def _check_symbol(symbol: str, book: Book, symbols: Sequence[str]) -> None:
@@ -104,14 +113,22 @@ def _through_bot(app: App, screen: Screen, symbol: str, timeout: float) -> int:
 # -- in a session of its own -----------------------------------------------------------------------
 
 
-def _here(app: App, loaded: Loaded, screen: Screen, symbol: str, timeout: float) -> int:
+def _here(
+    app: App,
+    loaded: Loaded,
+    screen: Screen,
+    symbol: str,
+    timeout: float,
+    ignored_blocks: Sequence[str],
+) -> int:
     """Flatten with what works of the plugins: they see their fills, and none of them is needed."""
     config, wall = loaded.config.model_copy(update={"until": None}), app.wall
-    plugins = app.plugins()
+    plugins = app.selected()
     screen.title(smabot.__version__, str(config.db), plugins.names)
     command = Command(uuid4().hex, "flatten", symbol, wall())
     with opened(config, plugins, screen) as session:
         session.wall = wall
+        session.ignored_blocks = tuple(ignored_blocks)
         row = begin_run(session)
         book, code, outcome = session.book, 1, "failed"
         try:
@@ -217,8 +234,8 @@ def _summary(
 def _judge(left: Sequence[Left]) -> None:
     if _hopeless(left):
         raise SmabotError(
-            f"{_count(left, 'holding')} not flat: a plugin blocks the exits; change its settings or "
-            "switch it off with --no-plugin, then `smabot flatten` again"
+            f"{_count(left, 'holding')} not flat: a plugin blocks the exits; change its settings, or "
+            "leave it out with --no-plugin NAME --ignore-block NAME, then `smabot flatten` again"
         )
     if left:
         raise SmabotError(

@@ -59,7 +59,7 @@ def approve(session: Session, screen: Screen) -> None:
     account = session.broker.account()
     text = (
         f"LIVE: REAL MONEY. Account {account.account_id}, equity {account.equity:,.2f}, buying power "
-        f"{account.buying_power:,.2f} US dollars; symbols {_symbols(session.symbols)}; limits "
+        f"{account.buying_power:,.2f} US dollars; symbols {_symbols(session.enterable)}; limits "
         f"{_limits(session.config)}; database {session.config.db}"
     )
     if session.config.live_account:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import signal
+from collections.abc import Sequence
 from dataclasses import replace
 from decimal import Decimal
 from time import perf_counter
@@ -13,6 +14,7 @@ import smabot
 from smabot.cli import live
 from smabot.cli.screen import Screen
 from smabot.cli.session import StopAsked, begin_run, keep, opened, signals
+from smabot.cli.status import old_prices
 from smabot.config import Config
 from smabot.disagreement import Disagreement
 from smabot.errors import ConfigError, ConflictError, SmabotError
@@ -34,8 +36,10 @@ OUTCOMES = {
 }
 
 
-def run(loaded: Loaded, as_json: bool) -> int:
+def run(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -> int:
     """Trade until the feed ends or somebody stops it; returns the exit code.
+
+    ``ignored_blocks`` names plugins that are not part of the run and whose blocks hold nothing in it.
 
     Raises SmabotError when it can't start or must not go on; the run's row then has the reason. For
     real money limits have to be set and the operator confirms: before that there is no row.
@@ -49,6 +53,7 @@ def run(loaded: Loaded, as_json: bool) -> int:
     for name in config.no_plugins:
         screen.warn(f"{name} is switched off")
     with opened(config, plugins, screen) as session:
+        session.ignored_blocks = tuple(ignored_blocks)
         if config.live:
             live.approve(session, screen)
         row = begin_run(session)
@@ -96,14 +101,16 @@ def reconcile(loaded: Loaded, accept: str | None, as_json: bool) -> int:
     screen.title(smabot.__version__, str(config.db), plugins.names)
     with opened(config, plugins, screen) as session:
         found = _compare(session)
-        if not found.conflicts:
+        if found.conflicts:
+            screen.conflicts(found.conflicts)
+        else:
             screen.note(f"{len(found.updates)} orders looked up; no conflicts")
-            for note in found.notes:
-                screen.note(note)
-            return 0
-        screen.conflicts(found.conflicts)
-        if accept is None:
+        for note in found.notes:
+            screen.note(note)
+        if accept is None and found.conflicts:
             raise Disagreement(found.conflicts)
+        if accept is None or not (found.conflicts or found.remedy):
+            return 0
         accept_all(session, found)
         left = _compare(session).conflicts
         if left:
@@ -145,6 +152,7 @@ def _summary(session: Session, screen: Screen, outcome: str, ready_ms: float) ->
         ("realized P&L", f"{book.realized_pnl():+,.2f}"),
         ("unrealized P&L", f"{unrealized:+,.2f}"),
         ("positions", holding or "none"),
+        *(("", line) for line in old_prices(book)),
         ("equity", f"{book.equity():,.2f}"),
         *described,
         ("ready in", f"{ready_ms:,.0f} ms"),

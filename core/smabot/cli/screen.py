@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from smabot.calendar import MINUTE
+from smabot.engine.prices import NO_PRICE, PRICE_AGAIN
 from smabot.hookspecs import Conflict
 from smabot.ports import Feed
 from smabot.records import Bar, EquityPoint, Event, Fill, Order, Signal, Status
@@ -34,6 +35,7 @@ class Screen:
         self._bars: Bars | None = None
         self._bar_count = 0
         self._told_at: datetime | None = None
+        self._without_price: set[str] = set()
         self._out = sys.stdout  # plugins get another one
         self._styled = not as_json and self._out.isatty()
 
@@ -180,6 +182,10 @@ class Screen:
         )  # fmt: skip
 
     def _event(self, event: Event) -> None:
+        if event.kind == NO_PRICE:
+            self._without_price.add(event.subject)
+        elif event.kind == PRICE_AGAIN:
+            self._without_price.discard(event.subject)
         subject = f" {event.subject}" if event.subject else ""
         self._tell(
             "event",
@@ -209,9 +215,13 @@ class Screen:
             "equity",
             {"time": point.time, "equity": point.equity, "cash": point.cash},
             f"{_minute(point.time)}  equity {point.equity:,.2f}  cash {point.cash:,.2f}  "
-            f"{self._bar_count:,} bars{done}",
+            f"{self._bar_count:,} bars{done}{self._stale()}",
             "dim",
         )
+
+    def _stale(self) -> str:
+        names = ", ".join(sorted(self._without_price))
+        return f"  STALE: the price of {names}" if names else ""
 
     def _tell(self, event: str, data: dict[str, Any], line: str, style: str = "") -> None:
         if self._json:

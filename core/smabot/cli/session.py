@@ -56,6 +56,7 @@ def begin_run(session: Session) -> Run:
         plugins=",".join(session.plugins.names),
         mode=session.config.mode,
         started_at=now,
+        ignored_blocks=",".join(session.ignored_blocks),
     )
     keep(session, row)
     return row

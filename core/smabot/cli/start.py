@@ -70,7 +70,14 @@ _symbols_option = click.option(
     "--symbols",
     metavar="SPY,IBM",
     callback=_symbols,
-    help="Symbols to trade. [all that the feed has]",
+    help="Symbols that may be entered. [all that the feed has]",
+)
+_ignore_blocks = click.option(
+    "--ignore-block",
+    "ignored_blocks",
+    metavar="NAME",
+    multiple=True,
+    help="Trade on though this plugin, which is left out, has blocked; may be repeated.",
 )
 _speed = click.option("--speed", metavar="max|N", help="Minutes of the tape a second. [60]")
 
@@ -87,12 +94,12 @@ def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 @click.command()
-@_with(*WHAT, _symbols_option, *WHERE, _speed)
+@_with(*WHAT, _ignore_blocks, _symbols_option, *WHERE, _speed)
 @click.option(
     "--until", metavar="TIME", help="Stop at this time of the tape, as 2026-03-02T15:30:00Z."
 )
 @click.pass_obj
-def run(app: App, /, **flags: Any) -> int:
+def run(app: App, /, ignored_blocks: Sequence[str], **flags: Any) -> int:
     """Trade, from where the last run stopped."""
     loaded = load(app, flags)
     if loaded.config.live and not loaded.config.live_account:
@@ -101,7 +108,7 @@ def run(app: App, /, **flags: Any) -> int:
 
     from smabot.cli.run import run
 
-    return run(loaded, app.as_json)
+    return run(loaded, app.as_json, ignored_blocks)
 
 
 @click.command()
@@ -132,9 +139,17 @@ def reconcile(app: App, /, accept: str | None, **flags: Any) -> int:
     metavar="SECONDS",
     help="Wait so long until all is flat. [60]",
 )
-@_with(*WHAT, *WHERE, _speed)
+@_with(*WHAT, _ignore_blocks, *WHERE, _speed)
 @click.pass_obj
-def flatten(app: App, /, symbol: str | None, yes: bool, timeout: float, **flags: Any) -> int:
+def flatten(
+    app: App,
+    /,
+    symbol: str | None,
+    yes: bool,
+    timeout: float,
+    ignored_blocks: Sequence[str],
+    **flags: Any,
+) -> int:
     """Close all positions, cancel all entries and halt.
 
     A bot that runs does it; without one it is done here. Killed in the middle, this or `smabot run`
@@ -145,7 +160,7 @@ def flatten(app: App, /, symbol: str | None, yes: bool, timeout: float, **flags:
 
     from smabot.cli.flatten import flatten
 
-    return flatten(app, loaded, (symbol or "").upper(), yes, timeout)
+    return flatten(app, loaded, (symbol or "").upper(), yes, timeout, ignored_blocks)
 
 
 @click.command()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from smabot.book import Book
     from smabot.cli.app import App
     from smabot.plugins import Plugins
-    from smabot.records import Block, Position, Run
+    from smabot.records import Block, Position, Run, SignalState
 
 SIGNALS_ON_SCREEN = 10
 OUTCOMES = {
@@ -50,6 +51,7 @@ SIGNALS: Columns = (
     ("signal", lambda s: s.last_signal),
     ("missed", lambda s: "missed" if s.missed else ""),
 )
+"""Each has ``why`` its position is not as wanted beside it, where it is not."""
 
 
 @click.command()
@@ -64,11 +66,11 @@ def status(app: App) -> None:
     with app.rows() as rows:
         book = restored(app, rows)
         runs = rows.rows(Run, newest_by="started_at", limit=1)
-        running = rows.in_use()
+        running, bar_time = rows.in_use(), rows.newest_bar()
+        states = sorted(book.signals.values(), key=lambda s: (s.bar_time, s.strategy, s.symbol))
+        why = {state: _why(book, rows, state) for state in states}
     last = runs[0] if runs else None
-    bar_time = max((bar.time for bar in book.last.values()), default=None)
     held = [position for position in book.positions.values() if position.qty]
-    states = sorted(book.signals.values(), key=lambda s: (s.bar_time, s.strategy, s.symbol))
     described = app.plugins().describe(book)
     point = book.point
     data = {
@@ -81,13 +83,13 @@ def status(app: App) -> None:
         "equity": point,
         "positions": [_position(book, position) for position in held],
         "open_orders": book.open_orders(),
-        "signals": states,
+        "signals": [{**asdict(state), "why": why[state]} for state in states],
         "plugins": dict(described),
     }
     lines = [
         ("bot", _run_line(last, running)),
         ("halted", f"YES: {data['halted']}; `smabot resume` ends it" if data["halted"] else "no"),
-        *_block_lines(book),
+        *_block_lines(book, last.ignored_blocks.split(",") if last and running else ()),
         ("last bar", output.iso(bar_time) or "none"),
         (
             "equity",
@@ -102,8 +104,11 @@ def status(app: App) -> None:
         [
             output.table(("", ""), lines, heads=False),
             *_section("positions", POSITIONS, [_position(book, p) for p in held]),
+            *old_prices(book),
             *_section("open orders", ORDERS, book.open_orders()),
-            *_section("last signals", SIGNALS, states[-SIGNALS_ON_SCREEN:]),
+            *_section(
+                "last signals", (*SIGNALS, ("position", why.get)), states[-SIGNALS_ON_SCREEN:]
+            ),
             *(
                 [f"the newest {SIGNALS_ON_SCREEN} of {len(states):,}"]
                 if len(states) > SIGNALS_ON_SCREEN
@@ -116,6 +121,7 @@ def status(app: App) -> None:
 def restored(app: App, rows: Any, plugins: Plugins | None = None) -> Book:
     """Return all state that the database has, with the last prices."""
     from smabot.book import Book
+    from smabot.calendar import MINUTE
     from smabot.recovery import restore
 
     book = Book()
@@ -125,10 +131,43 @@ def restored(app: App, rows: Any, plugins: Plugins | None = None) -> Book:
     }
     for minute in rows.windows(1, symbols | set(app.config().symbols)):
         book.restore(minute)
-    book.now = max(
-        [bar.end for bar in book.last.values()] + ([book.point.time] if book.point else [book.now])
-    )
+    newest = rows.newest_bar()
+    times = [newest + MINUTE] if newest is not None else []
+    times += [book.point.time] if book.point is not None else []
+    book.now = max(times, default=book.now)
     return book
+
+
+def _why(book: Book, rows: Any, state: SignalState) -> str:
+    """Return why a signal's position is not as it wants; empty where it is."""
+    from smabot.records import Order, Status
+
+    held = book.holding(state.strategy, state.symbol)
+    if (held != 0) == (state.target != 0):
+        return ""
+    order = book.latest_order(state.strategy, state.symbol)
+    if order is None:
+        where = {"strategy": state.strategy, "symbol": state.symbol}
+        order = next(iter(rows.rows(Order, where=where, newest_by="created_at", limit=1)), None)
+    not_yet = "missed while no bot ran" if state.missed else "no order was made for it"
+    if order is None or order.bar_time < state.bar_time:
+        return not_yet
+    since = ", and the shares are gone since" if order.status is Status.FILLED else ""
+    reason = f": {order.reason}" if order.reason else ""
+    return f"its {order.side.value} is {output.order_status(order)}{since}{reason}"
+
+
+def old_prices(book: Book) -> list[str]:
+    """Return a line for each held symbol whose price is old by the newest minute that is known."""
+    from smabot.book import STALE
+
+    lines = []
+    for symbol in sorted({p.symbol for p in book.positions.values() if p.qty}):
+        at = book.priced_at(symbol)
+        if at is None or book.now - at >= STALE:
+            since = f"of {output.iso(at)}" if at else "unknown"
+            lines.append(f"STALE: the price of {symbol} is {since}")
+    return lines
 
 
 def _others(book: Book) -> list[Block]:
@@ -136,12 +175,13 @@ def _others(book: Book) -> list[Block]:
     return [block for block in book.blocking() if block.plugin != "core"]
 
 
-def _block_lines(book: Book) -> list[tuple[str, str]]:
+def _block_lines(book: Book, ignored: Collection[str]) -> list[tuple[str, str]]:
     return [
         (
             "blocked",
             f"{'ENTRIES' if block.scope == 'entries' else 'ALL ORDERS'} by {block.plugin}: {block.reason}"
-            + (f", until {output.iso(block.until)}" if block.until else ""),
+            + (f", until {output.iso(block.until)}" if block.until else "")
+            + ("; IGNORED by this run" if block.plugin in ignored else ""),
         )
         for block in _others(book)
     ]
@@ -164,7 +204,7 @@ def _position(book: Book, position: Position) -> dict[str, Any]:
     sign = 1 if position.qty > 0 else -1
     return {
         "strategy": position.strategy, "symbol": position.symbol, "qty": position.qty,
-        "avg_price": position.avg_price, "price": price,
+        "avg_price": position.avg_price, "price": price, "priced_at": book.priced_at(position.symbol),
         "unrealized_pnl": None if price is None else position.qty * price - position.cost * sign,
         "realized_pnl": position.realized_pnl,
     }  # fmt: skip

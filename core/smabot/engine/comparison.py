@@ -107,8 +107,8 @@ class Comparison:
     def _ask(self, inquiry: Inquiry) -> None:
         self._asked_at = self._book.changes
         point = self._book.point
-        open_orders = [order.client_order_id for order in self._book.open_orders()]
-        inquiry.begin(point.time if point else None, open_orders)
+        orders = [*self._book.open_orders(), *self._book.unconfirmed()]
+        inquiry.begin(point.time if point else None, [o.client_order_id for o in orders])
 
     def _judged(self, recovery: Recovery) -> tuple[OrderUpdate, ...]:
         strange, self._strange = self._strange, set()

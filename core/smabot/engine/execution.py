@@ -25,7 +25,7 @@ Then what is wanted:
 | long | | it was decided earlier, or its entry is open | `Done`: an entry is an edge |
 | flat | nothing | | `Done` |
 | flat | short | not by the operator | `Done`: who is long only never buys on a SELL |
-| flat | some | open exits cover it | `Done` |
+| flat | some | open exits cover it, but for lost ones | `Done` |
 | flat | some | positions are being compared | `Wait` |
 | flat | some | own entries in the symbol are open, whose cancel was not asked for | `Cancel` them |
 | flat | some | their cancel was asked for less than a minute ago | `Wait` |
@@ -33,6 +33,9 @@ Then what is wanted:
 | flat | some | nothing is free in the symbol | `Wait` |
 | flat | some | less is free than held | `Exit` what is free |
 | flat | some | | `Exit` |
+
+An exit is lost when its cancel was asked for a minute ago and nobody knows whether it ever arrived. Another
+one takes its place: the broker takes no order to close that would sell more than is held.
 """
 
 from __future__ import annotations
@@ -47,7 +50,8 @@ PATIENCE = timedelta(minutes=1)
 """How long a cancel may stay unanswered before it is not waited for any more."""
 DAY_ORDER_GRACE = timedelta(hours=1)
 """How long after its session's close a DAY order may still be open."""
-LONGEST_PAUSE = timedelta(minutes=16)
+DOUBLINGS = 4
+"""Of the minute's pause after an exit that failed: it is 16 minutes at most."""
 ACKNOWLEDGED = (Status.SUBMITTED, Status.ACCEPTED, Status.PARTIALLY_FILLED)
 """The broker is known to have the order, open."""
 
@@ -204,12 +208,19 @@ def _entry(s: Situation) -> Action:
 def _exit(s: Situation) -> Action:
     if s.held == 0 or (s.held < 0 and not s.by_operator):
         return Done()
-    missing = abs(s.held) - _selling([order for order in s.orders if order.reduces])
+    exits = [order for order in s.orders if order.reduces and not lost(order, s.now)]
+    missing = abs(s.held) - _selling(exits)
     if missing <= 0:
         return Done()
     if s.compared_until is not None and s.now < s.compared_until:
         return Wait(s.compared_until, "positions are being compared with the broker's")
     return _clear_the_way(s) or _after_the_last(s, missing)
+
+
+def lost(exit_: Order, now: datetime) -> bool:
+    """Whether an exit counts no more: not wanted for a minute, and nobody knows if it ever arrived."""
+    asked = exit_.cancel_requested_at
+    return exit_.status is Status.UNKNOWN and asked is not None and now - asked >= PATIENCE
 
 
 def _clear_the_way(s: Situation) -> Action | None:
@@ -257,7 +268,7 @@ def _retry_at(failed: Order, next_open: datetime | None) -> datetime:
         return at
     if failed.cause is RefusalCause.POSITION and failed.attempt == 1:
         return at
-    pause = min(timedelta(minutes=2 ** (min(failed.attempt, 5) - 1)), LONGEST_PAUSE)
+    pause = timedelta(minutes=2 ** min(failed.attempt - 1, DOUBLINGS))
     return max(at + pause, next_open) if next_open is not None else at + pause
 
 

@@ -21,6 +21,7 @@ from smabot.engine.execution import (
     GiveUp,
     Situation,
     Wait,
+    lost,
     next_action,
 )
 from smabot.engine.gate import Gate, close_of, told
@@ -174,11 +175,13 @@ class Executor:
         self._keep(order)
 
     def _exit(self, holding: Holding, qty: Decimal, attempt: int) -> None:
-        """Order an exit: the sizer's, unless the operator wants flat, or less is to be sold."""
+        """Order an exit: the sizer's, unless the operator wants flat, or less (or a lost exit's shares)
+        is to be sold: a sizer counts what is open."""
         book, state = self._book, self._book.signals[holding]
         signal = self._exit_signal(state)
         sizer, intent = "", None
-        if state.last_signal != FLATTEN and qty == abs(book.holding(*holding)):
+        whole = qty == abs(book.holding(*holding)) and not book.open_qty(*holding)
+        if state.last_signal != FLATTEN and whole:
             sizer, intent = self._plugins.on_signal(signal, book) or ("", None)
         if intent is None or intent.qty > qty:
             side = Side.SELL if book.holding(*holding) > 0 else Side.BUY
@@ -273,7 +276,14 @@ class Executor:
 def _free(book: Book, symbol: str, held: Decimal, in_symbol: Iterable[Order]) -> Decimal:
     """Return the shares, over all positions, that no open exit on the same side closes already."""
     side = 1 if held > 0 else -1
-    closing = sum((abs(o.open_qty) for o in in_symbol if o.reduces and o.side.sign == -side), ZERO)
+    closing = sum(
+        (
+            abs(order.open_qty)
+            for order in in_symbol
+            if order.reduces and order.side.sign == -side and not lost(order, book.now)
+        ),
+        ZERO,
+    )
     return max(book.net(symbol) * side - closing, ZERO)
 
 

@@ -9,7 +9,8 @@ after a restart); it only reads. Both are asked by the deciding thread alone.
 | the bot stops on a conflict | wait | wait |
 | its cancel was asked for | drop | drop |
 | a block of its scope holds, or a plugin's `may_leave` objects | drop | drop |
-| its target is flat by now | drop | |
+| its target is flat by now, or its symbol is not entered in this run | drop | |
+| its symbol, or anything that is held, is without a price | drop | |
 | it would sell more than is held | | drop |
 | it was decided too long ago | drop | drop only what may have left, where a miss proves that it did not |
 | the broker has not confirmed what is held | wait | |
@@ -20,6 +21,7 @@ after a restart); it only reads. Both are asked by the deciding thread alone.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
@@ -59,6 +61,8 @@ class Standing:
     """Why nothing leaves any more."""
     degraded: str = ""
     """Why no entry leaves just now: order updates may be missing, or the broker does not answer."""
+    unpriced: str = ""
+    """What is held without a price, so that no entry leaves; empty where nothing is."""
     comparing: dict[str, datetime] = field(default_factory=dict)
     """Symbols whose positions are being compared, and until when an exit waits for that."""
 
@@ -67,10 +71,19 @@ class Gate:
     """The two questions. Reads book, blocks and plugins; changes nothing."""
 
     def __init__(
-        self, config: Config, book: Book, plugins: Plugins, clock: Clock, *, provable: bool
+        self,
+        config: Config,
+        book: Book,
+        plugins: Plugins,
+        clock: Clock,
+        *,
+        provable: bool,
+        enterable: Collection[str],
     ) -> None:
-        """``provable``: that the broker does not find an order proves that it did not arrive."""
+        """``provable``: that the broker does not find an order proves that it did not arrive.
+        ``enterable``: the symbols in which an entry may be made."""
         self.standing = Standing()
+        self._enterable = frozenset(enterable)
         self._config = config
         self._book = book
         self._plugins = plugins
@@ -113,12 +126,21 @@ class Gate:
         state = self._book.signals.get((entry.strategy, entry.symbol))
         if state is not None and state.target == 0:
             return Verdict(Answer.DROP, "its target is flat by now")
+        if entry.symbol not in self._enterable:
+            return Verdict(Answer.DROP, f"{entry.symbol} is not among the symbols to trade")
+        if without := self._without_price(entry.symbol):
+            return Verdict(Answer.DROP, without)
         age, life = self._clock.now() - entry.created_at, self._config.max_bar_age
         if age >= (life + MINUTE if entry.collared else life):
             return Verdict(Answer.DROP, f"decided {_minutes(age)} ago, which is too long")
         if self.standing.degraded:
             return Verdict(Answer.WAIT, f"{UNCONFIRMED}: {self.standing.degraded}")
         return self._second_bar(entry) if entry.collared else GO
+
+    def _without_price(self, symbol: str) -> str:
+        if self._book.stale(symbol, self._clock.now()):
+            return f"{symbol} has no price that is newer than 5 minutes"
+        return self.standing.unpriced
 
     def _second_bar(self, entry: Order) -> Verdict:
         bar = self._book.last.get(entry.symbol)

@@ -7,7 +7,7 @@ and only then what may leave sent. The broker's answers are events of the next s
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from time import monotonic
 from typing import Any
 
@@ -22,11 +22,13 @@ from smabot.engine.executor import Executor
 from smabot.engine.gate import Gate
 from smabot.engine.marking import Marking
 from smabot.engine.outbox import Outbox
+from smabot.engine.prices import Prices
+from smabot.engine.sessions import Sessions
 from smabot.engine.targets import Targets
 from smabot.errors import PluginError
 from smabot.hookspecs import Conflict, Recovery
 from smabot.plugins import Plugins
-from smabot.ports import Broker, Feed, Journal
+from smabot.ports import Broker, Feed, Journal, RemoteBroker
 from smabot.records import (
     Bar,
     BarRevision,
@@ -60,8 +62,10 @@ class Engine:
         watch: Watcher | None = None,
         dispatcher: Dispatcher | None = None,
         wall: Wall = utc_now,
+        enterable: Collection[str] | None = None,
     ) -> None:
-        """``dispatcher``: who carries requests to the broker; by default threads to a remote one.
+        """``symbols``: those whose bars come; ``enterable``: those of them that may be entered, by
+        default all; what is held of another one is only exited. ``dispatcher``: who carries requests to the broker; by default threads to a remote one.
         ``wall``: the wall clock by which an operator's commands expire."""
         self.book = book
         self._wall = wall
@@ -73,13 +77,17 @@ class Engine:
         self._watch = watch
         self._fresh = config.max_bar_age + MINUTE
         provable = broker.visibility_delay is not None
-        self.gate = Gate(config, book, plugins, feed, provable=provable)
+        entered = symbols if enterable is None else enterable
+        self.gate = Gate(config, book, plugins, feed, provable=provable, enterable=entered)
         self._outbox = Outbox(broker, feed, book, self.gate, dispatcher)
         self._executor = Executor(config, book, plugins, self.gate)
         self._targets = Targets(config, book, symbols)
         self._marking = Marking(book, plugins, config.equity_every_minutes)
         recovery = Recovery(config, book, journal, broker, feed, tuple(symbols))
         self.comparison = Comparison(config, plugins, book, feed, recovery, self.gate.standing)
+        beside = isinstance(broker, RemoteBroker) and not broker.stepped
+        self._prices = Prices(book, feed, self.gate.standing, beside=beside)
+        self._sessions = Sessions(book, broker, feed, beside=beside)
         self._followed = frozenset(symbols)
         self._feed_doubt = ""
         self._judged_by: tuple[Any, ...] = ()
@@ -159,6 +167,9 @@ class Engine:
         book = self.book
         if batch.time > book.now:
             book.now = batch.time
+        self._sessions.mind()
+        for event in batch.events:
+            book.apply(event)
         flatten = False
         if commands := self._journal.commands():
             carried = carry_out(commands, self._plugins, book, self._wall)
@@ -169,12 +180,16 @@ class Engine:
         for revision in batch.revisions:
             book.apply(BarRevision.of(revision, batch.time))
         decided: list[Signal] = []
-        if bars := book.apply_bars(batch.bars):
+        bars = book.apply_bars(batch.bars)
+        asked = self._resumed and self._prices.mind()
+        if bars:
             self._marking.minute(batch.time)
             if answers := self._plugins.on_bar(bars, book):
                 decided = self._targets.take(answers, decide)
             if decide:
                 decided += self._targets.act_late(bars)
+        elif asked:
+            self._marking.at(book.now)
         if decide or flatten or (self._resumed and not bars):
             self._executor.go_on(at_once=flatten)
             for signal in decided:
@@ -188,7 +203,7 @@ class Engine:
         """Apply the broker's news, then mark equity once: in between it would be half of the news."""
         times = [fill.time for update in updates if (fill := self._take_update(update))]
         if times:
-            self._marking.fills(times)
+            self._marking.at(max(times))
 
     def _take_update(self, update: OrderUpdate) -> Fill | None:
         book, before = self.book, self.book.order(update.client_order_id)
@@ -246,13 +261,17 @@ class Engine:
         self._outbox.take_up(self.book.open_orders())
 
     def adopt(self, updates: Sequence[OrderUpdate], remedies: Sequence[Any]) -> None:
-        """Take the broker's word, in one transaction: its updates, then what makes conflicts good."""
+        """Take the broker's word, in one transaction: its updates, then what makes conflicts good.
+
+        Equity is marked at once, so that every later point has what came or went from outside.
+        """
         self._take_updates(updates)
         for record in remedies:
             if isinstance(record, OrderUpdate):
                 self._take_updates([record])
             else:
                 self.book.apply(record)
+        self._marking.at(self.book.now)
         self._commit()
 
     # -- the end of a step ---------------------------------------------------------------------------
@@ -261,7 +280,9 @@ class Engine:
         """Commit the step. Whatever changed what the gate goes by ends all grants first."""
         standing = self.gate.standing
         standing.degraded = self._feed_doubt or self.comparison.doubt
-        judged_by = (self.book.stances, standing.degraded, standing.conflict)
+        judged_by = (
+            self.book.stances, standing.degraded, standing.conflict, standing.unpriced,
+        )  # fmt: skip
         if judged_by != self._judged_by:
             self._judged_by = judged_by
             self._outbox.withdraw()

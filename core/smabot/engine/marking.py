@@ -10,7 +10,8 @@ from smabot.records import EquityPoint
 
 
 class Marking:
-    """Makes points of the equity curve: one a minute that has a bar, and one after fills."""
+    """Makes points of the equity curve: one a minute that has a bar, and one after fills
+    and prices that were asked for."""
 
     def __init__(self, book: Book, plugins: Plugins, every_minutes: int) -> None:
         self._book = book
@@ -24,10 +25,10 @@ class Marking:
         at = time if last is None else max(time, last.time)
         self._mark(at, keep=self._keeps_all or self._due(at))
 
-    def fills(self, times: list[datetime]) -> None:
-        """Value the account after fills."""
+    def at(self, time: datetime) -> None:
+        """Value the account after fills of that time, or where prices were asked for."""
         last = self._book.point
-        self._mark(max([*times, last.time] if last else times), keep=True)
+        self._mark(max(time, last.time) if last else time, keep=True)
 
     def _due(self, time: datetime) -> bool:
         """Whether a minute's point is kept; always where it replaces one of the same time."""

@@ -131,7 +131,7 @@ class Outbox:
         Cancels go first, then exits, then entries, then look-ups, each in an order that a restart
         would find too. So are the answers: a restart learns first of what arrived.
         """
-        idle = not self._sendings and not self._canceling and not self._book.canceling
+        idle = not self._sendings and not self._book.canceling
         if idle and not self._remote:
             return []
         self._dispatcher.next_step()

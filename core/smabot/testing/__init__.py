@@ -1,1 +1,1 @@
-"""What proves that a bot keeps its promises: orders of events drawn at random, with kills in between."""
+"""For tests of bots and plugins: a fake exchange, and what proves that a bot keeps its promises."""

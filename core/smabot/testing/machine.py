@@ -123,6 +123,7 @@ class GuardMachine(RuleBasedStateMachine):
         for path in (chosen.database, chosen.ledger):
             shutil.copy(path, self._folder / path.name)
         self._wants: Wants = {}
+        self._enterable = chosen.symbols
         self._wall = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
         self._commands = 0
         self._switch = KillSwitch()
@@ -243,6 +244,14 @@ class GuardMachine(RuleBasedStateMachine):
         self._start()
         self._switch.disarm()
 
+    @rule(left_out=st.integers(0, 9), down=st.integers(0, 2))
+    def it_is_started_with_other_symbols(self, left_out: int, down: int) -> None:
+        """All of them, or all but one; what is held of that one must still be valued and exited."""
+        symbols = self._scene.symbols
+        self._enterable = tuple(s for i, s in enumerate(symbols) if i != left_out) or symbols
+        self._stop()
+        self._start(down)
+
     # -- what must hold --------------------------------------------------------------------------------
 
     @invariant()
@@ -270,6 +279,8 @@ class GuardMachine(RuleBasedStateMachine):
         now = session.book.now
         if blocks := [b for b in session.journal.rows(Block) if b.holds(now)]:
             raise Violation(f"{order.client_order_id} left in the face of {blocks[0].reason}")
+        if order.symbol not in self._enterable:
+            raise Violation(f"{order.client_order_id} left, and its symbol is not to be traded")
         state = session.journal.row(SignalState, order.strategy, order.symbol)
         if state is not None and state.target == 0:
             raise Violation(f"{order.client_order_id} left though {order.strategy} wants flat")
@@ -437,7 +448,7 @@ class GuardMachine(RuleBasedStateMachine):
         config = Config(
             db=self._folder / scene.database.name, tape=scene.data, speed="max", broker="exchange",
             base_plugins=("persistence_sqlite", "reconciliation", "exchange"), plugins=("risk",),
-            **scene.settings,
+            symbols=self._enterable, **scene.settings,
         )  # fmt: skip
         plugins = Plugins.load(config)
         for name in STRATEGIES:

@@ -215,14 +215,18 @@ class AlpacaBroker:
         return [position(raw) for raw in raws]
 
     def calendar(self) -> Calendar:
-        """Return the sessions from last year's first to next year's last."""
+        """Return the sessions from last year's first to next year's last, and those read before.
+
+        The feed's calendar is the same one, so that it grows with it.
+        """
         year = self._connection.clock.now().year
         params = {"start": f"{year - 1}-01-01", "end": f"{year + 1}-12-31"}
         raws = _listed(self._rest.trading("GET", "/v2/calendar", params))
         sessions = _read("the calendar", lambda: [_session(raw) for raw in raws])
         if not sessions:
             raise BrokerError("GET /v2/calendar: the broker knows no session")
-        return Calendar(sessions)
+        self._connection.calendar.extend(Calendar(sessions))
+        return self._connection.calendar
 
     def close(self) -> None:
         self._connection.leave(self)

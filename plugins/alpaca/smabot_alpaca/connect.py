@@ -10,6 +10,7 @@ from typing import Any, Protocol
 
 from pydantic import SecretStr
 
+from smabot.calendar import Calendar
 from smabot.config import Config
 from smabot.errors import BrokerError, ConfigError
 from smabot.records import OrderUpdate
@@ -99,6 +100,8 @@ class Connection:
         self.credentials = credentials
         self.settings = settings
         self.rest = Rest(endpoints, credentials, settings)
+        self.calendar = Calendar()
+        """The sessions known so far; it grows as they are read."""
         self.answers: deque[OrderUpdate] = deque(maxlen=1000)
         self.closed = False
         self._embedded = embedded

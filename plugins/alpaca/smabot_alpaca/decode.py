@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -55,6 +55,8 @@ class Frame:
     revisions: list[Bar] = field(default_factory=list)
     control: list[dict[str, Any]] = field(default_factory=list)
     counted: int = 0
+    beyond: int = 0
+    """Bars that were dropped because no session is known so late."""
 
 
 class BarDecoder:
@@ -100,7 +102,9 @@ class BarDecoder:
                 raise Garbage(f"low {row.l} and high {row.h} of {row.S}")
             kind = bars if type(row) is _Row else revisions
             frame.counted += kind is bars
-            if time is not None:
+            if time is None:
+                frame.beyond += self._beyond(last)
+            else:
                 # what Bar(...) does, at a third of its cost
                 kind.append(
                     new(Bar, (row.S, time, row.o, row.h, row.l, row.c, row.v, row.n or None, row.vw or None))
@@ -136,6 +140,10 @@ class BarDecoder:
             self._minutes.clear()
         self._minutes[text] = minute = self._minute(datetime.fromisoformat(text).astimezone(UTC))
         return minute
+
+    def _beyond(self, time: datetime) -> bool:
+        end = self._calendar.end
+        return end is None or time > end + timedelta(days=1)
 
     def _minute(self, time: datetime) -> datetime | None:
         """Return the minute's start, UTC, or None where no regular session is open."""

@@ -14,8 +14,8 @@ from smabot.calendar import Calendar
 from smabot.errors import BrokerError
 from smabot.pace import Pace
 from smabot.ports import Progress
-from smabot.records import Bar, Batch
-from smabot_alpaca import assets, library
+from smabot.records import Bar, Batch, Mark
+from smabot_alpaca import assets, latest, library
 from smabot_alpaca.backoff import Backoff
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.clock import last_closed
@@ -76,7 +76,6 @@ class AlpacaFeed:
         self._looked_at = 0.0
         self._ended_at = 0.0
         self._past: BarHistory | None = None
-        self._days: Calendar | None = None
         connection.join(self)
         self._broker = AlpacaBroker(connection)
 
@@ -106,6 +105,11 @@ class AlpacaFeed:
         covered = last_closed(now - timedelta(seconds=self._settle))
         self._covered.update(dict.fromkeys(symbols, covered))
 
+    def prices(self, symbols: Collection[str]) -> list[Mark]:
+        connection = self._connection
+        feed = connection.settings.feed
+        return latest.prices(connection.rest, self._broker, feed, symbols, self.now())
+
     def catch_up(self, time: datetime) -> None:
         """Play the minutes of a stepped exchange that end by a time, delivering nothing."""
         if self._player is not None and self._connection.stepped:
@@ -134,7 +138,7 @@ class AlpacaFeed:
             streams.append(
                 DataStream(
                     self._inbox, places.data_stream, key, places.loopback,
-                    sorted(symbols), BarDecoder(self._calendar()),
+                    list(symbols), BarDecoder(self._calendar()),
                 )
             )  # fmt: skip
         else:
@@ -319,9 +323,8 @@ class AlpacaFeed:
         return 0.0 if self._connection.stepped else LOOPBACK_SETTLE
 
     def _calendar(self) -> Calendar:
-        if self._days is None:
-            self._days = self._broker.calendar()
-        return self._days
+        known = self._connection.calendar
+        return known if known.sessions else self._broker.calendar()
 
     def _history(self) -> BarHistory:
         if self._past is None:

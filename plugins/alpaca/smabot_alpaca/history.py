@@ -69,7 +69,7 @@ class BarHistory:
         bars: list[Bar] = []
         if first > last:
             return bars
-        for batch in _batches(symbols):
+        for batch in in_batches(symbols):
             wanted = frozenset(batch)
             params = {
                 "symbols": ",".join(batch), "timeframe": "1Min", "adjustment": "raw",
@@ -137,7 +137,7 @@ def _minutes(bars: Sequence[Bar]) -> Iterator[list[Bar]]:
         yield minute
 
 
-def _batches(symbols: Sequence[str]) -> Iterator[list[str]]:
+def in_batches(symbols: Sequence[str]) -> Iterator[list[str]]:
     """Yield the symbols in batches that keep a URL short; a comma is three characters there."""
     batch: list[str] = []
     length = 0

@@ -31,6 +31,14 @@ class Heard:
 
 
 @dataclass(frozen=True, slots=True)
+class Dropped:
+    """Bars of the data stream were not taken."""
+
+    count: int
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Up:
     """A stream is connected, authenticated and subscribed."""
 
@@ -60,7 +68,7 @@ class Done:
     then: Callable[[], None]
 
 
-Event = Came | Heard | Up | Down | Broken | Done
+Event = Came | Dropped | Heard | Up | Down | Broken | Done
 
 
 @dataclass(slots=True)

@@ -8,10 +8,10 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
-from smabot.records import Bar, Batch, OrderUpdate
-from smabot_alpaca.clock import EPOCH, MarketClock
+from smabot.records import Bar, Batch, Event, OrderUpdate
+from smabot_alpaca.clock import EPOCH, MarketClock, minute_of
 from smabot_alpaca.gather import Gather
-from smabot_alpaca.inbox import DATA, TRADE, Broken, Came, Done, Down, Heard, Inbox, Up
+from smabot_alpaca.inbox import DATA, TRADE, Broken, Came, Done, Down, Dropped, Heard, Inbox, Up
 from smabot_alpaca.watch import OrderWatch
 
 LATE, EARLY = timedelta(seconds=45), timedelta(seconds=5)
@@ -41,6 +41,7 @@ class Intake:
         self.watch = OrderWatch()
         self.streams = {DATA: Standing(since=at), TRADE: Standing(since=at)}
         self.updates: list[OrderUpdate] = []
+        self.events: list[Event] = []
         self.minutes: deque[list[Bar]] = deque()
         self.outage = ""
         """Why requests are in vain, where they are."""
@@ -81,6 +82,8 @@ class Intake:
                         self._clock.tell(end)
                     self.gather.add(bars, came)
                     self.gather.revise(revisions, came)
+                case Dropped(count, why):
+                    self._drop(count, why)
                 case Heard(update):
                     self.heard_at = at
                     self._clock.tell(update.time)
@@ -105,16 +108,24 @@ class Intake:
         bars: tuple[Bar, ...] = ()
         if self.minutes and not self._resync:
             bars = tuple(self.minutes.popleft())
-        told = updates_alone and (self.updates or revisions)
+        told = updates_alone and (self.updates or revisions or self.events)
         if not (self._resync or bars or told or doubt != self._told_doubt):
             return None
         batch = Batch(
-            bars[0].end if bars else now, tuple(self.updates), bars, self._resync, doubt, revisions
-        )
+            bars[0].end if bars else now, tuple(self.updates), bars, self._resync, doubt, revisions,
+            tuple(self.events),
+        )  # fmt: skip
         self.updates.clear()
+        self.events.clear()
         self.gather.revisions.clear()
         self._resync, self._told_doubt = False, doubt
         return batch
+
+    def _drop(self, count: int, why: str) -> None:
+        """Tell of dropped bars, once a minute and reason at most: that is an event's key."""
+        minute = minute_of(self._clock.now())
+        text = f"{count} bars of the data stream were dropped: {why}"
+        self.events.append(Event(minute, "dropped_bars", why, text, grave=True))
 
     def nothing(self) -> Batch:
         """Return an empty batch."""

@@ -141,6 +141,7 @@ def position(raw: Any) -> BrokerPosition:
             qty=sign * abs(Decimal(raw["qty"])),
             avg_price=Decimal(raw["avg_entry_price"]),
             available=None if free is None else sign * abs(free),
+            price=decimal(raw.get("current_price")),
         )
     except (KeyError, TypeError, ValueError, InvalidOperation) as error:
         raise Unreadable(f"a position can't be read: {type(error).__name__} {error}") from None

@@ -14,13 +14,20 @@ from typing import Any
 from smabot.errors import ConfigError
 from smabot_alpaca import library
 from smabot_alpaca.decode import BarDecoder, Garbage
-from smabot_alpaca.inbox import DATA, TRADE, Came, Heard, Inbox
+from smabot_alpaca.inbox import DATA, TRADE, Came, Dropped, Heard, Inbox
 from smabot_alpaca.orders import Unreadable, broker_order
 from smabot_alpaca.supervision import PLAN_REFUSED, KeyRefused, Refused, Stream
 
+FREE_SYMBOLS = 30
+"""Symbols that the data stream takes on the free plan (https://alpaca.markets/data)."""
+
 
 class DataStream(Stream):
-    """Minute bars and their revisions."""
+    """Minute bars and their revisions.
+
+    Where the plan allows fewer symbols, the first `FREE_SYMBOLS` are subscribed to; bars of the others
+    come by REST, some seconds later.
+    """
 
     name = DATA
 
@@ -34,7 +41,7 @@ class DataStream(Stream):
         decoder: BarDecoder,
     ) -> None:
         super().__init__(inbox, url, key, loopback)
-        self._symbols = tuple(symbols)
+        self._symbols = tuple(dict.fromkeys(symbols))
         self._decoder = decoder
 
     def _make(self) -> Any:
@@ -55,6 +62,8 @@ class DataStream(Stream):
             self._inbox.put(
                 Came(frame.bars, frame.revisions, time.monotonic()), messages=frame.counted
             )
+        if frame.beyond:
+            self._inbox.put(Dropped(frame.beyond, "no session is known so late"))
         for message in frame.control:
             if message["T"] == "subscription":
                 confirmed = self._confirm(message.get("bars") or [])
@@ -75,6 +84,13 @@ class DataStream(Stream):
         code, words = message.get("code"), str(message.get("msg"))
         if code in (401, 402):
             return KeyRefused(f"{code} {words}")
+        if code == 405 and len(self._symbols) > FREE_SYMBOLS:
+            all_of_them = len(self._symbols)
+            self._symbols = self._symbols[:FREE_SYMBOLS]
+            return Refused(
+                f"{code} {words} with {all_of_them} symbols; from now on the first {FREE_SYMBOLS}, "
+                "held ones before others, and bars of the rest by REST"
+            )
         if code == 405:
             return ConfigError(
                 f"the data stream refuses the {len(self._symbols)} symbols: {code} {words}: "

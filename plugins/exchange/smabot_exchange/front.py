@@ -12,7 +12,7 @@ from smabot.calendar import Calendar
 from smabot.errors import BrokerError, ConfigError, ConflictError, UnknownOutcome, suggest
 from smabot.pace import Pace
 from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition, Progress
-from smabot.records import Bar, Batch, Order, OrderUpdate, RefusalCause, Side, Status
+from smabot.records import Bar, Batch, Mark, Order, OrderUpdate, RefusalCause, Side, Status
 from smabot.records import OrderType as CoreType
 from smabot.records import TimeInForce as CoreTimeInForce
 from smabot_exchange.exchange import Exchange
@@ -209,6 +209,14 @@ class ExchangeFeed:
     ) -> Iterator[list[Bar]]:
         newest = bars if since is None else None
         return self._exchange.history(symbols, since, newest)
+
+    def prices(self, symbols: Collection[str]) -> list[Mark]:
+        """Return the newest close of each symbol; halted ones have had none for a while."""
+        bars = self._exchange.latest_bars(sorted(symbols))
+        return [
+            Mark(symbol, Decimal(repr(bar.close)), self.now(), "trade")
+            for symbol, bar in bars.items()
+        ]
 
     def subscribe(self, symbols: Collection[str]) -> None:
         self._subscribed = frozenset(symbols)

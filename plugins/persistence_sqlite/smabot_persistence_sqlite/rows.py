@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -130,6 +130,12 @@ class SqliteRows:
                     "SELECT symbol, COUNT(*) FROM bars GROUP BY symbol ORDER BY symbol"
                 )
             )
+
+    def newest_bar(self) -> datetime | None:
+        """Return the start of the newest minute that has a bar, or None."""
+        with translated(self.db):
+            (ts,) = self.connection.execute("SELECT MAX(ts) FROM bars").fetchone()
+        return None if ts is None else datetime.fromtimestamp(ts, UTC)
 
     def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
         """Yield the newest ``lookback`` bars of each symbol, a minute at a time, oldest first."""

@@ -64,5 +64,7 @@ def metadata_of(forms: Iterable[Form]) -> sa.MetaData:
         record_table(form, metadata)
     orders = metadata.tables["order_intents"].columns
     sa.Index("order_intents_by_status", orders.status)
+    sa.Index("order_intents_by_time", orders.created_at)
+    sa.Index("trades_by_time", metadata.tables["trades"].columns.time)
     sa.Index("order_intents_by_symbol", orders.strategy, orders.symbol, orders.created_at)
     return metadata

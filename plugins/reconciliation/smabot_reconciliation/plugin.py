@@ -4,21 +4,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
+from smabot.book import Book
 from smabot.errors import BrokerError
 from smabot.hookspecs import Reconciliation, Recovery, hookimpl
 from smabot.ports import Broker, RemoteBroker
-from smabot.records import Event
+from smabot.records import Fill, Order
 from smabot_reconciliation.compare import ACCOUNT_MISMATCH, BrokerView, compare
 
 T = TypeVar("T")
 RETRY_SECONDS = (0.2, 0.5, 1.0)
-GIVEN_UP_LATELY = timedelta(days=7)
-"""How long an order that was ended here, and perhaps not there, is asked for."""
+EXPLAINED_BY = timedelta(days=1)
+"""How much older than the last point of the curve an order may be that explains a position."""
 
 
 class ReconciliationPlugin:
@@ -58,36 +59,34 @@ def _compare(recovery: Recovery, pauses: Sequence[float]) -> Reconciliation:
     def ask(what: str, question: Callable[[], T]) -> T:
         return _ask(what, question, pauses)
 
-    recent = list(ask("its orders", partial(broker.orders, since)))
+    recent = ask("its orders", partial(broker.orders, since))
     known = {order.client_order_id: order for order in recent}
-    for order in book.open_orders():
+    for order in (*book.open_orders(), *book.unconfirmed()):
         if order.client_order_id not in known:
             found = ask("an order", partial(broker.order, order.client_order_id))
             if found is not None:
                 known[order.client_order_id] = found
-    if not recovery.asked:
-        for name in _given_up(recovery) - known.keys():
-            found = ask("an order", partial(broker.order, name))
-            if found is not None:
-                recent.append(found)
+    by_age = sorted(known.values(), key=lambda order: order.submitted_at)
     view = BrokerView(
         account=ask("the account", broker.account),
-        recent=tuple(sorted(recent, key=lambda order: order.submitted_at)),
-        orders=known,
+        orders={order.client_order_id: order for order in by_age},
         positions={p.symbol: p for p in ask("positions", broker.positions)},
+        earlier=lambda: ask("earlier orders", partial(broker.orders, _begin(book))),
     )
-    return compare(recovery.config, book, view, recovery.symbols, recovery.clock.now())
+
+    def fills_of(order: Order) -> list[Fill]:
+        fills = recovery.journal.rows(Fill, where={"client_order_id": order.client_order_id})
+        return sorted(fills, key=lambda fill: fill.cumulative_qty)
+
+    return compare(recovery.config, book, view, recovery.symbols, recovery.clock.now(), fills_of)
 
 
-def _given_up(recovery: Recovery) -> set[str]:
-    """Return the ids of orders that were ended here, lately, without the broker's word.
-
-    They are older than what the broker tells of its own accord, and may have filled since.
-    """
-    lately = recovery.clock.now() - GIVEN_UP_LATELY
-    events = recovery.journal.rows(Event, where={"kind": "given_up"}, since=("time", lately))
-    orders = [recovery.book.order(event.subject) for event in events]
-    return {o.client_order_id for o in orders if o is not None and o.given_up_at is not None}
+def _begin(book: Book) -> datetime | None:
+    """Return since when others' orders may explain a position that differs: never before the database
+    was bound to the account."""
+    if book.account is None or book.point is None:
+        return None
+    return max(book.account.bound_at, book.point.time - EXPLAINED_BY)
 
 
 def _ask(what: str, question: Callable[[], T], pauses: Sequence[float]) -> T:

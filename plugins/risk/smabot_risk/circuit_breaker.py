@@ -5,6 +5,7 @@ Once tripped it stays so, over restarts too, until a person resets it or a set t
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -18,7 +19,6 @@ from smabot.records import (
     Command,
     EquityPoint,
     Event,
-    Fill,
     Order,
     RefusalCause,
     Status,
@@ -26,7 +26,8 @@ from smabot.records import (
 )
 from smabot.tables import record
 from smabot_risk.blocks import lift_block, put_block
-from smabot_risk.common import DayStart, RiskSettings
+from smabot_risk.common import DayStart, RiskSettings, from_outside, opening_cash
+from smabot_risk.today import Today
 
 if TYPE_CHECKING:
     import click
@@ -46,7 +47,9 @@ class BreakerState:
 
     ``failure_count`` counts failed submissions in a row, ``failed_orders`` names the last of them,
     newest last: an order that is unknown first and refused then has failed once, and so has one that
-    is tried again and refused again. Refused exits count once a symbol.
+    is tried again and refused again. Refused exits count once a symbol. ``opening_cash`` is the
+    account's, by which a deposit or withdrawal moves both equities along. ``seen_at`` is when
+    the rest changed last: what came after it is looked through at the next start.
     """
 
     name: str
@@ -58,6 +61,8 @@ class BreakerState:
     session_date: date | None = None
     session_equity: Decimal | None = None
     peak_equity: Decimal | None = None
+    opening_cash: Decimal | None = None
+    seen_at: datetime | None = None
 
 
 def in_words(state: BreakerState) -> str:
@@ -101,9 +106,11 @@ class CircuitBreaker:
     @hookimpl
     def on_startup_recover(self, recovery: Recovery) -> RecoveryStep:
         book = recovery.book
-        self._start.see(book.point)
+        self._start.see(book.point, book)
         state = _state(book)
-        book.apply(state)
+        if state.seen_at is not None or book.row(BreakerState, "main") is None:
+            state = self._caught_up(state, Today(recovery), book)
+        _keep(state, book)
         self._tell_core(state, book, book.now)
         return RecoveryStep(in_words(state))
 
@@ -123,39 +130,58 @@ class CircuitBreaker:
         state = _state(book)
         if order.status in WORKED:
             if state.failure_count:
-                book.apply(replace(state, failure_count=0, failed_orders=""))
+                state = replace(state, failure_count=0, failed_orders="")
         elif order.status in FAILED and order.cause is not RefusalCause.POSITION:
-            self._count(order, state, book)
+            failure, failed = _failure(order), state.failed_orders.split()
+            if failure not in failed:
+                count = state.failure_count + 1
+                state = self._counted(state, count, [*failed, failure], order, book)
+        _keep(state, book, order.updated_at)
 
-    def _count(self, order: Order, state: BreakerState, book: Book) -> None:
-        failure, failed = _failure(order), state.failed_orders.split()
-        if failure in failed:
-            return
-        count, failed = state.failure_count + 1, [*failed, failure][-MOST_NAMED:]
-        counted = replace(state, failure_count=count, failed_orders=" ".join(failed))
-        alone = failed == [failure] and failure.startswith(EXIT)
+    def _counted(
+        self, state: BreakerState, count: int, failed: list[str], last: Order, book: Book
+    ) -> BreakerState:
+        """Return the state with so many failures in a row, the last of them ``last``'s."""
+        named = failed[-MOST_NAMED:]
+        counted = replace(state, failure_count=count, failed_orders=" ".join(named))
+        alone = len(named) == 1 and named[0].startswith(EXIT)
         most = self._settings.max_failures
-        if most and count >= most and not alone and not state.tripped:
-            why = f", the last one {order.status}: {order.reason or 'no reason given'}"
-            counted = self._trip(
-                counted, book, book.now, f"{count} submissions failed in a row{why}"
-            )
-        book.apply(counted)
+        if not most or count < most or alone or state.tripped:
+            return counted
+        why = f", the last one {last.status}: {last.reason or 'no reason given'}"
+        return self._trip(counted, book, book.now, f"{count} submissions failed in a row{why}")
 
-    @hookimpl
-    def on_fill(self, fill: Fill, book: Book) -> None:
-        # Fills that a start finds at the broker are told before on_startup_recover: only here the
-        # book still has the point that a new session begins from.
-        state = _state(book)
-        begun = self._begin(state, book.calendar.trading_date(fill.time), book)
-        if begun is not state:
-            book.apply(begun)
+    def _caught_up(self, state: BreakerState, today: Today, book: Book) -> BreakerState:
+        """Take in what the trading date had while this plugin was not part of the run."""
+        seen_at, curve = state.seen_at or today.begin, today.curve()
+        missed = [worth.equity for worth in curve if worth.time > seen_at]
+        if missed:
+            peak = max([*missed, *([state.peak_equity] if state.peak_equity is not None else [])])
+            state = replace(state, peak_equity=peak)
+        if curve and (state.session_date is None or state.session_date < today.date):
+            start = today.start_equity()
+            state = replace(state, session_date=today.date, session_equity=start)
+        failed: dict[str, Order] = {}
+        worked = False
+        for time, order in sorted(_outcomes(today.orders()), key=lambda outcome: outcome[0]):
+            if time <= seen_at:
+                continue
+            if order.status in FAILED:
+                failed[_failure(order)] = order
+            else:
+                worked, failed = True, {}
+        if worked:
+            state = replace(state, failure_count=0, failed_orders="")
+        known = state.failed_orders.split()
+        if news := [name for name in failed if name not in known]:
+            count = state.failure_count + len(news)
+            state = self._counted(state, count, [*known, *news], failed[news[-1]], book)
+        return state
 
     @hookimpl
     def on_equity(self, point: EquityPoint, book: Book) -> None:
-        before = _state(book)
-        state = self._begin(before, book.calendar.trading_date(point.time), book)
-        self._start.see(point)
+        state = self._begin(_state(book), book.calendar.trading_date(point.time), book)
+        self._start.see(point, book)
         equity = point.equity
         if state.peak_equity is None or equity > state.peak_equity:
             state = replace(state, peak_equity=equity)
@@ -167,15 +193,15 @@ class CircuitBreaker:
                 book.apply(Event(point.time, "breaker_reset", NAME, text))
         elif reason := self._fall(state, equity):
             state = self._trip(state, book, point.time, reason)
-        if state is not before:
-            book.apply(state)
+        _keep(state, book, point.time)
 
     @hookimpl
     def on_command(self, command: Command, book: Book) -> str | None:
         if command.verb != RESET:
             return None
-        before, after = _state(book), _armed(_state(book), _last_equity(book))
-        book.apply(after)
+        before = _state(book)
+        after = _armed(before, _last_equity(book))
+        _keep(after, book)
         self._tell_core(after, book, book.now)
         book.apply(
             Event(book.now, "breaker_reset", NAME, f"by the operator; was: {in_words(before)}")
@@ -221,7 +247,26 @@ class CircuitBreaker:
 
 
 def _state(book: Book) -> BreakerState:
-    return book.row(BreakerState, "main") or BreakerState("main")
+    state, opening = book.row(BreakerState, "main"), opening_cash(book)
+    if state is None:
+        return BreakerState("main", opening_cash=opening)
+    if state.opening_cash == opening:
+        return state
+    moved = from_outside(state.opening_cash, book)
+    session, peak = state.session_equity, state.peak_equity
+    return replace(
+        state,
+        session_equity=None if session is None else session + moved,
+        peak_equity=None if peak is None else peak + moved,
+        opening_cash=opening,
+    )
+
+
+def _keep(state: BreakerState, book: Book, time: datetime | None = None) -> None:
+    """Keep what has changed, and that the breaker has seen all up to now, or to a later time."""
+    if state != book.row(BreakerState, "main"):
+        times = [book.now, *(each for each in (time, state.seen_at) if each is not None)]
+        book.apply(replace(state, seen_at=max(times)))
 
 
 def _why(state: BreakerState) -> str:
@@ -238,8 +283,26 @@ def _failure(order: Order) -> str:
 def _armed(state: BreakerState, equity: Decimal) -> BreakerState:
     """Start anew from an equity: measured from the old baselines it would trip again at once."""
     return BreakerState(
-        state.name, session_date=state.session_date, session_equity=equity, peak_equity=equity
+        state.name,
+        session_date=state.session_date,
+        session_equity=equity,
+        peak_equity=equity,
+        opening_cash=state.opening_cash,
     )
+
+
+def _outcomes(orders: Iterable[Order]) -> Iterator[tuple[datetime, Order]]:
+    """Yield the submissions that failed or worked, each with the time that it did."""
+    for order in orders:
+        if order.status is Status.UNKNOWN:
+            yield order.created_at, order
+        elif order.status is Status.REJECTED:
+            if order.cause is not RefusalCause.POSITION:
+                yield order.updated_at or order.created_at, order
+        elif order.status in WORKED:
+            yield order.updated_at or order.created_at, order
+        elif order.submitted_at is not None:
+            yield order.submitted_at, order
 
 
 def _last_equity(book: Book) -> Decimal:

@@ -11,7 +11,7 @@ import click
 from smabot.cli import output
 from smabot.records import ZERO, EquityPoint
 from smabot_risk.circuit_breaker import RESET, BreakerSettings, BreakerState, in_words
-from smabot_risk.daily_limits import DailySettings, DayCounts, SymbolCounts
+from smabot_risk.daily_limits import DailySettings, DayCounts, SymbolCounts, of_limit
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -96,9 +96,12 @@ def _show_limits(app: App, settings: DailySettings) -> None:
 
 
 def _of(used: int | Decimal, limit: int | Decimal, of: SymbolCounts | None = None) -> str:
-    unit = ",.2f" if isinstance(used, Decimal) else ","
     who = f" ({of.symbol})" if of else ""
-    return f"{used:{unit}} of {limit:{unit}}{who}" if limit else f"{used:{unit}}{who}, no limit"
+    if isinstance(used, int):
+        text = of_limit(used, int(limit))
+    else:
+        text = f"{used:,.2f} of {limit:,.2f}" if limit else f"{used:,.2f}"
+    return text + who if limit else f"{text}{who}, no limit"
 
 
 def _baseline(equity: Decimal | None, limit: Decimal) -> str:

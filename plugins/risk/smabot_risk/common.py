@@ -7,7 +7,7 @@ from typing import Literal
 
 from smabot.book import Book
 from smabot.config import Settings
-from smabot.records import EquityPoint, Order
+from smabot.records import ZERO, EquityPoint, Order
 
 
 class RiskSettings(Settings):
@@ -28,13 +28,30 @@ class DayStart:
     """
 
     def __init__(self) -> None:
-        self._last: EquityPoint | None = None
+        self._last: Decimal | None = None
+        self._opening: Decimal | None = None
 
-    def see(self, point: EquityPoint | None) -> None:
+    def see(self, point: EquityPoint | None, book: Book) -> None:
         """Remember the newest point: when the next is told, it has replaced this one in the book."""
-        self._last = point
+        self._last = point.equity if point is not None else None
+        self._opening = opening_cash(book)
 
     def equity(self, book: Book) -> Decimal:
         """Return the equity in US dollars before the event that is being told."""
-        last = self._last or book.point
-        return last.equity if last is not None else book.equity()
+        if self._last is None:
+            return book.point.equity if book.point is not None else book.equity()
+        return self._last + from_outside(self._opening, book)
+
+
+def opening_cash(book: Book) -> Decimal | None:
+    """Return the account's opening cash, with what came or went from outside since; None: unbound."""
+    return book.account.opening_cash if book.account is not None else None
+
+
+def from_outside(before: Decimal | None, book: Book) -> Decimal:
+    """Return what came to the account since its opening cash was ``before``, negative: what went.
+
+    It is no profit or loss, so that a baseline moves along by it. None: nobody knows, and nothing did.
+    """
+    now = opening_cash(book)
+    return now - before if now is not None and before is not None else ZERO

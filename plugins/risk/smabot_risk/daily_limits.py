@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
@@ -15,7 +16,8 @@ from smabot.hookspecs import Recovery, RecoveryStep, hookimpl
 from smabot.records import ZERO, Check, EquityPoint, Event, Fill, Order, Status
 from smabot.tables import record
 from smabot_risk.blocks import put_block
-from smabot_risk.common import DayStart, RiskSettings
+from smabot_risk.common import DayStart, RiskSettings, from_outside, opening_cash
+from smabot_risk.today import Today
 
 if TYPE_CHECKING:
     import click
@@ -29,7 +31,8 @@ class DayCounts:
     """What happened on a trading date of the exchange. Money in US dollars.
 
     ``trade_count`` counts orders with a fill, ``order_count`` orders that were not blocked.
-    ``start_equity`` is the equity before the date's first event.
+    ``start_equity`` is the equity before the date's first event, and ``opening_cash`` the account's, by
+    which a deposit or withdrawal moves it along.
     """
 
     trading_date: date
@@ -37,6 +40,7 @@ class DayCounts:
     order_count: int = 0
     realized_pnl: Decimal = ZERO
     start_equity: Decimal = ZERO
+    opening_cash: Decimal | None = None
 
 
 @record(table="daily_symbol_limits", key=("symbol",))
@@ -87,7 +91,8 @@ class DailyLimits:
 
     @hookimpl
     def on_startup_recover(self, recovery: Recovery) -> RecoveryStep:
-        self._start.see(recovery.book.point)
+        self._start.see(recovery.book.point, recovery.book)
+        self._count(Today(recovery), recovery.book)
         return RecoveryStep(self._used(recovery.book))
 
     @hookimpl
@@ -121,12 +126,29 @@ class DailyLimits:
 
     @hookimpl
     def on_equity(self, point: EquityPoint, book: Book) -> None:
-        day = book.calendar.trading_date(point.time)
-        counts = self._counts(day, book)
-        if book.row(DayCounts, day) is None:
-            book.apply(counts)
-        self._start.see(point)
+        counts = self._counts(book.calendar.trading_date(point.time), book)
+        book.apply(counts)
+        self._start.see(point, book)
         self._block_after_loss(counts, point, book)
+
+    def _count(self, today: Today, book: Book) -> None:
+        """Count the date's orders and trades, whoever was there when they were made."""
+        orders, fills = today.orders(), today.fills()
+        counts = self._counts(today.date, book)
+        if book.row(DayCounts, today.date) is None:
+            if not (orders or fills or today.curve()):
+                return
+            start = today.start_equity()
+            counts = counts if start is None else replace(counts, start_equity=start)
+        trades = sum(1 for fill in fills if fill.first)
+        realized = sum((fill.realized_pnl for fill in fills), ZERO)
+        made = Counter(order.symbol for order in orders)
+        counts = replace(
+            counts, trade_count=trades, order_count=made.total(), realized_pnl=realized
+        )
+        book.apply(counts)
+        for symbol, count in made.items():
+            book.apply(SymbolCounts(symbol, today.date, count))
 
     def _block_after_loss(self, day: DayCounts, point: EquityPoint, book: Book) -> None:
         """A loss limit that was reached holds until its trading date ends, whatever equity does then."""
@@ -140,13 +162,19 @@ class DailyLimits:
 
     def _used(self, book: Book) -> str:
         day, settings = self._counts(book.trading_date, book), self._settings
-        of_trades = f" of {settings.max_trades}" if settings.max_trades else ""
+        trades = f"{of_limit(day.trade_count, settings.max_trades)} trades today"
         of_loss = f" of {settings.max_loss:,.2f}" if settings.max_loss else ""
         loss = max(day.start_equity - book.equity(), ZERO)
-        return f"{day.trade_count}{of_trades} trades today, loss {loss:,.2f}{of_loss}"
+        return f"{trades}, loss {loss:,.2f}{of_loss}"
 
     def _counts(self, day: date, book: Book) -> DayCounts:
-        return book.row(DayCounts, day) or DayCounts(day, start_equity=self._start.equity(book))
+        counts, opening = book.row(DayCounts, day), opening_cash(book)
+        if counts is None:
+            return DayCounts(day, start_equity=self._start.equity(book), opening_cash=opening)
+        if counts.opening_cash == opening:
+            return counts
+        start = counts.start_equity + from_outside(counts.opening_cash, book)
+        return replace(counts, start_equity=start, opening_cash=opening)
 
     def _sized(self, order: Order, book: Book) -> list[Check]:
         """One order's size. An exit is as large as what is held."""
@@ -224,6 +252,13 @@ class DailyLimits:
             exposure = book.exposure(symbol) + order.qty * price
             checks.append(_check(name, exposure, limit, exposure <= limit, "with this order"))
         return checks
+
+
+def of_limit(count: int, most: int) -> str:
+    """Say how much of a limit is used that exits count for, too, and pass; 0: there is none."""
+    if not most:
+        return f"{count:,}"
+    return f"{count:,} of {most:,}" + (" (exits count, and pass)" if count > most else "")
 
 
 def _price(order: Order, book: Book) -> Decimal | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -20,12 +20,23 @@ pytest.importorskip("smabot_exchange.wire.server")
 from smabot.calendar import MINUTE
 from smabot.errors import BrokerError, ConfigError, UnknownOutcome
 from smabot.ports import Feed
-from smabot.records import Bar, Batch, Order, OrderType, OrderUpdate, Side, Status, TimeInForce
+from smabot.records import (
+    Bar,
+    Batch,
+    Mark,
+    Order,
+    OrderType,
+    OrderUpdate,
+    Side,
+    Status,
+    TimeInForce,
+)
 from smabot_alpaca import endpoints
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connect import Connection
 from smabot_alpaca.credentials import Credentials
 from smabot_alpaca.feed import AlpacaFeed
+from smabot_alpaca.inbox import DATA
 from smabot_alpaca.rest import Rest
 from smabot_alpaca.settings import AlpacaSettings
 from smabot_exchange.exchange import Exchange
@@ -400,3 +411,75 @@ def test_an_exchange_that_comes_back_is_found_again(world: World) -> None:
 def test_a_key_that_is_refused_at_once(world: World) -> None:
     with pytest.raises(BrokerError):
         world.serve().connect(secret="another")
+
+
+def test_where_the_plan_allows_fewer_symbols_the_first_are_streamed_and_the_rest_asked_for(
+    world: World,
+) -> None:
+    names = [f"S{number:02}" for number in range(31)]
+    closes: dict[str, Sequence[float | None]] = {s: [50.0, 51.0, 52.0] for s in names}
+    _, feed = world.serve(closes, symbol_limit=30).connect()
+    feed.subscribe(["S30", *names[:-1]])
+    bars: list[Bar] = []
+    while (batch := feed.next(0.2)) is not None:
+        bars += batch.bars
+    assert {bar.symbol for bar in bars} == set(names)
+    assert len(bars) == 93
+    assert feed._streams is not None
+    stream: Any = feed._streams._streams[DATA]
+    assert stream._symbols == ("S30", *names[:29])
+
+
+@pytest.mark.parametrize(("held", "source"), [("KO", "position"), ("SPY", "trade")])
+def test_prices_are_the_latest_trades_or_else_the_positions(
+    world: World, held: str, source: str
+) -> None:
+    """KO has no bar for more than five minutes: where it is held the account knows more."""
+    closes: dict[str, Sequence[float | None]] = {
+        "KO": [50.0] * 8 + [None] * 9,
+        "SPY": [100.0 + n for n in range(17)],
+    }
+    broker, feed = world.serve(closes).connect()
+    feed.subscribe(["KO", "SPY"])
+    while feed.now() < OPEN + 4 * MINUTE:
+        feed.next(1)
+    broker.submit(replace(world.order(feed, "smabot-1"), symbol=held))
+    while feed.now() < OPEN + 15 * MINUTE:
+        feed.next(1)
+    assert feed.prices(["SPY", "KO", "NONE"]) == [
+        Mark("KO", Decimal(50), feed.now(), source),
+        Mark("SPY", Decimal(114), feed.now(), "trade"),
+    ]
+
+
+@pytest.mark.parametrize("read_again", [True, False])
+def test_bars_beyond_the_known_calendar_come_once_it_is_read_again_and_are_told_of_before(
+    world: World, tape_writer: Any, monkeypatch: pytest.MonkeyPatch, read_again: bool
+) -> None:
+    """The server knows one session at first; the second one's bars are played all the same."""
+    end = datetime(2026, 3, 2, 20, 58, tzinfo=UTC)
+    world.write = lambda path, closes, **options: tape_writer(path, closes, start=end, **options)
+    late = [None] * (3 * 24 * 60 + 1050)
+    broker, feed = world.serve({"SPY": [100.0, 101.0, *late, 102.0, 103.0]}).connect()
+    ask, days = broker._rest.trading, 1
+
+    def trading(method: str, path: str, *given: Any, **more: Any) -> Any:
+        answer = ask(method, path, *given, **more)
+        return answer[:days] if path == "/v2/calendar" else answer
+
+    monkeypatch.setattr(broker._rest, "trading", trading)
+    feed.subscribe(["SPY"])
+    seen, events = Seen(), []
+    while (batch := feed.next(0.2)) is not None:
+        seen.take(batch)
+        events += batch.events
+        if len(seen.bars) == 2 and read_again and days == 1:
+            days = 1000
+            known = broker.calendar()
+            assert known is feed._calendar()
+            assert len(known.sessions) > 1
+    assert [bar.close for bar in seen.bars] == [100, 101] + [102, 103] * read_again
+    told_of = [(event.kind, event.text, event.grave) for event in events]
+    assert told_of == [] if read_again else told_of[0] == (
+        "dropped_bars", "1 bars of the data stream were dropped: no session is known so late", True,
+    )  # fmt: skip

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from smabot.errors import RiskHalt
 from smabot.records import Bar, Batch, Block, Command, Event, Order, OrderType, Status
 
 LONG, FLAT = 1, 0
@@ -234,7 +235,7 @@ def test_a_trip_a_limit_and_a_halt_are_rows_of_blocks_and_events(
     assert blocks["risk.daily_limits"].until == datetime(2026, 3, 3, 5, tzinfo=UTC)
 
 
-def test_core_reads_a_block_whose_plugin_is_not_part_of_the_run(
+def test_a_block_whose_plugin_is_not_part_of_the_run_refuses_the_start(
     make_world: Any, limits: Any, orders_of: Any
 ) -> None:
     world = make_world(FALL, **limits({"max_session_drawdown": "0.05"}), **BIG)
@@ -242,9 +243,11 @@ def test_core_reads_a_block_whose_plugin_is_not_part_of_the_run(
     world.play(13)
     world.settings["plugins"], world.settings["plugin"] = (), {}
     world.follow(a={("SPY", 2): LONG}, b={("IBM", 15): LONG})
-    world.play(6)
-    assert orders_of(world)[-1] == ("b", "buy", "blocked", 0)
-    assert "circuit breaker TRIPPED" in world.rows(Order)[-1].reason
+    with pytest.raises(
+        RiskHalt, match=r"risk.circuit_breaker blocks entries: circuit breaker TRIPPED"
+    ):
+        world.play(6)
+    assert orders_of(world) == [("a", "buy", "filled", 500)]
 
 
 # -- bad prints -------------------------------------------------------------------------------------------

@@ -213,7 +213,8 @@ def first_word_last(patch: pytest.MonkeyPatch) -> None:
 
 
 # Equity that is marked after the decisions is no hole any more: what the same step blocks is judged
-# again before it leaves. `test_leaving.py` has the order of events.
+# again before it leaves. `test_leaving.py` has the order of events, and `test_held.py` the one in which what is
+# held is not among the symbols of the next start.
 HOLES = [
     judged_once, sent_again_unjudged, no_epochs, own_entries_in_the_way, first_word_last,
 ]  # fmt: skip

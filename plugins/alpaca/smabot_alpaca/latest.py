@@ -1,0 +1,51 @@
+"""What symbols are worth by REST, where no bar tells: the latest trade, or the position's own price.
+
+``GET /v2/stocks/trades/latest`` (https://docs.alpaca.markets/reference/stocklatesttrades-1) knows one
+exchange's trades on the free plan, IEX's; ``current_price`` of a position knows all of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from decimal import Decimal, InvalidOperation
+
+from smabot.book import STALE
+from smabot.records import Mark
+from smabot_alpaca.broker import AlpacaBroker
+from smabot_alpaca.history import in_batches
+from smabot_alpaca.orders import Unreadable, decimal, moment
+from smabot_alpaca.rest import Rest
+
+PATH = "/v2/stocks/trades/latest"
+
+
+def prices(
+    rest: Rest, broker: AlpacaBroker, feed: str, symbols: Collection[str], now: datetime
+) -> list[Mark]:
+    """Return the latest price of each symbol that has one. Raises BrokerError."""
+    trades = _trades(rest, feed, sorted(symbols))
+    quiet = [s for s in symbols if s not in trades or now - trades[s][1] >= STALE]
+    positions = {p.symbol: p.price for p in broker.positions()} if quiet else {}
+    marks = []
+    for symbol in sorted(symbols):
+        held_at = positions.get(symbol) if symbol in quiet else None
+        if held_at is not None and held_at > 0:
+            marks.append(Mark(symbol, held_at, now, "position"))
+        elif symbol in trades:
+            marks.append(Mark(symbol, trades[symbol][0], now, "trade"))
+    return marks
+
+
+def _trades(rest: Rest, feed: str, symbols: list[str]) -> dict[str, tuple[Decimal, datetime]]:
+    found: dict[str, tuple[Decimal, datetime]] = {}
+    for batch in in_batches(symbols):
+        answer = rest.data(PATH, {"symbols": ",".join(batch), "feed": feed})
+        try:
+            for symbol, trade in (answer["trades"] or {}).items():
+                price = decimal(trade["p"])
+                if price is not None and price > 0:
+                    found[symbol] = price, moment(trade["t"])
+        except (AttributeError, KeyError, TypeError, ValueError, InvalidOperation) as error:
+            raise Unreadable(f"the latest trades can't be read: {error!r}") from error
+    return found

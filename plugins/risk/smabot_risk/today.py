@@ -1,0 +1,80 @@
+"""What the trading date has seen so far, from orders, trades and the equity curve themselves.
+
+A start counts by it, so that what was traded while a risk plugin was off, or is in a database that was
+restored, counts as if the plugin had seen it. It reads the date's rows, not the history.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+
+from smabot import checks
+from smabot.hookspecs import Recovery
+from smabot.records import ZERO, Adjustment, EquityPoint, Fill, Order, Status
+
+EARLIER = timedelta(days=10)
+"""How long before the date a point of the curve may be that the date begins with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worth:
+    """The account's equity at a time, as if what came or went from outside since had been there."""
+
+    time: datetime
+    equity: Decimal
+
+
+class Today:
+    """The trading date of a start. Everything is read when it is asked for."""
+
+    def __init__(self, recovery: Recovery) -> None:
+        calendar = recovery.book.calendar
+        self.date: date = recovery.book.trading_date
+        self._trading_date = calendar.trading_date
+        self.begin: datetime = calendar.begin_of(self.date)
+        self._journal = recovery.journal
+
+    def orders(self) -> list[Order]:
+        """Return the orders made on the date that were not blocked when they were made."""
+        since = ("created_at", self.begin)
+        made = self._journal.rows(Order, since=since, newest_by="created_at")
+        return [o for o in made if _admitted(o) and self._is_today(o.created_at)]
+
+    def fills(self) -> list[Fill]:
+        """Return the date's fills."""
+        fills = self._journal.rows(Fill, since=("time", self.begin), newest_by="time")
+        return [fill for fill in fills if self._is_today(fill.time)]
+
+    def curve(self) -> list[Worth]:
+        """Return what the account was worth on the date, oldest first."""
+        return self._curve(self.begin)
+
+    def start_equity(self) -> Decimal | None:
+        """Return what the account was worth when the date began; None where no point tells."""
+        curve = self._curve(self.begin - EARLIER)
+        index = bisect_left([worth.time for worth in curve], self.begin)
+        return curve[max(index - 1, 0)].equity if curve else None
+
+    def _curve(self, since: datetime) -> list[Worth]:
+        points = self._journal.rows(EquityPoint, since=("time", since), newest_by="time")
+        moved = self._journal.rows(Adjustment, since=("time", since), newest_by="time")
+        found, later = [], ZERO
+        for point in reversed(points):
+            while moved and moved[-1].time > point.time:
+                later += moved.pop().from_outside
+            found.append(Worth(point.time, point.equity + later))
+        return found[::-1]
+
+    def _is_today(self, time: datetime) -> bool:
+        return self._trading_date(time) == self.date
+
+
+def _admitted(order: Order) -> bool:
+    """Whether an order passed all checks when it was made, whatever became of it."""
+    if order.status is not Status.BLOCKED:
+        return True
+    answers = checks.decode(order.checks)
+    return bool(answers) and all(check.passed for check in answers)

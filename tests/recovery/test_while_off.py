@@ -1,0 +1,160 @@
+"""What happened while a risk plugin was off, or is in a restored database, counts at the next start."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from smabot.plugins import Plugins
+from smabot.records import Block, Command, Order, Status
+from smabot.recovery import apply_command
+from smabot_risk.circuit_breaker import RESET, BreakerState
+from smabot_risk.daily_limits import DayCounts, SymbolCounts
+
+LONG, FLAT = 1, 0
+MONDAY = date(2026, 3, 2)
+OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
+SIX_TRADES = {("SPY", minute): minute // 2 % 2 for minute in range(2, 14, 2)}
+"""Long at minute 2, flat at 4, long at 6 and so on: an order each."""
+
+
+def risk(breaker: dict[str, Any] | None = None, **daily: Any) -> dict[str, Any]:
+    off = {"max_failures": 0, "max_session_drawdown": 0, "max_peak_drawdown": 0}
+    tables = {"circuit_breaker": {**off, **(breaker or {})}, "daily_limits": daily}
+    return {"plugins": ("risk",), "plugin": {"risk": tables}}
+
+
+def day(world: Any) -> DayCounts:
+    found: list[DayCounts] = [row for row in world.rows(DayCounts) if row.trading_date == MONDAY]
+    return found[0]
+
+
+def play_until(world: Any, time: datetime, **settings: Any) -> None:
+    with world.started(**settings) as (session, engine):
+        while session.feed.now() < time:
+            world.go(engine, 1)
+
+
+@pytest.fixture
+def world(make_world: Callable[..., Any]) -> Any:
+    """SPY that rises by a dollar every two minutes, and a strategy that makes an order as often."""
+    closes = [100.0 + minute // 2 for minute in range(60)]
+    made = make_world({"SPY": closes}, **risk())
+    made.follow(s=SIX_TRADES)
+    return made
+
+
+def test_the_counts_are_those_of_a_bot_whose_limits_were_never_off(
+    world: Any, make_world: Callable[..., Any]
+) -> None:
+    never = make_world({"SPY": [100.0 + minute // 2 for minute in range(60)]}, name="n", **risk())
+    never.follow(s=SIX_TRADES)
+    never.play(20)
+    world.play(5)
+    assert day(world).trade_count == 1
+    world.play(5, plugins=())
+    assert day(world).trade_count == 1
+    world.play(10)
+    assert day(world) == day(never)
+    assert day(world).trade_count == day(world).order_count == 6
+    assert day(world).realized_pnl == 3 * 10
+    assert world.rows(SymbolCounts) == never.rows(SymbolCounts)
+
+
+def test_a_limit_that_was_used_up_meanwhile_blocks(world: Any) -> None:
+    world.play(3, plugins=())
+    world.play(6, plugins=())
+    world.settings |= risk(max_trades=4)
+    world.play(10)
+    orders = [(o.reduces, o.status) for o in world.rows(Order)]
+    assert orders[-2:] == [(True, Status.FILLED), (False, Status.BLOCKED)]
+    assert day(world).trade_count == 4
+
+
+def test_off_since_the_morning_the_loss_is_measured_from_the_days_begin(
+    make_world: Callable[..., Any], script: Any
+) -> None:
+    """10 shares fall from 100 to 95 over night, and to 90 in the morning."""
+    evening, morning = OPEN + timedelta(minutes=370), OPEN + timedelta(days=1)
+    closes: list[float | None] = [100.0] * 20 + [None] * 1050 + [95.0] * 5 + [90.0] * 20
+    world = make_world({"SPY": closes}, start=evening, **risk(max_loss=90))
+    world.strategies = {"s": script({("SPY", 2): LONG}, evening)}
+    play_until(world, evening + timedelta(minutes=10))
+    assert world.held() == {("s", "SPY"): 10}
+    play_until(world, morning + timedelta(minutes=7), plugins=())
+    world.play(3)
+    (block,) = world.rows(Block)
+    assert "max_loss 90.00: lost 100.00 of 100,000.00 on 2026-03-03" in block.reason
+
+
+def test_refusals_while_the_breaker_was_off_trip_it_at_the_start(
+    make_world: Callable[..., Any],
+) -> None:
+    poor = {"exchange": {"cash": 100, "multiplier": 1}}
+    settings = risk({"max_failures": 2})
+    settings["plugin"] |= poor
+    world = make_world({"SPY": [100.0] * 60}, **settings)
+    world.follow(s={("SPY", 2): LONG}, t={("SPY", 4): LONG}, u={("SPY", 20): LONG})
+    world.play(8, plugins=(), plugin=poor)
+    assert [order.status for order in world.rows(Order)] == [Status.REJECTED] * 2
+    world.play(2)
+    (state,) = world.rows(BreakerState)
+    assert (state.failure_count, state.tripped) == (2, True)
+    assert "2 submissions failed in a row" in state.reason
+    config = world.config()
+    apply_command(config, Plugins.load(config), Command("1", RESET, "", OPEN))
+    world.play(2)
+    (state,) = world.rows(BreakerState)
+    assert (state.failure_count, state.tripped) == (0, False)
+
+
+def test_orders_that_a_restored_database_lacks_count_once_they_are_taken_over(world: Any) -> None:
+    world.play(5)
+    backup = world.folder / "backup.db"
+    shutil.copy(world.db, backup)
+    world.play(6)
+    after = day(world)
+    shutil.copy(backup, world.db)
+    for log in world.folder.glob("trades.db-*"):
+        log.unlink()
+    assert day(world).trade_count == 1
+    assert world.accept() == 0
+    with world.started():
+        pass
+    assert (day(world).trade_count, day(world).order_count) == (
+        after.trade_count,
+        after.order_count,
+    )
+    assert day(world).realized_pnl == after.realized_pnl
+
+
+@pytest.mark.parametrize("dollars", [10_000, -10_000])
+@pytest.mark.parametrize("running", [("risk",), ()], ids=["risk on", "risk off"])
+def test_a_deposit_or_withdrawal_leaves_limits_and_breaker_as_they_were(
+    make_world: Callable[..., Any], dollars: int, running: tuple[str, ...]
+) -> None:
+    """A loss of 60 before it and one of 60 after it are 120, and no fall of a tenth."""
+    closes = [100.0] * 5 + [94.0] * 10 + [88.0] * 30
+    settings = risk({"max_session_drawdown": "0.05", "max_peak_drawdown": "0.05"}, max_loss=100)
+    world = make_world({"SPY": closes}, **settings)
+    world.follow(s={("SPY", 2): LONG})
+    world.play(8)
+    with world.opened() as session:
+        session.broker._exchange.transfer(Decimal(dollars))
+    world.settings["plugins"] = running
+    assert world.accept() == 0
+    world.settings["plugins"] = ("risk",)
+    world.play(2)
+    assert world.rows(Block) == []
+    assert day(world).start_equity == 100_000 + dollars
+    world.play(10)
+    (block,) = world.rows(Block)
+    assert block.plugin == "risk.daily_limits"
+    assert f"lost 120.00 of {100_000 + dollars:,.2f}" in block.reason
+    (state,) = world.rows(BreakerState)
+    assert (state.peak_equity, state.session_equity) == (100_000 + dollars,) * 2

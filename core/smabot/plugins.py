@@ -96,14 +96,16 @@ class Plugins:
         """Load the plugins that the settings name (or ``names``), each with its settings table.
 
         Raises ConfigError for one that is unknown, installed twice, can't be imported, was made for
-        another version, has wrong settings, no hook or a mistyped one.
+        another version, has wrong settings, no hook or a mistyped one, or records that can't be tables.
         """
         installed = discover()
         check_tables(config.plugin, set(installed), origins or {})
         wanted = [*config.base_plugins, *config.plugins] if names is None else names
         chosen = select(wanted, config.no_plugins, installed)
         made = {name: make(name, installed[name], config, origins or {}) for name in chosen}
-        return cls()._filled(config, made)
+        loaded = cls()._filled(config, made)
+        loaded.kinds()
+        return loaded
 
     @classmethod
     def load_sound(

@@ -77,6 +77,27 @@ def test_an_unselected_plugin_never_matters(
         for line in answer.out.splitlines():
             json.loads(line)
     assert world.run("run", plugins=folder).code == 0
+    assert not world.tables().keys() & {"mine"}
+
+
+@pytest.mark.parametrize(
+    ("fault", "why"),
+    [
+        ("a table of core", "table 'trades' is already declared by core"),
+        ("a column that can't be", "records: record Mine: column 'prices' has a type"),
+        ("an import", "can't be imported: ImportError: no such thing"),
+        ("an exit", "can't be imported: SystemExit: 0"),
+        ("no hook", "on_bar is no hook as it stands"),
+    ],
+)
+def test_the_list_of_plugins_says_what_is_wrong_with_one(
+    fault: str, why: str, world: Any, installed: Callable[..., Path]
+) -> None:
+    folder = installed("mine", HEAD + BROKEN[fault])
+    listed = world.run("plugins", "--json", plugins=folder)
+    assert (listed.code, listed.err) == (0, "")
+    (mine,) = [each for each in json.loads(listed.out)["plugins"] if each["name"] == "mine"]
+    assert why in mine["broken"]
 
 
 @pytest.mark.parametrize("fault", BROKEN)

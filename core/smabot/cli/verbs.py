@@ -80,7 +80,7 @@ class Verbs(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in VERBS:
             return share(_core(cmd_name))
-        command = self._of_plugins(ctx).get(cmd_name)
+        command = self._of_plugins(ctx, cmd_name).get(cmd_name)
         return share(command) if command else None
 
     def invoke(self, ctx: click.Context) -> Any:
@@ -103,7 +103,7 @@ class Verbs(click.Group):
                     "work: see `smabot plugins`",
                     ctx,
                 ) from None
-            hint = suggest(args[0], [*VERBS, *self._of_plugins(ctx)])
+            hint = suggest(args[0], [*VERBS, *self._of_plugins(ctx, args[0])])
             raise click.UsageError(f"no such command '{args[0]}'{hint}", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -113,8 +113,14 @@ class Verbs(click.Group):
             with formatter.section("Commands of plugins"):
                 formatter.write_dl([(name, _summary(point)) for name, point in advertised.items()])
 
-    def _of_plugins(self, ctx: click.Context) -> Mapping[str, click.Command]:
-        return ctx.ensure_object(App).plugins().commands(taken=VERBS)
+    def _of_plugins(self, ctx: click.Context, wanted: str) -> Mapping[str, click.Command]:
+        """Return the plugins' commands. Raises SmabotError unless ``wanted`` is a mistyped verb."""
+        try:
+            return ctx.ensure_object(App).plugins().commands(taken=VERBS)
+        except SmabotError:
+            if not suggest(wanted, VERBS):
+                raise
+            return {}
 
 
 def _core(name: str) -> click.Command:

@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from smabot.bars import bad_bar, is_sound
 from smabot.calendar import Calendar
 from smabot.records import (
     MICRO,
@@ -114,13 +115,18 @@ class Book:
         return self._apply.get(type(record), self._row)(record)
 
     def apply_bars(self, bars: Iterable[Bar]) -> list[Bar]:
-        """Take bars in, as `apply` does each; returns those that were not known."""
+        """Take bars in, as `apply` does each; returns those that were not known.
+
+        One that can't be is left out, with an event.
+        """
         last, news, before = self.last, [], self._before
         collar = float(self._collar)
         for bar in bars:
             symbol = bar.symbol
             known = last.get(symbol)
-            if known is None or bar.time > known.time:
+            if not is_sound(bar):
+                self.apply(bad_bar(bar, self.now))
+            elif known is None or bar.time > known.time:
                 last[symbol] = bar
                 news.append(bar)
                 if (

@@ -130,13 +130,23 @@ def settings_of(keys: Sequence[str]) -> tuple[int, type[Settings] | None]:
     for length in range(len(keys), 0, -1):
         name, points = installed.get(".".join(lowered[:length]), ("", ()))
         if name:
-            try:
-                with printed_to_log():
-                    target = _imported(name, _only(name, points))
-                    return length, settings_model(target) if inspect.isclass(target) else None
-            except SmabotError:
-                return 0, None
+            return length, _settings_of(name, points)
     return 0, None
+
+
+def settings_named(name: str) -> type[Settings] | None:
+    """Return the settings class of an installed plugin; None where it has none, or is broken."""
+    points = discover().get(name)
+    return _settings_of(name, points) if points else None
+
+
+def _settings_of(name: str, points: Sequence[EntryPoint]) -> type[Settings] | None:
+    try:
+        with printed_to_log():
+            target = _imported(name, _only(name, points))
+            return settings_model(target) if inspect.isclass(target) else None
+    except SmabotError:
+        return None
 
 
 def check_tables(

@@ -12,11 +12,13 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution,
 from pathlib import Path
 from typing import Any, cast
 
+from smabot.blocks import require_guards
 from smabot.book import Book
 from smabot.config import Config
 from smabot.discovery import discover
-from smabot.errors import BrokerError, ConfigError, SmabotError
+from smabot.errors import BrokerError, ConfigError, RiskHalt, SmabotError
 from smabot.hookspecs import Finding, Recovery
+from smabot.paths import is_there
 from smabot.plugins import Plugins
 from smabot.recovery import restore
 from smabot.redaction import SECRETS_FILE
@@ -76,7 +78,11 @@ def _unmet(found: Distribution) -> Iterator[str]:
 def secrets(settings: Path | None) -> Finding:
     """Look at the file of secrets beside the settings."""
     file = (settings or Path("settings.toml")).with_name(SECRETS_FILE)
-    if not file.is_file():
+    try:
+        there = is_there(file, str(file))
+    except ConfigError as error:
+        return Finding.failure("secrets", str(error))
+    if not there:
         return Finding.ok("secrets", f"no {file}")
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode & 0o077:
@@ -88,6 +94,11 @@ def secrets(settings: Path | None) -> Finding:
 
 def folder(config: Config) -> Iterator[Finding]:
     """Look at where the database lies, or is to lie."""
+    try:
+        is_there(config.db, f"database {config.db}")
+    except ConfigError as error:
+        yield Finding.failure("folder", str(error))
+        return
     wanted = config.db.resolve().parent
     there = next(path for path in (wanted, *wanted.parents) if path.exists())
     if not there.is_dir() or not os.access(
@@ -120,10 +131,10 @@ def needs(config: Config, plugins: Plugins) -> Iterator[Finding]:
 def agreement(config: Config, plugins: Plugins) -> Iterator[Finding]:
     """Compare the database with the broker, where no bot runs on it; writes to neither."""
     name = "agreement"
-    if not config.db.is_file() or not config.db.stat().st_size:
-        yield Finding.ok(name, "nothing to compare: there is no database yet")
-        return
     try:
+        if not is_there(config.db, f"database {config.db}"):
+            yield Finding.ok(name, "nothing to compare: there is no database yet")
+            return
         yield from _compared(config, plugins)
     except BrokerError as error:
         yield Finding.failure(name, str(error), 4)
@@ -131,6 +142,16 @@ def agreement(config: Config, plugins: Plugins) -> Iterator[Finding]:
         yield Finding.failure(name, str(error))
     except SmabotError as error:
         yield Finding.warning(name, f"not compared: {error}")
+
+
+def _guards(book: Book, plugins: Plugins) -> Iterator[Finding]:
+    """Say where a start would be refused because a plugin that has blocked is left out."""
+    if book.point is not None:
+        book.now = book.point.time
+    try:
+        require_guards(book, plugins.names)
+    except RiskHalt as error:
+        yield Finding.warning("blocks", f"a start ends with exit code 5: {error}")
 
 
 def _compared(config: Config, plugins: Plugins) -> Iterator[Finding]:
@@ -141,6 +162,7 @@ def _compared(config: Config, plugins: Plugins) -> Iterator[Finding]:
             return
         book = Book()
         restore(book, rows, plugins)
+        yield from _guards(book, plugins)
         if book.account is None:
             yield Finding.ok("agreement", "nothing to compare: no run has got as far as the broker")
             return

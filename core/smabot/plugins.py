@@ -38,6 +38,8 @@ from smabot.records import (
 from smabot.tables import table_of
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import click
 
     from smabot.ports import Broker, Feed, Journal, Rows
@@ -61,6 +63,7 @@ ANSWERS: dict[str, tuple[type, ...]] = {
     "describe": (tuple,),
     "diagnose": (Sequence,),
     "reconcile": (Reconciliation,),
+    "account_files": (Sequence,),
     "open_journal": (object,),
     "open_rows": (object,),
     "open_broker": (object,),
@@ -316,6 +319,11 @@ class Plugins:
                 "base_plugins"
             )
         return feed
+
+    def account_files(self, config: Config, account_id: str) -> list[Path]:
+        """Return the files on this machine that hold the account of a broker."""
+        answers = self._ask("account_files", config=config, account_id=account_id)
+        return [path for _, paths in answers for path in paths]
 
     def commands(self, taken: Collection[str]) -> dict[str, click.Command]:
         """Return the plugins' verbs; where two claim one name, the plugin named first has it."""

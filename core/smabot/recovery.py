@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import perf_counter
 
+from smabot.bars import is_sound
 from smabot.blocks import ignore, require_guards
 from smabot.book import ASKED_FOR, Book
 from smabot.calendar import MINUTE, Calendar
@@ -20,7 +21,7 @@ from smabot.config import Config
 from smabot.disagreement import Disagreement
 from smabot.engine import Engine, Watcher
 from smabot.engine.dispatcher import Dispatcher
-from smabot.errors import ConfigError
+from smabot.errors import AccountBlocked, ConfigError
 from smabot.hookspecs import Reconciliation, Recovery
 from smabot.memory import MemoryJournal
 from smabot.plugins import Plugins
@@ -67,6 +68,8 @@ class Session:
     journal: Journal | None = None
     broker: Broker | None = None
     feed: Feed | None = None
+    account: BrokerAccount | None = None
+    """The broker's, when it was connected to."""
     symbols: tuple[str, ...] = ()
     """Those whose bars come: what is held or has open orders first, then those that may be entered."""
     enterable: tuple[str, ...] = ()
@@ -275,6 +278,7 @@ def _open(session: Session) -> None:
         session.symbols = session.enterable = tradable
         session.notes += feed.notes
         account = expected(BrokerAccount, "broker", "account()", broker.account())
+        session.account = account
         found.append(f"{broker.name} account {account.account_id}, equity {account.equity:,.2f}")
     with session.step("load") as found:
         restore(book, journal, plugins)
@@ -313,8 +317,15 @@ def restore(book: Book, rows: Rows, plugins: Plugins) -> None:
 
 
 def _agreed(session: Session, watch: Watcher | None) -> Engine:
-    """Return an engine over a book that has the broker's news. Raises Disagreement."""
+    """Return an engine over a book that has the broker's news.
+
+    Raises Disagreement, and AccountBlocked where the account may not trade.
+    """
     config, plugins, book = session.config, session.plugins, session.book
+    if session.account is not None and session.account.blocked:
+        raise AccountBlocked(
+            f"account {session.account.account_id} may not trade: {session.account.blocked}"
+        )
     journal, broker, feed = _opened(session)
     engine = Engine(
         config,
@@ -475,7 +486,7 @@ def _unattended(session: Session) -> list[str]:
 
 def _play(minute: Sequence[Bar], session: Session) -> None:
     session.book.apply_bars(minute)
-    session.plugins.on_bar(minute, session.book)
+    session.plugins.on_bar([bar for bar in minute if is_sound(bar)], session.book)
 
 
 def _seen(book: Book) -> datetime | None:

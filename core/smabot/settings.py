@@ -20,7 +20,8 @@ from pydantic import ValidationError
 
 from smabot.config import Config, Settings, mapping_keys
 from smabot.errors import ConfigError, suggest
-from smabot.redaction import MASK, SECRETS_FILE, is_secret, texts
+from smabot.paths import is_there
+from smabot.redaction import MASK, SECRETS_FILE, is_secret, register, texts, worth_masking
 from smabot.settings_errors import (
     PREFIX,
     flat,
@@ -121,6 +122,9 @@ def load(
         merge(tree, origins, _nest(keys, value), name)
     for flag in flags:
         merge(tree, origins, _nest(flag.key.split("."), flag.value), flag.option)
+    for dotted, value in flat(tree):
+        if is_secret(dotted, origins.get(dotted, "")):
+            register(*worth_masking(dotted, value))
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
@@ -158,14 +162,14 @@ def _merge(
 def _file_layers(settings: Path | None) -> Iterator[tuple[Tree, str]]:
     path = settings or Path("settings.toml")
     secrets = path.with_name(SECRETS_FILE)
-    if settings is not None and not path.is_file():
+    if settings is not None and not is_there(path, f"--settings {path}"):
         raise ConfigError(f"--settings {path}: no such file")
-    files = {file: _sections(file) for file in (path, secrets) if file.is_file()}
+    files = {file: _sections(file) for file in (path, secrets) if is_there(file, str(file))}
     env = os.environ.get("SMABOT_ENV", "").lower() or "default"
     known = {section for sections in files.values() for section in sections}
     if env != "default" and env not in known:
         where = f"in {' or '.join(map(str, files))}" if files else f"because there is no {path}"
-        raise ConfigError(f"SMABOT_ENV={env}: no section [{env}] {where}{suggest(env, known)}")
+        raise ConfigError(f"SMABOT_ENV: no section [{env}] {where}{suggest(env, known)}")
     for file, sections in files.items():
         for section in dict.fromkeys(("default", env)):
             yield sections.get(section, {}), f"{file} [{section}]"
@@ -214,6 +218,8 @@ def _read_toml(file: Path) -> Tree:
         toml_loader.load(reader, filename=[text], silent=False)
     except ValueError as error:
         raise ConfigError(f"{file}: {_toml_problem(str(error), text)}") from None
+    except RecursionError:
+        raise ConfigError(f"{file}: holds lists or tables within each other too deep") from None
     return {key.lower(): value for key, value in reader.as_dict().items() if key not in own}
 
 

@@ -589,3 +589,14 @@ def test_a_stop_ends_after_the_step(world: World) -> None:
         engine.stopping.set()
         assert engine.run() == "stopped"
     assert world.journal.bar_counts() == {"SPY": 3, "IBM": 3}
+
+
+def test_a_watcher_that_fails_keeps_no_order_from_leaving(world: World) -> None:
+    def watch(rows: list[Any], bars: list[Bar]) -> None:
+        raise RuntimeError("no screen")
+
+    world.wants({2: LONG, 5: FLAT})
+    with world.opened() as session:
+        play(recover(session, watch), 12)
+    assert world.short() == [BUY, ("sell", D(10), "filled", 1)]
+    assert world.held() == 0

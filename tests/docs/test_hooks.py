@@ -245,6 +245,11 @@ def open_feed(plugins: Plugins, plugin: Any, book: Book) -> None:
     assert opened == ("feed", ("SPY",))
 
 
+def account_files(plugins: Plugins, plugin: Any, book: Book) -> None:
+    assert plugins.account_files(Config(), "mine") == [Config().ledger_path]
+    assert plugins.account_files(Config(), "another") == []
+
+
 def register_commands(plugins: Plugins, plugin: Any, book: Book) -> None:
     assert plugins.commands(taken=()) == {"streaks": streaks}
 

@@ -24,7 +24,7 @@ ROWS = [f"SPY,2026-03-02T14:{30 + n}:00Z,100,101,99,100.5,10000,," for n in rang
         (["--symbols", "spy,kx"], CONFIG, "symbol 'KX' is not on the tape; it has IBM, SPY"),
         (["--symbols", " , "], USAGE, "--symbols names none"),
         (["--speed", "0"], CONFIG, "--speed: speed = '0': use 'max' or a number of minutes"),
-        (["--speed", "nan"], CONFIG, "--speed: speed = 'nan': use 'max' or a number of minutes"),
+        (["--speed", "nan"], CONFIG, "--speed: speed = 'nan': must be 'max' or a finite number"),
         (["--speed", "fast"], CONFIG, "--speed: speed = 'fast': must be 'max' or a number"),
         (["--until", "2026-03-02T15:00:00"], CONFIG, "--until: until = '2026-03-02T15:00:00': give a"),
         (["--until", "noon"], CONFIG, "--until: until = 'noon': give a time as in 2026-03-02T15:30:00Z"),

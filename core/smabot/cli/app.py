@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smabot.errors import LockHeld, SmabotError
+from smabot import stdio
+from smabot.errors import ConfigError, LockHeld, SmabotError, one_line
+from smabot.redaction import redact
 from smabot.wall import Wall, utc_now
 
 if TYPE_CHECKING:
@@ -32,6 +34,8 @@ class App:
         self.as_json = False
         self.verbose = 0
         self.wall: Wall = utc_now
+        self.answers = True
+        """Whether a command exists for its answer on stdout, so that it fails where that is lost."""
         self.debug = os.environ.get("SMABOT_DEBUG", "0") not in ("", "0")
         self._loaded: Loaded | None = None
         self._plugins: Plugins | None = None
@@ -162,7 +166,7 @@ class App:
                 return None
 
         with self.rows(plugins) as rows:
-            if (answer := here()) is not None:
+            if not rows.in_use() and (answer := here()) is not None:
                 return answer
             return through_bot(rows, command, here, self.wall, self._say)
 
@@ -197,17 +201,17 @@ class App:
     def fail(self, text: str, error: BaseException | None, code: int | None = None) -> int:
         """Write an error, one line on stderr; returns its exit code."""
         if self.debug and error is not None:
-            click.echo(self._redacted("".join(traceback.format_exception(error))), err=True)
+            click.echo(redact("".join(traceback.format_exception(error))), err=True)
         self._say(text)
         return code if code is not None else int(getattr(error, "exit_code", 1))
 
     def _say(self, text: str) -> None:
-        click.echo(self._redacted(f"smabot: {' '.join(text.split())}"), err=True)
+        click.echo(f"smabot: {one_line(text)}", err=True)
 
-    def _redacted(self, text: str) -> str:
-        from smabot.redaction import Redactor
-
-        return Redactor(self._loaded.secrets() if self._loaded else ())(text)
+    def outlive_screens(self) -> None:
+        """Go on when nobody reads stdout and stderr any more: what trades must not depend on it."""
+        self.answers = False
+        stdio.do_not_wait()
 
     def set_up_log(self) -> None:
         """Begin to log: the file as the settings say, stderr from WARNING on, or as ``-v`` says.
@@ -216,7 +220,17 @@ class App:
         """
         from smabot import log
 
-        loaded = self.loaded()
-        wanted = loaded.config.log
+        config = self.config()
+        wanted = config.log
+        _check_apart(config)
         level = ("WARNING", "DEBUG", "TRACE")[min(self.verbose, 2)]
-        log.set_up(level, wanted.file, loaded.secrets(), wanted.level)
+        log.set_up(level, wanted.file, wanted.level)
+
+
+def _check_apart(config: Config) -> None:
+    """Raise ConfigError where the log would be written into a file of the bot's."""
+    if (file := config.log.file) is None:
+        return
+    for path, name in ((config.db, "--db"), (config.ledger_path, "--ledger")):
+        if os.path.realpath(file) == os.path.realpath(path):
+            raise ConfigError(f"log.file {file}: is the file that {name} names: give another one")

@@ -16,7 +16,7 @@ from smabot.cli.session import begin_run, keep, opened, signals
 from smabot.cli.start import confirm
 from smabot.cli.status import restored
 from smabot.disagreement import Disagreement
-from smabot.errors import BrokerError, SmabotError, UsageError, suggest
+from smabot.errors import BrokerError, PartlyUnreadable, SmabotError, UsageError, suggest
 from smabot.flattening import Left, left_over
 from smabot.records import Command
 from smabot.recovery import recover_orders
@@ -192,6 +192,8 @@ def _foreign(session: Session, symbol: str) -> list[str]:
     assert session.broker is not None
     try:
         positions = session.broker.positions()
+    except PartlyUnreadable as error:
+        positions = error.readable
     except BrokerError:
         return []
     others = [(p.symbol, p.qty - session.book.net(p.symbol)) for p in positions]

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from smabot.calendar import MINUTE
+from smabot.cli.output import clean
 from smabot.engine.prices import NO_PRICE, PRICE_AGAIN
 from smabot.hookspecs import Conflict
 from smabot.ports import Feed
@@ -224,6 +225,7 @@ class Screen:
         return f"  STALE: the price of {names}" if names else ""
 
     def _tell(self, event: str, data: dict[str, Any], line: str, style: str = "") -> None:
+        line = clean(line)
         if self._json:
             text = json.dumps({"event": event, **data}, default=_plain)
             print(text, file=self._out, flush=True)

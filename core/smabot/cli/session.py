@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import smabot
+from smabot import stdio
 from smabot.cli.screen import Screen
 from smabot.config import Config
 from smabot.errors import ConfigError
@@ -104,8 +104,7 @@ def signals() -> Iterator[tuple[list[int], Stop]]:
         stopping.set()
         signal.setitimer(signal.ITIMER_REAL, PATIENCE)
         if len(received) > 1:
-            sys.stderr.write("smabot: left at once; nothing committed is lost\n")
-            sys.stderr.flush()
+            stdio.last_words("left at once; nothing committed is lost")
             os._exit(130)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

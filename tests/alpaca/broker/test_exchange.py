@@ -66,7 +66,7 @@ def tape(tmp_path: Path, tape_writer: Any) -> Path:
 @pytest.fixture
 def market(tmp_path: Path, tape: Path) -> Iterator[Market]:
     config = Config(broker="alpaca", db=tmp_path / "wire.db", tape=str(tape))
-    market = Market(connect(config, AlpacaSettings(request_timeout=0.5), {}))
+    market = Market(connect(config, AlpacaSettings(request_timeout=2), {}))
     yield market
     market.broker.close()
 

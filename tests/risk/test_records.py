@@ -290,6 +290,16 @@ def test_a_loss_that_reaches_its_limit_blocks_until_the_date_ends(
     assert bot.submit("IBM").reason == reason
 
 
+@pytest.mark.parametrize("limits", [{"max_loss": 1}, {"max_loss_fraction": "0.00001"}], ids=str)
+def test_a_dollar_is_a_limit_too(desk: Any, limits: dict[str, Any]) -> None:
+    bot = limited(desk, **limits)
+    bot.fill(bot.submit(qty=1))
+    bot.price("SPY", 99.01)
+    assert blocks(bot) == []
+    bot.price("SPY", 99.0)
+    assert len(blocks(bot)) == 1
+
+
 def test_a_gain_reaches_no_limit(desk: Any) -> None:
     bot = limited(desk, max_loss_fraction="0.01", max_loss=1)
     bot.fill(bot.submit(qty=500))

@@ -300,6 +300,21 @@ def test_a_dollar_is_a_limit_too(desk: Any, limits: dict[str, Any]) -> None:
     assert len(blocks(bot)) == 1
 
 
+def test_the_next_date_s_loss_is_blocked_anew(desk: Any) -> None:
+    bot = limited(desk, max_loss=1000)
+    bot.fill(bot.submit(qty=500))
+    bot.price("SPY", 98.0)
+    bot.at(datetime(2026, 3, 3, 15, tzinfo=UTC))
+    bot.restart()
+    bot.price("SPY", 97.0)
+    assert bot.submit("IBM").status is Status.PENDING
+    bot.price("SPY", 96.0)
+    (block,) = blocks(bot)
+    assert (block.since, block.until) == (bot.now, datetime(2026, 3, 4, 5, tzinfo=UTC))
+    assert block.reason == "max_loss 1,000.00: lost 1,000.00 of 99,000.00 on 2026-03-03"
+    assert len(events(bot)) == 2
+
+
 def test_a_gain_reaches_no_limit(desk: Any) -> None:
     bot = limited(desk, max_loss_fraction="0.01", max_loss=1)
     bot.fill(bot.submit(qty=500))

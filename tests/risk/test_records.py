@@ -167,6 +167,15 @@ def test_it_says_how_many_failures_there_are(desk: Any, count: int, words: str) 
     assert bot.breaker.describe(bot.book) == ("breaker", f"armed, {words}")
 
 
+def test_an_order_that_is_named_in_one_word_is_a_failure_by_that(desk: Any) -> None:
+    bot = desk(breaker={**FAILURES, "max_failures": 9})
+    for name in ("one", "two", "one"):
+        unknown = replace(bot.submit(), client_order_id=name, status=Status.UNKNOWN)
+        bot.breaker.on_order(unknown, bot.book)
+    bot.commit()
+    assert (bot.state.failure_count, bot.state.failed_orders) == (2, "one two")
+
+
 def test_a_later_session_begins_anew_and_an_earlier_one_never(desk: Any) -> None:
     bot = desk(breaker=SESSION)
     fall(bot, 98.0)

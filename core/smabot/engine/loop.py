@@ -131,7 +131,6 @@ class Engine:
 
     def close(self) -> None:
         """Let nothing leave any more."""
-        self._outbox.withdraw()
         self._outbox.settle(0.0)
 
     def _loop(self) -> str:

@@ -16,6 +16,8 @@ from typing import Any
 import hypothesis
 import pytest
 
+from smabot.redaction import Redactor
+
 hypothesis.settings.register_profile(
     "same every time",
     derandomize=True,
@@ -137,3 +139,9 @@ def unprivileged() -> Callable[[], AbstractContextManager[None]]:
             assert libc.capset(header, sets) == 0
 
     return unprivileged
+
+
+@pytest.fixture(autouse=True)
+def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The register of secrets is the process's: each test begins with an empty one."""
+    monkeypatch.setattr("smabot.redaction._register", Redactor())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smabot.book import Book
-from smabot.config import Config, Settings
+from smabot.config import Config, Secret, Settings
 from smabot.errors import RiskHalt
 from smabot.hookspecs import Conflict, Finding, Reconciliation, Recovery, RecoveryStep, hookimpl
 from smabot.records import (
@@ -44,6 +44,7 @@ __all__ = [
     "Recovery",
     "RecoveryStep",
     "RiskHalt",
+    "Secret",
     "Settings",
     "Side",
     "Signal",

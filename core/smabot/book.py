@@ -13,6 +13,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from smabot.bars import bad_bar, is_sound
 from smabot.calendar import Calendar
 from smabot.records import (
     MICRO,
@@ -66,8 +67,6 @@ class Book:
         self.blocks: dict[tuple[str, str], Block] = {}
         self.ignored: frozenset[str] = frozenset()
         """Plugins whose blocks hold no order of this run, by the operator's word."""
-        self.blockers: frozenset[str] | None = None
-        """Who may block in this run; None: whoever did."""
         self.marks: dict[str, Mark] = {}
         """Prices that were asked for because no bar came, by symbol."""
         self.point: EquityPoint | None = None
@@ -116,13 +115,18 @@ class Book:
         return self._apply.get(type(record), self._row)(record)
 
     def apply_bars(self, bars: Iterable[Bar]) -> list[Bar]:
-        """Take bars in, as `apply` does each; returns those that were not known."""
+        """Take bars in, as `apply` does each; returns those that were not known.
+
+        One that can't be is left out, with an event.
+        """
         last, news, before = self.last, [], self._before
         collar = float(self._collar)
         for bar in bars:
             symbol = bar.symbol
             known = last.get(symbol)
-            if known is None or bar.time > known.time:
+            if not is_sound(bar):
+                self.apply(bad_bar(bar, self.now))
+            elif known is None or bar.time > known.time:
                 last[symbol] = bar
                 news.append(bar)
                 if (
@@ -524,10 +528,6 @@ class Book:
         key = (block.plugin, block.scope)
         if self._replaying or self.blocks.get(key) == block:
             return False
-        if self.blockers is not None and block.plugin not in self.blockers:
-            raise ValueError(
-                f"a block of {block.plugin!r}: no plugin of this run has that name, use your own"
-            )
         self.blocks[key] = block
         self.stances += 1
         self._put(block)

@@ -6,17 +6,20 @@ import os
 import platform
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
 from pathlib import Path
 from typing import Any, cast
 
+from smabot.blocks import require_guards
 from smabot.book import Book
 from smabot.config import Config
-from smabot.errors import BrokerError, ConfigError, SmabotError
+from smabot.discovery import discover
+from smabot.errors import BrokerError, ConfigError, RiskHalt, SmabotError
 from smabot.hookspecs import Finding, Recovery
-from smabot.plugins import Plugins, blame, discover
+from smabot.paths import is_there
+from smabot.plugins import Plugins
 from smabot.recovery import restore
 from smabot.redaction import SECRETS_FILE
 
@@ -39,7 +42,10 @@ def machine() -> Iterator[Finding]:
 
 def _packages() -> Iterator[Finding]:
     ours = {"smabot": distribution("smabot")} | {
-        point.dist.name: point.dist for point in discover().values() if point.dist
+        point.dist.name: point.dist
+        for points in discover().values()
+        for point in points
+        if point.dist
     }
     wrong = [line for each in ours.values() for line in _unmet(each)]
     for line in wrong:
@@ -72,7 +78,11 @@ def _unmet(found: Distribution) -> Iterator[str]:
 def secrets(settings: Path | None) -> Finding:
     """Look at the file of secrets beside the settings."""
     file = (settings or Path("settings.toml")).with_name(SECRETS_FILE)
-    if not file.is_file():
+    try:
+        there = is_there(file, str(file))
+    except ConfigError as error:
+        return Finding.failure("secrets", str(error))
+    if not there:
         return Finding.ok("secrets", f"no {file}")
     mode = stat.S_IMODE(file.stat().st_mode)
     if mode & 0o077:
@@ -84,6 +94,11 @@ def secrets(settings: Path | None) -> Finding:
 
 def folder(config: Config) -> Iterator[Finding]:
     """Look at where the database lies, or is to lie."""
+    try:
+        is_there(config.db, f"database {config.db}")
+    except ConfigError as error:
+        yield Finding.failure("folder", str(error))
+        return
     wanted = config.db.resolve().parent
     there = next(path for path in (wanted, *wanted.parents) if path.exists())
     if not there.is_dir() or not os.access(
@@ -105,28 +120,21 @@ def folder(config: Config) -> Iterator[Finding]:
 
 def needs(config: Config, plugins: Plugins) -> Iterator[Finding]:
     """Ask each plugin how all is that it needs. One that raises is itself a finding."""
-    for impl in reversed(plugins.manager.hook.diagnose.get_hookimpls()):
-        found: list[Finding] = []
-        try:
-            answer = impl.function(*([config] if impl.argnames else []))
-            found += cast(Sequence[Finding] | None, answer) or ()
-        except SmabotError as error:
-            code = error.exit_code if error.exit_code in CODES else 3
-            found.append(Finding.failure(impl.plugin_name, str(error), code))
-        except Exception as error:  # noqa: BLE001 - the others are asked all the same
-            found.append(
-                Finding.failure(impl.plugin_name, str(blame(impl.plugin_name, "diagnose", error)))
-            )
-        yield from found
+    for name, found in plugins.diagnose(config):
+        if isinstance(found, SmabotError):
+            code = found.exit_code if found.exit_code in CODES else 3
+            yield Finding.failure(name, str(found), code)
+        else:
+            yield from found
 
 
 def agreement(config: Config, plugins: Plugins) -> Iterator[Finding]:
     """Compare the database with the broker, where no bot runs on it; writes to neither."""
     name = "agreement"
-    if not config.db.is_file() or not config.db.stat().st_size:
-        yield Finding.ok(name, "nothing to compare: there is no database yet")
-        return
     try:
+        if not is_there(config.db, f"database {config.db}"):
+            yield Finding.ok(name, "nothing to compare: there is no database yet")
+            return
         yield from _compared(config, plugins)
     except BrokerError as error:
         yield Finding.failure(name, str(error), 4)
@@ -134,6 +142,16 @@ def agreement(config: Config, plugins: Plugins) -> Iterator[Finding]:
         yield Finding.failure(name, str(error))
     except SmabotError as error:
         yield Finding.warning(name, f"not compared: {error}")
+
+
+def _guards(book: Book, plugins: Plugins) -> Iterator[Finding]:
+    """Say where a start would be refused because a plugin that has blocked is left out."""
+    if book.point is not None:
+        book.now = book.point.time
+    try:
+        require_guards(book, plugins.names)
+    except RiskHalt as error:
+        yield Finding.warning("blocks", f"a start ends with exit code 5: {error}")
 
 
 def _compared(config: Config, plugins: Plugins) -> Iterator[Finding]:
@@ -144,6 +162,7 @@ def _compared(config: Config, plugins: Plugins) -> Iterator[Finding]:
             return
         book = Book()
         restore(book, rows, plugins)
+        yield from _guards(book, plugins)
         if book.account is None:
             yield Finding.ok("agreement", "nothing to compare: no run has got as far as the broker")
             return

@@ -6,13 +6,26 @@ The message is the one line that is shown: what is wrong, where, and what to do.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from smabot.redaction import redact
+
+LONGEST_WORD, LONGEST_PATH, LONGEST_LINE = 80, 160, 600
 
 
 class SmabotError(Exception):
-    """A failure with a message for the user. Exit code 1."""
+    """A failure with a message for the user. Exit code 1.
+
+    Whatever the message quotes, what is shown of it is one readable line without secrets.
+    """
 
     exit_code = 1
+    about: type | None = None
+    """The record class that it is about, where it is about one: that of a plugin, perhaps."""
+
+    def __str__(self) -> str:
+        return one_line(super().__str__())
 
 
 class UsageError(SmabotError):
@@ -45,6 +58,31 @@ class NotSent(BrokerError):
         self.wait = wait
 
 
+class NotAllowed(BrokerError):
+    """The broker takes nothing from this key, or of this account, just now.
+
+    It says nothing about what was asked for: an order was certainly not taken.
+    """
+
+
+class KeyRefused(NotAllowed):
+    """The broker does not take the API key."""
+
+
+class AccountBlocked(NotAllowed):
+    """The broker takes the key, and no orders of its account."""
+
+
+class PartlyUnreadable(BrokerError):
+    """Some of a list can't be read. ``readable`` is the rest; ``names`` are what the others are called
+    (orders by client order id, positions by symbol), ``""`` where even that can't be read."""
+
+    def __init__(self, message: str, readable: Sequence[Any], names: Sequence[str]) -> None:
+        super().__init__(message)
+        self.readable = list(readable)
+        self.names = tuple(names)
+
+
 class RiskHalt(SmabotError):
     """Trading was stopped by a risk rule. Exit code 5."""
 
@@ -68,13 +106,47 @@ class JournalError(SmabotError):
 
 
 class PluginError(SmabotError):
-    """A plugin raised or answered what it must not. Exit code 1."""
+    """A plugin raised. Exit code 1."""
+
+
+class PluginFault(PluginError):
+    """A plugin answered or applied what no plugin may: it is wrong in itself. Exit code 3."""
+
+    exit_code = 3
 
 
 class Interrupted(SmabotError):
     """Ctrl-C, with more to say than that. Exit code 130."""
 
     exit_code = 130
+
+
+def one_line(text: str) -> str:
+    """Return a text as one line for a person: secrets masked, control characters escaped, and cut in
+    its middle where a word or the whole is too long."""
+    words = "".join(map(_escaped, redact(text))).split()
+    cut = (_cut(word, LONGEST_PATH if "/" in word else LONGEST_WORD) for word in words)
+    return _cut(" ".join(cut), LONGEST_LINE)
+
+
+def _escaped(character: str) -> str:
+    if character.isprintable() or character.isspace():
+        return character
+    return character.encode("unicode_escape", "backslashreplace").decode()
+
+
+def _cut(text: str, longest: int) -> str:
+    if len(text) <= longest:
+        return text
+    head = longest * 2 // 3
+    return f"{text[:head]}…{text[head + 1 - longest :]}"
+
+
+def some(names: Iterable[str], most: int = 12) -> str:
+    """Return names as a list for a message: the first of them, and how many there are besides."""
+    known = list(names)
+    more = f" and {len(known) - most} more" if len(known) > most else ""
+    return ", ".join(known[:most]) + more
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -303,6 +304,16 @@ def open_feed(config: Config) -> Feed | None:
 
     def open_feed(self, config):
         return MyFeed(config.symbols)
+    """
+
+
+@hookspec
+def account_files(config: Config, account_id: str) -> Sequence[Path]:  # type: ignore[empty-body]
+    """Name the SQLite files on this machine that hold a broker's account: a backup takes them along.
+
+    def account_files(self, config, account_id):
+        ledger = config.ledger_path
+        return [ledger] if account_id == "mine" else []
     """
 
 

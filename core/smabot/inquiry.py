@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from smabot.errors import BrokerError
+from smabot.errors import BrokerError, PartlyUnreadable
 from smabot.ports import Broker, BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.question import Question
 
@@ -34,6 +34,8 @@ class Answers:
     def _listed(self) -> set[str]:
         try:
             return {order.client_order_id for order in self._orders()}
+        except PartlyUnreadable as error:
+            return {order.client_order_id for order in error.readable}
         except BrokerError:
             return set()
 

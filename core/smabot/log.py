@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import Iterable
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,7 +16,8 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from smabot.errors import ConfigError
-from smabot.redaction import Redactor
+from smabot.paths import is_there
+from smabot.redaction import redact
 
 if TYPE_CHECKING:
     from loguru import Record
@@ -27,20 +27,28 @@ COLORED = "<dim>{time:HH:mm:ss!UTC}</dim> <level>{level: <7}</level> {name}: {me
 FILE_BYTES = 10_000_000
 FILES_KEPT = 5
 LIBRARY_LEVELS = {"TRACE": logging.DEBUG, "DEBUG": logging.INFO}
+_set_up: list[str] = []
+"""The levels it was set up with; empty before."""
+
+
+def ensure() -> None:
+    """Set the log up as a short command needs it, warnings on stderr, unless it is set up."""
+    if not _set_up:
+        set_up("WARNING")
 
 
 def set_up(
     level: str = "INFO",
     file: Path | None = None,
-    secrets: Iterable[str] = (),
     file_level: str | None = None,
 ) -> None:
-    """Log to stderr and, where given, to a file that is rotated; ``secrets`` show in neither.
+    """Log to stderr and, where given, to a file that is rotated; secrets show in neither.
 
-    ``level`` is what stderr shows; the file takes ``file_level``, or the same. Libraries are heard from WARNING on, with DEBUG from INFO on, with TRACE in full.
+    ``level`` is what stderr shows; the file takes ``file_level``, or the same. Libraries
+    are heard from WARNING on, with DEBUG from INFO on, with TRACE in full.
     Raises ConfigError when the file can't be written.
     """
-    redact = Redactor(secrets)
+    _set_up.append(level)
     colored = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     logger.remove()
     logger.add(
@@ -53,7 +61,7 @@ def set_up(
     )
     if file is not None:
         logger.add(
-            _open(file, redact),
+            _open(file),
             level=file_level or level,
             format=FORMAT,
             diagnose=False,
@@ -72,22 +80,29 @@ def _to_stderr(line: str) -> None:
         return  # nobody reads it: no reason to stop trading
 
 
-def _open(file: Path, redact: Redactor) -> _LogFile:
+def _open(file: Path) -> _LogFile:
+    if not file.is_char_device():
+        is_there(file, f"log.file {file}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        return _LogFile(file, redact)
+        return _LogFile(file)
     except OSError as error:
         raise ConfigError(f"log.file {file}: can't be written: {error.strerror}") from None
 
 
 class _LogFile(RotatingFileHandler):
-    def __init__(self, file: Path, redact: Redactor) -> None:
-        super().__init__(file, maxBytes=FILE_BYTES, backupCount=FILES_KEPT, encoding="utf-8")
-        self._redact = redact
+    def __init__(self, file: Path) -> None:
+        super().__init__(
+            file,
+            maxBytes=FILE_BYTES,
+            backupCount=FILES_KEPT,
+            encoding="utf-8",
+            errors="backslashreplace",
+        )
         self._failed = False
 
     def format(self, record: logging.LogRecord) -> str:
-        return self._redact(record.getMessage()).rstrip("\n")
+        return redact(record.getMessage()).rstrip("\n")
 
     def handleError(self, record: logging.LogRecord) -> None:
         """Say once that the file can't be written, without the record: it is not redacted yet."""

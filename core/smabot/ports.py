@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from smabot.calendar import Calendar
+from smabot.errors import BrokerError
 from smabot.records import (
     Bar,
     Batch,
@@ -70,7 +71,7 @@ class Rows(Protocol):
         ...
 
     def in_use(self) -> bool:
-        """Tell whether a bot runs on it."""
+        """Tell whether a bot runs on it. Raises JournalError when the bot writes elsewhere by now."""
         ...
 
     def send(self, command: Command) -> None:
@@ -119,15 +120,24 @@ class Journal(Rows, Protocol):
         """
         ...
 
+    def check_in_place(self) -> None:
+        """Look whether what was committed is still where a restart and an operator look for it.
+
+        Asked at every step, and before anything leaves: cheap. Raises JournalError when the journal
+        was taken away or tampered with; from then on every commit raises it.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class BrokerAccount:
-    """The broker's account. Money in US dollars."""
+    """The broker's account. Money in US dollars. ``blocked``: why it may not trade; empty: it may."""
 
     account_id: str
     cash: Decimal
     equity: Decimal
     buying_power: Decimal
+    blocked: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,7 +200,11 @@ class BrokerPosition:
 
 
 class Broker(Protocol):
-    """Where orders go. Every call raises BrokerError when its answer can't be had."""
+    """Where orders go. Every call raises BrokerError when its answer can't be had.
+
+    KeyRefused: because the broker does not take the key. AccountBlocked, from `submit`: because it
+    takes no orders of the account. Neither says anything about what was asked for.
+    """
 
     @property
     def name(self) -> str: ...
@@ -224,10 +238,15 @@ class Broker(Protocol):
         ...
 
     def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
-        """Return the open orders, and with ``since`` also those submitted from then on."""
+        """Return the open orders, and with ``since`` also those submitted from then on.
+
+        Raises PartlyUnreadable where some can't be read.
+        """
         ...
 
-    def positions(self) -> list[BrokerPosition]: ...
+    def positions(self) -> list[BrokerPosition]:
+        """Return what the account holds. Raises PartlyUnreadable where some can't be read."""
+        ...
 
     def close(self) -> None: ...
 
@@ -236,10 +255,11 @@ class Broker(Protocol):
 class BulkBroker(Broker, Protocol):
     """A broker that takes several orders in one call, where that is cheaper."""
 
-    def submit_many(self, orders: Sequence[Order]) -> list[OrderUpdate]:
+    def submit_many(self, orders: Sequence[Order]) -> list[OrderUpdate | BrokerError]:
         """Send orders once each, in this order, and return their answers, as `Broker.submit` does.
 
-        Raises UnknownOutcome when nobody knows which of them arrived.
+        What it would raise for one of them stands in that one's place. Raises UnknownOutcome when
+        nobody knows which of them arrived.
         """
         ...
 

@@ -476,8 +476,9 @@ class Batch:
     Updates come before bars: they happened within the bars' minute. ``resync`` says that the feed
     lost its connection meanwhile, so that the broker has to be asked what happened. ``doubt`` says
     why order updates may be missing just now; while it is not empty, entries wait and exits pass.
-    ``revisions`` are bars that came again with other values, after they were decided on. ``events`` are
-    what an operator should know of the feed.
+    ``revisions`` are bars that came again with other values, after they were decided on. ``refused``
+    says why the feed's connections don't take the API key; empty: they do. ``events`` is what an
+    operator should know of the feed.
     """
 
     time: datetime
@@ -486,10 +487,11 @@ class Batch:
     resync: bool = False
     doubt: str = ""
     revisions: tuple[Bar, ...] = ()
+    refused: str = ""
     events: tuple[Event, ...] = ()
 
     def minutes(self) -> list[Batch]:
-        """Return it by its minutes, oldest first, with everything but the bars in the first."""
+        """Return it by its minutes, oldest first, what is no bar in the first."""
         bars = self.bars
         if len(bars) < 2 or bars[0].time == max(bar.time for bar in bars):
             return [self]

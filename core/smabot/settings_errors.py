@@ -7,8 +7,9 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
-from smabot.errors import ConfigError, suggest
+from smabot.errors import ConfigError, some, suggest
 from smabot.redaction import MASK, is_secret, texts
+from smabot.settings_values import holds_secret
 
 PREFIX = "SMABOT_"
 
@@ -76,10 +77,11 @@ def settings_error(
             )
         else:
             # Masked here, as the Redactor takes what follows a secret's name for the secret.
-            value = f" = '{MASK}'" if is_secret(key, origin) else _shown(each["input"])
+            secret = is_secret(key, origin) or _declared(model, key, prefix)
+            value = f" = '{MASK}'" if secret else _shown(each["input"])
             head, what = f"{origin}: {key}{index}{value}: ", _what(each, origin)
-        for secret in _secrets_in(each["input"], key, origins):
-            what = what.replace(secret, MASK)
+        for text in _secrets_in(each["input"], key, origins, model, prefix):
+            what = what.replace(text, MASK)
         problems.setdefault(key, (head, []))[1].append(what)
     (head, whats), *others = problems.values()
     said = " or ".join(dict.fromkeys(whats)).replace(" or must be ", " or ")
@@ -95,7 +97,7 @@ def unknown_setting(key: str, model: type[BaseModel] | None, prefix: str = "") -
         fields = _fields(fields[table].annotation) if table in fields else {}
     above = key.removesuffix(name)
     hint = suggest(name, fields).replace("'", f"'{above}", 1)
-    known = "" if hint or not fields else f"; known here are: {', '.join(fields)}"
+    known = "" if hint or not fields else f"; known here are: {some(fields)}"
     return f"unknown setting '{key}'{hint}{known}"
 
 
@@ -138,11 +140,17 @@ def _what(problem: Mapping[str, Any], origin: str) -> str:
     return message.replace("Input should be", "must be")
 
 
-def _secrets_in(value: Any, key: str, origins: Mapping[str, str]) -> list[str]:
+def _declared(model: type[BaseModel] | None, key: str, prefix: str) -> bool:
+    return holds_secret(model, key.removeprefix(f"{prefix}.").split("."))
+
+
+def _secrets_in(
+    value: Any, key: str, origins: Mapping[str, str], model: type[BaseModel] | None, prefix: str
+) -> list[str]:
     leaves = flat(value, key + ".") if isinstance(value, Mapping) else [(key, value)]
     return [
         text
         for dotted, leaf in leaves
-        if is_secret(dotted, origins.get(dotted, ""))
+        if is_secret(dotted, origins.get(dotted, "")) or _declared(model, dotted, prefix)
         for text in texts(leaf)
     ]

@@ -7,6 +7,7 @@ transaction, and ``book.row(Kind, *key)`` gives it back, also after a restart.
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import types
 import typing
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from decimal import Decimal
 from enum import StrEnum
 from operator import attrgetter
 from typing import Any, TypeVar, dataclass_transform
+
+from smabot.redaction import known_masked
 
 T = TypeVar("T")
 
@@ -64,10 +67,12 @@ def record(
     >>> table_of(Streak).name
     'streaks'
 
+    Registered secrets are masked in its texts, but in its key's, when it is made.
     Raises TypeError when a key column does not exist or a column's type can't be stored.
     """
 
     def declare(cls: type[T]) -> type[T]:
+        _mask_texts(cls, key)
         made = dataclass(frozen=True, slots=True)(cls)
         names = {field.name for field in dataclasses.fields(made)}  # type: ignore[arg-type]
         if missing := [name for name in key if name not in names]:
@@ -77,6 +82,27 @@ def record(
         return made
 
     return declare
+
+
+def _mask_texts(cls: type, key: tuple[str, ...]) -> None:
+    """Let a record's class mask registered secrets in its texts."""
+    texts = [
+        name
+        for name, hint in inspect.get_annotations(cls).items()
+        if name not in key and str(hint).startswith(("str", "<class 'str'>"))
+    ]
+    own = getattr(cls, "__post_init__", None)
+
+    def mask(self: Any) -> None:
+        if own is not None:
+            own(self)
+        for name in texts:
+            text = getattr(self, name)
+            if text and (masked := known_masked(text)) is not text:
+                object.__setattr__(self, name, masked)
+
+    if texts:
+        cls.__post_init__ = mask  # type: ignore[attr-defined]
 
 
 def table_of(kind: type) -> Table:

@@ -203,7 +203,7 @@ def test_exposure_and_value_follow_prices_orders_and_fills() -> None:
     book.apply(OrderUpdate("buy", Status.PARTIALLY_FILLED, T0, "b", Decimal(4), Decimal(100)))
     assert book.exposure() == 1000
     assert book.positions_value() == 400
-    book.apply(Bar("SPY", T0 + timedelta(minutes=1), 110.0, 110.0, 110.0, 110.5, 1.0))
+    book.apply(Bar("SPY", T0 + timedelta(minutes=1), 110.0, 110.5, 110.0, 110.5, 1.0))
     assert book.exposure() == Decimal("1105.0")
     assert book.positions_value() == Decimal("442.0")
     book.apply(OrderUpdate("buy", Status.CANCELED, T0, "b", Decimal(4), Decimal(100)))

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from smabot.book import Book
+from smabot.engine.access import Access
 from smabot.engine.dispatcher import Request, ThreadedDispatcher
 from smabot.engine.gate import GO, Answer, Verdict
 from smabot.engine.outbox import Outbox, Sending
@@ -136,7 +137,8 @@ class Post:
         self.book = Book()
         self.gate = Gate(verdicts or {}, over)
         gate: Any = self.gate
-        self.outbox = Outbox(far, Clock(), self.book, gate)
+        self.access = Access(self.book, Clock(), lambda: NOW, 5)
+        self.outbox = Outbox(far, Clock(), self.book, gate, self.access)
 
     def add(self, *orders: Order) -> None:
         for each in orders:

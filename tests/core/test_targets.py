@@ -37,7 +37,7 @@ class Strategy:
 
 def exchange(*symbols: str) -> FakeExchange:
     return FakeExchange(
-        Bar(symbol, minute(n), 100.0, 100.0, 100.0, 100.0 + n, 1000)
+        Bar(symbol, minute(n), 100.0, 100.0 + n, 100.0, 100.0 + n, 1000)
         for symbol in symbols or ("SPY",)
         for n in range(30)
     )

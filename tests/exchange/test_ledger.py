@@ -180,17 +180,25 @@ def test_an_import_killed_in_the_middle_starts_over(lab: Any, tape: Path) -> Non
     assert not ledger.with_name("ledger.db.importing").exists()
 
 
-def test_an_empty_file_is_a_new_ledger(lab: Any, tape: Path) -> None:
-    (lab.folder / "ledger.db").touch()
-    lab.open(tape, "ledger.db").advance()
+def test_a_ledger_that_was_cut_to_nothing_is_no_new_account(
+    lab: Any, used: Path, tape: Path
+) -> None:
+    os.truncate(used, 0)
+    with pytest.raises(ConfigError, match="is empty, it was cut off; restore it from a copy"):
+        lab.open(tape, used.name)
+    assert used.stat().st_size == 0
 
 
-def test_the_log_of_a_deleted_ledger_is_not_taken_over(lab: Any, tape: Path, client: Any) -> None:
+def test_a_ledger_whose_log_alone_is_left_is_no_new_account(
+    lab: Any, tape: Path, client: Any
+) -> None:
     exchange = lab.open(tape, "old.db")
     client(exchange).buy(1)
     exchange.advance()
     shutil.copy(lab.folder / "old.db-wal", lab.folder / "ledger.db-wal")
-    assert lab.open(tape, "ledger.db").orders("all") == []
+    with pytest.raises(ConfigError, match=r"its write-ahead log ledger\.db-wal is there; put"):
+        lab.open(tape, "ledger.db")
+    assert not (lab.folder / "ledger.db").exists()
 
 
 def test_a_damaged_ledger_is_named(lab: Any, used: Path, tape: Path) -> None:
@@ -217,7 +225,7 @@ def test_a_ledger_with_damaged_rows_is_named(lab: Any, used: Path, tape: Path) -
 
 def test_a_folder_is_no_ledger(lab: Any, tape: Path) -> None:
     (lab.folder / "data").mkdir()
-    with pytest.raises(ConfigError, match="is a folder; give a file name"):
+    with pytest.raises(ConfigError, match="is a folder: give a file"):
         lab.open(tape, "data")
 
 

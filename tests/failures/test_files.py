@@ -198,6 +198,72 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run(
         assert world.tables() == undisturbed
 
 
+FULL = "disk is full|No space left on device"
+
+
+def test_commands_on_a_full_disk(world: Any) -> None:
+    """What only reads works; what has to write names the cause."""
+    disk = world.folder / "disk"
+    with small_disk(disk):
+        assert world.run("run", "--db", "disk/x.db", "--until", "2026-03-02T14:50:00Z").code == 0
+        filler = fill(disk, 0)
+        for verb in ("status", "orders", "trades"):
+            assert world.run(verb, "--db", "disk/x.db").code == 0
+        assert world.run("db", "check", "--db", "disk/x.db").code == 0
+        assert world.run("db", "backup", "copy.db", "--db", "disk/x.db").code == 0
+        for command in (["halt"], ["resume"], ["flatten", "--yes"], ["db", "backup"], ["run"]):
+            refused = world.run(*command, "--db", "disk/x.db")
+            assert refused.code in (FAILURE, CONFIG)
+            assert re.search(FULL, refused.line)
+            assert "disk/x" in refused.line
+        found = world.run("doctor", "--db", "disk/x.db").out
+        assert re.search("FAILURE  ledger .* the disk is full: free some space", found)
+        assert "restore" not in found
+        filler.unlink()
+        assert world.run("halt", "--db", "disk/x.db").code == 0
+
+
+def test_a_halt_for_a_bot_on_a_full_disk(world: Any) -> None:
+    disk = world.folder / "disk"
+    with small_disk(disk):
+        with world.start("run", "--db", "disk/x.db", "--ledger", "l.db", "--speed", "1") as running:
+            world.wait_ready(running)
+            os.kill(running.pid, signal.SIGSTOP)
+            fill(disk, 0)
+            refused = world.run("halt", "--db", "disk/x.db")
+            assert (refused.code, "the disk is full: free some" in refused.line) == (FAILURE, True)
+            assert world.run("status", "--db", "disk/x.db").code == 0
+            running.kill()
+        assert "will carry" not in refused.line
+
+
+def test_a_full_disk_for_a_backup_is_the_targets(world: Any) -> None:
+    world.half_way()
+    disk = world.folder / "disk"
+    with small_disk(disk):
+        fill(disk, 20_000)
+        refused = world.run("db", "backup", "disk/copy.db")
+        assert refused.code == CONFIG
+        assert refused.line.endswith("disk/copy.db can't be written: No space left on device")
+        assert [path.name for path in disk.iterdir()] == ["filler"]
+
+
+def test_files_that_may_not_grow_for_commands(world: Any) -> None:
+    """A limit is no damage: the line says what may be the cause, and nothing is restored for it."""
+    world.half_way()
+
+    def before() -> None:
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+    for command in (["status"], ["halt"], ["db", "check"], ["db", "backup", "copy.db"]):
+        refused = world.run(*command, before=before)
+        assert refused.code == FAILURE
+        assert "the disk failed, or a quota or limit is reached" in refused.line
+        assert "damaged" not in refused.line
+    assert world.run("status").code == 0
+
+
 @pytest.mark.parametrize("limit", [110_000, 200_000, 300_000])
 def test_files_that_may_not_grow_in_the_middle_of_a_run(
     world: Any, limit: int, undisturbed: Any

@@ -129,7 +129,7 @@ def test_a_backup_beside_a_running_bot_is_one_moment_of_it(
             told = json.loads(smabot("backup", str(target), "--json").stdout)
         finally:
             bot.kill()
-    assert told == {"path": str(target), "bytes": target.stat().st_size}
+    assert told == {"path": str(target), "bytes": target.stat().st_size, "account_files": []}
     assert not list(tmp_path.glob("copy.db?*"))
     with closing(SqliteJournal.open(target)) as copy:
         values = {state.value for state in copy.rows(BotState)}
@@ -157,6 +157,23 @@ def test_a_backup_overwrites_nothing_and_needs_a_database(
     assert refused(smabot("backup", str(tmp_path / "there")), 2, "there exists")
     assert refused(smabot("backup", str(tmp_path / "no" / "where")), 3, "no/where can't be written")
     assert (tmp_path / "there").read_text() == "mine"
+
+
+@pytest.mark.parametrize("kind", ["database", "text", "empty database"])
+def test_a_backup_of_another_programs_file_is_none(
+    db: Path, tmp_path: Path, smabot: Smabot, kind: str
+) -> None:
+    if kind == "text":
+        db.write_text("not a database\n" * 100)
+    else:
+        with closing(sqlite3.connect(db)) as other:
+            other.execute("CREATE TABLE songs (title TEXT)")
+            if kind == "empty database":
+                other.execute("DROP TABLE songs")
+    words = {"database": "is a database, but not smabot's", "text": "it is not a database"}
+    result = smabot("backup", str(tmp_path / "copy.db"))
+    assert refused(result, 3, words.get(kind, "no database at"))
+    assert not (tmp_path / "copy.db").exists()
 
 
 # -- check -----------------------------------------------------------------------------------------

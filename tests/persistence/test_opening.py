@@ -64,10 +64,11 @@ def test_a_missing_file_is_made_with_its_folder(tmp_path: Path) -> None:
             assert journal.connection.execute(f"PRAGMA {name}").fetchone() == (value,)
 
 
-def test_an_empty_file_is_new(db: Path) -> None:
-    db.touch()
+def test_an_empty_file_is_no_new_database(db: Path) -> None:
+    """A new one gets its name when it is whole: an empty one was cut off, with all it knew."""
     SqliteJournal.open(db).close()
-    assert db.stat().st_size > 0
+    os.truncate(db, 0)
+    assert "is empty, it was cut off: restore a copy" in refusal(db)
 
 
 def test_opening_what_is_there_imports_no_sqlalchemy(db: Path) -> None:

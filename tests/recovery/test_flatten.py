@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -44,12 +43,9 @@ def command(symbol: str = "", name: str = "1") -> Command:
     return Command(name, "flatten", symbol, OPEN)
 
 
-def flatten(
-    world: Any, symbol: str = "", minutes: int = 60, ignored: Sequence[str] = (), **settings: Any
-) -> list[Left]:
+def flatten(world: Any, symbol: str = "", minutes: int = 60, **settings: Any) -> list[Left]:
     """Flatten with no bot running; returns what is left after some minutes."""
     with world.opened(**settings) as session:
-        session.ignored_blocks = tuple(ignored)
         engine = recover_orders(session, command(symbol))
         for _ in range(minutes):
             if not left_over(session.book, symbol):
@@ -319,8 +315,7 @@ def test_an_exit_that_a_rule_blocks_is_told_and_tried_again(world: Any) -> None:
         ("a", "SPY", True), ("b", "SPY", True),
     ], "three entries were made, one more order may pass, and was IBM's"  # fmt: skip
     assert "was blocked: max_orders 4" in left[0].why
-    assert len(flatten(world, minutes=3)) == 2, "the block holds without its plugin, too"
-    assert flatten(world, ignored=["risk.daily_limits"]) == []
+    assert flatten(world) == []
     agree(world)
 
 

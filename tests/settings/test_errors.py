@@ -89,7 +89,7 @@ def test_an_environment_without_a_file(in_tmp: Path, monkeypatch: pytest.MonkeyP
 
 def test_files_that_can_not_be_read(in_tmp: Path) -> None:
     assert problem(Path("nowhere.toml")) == "--settings nowhere.toml: no such file"
-    assert problem(in_tmp) == f"--settings {in_tmp}: no such file"
+    assert problem(in_tmp) == f"--settings {in_tmp} is a folder: give a file"
     Path("settings.toml").write_bytes(b"[default]\nbot = '\xff'\n")
     assert problem() == "settings.toml: is not UTF-8 text: save it as UTF-8"
 

@@ -14,7 +14,7 @@ from loguru import logger
 
 from smabot import log
 from smabot.errors import ConfigError
-from smabot.redaction import Redactor
+from smabot.redaction import Redactor, register
 
 SECRET = "s3cr3t/value+1"
 
@@ -32,7 +32,8 @@ def _quiet_again() -> Iterator[None]:
 
 def test_both_sinks_are_redacted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "logs" / "bot.log"
-    log.set_up("INFO", file, [SECRET])
+    register(SECRET)
+    log.set_up("INFO", file)
     logger.info("connecting with {}", SECRET)
     logger.info("{}", "APCA-API-SECRET-KEY: abcdef Authorization: Bearer ghijkl")
     try:
@@ -99,7 +100,10 @@ def test_what_looks_like_a_credential_is_hidden(text: str) -> None:
     assert "hidden1" not in Redactor()(text)
 
 
-@pytest.mark.parametrize("text", ["monkey business", "SPY 10.00 key", "keys: none held"])
+@pytest.mark.parametrize(
+    "text",
+    ["monkey business", "SPY 10.00 key", "keys: none held", "/run/api_key_id: can't be read"],
+)
 def test_what_does_not_is_left(text: str) -> None:
     assert Redactor()(text) == text
 

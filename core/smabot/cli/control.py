@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING
 
 import click
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def halt(app: App, reason: tuple[str, ...]) -> None:
     """Stop new entries, over restarts too; exits still pass."""
-    _send(app, "halt", " ".join(reason))
+    _send(app, "halt", _as_utf8(" ".join(reason)))
 
 
 @click.command()
@@ -23,6 +24,11 @@ def halt(app: App, reason: tuple[str, ...]) -> None:
 def resume(app: App) -> None:
     """Allow new entries again."""
     _send(app, "resume")
+
+
+def _as_utf8(text: str) -> str:
+    """Return an argument as text, also where the locale knows less than the terminal sent."""
+    return os.fsencode(text).decode("utf-8", "replace")
 
 
 def _send(app: App, verb: str, argument: str = "") -> None:

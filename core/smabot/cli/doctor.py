@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 import click
 
 from smabot import doctor as core
-from smabot.cli import live, output
-from smabot.errors import ConfigError, SmabotError
+from smabot.cli import live
+from smabot.errors import ConfigError, SmabotError, one_line
 from smabot.hookspecs import Finding, Level
 from smabot.plugins import Plugins
-from smabot.redaction import Redactor
+from smabot.redaction import redact
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -27,15 +27,11 @@ STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILURE: "red"}
 def doctor(app: App, load: Callable[[], Loaded]) -> int:
     """Show the findings as they come; returns the worst one's exit code."""
     found: list[Finding] = []
-    redact = Redactor()
     for each in _findings(app, load):
-        if each.name == "settings" and each.level is Level.OK:
-            redact = Redactor(app.loaded().secrets())
         found.append(each)
         if not app.as_json:
             mark = click.style(f"{MARKS[each.level]:<8}", fg=STYLES[each.level])
-            text = output.clean(redact(" ".join(each.text.split())))
-            click.echo(f"{mark} {each.name:<14} {text}")
+            click.echo(f"{mark} {each.name:<14} {one_line(each.text)}")
     code = max((each.exit_code for each in found), default=0)
     if app.as_json:
         lines = [

@@ -19,7 +19,7 @@ ON_SCREEN = 20
 _symbol = click.option("--symbol", metavar="SYMBOL", help="Of this symbol only.")
 _limit = click.option(
     "--limit",
-    type=click.IntRange(min=1),
+    type=click.IntRange(1, 1_000_000_000),
     metavar="N",
     help=f"The newest N only. [{ON_SCREEN} on the screen, all with --json]",
 )

@@ -33,7 +33,7 @@ def through_bot(
     Where the bot ends meanwhile, ``here`` carries the command out; it returns None while a bot runs.
     Raises SmabotError when the bot does not answer: the command then waits for it. Raises Interrupted
     on Ctrl-C; a command that expires is withdrawn then, a halt stays. Raises JournalError when the
-    command can't be written.
+    command can't be written, or the bot does not write to this database any more.
     """
     try:
         rows.send(command)
@@ -85,6 +85,7 @@ def _taken_back(rows: Rows, command: Command, wall: Wall) -> str:
     if answer is not None:
         return answer
     if _sent(rows, command):
+        rows.in_use()  # which raises where neither can reach it
         raise Interrupted(
             f"'{command.verb}' stays: the bot, or the next one that starts, will carry it out"
         )

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import smabot
+from smabot import stdio
 from smabot.cli.screen import Screen
 from smabot.config import Config
 from smabot.errors import ConfigError
 from smabot.plugins import Plugins
+from smabot.printed import printed_to_log
 from smabot.records import Run
 from smabot.recovery import Session, open_session
 
@@ -24,12 +25,14 @@ PATIENCE = 3.0
 
 @contextmanager
 def opened(config: Config, plugins: Plugins, screen: Screen) -> Iterator[Session]:
-    session = open_session(config, plugins, screen.step)
-    try:
-        _check_account(session)
-        yield session
-    finally:
-        session.close()
+    """Open a session. Within it what plugins print is logged, and what they raise names them."""
+    with printed_to_log(), plugins.named_in_errors():
+        session = open_session(config, plugins, screen.step)
+        try:
+            _check_account(session)
+            yield session
+        finally:
+            session.close()
 
 
 def _check_account(session: Session) -> None:
@@ -64,7 +67,7 @@ def keep(session: Session, row: Run) -> None:
         session.journal.commit([row])
 
 
-class StopAsked(BaseException):
+class StopAsked(KeyboardInterrupt):
     """A stop was asked for, and the start still waits for an answer. It may end anywhere, as by a kill."""
 
 
@@ -101,8 +104,7 @@ def signals() -> Iterator[tuple[list[int], Stop]]:
         stopping.set()
         signal.setitimer(signal.ITIMER_REAL, PATIENCE)
         if len(received) > 1:
-            sys.stderr.write("smabot: left at once; nothing committed is lost\n")
-            sys.stderr.flush()
+            stdio.last_words("left at once; nothing committed is lost")
             os._exit(130)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from smabot.cli import output
 from smabot.errors import ConfigError, SmabotError, suggest
+from smabot.redaction import MASK
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -24,7 +24,7 @@ def plugins(app: App) -> None:
 
     Of a broken one it tells what is wrong with it.
     """
-    from smabot.plugins import discover, select
+    from smabot.discovery import discover, select
 
     loaded, installed = app.loaded(), discover()
     config = loaded.config
@@ -34,7 +34,11 @@ def plugins(app: App) -> None:
             selected += select([name], config.no_plugins, installed)
         except SmabotError as error:
             app.warn(str(error))
-    found = [_look_at(loaded, name, point, selected) for name, point in sorted(installed.items())]
+    found = [
+        _look_at(loaded, name, point, selected)
+        for name, points in sorted(installed.items())
+        for point in points
+    ]
     listed = output.table(
         ("plugin", "distribution", "version", "selected", "hooks"),
         (
@@ -60,7 +64,7 @@ def _look_at(loaded: Loaded, name: str, point: EntryPoint, selected: list[str]) 
         plugin = alone.manager.get_plugin(name)
         hooks = sorted(caller.name for caller in alone.manager.get_hookcallers(plugin) or ())
     except SmabotError as error:
-        broken = str(error)
+        broken = " ".join(str(error).split())
     return {
         "name": name, "distribution": point.dist.name if point.dist else "",
         "version": point.dist.version if point.dist else "",
@@ -113,23 +117,43 @@ def check(app: App) -> None:
 
 
 def _tables(app: App, loaded: Loaded) -> dict[str, Any]:
-    """Return the selected plugins' tables with their defaults."""
-    from smabot.plugins import discover, settings_model
+    """Return the plugins' tables: of those that can be loaded with their defaults, of others as set."""
+    from smabot.discovery import discover, settings_named
 
     tables: dict[str, Any] = dict(loaded.config.plugin)
-    installed = discover()
-    for name in app.plugins().names:
-        target = installed[name].load()
-        model = settings_model(target) if inspect.isclass(target) else None
-        if model is not None:
-            values = model.model_validate(loaded.config.table(name)).model_dump(mode="json")
-            *path, last = name.split(".")
-            here = tables
-            for part in path:
-                here[part] = dict(here.get(part, {}))
-                here = here[part]
-            here[last] = values
+    sound = app.plugins().names
+    for name in discover():
+        values = loaded.config.table(name)
+        if not values and name not in sound:
+            continue
+        model = settings_named(name)
+        if model is not None and name in sound:
+            values = model.model_validate(values).model_dump(mode="json")
+        if values:
+            _put(tables, name, _masked(model, values))
     return tables
+
+
+def _put(tables: dict[str, Any], name: str, values: dict[str, Any]) -> None:
+    *path, last = name.split(".")
+    for part in path:
+        tables[part] = dict(tables.get(part, {}))
+        tables = tables[part]
+    tables[last] = values
+
+
+def _masked(model: Any, values: dict[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any]:
+    """Return a table with the values of declared secrets masked; without a model any may be one."""
+    from smabot.settings_values import holds_secret
+
+    masked = dict(values)
+    for name, value in values.items():
+        secret = model is None or holds_secret(model, (*path, name))
+        if isinstance(value, dict):
+            masked[name] = _masked(model, value, (*path, name))
+        elif secret and value not in (None, "") and not isinstance(value, bool):
+            masked[name] = MASK
+    return masked
 
 
 def _text(value: Any) -> str:

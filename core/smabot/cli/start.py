@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from smabot.errors import UsageError
+from smabot.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -16,18 +17,23 @@ if TYPE_CHECKING:
 
 
 def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
-    """Split ``A,B`` into its names."""
-    return None if value is None else [name.strip() for name in value.split(",") if name.strip()]
-
-
-def _symbols(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
-    """Split ``A,B`` into its symbols; nothing named would mean all."""
-    names = _names(ctx, parameter, value)
-    if names == []:
-        raise UsageError("--symbols names none: leave it out to trade all that the feed has")
+    """Split ``A,B`` into its names. Raises UsageError where there are none."""
+    if value is None:
+        return None
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if not names:
+        without = {
+            "symbols": "trade all that the feed has",
+            "plugins": "take those of the settings",
+        }
+        raise UsageError(
+            f"--{parameter.name} names none: leave it out to {without[str(parameter.name)]}"
+        )
     return names
 
 
+A_DAY = 86_400
+"""Seconds."""
 Options = Sequence[Callable[[Any], Any]]
 WHAT: Options = (
     click.option(
@@ -69,7 +75,7 @@ NO_TERMINAL = "--live asks for confirmation, and there is no terminal: add --yes
 _symbols_option = click.option(
     "--symbols",
     metavar="SPY,IBM",
-    callback=_symbols,
+    callback=_names,
     help="Symbols that may be entered. [all that the feed has]",
 )
 _ignore_blocks = click.option(
@@ -80,6 +86,12 @@ _ignore_blocks = click.option(
     help="Trade on though this plugin, which is left out, has blocked; may be repeated.",
 )
 _speed = click.option("--speed", metavar="max|N", help="Minutes of the tape a second. [60]")
+
+
+def _seconds(ctx: click.Context, parameter: click.Parameter, value: float) -> float:
+    if math.isnan(value):
+        raise click.BadParameter("nan is not a number of seconds", ctx, parameter)
+    return value
 
 
 def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
@@ -102,9 +114,15 @@ def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 def run(app: App, /, ignored_blocks: Sequence[str], **flags: Any) -> int:
     """Trade, from where the last run stopped."""
     loaded = load(app, flags)
+    if not loaded.config.plugins:
+        raise ConfigError(
+            f"{loaded.origin('plugins')}: plugins = []: a run without a strategy and without a limit; "
+            "leave the line out for sma and risk, or name what you want"
+        )
     if loaded.config.live and not loaded.config.live_account:
         need_terminal(NO_TERMINAL)
     app.set_up_log()
+    app.outlive_screens()
 
     from smabot.cli.run import run
 
@@ -134,7 +152,8 @@ def reconcile(app: App, /, accept: str | None, **flags: Any) -> int:
 @click.option("--yes", is_flag=True, help="Do not ask.")
 @click.option(
     "--timeout",
-    type=click.FloatRange(min=0),
+    type=click.FloatRange(min=0, max=A_DAY),
+    callback=_seconds,
     default=60.0,
     metavar="SECONDS",
     help="Wait so long until all is flat. [60]",
@@ -157,6 +176,7 @@ def flatten(
     """
     loaded = load(app, flags)
     app.set_up_log()
+    app.outlive_screens()
 
     from smabot.cli.flatten import flatten
 
@@ -185,7 +205,7 @@ def load(app: App, flags: dict[str, Any]) -> Loaded:
 
 def need_terminal(otherwise: str) -> None:
     """Raise UsageError, which says what to do instead, where nobody can be asked."""
-    if not sys.stdin.isatty():
+    if sys.stdin is None or not sys.stdin.isatty():
         raise UsageError(otherwise)
 
 

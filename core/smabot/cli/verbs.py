@@ -7,6 +7,7 @@ imports no plugin, it names them as entry points in group ``smabot.commands`` to
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -46,6 +47,23 @@ def _shared(*names: str, **options: Any) -> click.Option:
     return click.Option(names, expose_value=False, callback=remember, **options)
 
 
+def _refuse_blank(option: click.Option) -> None:
+    """Let an option take no blank value: it may be an unset variable of a script, and means something
+    else where nothing is a value, as in ``--symbol``."""
+    if "convert" in vars(option.type):
+        return
+    kind: Any = copy(option.type)
+    convert = kind.convert
+
+    def refuse(value: Any, param: Any, ctx: Any) -> Any:
+        if isinstance(value, str) and not value.strip():
+            raise click.BadParameter("is blank: give a value, or leave it out", ctx, param)
+        return convert(value, param, ctx)
+
+    kind.convert = refuse
+    option.type = kind
+
+
 def _file() -> click.Path:
     from pathlib import Path
 
@@ -66,6 +84,9 @@ def share(command: click.Command) -> click.Command:
     """Give the shared options to a command and its subcommands, but those it has itself."""
     taken = {option for parameter in command.params for option in parameter.opts}
     command.params += [option for option in SHARED if not taken & set(option.opts)]
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            _refuse_blank(parameter)
     for inner in command.commands.values() if isinstance(command, click.Group) else ():
         share(inner)
     return command
@@ -87,8 +108,6 @@ class Verbs(click.Group):
         try:
             return super().invoke(ctx)
         except SystemExit as error:
-            if isinstance(error.__context__, BrokenPipeError):  # rich leaves so
-                raise
             raise SmabotError(f"a plugin ended the process: SystemExit: {error.code}") from error
 
     def resolve_command(
@@ -97,8 +116,13 @@ class Verbs(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            known = [*VERBS, *self._of_plugins(ctx, args[0])]
-            hint = suggest(args[0], known)
+            if (point := _advertised().get(args[0])) is not None:
+                raise click.UsageError(
+                    f"'{args[0]}' is a verb of {_named(point)}, which is not selected or does not "
+                    "work: see `smabot plugins`",
+                    ctx,
+                ) from None
+            hint = suggest(args[0], [*VERBS, *self._of_plugins(ctx, args[0])])
             raise click.UsageError(f"no such command '{args[0]}'{hint}", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -110,13 +134,12 @@ class Verbs(click.Group):
 
     def _of_plugins(self, ctx: click.Context, wanted: str) -> Mapping[str, click.Command]:
         """Return the plugins' commands. Raises SmabotError unless ``wanted`` is a mistyped verb."""
-        registered = click.Group()
         try:
-            ctx.ensure_object(App).plugins().register_commands(registered)
+            return ctx.ensure_object(App).plugins().commands(taken=VERBS)
         except SmabotError:
             if not suggest(wanted, VERBS):
                 raise
-        return registered.commands
+            return {}
 
 
 def _core(name: str) -> click.Command:
@@ -130,6 +153,10 @@ def _advertised() -> dict[str, EntryPoint]:
 
     points = sorted(entry_points(group="smabot.commands"))
     return {point.name: point for point in points if point.name not in VERBS}
+
+
+def _named(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value.partition(":")[0]
 
 
 def _summary(point: EntryPoint) -> str:

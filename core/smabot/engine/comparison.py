@@ -10,8 +10,9 @@ from smabot.book import Book
 from smabot.config import Config
 from smabot.disagreement import Disagreement, another_bot
 from smabot.doubt import Doubt
+from smabot.engine.access import Access
 from smabot.engine.gate import Standing
-from smabot.errors import BrokerError
+from smabot.errors import BrokerError, NotAllowed
 from smabot.hookspecs import Conflict, Reconciliation, Recovery
 from smabot.inquiry import Inquiry
 from smabot.plugins import Plugins
@@ -41,6 +42,7 @@ class Comparison:
         clock: Clock,
         recovery: Recovery,
         standing: Standing,
+        access: Access,
     ) -> None:
         broker = recovery.broker
         beside = isinstance(broker, RemoteBroker) and not broker.stepped
@@ -50,6 +52,7 @@ class Comparison:
         self._clock = clock
         self._recovery = recovery
         self._standing = standing
+        self._access = access
         self._doubt = Doubt()
         self._every = timedelta(minutes=config.reconcile_every_minutes)
         self._due_at = clock.now() + self._every
@@ -83,6 +86,10 @@ class Comparison:
         self._asked_at = NEVER
         self._due_at = now
 
+    def ask_soon(self) -> None:
+        """Something keeps the bot from trading: the answers tell when that is over."""
+        self._due_at = min(self._due_at, self._clock.now() + ASK_AGAIN)
+
     @property
     def due(self) -> bool:
         """Whether `compare` has something to do."""
@@ -115,8 +122,11 @@ class Comparison:
         now = self._clock.now()
         self._due_at = now + self._every
         try:
+            self._access.seen(recovery.broker.account())
             found = self._plugins.reconcile(recovery)
         except BrokerError as error:
+            if isinstance(error, NotAllowed):
+                self._access.refused(error)
             self._hesitate(str(error), now)
             return ()
         if found is not None and found.conflicts:

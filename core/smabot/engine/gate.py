@@ -13,7 +13,7 @@ after a restart); it only reads. Both are asked by the deciding thread alone.
 | its symbol, or anything that is held, is without a price | drop | |
 | it would sell more than is held | | drop |
 | it was decided too long ago | drop | drop only what may have left, where a miss proves that it did not |
-| the broker has not confirmed what is held | wait | |
+| the broker has not confirmed what is held, or refuses the key or the account | wait | |
 | positions of its symbol are being compared | | wait |
 | its bar was outside the price collar | wait for the next bar; drop where that is outside, too | |
 | else | go | go |
@@ -60,7 +60,8 @@ class Standing:
     conflict: str = ""
     """Why nothing leaves any more."""
     degraded: str = ""
-    """Why no entry leaves just now: order updates may be missing, or the broker does not answer."""
+    """Why no entry leaves just now: order updates may be missing, the broker does not answer, or it
+    refuses the key or the account."""
     unpriced: str = ""
     """What is held without a price, so that no entry leaves; empty where nothing is."""
     comparing: dict[str, datetime] = field(default_factory=dict)
@@ -134,7 +135,7 @@ class Gate:
         if age >= (life + MINUTE if entry.collared else life):
             return Verdict(Answer.DROP, f"decided {_minutes(age)} ago, which is too long")
         if self.standing.degraded:
-            return Verdict(Answer.WAIT, f"{UNCONFIRMED}: {self.standing.degraded}")
+            return Verdict(Answer.WAIT, self.standing.degraded)
         return self._second_bar(entry) if entry.collared else GO
 
     def _without_price(self, symbol: str) -> str:

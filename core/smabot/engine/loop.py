@@ -11,16 +11,19 @@ from collections.abc import Callable, Collection, Sequence
 from time import monotonic
 from typing import Any
 
-from smabot.blocks import HALT
+from loguru import logger
+
+from smabot.bars import bad_bar, is_sound
 from smabot.book import EPOCH, Book
 from smabot.calendar import MINUTE
 from smabot.commands import carry_out
 from smabot.config import Config
 from smabot.disagreement import Disagreement
+from smabot.engine.access import Access
 from smabot.engine.comparison import Comparison, conflict_events
 from smabot.engine.dispatcher import Dispatcher
 from smabot.engine.executor import Executor
-from smabot.engine.gate import Gate
+from smabot.engine.gate import UNCONFIRMED, Gate
 from smabot.engine.marking import Marking
 from smabot.engine.outbox import Outbox
 from smabot.engine.prices import Prices
@@ -66,10 +69,10 @@ class Engine:
         enterable: Collection[str] | None = None,
     ) -> None:
         """``symbols``: those whose bars come; ``enterable``: those of them that may be entered, by
-        default all; what is held of another one is only exited. ``dispatcher``: who carries requests to the broker; by default threads to a remote one.
-        ``wall``: the wall clock by which an operator's commands expire."""
+        default all; what is held of another one is only exited. ``dispatcher``: who carries requests to
+        the broker; by default threads to a remote one. ``wall``: the wall clock by which an operator's
+        commands expire."""
         self.book = book
-        book.blockers = frozenset((HALT, *plugins.names))
         self._wall = wall
         self.stopping = threading.Event()
         self._config = config
@@ -81,12 +84,17 @@ class Engine:
         provable = broker.visibility_delay is not None
         entered = symbols if enterable is None else enterable
         self.gate = Gate(config, book, plugins, feed, provable=provable, enterable=entered)
-        self._outbox = Outbox(broker, feed, book, self.gate, dispatcher)
+        self.access = Access(book, feed, wall, config.unauthorized_minutes)
+        self._outbox = Outbox(
+            broker, feed, book, self.gate, self.access, dispatcher, journal.check_in_place
+        )
         self._executor = Executor(config, book, plugins, self.gate)
         self._targets = Targets(config, book, symbols)
         self._marking = Marking(book, plugins, config.equity_every_minutes)
         recovery = Recovery(config, book, journal, broker, feed, tuple(symbols))
-        self.comparison = Comparison(config, plugins, book, feed, recovery, self.gate.standing)
+        self.comparison = Comparison(
+            config, plugins, book, feed, recovery, self.gate.standing, self.access
+        )
         beside = isinstance(broker, RemoteBroker) and not broker.stepped
         self._prices = Prices(book, feed, self.gate.standing, beside=beside)
         self._sessions = Sessions(book, broker, feed, beside=beside)
@@ -133,22 +141,27 @@ class Engine:
             batch = self._feed.next(0.5)
             if batch is None:
                 return "ended"
-            self.take(batch)
+            self.take(self._plugins.expected(Batch, "feed", "next()", batch))
         return "stopped"
 
     def take(self, batch: Batch) -> None:
         """Take in what the feed delivered, and compare with the broker where that is due.
 
-        Raises Disagreement on a conflict, which is kept among the events; nothing leaves after it.
+        Raises Disagreement on a conflict, which is kept among the events, and KeyRefused where the
+        broker has not taken the key for too long; nothing leaves after it.
         """
         self._mind_stream(batch)
+        self.access.heard(batch.refused)
         if batch.resync:
             self.comparison.connection_lost()
             self.compare()
             self._outbox.hurry()
         self.process(batch)
+        if self.access.why:
+            self.comparison.ask_soon()
         if self.comparison.due:
             self.compare()
+        self.access.check()
 
     def process(self, batch: Batch) -> None:
         """Take one batch in, then the broker's answers to what it caused.
@@ -169,8 +182,6 @@ class Engine:
         if batch.time > book.now:
             book.now = batch.time
         self._sessions.mind()
-        for event in batch.events:
-            book.apply(event)
         flatten = False
         if commands := self._journal.commands():
             carried = carry_out(commands, self._plugins, book, self._wall)
@@ -178,8 +189,11 @@ class Engine:
             flatten = carried.flattened
         if batch.updates:
             self._take_updates(batch.updates)
-        for revision in batch.revisions:
-            book.apply(BarRevision.of(revision, batch.time))
+        for event in batch.events:
+            book.apply(event)
+        for bar in batch.revisions:
+            sound = is_sound(bar)
+            book.apply(BarRevision.of(bar, batch.time) if sound else bad_bar(bar, batch.time))
         decided: list[Signal] = []
         bars = book.apply_bars(batch.bars)
         asked = self._resumed and self._prices.mind()
@@ -196,6 +210,7 @@ class Engine:
             for signal in decided:
                 self._executor.enter(signal)
         self._commit()
+        self._journal.check_in_place()
         return self._outbox.flush()
 
     # -- events ------------------------------------------------------------------------------------
@@ -280,7 +295,8 @@ class Engine:
     def _commit(self) -> None:
         """Commit the step. Whatever changed what the gate goes by ends all grants first."""
         standing = self.gate.standing
-        standing.degraded = self._feed_doubt or self.comparison.doubt
+        doubt = self._feed_doubt or self.comparison.doubt
+        standing.degraded = self.access.why or (doubt and f"{UNCONFIRMED}: {doubt}")
         judged_by = (
             self.book.stances, standing.degraded, standing.conflict, standing.unpriced,
         )  # fmt: skip
@@ -290,14 +306,22 @@ class Engine:
         rows, bars = self.book.drain()
         if rows or bars:
             self._journal.commit(rows, bars)
-            if self._watch is not None:
-                self._watch(rows, bars)
+            self._show(rows, bars)
         if made := self._executor.made:
             self._executor.made = []
             for order in made:
                 self._outbox.add(order)
         if broken := self._broken or self._executor.broken:
             raise broken
+
+    def _show(self, rows: list[Any], bars: list[Bar]) -> None:
+        """Show a committed step to the watcher, whose failure must not keep its orders from leaving."""
+        if self._watch is None:
+            return
+        try:
+            self._watch(rows, bars)
+        except Exception as error:  # noqa: BLE001 - it only looks on
+            logger.opt(exception=error).error("a step was not shown: {}", error)
 
     # -- reconciliation while running ------------------------------------------------------------------
 

@@ -7,14 +7,15 @@ order, and a new id is never made for an order of which nobody knows what became
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from itertools import pairwise
 from typing import Any
 
 from smabot.book import Book
+from smabot.engine.access import Access
 from smabot.engine.dispatcher import (
     DirectDispatcher,
     Dispatcher,
@@ -24,7 +25,7 @@ from smabot.engine.dispatcher import (
 )
 from smabot.engine.execution import ACKNOWLEDGED, PATIENCE
 from smabot.engine.gate import Answer, Gate, Verdict
-from smabot.errors import BrokerError, ConflictError, NotSent
+from smabot.errors import BrokerError, ConflictError, NotAllowed, NotSent
 from smabot.ports import Broker, BrokerOrder, BulkBroker, Clock, RemoteBroker
 from smabot.records import Order, OrderUpdate, Status
 
@@ -32,6 +33,8 @@ AWAITED_SENDS = 3
 """Of an order that is never answered a step waits for so many sendings, though its time stand still."""
 ROUNDS = 3
 """Of grants in one step, where time goes by itself."""
+FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=10), timedelta(seconds=60)
+"""How soon an order that was turned away with the key, or the account, is sent again; it doubles."""
 NO_NEWS: Sequence[OrderUpdate] = ()
 CANCEL, EXIT, ENTRY, LOOK_UP, PAUSE = range(5)
 """What goes first. In process a look-up goes before what is sent: it costs no time."""
@@ -45,7 +48,8 @@ class Sending:
     the dispatcher, ``granted``: to send it. ``again``: it was looked for in vain, and may be sent again.
     ``sent_at`` is when this process sent it last, ``looks`` how often it was looked for since, ``sends``
     how often it was sent in vain, ``waits`` how many look-ups a step still waits for. ``why``: why it
-    has not left yet.
+    has not left yet. ``turned_away``: how often the key or the account was refused with it, and
+    ``retry_at`` when it is tried again unless the broker takes something before.
     """
 
     order: Order
@@ -59,6 +63,8 @@ class Sending:
     waits: int = 0
     frozen: bool = False
     why: str = ""
+    turned_away: int = 0
+    retry_at: datetime | None = None
 
 
 class Outbox:
@@ -74,8 +80,11 @@ class Outbox:
         clock: Clock,
         book: Book,
         gate: Gate,
+        access: Access,
         dispatcher: Dispatcher | None = None,
+        check_journal: Callable[[], None] = lambda: None,
     ) -> None:
+        """``check_journal``: raises JournalError where what was committed is not kept any more."""
         self._broker = broker
         self._bulk = broker if isinstance(broker, BulkBroker) else None
         self._pauses: list[float] = []
@@ -89,6 +98,8 @@ class Outbox:
         self._clock = clock
         self._book = book
         self._gate = gate
+        self._check_journal = check_journal
+        self._access = access
         self._sendings: dict[str, Sending] = {}
         self._canceling: dict[str, datetime] = {}
         self._begun = clock.now()
@@ -189,6 +200,8 @@ class Outbox:
         """Whether an order is to be judged now; one that has arrived, or ended, is forgotten."""
         if sending.asking or (sending.left and not sending.again):
             return False
+        if self._access.why and sending.retry_at and self._clock.now() < sending.retry_at:
+            return False
         order = self._book.orders.get(sending.order.client_order_id)
         if order is None or order.status not in (Status.PENDING, Status.UNKNOWN):
             self._forget(sending)
@@ -228,6 +241,8 @@ class Outbox:
     # -- sending -------------------------------------------------------------------------------------
 
     def _send_all(self, sendings: list[Sending]) -> None:
+        if sendings:
+            self._check_journal()
         sendings.sort(key=lambda sending: _turn(sending.order))
         for sending in sendings:
             sending.asking = sending.granted = True
@@ -264,10 +279,21 @@ class Outbox:
                 sending.why = str(outcome)
                 self._dispatcher.put(self._rest(sending), outcome.wait)
                 return NO_NEWS
+            case NotAllowed():
+                return self._turned_away(sending, outcome)
             case BrokerError():
                 return self._unanswered(sending, outcome)
+        self._access.answered(took_order=outcome.status is not Status.REJECTED)
         self._forget(sending)
         return [outcome]
+
+    def _turned_away(self, sending: Sending, error: NotAllowed) -> Sequence[OrderUpdate]:
+        """It was not taken, and is kept for when the broker takes something again."""
+        self._access.refused(error)
+        pause = min(FIRST_RETRY * 2**sending.turned_away, LONGEST_RETRY)
+        sending.turned_away += 1
+        sending.retry_at = self._clock.now() + pause
+        return NO_NEWS if sending.left else self._waits(sending, str(error))
 
     def _rest(self, sending: Sending) -> Request:
         """A pause, after which the order is judged again."""
@@ -307,8 +333,10 @@ class Outbox:
         sending.looks += 1
         sending.waits -= 1
         if isinstance(outcome, BrokerError):
+            self._mind(outcome)
             self._look_up(sending, self._pause(sending))
             return NO_NEWS
+        self._access.answered()
         if outcome is not None:
             return [self._found(sending, outcome)]
         if sending.sent_at is None or not self._patient(sending):
@@ -367,15 +395,21 @@ class Outbox:
 
         def take(outcome: Any) -> Sequence[OrderUpdate]:
             if isinstance(outcome, BrokerError):
+                self._mind(outcome)
                 if tries < len(self._pauses) and order.client_order_id in self._canceling:
                     wait = outcome.wait if isinstance(outcome, NotSent) else self._pauses[tries]
                     self._dispatcher.put(self._cancel_request(order, tries + 1), wait)
                 return NO_NEWS
+            self._access.answered()
             return [outcome.update()] if outcome is not None else NO_NEWS
 
         return Request((CANCEL, _turn(order)), ask, take)
 
     # -- pieces ----------------------------------------------------------------------------------------
+
+    def _mind(self, error: BrokerError) -> None:
+        if isinstance(error, NotAllowed):
+            self._access.refused(error)
 
     def _update(self, sending: Sending, status: Status, reason: str) -> OrderUpdate:
         name = sending.order.client_order_id

@@ -6,19 +6,34 @@ until it is found by its id. An id is unique at Alpaca for ever, also against fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import InvalidOperation
 from typing import Any, TypeVar
 
 from smabot.calendar import EXCHANGE_ZONE, Calendar, Session
-from smabot.errors import BrokerError, ConflictError, UnknownOutcome
+from smabot.errors import (
+    AccountBlocked,
+    BrokerError,
+    ConflictError,
+    PartlyUnreadable,
+    UnknownOutcome,
+)
 from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition
-from smabot.records import Order, OrderUpdate, Status
+from smabot.records import Order, OrderUpdate, RefusalCause, Status
 from smabot_alpaca.connect import Connection
 from smabot_alpaca.limiter import Urgency
-from smabot_alpaca.orders import Unreadable, broker_order, decimal, position, refusal_cause, to_json
-from smabot_alpaca.rest import Refused
+from smabot_alpaca.orders import (
+    FORBIDDEN,
+    Unreadable,
+    broker_order,
+    decimal,
+    name_of,
+    position,
+    refusal_cause,
+    to_json,
+)
+from smabot_alpaca.rest import NotTaken, Refused
 
 T = TypeVar("T")
 ALPACA_LOOKUPS = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
@@ -28,6 +43,9 @@ PAGE = 500
 """The most orders that ``GET /v2/orders`` gives at once."""
 DUPLICATE = "client_order_id must be unique"
 BLOCKS = ("account_blocked", "trading_blocked", "trade_suspended_by_user")
+OF_THE_ACCOUNT = ("account", "user request")
+"""Words of a refusal that may be about the account as a whole, and not about the order: "account is not
+authorized to trade", "new orders are rejected by user request". The account's flags decide."""
 NOT_FOUND = 404
 REFUSALS = 2
 ENDED = 422
@@ -80,6 +98,8 @@ class AlpacaBroker:
         try:
             body = to_json(order, intent=self._connection.settings.send_position_intent)
             answer = self._rest.trading("POST", "/v2/orders", json=body, urgency=urgency)
+        except NotTaken:
+            raise
         except Refused as refusal:
             if DUPLICATE in refusal.message:
                 return self._landed(order, "has arrived before")
@@ -90,6 +110,8 @@ class AlpacaBroker:
                     if self._refusals(order) < REFUSALS:
                         raise
             cause, available = refusal_cause(refusal.status, refusal.message, refusal.body)
+            if cause is RefusalCause.OTHER and (blocked := self._blocked(refusal)):
+                raise AccountBlocked(f"{refusal} ({blocked})") from None
             now = self._connection.clock.now()
             return OrderUpdate(
                 order.client_order_id, Status.REJECTED, now, reason=str(refusal),
@@ -100,6 +122,15 @@ class AlpacaBroker:
         except Unreadable as error:
             raise UnknownOutcome(f"POST /v2/orders was accepted, but {error}") from None
         return self._settled(order, seen)
+
+    def _blocked(self, refusal: Refused) -> str:
+        """Return why the account may not trade, where that may be what a refusal is about."""
+        if refusal.status != FORBIDDEN or not any(w in refusal.message for w in OF_THE_ACCOUNT):
+            return ""
+        try:
+            return _blocks(self._rest.trading("GET", "/v2/account", urgency=Urgency.ENTRY))
+        except BrokerError:
+            return ""
 
     def _refusals(self, order: Order) -> int:
         """Count, and return, the refusals of an order that may have arrived before."""
@@ -131,7 +162,7 @@ class AlpacaBroker:
     def cancel(self, order: Order) -> None:
         """Ask for a cancel; that it has ended already is no error.
 
-        Raises BrokerError when the broker does not know the order.
+        Raises KeyRefused, and BrokerError when the broker does not know the order.
         """
         broker_id = order.broker_order_id
         if broker_id is None:
@@ -141,6 +172,8 @@ class AlpacaBroker:
             broker_id = seen.broker_order_id
         try:
             self._rest.trading("DELETE", f"/v2/orders/{broker_id}", urgency=Urgency.EXIT)
+        except NotTaken:
+            raise
         except Refused as refusal:
             if refusal.status != ENDED:
                 raise BrokerError(f"order {order.client_order_id}: {refusal}") from None
@@ -166,53 +199,68 @@ class AlpacaBroker:
 
         Two lists, so that an order may end between them: the second, newer one counts. The feed is
         told of the open ones: it may not know those that an earlier process sent.
+        Raises PartlyUnreadable where some can't be read.
         """
-        opened = self._list({"status": "open"})
+        odd: dict[str, Unreadable] = {}
+        opened = self._list({"status": "open"}, odd)
         for order in opened:
             if not order.status.terminal:
                 self._seen(order.update())
-        if since is None:
-            return opened
-        after = (since.astimezone(UTC) - timedelta(microseconds=1)).isoformat()
-        recent = self._list({"status": "all", "after": after})
+        recent: list[BrokerOrder] = []
+        if since is not None:
+            after = (since.astimezone(UTC) - timedelta(microseconds=1)).isoformat()
+            recent = self._list({"status": "all", "after": after}, odd)
         known = {order.broker_order_id for order in recent}
-        return [order for order in opened if order.broker_order_id not in known] + recent
+        found = [order for order in opened if order.broker_order_id not in known] + recent
+        if odd:
+            raise PartlyUnreadable(_told("order", odd), found, list(odd))
+        return found
 
-    def _list(self, query: dict[str, Any]) -> list[BrokerOrder]:
-        """Page by id: orders of the same instant can't be told apart by time."""
+    def _list(self, query: dict[str, Any], odd: dict[str, Unreadable]) -> list[BrokerOrder]:
+        """Page by id: orders of the same instant can't be told apart by time.
+
+        What can't be read is added to ``odd``, by its client order id.
+        """
         status = query["status"]
         found: dict[str, BrokerOrder] = {}
+        seen: set[str] = set()
         while True:
             params = {**query, "direction": "asc", "limit": PAGE, "nested": "false"}
-            page = [
-                broker_order(raw)
-                for raw in _listed(self._rest.trading("GET", "/v2/orders", params))
-            ]
-            known = len(found)
-            found |= {order.broker_order_id: order for order in page}
+            page = _listed(self._rest.trading("GET", "/v2/orders", params))
+            for raw in page:
+                try:
+                    order = broker_order(raw)
+                    found[order.broker_order_id] = order
+                except Unreadable as error:
+                    odd[name_of(raw, "client_order_id")] = error
             if len(page) < PAGE:
                 return list(found.values())
-            if len(found) == known:
+            last = name_of(page[-1], "id")
+            if not last or last in seen:
                 raise BrokerError("GET /v2/orders: the same page comes again and again")
-            query = {"status": status, "after_order_id": page[-1].broker_order_id}
+            seen.add(last)
+            query = {"status": status, "after_order_id": last}
 
     # -- the account -------------------------------------------------------------------------------
 
     def account(self) -> BrokerAccount:
-        """Return the account by the number that Alpaca's pages show.
-
-        Raises BrokerError also when it may not trade: that would be seen only at the first order.
-        """
+        """Return the account by the number that Alpaca's pages show."""
         raw = self._rest.trading("GET", "/v2/account")
         name = "id" if self._connection.exchange else "account_number"
-        account = _read("the account", lambda: _account(raw, name))
-        if blocked := [name for name in BLOCKS if raw.get(name) is True]:
-            raise BrokerError(f"account {account.account_id} may not trade: {', '.join(blocked)}")
-        return account
+        return _read("the account", lambda: _account(raw, name))
 
     def positions(self) -> list[BrokerPosition]:
-        raws = _listed(self._rest.trading("GET", "/v2/positions"))
-        return [position(raw) for raw in raws]
+        """Return what the account holds. Raises PartlyUnreadable where some can't be read."""
+        found: list[BrokerPosition] = []
+        odd: dict[str, Unreadable] = {}
+        for raw in _listed(self._rest.trading("GET", "/v2/positions")):
+            try:
+                found.append(position(raw))
+            except Unreadable as error:
+                odd[name_of(raw, "symbol")] = error
+        if odd:
+            raise PartlyUnreadable(_told("position", odd), found, list(odd))
+        return found
 
     def calendar(self) -> Calendar:
         """Return the sessions from last year's first to next year's last, and those read before.
@@ -241,7 +289,18 @@ def _account(raw: Any, name: str) -> BrokerAccount:
     if None in amounts:
         raise ValueError("an amount is missing")
     cash, equity, buying_power = (amount for amount in amounts if amount is not None)
-    return BrokerAccount(str(raw[name]), cash, equity, buying_power)
+    return BrokerAccount(str(raw[name]), cash, equity, buying_power, _blocks(raw))
+
+
+def _blocks(raw: Mapping[str, Any]) -> str:
+    """Return the flags of an account that keep it from trading."""
+    return ", ".join(name for name in BLOCKS if raw.get(name) is True)
+
+
+def _told(what: str, odd: Mapping[str, Unreadable]) -> str:
+    name, error = next(iter(odd.items()))
+    more = f", and {len(odd) - 1} more" if len(odd) > 1 else ""
+    return f"{what} {name or 'without a name'}: {error}{more}"
 
 
 def _session(raw: Any) -> Session:

@@ -13,6 +13,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from smabot.errors import ConfigError
+from smabot.paths import is_there
+from smabot.redaction import register
 from smabot_alpaca.settings import AlpacaSettings
 
 VARIABLES = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY")
@@ -44,9 +46,7 @@ class Credentials:
             )
 
 
-LOOPBACK = Credentials(
-    SecretStr("PKSMABOT"), SecretStr("smabot"), "the key of an exchange on this machine"
-)
+LOOPBACK = Credentials(SecretStr("PKSMABOT"), SecretStr("smabot"), "an exchange on this machine")
 """What `smabot exchange serve` takes unless it is told another key."""
 
 
@@ -64,6 +64,7 @@ def find(settings: AlpacaSettings, environ: Mapping[str, str] = os.environ) -> C
     places.append((SETTINGS, secrets))
     for names, values in places:
         pair = [(value or "").strip() for value in values]
+        register(*pair)
         if any(pair):
             return _credentials(names, pair)
     return None
@@ -84,10 +85,10 @@ def _text(secret: SecretStr | None) -> str | None:
 
 def _read(path: Path) -> str | None:
     """Read a file that systemd keeps for this service alone (systemd.exec(5), LoadCredential)."""
+    if not is_there(path, str(path)):
+        return None
     try:
         return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        return None
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "is not text"
         raise ConfigError(f"{path}: can't be read: {reason}") from None

@@ -6,7 +6,6 @@ and https://docs.alpaca.markets/reference/stockbars (pages: the same without ``T
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -14,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from smabot.bars import flaw, is_sound
 from smabot.calendar import Calendar
 from smabot.records import Bar
 
@@ -54,6 +54,8 @@ class Frame:
     bars: list[Bar] = field(default_factory=list)
     revisions: list[Bar] = field(default_factory=list)
     control: list[dict[str, Any]] = field(default_factory=list)
+    odd: list[tuple[str, str]] = field(default_factory=list)
+    """Bars that are left out: the symbol, and what is wrong."""
     counted: int = 0
     beyond: int = 0
     """Bars that were dropped because no session is known so late."""
@@ -82,57 +84,83 @@ class BarDecoder:
         return frame
 
     def _mixed(self, data: bytes, frame: Frame) -> None:
-        """Decode a frame that holds something else than bars, too."""
+        """Decode a frame that holds something else than bars, or bars that can't be read."""
+        rows: list[_Row | _Revised] = []
         try:
-            messages = _anything.decode(data)
-            rows = [m for m in messages if m["T"] in ("b", "u")]
-            frame.control += [m for m in messages if m["T"] not in ("b", "u")]
-            self._sort(msgspec.convert(rows, list[_Row | _Revised]), frame)
+            for message in _anything.decode(data):
+                if message["T"] not in ("b", "u"):
+                    frame.control.append(message)
+                    continue
+                try:
+                    rows.append(msgspec.convert(message, _Row | _Revised))
+                except msgspec.ValidationError as error:
+                    self._leave_out(frame, message, str(error))
+            self._sort(rows, frame)
         except (msgspec.MsgspecError, LookupError, UnicodeError) as error:
             raise Garbage(f"a frame that can't be read: {error}") from error
 
+    def _leave_out(self, frame: Frame, message: Mapping[str, Any], why: str) -> None:
+        frame.counted += message["T"] == "b"
+        frame.odd.append((str(message.get("S") or ""), f"a bar can't be read: {why}"))
+
     def _sort(self, rows: list[_Row | _Revised], frame: Frame) -> None:
-        bars, revisions, new, infinite = frame.bars, frame.revisions, tuple.__new__, math.inf
+        bars, revisions, new = frame.bars, frame.revisions, tuple.__new__
         last, time = self._last
         for row in rows:
-            if row.t != last:
-                last = row.t
-                time = self._minute(last)
-            if not 0 < row.l <= row.h < infinite:
-                raise Garbage(f"low {row.l} and high {row.h} of {row.S}")
             kind = bars if type(row) is _Row else revisions
             frame.counted += kind is bars
+            if row.t != last:
+                last = row.t
+                try:
+                    time = self._minute(last)
+                except Garbage as error:
+                    frame.odd.append((row.S, str(error)))
+                    last = None
+                    continue
             if time is None:
                 frame.beyond += self._beyond(last)
+                continue
+            # what Bar(...) does, at a third of its cost
+            bar = new(Bar, (row.S, time, row.o, row.h, row.l, row.c, row.v, row.n or None, row.vw or None))  # fmt: skip
+            if is_sound(bar):
+                kind.append(bar)
             else:
-                # what Bar(...) does, at a third of its cost
-                kind.append(
-                    new(Bar, (row.S, time, row.o, row.h, row.l, row.c, row.v, row.n or None, row.vw or None))
-                )  # fmt: skip
+                frame.odd.append((row.S, f"the bar of {time:%H:%M}Z is left out: {flaw(bar)}"))
         self._last = (last, time)
 
-    def page(self, bars: Mapping[str, Iterable[Mapping[str, Any]]]) -> list[Bar]:
-        """Decode one page of historical bars. Raises Garbage."""
-        minutes, decoded = self._minutes, []
+    def page(
+        self, bars: Mapping[str, Iterable[Mapping[str, Any]]]
+    ) -> tuple[list[Bar], list[tuple[str, str]]]:
+        """Decode one page of historical bars; return them, and by symbol what is wrong with others.
+
+        Raises Garbage where it is no page at all.
+        """
+        minutes, decoded = self._minutes, list[Bar]()
+        odd: list[tuple[str, str]] = []
         try:
             for symbol, rows in bars.items():
                 for m in rows:
-                    t = m["t"]
-                    time = minutes[t] if t in minutes else self._parsed(t)
-                    if time is None:
+                    try:
+                        t = m["t"]
+                        time = minutes[t] if t in minutes else self._parsed(t)
+                        if time is None:
+                            continue
+                        vwap = m.get("vw")
+                        bar = Bar(
+                            symbol, time, float(m["o"]), float(m["h"]), float(m["l"]), float(m["c"]),
+                            float(m["v"]), m.get("n") or None, float(vwap) if vwap else None,
+                        )  # fmt: skip
+                        sound = is_sound(bar)
+                    except UNREADABLE as error:
+                        odd.append((symbol, f"a bar can't be read: {error!r}"))
                         continue
-                    low, high, vwap = float(m["l"]), float(m["h"]), m.get("vw")
-                    if not 0 < low <= high < math.inf:
-                        raise Garbage(f"low {low!r} and high {high!r} of {symbol!r}")
-                    decoded.append(
-                        Bar(symbol, time, float(m["o"]), high, low, float(m["c"]),
-                            float(m["v"]), m.get("n") or None, float(vwap) if vwap else None)
-                    )  # fmt: skip
+                    if sound:
+                        decoded.append(bar)
+                    else:
+                        odd.append((symbol, f"the bar of {time:%H:%M}Z is left out: {flaw(bar)}"))
         except UNREADABLE as error:
-            if isinstance(error, Garbage):
-                raise
-            raise Garbage(f"a bar that can't be read: {error!r}") from error
-        return decoded
+            raise Garbage(f"bars that can't be read: {error!r}") from error
+        return decoded, odd
 
     def _parsed(self, text: str) -> datetime | None:
         """Return `_minute` of an RFC 3339 time, which is parsed once."""

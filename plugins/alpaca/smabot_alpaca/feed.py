@@ -11,7 +11,7 @@ from typing import Literal
 from loguru import logger
 
 from smabot.calendar import Calendar
-from smabot.errors import BrokerError
+from smabot.errors import BrokerError, KeyRefused
 from smabot.pace import Pace
 from smabot.ports import Progress
 from smabot.records import Bar, Batch, Mark
@@ -42,7 +42,7 @@ MESSAGES_SECONDS = 2.0
 RECONNECT_SECONDS = {TRADE: 5.0, DATA: 1.0}
 """A stepped exchange stands still so long for a stream to come back."""
 FOR_GOOD = (401, 403, 409)
-"""Refusals that asking again does not change: the key, or an exchange that plays by itself."""
+"""Refusals by the exchange itself that asking again does not change: its key, or that it plays by itself."""
 LOOPBACK_GATHER, LOOPBACK_SETTLE, LOOPBACK_PATIENCE = 0.01, 0.05, 0.5
 
 
@@ -250,7 +250,11 @@ class AlpacaFeed:
             self._sweep.complete()
             self._sweep.mind_orders(time.monotonic(), 0.0)
         except BrokerError as error:
-            if isinstance(error, Refused) and error.status in FOR_GOOD:
+            if (
+                isinstance(error, Refused)
+                and error.status in FOR_GOOD
+                and not isinstance(error, KeyRefused)
+            ):
                 raise
             self._out(error)
             self._inbox.wait_for_events(min(self._lost.pause(), timeout))
@@ -308,6 +312,8 @@ class AlpacaFeed:
         intake = self._intake
         if error is not None and not intake.outage:
             logger.warning("alpaca: the exchange does not answer: {}; trying again", error)
+            if isinstance(error, KeyRefused):
+                intake.resync()
         if error is None and intake.outage:
             self._answers_since = time.monotonic()
             logger.info("alpaca: the exchange answers again")

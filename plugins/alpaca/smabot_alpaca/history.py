@@ -11,6 +11,8 @@ from datetime import datetime
 from operator import itemgetter
 from typing import Any
 
+from loguru import logger
+
 from smabot.calendar import MINUTE, Calendar
 from smabot.errors import BrokerError
 from smabot.records import Bar
@@ -64,7 +66,7 @@ class BarHistory:
     def between(self, symbols: Sequence[str], first: datetime, last: datetime) -> list[Bar]:
         """Return the bars that start from ``first`` to ``last``, both included, oldest first.
 
-        Raises BrokerError when they can't be had or read.
+        One that can't be read, or can't be, is left out. Raises BrokerError when they can't be had.
         """
         bars: list[Bar] = []
         if first > last:
@@ -89,10 +91,12 @@ class BarHistory:
         while True:
             page = self._get(PATH, params if token is None else {**params, "page_token": token})
             try:
-                decoded = self._decoder.page(page["bars"] or {})
+                decoded, odd = self._decoder.page(page["bars"] or {})
                 following = page["next_page_token"]
             except (Garbage, KeyError, TypeError) as error:
                 raise BrokerError(f"bars by REST can't be read: {error}") from error
+            if odd:
+                logger.warning("alpaca: {} of {} bars by REST left out; {}: {}", len(odd), len(odd) + len(decoded), *odd[0])  # fmt: skip
             yield from decoded
             if not following:
                 return

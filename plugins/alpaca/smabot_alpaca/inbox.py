@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from smabot.errors import SmabotError
@@ -16,11 +16,13 @@ DATA, TRADE = "market data", "order updates"
 
 @dataclass(frozen=True, slots=True)
 class Came:
-    """Bars of the data stream. ``at``: when, by `time.monotonic`."""
+    """Bars of the data stream. ``at``: when, by `time.monotonic`; ``odd``: those left out, by symbol
+    and with what is wrong."""
 
     bars: list[Bar]
     revisions: list[Bar]
     at: float
+    odd: Sequence[tuple[str, str]] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,11 @@ class Up:
 
 @dataclass(frozen=True, slots=True)
 class Down:
-    """A stream was lost, or could not be had."""
+    """A stream was lost, or could not be had; ``key_refused``: because it does not take the key."""
 
     stream: str
     why: str
+    key_refused: bool = False
 
 
 @dataclass(frozen=True, slots=True)

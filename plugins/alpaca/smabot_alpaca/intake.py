@@ -24,6 +24,7 @@ class Standing:
 
     up: bool = False
     why: str = "not connected yet"
+    key_refused: bool = False
     since: float = 0.0
     """When it came up or went down, in seconds; a failed attempt changes nothing."""
     up_at: datetime = EPOCH
@@ -41,10 +42,11 @@ class Intake:
         self.watch = OrderWatch()
         self.streams = {DATA: Standing(since=at), TRADE: Standing(since=at)}
         self.updates: list[OrderUpdate] = []
-        self.events: list[Event] = []
         self.minutes: deque[list[Bar]] = deque()
         self.outage = ""
         """Why requests are in vain, where they are."""
+        self.events: list[Event] = []
+        """What an operator should know; whoever takes it clears it."""
         self.backfill = False
         """Whether the data stream came up: bars may have been missed meanwhile."""
         self.mute_minutes = 0
@@ -67,12 +69,26 @@ class Intake:
             return f"no updates of orders come: {trade.why}"
         return self.outage
 
+    @property
+    def refused(self) -> str:
+        """Why a stream does not take the key, or an empty string."""
+        for name, stream in self.streams.items():
+            if stream.key_refused:
+                return f"by the stream of {name}: {stream.why}"
+        return ""
+
+    def resync(self) -> None:
+        """Let the broker be asked what it knows: something says that it has to be."""
+        self._resync = True
+
     def absorb(self, at: float) -> None:
         """Take in all events. Raises the error of a stream that has ended for good."""
         for event in self._inbox.drain():
             match event:
-                case Came(bars, revisions, came):
+                case Came(bars, revisions, came, odd):
                     self.heard_at = at
+                    for symbol, why in odd:
+                        self.events.append(Event(self._clock.now(), "bad_bar", symbol, why))
                     if bars:
                         self.mute_minutes = 0
                         end = max(bars[0].end, bars[-1].end)
@@ -91,9 +107,9 @@ class Intake:
                     self.updates.append(update)
                 case Up(stream):
                     self._up(stream, at)
-                case Down(stream, why):
+                case Down(stream, why, key_refused):
                     standing = self.streams[stream]
-                    standing.why = why
+                    standing.why, standing.key_refused = why, key_refused
                     if standing.up:
                         standing.up, standing.since = False, at
                 case Broken(_, error):
@@ -113,7 +129,7 @@ class Intake:
             return None
         batch = Batch(
             bars[0].end if bars else now, tuple(self.updates), bars, self._resync, doubt, revisions,
-            tuple(self.events),
+            self.refused, tuple(self.events),
         )  # fmt: skip
         self.updates.clear()
         self.events.clear()
@@ -130,7 +146,7 @@ class Intake:
     def nothing(self) -> Batch:
         """Return an empty batch."""
         self._told_doubt = self.doubt
-        return Batch(self._clock.now(), doubt=self._told_doubt)
+        return Batch(self._clock.now(), doubt=self._told_doubt, refused=self.refused)
 
     def _compare(self, end: datetime, lain: float) -> None:
         """Tell once where bars come at a time at which they can't: old ones are not decided on.
@@ -150,7 +166,7 @@ class Intake:
 
     def _up(self, stream: str, at: float) -> None:
         now = self._clock.now()
-        self.streams[stream] = Standing(True, "", at, now)
+        self.streams[stream] = Standing(True, "", since=at, up_at=now)
         self._resync = True
         if stream == DATA:
             self.backfill, self.mute_minutes = True, 0

@@ -20,6 +20,10 @@ LONGEST_PAUSE = 60.0
 TOO_MANY = 429
 
 
+class NoRoom(NotSent):
+    """The rate limit lets nothing of this urgency pass for ``wait`` more seconds."""
+
+
 class Urgency(IntEnum):
     """Who goes first. A part of the limit is kept for those before."""
 
@@ -68,7 +72,7 @@ class Limiter:
     def enter(self, urgency: Urgency, timeout: float = 0.0) -> None:
         """Let one request pass; `leave` has to follow.
 
-        Raises NotSent when there is no room for it within ``timeout`` seconds.
+        Raises NoRoom when there is no room for it within ``timeout`` seconds.
         """
         with self._changed:
             deadline = self._clock() + timeout
@@ -77,7 +81,7 @@ class Limiter:
                 while (wait := self._wait(urgency)) > 0:
                     left = deadline - self._clock()
                     if left <= 0:
-                        raise NotSent(f"the rate limit leaves no room for {wait:.1f} s", wait)
+                        raise NoRoom(f"the rate limit leaves no room for {wait:.1f} s", wait)
                     self._changed.wait(min(wait, left))
                 now = self._clock()
                 self._passed.append(now)
@@ -111,6 +115,11 @@ class Limiter:
                 pause = min(max(retry_after or pause, 1.0), LONGEST_PAUSE)
                 self._closed_until = max(self._closed_until, now + pause)
             self._changed.notify_all()
+
+    def wait(self, urgency: Urgency) -> float:
+        """Return the seconds until a request of that urgency may pass, as far as is known now."""
+        with self._changed:
+            return max(self._wait(urgency), 0.0)
 
     def _wait(self, urgency: Urgency) -> float:
         """Return the seconds until a request of that urgency may pass, as far as is known now."""

@@ -55,6 +55,9 @@ WASH_TRADE = "wash trade"
 FORBIDDEN, UNPROCESSABLE = 403, 422
 
 
+UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, OverflowError, InvalidOperation)
+
+
 class Unreadable(BrokerError):
     """An answer lacks what it must have."""
 
@@ -127,7 +130,7 @@ def broker_order(raw: Any) -> BrokerOrder:
             reason=_reason(word, raw),
             filled_at=moment(raw["filled_at"]) if raw.get("filled_at") else None,
         )
-    except (AttributeError, KeyError, TypeError, ValueError, InvalidOperation) as error:
+    except UNREADABLE as error:
         raise Unreadable(f"an order can't be read: {type(error).__name__} {error}") from None
 
 
@@ -135,16 +138,25 @@ def position(raw: Any) -> BrokerPosition:
     """Read a position; shares sold short are negative, also the available ones. Raises Unreadable."""
     try:
         sign = -1 if raw["side"] == "short" else 1
+        qty, price = decimal(raw["qty"]), decimal(raw["avg_entry_price"])
         free = decimal(raw.get("qty_available"))
+        if qty is None or price is None:
+            raise ValueError("a number is missing")
         return BrokerPosition(
             symbol=str(raw["symbol"]),
-            qty=sign * abs(Decimal(raw["qty"])),
-            avg_price=Decimal(raw["avg_entry_price"]),
+            qty=sign * abs(qty),
+            avg_price=price,
             available=None if free is None else sign * abs(free),
             price=decimal(raw.get("current_price")),
         )
-    except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+    except UNREADABLE as error:
         raise Unreadable(f"a position can't be read: {type(error).__name__} {error}") from None
+
+
+def name_of(raw: Any, field: str) -> str:
+    """Return what an order or position is called by, where even that much can be read."""
+    name = raw.get(field) if isinstance(raw, Mapping) else None
+    return name if isinstance(name, str) else ""
 
 
 def decimal(value: object) -> Decimal | None:

@@ -14,16 +14,17 @@ from typing import Any
 
 from alpaca.common.exceptions import APIError
 from alpaca.common.rest import RESTClient
+from loguru import logger
 from requests import ConnectionError as RequestsConnectionError
 from requests import ConnectTimeout, PreparedRequest, Response, Timeout
 from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ProxyError
 
-from smabot.errors import BrokerError, NotSent, UnknownOutcome
+from smabot.errors import BrokerError, KeyRefused, NotSent, UnknownOutcome
 from smabot_alpaca.credentials import Credentials
 from smabot_alpaca.endpoints import Endpoints
-from smabot_alpaca.limiter import Limiter, Urgency
+from smabot_alpaca.limiter import TOO_MANY, Limiter, NoRoom, Urgency
 from smabot_alpaca.settings import AlpacaSettings
 
 ALPACA_LIMIT = 200
@@ -43,6 +44,15 @@ _KEEP_ALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     *([(socket.IPPROTO_TCP, _IDLE, IDLE_SECONDS)] if _IDLE else []),
 ]
+NO_KEY = (
+    "forbidden",
+    "unauthorized",
+    "request is not authorized",
+    "access key verification failed",
+)
+"""What a 403 says that is about the key, and not about what was asked for."""
+MOST_PATIENCE = 120.0
+"""Seconds that a read waits at most for room under the rate limit."""
 _KINDS = (
     "a paper account's key is for paper trading, a live account's for --live, and each is void once "
     "a new one was made"
@@ -60,6 +70,10 @@ class Refused(BrokerError):
         extra = [f"{name} {value}" for name, value in body.items() if name not in _NAMED]
         text = f"{status} {self.message}" + (f" ({', '.join(extra)})" if extra else "")
         super().__init__(text + hint)
+
+
+class NotTaken(Refused, KeyRefused):
+    """The key is not taken: whatever was asked for, it was not done."""
 
 
 class _Broken(BrokerError):
@@ -90,11 +104,11 @@ class Rest:
     ) -> Any:
         """Send a request, as ``GET /v2/account``, and return the JSON of its answer.
 
-        What is no more urgent than a read waits for room under the rate limit, anything else is sent
-        at once or not at all. A GET that broke on the way is sent once more, anything else never is.
-        None: the answer was empty.
+        What is no more urgent than a read waits for room under the rate limit, as long as the server
+        says within `MOST_PATIENCE`; anything else is sent at once or not at all. A GET that broke on
+        the way is sent once more, anything else never is. None: the answer was empty.
 
-        Raises Refused for a clear no, NotSent when it certainly was not sent, and else UnknownOutcome,
+        Raises NotTaken when the key is refused, Refused for another clear no, NotSent when it certainly was not sent, and else UnknownOutcome,
         or for a GET BrokerError, which changes nothing whatever became of it.
         """
         return self._trading.ask(method, path, params or json, urgency)
@@ -143,6 +157,7 @@ class _Api:
         self._hint = f": {self._host} did not accept the key of {credentials.source}; " + (
             "give the one that the exchange was started with" if endpoints.loopback else _KINDS
         )
+        self._told_until = 0.0
         most = settings.requests_per_minute
         own = None if endpoints.loopback else ALPACA_LIMIT
         self._limiter = Limiter(most or own, fixed=most is not None)
@@ -159,12 +174,33 @@ class _Api:
         session.hooks["response"].append(self._heed)
 
     def ask(self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency) -> Any:
-        """Send a request; a GET that breaks on the way once more."""
+        """Send a request; a GET that breaks on the way once more, a read when there is room for it."""
+        patience = MOST_PATIENCE if method == "GET" and urgency is Urgency.READ else 0.0
+        deadline = time.monotonic() + patience
+        while True:
+            try:
+                return self._once_more(method, path, data, urgency)
+            except NoRoom as full:
+                if time.monotonic() + full.wait > deadline:
+                    raise
+                self._tell_of_waiting(full.wait)
+                time.sleep(full.wait)
+
+    def _once_more(
+        self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency
+    ) -> Any:
         try:
             return self._pass(method, path, data, urgency)
         except _Broken:
             time.sleep(REPEAT_AFTER)
             return self._pass(method, path, data, urgency)
+
+    def _tell_of_waiting(self, seconds: float) -> None:
+        """Once for all requests that wait for the same."""
+        until = time.monotonic() + seconds
+        if until > self._told_until + 1:
+            self._told_until = until
+            logger.warning("alpaca: the rate limit is used up: waiting {:.0f} s, as {} asks", max(seconds, 1), self._host)  # fmt: skip
 
     @property
     def allowance(self) -> tuple[int | None, int | None]:
@@ -193,7 +229,7 @@ class _Api:
                 method, slash + rest, dict(data) if data else None, api_version=version
             )
         except APIError as error:
-            raise self._failure(error.status_code, str(error), what, lost) from None
+            raise self._failure(error.status_code, str(error), what, lost, path) from None
         except ConnectTimeout:
             raise NotSent(f"{self._host} can't be reached: no connection", TRY_AGAIN) from None
         except Timeout:
@@ -208,20 +244,30 @@ class _Api:
         except (OSError, HTTPError) as error:
             raise lost(f"{what}: {type(error).__name__}") from None
 
-    def _failure(self, status: int, text: str, what: str, lost: type[BrokerError]) -> BrokerError:
+    def _failure(
+        self, status: int, text: str, what: str, lost: type[BrokerError], path: str
+    ) -> BrokerError:
         """Return the error for an answer that is none of success."""
         body = _object(text)
         message = body.get("message")
         said = f"{what}: {status} {message or 'without a reason'}"
+        if status == TOO_MANY and lost is _Broken:
+            return NoRoom(said, max(self._limiter.wait(Urgency.READ), 1.0))
         if status in UNDECIDED:
             return UnknownOutcome(said) if lost is UnknownOutcome else BrokerError(said)
         if 400 <= status < 500 and isinstance(message, str):
-            foreign_key = status == 401 or (status == 403 and "not authorized" in message)
-            return Refused(status, body, self._hint if foreign_key else "")
+            if _is_of_the_key(status, message):
+                kind = Refused if path.startswith(ADMIN) else NotTaken
+                return kind(status, body, self._hint)
+            return Refused(status, body)
         return lost(said)
 
     def _heed(self, response: Response, **_: Any) -> None:
         self._limiter.heed(response.status_code, response.headers)
+
+
+def _is_of_the_key(status: int, message: str) -> bool:
+    return status == 401 or (status == 403 and message.lower().strip(" .") in NO_KEY)
 
 
 def _object(text: str) -> dict[str, Any]:

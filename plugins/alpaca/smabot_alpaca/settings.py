@@ -5,17 +5,17 @@ from __future__ import annotations
 from itertools import pairwise
 from typing import Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, field_validator
 
-from smabot.config import Settings
+from smabot.config import Secret, Settings
 
 
 class AlpacaSettings(Settings):
     """How Alpaca is reached. Times in seconds."""
 
-    key_id: SecretStr | None = None
+    key_id: Secret | None = None
     """The API key's id; better in ``.secrets.toml`` or in ``APCA_API_KEY_ID`` than here."""
-    secret_key: SecretStr | None = None
+    secret_key: Secret | None = None
     """The API key's secret; better in ``.secrets.toml`` or in ``APCA_API_SECRET_KEY`` than here."""
     feed: Literal["iex", "sip"] = "iex"
     """The source of bars; ``sip`` needs a paid plan. Alpaca's others are 15 minutes late, or of the night."""

@@ -11,12 +11,12 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from smabot.errors import ConfigError
+from smabot.errors import ConfigError, KeyRefused
 from smabot_alpaca import library
 from smabot_alpaca.decode import BarDecoder, Garbage
 from smabot_alpaca.inbox import DATA, TRADE, Came, Dropped, Heard, Inbox
 from smabot_alpaca.orders import Unreadable, broker_order
-from smabot_alpaca.supervision import PLAN_REFUSED, KeyRefused, Refused, Stream
+from smabot_alpaca.supervision import PLAN_REFUSED, Refused, Stream
 
 FREE_SYMBOLS = 30
 """Symbols that the data stream takes on the free plan (https://alpaca.markets/data)."""
@@ -58,10 +58,9 @@ class DataStream(Stream):
     def _read(self, data: bytes | str) -> bool:
         frame = self._decoder.frame(data)
         confirmed = False
-        if frame.counted or frame.revisions:
-            self._inbox.put(
-                Came(frame.bars, frame.revisions, time.monotonic()), messages=frame.counted
-            )
+        if frame.counted or frame.revisions or frame.odd:
+            came = Came(frame.bars, frame.revisions, time.monotonic(), frame.odd)
+            self._inbox.put(came, messages=frame.counted)
         if frame.beyond:
             self._inbox.put(Dropped(frame.beyond, "no session is known so late"))
         for message in frame.control:

@@ -10,14 +10,13 @@ import asyncio
 import contextlib
 import logging
 import threading
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from loguru import logger
 
-from smabot.errors import BrokerError, ConfigError, SmabotError
+from smabot.errors import BrokerError, ConfigError, KeyRefused, SmabotError
 from smabot_alpaca.backoff import Backoff
 from smabot_alpaca.decode import Garbage
 from smabot_alpaca.inbox import Broken, Down, Inbox, Up
@@ -25,19 +24,11 @@ from smabot_alpaca.inbox import Broken, Down, Inbox, Up
 CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 JOIN_SECONDS = 2.0
-TRUSTED = 3
-"""A key that has worked before is given up after so many refusals in a row, …"""
-TRUSTED_SECONDS = 900.0
-"""… and at Alpaca not before so long: who checks keys may be out of order, as any part of it."""
 LARGEST_FRAME = 16 * 2**20
 _quiet = logging.getLogger("smabot_alpaca.websockets")
 _quiet.setLevel(logging.INFO)  # below it frames are logged, and one of them holds the key
 _KEY_REFUSED = ("auth failed", "not authenticated", "failed to authenticate")
 PLAN_REFUSED = ("insufficient subscription", "v2 not enabled")
-
-
-class KeyRefused(Exception):
-    """The stream does not take the key."""
 
 
 class Refused(Exception):
@@ -71,9 +62,6 @@ class Stream(ABC):
         self._client: Any = None
         self._connected = False
         self._connected_before = False
-        self._refusals = 0
-        self._refused_since = 0.0
-        self._trusted_seconds = 0.0 if loopback else TRUSTED_SECONDS
         self._attempt: asyncio.Task[None] | None = None
         self._doubted = ""
         self._told = False
@@ -97,7 +85,7 @@ class Stream(ABC):
                 return
             self._garbage += isinstance(error, Garbage)
             why = _words(error)
-            self._inbox.put(Down(self.name, why))
+            self._inbox.put(Down(self.name, why, isinstance(error, KeyRefused)))
             if not self._told:
                 self._told = True
                 logger.warning("alpaca: the stream of {} is down: {}; trying again", self.name, why)
@@ -140,7 +128,6 @@ class Stream(ABC):
             while not self._read(await client._ws.recv()):
                 pass
         self._connected = self._connected_before = True
-        self._refusals = 0
         self._inbox.put(Up(self.name))
         if self._told:
             logger.info("alpaca: the stream of {} is back", self.name)
@@ -177,15 +164,12 @@ class Stream(ABC):
         return self._attempt.exception() or Replaced("it ended")
 
     def _final(self, error: BaseException) -> SmabotError | None:
-        """Return the error that ends the bot, where trying again is in vain."""
-        if isinstance(error, KeyRefused):
-            at = time.monotonic()
-            self._refusals += 1
-            if self._refusals == 1:
-                self._refused_since = at
-            lasting = at - self._refused_since >= self._trusted_seconds
-            if (self._refusals >= TRUSTED and lasting) or not self._connected_before:
-                return BrokerError(f"the stream of {self.name} refuses the key: {error}")
+        """Return the error that ends the bot, where trying again is in vain.
+
+        How long a key may be refused that was good before is core's to say.
+        """
+        if isinstance(error, KeyRefused) and not self._connected_before:
+            return BrokerError(f"the stream of {self.name} refuses the key: {error}")
         if isinstance(error, Refused) and str(error) in PLAN_REFUSED:
             return BrokerError(f"the stream of {self.name} refuses this feed: {error}")
         if isinstance(error, ConfigError) and not self._connected_before:

@@ -9,7 +9,7 @@ from datetime import datetime
 from loguru import logger
 
 from smabot.calendar import MINUTE
-from smabot.errors import BrokerError
+from smabot.errors import BrokerError, KeyRefused, PartlyUnreadable
 from smabot.ports import BrokerOrder
 from smabot.records import Bar, OrderUpdate
 from smabot_alpaca.backoff import Backoff
@@ -156,6 +156,8 @@ class Sweep:
         if not self._failing:
             self._failing = True
             logger.warning("alpaca: missing bars can't be fetched: {}; trying again", result)
+            if isinstance(result, KeyRefused):
+                self._intake.resync()
 
     def _took_again(self, result: list[Bar] | BrokerError) -> None:
         if not isinstance(result, BrokerError):
@@ -198,6 +200,9 @@ class Sweep:
             if len(orders) <= LOOK_UPS:
                 found = [self._broker.order(order.client_order_id) for order in orders]
                 return [order for order in found if order is not None]
-            return self._broker.orders(min(order.submitted_at or EPOCH for order in orders))
+            try:
+                return self._broker.orders(min(order.submitted_at or EPOCH for order in orders))
+            except PartlyUnreadable as error:
+                return error.readable  # of the others there is no news
 
         return look_up

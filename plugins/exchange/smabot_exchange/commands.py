@@ -54,7 +54,7 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
     )
     @click.option(
         "--requests-per-minute",
-        type=click.IntRange(min=0),
+        type=click.IntRange(0, 1_000_000),
         metavar="N",
         help="Quota of a key in a minute of the exchange; 0: none. [200; with step and max none]",
     )
@@ -69,6 +69,7 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
         """Serve the exchange on one port: REST, trade updates and market data."""
         from smabot_exchange.serve import Options, serve
 
+        app.outlive_screens()
         return serve(Options(**options), app.config(), settings, as_json=app.as_json)
 
     return exchange

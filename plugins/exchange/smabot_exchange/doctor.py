@@ -7,8 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 from smabot.config import Config
+from smabot.errors import ConfigError
 from smabot.hookspecs import Finding
 from smabot.lock import holder, is_locked
+from smabot.paths import is_full, is_there
 from smabot_exchange.rows import to_time
 from smabot_exchange.schema import APPLICATION_ID, VERSION
 
@@ -25,7 +27,11 @@ def diagnose(config: Config) -> list[Finding]:
         else:
             found.append(Finding.failure("tape", f"{tape}: no such file: give another --tape"))
     ledger = config.ledger_path
-    if ledger.is_file() and ledger.stat().st_size:
+    try:
+        there = is_there(ledger, f"ledger {ledger}")
+    except ConfigError as error:
+        return [*found, Finding.failure(LEDGER, str(error))]
+    if there:
         found.append(_ledger(ledger))
     elif config.broker == "exchange" and config.db.is_file() and config.db.stat().st_size:
         found.append(
@@ -40,8 +46,31 @@ def diagnose(config: Config) -> list[Finding]:
     return found
 
 
+def account_of(path: Path) -> str | None:
+    """Return the account that a ledger holds; None where there is no ledger.
+
+    Raises ConfigError when there is something that can't be read.
+    """
+    if not is_there(path, f"ledger {path}"):
+        return None
+    resolved = path.resolve()
+    log = resolved.with_name(resolved.name + "-wal")
+    at_rest = not is_locked(path) and not (log.exists() and log.stat().st_size)
+    mode = "ro&immutable=1" if at_rest else "ro"  # which needs no room beside it
+    try:
+        with closing(sqlite3.connect(f"{resolved.as_uri()}?mode={mode}", uri=True)) as db:
+            if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
+                return None
+            row = db.execute("SELECT value FROM meta WHERE key = 'account_id'").fetchone()
+            return None if row is None else str(row[0])
+    except sqlite3.Error as error:
+        raise ConfigError(f"ledger {path}: can't be read: {error}") from error
+
+
 def _ledger(path: Path) -> Finding:
     resolved = path.resolve()
+    if not resolved.stat().st_size:
+        return Finding.failure(LEDGER, f"{path} is empty, it was cut off: restore it from a copy")
     try:
         with closing(sqlite3.connect(f"{resolved.as_uri()}?mode=ro", uri=True)) as db:
             if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
@@ -56,6 +85,10 @@ def _ledger(path: Path) -> Finding:
             now, played = db.execute("SELECT now, minutes_played FROM state").fetchone()
             meta = dict(db.execute("SELECT key, value FROM meta"))
     except sqlite3.Error as error:
+        if isinstance(error, sqlite3.OperationalError) and is_full(resolved.parent):
+            return Finding.failure(
+                LEDGER, f"{path} can't be read: the disk is full: free some space"
+            )
         return Finding.failure(LEDGER, f"{path} can't be read: {error}: restore it from a copy")
     words = (
         f"{path}, account {meta['account_id']}, {played:,} of {int(meta['minutes']):,} minutes "

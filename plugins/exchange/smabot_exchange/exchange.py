@@ -23,9 +23,11 @@ from smabot_exchange.admission import (
 )
 from smabot_exchange.archive import Archive
 from smabot_exchange.changes import Adjustment, Change
+from smabot_exchange.faults.bars import WrongBars
+from smabot_exchange.faults.flags import AccountFlags
 from smabot_exchange.faults.halts import Halts
 from smabot_exchange.faults.market import MarketFaults
-from smabot_exchange.faults.plan import FaultPlan
+from smabot_exchange.faults.plan import FaultPlan, Occasion
 from smabot_exchange.intake import open_source
 from smabot_exchange.ledger import Ledger
 from smabot_exchange.matching import Market
@@ -81,8 +83,11 @@ class Exchange(Archive):
         self.faults = FaultPlan() if faults is None else faults
         """How it misbehaves. Those that are no faults of the market need a server."""
         self.halts = Halts(self.faults)
+        self.wrong_bars = WrongBars(self.faults)
+        """What is told of bars; `Minute.bars` are as they were."""
         try:
             super().__init__(ledger)
+            self._flags = AccountFlags(self.faults, ledger.flags(), ledger.keep_flags)
             self._played = ledger.minutes_played()
             self._market = Market(
                 ledger.terms, self.calendar, self._price, ledger.cash(), ledger.holdings(),
@@ -123,6 +128,7 @@ class Exchange(Archive):
         for request in requests:
             try:
                 check_client_id(request.client_order_id, taken)
+                self._flags.check()
                 event = self._market.accept(request, self._now)
             except Refusal as refusal:
                 answers.append(refusal)
@@ -137,6 +143,7 @@ class Exchange(Archive):
     @one_at_a_time
     def replace(self, order_id: UUID, change: OrderChange) -> ExchangeOrder:
         """Put a changed order in an open one's place; return the new one. Raises Refusal."""
+        self._flags.check()
         new_id = change.client_order_id
         check_client_id(new_id, self._ledger.taken_ids([new_id] if new_id else []))
         events = self._market.replace(self.order(order_id), change, self._now)
@@ -230,6 +237,7 @@ class Exchange(Archive):
         """
         if qty is not None and percentage is not None:
             raise bad_parameter("only one of qty or percentage is accepted")
+        self._flags.check()
         holding = self.position(symbol)
         long = holding.qty > 0
         request = OrderRequest(
@@ -279,6 +287,20 @@ class Exchange(Archive):
         self._market.cash += amount
         self._record([], Adjustment(None, ZERO, ZERO, amount))
 
+    @property
+    def flags(self) -> frozenset[str]:
+        """The account's flags that keep it from trading: ``trading_blocked``, ``account_blocked``,
+        ``trade_suspended_by_user``."""
+        return self._flags.names
+
+    @one_at_a_time
+    def flag(self, name: str, on: bool = True) -> None:
+        """Set a flag of the account, or lift it; with one set no order is taken."""
+        if on:
+            self._flags.set(name)
+        else:
+            self._flags.lift(name)
+
     # The tape
 
     @one_at_a_time
@@ -298,6 +320,7 @@ class Exchange(Archive):
             return self._close_last_session()
         start, bars = minute
         market = self._market
+        self._flags.turn(start)
         halted, resumed = self.halts.turn(start, self.symbols)
         withheld = [bar for bar in bars if bar.symbol in self.halts.symbols]
         if withheld:
@@ -318,6 +341,7 @@ class Exchange(Archive):
         self._now = end
         self._played += 1
         self._record(events, new_day=new_day, withheld=withheld)
+        self._move_cash()
         return Minute(end, tuple(events), bars, halted, resumed)
 
     def close(self) -> None:
@@ -325,6 +349,15 @@ class Exchange(Archive):
         with self._turn:
             self._ledger.close()
             self._stopped = "the exchange is closed"
+
+    def _move_cash(self) -> None:
+        """Let cash come and go as faults have it."""
+        if self.faults:
+            from smabot_exchange.faults.market_kinds import CashMoved
+
+            occasion = Occasion(f"cash {self._now}", self._now)
+            for moved in self.faults.strikes(CashMoved, occasion):
+                self.transfer(moved.amount)
 
     def _close_last_session(self) -> Minute | None:
         close = self._ledger.last_session.close

@@ -9,7 +9,14 @@ from decimal import Decimal
 from typing import Literal
 
 from smabot.calendar import Calendar
-from smabot.errors import BrokerError, ConfigError, ConflictError, UnknownOutcome, suggest
+from smabot.errors import (
+    AccountBlocked,
+    BrokerError,
+    ConfigError,
+    ConflictError,
+    UnknownOutcome,
+    suggest,
+)
 from smabot.pace import Pace
 from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition, Progress
 from smabot.records import Bar, Batch, Mark, Order, OrderUpdate, RefusalCause, Side, Status
@@ -61,6 +68,14 @@ class Line:
     def join(self, user: object) -> None:
         self._users.add(user)
 
+    def prices(self, symbols: Collection[str]) -> list[Mark]:
+        """Return the newest close of each symbol; halted ones have had none for a while."""
+        bars = self.exchange.latest_bars(sorted(symbols))
+        return [
+            Mark(symbol, Decimal(repr(bar.close)), self.exchange.now, "trade")
+            for symbol, bar in bars.items()
+        ]
+
     def leave(self, user: object) -> None:
         self._users.discard(user)
         if not self._users and not self.closed:
@@ -85,8 +100,9 @@ class ExchangeBroker:
     def account(self) -> BrokerAccount:
         state = self._exchange.account()
         return BrokerAccount(
-            self._exchange.account_id, state.cash, state.equity, state.buying_power
-        )
+            self._exchange.account_id, state.cash, state.equity, state.buying_power,
+            ", ".join(sorted(self._exchange.flags)),
+        )  # fmt: skip
 
     def calendar(self) -> Calendar:
         return self._exchange.calendar
@@ -94,12 +110,15 @@ class ExchangeBroker:
     def submit(self, order: Order) -> OrderUpdate:
         """Send an order once; the same order again gets the first one's present state.
 
-        A refusal is an update with ``Status.REJECTED``. Raises ConflictError when the id belongs to
+        A refusal is an update with ``Status.REJECTED``. Raises AccountBlocked, ConflictError when the id belongs to
         another order, UnknownOutcome when the exchange failed on the way or a fault lost the answer.
         """
-        return self.submit_many([order])[0]
+        (answer,) = self.submit_many([order])
+        if isinstance(answer, BrokerError):
+            raise answer
+        return answer
 
-    def submit_many(self, orders: Sequence[Order]) -> list[OrderUpdate]:
+    def submit_many(self, orders: Sequence[Order]) -> list[OrderUpdate | BrokerError]:
         """Send orders one after the other, as `submit` does; their answers are durable together."""
         requests = [
             OrderRequest(
@@ -148,18 +167,25 @@ class ExchangeBroker:
 
     def positions(self) -> list[BrokerPosition]:
         exchange = self._exchange
+        holdings = exchange.positions()
+        marks = {
+            mark.symbol: mark.price for mark in self._line.prices([h.symbol for h in holdings])
+        }
         return [
             BrokerPosition(
-                holding.symbol, holding.qty, holding.avg_price, exchange.available(holding.symbol)
+                holding.symbol, holding.qty, holding.avg_price, exchange.available(holding.symbol),
+                marks.get(holding.symbol),
             )
-            for holding in exchange.positions()
-        ]
+            for holding in holdings
+        ]  # fmt: skip
 
     def close(self) -> None:
         self._line.leave(self)
 
-    def _refused(self, request: OrderRequest, refusal: Refusal) -> OrderUpdate:
+    def _refused(self, request: OrderRequest, refusal: Refusal) -> OrderUpdate | BrokerError:
         client_order_id = str(request.client_order_id)
+        if (flags := self._exchange.flags) and not refusal.duplicate:
+            return AccountBlocked(f"{refusal} ({', '.join(sorted(flags))})")
         if not refusal.duplicate:
             cause, available = refusal_cause(refusal)
             return OrderUpdate(
@@ -208,15 +234,11 @@ class ExchangeFeed:
         self, symbols: Collection[str], since: datetime | None, bars: int
     ) -> Iterator[list[Bar]]:
         newest = bars if since is None else None
-        return self._exchange.history(symbols, since, newest)
+        again = self._exchange.wrong_bars.again
+        return (again(minute) for minute in self._exchange.history(symbols, since, newest))
 
     def prices(self, symbols: Collection[str]) -> list[Mark]:
-        """Return the newest close of each symbol; halted ones have had none for a while."""
-        bars = self._exchange.latest_bars(sorted(symbols))
-        return [
-            Mark(symbol, Decimal(repr(bar.close)), self.now(), "trade")
-            for symbol, bar in bars.items()
-        ]
+        return self._line.prices(symbols)
 
     def subscribe(self, symbols: Collection[str]) -> None:
         self._subscribed = frozenset(symbols)
@@ -243,13 +265,13 @@ class ExchangeFeed:
             return None
         if not self._pace.wait(timeout):
             return Batch(self._exchange.now)
-        minute = self._exchange.advance()
+        minute, told = self._exchange.advance(), self._exchange.wrong_bars.told
         if minute is None:
             return None
         return Batch(
             minute.time,
             tuple(_update(event.order) for event in minute.events),
-            tuple([bar for bar in minute.bars if bar.symbol in self._subscribed]),
+            tuple([told(bar) for bar in minute.bars if bar.symbol in self._subscribed]),
         )
 
     def progress(self) -> Progress | None:

@@ -14,6 +14,7 @@ from uuid import uuid4
 
 from smabot.calendar import EXCHANGE_ZONE, Session
 from smabot.errors import ConfigError
+from smabot.lock import FileLock
 from smabot.records import Bar
 from smabot_exchange.account import Terms
 from smabot_exchange.orders import plain
@@ -51,11 +52,16 @@ def open_source(spec: str) -> Source:
         return MadeMarket.parse(spec)
     from smabot_exchange.tape import FileTape
 
-    return FileTape(Path(spec).expanduser())
+    try:
+        return FileTape(Path(spec).expanduser())
+    except OSError as error:
+        raise ConfigError(f"tape {spec}: can't be read: {error.strerror}") from None
+    except RuntimeError:  # as expanduser says it
+        raise ConfigError(f"tape {spec}: nobody of that name has a home here") from None
 
 
-def build_ledger(path: Path, source: Source, terms: Terms) -> None:
-    """Write a new ledger beside its place and move it there when it is whole.
+def build_ledger(path: Path, source: Source, terms: Terms, lock: FileLock) -> None:
+    """Write a new ledger beside its place, lock it, and move it there when it is whole.
 
     Raises ConfigError when the tape is bad or the file can't be written; then nothing is there.
     """
@@ -65,6 +71,7 @@ def build_ledger(path: Path, source: Source, terms: Terms) -> None:
         unfinished.unlink(missing_ok=True)
         _fill(unfinished, source, terms, began)
         _sync(unfinished)
+        lock.hold(unfinished)
         for left_over in ("-wal", "-shm"):
             path.with_name(path.name + left_over).unlink(missing_ok=True)
         unfinished.replace(path)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
@@ -63,8 +63,8 @@ class Ledger(LedgerFile):
         self.imported = False
         self._lock = FileLock(path, f"ledger {path}", "give another --ledger or --db")
         try:
-            if not path.exists() or path.stat().st_size == 0:
-                build_ledger(path, source, asked.for_new_ledger())
+            if not self._exists():
+                build_ledger(path, source, asked.for_new_ledger(), self._lock)
                 self.imported = True
             self._open()
             try:
@@ -73,6 +73,7 @@ class Ledger(LedgerFile):
                     self._bring_up()
                     self._sessions = self._read_sessions()
                     self._chunk = max(_CHUNK, self._value("SELECT count(*) FROM assets") + 1)
+                    self._watch = self._lock.watch()
             except BaseException:
                 self._db.close()
                 raise
@@ -84,6 +85,7 @@ class Ledger(LedgerFile):
     def close(self) -> None:
         """Close the file and let go of the lock."""
         self._db.close()
+        self._watch.close()
         self._lock.release()
 
     # What was imported
@@ -335,8 +337,21 @@ class Ledger(LedgerFile):
         ]  # fmt: skip
         return sorted(fills + outside, key=lambda movement: movement.time)
 
+    def flags(self) -> dict[str, datetime | None]:
+        """Return the account's flags that are set, and until when; None: until they are lifted."""
+        with self._told():
+            kept = json.loads(self._value("SELECT value FROM meta WHERE key = 'flags'") or "{}")
+            return {str(flag): None if at is None else to_time(at) for flag, at in kept.items()}
+
+    def keep_flags(self, flags: Mapping[str, datetime | None]) -> None:
+        """Commit the account's flags."""
+        kept = {flag: None if at is None else to_stamp(at) for flag, at in flags.items()}
+        with self._told(), self._transaction("FULL") as db:
+            db.execute("INSERT OR REPLACE INTO meta VALUES ('flags', ?)", (json.dumps(kept),))
+
     def move_clock(self, now: datetime, minutes_played: int) -> None:
         """Commit a minute in which nothing but bars happened."""
+        self._check_in_place()
         with self._told():
             self._synchronous("NORMAL")
             self._db.execute(
@@ -349,6 +364,7 @@ class Ledger(LedgerFile):
             to_stamp(change.now), change.minutes_played, plain(change.cash),
             plain(change.last_day.equity), plain(change.last_day.maintenance_margin),
         )  # fmt: skip
+        self._check_in_place()
         with self._told(), self._transaction("FULL" if durable else "NORMAL") as db:
             db.execute(
                 "UPDATE state SET now = ?, minutes_played = ?, cash = ?, last_equity = ?, "

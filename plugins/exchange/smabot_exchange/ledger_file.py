@@ -10,15 +10,49 @@ from pathlib import Path
 from typing import Any
 
 from smabot.errors import ConfigError, SmabotError
+from smabot.in_place import Watch
+from smabot.paths import is_full, is_there
 from smabot_exchange.schema import APPLICATION_ID, VERSION, migration
 
 
 class LedgerFile:
     """An open ledger. Trouble with it is a ConfigError, once it is ready another error."""
 
+    _watch: Watch
+
     def __init__(self, path: Path) -> None:
         self.path = path
         self._error: type[SmabotError] = ConfigError
+
+    def _exists(self) -> bool:
+        """Tell whether there is a ledger, or one is still to be made.
+
+        Raises ConfigError for an empty file, or a log alone: a new ledger gets its name when it is whole.
+        """
+        there = is_there(self.path, f"ledger {self.path}")
+        if there and self.path.stat().st_size:
+            return True
+        path = self.path.resolve()
+        log = path.with_name(path.name + "-wal")
+        if is_there(log, f"ledger {self.path}: its log {log.name}") and log.stat().st_size:
+            raise ConfigError(
+                f"ledger {self.path}: is missing or empty, but its write-ahead log {log.name} is there; "
+                "put the ledger back, or give another --ledger and --db"
+            )
+        if there:
+            raise ConfigError(
+                f"ledger {self.path}: is empty, it was cut off; restore it from a copy, or remove it "
+                "to begin with a new account and another --db"
+            )
+        return False
+
+    def _check_in_place(self) -> None:
+        """Raise the error of the moment when the files are not those that were opened any more."""
+        if trouble := self._watch.trouble():
+            raise self._error(
+                f"ledger {self.path}{trouble} while it was in use, and nothing is written any more: put "
+                "back what was taken away, or restore it from a copy, then start again"
+            )
 
     def _open(self) -> None:
         self._db = self._connect()
@@ -41,8 +75,6 @@ class LedgerFile:
             raise ConfigError(
                 f"ledger {self.path}: is read-only; make it writable or give another --ledger or --db"
             )
-        if self.path.is_dir():
-            raise ConfigError(f"ledger {self.path}: is a folder; give a file name in it")
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False)
         try:
             if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
@@ -98,6 +130,10 @@ class LedgerFile:
 
     def _unusable(self, error: Exception) -> SmabotError:
         if isinstance(error, sqlite3.OperationalError):
+            if is_full(self.path.parent):
+                return self._error(
+                    f"ledger {self.path}: the disk is full ({error}); free some space, then try again"
+                )
             return self._error(
                 f"ledger {self.path}: can't be used: {error}; free or repair its disk"
             )

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from smabot.config import Config
 from smabot.errors import ConfigError
+from smabot.paths import is_there
 
 if TYPE_CHECKING:
     from smabot_exchange.exchange import Exchange
@@ -24,6 +25,7 @@ def open_exchange(
     from smabot_exchange.exchange import Exchange
 
     ledger = ledger or config.ledger_path
+    is_there(ledger, f"ledger {ledger}")
     if ledger.resolve() == config.db.resolve():
         raise ConfigError(f"ledger {ledger}: is the bot's own database; give another --ledger")
     given = settings.model_dump(include=settings.model_fields_set)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pydantic import Field
@@ -59,6 +60,14 @@ class ExchangePlugin:
         from smabot_exchange.doctor import diagnose
 
         return diagnose(config)
+
+    @hookimpl
+    def account_files(self, config: Config, account_id: str) -> list[Path]:
+        """Name the ledger, where it holds that account."""
+        from smabot_exchange.doctor import account_of
+
+        ledger = config.ledger_path
+        return [ledger] if account_of(ledger) == account_id else []
 
     @hookimpl
     def register_commands(self, cli: click.Group) -> None:

@@ -18,6 +18,7 @@ import orjson
 
 from smabot.config import Config
 from smabot.errors import SmabotError, UsageError
+from smabot.redaction import register
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.faults.files import read_faults
 from smabot_exchange.opening import open_exchange
@@ -121,6 +122,7 @@ def _keys(host: str) -> tuple[dict[str, str], tuple[str, str]]:
     secret = os.environ.get("APCA_API_SECRET_KEY", "")
     if bool(key_id) != bool(secret):
         raise UsageError("APCA_API_KEY_ID and APCA_API_SECRET_KEY: set both, or neither")
+    register(key_id, secret)
     own = {key_id: secret} if key_id else {}
     if _is_loopback(host):
         return {KEY_ID: SECRET_KEY, **own}, (KEY_ID, SECRET_KEY)
@@ -129,7 +131,7 @@ def _keys(host: str) -> tuple[dict[str, str], tuple[str, str]]:
             f"--host {host} is not loopback: set APCA_API_KEY_ID and APCA_API_SECRET_KEY to the "
             "keys that clients must use"
         )
-    return own, (key_id, "$APCA_API_SECRET_KEY")
+    return own, ("$APCA_API_KEY_ID", "$APCA_API_SECRET_KEY")
 
 
 def _is_loopback(host: str) -> bool:
@@ -157,7 +159,7 @@ class _Screen:
         options, url = self._options, self._serving.url
         if self._as_json:
             told = {"url": url, "key_id": keys[0], "account_id": self._exchange.account_id}
-            click.echo(orjson.dumps(told))
+            click.echo(orjson.dumps(told).decode())
         waits = "" if options.at_once else ", from a client's first subscription on"
         clock = {
             "step": "a minute when a client asks for it",

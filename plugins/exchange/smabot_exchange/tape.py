@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
-from math import inf
 from pathlib import Path
 from typing import Any, NoReturn
 
+from smabot.bars import flaw, is_sound
 from smabot.calendar import EXCHANGE_ZONE
 from smabot.errors import ConfigError, suggest
+from smabot.paths import is_there
 from smabot.records import Bar
 
 COLUMNS = (
@@ -64,24 +65,33 @@ def read(path: Path) -> Iterator[Bar]:
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(f for f in path.iterdir() if _readable(f) and not f.name.startswith("."))
+        found = sorted(file for file in _within(path) if _is_tape(file))
         if not found:
             raise ConfigError(f"tape {path}: no {', '.join(SUFFIXES)} file in this folder")
         return found
-    if not path.exists():
+    if not is_there(path, f"tape {path}"):
         hint = ""
         if path.parent.is_dir():
             hint = suggest(path.name, (f.name for f in path.parent.iterdir()))
         raise ConfigError(
             f"tape {path}: no such file{hint}; give a file, a folder, or 'made' for a made market"
         )
-    if not _readable(path):
+    if not path.name.endswith(SUFFIXES):
         raise ConfigError(f"tape {path}: the name must end in {', '.join(SUFFIXES)}")
     return [path]
 
 
-def _readable(file: Path) -> bool:
-    return file.name.endswith(SUFFIXES) and file.is_file()
+def _within(folder: Path) -> list[Path]:
+    try:
+        return list(folder.iterdir())
+    except OSError as error:
+        raise ConfigError(f"tape {folder}: can't be read: {error.strerror}") from error
+
+
+def _is_tape(file: Path) -> bool:
+    """Tell whether a file in a folder is meant. Raises ConfigError for one that can't be read."""
+    named = file.name.endswith(SUFFIXES) and not file.name.startswith(".")
+    return named and is_there(file, f"tape {file}")
 
 
 def _read(file: Path, latest: dict[str, datetime]) -> Iterator[Bar]:
@@ -184,6 +194,10 @@ def _check_columns(header: list[str], where: str) -> None:
     if tuple(header) == COLUMNS:
         return
     expected = ",".join(COLUMNS)
+    if twice := [name for name in COLUMNS if header.count(name) > 1]:
+        raise ConfigError(
+            f"{where}: column {twice[0]!r} is given twice; the columns are {expected}"
+        )
     missing = [name for name in COLUMNS if name not in header]
     for name in header:
         if name not in COLUMNS:
@@ -192,45 +206,26 @@ def _check_columns(header: list[str], where: str) -> None:
             )
     if missing:
         raise ConfigError(f"{where}: column {missing[0]!r} is missing; the columns are {expected}")
-    raise ConfigError(f"{where}: the columns must come once each, in the order {expected}")
+    raise ConfigError(f"{where}: the columns must come in the order {expected}")
 
 
 def _sound(values: tuple[Any, ...]) -> bool:
-    """Whether prices, volume and minute are right. Any comparison with NaN is false."""
-    _, time, open_, high, low, close, volume, trades, vwap = values
-    return (
-        0 < low <= open_ <= high < inf
-        and low <= close <= high
-        and 0 <= volume < inf
-        and not (time.second or time.microsecond)
-        and (trades is None or trades >= 0)
-        and (vwap is None or 0 < vwap < inf)
-    )
+    """Whether prices, volume and minute are right."""
+    time = values[1]
+    return is_sound(tuple.__new__(Bar, values)) and not (time.second or time.microsecond)
 
 
 def _checked(values: tuple[Any, ...], where: str) -> tuple[Any, ...]:
     """Return the values with the time in UTC; raise ConfigError that says what is wrong."""
-    symbol, time, open_, high, low, close, volume, trades, vwap = values
+    symbol, time = values[:2]
     if time.tzinfo is None:
         raise ConfigError(f"{where}: timestamp {time} has no time zone: write 2026-03-02T14:30:00Z")
     if time.second or time.microsecond:
         raise ConfigError(
             f"{where}: timestamp {time} is not on the minute: give the minute's start"
         )
-    for name, price in zip(COLUMNS[2:6], (open_, high, low, close), strict=True):
-        if not 0 < price < inf:
-            raise ConfigError(f"{where}: {name} {price} must be a finite price above 0")
-    if high < low:
-        raise ConfigError(f"{where}: high {high} is below low {low}")
-    for name, price in (("open", open_), ("close", close)):
-        if not low <= price <= high:
-            raise ConfigError(f"{where}: {name} {price} is outside of low {low} to high {high}")
-    if not 0 <= volume < inf:
-        raise ConfigError(f"{where}: volume {volume} must be a finite number, 0 or more")
-    if trades is not None and trades < 0:
-        raise ConfigError(f"{where}: trade_count {trades} must be 0 or more, or empty")
-    if vwap is not None and not 0 < vwap < inf:
-        raise ConfigError(f"{where}: vwap {vwap} must be a finite price above 0, or empty")
+    if wrong := flaw(tuple.__new__(Bar, values)):
+        raise ConfigError(f"{where}: {wrong}")
     try:
         return (symbol, time.astimezone(UTC), *values[2:])
     except OverflowError:

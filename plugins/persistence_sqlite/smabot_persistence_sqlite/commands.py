@@ -26,12 +26,18 @@ def db() -> None:
 def backup(app: App, path: Path | None) -> None:
     """Copy the database to PATH, also while a bot runs.
 
-    The copy is checked. Without PATH it lies beside the database, named by the time.
+    The copy is checked. Without PATH it lies beside the database, named by the time. The ledger of
+    the built-in exchange is copied with it.
     """
     from smabot_persistence_sqlite.maintenance import back_up
 
-    made = back_up(app.config().db, path)
-    app.emit(asdict(made), f"{made.path}: {made.bytes:,} bytes, checked")
+    config, plugins = app.config(), app.plugins()
+    made = back_up(config.db, path, lambda account: plugins.account_files(config, account))
+    first, *others = map(asdict, made)
+    app.emit(
+        {**first, "account_files": others},
+        [f"{each.path}: {each.bytes:,} bytes, checked" for each in made],
+    )
 
 
 @db.command()
@@ -63,7 +69,7 @@ def check(ctx: click.Context) -> None:
 )
 @click.option(
     "--keep-days",
-    type=click.IntRange(min=0),
+    type=click.IntRange(0, 36_500),
     metavar="N",
     help="Delete bars more than N days older than the newest.",
 )

@@ -9,30 +9,41 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from smabot.errors import ConfigError, JournalError
+from smabot.handles import Handle
+from smabot.lock import holder, is_locked
+from smabot.paths import is_full, is_there
 
 BUSY_SECONDS = 5.0
 """How long a connection waits for another program's write to end."""
 
+FULL = "the disk is full: free some space, then try again"
 _MEANINGS = {
-    "SQLITE_FULL": "the disk is full: free some space and start again",
+    "SQLITE_FULL": FULL,
     "SQLITE_READONLY": "it can't be written: check the rights of the file and its folder",
     "SQLITE_PERM": "it can't be opened: check the rights of the file and its folder",
     "SQLITE_CANTOPEN": "it can't be opened: check the rights of the file and its folder",
     "SQLITE_BUSY": "another program is writing to it: close that one and try again",
     "SQLITE_LOCKED": "another program is writing to it: close that one and try again",
-    "SQLITE_IOERR": "the disk failed: check it, then run `smabot db check`",
+    "SQLITE_IOERR": "the disk failed, or a quota or limit is reached: check both, then run `smabot "
+    "db check`",
     "SQLITE_CORRUPT": "it is damaged: run `smabot db check`, and restore a copy made by `smabot db backup`",
     "SQLITE_NOTADB": "it is not a database, or its head is damaged: restore a copy made by "
     "`smabot db backup`, or use another --db",
 }
 
+_NO_ROOM = ("SQLITE_IOERR", "SQLITE_CANTOPEN")
 _NOT_OURS = ("SQLITE_NOTADB", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_READONLY")
 
 
-def meaning(error: Exception) -> str:
-    """Return what an error of SQLite means and what to do, in a few words."""
+def meaning(error: Exception, db: Path) -> str:
+    """Return what an error of SQLite means and what to do, in a few words.
+
+    A full disk often shows as one that failed: SQLite finds no room for its files beside the database.
+    """
     name = getattr(error, "sqlite_errorname", "") or ""
     words = next((text for code, text in _MEANINGS.items() if name.startswith(code)), None)
+    if name.startswith(_NO_ROOM) and is_full(db.parent):
+        words = FULL
     return f"{words} ({error})" if words else str(error)
 
 
@@ -47,7 +58,7 @@ def translated(shown: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
         kind = ConfigError if name.startswith(_NOT_OURS) else JournalError
-        raise kind(f"database {shown}: {meaning(error)}") from error
+        raise kind(f"database {shown}: {meaning(error, shown)}") from error
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -70,26 +81,46 @@ def make_durable(connection: sqlite3.Connection, shown: Path) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def connect_reader(path: Path, shown: Path) -> sqlite3.Connection:
-    """Open for reading beside a writer.
+def existing(db: Path) -> Path:
+    """Return where a database lies that is to be read.
 
-    Raises ConfigError when there is no database. It never creates one.
+    Raises ConfigError when there is none, JournalError when it was taken away from a running bot.
     """
-    if not exists(path, shown):
-        raise ConfigError(f"no database at {shown}: run `smabot run` first")
+    if not is_there(db, f"database {db}") and is_locked(db):
+        raise JournalError(
+            f"no database at {db}, though a bot (pid {holder(db)}) runs on it: the bot is just "
+            "starting, or the file was removed or moved beneath it; then put it back and start again"
+        )
+    if not exists(db):
+        raise ConfigError(f"no database at {db}: run `smabot run` first")
+    return db.resolve()
+
+
+def handle_of(db: Path) -> Handle:
+    """Open what has to be open from before SQLite opens an existing database until after.
+
+    Raises as `existing` does.
+    """
+    try:
+        return Handle(existing(db))
+    except OSError as error:
+        raise ConfigError(
+            f"database {db}: it can't be opened: check the rights of the file and its folder "
+            f"({error.strerror})"
+        ) from error
+
+
+def connect_reader(db: Path) -> sqlite3.Connection:
+    """Open for reading beside a writer. Raises as `existing` does; it never creates a database."""
+    path = existing(db)
     connection = connect(path, "ro")
     try:
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()
     except sqlite3.OperationalError as error:
         connection.close()
-        if path.with_name(path.name + "-wal").exists() or os.access(
-            path.parent, os.W_OK, effective_ids=True
-        ):
+        if not _lacks_index(error, path):
             raise
-        if not error.sqlite_errorname.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
-            raise
-        # SQLite can't make its index of the write-ahead log in a folder that can't be written. But
-        # there is no log: the file alone is the database.
+        # Nobody runs on it and its log is empty: the file alone is the database.
         connection = connect(path, "ro&immutable=1")
     except BaseException:
         connection.close()
@@ -97,21 +128,39 @@ def connect_reader(path: Path, shown: Path) -> sqlite3.Connection:
     return connection
 
 
-def exists(path: Path, shown: Path) -> bool:
+def _lacks_index(error: sqlite3.OperationalError, path: Path) -> bool:
+    """Tell whether SQLite only lacks its index of a write-ahead log that holds nothing.
+
+    It can't make it in a folder that can't be written, nor on a full disk.
+    """
+    name = error.sqlite_errorname
+    if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
+        barred = not writable(path.parent) or is_full(path.parent)
+    else:
+        barred = name.startswith("SQLITE_IOERR") and is_full(path.parent)
+    return barred and not size_of(path.with_name(path.name + "-wal")) and not is_locked(path)
+
+
+def exists(db: Path) -> bool:
     """Tell whether there is a database, or one is still to be made.
 
-    Raises ConfigError for a folder, JournalError when only a write-ahead log is left. The file is
-    not opened: closing it again would take the locks of this process's other connections.
+    Raises ConfigError for a name that leads to no regular file, JournalError when the file is empty
+    or only its write-ahead log is left: a new one gets its name when it is whole.
     """
-    if path.is_dir():
-        raise ConfigError(f"{shown} is a folder: give --db a file")
-    if size_of(path):
+    there = is_there(db, f"database {db}")
+    path = db.resolve()
+    if there and size_of(path):
         return True
     log = path.with_name(path.name + "-wal")
     if size_of(log):
         raise JournalError(
-            f"{shown} is missing or empty, but its write-ahead log {log.name} is there: put the "
+            f"database {db} is missing or empty, but its write-ahead log {log.name} is there: put the "
             "database back, or restore a backup and remove the log"
+        )
+    if there:
+        raise JournalError(
+            f"database {db} is empty, it was cut off: restore a copy made by `smabot db backup`, or "
+            "remove the file to begin anew"
         )
     return False
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from smabot.errors import SmabotError
 from smabot.hookspecs import Finding
-from smabot.lock import holder, is_locked
+from smabot.lock import holder, is_displaced, is_locked
 from smabot_persistence_sqlite.connection import connect_reader, exists, size_of, translated
 from smabot_persistence_sqlite.stamp import LINEAGE, read_stamp
 
@@ -19,17 +19,21 @@ LARGEST_CHECK = 1_000_000_000
 
 def diagnose(db: Path) -> list[Finding]:
     """Look at a database without changing it, also beside a running bot."""
-    path = db.resolve()
     try:
         with translated(db):
-            if not exists(path, db):
+            if not exists(db) and not is_locked(db):
                 return [Finding.ok(NAME, f"{db} is made by the first run")]
-            with closing(connect_reader(path, db)) as connection:
-                found = _sound(connection, db, size_of(path))
+            with closing(connect_reader(db)) as connection:
+                found = _sound(connection, db, size_of(db))
     except SmabotError as error:
         return [Finding.failure(NAME, str(error))]
-    if is_locked(path):
-        found.append(Finding.ok("lock", f"{db} is in use by a running smabot, pid {holder(path)}"))
+    if is_displaced(db):
+        words = (
+            f"{db} is not what the running bot (pid {holder(db)}) has: it was replaced beneath it"
+        )
+        found.append(Finding.failure("lock", f"{words}: stop the bot, and restore a backup"))
+    elif is_locked(db):
+        found.append(Finding.ok("lock", f"{db} is in use by a running smabot, pid {holder(db)}"))
     else:
         found.append(Finding.ok("lock", f"{db} is free"))
     return found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Sequence
+from contextlib import ExitStack, closing
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from smabot.errors import ConfigError, JournalError
+from smabot.in_place import Watch
 from smabot.lock import FileLock
 from smabot.records import Bar, Command
 from smabot_persistence_sqlite.connection import (
@@ -45,12 +47,15 @@ class SqliteJournal(SqliteRows):
         forms: dict[type, Form],
         stamp: Stamp,
         lock: FileLock,
+        watch: Watch,
         news: tuple[str, ...],
     ) -> None:
-        super().__init__(db, connection, forms, stamp)
+        super().__init__(db, watch.file, connection, forms, stamp)
         self.lock = lock
         self.news = news
         """What was done at opening that a person should know."""
+        self._watch = watch
+        self._lost = ""
         self._first_bars: dict[str, int] | None = None
         self._data_version: int | None = None
         self._commands_left = True
@@ -65,37 +70,37 @@ class SqliteJournal(SqliteRows):
         JournalError when it is damaged.
         """
         forms = forms_of(records)
-        path = db.resolve()
-        lock = FileLock(path, f"database {db}", "use another --db")
-        connection = None
-        try:
-            with translated(db):
-                found = exists(path, db)
-                if found and not writable(path):
-                    raise ConfigError(f"database {db} can't be written: check the file's rights")
-                news = [] if found else ["new database"]
-                if found and size_of(path.with_name(path.name + "-wal")):
-                    news.append("the last run did not end by itself: its write-ahead log was read")
-                connection = connect(path, "rwc")
-                stamp = read_stamp(connection, db, lineage)
-                make_durable(connection, db)
-                if not stamp.fits(forms.values(), lineage):
-                    from smabot_persistence_sqlite.migrate import bring_up_to_date
+        with ExitStack() as opened, translated(db):
+            lock = FileLock(db, f"database {db}", "use another --db")
+            opened.callback(lock.release)
+            path, news = db.resolve(), []
+            if not exists(db):
+                from smabot_persistence_sqlite.migrate import create
 
-                    news += bring_up_to_date(path, db, forms.values(), stamp, lineage)
-                    stamp = read_stamp(connection, db, lineage)
-                _probe(connection, forms.values())
-            return cls(db, connection, forms, stamp, lock, tuple(news))
-        except BaseException:
-            if connection is not None:
-                connection.close()
-            lock.release()
-            raise
+                create(path, db, forms.values(), lineage, lock)
+                news.append("new database")
+            if not writable(path):
+                raise ConfigError(f"database {db} can't be written: check the file's rights")
+            if size_of(path.with_name(path.name + "-wal")):
+                news.append("the last run did not end by itself: its write-ahead log was read")
+            connection = opened.enter_context(closing(connect(path, "rw")))
+            stamp = read_stamp(connection, db, lineage)
+            make_durable(connection, db)
+            if not stamp.fits(forms.values(), lineage):
+                from smabot_persistence_sqlite.migrate import bring_up_to_date
+
+                news += bring_up_to_date(path, db, forms.values(), stamp, lineage)
+                stamp = read_stamp(connection, db, lineage)
+            _probe(connection, forms.values())
+            watch = lock.watch()
+            opened.pop_all()
+        return cls(db, connection, forms, stamp, lock, watch, tuple(news))
 
     def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
         """Write all or nothing, durably. Raises JournalError; then nothing of it was written."""
         if not rows and not bars:
             return
+        self.check_in_place()
         encoded = self._encoded(rows)
         timed = _timed(bars) if bars else []
         earlier = self._earlier(timed)
@@ -112,7 +117,7 @@ class SqliteJournal(SqliteRows):
         except (sqlite3.Error, ValueError, OverflowError) as error:
             self._roll_back()
             raise JournalError(
-                f"database {self.db}: {meaning(error)}; nothing of this step was written"
+                f"database {self.db}: {meaning(error, self.db)}; nothing of this step was written"
             ) from error
         except BaseException:
             self._roll_back()
@@ -141,9 +146,28 @@ class SqliteJournal(SqliteRows):
         self._data_version, self._commands_left = version, bool(found)
         return found
 
+    def check_in_place(self) -> None:
+        """Look whether the files are still those that were opened, and what was written to them.
+
+        Raises JournalError when they were removed, moved, replaced, cut or written over, and then at
+        every later commit.
+        """
+        if not self._lost and (trouble := self._watch.trouble()):
+            self._lost = (
+                f"database {self.db}{trouble} while the bot ran, and nothing is sent any more: put "
+                "back what was taken away, or restore a backup, then start again"
+            )
+        if self._lost:
+            raise JournalError(self._lost)
+
+    def in_use(self) -> bool:
+        """Tell that a bot runs on the database: the one whose journal this is."""
+        return True
+
     def close(self) -> None:
         """Close the file and let the next one in. Safe to call twice."""
-        super().close()
+        self.connection.close()
+        self._watch.close()
         self.lock.release()
 
     def _waiting(self) -> list[Command]:

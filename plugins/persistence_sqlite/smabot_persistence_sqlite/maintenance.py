@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from smabot.errors import JournalError, UsageError
+from smabot.errors import ConfigError, JournalError, UsageError
 from smabot.records import Adjustment, Fill, Order, Position
 from smabot_persistence_sqlite.codec import encode_time
-from smabot_persistence_sqlite.connection import connect_reader, translated
-from smabot_persistence_sqlite.copying import copy_database
+from smabot_persistence_sqlite.connection import connect_reader, meaning, translated
+from smabot_persistence_sqlite.copying import copy_together
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.rows import SqliteRows
+from smabot_persistence_sqlite.stamp import LINEAGE, read_stamp
 from smabot_persistence_sqlite.windows import NEVER, first_bars, older_bars
+
+AccountFiles = Callable[[str], Sequence[Path]]
 
 KEPT_BARS = 1000
 """Newest bars of each symbol that pruning never takes: strategies warm up from them."""
@@ -34,23 +38,37 @@ class Backup:
     bytes: int
 
 
-def back_up(db: Path, target: Path | None = None) -> Backup:
+def back_up(
+    db: Path, target: Path | None = None, account_files: AccountFiles = lambda account_id: ()
+) -> list[Backup]:
     """Copy a database, also beside a running bot, and check the copy.
 
-    Without a target it lies beside the database, named by the time. Raises ConfigError when there
-    is no database or the target can't be written, JournalError when the database is damaged.
+    Without a target it lies beside the database, named by the time. The files that hold its account
+    on this machine, as `account_files` tells them, are copied as of the same moment, each beside it
+    and named as it is named beside the database. Raises ConfigError when there is no database or the
+    target can't be written, JournalError when the database is damaged.
     """
-    with translated(db), closing(connect_reader(db.resolve(), db)):
-        pass
+    with translated(db), closing(connect_reader(db)) as connection:
+        if read_stamp(connection, db, LINEAGE).revision is None:
+            raise ConfigError(f"no database at {db}: run `smabot run` first")
+        accounts = connection.execute("SELECT account_id FROM account").fetchall()
     if target is None:
         target = db.with_name(f"{db.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{db.suffix}")
     elif target.is_dir():
         target /= f"{db.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{db.suffix}"
-    if target.exists():
-        raise UsageError(f"{target} exists: name another file for the backup")
-    with translated(db):
-        copy_database(db.resolve(), target.absolute())
-    return Backup(str(target), target.stat().st_size)
+    pairs = [(db, target)]
+    for (account_id,) in accounts:
+        pairs += [(file, _named_beside(target, db, file)) for file in account_files(account_id)]
+    for _, copy in pairs:
+        if os.path.lexists(copy):
+            raise UsageError(f"{copy} exists: name another file for the backup")
+    copy_together(pairs)
+    return [Backup(str(copy), copy.stat().st_size) for _, copy in pairs]
+
+
+def _named_beside(target: Path, db: Path, file: Path) -> Path:
+    """Return where a file's copy lies: beside the backup as the file, by its name, beside the database."""
+    return target.with_name(f"{target.stem}.{file.name.removeprefix(f'{db.stem}.')}")
 
 
 def check(db: Path, records: Sequence[type] = ()) -> list[str]:
@@ -69,8 +87,10 @@ def check(db: Path, records: Sequence[type] = ()) -> list[str]:
 
 def _damage(db: Path) -> list[str]:
     try:
-        with closing(connect_reader(db.resolve(), db)) as connection:
+        with closing(connect_reader(db)) as connection:
             found = [text for (text,) in connection.execute("PRAGMA integrity_check(20)")]
+    except sqlite3.OperationalError as error:
+        raise JournalError(f"database {db}: {meaning(error, db)}") from error
     except sqlite3.DatabaseError as error:
         found = [str(error)]
     except JournalError as error:
@@ -135,7 +155,7 @@ def prune(
     The newest 1,000 bars of each symbol stay. With ``equity`` points of the equity curve before
     that go too, with ``vacuum`` the file shrinks. Raises LockHeld while a bot runs.
     """
-    with translated(db), closing(connect_reader(db.resolve(), db)):
+    with translated(db), closing(connect_reader(db)):
         pass
     with closing(SqliteJournal.open(db, records)) as journal, translated(db):
         connection = journal.connection

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sqlite3
 from collections.abc import Collection
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,11 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 
 from smabot.errors import ConfigError
+from smabot.lock import FileLock
 from smabot.records import CORE_RECORDS
 from smabot.tables import Column
 from smabot_persistence_sqlite.connection import connect, make_durable
-from smabot_persistence_sqlite.copying import copy_database
+from smabot_persistence_sqlite.copying import copy_database, sync
 from smabot_persistence_sqlite.form import Form, quoted
 from smabot_persistence_sqlite.schema import TYPES, record_table
 from smabot_persistence_sqlite.stamp import Lineage, Stamp
@@ -54,6 +55,35 @@ def bring_up_to_date(
     except sa.exc.DBAPIError as error:
         raise error.orig or error from error
     return news if stamp.revision is not None else []
+
+
+def create(
+    path: Path, shown: Path, forms: Collection[Form], lineage: Lineage, lock: FileLock
+) -> None:
+    """Make a new database, and lock it, before it gets its name: one that is there is whole.
+
+    Raises ConfigError when it can't be written.
+    """
+    unfinished = path.with_name(path.name + ".new")
+    try:
+        _remove(unfinished)
+        unfinished.touch()
+        bring_up_to_date(unfinished, shown, forms, Stamp(None, {}), lineage)
+        sync(unfinished)
+        lock.hold(unfinished)
+        unfinished.replace(path)
+        sync(path.parent)
+    except OSError as error:
+        raise ConfigError(f"database {shown} can't be written: {error.strerror}") from error
+    finally:
+        with suppress(OSError):
+            _remove(unfinished)
+
+
+def _remove(path: Path) -> None:
+    """Remove a database with its log, as far as they are there."""
+    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
+        path.with_name(name).unlink(missing_ok=True)
 
 
 def _change_all(

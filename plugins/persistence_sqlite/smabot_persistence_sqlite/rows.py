@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import islice
@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from smabot.errors import ConfigError, JournalError
-from smabot.lock import is_locked
+from smabot.handles import Handle, inode_of
+from smabot.lock import holder, is_displaced, is_locked
 from smabot.records import Bar, Command
 from smabot.tables import key_of
-from smabot_persistence_sqlite.connection import connect, connect_reader, translated
-from smabot_persistence_sqlite.form import Form, forms_of, quoted
+from smabot_persistence_sqlite.connection import connect, connect_reader, handle_of, translated
+from smabot_persistence_sqlite.form import Form, about, forms_of, quoted
 from smabot_persistence_sqlite.stamp import LINEAGE, Lineage, Stamp, read_stamp
 from smabot_persistence_sqlite.windows import windows
 
@@ -29,10 +30,17 @@ class SqliteRows:
     """Implements `smabot.ports.Rows` on one connection."""
 
     def __init__(
-        self, db: Path, connection: sqlite3.Connection, forms: dict[type, Form], stamp: Stamp
+        self,
+        db: Path,
+        file: Handle,
+        connection: sqlite3.Connection,
+        forms: dict[type, Form],
+        stamp: Stamp,
     ) -> None:
         self.db = db
         self.connection = connection
+        self._path = db.resolve()
+        self._file = file
         self._forms = forms
         self._stamp = stamp
 
@@ -44,20 +52,18 @@ class SqliteRows:
         damaged.
         """
         forms = forms_of(records)
-        with translated(db):
-            connection = connect_reader(db.resolve(), db)
-            try:
-                stamp = read_stamp(connection, db, lineage)
-                if stamp.revision is None:
-                    raise ConfigError(f"no database at {db}: run `smabot run` first")
-                if stamp.revision != lineage.head:
-                    raise ConfigError(
-                        f"{db} was made by an older smabot: `smabot run` brings it up to date"
-                    )
-            except BaseException:
-                connection.close()
-                raise
-        return cls(db, connection, forms, stamp)
+        with ExitStack() as opened, translated(db):
+            file = opened.enter_context(closing(handle_of(db)))
+            connection = opened.enter_context(closing(connect_reader(db)))
+            stamp = read_stamp(connection, db, lineage)
+            if stamp.revision is None:
+                raise ConfigError(f"no database at {db}: run `smabot run` first")
+            if stamp.revision != lineage.head:
+                raise ConfigError(
+                    f"{db} was made by an older smabot: `smabot run` brings it up to date"
+                )
+            opened.pop_all()
+        return cls(db, file, connection, forms, stamp)
 
     @property
     def location(self) -> str:
@@ -143,7 +149,24 @@ class SqliteRows:
             yield from windows(self.connection, lookback, symbols)
 
     def in_use(self) -> bool:
-        """Tell whether a bot runs on the database."""
+        """Tell whether a bot runs on the database.
+
+        Raises JournalError when the database has been taken away, from this or from the bot.
+        """
+        try:
+            here = inode_of(self.db.stat()) == self._file.inode
+        except OSError:
+            here = False
+        if not here:
+            raise JournalError(
+                f"database {self.db} was removed, moved or replaced just now: nothing was carried out"
+            )
+        if is_displaced(self.db):
+            raise JournalError(
+                f"database {self.db} is not the one that the running bot (pid {holder(self.db)}) has: "
+                "it, or a file of it, was removed or replaced beneath the bot, which nothing here "
+                "reaches; stop the bot, restore a backup, and start again"
+            )
         return is_locked(self.db)
 
     def send(self, command: Command) -> None:
@@ -154,7 +177,7 @@ class SqliteRows:
         form = self._forms[Command]
         with (
             translated(self.db),
-            closing(connect(self.db.resolve(), "rw")) as connection,
+            closing(connect(self._path, "rw")) as connection,
         ):
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute(form.upsert, form.encode(command))
@@ -168,7 +191,7 @@ class SqliteRows:
         form = self._forms[Command]
         with (
             translated(self.db),
-            closing(connect(self.db.resolve(), "rw")) as connection,
+            closing(connect(self._path, "rw")) as connection,
         ):
             connection.execute("PRAGMA synchronous = FULL")
             done = connection.execute(
@@ -190,6 +213,7 @@ class SqliteRows:
     def close(self) -> None:
         """Close the file. Safe to call twice."""
         self.connection.close()
+        self._file.close()
 
     def _known(self, kind: type) -> Form:
         try:
@@ -206,9 +230,12 @@ class SqliteRows:
         if self._stamp.holds(form):
             return form
         if form.table.name in self._stamp.definitions:
-            raise ConfigError(
-                f"table {form.table.name} in {self.db} is of another version of "
-                f"{form.declared_by}: `smabot run` brings it up to date"
+            raise about(
+                kind,
+                ConfigError(
+                    f"table {form.table.name} in {self.db} is of another version of "
+                    f"{form.declared_by}: `smabot run` brings it up to date"
+                ),
             )
         return None
 

@@ -9,15 +9,19 @@ from functools import partial
 from itertools import pairwise
 from typing import TypeVar
 
+from loguru import logger
+
 from smabot.book import Book
-from smabot.errors import BrokerError
+from smabot.errors import BrokerError, NotAllowed, PartlyUnreadable
 from smabot.hookspecs import Reconciliation, Recovery, hookimpl
-from smabot.ports import Broker, RemoteBroker
+from smabot.ports import Broker, BrokerOrder, RemoteBroker
 from smabot.records import Fill, Order
 from smabot_reconciliation.compare import ACCOUNT_MISMATCH, BrokerView, compare
 
 T = TypeVar("T")
 RETRY_SECONDS = (0.2, 0.5, 1.0)
+FINAL = (NotAllowed, PartlyUnreadable)
+"""Errors of which asking again at once changes nothing."""
 EXPLAINED_BY = timedelta(days=1)
 """How much older than the last point of the curve an order may be that explains a position."""
 
@@ -59,7 +63,16 @@ def _compare(recovery: Recovery, pauses: Sequence[float]) -> Reconciliation:
     def ask(what: str, question: Callable[[], T]) -> T:
         return _ask(what, question, pauses)
 
-    recent = ask("its orders", partial(broker.orders, since))
+    def ours(name: str) -> bool:
+        return name.startswith(f"{recovery.config.bot}-")
+
+    def here(symbol: str) -> bool:
+        return symbol in recovery.symbols or any(held == symbol for _, held in book.positions)
+
+    def orders(since: datetime | None) -> list[BrokerOrder]:
+        return _readable(partial(ask, "its orders", partial(broker.orders, since)), ours)
+
+    recent = orders(since)
     known = {order.client_order_id: order for order in recent}
     for order in (*book.open_orders(), *book.unconfirmed()):
         if order.client_order_id not in known:
@@ -70,8 +83,10 @@ def _compare(recovery: Recovery, pauses: Sequence[float]) -> Reconciliation:
     view = BrokerView(
         account=ask("the account", broker.account),
         orders={order.client_order_id: order for order in by_age},
-        positions={p.symbol: p for p in ask("positions", broker.positions)},
-        earlier=lambda: ask("earlier orders", partial(broker.orders, _begin(book))),
+        positions={
+            p.symbol: p for p in _readable(partial(ask, "positions", broker.positions), here)
+        },
+        earlier=lambda: orders(_begin(book)),
     )
 
     def fills_of(order: Order) -> list[Fill]:
@@ -79,6 +94,18 @@ def _compare(recovery: Recovery, pauses: Sequence[float]) -> Reconciliation:
         return sorted(fills, key=lambda fill: fill.cumulative_qty)
 
     return compare(recovery.config, book, view, recovery.symbols, recovery.clock.now(), fills_of)
+
+
+def _readable(ask: Callable[[], list[T]], matters: Callable[[str], bool]) -> list[T]:
+    """Return what can be read of a list. Raises BrokerError where the rest may matter: an order or a
+    position that can't be read is unknown, never absent."""
+    try:
+        return ask()
+    except PartlyUnreadable as error:
+        if any(not name or matters(name) for name in error.names):
+            raise
+        logger.warning("left out of the comparison, as it is not ours: {}", error)
+        return error.readable
 
 
 def _begin(book: Book) -> datetime | None:
@@ -94,10 +121,14 @@ def _ask(what: str, question: Callable[[], T], pauses: Sequence[float]) -> T:
     for pause in pauses:
         try:
             return question()
+        except FINAL:
+            raise
         except BrokerError:
             time.sleep(pause)
     try:
         return question()
+    except FINAL:
+        raise
     except BrokerError as error:
         raise BrokerError(
             f"the broker did not tell {what}: {error}; nothing was changed"

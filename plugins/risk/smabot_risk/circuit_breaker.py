@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from pydantic import Field
 
 from smabot.book import Book
+from smabot.config import A_YEAR
 from smabot.hookspecs import Recovery, RecoveryStep, hookimpl
 from smabot.records import (
     Command,
@@ -75,13 +76,13 @@ def in_words(state: BreakerState) -> str:
 class BreakerSettings(RiskSettings):
     """What trips the breaker; 0 switches a cause off."""
 
-    max_failures: int = Field(5, ge=0)
+    max_failures: int = Field(5, ge=0, le=1_000_000)
     """Submissions that fail in a row."""
     max_session_drawdown: Decimal = Field(Decimal("0.05"), ge=0, lt=1)
     """Fraction lost since the session's start."""
     max_peak_drawdown: Decimal = Field(Decimal("0.10"), ge=0, lt=1)
     """Fraction lost since the highest equity."""
-    cool_down_minutes: int = Field(0, ge=0)
+    cool_down_minutes: int = Field(0, ge=0, le=A_YEAR)
     """Minutes of exchange time after which a tripped breaker resets itself; 0: never."""
 
 

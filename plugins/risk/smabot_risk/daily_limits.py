@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 
 NAME = "risk.daily_limits"
+MOST = 1_000_000_000_000
+"""Of anything that a limit counts: beyond it a limit is a slip of the pen."""
 
 
 @record(table="daily_limits", key=("trading_date",))
@@ -55,21 +57,21 @@ class SymbolCounts:
 class DailySettings(RiskSettings):
     """The limits; 0 switches one off. Money in US dollars."""
 
-    max_trades: int = Field(200, ge=0)
+    max_trades: int = Field(200, ge=0, le=MOST)
     """Orders with a fill."""
-    max_orders: int = Field(500, ge=0)
-    max_orders_per_symbol: int = Field(100, ge=0)
-    max_order_qty: Decimal = Field(ZERO, ge=0)
+    max_orders: int = Field(500, ge=0, le=MOST)
+    max_orders_per_symbol: int = Field(100, ge=0, le=MOST)
+    max_order_qty: Decimal = Field(ZERO, ge=0, le=MOST)
     """Shares of one entry."""
-    max_order_notional: Decimal = Field(Decimal(25_000), ge=0)
+    max_order_notional: Decimal = Field(Decimal(25_000), ge=0, le=MOST)
     """One entry's worth, at its limit, else at the last price."""
-    max_loss: Decimal = Field(Decimal(2000), ge=0)
+    max_loss: Decimal = Field(Decimal(2000), ge=0, le=MOST)
     """Realized and unrealized, against the equity that the date began with."""
     max_loss_fraction: Decimal = Field(ZERO, ge=0, lt=1)
     """The same as a fraction of that equity."""
-    max_exposure: Decimal = Field(Decimal(100_000), ge=0)
+    max_exposure: Decimal = Field(Decimal(100_000), ge=0, le=MOST)
     """Holdings and open entries at last prices, all symbols together."""
-    max_exposure_per_symbol: Decimal = Field(Decimal(25_000), ge=0)
+    max_exposure_per_symbol: Decimal = Field(Decimal(25_000), ge=0, le=MOST)
 
 
 class DailyLimits:

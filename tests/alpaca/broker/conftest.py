@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
+from loguru import logger
 
 from smabot.config import Config
 from smabot.records import Order, OrderType, Side, Status, TimeInForce
@@ -231,6 +232,15 @@ def order_json(name: str = "smabot-sma-SPY-20260302T1700Z-1", **changes: Any) ->
         "extended_hours": False, "legs": None, "trail_percent": None, "trail_price": None,
         "hwm": None, "subtag": None, "source": None, **changes,
     }  # fmt: skip
+
+
+@pytest.fixture
+def warnings() -> Iterator[list[str]]:
+    """What is logged as a warning."""
+    lines: list[str] = []
+    sink = logger.add(lines.append, format="{message}", level="WARNING")
+    yield lines
+    logger.remove(sink)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from smabot.errors import BrokerError, NotSent
+from smabot.errors import BrokerError, KeyRefused, NotSent, PartlyUnreadable
 from smabot.ports import RemoteBroker
 from smabot.records import Status
 
@@ -48,11 +48,11 @@ def test_an_account_without_an_amount_is_an_error(script: Any, broker: Any, cash
 
 
 @pytest.mark.parametrize("block", ["account_blocked", "trading_blocked", "trade_suspended_by_user"])
-def test_an_account_that_may_not_trade_is_an_error(script: Any, broker: Any, block: str) -> None:
+def test_an_account_that_may_not_trade_says_why(script: Any, broker: Any, block: str) -> None:
     raw = {"account_number": "PA1", "cash": "1", "equity": "1", "buying_power": "1", block: True}
-    script.then(script.answer(200, raw))
-    with pytest.raises(BrokerError, match=f"account PA1 may not trade: {block}"):
-        broker.account()
+    script.then(script.answer(200, raw), script.answer(200, {**raw, block: False}))
+    assert broker.account().blocked == block
+    assert broker.account().blocked == ""
 
 
 def test_positions_sold_short_are_negative(script: Any, broker: Any) -> None:
@@ -156,8 +156,9 @@ def test_a_page_that_comes_again_is_an_error(script: Any, broker: Any, told: Any
 
 
 def test_questions_leave_room_for_orders(
-    script: Any, broker_at: Any, order: Any, told: Any
+    script: Any, broker_at: Any, order: Any, told: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("smabot_alpaca.rest.MOST_PATIENCE", 0.0)
     broker = broker_at(script.url, requests_per_minute=20, request_timeout=1)
     script.then(*[script.answer(200, [])] * 15, *[script.answer(200, told())] * 5)
     for _ in range(15):
@@ -175,9 +176,27 @@ def test_questions_leave_room_for_orders(
 
 def test_a_key_that_is_refused_says_which_and_why(script: Any, broker: Any) -> None:
     script.then(script.answer(401, {"message": "unauthorized."}))
-    with pytest.raises(BrokerError, match="did not accept the key of") as caught:
+    with pytest.raises(KeyRefused, match="did not accept the key of") as caught:
         broker.account()
     assert caught.value.exit_code == 4
+
+
+def test_an_order_that_cant_be_read_costs_itself_alone(script: Any, broker: Any, told: Any) -> None:
+    script.then(script.answer(200, [told("mine"), told("theirs", qty="lots"), 17]))
+    with pytest.raises(PartlyUnreadable, match="order theirs: an order can't be read") as caught:
+        broker.orders()
+    assert [order.client_order_id for order in caught.value.readable] == ["mine"]
+    assert caught.value.names == ("theirs", "")
+
+
+@pytest.mark.parametrize("qty", [None, "", "NaN", "lots", {}])
+def test_a_position_that_cant_be_read_is_never_flat(script: Any, broker: Any, qty: Any) -> None:
+    good = {"symbol": "SPY", "side": "long", "qty": "5", "avg_entry_price": "100"}
+    script.then(script.answer(200, [{**good, "symbol": "KO", "qty": qty}, good]))
+    with pytest.raises(PartlyUnreadable, match="position KO") as caught:
+        broker.positions()
+    assert [position.symbol for position in caught.value.readable] == ["SPY"]
+    assert caught.value.names == ("KO",)
 
 
 def test_what_rest_told_is_kept_for_comparison_with_the_stream(

@@ -72,6 +72,29 @@ def test_a_question_that_broke_is_asked_once_more(script: Any, broker: Any) -> N
 
 
 @pytest.mark.parametrize(
+    "headers", [{"Retry-After": "1"}, {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": "1"}, {}]
+)
+def test_a_question_waits_as_long_as_a_429_says(
+    script: Any, broker: Any, warnings: list[str], headers: dict[str, str]
+) -> None:
+    script.then(script.answer(429, {"message": "slow down"}, headers), script.answer(200, []))
+    begun = time.monotonic()
+    assert broker.positions() == []
+    assert 0.9 < time.monotonic() - begun < 5
+    assert [text for text in warnings if "the rate limit is used up: waiting 1 s" in text]
+
+
+def test_a_question_does_not_wait_for_ever(
+    script: Any, broker: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smabot_alpaca.rest.MOST_PATIENCE", 10.0)
+    script.otherwise = lambda _: script.answer(429, {"message": "no"}, {"Retry-After": "3600"})
+    with pytest.raises(BrokerError, match="429"):
+        broker.positions()
+    assert len(script.requests) == 1
+
+
+@pytest.mark.parametrize(
     ("play", "asked"), [("reset", 2), ("hang_up", 2), ("half", 2), ("hang", 1)]
 )
 def test_a_question_without_an_answer_is_an_error_and_never_nothing(

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
+from smabot.errors import (
+    AccountBlocked,
+    BrokerError,
+    ConflictError,
+    KeyRefused,
+    NotSent,
+    UnknownOutcome,
+)
 from smabot.records import OrderType, Side, Status, TimeInForce
 
 DUPLICATE = {"code": 40010001, "message": "client_order_id must be unique"}
@@ -71,13 +78,39 @@ def test_a_clear_no_is_a_rejection_with_its_reason(
     assert len(script.requests) == 1
 
 
-def test_a_key_that_is_void_refuses_the_order_and_says_which(
-    script: Any, broker: Any, order: Any
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (401, "unauthorized."),
+        (401, "request is not authorized"),
+        (403, "forbidden."),
+        (403, "request is not authorized"),
+    ],
+)
+def test_a_key_that_is_void_says_which_and_nothing_of_the_order(
+    script: Any, broker: Any, order: Any, status: int, message: str
 ) -> None:
-    script.then(script.answer(401, {"message": "unauthorized."}))
-    update = broker.submit(order())
-    assert update.status is Status.REJECTED
-    assert "did not accept the key of" in update.reason
+    script.otherwise = lambda _: script.answer(status, {"message": message})
+    known = order(broker_order_id="61e69015-8549-4bfd-b9c3-01e75843f47d")
+    for ask in (broker.submit, broker.cancel, lambda o: broker.order(o.client_order_id)):
+        with pytest.raises(KeyRefused, match="did not accept the key of"):
+            ask(known)
+
+
+@pytest.mark.parametrize(
+    "words", ["account is not authorized to trade", "new orders are rejected by user request"]
+)
+def test_a_refusal_that_is_about_the_account(
+    script: Any, broker: Any, order: Any, words: str
+) -> None:
+    """The account's flags decide: without one it is the order that was refused."""
+    no = script.answer(403, {"code": 40310000, "message": words})
+    raw = {"account_number": "PA1", "cash": "1", "equity": "1", "buying_power": "1"}
+    script.then(no, script.answer(200, {**raw, "trade_suspended_by_user": True}))
+    with pytest.raises(AccountBlocked, match=f"403 {words}.*trade_suspended_by_user"):
+        broker.submit(order())
+    script.then(no, script.answer(200, raw))
+    assert broker.submit(order()).status is Status.REJECTED
 
 
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 408, 302])

@@ -24,7 +24,7 @@ def test_bars_and_revisions_of_a_frame(
     calendar: Calendar, make_bar: MakeBar, on_the_wire: Wire
 ) -> None:
     spy, ko = make_bar("SPY", "2026-11-25 09:30", 660.5), make_bar("KO", "2026-11-25 09:30")
-    revised = spy._replace(close=660.25)
+    revised = spy._replace(close=660.25, low=660.25)
     ack = {"T": "subscription", "bars": ["KO", "SPY"]}
     messages = [ack, on_the_wire(spy), on_the_wire(ko), on_the_wire(revised, "u")]
     frame = BarDecoder(calendar).frame(msgpack.packb(messages))
@@ -65,7 +65,7 @@ def test_only_regular_sessions(
     frame = decoder.frame(msgpack.packb([on_the_wire(bar), on_the_wire(bar, "u")]))
     assert (frame.bars, frame.revisions, frame.counted) == ([], [], 1)
     row = {"t": f"{bar.time:%Y-%m-%dT%H:%M:%SZ}", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}
-    assert decoder.page({"SPY": [row]}) == []
+    assert decoder.page({"SPY": [row]}) == ([], [])
 
 
 def test_a_page_of_history(calendar: Calendar, at: Callable[[str], datetime]) -> None:
@@ -73,7 +73,7 @@ def test_a_page_of_history(calendar: Calendar, at: Callable[[str], datetime]) ->
         "KO": [{"t": "2026-11-25T14:30:00Z", "o": 70, "h": 71, "l": 69.5, "c": 70.1, "v": 900, "n": 9, "vw": 70.05}],
         "SPY": [{"t": "2026-11-25T09:31:00-05:00", "o": 660, "h": 661, "l": 659, "c": 660, "v": 5}],
     }  # fmt: skip
-    assert BarDecoder(calendar).page(page) == [
+    assert BarDecoder(calendar).page(page)[0] == [
         Bar("KO", at("2026-11-25 09:30"), 70.0, 71.0, 69.5, 70.1, 900.0, 9, 70.05),
         Bar("SPY", at("2026-11-25 09:31"), 660.0, 661.0, 659.0, 660.0, 5.0, None, None),
     ]
@@ -82,41 +82,81 @@ def test_a_page_of_history(calendar: Calendar, at: Callable[[str], datetime]) ->
 @pytest.mark.parametrize(
     "data",
     [b"", b"\xc1", b"garbage", "text", b"\x93\x01", msgpack.packb({"T": "b"}), msgpack.packb([1]), msgpack.packb([{}]),
-     msgpack.packb([{"T": "b"}]), msgpack.packb([None])],
+     msgpack.packb([None]), msgpack.packb([{"T": "b", "t": msgpack.Timestamp(2**62)}])],
 )  # fmt: skip
 def test_garbage_is_named(calendar: Calendar, data: bytes | str) -> None:
     with pytest.raises(Garbage):
         BarDecoder(calendar).frame(data)
 
 
+IMPOSSIBLE: list[dict[str, Any]] = [
+    *({name: value} for name in "ohlc" for value in (0, -5.0, math.nan, math.inf)),
+    {"l": 11.0}, {"h": 9.0}, {"o": 12.0}, {"c": 12.0}, {"o": 8.0}, {"c": 8.0}, {"v": -1.0},
+    {"v": math.nan}, {"vw": -1.0}, {"n": -1},
+]  # fmt: skip
+"""Of a bar from 10 to 10.5."""
+
+
+@pytest.mark.parametrize("change", IMPOSSIBLE, ids=str)
+def test_a_bar_that_can_not_be_costs_itself(
+    calendar: Calendar, make_bar: MakeBar, on_the_wire: Wire, change: dict[str, Any]
+) -> None:
+    good, bad = make_bar("KO", "2026-11-25 09:30"), make_bar("SPY", "2026-11-25 09:30")
+    data = msgpack.packb([on_the_wire(good), on_the_wire(bad, **change), on_the_wire(bad, "u", **change)])  # fmt: skip
+    frame = BarDecoder(calendar).frame(data)
+    assert (frame.bars, frame.revisions, frame.counted) == ([good], [], 2)
+    assert [symbol for symbol, _ in frame.odd] == ["SPY", "SPY"]
+    assert "09:30" not in frame.odd[0][1]
+    assert "the bar of 14:30Z is left out" in frame.odd[0][1]
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"l": 0}, {"l": -1.0}, {"h": math.inf}, {"h": math.nan}, {"l": math.nan}, {"l": 11.0},
         {"o": None}, {"c": "much"}, {"t": None}, {"t": "yesterday"}, {"t": 1e300},
-        {"t": msgpack.Timestamp(2**62)}, {"t": []}, {"v": {}}, {"vw": "x"},
+        {"t": []}, {"v": {}}, {"vw": "x"},
     ],
+    ids=str,
 )  # fmt: skip
-def test_a_bar_that_can_not_be(
+def test_a_bar_that_can_not_be_read_costs_itself(
     calendar: Calendar, make_bar: MakeBar, on_the_wire: Wire, change: dict[str, Any]
 ) -> None:
-    message = on_the_wire(make_bar("SPY", "2026-11-25 09:30"), **change)
-    with pytest.raises(Garbage):
-        BarDecoder(calendar).frame(msgpack.packb([message]))
+    good, bad = make_bar("KO", "2026-11-25 09:30"), make_bar("SPY", "2026-11-25 09:30")
+    data = msgpack.packb([on_the_wire(bad, **change), on_the_wire(good)])
+    frame = BarDecoder(calendar).frame(data)
+    assert (frame.bars, frame.counted) == ([good], 2)
+    ((symbol, why),) = frame.odd
+    assert symbol == "SPY"
+    assert why.startswith("a bar can't be read: ")
 
 
-def test_a_bar_that_begins_within_a_minute(
+def test_a_bar_that_begins_within_a_minute_costs_itself(
     calendar: Calendar, make_bar: MakeBar, on_the_wire: Wire, at: Callable[[str], datetime]
 ) -> None:
     odd = make_bar("SPY", at("2026-11-25 09:30") + timedelta(seconds=5))
-    with pytest.raises(Garbage, match="not at a minute"):
-        BarDecoder(calendar).frame(msgpack.packb([on_the_wire(odd)]))
+    good = make_bar("KO", "2026-11-25 09:30")
+    frame = BarDecoder(calendar).frame(msgpack.packb([on_the_wire(odd), on_the_wire(good)]))
+    assert frame.bars == [good]
+    assert "not at a minute" in frame.odd[0][1]
 
 
-@pytest.mark.parametrize("page", [{"SPY": None}, {"SPY": [{}]}, [], {"SPY": [{"t": "soon"}]}])
-def test_a_page_that_can_not_be_read(calendar: Calendar, page: Any) -> None:
+@pytest.mark.parametrize("page", [{"SPY": None}, [], {"SPY": 1}])
+def test_a_page_that_is_none(calendar: Calendar, page: Any) -> None:
     with pytest.raises(Garbage):
         BarDecoder(calendar).page(page)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [{}, None, 1, {"t": "soon"}, *IMPOSSIBLE, {"o": "x"}, {"v": None}, {"n": "many"}],
+    ids=str,
+)
+def test_a_row_of_a_page_costs_itself(calendar: Calendar, row: Any) -> None:
+    good = {"t": "2026-11-25T14:30:00Z", "o": 10, "h": 10.5, "l": 10, "c": 10.2, "v": 5, "n": 1}
+    bad = {**good, **row} if row and isinstance(row, dict) and "t" not in row else row
+    bars, odd = BarDecoder(calendar).page({"KO": [good], "SPY": [bad, good]})
+    assert [(bar.symbol, bar.close) for bar in bars] == [("KO", 10.2), ("SPY", 10.2)]
+    assert [symbol for symbol, _ in odd] == ["SPY"]
 
 
 @pytest.mark.slow

@@ -184,7 +184,7 @@ def test_a_long_gap_is_read_in_parts(
 
 @pytest.mark.parametrize(
     "answer",
-    [{}, [], {"bars": []}, {"bars": {"SPY": [{"t": "soon"}]}, "next_page_token": None},
+    [{}, [], {"bars": []}, {"bars": {"SPY": 1}, "next_page_token": None},
      {"bars": {}, "next_page_token": "again"}],
 )  # fmt: skip
 def test_an_answer_that_can_not_be_read(calendar: Calendar, at: At, answer: Any) -> None:

@@ -9,6 +9,10 @@ from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
 from smabot.config import Settings
 
+A_DAY = 86_400.0
+"""Seconds."""
+A_MILLION = 1_000_000
+
 Stream = Literal["trade", "data"]
 
 
@@ -26,9 +30,9 @@ class Fault(Settings):
 
     name: str = ""
     """Counted under this name; without one under its kind."""
-    nth: int | None = Field(None, ge=1)
+    nth: int | None = Field(None, ge=1, le=A_MILLION)
     """Only at this one of the occasions that match, counted from 1."""
-    times: int | None = Field(None, ge=1)
+    times: int | None = Field(None, ge=1, le=A_MILLION)
     """At most so often."""
     probability: float = Field(1.0, gt=0, le=1)
     """Strikes with this probability, drawn from the seed and the occasion, not from chance."""

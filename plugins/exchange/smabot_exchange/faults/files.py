@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from smabot.errors import ConfigError, suggest
+from smabot.errors import ConfigError, some, suggest
 from smabot_exchange.faults.bases import Fault
 from smabot_exchange.faults.kinds import KINDS
 
@@ -24,7 +24,7 @@ def read_faults(path: Path) -> tuple[int | None, list[Fault]]:
         raise ConfigError(f"faults {path}: is not UTF-8 text: {error.reason}") from error
     try:
         data = json.loads(text) if path.suffix == ".json" else tomllib.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         form = "JSON" if path.suffix == ".json" else "TOML"
         raise ConfigError(f"faults {path}: is not {form}: {error}") from error
     return parse_faults(data, f"faults {path}")
@@ -57,10 +57,10 @@ def parse_faults(data: object, where: str = "faults") -> tuple[int | None, list[
 
 def _parse(data: object, where: str) -> Fault:
     if not isinstance(data, Mapping) or "kind" not in data:
-        raise ConfigError(f"{where}: has no 'kind'; kinds are {', '.join(KINDS)}")
+        raise ConfigError(f"{where}: has no 'kind'; kinds are {some(KINDS)}")
     kind = KINDS.get(str(data["kind"]))
     if kind is None:
-        hint = suggest(str(data["kind"]), KINDS) or f"; kinds are {', '.join(KINDS)}"
+        hint = suggest(str(data["kind"]), KINDS) or f"; kinds are {some(KINDS)}"
         raise ConfigError(f"{where}: unknown kind {data['kind']!r}{hint}")
     fields = {str(key): value for key, value in data.items() if key != "kind"}
     for field in fields:

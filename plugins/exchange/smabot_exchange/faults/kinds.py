@@ -7,8 +7,11 @@ from typing import Literal
 
 from pydantic import Field
 
+from smabot.config import A_YEAR
 from smabot.records import Side
 from smabot_exchange.faults.bases import (
+    A_DAY,
+    A_MILLION,
     BarFault,
     Fault,
     OrderFault,
@@ -18,6 +21,9 @@ from smabot_exchange.faults.bases import (
     UpdateFault,
 )
 from smabot_exchange.faults.market_kinds import (
+    AccountFlag,
+    BarWrong,
+    CashMoved,
     FrozenCancel,
     Halt,
     LeftAtClose,
@@ -53,7 +59,7 @@ class Hang(RequestFault):
     kind = "hang"
 
     when: Literal["before", "after"] = "before"
-    seconds: float = Field(30.0, gt=0)
+    seconds: float = Field(30.0, gt=0, le=A_DAY)
 
 
 class RateLimit(RequestFault):
@@ -61,8 +67,19 @@ class RateLimit(RequestFault):
 
     kind = "rate_limit"
 
-    reset_seconds: float = Field(1.0, ge=0)
+    reset_seconds: float = Field(1.0, ge=0, le=A_DAY)
     """X-RateLimit-Reset lies so far ahead."""
+    retry_after: int | None = Field(None, ge=0, le=86_400)
+    """Seconds in a header Retry-After; without: there is none."""
+
+
+class KeysRefused(RequestFault):
+    """Takes no key: by REST it is answered that, and the streams refuse it. Connections that are open
+    stay. On the streams ``method`` is ``WS``."""
+
+    kind = "keys_refused"
+
+    status: Literal[401, 403] = 401
 
 
 class Hidden(OrderFault):
@@ -70,7 +87,7 @@ class Hidden(OrderFault):
 
     kind = "hidden"
 
-    seconds: float = Field(2.0, gt=0)
+    seconds: float = Field(2.0, gt=0, le=A_DAY)
 
 
 class StuckCancel(OrderFault):
@@ -78,7 +95,7 @@ class StuckCancel(OrderFault):
 
     kind = "stuck_cancel"
 
-    minutes: int | None = Field(None, ge=1)
+    minutes: int | None = Field(None, ge=1, le=A_YEAR)
     """The cancel takes effect after so many minutes of the exchange; without: never."""
 
 
@@ -107,7 +124,7 @@ class UpdateLate(UpdateFault):
 
     kind = "update_late"
 
-    minutes: int = Field(1, ge=1)
+    minutes: int = Field(1, ge=1, le=A_YEAR)
 
 
 class UpdateSwapped(UpdateFault):
@@ -121,7 +138,7 @@ class UpdateReplayed(UpdateFault):
 
     kind = "update_replayed"
 
-    minutes: int = Field(1, ge=1)
+    minutes: int = Field(1, ge=1, le=A_YEAR)
 
 
 class UpdateUnknown(UpdateFault):
@@ -137,7 +154,7 @@ class Mute(StreamFault):
 
     kind = "mute"
 
-    minutes: int | None = Field(None, ge=1)
+    minutes: int | None = Field(None, ge=1, le=A_YEAR)
     """For so many minutes of the exchange; without: until the client connects anew."""
 
 
@@ -165,7 +182,7 @@ class Refuse(Fault):
     kind = "refuse"
 
     stream: Stream = "data"
-    seconds: float = Field(90.0, gt=0)
+    seconds: float = Field(90.0, gt=0, le=A_DAY)
 
 
 class BarMissing(BarFault):
@@ -179,7 +196,7 @@ class BarLate(BarFault):
 
     kind = "bar_late"
 
-    minutes: int = Field(1, ge=1)
+    minutes: int = Field(1, ge=1, le=A_YEAR)
 
 
 class BarRevised(BarFault):
@@ -207,7 +224,7 @@ class ForeignOrder(Fault):
     qty: Decimal = Field(Decimal(1), gt=0)
     limit_price: Decimal | None = Field(None, gt=0)
     client_order_id: str | None = None
-    times: int | None = Field(1, ge=1)
+    times: int | None = Field(1, ge=1, le=A_MILLION)
 
 
 class ForeignPosition(Fault):
@@ -219,16 +236,17 @@ class ForeignPosition(Fault):
     qty: Decimal
     price: Decimal | None = Field(None, gt=0)
     """What each cost, US dollars; without: the last price."""
-    times: int | None = Field(1, ge=1)
+    times: int | None = Field(1, ge=1, le=A_MILLION)
 
 
 KINDS: dict[str, type[Fault]] = {
     kind.kind: kind
     for kind in (
-        Error, Reset, Hang, RateLimit, Hidden, StuckCancel, UnknownStatus,
+        Error, Reset, Hang, RateLimit, KeysRefused, Hidden, StuckCancel, UnknownStatus,
         FrozenCancel, LeftAtClose, RejectedLater, StuckPending, LostAnswer,
         UpdateDropped, UpdateDoubled, UpdateLate, UpdateSwapped, UpdateReplayed, UpdateUnknown,
         Mute, Disconnect, Garbage, Refuse,
-        BarMissing, BarLate, BarRevised, MinuteMissing, Halt, ForeignOrder, ForeignPosition,
+        BarMissing, BarLate, BarRevised, BarWrong, MinuteMissing, Halt,
+        AccountFlag, CashMoved, ForeignOrder, ForeignPosition,
     )
 }  # fmt: skip

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import ClassVar, Literal
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from smabot_exchange.faults.bases import Fault, OrderFault
+from smabot.config import A_YEAR
+from smabot_exchange.faults.bases import A_MILLION, BarFault, Fault, OrderFault
 
 
 class FrozenCancel(OrderFault):
@@ -16,7 +18,7 @@ class FrozenCancel(OrderFault):
 
     partial: bool = True
     """Only where a part of the order has filled."""
-    minutes: int | None = Field(None, ge=1)
+    minutes: int | None = Field(None, ge=1, le=A_YEAR)
     """The order is canceled after so many minutes of the exchange; without: never."""
 
 
@@ -34,7 +36,7 @@ class RejectedLater(OrderFault):
 
     kind = "rejected_later"
 
-    minutes: int = Field(1, ge=1)
+    minutes: int = Field(1, ge=1, le=A_YEAR)
     """So many minutes of the exchange later."""
 
 
@@ -43,7 +45,7 @@ class StuckPending(OrderFault):
 
     kind = "stuck_pending"
 
-    minutes: int | None = Field(None, ge=1)
+    minutes: int | None = Field(None, ge=1, le=A_YEAR)
     """For so many minutes of the exchange; without: until it is canceled or its day ends."""
 
 
@@ -52,7 +54,7 @@ class LostAnswer(OrderFault):
 
     kind = "lost_answer"
 
-    minutes: int = Field(2, ge=1)
+    minutes: int = Field(2, ge=1, le=A_YEAR)
     """It is hidden, and does not fill, for so many minutes of the exchange."""
 
 
@@ -63,6 +65,43 @@ class Halt(Fault):
     patterns: ClassVar[tuple[str, ...]] = ("symbol",)
 
     symbol: str
-    minutes: int | None = Field(None, ge=1)
+    minutes: int | None = Field(None, ge=1, le=A_YEAR)
     """For so many minutes of the exchange; without: for good."""
-    times: int | None = Field(1, ge=1)
+    times: int | None = Field(1, ge=1, le=A_MILLION)
+
+
+class AccountFlag(Fault):
+    """Sets a flag of the account from a minute on: no order is taken."""
+
+    kind = "account_flag"
+
+    flag: Literal["trading_blocked", "account_blocked", "trade_suspended_by_user"] = (
+        "trading_blocked"
+    )
+    minutes: int | None = Field(None, ge=1, le=A_YEAR)
+    """For so many minutes of the exchange; without: until it is lifted."""
+    times: int | None = Field(1, ge=1, le=A_MILLION)
+
+
+class CashMoved(Fault):
+    """Cash comes (a deposit, a dividend) or goes (a withdrawal, a fee), at a minute's end."""
+
+    kind = "cash_moved"
+
+    amount: Decimal
+    """US dollars; negative: it goes."""
+    times: int | None = Field(1, ge=1, le=A_MILLION)
+
+
+class BarWrong(BarFault):
+    """Tells a bar with one value that is wrong."""
+
+    model_config = ConfigDict(allow_inf_nan=True)
+
+    kind = "bar_wrong"
+
+    field: Literal["open", "high", "low", "close", "volume", "vwap"] = "close"
+    value: float = 0.0
+    """Also ``nan`` and ``inf``."""
+    rest: bool = False
+    """Whether REST tells it, too; without: REST has the right one."""

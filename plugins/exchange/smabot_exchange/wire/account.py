@@ -12,6 +12,7 @@ from starlette.routing import Route
 from smabot.calendar import EXCHANGE_ZONE
 from smabot.records import ZERO
 from smabot_exchange.exchange import Exchange
+from smabot_exchange.faults.flags import SUSPENDED
 from smabot_exchange.orders import plain
 from smabot_exchange.wire import shapes
 from smabot_exchange.wire.answers import answer, bad_parameter
@@ -66,7 +67,7 @@ def routes(venue: Venue) -> list[Route]:
 
 def account(exchange: Exchange) -> dict[str, Any]:
     """Return the account at last prices."""
-    state = exchange.account()
+    state, flags = exchange.account(), exchange.flags
     sessions = exchange.calendar.sessions
     before = [s.date for s in sessions if s.close <= exchange.now] or [sessions[0].date]
     equity = plain(state.equity)
@@ -90,11 +91,11 @@ def account(exchange: Exchange) -> dict[str, Any]:
         "cash": plain(state.cash),
         "accrued_fees": "0",
         "portfolio_value": equity,
-        "trading_blocked": False,
+        "trading_blocked": "trading_blocked" in flags,
         "transfers_blocked": False,
-        "account_blocked": False,
+        "account_blocked": "account_blocked" in flags,
         "created_at": stamp(sessions[0].open),
-        "trade_suspended_by_user": False,
+        "trade_suspended_by_user": SUSPENDED in flags,
         "multiplier": plain(state.multiplier),
         "shorting_enabled": state.shorting_enabled,
         "equity": equity,

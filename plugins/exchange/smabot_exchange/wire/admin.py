@@ -14,8 +14,9 @@ from starlette.routing import Route
 from smabot.config import Settings
 from smabot.errors import ConfigError
 from smabot_exchange.faults.files import parse_faults
+from smabot_exchange.faults.flags import FLAGS
 from smabot_exchange.faults.kinds import ForeignOrder
-from smabot_exchange.orders import OrderRequest, OrderType
+from smabot_exchange.orders import OrderRequest, OrderType, plain
 from smabot_exchange.wire import shapes
 from smabot_exchange.wire.answers import answer, bad_parameter
 from smabot_exchange.wire.prices import stamp
@@ -32,6 +33,20 @@ class Shares(Settings):
     symbol: str
     qty: Decimal
     price: Decimal | None = Field(None, gt=0)
+
+
+class Flags(Settings):
+    """Flags of the account to be set or lifted; null: left as it is."""
+
+    trading_blocked: bool | None = None
+    account_blocked: bool | None = None
+    trade_suspended_by_user: bool | None = None
+
+
+class Cash(Settings):
+    """US dollars that come to the account, or go when negative."""
+
+    amount: Decimal
 
 
 def routes(venue: Venue) -> list[Route]:
@@ -86,12 +101,23 @@ def routes(venue: Venue) -> list[Route]:
         held = next((h for h in exchange.positions() if h.symbol == shares.symbol), None)
         return answer({"symbol": shares.symbol, "qty": str(held.qty if held else 0)})
 
+    async def account(request: Request) -> Response:
+        for flag, on in _checked(Flags, await _body(request)).model_dump(exclude_none=True).items():
+            exchange.flag(flag, on)
+        return answer({flag: flag in exchange.flags for flag in FLAGS})
+
+    async def cash(request: Request) -> Response:
+        exchange.transfer(_checked(Cash, await _body(request)).amount)
+        return answer({"cash": plain(exchange.account().cash)})
+
     return [
         Route("/_exchange", tell, methods=["GET"]),
         Route("/_exchange/play", play, methods=["POST"]),
         Route("/_exchange/faults", faults, methods=["GET", "POST", "DELETE"]),
         Route("/_exchange/orders", orders, methods=["POST"]),
         Route("/_exchange/positions", positions, methods=["POST"]),
+        Route("/_exchange/account", account, methods=["POST"]),
+        Route("/_exchange/cash", cash, methods=["POST"]),
     ]
 
 

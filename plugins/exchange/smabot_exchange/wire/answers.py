@@ -18,6 +18,7 @@ from smabot_exchange.orders import Refusal
 _log = logging.getLogger(__name__)
 
 UNAUTHORIZED = {"message": "unauthorized."}
+FORBIDDEN = {"message": "forbidden."}
 TOO_MANY = {"code": 42910000, "message": "rate limit exceeded"}
 TOO_MANY_FOR_DATA = {"message": "too many requests."}
 TOO_LARGE = {"code": 41310000, "message": "request body is too large"}

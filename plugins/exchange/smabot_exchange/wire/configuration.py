@@ -7,7 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from smabot_exchange.exchange import Exchange
+from smabot_exchange.faults.flags import SUSPENDED
 from smabot_exchange.wire.answers import bad_parameter
+
+SUSPEND = "suspend_trade"
 
 _CHOICES: dict[str, tuple[object, ...]] = {
     "trade_confirm_email": ("all", "none"),
@@ -22,13 +26,13 @@ _CHOICES: dict[str, tuple[object, ...]] = {
 
 
 class Configuration:
-    """Kept in memory: a new server begins with the defaults. Orders heed ``suspend_trade``,
-    ``no_shorting`` and ``fractional_trading``."""
+    """Kept in memory, but for ``suspend_trade``, which is a flag of the account: a new server begins with
+    the defaults. Orders heed ``suspend_trade``, ``no_shorting`` and ``fractional_trading``."""
 
-    def __init__(self) -> None:
+    def __init__(self, exchange: Exchange) -> None:
+        self._exchange = exchange
         self._values: dict[str, Any] = {
             "trade_confirm_email": "all",
-            "suspend_trade": False,
             "no_shorting": False,
             "fractional_trading": True,
             "max_margin_multiplier": "4",
@@ -39,7 +43,7 @@ class Configuration:
 
     def shape(self) -> dict[str, Any]:
         """Return it as the wire shows it."""
-        return dict(self._values)
+        return {**self._values, SUSPEND: SUSPENDED in self._exchange.flags}
 
     def change(self, changes: dict[str, Any]) -> None:
         """Change what is given; nulls and settings unknown here are passed over, as at Alpaca.
@@ -55,11 +59,10 @@ class Configuration:
             choices = _CHOICES[name]
             if not any(type(value) is type(choice) and value == choice for choice in choices):
                 raise bad_parameter(f"invalid {name}: {value}")
+        suspend = wanted.pop(SUSPEND, None)
         self._values |= wanted
-
-    @property
-    def suspend_trade(self) -> bool:
-        return bool(self._values["suspend_trade"])
+        if suspend is not None:
+            self._exchange.flag(SUSPENDED, bool(suspend))
 
     @property
     def no_shorting(self) -> bool:

@@ -101,7 +101,7 @@ class _Talk:
         hub = self._hub
         if self._connection.key_id:
             self._error(403)
-        elif not self._venue.keys.match(key_id, secret):
+        elif not self._venue.takes(key_id, secret, f"/v2/{self._feed}"):
             self._error(402)
         elif key_id in hub.data or hub.refuses("data"):
             self._error(406)

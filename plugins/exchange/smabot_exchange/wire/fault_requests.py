@@ -16,6 +16,7 @@ from smabot_exchange.faults.kinds import (
     Error,
     Hang,
     Hidden,
+    KeysRefused,
     RateLimit,
     Reset,
     StuckCancel,
@@ -24,7 +25,7 @@ from smabot_exchange.faults.kinds import (
 from smabot_exchange.faults.market_kinds import LostAnswer
 from smabot_exchange.faults.plan import Occasion
 from smabot_exchange.orders import ExchangeOrder, Refusal
-from smabot_exchange.wire.answers import TOO_MANY, answer
+from smabot_exchange.wire.answers import FORBIDDEN, TOO_MANY, UNAUTHORIZED, answer
 
 if TYPE_CHECKING:
     from smabot_exchange.wire.venue import Venue
@@ -32,7 +33,17 @@ if TYPE_CHECKING:
 ORDERS = "/v2/orders"
 BY_CLIENT_ID = "/v2/orders:by_client_order_id"
 
-_KINDS = (Error, Reset, Hang, RateLimit, Hidden, StuckCancel, UnknownStatus, LostAnswer)
+_KINDS = (
+    Error,
+    Reset,
+    Hang,
+    RateLimit,
+    KeysRefused,
+    Hidden,
+    StuckCancel,
+    UnknownStatus,
+    LostAnswer,
+)
 _ONE_ORDER = re.compile(r"/v2/orders/([0-9a-fA-F-]{36})")
 _POSITION = re.compile(r"/v2/positions/([A-Z.]+)")
 _PAGE = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
@@ -90,12 +101,18 @@ class _Call:
     async def _before(self) -> bool:
         """Meet the faults that come before; tell whether the request ends by that."""
         plan, occasion = self._venue.faults, self._occasion
+        if refused := plan.first(KeysRefused, occasion):
+            body = UNAUTHORIZED if refused.status == 401 else FORBIDDEN
+            await answer(body, refused.status)(self._scope, self._receive, self._send)
+            return True
         if limit := plan.first(RateLimit, occasion):
             headers = {
                 "x-ratelimit-limit": "200",
                 "x-ratelimit-remaining": "0",
                 "x-ratelimit-reset": str(round(time.time() + limit.reset_seconds)),
             }
+            if limit.retry_after is not None:
+                headers["retry-after"] = str(limit.retry_after)
             response = answer(TOO_MANY, 429)
             response.headers.update(headers)
             await response(self._scope, self._receive, self._send)

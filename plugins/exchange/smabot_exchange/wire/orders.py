@@ -119,8 +119,6 @@ def order_id(request: Request) -> UUID:
 def check_permitted(venue: Venue, wanted: OrderRequest) -> None:
     """Raises Refusal for an order that the account's configuration forbids."""
     configuration = venue.configuration
-    if configuration.suspend_trade:
-        raise Refusal(403, 40310000, "new orders are rejected by user request")
     fraction = wanted.notional is not None or (wanted.qty is not None and wanted.qty % 1 != ZERO)
     if fraction and not configuration.fractional_trading:
         raise Refusal(403, 40310000, "account is not eligible to trade fractional shares")

@@ -87,7 +87,8 @@ def _by_symbol(
             minutes[bar.symbol].append(bar)
         for symbol in some:
             bars: Iterable[Bar] = minutes[symbol]
-            made = list(bars if timeframe.minute else timeframe.gather(bars))
+            told = exchange.wrong_bars.again
+            made = told(bars) if timeframe.minute else list(timeframe.gather(bars))
             yield symbol, made[::-1] if span.descending else made
 
 

@@ -7,6 +7,7 @@ then is one tick below to one tick above it. https://docs.alpaca.markets/referen
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from math import isfinite
 from typing import Any
 
 from smabot.calendar import MINUTE
@@ -75,5 +76,4 @@ def quote(bar: Bar, time: str | None = None) -> dict[str, Any]:
 
 def count(value: float) -> float:
     """Return a quantity that is whole as a whole number."""
-    whole = int(value)
-    return whole if whole == value else value
+    return int(value) if isfinite(value) and value == int(value) else value

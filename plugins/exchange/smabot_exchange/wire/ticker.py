@@ -11,6 +11,7 @@ from smabot.calendar import EXCHANGE_ZONE, MINUTE
 from smabot.records import Bar
 from smabot_exchange.exchange import Exchange, Minute
 from smabot_exchange.faults.kinds import BarLate, BarMissing, BarRevised, MinuteMissing
+from smabot_exchange.faults.market_kinds import BarWrong
 from smabot_exchange.faults.plan import FaultPlan, Occasion
 from smabot_exchange.wire import frames
 from smabot_exchange.wire.frames import Codec
@@ -79,8 +80,8 @@ class Ticker:
 
     def _faulty(self, minute: Minute) -> list[Bar]:
         """Return the bars that are sent now, and set aside those that come later."""
-        plan, now = self._plan, minute.time
-        if not plan.any(BarMissing, BarLate, BarRevised, MinuteMissing):
+        plan, now, wrong = self._plan, minute.time, self._exchange.wrong_bars
+        if not plan.any(BarMissing, BarLate, BarRevised, BarWrong, MinuteMissing):
             return self._late + minute.bars if self._late else minute.bars
         if minute.bars and plan.first(MinuteMissing, Occasion(f"minute {now}", now)):
             return list(self._late)
@@ -92,7 +93,7 @@ class Ticker:
             if late := plan.first(BarLate, occasion):
                 self._later.at(now + late.minutes * MINUTE, partial(self._late.append, bar))
             else:
-                sent.append(bar)
+                sent.append(wrong.told(bar, occasion))
             if revised := plan.first(BarRevised, occasion):
                 changed = _revised(bar, revised.change)
                 self._later.at(now + REVISED_AFTER, partial(self._updated.append, changed))

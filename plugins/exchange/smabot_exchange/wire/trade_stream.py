@@ -66,7 +66,7 @@ class _Talk:
         if action in ("authenticate", "auth"):
             key_id = data.get("key_id") or message.get("key") or ""
             secret = data.get("secret_key") or message.get("secret") or ""
-            known = self._venue.keys.match(str(key_id), str(secret))
+            known = self._venue.takes(str(key_id), str(secret), "/stream")
             self._authorization("authorized" if known else "unauthorized", "authenticate")
             if known and not self._connection.key_id:
                 self._connection.key_id = str(key_id)

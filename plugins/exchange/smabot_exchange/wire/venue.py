@@ -6,7 +6,8 @@ import asyncio
 from dataclasses import dataclass, field
 
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.faults.plan import FaultPlan
+from smabot_exchange.faults.kinds import KeysRefused
+from smabot_exchange.faults.plan import FaultPlan, Occasion
 from smabot_exchange.wire.auth import Keys
 from smabot_exchange.wire.conductor import Conductor, PacedBy
 from smabot_exchange.wire.configuration import Configuration
@@ -30,17 +31,18 @@ class Venue:
     keys: Keys
     quota: Quota | None = None
     largest_body: int = 64 * 1024
-    configuration: Configuration = field(default_factory=Configuration)
     clock: PacedBy = "stepped"
     feeds: tuple[str, ...] = FEEDS
     symbol_limit: int | None = None
     auth_seconds: float = 10.0
     admin: bool = True
     sockets: Sockets = field(default_factory=Sockets)
+    configuration: Configuration = field(init=False)
     hub: Hub = field(init=False)
     conductor: Conductor = field(init=False)
 
     def __post_init__(self) -> None:
+        self.configuration = Configuration(self.exchange)
         self.hub = Hub(self.exchange, self.faults, self.sockets)
         self.conductor = Conductor(self.exchange, self.hub, self.clock)
         self._closing = asyncio.Event()
@@ -48,6 +50,14 @@ class Venue:
     @property
     def faults(self) -> FaultPlan:
         return self.exchange.faults
+
+    def takes(self, key_id: str, secret: str, path: str) -> bool:
+        """Whether a stream's client may come in with this key, at this path."""
+        if not self.keys.match(key_id, secret):
+            return False
+        now = self.exchange.now
+        occasion = Occasion(f"WS {path} {now}", now, "WS", path)
+        return self.faults.first(KeysRefused, occasion) is None
 
     def close(self) -> None:
         """End what waits on purpose; belongs to the server's event loop."""

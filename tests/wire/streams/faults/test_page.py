@@ -23,7 +23,7 @@ from smabot_exchange.faults.kinds import (
     MinuteMissing,
     Refuse,
 )
-from smabot_exchange.faults.market_kinds import Halt
+from smabot_exchange.faults.market_kinds import AccountFlag, CashMoved, Halt
 
 PAGE = (Path(__file__).parents[4] / "docs" / "faults.md").read_text()
 GROUPS: dict[str, tuple[type[Fault], ...]] = {
@@ -32,7 +32,7 @@ GROUPS: dict[str, tuple[type[Fault], ...]] = {
     "update": (UpdateFault,),
     "stream": (StreamFault,),
     "bar": (BarFault,),
-    "minute": (MinuteMissing, Halt, ForeignOrder, ForeignPosition),
+    "minute": (MinuteMissing, Halt, AccountFlag, CashMoved, ForeignOrder, ForeignPosition),
     "drop": (Refuse,),
 }
 

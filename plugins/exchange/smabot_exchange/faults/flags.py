@@ -1,0 +1,64 @@
+"""The account's flags that keep it from trading, set by its owner, by a fault or by a call."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+from smabot.calendar import MINUTE
+from smabot_exchange.faults.plan import FaultPlan, Occasion
+from smabot_exchange.orders import Refusal
+
+SUSPENDED = "trade_suspended_by_user"
+FLAGS = ("trading_blocked", "account_blocked", SUSPENDED)
+Until = Mapping[str, datetime | None]
+"""The flags that are set, and until when; None: until they are lifted."""
+
+
+class AccountFlags:
+    """Which flags are set. They are in the ledger: a restart of the exchange lifts none."""
+
+    def __init__(self, plan: FaultPlan, kept: Until, keep: Callable[[Until], None]) -> None:
+        self._plan = plan
+        self._until = dict(kept)
+        self._keep = keep
+
+    @property
+    def names(self) -> frozenset[str]:
+        return frozenset(self._until)
+
+    def set(self, flag: str, until: datetime | None = None) -> None:
+        """Set a flag, until a time of the exchange or until it is lifted."""
+        if flag not in FLAGS:
+            raise ValueError(f"unknown flag {flag!r}: there are {', '.join(FLAGS)}")
+        self._change({**self._until, flag: until})
+
+    def lift(self, flag: str) -> None:
+        self._change({name: until for name, until in self._until.items() if name != flag})
+
+    def turn(self, start: datetime) -> None:
+        """Begin a minute: what is over is lifted, and faults strike."""
+        over = [flag for flag, until in self._until.items() if until is not None and until <= start]
+        for flag in over:
+            self.lift(flag)
+        if self._plan:
+            self._strike(start)
+
+    def check(self) -> None:
+        """Raises Refusal where no order is taken, in Alpaca's words."""
+        if SUSPENDED in self._until:
+            raise Refusal(403, 40310000, "new orders are rejected by user request")
+        if self._until:
+            raise Refusal(403, 40310000, "account is not authorized to trade")
+
+    def _strike(self, start: datetime) -> None:
+        from smabot_exchange.faults.market_kinds import AccountFlag
+
+        for fault in self._plan.strikes(AccountFlag, Occasion(f"account {start}", start)):
+            span = None if fault.minutes is None else fault.minutes * MINUTE
+            self.set(fault.flag, None if span is None else start + span)
+
+    def _change(self, until: Until) -> None:
+        if until != self._until:
+            self._keep(until)
+            self._until = dict(until)

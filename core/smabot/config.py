@@ -114,7 +114,7 @@ class Config(Settings):
     equity_every_minutes: int = Field(1, ge=1, le=A_YEAR)
     reconcile_every_minutes: int = Field(15, ge=1, le=A_YEAR)
     act_on_missed_entries: bool = False
-    key_refused_minutes: int = Field(5, ge=1, le=A_YEAR)
+    unauthorized_minutes: int = Field(5, ge=1, le=A_YEAR)
     """Minutes for which the broker may refuse the API key while the bot runs, before the run ends."""
     entry_timeout_minutes: int = Field(5, ge=0, le=A_YEAR)
     """Minutes after which what has not filled of an entry is canceled: of a market order, and the rest

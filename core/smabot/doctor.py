@@ -12,9 +12,10 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution,
 from pathlib import Path
 from typing import Any, cast
 
+from smabot.blocks import require_guards
 from smabot.book import Book
 from smabot.config import Config
-from smabot.errors import BrokerError, ConfigError, SmabotError
+from smabot.errors import BrokerError, ConfigError, RiskHalt, SmabotError
 from smabot.hookspecs import Finding, Recovery
 from smabot.paths import is_there
 from smabot.plugins import Plugins, blame, discover
@@ -146,6 +147,16 @@ def agreement(config: Config, plugins: Plugins) -> Iterator[Finding]:
         yield Finding.warning(name, f"not compared: {error}")
 
 
+def _guards(book: Book, plugins: Plugins) -> Iterator[Finding]:
+    """Say where a start would be refused because a plugin that has blocked is left out."""
+    if book.point is not None:
+        book.now = book.point.time
+    try:
+        require_guards(book, plugins.names)
+    except RiskHalt as error:
+        yield Finding.warning("blocks", f"a start ends with exit code 5: {error}")
+
+
 def _compared(config: Config, plugins: Plugins) -> Iterator[Finding]:
     with ExitStack() as opened:
         rows = opened.enter_context(closing(plugins.open_rows(config)))
@@ -154,6 +165,7 @@ def _compared(config: Config, plugins: Plugins) -> Iterator[Finding]:
             return
         book = Book()
         restore(book, rows, plugins)
+        yield from _guards(book, plugins)
         if book.account is None:
             yield Finding.ok("agreement", "nothing to compare: no run has got as far as the broker")
             return

@@ -137,6 +137,9 @@ def test_reconcile_and_flatten_need_no_plugin_and_no_word(tripped: Call, call: C
     tripped()
     (Path("settings.toml")).write_text(SETTINGS.replace('["sma", "risk"]', '["sma"]'))
     assert call("reconcile").code == 0
+    doctor = call("doctor")
+    assert doctor.code == 0
+    assert f"a start ends with exit code 5: {BREAKER} blocks entries: equity fell" in doctor.out
     done = call("flatten", "--yes")
     assert done.code == 0, done.err
     assert held() == 0

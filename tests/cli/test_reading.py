@@ -7,13 +7,18 @@ import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from smabot.records import Bar, Side, SignalState, Status
+from smabot.cli.app import App
+from smabot.records import ZERO, Adjustment, Bar, Side, SignalState, Status
+
+SqliteJournal = pytest.importorskip("smabot_persistence_sqlite.journal").SqliteJournal
 
 Call = Callable[..., Any]
 NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
@@ -188,3 +193,23 @@ def test_a_terminal_gets_color_unless_it_is_unwanted(database: Path, no_color: b
     assert "smabot-sma" not in out  # the screen has no ids
     assert "IBM" in out
     assert "\x1b[3" not in out if no_color else "\x1b[1m" in out
+
+
+def test_what_came_from_outside_is_no_return_and_what_others_sold_is_pnl(
+    database: Path, call: Call
+) -> None:
+    """100,000 grow to 110,000, and fall to 99,000; then 10,000 come, and shares are sold by hand."""
+    came = NOON + timedelta(minutes=2, seconds=30)
+    rows = [
+        Adjustment(came, "", "", ZERO, ZERO, "a deposit", Decimal(10_000)),
+        Adjustment(came, "sma", "SPY", Decimal(-1), Decimal(5), "by hand", Decimal(5), Decimal(4)),
+    ]
+    with closing(SqliteJournal.open(database, App().record_kinds())) as journal:
+        before = call("equity", "--json").json
+        journal.commit(rows)
+    data = call("equity", "--json").json
+    assert data["end"] == before["end"]
+    assert float(data["return"]) == pytest.approx(-0.049995)
+    assert float(data["max_drawdown"]) == pytest.approx((110_000 - 95_000.5) / 110_000)
+    first = call("pnl", "--json").json["pnl"][0]
+    assert (first["realized_pnl"], first["fills"]) == ("-7.345678", 3)

@@ -171,7 +171,7 @@ def test_queries_of_a_bot(desk: Desk) -> None:
     assert [o.client_order_id for o in desk.broker.orders(first_open)] == ["a", "b"]
     assert [o.client_order_id for o in desk.broker.orders(desk.feed.now())] == ["b"]
     (position,) = desk.broker.positions()
-    assert position == BrokerPosition("SPY", Decimal(2), Decimal(10), available=Decimal(2))
+    assert position == BrokerPosition("SPY", Decimal(2), Decimal(10), Decimal(2), Decimal(11))
     account = desk.broker.account()
     assert account.cash == 99_980
     assert account.equity == 100_002

@@ -93,6 +93,7 @@ def test_the_memory_journal_gives_the_same_windows(db: Path) -> None:
             kept.commit([], bars)
         assert list(journal.windows(7, SYMBOLS)) == list(memory.windows(7, SYMBOLS))
         assert journal.bar_counts() == memory.bar_counts()
+        assert journal.newest_bar() == memory.newest_bar()
 
 
 def test_the_cost_goes_by_the_lookback(db: Path) -> None:

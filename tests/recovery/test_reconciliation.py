@@ -86,6 +86,16 @@ def test_given_up_here_and_filled_there_after_all_is_applied(world: Any, make_or
     assert order_row(world, order).status is Status.FILLED
 
 
+def test_canceled_here_and_filled_there_is_applied(world: Any, make_order: Any) -> None:
+    """The cancel came too late, and nothing told of the fill."""
+    order = make_order(Status.CANCELED, updated_at=OPEN + timedelta(minutes=3))
+    world.here(order)
+    world.there(order, minutes=2)
+    with world.started() as (session, _):
+        assert session.book.positions["sma", "SPY"].qty == TEN
+    assert order_row(world, order).status is Status.FILLED
+
+
 def test_open_here_filled_there_is_applied_once(world: Any, make_order: Any) -> None:
     order = make_order(Status.ACCEPTED)
     world.here(order)

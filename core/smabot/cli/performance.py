@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
+from heapq import merge
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +13,7 @@ from smabot.cli import output
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
-    from smabot.records import EquityPoint, Fill
+    from smabot.records import Adjustment, EquityPoint, Fill
 
 ZERO = Decimal(0)
 
@@ -26,17 +27,22 @@ ZERO = Decimal(0)
 )
 @click.pass_obj
 def equity(app: App, limit: int | None) -> None:
-    """Show the equity curve: its points, return and largest drawdown."""
-    from smabot.records import EquityPoint
+    """Show the equity curve: its points, return and largest drawdown.
+
+    Deposits and withdrawals that `reconcile` took over are points' equity, and no return or drawdown.
+    """
+    from smabot.records import Adjustment, EquityPoint
 
     with app.rows() as rows:
         points = rows.rows(EquityPoint)
+        adjustments = rows.rows(Adjustment, newest_by="time")
     if not points:
         app.emit({"points": []}, "no equity yet")
         return
     start, end = points[0], points[-1]
-    gained = (end.equity - start.equity) / start.equity if start.equity else None
-    fell = drawdown(points)
+    own = without_deposits(points, adjustments)
+    gained = (own[-1] - start.equity) / start.equity if start.equity else None
+    fell = drawdown(own)
     shown = points[-limit:] if limit else points if app.as_json else points[-20:]
     data = {
         "start": {"time": start.time, "equity": start.equity},
@@ -74,12 +80,14 @@ def equity(app: App, limit: int | None) -> None:
 def pnl(app: App, by: str) -> None:
     """Show realized profit and loss by day or month.
 
-    Days are New York trading dates. No fees are counted.
+    Days are New York trading dates. No fees are counted. What others closed for the bot, as `reconcile`
+    took it over, counts when it was taken over.
     """
-    from smabot.records import Fill
+    from smabot.records import Adjustment, Fill
 
     with app.rows() as rows:
-        found = periods(rows.rows(Fill, newest_by="time"), by)
+        adjustments = rows.rows(Adjustment, newest_by="time")
+        found = periods(rows.rows(Fill, newest_by="time"), adjustments, by)
     listed = output.table(
         (by, ">trades", ">fills", ">realized P&L", ">cumulative"),
         (
@@ -96,32 +104,51 @@ def pnl(app: App, by: str) -> None:
     app.emit({"by": by, "pnl": found}, listed if found else "no trades")
 
 
-def drawdown(points: Sequence[EquityPoint]) -> Decimal:
+def without_deposits(
+    points: Sequence[EquityPoint], adjustments: Sequence[Adjustment]
+) -> list[Decimal]:
+    """Return the points' equity less what came from outside since the first; both oldest first."""
+    later = [each for each in reversed(adjustments) if each.time > points[0].time]
+    own, came = [], ZERO
+    for point in points:
+        while later and later[-1].time <= point.time:
+            came += later.pop().from_outside
+        own.append(point.equity - came)
+    return own
+
+
+def drawdown(equities: Sequence[Decimal]) -> Decimal:
     """Return the largest fall from a peak, as a fraction of the peak."""
     peak, largest = ZERO, ZERO
-    for point in points:
-        peak = max(peak, point.equity)
+    for equity in equities:
+        peak = max(peak, equity)
         if peak > 0:
-            largest = max(largest, (peak - point.equity) / peak)
+            largest = max(largest, (peak - equity) / peak)
     return largest
 
 
-def periods(fills: Sequence[Fill], by: str) -> list[dict[str, Any]]:
-    """Sum fills, given in the order of their times, by New York trading date or month.
+def periods(
+    fills: Sequence[Fill], adjustments: Sequence[Adjustment], by: str
+) -> list[dict[str, Any]]:
+    """Sum fills and adjustments, each oldest first, by New York trading date or month.
 
-    ``trades`` counts orders by their first fill.
+    ``trades`` counts orders by their first fill; an adjustment without P&L is none.
     """
     from smabot.calendar import Calendar
+    from smabot.records import Fill
 
     trading_date = Calendar().trading_date
     sums: dict[str, dict[str, Any]] = {}
     total = ZERO
-    for fill in fills:
-        name = trading_date(fill.time).isoformat()[: 7 if by == "month" else 10]
+    realizing = [each for each in adjustments if each.realized_pnl]
+    rows: Iterable[Fill | Adjustment] = merge(fills, realizing, key=lambda row: row.time)
+    for row in rows:
+        name = trading_date(row.time).isoformat()[: 7 if by == "month" else 10]
         period = sums.setdefault(name, {by: name, "trades": 0, "fills": 0, "realized_pnl": ZERO})
-        total += fill.realized_pnl
-        period["trades"] += fill.first
-        period["fills"] += 1
-        period["realized_pnl"] += fill.realized_pnl
+        total += row.realized_pnl
+        if isinstance(row, Fill) and row.qty:
+            period["trades"] += row.first
+            period["fills"] += 1
+        period["realized_pnl"] += row.realized_pnl
         period["cumulative_pnl"] = total
     return list(sums.values())

@@ -86,7 +86,7 @@ class Engine:
         provable = broker.visibility_delay is not None
         entered = symbols if enterable is None else enterable
         self.gate = Gate(config, book, plugins, feed, provable=provable, enterable=entered)
-        self.access = Access(book, feed, wall, config.key_refused_minutes)
+        self.access = Access(book, feed, wall, config.unauthorized_minutes)
         self._outbox = Outbox(
             broker, feed, book, self.gate, self.access, dispatcher, journal.check_in_place
         )

@@ -68,6 +68,14 @@ class Line:
     def join(self, user: object) -> None:
         self._users.add(user)
 
+    def prices(self, symbols: Collection[str]) -> list[Mark]:
+        """Return the newest close of each symbol; halted ones have had none for a while."""
+        bars = self.exchange.latest_bars(sorted(symbols))
+        return [
+            Mark(symbol, Decimal(repr(bar.close)), self.exchange.now, "trade")
+            for symbol, bar in bars.items()
+        ]
+
     def leave(self, user: object) -> None:
         self._users.discard(user)
         if not self._users and not self.closed:
@@ -159,12 +167,15 @@ class ExchangeBroker:
 
     def positions(self) -> list[BrokerPosition]:
         exchange = self._exchange
+        holdings = exchange.positions()
+        marks = {mark.symbol: mark.price for mark in self._line.prices([h.symbol for h in holdings])}
         return [
             BrokerPosition(
-                holding.symbol, holding.qty, holding.avg_price, exchange.available(holding.symbol)
+                holding.symbol, holding.qty, holding.avg_price, exchange.available(holding.symbol),
+                marks.get(holding.symbol),
             )
-            for holding in exchange.positions()
-        ]
+            for holding in holdings
+        ]  # fmt: skip
 
     def close(self) -> None:
         self._line.leave(self)
@@ -225,12 +236,7 @@ class ExchangeFeed:
         return (again(minute) for minute in self._exchange.history(symbols, since, newest))
 
     def prices(self, symbols: Collection[str]) -> list[Mark]:
-        """Return the newest close of each symbol; halted ones have had none for a while."""
-        bars = self._exchange.latest_bars(sorted(symbols))
-        return [
-            Mark(symbol, Decimal(repr(bar.close)), self.now(), "trade")
-            for symbol, bar in bars.items()
-        ]
+        return self._line.prices(symbols)
 
     def subscribe(self, symbols: Collection[str]) -> None:
         self._subscribed = frozenset(symbols)

@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from smabot.book import COLLAR, Book
 from smabot.ports import BrokerOrder
-from smabot.records import MICRO, ZERO, Adjustment, Mark
+from smabot.records import MICRO, ZERO, Adjustment, Mark, money
 
 SPLITS = {Fraction(n) for n in (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)} | {Fraction(3, 2)}
 CENT = Decimal("0.01")
@@ -153,7 +153,7 @@ def _rows(book: Book, each: Mismatch, terms: _Terms, now: datetime) -> list[obje
     rows: list[object] = [
         Adjustment(
             now, who, each.symbol, qty, terms.price, terms.reason,
-            terms.cash * qty / each.change if terms.cash else ZERO,
+            money(terms.cash * qty / each.change) if terms.cash else ZERO,
         )
         for who, qty in shares.items()
     ]  # fmt: skip

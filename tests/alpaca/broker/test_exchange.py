@@ -66,7 +66,7 @@ def tape(tmp_path: Path, tape_writer: Any) -> Path:
 @pytest.fixture
 def market(tmp_path: Path, tape: Path) -> Iterator[Market]:
     config = Config(broker="alpaca", db=tmp_path / "wire.db", tape=str(tape))
-    market = Market(connect(config, AlpacaSettings(request_timeout=0.5), {}))
+    market = Market(connect(config, AlpacaSettings(request_timeout=1.5), {}))
     yield market
     market.broker.close()
 
@@ -154,8 +154,8 @@ UNANSWERED = [
     ("error", {"when": "after", "status": 502, "html": True}),
     ("reset", {"when": "before"}),
     ("reset", {"when": "after"}),
-    ("hang", {"when": "before", "seconds": 1.0}),
-    ("hang", {"when": "after", "seconds": 1.0}),
+    ("hang", {"when": "before", "seconds": 2.5}),
+    ("hang", {"when": "after", "seconds": 2.5}),
     ("rate_limit", {"reset_seconds": 0.2}),
 ]
 

@@ -59,7 +59,7 @@ def test_a_key_that_stays_refused_ends_the_run_and_the_next_one_goes_on(
     scene: Callable[..., Any],
 ) -> None:
     met = scene(refused(), wants=WANTS)
-    error = met.stops(key_refused_minutes=3)
+    error = met.stops(unauthorized_minutes=3)
     assert isinstance(error, KeyRefused)
     assert error.exit_code == 4
     assert "the broker has refused the key for 3 minutes (401 unauthorized.: " in str(error)
@@ -76,7 +76,7 @@ def test_a_key_that_stays_refused_ends_the_run_and_the_next_one_goes_on(
 
 def test_a_refused_key_is_found_by_a_question(scene: Callable[..., Any]) -> None:
     met = scene(refused(method="GET"), wants={})
-    assert isinstance(met.stops(reconcile_every_minutes=2, key_refused_minutes=2), KeyRefused)
+    assert isinstance(met.stops(reconcile_every_minutes=2, unauthorized_minutes=2), KeyRefused)
     assert events(met, "key_refused") == [("key_refused", 1)]
 
 
@@ -96,7 +96,7 @@ def test_a_refused_key_is_found_by_a_stream(scene: Callable[..., Any]) -> None:
         {"kind": "disconnect", "stream": "trade", "since": SINCE, "times": 1},
         wants={},
     )
-    error = met.stops(key_refused_minutes=1)
+    error = met.stops(unauthorized_minutes=1)
     assert isinstance(error, KeyRefused)
     assert "for 1 minute (by the stream of order updates: failed to authenticate)" in str(error)
     assert events(met, "key_refused") == [("key_refused", 1)]
@@ -107,7 +107,7 @@ def test_an_exit_is_kept_while_the_account_may_not_trade(
     scene: Callable[..., Any], flag: str
 ) -> None:
     met = scene({"kind": "account_flag", "flag": flag, "since": SINCE, "minutes": 4}, wants=WANTS)
-    met.play(key_refused_minutes=1)
+    met.play(unauthorized_minutes=1)
     met.agree()
     found = orders(met)
     assert found[EXIT] == ("filled", "")

@@ -149,6 +149,10 @@ VERDICTS = {
     "stuck_pending": "agree: the order stays open, and ends with its day",
     "lost_answer": "agree: the order is unknown, and then fills",
     "halt": "agree: the order stays open, and no bar of the symbol comes",
+    "keys_refused": "agree: exits wait until the key is taken; exit code 4 where it is not",
+    "account_flag": "agree: exits wait until the account may trade",
+    "bar_wrong": "same, where REST has the right one; else the bar is left out",
+    "cash_moved": "agree: cash is the broker's",
     "foreign_order": "stops with 6, where it is about a symbol or a name of ours",
     "foreign_position": "stops with 6, where it is of a symbol of ours",
 }  # fmt: skip

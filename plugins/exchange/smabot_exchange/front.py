@@ -168,7 +168,9 @@ class ExchangeBroker:
     def positions(self) -> list[BrokerPosition]:
         exchange = self._exchange
         holdings = exchange.positions()
-        marks = {mark.symbol: mark.price for mark in self._line.prices([h.symbol for h in holdings])}
+        marks = {
+            mark.symbol: mark.price for mark in self._line.prices([h.symbol for h in holdings])
+        }
         return [
             BrokerPosition(
                 holding.symbol, holding.qty, holding.avg_price, exchange.available(holding.symbol),

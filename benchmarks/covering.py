@@ -16,13 +16,14 @@ import pytest
 
 
 class Record:
-    """Keeps each test's seconds, and the lines of the given files that it executes."""
+    """Keeps the seconds of each test that passes, and the lines of some files that it executes."""
 
     def __init__(self, kept: Path, files: list[Path]) -> None:
         self._kept = kept
         self._files = {str(each.resolve()): str(each) for each in files}
         self._lines: set[tuple[str, int]] = set()
         self._tests: dict[str, dict[str, Any]] = {}
+        self._failed: set[str] = set()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Iterator[None]:
@@ -38,7 +39,13 @@ class Record:
             seconds = perf_counter() - begun
             self._tests[item.nodeid] = {"seconds": seconds, "lines": sorted(self._lines)}
 
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        if report.failed:
+            self._failed.add(report.nodeid)
+
     def pytest_sessionfinish(self) -> None:
+        for name in self._failed:
+            self._tests.pop(name, None)
         self._kept.write_text(json.dumps(self._tests))
 
     def _call(self, frame: FrameType, event: str, arg: object) -> Any:

@@ -54,7 +54,7 @@ SLOW_IMPORTS = [
 LEAST_SECONDS, TIMES = 60.0, 4.0
 """After which a run hangs: so much, and so many times what its tests need."""
 Covered = dict[str, dict[str, Any]]
-OPTIONS = ["-q", "-x", "-m", "not slow", "-p", "no:cacheprovider"]
+OPTIONS = ["-q", "-m", "not slow", "-p", "no:cacheprovider"]
 
 
 def main() -> int:
@@ -167,7 +167,7 @@ def _run(tests: list[str]) -> str:
             os.setsid()
             quiet()
             files = sorted({name.split("::")[0] for name in tests})
-            command = [*OPTIONS, "--tb=no", f"--basetemp={base}/t", *files]
+            command = [*OPTIONS, "-x", "--tb=no", f"--basetemp={base}/t", *files]
             os._exit(pytest.main(command, plugins=[Chosen(tests, failed)]))
         until = monotonic() + seconds
         while (ended := os.waitpid(pid, os.WNOHANG)) == (0, 0):

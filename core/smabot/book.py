@@ -67,8 +67,6 @@ class Book:
         self.blocks: dict[tuple[str, str], Block] = {}
         self.ignored: frozenset[str] = frozenset()
         """Plugins whose blocks hold no order of this run, by the operator's word."""
-        self.blockers: frozenset[str] | None = None
-        """Who may block in this run; None: whoever did."""
         self.marks: dict[str, Mark] = {}
         """Prices that were asked for because no bar came, by symbol."""
         self.point: EquityPoint | None = None
@@ -530,10 +528,6 @@ class Book:
         key = (block.plugin, block.scope)
         if self._replaying or self.blocks.get(key) == block:
             return False
-        if self.blockers is not None and block.plugin not in self.blockers:
-            raise ValueError(
-                f"a block of {block.plugin!r}: no plugin of this run has that name, use your own"
-            )
         self.blocks[key] = block
         self.stances += 1
         self._put(block)

@@ -18,6 +18,8 @@ from smabot.plugins import Plugins
 from smabot.records import Command, Event
 from smabot.wall import Wall
 
+CORE_VERBS = ("halt", "resume", "flatten")
+"""The verbs that core carries out itself: no plugin is asked."""
 STANDS = timedelta(minutes=1)
 """How long a command may wait to be carried out, in wall time. A halt waits as long as it takes."""
 

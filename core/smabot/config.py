@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import inspect
 import re
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -57,6 +59,32 @@ class Settings(BaseModel):
         finite = not cls.model_config.get("allow_inf_nan")
         check_kind(value, declared_kinds(cls, str(info.field_name)), finite=finite)
         return value
+
+
+def mapping_keys(model: type[Settings] | None, keys: Sequence[str]) -> Iterator[int]:
+    """Yield the places of keys that are no names of fields, but keys of a mapping, as symbols are."""
+    kind: Any = model
+    for place, key in enumerate(keys):
+        if inspect.isclass(kind) and issubclass(kind, BaseModel):
+            fields = {name.lower(): field.annotation for name, field in kind.model_fields.items()}
+            kind = fields.get(key.lower())
+        else:
+            values = next((args[1] for args in _mappings(kind)), None)
+            if values is None:
+                return
+            yield place
+            kind = values
+        models = [each for each in get_args(kind) if inspect.isclass(each)]
+        if not _mappings(kind) and any(issubclass(each, BaseModel) for each in models):
+            kind = next(each for each in models if issubclass(each, BaseModel))
+
+
+def _mappings(kind: Any) -> list[tuple[Any, ...]]:
+    """Return the key and value types of a mapping, or of the mappings in an optional one."""
+    origin = get_origin(kind)
+    if inspect.isclass(origin) and issubclass(origin, Mapping):
+        return [get_args(kind)]
+    return [found for each in get_args(kind) for found in _mappings(each)]
 
 
 class Sizing(Settings):

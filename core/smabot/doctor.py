@@ -6,7 +6,7 @@ import os
 import platform
 import shutil
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, version
 from pathlib import Path
@@ -15,10 +15,11 @@ from typing import Any, cast
 from smabot.blocks import require_guards
 from smabot.book import Book
 from smabot.config import Config
+from smabot.discovery import discover
 from smabot.errors import BrokerError, ConfigError, RiskHalt, SmabotError
 from smabot.hookspecs import Finding, Recovery
 from smabot.paths import is_there
-from smabot.plugins import Plugins, blame, discover
+from smabot.plugins import Plugins
 from smabot.recovery import restore
 from smabot.redaction import SECRETS_FILE
 
@@ -41,7 +42,10 @@ def machine() -> Iterator[Finding]:
 
 def _packages() -> Iterator[Finding]:
     ours = {"smabot": distribution("smabot")} | {
-        point.dist.name: point.dist for point in discover().values() if point.dist
+        point.dist.name: point.dist
+        for points in discover().values()
+        for point in points
+        if point.dist
     }
     wrong = [line for each in ours.values() for line in _unmet(each)]
     for line in wrong:
@@ -116,19 +120,12 @@ def folder(config: Config) -> Iterator[Finding]:
 
 def needs(config: Config, plugins: Plugins) -> Iterator[Finding]:
     """Ask each plugin how all is that it needs. One that raises is itself a finding."""
-    for impl in reversed(plugins.manager.hook.diagnose.get_hookimpls()):
-        found: list[Finding] = []
-        try:
-            answer = impl.function(*([config] if impl.argnames else []))
-            found += cast(Sequence[Finding] | None, answer) or ()
-        except SmabotError as error:
-            code = error.exit_code if error.exit_code in CODES else 3
-            found.append(Finding.failure(impl.plugin_name, str(error), code))
-        except Exception as error:  # noqa: BLE001 - the others are asked all the same
-            found.append(
-                Finding.failure(impl.plugin_name, str(blame(impl.plugin_name, "diagnose", error)))
-            )
-        yield from found
+    for name, found in plugins.diagnose(config):
+        if isinstance(found, SmabotError):
+            code = found.exit_code if found.exit_code in CODES else 3
+            yield Finding.failure(name, str(found), code)
+        else:
+            yield from found
 
 
 def agreement(config: Config, plugins: Plugins) -> Iterator[Finding]:

@@ -21,6 +21,8 @@ class SmabotError(Exception):
     """
 
     exit_code = 1
+    about: type | None = None
+    """The record class that it is about, where it is about one: that of a plugin, perhaps."""
 
     def __str__(self) -> str:
         return one_line(super().__str__())
@@ -104,7 +106,13 @@ class JournalError(SmabotError):
 
 
 class PluginError(SmabotError):
-    """A plugin raised or answered what it must not. Exit code 1."""
+    """A plugin raised. Exit code 1."""
+
+
+class PluginFault(PluginError):
+    """A plugin answered or applied what no plugin may: it is wrong in itself. Exit code 3."""
+
+    exit_code = 3
 
 
 class Interrupted(SmabotError):

@@ -27,6 +27,14 @@ COLORED = "<dim>{time:HH:mm:ss!UTC}</dim> <level>{level: <7}</level> {name}: {me
 FILE_BYTES = 10_000_000
 FILES_KEPT = 5
 LIBRARY_LEVELS = {"TRACE": logging.DEBUG, "DEBUG": logging.INFO}
+_set_up: list[str] = []
+"""The levels it was set up with; empty before."""
+
+
+def ensure() -> None:
+    """Set the log up as a short command needs it, warnings on stderr, unless it is set up."""
+    if not _set_up:
+        set_up("WARNING")
 
 
 def set_up(
@@ -40,6 +48,7 @@ def set_up(
     are heard from WARNING on, with DEBUG from INFO on, with TRACE in full.
     Raises ConfigError when the file can't be written.
     """
+    _set_up.append(level)
     colored = sys.stderr.isatty() and "NO_COLOR" not in os.environ
     logger.remove()
     logger.add(

@@ -15,8 +15,8 @@ from time import perf_counter
 from smabot.bars import is_sound
 from smabot.blocks import ignore, require_guards
 from smabot.book import ASKED_FOR, Book
-from smabot.calendar import MINUTE
-from smabot.commands import carry_out, expiry
+from smabot.calendar import MINUTE, Calendar
+from smabot.commands import CORE_VERBS, carry_out, expiry
 from smabot.config import Config
 from smabot.disagreement import Disagreement
 from smabot.engine import Engine, Watcher
@@ -226,8 +226,9 @@ def _after_adjustments(journal: Journal, now: datetime) -> datetime:
 def apply_command(config: Config, plugins: Plugins, command: Command, wall: Wall = utc_now) -> str:
     """Carry out an operator's command while no bot runs: restore, apply, commit. Returns the answer.
 
-    Commands that still wait for a bot were given before, and are dealt with first. One that a bot has
-    carried out already is only answered. Raises PluginError when a plugin fails at this one, and
+    Commands that still wait for a bot were given before, and are dealt with first; with one of core's
+    own verbs only those of core's own verbs, which need no plugin but the journal's. One that a bot
+    has carried out already is only answered. Raises PluginError when a plugin fails at this one, and
     LockHeld while a bot runs.
     """
     session = Session(config, plugins, Book())
@@ -241,7 +242,12 @@ def apply_command(config: Config, plugins: Plugins, command: Command, wall: Wall
         done = journal.row(Command, command.id)
         if done is not None and done.applied_at is not None:
             return done.answer
-        waiting = [each for each in journal.commands() if each.id != command.id]
+        own = command.verb in CORE_VERBS
+        waiting = [
+            each
+            for each in journal.commands()
+            if each.id != command.id and (each.verb in CORE_VERBS or not own)
+        ]
         carried = carry_out([*waiting, command], plugins, session.book, wall)
         journal.commit(session.book.drain()[0])
         if command.id in carried.failures:
@@ -265,10 +271,14 @@ def _open(session: Session) -> None:
     with session.step("connect") as found:
         session.broker = broker = plugins.open_broker(config)
         session.feed = feed = plugins.open_feed(config)
-        book.calendar = broker.calendar()
-        session.symbols = session.enterable = feed.tradable(config.symbols)
+        expected = plugins.expected
+        book.calendar = expected(Calendar, "broker", "calendar()", broker.calendar())
+        expected(datetime, "feed", "now()", feed.now())
+        tradable = expected(tuple, "feed", "tradable()", feed.tradable(config.symbols))
+        session.symbols = session.enterable = tradable
         session.notes += feed.notes
-        session.account = account = broker.account()
+        account = expected(BrokerAccount, "broker", "account()", broker.account())
+        session.account = account
         found.append(f"{broker.name} account {account.account_id}, equity {account.equity:,.2f}")
     with session.step("load") as found:
         restore(book, journal, plugins)
@@ -286,8 +296,11 @@ def restore(book: Book, rows: Rows, plugins: Plugins) -> None:
     """Load all state that records hold into an empty book; bars are not among it."""
     book.find_order = lambda client_order_id: rows.row(Order, client_order_id)
     declared = [k for k in plugins.kinds() if table_of(k).restore and k not in (*CORE_STATE, Order)]
-    for kind in (*CORE_STATE, *declared):
+    for kind in CORE_STATE:
         book.restore(rows.rows(kind))
+    for kind in declared:
+        with plugins.at_cost_of(kind):
+            book.restore(rows.rows(kind))
     opened = rows.rows(Order, where={"status": OPEN})
     book.restore(sorted(opened, key=lambda order: (order.created_at, order.client_order_id)))
     for state in book.signals.values():

@@ -11,14 +11,14 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 from pydantic import ValidationError
 
-from smabot.config import Config
+from smabot.config import Config, Settings, mapping_keys
 from smabot.errors import ConfigError, suggest
 from smabot.paths import is_there
 from smabot.redaction import MASK, SECRETS_FILE, is_secret, register, texts, worth_masking
@@ -36,6 +36,7 @@ NOT_SETTINGS = frozenset({"SMABOT_ENV", "SMABOT_DEBUG"})
 
 Tree = dict[str, Any]
 Origins = dict[str, str]
+SettingsOf = Callable[[Sequence[str]], tuple[int, type[Settings] | None]]
 
 _DYNACONF: dict[str, Any] = {
     "settings_files": [],
@@ -102,17 +103,22 @@ class Loaded:
         )
 
 
-def load(settings: Path | None = None, flags: Sequence[Flag] = ()) -> Loaded:
+def load(
+    settings: Path | None = None,
+    flags: Sequence[Flag] = (),
+    settings_of: SettingsOf = lambda keys: (0, None),
+) -> Loaded:
     """Read all layers. Without ``settings``, ``./settings.toml`` is read if it is there.
 
-    Raises ConfigError: one line with the key, its value (unless secret), its origin, what is wrong.
+    ``settings_of`` finds the plugin that a variable's keys name: how many of them are its name, and
+    its settings class. Raises ConfigError: one line with the key, its value (unless secret), its origin, what is wrong.
     """
     tree: Tree = {}
     origins: Origins = {}
     for table, origin in _file_layers(settings):
         merge(tree, origins, table, origin)
     for name, value in _variables():
-        keys = _match(tree, name.removeprefix(PREFIX).split("__"))
+        keys = _match(tree, name.removeprefix(PREFIX).split("__"), settings_of)
         merge(tree, origins, _nest(keys, value), name)
     for flag in flags:
         merge(tree, origins, _nest(flag.key.split("."), flag.value), flag.option)
@@ -259,13 +265,22 @@ def _variables() -> list[tuple[str, Any]]:
     ]
 
 
-def _match(tree: Tree, keys: Iterable[str]) -> list[str]:
-    """Find upper-case keys in a tree whatever their case; those that it doesn't have are lowered."""
+def _match(tree: Tree, keys: Sequence[str], settings_of: SettingsOf) -> list[str]:
+    """Find a variable's keys in a tree whatever their case; those that it doesn't have are lowered.
+
+    In a plugin's table its settings class knows the names, and the keys of a mapping, as symbols,
+    stay as they are typed.
+    """
     found: list[str] = []
     here: Any = tree
-    for key in keys:
+    typed: frozenset[int] = frozenset()
+    if keys[0].lower() == "plugin" and len(keys) > 2:
+        length, model = settings_of(keys[1:])
+        typed = frozenset(1 + length + place for place in mapping_keys(model, keys[1 + length :]))
+    for place, key in enumerate(keys):
         names = here if isinstance(here, dict) else {}
-        found.append(next((n for n in names if n.lower() == key.lower()), key.lower()))
+        same = next((n for n in names if n.lower() == key.lower()), key.lower())
+        found.append(key if place in typed else same)
         here = names.get(found[-1])
     return found
 

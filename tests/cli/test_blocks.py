@@ -6,14 +6,10 @@ import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-
-from smabot.book import Book
-from smabot.records import Block
 
 pytest.importorskip("smabot_exchange")
 pytest.importorskip("smabot_reconciliation")
@@ -157,13 +153,3 @@ def test_a_block_of_all_orders_lets_no_exit_pass_unless_it_is_ignored(
     done = call(*flags, "--ignore-block", BREAKER)
     assert done.code == 0, done.err
     assert held() == 0
-
-
-def test_a_plugin_can_block_by_its_own_name_alone() -> None:
-    """Another's would hold for ever: no start would have a plugin of that name."""
-    book = Book()
-    book.blockers = frozenset(("core", "mine"))
-    now = datetime(2026, 3, 2, 15, tzinfo=UTC)
-    assert book.apply(Block("mine", "entries", "mine", now))
-    with pytest.raises(ValueError, match="a block of 'other': no plugin of this run has that name"):
-        book.apply(Block("other", "entries", "not mine", now))

@@ -311,6 +311,13 @@ def test_what_is_adjusted_is_as_traded_at_its_price(book: Book) -> None:
     assert (book.holding("t", "SPY"), book.net("SPY")) == (2, 8)
 
 
+def test_parts_of_shares_that_come_to_others_realize_nothing(book: Book) -> None:
+    book.apply(Position("s", "SPY", D("0.5"), D(50), D(100), D(0), T0))
+    book.apply(Adjustment(minute(2), "s", "SPY", D("0.5"), D(120), "taken"))
+    position = only(book)
+    assert (position.qty, position.cost, position.realized_pnl) == (1, 110, 0)
+
+
 # -- what is known of an order -----------------------------------------------------------------------
 
 

@@ -105,17 +105,17 @@ class Line:
 class Given:
     """The journal that outlives the bot, and the broker behind its line."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: World, exchange: Any) -> None:
         self.world = world
+        self.exchange = exchange
 
     @hookimpl
     def open_journal(self) -> MemoryJournal:
         return self.world.journal
 
-    @hookimpl(wrapper=True)
-    def open_broker(self) -> Any:
-        broker = yield
-        return Line(broker, self.world.faults)
+    @hookimpl(tryfirst=True)
+    def open_broker(self, config: Config) -> Any:
+        return Line(self.exchange.open_broker(config), self.world.faults)
 
 
 @dataclass
@@ -137,10 +137,11 @@ class World:
         settings = {"broker": "exchange", **settings}
         config = Config(db=self.folder / "trades.db", tape=str(self.tape), speed="max", **settings)
         plugins = Plugins()
+        market = self.fake or _paper_exchange()
         for name, plugin in {
             "script": self.script,
-            "given": Given(self),
-            "exchange": self.fake or _paper_exchange(),
+            "given": Given(self, market),
+            "exchange": market,
             "core.sizing": DefaultSizer(config.sizing),
         }.items():
             plugins.register(name, plugin)

@@ -287,6 +287,42 @@ class _Only:
         return self._script.on_signal(signal, book) if signal.strategy == self._name else None
 
 
+class Bulk(Exchange):
+    """Takes several orders in one call; ``fails`` says that nobody knows which of them arrived."""
+
+    def __init__(self, bars: list[Bar]) -> None:
+        super().__init__(bars)
+        self.bulks: list[int] = []
+        self.fails = False
+
+    def submit_many(self, orders: list[Order]) -> list[OrderUpdate]:
+        self.bulks.append(len(orders))
+        if self.fails:
+            raise UnknownOutcome("timeout")
+        return [FakeExchange.submit(self, order) for order in orders]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_several_orders_of_a_step_go_in_one_call_where_the_broker_takes_them(fails: bool) -> None:
+    bars = [Bar("SPY", minute(n), 100, 100, 100, 100, 1) for n in range(9)]
+    exchange = Bulk(bars)
+    bot = FakeBot(exchange, a=lambda: Script({2: LONG}), b=lambda: Script({2: LONG, 5: FLAT}))
+    with bot.started() as engine:
+        running = Bot(engine, exchange, bot)
+        exchange.fails = fails
+        running.play(3)
+        assert set(exchange.bulks) == {2}
+        assert exchange.of("send") == []
+        status = Status.UNKNOWN if fails else Status.ACCEPTED
+        assert [o.status for o in running.orders()] == [status] * 2
+        exchange.fails = False
+        running.play(5)
+        names = [o.client_order_id for o in running.orders()]
+        assert exchange.of("send") == ([] if fails else names[2:])
+        ended = Status.ABANDONED if fails else Status.FILLED
+        assert {o.status for o in running.orders()} == {ended}
+
+
 # -- cancels -------------------------------------------------------------------------------------------
 
 

@@ -18,7 +18,8 @@ from pydantic import BaseModel
 from smabot import errors
 from smabot.cli.verbs import VERBS
 from smabot.config import Config
-from smabot.plugins import Plugins, discover, settings_model
+from smabot.discovery import discover, settings_model
+from smabot.plugins import Plugins
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/*.md")])
@@ -64,10 +65,9 @@ def test_every_plugin_has_a_page_and_the_readme_leads_there() -> None:
 
 def verbs() -> set[str]:
     """Every command a person can type, with the plugins' own."""
-    registered = click.Group()
-    Plugins.load(Config()).register_commands(registered)
+    registered = Plugins.load(Config()).commands(taken=VERBS)
     core = {name: getattr(import_module(f"smabot.cli.{VERBS[name]}"), name) for name in VERBS}
-    return set(_spelled({**core, **registered.commands}))
+    return set(_spelled({**core, **registered}))
 
 
 def _spelled(commands: Mapping[str, click.Command], prefix: str = "smabot ") -> Iterator[str]:
@@ -103,7 +103,7 @@ def defaults(model: BaseModel, prefix: str = "") -> Iterator[tuple[str, Any]]:
 
 def all_defaults() -> dict[str, Any]:
     found = dict(defaults(Config()))
-    for name, point in discover().items():
+    for name, (point,) in discover().items():
         model = settings_model(point.load())
         if model is not None and point.value.startswith("smabot_"):
             found |= dict(defaults(model(), f"plugin.{name}."))

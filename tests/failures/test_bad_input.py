@@ -38,7 +38,7 @@ ROWS = [f"SPY,2026-03-02T14:{30 + n}:00Z,100,101,99,100.5,10000,," for n in rang
         (["--tape", "settings.toml"], CONFIG, "tape settings.toml: the name must end in .csv"),
         (["--tape", "made:bars=3"], CONFIG, "tape 'made:bars=3'"),
         (["--db", "."], CONFIG, "database . is a folder: give a file"),
-        (["--ledger", "."], CONFIG, "ledger . is a folder"),
+        (["--ledger", "."], CONFIG, "ledger . is a folder: give a file"),
         (["--ledger", "data/trades.db"], CONFIG, "ledger data/trades.db: is the bot's own database"),
         (["--db", "settings.toml"], CONFIG, "database settings.toml: "),
         (["--db", "settings.toml/x.db"], CONFIG, "database settings.toml/x.db: its folder can't be"),

@@ -219,7 +219,14 @@ def test_of_two_the_one_that_is_told_leaves_the_rest_to_the_other() -> None:
 
 @pytest.mark.parametrize(
     ("here", "there", "avg_price"),
-    [(10, 20, "50"), (10, 15, "66.67"), (20, 10, "200"), (10, 20, "50.5"), (10, 20, "49.5")],
+    [
+        (10, 20, "50"),
+        (10, 15, "66.67"),
+        (20, 10, "200"),
+        (50, 1, "5000"),
+        (10, 20, "50.5"),
+        (10, 20, "49.5"),
+    ],
 )
 def test_a_split_leaves_the_cost_and_moves_the_price(here: int, there: int, avg_price: str) -> None:
     book = accepted([position(here)], {"SPY": there}, avg_price=avg_price)
@@ -246,6 +253,12 @@ def test_a_ratio_alone_is_no_split(avg_price: str) -> None:
     """Shares were bought: what the position cost at the broker is more than ours."""
     book = accepted([position(10)], {"SPY": 20}, CASH - 950, avg_price=avg_price)
     assert sums(book) == (20, 1950, 0)
+
+
+def test_a_ratio_that_no_split_has_is_none() -> None:
+    book = accepted([position(25)], {"SPY": 10}, avg_price="250")
+    assert sums(book) == (10, 1000, 0)
+    assert from_outside(book) == -1500
 
 
 # -- cash alone ----------------------------------------------------------------------------------------

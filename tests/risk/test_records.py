@@ -167,6 +167,15 @@ def test_it_says_how_many_failures_there_are(desk: Any, count: int, words: str) 
     assert bot.breaker.describe(bot.book) == ("breaker", f"armed, {words}")
 
 
+def test_an_order_that_is_named_in_one_word_is_a_failure_by_that(desk: Any) -> None:
+    bot = desk(breaker={**FAILURES, "max_failures": 9})
+    for name in ("one", "two", "one"):
+        unknown = replace(bot.submit(), client_order_id=name, status=Status.UNKNOWN)
+        bot.breaker.on_order(unknown, bot.book)
+    bot.commit()
+    assert (bot.state.failure_count, bot.state.failed_orders) == (2, "one two")
+
+
 def test_a_later_session_begins_anew_and_an_earlier_one_never(desk: Any) -> None:
     bot = desk(breaker=SESSION)
     fall(bot, 98.0)
@@ -288,6 +297,31 @@ def test_a_loss_that_reaches_its_limit_blocks_until_the_date_ends(
     assert blocks(bot) == [block]
     assert len(events(bot)) == 1
     assert bot.submit("IBM").reason == reason
+
+
+@pytest.mark.parametrize("limits", [{"max_loss": 1}, {"max_loss_fraction": "0.00001"}], ids=str)
+def test_a_dollar_is_a_limit_too(desk: Any, limits: dict[str, Any]) -> None:
+    bot = limited(desk, **limits)
+    bot.fill(bot.submit(qty=1))
+    bot.price("SPY", 99.01)
+    assert blocks(bot) == []
+    bot.price("SPY", 99.0)
+    assert len(blocks(bot)) == 1
+
+
+def test_the_next_date_s_loss_is_blocked_anew(desk: Any) -> None:
+    bot = limited(desk, max_loss=1000)
+    bot.fill(bot.submit(qty=500))
+    bot.price("SPY", 98.0)
+    bot.at(datetime(2026, 3, 3, 15, tzinfo=UTC))
+    bot.restart()
+    bot.price("SPY", 97.0)
+    assert bot.submit("IBM").status is Status.PENDING
+    bot.price("SPY", 96.0)
+    (block,) = blocks(bot)
+    assert (block.since, block.until) == (bot.now, datetime(2026, 3, 4, 5, tzinfo=UTC))
+    assert block.reason == "max_loss 1,000.00: lost 1,000.00 of 99,000.00 on 2026-03-03"
+    assert len(events(bot)) == 2
 
 
 def test_a_gain_reaches_no_limit(desk: Any) -> None:

@@ -196,10 +196,10 @@ def test_the_shipped_file_changes_nothing_and_its_comments_are_the_defaults(in_t
     core = {dotted for dotted in Config().model_dump() if dotted not in ("plugin", "sizing", "log")}
     assert core - unset <= set(loaded.origins)
 
-    from smabot.plugins import discover, settings_model
+    from smabot.discovery import discover, settings_model
 
     for name in ("sma", "risk.circuit_breaker", "risk.daily_limits", "exchange"):
-        model = settings_model(discover()[name].load())
+        model = settings_model(discover()[name][0].load())
         assert model is not None
         table = loaded.config.table(name)
         assert model.model_validate(table) == model(), name

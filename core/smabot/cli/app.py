@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,21 +39,25 @@ class App:
         self.debug = os.environ.get("SMABOT_DEBUG", "0") not in ("", "0")
         self._loaded: Loaded | None = None
         self._plugins: Plugins | None = None
+        self._keeper: Plugins | None = None
+        self._warned: set[str] = set()
         self._header: dict[str, str] = {}
 
     def option(self, name: str, value: Any) -> None:
         """Take a shared option in; what was read without it is forgotten."""
         setattr(self, name, value)
-        self._loaded = self._plugins = None
+        self._loaded = self._plugins = self._keeper = None
 
     # -- settings and plugins ----------------------------------------------------------------------
 
     def load(self, flags: Sequence[Flag] = ()) -> Loaded:
         """Read the settings with a command's own flags as the top layer. Raises ConfigError."""
+        from smabot.discovery import settings_of
         from smabot.settings import Flag, load
 
         shared = [Flag("db", "--db", str(self.db))] if self.db is not None else []
-        self._loaded = load(self.settings, [*shared, *flags])
+        self._loaded = load(self.settings, [*shared, *flags], settings_of)
+        self._plugins = self._keeper = None
         return self._loaded
 
     def loaded(self) -> Loaded:
@@ -65,32 +69,55 @@ class App:
         return self.loaded().config
 
     def plugins(self) -> Plugins:
-        """Return the installed plugins that can be loaded, to look at their records.
+        """Return the selected plugins and those of the last run, as far as they work.
 
-        One that is selected and broken is warned of; one that is not selected is there where it
-        works, for a run may have chosen it by a flag. Raises ConfigError when none can be loaded.
+        One that does not is left out with a warning. Raises ConfigError when the settings are wrong.
         """
         if self._plugins is None:
-            self._plugins = self._load_plugins()
+            config = self.config()
+            names = [*config.base_plugins, *config.plugins, *self._of_last_run()]
+            self._plugins = self._sound(names)
         return self._plugins
 
-    def _load_plugins(self) -> Plugins:
-        from smabot.plugins import Plugins, discover, select
+    def selected(self) -> Plugins:
+        """Return the selected plugins alone, as far as they work, to flatten with."""
+        config = self.config()
+        return self._sound([*config.base_plugins, *config.plugins])
+
+    def keeper(self) -> Plugins:
+        """Return the plugin that keeps the database, alone: what halt, resume and flatten read by.
+
+        It is one of `base_plugins`; the others are imported only where none of those keeps one.
+        """
+        if self._keeper is None:
+            from smabot.plugins import KEEPING
+
+            config = self.config()
+            self._keeper = self._sound(config.base_plugins, KEEPING)
+            if not self._keeper.names:
+                self._keeper = self._sound(config.plugins, KEEPING)
+        return self._keeper
+
+    def _sound(self, names: Sequence[str], having: Collection[str] | None = None) -> Plugins:
+        from smabot.hookspecs import HOOKS
+        from smabot.plugins import Plugins
 
         loaded = self.loaded()
-        config = loaded.config
-        sound: list[str] = []
-        for wanted in (*config.base_plugins, *config.plugins):
-            try:
-                sound += Plugins.load(config, [wanted], loaded.origins).names
-            except SmabotError as error:
-                self.warn(str(error))
-        installed = discover()
-        blocked = select(config.no_plugins, (), installed) if config.no_plugins else ()
-        for name in sorted(set(installed) - set(sound) - set(blocked)):
-            with suppress(SmabotError):
-                sound += Plugins.load(config, [name], loaded.origins).names
-        return Plugins.load(config, list(dict.fromkeys(sound)), loaded.origins)
+        names = list(dict.fromkeys(names))
+        return Plugins.load_sound(
+            loaded.config, names, loaded.origins, self.warn, HOOKS if having is None else having
+        )
+
+    def _of_last_run(self) -> list[str]:
+        """Return the plugins of the last run, which a flag may have chosen; none without a database."""
+        from smabot.records import Run
+
+        try:
+            with closing(self.keeper().open_rows(self.config())) as rows:
+                last = rows.rows(Run, newest_by="started_at", limit=1)
+        except SmabotError:
+            return []  # whoever needs the database meets that
+        return [name for run in last for name in run.plugins.split(",") if name]
 
     def record_kinds(self) -> tuple[type, ...]:
         """Return all declared record classes, core's and the plugins'."""
@@ -99,7 +126,7 @@ class App:
     # -- records -----------------------------------------------------------------------------------
 
     @contextmanager
-    def rows(self) -> Iterator[Any]:
+    def rows(self, plugins: Plugins | None = None) -> Iterator[Any]:
         """Open the database read-only, as `smabot.ports.Rows`; safe beside a running bot.
 
         Raises ConfigError when there is none.
@@ -107,37 +134,38 @@ class App:
         from smabot.records import Run
 
         config = self.config()
-        rows = self.plugins().open_rows(config)
-        try:
+        plugins = plugins or self.plugins()
+        with plugins.named_in_errors(), closing(plugins.open_rows(config)) as rows:
             last = rows.rows(Run, newest_by="started_at", limit=1)
             self._header = {"mode": last[0].mode if last else config.mode, "db": str(config.db)}
             yield rows
-        finally:
-            rows.close()
 
     def send(self, verb: str, argument: str = "") -> str:
         """Have an operator's command carried out, by the running bot or here; returns the answer.
 
-        It stands for a minute of wall time, a halt until it is carried out. Raises SmabotError when
+        It stands for a minute of wall time, a halt until it is carried out. Core's own verbs need no
+        plugin but the one that keeps the database. Raises SmabotError when
         the running bot does not answer, and Interrupted when Ctrl-C withdrew it meanwhile.
         """
         from uuid import uuid4
 
         from smabot.cli.sending import through_bot
-        from smabot.commands import expiry
+        from smabot.commands import CORE_VERBS, expiry
         from smabot.records import Command
         from smabot.recovery import apply_command
 
+        plugins = self.keeper() if verb in CORE_VERBS else self.plugins()
         now = self.wall()
         command = Command(uuid4().hex, verb, argument, now, expires_at=expiry(verb, now))
 
         def here() -> str | None:
             try:
-                return apply_command(self.config(), self.plugins(), command, self.wall)
+                with plugins.named_in_errors():
+                    return apply_command(self.config(), plugins, command, self.wall)
             except LockHeld:
                 return None
 
-        with self.rows() as rows:
+        with self.rows(plugins) as rows:
             if not rows.in_use() and (answer := here()) is not None:
                 return answer
             return through_bot(rows, command, here, self.wall, self._say)
@@ -165,8 +193,10 @@ class App:
         output.print_screen([*title, *parts])
 
     def warn(self, text: str) -> None:
-        """Write a warning, one line on stderr."""
-        self._say(f"warning: {text}")
+        """Write a warning, one line on stderr; the same one once."""
+        if text not in self._warned:
+            self._warned.add(text)
+            self._say(f"warning: {text}")
 
     def fail(self, text: str, error: BaseException | None, code: int | None = None) -> int:
         """Write an error, one line on stderr; returns its exit code."""

@@ -18,7 +18,6 @@ from smabot.cli.status import restored
 from smabot.disagreement import Disagreement
 from smabot.errors import BrokerError, PartlyUnreadable, SmabotError, UsageError, suggest
 from smabot.flattening import Left, left_over
-from smabot.plugins import Plugins
 from smabot.records import Command
 from smabot.recovery import recover_orders
 
@@ -27,7 +26,6 @@ if TYPE_CHECKING:
     from smabot.cli.app import App
     from smabot.recovery import Session
     from smabot.settings import Loaded
-    from smabot.wall import Wall
 
 POLL_SECONDS = 0.25
 
@@ -44,8 +42,9 @@ def flatten(
 
     Raises SmabotError when something is left after ``timeout`` seconds, or no session can be opened.
     """
-    with app.rows() as rows:
-        book, running, mode = restored(app, rows), rows.in_use(), app.last_mode
+    keeper = app.keeper()
+    with app.rows(keeper) as rows:
+        book, running, mode = restored(app, rows, keeper), rows.in_use(), app.last_mode
     if symbol:
         _check_symbol(symbol, book, loaded.config.symbols)
     if running and ignored_blocks:
@@ -60,7 +59,7 @@ def flatten(
     screen = Screen(mode, app.as_json)
     if running:
         return _through_bot(app, screen, symbol, timeout)
-    return _here(loaded, screen, symbol, timeout, app.wall, ignored_blocks)
+    return _here(app, loaded, screen, symbol, timeout, ignored_blocks)
 
 
 def _check_symbol(symbol: str, book: Book, symbols: Sequence[str]) -> None:
@@ -88,9 +87,10 @@ def _through_bot(app: App, screen: Screen, symbol: str, timeout: float) -> int:
     """Tell the bot, then look on until its database says that all is flat."""
     screen.note(f"the running bot: {app.send('flatten', symbol)}")
     deadline, before, sure = time.monotonic() + timeout, "", 0
-    with app.rows() as rows:
+    keeper = app.keeper()
+    with app.rows(keeper) as rows:
         while True:
-            book, running = restored(app, rows), rows.in_use()
+            book, running = restored(app, rows, keeper), rows.in_use()
             left = left_over(book, symbol)
             sure = 0 if left else sure + 1  # a fill may fall between two reads
             now = (
@@ -114,15 +114,16 @@ def _through_bot(app: App, screen: Screen, symbol: str, timeout: float) -> int:
 
 
 def _here(
+    app: App,
     loaded: Loaded,
     screen: Screen,
     symbol: str,
     timeout: float,
-    wall: Wall,
     ignored_blocks: Sequence[str],
 ) -> int:
-    config = loaded.config.model_copy(update={"until": None})
-    plugins = Plugins.load(config, origins=loaded.origins)
+    """Flatten with what works of the plugins: they see their fills, and none of them is needed."""
+    config, wall = loaded.config.model_copy(update={"until": None}), app.wall
+    plugins = app.selected()
     screen.title(smabot.__version__, str(config.db), plugins.names)
     command = Command(uuid4().hex, "flatten", symbol, wall())
     with opened(config, plugins, screen) as session:

@@ -37,7 +37,8 @@ class Screen:
         self._bar_count = 0
         self._told_at: datetime | None = None
         self._without_price: set[str] = set()
-        self._styled = not as_json and sys.stdout.isatty()
+        self._out = sys.stdout  # plugins get another one
+        self._styled = not as_json and self._out.isatty()
 
     # -- what happens ------------------------------------------------------------------------------
 
@@ -75,6 +76,7 @@ class Screen:
         progress = feed.progress()
         if not self._styled or progress is None:
             return
+        from rich.console import Console
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
         from rich.progress import TimeRemainingColumn as Remaining
 
@@ -82,7 +84,8 @@ class Screen:
             TextColumn("[bold]" + self._mode), BarColumn(), MofNCompleteColumn(),
             TextColumn("minutes"), Remaining(), TextColumn("{task.description}"),
         )  # fmt: skip
-        self._bars = Progress(*columns, transient=True)
+        console = Console(file=self._out)
+        self._bars = Progress(*columns, console=console, transient=True, redirect_stdout=False)
         self._bars.add_task("", total=progress.total, completed=progress.done)
         self._bars.start()
 
@@ -224,7 +227,8 @@ class Screen:
     def _tell(self, event: str, data: dict[str, Any], line: str, style: str = "") -> None:
         line = clean(line)
         if self._json:
-            print(json.dumps({"event": event, **data}, default=_plain), flush=True)
+            text = json.dumps({"event": event, **data}, default=_plain)
+            print(text, file=self._out, flush=True)
         else:
             self._print(line, style)
         logger.info("{}", line.strip() or event)
@@ -236,12 +240,13 @@ class Screen:
 
     def _print(self, line: str, style: str = "") -> None:
         if not self._styled:
-            print(line, flush=True)
+            print(line, file=self._out, flush=True)
             return
         from rich.console import Console
         from rich.text import Text
 
-        console = self._bars.console if self._bars is not None else Console(highlight=False)
+        console = Console(file=self._out, highlight=False)
+        console = self._bars.console if self._bars is not None else console
         console.print(Text(line, style=STYLES.get(style, "")), soft_wrap=True)
 
 

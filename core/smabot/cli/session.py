@@ -15,6 +15,7 @@ from smabot.cli.screen import Screen
 from smabot.config import Config
 from smabot.errors import ConfigError
 from smabot.plugins import Plugins
+from smabot.printed import printed_to_log
 from smabot.records import Run
 from smabot.recovery import Session, open_session
 
@@ -24,12 +25,14 @@ PATIENCE = 3.0
 
 @contextmanager
 def opened(config: Config, plugins: Plugins, screen: Screen) -> Iterator[Session]:
-    session = open_session(config, plugins, screen.step)
-    try:
-        _check_account(session)
-        yield session
-    finally:
-        session.close()
+    """Open a session. Within it what plugins print is logged, and what they raise names them."""
+    with printed_to_log(), plugins.named_in_errors():
+        session = open_session(config, plugins, screen.step)
+        try:
+            _check_account(session)
+            yield session
+        finally:
+            session.close()
 
 
 def _check_account(session: Session) -> None:
@@ -64,7 +67,7 @@ def keep(session: Session, row: Run) -> None:
         session.journal.commit([row])
 
 
-class StopAsked(BaseException):
+class StopAsked(KeyboardInterrupt):
     """A stop was asked for, and the start still waits for an answer. It may end anywhere, as by a kill."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -25,7 +24,7 @@ def plugins(app: App) -> None:
 
     Of a broken one it tells what is wrong with it.
     """
-    from smabot.plugins import discover, select
+    from smabot.discovery import discover, select
 
     loaded, installed = app.loaded(), discover()
     config = loaded.config
@@ -35,7 +34,11 @@ def plugins(app: App) -> None:
             selected += select([name], config.no_plugins, installed)
         except SmabotError as error:
             app.warn(str(error))
-    found = [_look_at(loaded, name, point, selected) for name, point in sorted(installed.items())]
+    found = [
+        _look_at(loaded, name, point, selected)
+        for name, points in sorted(installed.items())
+        for point in points
+    ]
     listed = output.table(
         ("plugin", "distribution", "version", "selected", "hooks"),
         (
@@ -61,7 +64,7 @@ def _look_at(loaded: Loaded, name: str, point: EntryPoint, selected: list[str]) 
         plugin = alone.manager.get_plugin(name)
         hooks = sorted(caller.name for caller in alone.manager.get_hookcallers(plugin) or ())
     except SmabotError as error:
-        broken = str(error)
+        broken = " ".join(str(error).split())
     return {
         "name": name, "distribution": point.dist.name if point.dist else "",
         "version": point.dist.version if point.dist else "",
@@ -115,19 +118,15 @@ def check(app: App) -> None:
 
 def _tables(app: App, loaded: Loaded) -> dict[str, Any]:
     """Return the plugins' tables: of those that can be loaded with their defaults, of others as set."""
-    from smabot.plugins import discover, settings_model
+    from smabot.discovery import discover, settings_named
 
     tables: dict[str, Any] = dict(loaded.config.plugin)
     sound = app.plugins().names
-    for name, point in discover().items():
+    for name in discover():
         values = loaded.config.table(name)
         if not values and name not in sound:
             continue
-        try:
-            target = point.load()
-            model = settings_model(target) if inspect.isclass(target) else None
-        except Exception:  # noqa: BLE001 - broken, as `smabot plugins` tells
-            model = None
+        model = settings_named(name)
         if model is not None and name in sound:
             values = model.model_validate(values).model_dump(mode="json")
         if values:

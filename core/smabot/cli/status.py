@@ -14,6 +14,7 @@ from smabot.cli.output import Columns
 if TYPE_CHECKING:
     from smabot.book import Book
     from smabot.cli.app import App
+    from smabot.plugins import Plugins
     from smabot.records import Block, Position, Run, SignalState
 
 SIGNALS_ON_SCREEN = 10
@@ -117,14 +118,14 @@ def status(app: App) -> None:
     )
 
 
-def restored(app: App, rows: Any) -> Book:
+def restored(app: App, rows: Any, plugins: Plugins | None = None) -> Book:
     """Return all state that the database has, with the last prices."""
     from smabot.book import Book
     from smabot.calendar import MINUTE
     from smabot.recovery import restore
 
     book = Book()
-    restore(book, rows, app.plugins())
+    restore(book, rows, plugins or app.plugins())
     symbols = {p.symbol for p in book.positions.values()} | {
         s.symbol for s in book.signals.values()
     }

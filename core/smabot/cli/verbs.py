@@ -116,8 +116,13 @@ class Verbs(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            known = [*VERBS, *self._of_plugins(ctx, args[0])]
-            hint = suggest(args[0], known)
+            if (point := _advertised().get(args[0])) is not None:
+                raise click.UsageError(
+                    f"'{args[0]}' is a verb of {_named(point)}, which is not selected or does not "
+                    "work: see `smabot plugins`",
+                    ctx,
+                ) from None
+            hint = suggest(args[0], [*VERBS, *self._of_plugins(ctx, args[0])])
             raise click.UsageError(f"no such command '{args[0]}'{hint}", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -129,13 +134,12 @@ class Verbs(click.Group):
 
     def _of_plugins(self, ctx: click.Context, wanted: str) -> Mapping[str, click.Command]:
         """Return the plugins' commands. Raises SmabotError unless ``wanted`` is a mistyped verb."""
-        registered = click.Group()
         try:
-            ctx.ensure_object(App).plugins().register_commands(registered)
+            return ctx.ensure_object(App).plugins().commands(taken=VERBS)
         except SmabotError:
             if not suggest(wanted, VERBS):
                 raise
-        return registered.commands
+            return {}
 
 
 def _core(name: str) -> click.Command:
@@ -149,6 +153,10 @@ def _advertised() -> dict[str, EntryPoint]:
 
     points = sorted(entry_points(group="smabot.commands"))
     return {point.name: point for point in points if point.name not in VERBS}
+
+
+def _named(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value.partition(":")[0]
 
 
 def _summary(point: EntryPoint) -> str:

@@ -162,10 +162,11 @@ class Executor:
     # -- what it says ----------------------------------------------------------------------------------
 
     def _enter(self, signal: Signal) -> None:
-        intent = self._plugins.on_signal(signal, self._book)
-        if intent is None:
+        answer = self._plugins.on_signal(signal, self._book)
+        if answer is None:
             return
-        order = make_order(self._config.bot, self._book, self._on_grid(intent), signal, 1)
+        sizer, intent = answer
+        order = make_order(self._config.bot, self._book, self._on_grid(intent), signal, 1, sizer)
         if self._book.order(order.client_order_id) is not None:
             return
         if not order.reduces and self._book.jumped_from(signal.symbol) is not None:
@@ -178,16 +179,17 @@ class Executor:
         is to be sold: a sizer counts what is open."""
         book, state = self._book, self._book.signals[holding]
         signal = self._exit_signal(state)
-        intent = None
+        sizer, intent = "", None
         whole = qty == abs(book.holding(*holding)) and not book.open_qty(*holding)
         if state.last_signal != FLATTEN and whole:
-            intent = self._plugins.on_signal(signal, book)
+            sizer, intent = self._plugins.on_signal(signal, book) or ("", None)
         if intent is None or intent.qty > qty:
             side = Side.SELL if book.holding(*holding) > 0 else Side.BUY
             intent = OrderIntent(state.symbol, side, qty)
         while book.order(order_id(self._config.bot, signal, attempt)) is not None:
             attempt += 1
-        self._keep(make_order(self._config.bot, book, self._on_grid(intent), signal, attempt))
+        intent = self._on_grid(intent)
+        self._keep(make_order(self._config.bot, book, intent, signal, attempt, sizer))
 
     def _exit_signal(self, state: SignalState) -> Signal:
         book = self._book

@@ -14,7 +14,6 @@ from typing import Any
 from loguru import logger
 
 from smabot.bars import bad_bar, is_sound
-from smabot.blocks import HALT
 from smabot.book import EPOCH, Book
 from smabot.calendar import MINUTE
 from smabot.commands import carry_out
@@ -74,7 +73,6 @@ class Engine:
         the broker; by default threads to a remote one. ``wall``: the wall clock by which an operator's
         commands expire."""
         self.book = book
-        book.blockers = frozenset((HALT, *plugins.names))
         self._wall = wall
         self.stopping = threading.Event()
         self._config = config
@@ -133,7 +131,6 @@ class Engine:
 
     def close(self) -> None:
         """Let nothing leave any more."""
-        self._outbox.withdraw()
         self._outbox.settle(0.0)
 
     def _loop(self) -> str:
@@ -144,7 +141,7 @@ class Engine:
             batch = self._feed.next(0.5)
             if batch is None:
                 return "ended"
-            self.take(batch)
+            self.take(self._plugins.expected(Batch, "feed", "next()", batch))
         return "stopped"
 
     def take(self, batch: Batch) -> None:

@@ -5,29 +5,31 @@ from __future__ import annotations
 from decimal import Decimal
 
 from smabot.book import Book
-from smabot.errors import PluginError
+from smabot.errors import PluginFault
 from smabot.records import Order, OrderIntent, OrderType, Side, Signal
 
 LONGEST_ID = 64
 
 
-def make_order(bot: str, book: Book, intent: OrderIntent, signal: Signal, attempt: int) -> Order:
-    """Return the order that an intent means now. Raises PluginError when it can't be one."""
+def make_order(
+    bot: str, book: Book, intent: OrderIntent, signal: Signal, attempt: int, sizer: str = ""
+) -> Order:
+    """Return the order that a sizer's intent means now. Raises PluginFault when it can't be one."""
+    answered = f"plugin '{sizer}': on_signal for {signal.symbol} answered"
     if not _orderable(intent) or intent.symbol != signal.symbol:
-        raise PluginError(
-            f"on_signal for {signal.symbol} answered {intent}: an order needs the signal's "
+        raise PluginFault(
+            f"{answered} {intent}: an order needs the signal's "
             "symbol, and a Decimal above 0 as its quantity and as the price of a limit order"
         )
     held = book.holding(signal.strategy, signal.symbol)
     closes = held * intent.side.sign < 0
     if closes and intent.qty > abs(held):
-        raise PluginError(
-            f"on_signal for {signal.symbol} answered {intent.side} {intent.qty} where {held} are "
-            "held: close first, then open"
+        raise PluginFault(
+            f"{answered} {intent.side} {intent.qty} where {held} are held: close first, then open"
         )
     if not closes and not (signal.target and intent.side is Side.BUY):
-        raise PluginError(
-            f"on_signal for {signal.symbol} answered {intent.side} {intent.qty} to target "
+        raise PluginFault(
+            f"{answered} {intent.side} {intent.qty} to target "
             f"{signal.target} where {held} are held: 1 buys, 0 closes what is held"
         )
     return Order(
@@ -50,12 +52,12 @@ def make_order(bot: str, book: Book, intent: OrderIntent, signal: Signal, attemp
 def order_id(bot: str, signal: Signal, attempt: int) -> str:
     """Return the deterministic client_order_id of a decision.
 
-    Raises PluginError when the names in it are so long that it has more than 64 characters.
+    Raises PluginFault when the names in it are so long that it has more than 64 characters.
     """
     time = signal.bar_time.strftime("%Y%m%dT%H%MZ")
     made = f"{bot}-{signal.strategy}-{signal.symbol}-{time}-{attempt}"
     if len(made) > LONGEST_ID:
-        raise PluginError(f"order id {made} is longer than {LONGEST_ID}: shorten the plugin's name")
+        raise PluginFault(f"order id {made} is longer than {LONGEST_ID}: shorten the plugin's name")
     return made
 
 

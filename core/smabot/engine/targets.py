@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
+from inspect import iscoroutine
 from typing import Any
 
 from smabot.book import Book
 from smabot.config import Config
-from smabot.errors import PluginError
+from smabot.errors import PluginFault
 from smabot.flattening import being_flattened
 from smabot.records import Bar, Signal, SignalState
 
@@ -24,7 +25,7 @@ class Targets:
     def take(self, answers: Iterable[tuple[str, Any]], decide: bool) -> list[Signal]:
         """Keep the strategies' answers to a minute; returns those that are to be gone after now.
 
-        A signal equal to the last one is ignored. Without ``decide`` all are missed. Raises PluginError
+        A signal equal to the last one is ignored. Without ``decide`` all are missed. Raises PluginFault
         for an answer that is none.
         """
         kept = [
@@ -55,7 +56,7 @@ class Targets:
     def _keep(self, strategy: str, signal: Signal, decide: bool) -> Signal | None:
         book = self._book
         if signal.symbol not in self._symbols:
-            raise PluginError(
+            raise PluginFault(
                 f"plugin '{strategy}' signalled {signal.symbol}, which is not traded in this run"
             )
         state = book.signals.get((strategy, signal.symbol))
@@ -87,15 +88,24 @@ class Targets:
         )  # fmt: skip
 
 
-def _signals(plugin: str, answer: Signal | list[Signal]) -> list[Signal]:
+def _signals(plugin: str, answer: Any) -> list[Signal]:
+    """Return the signals of an answer. Raises PluginFault for what is none, or contradicts itself."""
     signals = answer if isinstance(answer, list) else [answer]
+    targets: dict[str, int] = {}
     for signal in signals:
         if not isinstance(signal, Signal):
-            raise PluginError(
+            if iscoroutine(signal):
+                signal.close()
+            raise PluginFault(
                 f"plugin '{plugin}': on_bar answered {signal!r}: return a Signal, a list or None"
             )
+        if targets.setdefault(signal.symbol, signal.target) != signal.target:
+            raise PluginFault(
+                f"plugin '{plugin}': on_bar answered both targets of {signal.symbol}, long and flat: "
+                "return one Signal for each symbol"
+            )
         if signal.target not in (0, 1):
-            raise PluginError(
+            raise PluginFault(
                 f"plugin '{plugin}': on_bar answered target {signal.target}: use 1 (long) or 0 (flat)"
             )
     return signals

@@ -4,14 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from operator import attrgetter
-from typing import Any
+from typing import Any, TypeVar
 
-from smabot.errors import ConfigError, JournalError
+from smabot.errors import ConfigError, JournalError, SmabotError
 from smabot.records import CORE_RECORDS
 from smabot.tables import table_of
 from smabot_persistence_sqlite.codec import Codec, codec_of
 
+E = TypeVar("E", bound=SmabotError)
+
 OWN_TABLES = frozenset({"bars", "bars_utc", "symbols", "declared_records", "alembic_version"})
+
+
+def about(kind: type, error: E) -> E:
+    """Return an error that says which record class it is about: core knows whose that is."""
+    error.about = kind
+    return error
 
 
 def quoted(name: str) -> str:
@@ -91,9 +99,12 @@ class Form:
         try:
             return None if value is None else self.codecs[column].encode(value)
         except (TypeError, ValueError, OverflowError):
-            raise JournalError(
-                f"{value!r} can't be kept in {self.table.name}.{column}, which holds "
-                f"{_HOLDS.get(self.codecs[column].word, self.codecs[column].word)}"
+            raise about(
+                self.kind,
+                JournalError(
+                    f"{value!r} can't be kept in {self.table.name}.{column}, which holds "
+                    f"{_HOLDS.get(self.codecs[column].word, self.codecs[column].word)}"
+                ),
             ) from None
 
     def decode(self, stored: Sequence[Any]) -> Any:
@@ -105,9 +116,12 @@ class Form:
                 if values[index] is not None:
                     values[index] = decode(values[index])
         except (KeyError, TypeError, ValueError, ArithmeticError):
-            raise JournalError(
-                f"{self.table.name}.{self.names[index]} holds {values[index]!r}, which is no "
-                f"{self.table.columns[index].type.__name__}: restore a backup, or put it right with sqlite3"
+            raise about(
+                self.kind,
+                JournalError(
+                    f"{self.table.name}.{self.names[index]} holds {values[index]!r}, which is no "
+                    f"{self.table.columns[index].type.__name__}: restore a backup, or put it right with sqlite3"
+                ),
             ) from None
         return self.kind(*values)
 
@@ -133,14 +147,20 @@ def forms_of(kinds: Sequence[type]) -> dict[type, Form]:
         form = forms[kind] = Form(kind)
         name = form.table.name.lower()
         if name in OWN_TABLES or name.startswith("sqlite_"):
-            raise ConfigError(
-                f"{form.declared_by} declares the table {form.table.name!r}, which is the journal's "
-                "own: give the record another table name"
+            raise about(
+                kind,
+                ConfigError(
+                    f"{form.declared_by} declares the table {form.table.name!r}, which is the journal's "
+                    "own: give the record another table name"
+                ),
             )
         if other := owners.get(name):
-            raise ConfigError(
-                f"{form.declared_by} and {other.declared_by} both declare the table "
-                f"{form.table.name!r}: give one of them another table name"
+            raise about(
+                kind,
+                ConfigError(
+                    f"{form.declared_by} and {other.declared_by} both declare the table "
+                    f"{form.table.name!r}: give one of them another table name"
+                ),
             )
         owners[name] = form
         _check_columns(form)
@@ -149,11 +169,20 @@ def forms_of(kinds: Sequence[type]) -> dict[type, Form]:
 
 def _check_columns(form: Form) -> None:
     if not form.table.key:
-        raise ConfigError(f"{form.declared_by} has no key: name the columns that make a row unique")
+        raise about(
+            form.kind,
+            ConfigError(f"{form.declared_by} has no key: name the columns that make a row unique"),
+        )
     for column in form.table.columns:
         if column.optional and column.name in form.table.key:
-            raise ConfigError(
-                f"{form.declared_by}: the key column {column.name!r} may be None: make it required"
+            raise about(
+                form.kind,
+                ConfigError(
+                    f"{form.declared_by}: the key column {column.name!r} may be None: make it required"
+                ),
             )
     if len({name.lower() for name in form.names}) < len(form.names):
-        raise ConfigError(f"{form.declared_by}: two columns differ by upper and lower case only")
+        raise about(
+            form.kind,
+            ConfigError(f"{form.declared_by}: two columns differ by upper and lower case only"),
+        )

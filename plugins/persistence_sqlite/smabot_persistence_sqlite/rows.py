@@ -17,7 +17,7 @@ from smabot.lock import holder, is_displaced, is_locked
 from smabot.records import Bar, Command
 from smabot.tables import key_of
 from smabot_persistence_sqlite.connection import connect, connect_reader, handle_of, translated
-from smabot_persistence_sqlite.form import Form, forms_of, quoted
+from smabot_persistence_sqlite.form import Form, about, forms_of, quoted
 from smabot_persistence_sqlite.stamp import LINEAGE, Lineage, Stamp, read_stamp
 from smabot_persistence_sqlite.windows import windows
 
@@ -230,9 +230,12 @@ class SqliteRows:
         if self._stamp.holds(form):
             return form
         if form.table.name in self._stamp.definitions:
-            raise ConfigError(
-                f"table {form.table.name} in {self.db} is of another version of "
-                f"{form.declared_by}: `smabot run` brings it up to date"
+            raise about(
+                kind,
+                ConfigError(
+                    f"table {form.table.name} in {self.db} is of another version of "
+                    f"{form.declared_by}: `smabot run` brings it up to date"
+                ),
             )
         return None
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from pydantic import Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
 from smabot.config import Settings
 
@@ -25,6 +25,14 @@ class SmaSettings(Settings):
     slow: Bars = 30
     symbols: dict[str, SymbolSettings] = Field(default_factory=dict)
     """One table a symbol, as ``[default.plugin.sma.symbols.SPY]``."""
+
+    @field_validator("symbols")
+    @classmethod
+    def _upper_case(cls, symbols: dict[str, SymbolSettings]) -> dict[str, SymbolSettings]:
+        upper = {symbol.upper(): own for symbol, own in symbols.items()}
+        if len(upper) < len(symbols):
+            raise ValueError("a symbol has two tables, in upper and in lower case: keep one")
+        return upper
 
     @model_validator(mode="after")
     def _fast_is_shorter(self) -> SmaSettings:

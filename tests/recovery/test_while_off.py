@@ -133,6 +133,33 @@ def test_orders_that_a_restored_database_lacks_count_once_they_are_taken_over(wo
     assert day(world).realized_pnl == after.realized_pnl
 
 
+@pytest.mark.parametrize("dollars", [0, 10_000, -10_000])
+def test_a_peak_of_an_earlier_date_counts_though_the_breaker_was_off(
+    make_world: Callable[..., Any], script: Any, dollars: int
+) -> None:
+    """500 shares: 100,000 in the evening, 120,000 at its end, 105,000 from the morning on."""
+    evening, morning = OPEN + timedelta(minutes=370), OPEN + timedelta(days=1)
+    closes: list[float | None] = [100.0] * 5 + [140.0] * 5 + [110.0] * 10 + [None] * 1050
+    settings = risk({"max_peak_drawdown": "0.10"}, max_order_notional=0, max_exposure=0)
+    settings["plugin"]["risk"]["daily_limits"]["max_exposure_per_symbol"] = 0
+    sizing = {"method": "shares", "shares": 500}
+    world = make_world({"SPY": closes + [110.0] * 20}, start=evening, sizing=sizing, **settings)
+    world.strategies = {"s": script({("SPY", 2): LONG}, evening)}
+    play_until(world, evening + timedelta(minutes=4))
+    world.settings["plugins"] = ()
+    play_until(world, evening + timedelta(minutes=15))
+    if dollars:
+        with world.opened() as session:
+            session.broker._exchange.transfer(Decimal(dollars))
+        assert world.accept() == 0
+    play_until(world, morning + timedelta(minutes=4))
+    world.settings["plugins"] = ("risk",)
+    world.play(2)
+    (state,) = world.rows(BreakerState)
+    assert (state.peak_equity, state.tripped) == (120_000 + dollars, True)
+    assert "from the peak" in state.reason
+
+
 @pytest.mark.parametrize("dollars", [10_000, -10_000])
 @pytest.mark.parametrize("running", [("risk",), ()], ids=["risk on", "risk off"])
 def test_a_deposit_or_withdrawal_leaves_limits_and_breaker_as_they_were(

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from smabot.plugins import Plugins
-from smabot.records import Block, Command, Order, Status
+from smabot.records import Block, Command, Event, Order, Status
 from smabot.recovery import apply_command
 from smabot_risk.circuit_breaker import RESET, BreakerState
 from smabot_risk.daily_limits import DayCounts, SymbolCounts
@@ -90,6 +90,29 @@ def test_off_since_the_morning_the_loss_is_measured_from_the_days_begin(
     world.play(3)
     (block,) = world.rows(Block)
     assert "max_loss 90.00: lost 100.00 of 100,000.00 on 2026-03-03" in block.reason
+
+
+@pytest.mark.parametrize("scope", ["entries", "all"])
+def test_a_loss_limit_reached_and_recovered_from_while_off_holds_for_its_date(
+    make_world: Callable[..., Any], scope: str
+) -> None:
+    """10 shares: 100 of loss at 90, 5 once they are at 99.50."""
+    closes = {"SPY": [100.0] * 5 + [90.0] * 4 + [99.5] * 30, "IBM": [50.0] * 39}
+    world = make_world(closes, **risk(max_loss=90, block=scope))
+    world.follow(s={("SPY", 2): LONG, ("IBM", 16): LONG})
+    world.play(4)
+    world.play(8, plugins=())
+    assert world.rows(Block) == []
+    world.play(8)
+    (block,) = world.rows(Block)
+    assert (block.plugin, block.scope) == ("risk.daily_limits", scope)
+    assert block.until == datetime(2026, 3, 3, 5, tzinfo=UTC)
+    assert "max_loss 90.00: lost 100.00 of 100,000.00 on 2026-03-02" in block.reason
+    assert [order.status for order in world.rows(Order)] == [Status.FILLED, Status.BLOCKED]
+    (event,) = [event for event in world.rows(Event) if event.kind == "limit_reached"]
+    assert (event.subject, event.grave) == ("risk.daily_limits", True)
+    world.play(1)
+    assert world.rows(Block) == [block]
 
 
 def test_refusals_while_the_breaker_was_off_trip_it_at_the_start(

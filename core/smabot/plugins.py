@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import localcontext
 from types import ModuleType, NoneType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -214,10 +215,11 @@ class Plugins:
         for name, on_bar in self.bar_hooks:
             view = self._view(name, book)
             try:
-                for bar in bars:
-                    answer = on_bar(bar, view)
-                    if answer is not None:
-                        found.append((name, answer))
+                with localcontext():
+                    for bar in bars:
+                        answer = on_bar(bar, view)
+                        if answer is not None:
+                            found.append((name, answer))
             except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
                 self._failed(name, "on_bar", error)
         return found
@@ -225,7 +227,9 @@ class Plugins:
     def on_equity(self, point: EquityPoint, book: Book) -> None:
         for name, on_equity in self.equity_hooks:
             try:
-                if (answer := on_equity(point, self._view(name, book))) is not None:
+                with localcontext():
+                    answer = on_equity(point, self._view(name, book))
+                if answer is not None:
                     raise _fault(name, "on_equity", answer)
             except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
                 self._failed(name, "on_equity", error)
@@ -405,7 +409,8 @@ class Plugins:
         arguments = [self._own(name, each, given[each]) for each in impl.argnames]
         screen, sys.stdout = sys.stdout, LOGGED
         try:
-            answer = impl.function(*arguments)
+            with localcontext():
+                answer = impl.function(*arguments)
         except (SmabotError, KeyboardInterrupt):
             raise
         except BaseException as error:

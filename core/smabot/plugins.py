@@ -306,9 +306,10 @@ class Plugins:
                 "base_plugins; the embedded exchange is paper only"
             )
         if broker is None:
+            known = suggest(config.broker, set(BROKERS) - {config.broker})
             raise ConfigError(
-                f"no plugin in base_plugins offers the broker '{config.broker}'"
-                f"{suggest(config.broker, BROKERS)}; smabot's own are {' and '.join(BROKERS)}"
+                f"no plugin of this run offers the broker '{config.broker}'{known}; smabot's own are "
+                f"{' and '.join(BROKERS)}, plugins in base_plugins"
             )
         return broker
 

@@ -473,3 +473,14 @@ def test_sums_and_paths_stay_what_they_were(
     (world.folder / "data").rename(world.folder / "with it")
     assert world.run("run").code == 0
     assert world.tables()["trades"] == with_it
+
+
+def test_a_thread_of_a_plugin_does_not_keep_the_process(
+    world: Any, installed: Callable[..., Path]
+) -> None:
+    body = "import threading, time\nclass Plugin:\n" + QUIET
+    body += "    def __init__(self): threading.Thread(target=time.sleep, args=(600,), name='mine').start()\n"
+    folder = installed("mine", HEAD + body)
+    ended = world.execute("run", "--plugins", "sma,mine", PYTHONPATH=str(folder))
+    assert ended.code == 0
+    assert ended.line.startswith("warning: a plugin's thread is left as it is: mine; make it a")

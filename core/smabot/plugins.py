@@ -264,7 +264,11 @@ class Plugins:
 
     def describe(self, book: Book) -> list[tuple[str, str]]:
         """Return each plugin's line about its state: a title and a text."""
-        return [line for _, line in self._ask("describe", book=book)]
+        return [line for _, line in self.described(book)]
+
+    def described(self, book: Book) -> list[tuple[str, tuple[str, str]]]:
+        """Return the same with the plugins' names."""
+        return self._ask("describe", book=book)
 
     def diagnose(self, config: Config) -> Iterator[tuple[str, Sequence[Finding] | SmabotError]]:
         """Ask each plugin how all is that it needs; yields its name with that, or what it raised."""

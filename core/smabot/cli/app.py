@@ -144,9 +144,20 @@ class App:
         """Have an operator's command carried out, by the running bot or here; returns the answer.
 
         It stands for a minute of wall time, a halt until it is carried out. Core's own verbs need no
-        plugin but the one that keeps the database. Raises SmabotError when
-        the running bot does not answer, and Interrupted when Ctrl-C withdrew it meanwhile.
+        plugin but the one that keeps the database. Raises SmabotError when the running bot does not
+        answer, or has no plugin for it, and Interrupted when Ctrl-C withdrew it meanwhile.
         """
+        from smabot.commands import NOBODY_KNOWS
+
+        answer = self._sent(verb, argument)
+        if answer.startswith(NOBODY_KNOWS):
+            raise SmabotError(
+                f"{answer}, so nothing was done: stop the bot and give it again, or start the bot with "
+                "that plugin"
+            )
+        return answer
+
+    def _sent(self, verb: str, argument: str) -> str:
         from uuid import uuid4
 
         from smabot.cli.sending import through_bot

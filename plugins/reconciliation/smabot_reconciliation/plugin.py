@@ -12,7 +12,7 @@ from typing import TypeVar
 from loguru import logger
 
 from smabot.book import Book
-from smabot.errors import BrokerError, NotAllowed, PartlyUnreadable
+from smabot.errors import BrokerError, NotAllowed, NotSent, PartlyUnreadable
 from smabot.hookspecs import Reconciliation, Recovery, hookimpl
 from smabot.ports import Broker, BrokerOrder, RemoteBroker
 from smabot.records import Fill, Order
@@ -123,13 +123,17 @@ def _ask(what: str, question: Callable[[], T], pauses: Sequence[float]) -> T:
             return question()
         except FINAL:
             raise
-        except BrokerError:
+        except BrokerError as error:
+            if isinstance(error, NotSent) and error.wait > RETRY_SECONDS[-1]:
+                raise _unanswered(what, error) from error  # it has waited for room already
             time.sleep(pause)
     try:
         return question()
     except FINAL:
         raise
     except BrokerError as error:
-        raise BrokerError(
-            f"the broker did not tell {what}: {error}; nothing was changed"
-        ) from error
+        raise _unanswered(what, error) from error
+
+
+def _unanswered(what: str, error: BrokerError) -> BrokerError:
+    return BrokerError(f"the broker did not tell {what}: {error}; nothing was changed")

@@ -12,7 +12,7 @@ from pathlib import Path
 from smabot.errors import ConfigError, LockHeld
 from smabot.handles import Handle, inode_of
 from smabot.in_place import Watch
-from smabot.paths import is_there
+from smabot.paths import check_only_name, is_there
 
 PAUSES = (0.01, 0.02, 0.05)
 NETWORKED = ("nfs", "nfs4", "cifs", "smb3")
@@ -32,7 +32,7 @@ class FileLock:
 
         ``what`` names the file and ``otherwise`` the way out, both for the message. A file that is
         not there yet is locked by `hold`. Raises LockHeld when another holder lives, ConfigError when
-        the file can't be locked.
+        the file can't be locked or has a second name.
         """
         there = is_there(named, what)
         path = named.resolve()
@@ -52,6 +52,7 @@ class FileLock:
             self._take(lambda: fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB))
             if there or path.exists():
                 self.hold(path)
+                check_only_name(path, what)
             self._sign()
         except BaseException:
             self._let_go()
@@ -142,6 +143,11 @@ class FileLock:
 def is_locked(path: Path) -> bool:
     """Tell whether a process has a file, by either of its locks. It is free again at once if it was."""
     return _is_locked(_beside(path.resolve())) or _is_locked(path)
+
+
+def is_locked_by_name(path: Path) -> bool:
+    """Tell whether a process has a file by this name of it."""
+    return _is_locked(_beside(path.resolve()))
 
 
 def is_displaced(path: Path) -> bool:

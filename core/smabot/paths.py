@@ -53,6 +53,15 @@ def are_one(path: Path, other: Path) -> bool:
         return False
 
 
+def check_only_name(path: Path, shown: str) -> None:
+    """Raise ConfigError for a file with more names than one: SQLite's logs of it go by the name."""
+    if (count := path.stat().st_nlink) > 1:
+        raise ConfigError(
+            f"{shown} has {count} names (hard links), and each would have a write-ahead log of its "
+            "own: remove the others, or give a copy"
+        )
+
+
 def is_full(folder: Path) -> bool:
     """Tell whether a folder's disk has no room left for even a small file."""
     try:

@@ -162,6 +162,26 @@ def test_a_log_in_a_file_of_the_run(
     assert {path.name: path.read_bytes() for path in in_tmp.iterdir()} == before
 
 
+@pytest.mark.parametrize(
+    ("command", "what"),
+    [
+        (["run", "--db"], "database"),
+        (["status", "--db"], "database"),
+        (["halt", "--db"], "database"),
+        (["db", "check", "--db"], "database"),
+        (["run", "--broker", "exchange", "--ledger"], "ledger"),
+    ],
+)
+def test_a_file_of_two_names(in_tmp: Path, call: Call, command: list[str], what: str) -> None:
+    """Each name would have a write-ahead log of its own."""
+    (in_tmp / "own.db").write_bytes(bytes(100))
+    os.link("own.db", "other.db")
+    told = call(*command, "own.db")
+    assert told.code == CONFIG
+    assert told.err.startswith(f"smabot: {what} own.db has 2 names (hard links), ")
+    assert told.err.count("\n") == 1
+
+
 @ways
 def test_the_doctor_names_it(in_tmp: Path, call: Call, way: str) -> None:
     make, words = WRONG[way]

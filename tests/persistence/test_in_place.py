@@ -264,6 +264,10 @@ def test_a_second_name_of_a_database_lets_nobody_in(db: Path, journal: SqliteJou
     os.link(db, db.with_name("second.db"))
     with pytest.raises(LockHeld, match=r"second\.db is in use by a running smabot"):
         SqliteJournal.open(db.with_name("second.db"))
+    with pytest.raises(ConfigError, match=r"second\.db has 2 names"):
+        SqliteRows.open(db.with_name("second.db"))
+    with closing(SqliteRows.open(db)) as rows:  # by the bot's name there is no doubt
+        assert rows.in_use()
 
 
 def test_the_lock_is_not_inherited(db: Path, journal: SqliteJournal) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from smabot.errors import ConfigError, JournalError
 from smabot.handles import Handle
-from smabot.lock import holder, is_locked
-from smabot.paths import is_full, is_there
+from smabot.lock import holder, is_locked, is_locked_by_name
+from smabot.paths import check_only_name, is_full, is_there
 
 BUSY_SECONDS = 5.0
 """How long a connection waits for another program's write to end."""
@@ -84,7 +84,7 @@ def make_durable(connection: sqlite3.Connection, shown: Path) -> None:
 def existing(db: Path) -> Path:
     """Return where a database lies that is to be read.
 
-    Raises ConfigError when there is none, JournalError when it was taken away from a running bot.
+    Raises ConfigError when there is none, or nobody can tell by which of its names; JournalError when it was taken away from a running bot.
     """
     if not is_there(db, f"database {db}") and is_locked(db):
         raise JournalError(
@@ -93,6 +93,8 @@ def existing(db: Path) -> Path:
         )
     if not exists(db):
         raise ConfigError(f"no database at {db}: run `smabot run` first")
+    if not is_locked_by_name(db):
+        check_only_name(db, f"database {db}")
     return db.resolve()
 
 

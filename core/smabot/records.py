@@ -350,7 +350,8 @@ class Adjustment:
     ``qty`` signed shares came, as if bought at ``price`` each (sold, where negative); ``price`` 0 is a
     split, which leaves the position's cost as it is. ``cash`` came to the account with it, signed, in
     US dollars. ``realized_pnl`` is of the shares that went; the Book fills it in. Without a symbol only
-    cash came or went.
+    cash came or went. ``client_order_id`` is the order of somebody else that it takes over, or a part
+    of: the next acceptance takes the rest.
     """
 
     time: datetime
@@ -361,6 +362,7 @@ class Adjustment:
     reason: str
     cash: Decimal = ZERO
     realized_pnl: Decimal = ZERO
+    client_order_id: str = ""
 
     @property
     def from_outside(self) -> Decimal:

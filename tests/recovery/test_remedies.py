@@ -137,7 +137,7 @@ def test_of_several_the_newest_make_the_difference() -> None:
     ]
     cash = CASH + 330 - 130 + 240
     book = accepted([position(10)], {"SPY": 6}, cash, earlier=orders)
-    assert sums(book) == (6, 600, 40)
+    assert sums(book) == (6, D("622.5"), D("62.5"))
     assert from_outside(book) == 0
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from smabot.errors import ConflictError
 from smabot.records import (
     ZERO,
     Account,
@@ -225,3 +226,34 @@ def test_a_busted_fill_that_fills_again_counts_once(
     assert world.held() == {}
     assert agree(world) == realized(world) == world.rows(Order)[-1].realized_pnl == 100
     assert sum((fill.realized_pnl for fill in world.rows(Fill)), ZERO) == 100
+
+
+def test_a_sale_by_hand_that_fills_over_two_acceptances_counts_once(
+    make_world: Any, make_order: Any
+) -> None:
+    """Its rest is no part of a deposit, nor a deposit a part of it."""
+    world = make_world(
+        {"SPY": [100.0] * 8 + [60.0] * 60}, volume=1000,
+        sizing={"method": "shares", "shares": 240},
+    )  # fmt: skip
+    world.follow(s={("SPY", 1): LONG})
+    world.play(6)
+    assert world.held() == {("s", "SPY"): 240}
+    sale = make_order(
+        Status.PENDING, side=Side.SELL, client_order_id="hand-1", qty=Decimal(240)
+    )  # fmt: skip
+    world.there(sale, minutes=1)
+    with pytest.raises(ConflictError, match="left"):
+        world.accept()
+    first = world.rows(Adjustment)
+    assert 0 < -sum(row.qty for row in first) < 240
+    world.pass_by(6)
+    deposit(world, 100)
+    assert world.accept() == 0
+    rows = [row for row in world.rows(Adjustment) if row.symbol]
+    assert {row.client_order_id for row in rows} == {"hand-1"}
+    assert sum(row.qty for row in rows) == -240
+    (account,) = world.rows(Account)
+    assert account.opening_cash == 100_100
+    assert agree(world) == realized(world)
+    assert world.held() == {}

@@ -20,6 +20,7 @@ from smabot_reconciliation.taking import (
     taken,
     unknown_locally,
 )
+from smabot_reconciliation.trades import TakenOf, untaken
 
 ACCOUNT_MISMATCH = "account_mismatch"
 """The conflict that no second look can clear up."""
@@ -43,12 +44,13 @@ def compare(
     symbols: Sequence[str],
     now: datetime,
     fills_of: Callable[[Order], Sequence[Fill]],
+    taken_of: TakenOf = lambda order: (),
 ) -> Reconciliation:
     """Compare the book with the broker; changes neither.
 
     Returns updates that bring the book up to date, or conflicts that nobody but a person can resolve.
     Each conflict's remedy is right once those before it are applied. ``fills_of`` gives the fills that
-    the database has of an order.
+    the database has of an order, and ``taken_of`` what it has taken over of an order of others.
     """
     bound = book.account
     if bound is not None and bound.account_id != view.account.account_id:
@@ -69,7 +71,8 @@ def compare(
         elif here.status.terminal:
             _ended_here(found, here, seen, fills_of)
     mismatches = _positions(config, found.after, view, symbols)
-    remedies = adjust(found.after, mismatches, view.account.cash, view.earlier, now)
+    trades = untaken(found.after, view.earlier(), taken_of) if mismatches else []
+    remedies = adjust(found.after, mismatches, view.account.cash, trades, now)
     for mismatch, remedy in zip(mismatches, remedies, strict=True):
         found.conflict(_other_position(mismatch, remedy))
     cash = cash_left(found.after, view.account.cash, now)

@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from smabot.book import COLLAR, Book
 from smabot.records import MICRO, ZERO, Adjustment, Mark, money
-from smabot_reconciliation.trades import Trade, newest
+from smabot_reconciliation.trades import Trade, come_and_gone, newest
 
 SPLITS = {Fraction(n) for n in (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)} | {Fraction(3, 2)}
 CENT = Decimal("0.01")
@@ -75,11 +75,30 @@ def adjust(
     ]
 
 
+def round_trips(
+    trades: Sequence[Trade], mismatches: Sequence[Mismatch], now: datetime
+) -> tuple[Adjustment, ...]:
+    """Return what takes over trades of others that left no share: profit or loss of nobody's."""
+    changes = {each.symbol: each.change for each in mismatches}
+    return tuple(
+        _row("", symbol, trade.qty, _trade(trade.qty, trade.cash, trade), trade.cash, now)
+        for symbol in sorted({trade.symbol for trade in trades})
+        for trade in come_and_gone(
+            [each for each in trades if each.symbol == symbol], changes.get(symbol, ZERO)
+        )
+    )
+
+
+def cash_differs(book: Book, cash: Decimal) -> bool:
+    """Whether the broker's cash is another than the book's, by a cent or more."""
+    return book.account is not None and abs(cash - book.account.cash) >= CENT
+
+
 def cash_left(book: Book, cash: Decimal, now: datetime) -> tuple[Adjustment, ...]:
     """Return what takes over the cash that nothing explains; nothing below a cent."""
-    left = cash - book.account.cash if book.account is not None else ZERO
-    if abs(left) < CENT:
+    if book.account is None or not cash_differs(book, cash):
         return ()
+    left = cash - book.account.cash
     reason = "cash taken from the broker: a deposit or withdrawal, a dividend, fees"
     return (Adjustment(now, "", "", ZERO, ZERO, reason, left),)
 
@@ -154,14 +173,18 @@ def _rows(book: Book, symbol: str, change: Decimal, terms: _Terms, now: datetime
     rows, left, cash = list[object](), change, terms.cash
     for who, qty in _shares(_holders(book, symbol), change).items():
         part = money(cash * qty / left)
-        rows.append(
-            Adjustment(
-                now, who, symbol, qty, terms.price, terms.reason, part,
-                client_order_id=terms.client_order_id,
-            )
-        )  # fmt: skip
+        rows.append(_row(who, symbol, qty, terms, part, now))
         left, cash = left - qty, cash - part
     return rows
+
+
+def _row(
+    who: str, symbol: str, qty: Decimal, terms: _Terms, cash: Decimal, now: datetime
+) -> Adjustment:
+    return Adjustment(
+        now, who, symbol, qty, terms.price, terms.reason, cash,
+        client_order_id=terms.client_order_id,
+    )  # fmt: skip
 
 
 def _split(book: Book, each: Mismatch, now: datetime) -> list[object]:

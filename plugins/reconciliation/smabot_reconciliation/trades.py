@@ -48,3 +48,17 @@ def newest(trades: Sequence[Trade], change: Decimal) -> Sequence[Trade] | None:
         if shares == change:
             return trades[start:]
     return None
+
+
+def come_and_gone(trades: Sequence[Trade], change: Decimal) -> Sequence[Trade]:
+    """Return a symbol's trades that together left no share, before those that made its change."""
+    made = newest(trades, change) if change else ()
+    if made is None:
+        return ()
+    before = trades[: len(trades) - len(made)]
+    shares, begin = ZERO, len(before)
+    for start in reversed(range(len(before))):
+        shares += before[start].qty
+        if not shares:
+            begin = start
+    return before[begin:]

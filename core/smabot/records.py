@@ -365,9 +365,17 @@ class Adjustment:
     client_order_id: str = ""
 
     @property
+    def value(self) -> Decimal:
+        """What the shares were traded for, signed as they are. Where ``price`` is but the cash by the
+        share, rounded, that is the cash itself."""
+        value = money(self.qty * self.price)
+        rounded = (abs(self.qty) + 1) * MICRO
+        return -self.cash if abs(self.cash + value) <= rounded else value
+
+    @property
     def from_outside(self) -> Decimal:
         """What the account is worth more by it and has not earned: a deposit; negative: a withdrawal."""
-        return self.cash + money(self.qty * self.price)
+        return self.cash + self.value
 
 
 @record(table="bar_revisions", key=("time", "symbol", "seen_at"), restore=False)

@@ -178,6 +178,15 @@ def test_of_trades_that_left_no_share_those_of_a_change_are_not_counted_again() 
     assert from_outside(book) == 0
 
 
+@pytest.mark.parametrize("cash", ["1000", "1000.000001", "0.01"])
+def test_cash_that_no_price_divides_leaves_nothing_over(cash: str) -> None:
+    """A third of a dollar has no last digit: the trade's value is the cash, not price by shares."""
+    of_two = [position(1), position(2, strategy="b")]
+    book = accepted(of_two, {}, CASH + D(cash), earlier=[hand(SELL, 3, str(D(cash) / 3))])
+    assert from_outside(book) == 0
+    assert sums(book)[2] + sums(book, "b")[2] == D(cash) - 300
+
+
 # -- not told how --------------------------------------------------------------------------------------
 
 

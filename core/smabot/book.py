@@ -486,15 +486,14 @@ class Book:
         that trade came or went from outside, and moves the opening cash along."""
         holding = (adjustment.strategy, adjustment.symbol)
         qty, basis, _ = self._basis(holding)
-        value = money(abs(adjustment.qty) * adjustment.price)
+        value = abs(adjustment.value)
         realized = ZERO
         if adjustment.price:
             realized = _closed(qty, basis, adjustment.qty, value)
         if not self._row(replace(adjustment, realized_pnl=realized)):
             return False
         if adjustment.qty:
-            paid = value if adjustment.qty > 0 else -value
-            self._trade(holding, adjustment.qty, paid, realized, adjustment.time)
+            self._trade(holding, adjustment.qty, adjustment.value, realized, adjustment.time)
         if self.account is not None:
             moved = adjustment.from_outside
             cash, opening = self.account.cash + moved, self.account.opening_cash + moved

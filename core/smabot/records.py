@@ -350,7 +350,8 @@ class Adjustment:
     ``qty`` signed shares came, as if bought at ``price`` each (sold, where negative); ``price`` 0 is a
     split, which leaves the position's cost as it is. ``cash`` came to the account with it, signed, in
     US dollars. ``realized_pnl`` is of the shares that went; the Book fills it in. Without a symbol only
-    cash came or went.
+    cash came or went. ``client_order_id`` is the order of somebody else that it takes over, or a part
+    of: the next acceptance takes the rest.
     """
 
     time: datetime
@@ -361,11 +362,20 @@ class Adjustment:
     reason: str
     cash: Decimal = ZERO
     realized_pnl: Decimal = ZERO
+    client_order_id: str = ""
+
+    @property
+    def value(self) -> Decimal:
+        """What the shares were traded for, signed as they are. Where ``price`` is but the cash by the
+        share, rounded, that is the cash itself."""
+        value = money(self.qty * self.price)
+        rounded = (abs(self.qty) + 1) * MICRO
+        return -self.cash if abs(self.cash + value) <= rounded else value
 
     @property
     def from_outside(self) -> Decimal:
         """What the account is worth more by it and has not earned: a deposit; negative: a withdrawal."""
-        return self.cash + money(self.qty * self.price)
+        return self.cash + self.value
 
 
 @record(table="bar_revisions", key=("time", "symbol", "seen_at"), restore=False)

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from time import perf_counter
+from typing import Any
 
 from smabot.bars import is_sound
 from smabot.blocks import ignore, require_guards
@@ -46,6 +47,7 @@ from smabot.tables import table_of
 from smabot.wall import Wall, utc_now
 
 CORE_STATE: tuple[type, ...] = (Account, Position, SignalState, BotState, Block, Mark)
+MICROSECOND = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,26 +203,27 @@ def compare(session: Session) -> Reconciliation | None:
 
 
 def accept(session: Session, found: Reconciliation) -> None:
-    """Make the database agree with the broker, in one transaction that all plugins see."""
+    """Make the database agree with the broker, in one transaction that all plugins see.
+
+    Each adjustment has a time of its own, where the feed's clock may stand still.
+    """
     journal, broker, feed = _opened(session)
     engine = Engine(
         session.config, session.plugins, session.book, journal, broker, feed, session.symbols
     )
     book = session.book
-    book.now = _after_adjustments(journal, max(book.now, feed.now()))
+    book.now = max(book.now, feed.now())
     session.plugins.on_startup_recover(session.recovery())
     conflicts = [row for conflict in found.conflicts for row in conflict.remedy]
-    remedies = [
-        replace(row, time=book.now) if isinstance(row, Adjustment) else row
-        for row in (*conflicts, *found.remedy)
-    ]
-    engine.adopt(found.updates, remedies)
-
-
-def _after_adjustments(journal: Journal, now: datetime) -> datetime:
-    """Return a time that no adjustment has yet, where the feed's clock may stand still."""
     newest = journal.rows(Adjustment, newest_by="time", limit=1)
-    return max([now, *(row.time + timedelta(microseconds=1) for row in newest)])
+    remedies: list[Any] = []
+    for row in (*conflicts, *found.remedy):
+        if isinstance(row, Adjustment):
+            book.now = max([book.now, *(each.time + MICROSECOND for each in newest)])
+            row = replace(row, time=book.now)
+            newest = [row]
+        remedies.append(row)
+    engine.adopt(found.updates, remedies)
 
 
 def apply_command(config: Config, plugins: Plugins, command: Command, wall: Wall = utc_now) -> str:

@@ -64,6 +64,7 @@ def accepted(
     avg_price: str = "95",
     orders: Sequence[BrokerOrder] = (),
     fills: Sequence[Fill] = (),
+    foreign: str = "conflict",
 ) -> Book:
     """Take the broker's word about a book of these records, of last price 100 in each symbol."""
     book = Book()
@@ -80,7 +81,9 @@ def accepted(
         positions={s: BrokerPosition(s, D(q), D(avg_price)) for s, q in there.items() if q},
         earlier=lambda: earlier,
     )
-    found = compare.compare(Config(), book, view, ("SPY", "IBM"), NOW, lambda order: fills)
+    found = compare.compare(
+        Config(foreign=foreign), book, view, ("SPY", "IBM"), NOW, lambda order: fills
+    )
     for record in [row for conflict in found.conflicts for row in conflict.remedy]:
         book.apply(record)
     for record in (*found.updates, *found.remedy):
@@ -137,7 +140,7 @@ def test_of_several_the_newest_make_the_difference() -> None:
     ]
     cash = CASH + 330 - 130 + 240
     book = accepted([position(10)], {"SPY": 6}, cash, earlier=orders)
-    assert sums(book) == (6, 600, 40)
+    assert sums(book) == (6, D("622.5"), D("62.5"))
     assert from_outside(book) == 0
 
 
@@ -146,6 +149,42 @@ def test_a_deposit_beside_a_sale_is_no_profit() -> None:
     assert sums(book) == (6, 600, 40)
     assert from_outside(book) == 1000
     assert [row.cash for row in adjustments(book)] == [440, 1000]
+
+
+@pytest.mark.parametrize("foreign", ["conflict", "ignore"])
+def test_what_others_trade_beside_the_bot_is_cash_from_outside(foreign: str) -> None:
+    """Shares of a symbol that the bot does not follow, or of any where it is told to ignore them."""
+    symbol = "TSLA" if foreign == "conflict" else "SPY"
+    orders = [
+        hand(BUY, 5, "100", at=1, name="a", symbol=symbol),
+        hand(SELL, 5, "120", at=2, name="b", symbol=symbol),
+    ]
+    book = accepted([position(10)], {"SPY": 10}, CASH + 100, earlier=orders, foreign=foreign)
+    assert sums(book) == (10, 1000, 0)
+    assert from_outside(book) == 100
+
+
+def test_of_trades_that_left_no_share_those_of_a_change_are_not_counted_again() -> None:
+    orders = [
+        hand(BUY, 3, "50", at=1, name="of old"),
+        hand(SELL, 4, "110", at=10, name="a"),
+        hand(BUY, 4, "100", at=20, name="b"),
+        hand(SELL, 4, "110", at=25, name="c"),
+    ]
+    cash = CASH + 440 - 400 + 440
+    book = accepted([position(10)], {"SPY": 6}, cash, earlier=orders)
+    assert sums(book) == (6, 600, 40)
+    assert sums(book, "") == (0, 0, 40)
+    assert from_outside(book) == 0
+
+
+@pytest.mark.parametrize("cash", ["1000", "1000.000001", "0.01"])
+def test_cash_that_no_price_divides_leaves_nothing_over(cash: str) -> None:
+    """A third of a dollar has no last digit: the trade's value is the cash, not price by shares."""
+    of_two = [position(1), position(2, strategy="b")]
+    book = accepted(of_two, {}, CASH + D(cash), earlier=[hand(SELL, 3, str(D(cash) / 3))])
+    assert from_outside(book) == 0
+    assert sums(book)[2] + sums(book, "b")[2] == D(cash) - 300
 
 
 # -- not told how --------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from smabot.errors import ConflictError
 from smabot.records import (
     ZERO,
     Account,
@@ -225,3 +226,80 @@ def test_a_busted_fill_that_fills_again_counts_once(
     assert world.held() == {}
     assert agree(world) == realized(world) == world.rows(Order)[-1].realized_pnl == 100
     assert sum((fill.realized_pnl for fill in world.rows(Fill)), ZERO) == 100
+
+
+def test_a_sale_by_hand_that_fills_over_two_acceptances_counts_once(
+    make_world: Any, make_order: Any
+) -> None:
+    """Its rest is no part of a deposit, nor a deposit a part of it."""
+    world = make_world(
+        {"SPY": [100.0] * 8 + [60.0] * 60}, volume=1000,
+        sizing={"method": "shares", "shares": 240},
+    )  # fmt: skip
+    world.follow(s={("SPY", 1): LONG})
+    world.play(6)
+    assert world.held() == {("s", "SPY"): 240}
+    sale = make_order(
+        Status.PENDING, side=Side.SELL, client_order_id="hand-1", qty=Decimal(240)
+    )  # fmt: skip
+    world.there(sale, minutes=1)
+    with pytest.raises(ConflictError, match="left"):
+        world.accept()
+    first = world.rows(Adjustment)
+    assert 0 < -sum(row.qty for row in first) < 240
+    world.pass_by(6)
+    deposit(world, 100)
+    assert world.accept() == 0
+    (account,) = world.rows(Account)
+    assert account.opening_cash == 100_100
+    rows = [row for row in world.rows(Adjustment) if row.symbol]
+    assert {row.client_order_id for row in rows} == {"hand-1"}
+    assert sum(row.qty for row in rows) == -240
+    assert agree(world) == realized(world)
+    assert world.held() == {}
+
+
+@pytest.mark.parametrize("dollars", [0, 500])
+def test_shares_that_others_bought_and_sold_are_profit_and_no_deposit(
+    make_world: Any, make_order: Any, capsys: Any, dollars: int
+) -> None:
+    """10 bought by hand at 100 and sold at 120: no position differs by that."""
+    world = make_world({"SPY": [100.0] * 10 + [120.0] * 60})
+    world.follow(s={("SPY", 2): LONG})
+    world.play(5)
+    for number, side in enumerate((Side.BUY, Side.SELL)):
+        by_hand = make_order(Status.PENDING, side=side, client_order_id=f"hand-{number}")
+        world.there(by_hand, minutes=8)
+    if dollars:
+        deposit(world, dollars)
+    assert world.accept() == 0
+    assert "cash differs by 200.00 (others traded SPY)" in capsys.readouterr().out
+    world.play(1)
+    assert agree(world) == 400
+    assert realized(world) == 200
+    (account,) = world.rows(Account)
+    assert account.opening_cash == 100_000 + dollars
+    assert world.held() == {("s", "SPY"): 10}
+    written = len(world.rows(Adjustment))
+    assert world.accept() == 0
+    assert len(world.rows(Adjustment)) == written
+
+
+def test_shares_that_others_bought_sold_and_bought_again_count_each_time(
+    make_world: Any, make_order: Any
+) -> None:
+    world = make_world({"SPY": [100.0] * 10 + [120.0] * 60})
+    world.follow(s={("SPY", 2): LONG})
+    world.play(5)
+    for number, side in enumerate((Side.BUY, Side.SELL, Side.BUY)):
+        by_hand = make_order(
+            Status.PENDING, side=side, client_order_id=f"hand-{number}", qty=Decimal(5)
+        )
+        world.there(by_hand, minutes=8)
+    assert world.accept() == 0
+    world.play(1)
+    assert agree(world) == 300
+    assert realized(world) == 100
+    assert world.held() == {("s", "SPY"): 15}
+    (account,) = world.rows(Account)
+    assert account.opening_cash == 100_000

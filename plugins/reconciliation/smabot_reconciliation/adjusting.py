@@ -7,15 +7,15 @@ from or to outside.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
 from smabot.book import COLLAR, Book
-from smabot.ports import BrokerOrder
 from smabot.records import MICRO, ZERO, Adjustment, Mark, money
+from smabot_reconciliation.trades import Trade, come_and_gone, newest
 
 SPLITS = {Fraction(n) for n in (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)} | {Fraction(3, 2)}
 CENT = Decimal("0.01")
@@ -47,38 +47,58 @@ class _Terms:
     price: Decimal
     cash: Decimal
     reason: str
+    client_order_id: str = ""
 
 
 def adjust(
     book: Book,
     mismatches: Sequence[Mismatch],
     cash: Decimal,
-    earlier: Callable[[], Sequence[BrokerOrder]],
+    trades: Sequence[Trade],
     now: datetime,
 ) -> list[list[object]]:
     """Return for each mismatch the records that make the position the broker's.
 
-    ``cash`` is the broker's, and ``earlier`` gives its orders of the last days.
+    ``cash`` is the broker's, and ``trades`` are those of others, oldest first.
     """
-    if not mismatches:
-        return []
-    seen = [
-        each for each in earlier() if each.filled_qty and book.order(each.client_order_id) is None
-    ]
-    known = {each.symbol: _split(book, each) or _traded(each, seen) for each in mismatches}
-    unknown = [each for each in mismatches if known[each.symbol] is None]
+    told = {each.symbol: _told(book, each, trades, now) for each in mismatches}
+    unknown = [each for each in mismatches if told[each.symbol] is None]
+    implied = None
     if len(unknown) == 1 and book.account is not None:
-        explained = sum((terms.cash for terms in known.values() if terms), ZERO)
-        left = cash - book.account.cash - explained
-        known[unknown[0].symbol] = _implied(book, unknown[0], left)
-    return [_rows(book, each, known[each.symbol] or _moved(book, each), now) for each in mismatches]
+        rows = [row for rows in told.values() for row in rows or ()]
+        explained = sum((row.cash for row in rows if isinstance(row, Adjustment)), ZERO)
+        implied = _implied(book, unknown[0], cash - book.account.cash - explained)
+    return [
+        told[each.symbol]
+        or _rows(book, each.symbol, each.change, implied or _moved(book, each), now)
+        for each in mismatches
+    ]
+
+
+def round_trips(
+    trades: Sequence[Trade], mismatches: Sequence[Mismatch], now: datetime
+) -> tuple[Adjustment, ...]:
+    """Return what takes over trades of others that left no share: profit or loss of nobody's."""
+    changes = {each.symbol: each.change for each in mismatches}
+    return tuple(
+        _row("", symbol, trade.qty, _trade(trade.qty, trade.cash, trade), trade.cash, now)
+        for symbol in sorted({trade.symbol for trade in trades})
+        for trade in come_and_gone(
+            [each for each in trades if each.symbol == symbol], changes.get(symbol, ZERO)
+        )
+    )
+
+
+def cash_differs(book: Book, cash: Decimal) -> bool:
+    """Whether the broker's cash is another than the book's, by a cent or more."""
+    return book.account is not None and abs(cash - book.account.cash) >= CENT
 
 
 def cash_left(book: Book, cash: Decimal, now: datetime) -> tuple[Adjustment, ...]:
     """Return what takes over the cash that nothing explains; nothing below a cent."""
-    left = cash - book.account.cash if book.account is not None else ZERO
-    if abs(left) < CENT:
+    if book.account is None or not cash_differs(book, cash):
         return ()
+    left = cash - book.account.cash
     reason = "cash taken from the broker: a deposit or withdrawal, a dividend, fees"
     return (Adjustment(now, "", "", ZERO, ZERO, reason, left),)
 
@@ -94,27 +114,30 @@ def split_hint(here: Decimal, there: Decimal) -> str:
 # -- how shares came or went -----------------------------------------------------------------------
 
 
-def _split(book: Book, each: Mismatch) -> _Terms | None:
+def _told(
+    book: Book, each: Mismatch, trades: Sequence[Trade], now: datetime
+) -> list[object] | None:
+    """A split, or orders of others that make the difference; None where neither does."""
+    if _is_split(book, each):
+        return _split(book, each, now)
+    made = newest([trade for trade in trades if trade.symbol == each.symbol], each.change)
+    if made is None:
+        return None
+    after, rows = book.copy(), list[object]()
+    for trade in made:
+        of_it = _rows(after, each.symbol, trade.qty, _trade(trade.qty, trade.cash, trade), now)
+        for row in of_it:
+            after.apply(row)
+        rows += of_it
+    return rows
+
+
+def _is_split(book: Book, each: Mismatch) -> bool:
     """The ratio is a split's, and the broker's cost is ours: no share was traded."""
     ratio, cost = _ratio(each.here, each.there), _cost(book, each.symbol)
     if ratio not in SPLITS and (not ratio or 1 / ratio not in SPLITS):
-        return None
-    if abs(each.there * each.avg_price - cost) > SAME_COST * cost:
-        return None
-    return _Terms(ZERO, ZERO, "split taken from the broker")
-
-
-def _traded(each: Mismatch, seen: Sequence[BrokerOrder]) -> _Terms | None:
-    """The newest orders of others in the symbol that together make the difference."""
-    orders = [order for order in seen if order.symbol == each.symbol]
-    shares = cash = ZERO
-    for order in sorted(orders, key=lambda o: o.filled_at or o.updated_at, reverse=True):
-        qty = order.filled_qty * order.side.sign
-        shares += qty
-        cash -= qty * (order.filled_avg_price or ZERO)
-        if shares == each.change:
-            return _trade(each, cash)
-    return None
+        return False
+    return abs(each.there * each.avg_price - cost) <= SAME_COST * cost
 
 
 def _implied(book: Book, each: Mismatch, cash: Decimal) -> _Terms | None:
@@ -122,12 +145,12 @@ def _implied(book: Book, each: Mismatch, cash: Decimal) -> _Terms | None:
     mark, price = book.price(each.symbol), -cash / each.change
     if mark is None or abs(price - mark) > COLLAR * mark:
         return None
-    return _trade(each, cash)
+    return _trade(each.change, cash)
 
 
-def _trade(each: Mismatch, cash: Decimal) -> _Terms:
-    price = (-cash / each.change).quantize(MICRO)
-    return _Terms(price, cash, "position taken from the broker: traded by others")
+def _trade(qty: Decimal, cash: Decimal, of: Trade | None = None) -> _Terms:
+    reason = "position taken from the broker: traded by others"
+    return _Terms((-cash / qty).quantize(MICRO), cash, reason, of.client_order_id if of else "")
 
 
 def _moved(book: Book, each: Mismatch) -> _Terms:
@@ -145,32 +168,48 @@ def _moved(book: Book, each: Mismatch) -> _Terms:
 # -- whose shares they are -------------------------------------------------------------------------
 
 
-def _rows(book: Book, each: Mismatch, terms: _Terms, now: datetime) -> list[object]:
-    positions = book.in_symbol(each.symbol)
-    holders = {who: position.qty for who, position in positions.items() if position.qty}
-    split = not terms.price
-    shares = _shares(holders, each.change, each.here if split else None)
+def _rows(book: Book, symbol: str, change: Decimal, terms: _Terms, now: datetime) -> list[object]:
+    """Share a change out by holder, and its cash with it: nothing is lost by rounding."""
+    rows, left, cash = list[object](), change, terms.cash
+    for who, qty in _shares(_holders(book, symbol), change).items():
+        part = money(cash * qty / left)
+        rows.append(_row(who, symbol, qty, terms, part, now))
+        left, cash = left - qty, cash - part
+    return rows
+
+
+def _row(
+    who: str, symbol: str, qty: Decimal, terms: _Terms, cash: Decimal, now: datetime
+) -> Adjustment:
+    return Adjustment(
+        now, who, symbol, qty, terms.price, terms.reason, cash,
+        client_order_id=terms.client_order_id,
+    )  # fmt: skip
+
+
+def _split(book: Book, each: Mismatch, now: datetime) -> list[object]:
+    """Each holder gets its part, for nothing, and the last price goes along."""
     rows: list[object] = [
         Adjustment(
-            now, who, each.symbol, qty, terms.price, terms.reason,
-            money(terms.cash * qty / each.change) if terms.cash else ZERO,
+            now, who, each.symbol, each.change * held / each.here, ZERO,
+            "split taken from the broker",
         )
-        for who, qty in shares.items()
+        for who, held in sorted(_holders(book, each.symbol).items())
     ]  # fmt: skip
     price, bar = book.price(each.symbol), book.last.get(each.symbol)
-    if split and price is not None:
+    if price is not None:
         at = now if bar is None else max(now, bar.end + timedelta(microseconds=1))
         price = (price * each.here / each.there).quantize(MICRO)
         rows.append(Mark(each.symbol, price, at, "position"))
     return rows
 
 
-def _shares(
-    holders: Mapping[str, Decimal], change: Decimal, split: Decimal | None
-) -> dict[str, Decimal]:
-    """Share a change out: by holder, and the rest for nobody; ``split`` shares get each its part."""
-    if split:
-        return {who: change * held / split for who, held in sorted(holders.items())}
+def _holders(book: Book, symbol: str) -> dict[str, Decimal]:
+    return {who: position.qty for who, position in book.in_symbol(symbol).items() if position.qty}
+
+
+def _shares(holders: Mapping[str, Decimal], change: Decimal) -> dict[str, Decimal]:
+    """Share a change out: by holder, and the rest for nobody."""
     shares: dict[str, Decimal] = {}
     left = change
     for who, held in sorted(holders.items()):

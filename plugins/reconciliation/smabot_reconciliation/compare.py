@@ -12,7 +12,14 @@ from smabot.config import Config
 from smabot.hookspecs import Conflict, Reconciliation
 from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.records import ZERO, Account, Adjustment, Fill, Order, OrderUpdate, Status
-from smabot_reconciliation.adjusting import Mismatch, adjust, cash_left, split_hint
+from smabot_reconciliation.adjusting import (
+    Mismatch,
+    adjust,
+    cash_differs,
+    cash_left,
+    round_trips,
+    split_hint,
+)
 from smabot_reconciliation.taking import (
     ACCEPT,
     filled_after_its_end,
@@ -20,6 +27,7 @@ from smabot_reconciliation.taking import (
     taken,
     unknown_locally,
 )
+from smabot_reconciliation.trades import TakenOf, Trade, untaken
 
 ACCOUNT_MISMATCH = "account_mismatch"
 """The conflict that no second look can clear up."""
@@ -28,7 +36,7 @@ ACCOUNT_MISMATCH = "account_mismatch"
 @dataclass(frozen=True, slots=True)
 class BrokerView:
     """What the broker said: its open and recent orders and those that were looked up, by their ids,
-    oldest first; positions; and, asked only where positions differ, the orders of the last days."""
+    oldest first; positions; and, asked only where positions or cash differ, the orders of the last days."""
 
     account: BrokerAccount
     orders: Mapping[str, BrokerOrder]
@@ -43,12 +51,13 @@ def compare(
     symbols: Sequence[str],
     now: datetime,
     fills_of: Callable[[Order], Sequence[Fill]],
+    taken_of: TakenOf = lambda order: (),
 ) -> Reconciliation:
     """Compare the book with the broker; changes neither.
 
     Returns updates that bring the book up to date, or conflicts that nobody but a person can resolve.
     Each conflict's remedy is right once those before it are applied. ``fills_of`` gives the fills that
-    the database has of an order.
+    the database has of an order, and ``taken_of`` what it has taken over of an order of others.
     """
     bound = book.account
     if bound is not None and bound.account_id != view.account.account_id:
@@ -69,12 +78,17 @@ def compare(
         elif here.status.terminal:
             _ended_here(found, here, seen, fills_of)
     mismatches = _positions(config, found.after, view, symbols)
-    remedies = adjust(found.after, mismatches, view.account.cash, view.earlier, now)
+    cash, trades = view.account.cash, list[Trade]()
+    if mismatches or cash_differs(found.after, cash):
+        trades = untaken(found.after, view.earlier(), taken_of)
+    gone = round_trips(_watched(config, found.after, trades, symbols), mismatches, now)
+    cash -= sum((row.cash for row in gone), ZERO)
+    remedies = adjust(found.after, mismatches, cash, trades, now)
     for mismatch, remedy in zip(mismatches, remedies, strict=True):
         found.conflict(_other_position(mismatch, remedy))
-    cash = cash_left(found.after, view.account.cash, now)
+    besides = (*gone, *cash_left(found.after, cash, now))
     return Reconciliation(
-        tuple(found.updates), tuple(found.conflicts), tuple(_notes(book, found, cash)), cash
+        tuple(found.updates), tuple(found.conflicts), tuple(_notes(book, found, besides)), besides
     )
 
 
@@ -173,6 +187,16 @@ def _positions(
     return found
 
 
+def _watched(
+    config: Config, after: Book, trades: Sequence[Trade], symbols: Sequence[str]
+) -> list[Trade]:
+    """The trades in symbols of ours: what others trade beside the bot is no profit or loss of it."""
+    if config.foreign == "ignore":
+        return []
+    known = {*symbols, *(symbol for _, symbol in after.positions)}
+    return [trade for trade in trades if trade.symbol in known]
+
+
 def _other_position(mismatch: Mismatch, remedy: Sequence[object]) -> Conflict:
     here, there = mismatch.here, mismatch.there
     return Conflict(
@@ -202,13 +226,16 @@ def _account_mismatch(bound: Account, view: BrokerView) -> Conflict:
     )  # fmt: skip
 
 
-def _notes(book: Book, found: Found, cash: Sequence[Adjustment]) -> list[str]:
+def _notes(book: Book, found: Found, besides: Sequence[Adjustment]) -> list[str]:
     changed = [u for u in found.updates if _news(book, u)]
     notes = [f"{u.client_order_id} is {u.status}" for u in changed[:5]]
     if len(changed) > 5:
         notes.append(f"and {len(changed) - 5} more orders moved on")
-    differs = "cash differs by {:,.2f} (deposits, fees, dividends?): {}"
-    return notes + [differs.format(row.cash, ACCEPT) for row in cash]
+    for symbol in sorted({row.symbol for row in besides}):
+        cash = sum((row.cash for row in besides if row.symbol == symbol), ZERO)
+        why = f"others traded {symbol}" if symbol else "deposits, fees, dividends?"
+        notes.append(f"cash differs by {cash:,.2f} ({why}): {ACCEPT}")
+    return notes
 
 
 def _news(book: Book, update: OrderUpdate) -> bool:

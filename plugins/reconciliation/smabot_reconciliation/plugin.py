@@ -15,7 +15,7 @@ from smabot.book import Book
 from smabot.errors import BrokerError, NotAllowed, NotSent, PartlyUnreadable
 from smabot.hookspecs import Reconciliation, Recovery, hookimpl
 from smabot.ports import Broker, BrokerOrder, RemoteBroker
-from smabot.records import Fill, Order
+from smabot.records import Adjustment, Fill, Order
 from smabot_reconciliation.compare import ACCOUNT_MISMATCH, BrokerView, compare
 
 T = TypeVar("T")
@@ -93,7 +93,12 @@ def _compare(recovery: Recovery, pauses: Sequence[float]) -> Reconciliation:
         fills = recovery.journal.rows(Fill, where={"client_order_id": order.client_order_id})
         return sorted(fills, key=lambda fill: fill.cumulative_qty)
 
-    return compare(recovery.config, book, view, recovery.symbols, recovery.clock.now(), fills_of)
+    def taken_of(order: BrokerOrder) -> list[Adjustment]:
+        where = {"client_order_id": order.client_order_id}
+        return recovery.journal.rows(Adjustment, where=where)
+
+    now = recovery.clock.now()
+    return compare(recovery.config, book, view, recovery.symbols, now, fills_of, taken_of)
 
 
 def _readable(ask: Callable[[], list[T]], matters: Callable[[str], bool]) -> list[T]:

@@ -46,8 +46,10 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("symbol"),
         sqlite_with_rowid=False,
     )
-    for name in ("cash", "realized_pnl"):
-        op.add_column("adjustments", sa.Column(name, sa.TEXT(), nullable=False, server_default="0"))
+    for name, default in (("cash", "0"), ("realized_pnl", "0"), ("client_order_id", "")):
+        op.add_column(
+            "adjustments", sa.Column(name, sa.TEXT(), nullable=False, server_default=default)
+        )
     op.add_column("runs", sa.Column("ignored_blocks", sa.TEXT(), nullable=False, server_default=""))
     op.create_index("order_intents_by_time", "order_intents", ["created_at"])
     op.create_index("trades_by_time", "trades", ["time"])

@@ -177,7 +177,7 @@ def _play(made: list[Batch], journal: MemoryJournal) -> tuple[list[Tenth], int]:
 
 def _engine(symbols: list[str], journal: MemoryJournal) -> tuple[Engine, Time, Fills]:
     """Return an engine with sma and risk, its clock, and its broker."""
-    settings = Config.model_validate({"reconcile_every_minutes": 10**9, "plugin": {"risk": WIDE}})
+    settings = Config.model_validate({"reconcile_every_minutes": 500_000, "plugin": {"risk": WIDE}})
     book, clock = Book(), Time()
     book.account = Account("1", "fills", Decimal(HUGE), Decimal(HUGE), OPEN)
     plugins = Plugins.load(settings, ["sma", "risk"])

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from smabot.bars import bad_bar, is_sound
@@ -234,7 +235,7 @@ class Book:
 
     def in_symbol(self, symbol: str) -> Mapping[str, Position]:
         """Return the positions of a symbol by their strategies, closed ones too."""
-        return self._in_symbol.get(symbol, {})
+        return MappingProxyType(self._in_symbol.get(symbol, {}))
 
     def open_qty(self, strategy: str, symbol: str) -> Decimal:
         """Return the signed shares that a strategy's open orders may still fill."""
@@ -331,7 +332,7 @@ class Book:
 
     def unsettled(self) -> Mapping[str, Mapping[str, SignalState]]:
         """Return, by symbol and strategy, the signal states whose target is not what is held."""
-        return self._unsettled
+        return MappingProxyType(self._unsettled)
 
     def fill_of(self, update: OrderUpdate) -> Fill | None:
         """Return the fill that an update would add, or None when it adds no shares."""

@@ -49,6 +49,10 @@ def expiry(verb: str, now: datetime) -> datetime | None:
     return None if verb == "halt" else now + STANDS
 
 
+NOBODY_KNOWS = "no plugin of this run knows"
+"""How the answer begins where a command did nothing."""
+
+
 def carry_out(commands: Sequence[Command], plugins: Plugins, book: Book, wall: Wall) -> Carried:
     """Apply commands to the book in the order they come in, and mark each as applied.
 
@@ -89,7 +93,7 @@ def _obey(command: Command, plugins: Plugins, book: Book) -> str:
         book.apply(Event(book.now, "flatten", command.argument, answer))
         return answer
     answers = plugins.on_command(command, book)
-    return "; ".join(answers) or f"no plugin of this run knows '{command.verb}'"
+    return "; ".join(answers) or f"{NOBODY_KNOWS} '{command.verb}'"
 
 
 def _expire(command: Command, book: Book) -> str:

@@ -20,6 +20,7 @@ from smabot import hookspecs
 from smabot.config import Config, Settings
 from smabot.errors import ConfigError, PluginError, SmabotError, suggest
 from smabot.printed import printed_to_log
+from smabot.undisturbed import undisturbed
 
 GROUP = "smabot"
 Installed = Mapping[str, Sequence[EntryPoint]]
@@ -68,7 +69,7 @@ def make(
     """
     point = _only(name, points)
     _check_version(name, point)
-    with printed_to_log():
+    with printed_to_log(), undisturbed():
         target = _imported(name, point)
         if not inspect.isclass(target):
             return target
@@ -142,7 +143,7 @@ def settings_named(name: str) -> type[Settings] | None:
 
 def _settings_of(name: str, points: Sequence[EntryPoint]) -> type[Settings] | None:
     try:
-        with printed_to_log():
+        with printed_to_log(), undisturbed():
             target = _imported(name, _only(name, points))
             return settings_model(target) if inspect.isclass(target) else None
     except SmabotError:

@@ -3,22 +3,25 @@
 What is written to a file that was removed, replaced, cut or written over reaches nobody: no restart
 finds it, and no command of an operator comes through. SQLite itself looks at none of this. A look
 costs some microseconds: it compares inodes, and what SQLite's index of the write-ahead log says with
-what lies on the disk (https://sqlite.org/walformat.html).
+what lies on the disk (https://sqlite.org/walformat.html). Where somebody else wrote to the log, which
+commands do, the look goes through all of it once.
 """
 
 from __future__ import annotations
 
 import os
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 from smabot.handles import Handle, inode_of
+from smabot.write_ahead import FRAME_HEAD, HEAD, is_whole
 
 LOOKS = 3
 """So often an index is read that another process is just writing to."""
 MAGIC, WRITE_AHEAD = b"SQLite format 3\0", b"\2\2"
-WAL_HEAD, FRAME_HEAD = 32, 24
 _INDEX = struct.Struct("=I4xIBxHIIII8s8x")
 _INDEX_BYTES = 136
 _INDEX_VERSION = 3007000
@@ -66,6 +69,8 @@ class Watch:
         self._written = _written(os.fstat(file.fd))
         self._seen = self._read_index()
         self._good: tuple[object, ...] = ()
+        self._known: tuple[int, int] | None = None
+        """The log as it was when all that was written to it was known to be sound."""
 
     def files(self) -> list[tuple[Path, tuple[int, int]]]:
         """Return where the files lie, with their inodes."""
@@ -74,6 +79,14 @@ class Watch:
             (self._log_path, self._log.inode),
             (self._index_path, self._index.inode),
         ]
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Take what is written to the log meanwhile, unless it fails, for this process's own."""
+        before = _written(os.fstat(self._log.fd))
+        yield
+        if before == self._known:
+            self._known = _written(os.fstat(self._log.fd))
 
     def trouble(self) -> str:
         """Return what was done to the files, to be put behind the name of the database; else nothing."""
@@ -102,9 +115,9 @@ class Watch:
             index = self._read_index()
             if index is None:
                 return ""
-            trouble = self._log_trouble(index, log.st_size) or self._file_trouble(index, file)
+            trouble = self._log_trouble(index, log) or self._file_trouble(index, file)
             if not trouble:
-                self._written, self._seen = _written(file), index
+                self._written, self._known, self._seen = _written(file), _written(log), index
                 return ""
             if self._read_index() == index:
                 break
@@ -127,16 +140,19 @@ class Watch:
         folded = salt + raw[96:100] + raw[128:132]
         return _Index(size, frames, struct.pack(">II", first, second), salt, folded)
 
-    def _log_trouble(self, index: _Index, size: int) -> str:
+    def _log_trouble(self, index: _Index, log: os.stat_result) -> str:
         if not index.frames:
             return ""
         name = f": its write-ahead log {self._log_path.name}"
-        end = WAL_HEAD + index.frames * (FRAME_HEAD + index.page)
-        if size < end:
+        end = HEAD + index.frames * (FRAME_HEAD + index.page)
+        if log.st_size < end:
             return f"{name} was cut off"
-        head = os.pread(self._log.fd, WAL_HEAD, 0)
+        head = os.pread(self._log.fd, HEAD, 0)
         last = os.pread(self._log.fd, FRAME_HEAD, end - FRAME_HEAD - index.page)
-        if head[16:24] != index.salt or last[8:] != index.salt + index.checksum:
+        sound = head[16:24] == index.salt and last[8:] == index.salt + index.checksum
+        if sound and _written(log) != self._known:
+            sound = is_whole(self._log.fd, index.page, index.frames, index.salt)
+        if not sound:
             return f"{name} was written over"
         return ""
 

@@ -5,6 +5,7 @@ A name that leads nowhere is a mistake, not an absent file.
 
 from __future__ import annotations
 
+import os
 import shutil
 import stat
 from pathlib import Path
@@ -40,6 +41,16 @@ def is_there(path: Path, shown: str) -> bool:
     if not stat.S_ISREG(mode):
         raise ConfigError(f"{shown} is no regular file: give another one")
     return True
+
+
+def are_one(path: Path, other: Path) -> bool:
+    """Tell whether two names lead to one file, through whatever links, or would lead to it."""
+    if os.path.realpath(path) == os.path.realpath(other):
+        return True
+    try:
+        return path.samefile(other)
+    except OSError:
+        return False
 
 
 def is_full(folder: Path) -> bool:

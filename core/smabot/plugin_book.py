@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from operator import attrgetter
+from types import MappingProxyType
 from typing import Any, NoReturn
 
 from smabot.book import Book
@@ -61,6 +62,14 @@ class PluginBook(Book):
         )
 
 
+def _only_read(name: str) -> Callable[[Any], Any]:
+    """Return the getter of a name of the Book's state; its dicts come as views."""
+    get = attrgetter(f"_whole.{name}")
+    if not isinstance(getattr(Book(), name), dict):
+        return get
+    return lambda book: MappingProxyType(get(book))
+
+
 _READING = tuple(
     name
     for name, value in vars(Book).items()
@@ -72,4 +81,4 @@ _STATE = [
     if not name.startswith("_") and not inspect.isfunction(value)
 ]
 for _name in _STATE:
-    setattr(PluginBook, _name, property(attrgetter(f"_whole.{_name}")))
+    setattr(PluginBook, _name, property(_only_read(_name)))

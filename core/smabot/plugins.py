@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from decimal import localcontext
 from types import ModuleType, NoneType
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -214,10 +215,11 @@ class Plugins:
         for name, on_bar in self.bar_hooks:
             view = self._view(name, book)
             try:
-                for bar in bars:
-                    answer = on_bar(bar, view)
-                    if answer is not None:
-                        found.append((name, answer))
+                with localcontext():
+                    for bar in bars:
+                        answer = on_bar(bar, view)
+                        if answer is not None:
+                            found.append((name, answer))
             except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
                 self._failed(name, "on_bar", error)
         return found
@@ -225,7 +227,9 @@ class Plugins:
     def on_equity(self, point: EquityPoint, book: Book) -> None:
         for name, on_equity in self.equity_hooks:
             try:
-                if (answer := on_equity(point, self._view(name, book))) is not None:
+                with localcontext():
+                    answer = on_equity(point, self._view(name, book))
+                if answer is not None:
                     raise _fault(name, "on_equity", answer)
             except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
                 self._failed(name, "on_equity", error)
@@ -260,7 +264,11 @@ class Plugins:
 
     def describe(self, book: Book) -> list[tuple[str, str]]:
         """Return each plugin's line about its state: a title and a text."""
-        return [line for _, line in self._ask("describe", book=book)]
+        return [line for _, line in self.described(book)]
+
+    def described(self, book: Book) -> list[tuple[str, tuple[str, str]]]:
+        """Return the same with the plugins' names."""
+        return self._ask("describe", book=book)
 
     def diagnose(self, config: Config) -> Iterator[tuple[str, Sequence[Finding] | SmabotError]]:
         """Ask each plugin how all is that it needs; yields its name with that, or what it raised."""
@@ -302,9 +310,10 @@ class Plugins:
                 "base_plugins; the embedded exchange is paper only"
             )
         if broker is None:
+            known = suggest(config.broker, set(BROKERS) - {config.broker})
             raise ConfigError(
-                f"no plugin in base_plugins offers the broker '{config.broker}'"
-                f"{suggest(config.broker, BROKERS)}; smabot's own are {' and '.join(BROKERS)}"
+                f"no plugin of this run offers the broker '{config.broker}'{known}; smabot's own are "
+                f"{' and '.join(BROKERS)}, plugins in base_plugins"
             )
         return broker
 
@@ -405,7 +414,8 @@ class Plugins:
         arguments = [self._own(name, each, given[each]) for each in impl.argnames]
         screen, sys.stdout = sys.stdout, LOGGED
         try:
-            answer = impl.function(*arguments)
+            with localcontext():
+                answer = impl.function(*arguments)
         except (SmabotError, KeyboardInterrupt):
             raise
         except BaseException as error:

@@ -235,8 +235,8 @@ def apply_command(config: Config, plugins: Plugins, command: Command, wall: Wall
     try:
         session.journal = journal = plugins.open_journal(config) or MemoryJournal()
         restore(session.book, journal, plugins)
-        if (point := session.book.point) is not None:
-            session.book.now = point.time
+        point = session.book.point
+        session.book.now = point.time if point is not None else wall()
         for minute in journal.windows(1, {p.symbol for p in session.book.positions.values()}):
             session.book.restore(minute)
         done = journal.row(Command, command.id)

@@ -159,9 +159,14 @@ def _merge(
 # -- files -----------------------------------------------------------------------------------------
 
 
-def _file_layers(settings: Path | None) -> Iterator[tuple[Tree, str]]:
+def files_of(settings: Path | None) -> tuple[Path, Path]:
+    """Return the files of the settings and of the secrets, which need not be there."""
     path = settings or Path("settings.toml")
-    secrets = path.with_name(SECRETS_FILE)
+    return path, path.with_name(SECRETS_FILE)
+
+
+def _file_layers(settings: Path | None) -> Iterator[tuple[Tree, str]]:
+    path, secrets = files_of(settings)
     if settings is not None and not is_there(path, f"--settings {path}"):
         raise ConfigError(f"--settings {path}: no such file")
     files = {file: _sections(file) for file in (path, secrets) if is_there(file, str(file))}

@@ -132,16 +132,34 @@ def test_a_log(in_tmp: Path, call: Call, way: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("file", "option"),
-    [("data/trades.db", "--db"), ("data/../data/trades.exchange.db", "--ledger")],
+    ("file", "what"),
+    [
+        ("data/trades.db", "the file that --db names"),
+        ("data/trades.db-wal", "a part of what --db names"),
+        ("data/trades.db-shm", "a part of what --db names"),
+        ("data/trades.db.lock", "a part of what --db names"),
+        ("data/../data/trades.exchange.db", "the file that --ledger names"),
+        ("data/trades.exchange.db-wal", "a part of what --ledger names"),
+        ("data/trades.exchange.db.lock", "a part of what --ledger names"),
+        ("settings.toml", "the settings file"),
+        ("linked.toml", "the settings file"),
+        (".secrets.toml", "the secrets file"),
+        ("tape.csv", "the file that --tape names"),
+    ],
 )
-def test_a_log_in_a_file_of_the_bot(in_tmp: Path, call: Call, file: str, option: str) -> None:
-    (in_tmp / "settings.toml").write_text(f'[default.log]\nfile = "{file}"\n')
-    told = call("run")
-    assert told.code == CONFIG
-    assert (
-        told.err == f"smabot: log.file {file}: is the file that {option} names: give another one\n"
+def test_a_log_in_a_file_of_the_run(
+    in_tmp: Path, call: Call, tape_writer: Callable[..., Path], file: str, what: str
+) -> None:
+    tape_writer(in_tmp / "tape.csv", {"SPY": [100.0] * 5})
+    (in_tmp / "settings.toml").write_text(
+        f'[default]\ntape = "tape.csv"\n[default.log]\nfile = "{file}"\n'
     )
+    os.link("settings.toml", "linked.toml")
+    before = {path.name: path.read_bytes() for path in in_tmp.iterdir()}
+    told = call("run", "--broker", "exchange")
+    assert told.code == CONFIG
+    assert told.err == f"smabot: log.file {file}: is {what}: give another one\n"
+    assert {path.name: path.read_bytes() for path in in_tmp.iterdir()} == before
 
 
 @ways

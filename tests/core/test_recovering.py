@@ -13,7 +13,7 @@ import pytest
 
 from smabot.config import Config
 from smabot.disagreement import Disagreement
-from smabot.errors import ConfigError, PluginError
+from smabot.errors import ConfigError, PluginError, RiskHalt
 from smabot.hookspecs import Conflict, Reconciliation, Recovery, RecoveryStep, hookimpl
 from smabot.memory import MemoryJournal
 from smabot.plugins import Plugins
@@ -22,6 +22,7 @@ from smabot.records import (
     Account,
     Adjustment,
     Bar,
+    Block,
     BotState,
     Command,
     EquityPoint,
@@ -454,6 +455,22 @@ def test_orders_that_were_given_up_lately_are_restored(days: float, known: bool)
     )  # fmt: skip
     with bot.opened() as session:
         assert set(session.book.orders) == ({"ended"} if known else set())
+
+
+@pytest.mark.parametrize(("until", "refused"), [(None, True), (7, True), (6, False)])
+def test_a_block_without_its_plugin_refuses_the_start_while_it_holds(
+    until: int | None, refused: bool
+) -> None:
+    exchange = FakeExchange(bars())
+    exchange.catch_up(minute(6))
+    bot = FakeBot(exchange, seeing=Seeing)
+    ends = minute(until) if until else None
+    bot.journal.commit([Block("risk.daily_limits", "entries", "lost too much", OPEN, ends)])
+    if not refused:
+        bot.play(1)
+        return
+    with pytest.raises(RiskHalt, match=r"risk.daily_limits blocks entries: lost too much"):
+        bot.play(1)
 
 
 # -- a start that fails ------------------------------------------------------------------------------

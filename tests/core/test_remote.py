@@ -53,11 +53,13 @@ class Far:
     landed: dict[str, Order] = field(default_factory=dict)
     looks: Counter[str] = field(default_factory=Counter)
     gate: threading.Event = field(default_factory=threading.Event)
+    begun: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
         self.gate.set()
 
     def submit(self, sent: Order) -> OrderUpdate:
+        self.begun.set()
         assert self.gate.wait(SECONDS)
         fault = self.script.pop(0) if self.script else "ok"
         if fault == "full":
@@ -106,6 +108,16 @@ class Far:
 class Clock:
     def now(self) -> datetime:
         return NOW
+
+
+@dataclass
+class Said:
+    """An order at the broker of which only its news count."""
+
+    told: OrderUpdate
+
+    def update(self) -> OrderUpdate:
+        return self.told
 
 
 WAIT, DROP = Verdict(Answer.WAIT, "held"), Verdict(Answer.DROP, "too old")
@@ -510,6 +522,7 @@ def test_settling_waits_for_what_is_being_sent_and_sends_nothing_more() -> None:
     post = Post(far)
     post.add(order("a"), order("b"))
     post.flush()
+    assert far.begun.wait(SECONDS)
     threading.Timer(0.05, far.gate.set).start()
     assert told(post.outbox.settle(SECONDS)) == [("a", Status.ACCEPTED)]
     assert far.posts == ["a"]
@@ -572,6 +585,31 @@ def test_the_broker_s_word_on_a_cancel_is_an_answer() -> None:
     far.landed.clear()
     post.outbox.hurry()
     assert post.flush() == []
+
+
+@pytest.mark.usefixtures("one_at_a_time")
+def test_the_answer_to_a_cancel_is_taken_though_the_order_has_ended_by_then() -> None:
+    """It may tell of shares that filled before the end, and the stream never did."""
+    far = Far(stepped=False)
+    far.gate.clear()
+    post = Post(far)
+
+    def late(sent: Order) -> None:
+        assert far.gate.wait(SECONDS)
+        price = Decimal(100)
+        update = OrderUpdate(
+            "a", Status.CANCELED, NOW, filled_qty=Decimal(4), filled_avg_price=price
+        )
+        far.order = lambda name: Said(update)  # type: ignore[method-assign,assignment,return-value]
+
+    far.cancel = late  # type: ignore[method-assign]
+    post.book.apply(replace(order("a"), status=Status.ACCEPTED, cancel_requested_at=NOW))
+    assert post.flush() == []
+    post.book.apply(OrderUpdate("a", Status.CANCELED, NOW))
+    far.gate.set()
+    (answer,) = post.until(1)
+    assert (answer.client_order_id, answer.filled_qty) == ("a", 4)
+    assert post.book.net("SPY") == 4
 
 
 def test_a_cancel_of_what_is_not_known_to_be_there_waits() -> None:

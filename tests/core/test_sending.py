@@ -389,6 +389,27 @@ def test_an_exit_is_the_sizer_s_and_the_operator_s_is_a_market_order(
         assert [p.qty for p in bot.rows(Position)] == [0]
 
 
+def test_an_exit_that_is_lost_gives_way_to_another_one(
+    running: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nobody knows whether it arrived, and for a minute it has not been wanted any more."""
+    monkeypatch.setattr(Exchange, "visibility_delay", None)
+    with running({2: LONG, 5: FLAT}, script={"out": "100.20"}) as bot:
+        bot.exchange.faults = ["", *["lost"] * 9]
+        bot.exchange.hides = True
+        bot.play(6)
+        bot.send(Command("1", "flatten", "SPY", OPEN))
+        bot.at(1)
+        assert [o.cancel_requested_at is not None for o in bot.orders()] == [False, True]
+        bot.exchange.faults.clear()
+        bot.at(60)
+        assert len(bot.orders()) == 2
+        bot.at(61)
+        lost, market = bot.orders()[1:]
+        assert (lost.status, market.status) == (Status.UNKNOWN, Status.ACCEPTED)
+        assert (market.qty, market.type, market.attempt) == (10, OrderType.MARKET, 2)
+
+
 def test_a_new_decision_to_exit_counts_its_attempts_anew(running: Make) -> None:
     with running({2: LONG, 5: FLAT, 8: LONG, 9: FLAT}) as bot:
         bot.exchange.faults = ["", *["refused"] * 3]

@@ -473,6 +473,19 @@ def test_a_refused_exit_is_an_event_and_compared_where_the_account_contradicts(
         assert (len(bot.plugin.compared) > begun) is compares
 
 
+@pytest.mark.parametrize("shares", ["1", "0.5"])
+def test_a_fill_without_a_price_is_asked_about(running: Make, shares: str) -> None:
+    with running({1: LONG}, reconcile_every_minutes=99) as bot:
+        bot.play(2)
+        (entry,) = bot.book.open_orders()
+        begun = len(bot.plugin.compared)
+        told = OrderUpdate(entry.client_order_id, Status.PARTIALLY_FILLED, minute(2))
+        bot.plugin.answer = lambda: Reconciliation(updates=(told,))
+        bot.update(entry.client_order_id, Status.PARTIALLY_FILLED, filled_qty=D(shares))
+        assert len(bot.plugin.compared) - begun == 1
+        assert bot.book.net("SPY") == 0
+
+
 def test_a_refused_entry_is_no_event(running: Make) -> None:
     with running({1: LONG}) as bot:
         bot.play(2)

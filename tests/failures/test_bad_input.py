@@ -32,7 +32,7 @@ ROWS = [f"SPY,2026-03-02T14:{30 + n}:00Z,100,101,99,100.5,10000,," for n in rang
         (["--yes-live", "123"], USAGE, "--yes-live goes with --live"),
         (["--live", "--yes-live", "perhaps"], CONFIG, "--live needs limits that you chose: write max_"),
         (["--broker", "exchagne"], CONFIG,
-         "no plugin in base_plugins offers the broker 'exchagne' (did you mean 'exchange'?)"),
+         "no plugin of this run offers the broker 'exchagne' (did you mean 'exchange'?)"),
         (["--url", "http://127.0.0.1:1"], CONFIG, "--url and --broker exchange: "),
         (["--tape", "tapes.csv"], CONFIG, "tape tapes.csv: no such file (did you mean 'tape.csv'?)"),
         (["--tape", "settings.toml"], CONFIG, "tape settings.toml: the name must end in .csv"),

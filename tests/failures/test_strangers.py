@@ -421,13 +421,13 @@ def test_a_plugin_applies_nothing_but_its_own(
     assert stopped.line.startswith(line)
 
 
-@pytest.mark.parametrize("change", ["book.now = None", "book.drain()", "book.restore([])", "book.apply_bars([])"])  # fmt: skip
+@pytest.mark.parametrize("change", ["book.now = None", "book.drain()", "book.restore([])", "book.apply_bars([])", "book.positions.clear()", "book.blocks.clear()", "book.in_symbol('SPY').clear()"])  # fmt: skip
 def test_there_is_no_other_way_to_change_the_book(
     change: str, world: Any, installed: Callable[..., Path]
 ) -> None:
     body = f"class Plugin:\n    @hookimpl\n    def on_startup_recover(self, recovery):\n        book = recovery.book\n        {change}\n"
     stopped = world.run("run", "--plugins", "sma,mine", plugins=installed("mine", HEAD + body))
-    assert stopped.code == 3
+    assert stopped.code == (1 if "clear" in change else 3)
     assert stopped.line.startswith("plugin 'mine' ")
 
 
@@ -446,3 +446,41 @@ def test_a_lower_case_symbol_in_a_table_of_sma_is_the_same_symbol(world: Any) ->
     (world.folder / "settings.toml").write_text("[default.plugin.sma.symbols.spy]\nfast = 7\n")
     shown = json.loads(world.run("config", "show", "plugin.sma", "--json").out)
     assert shown["plugin.sma.symbols.SPY.fast"] == 7
+
+
+DISTURBING = {
+    "its import": "import decimal, os\ndecimal.getcontext().prec = 6\n"
+    "decimal.DefaultContext.prec = 6\nos.chdir('/')\nclass Plugin:\n" + QUIET,
+    "its hooks": "import decimal, os\nclass Plugin:\n    @hookimpl\n    def on_bar(self, bar):\n"
+    "        decimal.getcontext().traps[decimal.Inexact] = True\n"
+    "    @hookimpl\n    def on_order(self, order): decimal.getcontext().prec = 3\n",
+}
+
+
+@pytest.mark.parametrize("way", DISTURBING)
+def test_sums_and_paths_stay_what_they_were(
+    way: str, world: Any, installed: Callable[..., Path]
+) -> None:
+    """A strategy that sets the decimal context, or goes to another folder."""
+    folder = installed("mine", HEAD + DISTURBING[way])
+    world.half_way()
+    mine = {"plugins": folder, "SMABOT_PLUGINS": SELECTED}
+    assert world.run("flatten", "--yes", **mine).code == 0
+    (world.folder / "data").rename(world.folder / "flat")
+    assert world.run("run", **mine).code == 0
+    with_it = world.tables()["trades"]
+    assert with_it
+    (world.folder / "data").rename(world.folder / "with it")
+    assert world.run("run").code == 0
+    assert world.tables()["trades"] == with_it
+
+
+def test_a_thread_of_a_plugin_does_not_keep_the_process(
+    world: Any, installed: Callable[..., Path]
+) -> None:
+    body = "import threading, time\nclass Plugin:\n" + QUIET
+    body += "    def __init__(self): threading.Thread(target=time.sleep, args=(600,), name='mine').start()\n"
+    folder = installed("mine", HEAD + body)
+    ended = world.execute("run", "--plugins", "sma,mine", PYTHONPATH=str(folder))
+    assert ended.code == 0
+    assert ended.line.startswith("warning: a plugin's thread is left as it is: mine; make it a")

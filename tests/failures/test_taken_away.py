@@ -144,6 +144,9 @@ WAYS: dict[str, Callable[[Place], object]] = {
     "log cut to nothing": lambda p: os.truncate(log_of(p.db), 0),
     "log cut": lambda p: os.truncate(log_of(p.db), log_of(p.db).stat().st_size - 100),
     "log written over": lambda p: overwrite(log_of(p.db), bytes(log_of(p.db).stat().st_size)),
+    "log written over in the middle": lambda p: os.pwrite(
+        os.open(log_of(p.db), os.O_WRONLY), bytes(4096), 32 + 2 * 4120 + 24
+    ),
     "index removed": lambda p: p.db.with_name(f"{p.db.name}-shm").unlink(),
     "folder moved": moved,
     "folder moved and made anew": moved_and_made_anew,
@@ -175,7 +178,14 @@ def test_nothing_leaves_that_is_not_recorded(place: Place, way: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "way", ["database removed", "database replaced", "log removed", "index removed"]
+    "way",
+    [
+        "database removed",
+        "database replaced",
+        "log removed",
+        "log written over in the middle",
+        "index removed",
+    ],
 )
 def test_the_exchange_writes_to_no_ledger_that_was_taken_away(place: Place, way: str) -> None:
     with running(place) as bot:

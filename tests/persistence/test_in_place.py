@@ -7,15 +7,18 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from smabot.errors import ConfigError, JournalError, LockHeld
 from smabot.lock import FileLock, holder, is_displaced, is_locked
 from smabot.records import BotState
+from smabot.write_ahead import is_whole
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.maintenance import back_up
 from smabot_persistence_sqlite.rows import SqliteRows
@@ -70,6 +73,12 @@ def made_anew(db: Path) -> None:
     shutil.copytree(db.parent.with_name("elsewhere"), db.parent)
 
 
+def log_in_the_middle(db: Path) -> None:
+    """Write over one page of several, later than the clock of files was before."""
+    time.sleep(0.02)
+    write_over(log_of(db), bytes(4096), 32 + 4120 + 24)
+
+
 WAYS: dict[str, tuple[Callable[[Path], object], str]] = {
     "removed": (Path.unlink, " was removed or moved"),
     "moved": (lambda db: db.rename(db.with_name("x")), " was removed or moved"),
@@ -87,6 +96,7 @@ WAYS: dict[str, tuple[Callable[[Path], object], str]] = {
         lambda db: write_over(log_of(db), bytes(4120), log_of(db).stat().st_size - 4120),
         "trades.db-wal was written over",
     ),
+    "log's middle written over": (log_in_the_middle, "trades.db-wal was written over"),
     "index removed": (lambda db: index_of(db).unlink(), "its file trades.db-shm was removed"),
     "index replaced": (lambda db: replace(index_of(db), index_of(db)), "trades.db-shm was replaced"),
     "folder moved": (to_another_folder, " was removed or moved"),
@@ -154,6 +164,37 @@ def test_what_others_do_through_sqlite_takes_nothing_away(
         journal.check_in_place()
         write(journal, 3)
         journal.check_in_place()
+
+
+def test_a_log_is_written_over_just_before_a_commit(db: Path, journal: SqliteJournal) -> None:
+    def act(statement: str) -> None:
+        if statement.startswith("BEGIN"):
+            log_in_the_middle(db)
+
+    journal.connection.set_trace_callback(act)
+    write(journal)
+    journal.connection.set_trace_callback(None)
+    with pytest.raises(JournalError, match=r"trades\.db-wal was written over"):
+        journal.check_in_place()
+
+
+def test_the_whole_log_is_read_only_when_others_wrote_to_it(
+    db: Path, journal: SqliteJournal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    readings = []
+
+    def counted(*arguments: Any) -> bool:
+        readings.append(arguments)
+        return is_whole(*arguments)
+
+    monkeypatch.setattr("smabot.in_place.is_whole", counted)
+    write(journal, 20)
+    journal.check_in_place()
+    assert not readings
+    statement = "UPDATE bot_state SET value = 'theirs' WHERE key = '3'"
+    subprocess.run([sys.executable, "-c", STRANGER, str(db), statement], check=True)
+    write(journal, 20)
+    assert len(readings) == 1
 
 
 def test_its_own_growth_and_folding_in_take_nothing_away(db: Path, journal: SqliteJournal) -> None:

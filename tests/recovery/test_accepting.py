@@ -71,6 +71,28 @@ def test_fills_that_are_found_count_for_the_day(make_world: Any, make_order: Any
     assert world.ask("SELECT trade_count FROM daily_limits") == [(1,)]
 
 
+def test_an_own_order_that_filled_while_the_bot_was_down_is_brought_up_to_date(
+    make_world: Any, make_order: Any, dumper: Callable[..., Any], capsys: Any
+) -> None:
+    world = make_world({"SPY": [100.0] * 40})
+    world.play(3)
+    mine = make_order(Status.ACCEPTED)
+    world.here(mine)
+    world.there(mine, minutes=2)
+    before = dumper(world.db, without=())
+    assert world.compared() == 0
+    assert dumper(world.db, without=()) == before
+    assert "up to date" not in capsys.readouterr().out
+    assert world.accept() == 0
+    assert "1 order(s) brought up to date" in capsys.readouterr().out
+    assert [order.status for order in world.rows(Order)] == [Status.FILLED]
+    assert len(world.rows(Fill)) == 1
+    assert world.held() == {("sma", "SPY"): 10}
+    after = dumper(world.db, without=())
+    assert world.accept() == 0
+    assert dumper(world.db, without=()) == after
+
+
 @pytest.mark.parametrize("foreign", ["conflict", "ignore"])
 def test_an_own_order_that_is_not_written_here_is_never_ignored(
     make_world: Any, make_order: Any, dumper: Callable[..., Any], foreign: str

@@ -311,8 +311,12 @@ def test_a_busted_fill_takes_its_shares_and_cash_back(there: int) -> None:
     )  # fmt: skip
     assert sums(book) == (there, there * 100, 0)
     assert from_outside(book) == 0
-    fills = {row.cumulative_qty: row.qty for row in book.drain()[0] if isinstance(row, Fill)}
-    assert fills == ({10: 0, 4: 4} if there else {10: 0})
+    fills = {
+        row.cumulative_qty: (row.qty, row.price, row.realized_pnl)
+        for row in book.drain()[0]
+        if isinstance(row, Fill)
+    }
+    assert fills == {10: (0, 100, 0)} | ({4: (4, 100, 0)} if there else {})
     taken = book.order(ID)
     assert taken is not None
     assert (taken.status, taken.filled_qty) == (Status.CANCELED, there)
@@ -332,6 +336,27 @@ def test_a_busted_sale_takes_its_profit_back() -> None:
     assert sums(book) == (6, 600, 40)
     changed = {row.cumulative_qty: row.qty for row in book.drain()[0] if isinstance(row, Fill)}
     assert changed == {10: 0}
+
+
+def test_of_a_fill_that_is_busted_in_part_the_rest_keeps_its_price_and_profit() -> None:
+    """4 sold at 110 and 6 at 120, of which the broker has 2 left."""
+    mine = order(reduces=True)
+    here = [position(10), mine, filled(mine, 4, "110"), filled(mine, 10, "116")]
+    fills = [
+        Fill(ID, D(4), "sma", "SPY", SELL, D(4), D(110), D(40), T0, True),
+        Fill(ID, D(10), "sma", "SPY", SELL, D(6), D(120), D(120), T0, True),
+    ]
+    there = seen(mine, Status.CANCELED, 6, "113.333333")
+    book = accepted(here, {"SPY": 4}, CASH + D("679.999998"), orders=[there], fills=fills)
+    rows = {
+        row.cumulative_qty: (row.qty, row.price, row.realized_pnl)
+        for row in book.drain()[0]
+        if isinstance(row, Fill)
+    }
+    assert rows == {
+        10: (0, 120, 0), 6: (2, D("119.999999"), D("39.999998")),
+    }  # fmt: skip
+    assert sums(book) == (4, 400, D("79.999998"))
 
 
 @pytest.mark.parametrize(

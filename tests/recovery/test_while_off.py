@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from smabot.plugins import Plugins
-from smabot.records import Block, Command, Order, Status
+from smabot.records import Block, Command, Event, Order, Status
 from smabot.recovery import apply_command
 from smabot_risk.circuit_breaker import RESET, BreakerState
 from smabot_risk.daily_limits import DayCounts, SymbolCounts
@@ -92,6 +92,29 @@ def test_off_since_the_morning_the_loss_is_measured_from_the_days_begin(
     assert "max_loss 90.00: lost 100.00 of 100,000.00 on 2026-03-03" in block.reason
 
 
+@pytest.mark.parametrize("scope", ["entries", "all"])
+def test_a_loss_limit_reached_and_recovered_from_while_off_holds_for_its_date(
+    make_world: Callable[..., Any], scope: str
+) -> None:
+    """10 shares: 100 of loss at 90, 5 once they are at 99.50."""
+    closes = {"SPY": [100.0] * 5 + [90.0] * 4 + [99.5] * 30, "IBM": [50.0] * 39}
+    world = make_world(closes, **risk(max_loss=90, block=scope))
+    world.follow(s={("SPY", 2): LONG, ("IBM", 16): LONG})
+    world.play(4)
+    world.play(8, plugins=())
+    assert world.rows(Block) == []
+    world.play(8)
+    (block,) = world.rows(Block)
+    assert (block.plugin, block.scope) == ("risk.daily_limits", scope)
+    assert block.until == datetime(2026, 3, 3, 5, tzinfo=UTC)
+    assert "max_loss 90.00: lost 100.00 of 100,000.00 on 2026-03-02" in block.reason
+    assert [order.status for order in world.rows(Order)] == [Status.FILLED, Status.BLOCKED]
+    (event,) = [event for event in world.rows(Event) if event.kind == "limit_reached"]
+    assert (event.subject, event.grave) == ("risk.daily_limits", True)
+    world.play(1)
+    assert world.rows(Block) == [block]
+
+
 def test_refusals_while_the_breaker_was_off_trip_it_at_the_start(
     make_world: Callable[..., Any],
 ) -> None:
@@ -131,6 +154,33 @@ def test_orders_that_a_restored_database_lacks_count_once_they_are_taken_over(wo
         after.order_count,
     )
     assert day(world).realized_pnl == after.realized_pnl
+
+
+@pytest.mark.parametrize("dollars", [0, 10_000, -10_000])
+def test_a_peak_of_an_earlier_date_counts_though_the_breaker_was_off(
+    make_world: Callable[..., Any], script: Any, dollars: int
+) -> None:
+    """500 shares: 100,000 in the evening, 120,000 at its end, 105,000 from the morning on."""
+    evening, morning = OPEN + timedelta(minutes=370), OPEN + timedelta(days=1)
+    closes: list[float | None] = [100.0] * 5 + [140.0] * 5 + [110.0] * 10 + [None] * 1050
+    settings = risk({"max_peak_drawdown": "0.10"}, max_order_notional=0, max_exposure=0)
+    settings["plugin"]["risk"]["daily_limits"]["max_exposure_per_symbol"] = 0
+    sizing = {"method": "shares", "shares": 500}
+    world = make_world({"SPY": closes + [110.0] * 20}, start=evening, sizing=sizing, **settings)
+    world.strategies = {"s": script({("SPY", 2): LONG}, evening)}
+    play_until(world, evening + timedelta(minutes=4))
+    world.settings["plugins"] = ()
+    play_until(world, evening + timedelta(minutes=15))
+    if dollars:
+        with world.opened() as session:
+            session.broker._exchange.transfer(Decimal(dollars))
+        assert world.accept() == 0
+    play_until(world, morning + timedelta(minutes=4))
+    world.settings["plugins"] = ("risk",)
+    world.play(2)
+    (state,) = world.rows(BreakerState)
+    assert (state.peak_equity, state.tripped) == (120_000 + dollars, True)
+    assert "from the peak" in state.reason
 
 
 @pytest.mark.parametrize("dollars", [10_000, -10_000])

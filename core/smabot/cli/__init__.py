@@ -32,7 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from smabot.cli.app import App
 
             app = App()
-            return _answered(app, _run(app, arguments))
+            code = _answered(app, _run(app, arguments))
+            if arguments is None:
+                _leave_threads(app, code)
+            return code
     except KeyboardInterrupt:  # another one, while the first was reported
         return INTERRUPTED
 
@@ -75,6 +78,15 @@ def _answered(app: App, code: int) -> int:
     if not isinstance(failure, BrokenPipeError):
         app.fail(f"the answer can't be written to stdout: {failure.strerror}", None)
     return code or 1
+
+
+def _leave_threads(app: App, code: int) -> None:
+    """Leave at once where a plugin's thread would keep the process alive: all is done and kept."""
+    others = [t for t in threading.enumerate() if t is not threading.main_thread()]
+    if alive := [thread.name for thread in others if not thread.daemon]:
+        app.warn(f"a plugin's thread is left as it is: {', '.join(alive)}; make it a daemon")
+        stdio.flush()
+        os._exit(code)
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import click
 
 from smabot import stdio
 from smabot.errors import ConfigError, LockHeld, SmabotError, one_line
+from smabot.paths import are_one
 from smabot.redaction import redact
 from smabot.wall import Wall, utc_now
 
@@ -144,9 +145,20 @@ class App:
         """Have an operator's command carried out, by the running bot or here; returns the answer.
 
         It stands for a minute of wall time, a halt until it is carried out. Core's own verbs need no
-        plugin but the one that keeps the database. Raises SmabotError when
-        the running bot does not answer, and Interrupted when Ctrl-C withdrew it meanwhile.
+        plugin but the one that keeps the database. Raises SmabotError when the running bot does not
+        answer, or has no plugin for it, and Interrupted when Ctrl-C withdrew it meanwhile.
         """
+        from smabot.commands import NOBODY_KNOWS
+
+        answer = self._sent(verb, argument)
+        if answer.startswith(NOBODY_KNOWS):
+            raise SmabotError(
+                f"{answer}, so nothing was done: stop the bot and give it again, or start the bot with "
+                "that plugin"
+            )
+        return answer
+
+    def _sent(self, verb: str, argument: str) -> str:
         from uuid import uuid4
 
         from smabot.cli.sending import through_bot
@@ -222,15 +234,24 @@ class App:
 
         config = self.config()
         wanted = config.log
-        _check_apart(config)
+        _check_apart(config, self.settings)
         level = ("WARNING", "DEBUG", "TRACE")[min(self.verbose, 2)]
         log.set_up(level, wanted.file, wanted.level)
 
 
-def _check_apart(config: Config) -> None:
-    """Raise ConfigError where the log would be written into a file of the bot's."""
+def _check_apart(config: Config, settings: Path | None) -> None:
+    """Raise ConfigError where the log would be written into another file of the run."""
+    from smabot.settings import files_of
+
     if (file := config.log.file) is None:
         return
+    others = dict(zip(files_of(settings), ("the settings file", "the secrets file"), strict=True))
+    if config.tape is not None and Path(config.tape).is_file():
+        others[Path(config.tape)] = "the file that --tape names"
     for path, name in ((config.db, "--db"), (config.ledger_path, "--ledger")):
-        if os.path.realpath(file) == os.path.realpath(path):
-            raise ConfigError(f"log.file {file}: is the file that {name} names: give another one")
+        others[path] = f"the file that {name} names"
+        for beside in ("-wal", "-shm", ".lock"):
+            others[Path(os.path.realpath(path) + beside)] = f"a part of what {name} names"
+    for path, what in others.items():
+        if are_one(file, path):
+            raise ConfigError(f"log.file {file}: is {what}: give another one")

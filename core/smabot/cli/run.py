@@ -109,9 +109,12 @@ def reconcile(loaded: Loaded, accept: str | None, as_json: bool) -> int:
             screen.note(note)
         if accept is None and found.conflicts:
             raise Disagreement(found.conflicts)
-        if accept is None or not (found.conflicts or found.remedy):
+        behind = _orders_behind(session, found)
+        if accept is None or not (found.conflicts or found.remedy or behind):
             return 0
         accept_all(session, found)
+        if behind:
+            screen.note(f"{behind} order(s) brought up to date")
         left = _compare(session).conflicts
         if left:
             screen.conflicts(left)
@@ -128,6 +131,12 @@ def _compare(session: Session) -> Reconciliation:
     if found is None:
         raise ConfigError("no plugin compares with the broker: add reconciliation to base_plugins")
     return found
+
+
+def _orders_behind(session: Session, found: Reconciliation) -> int:
+    """Return how many orders the broker's updates would change."""
+    book = session.book.copy()
+    return sum(book.apply(update) for update in found.updates)
 
 
 def _summary(session: Session, screen: Screen, outcome: str, ready_ms: float) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from smabot.book import Book
     from smabot.cli.app import App
     from smabot.plugins import Plugins
-    from smabot.records import Block, Position, Run, SignalState
+    from smabot.records import Block, Command, Position, Run, SignalState
 
 SIGNALS_ON_SCREEN = 10
 OUTCOMES = {
@@ -61,23 +61,25 @@ def status(app: App) -> None:
 
     Positions at last prices, open orders, last signals, breaker and limits.
     """
-    from smabot.records import Run
+    from smabot.records import Command, Run
 
     with app.rows() as rows:
         book = restored(app, rows)
         runs = rows.rows(Run, newest_by="started_at", limit=1)
+        waiting = rows.rows(Command, where={"applied_at": None})
         running, bar_time = rows.in_use(), rows.newest_bar()
         states = sorted(book.signals.values(), key=lambda s: (s.bar_time, s.strategy, s.symbol))
         why = {state: _why(book, rows, state) for state in states}
     last = runs[0] if runs else None
     held = [position for position in book.positions.values() if position.qty]
-    described = app.plugins().describe(book)
+    described = _described(app, book, last)
     point = book.point
     data = {
         "running": running,
         "pid": last.pid if last else None,
         "last_run": last,
         "halted": book.halted or None,
+        "waiting": waiting,
         "blocks": _others(book),
         "last_bar": bar_time,
         "equity": point,
@@ -89,6 +91,7 @@ def status(app: App) -> None:
     lines = [
         ("bot", _run_line(last, running)),
         ("halted", f"YES: {data['halted']}; `smabot resume` ends it" if data["halted"] else "no"),
+        *(("waiting", _waiting_line(command)) for command in waiting),
         *_block_lines(book, last.ignored_blocks.split(",") if last and running else ()),
         ("last bar", output.iso(bar_time) or "none"),
         (
@@ -155,6 +158,21 @@ def _why(book: Book, rows: Any, state: SignalState) -> str:
     since = ", and the shares are gone since" if order.status is Status.FILLED else ""
     reason = f": {order.reason}" if order.reason else ""
     return f"its {order.side.value} is {output.order_status(order)}{since}{reason}"
+
+
+def _described(app: App, book: Book, last: Run | None) -> list[tuple[str, str]]:
+    """Return the plugins' lines; of one that the last run was without it is said."""
+    ran = last.plugins.split(",") if last is not None else None
+    lines = []
+    for name, (title, text) in app.plugins().described(book):
+        absent = ran is not None and name not in ran
+        lines.append((title, f"NOT PART OF THE LAST RUN; {text}" if absent else text))
+    return lines
+
+
+def _waiting_line(command: Command) -> str:
+    what = f"{command.verb} {command.argument}".rstrip()
+    return f"{what}, of {output.iso(command.created_at)}: no bot has carried it out yet"
 
 
 def old_prices(book: Book) -> list[str]:

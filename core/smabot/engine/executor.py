@@ -239,7 +239,7 @@ class Executor:
         limit = intent.limit_price
         if intent.type is not OrderType.LIMIT or not isinstance(limit, Decimal):
             return intent
-        if not limit.is_finite() or limit <= 0:
+        if not limit.is_finite():
             return intent
         tick = Decimal("0.01") if limit >= 1 else Decimal("0.0001")
         passive = ROUND_FLOOR if intent.side is Side.BUY else ROUND_CEILING

@@ -217,7 +217,6 @@ class Outbox:
 
     def _dropped(self, sending: Sending, why: str) -> OrderUpdate:
         """It provably never left: blocked, with the gate's reason, and why it had to wait so long."""
-        self._forget(sending)
         if sending.why:
             why = f"{why}; it waited: {sending.why}"
         return self._update(sending, Status.BLOCKED, why)

@@ -41,8 +41,9 @@ MESSAGES_SECONDS = 2.0
 """How long messages that a stepped exchange has sent may travel."""
 RECONNECT_SECONDS = {TRADE: 5.0, DATA: 1.0}
 """A stepped exchange stands still so long for a stream to come back."""
-FOR_GOOD = (401, 403, 409)
-"""Refusals by the exchange itself that asking again does not change: its key, or that it plays by itself."""
+FOR_GOOD = (401, 403, 409, 410)
+"""Refusals by the exchange itself that asking again does not change: its key, that it plays by itself, or that
+it has stopped."""
 LOOPBACK_GATHER, LOOPBACK_SETTLE, LOOPBACK_PATIENCE = 0.01, 0.05, 0.5
 
 
@@ -216,6 +217,8 @@ class AlpacaFeed:
         return False
 
     def _looked(self, result: Played | BrokerError) -> None:
+        if isinstance(result, BrokerError) and _is_for_good(result):
+            raise result
         self._out(result if isinstance(result, BrokerError) else None)
 
     # -- time is asked for -------------------------------------------------------------------------
@@ -250,11 +253,7 @@ class AlpacaFeed:
             self._sweep.complete()
             self._sweep.mind_orders(time.monotonic(), 0.0)
         except BrokerError as error:
-            if (
-                isinstance(error, Refused)
-                and error.status in FOR_GOOD
-                and not isinstance(error, KeyRefused)
-            ):
+            if _is_for_good(error):
                 raise
             self._out(error)
             self._inbox.wait_for_events(min(self._lost.pause(), timeout))
@@ -337,3 +336,8 @@ class AlpacaFeed:
             feed = self._connection.settings.feed
             self._past = BarHistory(self._connection.rest.data, self._calendar(), feed)
         return self._past
+
+
+def _is_for_good(error: BrokerError) -> bool:
+    refused = isinstance(error, Refused) and error.status in FOR_GOOD
+    return refused and not isinstance(error, KeyRefused)

@@ -352,7 +352,7 @@ class Ledger(LedgerFile):
     def move_clock(self, now: datetime, minutes_played: int) -> None:
         """Commit a minute in which nothing but bars happened."""
         self._check_in_place()
-        with self._told():
+        with self._told(), self._watch.writing():
             self._synchronous("NORMAL")
             self._db.execute(
                 "UPDATE state SET now = ?, minutes_played = ?", (to_stamp(now), minutes_played)

@@ -114,7 +114,8 @@ class LedgerFile:
         self._db.execute("BEGIN IMMEDIATE")
         try:
             yield self._db
-            self._db.execute("COMMIT")
+            with self._watch.writing():
+                self._db.execute("COMMIT")
         except BaseException:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")

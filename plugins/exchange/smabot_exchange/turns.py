@@ -15,6 +15,10 @@ R = TypeVar("R")
 S = TypeVar("S", bound="Turns")
 
 
+class Stopped(BrokerError):
+    """The exchange has failed and answers no more."""
+
+
 class Turns:
     """Something that threads share."""
 
@@ -31,7 +35,7 @@ def one_at_a_time(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenat
     def turn(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with self._turn:
             if self._stopped:
-                raise BrokerError(self._stopped)
+                raise Stopped(self._stopped)
             try:
                 return method(self, *args, **kwargs)
             except Refusal:

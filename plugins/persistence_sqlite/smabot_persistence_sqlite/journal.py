@@ -113,7 +113,8 @@ class SqliteJournal(SqliteRows):
                 run.executemany(_INSERT_SYMBOL, earlier.items())
             for form, values in encoded.items():
                 run.executemany(form.upsert, values)
-            run.execute("COMMIT")
+            with self._watch.writing():
+                run.execute("COMMIT")
         except (sqlite3.Error, ValueError, OverflowError) as error:
             self._roll_back()
             raise JournalError(

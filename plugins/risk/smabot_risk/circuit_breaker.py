@@ -153,13 +153,16 @@ class CircuitBreaker:
         return self._trip(counted, book, book.now, f"{count} submissions failed in a row{why}")
 
     def _caught_up(self, state: BreakerState, today: Today, book: Book) -> BreakerState:
-        """Take in what the trading date had while this plugin was not part of the run."""
-        seen_at, curve = state.seen_at or today.begin, today.curve()
-        missed = [worth.equity for worth in curve if worth.time > seen_at]
-        if missed:
+        """Take in what came while this plugin was not part of the run.
+
+        Of orders that is the trading date's, but a peak may be of any date since.
+        """
+        seen_at = state.seen_at or today.begin
+        if missed := [worth.equity for worth in today.curve(seen_at) if worth.time > seen_at]:
             peak = max([*missed, *([state.peak_equity] if state.peak_equity is not None else [])])
             state = replace(state, peak_equity=peak)
-        if curve and (state.session_date is None or state.session_date < today.date):
+        is_new = state.session_date is None or state.session_date < today.date
+        if is_new and today.curve():
             start = today.start_equity()
             state = replace(state, session_date=today.date, session_equity=start)
         failed: dict[str, Order] = {}

@@ -93,9 +93,13 @@ class DailyLimits:
 
     @hookimpl
     def on_startup_recover(self, recovery: Recovery) -> RecoveryStep:
-        self._start.see(recovery.book.point, recovery.book)
-        self._count(Today(recovery), recovery.book)
-        return RecoveryStep(self._used(recovery.book))
+        today, book = Today(recovery), recovery.book
+        self._start.see(book.point, book)
+        self._count(today, book)
+        if curve := today.curve():
+            lowest = min(worth.equity for worth in curve)
+            self._block_after_loss(self._counts(today.date, book), lowest, book.now, book)
+        return RecoveryStep(self._used(book))
 
     @hookimpl
     def describe(self, book: Book) -> tuple[str, str]:
@@ -131,7 +135,7 @@ class DailyLimits:
         counts = self._counts(book.calendar.trading_date(point.time), book)
         book.apply(counts)
         self._start.see(point, book)
-        self._block_after_loss(counts, point, book)
+        self._block_after_loss(counts, point.equity, point.time, book)
 
     def _count(self, today: Today, book: Book) -> None:
         """Count the date's orders and trades, whoever was there when they were made."""
@@ -152,15 +156,15 @@ class DailyLimits:
         for symbol, count in made.items():
             book.apply(SymbolCounts(symbol, today.date, count))
 
-    def _block_after_loss(self, day: DayCounts, point: EquityPoint, book: Book) -> None:
+    def _block_after_loss(self, day: DayCounts, equity: Decimal, now: datetime, book: Book) -> None:
         """A loss limit that was reached holds until its trading date ends, whatever equity does then."""
-        loss = day.start_equity - point.equity
-        if loss <= 0 or not any(self._reached(day, loss)) or self._blocks(book, point.time):
+        loss = day.start_equity - equity
+        if loss <= 0 or not any(self._reached(day, loss)) or self._blocks(book, now):
             return
-        reached = next(check for check in self._lost(day, point.equity) if not check.passed)
+        reached = next(check for check in self._lost(day, equity) if not check.passed)
         until = end_of(day.trading_date)
-        put_block(book, NAME, self._settings.block, reached.reason, point.time, until)
-        book.apply(Event(point.time, "limit_reached", NAME, reached.reason, grave=True))
+        put_block(book, NAME, self._settings.block, reached.reason, now, until)
+        book.apply(Event(now, "limit_reached", NAME, reached.reason, grave=True))
 
     def _used(self, book: Book) -> str:
         day, settings = self._counts(book.trading_date, book), self._settings

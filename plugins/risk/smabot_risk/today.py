@@ -1,7 +1,8 @@
 """What the trading date has seen so far, from orders, trades and the equity curve themselves.
 
 A start counts by it, so that what was traded while a risk plugin was off, or is in a database that was
-restored, counts as if the plugin had seen it. It reads the date's rows, not the history.
+restored, counts as if the plugin had seen it. It reads the date's rows, and of the equity curve as
+much as is asked for.
 """
 
 from __future__ import annotations
@@ -48,9 +49,9 @@ class Today:
         fills = self._journal.rows(Fill, since=("time", self.begin), newest_by="time")
         return [fill for fill in fills if self._is_today(fill.time)]
 
-    def curve(self) -> list[Worth]:
-        """Return what the account was worth on the date, oldest first."""
-        return self._curve(self.begin)
+    def curve(self, since: datetime | None = None) -> list[Worth]:
+        """Return what the account was worth on the date, or since a time, oldest first."""
+        return self._curve(since or self.begin)
 
     def start_equity(self) -> Decimal | None:
         """Return what the account was worth when the date began; None where no point tells."""

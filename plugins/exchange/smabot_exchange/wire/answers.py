@@ -24,6 +24,8 @@ TOO_MANY_FOR_DATA = {"message": "too many requests."}
 TOO_LARGE = {"code": 41310000, "message": "request body is too large"}
 NOT_FOUND = {"code": 40410000, "message": "endpoint not found."}
 NOT_ALLOWED = {"code": 40510000, "message": "method not allowed"}
+OWN_CALLS = "/_exchange"
+GONE = 410
 INTERNAL = {"code": 50010000, "message": "internal server error occurred"}
 
 
@@ -73,3 +75,10 @@ async def on_failure(request: Request, error: Exception) -> Response:
     """The exchange itself failed; what it was doing may or may not be in the ledger."""
     _log.error("%s %s: %s", request.method, request.url.path, error or type(error).__name__)
     return answer(INTERNAL, 500)
+
+
+async def on_stopped(request: Request, error: Exception) -> Response:
+    """The exchange has failed before. Its own calls say so, its clients only see a broken server."""
+    if request.url.path.startswith(OWN_CALLS):
+        return answer({"message": str(error)}, GONE)
+    return await on_failure(request, error)

@@ -8,6 +8,7 @@ from starlette.middleware import Middleware
 
 from smabot.errors import BrokerError
 from smabot_exchange.orders import Refusal
+from smabot_exchange.turns import Stopped
 from smabot_exchange.wire import (
     account,
     admin,
@@ -24,6 +25,7 @@ from smabot_exchange.wire.answers import (
     on_failure,
     on_http_error,
     on_refusal,
+    on_stopped,
 )
 from smabot_exchange.wire.fault_requests import Faults
 from smabot_exchange.wire.gate import Gate
@@ -48,6 +50,7 @@ def create_app(venue: Venue) -> Starlette:
             Refusal: on_refusal,
             DataError: on_data_error,
             HTTPException: on_http_error,
+            Stopped: on_stopped,
             BrokerError: on_failure,
             Exception: on_failure,
         },

@@ -188,7 +188,8 @@ class CircuitBreaker:
         self._start.see(point, book)
         equity = point.equity
         if state.peak_equity is None or equity > state.peak_equity:
-            state = replace(state, peak_equity=equity)
+            seen = _seen(state, book, point.time)  # at once: a row is made anew at each peak
+            state = replace(state, peak_equity=equity, seen_at=seen)
         if state.tripped:
             if self._is_cool(state, point.time):
                 state = _armed(state, equity)
@@ -269,8 +270,12 @@ def _state(book: Book) -> BreakerState:
 def _keep(state: BreakerState, book: Book, time: datetime | None = None) -> None:
     """Keep what has changed, and that the breaker has seen all up to now, or to a later time."""
     if state != book.row(BreakerState, "main"):
-        times = [book.now, *(each for each in (time, state.seen_at) if each is not None)]
-        book.apply(replace(state, seen_at=max(times)))
+        seen = _seen(state, book, time)
+        book.apply(state if state.seen_at == seen else replace(state, seen_at=seen))
+
+
+def _seen(state: BreakerState, book: Book, time: datetime | None) -> datetime:
+    return max(each for each in (book.now, time, state.seen_at) if each is not None)
 
 
 def _why(state: BreakerState) -> str:

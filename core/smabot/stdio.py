@@ -83,7 +83,8 @@ class Guarded(TextIOBase):
         return len(text)
 
     def flush(self) -> None:
-        self._inner.flush()
+        if not self._inner.closed:  # it may be gone before this one is collected
+            self._inner.flush()
 
     def isatty(self) -> bool:
         return bool(self._inner.isatty())

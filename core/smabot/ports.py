@@ -296,6 +296,11 @@ class PricedFeed(Protocol):
         ...
 
 
+def goes_by_itself(broker: Broker) -> bool:
+    """Whether a broker's answers take time while its market goes on: core asks it in other threads."""
+    return isinstance(broker, RemoteBroker) and not broker.stepped
+
+
 @dataclass(frozen=True, slots=True)
 class Progress:
     """How far a feed with an end has come, in minutes."""

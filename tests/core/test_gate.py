@@ -41,15 +41,6 @@ GO, WAIT, DROP = Answer.GO, Answer.WAIT, Answer.DROP
 BUY, SELL = Side.BUY, Side.SELL
 
 
-class Exchange(FakeExchange):
-    """Its clock can be moved by hand."""
-
-    shift = timedelta(0)
-
-    def now(self) -> datetime:
-        return super().now() + self.shift
-
-
 class Rule:
     """Says what it is told to say."""
 
@@ -69,7 +60,7 @@ class Rule:
 class Bot:
     """A bot at 14:33 over SPY and IBM; nothing is held, nothing wanted."""
 
-    def __init__(self, engine: Engine, exchange: Exchange, rule: Rule) -> None:
+    def __init__(self, engine: Engine, exchange: FakeExchange, rule: Rule) -> None:
         self.book: Book = engine.book
         self.gate = engine.gate
         self.exchange = exchange
@@ -104,7 +95,7 @@ def bot_at() -> Make:
             for n, close in enumerate(closes)
             for symbol in ("SPY", "IBM")
         ]
-        exchange, rule = Exchange(bars, sessions=sessions), Rule()
+        exchange, rule = FakeExchange(bars, sessions=sessions), Rule()
         with FakeBot(exchange, rule=lambda: rule).started(**settings) as engine:
             for _ in range(3):
                 batch = exchange.next(0)
@@ -307,7 +298,7 @@ def test_only_an_exit_that_may_have_left_gets_old(bot: Bot) -> None:
 def test_an_exit_whose_loss_can_not_be_proven_never_gets_old(
     bot_at: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(Exchange, "visibility_delay", None)
+    monkeypatch.setattr(FakeExchange, "visibility_delay", None)
     with bot_at() as bot:
         bot.apply(held(10))
         assert bot.leaves(exit_(created_at=NOW - 9 * MINUTE), left=True) == (GO, "")

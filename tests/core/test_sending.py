@@ -46,17 +46,13 @@ def minute(number: float) -> datetime:
 
 
 class Exchange(FakeExchange):
-    """``faults`` befall what is sent, in turn; its clock can be moved; it may hide what it has."""
+    """``faults`` befall what is sent, in turn; it may hide what it has."""
 
     def __init__(self, bars: list[Bar]) -> None:
         super().__init__(bars)
         self.faults: list[str] = []
-        self.shift = timedelta(0)
         self.hides = False
         self.calls: list[tuple[str, str]] = []
-
-    def now(self) -> datetime:
-        return super().now() + self.shift
 
     def submit(self, order: Order) -> OrderUpdate:
         self.calls.append(("send", order.client_order_id))

@@ -51,17 +51,13 @@ def minute(number: float) -> datetime:
 
 
 class Exchange(FakeExchange):
-    """Its clock can be moved by hand; what is sent may be lost."""
+    """What is sent may be lost."""
 
-    shift = timedelta(0)
     lost = False
 
     def __init__(self, bars: list[Bar]) -> None:
         super().__init__(bars)
         self.sent: list[str] = []
-
-    def now(self) -> datetime:
-        return super().now() + self.shift
 
     def submit(self, order: Order) -> OrderUpdate:
         self.sent.append(order.client_order_id)

@@ -16,7 +16,7 @@ from smabot.errors import BrokerError, NotAllowed
 from smabot.hookspecs import Conflict, Reconciliation, Recovery
 from smabot.inquiry import Inquiry
 from smabot.plugins import Plugins
-from smabot.ports import Clock, RemoteBroker
+from smabot.ports import Clock, goes_by_itself
 from smabot.records import Event, OrderUpdate
 
 NEVER = -1
@@ -45,8 +45,7 @@ class Comparison:
         access: Access,
     ) -> None:
         broker = recovery.broker
-        beside = isinstance(broker, RemoteBroker) and not broker.stepped
-        self._inquiry = Inquiry(broker) if beside else None
+        self._inquiry = Inquiry(broker) if goes_by_itself(broker) else None
         self._plugins = plugins
         self._book = book
         self._clock = clock

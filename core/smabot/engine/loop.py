@@ -32,7 +32,7 @@ from smabot.engine.targets import Targets
 from smabot.errors import PluginError
 from smabot.hookspecs import Conflict, Recovery
 from smabot.plugins import Plugins
-from smabot.ports import Broker, Feed, Journal, RemoteBroker
+from smabot.ports import Broker, Feed, Journal, goes_by_itself
 from smabot.records import (
     Bar,
     BarRevision,
@@ -95,7 +95,7 @@ class Engine:
         self.comparison = Comparison(
             config, plugins, book, feed, recovery, self.gate.standing, self.access
         )
-        beside = isinstance(broker, RemoteBroker) and not broker.stepped
+        beside = goes_by_itself(broker)
         self._prices = Prices(book, feed, self.gate.standing, beside=beside)
         self._sessions = Sessions(book, broker, feed, beside=beside)
         self._followed = frozenset(symbols)

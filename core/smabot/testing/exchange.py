@@ -36,7 +36,7 @@ class FakeExchange:
 
     A market order fills at the open of its symbol's next bar. A limit order fills at that open where it
     is as good, else at its limit once a bar reaches it; a DAY order expires with its session, where
-    ``sessions`` are given. The clock is the end of the last minute that was played.
+    ``sessions`` are given. The clock is the end of the last minute that was played, and ``shift`` later.
     """
 
     name = "fake"
@@ -54,6 +54,8 @@ class FakeExchange:
         self._minutes = [list(minute) for _, minute in groupby(ordered, key=lambda bar: bar.time)]
         self._symbols = tuple(sorted({bar.symbol for bar in ordered}))
         self._played = 0
+        self.shift = timedelta(0)
+        """How far the clock is ahead of the bars: a test may let time pass without one."""
         self._now = ordered[0].time
         self._calendar = Calendar(sessions)
         self._cash = cash
@@ -131,7 +133,7 @@ class FakeExchange:
     # -- the feed ------------------------------------------------------------------------------------
 
     def now(self) -> datetime:
-        return self._now
+        return self._now + self.shift
 
     def tradable(self, symbols: Sequence[str]) -> tuple[str, ...]:
         if unknown := sorted({*symbols} - {*self._symbols}):

@@ -44,6 +44,9 @@ def flaw(bar: Bar) -> str:
 
 def bad_bar(bar: Bar, now: datetime) -> Event:
     """Return the row for the table of events that a bar leaves which can't be."""
-    return Event(
-        now, "bad_bar", bar.symbol, f"the bar of {bar.time:%H:%M}Z is left out: {flaw(bar)}"
-    )
+    return Event(now, "bad_bar", bar.symbol, left_out(bar))
+
+
+def left_out(bar: Bar) -> str:
+    """Say that a bar which can't be is left out, and why."""
+    return f"the bar of {bar.time:%H:%M}Z is left out: {flaw(bar)}"

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from smabot.bars import flaw, is_sound
+from smabot.bars import is_sound, left_out
 from smabot.calendar import Calendar
 from smabot.records import Bar
 
@@ -125,7 +125,7 @@ class BarDecoder:
             if is_sound(bar):
                 kind.append(bar)
             else:
-                frame.odd.append((row.S, f"the bar of {time:%H:%M}Z is left out: {flaw(bar)}"))
+                frame.odd.append((row.S, left_out(bar)))
         self._last = (last, time)
 
     def page(
@@ -157,7 +157,7 @@ class BarDecoder:
                     if sound:
                         decoded.append(bar)
                     else:
-                        odd.append((symbol, f"the bar of {time:%H:%M}Z is left out: {flaw(bar)}"))
+                        odd.append((symbol, left_out(bar)))
         except UNREADABLE as error:
             raise Garbage(f"bars that can't be read: {error!r}") from error
         return decoded, odd

@@ -6,10 +6,7 @@ from collections.abc import Collection, Sequence
 
 from smabot.book import Book
 from smabot.errors import RiskHalt, UsageError, suggest
-from smabot.records import Block, Event
-
-HALT = "core"
-"""Whose block a halt is."""
+from smabot.records import HALT, Block, Event
 
 
 def ignore(book: Book, names: Sequence[str], plugins: Collection[str]) -> None:

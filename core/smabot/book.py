@@ -17,6 +17,7 @@ from typing import Any, TypeVar
 from smabot.bars import bad_bar, is_sound
 from smabot.calendar import Calendar
 from smabot.records import (
+    HALT,
     MICRO,
     ZERO,
     Account,
@@ -310,7 +311,7 @@ class Book:
     @property
     def halted(self) -> str:
         """Why an operator halted entries; empty when none did."""
-        halt = self.blocks.get(("core", "entries"))
+        halt = self.blocks.get((HALT, "entries"))
         return halt.reason if halt is not None and halt.until is None else ""
 
     def positions_value(self) -> Decimal:

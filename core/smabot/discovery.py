@@ -20,6 +20,7 @@ from smabot import hookspecs
 from smabot.config import Config, Settings
 from smabot.errors import ConfigError, PluginError, SmabotError, suggest
 from smabot.printed import printed_to_log
+from smabot.records import HALT
 from smabot.undisturbed import undisturbed
 
 GROUP = "smabot"
@@ -196,7 +197,7 @@ def blame(plugin: str, where: str, error: BaseException) -> PluginError:
 
 def _only(name: str, points: Sequence[EntryPoint]) -> EntryPoint:
     """Return a name's one entry point. Raises ConfigError where the name is no good, or two claim it."""
-    if not _NAME.fullmatch(name) or name.split(".")[0] == "core":
+    if not _NAME.fullmatch(name) or name.split(".")[0] == HALT:
         raise ConfigError(
             f"plugin '{name}' ({_origin(points[0])}): its name starts order ids: use letters, digits, "
             "underscores, and dots for groups; 'core' is taken"

@@ -5,20 +5,20 @@ from __future__ import annotations
 from dataclasses import replace
 
 from smabot.book import Book
-from smabot.records import Block, Event
+from smabot.records import HALT, Block, Event
 
 
 def halt(book: Book, reason: str) -> None:
     """Let no entry leave from now on; exits still pass. A halt that holds keeps its row."""
     if book.halted == reason:
         return
-    book.apply(Block("core", "entries", reason, book.now))
-    book.apply(Event(book.now, "halt", "core", reason, grave=True))
+    book.apply(Block(HALT, "entries", reason, book.now))
+    book.apply(Event(book.now, "halt", HALT, reason, grave=True))
 
 
 def resume(book: Book) -> None:
     """Let entries leave again."""
     if not book.halted:
         return
-    book.apply(replace(book.blocks["core", "entries"], until=book.now))
-    book.apply(Event(book.now, "resume", "core", "entries are allowed again"))
+    book.apply(replace(book.blocks[HALT, "entries"], until=book.now))
+    book.apply(Event(book.now, "resume", HALT, "entries are allowed again"))

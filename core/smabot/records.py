@@ -311,6 +311,10 @@ class BotState:
     value: str
 
 
+HALT = "core"
+"""Whose block a halt is: no plugin has that name."""
+
+
 @record(table="blocks", key=("plugin", "scope"))
 class Block:
     """Why no order of ``scope`` may leave: ``entries``, or ``all`` for exits too.

@@ -190,7 +190,9 @@ def old_prices(book: Book) -> list[str]:
 
 def _others(book: Book) -> list[Block]:
     """Return what blocks orders besides a halt."""
-    return [block for block in book.blocking() if block.plugin != "core"]
+    from smabot.records import HALT
+
+    return [block for block in book.blocking() if block.plugin != HALT]
 
 
 def _block_lines(book: Book, ignored: Collection[str]) -> list[tuple[str, str]]:

@@ -31,7 +31,7 @@ from smabot.calendar import MINUTE
 from smabot.config import Config
 from smabot.plugins import Plugins
 from smabot.ports import Clock
-from smabot.records import Block, Check, Order, OrderType, Status, TimeInForce
+from smabot.records import HALT, Block, Check, Order, OrderType, Status, TimeInForce
 
 UNCONFIRMED = "the broker has not confirmed what we hold"
 
@@ -213,7 +213,7 @@ class Gate:
 
 def told(block: Block) -> str:
     """Return a block in words, for an order's reason."""
-    return f"halted: {block.reason}" if block.plugin == "core" else block.reason
+    return f"halted: {block.reason}" if block.plugin == HALT else block.reason
 
 
 def meet(one: Order, other: Order) -> bool:

@@ -14,8 +14,8 @@ import msgpack
 
 from benchmarks.report import Figure, middle
 from benchmarks.tapes import OPEN, batches, walks
-from smabot.calendar import EXCHANGE_ZONE, Calendar, Session
-from smabot.records import Bar
+from smabot.domain.calendar import EXCHANGE_ZONE, Calendar, Session
+from smabot.domain.records import Bar
 from smabot_alpaca import library
 from smabot_alpaca.decode import BarDecoder
 from smabot_exchange.wire import frames as wire

@@ -13,7 +13,7 @@ from typing import Any
 
 from benchmarks.report import Figure, middle
 from benchmarks.sessions import config, opened, ready
-from smabot.records import Bar
+from smabot.domain.records import Bar
 from smabot_persistence_sqlite.form import forms_of
 from smabot_persistence_sqlite.journal import INSERT_BAR
 

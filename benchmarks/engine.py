@@ -19,15 +19,8 @@ from benchmarks.process import PER_MIB
 from benchmarks.report import Figure, middle
 from benchmarks.sessions import HUGE, WIDE
 from benchmarks.tapes import OPEN, batches, walks, waves
-from smabot.book import Book
-from smabot.config import Config
-from smabot.engine import Engine
-from smabot.engine.gate import GO
-from smabot.engine.ordering import make_order
-from smabot.memory import MemoryJournal
-from smabot.plugins import Plugins
-from smabot.ports import Broker, Feed
-from smabot.records import (
+from smabot.domain.book import Book
+from smabot.domain.records import (
     ZERO,
     Account,
     Bar,
@@ -40,6 +33,13 @@ from smabot.records import (
     Signal,
     Status,
 )
+from smabot.engine.execution.order_making import make_order
+from smabot.engine.gate import GO
+from smabot.engine.loop import Engine
+from smabot.hooks.memory_journal import MemoryJournal
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.ports import Broker, Feed
+from smabot.settings.model import Config
 
 GOAL = 150_000
 SIZES = (1, 500)

@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.report import Figure, middle
 from benchmarks.sessions import config, opened, ready
 from benchmarks.tapes import steps, write_csv
-from smabot.recovery import Session
+from smabot.engine.recovery import Session
 
 SYMBOLS = 11_000
 GOAL = 0.3

@@ -30,11 +30,13 @@ import pytest
 from benchmarks.covering import Chosen, Record, quiet
 from benchmarks.mutants import Mutant, mutants
 
-ENGINE = ["loop", "execution", "executor", "gate", "outbox", "comparison", "targets", "marking"]
+ENGINE = ["loop", "gate", "outbox", "mark_to_market", "recovery"]
+EXECUTION = ["next_action", "executor", "targets"]
 TARGETS = [
-    "core/smabot/book.py",
-    "core/smabot/recovery.py",
+    "core/smabot/domain/book.py",
     *(f"core/smabot/engine/{name}.py" for name in ENGINE),
+    *(f"core/smabot/engine/execution/{name}.py" for name in EXECUTION),
+    "core/smabot/engine/reconciling/comparison.py",
     *(
         f"plugins/reconciliation/smabot_reconciliation/{n}.py"
         for n in ("compare", "taking", "adjusting")

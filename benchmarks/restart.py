@@ -12,7 +12,7 @@ from pathlib import Path
 from benchmarks.process import SMABOT, Ended, python, rounds, spawn
 from benchmarks.report import Figure, middle
 from benchmarks.tapes import OPEN, SESSION, names, walks, write_csv
-from smabot.calendar import MINUTE
+from smabot.domain.calendar import MINUTE
 
 READY = '"event": "ready"'
 SYMBOLS = 10_000

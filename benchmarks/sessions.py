@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from smabot.config import Config
-from smabot.engine import Engine, Watcher
-from smabot.plugins import Plugins
-from smabot.recovery import Session, open_session, recover
+from smabot.engine.loop import Engine, Watcher
+from smabot.engine.recovery import Session, open_session, recover
+from smabot.hooks.plugins import Plugins
+from smabot.settings.model import Config
 
 HUGE = 10**9
 WIDE = {

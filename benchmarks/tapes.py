@@ -9,8 +9,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from smabot.calendar import MINUTE
-from smabot.records import Bar, Batch
+from smabot.domain.calendar import MINUTE
+from smabot.domain.records import Bar, Batch
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 """A Monday's opening in New York."""

@@ -16,7 +16,7 @@ from benchmarks.report import Figure, middle
 from benchmarks.served import served
 from benchmarks.sessions import config, opened, ready
 from benchmarks.tapes import steps, write_csv
-from smabot.recovery import Session
+from smabot.engine.recovery import Session
 
 SYMBOLS = 11_000
 CROSSING = 500

@@ -17,8 +17,8 @@ import requests
 
 from benchmarks.report import Figure
 from benchmarks.served import served
-from smabot.config import Config
-from smabot.records import Order, OrderType, Side, TimeInForce
+from smabot.domain.records import Order, OrderType, Side, TimeInForce
+from smabot.settings.model import Config
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connect import connect
 from smabot_alpaca.credentials import LOOPBACK

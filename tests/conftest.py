@@ -16,7 +16,7 @@ from typing import Any
 import hypothesis
 import pytest
 
-from smabot.redaction import Redactor
+from smabot.system.redaction import Redactor
 
 hypothesis.settings.register_profile(
     "same every time",
@@ -144,4 +144,4 @@ def unprivileged() -> Callable[[], AbstractContextManager[None]]:
 @pytest.fixture(autouse=True)
 def _no_secrets_of_other_tests(monkeypatch: pytest.MonkeyPatch) -> None:
     """The register of secrets is the process's: each test begins with an empty one."""
-    monkeypatch.setattr("smabot.redaction._register", Redactor())
+    monkeypatch.setattr("smabot.system.redaction._register", Redactor())

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from smabot.book import Book
-from smabot.config import Config, Secret, Settings
-from smabot.errors import RiskHalt
-from smabot.hookspecs import Conflict, Finding, Reconciliation, Recovery, RecoveryStep, hookimpl
-from smabot.records import (
+from smabot.domain.book import Book
+from smabot.domain.records import (
     Bar,
     Block,
     Check,
@@ -23,7 +20,17 @@ from smabot.records import (
     TimeInForce,
     Veto,
 )
-from smabot.tables import record
+from smabot.domain.tables import record
+from smabot.errors import RiskHalt
+from smabot.hooks.specifications import (
+    Conflict,
+    Finding,
+    Reconciliation,
+    Recovery,
+    RecoveryStep,
+    hookimpl,
+)
+from smabot.settings.model import Config, Secret, Settings
 
 __all__ = [
     "Bar",

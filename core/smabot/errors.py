@@ -9,7 +9,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from smabot.redaction import redact
+from smabot.system.redaction import redact
 
 LONGEST_WORD, LONGEST_PATH, LONGEST_LINE = 80, 160, 600
 

@@ -15,11 +15,11 @@ from websockets.sync.client import connect
 
 pytest.importorskip("smabot_exchange.wire.server")
 
-from smabot.config import Config
-from smabot.doctor import needs
-from smabot.hookspecs import Finding
-from smabot.lock import FileLock
-from smabot.plugins import Plugins
+from smabot.cli.installation_checks import needs
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.specifications import Finding
+from smabot.settings.model import Config
+from smabot.system.lock import FileLock
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY, Embedded, start
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.wire.auth import Keys

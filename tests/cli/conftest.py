@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from smabot.cli import main
-from smabot.records import (
+from smabot.domain.records import (
     Account,
     Bar,
     EquityPoint,

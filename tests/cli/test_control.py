@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from smabot.records import Block, Command, Event
+from smabot.domain.records import Block, Command, Event
 
 Call = Callable[..., Any]
 Bot = subprocess.Popen[str]
@@ -90,7 +90,7 @@ def test_without_a_bot_the_command_is_carried_out_here(database: Path, call: Cal
 def test_a_bot_that_does_not_answer(
     journal: Any, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smabot.cli.sending.ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr("smabot.cli.command_delivery.ANSWER_SECONDS", 0.1)
     result = call("halt", "now")
     assert result.code == 1
     assert result.err == (
@@ -133,7 +133,7 @@ def test_a_halt_counts_after_a_resume_that_nobody_answered(
     slow_bot: Callable[[], Any], call: Call, execute: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A bot that hangs, a resume, a kill, a halt without a bot, a start: it is halted."""
-    monkeypatch.setattr("smabot.cli.sending.ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr("smabot.cli.command_delivery.ANSWER_SECONDS", 0.3)
     with slow_bot() as bot:
         freeze(bot)
         assert call("resume").code == 1
@@ -161,7 +161,7 @@ def test_a_bot_that_is_killed_meanwhile_leaves_the_command_to_the_command_line(
 
     with slow_bot() as bot:
         freeze(bot)
-        monkeypatch.setattr("smabot.cli.sending.time.sleep", kill_the_bot)
+        monkeypatch.setattr("smabot.cli.command_delivery.time.sleep", kill_the_bot)
         result = call("halt", "news")
     assert waited == [[("halt", "")]]
     assert (result.code, result.err) == (0, "")
@@ -173,7 +173,7 @@ def test_a_bot_that_is_killed_meanwhile_leaves_the_command_to_the_command_line(
 def test_a_resume_counts_after_a_halt_that_nobody_answered(
     slow_bot: Callable[[], Any], call: Call, execute: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smabot.cli.sending.ANSWER_SECONDS", 0.3)
+    monkeypatch.setattr("smabot.cli.command_delivery.ANSWER_SECONDS", 0.3)
     with slow_bot() as bot:
         freeze(bot)
         assert call("halt", "news").code == 1
@@ -253,8 +253,8 @@ def test_the_line_says_until_when_a_command_stands(
     journal: Any, call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("smabot.cli.app.utc_now", lambda: GIVEN)
-    monkeypatch.setattr("smabot.cli.sending.ANSWER_SECONDS", 0.1)
-    monkeypatch.setattr("smabot.cli.sending.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("smabot.cli.command_delivery.ANSWER_SECONDS", 0.1)
+    monkeypatch.setattr("smabot.cli.command_delivery.PATIENCE_SECONDS", 0.0)
     result = call("resume")
     assert result.code == 1
     assert result.err == (
@@ -315,7 +315,7 @@ def test_what_was_carried_out_before_ctrl_c_is_answered(
         journal.commit([replace(command, applied_at=GIVEN, answer="resumed: by the bot")])
         os.kill(os.getpid(), signal.SIGINT)
 
-    monkeypatch.setattr("smabot.cli.sending.time.sleep", sleep)
+    monkeypatch.setattr("smabot.cli.command_delivery.time.sleep", sleep)
     result = call("resume")
     assert (result.code, result.err) == (0, "")
     assert result.out.splitlines()[-1] == "resumed: by the bot"

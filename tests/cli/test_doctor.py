@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from smabot import doctor
-from smabot.config import Config
-from smabot.hookspecs import Finding, hookimpl
-from smabot.lock import FileLock
-from smabot.plugins import Plugins
+from smabot.cli import installation_checks as doctor
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.specifications import Finding, hookimpl
+from smabot.settings.model import Config
+from smabot.system.lock import FileLock
 
 Call = Callable[..., Any]
 pytestmark = pytest.mark.plugins

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from smabot import __version__
-from smabot.cli.verbs import VERBS, smabot
+from smabot.cli.command_group import VERBS, smabot
 
 Call = Callable[..., Any]
 
@@ -29,7 +29,7 @@ def test_help_imports_nothing_heavy(in_tmp: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {
         "rich", "pydantic", "dynaconf", "loguru", "pluggy", "sqlite3", "sqlalchemy", "pandas",
-        "numpy", "smabot.config", "smabot.plugins", "smabot.settings", "smabot.records",
+        "numpy", "smabot.settings.model", "smabot.hooks.plugins", "smabot.settings.loading", "smabot.domain.records",
     }  # fmt: skip
     imported = set(done.stderr.split())
     assert not imported & heavy
@@ -166,7 +166,7 @@ def test_a_bug_is_one_redacted_line_and_a_traceback_on_demand(
     call: Call, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SMABOT_PLUGIN__SMA__TOKEN", "hidden-value")
-    monkeypatch.setattr("smabot.plugins.Plugins.load", lambda *a, **k: None)
+    monkeypatch.setattr("smabot.hooks.plugins.Plugins.load", lambda *a, **k: None)
     fail_with(TypeError("bad\nhidden-value"), monkeypatch)
     monkeypatch.setattr("smabot.cli.setup._tables", lambda *a: {})
     result = call("config", "show")

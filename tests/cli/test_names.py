@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from smabot.errors import ConfigError
-from smabot.paths import is_there
-from smabot.settings import load
+from smabot.settings.loading import load
+from smabot.system.paths import is_there
 
 Call = Callable[..., Any]
 CONFIG = 3

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from smabot.cli.app import App
-from smabot.records import ZERO, Adjustment, Bar, Side, SignalState, Status
+from smabot.domain.records import ZERO, Adjustment, Bar, Side, SignalState, Status
 
 SqliteJournal = pytest.importorskip("smabot_persistence_sqlite.journal").SqliteJournal
 
@@ -139,7 +139,7 @@ def test_trades(database: Path, call: Call) -> None:
 def test_the_screen_shows_the_newest_twenty_and_json_all(journal: Any, call: Call) -> None:
     from datetime import UTC, datetime, timedelta
 
-    from smabot.records import Signal
+    from smabot.domain.records import Signal
 
     start = datetime(2026, 3, 2, tzinfo=UTC)
     journal.commit(

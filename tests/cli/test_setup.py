@@ -14,7 +14,7 @@ Call = Callable[..., Any]
 
 PLUGIN = """
 import click
-from smabot.hookspecs import hookimpl
+from smabot.hooks.specifications import hookimpl
 
 class Shout:
     @hookimpl
@@ -37,7 +37,7 @@ def install(folder: Path, name: str, code: str, commands: str = "") -> Path:
     point = f"{name} = {name}_module:{name.title()}\n"
     (info / "entry_points.txt").write_text(
         f"[smabot]\n{point}"
-        + (f"[smabot.commands]\n{commands} = {name}_module\n" if commands else "")
+        + (f"[smabot.engine.operator_commands]\n{commands} = {name}_module\n" if commands else "")
     )
     return folder
 

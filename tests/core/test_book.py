@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smabot.book import Book
-from smabot.records import (
+from smabot.domain.book import Book
+from smabot.domain.records import (
     Account,
     Bar,
     Fill,

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from smabot.book import Book
-from smabot.calendar import Calendar, Session
-from smabot.records import (
+from smabot.domain.book import Book
+from smabot.domain.calendar import Calendar, Session
+from smabot.domain.records import (
     Account,
     Adjustment,
     Bar,
@@ -30,7 +30,7 @@ from smabot.records import (
     Status,
     TimeInForce,
 )
-from smabot.tables import record
+from smabot.domain.tables import record
 
 T0 = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)

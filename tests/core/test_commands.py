@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from smabot.book import Book
-from smabot.commands import STANDS, carry_out, expiry
+from smabot.domain.book import Book
+from smabot.domain.records import Command, Event
+from smabot.engine.operator_commands import STANDS, carry_out, expiry
 from smabot.errors import PluginError
-from smabot.hookspecs import hookimpl
-from smabot.memory import MemoryJournal
-from smabot.plugins import Plugins
-from smabot.records import Command, Event
+from smabot.hooks.memory_journal import MemoryJournal
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.specifications import hookimpl
 
 GIVEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 """Wall time."""

@@ -17,14 +17,7 @@ from typing import Any
 
 import pytest
 
-from smabot.config import Config, Sizing
-from smabot.engine import Engine
-from smabot.errors import PluginError, UnknownOutcome
-from smabot.hookspecs import hookimpl
-from smabot.memory import MemoryJournal
-from smabot.plugins import Plugins
-from smabot.ports import Broker
-from smabot.records import (
+from smabot.domain.records import (
     CORE_RECORDS,
     Bar,
     Batch,
@@ -39,9 +32,16 @@ from smabot.records import (
     SignalState,
     Status,
 )
-from smabot.recovery import Session, open_session, recover
-from smabot.sizing import DefaultSizer
-from smabot.testing.exchange import FakeExchange
+from smabot.engine.loop import Engine
+from smabot.engine.recovery import Session, open_session, recover
+from smabot.errors import PluginError, UnknownOutcome
+from smabot.hooks.default_sizer import DefaultSizer
+from smabot.hooks.memory_journal import MemoryJournal
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.ports import Broker
+from smabot.hooks.specifications import hookimpl
+from smabot.settings.model import Config, Sizing
+from smabot.testing.fake_exchange import FakeExchange
 
 INSTALLED = {point.name for point in entry_points(group="smabot")}
 needs_exchange = pytest.mark.skipif("exchange" not in INSTALLED, reason="no exchange is installed")

@@ -1,4 +1,4 @@
-"""The table of `smabot.engine.execution`, a test a row."""
+"""The table of `smabot.engine.execution.next_action`, a test a row."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smabot.engine.execution import (
+from smabot.domain.records import Order, OrderType, RefusalCause, Side, Status, TimeInForce
+from smabot.engine.execution.next_action import (
     Cancel,
     Done,
     Enter,
@@ -22,7 +23,6 @@ from smabot.engine.execution import (
     lost,
     next_action,
 )
-from smabot.records import Order, OrderType, RefusalCause, Side, Status, TimeInForce
 
 D = Decimal
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)

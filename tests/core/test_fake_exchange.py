@@ -10,11 +10,8 @@ from typing import Any
 
 import pytest
 
-from smabot.calendar import Session
-from smabot.errors import ConfigError, ConflictError
-from smabot.hookspecs import hookimpl
-from smabot.ports import BrokerOrder
-from smabot.records import (
+from smabot.domain.calendar import Session
+from smabot.domain.records import (
     Bar,
     Event,
     Order,
@@ -27,8 +24,11 @@ from smabot.records import (
     Status,
     TimeInForce,
 )
-from smabot.testing.bot import FakeBot
-from smabot.testing.exchange import FakeExchange
+from smabot.errors import ConfigError, ConflictError
+from smabot.hooks.ports import BrokerOrder
+from smabot.hooks.specifications import hookimpl
+from smabot.testing.fake_bot import FakeBot
+from smabot.testing.fake_exchange import FakeExchange
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -11,12 +11,9 @@ from typing import Any
 
 import pytest
 
-from smabot.book import Book
-from smabot.calendar import Session
-from smabot.engine import Engine
-from smabot.engine.gate import Answer, meet
-from smabot.hookspecs import hookimpl
-from smabot.records import (
+from smabot.domain.book import Book
+from smabot.domain.calendar import Session
+from smabot.domain.records import (
     Bar,
     Block,
     Check,
@@ -29,8 +26,11 @@ from smabot.records import (
     TimeInForce,
     Veto,
 )
-from smabot.testing.bot import FakeBot
-from smabot.testing.exchange import FakeExchange
+from smabot.engine.gate import Answer, meet
+from smabot.engine.loop import Engine
+from smabot.hooks.specifications import hookimpl
+from smabot.testing.fake_bot import FakeBot
+from smabot.testing.fake_exchange import FakeExchange
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)

@@ -15,17 +15,9 @@ from typing import Any
 
 import pytest
 
-from smabot.book import Book
-from smabot.calendar import Calendar
-from smabot.config import Config
-from smabot.disagreement import Disagreement
-from smabot.engine import Engine
-from smabot.errors import BrokerError
-from smabot.hookspecs import Recovery
-from smabot.memory import MemoryJournal
-from smabot.plugins import Plugins
-from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition
-from smabot.records import (
+from smabot.domain.book import Book
+from smabot.domain.calendar import Calendar
+from smabot.domain.records import (
     Account,
     Batch,
     Event,
@@ -36,6 +28,14 @@ from smabot.records import (
     Status,
     TimeInForce,
 )
+from smabot.engine.loop import Engine
+from smabot.engine.reconciling.conflict import Disagreement
+from smabot.errors import BrokerError
+from smabot.hooks.memory_journal import MemoryJournal
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
+from smabot.hooks.specifications import Recovery
+from smabot.settings.model import Config
 
 plugin = pytest.importorskip("smabot_reconciliation.plugin")
 

@@ -9,20 +9,20 @@ from typing import Any
 import pytest
 
 import smabot
-from smabot.book import Book
-from smabot.config import Config, Settings
-from smabot.discovery import select, settings_model
+from smabot.domain.book import Book
+from smabot.domain.records import Bar, Order
+from smabot.domain.tables import record
 from smabot.errors import ConfigError, PluginError
-from smabot.hookspecs import hookimpl, hookspec
-from smabot.plugins import Plugins
-from smabot.records import Bar, Order
-from smabot.tables import record
+from smabot.hooks.discovery import select, settings_model
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.specifications import hookimpl, hookspec
+from smabot.settings.model import Config, Settings
 
 INSTALLED = ["exchange", "risk.circuit_breaker", "risk.daily_limits", "riskier", "sma"]
 HEAD = """
-from smabot.config import Settings
-from smabot.hookspecs import hookimpl
-from smabot.tables import record
+from smabot.settings.model import Settings
+from smabot.hooks.specifications import hookimpl
+from smabot.domain.tables import record
 
 """
 QUIET = HEAD + "class Plugin:\n    @hookimpl\n    def on_bar(self): pass\n"

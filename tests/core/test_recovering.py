@@ -11,14 +11,7 @@ from typing import Any
 
 import pytest
 
-from smabot.config import Config
-from smabot.disagreement import Disagreement
-from smabot.errors import ConfigError, PluginError, RiskHalt
-from smabot.hookspecs import Conflict, Reconciliation, Recovery, RecoveryStep, hookimpl
-from smabot.memory import MemoryJournal
-from smabot.plugins import Plugins
-from smabot.ports import BrokerOrder
-from smabot.records import (
+from smabot.domain.records import (
     Account,
     Adjustment,
     Bar,
@@ -37,9 +30,16 @@ from smabot.records import (
     Status,
     TimeInForce,
 )
-from smabot.recovery import Step, accept, open_session, recover, recover_orders, restore
-from smabot.testing.bot import FakeBot
-from smabot.testing.exchange import FakeExchange
+from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.recovery import Step, accept, open_session, recover, recover_orders, restore
+from smabot.errors import ConfigError, PluginError, RiskHalt
+from smabot.hooks.memory_journal import MemoryJournal
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.ports import BrokerOrder
+from smabot.hooks.specifications import Conflict, Reconciliation, Recovery, RecoveryStep, hookimpl
+from smabot.settings.model import Config
+from smabot.testing.fake_bot import FakeBot
+from smabot.testing.fake_exchange import FakeExchange
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -14,15 +14,15 @@ from typing import Any
 
 import pytest
 
-from smabot.book import Book
-from smabot.engine.access import Access
+from smabot.domain.book import Book
+from smabot.domain.records import Order, OrderType, OrderUpdate, Side, Status, TimeInForce
+from smabot.engine.broker_access import Access
 from smabot.engine.dispatcher import Request, ThreadedDispatcher
 from smabot.engine.gate import GO, Answer, Verdict
 from smabot.engine.outbox import Outbox, Sending
+from smabot.engine.reconciling.broker_snapshot import Answers, Inquiry
 from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
-from smabot.inquiry import Answers, Inquiry
-from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition, RemoteBroker
-from smabot.records import Order, OrderType, OrderUpdate, Side, Status, TimeInForce
+from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, RemoteBroker
 
 NOW = datetime(2026, 3, 2, 15, 0, tzinfo=UTC)
 SECONDS = 60.0

@@ -12,12 +12,7 @@ from typing import Any
 
 import pytest
 
-from smabot.config import Sizing
-from smabot.engine import Engine
-from smabot.errors import BrokerError, ConflictError, NotSent, PluginError, UnknownOutcome
-from smabot.hookspecs import hookimpl
-from smabot.ports import BrokerOrder
-from smabot.records import (
+from smabot.domain.records import (
     Bar,
     Batch,
     Block,
@@ -32,8 +27,13 @@ from smabot.records import (
     Signal,
     Status,
 )
-from smabot.testing.bot import FakeBot
-from smabot.testing.exchange import FakeExchange
+from smabot.engine.loop import Engine
+from smabot.errors import BrokerError, ConflictError, NotSent, PluginError, UnknownOutcome
+from smabot.hooks.ports import BrokerOrder
+from smabot.hooks.specifications import hookimpl
+from smabot.settings.model import Sizing
+from smabot.testing.fake_bot import FakeBot
+from smabot.testing.fake_exchange import FakeExchange
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)

@@ -8,14 +8,8 @@ from typing import Any
 
 import pytest
 
-from smabot.book import Book
-from smabot.config import Config
-from smabot.errors import PluginError, UnknownOutcome
-from smabot.hookspecs import Recovery, RecoveryStep, hookimpl
-from smabot.memory import MemoryJournal
-from smabot.plugins import Plugins
-from smabot.ports import BrokerOrder
-from smabot.records import (
+from smabot.domain.book import Book
+from smabot.domain.records import (
     Account,
     Bar,
     Batch,
@@ -30,9 +24,15 @@ from smabot.records import (
     Signal,
     Status,
 )
-from smabot.recovery import accept, apply_command, compare, recover
-from smabot.testing.bot import FakeBot
-from smabot.testing.exchange import FakeExchange
+from smabot.engine.recovery import accept, apply_command, compare, recover
+from smabot.errors import PluginError, UnknownOutcome
+from smabot.hooks.memory_journal import MemoryJournal
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.ports import BrokerOrder
+from smabot.hooks.specifications import Recovery, RecoveryStep, hookimpl
+from smabot.settings.model import Config
+from smabot.testing.fake_bot import FakeBot
+from smabot.testing.fake_exchange import FakeExchange
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

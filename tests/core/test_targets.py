@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.records import Bar, Order, Signal, SignalState
 from smabot.errors import PluginError
-from smabot.hookspecs import hookimpl
-from smabot.records import Bar, Order, Signal, SignalState
-from smabot.testing.bot import FakeBot
-from smabot.testing.exchange import FakeExchange
+from smabot.hooks.specifications import hookimpl
+from smabot.testing.fake_bot import FakeBot
+from smabot.testing.fake_exchange import FakeExchange
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

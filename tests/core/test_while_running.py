@@ -13,12 +13,7 @@ from typing import Any
 
 import pytest
 
-from smabot.disagreement import Disagreement
-from smabot.engine import Engine
-from smabot.errors import BrokerError, PluginError, UnknownOutcome
-from smabot.hookspecs import Conflict, Reconciliation, hookimpl
-from smabot.ports import BrokerPosition
-from smabot.records import (
+from smabot.domain.records import (
     Bar,
     BarRevision,
     Batch,
@@ -37,8 +32,13 @@ from smabot.records import (
     Status,
     TimeInForce,
 )
-from smabot.testing.bot import FakeBot
-from smabot.testing.exchange import FakeExchange
+from smabot.engine.loop import Engine
+from smabot.engine.reconciling.conflict import Disagreement
+from smabot.errors import BrokerError, PluginError, UnknownOutcome
+from smabot.hooks.ports import BrokerPosition
+from smabot.hooks.specifications import Conflict, Reconciliation, hookimpl
+from smabot.testing.fake_bot import FakeBot
+from smabot.testing.fake_exchange import FakeExchange
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 MINUTE, SECOND = timedelta(minutes=1), timedelta(seconds=1)

@@ -16,14 +16,10 @@ from typing import Any
 import click
 import pytest
 
-from smabot import api, hookspecs
-from smabot.book import Book
-from smabot.config import Config
-from smabot.doctor import needs
-from smabot.hookspecs import HOOKS, Finding, Reconciliation, Recovery, RecoveryStep
-from smabot.memory import MemoryJournal
-from smabot.plugins import Plugins
-from smabot.records import (
+from smabot import api
+from smabot.cli.installation_checks import needs
+from smabot.domain.book import Book
+from smabot.domain.records import (
     Account,
     Bar,
     Command,
@@ -39,7 +35,12 @@ from smabot.records import (
     TimeInForce,
     Veto,
 )
-from smabot.tables import record
+from smabot.domain.tables import record
+from smabot.hooks import specifications as hookspecs
+from smabot.hooks.memory_journal import MemoryJournal
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.specifications import HOOKS, Finding, Reconciliation, Recovery, RecoveryStep
+from smabot.settings.model import Config
 
 D = Decimal
 PAGE = Path(__file__).parents[2] / "docs" / "hooks.md"

@@ -16,10 +16,10 @@ import pytest
 from pydantic import BaseModel
 
 from smabot import errors
-from smabot.cli.verbs import VERBS
-from smabot.config import Config
-from smabot.discovery import discover, settings_model
-from smabot.plugins import Plugins
+from smabot.cli.command_group import VERBS
+from smabot.hooks.discovery import discover, settings_model
+from smabot.hooks.plugins import Plugins
+from smabot.settings.model import Config
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), *ROOT.glob("plugins/*/*.md")])

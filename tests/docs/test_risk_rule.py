@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from smabot.book import Book
-from smabot.plugins import Plugins
-from smabot.records import EquityPoint, Event, Order, OrderType, Side, TimeInForce
+from smabot.domain.book import Book
+from smabot.domain.records import EquityPoint, Event, Order, OrderType, Side, TimeInForce
+from smabot.hooks.plugins import Plugins
 
 D = Decimal
 PAGE = Path(__file__).parents[2] / "docs" / "plugins.md"

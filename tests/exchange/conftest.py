@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from smabot.calendar import EXCHANGE_ZONE
-from smabot.records import Side
+from smabot.domain.calendar import EXCHANGE_ZONE
+from smabot.domain.records import Side
 from smabot_exchange.account import AskedTerms
 from smabot_exchange.exchange import Exchange, Minute
 from smabot_exchange.orders import (

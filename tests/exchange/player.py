@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random
 
-from smabot.records import Side
+from smabot.domain.records import Side
 from smabot_exchange.account import Terms
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.orders import (

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from smabot.records import Side
+from smabot.domain.records import Side
 from smabot_exchange.orders import OrderFilter, Refusal
 
 LEDGERS = Path(__file__).with_name("ledgers")

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.records import Order, OrderType, Side, Status, TimeInForce
 from smabot.errors import AccountBlocked
-from smabot.records import Order, OrderType, Side, Status, TimeInForce
 from smabot_exchange.faults.market_kinds import AccountFlag, BarWrong, CashMoved
 from smabot_exchange.front import ExchangeBroker, ExchangeFeed, Line
 from smabot_exchange.orders import OrderChange, Refusal

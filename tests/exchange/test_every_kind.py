@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from smabot.records import ZERO, Side
+from smabot.domain.records import ZERO, Side
 from smabot_exchange.orders import (
     ExchangeOrder,
     OrderChange,

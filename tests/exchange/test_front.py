@@ -12,11 +12,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from smabot.config import Config
+from smabot.domain.records import Order, OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.errors import BrokerError, ConfigError, ConflictError, LockHeld, UnknownOutcome
-from smabot.pace import Pace
-from smabot.ports import Broker, BrokerPosition, Feed
-from smabot.records import Order, OrderType, RefusalCause, Side, Status, TimeInForce
+from smabot.hooks.ports import Broker, BrokerPosition, Feed
+from smabot.settings.model import Config
+from smabot.system.pace import Pace
 from smabot_exchange.front import ExchangeBroker, ExchangeFeed
 from smabot_exchange.plugin import ExchangePlugin, ExchangeSettings
 

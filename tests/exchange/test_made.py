@@ -9,8 +9,8 @@ from statistics import mean
 
 import pytest
 
+from smabot.domain.records import Bar
 from smabot.errors import ConfigError
-from smabot.records import Bar
 from smabot_exchange.intake import open_source
 from smabot_exchange.made import MadeMarket, made_symbols
 

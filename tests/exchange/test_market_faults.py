@@ -16,8 +16,8 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.records import Order, OrderType, Side, Status, TimeInForce
 from smabot.errors import BrokerError, UnknownOutcome
-from smabot.records import Order, OrderType, Side, Status, TimeInForce
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.faults.market_kinds import (
     FrozenCancel,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smabot.records import TimeInForce
+from smabot.domain.records import TimeInForce
 from smabot_exchange.orders import OrderStatus, Refusal
 
 DAY = "2026-03-02"

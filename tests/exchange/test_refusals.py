@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from smabot.records import TimeInForce
+from smabot.domain.records import TimeInForce
 from smabot_exchange.orders import Refusal
 
 

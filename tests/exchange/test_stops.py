@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smabot.records import Bar, Side
+from smabot.domain.records import Bar, Side
 from smabot_exchange.orders import ExchangeOrder, OrderStatus, OrderType, TimeInForce
 from smabot_exchange.pricing import trailing_stop, watch
 

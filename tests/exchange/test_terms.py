@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from smabot.config import Config
 from smabot.errors import ConfigError
+from smabot.settings.model import Config
 from smabot_exchange.opening import open_exchange
 from smabot_exchange.orders import Refusal
 from smabot_exchange.plugin import ExchangeSettings

@@ -15,12 +15,12 @@ import pytest
 
 from smabot.cli.live import GUARDS, LIMITS, check
 from smabot.errors import ConfigError
-from smabot.settings import load
+from smabot.settings.loading import load
 
 SMABOT = str(Path(sys.executable).with_name("smabot"))
 ALL = dict.fromkeys(LIMITS, "5000")
 REAL_MONEY = """
-from smabot.hookspecs import hookimpl
+from smabot.hooks.specifications import hookimpl
 from smabot_exchange.plugin import ExchangePlugin, ExchangeSettings
 
 class Plugin:

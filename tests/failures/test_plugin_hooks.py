@@ -13,8 +13,8 @@ import pytest
 
 LATE = "from __future__ import annotations"
 HEAD = """
-from smabot.config import Settings
-from smabot.hookspecs import hookimpl
+from smabot.settings.model import Settings
+from smabot.hooks.specifications import hookimpl
 
 class Plugin:
 """
@@ -177,7 +177,7 @@ def test_an_order_that_makes_no_sense(
     answer: str, world: Any, installed: Callable[..., Path]
 ) -> None:
     code = (
-        "from decimal import Decimal as D\nfrom smabot.records import OrderIntent, OrderType, Side\n"
+        "from decimal import Decimal as D\nfrom smabot.domain.records import OrderIntent, OrderType, Side\n"
         f"{HEAD}    @hookimpl(tryfirst=True)\n    def on_signal(self, signal): return {answer}\n"
     )
     stopped = world.run("run", "--plugins", "sma,broken", plugins=installed("broken", code))

@@ -100,7 +100,7 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 @pytest.fixture
 def echo(world: Any) -> Iterator[Callable[[tuple[str, str]], Echo]]:
     """An exchange that plays the world's tape and takes a key, behind a proxy that tells it."""
-    from smabot.config import Config
+    from smabot.settings.model import Config
     from smabot_exchange.opening import open_exchange
     from smabot_exchange.plugin import ExchangeSettings
     from smabot_exchange.wire.auth import Keys
@@ -276,7 +276,7 @@ def test_a_wrong_setting_beside_or_of_a_secret_does_not_show_it(
 
 
 def test_every_form_of_every_registered_secret_is_masked() -> None:
-    from smabot.redaction import MASK, redact, register
+    from smabot.system.redaction import MASK, redact, register
 
     register(*UGLY, *SHORT)
     for key in (UGLY, SHORT):
@@ -288,7 +288,7 @@ def test_every_form_of_every_registered_secret_is_masked() -> None:
 
 
 def test_secrets_are_registered_from_many_threads() -> None:
-    from smabot.redaction import redact, register
+    from smabot.system.redaction import redact, register
 
     names = [f"secret-number-{number:03}" for number in range(60)]
     threads = [threading.Thread(target=register, args=(name,)) for name in names]

@@ -52,7 +52,7 @@ def test_ctrl_c_ends_with_the_summary(world: Any, undisturbed: Any) -> None:
 
 STUCK = """
 import time
-from smabot.hookspecs import hookimpl
+from smabot.hooks.specifications import hookimpl
 
 class Plugin:
     @hookimpl

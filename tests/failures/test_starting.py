@@ -38,7 +38,7 @@ def interrupted_at(module: str, world: Any, *arguments: str, signal: str = "SIGI
     ("module", "arguments"),
     [
         ("click", ["--help"]),
-        ("smabot.cli.verbs", ["run"]),
+        ("smabot.cli.command_group", ["run"]),
         ("smabot.errors", ["status"]),
         ("pydantic", ["config", "show"]),
         ("dynaconf", ["run"]),

@@ -219,7 +219,7 @@ def test_two_distributions_with_one_plugin_name(world: Any, tmp_path: Path) -> N
         ("    @hookimpl\n    def on_bar(self, bar): yield Signal.long(bar)", "plugin 'mine': on_bar has a `yield`: return the answer instead"),
         ("    @hookimpl\n    def on_bar(self, *bars): pass", "plugin 'mine': on_bar: argument 'bars' may not be there"),
         (QUIET + "    def __init__(self, settings): pass", "annotate its constructor's argument 'settings' with a subclass of smabot.api.Settings"),
-        (QUIET + "    @hookimpl\n    def records(self): return [Position]", "plugin 'mine': record smabot.records.Position: table 'positions_snapshot' is already declared by core"),
+        (QUIET + "    @hookimpl\n    def records(self): return [Position]", "plugin 'mine': record smabot.domain.records.Position: table 'positions_snapshot' is already declared by core"),
     ],
 )  # fmt: skip
 def test_what_an_author_does_wrong_stops_the_start(

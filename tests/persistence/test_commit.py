@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from smabot.domain.records import Bar, BotState, Signal
 from smabot.errors import JournalError
-from smabot.records import Bar, BotState, Signal
 from smabot_persistence_sqlite.journal import SqliteJournal
 
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
@@ -101,7 +101,7 @@ FAILING_DISK = """
 import resource, sys
 from pathlib import Path
 from smabot.errors import JournalError
-from smabot.records import BotState
+from smabot.domain.records import BotState
 from smabot_persistence_sqlite.journal import SqliteJournal
 journal = SqliteJournal.open(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
@@ -130,7 +130,7 @@ KILLED = """
 import sys
 from datetime import timedelta
 from pathlib import Path
-from smabot.records import Bar, BotState, Signal
+from smabot.domain.records import Bar, BotState, Signal
 from smabot_persistence_sqlite.journal import SqliteJournal
 from datetime import datetime, UTC
 journal = SqliteJournal.open(Path(sys.argv[1]))

@@ -15,10 +15,10 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.records import BotState
 from smabot.errors import ConfigError, JournalError, LockHeld
-from smabot.lock import FileLock, holder, is_displaced, is_locked
-from smabot.records import BotState
-from smabot.write_ahead import is_whole
+from smabot.system.lock import FileLock, holder, is_displaced, is_locked
+from smabot.system.write_ahead_log import is_whole
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.maintenance import back_up
 from smabot_persistence_sqlite.rows import SqliteRows
@@ -187,7 +187,7 @@ def test_the_whole_log_is_read_only_when_others_wrote_to_it(
         readings.append(arguments)
         return is_whole(*arguments)
 
-    monkeypatch.setattr("smabot.in_place.is_whole", counted)
+    monkeypatch.setattr("smabot.system.database_file.is_whole", counted)
     write(journal, 20)
     journal.check_in_place()
     assert not readings
@@ -298,7 +298,7 @@ def test_a_network_file_system_is_refused(db: Path, monkeypatch: pytest.MonkeyPa
         for row in Path("/proc/self/mountinfo").read_text().splitlines()
         if row.split()[2] == f"{os.major(db.stat().st_dev)}:{os.minor(db.stat().st_dev)}"
     }
-    monkeypatch.setattr("smabot.lock.NETWORKED", (mine,))
+    monkeypatch.setattr("smabot.system.lock.NETWORKED", (mine,))
     with pytest.raises(
         ConfigError, match=rf"lies on a network file system \({mine}\), .*local disk"
     ):

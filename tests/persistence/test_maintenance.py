@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from smabot.cli import main
-from smabot.records import (
+from smabot.domain.records import (
     Adjustment,
     Bar,
     BotState,
@@ -103,7 +103,7 @@ def bought(filled: Decimal = TEN, held: Decimal = TEN) -> list[Any]:
 WRITER = """
 import sys
 from pathlib import Path
-from smabot.records import BotState
+from smabot.domain.records import BotState
 from smabot_persistence_sqlite.journal import SqliteJournal
 journal = SqliteJournal.open(Path(sys.argv[1]))
 n = 0

@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from smabot.config import Config
+from smabot.domain.records import Bar, BotState
 from smabot.errors import ConfigError, JournalError, LockHeld, SmabotError
-from smabot.records import Bar, BotState
+from smabot.settings.model import Config
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.maintenance import check
 from smabot_persistence_sqlite.plugin import PersistenceSqlite
@@ -75,7 +75,7 @@ def test_opening_what_is_there_imports_no_sqlalchemy(db: Path) -> None:
     fill(db)
     code = (
         "import sys; from pathlib import Path\n"
-        "from smabot.config import Config\n"
+        "from smabot.settings.model import Config\n"
         "from smabot_persistence_sqlite.plugin import PersistenceSqlite\n"
         "journal = PersistenceSqlite().open_journal(Config(db=Path(sys.argv[1])), [])\n"
         "journal.commands()\n"
@@ -90,7 +90,7 @@ def test_opening_what_is_there_imports_no_sqlalchemy(db: Path) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from smabot.records import BotState
+from smabot.domain.records import BotState
 from smabot_persistence_sqlite.journal import SqliteJournal
 journal = SqliteJournal.open(Path(sys.argv[1]))
 journal.commit([BotState("core", "held", "1")])

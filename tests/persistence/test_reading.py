@@ -17,11 +17,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smabot.config import Config
+from smabot.domain.records import Bar, BotState, Command, Fill, Order
+from smabot.domain.tables import key_of, record
 from smabot.errors import ConfigError
-from smabot.memory import MemoryJournal
-from smabot.records import Bar, BotState, Command, Fill, Order
-from smabot.tables import key_of, record
+from smabot.hooks.memory_journal import MemoryJournal
+from smabot.settings.model import Config
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.plugin import PersistenceSqlite
 from smabot_persistence_sqlite.rows import SqliteRows
@@ -132,7 +132,7 @@ def _bar(minute: int) -> Bar:
 WRITER = """
 import sys, time
 from pathlib import Path
-from smabot.records import BotState
+from smabot.domain.records import BotState
 from smabot_persistence_sqlite.journal import SqliteJournal
 journal = SqliteJournal.open(Path(sys.argv[1]))
 for n in range(int(sys.argv[2])):

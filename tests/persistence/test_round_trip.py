@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from smabot.domain.records import EquityPoint
+from smabot.domain.tables import key_of, record
 from smabot.errors import JournalError
-from smabot.records import EquityPoint
-from smabot.tables import key_of, record
 from smabot_persistence_sqlite.journal import SqliteJournal
 
 

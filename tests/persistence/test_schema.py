@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.records import CORE_RECORDS, BotState, Command, Fill, Order
+from smabot.domain.tables import record
 from smabot.errors import ConfigError, JournalError
-from smabot.records import CORE_RECORDS, BotState, Command, Fill, Order
-from smabot.tables import record
 from smabot_persistence_sqlite import migrations
 from smabot_persistence_sqlite.form import forms_of
 from smabot_persistence_sqlite.journal import SqliteJournal

@@ -13,8 +13,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smabot.memory import MemoryJournal
-from smabot.records import Bar
+from smabot.domain.records import Bar
+from smabot.hooks.memory_journal import MemoryJournal
 from smabot_persistence_sqlite.journal import SqliteJournal
 
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)

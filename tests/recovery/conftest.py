@@ -17,13 +17,13 @@ from typing import Any
 import pytest
 
 from smabot.cli.run import reconcile
-from smabot.config import Config
-from smabot.disagreement import Disagreement
-from smabot.engine import Engine
-from smabot.hookspecs import hookimpl
-from smabot.plugins import Plugins
-from smabot.records import Bar, Order, OrderType, Position, Side, Signal, Status, TimeInForce
-from smabot.recovery import Session, open_session, recover
+from smabot.domain.records import Bar, Order, OrderType, Position, Side, Signal, Status, TimeInForce
+from smabot.engine.loop import Engine
+from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.recovery import Session, open_session, recover
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.specifications import hookimpl
+from smabot.settings.model import Config
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 BASE = ("persistence_sqlite", "reconciliation", "exchange")

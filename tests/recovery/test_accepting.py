@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from smabot.records import Adjustment, Fill, Order, Position, Side, Status
+from smabot.domain.records import Adjustment, Fill, Order, Position, Side, Status
 
 LONG, FLAT = 1, 0
 

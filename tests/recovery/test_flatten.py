@@ -12,10 +12,7 @@ from typing import Any
 
 import pytest
 
-from smabot.flattening import FLATTEN, Left, left_over
-from smabot.hookspecs import hookimpl
-from smabot.plugins import Plugins
-from smabot.records import (
+from smabot.domain.records import (
     Account,
     Adjustment,
     Bar,
@@ -33,7 +30,10 @@ from smabot.records import (
     TimeInForce,
     Veto,
 )
-from smabot.recovery import apply_command, recover_orders
+from smabot.engine.execution.flattening import FLATTEN, Left, left_over
+from smabot.engine.recovery import apply_command, recover_orders
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.specifications import hookimpl
 
 LONG, FLAT = 1, 0
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)

@@ -13,10 +13,10 @@ from typing import Any
 
 import pytest
 
-from smabot.book import Book
-from smabot.hookspecs import hookimpl
-from smabot.records import Bar, Signal
-from smabot.tables import record
+from smabot.domain.book import Book
+from smabot.domain.records import Bar, Signal
+from smabot.domain.tables import record
+from smabot.hooks.specifications import hookimpl
 
 SEEDS = range(8)
 KILLS = 12

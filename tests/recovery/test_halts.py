@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from smabot.plugins import Plugins
-from smabot.records import Command, Event, Order, Side
-from smabot.recovery import apply_command, recover
+from smabot.domain.records import Command, Event, Order, Side
+from smabot.engine.recovery import apply_command, recover
+from smabot.hooks.plugins import Plugins
 
 LONG, FLAT = 1, 0
 HALT = Command("1", "halt", "news", datetime(2026, 3, 2, 14, 30, tzinfo=UTC))

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from smabot.calendar import Calendar
 from smabot.cli.screen import Screen
+from smabot.domain.calendar import Calendar
+from smabot.domain.records import EquityPoint, Event, Mark, Order, Status
+from smabot.engine.recovery import recover
 from smabot.errors import BrokerError
-from smabot.records import EquityPoint, Event, Mark, Order, Status
-from smabot.recovery import recover
 
 LONG, FLAT = 1, 0
 NO_LIMITS = {
@@ -86,7 +86,7 @@ def test_a_held_symbol_without_bars_here_is_told(make_world: Any, make_order: An
         session.feed.tradable = lambda symbols: (
             _unknown() if "SPY" in symbols else tradable(symbols)
         )
-        from smabot.recovery import _followed
+        from smabot.engine.recovery import _followed
 
         session.enterable = ()
         assert _followed(session) == ()

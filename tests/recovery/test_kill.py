@@ -34,9 +34,9 @@ WAVES = {
 
 
 def _play(config: dict[str, Any]) -> None:
-    from smabot.config import Config
-    from smabot.plugins import Plugins
-    from smabot.recovery import open_session, recover
+    from smabot.engine.recovery import open_session, recover
+    from smabot.hooks.plugins import Plugins
+    from smabot.settings.model import Config
 
     settings = Config(**config)
     session = open_session(settings, Plugins.load(settings))

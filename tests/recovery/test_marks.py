@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smabot.records import EquityPoint, Order, Status
+from smabot.domain.records import EquityPoint, Order, Status
 
 LONG = 1
 NO_EXPOSURE_LIMITS = {

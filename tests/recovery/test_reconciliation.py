@@ -10,10 +10,7 @@ from typing import Any
 
 import pytest
 
-from smabot.disagreement import Disagreement
-from smabot.errors import BrokerError
-from smabot.hookspecs import Conflict, Recovery, RecoveryStep, hookimpl
-from smabot.records import (
+from smabot.domain.records import (
     Adjustment,
     Fill,
     Order,
@@ -22,7 +19,10 @@ from smabot.records import (
     Side,
     Status,
 )
-from smabot.recovery import recover
+from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.recovery import recover
+from smabot.errors import BrokerError
+from smabot.hooks.specifications import Conflict, Recovery, RecoveryStep, hookimpl
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 TEN = Decimal(10)

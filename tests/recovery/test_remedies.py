@@ -10,10 +10,8 @@ from typing import Any
 
 import pytest
 
-from smabot.book import Book
-from smabot.config import Config
-from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition
-from smabot.records import (
+from smabot.domain.book import Book
+from smabot.domain.records import (
     Account,
     Adjustment,
     Bar,
@@ -27,6 +25,8 @@ from smabot.records import (
     Status,
     TimeInForce,
 )
+from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
+from smabot.settings.model import Config
 
 compare = pytest.importorskip("smabot_reconciliation.compare")
 

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from smabot.book import Book
-from smabot.hookspecs import Recovery, RecoveryStep, hookimpl
-from smabot.records import Bar, Order, Signal
-from smabot.tables import record
+from smabot.domain.book import Book
+from smabot.domain.records import Bar, Order, Signal
+from smabot.domain.tables import record
+from smabot.hooks.specifications import Recovery, RecoveryStep, hookimpl
 
 LONG, FLAT = 1, 0
 FLAT_SPY = {"SPY": [100.0] * 40}

@@ -10,8 +10,7 @@ from typing import Any
 
 import pytest
 
-from smabot.errors import ConflictError
-from smabot.records import (
+from smabot.domain.records import (
     ZERO,
     Account,
     Adjustment,
@@ -23,6 +22,7 @@ from smabot.records import (
     Side,
     Status,
 )
+from smabot.errors import ConflictError
 from smabot_persistence_sqlite.maintenance import check
 
 LONG, FLAT = 1, 0

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.records import Batch
 from smabot.errors import BrokerError, JournalError
-from smabot.records import Batch
 
 LONG = 1
 

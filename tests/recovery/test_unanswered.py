@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from smabot.book import Book
-from smabot.engine import Engine
+from smabot.domain.book import Book
+from smabot.domain.records import Account, Batch, Order, OrderUpdate, Side, Status
+from smabot.engine.loop import Engine
+from smabot.engine.recovery import recover
 from smabot.errors import BrokerError, UnknownOutcome
-from smabot.ports import BrokerOrder, BrokerPosition
-from smabot.records import Account, Batch, Order, OrderUpdate, Side, Status
-from smabot.recovery import recover
+from smabot.hooks.ports import BrokerOrder, BrokerPosition
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 LONG, FLAT = 1, 0

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
+from smabot.engine.recovery import compare
 from smabot.errors import PartlyUnreadable
-from smabot.recovery import compare
 
 
 @pytest.fixture

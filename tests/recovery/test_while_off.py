@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from smabot.plugins import Plugins
-from smabot.records import Block, Command, Event, Order, Status
-from smabot.recovery import apply_command
+from smabot.domain.records import Block, Command, Event, Order, Status
+from smabot.engine.recovery import apply_command
+from smabot.hooks.plugins import Plugins
 from smabot_risk.circuit_breaker import RESET, BreakerState
 from smabot_risk.daily_limits import DayCounts, SymbolCounts
 

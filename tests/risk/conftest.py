@@ -11,11 +11,9 @@ from typing import Any
 import exchange_calendars
 import pytest
 
-from smabot.book import Book
-from smabot.calendar import MINUTE, Calendar, Session
-from smabot.hookspecs import Recovery
-from smabot.memory import MemoryJournal
-from smabot.records import (
+from smabot.domain.book import Book
+from smabot.domain.calendar import MINUTE, Calendar, Session
+from smabot.domain.records import (
     Account,
     Bar,
     Command,
@@ -27,7 +25,9 @@ from smabot.records import (
     Status,
     TimeInForce,
 )
-from smabot.tables import key_of, table_of
+from smabot.domain.tables import key_of, table_of
+from smabot.hooks.memory_journal import MemoryJournal
+from smabot.hooks.specifications import Recovery
 from smabot_risk.circuit_breaker import BreakerSettings, BreakerState, CircuitBreaker
 from smabot_risk.daily_limits import DailyLimits, DailySettings, DayCounts, SymbolCounts
 

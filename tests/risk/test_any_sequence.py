@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smabot.records import Order, Side, Status
+from smabot.domain.records import Order, Side, Status
 
 SYMBOLS = st.sampled_from(["SPY", "IBM", "F"])
 ACTIONS = st.one_of(

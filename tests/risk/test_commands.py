@@ -12,9 +12,9 @@ import pytest
 
 from smabot.cli import main
 from smabot.cli.app import App
-from smabot.config import Config
-from smabot.plugins import Plugins
-from smabot.records import EquityPoint, Event
+from smabot.domain.records import EquityPoint, Event
+from smabot.hooks.plugins import Plugins
+from smabot.settings.model import Config
 from smabot_risk.circuit_breaker import BreakerState
 from smabot_risk.daily_limits import DayCounts, SymbolCounts
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from smabot.records import Block, Event, RefusalCause, Side, Status
+from smabot.domain.records import Block, Event, RefusalCause, Side, Status
 from smabot_risk.circuit_breaker import BreakerSettings, in_words
 from smabot_risk.daily_limits import DailySettings
 

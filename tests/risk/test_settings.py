@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from smabot.errors import ConfigError
-from smabot.plugins import Plugins
-from smabot.settings import load
+from smabot.hooks.plugins import Plugins
+from smabot.settings.loading import load
 from smabot_risk.circuit_breaker import BreakerSettings
 from smabot_risk.daily_limits import DailySettings
 

@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from pydantic import Field, ValidationError, model_validator
 
-from smabot.config import Settings
 from smabot.errors import ConfigError
-from smabot.redaction import Redactor
-from smabot.settings import Flag, load, plugin_settings_error
+from smabot.settings.loading import Flag, load, plugin_settings_error
+from smabot.settings.model import Settings
+from smabot.system.redaction import Redactor
 
 
 def problem(settings: Path | None = None, flags: tuple[Flag, ...] = ()) -> str:

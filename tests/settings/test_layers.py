@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smabot.config import Config
-from smabot.settings import Flag, load, merge
+from smabot.settings.loading import Flag, load, merge
+from smabot.settings.model import Config
 
 SHIPPED = Path(__file__).parents[2] / "settings.toml"
 
@@ -154,7 +154,7 @@ def test_a_secret_is_never_shown(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_dynaconf_is_imported_only_where_there_is_something_to_read(in_tmp: Path) -> None:
-    code = "import smabot.settings as s, sys; s.load(); sys.exit('dynaconf' in sys.modules)"
+    code = "import smabot.settings.loading as s, sys; s.load(); sys.exit('dynaconf' in sys.modules)"
     environ = {k: v for k, v in os.environ.items() if not k.startswith("SMABOT_")}
 
     def imported(**variables: str) -> int:
@@ -196,7 +196,7 @@ def test_the_shipped_file_changes_nothing_and_its_comments_are_the_defaults(in_t
     core = {dotted for dotted in Config().model_dump() if dotted not in ("plugin", "sizing", "log")}
     assert core - unset <= set(loaded.origins)
 
-    from smabot.discovery import discover, settings_model
+    from smabot.hooks.discovery import discover, settings_model
 
     for name in ("sma", "risk.circuit_breaker", "risk.daily_limits", "exchange"):
         model = settings_model(discover()[name][0].load())

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loguru import logger
 
-from smabot import log
 from smabot.errors import ConfigError
-from smabot.redaction import Redactor, register
+from smabot.system import log
+from smabot.system.redaction import Redactor, register
 
 SECRET = "s3cr3t/value+1"
 

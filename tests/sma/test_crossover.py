@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smabot.calendar import EXCHANGE_ZONE
-from smabot.records import Bar, Signal
+from smabot.domain.calendar import EXCHANGE_ZONE
+from smabot.domain.records import Bar, Signal
 from smabot_sma.batch import signals
 from smabot_sma.plugin import Sma
 from smabot_sma.settings import SmaSettings

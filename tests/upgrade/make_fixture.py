@@ -26,13 +26,13 @@ from typing import Any
 
 from scenario import GAP, HALT, KILLED, MINUTES, SETTINGS, SYMBOLS, WANTS, has_bar, price, volume
 
-from smabot.config import Config
-from smabot.engine import Engine
+from smabot.domain.records import Bar, Command, Order, OrderUpdate, Run, Signal
+from smabot.engine.loop import Engine
+from smabot.engine.recovery import Session, apply_command, open_session, recover
 from smabot.errors import BrokerError, UnknownOutcome
-from smabot.hookspecs import hookimpl
-from smabot.plugins import Plugins
-from smabot.records import Bar, Command, Order, OrderUpdate, Run, Signal
-from smabot.recovery import Session, apply_command, open_session, recover
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.specifications import hookimpl
+from smabot.settings.model import Config
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap")

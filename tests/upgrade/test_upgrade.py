@@ -20,9 +20,9 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.records import Block, Command, Order, Position, Side, SignalState, Status
+from smabot.engine.recovery import apply_command, recover
 from smabot.errors import RiskHalt
-from smabot.records import Block, Command, Order, Position, Side, SignalState, Status
-from smabot.recovery import apply_command, recover
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.stamp import LINEAGE
 from smabot_risk.circuit_breaker import RESET, BreakerState
@@ -73,7 +73,7 @@ def orders(world: Any) -> dict[str, Order]:
 
 def tell(world: Any, *verbs: str) -> None:
     """Give the stopped bot an operator's commands."""
-    from smabot.plugins import Plugins
+    from smabot.hooks.plugins import Plugins
 
     config = world.config()
     for number, verb in enumerate(verbs):

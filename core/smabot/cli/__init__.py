@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
-from smabot import stdio
+from smabot.system import stdio
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(app: App, arguments: Sequence[str] | None) -> int:
     import click
 
-    from smabot.cli.verbs import smabot
+    from smabot.cli.command_group import smabot
     from smabot.errors import SmabotError
 
     try:
@@ -100,7 +100,7 @@ def _interruptible(*, for_good: bool) -> Iterator[None]:
         yield
         return
     signal.signal(signal.SIGINT, _leave)
-    import smabot.cli.verbs  # noqa: F401
+    import smabot.cli.command_group  # noqa: F401
 
     signal.signal(signal.SIGINT, signal.default_int_handler)
     try:

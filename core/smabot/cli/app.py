@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smabot import stdio
 from smabot.errors import ConfigError, LockHeld, SmabotError, one_line
-from smabot.paths import are_one
-from smabot.redaction import redact
-from smabot.wall import Wall, utc_now
+from smabot.system import stdio
+from smabot.system.paths import are_one
+from smabot.system.redaction import redact
+from smabot.system.wall_clock import Wall, utc_now
 
 if TYPE_CHECKING:
-    from smabot.config import Config
-    from smabot.plugins import Plugins
-    from smabot.settings import Flag, Loaded
+    from smabot.hooks.plugins import Plugins
+    from smabot.settings.loading import Flag, Loaded
+    from smabot.settings.model import Config
 
 
 class App:
@@ -53,8 +53,8 @@ class App:
 
     def load(self, flags: Sequence[Flag] = ()) -> Loaded:
         """Read the settings with a command's own flags as the top layer. Raises ConfigError."""
-        from smabot.discovery import settings_of
-        from smabot.settings import Flag, load
+        from smabot.hooks.discovery import settings_of
+        from smabot.settings.loading import Flag, load
 
         shared = [Flag("db", "--db", str(self.db))] if self.db is not None else []
         self._loaded = load(self.settings, [*shared, *flags], settings_of)
@@ -91,7 +91,7 @@ class App:
         It is one of `base_plugins`; the others are imported only where none of those keeps one.
         """
         if self._keeper is None:
-            from smabot.plugins import KEEPING
+            from smabot.hooks.plugins import KEEPING
 
             config = self.config()
             self._keeper = self._sound(config.base_plugins, KEEPING)
@@ -100,8 +100,8 @@ class App:
         return self._keeper
 
     def _sound(self, names: Sequence[str], having: Collection[str] | None = None) -> Plugins:
-        from smabot.hookspecs import HOOKS
-        from smabot.plugins import Plugins
+        from smabot.hooks.plugins import Plugins
+        from smabot.hooks.specifications import HOOKS
 
         loaded = self.loaded()
         names = list(dict.fromkeys(names))
@@ -111,7 +111,7 @@ class App:
 
     def _of_last_run(self) -> list[str]:
         """Return the plugins of the last run, which a flag may have chosen; none without a database."""
-        from smabot.records import Run
+        from smabot.domain.records import Run
 
         try:
             with closing(self.keeper().open_rows(self.config())) as rows:
@@ -128,11 +128,11 @@ class App:
 
     @contextmanager
     def rows(self, plugins: Plugins | None = None) -> Iterator[Any]:
-        """Open the database read-only, as `smabot.ports.Rows`; safe beside a running bot.
+        """Open the database read-only, as `smabot.hooks.ports.Rows`; safe beside a running bot.
 
         Raises ConfigError when there is none.
         """
-        from smabot.records import Run
+        from smabot.domain.records import Run
 
         config = self.config()
         plugins = plugins or self.plugins()
@@ -148,7 +148,7 @@ class App:
         plugin but the one that keeps the database. Raises SmabotError when the running bot does not
         answer, or has no plugin for it, and Interrupted when Ctrl-C withdrew it meanwhile.
         """
-        from smabot.commands import NOBODY_KNOWS
+        from smabot.engine.operator_commands import NOBODY_KNOWS
 
         answer = self._sent(verb, argument)
         if answer.startswith(NOBODY_KNOWS):
@@ -161,10 +161,10 @@ class App:
     def _sent(self, verb: str, argument: str) -> str:
         from uuid import uuid4
 
-        from smabot.cli.sending import through_bot
-        from smabot.commands import CORE_VERBS, expiry
-        from smabot.records import Command
-        from smabot.recovery import apply_command
+        from smabot.cli.command_delivery import through_bot
+        from smabot.domain.records import Command
+        from smabot.engine.operator_commands import CORE_VERBS, expiry
+        from smabot.engine.recovery import apply_command
 
         plugins = self.keeper() if verb in CORE_VERBS else self.plugins()
         now = self.wall()
@@ -230,7 +230,7 @@ class App:
 
         What a run does is on the screen already.
         """
-        from smabot import log
+        from smabot.system import log
 
         config = self.config()
         wanted = config.log
@@ -241,7 +241,7 @@ class App:
 
 def _check_apart(config: Config, settings: Path | None) -> None:
     """Raise ConfigError where the log would be written into another file of the run."""
-    from smabot.settings import files_of
+    from smabot.settings.loading import files_of
 
     if (file := config.log.file) is None:
         return

@@ -8,17 +8,17 @@ from typing import TYPE_CHECKING
 
 import click
 
-from smabot import doctor as core
+from smabot.cli import installation_checks as core
 from smabot.cli import live
 from smabot.errors import ConfigError, SmabotError, one_line
-from smabot.hookspecs import Finding, Level
-from smabot.plugins import Plugins
-from smabot.redaction import redact
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.specifications import Finding, Level
+from smabot.system.redaction import redact
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
-    from smabot.config import Config
-    from smabot.settings import Loaded
+    from smabot.settings.loading import Loaded
+    from smabot.settings.model import Config
 
 MARKS = {Level.OK: "ok", Level.WARNING: "WARNING", Level.FAILURE: "FAILURE"}
 STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILURE: "red"}

@@ -11,21 +11,21 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import smabot
+from smabot.cli.broker_commands import confirm
 from smabot.cli.screen import Screen
 from smabot.cli.session import begin_run, keep, opened, signals
-from smabot.cli.start import confirm
 from smabot.cli.status import restored
-from smabot.disagreement import Disagreement
+from smabot.domain.records import Command
+from smabot.engine.execution.flattening import Left, left_over
+from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.recovery import recover_orders
 from smabot.errors import BrokerError, PartlyUnreadable, SmabotError, UsageError, suggest
-from smabot.flattening import Left, left_over
-from smabot.records import Command
-from smabot.recovery import recover_orders
 
 if TYPE_CHECKING:
-    from smabot.book import Book
     from smabot.cli.app import App
-    from smabot.recovery import Session
-    from smabot.settings import Loaded
+    from smabot.domain.book import Book
+    from smabot.engine.recovery import Session
+    from smabot.settings.loading import Loaded
 
 POLL_SECONDS = 0.25
 

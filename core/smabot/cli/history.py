@@ -32,7 +32,7 @@ _limit = click.option(
 @click.pass_obj
 def orders(app: App, only_open: bool, symbol: str | None, limit: int | None) -> None:
     """List orders, the newest last."""
-    from smabot.records import OPEN, Order
+    from smabot.domain.records import OPEN, Order
 
     where = _where(symbol) | ({"status": OPEN} if only_open else {})
     with app.rows() as rows:
@@ -65,7 +65,7 @@ def orders(app: App, only_open: bool, symbol: str | None, limit: int | None) -> 
 @click.pass_obj
 def trades(app: App, symbol: str | None, day: datetime | None, limit: int | None) -> None:
     """List fills, the newest last."""
-    from smabot.records import Fill
+    from smabot.domain.records import Fill
 
     with app.rows() as rows:
         if day is None:
@@ -90,7 +90,7 @@ def trades(app: App, symbol: str | None, day: datetime | None, limit: int | None
 @click.pass_obj
 def signals(app: App, symbol: str | None, limit: int | None) -> None:
     """List the strategies' signals, the newest last."""
-    from smabot.records import Signal
+    from smabot.domain.records import Signal
 
     with app.rows() as rows:
         found = _newest(app, rows, Signal, "bar_time", _where(symbol), limit)
@@ -120,7 +120,7 @@ def _newest(
 
 
 def _of_day(rows: Any, kind: type, where: dict[str, Any], day: date) -> list[Any]:
-    from smabot.calendar import EXCHANGE_ZONE, Calendar
+    from smabot.domain.calendar import EXCHANGE_ZONE, Calendar
 
     midnight = datetime.combine(day, time(), EXCHANGE_ZONE).astimezone(UTC)
     found = rows.rows(kind, where=where, since=("time", midnight), newest_by="time")

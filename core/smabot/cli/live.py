@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from smabot.cli.start import NO_TERMINAL, confirm
+from smabot.cli.broker_commands import NO_TERMINAL, confirm
+from smabot.domain.records import Event
 from smabot.errors import ConfigError
-from smabot.records import Event
 
 if TYPE_CHECKING:
     from smabot.cli.screen import Screen
-    from smabot.config import Config
-    from smabot.recovery import Session
+    from smabot.engine.recovery import Session
+    from smabot.settings.model import Config
 
 GUARDS = ("risk.circuit_breaker", "risk.daily_limits")
 """The plugins without which no real money is traded."""

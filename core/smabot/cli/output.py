@@ -18,7 +18,7 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from smabot.records import Order
+    from smabot.domain.records import Order
 
 Columns = Sequence[tuple[str, Callable[[Any], Any]]]
 """Titles, and how to get their cells from a record."""

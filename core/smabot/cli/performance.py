@@ -13,7 +13,7 @@ from smabot.cli import output
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
-    from smabot.records import Adjustment, EquityPoint, Fill
+    from smabot.domain.records import Adjustment, EquityPoint, Fill
 
 ZERO = Decimal(0)
 
@@ -31,7 +31,7 @@ def equity(app: App, limit: int | None) -> None:
 
     Deposits and withdrawals that `reconcile` took over are points' equity, and no return or drawdown.
     """
-    from smabot.records import Adjustment, EquityPoint
+    from smabot.domain.records import Adjustment, EquityPoint
 
     with app.rows() as rows:
         points = rows.rows(EquityPoint)
@@ -83,7 +83,7 @@ def pnl(app: App, by: str) -> None:
     Days are New York trading dates. No fees are counted. What others closed for the bot, as `reconcile`
     took it over, counts when it was taken over.
     """
-    from smabot.records import Adjustment, Fill
+    from smabot.domain.records import Adjustment, Fill
 
     with app.rows() as rows:
         adjustments = rows.rows(Adjustment, newest_by="time")
@@ -134,8 +134,8 @@ def periods(
 
     ``trades`` counts orders by their first fill; an adjustment without P&L is none.
     """
-    from smabot.calendar import Calendar
-    from smabot.records import Fill
+    from smabot.domain.calendar import Calendar
+    from smabot.domain.records import Fill
 
     trading_date = Calendar().trading_date
     sums: dict[str, dict[str, Any]] = {}

@@ -15,17 +15,17 @@ from smabot.cli import live
 from smabot.cli.screen import Screen
 from smabot.cli.session import StopAsked, begin_run, keep, opened, signals
 from smabot.cli.status import old_prices
-from smabot.config import Config
-from smabot.disagreement import Disagreement
+from smabot.domain.records import Fill, Order, Status
+from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.recovery import Session, compare, recover
+from smabot.engine.recovery import accept as accept_all
 from smabot.errors import ConfigError, ConflictError, SmabotError
-from smabot.hookspecs import Reconciliation
-from smabot.plugins import Plugins
-from smabot.records import Fill, Order, Status
-from smabot.recovery import Session, compare, recover
-from smabot.recovery import accept as accept_all
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.specifications import Reconciliation
+from smabot.settings.model import Config
 
 if TYPE_CHECKING:
-    from smabot.settings import Loaded
+    from smabot.settings.loading import Loaded
 
 GC_THRESHOLDS = (100_000, 50, 100)
 """Records have no cycles: to look for some in each minute's bars would be a quarter of the minute."""

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from loguru import logger
 
-from smabot.calendar import MINUTE
 from smabot.cli.output import clean
-from smabot.engine.prices import NO_PRICE, PRICE_AGAIN
-from smabot.hookspecs import Conflict
-from smabot.ports import Feed
-from smabot.records import Bar, EquityPoint, Event, Fill, Order, Signal, Status
-from smabot.recovery import Step
+from smabot.domain.calendar import MINUTE
+from smabot.domain.records import Bar, EquityPoint, Event, Fill, Order, Signal, Status
+from smabot.engine.price_requests import NO_PRICE, PRICE_AGAIN
+from smabot.engine.recovery import Step
+from smabot.hooks.ports import Feed
+from smabot.hooks.specifications import Conflict
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

@@ -10,14 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import smabot
-from smabot import stdio
 from smabot.cli.screen import Screen
-from smabot.config import Config
+from smabot.domain.records import Run
+from smabot.engine.recovery import Session, open_session
 from smabot.errors import ConfigError
-from smabot.plugins import Plugins
-from smabot.printed import printed_to_log
-from smabot.records import Run
-from smabot.recovery import Session, open_session
+from smabot.hooks.plugin_output import printed_to_log
+from smabot.hooks.plugins import Plugins
+from smabot.settings.model import Config
+from smabot.system import stdio
 
 PATIENCE = 3.0
 """Seconds that a start has to end by itself when a stop is asked for."""

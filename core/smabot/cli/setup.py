@@ -8,13 +8,13 @@ import click
 
 from smabot.cli import output
 from smabot.errors import ConfigError, SmabotError, suggest
-from smabot.redaction import MASK
+from smabot.system.redaction import MASK
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
     from smabot.cli.app import App
-    from smabot.settings import Loaded
+    from smabot.settings.loading import Loaded
 
 
 @click.command()
@@ -24,7 +24,7 @@ def plugins(app: App) -> None:
 
     Of a broken one it tells what is wrong with it.
     """
-    from smabot.discovery import discover, select
+    from smabot.hooks.discovery import discover, select
 
     loaded, installed = app.loaded(), discover()
     config = loaded.config
@@ -53,7 +53,7 @@ def plugins(app: App) -> None:
 
 
 def _look_at(loaded: Loaded, name: str, point: EntryPoint, selected: list[str]) -> dict[str, Any]:
-    from smabot.plugins import Plugins
+    from smabot.hooks.plugins import Plugins
 
     hooks: list[str] = []
     broken = None
@@ -104,7 +104,7 @@ def show(app: App, key: str | None, origin: bool) -> None:
 @click.pass_obj
 def check(app: App) -> None:
     """Check all settings, the plugins' too; exit code 3 if one is wrong."""
-    from smabot.plugins import Plugins
+    from smabot.hooks.plugins import Plugins
 
     loaded = app.loaded()
     names = Plugins.load(loaded.config, origins=loaded.origins).names
@@ -118,7 +118,7 @@ def check(app: App) -> None:
 
 def _tables(app: App, loaded: Loaded) -> dict[str, Any]:
     """Return the plugins' tables: of those that can be loaded with their defaults, of others as set."""
-    from smabot.discovery import discover, settings_named
+    from smabot.hooks.discovery import discover, settings_named
 
     tables: dict[str, Any] = dict(loaded.config.plugin)
     sound = app.plugins().names
@@ -144,7 +144,7 @@ def _put(tables: dict[str, Any], name: str, values: dict[str, Any]) -> None:
 
 def _masked(model: Any, values: dict[str, Any], path: tuple[str, ...] = ()) -> dict[str, Any]:
     """Return a table with the values of declared secrets masked; without a model any may be one."""
-    from smabot.settings_values import holds_secret
+    from smabot.settings.values import holds_secret
 
     masked = dict(values)
     for name, value in values.items():

@@ -12,10 +12,10 @@ from smabot.cli import output
 from smabot.cli.output import Columns
 
 if TYPE_CHECKING:
-    from smabot.book import Book
     from smabot.cli.app import App
-    from smabot.plugins import Plugins
-    from smabot.records import Block, Command, Position, Run, SignalState
+    from smabot.domain.book import Book
+    from smabot.domain.records import Block, Command, Position, Run, SignalState
+    from smabot.hooks.plugins import Plugins
 
 SIGNALS_ON_SCREEN = 10
 OUTCOMES = {
@@ -61,7 +61,7 @@ def status(app: App) -> None:
 
     Positions at last prices, open orders, last signals, breaker and limits.
     """
-    from smabot.records import Command, Run
+    from smabot.domain.records import Command, Run
 
     with app.rows() as rows:
         book = restored(app, rows)
@@ -123,9 +123,9 @@ def status(app: App) -> None:
 
 def restored(app: App, rows: Any, plugins: Plugins | None = None) -> Book:
     """Return all state that the database has, with the last prices."""
-    from smabot.book import Book
-    from smabot.calendar import MINUTE
-    from smabot.recovery import restore
+    from smabot.domain.book import Book
+    from smabot.domain.calendar import MINUTE
+    from smabot.engine.recovery import restore
 
     book = Book()
     restore(book, rows, plugins or app.plugins())
@@ -143,7 +143,7 @@ def restored(app: App, rows: Any, plugins: Plugins | None = None) -> Book:
 
 def _why(book: Book, rows: Any, state: SignalState) -> str:
     """Return why a signal's position is not as it wants; empty where it is."""
-    from smabot.records import Order, Status
+    from smabot.domain.records import Order, Status
 
     held = book.holding(state.strategy, state.symbol)
     if (held != 0) == (state.target != 0):
@@ -177,7 +177,7 @@ def _waiting_line(command: Command) -> str:
 
 def old_prices(book: Book) -> list[str]:
     """Return a line for each held symbol whose price is old by the newest minute that is known."""
-    from smabot.book import STALE
+    from smabot.domain.book import STALE
 
     lines = []
     for symbol in sorted({p.symbol for p in book.positions.values() if p.qty}):
@@ -190,7 +190,7 @@ def old_prices(book: Book) -> list[str]:
 
 def _others(book: Book) -> list[Block]:
     """Return what blocks orders besides a halt."""
-    from smabot.records import HALT
+    from smabot.domain.records import HALT
 
     return [block for block in book.blocking() if block.plugin != HALT]
 

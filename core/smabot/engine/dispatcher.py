@@ -14,8 +14,8 @@ from itertools import count
 from time import monotonic
 from typing import Any, Protocol
 
+from smabot.domain.records import OrderUpdate
 from smabot.errors import BrokerError
-from smabot.records import OrderUpdate
 
 PATIENCE = 1.0
 """Seconds that a step waits for its answers: longer than a healthy broker takes."""

@@ -26,12 +26,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, auto
 
-from smabot.book import Book
-from smabot.calendar import MINUTE
-from smabot.config import Config
-from smabot.plugins import Plugins
-from smabot.ports import Clock
-from smabot.records import HALT, Block, Check, Order, OrderType, Status, TimeInForce
+from smabot.domain.book import Book
+from smabot.domain.calendar import MINUTE
+from smabot.domain.records import HALT, Block, Check, Order, OrderType, Status, TimeInForce
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.ports import Clock
+from smabot.settings.model import Config
 
 UNCONFIRMED = "the broker has not confirmed what we hold"
 

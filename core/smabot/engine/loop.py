@@ -13,27 +13,10 @@ from typing import Any
 
 from loguru import logger
 
-from smabot.bars import bad_bar, is_sound
-from smabot.book import EPOCH, Book
-from smabot.calendar import MINUTE
-from smabot.commands import carry_out
-from smabot.config import Config
-from smabot.disagreement import Disagreement
-from smabot.engine.access import Access
-from smabot.engine.comparison import Comparison, conflict_events
-from smabot.engine.dispatcher import Dispatcher
-from smabot.engine.executor import Executor
-from smabot.engine.gate import UNCONFIRMED, Gate
-from smabot.engine.marking import Marking
-from smabot.engine.outbox import Outbox
-from smabot.engine.prices import Prices
-from smabot.engine.sessions import Sessions
-from smabot.engine.targets import Targets
-from smabot.errors import PluginError
-from smabot.hookspecs import Conflict, Recovery
-from smabot.plugins import Plugins
-from smabot.ports import Broker, Feed, Journal, goes_by_itself
-from smabot.records import (
+from smabot.domain.bar_checks import bad_bar, is_sound
+from smabot.domain.book import EPOCH, Book
+from smabot.domain.calendar import MINUTE
+from smabot.domain.records import (
     Bar,
     BarRevision,
     Batch,
@@ -45,7 +28,24 @@ from smabot.records import (
     Signal,
     Status,
 )
-from smabot.wall import Wall, utc_now
+from smabot.engine.broker_access import Access
+from smabot.engine.calendar_renewal import Sessions
+from smabot.engine.dispatcher import Dispatcher
+from smabot.engine.execution.executor import Executor
+from smabot.engine.execution.targets import Targets
+from smabot.engine.gate import UNCONFIRMED, Gate
+from smabot.engine.mark_to_market import Marking
+from smabot.engine.operator_commands import carry_out
+from smabot.engine.outbox import Outbox
+from smabot.engine.price_requests import Prices
+from smabot.engine.reconciling.comparison import Comparison, conflict_events
+from smabot.engine.reconciling.conflict import Disagreement
+from smabot.errors import PluginError
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.ports import Broker, Feed, Journal, goes_by_itself
+from smabot.hooks.specifications import Conflict, Recovery
+from smabot.settings.model import Config
+from smabot.system.wall_clock import Wall, utc_now
 
 Watcher = Callable[[list[Any], list[Bar]], None]
 STOP_SECONDS = 5.0

@@ -14,8 +14,9 @@ from functools import partial
 from itertools import pairwise
 from typing import Any
 
-from smabot.book import Book
-from smabot.engine.access import Access
+from smabot.domain.book import Book
+from smabot.domain.records import Order, OrderUpdate, Status
+from smabot.engine.broker_access import Access
 from smabot.engine.dispatcher import (
     DirectDispatcher,
     Dispatcher,
@@ -23,11 +24,10 @@ from smabot.engine.dispatcher import (
     ThreadedDispatcher,
     Withdrawn,
 )
-from smabot.engine.execution import ACKNOWLEDGED, PATIENCE
+from smabot.engine.execution.next_action import ACKNOWLEDGED, PATIENCE
 from smabot.engine.gate import Answer, Gate, Verdict
 from smabot.errors import BrokerError, ConflictError, NotAllowed, NotSent
-from smabot.ports import Broker, BrokerOrder, BulkBroker, Clock, RemoteBroker
-from smabot.records import Order, OrderUpdate, Status
+from smabot.hooks.ports import Broker, BrokerOrder, BulkBroker, Clock, RemoteBroker
 
 AWAITED_SENDS = 3
 """Of an order that is never answered a step waits for so many sendings, though its time stand still."""

@@ -11,7 +11,8 @@ from datetime import UTC, datetime, timedelta
 from decimal import InvalidOperation
 from typing import Any, TypeVar
 
-from smabot.calendar import EXCHANGE_ZONE, Calendar, Session
+from smabot.domain.calendar import EXCHANGE_ZONE, Calendar, Session
+from smabot.domain.records import Order, OrderUpdate, RefusalCause, Status
 from smabot.errors import (
     AccountBlocked,
     BrokerError,
@@ -19,8 +20,7 @@ from smabot.errors import (
     PartlyUnreadable,
     UnknownOutcome,
 )
-from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition
-from smabot.records import Order, OrderUpdate, RefusalCause, Status
+from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
 from smabot_alpaca.connect import Connection
 from smabot_alpaca.limiter import Urgency
 from smabot_alpaca.orders import (
@@ -78,7 +78,7 @@ class AlpacaBroker:
     # -- orders ------------------------------------------------------------------------------------
 
     def submit(self, order: Order) -> OrderUpdate:
-        """Send an order once; see `smabot.ports.Broker.submit`.
+        """Send an order once; see `smabot.hooks.ports.Broker.submit`.
 
         A refusal counts at once where nothing was sent under this id before. Else an earlier, unanswered
         request may have arrived, and be the reason for it: then it counts when it comes a second time,

@@ -10,10 +10,10 @@ from typing import Any, Protocol
 
 from pydantic import SecretStr
 
-from smabot.calendar import Calendar
-from smabot.config import Config
+from smabot.domain.calendar import Calendar
+from smabot.domain.records import OrderUpdate
 from smabot.errors import BrokerError, ConfigError
-from smabot.records import OrderUpdate
+from smabot.settings.model import Config
 from smabot_alpaca import credentials, endpoints
 from smabot_alpaca.clock import MarketClock, ToldClock, WallClock
 from smabot_alpaca.credentials import Credentials

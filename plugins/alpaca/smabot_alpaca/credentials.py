@@ -13,8 +13,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from smabot.errors import ConfigError
-from smabot.paths import is_there
-from smabot.redaction import register
+from smabot.system.paths import is_there
+from smabot.system.redaction import register
 from smabot_alpaca.settings import AlpacaSettings
 
 VARIABLES = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY")

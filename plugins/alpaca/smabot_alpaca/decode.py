@@ -13,9 +13,9 @@ from typing import Any
 
 import msgspec
 
-from smabot.bars import is_sound, left_out
-from smabot.calendar import Calendar
-from smabot.records import Bar
+from smabot.domain.bar_checks import is_sound, left_out
+from smabot.domain.calendar import Calendar
+from smabot.domain.records import Bar
 
 CACHED_MINUTES = 5_000
 UNREADABLE = (AttributeError, LookupError, TypeError, ValueError, OverflowError)

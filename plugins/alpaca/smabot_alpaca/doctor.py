@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from typing import Any
 
-from smabot.config import Config
 from smabot.errors import BrokerError, ConfigError
-from smabot.hookspecs import Finding
-from smabot.lock import is_locked
+from smabot.hooks.specifications import Finding
+from smabot.settings.model import Config
+from smabot.system.lock import is_locked
 from smabot_alpaca import assets, credentials
 from smabot_alpaca.broker import BLOCKS, AlpacaBroker
 from smabot_alpaca.connect import GET_KEYS, Connection, connect

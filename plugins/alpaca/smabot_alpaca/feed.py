@@ -10,11 +10,11 @@ from typing import Literal
 
 from loguru import logger
 
-from smabot.calendar import Calendar
+from smabot.domain.calendar import Calendar
+from smabot.domain.records import Bar, Batch, Mark
 from smabot.errors import BrokerError, KeyRefused
-from smabot.pace import Pace
-from smabot.ports import Progress
-from smabot.records import Bar, Batch, Mark
+from smabot.hooks.ports import Progress
+from smabot.system.pace import Pace
 from smabot_alpaca import assets, latest, library
 from smabot_alpaca.backoff import Backoff
 from smabot_alpaca.broker import AlpacaBroker
@@ -162,7 +162,7 @@ class AlpacaFeed:
     # -- while it runs -----------------------------------------------------------------------------
 
     def next(self, timeout: float) -> Batch | None:
-        """Return the next events; see `smabot.ports.Feed.next`.
+        """Return the next events; see `smabot.hooks.ports.Feed.next`.
 
         Raises BrokerError when a stream refuses the key for good.
         """

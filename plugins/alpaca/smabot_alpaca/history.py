@@ -13,9 +13,9 @@ from typing import Any
 
 from loguru import logger
 
-from smabot.calendar import MINUTE, Calendar
+from smabot.domain.calendar import MINUTE, Calendar
+from smabot.domain.records import Bar
 from smabot.errors import BrokerError
-from smabot.records import Bar
 from smabot_alpaca.clock import last_closed, session_spans
 from smabot_alpaca.decode import BarDecoder, Garbage
 

@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
+from smabot.domain.records import Bar, OrderUpdate
 from smabot.errors import SmabotError
-from smabot.records import Bar, OrderUpdate
 
 DATA, TRADE = "market data", "order updates"
 

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
-from smabot.records import Bar, Batch, Event, OrderUpdate
+from smabot.domain.records import Bar, Batch, Event, OrderUpdate
 from smabot_alpaca.clock import EPOCH, MarketClock, minute_of
 from smabot_alpaca.gather import Gather
 from smabot_alpaca.inbox import DATA, TRADE, Broken, Came, Done, Down, Dropped, Heard, Inbox, Up

@@ -10,8 +10,8 @@ from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
-from smabot.book import STALE
-from smabot.records import Mark
+from smabot.domain.book import STALE
+from smabot.domain.records import Mark
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.history import in_batches
 from smabot_alpaca.orders import Unreadable, decimal, moment

@@ -14,9 +14,7 @@ from typing import Any
 
 from loguru import logger
 
-from smabot.errors import BrokerError
-from smabot.ports import BrokerOrder, BrokerPosition
-from smabot.records import (
+from smabot.domain.records import (
     ZERO,
     Order,
     OrderType,
@@ -25,6 +23,8 @@ from smabot.records import (
     Status,
     TimeInForce,
 )
+from smabot.errors import BrokerError
+from smabot.hooks.ports import BrokerOrder, BrokerPosition
 
 STATUSES = {
     "pending_new": Status.SUBMITTED,

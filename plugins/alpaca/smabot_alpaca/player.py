@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from smabot.errors import BrokerError
-from smabot.ports import Progress
+from smabot.hooks.ports import Progress
 from smabot_alpaca.clock import MarketClock
 from smabot_alpaca.orders import moment
 from smabot_alpaca.rest import ADMIN, Rest

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smabot.config import Config
-from smabot.hookspecs import Finding, hookimpl
+from smabot.hooks.specifications import Finding, hookimpl
+from smabot.settings.model import Config
 from smabot_alpaca.settings import AlpacaSettings
 
 if TYPE_CHECKING:

@@ -8,10 +8,10 @@ from datetime import datetime
 
 from loguru import logger
 
-from smabot.calendar import MINUTE
+from smabot.domain.calendar import MINUTE
+from smabot.domain.records import Bar, OrderUpdate
 from smabot.errors import BrokerError, KeyRefused, PartlyUnreadable
-from smabot.ports import BrokerOrder
-from smabot.records import Bar, OrderUpdate
+from smabot.hooks.ports import BrokerOrder
 from smabot_alpaca.backoff import Backoff
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.clock import EPOCH, MarketClock, last_closed

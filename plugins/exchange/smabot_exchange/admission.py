@@ -10,8 +10,8 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
-from smabot.calendar import Session
-from smabot.records import ZERO, Side
+from smabot.domain.calendar import Session
+from smabot.domain.records import ZERO, Side
 from smabot_exchange.account import Holding
 from smabot_exchange.orders import (
     DUPLICATE_ID,

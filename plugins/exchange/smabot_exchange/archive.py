@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from smabot.calendar import MINUTE, Calendar, Session
-from smabot.records import ZERO, Bar
+from smabot.domain.calendar import MINUTE, Calendar, Session
+from smabot.domain.records import ZERO, Bar
 from smabot_exchange.account import EquityPoint
 from smabot_exchange.admission import not_found
 from smabot_exchange.equity import equity_history, grid

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from smabot.records import Bar
+from smabot.domain.records import Bar
 from smabot_exchange.account import Holding, LastDay
 from smabot_exchange.open_orders import News
 from smabot_exchange.orders import Execution

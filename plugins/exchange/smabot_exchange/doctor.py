@@ -6,11 +6,11 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from smabot.config import Config
 from smabot.errors import ConfigError
-from smabot.hookspecs import Finding
-from smabot.lock import holder, is_locked
-from smabot.paths import is_full, is_there
+from smabot.hooks.specifications import Finding
+from smabot.settings.model import Config
+from smabot.system.lock import holder, is_locked
+from smabot.system.paths import is_full, is_there
 from smabot_exchange.rows import to_time
 from smabot_exchange.schema import APPLICATION_ID, VERSION
 

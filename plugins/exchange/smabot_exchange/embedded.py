@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from smabot.config import Config
 from smabot.errors import ConfigError
+from smabot.settings.model import Config
 
 KEY_ID = "PKSMABOT"
 SECRET_KEY = "smabot"  # noqa: S105 - of a made account, for loopback only

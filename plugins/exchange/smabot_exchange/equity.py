@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from smabot.calendar import Session
-from smabot.records import ZERO
+from smabot.domain.calendar import Session
+from smabot.domain.records import ZERO
 from smabot_exchange.account import EquityPoint
 from smabot_exchange.changes import Movement
 

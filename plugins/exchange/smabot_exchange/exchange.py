@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
-from smabot.calendar import MINUTE
+from smabot.domain.calendar import MINUTE
+from smabot.domain.records import ZERO, Bar, Side
 from smabot.errors import BrokerError, ConfigError
-from smabot.records import ZERO, Bar, Side
 from smabot_exchange.account import AccountState, AskedTerms, Holding, Terms
 from smabot_exchange.admission import (
     bad_parameter,

@@ -8,7 +8,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from smabot.calendar import Calendar
+from smabot.domain.calendar import Calendar
+from smabot.domain.records import Bar, Batch, Mark, Order, OrderUpdate, RefusalCause, Side, Status
+from smabot.domain.records import OrderType as CoreType
+from smabot.domain.records import TimeInForce as CoreTimeInForce
 from smabot.errors import (
     AccountBlocked,
     BrokerError,
@@ -17,11 +20,8 @@ from smabot.errors import (
     UnknownOutcome,
     suggest,
 )
-from smabot.pace import Pace
-from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition, Progress
-from smabot.records import Bar, Batch, Mark, Order, OrderUpdate, RefusalCause, Side, Status
-from smabot.records import OrderType as CoreType
-from smabot.records import TimeInForce as CoreTimeInForce
+from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, Progress
+from smabot.system.pace import Pace
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.orders import (
     ExchangeOrder,

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from smabot.calendar import EXCHANGE_ZONE, Session
+from smabot.domain.calendar import EXCHANGE_ZONE, Session
+from smabot.domain.records import Bar
 from smabot.errors import ConfigError
-from smabot.lock import FileLock
-from smabot.records import Bar
+from smabot.system.lock import FileLock
 from smabot_exchange.account import Terms
 from smabot_exchange.orders import plain
 from smabot_exchange.schema import APPLICATION_ID, SCHEMA, VERSION

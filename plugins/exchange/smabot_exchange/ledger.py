@@ -9,10 +9,10 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
-from smabot.calendar import Session
+from smabot.domain.calendar import Session
+from smabot.domain.records import Bar
 from smabot.errors import BrokerError, ConfigError
-from smabot.lock import FileLock
-from smabot.records import Bar
+from smabot.system.lock import FileLock
 from smabot_exchange.account import AskedTerms, Holding, LastDay, Terms
 from smabot_exchange.changes import Change, Movement
 from smabot_exchange.intake import Source, build_ledger

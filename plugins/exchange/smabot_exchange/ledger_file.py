@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from smabot.errors import ConfigError, SmabotError
-from smabot.in_place import Watch
-from smabot.paths import is_full, is_there
+from smabot.system.database_file import Watch
+from smabot.system.paths import is_full, is_there
 from smabot_exchange.schema import APPLICATION_ID, VERSION, migration
 
 

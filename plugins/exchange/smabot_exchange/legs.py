@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from smabot.records import ZERO, Bar, Side
+from smabot.domain.records import ZERO, Bar, Side
 from smabot_exchange.open_orders import OpenOrders
 from smabot_exchange.orders import (
     ExchangeOrder,

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 
-from smabot.records import Bar, Side
+from smabot.domain.records import Bar, Side
 from smabot_exchange.account import ONE
 from smabot_exchange.legs import arm, shrink_others, yields
 from smabot_exchange.order_desk import OrderDesk

@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from smabot.records import ZERO, Bar
+from smabot.domain.records import ZERO, Bar
 from smabot_exchange.orders import ExchangeOrder, OrderClass, OrderStatus
 
 

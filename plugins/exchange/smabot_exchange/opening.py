@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smabot.config import Config
 from smabot.errors import ConfigError
-from smabot.paths import is_there
+from smabot.settings.model import Config
+from smabot.system.paths import is_there
 
 if TYPE_CHECKING:
     from smabot_exchange.exchange import Exchange

@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from smabot.calendar import Calendar
-from smabot.records import ZERO, Side
+from smabot.domain.calendar import Calendar
+from smabot.domain.records import ZERO, Side
 from smabot_exchange import standing
 from smabot_exchange.account import (
     AccountState,

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from smabot.config import Config, Settings
 from smabot.errors import ConfigError
-from smabot.hookspecs import Finding, hookimpl
+from smabot.hooks.specifications import Finding, hookimpl
+from smabot.settings.model import Config, Settings
 from smabot_exchange.opening import open_exchange
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from smabot.records import Bar, Side
+from smabot.domain.records import Bar, Side
 from smabot_exchange.orders import (
     ExchangeOrder,
     Execution,

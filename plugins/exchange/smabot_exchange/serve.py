@@ -16,9 +16,9 @@ from pathlib import Path
 import click
 import orjson
 
-from smabot.config import Config
 from smabot.errors import SmabotError, UsageError
-from smabot.redaction import register
+from smabot.settings.model import Config
+from smabot.system.redaction import register
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.faults.files import read_faults
 from smabot_exchange.opening import open_exchange

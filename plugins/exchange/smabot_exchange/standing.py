@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from smabot.records import ZERO, Side
+from smabot.domain.records import ZERO, Side
 from smabot_exchange.account import AccountState
 from smabot_exchange.admission import digits, forbidden, unprocessable
 from smabot_exchange.orders import (

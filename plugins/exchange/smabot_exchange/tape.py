@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from smabot.bars import flaw, is_sound
-from smabot.calendar import EXCHANGE_ZONE
+from smabot.domain.bar_checks import flaw, is_sound
+from smabot.domain.calendar import EXCHANGE_ZONE
+from smabot.domain.records import Bar
 from smabot.errors import ConfigError, suggest
-from smabot.paths import is_there
-from smabot.records import Bar
+from smabot.system.paths import is_there
 
 COLUMNS = (
     "symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap",

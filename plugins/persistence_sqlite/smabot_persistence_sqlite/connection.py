@@ -9,9 +9,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from smabot.errors import ConfigError, JournalError
-from smabot.handles import Handle
-from smabot.lock import holder, is_locked, is_locked_by_name
-from smabot.paths import check_only_name, is_full, is_there
+from smabot.system.descriptors import Handle
+from smabot.system.lock import holder, is_locked, is_locked_by_name
+from smabot.system.paths import check_only_name, is_full, is_there
 
 BUSY_SECONDS = 5.0
 """How long a connection waits for another program's write to end."""

@@ -10,8 +10,8 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
 from smabot.errors import ConfigError
-from smabot.lock import is_locked
-from smabot.paths import is_full
+from smabot.system.lock import is_locked
+from smabot.system.paths import is_full
 from smabot_persistence_sqlite.connection import connect, connect_reader, translated
 
 

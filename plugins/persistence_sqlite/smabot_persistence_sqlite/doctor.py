@@ -7,8 +7,8 @@ from contextlib import closing
 from pathlib import Path
 
 from smabot.errors import SmabotError
-from smabot.hookspecs import Finding
-from smabot.lock import holder, is_displaced, is_locked
+from smabot.hooks.specifications import Finding
+from smabot.system.lock import holder, is_displaced, is_locked
 from smabot_persistence_sqlite.connection import connect_reader, exists, size_of, translated
 from smabot_persistence_sqlite.stamp import LINEAGE, read_stamp
 

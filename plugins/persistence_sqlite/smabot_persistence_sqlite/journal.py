@@ -9,10 +9,10 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from smabot.domain.records import Bar, Command
 from smabot.errors import ConfigError, JournalError
-from smabot.in_place import Watch
-from smabot.lock import FileLock
-from smabot.records import Bar, Command
+from smabot.system.database_file import Watch
+from smabot.system.lock import FileLock
 from smabot_persistence_sqlite.connection import (
     connect,
     exists,
@@ -38,7 +38,7 @@ _INSERT_SYMBOL = (
 
 
 class SqliteJournal(SqliteRows):
-    """Implements `smabot.ports.Journal` on a database that it alone writes."""
+    """Implements `smabot.hooks.ports.Journal` on a database that it alone writes."""
 
     def __init__(
         self,

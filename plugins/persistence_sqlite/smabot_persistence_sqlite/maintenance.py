@@ -12,8 +12,8 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
+from smabot.domain.records import Adjustment, Fill, Order, Position
 from smabot.errors import ConfigError, JournalError, UsageError
-from smabot.records import Adjustment, Fill, Order, Position
 from smabot_persistence_sqlite.codec import encode_time
 from smabot_persistence_sqlite.connection import connect_reader, meaning, translated
 from smabot_persistence_sqlite.copying import copy_together

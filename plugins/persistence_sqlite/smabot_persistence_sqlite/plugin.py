@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from smabot.config import Config
-from smabot.hookspecs import Finding, Recovery, RecoveryStep, hookimpl
+from smabot.hooks.specifications import Finding, Recovery, RecoveryStep, hookimpl
+from smabot.settings.model import Config
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.rows import SqliteRows
 

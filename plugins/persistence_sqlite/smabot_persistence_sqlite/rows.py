@@ -11,11 +11,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
+from smabot.domain.records import Bar, Command
+from smabot.domain.tables import key_of
 from smabot.errors import ConfigError, JournalError
-from smabot.handles import Handle, inode_of
-from smabot.lock import holder, is_displaced, is_locked
-from smabot.records import Bar, Command
-from smabot.tables import key_of
+from smabot.system.descriptors import Handle, inode_of
+from smabot.system.lock import holder, is_displaced, is_locked
 from smabot_persistence_sqlite.connection import connect, connect_reader, handle_of, translated
 from smabot_persistence_sqlite.form import Form, about, forms_of, quoted
 from smabot_persistence_sqlite.stamp import LINEAGE, Lineage, Stamp, read_stamp
@@ -27,7 +27,7 @@ _WITHDRAW = "UPDATE commands SET applied_at = ?, answer = ? WHERE id = ? AND app
 
 
 class SqliteRows:
-    """Implements `smabot.ports.Rows` on one connection."""
+    """Implements `smabot.hooks.ports.Rows` on one connection."""
 
     def __init__(
         self,
@@ -89,7 +89,7 @@ class SqliteRows:
         newest_by: str | None = None,
         limit: int | None = None,
     ) -> list[R]:
-        """Return records, as `smabot.ports.Rows` describes.
+        """Return records, as `smabot.hooks.ports.Rows` describes.
 
         Text that holds a Decimal does not sort as the number, and a time only to the second: there
         SQL narrows, and the values decide.

@@ -13,8 +13,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from smabot.book import COLLAR, Book
-from smabot.records import MICRO, ZERO, Adjustment, Mark, money
+from smabot.domain.book import COLLAR, Book
+from smabot.domain.records import MICRO, ZERO, Adjustment, Mark, money
 from smabot_reconciliation.trades import Trade, come_and_gone, newest
 
 SPLITS = {Fraction(n) for n in (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)} | {Fraction(3, 2)}

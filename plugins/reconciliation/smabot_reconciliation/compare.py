@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from smabot.book import Book
-from smabot.config import Config
-from smabot.hookspecs import Conflict, Reconciliation
-from smabot.ports import BrokerAccount, BrokerOrder, BrokerPosition
-from smabot.records import ZERO, Account, Adjustment, Fill, Order, OrderUpdate, Status
+from smabot.domain.book import Book
+from smabot.domain.records import ZERO, Account, Adjustment, Fill, Order, OrderUpdate, Status
+from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
+from smabot.hooks.specifications import Conflict, Reconciliation
+from smabot.settings.model import Config
 from smabot_reconciliation.adjusting import (
     Mismatch,
     adjust,

@@ -11,11 +11,11 @@ from typing import TypeVar
 
 from loguru import logger
 
-from smabot.book import Book
+from smabot.domain.book import Book
+from smabot.domain.records import Adjustment, Fill, Order
 from smabot.errors import BrokerError, NotAllowed, NotSent, PartlyUnreadable
-from smabot.hookspecs import Reconciliation, Recovery, hookimpl
-from smabot.ports import Broker, BrokerOrder, RemoteBroker
-from smabot.records import Adjustment, Fill, Order
+from smabot.hooks.ports import Broker, BrokerOrder, RemoteBroker
+from smabot.hooks.specifications import Reconciliation, Recovery, hookimpl
 from smabot_reconciliation.compare import ACCOUNT_MISMATCH, BrokerView, compare
 
 T = TypeVar("T")

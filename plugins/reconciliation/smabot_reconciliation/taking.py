@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from smabot.book import Book
-from smabot.hookspecs import Conflict
-from smabot.ports import BrokerOrder
-from smabot.records import MICRO, ZERO, Fill, Order, Status, money
+from smabot.domain.book import Book
+from smabot.domain.records import MICRO, ZERO, Fill, Order, Status, money
+from smabot.hooks.ports import BrokerOrder
+from smabot.hooks.specifications import Conflict
 
 ACCEPT = "`smabot reconcile --accept broker` takes the broker's word, on the record"
 

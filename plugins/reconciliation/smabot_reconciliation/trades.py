@@ -6,9 +6,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from smabot.book import Book
-from smabot.ports import BrokerOrder
-from smabot.records import ZERO, Adjustment, money
+from smabot.domain.book import Book
+from smabot.domain.records import ZERO, Adjustment, money
+from smabot.hooks.ports import BrokerOrder
 
 TakenOf = Callable[[BrokerOrder], Sequence[Adjustment]]
 

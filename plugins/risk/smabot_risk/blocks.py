@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from smabot.book import Book
-from smabot.records import Block
+from smabot.domain.book import Book
+from smabot.domain.records import Block
 
 SCOPES = ("entries", "all")
 

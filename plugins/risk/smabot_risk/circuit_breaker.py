@@ -13,10 +13,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from smabot.book import Book
-from smabot.config import A_YEAR
-from smabot.hookspecs import Recovery, RecoveryStep, hookimpl
-from smabot.records import (
+from smabot.domain.book import Book
+from smabot.domain.records import (
     Command,
     EquityPoint,
     Event,
@@ -25,7 +23,9 @@ from smabot.records import (
     Status,
     Veto,
 )
-from smabot.tables import record
+from smabot.domain.tables import record
+from smabot.hooks.specifications import Recovery, RecoveryStep, hookimpl
+from smabot.settings.model import A_YEAR
 from smabot_risk.blocks import lift_block, put_block
 from smabot_risk.common import DayStart, RiskSettings, from_outside, opening_cash
 from smabot_risk.today import Today

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smabot.cli import output
-from smabot.records import ZERO, EquityPoint
+from smabot.domain.records import ZERO, EquityPoint
 from smabot_risk.circuit_breaker import RESET, BreakerSettings, BreakerState, in_words
 from smabot_risk.daily_limits import DailySettings, DayCounts, SymbolCounts, of_limit
 

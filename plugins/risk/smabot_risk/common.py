@@ -5,9 +5,9 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
-from smabot.book import Book
-from smabot.config import Settings
-from smabot.records import ZERO, EquityPoint, Order
+from smabot.domain.book import Book
+from smabot.domain.records import ZERO, EquityPoint, Order
+from smabot.settings.model import Settings
 
 
 class RiskSettings(Settings):

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from smabot.book import Book
-from smabot.calendar import end_of
-from smabot.hookspecs import Recovery, RecoveryStep, hookimpl
-from smabot.records import ZERO, Check, EquityPoint, Event, Fill, Order, Status
-from smabot.tables import record
+from smabot.domain.book import Book
+from smabot.domain.calendar import end_of
+from smabot.domain.records import ZERO, Check, EquityPoint, Event, Fill, Order, Status
+from smabot.domain.tables import record
+from smabot.hooks.specifications import Recovery, RecoveryStep, hookimpl
 from smabot_risk.blocks import put_block
 from smabot_risk.common import DayStart, RiskSettings, from_outside, opening_cash
 from smabot_risk.today import Today

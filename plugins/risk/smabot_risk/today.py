@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from smabot import checks
-from smabot.hookspecs import Recovery
-from smabot.records import ZERO, Adjustment, EquityPoint, Fill, Order, Status
+from smabot.domain import risk_answers as checks
+from smabot.domain.records import ZERO, Adjustment, EquityPoint, Fill, Order, Status
+from smabot.hooks.specifications import Recovery
 
 EARLIER = timedelta(days=10)
 """How long before the date a point of the curve may be that the date begins with."""

@@ -7,8 +7,8 @@ one. Nothing but the last ``slow + 1`` closes decides, so that a restarted bot d
 
 from __future__ import annotations
 
-from smabot.hookspecs import hookimpl
-from smabot.records import Bar, Signal
+from smabot.domain.records import Bar, Signal
+from smabot.hooks.specifications import hookimpl
 from smabot_sma.crossover import Crossover
 from smabot_sma.settings import SmaSettings
 

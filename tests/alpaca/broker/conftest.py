@@ -18,8 +18,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from loguru import logger
 
-from smabot.config import Config
-from smabot.records import Order, OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Order, OrderType, Side, Status, TimeInForce
+from smabot.settings.model import Config
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connect import connect
 from smabot_alpaca.settings import AlpacaSettings

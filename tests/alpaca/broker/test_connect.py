@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from smabot.config import Config
 from smabot.errors import BrokerError, ConfigError
-from smabot.redaction import Redactor
+from smabot.settings.model import Config
+from smabot.system.redaction import Redactor
 from smabot_alpaca import endpoints
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connect import Connection, connect

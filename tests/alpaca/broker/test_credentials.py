@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from smabot.config import Config
 from smabot.errors import ConfigError, SmabotError
-from smabot.redaction import Redactor
-from smabot.settings import load
+from smabot.settings.loading import load
+from smabot.settings.model import Config
+from smabot.system.redaction import Redactor
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connect import connect
 from smabot_alpaca.credentials import find

@@ -12,10 +12,7 @@ from typing import Any
 
 import pytest
 
-from smabot.config import Config
-from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
-from smabot.ports import BrokerAccount, BrokerOrder
-from smabot.records import (
+from smabot.domain.records import (
     Order,
     OrderType,
     OrderUpdate,
@@ -24,6 +21,9 @@ from smabot.records import (
     Status,
     TimeInForce,
 )
+from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
+from smabot.hooks.ports import BrokerAccount, BrokerOrder
+from smabot.settings.model import Config
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connect import Connection, connect
 from smabot_alpaca.settings import AlpacaSettings

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loguru import logger
 
-from smabot.records import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import OrderType, Side, Status, TimeInForce
 from smabot_alpaca import orders
 from smabot_alpaca.orders import Unreadable, broker_order
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.records import Status
 from smabot.errors import BrokerError, KeyRefused, NotSent, PartlyUnreadable
-from smabot.ports import RemoteBroker
-from smabot.records import Status
+from smabot.hooks.ports import RemoteBroker
 
 SINCE = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smabot.records import RefusalCause, Side, Status
+from smabot.domain.records import RefusalCause, Side, Status
 from smabot_alpaca.orders import to_json
 
 MISMATCH = "position intent mismatch, inferred: sell_to_open, specified: sell_to_close"

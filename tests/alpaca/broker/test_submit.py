@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.records import OrderType, Side, Status, TimeInForce
 from smabot.errors import (
     AccountBlocked,
     BrokerError,
@@ -15,7 +16,6 @@ from smabot.errors import (
     NotSent,
     UnknownOutcome,
 )
-from smabot.records import OrderType, Side, Status, TimeInForce
 
 DUPLICATE = {"code": 40010001, "message": "client_order_id must be unique"}
 

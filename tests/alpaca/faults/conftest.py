@@ -21,14 +21,14 @@ import requests
 pytest.importorskip("smabot_alpaca")
 pytest.importorskip("smabot_exchange.wire.server")
 
-from smabot.book import Book
-from smabot.config import Config
-from smabot.engine import Engine
+from smabot.domain.book import Book
+from smabot.domain.records import Bar, OrderIntent, OrderType, Side, Signal
+from smabot.engine.loop import Engine
+from smabot.engine.recovery import Session, open_session, recover
 from smabot.errors import SmabotError
-from smabot.hookspecs import hookimpl
-from smabot.plugins import Plugins
-from smabot.records import Bar, OrderIntent, OrderType, Side, Signal
-from smabot.recovery import Session, open_session, recover
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.specifications import hookimpl
+from smabot.settings.model import Config
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.wire.auth import Keys

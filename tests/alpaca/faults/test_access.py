@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
+from smabot.engine.recovery import compare
 from smabot.errors import AccountBlocked, KeyRefused
-from smabot.recovery import compare
 
 pytestmark = pytest.mark.plugins
 SMABOT = str(Path(sys.executable).with_name("smabot"))

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.records import Batch
 from smabot.errors import SmabotError
-from smabot.records import Batch
 
 pytestmark = pytest.mark.plugins
 BUY_AAA = "smabot-script-AAA-20260302T2038Z-1"

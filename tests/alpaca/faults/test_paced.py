@@ -17,8 +17,8 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from smabot.disagreement import Disagreement
-from smabot.recovery import recover
+from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.recovery import recover
 from smabot_exchange.wire.quota import Quota
 
 pytestmark = [pytest.mark.slow, pytest.mark.plugins]

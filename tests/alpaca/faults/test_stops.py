@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from smabot.disagreement import Disagreement
+from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.recovery import accept, compare
 from smabot.errors import SmabotError
-from smabot.recovery import accept, compare
 
 pytestmark = pytest.mark.plugins
 SINCE = "2026-03-02T20:40:00Z"

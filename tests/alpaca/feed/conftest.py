@@ -11,8 +11,8 @@ import pytest
 
 pytest.importorskip("smabot_alpaca")
 
-from smabot.calendar import EXCHANGE_ZONE, Calendar, Session
-from smabot.records import Bar
+from smabot.domain.calendar import EXCHANGE_ZONE, Calendar, Session
+from smabot.domain.records import Bar
 
 
 def new_york(text: str) -> datetime:

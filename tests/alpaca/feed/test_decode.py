@@ -12,8 +12,8 @@ from typing import Any
 import msgpack
 import pytest
 
-from smabot.calendar import Calendar
-from smabot.records import Bar
+from smabot.domain.calendar import Calendar
+from smabot.domain.records import Bar
 from smabot_alpaca.decode import BarDecoder, Garbage
 
 Wire = Callable[..., dict[str, Any]]

@@ -8,8 +8,8 @@ from datetime import datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smabot.calendar import MINUTE, Calendar
-from smabot.records import Bar
+from smabot.domain.calendar import MINUTE, Calendar
+from smabot.domain.records import Bar
 from smabot_alpaca.gather import Gap, Gather
 
 MakeBar = Callable[..., Bar]
@@ -181,7 +181,7 @@ def test_whatever_comes_in_whatever_order(
 ) -> None:
     from datetime import UTC, date
 
-    from smabot.calendar import Session
+    from smabot.domain.calendar import Session
 
     opens = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
     calendar = Calendar([Session(date(2026, 11, 27), opens, opens + timedelta(hours=3.5))])

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smabot.calendar import MINUTE, Calendar, Session
+from smabot.domain.calendar import MINUTE, Calendar, Session
+from smabot.domain.records import Bar
 from smabot.errors import BrokerError
-from smabot.records import Bar
 from smabot_alpaca import history as module
 from smabot_alpaca.history import BarHistory
 

@@ -20,9 +20,9 @@ import pytest
 
 pytest.importorskip("smabot_exchange.wire.server")
 
-from smabot.calendar import MINUTE
+from smabot.domain.calendar import MINUTE
+from smabot.domain.records import Bar, Order, OrderType, Side, Status, TimeInForce
 from smabot.errors import BrokerError
-from smabot.records import Bar, Order, OrderType, Side, Status, TimeInForce
 from smabot_alpaca import credentials, endpoints
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connect import Connection

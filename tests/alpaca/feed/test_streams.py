@@ -16,9 +16,9 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
-from smabot.calendar import Calendar
+from smabot.domain.calendar import Calendar
+from smabot.domain.records import Bar, Status
 from smabot.errors import BrokerError, ConfigError
-from smabot.records import Bar, Status
 from smabot_alpaca.decode import BarDecoder
 from smabot_alpaca.inbox import DATA, TRADE, Broken, Came, Down, Event, Heard, Inbox, Up
 from smabot_alpaca.streams import DataStream, TradeStream

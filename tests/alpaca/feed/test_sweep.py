@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from smabot.calendar import MINUTE, Calendar
+from smabot.domain.calendar import MINUTE, Calendar
+from smabot.domain.records import Bar, OrderType, OrderUpdate, Side, Status, TimeInForce
 from smabot.errors import BrokerError
-from smabot.ports import BrokerOrder
-from smabot.records import Bar, OrderType, OrderUpdate, Side, Status, TimeInForce
+from smabot.hooks.ports import BrokerOrder
 from smabot_alpaca.errands import Errands
 from smabot_alpaca.gather import Gather
 from smabot_alpaca.history import BarHistory

@@ -17,10 +17,8 @@ from pydantic import SecretStr
 
 pytest.importorskip("smabot_exchange.wire.server")
 
-from smabot.calendar import MINUTE
-from smabot.errors import BrokerError, ConfigError, UnknownOutcome
-from smabot.ports import Feed
-from smabot.records import (
+from smabot.domain.calendar import MINUTE
+from smabot.domain.records import (
     Bar,
     Batch,
     Mark,
@@ -31,6 +29,8 @@ from smabot.records import (
     Status,
     TimeInForce,
 )
+from smabot.errors import BrokerError, ConfigError, UnknownOutcome
+from smabot.hooks.ports import Feed
 from smabot_alpaca import endpoints
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connect import Connection

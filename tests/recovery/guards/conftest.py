@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from smabot.engine import Engine
+from smabot.domain.records import Batch, Event, Order, OrderUpdate
+from smabot.engine.loop import Engine
 from smabot.errors import UnknownOutcome
-from smabot.records import Batch, Event, Order, OrderUpdate
 
 NO_LIMITS = {
     "max_trades": 0, "max_orders": 0, "max_orders_per_symbol": 0, "max_loss": 0,
@@ -120,7 +120,7 @@ def filled() -> Callable[..., OrderUpdate]:
     """The broker's word that an order has filled, at a time and a price."""
 
     def filled(order: Order, price: float, time: datetime) -> OrderUpdate:
-        from smabot.records import Status
+        from smabot.domain.records import Status
 
         return OrderUpdate(
             order.client_order_id, Status.FILLED, time, "b", order.qty, Decimal(str(price)),

@@ -12,11 +12,7 @@ from typing import Any
 import pytest
 
 from smabot.cli import main
-from smabot.disagreement import Disagreement
-from smabot.errors import NotSent, PluginError
-from smabot.flattening import left_over
-from smabot.hookspecs import hookimpl
-from smabot.records import (
+from smabot.domain.records import (
     Adjustment,
     Batch,
     Command,
@@ -30,6 +26,10 @@ from smabot.records import (
     Signal,
     Status,
 )
+from smabot.engine.execution.flattening import left_over
+from smabot.engine.reconciling.conflict import Disagreement
+from smabot.errors import NotSent, PluginError
+from smabot.hooks.specifications import hookimpl
 from smabot_exchange.faults.market_kinds import FrozenCancel, LeftAtClose
 from smabot_exchange.orders import ExchangeOrder, OrderRequest
 from smabot_exchange.orders import OrderType as Kind

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.records import Bar, Batch, Block, Command, Event, Order, OrderType, Status
 from smabot.errors import RiskHalt
-from smabot.records import Bar, Batch, Block, Command, Event, Order, OrderType, Status
 
 LONG, FLAT = 1, 0
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
@@ -174,15 +174,15 @@ def test_an_unanswered_entry_is_only_looked_up_while_entries_wait(
 class Rests:
     """A strategy's sizer that buys at a limit far below."""
 
-    from smabot.hookspecs import hookimpl
-    from smabot.records import OrderIntent, Side
+    from smabot.domain.records import OrderIntent, Side
+    from smabot.hooks.specifications import hookimpl
 
     def __init__(self, limit: int = 40, timeout: int | None = None) -> None:
         self.limit, self.timeout = limit, timeout
 
     @hookimpl
     def on_signal(self, signal: Any) -> Any:
-        from smabot.records import OrderIntent, Side
+        from smabot.domain.records import OrderIntent, Side
 
         if signal.symbol == "IBM" and signal.target:
             limit = Decimal(self.limit)
@@ -323,7 +323,7 @@ def test_one_order_is_as_large_as_its_limits(
 
 
 def world_checks(order: Order) -> list[list[Any]]:
-    from smabot import checks
+    from smabot.domain import risk_answers as checks
 
     return [[c.name, c.passed, c.value, c.limit] for c in checks.decode(order.checks)]
 

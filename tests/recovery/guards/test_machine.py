@@ -15,16 +15,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from smabot.config import Config
+from smabot.domain.records import Order, Side
 from smabot.engine import loop
-from smabot.engine.comparison import Comparison
-from smabot.engine.executor import Executor
+from smabot.engine.execution.executor import Executor
 from smabot.engine.gate import GO, Gate, Verdict
 from smabot.engine.outbox import Outbox
-from smabot.plugins import Plugins
-from smabot.records import Order, Side
-from smabot.recovery import Session, open_session, recover
-from smabot.testing.machine import GuardMachine, Scene, Violation
+from smabot.engine.reconciling.comparison import Comparison
+from smabot.engine.recovery import Session, open_session, recover
+from smabot.hooks.plugins import Plugins
+from smabot.settings.model import Config
+from smabot.testing.state_machine import GuardMachine, Scene, Violation
 
 EXAMPLES = int(os.environ.get("SMABOT_EXAMPLES", "150"))
 MEMORY = Path("/dev/shm")

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smabot.records import Bar
+from smabot.domain.records import Bar
 from smabot_exchange.wire.answers import DataError
 from smabot_exchange.wire.timeframe import Timeframe
 

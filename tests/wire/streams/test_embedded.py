@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import requests
 
-from smabot.config import Config
 from smabot.errors import ConfigError, LockHeld
+from smabot.settings.model import Config
 from smabot_exchange.embedded import start
 
 

@@ -200,7 +200,7 @@ def test_a_client_that_does_not_read_is_dropped(
 
 @pytest.mark.parametrize("codec", [JSON, MSGPACK])
 def test_frames_stay_below_what_clients_take(codec: Any) -> None:
-    from smabot.records import Bar
+    from smabot.domain.records import Bar
     from smabot_exchange.wire import frames
 
     bars = [

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from smabot.records import Side
+from smabot.domain.records import Side
 from smabot_exchange.orders import OrderRequest
 
 LISTEN = {"action": "listen", "data": {"streams": ["trade_updates"]}}

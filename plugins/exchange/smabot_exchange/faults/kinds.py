@@ -7,8 +7,8 @@ from typing import Literal
 
 from pydantic import Field
 
-from smabot.config import A_YEAR
-from smabot.records import Side
+from smabot.domain.records import Side
+from smabot.settings.model import A_YEAR
 from smabot_exchange.faults.bases import (
     A_DAY,
     A_MILLION,

@@ -11,8 +11,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from smabot.config import Settings
 from smabot.errors import ConfigError
+from smabot.settings.model import Settings
 from smabot_exchange.faults.files import parse_faults
 from smabot_exchange.faults.flags import FLAGS
 from smabot_exchange.faults.kinds import ForeignOrder

@@ -13,8 +13,8 @@ from typing import Any, Protocol
 import msgpack
 import orjson
 
-from smabot.calendar import MINUTE
-from smabot.records import Bar
+from smabot.domain.calendar import MINUTE
+from smabot.domain.records import Bar
 from smabot_exchange.wire import prices
 
 LARGEST_FRAME = 1024 * 1024 - 64

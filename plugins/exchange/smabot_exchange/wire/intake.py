@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from smabot.records import Side
+from smabot.domain.records import Side
 from smabot_exchange.orders import (
     OrderChange,
     OrderClass,

@@ -15,8 +15,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from smabot.calendar import MINUTE
-from smabot.records import Bar
+from smabot.domain.calendar import MINUTE
+from smabot.domain.records import Bar
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.wire import prices
 from smabot_exchange.wire.answers import DataError, answer

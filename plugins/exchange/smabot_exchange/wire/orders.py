@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from smabot.records import ZERO, Side
+from smabot.domain.records import ZERO, Side
 from smabot_exchange.orders import ExchangeOrder, OrderClass, OrderFilter, OrderRequest, Refusal
 from smabot_exchange.wire import shapes
 from smabot_exchange.wire.answers import answer, bad_parameter, nothing

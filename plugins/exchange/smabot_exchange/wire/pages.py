@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from smabot.calendar import MINUTE, Calendar
-from smabot.records import Bar
+from smabot.domain.calendar import MINUTE, Calendar
+from smabot.domain.records import Bar
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.wire.answers import DataError
 from smabot_exchange.wire.prices import stamp

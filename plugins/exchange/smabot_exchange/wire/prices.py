@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any
 
-from smabot.calendar import MINUTE
-from smabot.records import Bar
+from smabot.domain.calendar import MINUTE
+from smabot.domain.records import Bar
 
 EXCHANGE = "V"
 """The code of the Investors Exchange, where all is said to be traded."""

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from smabot.calendar import EXCHANGE_ZONE
+from smabot.domain.calendar import EXCHANGE_ZONE
 from smabot_exchange.orders import (
     ExchangeOrder,
     Execution,

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import partial
 
-from smabot.calendar import EXCHANGE_ZONE, MINUTE
-from smabot.records import Bar
+from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE
+from smabot.domain.records import Bar
 from smabot_exchange.exchange import Exchange, Minute
 from smabot_exchange.faults.kinds import BarLate, BarMissing, BarRevised, MinuteMissing
 from smabot_exchange.faults.market_kinds import BarWrong

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 
-from smabot.calendar import EXCHANGE_ZONE
-from smabot.records import Bar
+from smabot.domain.calendar import EXCHANGE_ZONE
+from smabot.domain.records import Bar
 from smabot_exchange.wire.answers import DataError
 
 _PATTERN = re.compile(r"(\d{1,2})(T|H|D|W|M|(?i:Min|Hour|Day|Week|Month))", re.ASCII)

@@ -1,0 +1,183 @@
+"""The command `smabot`: its verbs are imported when they are used, plugins only for verbs not here.
+
+A plugin adds verbs in its hook ``register_commands``. To be listed by ``smabot --help``, which
+imports no plugin, it names them as entry points in group ``smabot.engine.operator_commands`` too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from copy import copy
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+import click
+
+import smabot as package
+from smabot.cli.app import App
+from smabot.errors import SmabotError, suggest
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
+
+VERBS = {
+    "run": "broker_commands",
+    "reconcile": "broker_commands",
+    "flatten": "broker_commands",
+    "status": "status",
+    "orders": "history",
+    "trades": "history",
+    "signals": "history",
+    "equity": "performance",
+    "pnl": "performance",
+    "halt": "halt_resume",
+    "resume": "halt_resume",
+    "doctor": "broker_commands",
+    "plugins": "setup",
+    "config": "setup",
+}
+"""Each verb of core and the module it is in, as ``--help`` lists them."""
+
+
+def _shared(*names: str, **options: Any) -> click.Option:
+    def remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
+        if value:
+            ctx.ensure_object(App).option(str(parameter.name), value)
+
+    return click.Option(names, expose_value=False, callback=remember, **options)
+
+
+def _refuse_blank(option: click.Option) -> None:
+    """Let an option take no blank value: it may be an unset variable of a script, and means something
+    else where nothing is a value, as in ``--symbol``."""
+    if "convert" in vars(option.type):
+        return
+    kind: Any = copy(option.type)
+    convert = kind.convert
+
+    def refuse(value: Any, param: Any, ctx: Any) -> Any:
+        if isinstance(value, str) and not value.strip():
+            raise click.BadParameter("is blank: give a value, or leave it out", ctx, param)
+        return convert(value, param, ctx)
+
+    kind.convert = refuse
+    option.type = kind
+
+
+def _file() -> click.Path:
+    from pathlib import Path
+
+    return click.Path(path_type=Path)
+
+
+SHARED = (
+    _shared("--settings", type=_file(), metavar="FILE", help="Settings file. [./settings.toml]"),
+    _shared("--db", type=_file(), metavar="PATH", help="Database. [data/trades.db]"),
+    _shared("--json", "as_json", is_flag=True, help="Print JSON on stdout."),
+    _shared("-v", "--verbose", count=True, help="Log more; twice for everything."),
+    _shared("--debug", is_flag=True, help="Show the traceback of an error."),
+)
+"""The options that every verb takes, before or after its name."""
+
+
+def share(command: click.Command) -> click.Command:
+    """Give the shared options to a command and its subcommands, but those it has itself."""
+    taken = {option for parameter in command.params for option in parameter.opts}
+    command.params += [option for option in SHARED if not taken & set(option.opts)]
+    for parameter in command.params:
+        if isinstance(parameter, click.Option):
+            _refuse_blank(parameter)
+    for inner in command.commands.values() if isinstance(command, click.Group) else ():
+        share(inner)
+    return command
+
+
+class Verbs(click.Group):
+    """Core's verbs, and those of the installed plugins."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return [*VERBS, *_advertised()]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name in VERBS:
+            return share(_core(cmd_name))
+        command = self._of_plugins(ctx, cmd_name).get(cmd_name)
+        return share(command) if command else None
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except SystemExit as error:
+            raise SmabotError(f"a plugin ended the process: SystemExit: {error.code}") from error
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        try:
+            return super().resolve_command(ctx, args)
+        except click.UsageError:
+            if (point := _advertised().get(args[0])) is not None:
+                raise click.UsageError(
+                    f"'{args[0]}' is a verb of {_named(point)}, which is not selected or does not "
+                    "work: see `smabot plugins`",
+                    ctx,
+                ) from None
+            hint = suggest(args[0], [*VERBS, *self._of_plugins(ctx, args[0])])
+            raise click.UsageError(f"no such command '{args[0]}'{hint}", ctx) from None
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, _core(name).get_short_help_str(70)) for name in VERBS])
+        if advertised := _advertised():
+            with formatter.section("Commands of plugins"):
+                formatter.write_dl([(name, _summary(point)) for name, point in advertised.items()])
+
+    def _of_plugins(self, ctx: click.Context, wanted: str) -> Mapping[str, click.Command]:
+        """Return the plugins' commands. Raises SmabotError unless ``wanted`` is a mistyped verb."""
+        try:
+            return ctx.ensure_object(App).plugins().commands(taken=VERBS)
+        except SmabotError:
+            if not suggest(wanted, VERBS):
+                raise
+            return {}
+
+
+def _core(name: str) -> click.Command:
+    command = getattr(import_module(f"smabot.cli.{VERBS[name]}"), name)
+    assert isinstance(command, click.Command)
+    return command
+
+
+def _advertised() -> dict[str, EntryPoint]:
+    from importlib.metadata import entry_points
+
+    points = sorted(entry_points(group="smabot.engine.operator_commands"))
+    return {point.name: point for point in points if point.name not in VERBS}
+
+
+def _named(point: EntryPoint) -> str:
+    return point.dist.name if point.dist else point.value.partition(":")[0]
+
+
+def _summary(point: EntryPoint) -> str:
+    summary = (point.dist.metadata["Summary"] if point.dist else "") or ""
+    return summary if len(summary) <= 70 else summary[:67] + "..."
+
+
+@click.group(
+    cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+)
+@click.version_option(
+    package.__version__, "-V", "--version", prog_name="smabot", message="%(prog)s %(version)s"
+)
+@click.pass_context
+def smabot(ctx: click.Context) -> None:
+    """A trading bot that may be killed at any moment.
+
+    Paper trading unless --live is given. Data goes to stdout, everything else to stderr.
+    """
+    if ctx.invoked_subcommand is None:
+        click.echo(ctx.get_help())
+
+
+share(smabot)

@@ -1,0 +1,520 @@
+"""The facts the bot works on: immutable, with UTC times and Decimal money.
+
+Bar prices are binary doubles, as they come on the wire: measurements that indicators work on. What
+becomes money (fills, cash, P&L, marks) is Decimal, by a double's shortest decimal form.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+from typing import NamedTuple
+
+from smabot.domain.calendar import MINUTE
+from smabot.domain.tables import record
+
+ZERO = Decimal(0)
+MICRO = Decimal("0.000001")
+
+
+def money(amount: Decimal) -> Decimal:
+    """Round to a millionth of a dollar: finer than any price times any share fraction in use."""
+    return amount.quantize(MICRO)
+
+
+class Bar(NamedTuple):
+    """One minute of one symbol. ``time`` is the START of the minute, UTC; prices in US dollars."""
+
+    symbol: str
+    time: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    trade_count: int | None = None
+    vwap: float | None = None
+
+    @property
+    def end(self) -> datetime:
+        """The minute's end: from then on the bar is known."""
+        return self.time + MINUTE
+
+
+class Side(StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self is Side.BUY else -1
+
+
+class OrderType(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+
+
+class TimeInForce(StrEnum):
+    DAY = "day"
+    GTC = "gtc"
+
+
+class Status(StrEnum):
+    """What is known of an order. ``order_intents.status`` holds these words."""
+
+    PENDING = "pending"  # committed, not known to be sent
+    UNKNOWN = "unknown"  # sent, and nobody knows what became of it
+    SUBMITTED = "submitted"  # the broker has it, the market not yet
+    ACCEPTED = "accepted"
+    PARTIALLY_FILLED = "partially_filled"
+    BLOCKED = "blocked"  # vetoed here, never sent
+    ABANDONED = "abandoned"  # never arrived, and too late to send again
+    REJECTED = "rejected"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    FILLED = "filled"
+
+    @property
+    def terminal(self) -> bool:
+        return self in TERMINAL
+
+    @property
+    def rank(self) -> int:
+        """Order of knowledge: an update never takes an order back to a lower rank."""
+        return _RANK[self]
+
+
+class RefusalCause(StrEnum):
+    """Why a broker refused an order, where it decides what comes next."""
+
+    OTHER = ""
+    POSITION = "position"  # the account does not hold what the order was to close
+    AVAILABLE = "available"  # fewer shares are free than were asked for
+    WASH = "wash"  # an order of the other side is open in the symbol
+
+
+TERMINAL = frozenset(
+    {
+        Status.BLOCKED,
+        Status.ABANDONED,
+        Status.REJECTED,
+        Status.CANCELED,
+        Status.EXPIRED,
+        Status.FILLED,
+    }
+)
+OPEN = tuple(status for status in Status if status not in TERMINAL)
+_RANK = {status: rank for rank, status in enumerate(Status)}
+
+
+@record(table="signals", key=("strategy", "symbol", "bar_time"), restore=False)
+class Signal:
+    """A target holding decided at a bar: 1 long, 0 flat.
+
+    A strategy makes one with `Signal.long` or `Signal.flat`; the engine fills in ``strategy`` and
+    ``missed`` (true when it fell into minutes that passed while the bot was down).
+    """
+
+    symbol: str
+    target: int
+    bar_time: datetime
+    price: float
+    strategy: str = ""
+    missed: bool = False
+    reason: str = ""
+    label: str = ""
+
+    @classmethod
+    def long(cls, bar: Bar, reason: str = "") -> Signal:
+        """Hold the strategy's full size of the bar's symbol: a BUY."""
+        return cls(bar.symbol, 1, bar.time, bar.close, reason=reason, label="BUY")
+
+    @classmethod
+    def flat(cls, bar: Bar, reason: str = "") -> Signal:
+        """Hold nothing of the bar's symbol: a SELL."""
+        return cls(bar.symbol, 0, bar.time, bar.close, reason=reason, label="SELL")
+
+
+@record(table="signal_state", key=("strategy", "symbol"))
+class SignalState:
+    """The last signal of a strategy for a symbol: the target it wants held now."""
+
+    strategy: str
+    symbol: str
+    last_signal: str
+    target: int
+    bar_time: datetime
+    missed: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class OrderIntent:
+    """What a sizer asks for; the engine gives it its id and makes it an `Order`."""
+
+    symbol: str
+    side: Side
+    qty: Decimal
+    type: OrderType = OrderType.MARKET
+    limit_price: Decimal | None = None
+    time_in_force: TimeInForce = TimeInForce.DAY
+    timeout_minutes: int | None = None
+    """Minutes after which what has not filled of an entry is canceled; 0: never. None: as
+    `entry_timeout_minutes` says for a market order, and never for a limit order without a fill."""
+
+
+@record(table="order_intents", key=("client_order_id",))
+class Order:
+    """An order intent and all that is known of it. Money in US dollars, quantities in shares.
+
+    ``bar_time`` is the start of the bar that decided it, ``created_at`` that decision's time.
+    ``filled_qty`` and ``filled_avg_price`` are cumulative; ``realized_pnl`` is this order's.
+    ``reduces`` says that it only makes the holding smaller.
+
+    ``checks`` holds what each risk check answered, as JSON (`smabot.domain.risk_answers`). ``cancel_requested_at``
+    is when the bot first wanted it canceled, and ``cancel_reason`` why. ``cause`` and ``available``
+    are what the broker said when it refused it: the kind of refusal, and the shares that were free.
+    ``collared``: the bar that decided it was outside the price collar, so it waits for another one.
+    ``given_up_at``: when the bot ended it without the broker's word; None again once the broker has
+    confirmed that end.
+    """
+
+    client_order_id: str
+    strategy: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    type: OrderType
+    limit_price: Decimal | None
+    time_in_force: TimeInForce
+    bar_time: datetime
+    attempt: int
+    reduces: bool
+    created_at: datetime
+    status: Status = Status.PENDING
+    broker_order_id: str | None = None
+    filled_qty: Decimal = ZERO
+    filled_avg_price: Decimal | None = None
+    realized_pnl: Decimal = ZERO
+    submitted_at: datetime | None = None
+    updated_at: datetime | None = None
+    reason: str = ""
+    timeout_minutes: int | None = None
+    cancel_requested_at: datetime | None = None
+    cancel_reason: str = ""
+    cause: RefusalCause = RefusalCause.OTHER
+    available: Decimal | None = None
+    collared: bool = False
+    given_up_at: datetime | None = None
+    checks: str = ""
+
+    @property
+    def open_qty(self) -> Decimal:
+        """Signed shares still to be filled; 0 once the order has ended."""
+        return ZERO if self.status.terminal else (self.qty - self.filled_qty) * self.side.sign
+
+
+@dataclass(frozen=True, slots=True)
+class OrderUpdate:
+    """The broker's view of one order at one time. Quantity and price are cumulative, so that any
+    update may be lost, doubled or late without harm. ``filled_at`` is the last fill's time.
+
+    ``symbol`` is empty where the update was made here. ``cause`` and ``available`` are a refusal's,
+    see `Order`.
+    """
+
+    client_order_id: str
+    status: Status
+    time: datetime
+    broker_order_id: str | None = None
+    filled_qty: Decimal = ZERO
+    filled_avg_price: Decimal | None = None
+    submitted_at: datetime | None = None
+    reason: str = ""
+    filled_at: datetime | None = None
+    symbol: str = ""
+    cause: RefusalCause = RefusalCause.OTHER
+    available: Decimal | None = None
+
+
+@record(table="trades", key=("client_order_id", "cumulative_qty"), restore=False)
+class Fill:
+    """New shares of an order. ``cumulative_qty`` after it makes it unique; ``price`` is its own."""
+
+    client_order_id: str
+    cumulative_qty: Decimal
+    strategy: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    price: Decimal
+    realized_pnl: Decimal
+    time: datetime
+    reduces: bool
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the order's first fill: a day's trades are counted by it."""
+        return self.cumulative_qty == self.qty
+
+
+@record(table="positions_snapshot", key=("strategy", "symbol"))
+class Position:
+    """What a strategy holds of a symbol: shares, their cost, and the P&L realized so far.
+
+    ``cost`` is by average cost; ``avg_price`` is it per share, for the reader.
+    """
+
+    strategy: str
+    symbol: str
+    qty: Decimal
+    cost: Decimal
+    avg_price: Decimal
+    realized_pnl: Decimal
+    updated_at: datetime
+
+
+@record(table="equity_curve", key=("time",), restore=False)
+class EquityPoint:
+    """Account value at a time: cash and positions at their last prices, US dollars."""
+
+    time: datetime
+    equity: Decimal
+    cash: Decimal
+    positions_value: Decimal
+    realized_pnl: Decimal
+
+
+@record(table="account", key=("account_id",))
+class Account:
+    """The broker account that the database is bound to, and its cash as the fills tell it.
+
+    ``opening_cash`` is the cash at the first start, and what came or went from outside since, by
+    `Adjustment`: the account's worth less it is profit and loss.
+    """
+
+    account_id: str
+    broker: str
+    cash: Decimal
+    opening_cash: Decimal
+    bound_at: datetime
+
+
+@record(table="bot_state", key=("plugin", "key"))
+class BotState:
+    """A value that a plugin (or ``core``) keeps by name."""
+
+    plugin: str
+    key: str
+    value: str
+
+
+HALT = "core"
+"""Whose block a halt is: no plugin has that name."""
+
+
+@record(table="blocks", key=("plugin", "scope"))
+class Block:
+    """Why no order of ``scope`` may leave: ``entries``, or ``all`` for exits too.
+
+    Written in the step's transaction by whoever blocks (``core`` is a halt), read by core and the
+    screens also where that plugin is not part of the run. It holds from ``since`` on, and before
+    ``until``: a block that was lifted keeps its row.
+    """
+
+    plugin: str
+    scope: str
+    reason: str
+    since: datetime
+    until: datetime | None = None
+
+    def holds(self, now: datetime) -> bool:
+        """Whether it blocks at a time."""
+        return self.until is None or now < self.until
+
+
+@record(table="events", key=("time", "kind", "subject"), restore=False)
+class Event:
+    """Something an operator should know of. ``subject`` is a symbol, an order's or a command's id, an
+    account, a plugin or empty; ``grave`` events are red on the screen. ``time`` is the feed's."""
+
+    time: datetime
+    kind: str
+    subject: str
+    text: str
+    grave: bool = False
+
+
+@record(table="adjustments", key=("time", "strategy", "symbol"), restore=False)
+class Adjustment:
+    """An audited change that no order of the bot made: `smabot reconcile --accept broker`.
+
+    ``qty`` signed shares came, as if bought at ``price`` each (sold, where negative); ``price`` 0 is a
+    split, which leaves the position's cost as it is. ``cash`` came to the account with it, signed, in
+    US dollars. ``realized_pnl`` is of the shares that went; the Book fills it in. Without a symbol only
+    cash came or went. ``client_order_id`` is the order of somebody else that it takes over, or a part
+    of: the next acceptance takes the rest.
+    """
+
+    time: datetime
+    strategy: str
+    symbol: str
+    qty: Decimal
+    price: Decimal
+    reason: str
+    cash: Decimal = ZERO
+    realized_pnl: Decimal = ZERO
+    client_order_id: str = ""
+
+    @property
+    def value(self) -> Decimal:
+        """What the shares were traded for, signed as they are. Where ``price`` is but the cash by the
+        share, rounded, that is the cash itself."""
+        value = money(self.qty * self.price)
+        rounded = (abs(self.qty) + 1) * MICRO
+        return -self.cash if abs(self.cash + value) <= rounded else value
+
+    @property
+    def from_outside(self) -> Decimal:
+        """What the account is worth more by it and has not earned: a deposit; negative: a withdrawal."""
+        return self.cash + self.value
+
+
+@record(table="bar_revisions", key=("time", "symbol", "seen_at"), restore=False)
+class BarRevision:
+    """A bar that came late, or again with other values. No decision changes by it, so it is kept
+    beside ``bars``, which holds what was decided on. ``seen_at`` is when it came."""
+
+    time: datetime
+    symbol: str
+    seen_at: datetime
+    open: float
+    high: float
+    low: float
+    close: float
+    volume: float
+    trade_count: int | None = None
+    vwap: float | None = None
+
+    @classmethod
+    def of(cls, bar: Bar, seen_at: datetime) -> BarRevision:
+        return cls(
+            bar.time, bar.symbol, seen_at, bar.open, bar.high, bar.low, bar.close, bar.volume,
+            bar.trade_count, bar.vwap,
+        )  # fmt: skip
+
+
+@record(table="marks", key=("symbol",))
+class Mark:
+    """A price that was asked for because no bar came: US dollars, at ``time`` UTC; ``source`` is
+    `trade` or `position`."""
+
+    symbol: str
+    price: Decimal
+    time: datetime
+    source: str
+
+
+@record(table="commands", key=("id",), restore=False)
+class Command:
+    """What an operator tells the bot: halt, resume, flatten, breaker reset. Wall-clock times, UTC.
+
+    ``applied_at`` is the feed's time where a bot dealt with it; None: it still waits. From
+    ``expires_at`` on it is not carried out any more; None: it stands until it is, as every halt does.
+    """
+
+    id: str
+    verb: str
+    argument: str
+    created_at: datetime
+    applied_at: datetime | None = None
+    answer: str = ""
+    expires_at: datetime | None = None
+
+
+@record(table="runs", key=("run_id",), restore=False)
+class Run:
+    """One process: when it ran, how fast it was ready, how it ended. Wall-clock times, UTC.
+
+    ``plugins`` and ``ignored_blocks`` are names, separated by commas.
+    """
+
+    run_id: str
+    pid: int
+    version: str
+    plugins: str
+    mode: str
+    started_at: datetime
+    ready_ms: float | None = None
+    steps: str = ""
+    ended_at: datetime | None = None
+    exit_code: int | None = None
+    outcome: str = ""
+    ignored_blocks: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Veto:
+    """A plugin's refusal of an order. The reason is kept with the order."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One risk check's answer about an order: what was measured against which limit.
+
+    ``value`` and ``limit`` are text for the reader. A check that did not pass blocks the order with
+    ``reason``.
+    """
+
+    name: str
+    passed: bool
+    value: str = ""
+    limit: str = ""
+    reason: str = ""
+
+
+CORE_RECORDS: tuple[type, ...] = (
+    Signal, SignalState, Order, Fill, Position, EquityPoint, Account, BotState, Block, Event, Adjustment,
+    BarRevision, Mark, Command, Run,
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What a feed delivers at once: events up to ``time`` on the feed's clock.
+
+    Updates come before bars: they happened within the bars' minute. ``resync`` says that the feed
+    lost its connection meanwhile, so that the broker has to be asked what happened. ``doubt`` says
+    why order updates may be missing just now; while it is not empty, entries wait and exits pass.
+    ``revisions`` are bars that came again with other values, after they were decided on. ``refused``
+    says why the feed's connections don't take the API key; empty: they do. ``events`` is what an
+    operator should know of the feed.
+    """
+
+    time: datetime
+    updates: tuple[OrderUpdate, ...] = ()
+    bars: tuple[Bar, ...] = ()
+    resync: bool = False
+    doubt: str = ""
+    revisions: tuple[Bar, ...] = ()
+    refused: str = ""
+    events: tuple[Event, ...] = ()
+
+    def minutes(self) -> list[Batch]:
+        """Return it by its minutes, oldest first, what is no bar in the first."""
+        bars = self.bars
+        if len(bars) < 2 or bars[0].time == max(bar.time for bar in bars):
+            return [self]
+        times = sorted({bar.time for bar in bars})
+        minutes = [
+            Batch(min(time + MINUTE, self.time), bars=tuple(b for b in bars if b.time == time))
+            for time in times
+        ]
+        first = replace(
+            minutes[0], updates=self.updates, revisions=self.revisions, events=self.events
+        )
+        return [first, *minutes[1:]]

@@ -1,0 +1,98 @@
+"""Whether the broker lets the bot trade: it takes the API key, and orders of the account."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from smabot.domain.book import Book
+from smabot.domain.records import Event
+from smabot.errors import AccountBlocked, KeyRefused, NotAllowed
+from smabot.hooks.ports import BrokerAccount, Clock
+from smabot.system.wall_clock import Wall
+
+MEANWHILE = "entries wait, exits are tried again"
+
+
+class Access:
+    """A state of its own, from the first refusal until a request passes again; both are events.
+
+    Meanwhile entries wait, and exits are sent again at pauses. A key that stays refused ends the run.
+    """
+
+    def __init__(self, book: Book, clock: Clock, wall: Wall, minutes: int) -> None:
+        """``minutes``: how long a key may be refused, by the feed's clock or the wall's."""
+        self._book = book
+        self._clock = clock
+        self._wall = wall
+        self._patience = timedelta(minutes=minutes)
+        self._by_request = ""
+        self._by_feed = ""
+        self._account = ""
+        self._since: tuple[datetime, datetime] | None = None
+        self._told_account = ""
+
+    @property
+    def why(self) -> str:
+        """Why the bot can't trade just now; empty where it can."""
+        return f"the broker refuses the key: {self._key}" if self._key else self._account
+
+    @property
+    def _key(self) -> str:
+        return self._by_request or self._by_feed
+
+    def refused(self, error: NotAllowed) -> None:
+        """A request was refused because of the key or the account."""
+        if isinstance(error, AccountBlocked):
+            self._by_request, self._account = "", f"the account may not trade: {error}"
+        else:
+            self._by_request = str(error)
+        self._tell()
+
+    def answered(self, *, took_order: bool = False) -> None:
+        """A request passed; ``took_order``: it was an order, which the broker took."""
+        if self._by_request or (took_order and self._account):
+            self._by_request = ""
+            self._account = "" if took_order else self._account
+            self._tell()
+
+    def seen(self, account: BrokerAccount) -> None:
+        """The broker told of the account."""
+        self._by_request = ""
+        self._account = f"the account may not trade: {account.blocked}" if account.blocked else ""
+        self._tell()
+
+    def heard(self, refused: str) -> None:
+        """The feed tells whether its connections take the key: why they don't, or nothing."""
+        self._by_feed = refused
+        self._tell()
+
+    def check(self) -> None:
+        """Raise KeyRefused where the key has been refused for too long."""
+        if self._since is None:
+            return
+        feed, wall = self._since
+        if max(self._clock.now() - feed, self._wall() - wall) >= self._patience:
+            minutes = self._patience // timedelta(minutes=1)
+            raise KeyRefused(
+                f"the broker has refused the key for {minutes} minute{'' if minutes == 1 else 's'} "
+                f"({self._key}): give a key that works and start again; positions and open orders "
+                "are left as they are"
+            )
+
+    def _tell(self) -> None:
+        """Keep what has begun or ended among the events."""
+        if self._key and self._since is None:
+            self._since = (self._clock.now(), self._wall())
+            self._event("key_refused", f"{self.why}; {MEANWHILE}", grave=True)
+        elif not self._key and self._since is not None:
+            self._since = None
+            self._event("key_accepted", "the broker takes the key again")
+        if self._account and not self._told_account:
+            self._event("account_blocked", f"{self._account}; {MEANWHILE}", grave=True)
+        elif self._told_account and not self._account:
+            self._event("account_unblocked", "the account may trade again")
+        self._told_account = self._account
+
+    def _event(self, kind: str, text: str, *, grave: bool = False) -> None:
+        now = max(self._book.now, self._clock.now())
+        self._book.apply(Event(now, kind, "", text, grave))

@@ -1,0 +1,53 @@
+"""The calendar never ends before the run does: it is read again while it still reaches far enough."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from smabot.domain.book import EPOCH, Book
+from smabot.domain.calendar import Calendar
+from smabot.domain.records import Event
+from smabot.errors import BrokerError
+from smabot.hooks.ports import Broker, Clock
+from smabot.system.background_query import Question
+
+AHEAD = timedelta(days=45)
+"""So far ahead sessions have to be known."""
+EVERY = timedelta(days=1)
+ASK_AGAIN = timedelta(hours=1)
+"""After a question that was not answered."""
+
+
+class Sessions:
+    """Reads the broker's calendar again in time, once a day at most."""
+
+    def __init__(self, book: Book, broker: Broker, clock: Clock, *, beside: bool) -> None:
+        """``beside``: ask in another thread, so that nothing waits for the answer."""
+        self._book = book
+        self._broker = broker
+        self._clock = clock
+        self._question: Question[Calendar] = Question("calendar", beside=beside)
+        self._look_at = EPOCH
+
+    def mind(self) -> None:
+        """Ask where that is due, and take the answer."""
+        now = self._clock.now()
+        if self._question.answered:
+            self._take(now)
+        if now < self._look_at or self._question.under_way:
+            return
+        self._look_at = now + EVERY
+        end = self._book.calendar.end
+        if end is not None and end - now < AHEAD:
+            self._question.begin(self._broker.calendar)
+            if self._question.answered:
+                self._take(now)
+
+    def _take(self, now: datetime) -> None:
+        book = self._book
+        try:
+            book.calendar.extend(self._question.take())
+        except BrokerError as error:
+            self._look_at = now + ASK_AGAIN
+            text = f"it ends {book.calendar.end:%Y-%m-%d}, and can't be read again: {error}"
+            book.apply(Event(book.now, "calendar_ends", "", text, grave=True))

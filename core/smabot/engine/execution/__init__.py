@@ -1,0 +1,1 @@
+"""From what is wanted of a position to orders and cancels."""

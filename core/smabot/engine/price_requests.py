@@ -1,0 +1,97 @@
+"""Nothing held goes without a price: asks for those that no bar brings, once a minute in a session."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from smabot.domain.book import EPOCH, STALE, Book
+from smabot.domain.calendar import MINUTE
+from smabot.domain.records import Event, Mark
+from smabot.engine.gate import Standing
+from smabot.errors import BrokerError
+from smabot.hooks.ports import Feed, PricedFeed
+from smabot.system.background_query import Question
+
+NO_PRICE, PRICE_AGAIN = "no_price", "price_again"
+"""The kinds of events; their subject is the symbol."""
+ASK_AGAIN = timedelta(seconds=10)
+"""After a question that was not answered."""
+
+
+class Prices:
+    """Watches the age of the price of all that is held or ordered.
+
+    A symbol without a bar for `STALE` is asked for; where that gives no price either, entries are
+    blocked for as long as it is held.
+    """
+
+    def __init__(self, book: Book, feed: Feed, standing: Standing, *, beside: bool) -> None:
+        """``beside``: ask in another thread, so that nothing waits for the answer."""
+        self._book = book
+        self._feed = feed
+        self._standing = standing
+        self._question: Question[list[Mark]] = Question("prices", beside=beside)
+        self._asked: list[str] = []
+        self._look_at = EPOCH
+        self._without: set[str] = set()
+
+    def mind(self) -> bool:
+        """Ask where that is due, and take the answer; returns whether it gave a price."""
+        now = self._feed.now()
+        priced = self._take(now) if self._question.answered else False
+        if now < self._look_at or self._question.under_way:
+            return priced
+        self._look_at = now + MINUTE
+        book = self._book
+        self._asked = [s for s in book.at_risk() if book.age(_bar_end(book, s), now) >= STALE]
+        if not self._asked:
+            self._judge(now, "")
+            return priced
+        self._question.begin(self._ask)
+        return (self._take(now) if self._question.answered else False) or priced
+
+    def _ask(self) -> list[Mark]:
+        if not isinstance(self._feed, PricedFeed):
+            raise BrokerError("this feed can't be asked for a price")
+        return self._feed.prices(self._asked)
+
+    def _take(self, now: datetime) -> bool:
+        try:
+            marks, why = self._question.take(), "the broker knows none"
+        except BrokerError as error:
+            marks, why = [], str(error)
+            self._look_at = now + ASK_AGAIN
+        news = [self._book.apply(mark) for mark in marks]
+        self._judge(now, why)
+        return any(news)
+
+    def _judge(self, now: datetime, why: str) -> None:
+        """Say which symbols are held without a price, and what that blocks."""
+        book = self._book
+        without = [s for s in self._asked if book.net(s) and book.stale(s, now)]
+        for symbol in sorted(set(without) - self._without):
+            text = f"no price since {_since(book, symbol)}, and none can be had: {why}"
+            book.apply(Event(book.now, NO_PRICE, symbol, text, grave=True))
+        for symbol in sorted(self._without.difference(without)):
+            text = f"it has a price again: {book.price(symbol)}"
+            book.apply(Event(book.now, PRICE_AGAIN, symbol, text))
+        self._without = set(without)
+        self._standing.unpriced = _unpriced(book, without)
+
+
+def _unpriced(book: Book, symbols: Sequence[str]) -> str:
+    if not symbols:
+        return ""
+    more = f" and {len(symbols) - 1} more" if len(symbols) > 1 else ""
+    return f"{symbols[0]}{more}, which is held, has no price since {_since(book, symbols[0])}"
+
+
+def _since(book: Book, symbol: str) -> str:
+    time = book.priced_at(symbol)
+    return f"{time:%Y-%m-%d %H:%M} UTC" if time else "the start"
+
+
+def _bar_end(book: Book, symbol: str) -> datetime | None:
+    bar = book.last.get(symbol)
+    return bar.end if bar else None

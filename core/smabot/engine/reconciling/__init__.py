@@ -1,0 +1,1 @@
+"""Whether the database and the broker agree, while the bot runs."""

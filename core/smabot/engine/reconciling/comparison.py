@@ -1,0 +1,167 @@
+"""When the bot compares itself with the broker while it runs, and what holds orders back meanwhile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from smabot.domain.book import Book
+from smabot.domain.records import Event, OrderUpdate
+from smabot.engine.broker_access import Access
+from smabot.engine.gate import Standing
+from smabot.engine.reconciling.broker_snapshot import Inquiry
+from smabot.engine.reconciling.conflict import Disagreement, another_bot
+from smabot.engine.reconciling.degraded import Doubt
+from smabot.errors import BrokerError, NotAllowed
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.ports import Clock, goes_by_itself
+from smabot.hooks.specifications import Conflict, Reconciliation, Recovery
+from smabot.settings.model import Config
+
+NEVER = -1
+ASK_AGAIN = timedelta(seconds=10)
+EXITS_WAIT = timedelta(seconds=10)
+"""How long an exit waits at most for its symbol's comparison; then the broker decides."""
+ONE_IN = timedelta(seconds=5)
+"""News from outside ask for one comparison of a symbol in this time."""
+
+
+class Comparison:
+    """Asks the broker on a timer, after a lost connection, and when something happened from outside.
+
+    A broker in the same process, or a stepped one, is asked at once; another one beside the deciding
+    thread, and its conflicts count when they last.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        plugins: Plugins,
+        book: Book,
+        clock: Clock,
+        recovery: Recovery,
+        standing: Standing,
+        access: Access,
+    ) -> None:
+        broker = recovery.broker
+        self._inquiry = Inquiry(broker) if goes_by_itself(broker) else None
+        self._plugins = plugins
+        self._book = book
+        self._clock = clock
+        self._recovery = recovery
+        self._standing = standing
+        self._access = access
+        self._doubt = Doubt()
+        self._every = timedelta(minutes=config.reconcile_every_minutes)
+        self._due_at = clock.now() + self._every
+        self._asked_at = NEVER
+        self._strange: set[str] = set()
+        self._outside: dict[str, datetime] = {}
+
+    @property
+    def doubt(self) -> str:
+        """Why the broker has not confirmed what is held; empty where it has."""
+        return self._doubt.why
+
+    def connection_lost(self) -> None:
+        """What was asked before tells nothing of the time since."""
+        self._doubt.why = "the connection was lost"
+        self._asked_at = NEVER
+        self._due_at = self._clock.now()
+
+    def never_written(self, client_order_id: str) -> None:
+        """The broker told of an order under our name that is not known here."""
+        self._strange.add(client_order_id)
+        self._due_at = self._clock.now()
+
+    def from_outside(self, symbol: str) -> None:
+        """Something happened to the account that this bot did not do: positions may have changed."""
+        now, before = self._clock.now(), self._outside.get(symbol)
+        if before is not None and now - before < ONE_IN:
+            return
+        self._outside[symbol] = now
+        self._standing.comparing[symbol] = now + EXITS_WAIT
+        self._asked_at = NEVER
+        self._due_at = now
+
+    def ask_soon(self) -> None:
+        """Something keeps the bot from trading: the answers tell when that is over."""
+        self._due_at = min(self._due_at, self._clock.now() + ASK_AGAIN)
+
+    @property
+    def due(self) -> bool:
+        """Whether `compare` has something to do."""
+        under_way = self._inquiry is not None and self._inquiry.under_way
+        return under_way or self._clock.now() >= self._due_at
+
+    def compare(self) -> tuple[OrderUpdate, ...]:
+        """Ask, or take the answers; returns the broker's news, to be applied.
+
+        Raises Disagreement where both can't be right.
+        """
+        if self._inquiry is None:
+            return self._judged(self._recovery)
+        if self._inquiry.under_way:
+            if (answers := self._inquiry.take()) is None:
+                return ()
+            if self._asked_at == self._book.changes:
+                return self._judged(replace(self._recovery, broker=answers, asked=True))
+        self._ask(self._inquiry)
+        return ()
+
+    def _ask(self, inquiry: Inquiry) -> None:
+        self._asked_at = self._book.changes
+        point = self._book.point
+        orders = [*self._book.open_orders(), *self._book.unconfirmed()]
+        inquiry.begin(point.time if point else None, [o.client_order_id for o in orders])
+
+    def _judged(self, recovery: Recovery) -> tuple[OrderUpdate, ...]:
+        strange, self._strange = self._strange, set()
+        now = self._clock.now()
+        self._due_at = now + self._every
+        try:
+            self._access.seen(recovery.broker.account())
+            found = self._plugins.reconcile(recovery)
+        except BrokerError as error:
+            if isinstance(error, NotAllowed):
+                self._access.refused(error)
+            self._hesitate(str(error), now)
+            return ()
+        if found is not None and found.conflicts:
+            return self._conflicts(found.conflicts, now)
+        self._doubt.end()
+        self._standing.comparing.clear()
+        return self._news(found, sorted(strange))
+
+    def _conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> tuple[OrderUpdate, ...]:
+        if self._inquiry is None or self._doubt.lasts(conflicts, now):
+            raise Disagreement(conflicts)
+        first = conflicts[0]
+        self._hesitate(f"{first.what}: {first.here} here, {first.there} there", now)
+        return ()
+
+    def _hesitate(self, why: str, now: datetime) -> None:
+        self._doubt.hesitate(why)
+        self._due_at = now + ASK_AGAIN
+
+    def _news(
+        self, found: Reconciliation | None, strange: Sequence[str]
+    ) -> tuple[OrderUpdate, ...]:
+        if found is None:
+            return ()
+        for name in strange:
+            told = any(update.client_order_id == name for update in found.updates)
+            if self._book.order(name) is None and not told:
+                raise Disagreement([another_bot(name)])
+        return found.updates
+
+
+def conflict_events(conflicts: Sequence[Conflict], now: datetime) -> list[Event]:
+    """Return a conflict's rows for the table of events."""
+    return [
+        Event(
+            now, "conflict", each.what, f"{each.kind}: {each.here} here, {each.there} there", True
+        )
+        for each in conflicts
+    ]

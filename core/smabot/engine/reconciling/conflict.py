@@ -1,0 +1,28 @@
+"""The database and the broker disagree: the one failure that only a person can resolve."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from smabot.errors import ConflictError
+from smabot.hooks.specifications import Conflict
+
+
+class Disagreement(ConflictError):
+    """Carries the conflicts for the screen. Exit code 6."""
+
+    def __init__(self, conflicts: Sequence[Conflict]) -> None:
+        self.conflicts = tuple(conflicts)
+        kinds = ", ".join(sorted({conflict.kind for conflict in conflicts}))
+        super().__init__(
+            f"{len(conflicts)} conflict(s) with the broker ({kinds}): nothing was changed; "
+            "see `smabot reconcile` with the same flags"
+        )
+
+
+def another_bot(client_order_id: str) -> Conflict:
+    """Return the conflict that an order under our name means which we never wrote."""
+    return Conflict(
+        "unknown_locally", client_order_id, "never written", "the broker has told of it",
+        "another bot runs under this name: stop it, or give one of them another `bot`",
+    )  # fmt: skip

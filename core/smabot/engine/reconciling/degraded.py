@@ -1,0 +1,44 @@
+"""Doubt about what is held, while the broker can't be compared with: entries wait for its end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+from loguru import logger
+
+from smabot.hooks.specifications import Conflict
+
+CONFIRMED = timedelta(seconds=20)
+"""A far broker's conflict counts when it is there so long: its positions and orders may be 10 s apart
+(https://github.com/alpacahq/Alpaca-API/issues/276)."""
+
+
+class Doubt:
+    """Why the broker has not confirmed what is held; it is told once, and once that it is over."""
+
+    def __init__(self) -> None:
+        self.why = ""
+        """Empty while there is none."""
+        self._told = False
+        self._suspected: dict[Conflict, datetime] = {}
+
+    def hesitate(self, why: str) -> None:
+        self.why = why
+        if not self._told:
+            self._told = True
+            logger.warning("entries wait, the broker does not confirm what we hold: {}", why)
+
+    def end(self) -> None:
+        self.why = ""
+        self._suspected.clear()
+        if self._told:
+            self._told = False
+            logger.info("the broker confirms what we hold")
+
+    def lasts(self, conflicts: Sequence[Conflict], now: datetime) -> bool:
+        """Whether the broker has said the same of any of them for long enough."""
+        before, same = self._suspected, [replace(conflict, remedy=()) for conflict in conflicts]
+        self._suspected = {conflict: before.get(conflict, now) for conflict in same}
+        return now - min(self._suspected.values()) >= CONFIRMED

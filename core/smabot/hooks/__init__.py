@@ -1,0 +1,1 @@
+"""Where core meets plugins: the hooks, the ports, and how plugins are found and called."""

@@ -1,0 +1,37 @@
+"""The default sizer: how many shares a signal's target means."""
+
+from __future__ import annotations
+
+from decimal import ROUND_DOWN, Decimal
+
+from smabot.domain.book import Book
+from smabot.domain.records import ZERO, OrderIntent, Side, Signal
+from smabot.hooks.specifications import hookimpl
+from smabot.settings.model import Sizing
+
+
+class DefaultSizer:
+    """Orders the target's size less what is held and what open orders may still bring."""
+
+    def __init__(self, sizing: Sizing) -> None:
+        self.sizing = sizing
+
+    @hookimpl(trylast=True)
+    def on_signal(self, signal: Signal, book: Book) -> OrderIntent | None:
+        held = book.holding(signal.strategy, signal.symbol)
+        coming = book.open_qty(signal.strategy, signal.symbol)
+        target = self._size(signal, book) if signal.target else ZERO
+        change = target - (held + coming)
+        if change == 0 or (signal.target and change < 0):
+            return None
+        side = Side.BUY if change > 0 else Side.SELL
+        return OrderIntent(signal.symbol, side, abs(change))
+
+    def _size(self, signal: Signal, book: Book) -> Decimal:
+        price = max(Decimal(repr(signal.price)), book.jumped_from(signal.symbol) or ZERO)
+        if self.sizing.method == "shares":
+            return Decimal(self.sizing.shares)
+        dollars = self.sizing.notional
+        if self.sizing.method == "fraction":
+            dollars = self.sizing.fraction * book.equity()
+        return max((dollars / price).to_integral_value(ROUND_DOWN), ZERO)

@@ -1,0 +1,325 @@
+"""Find, select, import and make plugins, and check what is wrong with one before it is used.
+
+A plugin is a class (or module) named by an entry point in group ``smabot``. Its name is also its
+name on the command line and of its settings table.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
+from typing import Any
+
+import smabot
+from smabot.domain.records import HALT
+from smabot.errors import ConfigError, PluginError, SmabotError, suggest
+from smabot.hooks import specifications as hookspecs
+from smabot.hooks.plugin_isolation import undisturbed
+from smabot.hooks.plugin_output import printed_to_log
+from smabot.settings.model import Config, Settings
+
+GROUP = "smabot"
+Installed = Mapping[str, Sequence[EntryPoint]]
+"""The entry points of each name: one, where only one distribution claims it."""
+
+_NAME = re.compile(r"\w+(\.\w+)*", re.ASCII)
+_DESCRIPTORS = (property, cached_property, staticmethod, classmethod)
+
+
+def discover() -> dict[str, tuple[EntryPoint, ...]]:
+    """Return the installed plugins' entry points by name."""
+    found: dict[str, dict[tuple[str, str], EntryPoint]] = {}
+    for point in entry_points(group=GROUP):
+        found.setdefault(point.name, {})[point.value, _distribution(point)] = point
+    return {name: tuple(points.values()) for name, points in found.items()}
+
+
+def select(wanted: Sequence[str], blocked: Sequence[str], installed: Iterable[str]) -> list[str]:
+    """Return the names that are wanted, by name or by prefix (``risk``), less the blocked ones.
+
+    Raises ConfigError for a name that selects or blocks nothing.
+    """
+    known = sorted(installed)
+
+    def expand(name: str) -> list[str]:
+        found = [each for each in known if each == name or each.startswith(name + ".")]
+        if not found:
+            groups = {each.split(".")[0] for each in known}
+            raise ConfigError(
+                f"plugin '{name}' is not installed{suggest(name, groups | set(known))}; "
+                f"installed are: {', '.join(known) or 'none'}"
+            )
+        return found
+
+    off = {each for name in blocked for each in expand(name)}
+    return list(dict.fromkeys(e for name in wanted for e in expand(name) if e not in off))
+
+
+def make(
+    name: str, points: Sequence[EntryPoint], config: Config, origins: Mapping[str, str]
+) -> object:
+    """Import a plugin and make it with its settings table; what it prints meanwhile is logged.
+
+    Raises ConfigError for one that is installed twice, can't be imported, was made for another
+    version or has wrong settings, PluginError for one whose constructor raises.
+    """
+    point = _only(name, points)
+    _check_version(name, point)
+    with printed_to_log(), undisturbed():
+        target = _imported(name, point)
+        if not inspect.isclass(target):
+            return target
+        model = settings_model(target)
+        try:
+            settings = model.model_validate(config.table(name)) if model else None
+        except ValueError as error:
+            from smabot.settings.loading import plugin_settings_error
+
+            raise plugin_settings_error(name, typing.cast(Any, error), origins, model) from None
+        if model is None and config.table(name):
+            raise ConfigError(f"plugin '{name}' has no settings: remove the table plugin.{name}")
+        try:
+            return target(**({"settings": settings} if model else {}))
+        except (SmabotError, KeyboardInterrupt):
+            raise
+        except BaseException as error:
+            raise blame(name, "its constructor", error) from error
+
+
+def settings_model(plugin: type) -> type[Settings] | None:
+    """Return the settings class that a plugin's constructor takes, or None.
+
+    Raises ConfigError when the constructor's annotations name what its module does not have, when
+    ``settings`` is not annotated with a settings class, and when it asks for anything else.
+    """
+    shown = f"plugin {plugin.__module__}.{plugin.__qualname__}"
+    try:
+        hints = typing.get_type_hints(inspect.getattr_static(plugin, "__init__"))
+        takes = inspect.signature(plugin).parameters
+    except (NameError, TypeError, ValueError) as error:
+        raise ConfigError(
+            f"{shown}: the types of its constructor's arguments can't be read: {error}"
+        ) from error
+    for parameter in takes.values():
+        if parameter.name != "settings" and _is_needed(parameter):
+            raise ConfigError(
+                f"{shown}: its constructor asks for '{parameter.name}': it is given 'settings' and "
+                "nothing else"
+            )
+    hint = hints.get("settings")
+    if inspect.isclass(hint) and issubclass(hint, Settings):
+        return hint
+    if "settings" in takes:
+        raise ConfigError(
+            f"{shown}: annotate its constructor's argument 'settings' with a subclass of "
+            "smabot.api.Settings"
+        )
+    return None
+
+
+def settings_of(keys: Sequence[str]) -> tuple[int, type[Settings] | None]:
+    """Find the installed plugin whose name begins dotted keys, whatever their case.
+
+    Returns how many of the keys are its name, and its settings class; 0 and None for none that works.
+    """
+    lowered = [key.lower() for key in keys]
+    installed = {name.lower(): (name, points) for name, points in discover().items()}
+    for length in range(len(keys), 0, -1):
+        name, points = installed.get(".".join(lowered[:length]), ("", ()))
+        if name:
+            return length, _settings_of(name, points)
+    return 0, None
+
+
+def settings_named(name: str) -> type[Settings] | None:
+    """Return the settings class of an installed plugin; None where it has none, or is broken."""
+    points = discover().get(name)
+    return _settings_of(name, points) if points else None
+
+
+def _settings_of(name: str, points: Sequence[EntryPoint]) -> type[Settings] | None:
+    try:
+        with printed_to_log(), undisturbed():
+            target = _imported(name, _only(name, points))
+            return settings_model(target) if inspect.isclass(target) else None
+    except SmabotError:
+        return None
+
+
+def check_tables(
+    tables: Mapping[str, Any],
+    installed: Iterable[str],
+    origins: Mapping[str, str],
+    prefix: str = "",
+) -> None:
+    """Raise ConfigError for a plugin's settings that are no table, or of one not installed."""
+    for key, value in tables.items():
+        name = prefix + key
+        group = any(each.startswith(name + ".") for each in installed)
+        if name not in installed and not group:
+            raise ConfigError(
+                f"settings: plugin.{name}: no such plugin is installed{suggest(name, installed)}"
+            )
+        if not isinstance(value, dict):
+            origin = origins.get(f"plugin.{name}", "settings")
+            raise ConfigError(f"{origin}: plugin.{name} = {value!r}: must be a table")
+        if name not in installed:
+            check_tables(value, installed, origins, name + ".")
+
+
+def check_hooks(name: str, plugin: object) -> None:
+    """Raise ConfigError unless a plugin has a hook, and each of its hooks can be called as one."""
+    if inspect.isclass(plugin):
+        raise ConfigError(f"plugin '{name}': a class was registered instead of an instance")
+    hooks = [each for each in dir(plugin) if _check_attribute(name, plugin, each)]
+    if not hooks:
+        raise ConfigError(f"plugin '{name}' has no hook: mark its methods with @hookimpl")
+
+
+def blame(plugin: str, where: str, error: BaseException) -> PluginError:
+    """Return the one line that says which plugin raised what, in what, and on which line."""
+    frame = error.__traceback__
+    while frame is not None and frame.tb_next is not None:
+        frame = frame.tb_next
+    line = f" ({frame.tb_frame.f_code.co_filename}:{frame.tb_lineno})" if frame else ""
+    return PluginError(
+        f"plugin '{plugin}' raised in {where}: {type(error).__name__}: {error}{line}"
+    )
+
+
+# -- one entry point -------------------------------------------------------------------------------
+
+
+def _only(name: str, points: Sequence[EntryPoint]) -> EntryPoint:
+    """Return a name's one entry point. Raises ConfigError where the name is no good, or two claim it."""
+    if not _NAME.fullmatch(name) or name.split(".")[0] == HALT:
+        raise ConfigError(
+            f"plugin '{name}' ({_origin(points[0])}): its name starts order ids: use letters, digits, "
+            "underscores, and dots for groups; 'core' is taken"
+        )
+    if len(points) > 1:
+        raise ConfigError(
+            f"plugin '{name}' is installed twice, by {' and by '.join(map(_origin, points))}: "
+            "uninstall one"
+        )
+    return points[0]
+
+
+def _origin(point: EntryPoint) -> str:
+    return f"{_distribution(point)} ({point.value})"
+
+
+def _distribution(point: EntryPoint) -> str:
+    return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
+
+
+def _imported(name: str, point: EntryPoint) -> Any:
+    try:
+        return point.load()
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:
+        raise ConfigError(
+            f"plugin '{name}' ({point.value}) can't be imported: {type(error).__name__}: {error}"
+        ) from error
+
+
+def _check_version(name: str, point: EntryPoint) -> None:
+    """Raise ConfigError when the plugin's distribution asks for another version of smabot."""
+    for line in (point.dist.requires if point.dist else None) or ():
+        if line.replace("_", "-").split("smabot", 1)[0] == "" and "extra ==" not in line:
+            from packaging.requirements import InvalidRequirement, Requirement
+
+            try:
+                need = Requirement(line)
+            except InvalidRequirement as error:
+                raise ConfigError(f"plugin '{name}': Requires-Dist {line!r}: {error}") from None
+            if need.name == "smabot" and not need.specifier.contains(
+                smabot.__version__, prereleases=True
+            ):
+                raise ConfigError(
+                    f"plugin '{name}' needs smabot{need.specifier}, this is {smabot.__version__}: "
+                    f"upgrade {point.dist.name if point.dist else name}"
+                )
+
+
+def _is_needed(parameter: inspect.Parameter) -> bool:
+    return parameter.default is parameter.empty and parameter.kind not in (
+        parameter.VAR_POSITIONAL,
+        parameter.VAR_KEYWORD,
+    )
+
+
+# -- hooks -----------------------------------------------------------------------------------------
+
+
+def _check_attribute(name: str, plugin: object, attribute: str) -> bool:
+    """Return whether an attribute is a hook. Raises ConfigError for one that was meant to be.
+
+    Properties are not asked for their value: that would run the plugin's code.
+    """
+    kept = inspect.getattr_static(plugin, attribute, None)
+    value = None
+    if not isinstance(kept, property | cached_property):
+        value = getattr(plugin, attribute, None)
+        if value is None:  # as a subclass switches a hook off
+            return False
+    options = getattr(value, "smabot_impl", None)
+    if options is not None and inspect.isroutine(value):
+        _check_hook(name, value, options.get("specname") or attribute, options)
+        return True
+    lost = _is_lost(kept)
+    if lost or (attribute in hookspecs.HOOKS and not _is_foreign(plugin, value)):
+        how = "@hookimpl goes right above `def`, below any other decorator"
+        how = how if lost else "mark the method with @hookimpl, or give it another name"
+        raise ConfigError(f"plugin '{name}': {attribute} is no hook as it stands: {how}")
+    return False
+
+
+def _is_lost(kept: object) -> bool:
+    """Whether a descriptor hides the mark of @hookimpl."""
+    if not isinstance(kept, _DESCRIPTORS):
+        return False
+    inner = getattr(kept, "fget", None) or getattr(kept, "func", None)
+    return hasattr(kept, "smabot_impl") or hasattr(inner, "smabot_impl")
+
+
+def _is_foreign(plugin: object, value: object) -> bool:
+    """Whether a module merely imported what has a hook's name."""
+    return isinstance(plugin, ModuleType) and (
+        not inspect.isroutine(value) or getattr(value, "__module__", "") != plugin.__name__
+    )
+
+
+def _check_hook(name: str, function: Any, hook: str, options: Mapping[str, Any]) -> None:
+    if hook not in hookspecs.HOOKS:
+        raise ConfigError(f"plugin '{name}': no hook '{hook}'{suggest(hook, hookspecs.HOOKS)}")
+    if options.get("wrapper") or options.get("hookwrapper"):
+        raise ConfigError(
+            f"plugin '{name}': {hook} can't be wrapped: a plugin answers for itself alone"
+        )
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        raise ConfigError(
+            f"plugin '{name}': {hook} is async: hooks are called and not awaited; write `def`"
+        )
+    if inspect.isgeneratorfunction(function):
+        raise ConfigError(f"plugin '{name}': {hook} has a `yield`: return the answer instead")
+    known = inspect.signature(getattr(hookspecs, hook)).parameters
+    for parameter in inspect.signature(function).parameters.values():
+        if not _is_needed(parameter):
+            what = (
+                "may not be there"
+                if parameter.default is parameter.empty
+                else "must not have a default"
+            )
+            raise ConfigError(f"plugin '{name}': {hook}: argument '{parameter.name}' {what}")
+        if parameter.name not in known:
+            raise ConfigError(
+                f"plugin '{name}': {hook} has no argument '{parameter.name}'"
+                f"{suggest(parameter.name, known)}; it may take: {', '.join(known) or 'none'}"
+            )

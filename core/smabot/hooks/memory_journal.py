@@ -1,0 +1,106 @@
+"""A journal that keeps everything in memory: for backtests, tests, and runs without persistence."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from itertools import groupby
+from typing import Any, TypeVar
+
+from smabot.domain.records import Bar, Command
+from smabot.domain.tables import key_of
+
+R = TypeVar("R")
+
+
+class MemoryJournal:
+    """Implements `smabot.hooks.ports.Journal`; forgets all at the process's end."""
+
+    location = "memory"
+
+    def __init__(self) -> None:
+        self.bars: list[Bar] = []
+        self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
+        self._commands: dict[str, Command] = {}
+
+    def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
+        for row in rows:
+            self._tables.setdefault(type(row), {})[key_of(row)] = row
+        self.bars += bars
+
+    def row(self, kind: type[R], *key: Any) -> R | None:
+        return self._tables.get(kind, {}).get(key)
+
+    def rows(
+        self,
+        kind: type[R],
+        *,
+        where: Mapping[str, Any] | None = None,
+        since: tuple[str, Any] | None = None,
+        newest_by: str | None = None,
+        limit: int | None = None,
+    ) -> list[R]:
+        table = self._tables.get(kind, {})
+        found = [table[key] for key in sorted(table)]
+        for column, value in (where or {}).items():
+            members = value if isinstance(value, (tuple, list)) else (value,)
+            found = [row for row in found if getattr(row, column) in members]
+        if since is not None:
+            found = [row for row in found if getattr(row, since[0]) >= since[1]]
+        if newest_by is not None:
+            found.sort(key=lambda row: getattr(row, newest_by))
+            return found[-limit:] if limit is not None else found
+        return found[:limit]
+
+    def count(self, kind: type, *, where: Mapping[str, Any] | None = None) -> int:
+        return len(self.rows(kind, where=where))
+
+    def bar_counts(self) -> dict[str, int]:
+        counts: dict[str, int] = {}
+        for bar in self.bars:
+            counts[bar.symbol] = counts.get(bar.symbol, 0) + 1
+        return counts
+
+    def newest_bar(self) -> datetime | None:
+        return max((bar.time for bar in self.bars), default=None)
+
+    def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
+        newest: dict[str, deque[Bar]] = {symbol: deque(maxlen=lookback) for symbol in symbols}
+        for bar in self.bars:
+            if bar.symbol in newest:
+                newest[bar.symbol].append(bar)
+        kept = sorted(
+            (b for bars in newest.values() for b in bars), key=lambda b: (b.time, b.symbol)
+        )
+        for _, minute in groupby(kept, key=lambda bar: bar.time):
+            yield list(minute)
+
+    def in_use(self) -> bool:
+        return True
+
+    def send(self, command: Command) -> None:
+        """Queue an operator's command for the next step."""
+        self._commands[command.id] = command
+
+    def withdraw(self, command_id: str, at: datetime, answer: str) -> bool:
+        """End a command that still waits; False when it was taken already."""
+        command = self._commands.pop(command_id, None)
+        if command is None:
+            return False
+        self.commit([replace(command, applied_at=at, answer=answer)])
+        return True
+
+    def commands(self) -> list[Command]:
+        if not self._commands:
+            return []
+        found = sorted(self._commands.values(), key=lambda each: (each.created_at, each.id))
+        self._commands.clear()
+        return found
+
+    def check_in_place(self) -> None:
+        """Nobody can take it away."""
+
+    def close(self) -> None:
+        return

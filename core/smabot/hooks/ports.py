@@ -1,0 +1,350 @@
+"""What core needs of the outside, as protocols. Plugins provide them (see `smabot.hooks.specifications`)."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Protocol, TypeVar, runtime_checkable
+
+from smabot.domain.calendar import Calendar
+from smabot.domain.records import (
+    Bar,
+    Batch,
+    Command,
+    Mark,
+    Order,
+    OrderType,
+    OrderUpdate,
+    Side,
+    Status,
+    TimeInForce,
+)
+from smabot.errors import BrokerError
+
+R = TypeVar("R")
+
+
+class Clock(Protocol):
+    """The feed's clock: exchange time, which stands still where the exchange does."""
+
+    def now(self) -> datetime:
+        """Return the time, UTC."""
+        ...
+
+
+class Rows(Protocol):
+    """Reading of declared records. Safe beside a running bot."""
+
+    def row(self, kind: type[R], *key: Any) -> R | None:
+        """Return the record with that primary key, or None."""
+        ...
+
+    def rows(
+        self,
+        kind: type[R],
+        *,
+        where: Mapping[str, Any] | None = None,
+        since: tuple[str, Any] | None = None,
+        newest_by: str | None = None,
+        limit: int | None = None,
+    ) -> list[R]:
+        """Return records whose columns equal ``where`` (a tuple or list: any of its members).
+
+        ``since=(column, value)`` keeps those with ``column >= value``. With ``newest_by`` they come
+        in ascending order of that column and ``limit`` keeps the last ones; else in the order of the
+        primary key.
+        """
+        ...
+
+    def count(self, kind: type, *, where: Mapping[str, Any] | None = None) -> int:
+        """Return how many records `rows` would give."""
+        ...
+
+    def bar_counts(self) -> dict[str, int]:
+        """Return the number of bars kept of each symbol."""
+        ...
+
+    def newest_bar(self) -> datetime | None:
+        """Return the start of the newest minute that has a bar, or None. Cheap."""
+        ...
+
+    def in_use(self) -> bool:
+        """Tell whether a bot runs on it. Raises JournalError when the bot writes elsewhere by now."""
+        ...
+
+    def send(self, command: Command) -> None:
+        """Leave an operator's command for the running bot. Raises JournalError."""
+        ...
+
+    def withdraw(self, command_id: str, at: datetime, answer: str) -> bool:
+        """End a command that still waits, at a wall time, UTC; it is not carried out any more.
+
+        False: there is none, or a bot has taken it; then the command's row tells what was done.
+        Raises JournalError.
+        """
+        ...
+
+    def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
+        """Yield the newest ``lookback`` bars of each symbol, a minute at a time, oldest first.
+
+        Within a minute bars come sorted by symbol. Costs by the lookback, not by the table's size.
+        """
+        ...
+
+    def close(self) -> None: ...
+
+
+class Journal(Rows, Protocol):
+    """The durable record of everything. One writer at a time."""
+
+    @property
+    def location(self) -> str:
+        """Where it lies, for the screen."""
+        ...
+
+    def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
+        """Write all or nothing, durably: declared records by primary key, and new bars.
+
+        A row whose key exists replaces it. A bar that exists is left as it was decided on.
+        Raises JournalError; then nothing of it was written.
+        """
+        ...
+
+    def commands(self) -> list[Command]:
+        """Return the `Command` rows not yet applied, in the order given: by ``created_at``, then id.
+
+        From then on until the next commit they are taken: nobody can withdraw them. Cheap when there
+        are none. Raises JournalError.
+        """
+        ...
+
+    def check_in_place(self) -> None:
+        """Look whether what was committed is still where a restart and an operator look for it.
+
+        Asked at every step, and before anything leaves: cheap. Raises JournalError when the journal
+        was taken away or tampered with; from then on every commit raises it.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerAccount:
+    """The broker's account. Money in US dollars. ``blocked``: why it may not trade; empty: it may."""
+
+    account_id: str
+    cash: Decimal
+    equity: Decimal
+    buying_power: Decimal
+    blocked: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerOrder:
+    """An order as the broker knows it; quantities and prices are cumulative."""
+
+    client_order_id: str
+    broker_order_id: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    type: OrderType
+    limit_price: Decimal | None
+    time_in_force: TimeInForce
+    status: Status
+    filled_qty: Decimal
+    filled_avg_price: Decimal | None
+    submitted_at: datetime
+    updated_at: datetime
+    reason: str = ""
+    filled_at: datetime | None = None
+
+    def update(self) -> OrderUpdate:
+        """The same as an event."""
+        return OrderUpdate(
+            client_order_id=self.client_order_id,
+            status=self.status,
+            time=self.updated_at,
+            broker_order_id=self.broker_order_id,
+            filled_qty=self.filled_qty,
+            filled_avg_price=self.filled_avg_price,
+            submitted_at=self.submitted_at,
+            reason=self.reason,
+            filled_at=self.filled_at,
+            symbol=self.symbol,
+        )
+
+    def is_for(self, order: Order) -> bool:
+        """Whether it is the order that we wrote, and not another one under its id."""
+        return (
+            order.symbol, order.side, order.qty, order.type, order.limit_price, order.time_in_force,
+        ) == (
+            self.symbol, self.side, self.qty, self.type, self.limit_price, self.time_in_force,
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerPosition:
+    """Signed shares the account holds of a symbol, and their average price.
+
+    ``available`` shares are held back by no order, ``price`` is what the broker values one at in US
+    dollars; None: the broker does not say.
+    """
+
+    symbol: str
+    qty: Decimal
+    avg_price: Decimal
+    available: Decimal | None = None
+    price: Decimal | None = None
+
+
+class Broker(Protocol):
+    """Where orders go. Every call raises BrokerError when its answer can't be had.
+
+    KeyRefused: because the broker does not take the key. AccountBlocked, from `submit`: because it
+    takes no orders of the account. Neither says anything about what was asked for.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def visibility_delay(self) -> timedelta | None:
+        """How long an accepted order may stay invisible to `order`: a miss before is no proof.
+
+        None: a miss never is.
+        """
+        ...
+
+    def account(self) -> BrokerAccount: ...
+
+    def calendar(self) -> Calendar: ...
+
+    def submit(self, order: Order) -> OrderUpdate:
+        """Send an order once. A refusal is an update with ``Status.REJECTED`` and the reason.
+
+        Raises UnknownOutcome when nobody knows whether it arrived, NotSent when it was not sent, and
+        ConflictError when another order has its id.
+        """
+        ...
+
+    def cancel(self, order: Order) -> None:
+        """Ask for a cancel. That it came too late is no error: the order's update tells."""
+        ...
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        """Look an order up, in any state. None: the broker does not know it."""
+        ...
+
+    def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
+        """Return the open orders, and with ``since`` also those submitted from then on.
+
+        Raises PartlyUnreadable where some can't be read.
+        """
+        ...
+
+    def positions(self) -> list[BrokerPosition]:
+        """Return what the account holds. Raises PartlyUnreadable where some can't be read."""
+        ...
+
+    def close(self) -> None: ...
+
+
+@runtime_checkable
+class BulkBroker(Broker, Protocol):
+    """A broker that takes several orders in one call, where that is cheaper."""
+
+    def submit_many(self, orders: Sequence[Order]) -> list[OrderUpdate | BrokerError]:
+        """Send orders once each, in this order, and return their answers, as `Broker.submit` does.
+
+        What it would raise for one of them stands in that one's place. Raises UnknownOutcome when
+        nobody knows which of them arrived.
+        """
+        ...
+
+
+@runtime_checkable
+class RemoteBroker(Broker, Protocol):
+    """A broker whose answers take time. Core calls it from several threads at once."""
+
+    @property
+    def stepped(self) -> bool:
+        """Whether its market stands still until the feed is asked for more: then core waits for all
+        answers before it asks, so that a run gives the same every time."""
+        ...
+
+    @property
+    def lookups(self) -> Sequence[float]:
+        """Seconds after which an unanswered order is looked up, counted from its sending, ascending.
+
+        After the last one it is sent again under its id, where it is still of use.
+        """
+        ...
+
+
+@runtime_checkable
+class PricedFeed(Protocol):
+    """A feed that can be asked what symbols are worth, where no bar tells."""
+
+    def prices(self, symbols: Collection[str]) -> list[Mark]:
+        """Return the latest price of each symbol that has one, at the time of asking.
+
+        It is the latest trade's, or what the broker values the account's position at where that is
+        newer. Core may call it from another thread. Raises BrokerError.
+        """
+        ...
+
+
+def goes_by_itself(broker: Broker) -> bool:
+    """Whether a broker's answers take time while its market goes on: core asks it in other threads."""
+    return isinstance(broker, RemoteBroker) and not broker.stepped
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a feed with an end has come, in minutes."""
+
+    done: int
+    total: int
+
+
+class Feed(Clock, Protocol):
+    """Where events come from."""
+
+    def tradable(self, symbols: Sequence[str]) -> tuple[str, ...]:
+        """Return the symbols, checked; all that the feed has when none are given.
+
+        Raises ConfigError that names an unknown one.
+        """
+        ...
+
+    def history(
+        self, symbols: Collection[str], since: datetime | None, bars: int
+    ) -> Iterator[list[Bar]]:
+        """Yield closed bars up to now, a minute at a time, oldest first, sorted by symbol.
+
+        With ``since`` those that start after it; without, the newest ``bars`` minutes there are.
+        """
+        ...
+
+    def catch_up(self, time: datetime) -> None:
+        """Skip to a time that the journal has seen, where the feed's clock can lag behind it."""
+        ...
+
+    def subscribe(self, symbols: Collection[str]) -> None:
+        """Begin: `next` delivers these symbols' bars and the account's order updates."""
+        ...
+
+    def next(self, timeout: float) -> Batch | None:
+        """Return the next events, an empty batch after ``timeout`` seconds, None at the end."""
+        ...
+
+    def progress(self) -> Progress | None: ...
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a person should know of the feed, for the screen."""
+        ...
+
+    def close(self) -> None: ...

@@ -1,0 +1,331 @@
+"""The hooks. A plugin implements those it needs, with the arguments it needs, by name.
+
+Meaning never depends on the order in which plugins were registered; where order matters, the
+description says which implementation goes first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pluggy
+
+if TYPE_CHECKING:
+    import click
+
+    from smabot.domain.book import Book
+    from smabot.domain.records import (
+        Bar,
+        Check,
+        Command,
+        EquityPoint,
+        Fill,
+        Order,
+        OrderIntent,
+        OrderUpdate,
+        Signal,
+        Veto,
+    )
+    from smabot.hooks.ports import Broker, Clock, Feed, Journal, Rows
+    from smabot.settings.model import Config
+
+hookspec = pluggy.HookspecMarker("smabot")
+hookimpl = pluggy.HookimplMarker("smabot")
+
+
+@dataclass(frozen=True, slots=True)
+class Conflict:
+    """A disagreement between the database and the broker; the bot does not start on one."""
+
+    kind: str
+    what: str
+    here: str
+    there: str
+    resolve: str
+    remedy: tuple[Any, ...] = ()
+    """Records that make the database agree, written by `smabot reconcile --accept broker`."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciliation:
+    """What the broker knows that the bot does not: updates to apply, conflicts, notes for the screen."""
+
+    updates: tuple[OrderUpdate, ...] = ()
+    conflicts: tuple[Conflict, ...] = ()
+    notes: tuple[str, ...] = ()
+    remedy: tuple[Any, ...] = ()
+    """Records that take over what differs and is no conflict, as cash that came or went: written by
+    `smabot reconcile --accept broker`, after the conflicts' remedies."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryStep:
+    """What a plugin restored at start, in a few words, for the startup table and ``runs``."""
+
+    restored: str
+    conflicts: tuple[Conflict, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """What a plugin may look at while the bot recovers. The Book holds all restored records."""
+
+    config: Config
+    book: Book
+    journal: Journal
+    broker: Broker
+    clock: Clock
+    symbols: tuple[str, ...]
+    """Those that are followed: what is held or has open orders, and what may be entered."""
+    asked: bool = False
+    """Whether the broker was asked beforehand: asking again gives the same answers, at once."""
+
+
+class Level(StrEnum):
+    OK = "ok"
+    WARNING = "warning"
+    FAILURE = "failure"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A line of `smabot doctor`: what was looked at, and how it is. ``exit_code`` is a failure's:
+    3 for what is set up wrongly, 4 for the broker, 6 for a disagreement."""
+
+    name: str
+    level: Level
+    text: str
+    exit_code: int = 0
+
+    @classmethod
+    def ok(cls, name: str, text: str) -> Finding:
+        return cls(name, Level.OK, text)
+
+    @classmethod
+    def warning(cls, name: str, text: str) -> Finding:
+        return cls(name, Level.WARNING, text)
+
+    @classmethod
+    def failure(cls, name: str, text: str, exit_code: int = 3) -> Finding:
+        return cls(name, Level.FAILURE, text, exit_code)
+
+
+@hookspec
+def records() -> Sequence[type]:  # type: ignore[empty-body]
+    """Declare the plugin's record classes, so that each has a table before the first step.
+
+    def records(self):
+        return [Streak]
+    """
+
+
+@hookspec
+def lookback() -> int:  # type: ignore[empty-body]
+    """Return how many bars of each symbol a strategy needs before it can decide.
+
+    def lookback(self):
+        return self.settings.slow + 1
+    """
+
+
+@hookspec
+def on_startup_recover(recovery: Recovery) -> RecoveryStep | None:
+    """Look at what was restored, once per start, before the broker's news and before any bar.
+
+    Rows of declared records are already in ``recovery.book``. Any conflict stops the start, and
+    then nothing has been changed.
+
+    def on_startup_recover(self, recovery):
+        return RecoveryStep(f"{len(recovery.book.table(Streak))} streaks")
+    """
+
+
+@hookspec
+def on_bar(bar: Bar, book: Book) -> Signal | list[Signal] | None:
+    """Decide at a minute's close. Called for every new bar, also while warming up.
+
+    All bars of the minute are in the book before the first call. Return a signal only when the
+    wanted holding changes. The result must be a function of the last ``lookback()`` bars and of
+    declared records, so that a restarted bot decides alike.
+
+    def on_bar(self, bar):
+        if bar.close > bar.open:
+            return Signal.long(bar)
+    """
+
+
+@hookspec(firstresult=True)
+def on_signal(signal: Signal, book: Book) -> OrderIntent | None:
+    """Turn a signal into an order; the first answer counts. The default sizer answers last.
+
+    Only a target of 1 opens, and only by a buy; every other order closes at most what is held.
+
+    def on_signal(self, signal, book):
+        held = book.holding(signal.strategy, signal.symbol)
+        if signal.target == 0 and held > 0:
+            return OrderIntent(signal.symbol, Side.SELL, held)
+    """
+
+
+@hookspec
+def before_submit(order: Order, book: Book) -> Veto | list[Check] | None:
+    """Judge a new order once, before it is committed: sizes, and limits that count the order itself.
+
+    All plugins are asked; any Veto, or Check that did not pass, blocks it. Checks are kept with the
+    order, those that passed too. Let orders with ``order.reduces`` pass unless you mean to trap a
+    position.
+
+    def before_submit(self, order):
+        if order.qty > 100 and not order.reduces:
+            return Veto("more than 100 shares")
+    """
+
+
+@hookspec
+def may_leave(order: Order, book: Book) -> Veto | None:
+    """Judge an order each time it is about to leave: first, after a wait, again, after a restart.
+
+    Only read. A Veto drops an order that never left; one that may have left is not sent again. Let
+    orders with ``order.reduces`` pass unless you mean to trap a position.
+
+    def may_leave(self, order, book):
+        if book.row(Streak, order.symbol) is None and not order.reduces:
+            return Veto("no streak any more")
+    """
+
+
+@hookspec
+def on_order(order: Order, book: Book) -> None:
+    """See an order after each change of its status: pending, blocked, accepted, rejected, filled.
+
+    def on_order(self, order):
+        if order.status is Status.REJECTED:
+            self.refused += 1
+    """
+
+
+@hookspec
+def on_fill(fill: Fill, book: Book) -> None:
+    """See each new fill once, after it is in the book.
+
+    def on_fill(self, fill, book):
+        book.apply(Streak(fill.symbol, fill.cumulative_qty))
+    """
+
+
+@hookspec
+def on_equity(point: EquityPoint, book: Book) -> None:
+    """See what the account is worth at each minute's close, and after fills.
+
+    `equity_every_minutes` thins the curve that is kept, not these calls.
+
+    def on_equity(self, point):
+        self.peak = max(self.peak, point.equity)
+    """
+
+
+@hookspec
+def on_command(command: Command, book: Book) -> str | None:
+    """Carry out a person's command that is yours, by its verb; answer in a line what was done.
+
+    def on_command(self, command, book):
+        if command.verb == "streaks reset":
+            return "streaks are reset"
+    """
+
+
+@hookspec
+def describe(book: Book) -> tuple[str, str] | None:
+    """Say in a title and a line what state you are in, for the table at a run's end.
+
+    def describe(self, book):
+        return "streaks", f"{len(book.table(Streak))} symbols on a streak"
+    """
+
+
+@hookspec
+def diagnose(config: Config) -> Sequence[Finding]:  # type: ignore[empty-body]
+    """Look at what the plugin needs and say how it is, a line each. Change nothing.
+
+    Called by `smabot doctor`, also beside a running bot and before the first run.
+
+    def diagnose(self, config):
+        if config.symbols:
+            return [Finding.ok("streaks", f"watches {len(config.symbols)} symbols")]
+        return [Finding.failure("streaks", "no symbols: name some with `symbols`")]
+    """
+
+
+@hookspec(firstresult=True)
+def reconcile(recovery: Recovery) -> Reconciliation | None:
+    """Compare the book with the broker, changing neither. Core applies the updates.
+
+    Called at start, after a lost connection, on a timer, and by `smabot reconcile`.
+
+    def reconcile(self, recovery):
+        return Reconciliation(updates=tuple(o.update() for o in recovery.broker.orders()))
+    """
+
+
+@hookspec(firstresult=True)
+def open_journal(config: Config, records: Sequence[type]) -> Journal | None:
+    """Open the journal for writing, with a table for each record class.
+
+    def open_journal(self, config, records):
+        return MyJournal(config.db, records)
+    """
+
+
+@hookspec(firstresult=True)
+def open_rows(config: Config, records: Sequence[type]) -> Rows | None:
+    """Open the records read-only, beside a running bot. Raises ConfigError when there are none.
+
+    def open_rows(self, config, records):
+        return MyRows(config.db, records)
+    """
+
+
+@hookspec(firstresult=True)
+def open_broker(config: Config) -> Broker | None:
+    """Connect to where orders go.
+
+    def open_broker(self, config):
+        return MyBroker(paper=not config.live)
+    """
+
+
+@hookspec(firstresult=True)
+def open_feed(config: Config) -> Feed | None:
+    """Connect to where bars and order updates come from.
+
+    def open_feed(self, config):
+        return MyFeed(config.symbols)
+    """
+
+
+@hookspec
+def account_files(config: Config, account_id: str) -> Sequence[Path]:  # type: ignore[empty-body]
+    """Name the SQLite files on this machine that hold a broker's account: a backup takes them along.
+
+    def account_files(self, config, account_id):
+        ledger = config.ledger_path
+        return [ledger] if account_id == "mine" else []
+    """
+
+
+@hookspec
+def register_commands(cli: click.Group) -> None:
+    """Add commands to `smabot`.
+
+    def register_commands(self, cli):
+        cli.add_command(streaks)
+    """
+
+
+HOOKS: tuple[str, ...] = tuple(
+    name for name, value in list(globals().items()) if hasattr(value, "smabot_spec")
+)

@@ -1,0 +1,230 @@
+"""The settings as the program sees them: frozen, typed, every key known. `settings.py` reads them."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Annotated, Any, Literal, get_args, get_origin
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    field_validator,
+)
+
+from smabot.settings.values import check_kind, declared_kinds
+from smabot.system.redaction import register, texts
+
+A_YEAR = 366 * 24 * 60
+"""Minutes."""
+MOST_DOLLARS = 1_000_000_000_000
+_TIMES = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
+
+
+def _register(value: object) -> object:
+    if not isinstance(value, SecretStr):
+        register(*texts(value))
+    return value
+
+
+Secret = Annotated[SecretStr, BeforeValidator(_register)]
+"""The type of a setting that holds a secret, text of 3 characters or more; `get_secret_value` returns it.
+
+Whatever the setting's name, its value is masked in all that is shown, logged or recorded.
+"""
+
+
+class Settings(BaseModel):
+    """Base of every settings table, a plugin's too: frozen, and an unknown key is an error.
+
+    True and false are no numbers and nothing else is true or false; numbers are finite (unless the
+    model's own configuration says ``allow_inf_nan``), within 10^15 on either side of 0.
+    """
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", validate_default=True, allow_inf_nan=False
+    )
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _of_its_kind(cls, value: object, info: ValidationInfo) -> object:
+        finite = not cls.model_config.get("allow_inf_nan")
+        check_kind(value, declared_kinds(cls, str(info.field_name)), finite=finite)
+        return value
+
+
+def mapping_keys(model: type[Settings] | None, keys: Sequence[str]) -> Iterator[int]:
+    """Yield the places of keys that are no names of fields, but keys of a mapping, as symbols are."""
+    kind: Any = model
+    for place, key in enumerate(keys):
+        if inspect.isclass(kind) and issubclass(kind, BaseModel):
+            fields = {name.lower(): field.annotation for name, field in kind.model_fields.items()}
+            kind = fields.get(key.lower())
+        else:
+            values = next((args[1] for args in _mappings(kind)), None)
+            if values is None:
+                return
+            yield place
+            kind = values
+        models = [each for each in get_args(kind) if inspect.isclass(each)]
+        if not _mappings(kind) and any(issubclass(each, BaseModel) for each in models):
+            kind = next(each for each in models if issubclass(each, BaseModel))
+
+
+def _mappings(kind: Any) -> list[tuple[Any, ...]]:
+    """Return the key and value types of a mapping, or of the mappings in an optional one."""
+    origin = get_origin(kind)
+    if inspect.isclass(origin) and issubclass(origin, Mapping):
+        return [get_args(kind)]
+    return [found for each in get_args(kind) for found in _mappings(each)]
+
+
+class Sizing(Settings):
+    """How much the default sizer buys for a target of 1."""
+
+    method: Literal["shares", "notional", "fraction"] = "shares"
+    shares: int = Field(10, gt=0, le=1_000_000_000)
+    """Shares, with ``method = "shares"``."""
+    notional: Decimal = Field(Decimal(1000), gt=0, le=MOST_DOLLARS)
+    """US dollars, with ``method = "notional"``; whole shares, rounded down."""
+    fraction: Decimal = Field(Decimal("0.1"), gt=0, le=1)
+    """Fraction of equity, with ``method = "fraction"``; whole shares, rounded down."""
+
+
+class Logging(Settings):
+    """Where the log goes besides the screen."""
+
+    level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    file: Path | None = None
+
+
+class Config(Settings):
+    """All settings but the plugins' own, which stay in ``plugin`` until each plugin checks its table."""
+
+    bot: str = "smabot"
+    """Name of this bot: the first part of every client_order_id."""
+    plugins: tuple[str, ...] = ("sma", "risk")
+    base_plugins: tuple[str, ...] = (
+        "persistence_sqlite",
+        "reconciliation",
+        "alpaca",
+        "exchange",
+    )
+    no_plugins: tuple[str, ...] = ()
+    symbols: tuple[str, ...] = ()
+    """Symbols that may be entered; empty: all that the feed has. What is held is always followed."""
+    db: Path = Path("data/trades.db")
+    broker: str = "alpaca"
+    """Where orders go: ``alpaca``, or ``exchange`` for the embedded exchange, called in process."""
+    url: str | None = None
+    """Where ``alpaca`` finds the API, as ``http://127.0.0.1:8100``, instead of at Alpaca."""
+    ledger: Path | None = None
+    """The embedded exchange's own file; by default beside ``db``, as ``NAME.exchange.db``."""
+    tape: str | None = None
+    """What the embedded exchange plays: ``made`` (the default), ``made:symbols=50,sessions=3,seed=7``, or a path."""
+    speed: Literal["max"] | float = 60.0
+    """Minutes of the tape a second, or ``max``."""
+    until: datetime | None = None
+    """Stop at this time of the feed's clock, UTC."""
+    live: bool = False
+    live_account: str | None = None
+    """With ``live``: the only broker account that may be traded; without it a person is asked."""
+    max_bar_age_minutes: int = Field(1, ge=1, le=A_YEAR)
+    """A bar is decided on while it closed less than this ago on the feed's clock."""
+    equity_every_minutes: int = Field(1, ge=1, le=A_YEAR)
+    reconcile_every_minutes: int = Field(15, ge=1, le=A_YEAR)
+    act_on_missed_entries: bool = False
+    unauthorized_minutes: int = Field(5, ge=1, le=A_YEAR)
+    """Minutes for which the broker may refuse the API key while the bot runs, before the run ends."""
+    entry_timeout_minutes: int = Field(5, ge=0, le=A_YEAR)
+    """Minutes after which what has not filled of an entry is canceled: of a market order, and the rest
+    of a partly filled one; 0: never."""
+    last_entry_minutes: int = Field(1, ge=0, le=A_YEAR)
+    """No entry is made when less than so many minutes of the session are left; 0: always."""
+    cancel_entries: bool = True
+    """A halt, a tripped breaker and a reached loss limit cancel the bot's open entries at the broker."""
+    price_collar: Decimal = Field(Decimal("0.10"), ge=0, lt=1)
+    """Fraction that a bar's close may be away from the one before: beyond, the higher price counts
+    for sizes and exposure, and an entry waits for a second bar; 0: any."""
+    foreign: Literal["conflict", "ignore"] = "conflict"
+    """Orders and positions of others on a traded symbol."""
+    sizing: Sizing = Sizing()
+    log: Logging = Logging()
+    plugin: dict[str, Any] = {}
+    """One table a plugin, by its name; ``risk.daily_limits`` is ``plugin["risk"]["daily_limits"]``."""
+
+    @field_validator("bot")
+    @classmethod
+    def _bot_name(cls, name: str) -> str:
+        if not re.fullmatch(r"[A-Za-z0-9_]{1,16}", name):
+            raise ValueError("use 1 to 16 letters, digits or underscores: it starts every order id")
+        return name
+
+    @field_validator("plugins", "base_plugins", "no_plugins")
+    @classmethod
+    def _plugin_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        if any(not name.strip() for name in names):
+            raise ValueError("a name is blank: leave it out")
+        return names
+
+    @field_validator("symbols")
+    @classmethod
+    def _symbols(cls, symbols: tuple[str, ...]) -> tuple[str, ...]:
+        named = dict.fromkeys(symbol.strip().upper() for symbol in symbols)
+        if "" in named:
+            raise ValueError("a symbol is blank: leave it out")
+        return tuple(named)
+
+    @field_validator("speed")
+    @classmethod
+    def _speed(cls, speed: str | float) -> str | float:
+        if not isinstance(speed, str) and not 0 < speed < 1e6:
+            raise ValueError("use 'max' or a number of minutes a second above 0")
+        return speed
+
+    @field_validator("until", mode="before")
+    @classmethod
+    def _until_text(cls, until: object) -> object:
+        if not isinstance(until, str):
+            return until
+        try:
+            return datetime.fromisoformat(until)
+        except ValueError:
+            raise ValueError("give a time as in 2026-03-02T15:30:00Z") from None
+
+    @field_validator("until")
+    @classmethod
+    def _until(cls, until: datetime | None) -> datetime | None:
+        if until is not None and until.tzinfo is None:
+            raise ValueError("give a time zone, as in 2026-03-02T15:30:00Z")
+        if until is not None and not _TIMES[0] <= until < _TIMES[1]:
+            raise ValueError("give a time from 1970 to 2199")
+        return until
+
+    @property
+    def ledger_path(self) -> Path:
+        """The embedded exchange's file."""
+        return self.ledger or self.db.with_name(f"{self.db.stem}.exchange.db")
+
+    @property
+    def mode(self) -> str:
+        return "LIVE" if self.live else "PAPER"
+
+    @property
+    def max_bar_age(self) -> timedelta:
+        return timedelta(minutes=self.max_bar_age_minutes)
+
+    def table(self, name: str) -> dict[str, Any]:
+        """Return the settings table of a plugin; empty when there is none."""
+        table: Any = self.plugin
+        for part in name.split("."):
+            table = table.get(part, {}) if isinstance(table, dict) else {}
+        return table if isinstance(table, dict) else {}

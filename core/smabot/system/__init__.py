@@ -1,0 +1,1 @@
+"""What must hold whatever the bot does: files, locks, the log, output, secrets."""

@@ -16,8 +16,8 @@ from benchmarks.report import Figure, middle
 from benchmarks.tapes import OPEN, batches, walks
 from smabot.domain.calendar import EXCHANGE_ZONE, Calendar, Session
 from smabot.domain.records import Bar
-from smabot_alpaca import library
-from smabot_alpaca.decode import BarDecoder
+from smabot_alpaca.bar_json import BarDecoder
+from smabot_alpaca.streams import alpaca_py as library
 from smabot_exchange.wire import frames as wire
 
 SYMBOLS = 11_000

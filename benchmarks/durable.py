@@ -14,8 +14,8 @@ from typing import Any
 from benchmarks.report import Figure, middle
 from benchmarks.sessions import config, opened, ready
 from smabot.domain.records import Bar
-from smabot_persistence_sqlite.form import forms_of
 from smabot_persistence_sqlite.journal import INSERT_BAR
+from smabot_persistence_sqlite.record_mapping import forms_of
 
 SIZES = (1, 50, 500)
 WARM = 31

@@ -20,9 +20,9 @@ from benchmarks.served import served
 from smabot.domain.records import Order, OrderType, Side, TimeInForce
 from smabot.settings.model import Config
 from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.connect import connect
+from smabot_alpaca.connection import connect
 from smabot_alpaca.credentials import LOOPBACK
-from smabot_alpaca.orders import to_json
+from smabot_alpaca.order_json import to_json
 from smabot_alpaca.settings import AlpacaSettings
 
 WARM = 30

@@ -21,7 +21,7 @@ from smabot.system.lock import FileLock, holder, is_displaced, is_locked
 from smabot.system.write_ahead_log import is_whole
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.maintenance import back_up
-from smabot_persistence_sqlite.rows import SqliteRows
+from smabot_persistence_sqlite.reading import SqliteRows
 
 
 def write(journal: SqliteJournal, count: int = 1, value: str = "x" * 500) -> None:

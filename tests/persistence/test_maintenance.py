@@ -29,7 +29,7 @@ from smabot.domain.records import (
     TimeInForce,
 )
 from smabot_persistence_sqlite.journal import SqliteJournal
-from smabot_persistence_sqlite.rows import SqliteRows
+from smabot_persistence_sqlite.reading import SqliteRows
 
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 TEN = Decimal(10)

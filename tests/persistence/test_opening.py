@@ -19,7 +19,7 @@ from smabot.settings.model import Config
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.maintenance import check
 from smabot_persistence_sqlite.plugin import PersistenceSqlite
-from smabot_persistence_sqlite.rows import SqliteRows
+from smabot_persistence_sqlite.reading import SqliteRows
 
 
 def fill(db: Path) -> None:

@@ -95,7 +95,7 @@ def test_every_type_comes_back_equal(journal: SqliteJournal, rows: list[Any]) ->
 @given(money=moneys, shift=st.integers(0, 10))
 @settings(max_examples=100, deadline=None)
 def test_equal_values_are_one_key(money: Decimal, shift: int) -> None:
-    from smabot_persistence_sqlite.codec import codec_of
+    from smabot_persistence_sqlite.value_codec import codec_of
 
     encode = codec_of(Decimal).encode
     text = encode(money)

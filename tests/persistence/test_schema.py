@@ -18,10 +18,10 @@ from smabot.domain.records import CORE_RECORDS, BotState, Command, Fill, Order
 from smabot.domain.tables import record
 from smabot.errors import ConfigError, JournalError
 from smabot_persistence_sqlite import migrations
-from smabot_persistence_sqlite.form import forms_of
 from smabot_persistence_sqlite.journal import SqliteJournal
-from smabot_persistence_sqlite.rows import SqliteRows
-from smabot_persistence_sqlite.stamp import LINEAGE, Lineage
+from smabot_persistence_sqlite.reading import SqliteRows
+from smabot_persistence_sqlite.record_mapping import forms_of
+from smabot_persistence_sqlite.schema_version import LINEAGE, Lineage
 
 FIRST_SCHEMA = Path(__file__).with_name("first_schema.sql")
 """A database as the first release made it, with rows; never to be changed."""
@@ -161,7 +161,7 @@ MIGRATE = """
 import sys
 from pathlib import Path
 from smabot_persistence_sqlite.journal import SqliteJournal
-from smabot_persistence_sqlite.stamp import LINEAGE, Lineage
+from smabot_persistence_sqlite.schema_version import LINEAGE, Lineage
 SqliteJournal.open(Path(sys.argv[1]), lineage=Lineage(sys.argv[2], (*LINEAGE.revisions, "next"))).close()
 """
 

@@ -24,7 +24,7 @@ from smabot.domain.records import Block, Command, Order, Position, Side, SignalS
 from smabot.engine.recovery import apply_command, recover
 from smabot.errors import RiskHalt
 from smabot_persistence_sqlite.journal import SqliteJournal
-from smabot_persistence_sqlite.stamp import LINEAGE
+from smabot_persistence_sqlite.schema_version import LINEAGE
 from smabot_risk.circuit_breaker import RESET, BreakerState
 from smabot_risk.daily_limits import DayCounts, SymbolCounts
 

@@ -21,9 +21,8 @@ from smabot.errors import (
     UnknownOutcome,
 )
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
-from smabot_alpaca.connect import Connection
-from smabot_alpaca.limiter import Urgency
-from smabot_alpaca.orders import (
+from smabot_alpaca.connection import Connection
+from smabot_alpaca.order_json import (
     FORBIDDEN,
     Unreadable,
     broker_order,
@@ -33,7 +32,8 @@ from smabot_alpaca.orders import (
     refusal_cause,
     to_json,
 )
-from smabot_alpaca.rest import NotTaken, Refused
+from smabot_alpaca.rest.client import NotTaken, Refused
+from smabot_alpaca.rest.rate_limit import Urgency
 
 T = TypeVar("T")
 ALPACA_LOOKUPS = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)

@@ -11,15 +11,16 @@ from smabot.errors import BrokerError, ConfigError
 from smabot.hooks.specifications import Finding
 from smabot.settings.model import Config
 from smabot.system.lock import is_locked
-from smabot_alpaca import assets, credentials
+from smabot_alpaca import credentials
+from smabot_alpaca.bar_json import BarDecoder
 from smabot_alpaca.broker import BLOCKS, AlpacaBroker
-from smabot_alpaca.connect import GET_KEYS, Connection, connect
-from smabot_alpaca.decode import BarDecoder
-from smabot_alpaca.inbox import DATA, Broken, Down, Inbox
-from smabot_alpaca.orders import moment
+from smabot_alpaca.connection import GET_KEYS, Connection, connect
+from smabot_alpaca.order_json import moment
+from smabot_alpaca.rest import assets
 from smabot_alpaca.settings import AlpacaSettings
-from smabot_alpaca.streams import DataStream, TradeStream
-from smabot_alpaca.supervision import CONNECT_SECONDS, Stream, Streams
+from smabot_alpaca.streams.event_queue import DATA, Broken, Down, Inbox
+from smabot_alpaca.streams.supervision import CONNECT_SECONDS, Stream, Streams
+from smabot_alpaca.streams.websockets import DataStream, TradeStream
 
 LITTLE_SKEW, MUCH_SKEW = timedelta(seconds=2), timedelta(seconds=30)
 """A bar counts by this machine's clock, and is decided on for a minute."""

@@ -10,8 +10,8 @@ from smabot_alpaca.settings import AlpacaSettings
 
 if TYPE_CHECKING:
     from smabot_alpaca.broker import AlpacaBroker
-    from smabot_alpaca.connect import Connection
-    from smabot_alpaca.feed import AlpacaFeed
+    from smabot_alpaca.connection import Connection
+    from smabot_alpaca.feed.feed import AlpacaFeed
 
 
 class AlpacaPlugin:
@@ -33,7 +33,7 @@ class AlpacaPlugin:
     def open_feed(self, config: Config) -> AlpacaFeed | None:
         if config.broker != "alpaca":
             return None
-        from smabot_alpaca.feed import AlpacaFeed
+        from smabot_alpaca.feed.feed import AlpacaFeed
 
         return AlpacaFeed(self._connect(config), config.speed)
 
@@ -47,7 +47,7 @@ class AlpacaPlugin:
 
     def _connect(self, config: Config) -> Connection:
         if self._connection is None or self._connection.closed:
-            from smabot_alpaca.connect import connect
+            from smabot_alpaca.connection import connect
 
             self._connection = connect(config, self.settings)
         return self._connection

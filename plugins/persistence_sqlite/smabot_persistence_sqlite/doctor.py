@@ -10,7 +10,7 @@ from smabot.errors import SmabotError
 from smabot.hooks.specifications import Finding
 from smabot.system.lock import holder, is_displaced, is_locked
 from smabot_persistence_sqlite.connection import connect_reader, exists, size_of, translated
-from smabot_persistence_sqlite.stamp import LINEAGE, read_stamp
+from smabot_persistence_sqlite.schema_version import LINEAGE, read_stamp
 
 NAME = "database"
 LARGEST_CHECK = 1_000_000_000

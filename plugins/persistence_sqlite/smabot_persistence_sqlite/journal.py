@@ -22,10 +22,10 @@ from smabot_persistence_sqlite.connection import (
     translated,
     writable,
 )
-from smabot_persistence_sqlite.form import Form, forms_of, quoted
-from smabot_persistence_sqlite.rows import SqliteRows
-from smabot_persistence_sqlite.stamp import LINEAGE, Lineage, Stamp, read_stamp
-from smabot_persistence_sqlite.windows import first_bars
+from smabot_persistence_sqlite.newest_bars import first_bars
+from smabot_persistence_sqlite.reading import SqliteRows
+from smabot_persistence_sqlite.record_mapping import Form, forms_of, quoted
+from smabot_persistence_sqlite.schema_version import LINEAGE, Lineage, Stamp, read_stamp
 
 INSERT_BAR = (
     "INSERT INTO bars (ts, symbol, open, high, low, close, volume, trade_count, vwap) "
@@ -75,7 +75,7 @@ class SqliteJournal(SqliteRows):
             opened.callback(lock.release)
             path, news = db.resolve(), []
             if not exists(db):
-                from smabot_persistence_sqlite.migrate import create
+                from smabot_persistence_sqlite.migrating import create
 
                 create(path, db, forms.values(), lineage, lock)
                 news.append("new database")
@@ -87,7 +87,7 @@ class SqliteJournal(SqliteRows):
             stamp = read_stamp(connection, db, lineage)
             make_durable(connection, db)
             if not stamp.fits(forms.values(), lineage):
-                from smabot_persistence_sqlite.migrate import bring_up_to_date
+                from smabot_persistence_sqlite.migrating import bring_up_to_date
 
                 news += bring_up_to_date(path, db, forms.values(), stamp, lineage)
                 stamp = read_stamp(connection, db, lineage)

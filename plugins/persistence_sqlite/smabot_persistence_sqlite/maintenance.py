@@ -14,13 +14,13 @@ from pathlib import Path
 
 from smabot.domain.records import Adjustment, Fill, Order, Position
 from smabot.errors import ConfigError, JournalError, UsageError
-from smabot_persistence_sqlite.codec import encode_time
+from smabot_persistence_sqlite.backup import copy_together
 from smabot_persistence_sqlite.connection import connect_reader, meaning, translated
-from smabot_persistence_sqlite.copying import copy_together
 from smabot_persistence_sqlite.journal import SqliteJournal
-from smabot_persistence_sqlite.rows import SqliteRows
-from smabot_persistence_sqlite.stamp import LINEAGE, read_stamp
-from smabot_persistence_sqlite.windows import NEVER, first_bars, older_bars
+from smabot_persistence_sqlite.newest_bars import NEVER, first_bars, older_bars
+from smabot_persistence_sqlite.reading import SqliteRows
+from smabot_persistence_sqlite.schema_version import LINEAGE, read_stamp
+from smabot_persistence_sqlite.value_codec import encode_time
 
 AccountFiles = Callable[[str], Sequence[Path]]
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from smabot.hooks.specifications import Finding, Recovery, RecoveryStep, hookimpl
 from smabot.settings.model import Config
 from smabot_persistence_sqlite.journal import SqliteJournal
-from smabot_persistence_sqlite.rows import SqliteRows
+from smabot_persistence_sqlite.reading import SqliteRows
 
 if TYPE_CHECKING:
     import click

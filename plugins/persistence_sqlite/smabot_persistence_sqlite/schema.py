@@ -7,7 +7,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from smabot_persistence_sqlite.form import Form
+from smabot_persistence_sqlite.record_mapping import Form
 
 TYPES: dict[str, type[sa.types.TypeEngine[Any]]] = {
     "TEXT": sa.TEXT,

@@ -12,7 +12,7 @@ from smabot.domain.records import ZERO, Account, Adjustment, Fill, Order, OrderU
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.hooks.specifications import Conflict, Reconciliation
 from smabot.settings.model import Config
-from smabot_reconciliation.adjusting import (
+from smabot_reconciliation.adjustments import (
     Mismatch,
     adjust,
     cash_differs,
@@ -20,14 +20,14 @@ from smabot_reconciliation.adjusting import (
     round_trips,
     split_hint,
 )
-from smabot_reconciliation.taking import (
+from smabot_reconciliation.adopting import (
     ACCEPT,
     filled_after_its_end,
     payload,
     taken,
     unknown_locally,
 )
-from smabot_reconciliation.trades import TakenOf, Trade, untaken
+from smabot_reconciliation.external_trades import TakenOf, Trade, untaken
 
 ACCOUNT_MISMATCH = "account_mismatch"
 """The conflict that no second look can clear up."""

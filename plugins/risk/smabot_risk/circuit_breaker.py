@@ -28,7 +28,7 @@ from smabot.hooks.specifications import Recovery, RecoveryStep, hookimpl
 from smabot.settings.model import A_YEAR
 from smabot_risk.blocks import lift_block, put_block
 from smabot_risk.common import DayStart, RiskSettings, from_outside, opening_cash
-from smabot_risk.today import Today
+from smabot_risk.daily_totals import Today
 
 if TYPE_CHECKING:
     import click

@@ -17,7 +17,7 @@ from smabot.domain.tables import record
 from smabot.hooks.specifications import Recovery, RecoveryStep, hookimpl
 from smabot_risk.blocks import put_block
 from smabot_risk.common import DayStart, RiskSettings, from_outside, opening_cash
-from smabot_risk.today import Today
+from smabot_risk.daily_totals import Today
 
 if TYPE_CHECKING:
     import click

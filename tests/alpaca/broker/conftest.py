@@ -21,7 +21,7 @@ from loguru import logger
 from smabot.domain.records import Order, OrderType, Side, Status, TimeInForce
 from smabot.settings.model import Config
 from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.connect import connect
+from smabot_alpaca.connection import connect
 from smabot_alpaca.settings import AlpacaSettings
 
 NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)

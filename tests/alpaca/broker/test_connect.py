@@ -18,7 +18,7 @@ from smabot.settings.model import Config
 from smabot.system.redaction import Redactor
 from smabot_alpaca import endpoints
 from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.connect import Connection, connect
+from smabot_alpaca.connection import Connection, connect
 from smabot_alpaca.plugin import AlpacaPlugin
 from smabot_alpaca.settings import AlpacaSettings
 

@@ -16,7 +16,7 @@ from smabot.settings.loading import load
 from smabot.settings.model import Config
 from smabot.system.redaction import Redactor
 from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.connect import connect
+from smabot_alpaca.connection import connect
 from smabot_alpaca.credentials import find
 from smabot_alpaca.settings import AlpacaSettings
 

@@ -25,7 +25,7 @@ from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
 from smabot.hooks.ports import BrokerAccount, BrokerOrder
 from smabot.settings.model import Config
 from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.connect import Connection, connect
+from smabot_alpaca.connection import Connection, connect
 from smabot_alpaca.settings import AlpacaSettings
 
 pytest.importorskip("smabot_exchange")

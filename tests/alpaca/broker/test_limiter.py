@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smabot.errors import NotSent
-from smabot_alpaca.limiter import WINDOW, Limiter, Urgency
+from smabot_alpaca.rest.rate_limit import WINDOW, Limiter, Urgency
 
 EXIT, ENTRY, READ = Urgency
 

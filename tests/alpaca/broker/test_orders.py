@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from loguru import logger
 
 from smabot.domain.records import OrderType, Side, Status, TimeInForce
-from smabot_alpaca import orders
-from smabot_alpaca.orders import Unreadable, broker_order
+from smabot_alpaca import order_json as orders
+from smabot_alpaca.order_json import Unreadable, broker_order
 
 ENDS = {
     "filled": Status.FILLED,

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from smabot.domain.records import RefusalCause, Side, Status
-from smabot_alpaca.orders import to_json
+from smabot_alpaca.order_json import to_json
 
 MISMATCH = "position intent mismatch, inferred: sell_to_open, specified: sell_to_close"
 OVERSELL = "insufficient qty available for order (requested: 10, available: 4)"

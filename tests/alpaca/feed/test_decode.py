@@ -14,7 +14,7 @@ import pytest
 
 from smabot.domain.calendar import Calendar
 from smabot.domain.records import Bar
-from smabot_alpaca.decode import BarDecoder, Garbage
+from smabot_alpaca.bar_json import BarDecoder, Garbage
 
 Wire = Callable[..., dict[str, Any]]
 MakeBar = Callable[..., Bar]

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from smabot.domain.calendar import MINUTE, Calendar
 from smabot.domain.records import Bar
-from smabot_alpaca.gather import Gap, Gather
+from smabot_alpaca.feed.minute_assembly import Gap, Gather
 
 MakeBar = Callable[..., Bar]
 At = Callable[[str], datetime]

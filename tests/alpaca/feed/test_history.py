@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from smabot.domain.calendar import MINUTE, Calendar, Session
 from smabot.domain.records import Bar
 from smabot.errors import BrokerError
-from smabot_alpaca import history as module
-from smabot_alpaca.history import BarHistory
+from smabot_alpaca.rest import bar_history as module
+from smabot_alpaca.rest.bar_history import BarHistory
 
 MakeBar = Callable[..., Bar]
 At = Callable[[str], datetime]

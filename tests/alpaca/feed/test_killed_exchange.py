@@ -25,8 +25,8 @@ from smabot.domain.records import Bar, Order, OrderType, Side, Status, TimeInFor
 from smabot.errors import BrokerError
 from smabot_alpaca import credentials, endpoints
 from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.connect import Connection
-from smabot_alpaca.feed import AlpacaFeed
+from smabot_alpaca.connection import Connection
+from smabot_alpaca.feed.feed import AlpacaFeed
 from smabot_alpaca.settings import AlpacaSettings
 
 SMABOT = str(Path(sys.executable).with_name("smabot"))

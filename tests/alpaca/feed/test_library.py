@@ -9,7 +9,7 @@ import pytest
 
 AFTER = """
 import sys
-from smabot_alpaca import library
+from smabot_alpaca.streams import alpaca_py as library
 data, trading = library.streams()
 assert (data.__name__, trading.__name__) == ("StockDataStream", "TradingStream")
 assert not {"pandas", "numpy"} & {*sys.modules}
@@ -30,7 +30,7 @@ GetCorporateAnnouncementsRequest(ca_types=[], since=date(2026, 3, 2), until=date
 BEFORE = """
 import sys
 import {before}
-from smabot_alpaca import library
+from smabot_alpaca.streams import alpaca_py as library
 library.streams()
 assert sys.modules["{before}"] is {before}
 assert {before}.__file__

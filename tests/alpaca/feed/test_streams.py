@@ -19,10 +19,20 @@ from websockets.sync.server import ServerConnection, serve
 from smabot.domain.calendar import Calendar
 from smabot.domain.records import Bar, Status
 from smabot.errors import BrokerError, ConfigError
-from smabot_alpaca.decode import BarDecoder
-from smabot_alpaca.inbox import DATA, TRADE, Broken, Came, Down, Event, Heard, Inbox, Up
-from smabot_alpaca.streams import DataStream, TradeStream
-from smabot_alpaca.supervision import Streams
+from smabot_alpaca.bar_json import BarDecoder
+from smabot_alpaca.streams.event_queue import (
+    DATA,
+    TRADE,
+    Broken,
+    Came,
+    Down,
+    Event,
+    Heard,
+    Inbox,
+    Up,
+)
+from smabot_alpaca.streams.supervision import Streams
+from smabot_alpaca.streams.websockets import DataStream, TradeStream
 
 DEADLINE = 60.0
 SYMBOLS = ("KO", "SPY")

@@ -14,12 +14,12 @@ from smabot.domain.calendar import MINUTE, Calendar
 from smabot.domain.records import Bar, OrderType, OrderUpdate, Side, Status, TimeInForce
 from smabot.errors import BrokerError
 from smabot.hooks.ports import BrokerOrder
-from smabot_alpaca.errands import Errands
-from smabot_alpaca.gather import Gather
-from smabot_alpaca.history import BarHistory
-from smabot_alpaca.inbox import DATA, TRADE, Came, Down, Heard, Inbox, Up
-from smabot_alpaca.intake import Intake
-from smabot_alpaca.sweep import HOLD_SECONDS, SECOND_LOOK_SECONDS, Sweep
+from smabot_alpaca.feed.background_requests import Errands
+from smabot_alpaca.feed.minute_assembly import Gather
+from smabot_alpaca.feed.pending_events import Intake
+from smabot_alpaca.feed.rest_sync import HOLD_SECONDS, SECOND_LOOK_SECONDS, Sweep
+from smabot_alpaca.rest.bar_history import BarHistory
+from smabot_alpaca.streams.event_queue import DATA, TRADE, Came, Down, Heard, Inbox, Up
 
 SETTLE, PATIENCE, QUIET = 3.0, 5.0, 0.25
 SYMBOLS = ("A", "B")
@@ -116,7 +116,7 @@ class Market:
 @pytest.fixture
 def market(calendar: Calendar, at: Callable[[str], datetime], monkeypatch: Any) -> Market:
     market = Market(calendar, at("2026-11-25 09:30"))
-    monkeypatch.setattr("smabot_alpaca.sweep.time.monotonic", lambda: market.seconds)
+    monkeypatch.setattr("smabot_alpaca.feed.rest_sync.time.monotonic", lambda: market.seconds)
     return market
 
 

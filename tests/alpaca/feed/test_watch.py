@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from smabot.domain.records import OrderUpdate, Status
-from smabot_alpaca.watch import ASK_AGAIN, OrderWatch
+from smabot_alpaca.feed.order_stream_check import ASK_AGAIN, OrderWatch
 
 T0 = datetime(2026, 11, 27, 15, 0, tzinfo=UTC)
 PATIENCE = 5.0

@@ -33,12 +33,12 @@ from smabot.errors import BrokerError, ConfigError, UnknownOutcome
 from smabot.hooks.ports import Feed
 from smabot_alpaca import endpoints
 from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.connect import Connection
+from smabot_alpaca.connection import Connection
 from smabot_alpaca.credentials import Credentials
-from smabot_alpaca.feed import AlpacaFeed
-from smabot_alpaca.inbox import DATA
-from smabot_alpaca.rest import Rest
+from smabot_alpaca.feed.feed import AlpacaFeed
+from smabot_alpaca.rest.client import Rest
 from smabot_alpaca.settings import AlpacaSettings
+from smabot_alpaca.streams.event_queue import DATA
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.wire.auth import Keys
 from smabot_exchange.wire.server import Pace, Serving, listen

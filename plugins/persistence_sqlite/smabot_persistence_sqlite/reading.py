@@ -17,9 +17,9 @@ from smabot.errors import ConfigError, JournalError
 from smabot.system.descriptors import Handle, inode_of
 from smabot.system.lock import holder, is_displaced, is_locked
 from smabot_persistence_sqlite.connection import connect, connect_reader, handle_of, translated
-from smabot_persistence_sqlite.form import Form, about, forms_of, quoted
-from smabot_persistence_sqlite.stamp import LINEAGE, Lineage, Stamp, read_stamp
-from smabot_persistence_sqlite.windows import windows
+from smabot_persistence_sqlite.newest_bars import windows
+from smabot_persistence_sqlite.record_mapping import Form, about, forms_of, quoted
+from smabot_persistence_sqlite.schema_version import LINEAGE, Lineage, Stamp, read_stamp
 
 R = TypeVar("R")
 

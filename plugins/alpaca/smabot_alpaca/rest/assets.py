@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from smabot.errors import BrokerError, ConfigError, suggest
-from smabot_alpaca.rest import Refused, Rest
+from smabot_alpaca.rest.client import Refused, Rest
 
 FEW = 16
 """Up to so many symbols are asked for one by one: the whole list has some megabytes."""

@@ -15,13 +15,13 @@ from smabot.hooks.ports import BrokerOrder
 from smabot_alpaca.backoff import Backoff
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.clock import EPOCH, MarketClock, last_closed
-from smabot_alpaca.errands import Errands
-from smabot_alpaca.gather import Gap
-from smabot_alpaca.history import BarHistory
-from smabot_alpaca.inbox import DATA, TRADE
-from smabot_alpaca.intake import Intake
-from smabot_alpaca.supervision import Streams
-from smabot_alpaca.watch import ahead
+from smabot_alpaca.feed.background_requests import Errands
+from smabot_alpaca.feed.minute_assembly import Gap
+from smabot_alpaca.feed.order_stream_check import ahead
+from smabot_alpaca.feed.pending_events import Intake
+from smabot_alpaca.rest.bar_history import BarHistory
+from smabot_alpaca.streams.event_queue import DATA, TRADE
+from smabot_alpaca.streams.supervision import Streams
 
 HOLD_SECONDS = 10.0
 """Bars of the stream wait so long at most for those that were missed before them."""

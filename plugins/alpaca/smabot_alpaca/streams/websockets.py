@@ -12,11 +12,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from smabot.errors import ConfigError, KeyRefused
-from smabot_alpaca import library
-from smabot_alpaca.decode import BarDecoder, Garbage
-from smabot_alpaca.inbox import DATA, TRADE, Came, Dropped, Heard, Inbox
-from smabot_alpaca.orders import Unreadable, broker_order
-from smabot_alpaca.supervision import PLAN_REFUSED, Refused, Stream
+from smabot_alpaca.bar_json import BarDecoder, Garbage
+from smabot_alpaca.order_json import Unreadable, broker_order
+from smabot_alpaca.streams import alpaca_py as library
+from smabot_alpaca.streams.event_queue import DATA, TRADE, Came, Dropped, Heard, Inbox
+from smabot_alpaca.streams.supervision import PLAN_REFUSED, Refused, Stream
 
 FREE_SYMBOLS = 30
 """Symbols that the data stream takes on the free plan (https://alpaca.markets/data)."""

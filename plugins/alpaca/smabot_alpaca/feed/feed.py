@@ -15,22 +15,24 @@ from smabot.domain.records import Bar, Batch, Mark
 from smabot.errors import BrokerError, KeyRefused
 from smabot.hooks.ports import Progress
 from smabot.system.pace import Pace
-from smabot_alpaca import assets, latest, library
 from smabot_alpaca.backoff import Backoff
+from smabot_alpaca.bar_json import BarDecoder
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.clock import last_closed
-from smabot_alpaca.connect import Connection
-from smabot_alpaca.decode import BarDecoder
-from smabot_alpaca.errands import Errands
-from smabot_alpaca.gather import REMEMBERED, Gather
-from smabot_alpaca.history import BarHistory
-from smabot_alpaca.inbox import DATA, TRADE, Inbox
-from smabot_alpaca.intake import Intake
-from smabot_alpaca.player import Played, Player
-from smabot_alpaca.rest import Refused
-from smabot_alpaca.streams import DataStream, TradeStream
-from smabot_alpaca.supervision import Stream, Streams
-from smabot_alpaca.sweep import Sweep
+from smabot_alpaca.connection import Connection
+from smabot_alpaca.feed.background_requests import Errands
+from smabot_alpaca.feed.minute_assembly import REMEMBERED, Gather
+from smabot_alpaca.feed.pending_events import Intake
+from smabot_alpaca.feed.replay import Played, Player
+from smabot_alpaca.feed.rest_sync import Sweep
+from smabot_alpaca.rest import assets
+from smabot_alpaca.rest import latest_prices as latest
+from smabot_alpaca.rest.bar_history import BarHistory
+from smabot_alpaca.rest.client import Refused
+from smabot_alpaca.streams import alpaca_py as library
+from smabot_alpaca.streams.event_queue import DATA, TRADE, Inbox
+from smabot_alpaca.streams.supervision import Stream, Streams
+from smabot_alpaca.streams.websockets import DataStream, TradeStream
 
 SUBSCRIBE_SECONDS = 5.0
 LAST_LOOK_SECONDS = 10.0

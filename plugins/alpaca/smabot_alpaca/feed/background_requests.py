@@ -8,7 +8,7 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from smabot.errors import BrokerError
-from smabot_alpaca.inbox import Done, Inbox
+from smabot_alpaca.streams.event_queue import Done, Inbox
 
 T = TypeVar("T")
 

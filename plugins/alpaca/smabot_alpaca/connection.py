@@ -18,8 +18,8 @@ from smabot_alpaca import credentials, endpoints
 from smabot_alpaca.clock import MarketClock, ToldClock, WallClock
 from smabot_alpaca.credentials import Credentials
 from smabot_alpaca.endpoints import Endpoints
-from smabot_alpaca.orders import moment
-from smabot_alpaca.rest import ADMIN, Refused, Rest
+from smabot_alpaca.order_json import moment
+from smabot_alpaca.rest.client import ADMIN, Refused, Rest
 from smabot_alpaca.settings import AlpacaSettings
 
 GET_KEYS = (

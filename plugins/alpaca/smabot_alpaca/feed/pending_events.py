@@ -10,9 +10,20 @@ from loguru import logger
 
 from smabot.domain.records import Bar, Batch, Event, OrderUpdate
 from smabot_alpaca.clock import EPOCH, MarketClock, minute_of
-from smabot_alpaca.gather import Gather
-from smabot_alpaca.inbox import DATA, TRADE, Broken, Came, Done, Down, Dropped, Heard, Inbox, Up
-from smabot_alpaca.watch import OrderWatch
+from smabot_alpaca.feed.minute_assembly import Gather
+from smabot_alpaca.feed.order_stream_check import OrderWatch
+from smabot_alpaca.streams.event_queue import (
+    DATA,
+    TRADE,
+    Broken,
+    Came,
+    Done,
+    Down,
+    Dropped,
+    Heard,
+    Inbox,
+    Up,
+)
 
 LATE, EARLY = timedelta(seconds=45), timedelta(seconds=5)
 """So far from its minute's end a bar of the stream comes only where this machine's clock is wrong."""

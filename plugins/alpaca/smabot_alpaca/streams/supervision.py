@@ -18,8 +18,8 @@ from loguru import logger
 
 from smabot.errors import BrokerError, ConfigError, KeyRefused, SmabotError
 from smabot_alpaca.backoff import Backoff
-from smabot_alpaca.decode import Garbage
-from smabot_alpaca.inbox import Broken, Down, Inbox, Up
+from smabot_alpaca.bar_json import Garbage
+from smabot_alpaca.streams.event_queue import Broken, Down, Inbox, Up
 
 CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 1.0

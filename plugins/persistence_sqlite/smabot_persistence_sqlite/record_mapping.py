@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 from smabot.domain.records import CORE_RECORDS
 from smabot.domain.tables import table_of
 from smabot.errors import ConfigError, JournalError, SmabotError
-from smabot_persistence_sqlite.codec import Codec, codec_of
+from smabot_persistence_sqlite.value_codec import Codec, codec_of
 
 E = TypeVar("E", bound=SmabotError)
 

@@ -9,8 +9,8 @@ from typing import Any
 from smabot.errors import BrokerError
 from smabot.hooks.ports import Progress
 from smabot_alpaca.clock import MarketClock
-from smabot_alpaca.orders import moment
-from smabot_alpaca.rest import ADMIN, Rest
+from smabot_alpaca.order_json import moment
+from smabot_alpaca.rest.client import ADMIN, Rest
 
 
 @dataclass(frozen=True, slots=True)

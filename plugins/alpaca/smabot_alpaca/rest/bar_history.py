@@ -16,8 +16,8 @@ from loguru import logger
 from smabot.domain.calendar import MINUTE, Calendar
 from smabot.domain.records import Bar
 from smabot.errors import BrokerError
+from smabot_alpaca.bar_json import BarDecoder, Garbage
 from smabot_alpaca.clock import last_closed, session_spans
-from smabot_alpaca.decode import BarDecoder, Garbage
 
 Get = Callable[[str, Mapping[str, Any]], Any]
 

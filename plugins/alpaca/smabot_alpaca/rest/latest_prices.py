@@ -13,9 +13,9 @@ from decimal import Decimal, InvalidOperation
 from smabot.domain.book import STALE
 from smabot.domain.records import Mark
 from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.history import in_batches
-from smabot_alpaca.orders import Unreadable, decimal, moment
-from smabot_alpaca.rest import Rest
+from smabot_alpaca.order_json import Unreadable, decimal, moment
+from smabot_alpaca.rest.bar_history import in_batches
+from smabot_alpaca.rest.client import Rest
 
 PATH = "/v2/stocks/trades/latest"
 

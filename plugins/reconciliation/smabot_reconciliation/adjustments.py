@@ -15,7 +15,7 @@ from fractions import Fraction
 
 from smabot.domain.book import COLLAR, Book
 from smabot.domain.records import MICRO, ZERO, Adjustment, Mark, money
-from smabot_reconciliation.trades import Trade, come_and_gone, newest
+from smabot_reconciliation.external_trades import Trade, come_and_gone, newest
 
 SPLITS = {Fraction(n) for n in (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)} | {Fraction(3, 2)}
 CENT = Decimal("0.01")

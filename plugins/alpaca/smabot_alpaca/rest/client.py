@@ -24,7 +24,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, Pro
 from smabot.errors import BrokerError, KeyRefused, NotSent, UnknownOutcome
 from smabot_alpaca.credentials import Credentials
 from smabot_alpaca.endpoints import Endpoints
-from smabot_alpaca.limiter import TOO_MANY, Limiter, NoRoom, Urgency
+from smabot_alpaca.rest.rate_limit import TOO_MANY, Limiter, NoRoom, Urgency
 from smabot_alpaca.settings import AlpacaSettings
 
 ALPACA_LIMIT = 200

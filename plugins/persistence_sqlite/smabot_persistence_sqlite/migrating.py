@@ -19,11 +19,11 @@ from smabot.domain.records import CORE_RECORDS
 from smabot.domain.tables import Column
 from smabot.errors import ConfigError
 from smabot.system.lock import FileLock
+from smabot_persistence_sqlite.backup import copy_database, sync
 from smabot_persistence_sqlite.connection import connect, make_durable
-from smabot_persistence_sqlite.copying import copy_database, sync
-from smabot_persistence_sqlite.form import Form, quoted
+from smabot_persistence_sqlite.record_mapping import Form, quoted
 from smabot_persistence_sqlite.schema import TYPES, record_table
-from smabot_persistence_sqlite.stamp import Lineage, Stamp
+from smabot_persistence_sqlite.schema_version import Lineage, Stamp
 
 _STAMP = (
     "INSERT INTO declared_records (table_name, declared_by, definition) VALUES (?, ?, ?) "

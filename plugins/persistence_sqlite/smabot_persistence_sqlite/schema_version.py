@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from smabot.errors import ConfigError
-from smabot_persistence_sqlite.form import Form
+from smabot_persistence_sqlite.record_mapping import Form
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,1 @@
+"""The feed: bars and order updates of the streams, with REST behind them."""

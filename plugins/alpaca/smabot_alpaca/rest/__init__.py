@@ -1,0 +1,1 @@
+"""Alpaca by REST: one request once, within the rate limit, and what each answer means."""

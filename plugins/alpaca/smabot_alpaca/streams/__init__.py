@@ -1,0 +1,1 @@
+"""The two websockets, and what keeps them connected."""

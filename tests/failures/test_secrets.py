@@ -101,11 +101,11 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 def echo(world: Any) -> Iterator[Callable[[tuple[str, str]], Echo]]:
     """An exchange that plays the world's tape and takes a key, behind a proxy that tells it."""
     from smabot.settings.model import Config
+    from smabot_exchange.http.auth import Keys
+    from smabot_exchange.http.server import Serving, listen
+    from smabot_exchange.http.venue import Venue
     from smabot_exchange.opening import open_exchange
     from smabot_exchange.plugin import ExchangeSettings
-    from smabot_exchange.wire.auth import Keys
-    from smabot_exchange.wire.server import Serving, listen
-    from smabot_exchange.wire.venue import Venue
 
     ends: list[Callable[[], None]] = []
 

@@ -11,8 +11,8 @@ from smabot.hooks.specifications import Finding
 from smabot.settings.model import Config
 from smabot.system.lock import holder, is_locked
 from smabot.system.paths import is_full, is_there
-from smabot_exchange.rows import to_time
-from smabot_exchange.schema import APPLICATION_ID, VERSION
+from smabot_exchange.ledger.rows import to_time
+from smabot_exchange.ledger.schema import APPLICATION_ID, VERSION
 
 LEDGER = "ledger"
 

@@ -21,8 +21,8 @@ def open_exchange(
 
     Raises ConfigError for a bad tape or ledger, LockHeld when another process has it open.
     """
-    from smabot_exchange.account import AskedTerms
     from smabot_exchange.exchange import Exchange
+    from smabot_exchange.matching.account import AskedTerms
 
     ledger = ledger or config.ledger_path
     is_there(ledger, f"ledger {ledger}")

@@ -19,7 +19,7 @@ from loguru import logger
 
 from smabot.engine.reconciling.conflict import Disagreement
 from smabot.engine.recovery import recover
-from smabot_exchange.wire.quota import Quota
+from smabot_exchange.http.rate_limit import Quota
 
 pytestmark = [pytest.mark.slow, pytest.mark.plugins]
 

@@ -31,8 +31,8 @@ from smabot.engine.reconciling.conflict import Disagreement
 from smabot.errors import NotSent, PluginError
 from smabot.hooks.specifications import hookimpl
 from smabot_exchange.faults.market_kinds import FrozenCancel, LeftAtClose
-from smabot_exchange.orders import ExchangeOrder, OrderRequest
-from smabot_exchange.orders import OrderType as Kind
+from smabot_exchange.matching.orders import ExchangeOrder, OrderRequest
+from smabot_exchange.matching.orders import OrderType as Kind
 
 LONG, FLAT = 1, 0
 BUY, SELL = Side.BUY, Side.SELL
@@ -438,7 +438,7 @@ def test_what_an_entry_has_filled_is_sold_though_its_cancel_never_ends(
     partly: Any, alive: Any, monkeypatch: pytest.MonkeyPatch, by: str, killed: bool
 ) -> None:
     """At a broker that does not mind an order whose cancel it has taken."""
-    monkeypatch.setattr("smabot_exchange.order_desk.check_wash_trade", lambda *given: None)
+    monkeypatch.setattr("smabot_exchange.order_entry.check_wash_trade", lambda *given: None)
     partly.follow(
         s={("SPY", 2): LONG} | ({("IBM", 4): FLAT, ("SPY", 3): FLAT} if by == "signal" else {})
     )

@@ -67,7 +67,7 @@ class Beside:
         return self._exchange.account().equity
 
     def sell_by_hand(self, symbol: str, qty: Decimal) -> bool:
-        from smabot_exchange.orders import OrderRequest, PositionIntent, Refusal
+        from smabot_exchange.matching.orders import OrderRequest, PositionIntent, Refusal
 
         intent = PositionIntent.SELL_TO_CLOSE
         try:
@@ -193,7 +193,7 @@ def no_epochs(patch: pytest.MonkeyPatch) -> None:
 def sold_unasked(patch: pytest.MonkeyPatch) -> None:
     """An exit sells what the bot believes to hold, whatever was sold by hand."""
     patch.setattr(Comparison, "from_outside", lambda self, symbol: None)
-    patch.setattr("smabot_exchange.front._intent", lambda order: None)
+    patch.setattr("smabot_exchange.in_process._intent", lambda order: None)
 
 
 def own_entries_in_the_way(patch: pytest.MonkeyPatch) -> None:

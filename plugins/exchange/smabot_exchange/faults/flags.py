@@ -7,7 +7,7 @@ from datetime import datetime
 
 from smabot.domain.calendar import MINUTE
 from smabot_exchange.faults.plan import FaultPlan, Occasion
-from smabot_exchange.orders import Refusal
+from smabot_exchange.matching.orders import Refusal
 
 SUSPENDED = "trade_suspended_by_user"
 FLAGS = ("trading_blocked", "account_blocked", SUSPENDED)

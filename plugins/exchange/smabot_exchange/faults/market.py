@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from smabot.domain.calendar import MINUTE
 from smabot_exchange.faults.plan import FaultPlan, Occasion
-from smabot_exchange.orders import (
+from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderClass,
     OrderStatus,

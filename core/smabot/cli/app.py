@@ -16,7 +16,7 @@ import click
 
 from smabot.errors import ConfigError, LockHeld, SmabotError, one_line
 from smabot.system import stdio
-from smabot.system.paths import are_one
+from smabot.system.paths import is_same_file
 from smabot.system.redaction import redact
 from smabot.system.wall_clock import Wall, utc_now
 
@@ -253,5 +253,5 @@ def _check_apart(config: Config, settings: Path | None) -> None:
         for beside in ("-wal", "-shm", ".lock"):
             others[Path(os.path.realpath(path) + beside)] = f"a part of what {name} names"
     for path, what in others.items():
-        if are_one(file, path):
+        if is_same_file(file, path):
             raise ConfigError(f"log.file {file}: is {what}: give another one")

@@ -11,7 +11,7 @@ from typing import Any
 
 from smabot.domain.records import Bar, Command
 from smabot.errors import ConfigError, JournalError
-from smabot.system.database_file import Watch
+from smabot.system.database_file import DatabaseWatch
 from smabot.system.lock import FileLock
 from smabot_persistence_sqlite.connection import (
     connect,
@@ -47,7 +47,7 @@ class SqliteJournal(SqliteRows):
         forms: dict[type, Form],
         stamp: Stamp,
         lock: FileLock,
-        watch: Watch,
+        watch: DatabaseWatch,
         news: tuple[str, ...],
     ) -> None:
         super().__init__(db, watch.file, connection, forms, stamp)

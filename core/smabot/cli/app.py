@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -188,6 +188,13 @@ class App:
         return self._header.get("mode", self.config().mode)
 
     # -- output ------------------------------------------------------------------------------------
+
+    @staticmethod
+    def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, heads: bool = True) -> Any:
+        """Return a table for `emit`; a column whose name starts with ``>`` is aligned to the right."""
+        from smabot.cli import output
+
+        return output.table(columns, rows, heads=heads)
 
     def emit(self, data: Any, screen: Any, as_json: bool = False) -> None:
         """Show a result on stdout: as JSON, or as a line, lines, or rich renderables.

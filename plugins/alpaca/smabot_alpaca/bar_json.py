@@ -13,9 +13,7 @@ from typing import Any
 
 import msgspec
 
-from smabot.domain.bar_checks import is_valid_bar, left_out_bar
-from smabot.domain.calendar import Calendar
-from smabot.domain.records import Bar
+from smabot.provider import Bar, Calendar, is_valid_bar, left_out_bar
 
 CACHED_MINUTES = 5_000
 UNREADABLE = (AttributeError, LookupError, TypeError, ValueError, OverflowError)

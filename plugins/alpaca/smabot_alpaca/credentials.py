@@ -12,9 +12,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from smabot.errors import ConfigError
-from smabot.system.paths import file_exists
-from smabot.system.redaction import register_secret
+from smabot.provider import ConfigError, file_exists, register_secret
 from smabot_alpaca.settings import AlpacaSettings
 
 VARIABLES = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY")

@@ -6,11 +6,15 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from smabot.errors import ConfigError
-from smabot.hooks.specifications import Finding
-from smabot.settings.model import Config
-from smabot.system.lock import is_locked, lock_holder
-from smabot.system.paths import file_exists, is_disk_full
+from smabot.provider import (
+    Config,
+    ConfigError,
+    Finding,
+    file_exists,
+    is_disk_full,
+    is_locked,
+    lock_holder,
+)
 from smabot_exchange.ledger.rows import to_time
 from smabot_exchange.ledger.schema import APPLICATION_ID, VERSION
 

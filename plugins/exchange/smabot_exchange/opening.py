@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smabot.errors import ConfigError
-from smabot.settings.model import Config
-from smabot.system.paths import file_exists
+from smabot.provider import Config, ConfigError, file_exists
 
 if TYPE_CHECKING:
     from smabot_exchange.exchange import Exchange

@@ -16,9 +16,7 @@ from pathlib import Path
 import click
 import orjson
 
-from smabot.errors import SmabotError, UsageError
-from smabot.settings.model import Config
-from smabot.system.redaction import register_secret
+from smabot.provider import Config, SmabotError, UsageError, register_secret
 from smabot_exchange.clock_driver import PacedBy
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.faults.files import read_faults

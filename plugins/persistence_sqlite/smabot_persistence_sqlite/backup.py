@@ -9,9 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
-from smabot.errors import ConfigError
-from smabot.system.lock import is_locked
-from smabot.system.paths import is_disk_full
+from smabot.provider import ConfigError, is_disk_full, is_locked
 from smabot_persistence_sqlite.connection import connect, connect_reader, translated
 
 

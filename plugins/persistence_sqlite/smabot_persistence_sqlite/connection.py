@@ -8,10 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from smabot.errors import ConfigError, JournalError
-from smabot.system.descriptors import FileHandle
-from smabot.system.lock import is_locked, is_locked_by_name, lock_holder
-from smabot.system.paths import file_exists, is_disk_full, refuse_hard_links
+from smabot.provider import (
+    ConfigError,
+    FileHandle,
+    JournalError,
+    file_exists,
+    is_disk_full,
+    is_locked,
+    is_locked_by_name,
+    lock_holder,
+    refuse_hard_links,
+)
 
 BUSY_SECONDS = 5.0
 """How long a connection waits for another program's write to end."""

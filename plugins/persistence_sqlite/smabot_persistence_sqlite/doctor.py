@@ -6,9 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from smabot.errors import SmabotError
-from smabot.hooks.specifications import Finding
-from smabot.system.lock import is_displaced, is_locked, lock_holder
+from smabot.provider import Finding, SmabotError, is_displaced, is_locked, lock_holder
 from smabot_persistence_sqlite.connection import connect_reader, exists, size_of, translated
 from smabot_persistence_sqlite.schema_version import LINEAGE, read_stamp
 

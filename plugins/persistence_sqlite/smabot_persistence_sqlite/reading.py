@@ -11,11 +11,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from smabot.domain.records import Bar, Command
-from smabot.domain.tables import key_of
-from smabot.errors import ConfigError, JournalError
-from smabot.system.descriptors import FileHandle, inode_of
-from smabot.system.lock import is_displaced, is_locked, lock_holder
+from smabot.provider import (
+    Bar,
+    Command,
+    ConfigError,
+    FileHandle,
+    JournalError,
+    inode_of,
+    is_displaced,
+    is_locked,
+    key_of,
+    lock_holder,
+)
 from smabot_persistence_sqlite.connection import connect, connect_reader, handle_of, translated
 from smabot_persistence_sqlite.newest_bars import windows
 from smabot_persistence_sqlite.record_mapping import Form, about, forms_of, quoted

@@ -1,4 +1,4 @@
-"""The degraded state: what is held is in doubt while the broker can't be compared with: entries wait for its end."""
+"""The degraded state: entries wait while the broker can not be compared with."""
 
 from __future__ import annotations
 

@@ -8,11 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from smabot.domain.bar_checks import bar_fault, is_valid_bar
-from smabot.domain.calendar import EXCHANGE_ZONE
-from smabot.domain.records import Bar
-from smabot.errors import ConfigError, suggest
-from smabot.system.paths import file_exists
+from smabot.provider import (
+    EXCHANGE_ZONE,
+    Bar,
+    ConfigError,
+    bar_fault,
+    file_exists,
+    is_valid_bar,
+    suggest,
+)
 
 COLUMNS = (
     "symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap",

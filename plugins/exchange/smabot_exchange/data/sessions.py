@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 
-from smabot.domain.calendar import Session
-from smabot.errors import ConfigError
+from smabot.provider import ConfigError, Session
 
 _FIRST_YEAR = 1900
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from smabot.errors import ConfigError, listed, suggest
+from smabot.provider import ConfigError, listed, suggest
 from smabot_exchange.faults.bases import Fault
 from smabot_exchange.faults.kinds import KINDS
 

@@ -9,9 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from smabot.errors import ConfigError, SmabotError
-from smabot.system.database_file import DatabaseWatch
-from smabot.system.paths import file_exists, is_disk_full
+from smabot.provider import ConfigError, DatabaseWatch, SmabotError, file_exists, is_disk_full
 from smabot_exchange.ledger.schema import APPLICATION_ID, VERSION, migration
 
 

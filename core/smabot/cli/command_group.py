@@ -151,7 +151,7 @@ def _core(name: str) -> click.Command:
 def _advertised() -> dict[str, EntryPoint]:
     from importlib.metadata import entry_points
 
-    points = sorted(entry_points(group="smabot.engine.operator_commands"))
+    points = sorted(entry_points(group="smabot.commands"))
     return {point.name: point for point in points if point.name not in VERBS}
 
 

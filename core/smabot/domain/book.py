@@ -6,18 +6,17 @@ nothing. What `apply` changed waits in the Book until the step's commit drains i
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
-from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any
 
 from smabot.domain.bar_checks import bad_bar_event, is_valid_bar
+from smabot.domain.book_view import COLLAR, BookView, Holding
 from smabot.domain.calendar import Calendar
 from smabot.domain.records import (
-    HALT,
     MICRO,
     ZERO,
     Account,
@@ -37,20 +36,24 @@ from smabot.domain.records import (
 from smabot.domain.tables import key_of, table_of
 from smabot.domain.valuation import Valuation
 
-R = TypeVar("R")
-Holding = tuple[str, str]
-"""A strategy and a symbol."""
-
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-COLLAR = Decimal("0.10")
-ASKED_FOR = timedelta(days=7)
-"""How long the broker is asked about an order that was ended without its word."""
-STALE = timedelta(minutes=5)
-"""The age from which on a price says no more what a symbol is worth."""
 
 
-class Book:
+class Book(BookView):
     """Positions, cash, orders, last prices, last signals and the plugins' declared records."""
+
+    calendar: Calendar
+    now: datetime
+    account: Account | None
+    last: dict[str, Bar]
+    orders: dict[str, Order]
+    positions: dict[Holding, Position]
+    signals: dict[Holding, SignalState]
+    blocks: dict[tuple[str, str], Block]
+    ignored: frozenset[str]
+    marks: dict[str, Mark]
+    point: EquityPoint | None
+    canceling: dict[str, Order]
 
     def __init__(
         self,
@@ -61,21 +64,21 @@ class Book:
         """``collar``: the fraction that a close may be away from the one before; 0: any."""
         self.calendar = calendar or Calendar()
         self.now = EPOCH
-        self.account: Account | None = None
-        self.last: dict[str, Bar] = {}
-        self.orders: dict[str, Order] = {}
-        self.positions: dict[Holding, Position] = {}
-        self.signals: dict[Holding, SignalState] = {}
-        self.blocks: dict[tuple[str, str], Block] = {}
-        self.ignored: frozenset[str] = frozenset()
+        self.account = None
+        self.last = {}
+        self.orders = {}
+        self.positions = {}
+        self.signals = {}
+        self.blocks = {}
+        self.ignored = frozenset()
         """Plugins whose blocks hold no order of this run, by the operator's word."""
-        self.marks: dict[str, Mark] = {}
+        self.marks = {}
         """Prices that were asked for because no bar came, by symbol."""
-        self.point: EquityPoint | None = None
+        self.point = None
         self.find_order = find_order
         self._latest: dict[Holding, str] = {}
         self._open: dict[str, Order] = {}
-        self.canceling: dict[str, Order] = {}
+        self.canceling = {}
         """Open orders whose cancel was asked for, by their ids."""
         self._given_up: dict[str, Order] = {}
         self.stances = 0
@@ -186,154 +189,6 @@ class Book:
         account = [self.account] if self.account is not None else []
         copy.restore([*account, *self.positions.values(), *self.open_orders()])
         return copy
-
-    # -- read -----------------------------------------------------------------------------------
-
-    @property
-    def trading_date(self) -> date:
-        """The exchange's trading date now."""
-        return self.calendar.trading_date(self.now)
-
-    def row(self, kind: type[R], *key: Any) -> R | None:
-        """Return a plugin's declared record by its key, or None."""
-        return self._tables.get(kind, {}).get(key)
-
-    def table(self, kind: type[R]) -> list[R]:
-        """Return all records that a plugin declared and that are restored at start."""
-        return list(self._tables.get(kind, {}).values())
-
-    def order(self, client_order_id: str) -> Order | None:
-        """Return an order, from the journal if it ended long ago, or None."""
-        order = self.orders.get(client_order_id)
-        if order is None and self.find_order is not None:
-            order = self.find_order(client_order_id)
-        return order
-
-    def latest_order(self, strategy: str, symbol: str) -> Order | None:
-        """Return the newest order of a holding: one that is open before one that was blocked since."""
-        return self.orders.get(self._latest.get((strategy, symbol), ""))
-
-    def open_orders(self) -> list[Order]:
-        """Return the orders that may still fill, oldest first."""
-        return list(self._open.values())
-
-    def unconfirmed(self) -> list[Order]:
-        """Return the orders that were ended here lately, and not yet by the broker's word.
-
-        They may still fill there.
-        """
-        since, given_up = self.now - ASKED_FOR, self._given_up.values()
-        return [o for o in given_up if o.given_up_at is not None and o.given_up_at >= since]
-
-    def working(self, symbol: str) -> Iterable[Order]:
-        """Return a symbol's open orders, of all strategies."""
-        return self._valuation.orders(symbol)
-
-    def holding(self, strategy: str, symbol: str) -> Decimal:
-        """Return the signed shares that a strategy holds."""
-        position = self.positions.get((strategy, symbol))
-        return position.qty if position else ZERO
-
-    def in_symbol(self, symbol: str) -> Mapping[str, Position]:
-        """Return the positions of a symbol by their strategies, closed ones too."""
-        return MappingProxyType(self._in_symbol.get(symbol, {}))
-
-    def open_qty(self, strategy: str, symbol: str) -> Decimal:
-        """Return the signed shares that a strategy's open orders may still fill."""
-        orders = self._valuation.orders(symbol)
-        return sum((order.open_qty for order in orders if order.strategy == strategy), ZERO)
-
-    def net(self, symbol: str) -> Decimal:
-        """Return the signed shares held of a symbol by all strategies together."""
-        return self._valuation.held(symbol)
-
-    def price(self, symbol: str) -> Decimal | None:
-        """Return the last price of a symbol in US dollars, or None before its first one.
-
-        It is the last bar's close, or what was asked for since.
-        """
-        bar, mark = self.last.get(symbol), self.marks.get(symbol) if self.marks else None
-        if mark is not None and (bar is None or mark.time > bar.end):
-            return mark.price
-        return Decimal(repr(bar.close)) if bar else None
-
-    def priced_at(self, symbol: str) -> datetime | None:
-        """Return when a symbol had its last price, or None before its first one."""
-        bar, mark = self.last.get(symbol), self.marks.get(symbol)
-        if bar is None or mark is None:
-            return bar.end if bar else mark.time if mark else None
-        return max(bar.end, mark.time)
-
-    def age(self, priced_at: datetime | None, now: datetime) -> timedelta:
-        """Return how old a price is within the session that is open at an instant; 0 where none is.
-
-        It counts from the session's open on: before, there was nothing newer.
-        """
-        session = self.calendar.session_at(now)
-        if session is None:
-            return timedelta(0)
-        return now - max(priced_at or session.open, session.open)
-
-    def stale(self, symbol: str, now: datetime) -> bool:
-        """Whether a symbol's last price is too old for the session that is open at an instant."""
-        return self.age(self.priced_at(symbol), now) >= STALE
-
-    def at_risk(self) -> list[str]:
-        """Return the symbols that are held or have open orders, sorted."""
-        return self._valuation.symbols()
-
-    def jumped_from(self, symbol: str) -> Decimal | None:
-        """Return the close before the last bar where that bar is outside the price collar."""
-        before = self._before.get(symbol)
-        return None if before is None else Decimal(repr(before))
-
-    def worse_price(self, symbol: str) -> Decimal | None:
-        """Return the last price for sizes and exposure: the higher one over a jump of the price.
-
-        One bad print can so make no order larger than the price before it would.
-        """
-        price, before = self.price(symbol), self.jumped_from(symbol)
-        return price if price is None or before is None else max(price, before)
-
-    def exposure(self, symbol: str | None = None) -> Decimal:
-        """Return the dollars at risk in a symbol, or in all: holdings and open buys at last prices."""
-        return self._valuation.exposure(symbol)
-
-    def blocking(self, *, reduces: bool = False) -> list[Block]:
-        """Return the blocks that hold an entry now, or (``reduces``) an exit."""
-        scopes = ("all",) if reduces else ("all", "entries")
-        return [
-            block
-            for block in self.blocks.values()
-            if block.scope in scopes and block.holds(self.now) and block.plugin not in self.ignored
-        ]
-
-    @property
-    def halted(self) -> str:
-        """Why an operator halted entries; empty when none did."""
-        halt = self.blocks.get((HALT, "entries"))
-        return halt.reason if halt is not None and halt.until is None else ""
-
-    def positions_value(self) -> Decimal:
-        """Return the worth of all positions at last prices."""
-        return self._valuation.value()
-
-    def realized_pnl(self) -> Decimal:
-        """Return the P&L realized since the database began."""
-        return self._realized_pnl
-
-    def equity(self) -> Decimal:
-        """Return cash plus positions at last prices."""
-        return (self.account.cash if self.account else ZERO) + self.positions_value()
-
-    @property
-    def at_rest(self) -> bool:
-        """Whether no order is open and no target differs from what is held."""
-        return not self._open and not self._unsettled
-
-    def unsettled(self) -> Mapping[str, Mapping[str, SignalState]]:
-        """Return, by symbol and strategy, the signal states whose target is not what is held."""
-        return MappingProxyType(self._unsettled)
 
     def fill_of(self, update: OrderUpdate) -> Fill | None:
         """Return the fill that an update would add, or None when it adds no shares."""

@@ -15,7 +15,8 @@ from typing import Any
 
 from smabot.domain.bar_checks import is_valid_bar
 from smabot.domain.blocks import ignore, require_guards
-from smabot.domain.book import ASKED_FOR, Book
+from smabot.domain.book import Book
+from smabot.domain.book_view import ASKED_FOR
 from smabot.domain.calendar import MINUTE, Calendar
 from smabot.domain.records import (
     OPEN,

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from smabot.domain.book import Book
+from smabot.domain.book_view import BookView
 from smabot.domain.records import Bar, Block, Event
 from smabot.errors import PluginFault
 
@@ -70,15 +71,16 @@ def _only_read(name: str) -> Callable[[Any], Any]:
     return lambda book: MappingProxyType(get(book))
 
 
+_OF_BOOK = {
+    name: value
+    for name, value in (vars(BookView) | vars(Book) | vars(Book())).items()
+    if not name.startswith("_")
+}
 _READING = tuple(
     name
-    for name, value in vars(Book).items()
-    if inspect.isfunction(value) and not name.startswith("_") and name not in vars(PluginBook)
+    for name, value in _OF_BOOK.items()
+    if inspect.isfunction(value) and name not in vars(PluginBook)
 )
-_STATE = [
-    name
-    for name, value in (vars(Book()) | vars(Book)).items()
-    if not name.startswith("_") and not inspect.isfunction(value)
-]
+_STATE = [name for name, value in _OF_BOOK.items() if not inspect.isfunction(value)]
 for _name in _STATE:
     setattr(PluginBook, _name, property(_only_read(_name)))

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from smabot.domain.book import Book, Holding
+from smabot.domain.book import Book
+from smabot.domain.book_view import Holding
 from smabot.domain.calendar import MINUTE
 from smabot.domain.halts import halt
 from smabot.domain.records import Order, SignalState, Status

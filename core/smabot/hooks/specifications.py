@@ -17,7 +17,7 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
-    from smabot.domain.book import Book
+    from smabot.domain.book_view import BookView as Book
     from smabot.domain.records import (
         Bar,
         Check,

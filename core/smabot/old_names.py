@@ -150,6 +150,12 @@ def answer(module: str, name: str) -> Any:
     raise AttributeError(f"module '{module}' has no attribute '{name}'")
 
 
+def remedy(where: str) -> str:
+    """Say what to use instead of what is in a module of core today, and until when the old name works."""
+    public = PUBLIC.get(where) or PUBLIC.get(where.partition(".")[0])
+    return f"smabot {REMOVED_IN} removes it: use {public or f'smabot.{where}, which no version promises'}"
+
+
 def spec_of(name: str) -> ModuleSpec | None:
     """Return how an old module is loaded, or None where there never was one."""
     if name.removeprefix("smabot.") not in MODULES:
@@ -200,9 +206,7 @@ def _warn(old: str, where: str, caller: FrameType | None) -> None:
     if key in _told:
         return
     _told.add(key)
-    remedy = PUBLIC.get(where) or PUBLIC.get(where.partition(".")[0])
-    remedy = remedy or f"smabot.{where}, which no version promises"
     if caller is not None:
         code, line = caller.f_code, caller.f_lineno
-        said = OldName(user, old, f"smabot {REMOVED_IN} removes it: use {remedy}")
+        said = OldName(user, old, remedy(where))
         warnings.warn_explicit(said, OldName, code.co_filename, line, module=user)

@@ -18,7 +18,7 @@ import pytest
 from loguru import logger
 
 from smabot.system import log, log_file
-from smabot.system.redaction import register
+from smabot.system.redaction import register_secret
 
 SECRET = "s3cr3t/value+1"
 LINES = 1500
@@ -30,7 +30,7 @@ from smabot.system import log, log_file, redaction
 
 name, file = sys.argv[1], Path(sys.argv[2])
 log_file.FILE_BYTES, log_file.FILES_KEPT = 20_000, 10_000
-redaction.register({SECRET!r})
+redaction.register_secret({SECRET!r})
 log.set_up("ERROR", file, "INFO")
 Path(name).touch()
 while not Path("go").exists():
@@ -186,7 +186,7 @@ def test_what_can_not_be_rotated_is_written_on(
 def test_a_full_disk_is_told_once_and_without_the_record(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    register(SECRET)
+    register_secret(SECRET)
     log.set_up("ERROR", Path("/dev/full"), "INFO")
     for _ in range(3):
         logger.info("with {}", SECRET)

@@ -152,7 +152,7 @@ class LogFile:
         """Keep the newest of the files that were put aside, and nothing but those is removed."""
         ours = re.compile(
             f"{re.escape(self._path.stem)}{_STAMP}{re.escape(self._path.suffix)}"
-            rf"|{re.escape(self._path.name)}\.\d+"  # as they were named before 0.2
+            rf"|{re.escape(self._path.name)}\.\d+"  # as an older smabot named them
         )
         aside = [file for file in map(Path, files) if ours.fullmatch(file.name)]
         for file in sorted(aside, key=_age, reverse=True)[FILES_KEPT:]:

@@ -74,7 +74,7 @@ class LogFile:
         text = redact(message)
         try:
             self._append(text)
-        except OSError as error:
+        except (OSError, ValueError) as error:  # of a file that could not even be closed
             self._tell_once("can't be written", error)
 
     def stop(self) -> None:
@@ -97,7 +97,7 @@ class LogFile:
             self._tell_once("can't be rotated", error)
             own.info("{}", text)
 
-    def _tell_once(self, what: str, error: OSError) -> None:
+    def _tell_once(self, what: str, error: Exception) -> None:
         if not self._told:
             self._told = True
             self._tell(f"smabot: log file {self._path}: {what}: {error}\n")

@@ -66,6 +66,8 @@ class Standing:
     """What is held without a price, so that no entry leaves; empty where nothing is."""
     comparing: dict[str, datetime] = field(default_factory=dict)
     """Symbols whose positions are being compared, and until when an exit waits for that."""
+    agreed_at: datetime | None = None
+    """When the newest comparison with the broker that found no conflict had begun; None: none yet."""
 
 
 class Gate:

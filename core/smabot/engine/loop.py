@@ -16,6 +16,7 @@ from loguru import logger
 from smabot.domain.bar_checks import bad_bar, is_sound
 from smabot.domain.book import EPOCH, Book
 from smabot.domain.calendar import MINUTE
+from smabot.domain.late_fills import may_be_counted
 from smabot.domain.records import (
     Bar,
     BarRevision,
@@ -157,7 +158,7 @@ class Engine:
             self.compare()
             self._outbox.hurry()
         self.process(batch)
-        if self.access.why:
+        if self.access.why or self._executor.needs_comparison:
             self.comparison.ask_soon()
         if self.comparison.due:
             self.compare()
@@ -228,7 +229,9 @@ class Engine:
             return None
         fill = book.fill_of(update)
         if fill is not None and before.given_up_at is not None:
-            self._disagree([_filled_after_its_end(before, update)])
+            if not may_be_counted(book, before, update):
+                self._disagree([_filled_after_its_end(before, update)])
+            self.comparison.from_outside(before.symbol)
         if not book.apply(update):
             return None
         after = book.order(update.client_order_id)
@@ -327,12 +330,14 @@ class Engine:
 
     def compare(self) -> None:
         """Compare with the broker; while it does not answer, exits pass and entries wait."""
-        held_back = bool(self.gate.standing.comparing)
+        standing = self.gate.standing
+        held_back, agreed_at = bool(standing.comparing), standing.agreed_at
         try:
             updates = self.comparison.compare()
         except Disagreement as error:
             self._disagree(error.conflicts)
-        if updates or held_back:
+        awaited = self._executor.needs_comparison and standing.agreed_at != agreed_at
+        if updates or held_back or awaited:
             self.process(Batch(self._feed.now(), updates=updates))
 
     def _disagree(self, conflicts: Sequence[Conflict]) -> None:

@@ -35,6 +35,7 @@ from smabot.engine.execution.next_action import (
     Situation,
     Wait,
     lost,
+    needs_comparison,
     next_action,
 )
 from smabot.engine.execution.order_making import make_order, order_id
@@ -55,6 +56,8 @@ class Executor:
         """What a plugin raised while it judged an order; that order is blocked."""
         self.made: list[Order] = []
         """Orders made since they were last taken, to be sent after their commit."""
+        self.needs_comparison = False
+        """Whether an order is not ended here before a comparison with the broker."""
         self._config = config
         self._book = book
         self._plugins = plugins
@@ -73,6 +76,7 @@ class Executor:
         ``at_once``: the operator wants flat just now, so that no pause after a failed exit counts.
         """
         book = self._book
+        self.needs_comparison = False
         if book.at_rest:
             self._unanswered.clear()
             return
@@ -91,7 +95,8 @@ class Executor:
         self, holding: Holding, *, decided: Signal | None = None, at_once: bool = False
     ) -> None:
         for _ in range(MOST_ACTIONS):
-            match next_action(self._situation(holding, decided, at_once)):
+            situation = self._situation(holding, decided, at_once)
+            match next_action(situation):
                 case Enter():
                     assert decided is not None
                     self._enter(decided)
@@ -104,6 +109,7 @@ class Executor:
                 case GiveUp(order):
                     self._give_up(order)
                 case Wait() | Done():
+                    self.needs_comparison |= needs_comparison(situation)
                     return
         raise AssertionError(f"no end of what to do about {holding}")
 
@@ -139,6 +145,7 @@ class Executor:
             closes=_closes(book, orders),
             next_open=self._next_open() if flat and held else None,
             in_doubt=bool(standing.degraded),
+            agreed_at=standing.agreed_at,
         )
 
     def _last_exit(self, state: SignalState | None) -> Order | None:

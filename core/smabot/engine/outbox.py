@@ -48,8 +48,9 @@ class Sending:
     the dispatcher, ``granted``: to send it. ``again``: it was looked for in vain, and may be sent again.
     ``sent_at`` is when this process sent it last, ``looks`` how often it was looked for since, ``sends``
     how often it was sent in vain, ``waits`` how many look-ups a step still waits for. ``why``: why it
-    has not left yet. ``turned_away``: how often the key or the account was refused with it, and
-    ``retry_at`` when it is tried again unless the broker takes something before.
+    has not left yet. ``was_over``: its day was over when it was looked for last. ``turned_away``: how
+    often the key or the account was refused with it, and ``retry_at`` when it is tried again unless the
+    broker takes something before.
     """
 
     order: Order
@@ -62,6 +63,7 @@ class Sending:
     sends: int = 0
     waits: int = 0
     frozen: bool = False
+    was_over: bool = False
     why: str = ""
     turned_away: int = 0
     retry_at: datetime | None = None
@@ -315,7 +317,7 @@ class Outbox:
     # -- looking up ------------------------------------------------------------------------------------
 
     def _look_up(self, sending: Sending, pause: float | None = None) -> None:
-        sending.asking = True
+        sending.asking, sending.was_over = True, self._gate.is_over(sending.order)
         request = Request(
             (LOOK_UP if self._remote else CANCEL, _turn(sending.order)),
             partial(self._broker.order, sending.order.client_order_id),
@@ -364,11 +366,12 @@ class Outbox:
         """Whether that it is not found proves that it did not arrive, or can't fill any more.
 
         Not before the broker's delay has passed since it was last sent, or since this process began
-        where an earlier one may have sent it. Where a miss never is a proof, its day has to be over.
+        where an earlier one may have sent it. Where a miss never is a proof, its day has to have been over
+        when the broker was asked: what it says of an earlier time may be outdated.
         """
         delay = self._broker.visibility_delay
         if delay is None:
-            return self._gate.is_over(sending.order)
+            return sending.was_over
         return self._clock.now() - (sending.sent_at or self._begun) >= delay
 
     def _pause(self, sending: Sending) -> float:

@@ -18,7 +18,7 @@ from smabot.domain.calendar import EXCHANGE_ZONE, Calendar, Session
 from smabot.domain.records import Bar
 from smabot_alpaca.bar_json import BarDecoder
 from smabot_alpaca.streams import alpaca_py as library
-from smabot_exchange.wire import frames as wire
+from smabot_exchange.streams import frames as wire
 
 SYMBOLS = 11_000
 TIMES = 5.0

@@ -13,7 +13,7 @@ import pytest
 import requests
 from websockets.sync.client import connect
 
-pytest.importorskip("smabot_exchange.wire.server")
+pytest.importorskip("smabot_exchange.http.server")
 
 from smabot.cli.installation_checks import needs
 from smabot.hooks.plugins import Plugins
@@ -22,9 +22,9 @@ from smabot.settings.model import Config
 from smabot.system.lock import FileLock
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY, Embedded, start
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.wire.auth import Keys
-from smabot_exchange.wire.server import Pace, Serving, listen
-from smabot_exchange.wire.venue import Venue
+from smabot_exchange.http.auth import Keys
+from smabot_exchange.http.server import Pace, Serving, listen
+from smabot_exchange.http.venue import Venue
 
 OK = {"keys", "account", "clock", "calendar", "data", "order updates", "market data", "rate limit"}
 

@@ -12,9 +12,9 @@ import pytest
 
 from smabot.domain.calendar import EXCHANGE_ZONE
 from smabot.domain.records import Side
-from smabot_exchange.account import AskedTerms
 from smabot_exchange.exchange import Exchange, Minute
-from smabot_exchange.orders import (
+from smabot_exchange.matching.account import AskedTerms
+from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderClass,
     OrderEvent,

@@ -15,9 +15,9 @@ from pathlib import Path
 from random import Random
 
 from smabot.domain.records import Side
-from smabot_exchange.account import Terms
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.orders import (
+from smabot_exchange.matching.account import Terms
+from smabot_exchange.matching.orders import (
     OrderChange,
     OrderClass,
     OrderRequest,

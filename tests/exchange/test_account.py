@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from smabot.domain.records import Side
-from smabot_exchange.orders import OrderFilter, Refusal
+from smabot_exchange.matching.orders import OrderFilter, Refusal
 
 LEDGERS = Path(__file__).with_name("ledgers")
 

@@ -12,8 +12,8 @@ import pytest
 from smabot.domain.records import Order, OrderType, Side, Status, TimeInForce
 from smabot.errors import AccountBlocked
 from smabot_exchange.faults.market_kinds import AccountFlag, BarWrong, CashMoved
-from smabot_exchange.front import ExchangeBroker, ExchangeFeed, Line
-from smabot_exchange.orders import OrderChange, Refusal
+from smabot_exchange.in_process import ExchangeBroker, ExchangeFeed, Line
+from smabot_exchange.matching.orders import OrderChange, Refusal
 
 DAY = "2026-03-02"
 WORDS = {

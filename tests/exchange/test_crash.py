@@ -102,7 +102,7 @@ def test_a_lost_cursor_is_caught_up(lab: Any, tape: Path, client: Any) -> None:
     later = exchange.now
     again = lab.open(tape, "cut/ledger.db")
     assert again.now < later
-    from smabot_exchange.front import ExchangeFeed, Line
+    from smabot_exchange.in_process import ExchangeFeed, Line
 
     feed = ExchangeFeed(Line(again))
     feed.catch_up(later)

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smabot.domain.records import ZERO, Side
-from smabot_exchange.orders import (
+from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderChange,
     OrderClass,

@@ -17,7 +17,7 @@ from smabot.errors import BrokerError, ConfigError, ConflictError, LockHeld, Unk
 from smabot.hooks.ports import Broker, BrokerPosition, Feed
 from smabot.settings.model import Config
 from smabot.system.pace import Pace
-from smabot_exchange.front import ExchangeBroker, ExchangeFeed
+from smabot_exchange.in_process import ExchangeBroker, ExchangeFeed
 from smabot_exchange.plugin import ExchangePlugin, ExchangeSettings
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smabot_exchange.orders import OrderChange, PositionIntent, Refusal
+from smabot_exchange.matching.orders import OrderChange, PositionIntent, Refusal
 
 INTENTS = list(PositionIntent)
 

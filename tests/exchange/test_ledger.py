@@ -160,7 +160,7 @@ def test_an_import_killed_in_the_middle_starts_over(lab: Any, tape: Path) -> Non
         """
         import os, signal, sys
         from pathlib import Path
-        from smabot_exchange import tape
+        from smabot_exchange.data import data_files as tape
         from smabot_exchange.exchange import Exchange
         bars = tape.FileTape.bars
         def dying(self):

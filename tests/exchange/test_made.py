@@ -11,8 +11,8 @@ import pytest
 
 from smabot.domain.records import Bar
 from smabot.errors import ConfigError
-from smabot_exchange.intake import open_source
-from smabot_exchange.made import MadeMarket, made_symbols
+from smabot_exchange.data.simulated_market import MadeMarket, made_symbols
+from smabot_exchange.ledger.data_import import open_source
 
 
 def by_symbol(spec: str) -> dict[str, list[Bar]]:

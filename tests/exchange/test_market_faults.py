@@ -28,8 +28,8 @@ from smabot_exchange.faults.market_kinds import (
     StuckPending,
 )
 from smabot_exchange.faults.plan import FaultPlan
-from smabot_exchange.front import ExchangeBroker, ExchangeFeed, Line
-from smabot_exchange.orders import OrderChange, OrderFilter, OrderRequest, Refusal
+from smabot_exchange.in_process import ExchangeBroker, ExchangeFeed, Line
+from smabot_exchange.matching.orders import OrderChange, OrderFilter, OrderRequest, Refusal
 
 PLAYER = Path(__file__).with_name("player.py")
 DAY, NEXT = "2026-03-02", "2026-03-03"

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smabot.domain.records import OrderType, Side, TimeInForce
-from smabot_exchange.orders import OrderRequest, Refusal
+from smabot_exchange.matching.orders import OrderRequest, Refusal
 
 cents = st.integers(500, 3000).map(lambda value: Decimal(value) / 100)
 four_prices = st.lists(cents, min_size=4, max_size=4).map(

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from smabot.domain.records import TimeInForce
-from smabot_exchange.orders import Refusal
+from smabot_exchange.matching.orders import Refusal
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smabot.domain.records import Bar, Side
-from smabot_exchange.orders import ExchangeOrder, OrderStatus, OrderType, TimeInForce
-from smabot_exchange.pricing import trailing_stop, watch
+from smabot_exchange.matching.fill_prices import trailing_stop, watch
+from smabot_exchange.matching.orders import ExchangeOrder, OrderStatus, OrderType, TimeInForce
 
 TIME = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 OPENS_AT = "2026-03-02 09:30"

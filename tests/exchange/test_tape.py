@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from smabot.errors import ConfigError
-from smabot_exchange.tape import read
+from smabot_exchange.data.data_files import read
 
 GOOD = "SPY,2026-03-02T14:30:00Z,10,11,9,10.5,100,,"
 REAL = Path(__file__).parents[3] / "shared/data/minute/pyalgotrade/SPY.csv.gz"

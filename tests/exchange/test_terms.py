@@ -11,10 +11,10 @@ import pytest
 
 from smabot.errors import ConfigError
 from smabot.settings.model import Config
+from smabot_exchange.ledger.schema import VERSION
+from smabot_exchange.matching.orders import Refusal
 from smabot_exchange.opening import open_exchange
-from smabot_exchange.orders import Refusal
 from smabot_exchange.plugin import ExchangeSettings
-from smabot_exchange.schema import VERSION
 
 LEDGERS = Path(__file__).with_name("ledgers")
 PRICES = [10, 11, 12, 13, 14, 15]

@@ -165,7 +165,7 @@ def _imported() -> None:
     codecs.lookup("utf-8-sig")
     for module in ("alembic.command", "sqlalchemy", "dynaconf", "smabot.cli.run"):
         importlib.import_module(module)
-    importlib.import_module("smabot_exchange.sessions").session_on(date(2026, 3, 2))
+    importlib.import_module("smabot_exchange.data.sessions").session_on(date(2026, 3, 2))
 
 
 _whole: list[Dump] = []

@@ -101,11 +101,11 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 def echo(world: Any) -> Iterator[Callable[[tuple[str, str]], Echo]]:
     """An exchange that plays the world's tape and takes a key, behind a proxy that tells it."""
     from smabot.settings.model import Config
+    from smabot_exchange.http.auth import Keys
+    from smabot_exchange.http.server import Serving, listen
+    from smabot_exchange.http.venue import Venue
     from smabot_exchange.opening import open_exchange
     from smabot_exchange.plugin import ExchangeSettings
-    from smabot_exchange.wire.auth import Keys
-    from smabot_exchange.wire.server import Serving, listen
-    from smabot_exchange.wire.venue import Venue
 
     ends: list[Callable[[], None]] = []
 
@@ -276,9 +276,9 @@ def test_a_wrong_setting_beside_or_of_a_secret_does_not_show_it(
 
 
 def test_every_form_of_every_registered_secret_is_masked() -> None:
-    from smabot.system.redaction import MASK, redact, register
+    from smabot.system.redaction import MASK, redact, register_secret
 
-    register(*UGLY, *SHORT)
+    register_secret(*UGLY, *SHORT)
     for key in (UGLY, SHORT):
         for form in forms(key):
             shown = redact(f"say {form}.")
@@ -288,10 +288,10 @@ def test_every_form_of_every_registered_secret_is_masked() -> None:
 
 
 def test_secrets_are_registered_from_many_threads() -> None:
-    from smabot.system.redaction import redact, register
+    from smabot.system.redaction import redact, register_secret
 
     names = [f"secret-number-{number:03}" for number in range(60)]
-    threads = [threading.Thread(target=register, args=(name,)) for name in names]
+    threads = [threading.Thread(target=register_secret, args=(name,)) for name in names]
     for thread in threads:
         thread.start()
     for thread in threads:

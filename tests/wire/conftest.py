@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 import requests
 
-from smabot_exchange.account import Terms
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.wire.auth import Keys
-from smabot_exchange.wire.server import Serving, listen
-from smabot_exchange.wire.venue import Venue
+from smabot_exchange.http.auth import Keys
+from smabot_exchange.http.server import Serving, listen
+from smabot_exchange.http.venue import Venue
+from smabot_exchange.matching.account import Terms
 
 KEY_ID, SECRET = "PKTEST", "the secret"
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)

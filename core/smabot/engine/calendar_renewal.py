@@ -9,7 +9,7 @@ from smabot.domain.calendar import Calendar
 from smabot.domain.records import Event
 from smabot.errors import BrokerError
 from smabot.hooks.ports import Broker, Clock
-from smabot.system.background_query import Question
+from smabot.system.background_query import BackgroundQuery
 
 AHEAD = timedelta(days=45)
 """So far ahead sessions have to be known."""
@@ -18,7 +18,7 @@ ASK_AGAIN = timedelta(hours=1)
 """After a question that was not answered."""
 
 
-class Sessions:
+class CalendarRenewal:
     """Reads the broker's calendar again in time, once a day at most."""
 
     def __init__(self, book: Book, broker: Broker, clock: Clock, *, beside: bool) -> None:
@@ -26,10 +26,10 @@ class Sessions:
         self._book = book
         self._broker = broker
         self._clock = clock
-        self._question: Question[Calendar] = Question("calendar", beside=beside)
+        self._question: BackgroundQuery[Calendar] = BackgroundQuery("calendar", beside=beside)
         self._look_at = EPOCH
 
-    def mind(self) -> None:
+    def update(self) -> None:
         """Ask where that is due, and take the answer."""
         now = self._clock.now()
         if self._question.answered:

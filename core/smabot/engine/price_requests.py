@@ -11,7 +11,7 @@ from smabot.domain.records import Event, Mark
 from smabot.engine.gate import Standing
 from smabot.errors import BrokerError
 from smabot.hooks.ports import Feed, PricedFeed
-from smabot.system.background_query import Question
+from smabot.system.background_query import BackgroundQuery
 
 NO_PRICE, PRICE_AGAIN = "no_price", "price_again"
 """The kinds of events; their subject is the symbol."""
@@ -19,7 +19,7 @@ ASK_AGAIN = timedelta(seconds=10)
 """After a question that was not answered."""
 
 
-class Prices:
+class PriceRequests:
     """Watches the age of the price of all that is held or ordered.
 
     A symbol without a bar for `STALE` is asked for; where that gives no price either, entries are
@@ -31,12 +31,12 @@ class Prices:
         self._book = book
         self._feed = feed
         self._standing = standing
-        self._question: Question[list[Mark]] = Question("prices", beside=beside)
+        self._question: BackgroundQuery[list[Mark]] = BackgroundQuery("prices", beside=beside)
         self._asked: list[str] = []
         self._look_at = EPOCH
         self._without: set[str] = set()
 
-    def mind(self) -> bool:
+    def update(self) -> bool:
         """Ask where that is due, and take the answer; returns whether it gave a price."""
         now = self._feed.now()
         priced = self._take(now) if self._question.answered else False

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from smabot.cli.app import App
+    from smabot.api import App
     from smabot_exchange.plugin import ExchangeSettings
 
 DEFAULT_PORT = 8100
@@ -67,7 +67,7 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
     @click.pass_obj
     def serve(app: App, /, **options: Any) -> int:
         """Serve the exchange on one port: REST, trade updates and market data."""
-        from smabot_exchange.serve import Options, serve
+        from smabot_exchange.server_process import Options, serve
 
         app.outlive_screens()
         return serve(Options(**options), app.config(), settings, as_json=app.as_json)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from smabot.errors import ConfigError
-from smabot.settings.model import Config
+from smabot.provider import Config, ConfigError
 
 KEY_ID = "PKSMABOT"
 SECRET_KEY = "smabot"  # noqa: S105 - of a made account, for loopback only
@@ -15,11 +14,11 @@ class Embedded:
     def __init__(self, config: Config) -> None:
         from pydantic import ValidationError
 
+        from smabot_exchange.http.auth import Keys
+        from smabot_exchange.http.server import Serving, listen
+        from smabot_exchange.http.venue import Venue
         from smabot_exchange.opening import open_exchange
         from smabot_exchange.plugin import ExchangeSettings
-        from smabot_exchange.wire.auth import Keys
-        from smabot_exchange.wire.server import Serving, listen
-        from smabot_exchange.wire.venue import Venue
 
         try:
             settings = ExchangeSettings(**config.table("exchange"))

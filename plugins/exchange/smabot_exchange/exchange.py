@@ -10,28 +10,25 @@ from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
-from smabot.domain.calendar import MINUTE
-from smabot.domain.records import ZERO, Bar, Side
-from smabot.errors import BrokerError, ConfigError
-from smabot_exchange.account import AccountState, AskedTerms, Holding, Terms
-from smabot_exchange.admission import (
+from smabot.provider import MINUTE, ZERO, Bar, BrokerError, ConfigError, Side
+from smabot_exchange.faults.bars import WrongBars
+from smabot_exchange.faults.flags import AccountFlags
+from smabot_exchange.faults.halts import Halts
+from smabot_exchange.faults.market import MarketFaults
+from smabot_exchange.faults.plan import FaultPlan, Occasion
+from smabot_exchange.ledger.archive import Archive
+from smabot_exchange.ledger.changes import Adjustment, Change
+from smabot_exchange.ledger.data_import import open_source
+from smabot_exchange.ledger.ledger import Ledger
+from smabot_exchange.matching.account import AccountState, AskedTerms, Holding, Terms
+from smabot_exchange.matching.order_validation import (
     bad_parameter,
     check_adjustment,
     check_client_id,
     not_found,
     part_of,
 )
-from smabot_exchange.archive import Archive
-from smabot_exchange.changes import Adjustment, Change
-from smabot_exchange.faults.bars import WrongBars
-from smabot_exchange.faults.flags import AccountFlags
-from smabot_exchange.faults.halts import Halts
-from smabot_exchange.faults.market import MarketFaults
-from smabot_exchange.faults.plan import FaultPlan, Occasion
-from smabot_exchange.intake import open_source
-from smabot_exchange.ledger import Ledger
-from smabot_exchange.matching import Market
-from smabot_exchange.orders import (
+from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderChange,
     OrderEvent,
@@ -39,7 +36,8 @@ from smabot_exchange.orders import (
     PositionIntent,
     Refusal,
 )
-from smabot_exchange.turns import one_at_a_time
+from smabot_exchange.matching_engine import Market
+from smabot_exchange.serialisation import one_at_a_time
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,15 +8,13 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from smabot.errors import ConfigError
-from smabot.hooks.specifications import Finding, hookimpl
-from smabot.settings.model import Config, Settings
+from smabot.provider import Config, ConfigError, Finding, Settings, hookimpl
 from smabot_exchange.opening import open_exchange
 
 if TYPE_CHECKING:
     import click
 
-    from smabot_exchange.front import ExchangeBroker, ExchangeFeed, Line
+    from smabot_exchange.in_process import ExchangeBroker, ExchangeFeed, Line
 
 
 class ExchangeSettings(Settings):
@@ -43,7 +41,7 @@ class ExchangePlugin:
     def open_broker(self, config: Config) -> ExchangeBroker | None:
         if config.live or config.broker != "exchange":
             return None
-        from smabot_exchange.front import ExchangeBroker
+        from smabot_exchange.in_process import ExchangeBroker
 
         return ExchangeBroker(self._open(config))
 
@@ -51,7 +49,7 @@ class ExchangePlugin:
     def open_feed(self, config: Config) -> ExchangeFeed | None:
         if config.live or config.broker != "exchange":
             return None
-        from smabot_exchange.front import ExchangeFeed
+        from smabot_exchange.in_process import ExchangeFeed
 
         return ExchangeFeed(self._open(config), config.speed)
 
@@ -81,7 +79,7 @@ class ExchangePlugin:
                 "--url and --broker exchange: the exchange in process has no address; leave one out"
             )
         if self._line is None or self._line.closed:
-            from smabot_exchange.front import Line
+            from smabot_exchange.in_process import Line
 
             self._line = Line(open_exchange(config, self.settings))
         return self._line

@@ -15,10 +15,7 @@ from alembic.config import Config as AlembicConfig
 from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 
-from smabot.domain.records import CORE_RECORDS
-from smabot.domain.tables import Column
-from smabot.errors import ConfigError
-from smabot.system.lock import FileLock
+from smabot.provider import CORE_RECORDS, Column, ConfigError, FileLock
 from smabot_persistence_sqlite.backup import copy_database, sync
 from smabot_persistence_sqlite.connection import connect, make_durable
 from smabot_persistence_sqlite.record_mapping import Form, quoted

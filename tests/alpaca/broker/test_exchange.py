@@ -92,7 +92,7 @@ def test_over_the_wire_it_is_the_exchange_that_it_is_in_process(
     market: Market, tape: Path, tmp_path: Path, order: Any
 ) -> None:
     from smabot_exchange.exchange import Exchange
-    from smabot_exchange.front import ExchangeBroker, Line
+    from smabot_exchange.in_process import ExchangeBroker, Line
 
     exchange = Exchange(tmp_path / "process.db", str(tape))
     twin = ExchangeBroker(Line(exchange))
@@ -269,10 +269,10 @@ def test_the_servers_quota_is_kept_without_one_refusal(
     tmp_path: Path, tape: Path, broker_at: Any, order: Any
 ) -> None:
     from smabot_exchange.exchange import Exchange
-    from smabot_exchange.wire.auth import Keys
-    from smabot_exchange.wire.quota import Quota
-    from smabot_exchange.wire.server import Serving, listen
-    from smabot_exchange.wire.venue import Venue
+    from smabot_exchange.http.auth import Keys
+    from smabot_exchange.http.rate_limit import Quota
+    from smabot_exchange.http.server import Serving, listen
+    from smabot_exchange.http.venue import Venue
 
     exchange = Exchange(tmp_path / "quota.db", str(tape))
     serving = Serving(Venue(exchange, Keys({"PKSMABOT": "smabot"}), Quota(20, 3600)), listen())
@@ -294,9 +294,9 @@ def test_an_exchange_without_calls_of_its_own_is_taken_for_alpaca(
     tmp_path: Path, tape: Path, broker_at: Any, order: Any
 ) -> None:
     from smabot_exchange.exchange import Exchange
-    from smabot_exchange.wire.auth import Keys
-    from smabot_exchange.wire.server import Serving, listen
-    from smabot_exchange.wire.venue import Venue
+    from smabot_exchange.http.auth import Keys
+    from smabot_exchange.http.server import Serving, listen
+    from smabot_exchange.http.venue import Venue
 
     exchange = Exchange(tmp_path / "hidden.db", str(tape))
     serving = Serving(

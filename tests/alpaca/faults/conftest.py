@@ -19,7 +19,7 @@ import pytest
 import requests
 
 pytest.importorskip("smabot_alpaca")
-pytest.importorskip("smabot_exchange.wire.server")
+pytest.importorskip("smabot_exchange.http.server")
 
 from smabot.domain.book import Book
 from smabot.domain.records import Bar, OrderIntent, OrderType, Side, Signal
@@ -31,10 +31,10 @@ from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Config
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.wire.auth import Keys
-from smabot_exchange.wire.quota import Quota
-from smabot_exchange.wire.server import Pace, Serving, listen
-from smabot_exchange.wire.venue import Venue
+from smabot_exchange.http.auth import Keys
+from smabot_exchange.http.rate_limit import Quota
+from smabot_exchange.http.server import Pace, Serving, listen
+from smabot_exchange.http.venue import Venue
 
 Dump = dict[str, list[tuple[Any, ...]]]
 COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap")

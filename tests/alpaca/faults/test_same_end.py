@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("smabot_exchange.wire.server")
+pytest.importorskip("smabot_exchange.http.server")
 
 from smabot_exchange.faults.kinds import KINDS
 

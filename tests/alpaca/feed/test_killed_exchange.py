@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-pytest.importorskip("smabot_exchange.wire.server")
+pytest.importorskip("smabot_exchange.http.server")
 
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Bar, Order, OrderType, Side, Status, TimeInForce

@@ -15,7 +15,7 @@ import pytest
 import requests
 from pydantic import SecretStr
 
-pytest.importorskip("smabot_exchange.wire.server")
+pytest.importorskip("smabot_exchange.http.server")
 
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import (
@@ -40,9 +40,9 @@ from smabot_alpaca.rest.client import Rest
 from smabot_alpaca.settings import AlpacaSettings
 from smabot_alpaca.streams.event_queue import DATA
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.wire.auth import Keys
-from smabot_exchange.wire.server import Pace, Serving, listen
-from smabot_exchange.wire.venue import Venue
+from smabot_exchange.http.auth import Keys
+from smabot_exchange.http.server import Pace, Serving, listen
+from smabot_exchange.http.venue import Venue
 
 KEY, SECRET = "PKTEST", "the secret"
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)

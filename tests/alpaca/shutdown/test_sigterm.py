@@ -14,15 +14,15 @@ from typing import Any
 import pytest
 
 pytest.importorskip("smabot_alpaca")
-pytest.importorskip("smabot_exchange.wire.server")
+pytest.importorskip("smabot_exchange.http.server")
 
 import requests
 
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.wire.auth import Keys
-from smabot_exchange.wire.server import Pace, Serving, listen
-from smabot_exchange.wire.venue import Venue
+from smabot_exchange.http.auth import Keys
+from smabot_exchange.http.server import Pace, Serving, listen
+from smabot_exchange.http.venue import Venue
 
 SMABOT = str(Path(sys.executable).with_name("smabot"))
 STOP_SECONDS = 30.0

@@ -27,12 +27,12 @@ from smabot.domain.records import (
     Status,
 )
 from smabot.engine.execution.flattening import left_over
-from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import NotSent, PluginError
 from smabot.hooks.specifications import hookimpl
 from smabot_exchange.faults.market_kinds import FrozenCancel, LeftAtClose
-from smabot_exchange.orders import ExchangeOrder, OrderRequest
-from smabot_exchange.orders import OrderType as Kind
+from smabot_exchange.matching.orders import ExchangeOrder, OrderRequest
+from smabot_exchange.matching.orders import OrderType as Kind
 
 LONG, FLAT = 1, 0
 BUY, SELL = Side.BUY, Side.SELL
@@ -97,7 +97,7 @@ class Watch:
 
 @contextmanager
 def ends_in_conflict() -> Iterator[Any]:
-    with pytest.raises(Disagreement) as caught:
+    with pytest.raises(ReconciliationConflict) as caught:
         yield caught
     assert caught.value.exit_code == 6
 
@@ -438,7 +438,7 @@ def test_what_an_entry_has_filled_is_sold_though_its_cancel_never_ends(
     partly: Any, alive: Any, monkeypatch: pytest.MonkeyPatch, by: str, killed: bool
 ) -> None:
     """At a broker that does not mind an order whose cancel it has taken."""
-    monkeypatch.setattr("smabot_exchange.order_desk.check_wash_trade", lambda *given: None)
+    monkeypatch.setattr("smabot_exchange.order_entry.check_wash_trade", lambda *given: None)
     partly.follow(
         s={("SPY", 2): LONG} | ({("IBM", 4): FLAT, ("SPY", 3): FLAT} if by == "signal" else {})
     )
@@ -653,7 +653,7 @@ def test_a_fill_of_an_exit_that_was_given_up_is_a_conflict_that_accept_resolves(
             assert caught.value.conflicts[0].kind == "filled_after_its_end"
             if whole:
                 bot.session.feed.next(0)
-    with pytest.raises(Disagreement) as found, alive(evening):
+    with pytest.raises(ReconciliationConflict) as found, alive(evening):
         pass
     assert [each.kind for each in found.value.conflicts] == ["filled_after_its_end"]
     assert evening.accept() == 0
@@ -683,7 +683,7 @@ def test_an_entry_that_was_given_up_and_filled_while_the_bot_was_down_is_ours(
             bot.session.feed.next(0)
         assert there(bot) == 10
     evening.settings["foreign"] = foreign
-    with pytest.raises(Disagreement) as found, alive(evening):
+    with pytest.raises(ReconciliationConflict) as found, alive(evening):
         pass
     assert [each.kind for each in found.value.conflicts] == ["filled_after_its_end"]
     assert evening.accept() == 0

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import requests
 
-from smabot_exchange.wire.auth import Keys
-from smabot_exchange.wire.quota import Quota
+from smabot_exchange.http.auth import Keys
+from smabot_exchange.http.rate_limit import Quota
 
 PATHS = ["/v2/account", "/v2/orders", "/v2/stocks/bars", "/v2/nothing", "/_exchange"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smabot_exchange.account import Terms
+from smabot_exchange.matching.account import Terms
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 

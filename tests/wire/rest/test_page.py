@@ -8,7 +8,7 @@ from typing import Any
 
 from starlette.routing import Route, WebSocketRoute
 
-from smabot_exchange.wire.app import create_app
+from smabot_exchange.http.app import create_app
 
 PAGE = (Path(__file__).parents[3] / "docs/wire.md").read_text()
 KINDS = {"simulated", "partly", "not"}

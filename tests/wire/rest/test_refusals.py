@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from smabot_exchange.account import Terms
+from smabot_exchange.matching.account import Terms
 
 BAD = 40010001
 UNPROCESSABLE = 42210000

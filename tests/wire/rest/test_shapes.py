@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from smabot_exchange.account import Terms
+from smabot_exchange.matching.account import Terms
 
 DECIMAL = re.compile(r"-?\d+(\.\d+)?")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smabot.domain.records import Bar
-from smabot_exchange.wire.answers import DataError
-from smabot_exchange.wire.timeframe import Timeframe
+from smabot_exchange.http.answers import DataError
+from smabot_exchange.json_forms.timeframe import Timeframe
 
 NEW_YORK = ZoneInfo("America/New_York")
 START = datetime(2026, 2, 27, 14, 30, tzinfo=UTC)

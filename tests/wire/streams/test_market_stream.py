@@ -10,7 +10,7 @@ import msgpack
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from smabot_exchange.wire.frames import JSON, LARGEST_FRAME, MSGPACK
+from smabot_exchange.streams.frames import JSON, LARGEST_FRAME, MSGPACK
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 
@@ -182,7 +182,7 @@ def test_an_unknown_feed_is_no_stream(place: Any, plain: Any) -> None:
 def test_a_client_that_does_not_read_is_dropped(
     serve: Any, plain: Any, call_at: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smabot_exchange.wire.hub.SLOW_GRACE", 0.1)
+    monkeypatch.setattr("smabot_exchange.streams.broadcast.SLOW_GRACE", 0.1)
     place = serve("made:symbols=400,sessions=1")
     call = call_at(place)
     keys = {"APCA-API-KEY-ID": "PKTEST", "APCA-API-SECRET-KEY": "the secret"}
@@ -201,7 +201,7 @@ def test_a_client_that_does_not_read_is_dropped(
 @pytest.mark.parametrize("codec", [JSON, MSGPACK])
 def test_frames_stay_below_what_clients_take(codec: Any) -> None:
     from smabot.domain.records import Bar
-    from smabot_exchange.wire import frames
+    from smabot_exchange.streams import frames
 
     bars = [
         Bar(

@@ -9,7 +9,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from smabot.domain.records import Side
-from smabot_exchange.orders import OrderRequest
+from smabot_exchange.matching.orders import OrderRequest
 
 LISTEN = {"action": "listen", "data": {"streams": ["trade_updates"]}}
 

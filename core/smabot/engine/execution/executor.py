@@ -56,8 +56,6 @@ class Executor:
         """What a plugin raised while it judged an order; that order is blocked."""
         self.made: list[Order] = []
         """Orders made since they were last taken, to be sent after their commit."""
-        self.needs_comparison = False
-        """Whether an order is not ended here before a comparison with the broker."""
         self._config = config
         self._book = book
         self._plugins = plugins
@@ -70,13 +68,13 @@ class Executor:
         if signal.target:
             self._pursue((signal.strategy, signal.symbol), decided=signal)
 
-    def go_on(self, *, at_once: bool = False) -> None:
+    def pursue_targets(self, *, at_once: bool = False) -> None:
         """Go after every position that is not as wanted, or has open orders; exits first.
 
         ``at_once``: the operator wants flat just now, so that no pause after a failed exit counts.
         """
         book = self._book
-        self.needs_comparison = False
+        self._gate.standing.needs_comparison = False
         if book.at_rest:
             self._unanswered.clear()
             return
@@ -109,7 +107,7 @@ class Executor:
                 case GiveUp(order):
                     self._give_up(order)
                 case Wait() | Done():
-                    self.needs_comparison |= needs_comparison(situation)
+                    self._gate.standing.needs_comparison |= needs_comparison(situation)
                     return
         raise AssertionError(f"no end of what to do about {holding}")
 
@@ -213,7 +211,7 @@ class Executor:
         except PluginError as error:
             self.broken = error
             answers = [Check("plugin", False, reason=str(error))]
-        order = replace(order, checks=checks.encode(answers))
+        order = replace(order, checks=checks.checks_text(answers))
         if failed := [check.reason for check in answers if not check.passed]:
             reason = "; ".join(dict.fromkeys(filter(None, failed)))
             order = replace(order, status=Status.BLOCKED, reason=reason, updated_at=book.now)

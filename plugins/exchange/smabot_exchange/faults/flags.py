@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from smabot.domain.calendar import MINUTE
+from smabot.provider import MINUTE
 from smabot_exchange.faults.plan import FaultPlan, Occasion
-from smabot_exchange.orders import Refusal
+from smabot_exchange.matching.orders import Refusal
 
 SUSPENDED = "trade_suspended_by_user"
 FLAGS = ("trading_blocked", "account_blocked", SUSPENDED)

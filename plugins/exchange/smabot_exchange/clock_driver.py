@@ -1,0 +1,59 @@
+"""What moves the exchange's clock: a client's calls, or the server at a pace of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Literal
+
+from smabot_exchange.exchange import Exchange
+from smabot_exchange.streams.broadcast import Hub
+
+LONGEST_BREATH = 5.0
+"""Seconds that clients get to take a minute in, when the pace is as fast as can be."""
+
+PacedBy = Literal["stepped", "paced"]
+
+
+class Conductor:
+    """Plays minute after minute. ``clock`` says who asks for the next."""
+
+    def __init__(self, exchange: Exchange, hub: Hub, clock: PacedBy = "stepped") -> None:
+        self.clock: PacedBy = clock
+        self._exchange = exchange
+        self._hub = hub
+
+    @property
+    def ended(self) -> bool:
+        """Whether the tape is over."""
+        return self._exchange.next_time() is None
+
+    def step(self) -> bool:
+        """Play the next minute; tell whether there was one. Raises BrokerError."""
+        return self._hub.play() is not None
+
+    async def run(self, per_second: float | None, *, at_once: bool = False) -> None:
+        """Play to the tape's end, so many minutes a second (None: as fast as clients can take it).
+
+        Begins when a client has subscribed to market data, or listens while orders are open, unless
+        ``at_once``.
+        Raises BrokerError when the exchange has failed.
+        """
+        if not at_once:
+            await self._hub.wanted.wait()
+        due = time.monotonic()
+        while self.step():
+            if per_second is None:
+                await self._breathe()
+                continue
+            now = time.monotonic()
+            due = max(due + 1 / per_second, now - 1)  # late minutes pile up for a second
+            await asyncio.sleep(max(due - now, 0))
+
+    async def _breathe(self) -> None:
+        await asyncio.sleep(0)
+        try:
+            async with asyncio.timeout(LONGEST_BREATH):
+                await self._hub.drained()
+        except TimeoutError:
+            pass

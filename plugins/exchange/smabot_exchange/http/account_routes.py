@@ -1,0 +1,148 @@
+"""The account on the wire. https://docs.alpaca.markets/reference/getaccount-1 and its neighbours."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, time, timedelta
+from typing import Any
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from smabot.provider import EXCHANGE_ZONE, ZERO
+from smabot_exchange.exchange import Exchange
+from smabot_exchange.faults.flags import SUSPENDED
+from smabot_exchange.http.answers import answer, bad_parameter
+from smabot_exchange.http.portfolio_history import portfolio_history
+from smabot_exchange.http.query import Query, body_of
+from smabot_exchange.http.venue import Venue
+from smabot_exchange.json_forms import shapes
+from smabot_exchange.json_forms.prices import stamp
+from smabot_exchange.matching.orders import plain
+
+LONGEST_PAGE = 100
+TRADES = ("", "FILL")
+_MOMENT = timedelta(seconds=1)
+
+
+def routes(venue: Venue) -> list[Route]:
+    """Return the routes under ``/v2/account``."""
+    exchange = venue.exchange
+
+    async def show(_: Request) -> Response:
+        return answer(account(exchange))
+
+    async def configuration(_: Request) -> Response:
+        return answer(venue.configuration.shape())
+
+    async def configure(request: Request) -> Response:
+        venue.configuration.change(await body_of(request, venue.largest_body))
+        return answer(venue.configuration.shape())
+
+    def activities(request: Request) -> Response:
+        query = Query(request)
+        kinds = {kind.upper() for kind in query.names("activity_types")}
+        wanted = request.path_params.get("kind", "").upper()
+        category = query.choice("category", ("trade_activity", "non_trade_activity", ""), "")
+        if category and kinds:
+            raise bad_parameter("only one of activity_types or category is allowed")
+        trades = (wanted in TRADES) and (not kinds or "FILL" in kinds)
+        if not trades or category == "non_trade_activity":
+            return answer([])
+        return answer(_fills(exchange, query))
+
+    def history(request: Request) -> Response:
+        return answer(portfolio_history(exchange, Query(request)))
+
+    return [
+        Route("/v2/account", show, methods=["GET"]),
+        Route("/v2/account/configurations", configuration, methods=["GET"]),
+        Route("/v2/account/configurations", configure, methods=["PATCH"]),
+        Route("/v2/account/activities", activities, methods=["GET"]),
+        Route("/v2/account/activities/{kind}", activities, methods=["GET"]),
+        Route("/v2/account/portfolio/history", history, methods=["GET"]),
+    ]
+
+
+def account(exchange: Exchange) -> dict[str, Any]:
+    """Return the account at last prices."""
+    state, flags = exchange.account(), exchange.flags
+    sessions = exchange.calendar.sessions
+    before = [s.date for s in sessions if s.close <= exchange.now] or [sessions[0].date]
+    equity = plain(state.equity)
+    free_cash = plain(max(state.cash - state.held_for_orders, ZERO))
+    power = plain(state.buying_power)
+    return {
+        "id": exchange.account_id,
+        "admin_configurations": {},
+        "user_configurations": None,
+        "account_number": f"PA{exchange.account_id.replace('-', '')[:10].upper()}",
+        "status": "ACTIVE",
+        "crypto_status": "INACTIVE",
+        "options_approved_level": 0,
+        "options_trading_level": 0,
+        "currency": "USD",
+        "buying_power": power,
+        "regt_buying_power": plain(state.regt_buying_power),
+        "effective_buying_power": power,
+        "non_marginable_buying_power": free_cash,
+        "options_buying_power": free_cash,
+        "cash": plain(state.cash),
+        "accrued_fees": "0",
+        "portfolio_value": equity,
+        "trading_blocked": "trading_blocked" in flags,
+        "transfers_blocked": False,
+        "account_blocked": "account_blocked" in flags,
+        "created_at": stamp(sessions[0].open),
+        "trade_suspended_by_user": SUSPENDED in flags,
+        "multiplier": plain(state.multiplier),
+        "shorting_enabled": state.shorting_enabled,
+        "equity": equity,
+        "last_equity": plain(state.last_equity),
+        "long_market_value": plain(state.long_market_value),
+        "short_market_value": plain(state.short_market_value),
+        "position_market_value": plain(state.long_market_value + abs(state.short_market_value)),
+        "initial_margin": plain(state.initial_margin),
+        "maintenance_margin": plain(state.maintenance_margin),
+        "last_maintenance_margin": plain(state.last_maintenance_margin),
+        "sma": "0",
+        "balance_asof": before[-1].isoformat(),
+        "crypto_tier": 0,
+        "intraday_adjustments": "0",
+        "pending_reg_taf_fees": "0",
+    }
+
+
+def _fills(exchange: Exchange, query: Query) -> list[dict[str, Any]]:
+    """Return a page of fills; ``page_token`` is the id of the last one of the page before."""
+    after, until = query.time("after"), query.time("until")
+    day = query.day("date")
+    if day is not None:
+        midnight = datetime.combine(day, time(), EXCHANGE_ZONE)
+        after = midnight.astimezone(UTC) - timedelta(microseconds=1)
+        until = datetime.combine(day + timedelta(1), time(), EXCHANGE_ZONE).astimezone(UTC)
+    token = query.text("page_token")
+    fills = exchange.activities(
+        query.whole("page_size", LONGEST_PAGE, LONGEST_PAGE),
+        None if token is None else _number(exchange, token),
+        query.choice("direction", ("asc", "desc"), "desc") == "asc",
+        after,
+        until,
+    )
+    return [shapes.activity(fill, exchange.order(fill.order_id)) for fill in fills]
+
+
+def _number(exchange: Exchange, token: str) -> int:
+    """Return the place in the list of the activity that an id names.
+
+    The id's first part is its time, which finds it quickly. Raises Refusal when there is none.
+    """
+    try:
+        local = datetime.strptime(token[:14], "%Y%m%d%H%M%S").replace(tzinfo=EXCHANGE_ZONE)
+    except ValueError:
+        raise bad_parameter("invalid page_token") from None
+    around = local.astimezone(UTC)
+    for fill in exchange.activities(None, None, True, around - _MOMENT, around + _MOMENT):
+        if shapes.activity_id(fill) == token:
+            return fill.number
+    raise bad_parameter("invalid page_token")

@@ -1,0 +1,54 @@
+"""The application: Alpaca's Trading API v2 and Market Data API v2 on an exchange."""
+
+from __future__ import annotations
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+
+from smabot.provider import BrokerError
+from smabot_exchange.http import account_routes as account
+from smabot_exchange.http import admin_routes as admin
+from smabot_exchange.http import asset_clock_calendar_routes as reference
+from smabot_exchange.http import market_data_routes as market_data
+from smabot_exchange.http import order_routes as orders
+from smabot_exchange.http import position_routes as positions
+from smabot_exchange.http.answers import (
+    DataError,
+    on_data_error,
+    on_failure,
+    on_http_error,
+    on_refusal,
+    on_stopped,
+)
+from smabot_exchange.http.middleware import Gate
+from smabot_exchange.http.request_faults import Faults
+from smabot_exchange.http.venue import Venue
+from smabot_exchange.matching.orders import Refusal
+from smabot_exchange.serialisation import Stopped
+from smabot_exchange.streams import data_stream, trade_stream
+
+
+def create_app(venue: Venue) -> Starlette:
+    """Return the application of a venue. Whoever serves it closes the exchange."""
+    return Starlette(
+        routes=[
+            *orders.routes(venue),
+            *positions.routes(venue),
+            *account.routes(venue),
+            *reference.routes(venue),
+            *market_data.routes(venue),
+            *trade_stream.routes(venue),
+            *data_stream.routes(venue),
+            *admin.routes(venue),
+        ],
+        middleware=[Middleware(Gate, venue=venue), Middleware(Faults, venue=venue)],
+        exception_handlers={
+            Refusal: on_refusal,
+            DataError: on_data_error,
+            HTTPException: on_http_error,
+            Stopped: on_stopped,
+            BrokerError: on_failure,
+            Exception: on_failure,
+        },
+    )

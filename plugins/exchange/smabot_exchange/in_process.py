@@ -1,0 +1,339 @@
+"""The front in process: `Broker` and `Feed` on one exchange."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Literal
+
+from smabot.provider import (
+    AccountBlocked,
+    Bar,
+    Batch,
+    BrokerAccount,
+    BrokerError,
+    BrokerOrder,
+    BrokerPosition,
+    Calendar,
+    ConfigError,
+    ConflictError,
+    Mark,
+    Order,
+    OrderUpdate,
+    Pace,
+    Progress,
+    RefusalCause,
+    Side,
+    Status,
+    UnknownOutcome,
+    suggest,
+)
+from smabot.provider import OrderType as CoreType
+from smabot.provider import TimeInForce as CoreTimeInForce
+from smabot_exchange.exchange import Exchange
+from smabot_exchange.matching.account_checks import INTENT_MISMATCH, TOO_FEW_SHARES, WASH_TRADE
+from smabot_exchange.matching.orders import (
+    ExchangeOrder,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    PositionIntent,
+    Refusal,
+    TimeInForce,
+)
+
+_STATUS = {
+    OrderStatus.PENDING_NEW: Status.SUBMITTED,
+    OrderStatus.ACCEPTED: Status.ACCEPTED,
+    OrderStatus.HELD: Status.ACCEPTED,
+    OrderStatus.NEW: Status.ACCEPTED,
+    OrderStatus.PARTIALLY_FILLED: Status.PARTIALLY_FILLED,
+    OrderStatus.PENDING_CANCEL: Status.ACCEPTED,
+    OrderStatus.DONE_FOR_DAY: Status.ACCEPTED,
+    OrderStatus.CALCULATED: Status.ACCEPTED,
+    OrderStatus.STOPPED: Status.ACCEPTED,
+    OrderStatus.SUSPENDED: Status.ACCEPTED,
+    OrderStatus.FILLED: Status.FILLED,
+    OrderStatus.CANCELED: Status.CANCELED,
+    OrderStatus.EXPIRED: Status.EXPIRED,
+    OrderStatus.REPLACED: Status.CANCELED,
+    OrderStatus.REJECTED: Status.REJECTED,
+}
+
+
+class Line:
+    """What broker and feed share: the exchange, and updates that wait for the feed's next batch.
+
+    The exchange is closed when both are.
+    """
+
+    def __init__(self, exchange: Exchange) -> None:
+        self.exchange = exchange
+        self.waiting: deque[OrderUpdate] = deque()
+        self.closed = False
+        self._users: set[object] = set()
+
+    def join(self, user: object) -> None:
+        self._users.add(user)
+
+    def prices(self, symbols: Collection[str]) -> list[Mark]:
+        """Return the newest close of each symbol; halted ones have had none for a while."""
+        bars = self.exchange.latest_bars(sorted(symbols))
+        return [
+            Mark(symbol, Decimal(repr(bar.close)), self.exchange.now, "trade")
+            for symbol, bar in bars.items()
+        ]
+
+    def leave(self, user: object) -> None:
+        self._users.discard(user)
+        if not self._users and not self.closed:
+            self.closed = True
+            self.exchange.close()
+
+
+class ExchangeBroker:
+    """Orders to the exchange. Its answers are durable before they are given."""
+
+    name = "exchange"
+    visibility_delay: timedelta | None = timedelta(0)
+    """No time; None once a fault has hidden an order."""
+
+    def __init__(self, line: Line) -> None:
+        self._line = line
+        self._exchange = line.exchange
+        if self._exchange.hides_orders:
+            self.visibility_delay = None
+        line.join(self)
+
+    def account(self) -> BrokerAccount:
+        state = self._exchange.account()
+        return BrokerAccount(
+            self._exchange.account_id, state.cash, state.equity, state.buying_power,
+            ", ".join(sorted(self._exchange.flags)),
+        )  # fmt: skip
+
+    def calendar(self) -> Calendar:
+        return self._exchange.calendar
+
+    def submit(self, order: Order) -> OrderUpdate:
+        """Send an order once; the same order again gets the first one's present state.
+
+        A refusal is an update with ``Status.REJECTED``. Raises AccountBlocked, ConflictError when the id belongs to
+        another order, UnknownOutcome when the exchange failed on the way or a fault lost the answer.
+        """
+        (answer,) = self.submit_many([order])
+        if isinstance(answer, BrokerError):
+            raise answer
+        return answer
+
+    def submit_many(self, orders: Sequence[Order]) -> list[OrderUpdate | BrokerError]:
+        """Send orders one after the other, as `submit` does; their answers are durable together."""
+        requests = [
+            OrderRequest(
+                order.symbol, order.side, order.qty, OrderType(order.type), order.limit_price,
+                TimeInForce(order.time_in_force), order.client_order_id,
+                position_intent=_intent(order),
+            )
+            for order in orders
+        ]  # fmt: skip
+        try:
+            answers = self._exchange.submit_many(requests)
+        except BrokerError as error:
+            raise UnknownOutcome(str(error)) from error
+        if any(not isinstance(answer, Refusal) and answer.order.hidden for answer in answers):
+            self.visibility_delay = None
+            raise UnknownOutcome("the answer was lost")
+        return [
+            self._refused(request, answer) if isinstance(answer, Refusal) else _update(answer.order)
+            for request, answer in zip(requests, answers, strict=True)
+        ]
+
+    def cancel(self, order: Order) -> None:
+        """Cancel an order; one that has ended already is left as it is.
+
+        Raises BrokerError when the exchange does not know it.
+        """
+        try:
+            found = self._exchange.order_by_client_id(order.client_order_id)
+            if found.open:
+                event = self._exchange.cancel(found.id)
+                self._line.waiting.append(_update(event.order))
+        except Refusal as refusal:
+            raise BrokerError(f"order {order.client_order_id}: {refusal}") from refusal
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        try:
+            return _broker_order(self._exchange.order_by_client_id(client_order_id))
+        except Refusal:
+            return None
+
+    def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
+        found = {order.seq: order for order in self._exchange.orders("open")}
+        if since is not None:
+            found |= {order.seq: order for order in self._exchange.orders("all", since)}
+        return [_broker_order(found[seq]) for seq in sorted(found)]
+
+    def positions(self) -> list[BrokerPosition]:
+        exchange = self._exchange
+        holdings = exchange.positions()
+        marks = {
+            mark.symbol: mark.price for mark in self._line.prices([h.symbol for h in holdings])
+        }
+        return [
+            BrokerPosition(
+                holding.symbol, holding.qty, holding.avg_price, exchange.available(holding.symbol),
+                marks.get(holding.symbol),
+            )
+            for holding in holdings
+        ]  # fmt: skip
+
+    def close(self) -> None:
+        self._line.leave(self)
+
+    def _refused(self, request: OrderRequest, refusal: Refusal) -> OrderUpdate | BrokerError:
+        client_order_id = str(request.client_order_id)
+        if (flags := self._exchange.flags) and not refusal.duplicate:
+            return AccountBlocked(f"{refusal} ({', '.join(sorted(flags))})")
+        if not refusal.duplicate:
+            cause, available = refusal_cause(refusal)
+            return OrderUpdate(
+                client_order_id, Status.REJECTED, self._exchange.now, reason=str(refusal),
+                symbol=request.symbol, cause=cause, available=available,
+            )  # fmt: skip
+        try:
+            found = self._exchange.order_by_client_id(client_order_id)
+        except Refusal:
+            raise UnknownOutcome("it has arrived before, and is not shown yet") from None
+        if not found.same_payload(request):
+            raise ConflictError(
+                f"order {client_order_id}: the exchange has another order under this id: "
+                f"{found.side} {found.qty} {found.symbol}, here {request.side} {request.qty} "
+                f"{request.symbol}; nothing was sent"
+            )
+        return _update(found)
+
+
+class ExchangeFeed:
+    """The tape, a minute at a time, at a pace; its clock is the exchange's."""
+
+    def __init__(self, line: Line, speed: Literal["max"] | float = "max") -> None:
+        self._line = line
+        self._exchange = line.exchange
+        self._pace = Pace(None if speed == "max" else speed)
+        self._subscribed: frozenset[str] = frozenset()
+        self.notes: tuple[str, ...] = self._exchange.notes
+        """What a person should know of the tape, a line each."""
+        line.join(self)
+
+    def now(self) -> datetime:
+        return self._exchange.now
+
+    def tradable(self, symbols: Sequence[str]) -> tuple[str, ...]:
+        known = self._exchange.symbols
+        for symbol in symbols:
+            if symbol not in known:
+                shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
+                raise ConfigError(
+                    f"symbol {symbol!r} is not on the tape{suggest(symbol, known)}; it has {shown}"
+                )
+        return tuple(symbols) or known
+
+    def history(
+        self, symbols: Collection[str], since: datetime | None, bars: int
+    ) -> Iterator[list[Bar]]:
+        newest = bars if since is None else None
+        again = self._exchange.wrong_bars.again
+        return (again(minute) for minute in self._exchange.history(symbols, since, newest))
+
+    def prices(self, symbols: Collection[str]) -> list[Mark]:
+        return self._line.prices(symbols)
+
+    def subscribe(self, symbols: Collection[str]) -> None:
+        self._subscribed = frozenset(symbols)
+
+    def catch_up(self, time: datetime) -> None:
+        """Play the minutes that end by a time without delivering anything.
+
+        After a power cut the ledger may lack the last minutes in which no order changed, though a
+        bot's journal has them.
+        """
+        while (following := self._exchange.next_time()) is not None and following <= time:
+            self._exchange.advance()
+
+    def next(self, timeout: float) -> Batch | None:
+        """Return the next minute's order updates and bars, sorted by symbol.
+
+        An empty batch when the minute is not due within ``timeout`` seconds, None at the end.
+        """
+        if self._line.waiting:
+            updates = tuple(self._line.waiting)
+            self._line.waiting.clear()
+            return Batch(self._exchange.now, updates)
+        if self._exchange.next_time() is None:
+            return None
+        if not self._pace.wait(timeout):
+            return Batch(self._exchange.now)
+        minute, told = self._exchange.advance(), self._exchange.wrong_bars.told
+        if minute is None:
+            return None
+        return Batch(
+            minute.time,
+            tuple(_update(event.order) for event in minute.events),
+            tuple([told(bar) for bar in minute.bars if bar.symbol in self._subscribed]),
+        )
+
+    def progress(self) -> Progress | None:
+        return Progress(*self._exchange.minutes)
+
+    def close(self) -> None:
+        self._line.leave(self)
+
+
+def refusal_cause(refusal: Refusal) -> tuple[RefusalCause, Decimal | None]:
+    """Return why an order was refused, and how many shares are free where that is the reason."""
+    if refusal.message.startswith(INTENT_MISMATCH):
+        return RefusalCause.POSITION, None
+    if refusal.message.startswith(TOO_FEW_SHARES):
+        return RefusalCause.AVAILABLE, Decimal(refusal.extra["available"])
+    if refusal.message.startswith(WASH_TRADE):
+        return RefusalCause.WASH, None
+    return RefusalCause.OTHER, None
+
+
+def _intent(order: Order) -> PositionIntent | None:
+    """An order that reduces must never open: the exchange refuses it where it would."""
+    if not order.reduces:
+        return None
+    return PositionIntent.SELL_TO_CLOSE if order.side is Side.SELL else PositionIntent.BUY_TO_CLOSE
+
+
+def _update(order: ExchangeOrder) -> OrderUpdate:
+    return _broker_order(order).update()
+
+
+def _broker_order(order: ExchangeOrder) -> BrokerOrder:
+    """Kinds that core doesn't know are of other clients: it sees whether they have a limit."""
+    limited = order.limit_price is not None
+    day = order.expires_at is not None
+    status = _STATUS[order.status]
+    if order.filled_qty and not status.terminal:
+        status = Status.PARTIALLY_FILLED
+    return BrokerOrder(
+        client_order_id=order.client_order_id,
+        broker_order_id=str(order.id),
+        symbol=order.symbol,
+        side=order.side,
+        qty=order.qty,
+        type=CoreType.LIMIT if limited else CoreType.MARKET,
+        limit_price=order.limit_price,
+        time_in_force=CoreTimeInForce.DAY if day else CoreTimeInForce.GTC,
+        status=status,
+        filled_qty=order.filled_qty,
+        filled_avg_price=order.filled_avg_price,
+        submitted_at=order.submitted_at,
+        updated_at=order.updated_at,
+        reason="rejected by the broker" if status is Status.REJECTED else "",
+        filled_at=order.filled_at,
+    )

@@ -1,0 +1,1 @@
+"""The durable file: the account, orders, fills, bars, and the clock."""

@@ -1,0 +1,51 @@
+"""What the ledger is told to keep, and what it tells of the past."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import NamedTuple
+
+from smabot.provider import Bar
+from smabot_exchange.matching.account import Holding, LastDay
+from smabot_exchange.matching.open_orders import News
+from smabot_exchange.matching.orders import Execution
+
+
+class Adjustment(NamedTuple):
+    """What came from outside: signed shares of a symbol at a cost, or cash; US dollars."""
+
+    symbol: str | None
+    qty: Decimal
+    price: Decimal
+    cash: Decimal
+
+
+class Movement(NamedTuple):
+    """Signed shares and cash that came to the account at a time."""
+
+    time: datetime
+    symbol: str | None
+    qty: Decimal
+    cash: Decimal
+    from_outside: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """What is committed at once. A holding that is gone is None.
+
+    ``withheld`` are bars that are no more, as their symbol was halted.
+    """
+
+    now: datetime
+    minutes_played: int
+    cash: Decimal
+    last_day: LastDay
+    orders: News
+    executions: Sequence[Execution] = ()
+    holdings: Mapping[str, Holding | None] | None = None
+    adjustment: Adjustment | None = None
+    withheld: Sequence[Bar] = ()

@@ -1,0 +1,288 @@
+"""From a tape to a new ledger: what lies in the regular sessions, checked, counted, all or nothing."""
+
+from __future__ import annotations
+
+import json
+import os
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any, Protocol
+from uuid import uuid4
+
+from smabot.provider import EXCHANGE_ZONE, Bar, ConfigError, FileLock, Session
+from smabot_exchange.data.sessions import regular_sessions, session_on
+from smabot_exchange.ledger.schema import APPLICATION_ID, SCHEMA, VERSION
+from smabot_exchange.matching.account import Terms
+from smabot_exchange.matching.orders import plain
+
+_DAY = 86_400
+_MINUTE = 60
+_AFTERMATH = timedelta(days=10)
+"""Sessions after the tape's last one are known too: an order sent after its close waits for them."""
+
+_INSERT_BAR = "INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+class Source(Protocol):
+    """Where bars come from: a tape or a made market."""
+
+    @property
+    def label(self) -> str: ...
+
+    def signature(self) -> str:
+        """Return a cheap sign of the contents; the fingerprint is compared where it differs."""
+        ...
+
+    def fingerprint(self) -> str: ...
+
+    def bars(self) -> Iterator[Bar]: ...
+
+
+def open_source(spec: str) -> Source:
+    """Return the source of ``made``, ``made:…`` or a path. Raises ConfigError."""
+    if spec == "made" or spec.startswith("made:"):
+        from smabot_exchange.data.simulated_market import MadeMarket
+
+        return MadeMarket.parse(spec)
+    from smabot_exchange.data.data_files import FileTape
+
+    try:
+        return FileTape(Path(spec).expanduser())
+    except OSError as error:
+        raise ConfigError(f"tape {spec}: can't be read: {error.strerror}") from None
+    except RuntimeError:  # as expanduser says it
+        raise ConfigError(f"tape {spec}: nobody of that name has a home here") from None
+
+
+def build_ledger(path: Path, source: Source, terms: Terms, lock: FileLock) -> None:
+    """Write a new ledger beside its place, lock it, and move it there when it is whole.
+
+    Raises ConfigError when the tape is bad or the file can't be written; then nothing is there.
+    """
+    began = time.perf_counter()
+    unfinished = path.with_name(path.name + ".importing")
+    try:
+        unfinished.unlink(missing_ok=True)
+        _fill(unfinished, source, terms, began)
+        _sync(unfinished)
+        lock.hold(unfinished)
+        for left_over in ("-wal", "-shm"):
+            path.with_name(path.name + left_over).unlink(missing_ok=True)
+        unfinished.replace(path)
+        _sync(path.parent)
+    except (OSError, sqlite3.OperationalError) as error:
+        raise ConfigError(
+            f"ledger {path}: can't be written ({error}); give another --ledger or --db"
+        ) from error
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _fill(path: Path, source: Source, terms: Terms, began: float) -> None:
+    db = sqlite3.connect(path, isolation_level=None)
+    try:
+        db.execute("PRAGMA journal_mode = OFF")
+        db.execute("PRAGMA synchronous = OFF")
+        db.execute("PRAGMA cache_size = -65536")
+        db.executescript(SCHEMA)
+        signature = source.signature()
+        intake = Intake(source.label)
+        db.execute("BEGIN")
+        db.executemany(_INSERT_BAR, intake.rows(source.bars()))
+        sessions = intake.finish()
+        db.executemany("INSERT INTO assets VALUES (?, ?)", sorted(intake.first_opens.items()))
+        db.executemany(
+            "INSERT INTO sessions VALUES (?, ?, ?, ?)",
+            (
+                (s.date.isoformat(), int(s.open.timestamp()), int(s.close.timestamp()), played)
+                for s, played in sessions
+            ),
+        )
+        notes = intake.notes()
+        meta = {
+            "fingerprint": source.fingerprint(),
+            "signature": signature,
+            "label": source.label,
+            "account_id": str(uuid4()),
+            "opening_cash": plain(terms.cash),
+            "participation": plain(terms.participation),
+            "multiplier": plain(terms.multiplier),
+            "minutes": str(len(intake.minutes)),
+            "notes": json.dumps(notes),
+            "import_seconds": f"{time.perf_counter() - began:.1f}",
+        }
+        db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
+        start = int(sessions[0][0].open.timestamp())
+        db.execute(
+            "INSERT INTO state VALUES (1, ?, 0, ?, ?, '0')",
+            (start, plain(terms.cash), plain(terms.cash)),
+        )
+        db.execute("COMMIT")
+        db.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+        db.execute(f"PRAGMA user_version = {VERSION}")
+    finally:
+        db.close()
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class Intake:
+    """Keeps the regular sessions' bars, and counts what is dropped and what is missing."""
+
+    def __init__(self, label: str) -> None:
+        self.first_opens: dict[str, float] = {}
+        """Of each symbol the first open: the price that is known before its first bar."""
+        self.minutes: set[int] = set()
+        self._label = label
+        self._days: dict[int, tuple[int, int] | None] = {}
+        self._played: dict[int, Session] = {}
+        self._bars = 0
+        self._dropped = 0
+        self._gaps = Gaps()
+
+    def rows(self, bars: Iterable[Bar]) -> Iterator[tuple[Any, ...]]:
+        """Yield the rows of table ``bars``."""
+        days, minutes, due, opens = self._days, self.minutes, self._gaps.due, self.first_opens
+        kept = dropped = 0
+        for symbol, start, open_, *rest in bars:
+            stamp = int(start.timestamp())
+            # A regular session lies within one UTC date, which is also its New York date.
+            day = stamp // _DAY
+            if day not in days:
+                days[day] = self._hours_of(day)
+            hours = days[day]
+            if hours is None or not hours[0] <= stamp < hours[1]:
+                dropped += 1
+                continue
+            if symbol not in opens:
+                opens[symbol] = open_
+            if due.get(symbol) == stamp:
+                due[symbol] = stamp + _MINUTE
+            else:
+                self._gaps.jump(symbol, stamp, hours)
+            minutes.add(stamp)
+            kept += 1
+            yield (stamp, symbol, open_, *rest)
+        self._bars, self._dropped = kept, dropped
+
+    def finish(self) -> list[tuple[Session, bool]]:
+        """Return the sessions, those on the tape (true) and the few after its end (false).
+
+        Raises ConfigError when no row fell into a regular session.
+        """
+        if not self._bars:
+            raise ConfigError(
+                f"{self._label}: none of its {self._dropped:,} rows lies in a regular session "
+                "(9:30 to 16:00 New York time on a trading day); timestamps must be UTC"
+            )
+        self._gaps.finish()
+        days = sorted({minute // _DAY for minute in self.minutes})
+        played = [self._played[day] for day in days]
+        end = played[-1].date
+        after = regular_sessions(end + timedelta(days=1), end + _AFTERMATH)
+        return [(session, True) for session in played] + [(session, False) for session in after]
+
+    def notes(self) -> list[str]:
+        """Return what a person should know, a line each."""
+        played = {minute // _DAY for minute in self.minutes}
+        lines = [
+            f"{self._label}, {_count(len(self.first_opens), 'symbol')}, "
+            f"{_count(len(played), 'session')}, {_count(self._bars, 'bar')}"
+        ]
+        if self._dropped:
+            lines.append(f"{_count(self._dropped, 'row')} outside the regular sessions left out")
+        if absent := self._absent_sessions(played):
+            lines.append(
+                f"no bar at all in {_count(len(absent), 'session')} from {absent[0]} to "
+                f"{absent[-1]}: passed over, as if the exchange had been closed"
+            )
+        if missing := self._gaps.describe():
+            lines.append(missing)
+        return lines
+
+    def _absent_sessions(self, played: set[int]) -> list[date]:
+        absent = []
+        for day in range(min(played), max(played)):
+            if day not in played:
+                session = session_on(_utc(day * _DAY).date())
+                if session is not None:
+                    absent.append(session.date)
+        return absent
+
+    def _hours_of(self, day: int) -> tuple[int, int] | None:
+        session = session_on(_utc(day * _DAY).date())
+        if session is None:
+            return None
+        self._played[day] = session
+        return int(session.open.timestamp()), int(session.close.timestamp())
+
+
+class Gaps:
+    """The minutes of a session in which a symbol that traded in it has no bar."""
+
+    def __init__(self) -> None:
+        self.due: dict[str, int] = {}
+        """Of each symbol the minute that comes next if none is missing."""
+        self._close: dict[str, int] = {}
+        self._minutes: dict[str, int] = {}
+        self._sessions: dict[str, set[int]] = {}
+        self._first: dict[str, tuple[int, int]] = {}
+
+    def jump(self, symbol: str, stamp: int, hours: tuple[int, int]) -> None:
+        """Count what is missing before a bar that is not the one due."""
+        opens, closes = hours
+        if self._close.get(symbol) != closes:
+            self._end_session(symbol)
+            self._close[symbol] = closes
+            self.due[symbol] = opens
+        self._missing(symbol, self.due[symbol], stamp)
+        self.due[symbol] = stamp + _MINUTE
+
+    def finish(self) -> None:
+        """Count what is missing at the tape's end."""
+        for symbol in self.due:
+            self._end_session(symbol)
+
+    def describe(self) -> str:
+        """Return one line, empty when nothing is missing."""
+        if not self._minutes:
+            return ""
+        symbol = min(self._first, key=lambda name: (self._first[name], name))
+        start, end = (_utc(stamp).astimezone(EXCHANGE_ZONE) for stamp in self._first[symbol])
+        line = (
+            f"{symbol}: {_count(self._minutes[symbol], 'minute')} without a bar in "
+            f"{_count(len(self._sessions[symbol]), 'session')}, "
+            f"the first {start:%Y-%m-%d %H:%M}–{end:%H:%M} New York"
+        )
+        if others := len(self._minutes) - 1:
+            rest = sum(self._minutes.values()) - self._minutes[symbol]
+            line += f"; {_count(others, 'more symbol')} with {_count(rest, 'minute')} missing"
+        return line
+
+    def _end_session(self, symbol: str) -> None:
+        if symbol in self._close:
+            self._missing(symbol, self.due[symbol], self._close[symbol])
+
+    def _missing(self, symbol: str, start: int, end: int) -> None:
+        if start >= end:
+            return
+        self._minutes[symbol] = self._minutes.get(symbol, 0) + (end - start) // _MINUTE
+        self._sessions.setdefault(symbol, set()).add(end // _DAY)
+        self._first.setdefault(symbol, (start, end - _MINUTE))
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _utc(stamp: int) -> datetime:
+    return datetime.fromtimestamp(stamp, UTC)

@@ -1,0 +1,1 @@
+"""What an order is, what it must satisfy, and what a bar does to it: pure functions."""

@@ -1,0 +1,107 @@
+"""What a bar of prices does to an order: pure functions of the two.
+
+A bar tells the open, then that its low and high were reached in an unknown order, then the close.
+Where that leaves a choice, the order fares worse.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import ROUND_HALF_UP, Decimal
+
+from smabot.provider import MINUTE, Bar, Side
+from smabot_exchange.matching.orders import ExchangeOrder, OrderType, TimeInForce
+
+_CENT = Decimal("0.01")
+_HUNDREDTH_CENT = Decimal("0.0001")
+_HUNDRED = Decimal(100)
+_ONE = Decimal(1)
+
+STOPS = (OrderType.STOP, OrderType.STOP_LIMIT, OrderType.TRAILING_STOP)
+_RESTING = (TimeInForce.DAY, TimeInForce.GTC)
+
+
+def fill_price(order: ExchangeOrder, bar: Bar) -> Decimal | None:
+    """Return the price at which a bar fills a working order, or None when it does not.
+
+    A stop order must have been triggered before the bar.
+    """
+    if order.time_in_force not in _RESTING:
+        return _price_at_once(order, bar)
+    opening = Decimal(repr(bar.open))
+    limit = order.limit_price
+    if limit is None:
+        return opening
+    if order.side is Side.BUY:
+        return opening if opening <= limit else limit if Decimal(repr(bar.low)) < limit else None
+    return opening if opening >= limit else limit if Decimal(repr(bar.high)) > limit else None
+
+
+def _price_at_once(order: ExchangeOrder, bar: Bar) -> Decimal | None:
+    """The same of an order that has one moment: the open, the session's open or its close."""
+    if order.time_in_force is TimeInForce.OPG and bar.time != order.opens_at:
+        return None
+    price = Decimal(repr(bar.open))
+    if order.time_in_force is TimeInForce.CLS:
+        if bar.time + MINUTE != order.expires_at:
+            return None
+        price = Decimal(repr(bar.close))
+    limit = order.limit_price
+    return price if limit is None or (limit - price) * order.side.sign >= 0 else None
+
+
+def watch(order: ExchangeOrder, bar: Bar) -> tuple[ExchangeOrder, Decimal | None]:
+    """Return a stop order after a bar: triggered or not, its trailing stop moved; and a fill's price.
+
+    A stop price is reached when it is touched, at the open where the bar opens beyond it. From
+    then on the order is a market order, or a limit order. A trailing stop follows the open before
+    the bar's other prices are compared with it, and the bar's best price before its close is.
+    """
+    opening, towards = Decimal(repr(bar.open)), order.side.sign
+    order = _trailed(order, opening)
+    if _reached(order, opening):
+        order = replace(order, triggered_at=bar.time)
+        return order, fill_price(order, bar)
+    high, low = Decimal(repr(bar.high)), Decimal(repr(bar.low))
+    if not _reached(order, high if towards > 0 else low):
+        order = _trailed(order, low if towards > 0 else high)
+        if order.type is not OrderType.TRAILING_STOP or not _reached(
+            order, Decimal(repr(bar.close))
+        ):
+            return order, None
+    order = replace(order, triggered_at=bar.time)
+    stop, limit = order.stop_price, order.limit_price
+    assert stop is not None
+    return order, stop if limit is None or (limit - stop) * towards >= 0 else None
+
+
+def would_trigger(order: ExchangeOrder, bar: Bar) -> bool:
+    """Tell whether a bar reaches a stop order's price."""
+    return watch(order, bar)[0].triggered_at is not None
+
+
+def trailing_stop(
+    side: Side, hwm: Decimal, price: Decimal | None, percent: Decimal | None
+) -> Decimal:
+    """Return the stop price at a distance from the best price: US dollars, or percent of it."""
+    distance = price if price is not None else hwm * (percent or 0) / _HUNDRED
+    stop = hwm + distance * side.sign
+    return stop.quantize(_CENT if stop >= 1 else _HUNDREDTH_CENT, ROUND_HALF_UP)
+
+
+def ask(last_price: Decimal) -> Decimal:
+    """Return the price asked when a symbol was last traded at a price: one tick above it."""
+    return last_price + (_CENT if last_price > _ONE else _HUNDREDTH_CENT)
+
+
+def _trailed(order: ExchangeOrder, price: Decimal) -> ExchangeOrder:
+    """Return a trailing stop order with its stop moved along with a better price."""
+    if order.hwm is None or (price - order.hwm) * order.side.sign >= 0:
+        return order
+    stop = trailing_stop(order.side, price, order.trail_price, order.trail_percent)
+    return replace(order, hwm=price, stop_price=stop)
+
+
+def _reached(order: ExchangeOrder, price: Decimal) -> bool:
+    assert order.stop_price is not None
+    return (price - order.stop_price) * order.side.sign >= 0

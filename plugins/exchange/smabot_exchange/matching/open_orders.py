@@ -1,0 +1,114 @@
+"""The orders at work: by id, symbol and group, with what they hold and what of them has changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import NamedTuple
+from uuid import UUID
+
+from smabot.provider import ZERO, Bar
+from smabot_exchange.matching.orders import ExchangeOrder, OrderClass, OrderStatus
+
+
+class News(NamedTuple):
+    """Orders that are new, and ones that are not and have changed."""
+
+    added: list[ExchangeOrder]
+    changed: list[ExchangeOrder]
+
+
+class OpenOrders:
+    """Open orders, in the order they came in. ``held`` is what they take of the buying power."""
+
+    def __init__(self, orders: Iterable[ExchangeOrder] = ()) -> None:
+        self.held = ZERO
+        self._orders: dict[UUID, ExchangeOrder] = {}
+        self._of_symbol: dict[str, dict[UUID, ExchangeOrder]] = {}
+        self._of_group: dict[UUID, dict[UUID, ExchangeOrder]] = {}
+        self._added: dict[UUID, ExchangeOrder] = {}
+        self._changed: dict[UUID, ExchangeOrder] = {}
+        for order in sorted(orders, key=lambda order: order.seq):
+            self.put(order)
+        self._added.clear()
+
+    def __len__(self) -> int:
+        return len(self._orders)
+
+    def __iter__(self) -> Iterator[ExchangeOrder]:
+        return iter(list(self._orders.values()))
+
+    def get(self, order_id: UUID) -> ExchangeOrder | None:
+        return self._orders.get(order_id)
+
+    def put(self, order: ExchangeOrder) -> None:
+        """Have an order as it is now; one that has ended is let go."""
+        before = self._orders.get(order.id)
+        if before is None or order.id in self._added:
+            self._added[order.id] = order
+        else:
+            self._changed[order.id] = order
+        self.held -= hold(before)
+        if before is not None and before.group != order.group:
+            self._leave(before)
+        if order.open:
+            self.held += hold(order)
+            self._orders[order.id] = order
+            self._of_symbol.setdefault(order.symbol, {})[order.id] = order
+            if order.order_class is not OrderClass.SIMPLE:
+                self._of_group.setdefault(order.group, {})[order.id] = order
+        elif before is not None:
+            del self._orders[order.id]
+            del self._of_symbol[order.symbol][order.id]
+            self._leave(order)
+
+    def of_symbol(self, symbol: str) -> list[ExchangeOrder]:
+        return list(self._of_symbol.get(symbol, {}).values())
+
+    def traded(self, bars: Iterable[Bar]) -> dict[str, Bar]:
+        """Return of a minute's bars, by symbol, those that some order waits for."""
+        wanted = {symbol for symbol, orders in self._of_symbol.items() if orders}
+        return {bar.symbol: bar for bar in bars if bar.symbol in wanted}
+
+    def others_of(self, order: ExchangeOrder) -> list[ExchangeOrder]:
+        """Return the rest of an order's group: parent and legs."""
+        group = self._of_group.get(order.group, {})
+        return [other for other in group.values() if other.id != order.id]
+
+    def waits(self, order: ExchangeOrder) -> bool:
+        """Whether it is an exit whose entry has not filled yet."""
+        if order.status is not OrderStatus.HELD or order.parent_id is None:
+            return False
+        parent = self._orders.get(order.parent_id)
+        return parent is not None and parent.order_class is not OrderClass.OCO
+
+    def closing(self, symbol: str) -> Decimal:
+        """Return the shares that open orders are about to close; exits of a group share theirs."""
+        shares: dict[UUID, Decimal] = {}
+        for order in self._of_symbol.get(symbol, {}).values():
+            if order.closes and not self.waits(order):
+                shares[order.group] = max(shares.get(order.group, ZERO), order.remaining)
+        return sum(shares.values(), ZERO)
+
+    def take_news(self) -> News:
+        """Return what was put since the last call, each order once, as it is now."""
+        news = News(list(self._added.values()), list(self._changed.values()))
+        self._added.clear()
+        self._changed.clear()
+        return news
+
+    def _leave(self, order: ExchangeOrder) -> None:
+        group = self._of_group.get(order.group)
+        if group is not None:
+            group.pop(order.id, None)
+            if not group:
+                del self._of_group[order.group]
+
+
+def hold(order: ExchangeOrder | None) -> Decimal:
+    """Return the dollars of buying power that an open order takes."""
+    if order is None or order.closes:
+        return ZERO
+    if order.notional is not None:
+        return order.notional - order.filled_value
+    return order.remaining * order.hold_price

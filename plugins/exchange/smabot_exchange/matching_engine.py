@@ -1,0 +1,183 @@
+"""The matching rules: pure and deterministic, on a virtual clock, without input or output.
+
+Orders fill at the prices of `pricing`; an order gets at most its share of a bar's volume and what
+remains goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import datetime
+from decimal import ROUND_FLOOR, Decimal
+
+from smabot.provider import Bar, Side
+from smabot_exchange.matching.account import ONE
+from smabot_exchange.matching.fill_prices import STOPS, fill_price, watch
+from smabot_exchange.matching.legs import arm, shrink_others, yields
+from smabot_exchange.matching.orders import (
+    SMALLEST_FRACTION,
+    ExchangeOrder,
+    Execution,
+    OrderClass,
+    OrderEvent,
+    OrderStatus,
+    Stall,
+    TimeInForce,
+    execution_id,
+)
+from smabot_exchange.order_entry import OrderDesk
+
+_AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG)
+
+
+class Market(OrderDesk):
+    """The account on its tape: what time and bars do to its orders."""
+
+    def elapse(self, time: datetime) -> list[OrderEvent]:
+        """Let time pass without trades: DAY orders end at their close, waiting ones start to work."""
+        events = []
+        for order in self.open_orders:
+            if order.stall is not None:
+                events += self._stalled(order, order.stall, time)
+            elif order.expires_at is not None and order.expires_at <= time:
+                if (left := self._faults.left_at_close(order)) is not None:
+                    self.open_orders.put(left)
+                    events.append(OrderEvent(left.status.value, left.updated_at, left))
+                    continue
+                missed = order.time_in_force is TimeInForce.CLS
+                status = OrderStatus.CANCELED if missed else OrderStatus.EXPIRED
+                events.append(self._end(order, status, order.expires_at))
+            elif order.status is OrderStatus.ACCEPTED and order.opens_at <= time:
+                started = replace(order, status=OrderStatus.NEW, updated_at=order.opens_at)
+                self.open_orders.put(started)
+                events.append(OrderEvent("new", order.opens_at, started))
+        return sorted(events, key=lambda event: (event.time, event.order.seq))
+
+    def match(self, start: datetime, bars: Sequence[Bar]) -> list[OrderEvent]:
+        """Fill what the bars of a minute allow, in the order in which the orders came in."""
+        traded = self.open_orders.traded(bars)
+        events: list[OrderEvent] = []
+        for order in self.open_orders:
+            if order.stall is not None:
+                continue
+            bar = traded.get(order.symbol)
+            if bar is not None and bar.volume > 0:
+                events += self._meet(order, bar)
+            if order.time_in_force in _AT_ONCE and order.opens_at <= start:
+                rest = self.open_orders.get(order.id)
+                if rest is not None:
+                    events.append(self._end(rest, OrderStatus.CANCELED, start))
+        return events
+
+    def _stalled(self, order: ExchangeOrder, stall: Stall, time: datetime) -> list[OrderEvent]:
+        """Let time pass for an order that a fault keeps from filling."""
+        due, ends = order.stalled_until, order.expires_at
+        works = stall in (Stall.PENDING, Stall.LOST)
+        if works and ends is not None and ends <= time and (due is None or ends <= due):
+            return [self._end(order, OrderStatus.EXPIRED, ends)]
+        if due is None or due > time:
+            return []
+        if not works:
+            rejected = stall is Stall.REJECT
+            status = OrderStatus.REJECTED if rejected else OrderStatus.CANCELED
+            return [self._end(order, status, due)]
+        opened = order.opens_at <= due
+        status = OrderStatus.NEW if opened else OrderStatus.ACCEPTED
+        order = replace(order, status=status, updated_at=due, stall=None, stalled_until=None)
+        self.open_orders.put(order)
+        return [OrderEvent(status.value, due, order)]
+
+    def _meet(self, order: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
+        """Let an order meet its symbol's bar."""
+        if order.order_class is not OrderClass.SIMPLE:
+            now = self.open_orders.get(order.id)
+            if now is None or self.open_orders.waits(now) or yields(self.open_orders, now, bar):
+                return []
+            order = now
+        if order.opens_at > bar.time:
+            return []
+        if order.type not in STOPS or order.triggered_at is not None:
+            price = fill_price(order, bar)
+            return [] if price is None else self._fill(order, price, bar)
+        watched, price = watch(order, bar)
+        if watched is not order:
+            self.open_orders.put(watched)
+        if watched.triggered_at is None:
+            return []
+        return self._triggered(watched, price, bar)
+
+    def _triggered(self, order: ExchangeOrder, price: Decimal | None, bar: Bar) -> list[OrderEvent]:
+        """Go on with a stop order that has become a market or limit order."""
+        events = []
+        if order.order_class is not OrderClass.SIMPLE:
+            events += self._end_others(order, bar.time)
+        if order.status is OrderStatus.HELD:
+            order = replace(order, status=OrderStatus.NEW, updated_at=bar.time)
+            self.open_orders.put(order)
+            events.append(OrderEvent("new", bar.time, order))
+        return events if price is None else events + self._fill(order, price, bar)
+
+    def _fill(self, order: ExchangeOrder, price: Decimal, bar: Bar) -> list[OrderEvent]:
+        wanted = self._wanted(order, price)
+        share = Decimal(repr(bar.volume)) * self.terms.participation
+        qty = min(wanted, max(share.to_integral_value(ROUND_FLOOR), ONE))
+        if qty <= 0 or (order.time_in_force is TimeInForce.FOK and qty < wanted):
+            return []
+        filled, whole = order.filled_qty + qty, qty == wanted
+        order = replace(
+            order,
+            status=OrderStatus.FILLED if whole else OrderStatus.PARTIALLY_FILLED,
+            qty=order.qty if order.notional is None else filled,
+            updated_at=bar.time,
+            filled_qty=filled,
+            filled_value=order.filled_value + qty * price,
+            filled_at=bar.time,
+        )
+        self._last_execution += 1
+        execution = Execution(
+            execution_id(order.id, filled), order.id, order.symbol, order.side, qty, price,
+            filled, bar.time, self._last_execution,
+        )  # fmt: skip
+        self.open_orders.put(order)
+        self._trade(order.symbol, order.side, qty, price)
+        event = OrderEvent(
+            "fill" if whole else "partial_fill", bar.time, order, execution, self.held(order.symbol)
+        )
+        if order.order_class is OrderClass.SIMPLE:
+            return [event]
+        return [event, *self._filled_in_group(order, bar)]
+
+    def _wanted(self, order: ExchangeOrder, price: Decimal) -> Decimal:
+        """Return the shares that an order still takes at a price."""
+        if order.notional is None:
+            return order.qty - order.filled_qty
+        left = (order.notional - order.filled_value) / price
+        shares = left.quantize(SMALLEST_FRACTION, ROUND_FLOOR)
+        if not order.closes:
+            return shares
+        free = abs(self.available(order.symbol)) + order.remaining
+        return min(shares, free)
+
+    def _filled_in_group(self, order: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
+        """Do what a fill does to the other orders of its group."""
+        whole = order.status is OrderStatus.FILLED
+        if not order.closes:
+            return self._armed(order, bar) if whole else []
+        if whole:
+            return self._end_others(order, bar.time)
+        shrink_others(self.open_orders, order)
+        return []
+
+    def _armed(self, entry: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
+        """Let an entry's exits work, for as much of it as other orders have not closed already."""
+        leg = self.open_orders.others_of(entry)[0]
+        others = self.open_orders.closing(entry.symbol) - leg.remaining
+        free = min(entry.filled_qty, abs(self.held(entry.symbol)) - others)
+        if free <= 0:
+            return self._end_others(entry, bar.time)
+        return arm(self.open_orders, entry, free, bar.end)
+
+    def _trade(self, symbol: str, side: Side, qty: Decimal, price: Decimal) -> None:
+        self.cash -= qty * price * side.sign
+        self._hold(symbol, side, qty, price)

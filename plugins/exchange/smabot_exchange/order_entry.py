@@ -1,0 +1,304 @@
+"""What clients do: orders taken in, replaced and canceled, and the account they are for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+from datetime import datetime
+from decimal import Decimal
+
+from smabot.provider import ZERO, Calendar, Side
+from smabot_exchange.faults.market import MarketFaults
+from smabot_exchange.faults.plan import FaultPlan
+from smabot_exchange.matching import account_checks as standing
+from smabot_exchange.matching.account import (
+    AccountState,
+    Holding,
+    LastDay,
+    MarketValues,
+    Terms,
+    market_values,
+)
+from smabot_exchange.matching.account_checks import (
+    check_funds,
+    check_opening,
+    check_purpose,
+    check_shares,
+    check_wash_trade,
+    hold_price,
+)
+from smabot_exchange.matching.fill_prices import trailing_stop
+from smabot_exchange.matching.legs import make_legs
+from smabot_exchange.matching.open_orders import OpenOrders, hold
+from smabot_exchange.matching.order_validation import (
+    check_hours,
+    check_request,
+    check_stop_side,
+    unprocessable,
+)
+from smabot_exchange.matching.orders import (
+    ExchangeOrder,
+    OrderChange,
+    OrderClass,
+    OrderEvent,
+    OrderRequest,
+    OrderStatus,
+    OrderType,
+    PositionIntent,
+    Stall,
+    TimeInForce,
+    made_client_id,
+    order_id,
+)
+from smabot_exchange.matching.replacing import changed_request, check_replaceable, trail
+
+
+class OrderDesk:
+    """One account, its open orders and holdings, and what clients do with them.
+
+    ``price`` gives a symbol's last price, or None for a symbol that is not traded here.
+    """
+
+    def __init__(
+        self,
+        terms: Terms,
+        calendar: Calendar,
+        price: Callable[[str], Decimal | None],
+        cash: Decimal,
+        holdings: Iterable[Holding] = (),
+        open_orders: Iterable[ExchangeOrder] = (),
+        last_seq: int = 0,
+        last_execution: int = 0,
+        last_day: LastDay | None = None,
+        faults: MarketFaults | None = None,
+    ) -> None:
+        self.terms = terms
+        self._faults = faults or MarketFaults(FaultPlan())
+        self.calendar = calendar
+        self.cash = cash
+        self.holdings = {holding.symbol: holding for holding in holdings}
+        self.open_orders = OpenOrders(open_orders)
+        self._price = price
+        self._last_seq = last_seq
+        self._last_execution = last_execution
+        self._moved: set[str] = set()
+        self._values: MarketValues | None = None
+        self.last_day = last_day or LastDay(cash, ZERO)
+        if last_day is None:
+            self.end_day()
+
+    def account(self) -> AccountState:
+        """Return the account at last prices."""
+        return self._account(self.open_orders.held)
+
+    def reprice(self) -> None:
+        """Take note that last prices have changed."""
+        self._values = None
+
+    def end_day(self) -> None:
+        """Keep the account as it is now as that of the session before."""
+        state = self.account()
+        self.last_day = LastDay(state.equity, state.maintenance_margin)
+
+    def held(self, symbol: str) -> Decimal:
+        """Return the signed shares held."""
+        holding = self.holdings.get(symbol)
+        return ZERO if holding is None else holding.qty
+
+    def available(self, symbol: str) -> Decimal:
+        """Return the signed shares held that no open order is about to close."""
+        held, closing = self.held(symbol), self.open_orders.closing(symbol)
+        return held + closing if held < 0 else held - closing
+
+    def take_moved(self) -> set[str]:
+        """Return the symbols whose holdings changed since the last call."""
+        moved, self._moved = self._moved, set()
+        return moved
+
+    # What clients do
+
+    def accept(self, request: OrderRequest, now: datetime) -> OrderEvent:
+        """Take an order in, and its legs. Raises Refusal. Its id must be known to be new."""
+        price = self._tradable(request.symbol)
+        session = self.calendar.session_at(now)
+        check_request(request, price)
+        check_stop_side(request.side, request.type, request.stop_price, price)
+        check_hours(request.time_in_force, now, session)
+        if request.order_class is OrderClass.OCO and request.take_profit:
+            request = replace(request, limit_price=request.take_profit.limit_price)
+        intent = self._check_standing(request, price)
+        order = self._faults.accepted(self._booked(request, intent, price, now), now)
+        self.open_orders.put(order)
+        self._last_seq = order.seq
+        if request.legged:
+            for leg in make_legs(order, request):
+                self.open_orders.put(leg)
+                self._last_seq = leg.seq
+        return OrderEvent(order.status.value, now, order)
+
+    def replace(self, order: ExchangeOrder, change: OrderChange, now: datetime) -> list[OrderEvent]:
+        """Put a changed order in an order's place, the filled part left to the old one.
+
+        Return the ends of the old and the start of the new order. Raises Refusal. The new id must
+        be known to be new.
+        """
+        check_replaceable(order, change)
+        price = self._tradable(order.symbol)
+        request = changed_request(order, change)
+        check_request(request, price)
+        if order.triggered_at is None:
+            check_stop_side(request.side, request.type, request.stop_price, price)
+        if order.order_class is OrderClass.SIMPLE:
+            self._check_standing(request, price, instead=order)
+        new = replace(
+            self._booked(request, order.position_intent, price, now),
+            status=OrderStatus.HELD if order.status is OrderStatus.HELD else OrderStatus.NEW,
+            triggered_at=order.triggered_at,
+            order_class=order.order_class,
+            parent_id=order.parent_id,
+            replaces=order.id,
+        )
+        if order.hwm is not None:
+            new = trail(new, order.hwm)
+        self._last_seq = new.seq
+        for leg in self.open_orders.others_of(order):
+            if leg.parent_id == order.id:
+                self.open_orders.put(replace(leg, parent_id=new.id))
+        old = replace(
+            order, status=OrderStatus.REPLACED, updated_at=now, replaced_by=new.id, stall=None,
+            stalled_until=None,
+        )  # fmt: skip
+        self.open_orders.put(old)
+        self.open_orders.put(new)
+        return [OrderEvent("replaced", now, old), OrderEvent(new.status.value, now, new)]
+
+    def cancel(self, order: ExchangeOrder, now: datetime) -> list[OrderEvent]:
+        """End an open order, keeping what is filled, and after it the rest of its group.
+
+        A fault may freeze it instead. Raises Refusal when it has ended already.
+        """
+        if self.open_orders.get(order.id) is None:
+            raise unprocessable(f'order is already in "{order.status}" state')
+        frozen = order if order.stall is Stall.CANCEL else self._faults.frozen(order, now)
+        if frozen is not None:
+            self.open_orders.put(frozen)
+            return [OrderEvent(frozen.status.value, now, frozen)]
+        return [self._end(order, OrderStatus.CANCELED, now), *self._end_others(order, now)]
+
+    def adjust(self, symbol: str, qty: Decimal, price: Decimal) -> None:
+        """Let signed shares appear from outside, at a cost. Raises Refusal for an unknown symbol."""
+        self._tradable(symbol)
+        side = Side.BUY if qty > 0 else Side.SELL
+        self._hold(symbol, side, abs(qty), price)
+
+    def _end(self, order: ExchangeOrder, status: OrderStatus, time: datetime) -> OrderEvent:
+        ended = replace(order, status=status, updated_at=time, stall=None, stalled_until=None)
+        self.open_orders.put(ended)
+        return OrderEvent(status.value, time, ended)
+
+    def _end_others(self, order: ExchangeOrder, time: datetime) -> list[OrderEvent]:
+        others = self.open_orders.others_of(order)
+        return [self._end(other, OrderStatus.CANCELED, time) for other in others]
+
+    def _hold(self, symbol: str, side: Side, qty: Decimal, price: Decimal) -> None:
+        held = self.holdings.get(symbol) or Holding(symbol, ZERO, ZERO)
+        held = held.traded(side, qty, price)
+        if held.qty:
+            self.holdings[symbol] = held
+        else:
+            self.holdings.pop(symbol, None)
+        self._values = None
+        self._moved.add(symbol)
+
+    # Admission
+
+    def _check_standing(
+        self, request: OrderRequest, price: Decimal, instead: ExchangeOrder | None = None
+    ) -> PositionIntent:
+        """Return what an order intends. Raises Refusal when the account does not allow it.
+
+        ``instead`` is an open order whose place it takes.
+        """
+        at_work = [
+            order
+            for order in self.open_orders.of_symbol(request.symbol)
+            if order is not instead and not self.open_orders.waits(order)
+        ]
+        check_wash_trade(request, at_work)
+        held = self.held(request.symbol)
+        account = self._account(self.open_orders.held - hold(instead))
+        intent = standing.intent(request, held, account)
+        check_purpose(request, intent, held)
+        if intent.opens:
+            check_opening(request, intent, account, at_work)
+            each = hold_price(request, intent, price, self._stop(request, price))
+            cost = request.notional if request.qty is None else request.qty * each
+            check_funds(cost or ZERO, account.buying_power)
+        else:
+            available = abs(self.available(request.symbol))
+            if instead is not None and instead.closes:
+                available += instead.remaining
+            qty = request.qty if request.notional is None else request.notional / price
+            check_shares(request.symbol, qty or ZERO, abs(held), available)
+        return intent
+
+    def _booked(
+        self, request: OrderRequest, intent: PositionIntent, price: Decimal, now: datetime
+    ) -> ExchangeOrder:
+        seq = self._last_seq + 1
+        client_id = request.client_order_id or made_client_id(seq)
+        open_session = self.calendar.session_at(now)
+        session = open_session or self.calendar.next_session(now)
+        ends = request.time_in_force in (TimeInForce.DAY, TimeInForce.CLS)
+        stop = self._stop(request, price)
+        return ExchangeOrder(
+            id=order_id(client_id),
+            seq=seq,
+            client_order_id=client_id,
+            symbol=request.symbol,
+            side=request.side,
+            qty=ZERO if request.qty is None else request.qty,
+            type=request.type,
+            limit_price=request.limit_price,
+            time_in_force=request.time_in_force,
+            status=OrderStatus.NEW if open_session else OrderStatus.ACCEPTED,
+            submitted_at=now,
+            updated_at=now,
+            opens_at=now if open_session or session is None else session.open,
+            expires_at=session.close if ends and session else None,
+            hold_price=hold_price(request, intent, price, stop),
+            notional=request.notional,
+            stop_price=stop,
+            trail_price=request.trail_price,
+            trail_percent=request.trail_percent,
+            hwm=price if request.type is OrderType.TRAILING_STOP else None,
+            extended_hours=request.extended_hours,
+            order_class=request.order_class,
+            position_intent=intent,
+        )
+
+    @staticmethod
+    def _stop(request: OrderRequest, price: Decimal) -> Decimal | None:
+        if request.type is not OrderType.TRAILING_STOP:
+            return request.stop_price
+        return trailing_stop(request.side, price, request.trail_price, request.trail_percent)
+
+    def _account(self, held_for_orders: Decimal) -> AccountState:
+        if self._values is None:
+            self._values = market_values(
+                (holding.qty, self._known_price(holding.symbol))
+                for holding in self.holdings.values()
+            )
+        return AccountState(
+            self.cash, *self._values, held_for_orders, self.terms.multiplier, self.last_day
+        )
+
+    def _tradable(self, symbol: str) -> Decimal:
+        price = self._price(symbol)
+        if price is None:
+            raise unprocessable(f'asset "{symbol}" not found')
+        return price
+
+    def _known_price(self, symbol: str) -> Decimal:
+        price = self._price(symbol)
+        return ZERO if price is None else price

@@ -1,0 +1,215 @@
+"""An exchange as a process of its own: what it says, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from ipaddress import ip_address
+from pathlib import Path
+
+import click
+import orjson
+
+from smabot.provider import Config, SmabotError, UsageError, register_secret
+from smabot_exchange.clock_driver import PacedBy
+from smabot_exchange.embedded import KEY_ID, SECRET_KEY
+from smabot_exchange.faults.files import read_faults
+from smabot_exchange.http.auth import Keys
+from smabot_exchange.http.rate_limit import Quota
+from smabot_exchange.http.server import Pace, Serving, listen
+from smabot_exchange.http.venue import Venue
+from smabot_exchange.opening import open_exchange
+from smabot_exchange.plugin import ExchangeSettings
+
+ALPACAS_QUOTA = 200
+LOOK_SECONDS = 0.2
+TELL_SECONDS = 10.0
+"""Between lines of progress where there is no terminal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """The command line."""
+
+    tape: str | None
+    speed: str
+    ledger: Path
+    port: int
+    host: str
+    faults: Path | None
+    requests_per_minute: int | None
+    at_once: bool
+    hide_admin: bool
+
+
+def serve(options: Options, config: Config, settings: ExchangeSettings, *, as_json: bool) -> int:
+    """Serve until Ctrl-C (130) or SIGTERM (0); returns the exit code.
+
+    Raises UsageError, ConfigError, or LockHeld when another process has the ledger open.
+    """
+    pace, quota = _pace(options), _quota(options)
+    if options.hide_admin and pace is None:
+        raise UsageError("--hide-admin and --speed step: no client could move the clock")
+    keys, shown = _keys(options.host)
+    seed, faults = read_faults(options.faults) if options.faults else (None, [])
+    listener = listen(options.host, options.port)
+    try:
+        exchange = open_exchange(config, settings, options.ledger, options.tape)
+    except BaseException:
+        listener.close()
+        raise
+    clock: PacedBy = "stepped" if pace is None else "paced"
+    exchange.faults.seed = seed or 0
+    exchange.faults.add(faults)
+    venue = Venue(exchange, Keys(keys), quota, clock=clock, admin=not options.hide_admin)
+    serving = Serving(venue, listener, pace)
+    screen = _Screen(serving, options, as_json=as_json)
+    try:
+        with _signals() as (received, stop):
+            serving.start()
+            screen.title(shown)
+            while not stop.wait(LOOK_SECONDS) and serving.alive:
+                screen.progress()
+    finally:
+        screen.end()
+        serving.stop()
+        exchange.close()
+    if serving.failure is not None:
+        if isinstance(serving.failure, SmabotError):
+            raise serving.failure
+        raise SmabotError(f"the server failed: {serving.failure}") from serving.failure
+    return 130 if signal.SIGINT in received else 0
+
+
+def _pace(options: Options) -> Pace | None:
+    """Return how fast the clock goes, None when clients move it. Raises UsageError."""
+    if options.speed == "step":
+        return None
+    if options.speed == "max":
+        return Pace(None, options.at_once)
+    try:
+        speed = float(options.speed)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < 1e6:
+        raise UsageError(f"--speed {options.speed}: give minutes a second above 0, max, or step")
+    return Pace(speed, options.at_once)
+
+
+def _quota(options: Options) -> Quota | None:
+    """Return the quota; its minute is the exchange's where the pace is known."""
+    asked, speed = options.requests_per_minute, options.speed
+    if speed in ("step", "max"):
+        return Quota(asked) if asked else None
+    limit = ALPACAS_QUOTA if asked is None else asked
+    return Quota(limit, 1 / float(speed)) if limit else None
+
+
+def _keys(host: str) -> tuple[dict[str, str], tuple[str, str]]:
+    """Return the keys that are let in, and those to show. Raises UsageError.
+
+    Beyond loopback only keys that somebody chose are let in.
+    """
+    key_id = os.environ.get("APCA_API_KEY_ID", "")
+    secret = os.environ.get("APCA_API_SECRET_KEY", "")
+    if bool(key_id) != bool(secret):
+        raise UsageError("APCA_API_KEY_ID and APCA_API_SECRET_KEY: set both, or neither")
+    register_secret(key_id, secret)
+    own = {key_id: secret} if key_id else {}
+    if _is_loopback(host):
+        return {KEY_ID: SECRET_KEY, **own}, (KEY_ID, SECRET_KEY)
+    if not own:
+        raise UsageError(
+            f"--host {host} is not loopback: set APCA_API_KEY_ID and APCA_API_SECRET_KEY to the "
+            "keys that clients must use"
+        )
+    return own, ("$APCA_API_KEY_ID", "$APCA_API_SECRET_KEY")
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+class _Screen:
+    """What is said on stderr; with ``--json`` where it listens on stdout."""
+
+    def __init__(self, serving: Serving, options: Options, *, as_json: bool) -> None:
+        self._serving = serving
+        self._exchange = serving.venue.exchange
+        self._options = options
+        self._as_json = as_json
+        self._terminal = sys.stderr.isatty()
+        self._last = ""
+        self._next = 0.0
+
+    def title(self, keys: tuple[str, str]) -> None:
+        options, url = self._options, self._serving.url
+        if self._as_json:
+            told = {"url": url, "key_id": keys[0], "account_id": self._exchange.account_id}
+            click.echo(orjson.dumps(told).decode())
+        waits = "" if options.at_once else ", from a client's first subscription on"
+        clock = {
+            "step": "a minute when a client asks for it",
+            "max": f"as fast as clients follow{waits}",
+        }.get(options.speed, f"{options.speed} minutes a second{waits}")
+        lines = [
+            f"smabot exchange  PAPER  account {self._exchange.account_id}",
+            *(f"  {note}" for note in self._exchange.notes),
+            f"  listens  {url}  Alpaca's REST, /stream and /v2/iex on one port",
+            f"  clock    {clock}",
+            f"  ledger   {options.ledger}",
+        ]
+        if self._serving.venue.faults.told():
+            lines.append(
+                f"  faults   {options.faults}: {', '.join(self._serving.venue.faults.counts())}"
+            )
+        bot = options.ledger.with_stem(f"{options.ledger.stem}-bot")
+        lines += [
+            f"  trade    smabot run --url {url} --db {bot}",
+            f"  key      {keys[0]}, secret {keys[1]}, for other clients",
+        ]
+        click.echo("\n".join(lines), err=True)
+
+    def progress(self) -> None:
+        now = time.monotonic()
+        done, total = self._exchange.minutes
+        line = f"{self._exchange.now:%Y-%m-%d %H:%MZ}  {done:,} of {total:,} minutes"
+        if self._serving.venue.conductor.ended:
+            line += "  the tape has ended; Ctrl-C ends the server"
+        if line == self._last or (not self._terminal and now < self._next):
+            return
+        self._last, self._next = line, now + TELL_SECONDS
+        click.echo(f"\r\x1b[K{line}" if self._terminal else line, err=True, nl=not self._terminal)
+
+    def end(self) -> None:
+        if self._terminal and self._last:
+            click.echo(err=True)
+
+
+@contextmanager
+def _signals() -> Iterator[tuple[list[int], threading.Event]]:
+    """Let SIGINT and SIGTERM end the server in peace."""
+    received: list[int] = []
+    stop = threading.Event()
+
+    def note(number: int, _: object) -> None:
+        received.append(number)
+        stop.set()
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received, stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,1 @@
+"""The websockets: who is connected, and what each client is sent."""

@@ -1,0 +1,88 @@
+"""Order events as messages of the trading stream, as faults will have it.
+
+https://docs.alpaca.markets/docs/websocket-streaming
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import orjson
+
+from smabot.provider import MINUTE
+from smabot_exchange.faults.kinds import (
+    UpdateDoubled,
+    UpdateDropped,
+    UpdateLate,
+    UpdateReplayed,
+    UpdateSwapped,
+    UpdateUnknown,
+)
+from smabot_exchange.faults.plan import FaultPlan, Occasion
+from smabot_exchange.json_forms import shapes
+from smabot_exchange.json_forms.prices import stamp
+from smabot_exchange.matching.orders import OrderEvent, plain
+from smabot_exchange.streams.order_visibility import Masks
+from smabot_exchange.streams.timers import Later
+
+Send = Callable[[bytes, Occasion], None]
+
+
+class Updates:
+    """Turns each event into the messages that are sent, now or later."""
+
+    def __init__(self, plan: FaultPlan, masks: Masks, later: Later, send: Send) -> None:
+        self._plan = plan
+        self._masks = masks
+        self._later = later
+        self._send = send
+        self._held: list[tuple[bytes, Occasion]] = []
+
+    def hear(self, event: OrderEvent, now: datetime) -> None:
+        """Take in an event at a time of the exchange: a fill is known at its minute's end."""
+        order, plan = event.order, self._plan
+        key = f"{event.event} {order.client_order_id} {plain(order.filled_qty)}"
+        occasion = Occasion(
+            key, now, symbol=order.symbol, client_order_id=order.client_order_id,
+            event=event.event,
+        )  # fmt: skip
+        if plan.first(UpdateDropped, occasion):
+            return
+        unknown = plan.first(UpdateUnknown, occasion)
+        message = self._message(event, unknown.value if unknown else event.event, now)
+        if replayed := plan.first(UpdateReplayed, occasion):
+            self._later.at(now + replayed.minutes * MINUTE, partial(self._send, message, occasion))
+        if late := plan.first(UpdateLate, occasion):
+            self._later.at(now + late.minutes * MINUTE, partial(self._send, message, occasion))
+        elif plan.first(UpdateSwapped, occasion):
+            self._held.append((message, occasion))
+        else:
+            self._send(message, occasion)
+            if plan.first(UpdateDoubled, occasion):
+                self._send(message, occasion)
+            self.release(now + MINUTE)
+
+    def release(self, before: datetime) -> None:
+        """Send what was held back for another update to overtake it, earlier than a time."""
+        due = [held for held in self._held if held[1].time < before]
+        self._held = [held for held in self._held if held[1].time >= before]
+        for message, occasion in due:
+            self._send(message, occasion)
+
+    def _message(self, event: OrderEvent, name: str, now: datetime) -> bytes:
+        order = self._masks.dress(shapes.order(event.order), now)
+        data: dict[str, Any] = {
+            "event": name,
+            "timestamp": stamp(event.time),
+            "order": order,
+        }
+        if event.execution is not None:
+            data["execution_id"] = str(event.execution.id)
+            data["price"] = plain(event.execution.price)
+            data["qty"] = plain(event.execution.qty)
+        if event.position_qty is not None:
+            data["position_qty"] = plain(event.position_qty)
+        return orjson.dumps({"stream": "trade_updates", "data": data})

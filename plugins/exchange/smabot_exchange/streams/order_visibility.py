@@ -1,0 +1,83 @@
+"""Orders that clients are shown otherwise than they are: not yet, stuck, or in an unknown state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from smabot_exchange.faults.kinds import Hidden, UnknownStatus
+from smabot_exchange.faults.plan import FaultPlan, Occasion
+from smabot_exchange.matching.orders import OPEN_STATUSES
+
+PENDING_CANCEL = "pending_cancel"
+_OPEN = frozenset([*map(str, OPEN_STATUSES), "pending_new", "pending_replace", PENDING_CANCEL])
+
+Json = dict[str, Any]
+
+
+class Masks:
+    """Works on orders as the wire shows them."""
+
+    def __init__(self, plan: FaultPlan, clock: Callable[[], float] = time.monotonic) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._hidden: dict[str, float] = {}
+        self._stuck: set[str] = set()
+        self._unknown: dict[str, tuple[int, str]] = {}
+
+    @property
+    def any(self) -> bool:
+        """Whether an order may have to be shown otherwise than it is."""
+        return bool(self._hidden or self._stuck or self._plan.any(UnknownStatus))
+
+    def accepted(self, order: Json, now: datetime) -> None:
+        """Take note of an order that was just accepted: it may stay hidden for a while."""
+        fault = self._plan.first(Hidden, _occasion(order, now))
+        if fault is not None:
+            self._hidden[order["id"]] = self._clock() + fault.seconds
+
+    def hides(self, order: Json) -> bool:
+        """Whether lookups and lists must not show an order yet."""
+        until = self._hidden.get(order["id"])
+        if until is None:
+            return False
+        if self._clock() < until:
+            return True
+        del self._hidden[order["id"]]
+        return False
+
+    def stick(self, order_id: str) -> bool:
+        """Show an order as `pending_cancel` from now on; tell whether it was not yet."""
+        new = order_id not in self._stuck
+        self._stuck.add(order_id)
+        return new
+
+    def release(self, order_id: str) -> None:
+        self._stuck.discard(order_id)
+
+    def dress(self, order: Json, now: datetime) -> Json:
+        """Return an order as it is to be shown. One that has ended is shown as it is."""
+        if order["status"] not in _OPEN:
+            self.release(order["id"])
+            return order
+        status = self._word(order, now) or (PENDING_CANCEL if order["id"] in self._stuck else "")
+        return {**order, "status": status} if status else order
+
+    def _word(self, order: Json, now: datetime) -> str:
+        """Return the unknown status of an order, decided when it is first seen."""
+        plan = self._plan
+        if not plan.any(UnknownStatus):
+            return ""
+        version, word = self._unknown.get(order["id"], (-1, ""))
+        if not word and version != plan.version:
+            fault = plan.first(UnknownStatus, _occasion(order, now))
+            word = fault.value if fault else ""
+            self._unknown[order["id"]] = (plan.version, word)
+        return word
+
+
+def _occasion(order: Json, now: datetime) -> Occasion:
+    client_order_id = order["client_order_id"]
+    return Occasion(client_order_id, now, symbol=order["symbol"], client_order_id=client_order_id)

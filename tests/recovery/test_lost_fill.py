@@ -148,7 +148,10 @@ def test_a_start_finds_it_as_well(bot: FakeBot) -> None:
     assert given_up(bot) == 0
 
 
-def test_no_order_is_given_up_while_the_broker_can_not_be_compared_with(bot: FakeBot) -> None:
+def test_no_order_is_given_up_while_the_broker_can_not_be_compared_with(
+    bot: FakeBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plugin, "RETRY_SECONDS", (0.0,))
     with evening(bot) as engine:
         bot.exchange.answers = False
         pass_to(bot, engine, 200)

@@ -56,6 +56,7 @@ class Comparison:
         self._every = timedelta(minutes=config.reconcile_every_minutes)
         self._due_at = clock.now() + self._every
         self._asked_at = NEVER
+        self._begun_at = clock.now()
         self._unknown_orders: set[str] = set()
         self._external: dict[str, datetime] = {}
 
@@ -89,6 +90,10 @@ class Comparison:
         """Something keeps the bot from trading: the answers tell when that is over."""
         self._due_at = min(self._due_at, self._clock.now() + ASK_AGAIN)
 
+    def agreed(self, begun_at: datetime) -> None:
+        """A comparison that began then has found no conflict, or nobody compares."""
+        self._standing.agreed_at = begun_at
+
     @property
     def due(self) -> bool:
         """Whether `compare` has something to do."""
@@ -101,6 +106,7 @@ class Comparison:
         Raises ReconciliationConflict where both can't be right.
         """
         if self._request is None:
+            self._begun_at = self._clock.now()
             return self._judged(self._recovery)
         if self._request.under_way:
             if (answers := self._request.take()) is None:
@@ -111,7 +117,7 @@ class Comparison:
         return ()
 
     def _ask(self, request: SnapshotRequest) -> None:
-        self._asked_at = self._book.changes
+        self._asked_at, self._begun_at = self._book.changes, self._clock.now()
         point = self._book.point
         orders = [*self._book.open_orders(), *self._book.unconfirmed()]
         request.begin(point.time if point else None, [o.client_order_id for o in orders])
@@ -132,6 +138,7 @@ class Comparison:
             return self._conflicts(found.conflicts, now)
         self._degraded.end()
         self._standing.comparing.clear()
+        self.agreed(self._begun_at)
         return self._news(found, sorted(unknown_orders))
 
     def _conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> tuple[OrderUpdate, ...]:

@@ -68,7 +68,7 @@ class Engine:
         self.gate = Gate(config, book, plugins, feed, provable=provable, enterable=entered)
         standing = self.gate.standing
         recovery = Recovery(config, book, journal, broker, feed, tuple(symbols))
-        self.comparison = Comparison(config, plugins, book, feed, recovery, standing, self.access)
+        self.comparison = Comparison(plugins, recovery, standing, self.access)
         line = BrokerLine.to(broker, feed, self.access, dispatcher)
         self._outbox = Outbox(line, book, self.gate, journal.check_in_place)
         beside = goes_by_itself(broker)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from smabot.domain.bar_checks import bar_fault, is_valid_bar, left_out_bar
 from smabot.domain.book_view import COLLAR, STALE
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
+from smabot.domain.late_fills import may_be_counted
 from smabot.domain.records import (
     CORE_RECORDS,
     MICRO,
@@ -176,6 +177,7 @@ __all__ = [
     "left_out_bar",
     "listed",
     "lock_holder",
+    "may_be_counted",
     "money",
     "refuse_hard_links",
     "register_secret",

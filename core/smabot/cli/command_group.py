@@ -1,7 +1,7 @@
 """The command `smabot`: its verbs are imported when they are used, plugins only for verbs not here.
 
 A plugin adds verbs in its hook ``register_commands``. To be listed by ``smabot --help``, which
-imports no plugin, it names them as entry points in group ``smabot.engine.operator_commands`` too.
+imports no plugin, it names them as entry points in group ``smabot.commands`` too.
 """
 
 from __future__ import annotations

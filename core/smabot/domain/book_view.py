@@ -1,22 +1,29 @@
-"""The Book as whoever decides sees it: all of it to read, and `apply` for rows of one's own."""
+"""The book as it is read: positions, cash, orders, last prices, last signals, declared records."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from smabot.domain.calendar import Calendar
+from smabot.domain.cost_basis import filled_value
+from smabot.domain.declared_rows import DeclaredRows
+from smabot.domain.known_blocks import KnownBlocks
+from smabot.domain.known_orders import KnownOrders
+from smabot.domain.known_positions import KnownPositions
+from smabot.domain.last_prices import LastPrices
 from smabot.domain.records import (
-    HALT,
+    MICRO,
     ZERO,
     Account,
     Bar,
     Block,
     EquityPoint,
     Fill,
+    Holding,
     Mark,
     Order,
     OrderUpdate,
@@ -24,11 +31,11 @@ from smabot.domain.records import (
     SignalState,
 )
 from smabot.domain.valuation import Valuation
+from smabot.domain.wanted_targets import WantedTargets
 
 R = TypeVar("R")
-Holding = tuple[str, str]
-"""A strategy and a symbol."""
 
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLLAR = Decimal("0.10")
 ASKED_FOR = timedelta(days=7)
 """How long the broker is asked about an order that was ended without its word."""
@@ -39,40 +46,11 @@ STALE = timedelta(minutes=5)
 class BookView:
     """Positions, cash, orders, last prices, last signals and the plugins' declared records.
 
-    A plugin changes them by `apply` alone. A test makes a ``Book()`` and applies what it needs.
+    It is what a plugin's `Book` is to a type checker: all of it to read, and `apply` for rows of its
+    own. A test makes a ``Book()`` and applies what it needs.
     """
 
-    _open: dict[str, Order]
-    _latest: dict[Holding, str]
-    _given_up: dict[str, Order]
-    _valuation: Valuation
-    _realized_pnl: Decimal
-    _before: dict[str, float]
-    _unsettled: dict[str, dict[str, SignalState]]
-    _in_symbol: dict[str, dict[str, Position]]
-    _tables: dict[type, dict[tuple[Any, ...], Any]]
-    find_order: Callable[[str], Order | None] | None
-
-    if TYPE_CHECKING:
-
-        def __init__(
-            self,
-            calendar: Calendar | None = None,
-            find_order: Callable[[str], Order | None] | None = None,
-            collar: Decimal = COLLAR,
-        ) -> None: ...
-
-        def apply(self, record: Any) -> bool:
-            """Take in a row of a record that the plugin declared, its own `Block`, or an `Event`.
-
-            False: it was known already, and nothing changed. A row replaces the one with its key.
-            """
-
-        def copy(self) -> BookView:
-            """Return a book of its own with the same account, positions, open orders and last prices."""
-
-        def fill_of(self, update: OrderUpdate) -> Fill | None:
-            """Return the fill that an update would add, or None when it adds no shares."""
+    if TYPE_CHECKING:  # what a Book has to be written, and a plugin to be read
 
         @property
         def calendar(self) -> Calendar:
@@ -87,76 +65,113 @@ class BookView:
             """The account as last committed, with its cash."""
 
         @property
-        def last(self) -> Mapping[str, Bar]:
-            """Each symbol's last bar."""
-
-        @property
-        def orders(self) -> Mapping[str, Order]:
-            """Orders by their ids: the open ones, and each holding's latest."""
-
-        @property
-        def positions(self) -> Mapping[Holding, Position]:
-            """Positions by strategy and symbol, closed ones too."""
-
-        @property
-        def signals(self) -> Mapping[Holding, SignalState]:
-            """The last signals by strategy and symbol."""
-
-        @property
-        def blocks(self) -> Mapping[tuple[str, str], Block]:
-            """Blocks by plugin and scope, those that no longer hold too."""
-
-        @property
-        def ignored(self) -> frozenset[str]:
-            """Plugins whose blocks hold no order of this run, by the operator's word."""
-
-        @property
-        def marks(self) -> Mapping[str, Mark]:
-            """Prices that were asked for because no bar came, by symbol."""
-
-        @property
         def point(self) -> EquityPoint | None:
             """What the account was worth last."""
 
         @property
-        def canceling(self) -> Mapping[str, Order]:
-            """Open orders whose cancel was asked for, by their ids."""
+        def stances(self) -> int:
+            """How often blocks and targets have changed: what may leave is judged again then."""
+
+        def apply(self, record: Any) -> bool:
+            """Take in a row of a record that the plugin declared, its own `Block`, or an `Event`.
+
+            False: it was known already, and nothing changed. A row replaces the one with its key.
+            """
+
+        def copy(self) -> BookView:
+            """Return a book of its own with the same account, positions, open orders and last prices."""
+
+    def __init__(
+        self,
+        calendar: Calendar | None = None,
+        find_order: Callable[[str], Order | None] | None = None,
+        collar: Decimal = COLLAR,
+    ) -> None:
+        """``collar``: the fraction that a close may be away from the one before; 0: any."""
+        self._prices = LastPrices(collar)
+        self._orders = KnownOrders(find_order)
+        self._positions = KnownPositions()
+        self._targets = WantedTargets()
+        self._blocks = KnownBlocks()
+        self._rows = DeclaredRows()
+        self._valuation = Valuation(self._value_price, self._prices.jumped_from)
+
+    @property
+    def last(self) -> Mapping[str, Bar]:
+        """The last bar of each symbol."""
+        return self._prices.bars
+
+    @property
+    def marks(self) -> Mapping[str, Mark]:
+        """Prices that were asked for because no bar came, by symbol."""
+        return self._prices.marks
+
+    @property
+    def orders(self) -> Mapping[str, Order]:
+        """Orders by id: the open ones, and the newest of each holding."""
+        return self._orders.all
+
+    @property
+    def canceling(self) -> Mapping[str, Order]:
+        """Open orders whose cancel was asked for, by their ids."""
+        return self._orders.canceling
+
+    @property
+    def positions(self) -> Mapping[Holding, Position]:
+        """Positions by strategy and symbol, closed ones too."""
+        return self._positions.all
+
+    @property
+    def signals(self) -> Mapping[Holding, SignalState]:
+        """The last signal of each strategy in each symbol."""
+        return self._targets.signals
+
+    @property
+    def ignored(self) -> frozenset[str]:
+        """Plugins whose blocks hold no order of this run, by the operator's word."""
+        return self._blocks.ignored
+
+    @property
+    def blocks(self) -> Mapping[tuple[str, str], Block]:
+        """Blocks by plugin and scope."""
+        return self._blocks.all
+
+    @property
+    def changes(self) -> int:
+        """How often orders and positions have changed: an answer asked for before may be outdated."""
+        return self._orders.changes + self._positions.changes
 
     @property
     def trading_date(self) -> date:
         """The exchange's trading date now."""
         return self.calendar.trading_date(self.now)
 
-    def row(self, kind: type[R], *key: Any) -> R | None:
+    def row(self, kind: type[R], *key: object) -> R | None:
         """Return a plugin's declared record by its key, or None."""
-        return self._tables.get(kind, {}).get(key)
+        return self._rows.get(kind, key)
 
     def table(self, kind: type[R]) -> list[R]:
         """Return all records that a plugin declared and that are restored at start."""
-        return list(self._tables.get(kind, {}).values())
+        return self._rows.table(kind)
 
     def order(self, client_order_id: str) -> Order | None:
         """Return an order, from the journal if it ended long ago, or None."""
-        order = self.orders.get(client_order_id)
-        if order is None and self.find_order is not None:
-            order = self.find_order(client_order_id)
-        return order
+        return self._orders.get(client_order_id)
 
     def latest_order(self, strategy: str, symbol: str) -> Order | None:
         """Return the newest order of a holding: one that is open before one that was blocked since."""
-        return self.orders.get(self._latest.get((strategy, symbol), ""))
+        return self._orders.latest((strategy, symbol))
 
     def open_orders(self) -> list[Order]:
         """Return the orders that may still fill, oldest first."""
-        return list(self._open.values())
+        return list(self._orders.open.values())
 
     def unconfirmed(self) -> list[Order]:
         """Return the orders that were ended here lately, and not yet by the broker's word.
 
         They may still fill there.
         """
-        since, given_up = self.now - ASKED_FOR, self._given_up.values()
-        return [o for o in given_up if o.given_up_at is not None and o.given_up_at >= since]
+        return self._orders.given_up_since(self.now - ASKED_FOR)
 
     def working(self, symbol: str) -> Iterable[Order]:
         """Return a symbol's open orders, of all strategies."""
@@ -164,12 +179,11 @@ class BookView:
 
     def holding(self, strategy: str, symbol: str) -> Decimal:
         """Return the signed shares that a strategy holds."""
-        position = self.positions.get((strategy, symbol))
-        return position.qty if position else ZERO
+        return self._positions.qty((strategy, symbol))
 
     def in_symbol(self, symbol: str) -> Mapping[str, Position]:
         """Return the positions of a symbol by their strategies, closed ones too."""
-        return MappingProxyType(self._in_symbol.get(symbol, {}))
+        return MappingProxyType(self._positions.by_symbol.get(symbol, {}))
 
     def open_qty(self, strategy: str, symbol: str) -> Decimal:
         """Return the signed shares that a strategy's open orders may still fill."""
@@ -185,17 +199,11 @@ class BookView:
 
         It is the last bar's close, or what was asked for since.
         """
-        bar, mark = self.last.get(symbol), self.marks.get(symbol) if self.marks else None
-        if mark is not None and (bar is None or mark.time > bar.end):
-            return mark.price
-        return Decimal(repr(bar.close)) if bar else None
+        return self._prices.price(symbol)
 
     def priced_at(self, symbol: str) -> datetime | None:
         """Return when a symbol had its last price, or None before its first one."""
-        bar, mark = self.last.get(symbol), self.marks.get(symbol)
-        if bar is None or mark is None:
-            return bar.end if bar else mark.time if mark else None
-        return max(bar.end, mark.time)
+        return self._prices.priced_at(symbol)
 
     def age(self, priced_at: datetime | None, now: datetime) -> timedelta:
         """Return how old a price is within the session that is open at an instant; 0 where none is.
@@ -217,8 +225,7 @@ class BookView:
 
     def jumped_from(self, symbol: str) -> Decimal | None:
         """Return the close before the last bar where that bar is outside the price collar."""
-        before = self._before.get(symbol)
-        return None if before is None else Decimal(repr(before))
+        return self._prices.jumped_from(symbol)
 
     def worse_price(self, symbol: str) -> Decimal | None:
         """Return the last price for sizes and exposure: the higher one over a jump of the price.
@@ -234,18 +241,12 @@ class BookView:
 
     def blocking(self, *, reduces: bool = False) -> list[Block]:
         """Return the blocks that hold an entry now, or (``reduces``) an exit."""
-        scopes = ("all",) if reduces else ("all", "entries")
-        return [
-            block
-            for block in self.blocks.values()
-            if block.scope in scopes and block.holds(self.now) and block.plugin not in self.ignored
-        ]
+        return self._blocks.holding(self.now, reduces=reduces)
 
     @property
     def halted(self) -> str:
         """Why an operator halted entries; empty when none did."""
-        halt = self.blocks.get((HALT, "entries"))
-        return halt.reason if halt is not None and halt.until is None else ""
+        return self._blocks.halted
 
     def positions_value(self) -> Decimal:
         """Return the worth of all positions at last prices."""
@@ -253,7 +254,7 @@ class BookView:
 
     def realized_pnl(self) -> Decimal:
         """Return the P&L realized since the database began."""
-        return self._realized_pnl
+        return self._positions.realized_pnl
 
     def equity(self) -> Decimal:
         """Return cash plus positions at last prices."""
@@ -262,8 +263,42 @@ class BookView:
     @property
     def at_rest(self) -> bool:
         """Whether no order is open and no target differs from what is held."""
-        return not self._open and not self._unsettled
+        return not self._orders.open and not self._targets.unsettled
 
     def unsettled(self) -> Mapping[str, Mapping[str, SignalState]]:
         """Return, by symbol and strategy, the signal states whose target is not what is held."""
-        return MappingProxyType(self._unsettled)
+        return MappingProxyType(self._targets.unsettled)
+
+    def fill_of(self, update: OrderUpdate) -> Fill | None:
+        """Return the fill that an update would add, or None when it adds no shares."""
+        order = self.order(update.client_order_id)
+        if order is None or update.filled_qty <= order.filled_qty:
+            return None
+        if update.filled_avg_price is None:
+            return None
+        value, new_value = filled_value(order), filled_value(update)
+        qty = update.filled_qty - order.filled_qty
+        realized = (
+            self._positions.realized_by(order, update.filled_qty, new_value) - order.realized_pnl
+        )
+        price = ((new_value - value) / qty).quantize(MICRO)
+        return Fill(
+            client_order_id=order.client_order_id,
+            cumulative_qty=update.filled_qty,
+            strategy=order.strategy,
+            symbol=order.symbol,
+            side=order.side,
+            qty=qty,
+            price=price,
+            realized_pnl=realized,
+            time=update.filled_at or update.time,
+            reduces=order.reduces,
+        )
+
+    def _value_price(self, symbol: str) -> Decimal:
+        price = self._prices.value_price(symbol)
+        return self._positions.average_price(symbol) if price is None else price
+
+    def _take_prices(self, prices: LastPrices) -> None:
+        self._prices = prices
+        self._valuation = Valuation(self._value_price, prices.jumped_from)

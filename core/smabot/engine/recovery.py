@@ -299,7 +299,7 @@ def _open(session: Session) -> None:
 
 def restore(book: Book, rows: Rows, plugins: Plugins) -> None:
     """Load all state that records hold into an empty book; bars are not among it."""
-    book.find_order = lambda client_order_id: rows.row(Order, client_order_id)
+    book.find_ended_orders_by(lambda client_order_id: rows.row(Order, client_order_id))
     declared = [k for k in plugins.kinds() if table_of(k).restore and k not in (*CORE_STATE, Order)]
     for kind in CORE_STATE:
         book.restore(rows.rows(kind))
@@ -345,6 +345,7 @@ def _agreed(session: Session, watch: Watcher | None) -> Engine:
         session.wall,
         session.enterable,
     )
+    begun_at = feed.now()
     with session.step("reconcile") as found:
         result = compare(session)
         if result is None:
@@ -360,6 +361,7 @@ def _agreed(session: Session, watch: Watcher | None) -> Engine:
             conflicts += answer.conflicts
         if conflicts:
             raise ReconciliationConflict(conflicts)
+        engine.comparison.agreed(begun_at)
         engine.process(Batch(feed.now(), updates=result.updates if result else ()))
     return engine
 
@@ -397,7 +399,7 @@ def _warm(session: Session, found: list[str]) -> None:
     """
     journal, _, feed = _opened(session)
     book, count = session.book, 0
-    book.last.clear()
+    book.forget_bars()
     with book.replaying():
         for minute in journal.windows(max(session.plugins.lookback(), 2), _watched(session)):
             count += len(minute)

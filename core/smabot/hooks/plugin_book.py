@@ -50,6 +50,15 @@ class PluginBook(Book):
     def restore(self, records: Iterable[Any]) -> NoReturn:
         self._refuse("restored rows")
 
+    def ignore_blocks_of(self, plugins: Iterable[str]) -> NoReturn:
+        self._refuse("ignored blocks")
+
+    def forget_bars(self) -> NoReturn:
+        self._refuse("removed bars")
+
+    def find_ended_orders_by(self, find: Any) -> NoReturn:
+        self._refuse("changed where orders are found")
+
     def drain(self) -> NoReturn:
         self._refuse("took the step's rows")
 
@@ -71,16 +80,16 @@ def _only_read(name: str) -> Callable[[Any], Any]:
     return lambda book: MappingProxyType(get(book))
 
 
-_OF_BOOK = {
-    name: value
-    for name, value in (vars(BookView) | vars(Book) | vars(Book())).items()
-    if not name.startswith("_")
-}
+_NAMES = vars(BookView) | vars(Book)
 _READING = tuple(
     name
-    for name, value in _OF_BOOK.items()
-    if inspect.isfunction(value) and name not in vars(PluginBook)
+    for name, value in _NAMES.items()
+    if inspect.isfunction(value) and not name.startswith("_") and name not in vars(PluginBook)
 )
-_STATE = [name for name, value in _OF_BOOK.items() if not inspect.isfunction(value)]
+_STATE = [
+    name
+    for name, value in (vars(Book()) | _NAMES).items()
+    if not name.startswith("_") and not inspect.isfunction(value)
+]
 for _name in _STATE:
     setattr(PluginBook, _name, property(_only_read(_name)))

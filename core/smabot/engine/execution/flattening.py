@@ -11,10 +11,9 @@ from datetime import datetime
 from decimal import Decimal
 
 from smabot.domain.book import Book
-from smabot.domain.book_view import Holding
 from smabot.domain.calendar import MINUTE
 from smabot.domain.halts import halt
-from smabot.domain.records import Order, SignalState, Status
+from smabot.domain.records import Holding, Order, SignalState, Status
 
 FLATTEN = "FLATTEN"
 """The label of a target that a person set; strategies leave it alone."""

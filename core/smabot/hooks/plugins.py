@@ -218,7 +218,7 @@ class Plugins(PluginCalls):
         if broker is None and config.live:
             raise ConfigError(
                 "--live needs the plugin of a real broker: give --broker alpaca, and add alpaca to "
-                "base_plugins; the embedded exchange is paper only"
+                "base_plugins; the built-in exchange is paper only"
             )
         if broker is None:
             known = suggest(config.broker, set(BROKERS) - {config.broker})
@@ -246,7 +246,7 @@ class Plugins(PluginCalls):
         return [path for _, paths in answers for path in paths]
 
     def commands(self, taken: Collection[str]) -> dict[str, click.Command]:
-        """Return the plugins' verbs; where two claim one name, the plugin named first has it."""
+        """Return the plugins' commands; where two claim one name, the plugin named first has it."""
         import click
 
         found: dict[str, click.Command] = {}
@@ -260,7 +260,9 @@ class Plugins(PluginCalls):
                 if verb not in taken and verb not in found:
                     found[verb] = command
                 elif self._warn is not None:
-                    self._warn(f"plugin '{name}': its verb '{verb}' is left out, the name is taken")
+                    self._warn(
+                        f"plugin '{name}': its command '{verb}' is left out, the name is taken"
+                    )
         return found
 
     def _opened(self, hook: str, port: type, **given: Any) -> Any:

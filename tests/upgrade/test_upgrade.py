@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 
 from smabot.domain.records import Block, Command, Order, Position, Side, SignalState, Status
-from smabot.engine.recovery import apply_command, recover
+from smabot.engine.start.offline_command import apply_command_offline
+from smabot.engine.start.recovery import recover
 from smabot.errors import RiskHalt
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.schema_version import LINEAGE
@@ -78,7 +79,7 @@ def tell(world: Any, *verbs: str) -> None:
     config = world.config()
     for number, verb in enumerate(verbs):
         command = Command(f"upgrade-{number}", verb, "", OPEN + timedelta(minutes=30))
-        apply_command(config, Plugins.load(config), command)
+        apply_command_offline(config, Plugins.load(config), command)
 
 
 def test_the_fixture_is_of_a_bot_that_was_killed_in_the_middle_of_everything(

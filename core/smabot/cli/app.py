@@ -164,7 +164,7 @@ class App:
         from smabot.cli.command_delivery import through_bot
         from smabot.domain.records import Command
         from smabot.engine.operator_commands import CORE_VERBS, expiry
-        from smabot.engine.recovery import apply_command
+        from smabot.engine.start.offline_command import apply_command_offline
 
         plugins = self.keeper() if verb in CORE_VERBS else self.plugins()
         now = self.wall()
@@ -173,7 +173,7 @@ class App:
         def here() -> str | None:
             try:
                 with plugins.named_in_errors():
-                    return apply_command(self.config(), plugins, command, self.wall)
+                    return apply_command_offline(self.config(), plugins, command, self.wall)
             except LockHeld:
                 return None
 

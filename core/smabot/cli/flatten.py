@@ -18,13 +18,13 @@ from smabot.cli.status import restored
 from smabot.domain.records import Command
 from smabot.engine.execution.flattening import Left, left_over
 from smabot.engine.reconciling.conflict import ReconciliationConflict
-from smabot.engine.recovery import recover_orders
+from smabot.engine.start.recovery import recover_orders
 from smabot.errors import BrokerError, PartlyUnreadable, SmabotError, UsageError, suggest
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
     from smabot.domain.book import Book
-    from smabot.engine.recovery import Session
+    from smabot.engine.start.bot_session import BotSession
     from smabot.settings.loading import Loaded
 
 POLL_SECONDS = 0.25
@@ -153,7 +153,7 @@ def _here(
 
 
 def _see_through(
-    session: Session, screen: Screen, command: Command, stopping: threading.Event, timeout: float
+    session: BotSession, screen: Screen, command: Command, stopping: threading.Event, timeout: float
 ) -> list[Left]:
     """Serve the broker's news until all is flat, nothing will change, or the time is over."""
     book, symbol = session.book, command.argument
@@ -172,7 +172,7 @@ def _see_through(
 
     engine = recover_orders(session, command, committed)
     engine.stopping = stopping
-    for note in session.notes:
+    for note in session.report.notes:
         screen.note(note)
     assert session.feed is not None
     screen.begin(session.feed)
@@ -187,7 +187,7 @@ def _see_through(
     return left_over(book, symbol)
 
 
-def _foreign(session: Session, symbol: str) -> list[str]:
+def _foreign(session: BotSession, symbol: str) -> list[str]:
     """Return what the account holds beside ours, in words; nothing where the broker does not tell."""
     assert session.broker is not None
     try:

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from smabot.domain.blocks import require_guards
 from smabot.domain.book import Book
-from smabot.engine.recovery import restore
+from smabot.engine.start.book_restore import restore_book
 from smabot.errors import BrokerError, ConfigError, RiskHalt, SmabotError
 from smabot.hooks.discovery import discover
 from smabot.hooks.plugins import Plugins
@@ -161,7 +161,7 @@ def _compared(config: Config, plugins: Plugins) -> Iterator[Finding]:
             yield Finding.ok("agreement", "a bot runs on the database, and compares by itself")
             return
         book = Book()
-        restore(book, rows, plugins)
+        restore_book(book, rows, plugins)
         yield from _guards(book, plugins)
         if book.account is None:
             yield Finding.ok("agreement", "nothing to compare: no run has got as far as the broker")

@@ -14,7 +14,7 @@ from smabot.errors import ConfigError
 
 if TYPE_CHECKING:
     from smabot.cli.screen import Screen
-    from smabot.engine.recovery import Session
+    from smabot.engine.start.bot_session import BotSession
     from smabot.settings.model import Config
 
 GUARDS = ("risk.circuit_breaker", "risk.daily_limits")
@@ -47,7 +47,7 @@ def check(config: Config, origins: Mapping[str, str], plugins: Collection[str]) 
         raise ConfigError(f"--live needs {'; and '.join(parts)}")
 
 
-def approve(session: Session, screen: Screen) -> None:
+def approve(session: BotSession, screen: Screen) -> None:
     """Let the operator confirm what is traded for real money, and keep it as an event and in the log.
 
     With an account named in the settings nobody is asked. Raises UsageError when it is not confirmed,

@@ -17,8 +17,10 @@ from smabot.cli.session import StopAsked, begin_run, keep, opened, signals
 from smabot.cli.status import old_prices
 from smabot.domain.records import Fill, Order, Status
 from smabot.engine.reconciling.conflict import ReconciliationConflict
-from smabot.engine.recovery import Session, compare, recover
-from smabot.engine.recovery import accept as accept_all
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.recovery import recover
+from smabot.engine.start.startup_reconciliation import accept_broker_state as accept_all
+from smabot.engine.start.startup_reconciliation import compare_with_broker
 from smabot.errors import ConfigError, ConflictError, SmabotError
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import Reconciliation
@@ -65,11 +67,11 @@ def run(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -> in
                     engine = recover(session, screen.committed)
                 gc.freeze()
                 engine.stopping = stopping
-                for note in session.notes:
+                for note in session.report.notes:
                     screen.note(note)
                 ready_ms = (perf_counter() - smabot.BEGUN) * 1000
                 screen.ready(ready_ms)
-                row = replace(row, ready_ms=round(ready_ms, 1), steps=session.steps_json())
+                row = replace(row, ready_ms=round(ready_ms, 1), steps=session.report.steps_json())
                 keep(session, row)
                 assert session.feed is not None
                 screen.begin(session.feed)
@@ -126,20 +128,20 @@ def reconcile(loaded: Loaded, accept: str | None, as_json: bool) -> int:
 # -- pieces --------------------------------------------------------------------------------------
 
 
-def _compare(session: Session) -> Reconciliation:
-    found = compare(session)
+def _compare(session: BotSession) -> Reconciliation:
+    found = compare_with_broker(session)
     if found is None:
         raise ConfigError("no plugin compares with the broker: add reconciliation to base_plugins")
     return found
 
 
-def _orders_behind(session: Session, found: Reconciliation) -> int:
+def _orders_behind(session: BotSession, found: Reconciliation) -> int:
     """Return how many orders the broker's updates would change."""
     book = session.book.copy()
     return sum(book.apply(update) for update in found.updates)
 
 
-def _summary(session: Session, screen: Screen, outcome: str, ready_ms: float) -> None:
+def _summary(session: BotSession, screen: Screen, outcome: str, ready_ms: float) -> None:
     book, journal, config = session.book, session.journal, session.config
     assert journal is not None
     fills, orders = journal.count(Fill), journal.count(Order)

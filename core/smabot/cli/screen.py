@@ -15,7 +15,7 @@ from smabot.cli.output import clean
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Bar, EquityPoint, Event, Fill, Order, Signal, Status
 from smabot.engine.price_requests import NO_PRICE, PRICE_AGAIN
-from smabot.engine.recovery import Step
+from smabot.engine.start.startup_report import StartupStep
 from smabot.hooks.ports import Feed
 from smabot.hooks.specifications import Conflict
 
@@ -50,7 +50,7 @@ class Screen:
             "good" if self._mode == "PAPER" else "warn",
         )
 
-    def step(self, step: Step) -> None:
+    def step(self, step: StartupStep) -> None:
         """A step of the startup."""
         self._tell(
             "step",

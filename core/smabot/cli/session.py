@@ -12,7 +12,8 @@ from typing import Any
 import smabot
 from smabot.cli.screen import Screen
 from smabot.domain.records import Run
-from smabot.engine.recovery import Session, open_session
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.opening import open_session
 from smabot.errors import ConfigError
 from smabot.hooks.plugin_output import printed_to_log
 from smabot.hooks.plugins import Plugins
@@ -24,7 +25,7 @@ PATIENCE = 3.0
 
 
 @contextmanager
-def opened(config: Config, plugins: Plugins, screen: Screen) -> Iterator[Session]:
+def opened(config: Config, plugins: Plugins, screen: Screen) -> Iterator[BotSession]:
     """Open a session. Within it what plugins print is logged, and what they raise names them."""
     with printed_to_log(), plugins.named_in_errors():
         session = open_session(config, plugins, screen.step)
@@ -35,7 +36,7 @@ def opened(config: Config, plugins: Plugins, screen: Screen) -> Iterator[Session
             session.close()
 
 
-def _check_account(session: Session) -> None:
+def _check_account(session: BotSession) -> None:
     """Raise ConfigError when real money would be traded in another account than was named."""
     wanted = session.config.live_account
     if session.config.live and wanted and session.broker is not None:
@@ -47,7 +48,7 @@ def _check_account(session: Session) -> None:
             )
 
 
-def begin_run(session: Session) -> Run:
+def begin_run(session: BotSession) -> Run:
     now = session.wall()
     row = Run(
         run_id=f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.getpid()}",
@@ -62,7 +63,7 @@ def begin_run(session: Session) -> Run:
     return row
 
 
-def keep(session: Session, row: Run) -> None:
+def keep(session: BotSession, row: Run) -> None:
     if session.journal is not None:
         session.journal.commit([row])
 

@@ -125,10 +125,10 @@ def restored(app: App, rows: Any, plugins: Plugins | None = None) -> Book:
     """Return all state that the database has, with the last prices."""
     from smabot.domain.book import Book
     from smabot.domain.calendar import MINUTE
-    from smabot.engine.recovery import restore
+    from smabot.engine.start.book_restore import restore_book
 
     book = Book()
-    restore(book, rows, plugins or app.plugins())
+    restore_book(book, rows, plugins or app.plugins())
     symbols = {p.symbol for p in book.positions.values()} | {
         s.symbol for s in book.signals.values()
     }

@@ -41,7 +41,10 @@ from smabot.domain.records import (
 from smabot.engine.loop import Engine
 from smabot.engine.operator_commands import expiry
 from smabot.engine.reconciling.conflict import ReconciliationConflict
-from smabot.engine.recovery import Session, accept, compare, open_session, recover
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.opening import open_session
+from smabot.engine.start.recovery import recover
+from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
 from smabot.errors import ConflictError
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import hookimpl
@@ -109,7 +112,7 @@ class GuardMachine(RuleBasedStateMachine):
     """Subclass it with the scenes to begin from, and how to look at their exchange."""
 
     scenes: Sequence[Scene] = ()
-    market_of: Callable[[Session], Market]
+    market_of: Callable[[BotSession], Market]
     far: bool = True
     """Whether that an order is not found at the broker proves nothing."""
     within: Path | None = None
@@ -132,7 +135,7 @@ class GuardMachine(RuleBasedStateMachine):
         self._fallen = False
         self._last_word = ""
         self._conflict = ""
-        self._session: Session | None = None
+        self._session: BotSession | None = None
         self._failed = False
         self._start()
 
@@ -441,9 +444,9 @@ class GuardMachine(RuleBasedStateMachine):
             stream: Any = session.feed
             stream._feed.next(0)
         self._stopped_by = ""
-        self._engine: Engine | None = recover(session)
+        self._engine: Engine | None = recover(session, dispatcher=self._dispatcher)
 
-    def _opened(self) -> Session:
+    def _opened(self) -> BotSession:
         scene = self._scene
         config = Config(
             db=self._folder / scene.database.name, tape=scene.data, speed="max", broker="exchange",
@@ -461,7 +464,7 @@ class GuardMachine(RuleBasedStateMachine):
         session.feed = Stream(session.feed)
         session.journal = MortalJournal(session.journal, self._switch)
         session.wall = lambda: self._wall
-        self._dispatcher = session.dispatcher = ScheduledDispatcher(self._switch)
+        self._dispatcher = ScheduledDispatcher(self._switch)
         self._stopped_by = "?"
         return session
 
@@ -471,9 +474,9 @@ class GuardMachine(RuleBasedStateMachine):
         session = self._opened()
         stream: Any = session.feed
         stream.next(0)
-        found = compare(session)
+        found = compare_with_broker(session)
         assert found is not None
-        accept(session, found)
+        accept_broker_state(session, found)
         self._stop()
 
     def _expected(self, error: ConflictError) -> None:
@@ -493,7 +496,7 @@ class GuardMachine(RuleBasedStateMachine):
         progress = self._alive().feed.progress()  # type: ignore[union-attr]
         return progress is not None and progress.done >= progress.total
 
-    def _alive(self) -> Session:
+    def _alive(self) -> BotSession:
         assert self._session is not None
         return self._session
 

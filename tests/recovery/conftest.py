@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from smabot.cli.run import reconcile
+from smabot.cli.broker_reconciliation import reconcile_with_broker
 from smabot.domain.records import Bar, Order, OrderType, Position, Side, Signal, Status, TimeInForce
 from smabot.engine.loop import Engine
 from smabot.engine.reconciling.conflict import ReconciliationConflict
@@ -182,7 +182,7 @@ class World:
     def compared(self, accept: str | None = None) -> int:
         """`smabot reconcile`."""
         loaded: Any = SimpleNamespace(config=self.config(), origins={})
-        return reconcile(loaded, accept, False)
+        return reconcile_with_broker(loaded, accept, False)
 
     def accept(self) -> int:
         """`smabot reconcile --accept broker`."""

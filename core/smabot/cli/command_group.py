@@ -20,23 +20,23 @@ from smabot.errors import SmabotError, suggest
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-VERBS = {
-    "run": "broker_commands",
-    "reconcile": "broker_commands",
-    "flatten": "broker_commands",
+COMMANDS = {
+    "run": "run",
+    "reconcile": "reconcile",
+    "flatten": "flatten",
     "status": "status",
-    "orders": "history",
-    "trades": "history",
-    "signals": "history",
-    "equity": "performance",
-    "pnl": "performance",
-    "halt": "halt_resume",
-    "resume": "halt_resume",
-    "doctor": "broker_commands",
-    "plugins": "setup",
-    "config": "setup",
+    "orders": "orders",
+    "trades": "trades",
+    "signals": "signals",
+    "equity": "equity",
+    "pnl": "pnl",
+    "halt": "halt",
+    "resume": "resume",
+    "doctor": "doctor",
+    "plugins": "plugins_list",
+    "config": "config",
 }
-"""Each verb of core and the module it is in, as ``--help`` lists them."""
+"""Each command of core and its module in `smabot.cli.commands`, as ``--help`` lists them."""
 
 
 def _shared(*names: str, **options: Any) -> click.Option:
@@ -92,14 +92,14 @@ def share(command: click.Command) -> click.Command:
     return command
 
 
-class Verbs(click.Group):
+class CommandGroup(click.Group):
     """Core's verbs, and those of the installed plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*VERBS, *_advertised()]
+        return [*COMMANDS, *_advertised()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in VERBS:
+        if cmd_name in COMMANDS:
             return share(_core(cmd_name))
         command = self._of_plugins(ctx, cmd_name).get(cmd_name)
         return share(command) if command else None
@@ -122,12 +122,12 @@ class Verbs(click.Group):
                     "work: see `smabot plugins`",
                     ctx,
                 ) from None
-            hint = suggest(args[0], [*VERBS, *self._of_plugins(ctx, args[0])])
+            hint = suggest(args[0], [*COMMANDS, *self._of_plugins(ctx, args[0])])
             raise click.UsageError(f"no such command '{args[0]}'{hint}", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, _core(name).get_short_help_str(70)) for name in VERBS])
+            formatter.write_dl([(name, _core(name).get_short_help_str(70)) for name in COMMANDS])
         if advertised := _advertised():
             with formatter.section("Commands of plugins"):
                 formatter.write_dl([(name, _summary(point)) for name, point in advertised.items()])
@@ -135,15 +135,15 @@ class Verbs(click.Group):
     def _of_plugins(self, ctx: click.Context, wanted: str) -> Mapping[str, click.Command]:
         """Return the plugins' commands. Raises SmabotError unless ``wanted`` is a mistyped verb."""
         try:
-            return ctx.ensure_object(App).plugins().commands(taken=VERBS)
+            return ctx.ensure_object(App).plugins().commands(taken=COMMANDS)
         except SmabotError:
-            if not suggest(wanted, VERBS):
+            if not suggest(wanted, COMMANDS):
                 raise
             return {}
 
 
 def _core(name: str) -> click.Command:
-    command = getattr(import_module(f"smabot.cli.{VERBS[name]}"), name)
+    command = getattr(import_module(f"smabot.cli.commands.{COMMANDS[name]}"), name)
     assert isinstance(command, click.Command)
     return command
 
@@ -152,7 +152,7 @@ def _advertised() -> dict[str, EntryPoint]:
     from importlib.metadata import entry_points
 
     points = sorted(entry_points(group="smabot.commands"))
-    return {point.name: point for point in points if point.name not in VERBS}
+    return {point.name: point for point in points if point.name not in COMMANDS}
 
 
 def _named(point: EntryPoint) -> str:
@@ -165,7 +165,9 @@ def _summary(point: EntryPoint) -> str:
 
 
 @click.group(
-    cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=CommandGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(
     package.__version__, "-V", "--version", prog_name="smabot", message="%(prog)s %(version)s"

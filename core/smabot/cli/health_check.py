@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smabot.cli import installation_checks as core
-from smabot.cli import live
+from smabot.cli.live_trading import check_live_settings
 from smabot.errors import ConfigError, SmabotError, one_line
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import Finding, Level
@@ -24,7 +24,7 @@ MARKS = {Level.OK: "ok", Level.WARNING: "WARNING", Level.FAILURE: "FAILURE"}
 STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILURE: "red"}
 
 
-def doctor(app: App, load: Callable[[], Loaded]) -> int:
+def show_health(app: App, load: Callable[[], Loaded]) -> int:
     """Show the findings as they come; returns the worst one's exit code."""
     found: list[Finding] = []
     for each in _findings(app, load):
@@ -73,7 +73,7 @@ def _findings(app: App, load: Callable[[], Loaded]) -> Iterator[Finding]:
 def _real_money(loaded: Loaded, plugins: Plugins) -> Finding:
     """Look at what `run --live` needs."""
     try:
-        live.check(loaded.config, loaded.origins, plugins.names)
+        check_live_settings(loaded.config, loaded.origins, plugins.names)
     except ConfigError as error:
         return Finding.failure("real money", str(error))
     return Finding.ok("real money", "both risk plugins, and limits that you chose")

@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import smabot
-from smabot.cli.broker_commands import confirm
+from smabot.cli.confirmation import require_confirmation
+from smabot.cli.restored_book import restored_book
+from smabot.cli.run_session import begin_run, keep, opened, signals
 from smabot.cli.screen import Screen
-from smabot.cli.session import begin_run, keep, opened, signals
-from smabot.cli.status import restored
 from smabot.domain.records import Command
 from smabot.engine.execution.flattening import Left, left_over
 from smabot.engine.reconciling.conflict import ReconciliationConflict
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.25
 
 
-def flatten(
+def flatten_positions(
     app: App,
     loaded: Loaded,
     symbol: str,
@@ -44,14 +44,14 @@ def flatten(
     """
     keeper = app.keeper()
     with app.rows(keeper) as rows:
-        book, running, mode = restored(app, rows, keeper), rows.in_use(), app.last_mode
+        book, running, mode = restored_book(app, rows, keeper), rows.in_use(), app.last_mode
     if symbol:
         _check_symbol(symbol, book, loaded.config.symbols)
     if running and ignored_blocks:
         raise UsageError("--ignore-block: a bot runs, and goes by its own flags: leave it out")
     mode = mode if running else loaded.config.mode
     if not yes:
-        confirm(
+        require_confirmation(
             _question(book, symbol, mode),
             "flatten",
             "flatten asks for a yes, and there is no terminal: add --yes",
@@ -90,7 +90,7 @@ def _through_bot(app: App, screen: Screen, symbol: str, timeout: float) -> int:
     keeper = app.keeper()
     with app.rows(keeper) as rows:
         while True:
-            book, running = restored(app, rows, keeper), rows.in_use()
+            book, running = restored_book(app, rows, keeper), rows.in_use()
             left = left_over(book, symbol)
             sure = 0 if left else sure + 1  # a fill may fall between two reads
             now = (

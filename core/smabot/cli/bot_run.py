@@ -1,4 +1,4 @@
-"""`smabot run` and `smabot reconcile`: a session from its settings to its exit code."""
+"""A run of the bot, from its settings to its exit code."""
 
 from __future__ import annotations
 
@@ -11,19 +11,16 @@ from time import perf_counter
 from typing import TYPE_CHECKING
 
 import smabot
-from smabot.cli import live
+from smabot.cli import output
+from smabot.cli.live_trading import check_live_settings, confirm_live_trading
+from smabot.cli.run_session import StopAsked, begin_run, keep, opened, signals
 from smabot.cli.screen import Screen
-from smabot.cli.session import StopAsked, begin_run, keep, opened, signals
-from smabot.cli.status import old_prices
 from smabot.domain.records import Fill, Order, Status
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.recovery import recover
-from smabot.engine.start.startup_reconciliation import accept_broker_state as accept_all
-from smabot.engine.start.startup_reconciliation import compare_with_broker
-from smabot.errors import ConfigError, ConflictError, SmabotError
+from smabot.errors import SmabotError
 from smabot.hooks.plugins import Plugins
-from smabot.hooks.specifications import Reconciliation
 from smabot.settings.model import Config
 
 if TYPE_CHECKING:
@@ -38,7 +35,7 @@ OUTCOMES = {
 }
 
 
-def run(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -> int:
+def run_bot(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -> int:
     """Trade until the feed ends or somebody stops it; returns the exit code.
 
     ``ignored_blocks`` names plugins that are not part of the run and whose blocks hold nothing in it.
@@ -49,7 +46,7 @@ def run(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -> in
     config = loaded.config
     plugins = Plugins.load(config, origins=loaded.origins)
     if config.live:
-        live.check(config, loaded.origins, plugins.names)
+        check_live_settings(config, loaded.origins, plugins.names)
     screen = Screen(config.mode, as_json)
     screen.title(smabot.__version__, str(config.db), plugins.names)
     for name in config.no_plugins:
@@ -57,7 +54,7 @@ def run(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -> in
     with opened(config, plugins, screen) as session:
         session.ignored_blocks = tuple(ignored_blocks)
         if config.live:
-            live.approve(session, screen)
+            confirm_live_trading(session, screen)
         row = begin_run(session)
         code, outcome = 1, "failed"
         try:
@@ -95,52 +92,6 @@ def run(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -> in
         return code
 
 
-def reconcile(loaded: Loaded, accept: str | None, as_json: bool) -> int:
-    """Show what reconciliation finds, changing nothing; with ``accept`` take the broker's word."""
-    config = loaded.config
-    plugins = Plugins.load(config, origins=loaded.origins)
-    screen = Screen(config.mode, as_json)
-    screen.title(smabot.__version__, str(config.db), plugins.names)
-    with opened(config, plugins, screen) as session:
-        found = _compare(session)
-        if found.conflicts:
-            screen.conflicts(found.conflicts)
-        else:
-            screen.note(f"{len(found.updates)} orders looked up; no conflicts")
-        for note in found.notes:
-            screen.note(note)
-        if accept is None and found.conflicts:
-            raise ReconciliationConflict(found.conflicts)
-        behind = _orders_behind(session, found)
-        if accept is None or not (found.conflicts or found.remedy or behind):
-            return 0
-        accept_all(session, found)
-        if behind:
-            screen.note(f"{behind} order(s) brought up to date")
-        left = _compare(session).conflicts
-        if left:
-            screen.conflicts(left)
-            raise ConflictError(f"{len(left)} conflict(s) are left that only you can resolve")
-        screen.note("the broker's word was taken; the database agrees now")
-        return 0
-
-
-# -- pieces --------------------------------------------------------------------------------------
-
-
-def _compare(session: BotSession) -> Reconciliation:
-    found = compare_with_broker(session)
-    if found is None:
-        raise ConfigError("no plugin compares with the broker: add reconciliation to base_plugins")
-    return found
-
-
-def _orders_behind(session: BotSession, found: Reconciliation) -> int:
-    """Return how many orders the broker's updates would change."""
-    book = session.book.copy()
-    return sum(book.apply(update) for update in found.updates)
-
-
 def _summary(session: BotSession, screen: Screen, outcome: str, ready_ms: float) -> None:
     book, journal, config = session.book, session.journal, session.config
     assert journal is not None
@@ -163,7 +114,7 @@ def _summary(session: BotSession, screen: Screen, outcome: str, ready_ms: float)
         ("realized P&L", f"{book.realized_pnl():+,.2f}"),
         ("unrealized P&L", f"{unrealized:+,.2f}"),
         ("positions", holding or "none"),
-        *(("", line) for line in old_prices(book)),
+        *(("", line) for line in output.stale_price_lines(book)),
         ("equity", f"{book.equity():,.2f}"),
         *described,
         ("ready in", f"{ready_ms:,.0f} ms"),

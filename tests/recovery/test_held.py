@@ -257,7 +257,7 @@ def test_screens_mark_old_prices(thin: Any, capsys: Any, monkeypatch: Any) -> No
     with thin.opened() as session:
         session.feed = Mute(session.feed)
         screen = Screen("PAPER", False)
-        thin.go(recover(session, screen.committed), 40)
+        thin.go(recover(session, screen.show_committed), 40)
     shown = capsys.readouterr().out
     assert "15:01Z  equity 100,000.00" in shown
     assert "! no price SPY: no price since 2026-03-02 14:40 UTC, and none can be had" in shown

@@ -40,14 +40,14 @@ class App:
         self.debug = os.environ.get("SMABOT_DEBUG", "0") not in ("", "0")
         self._loaded: Loaded | None = None
         self._plugins: Plugins | None = None
-        self._keeper: Plugins | None = None
+        self._journal_plugins: Plugins | None = None
         self._warned: set[str] = set()
         self._header: dict[str, str] = {}
 
-    def option(self, name: str, value: Any) -> None:
+    def set_option(self, name: str, value: Any) -> None:
         """Take a shared option in; what was read without it is forgotten."""
         setattr(self, name, value)
-        self._loaded = self._plugins = self._keeper = None
+        self._loaded = self._plugins = self._journal_plugins = None
 
     # -- settings and plugins ----------------------------------------------------------------------
 
@@ -58,7 +58,7 @@ class App:
 
         shared = [Flag("db", "--db", str(self.db))] if self.db is not None else []
         self._loaded = load(self.settings, [*shared, *flags], settings_of)
-        self._plugins = self._keeper = None
+        self._plugins = self._journal_plugins = None
         return self._loaded
 
     def loaded(self) -> Loaded:
@@ -76,30 +76,32 @@ class App:
         """
         if self._plugins is None:
             config = self.config()
-            names = [*config.base_plugins, *config.plugins, *self._of_last_run()]
-            self._plugins = self._sound(names)
+            names = [*config.base_plugins, *config.plugins, *self._plugins_of_last_run()]
+            self._plugins = self._working_plugins(names)
         return self._plugins
 
-    def selected(self) -> Plugins:
+    def selected_plugins(self) -> Plugins:
         """Return the selected plugins alone, as far as they work, to flatten with."""
         config = self.config()
-        return self._sound([*config.base_plugins, *config.plugins])
+        return self._working_plugins([*config.base_plugins, *config.plugins])
 
-    def keeper(self) -> Plugins:
+    def journal_plugins(self) -> Plugins:
         """Return the plugin that keeps the database, alone: what halt, resume and flatten read by.
 
         It is one of `base_plugins`; the others are imported only where none of those keeps one.
         """
-        if self._keeper is None:
+        if self._journal_plugins is None:
             from smabot.hooks.plugins import KEEPING
 
             config = self.config()
-            self._keeper = self._sound(config.base_plugins, KEEPING)
-            if not self._keeper.names:
-                self._keeper = self._sound(config.plugins, KEEPING)
-        return self._keeper
+            self._journal_plugins = self._working_plugins(config.base_plugins, KEEPING)
+            if not self._journal_plugins.names:
+                self._journal_plugins = self._working_plugins(config.plugins, KEEPING)
+        return self._journal_plugins
 
-    def _sound(self, names: Sequence[str], having: Collection[str] | None = None) -> Plugins:
+    def _working_plugins(
+        self, names: Sequence[str], having: Collection[str] | None = None
+    ) -> Plugins:
         from smabot.hooks.plugins import Plugins
         from smabot.hooks.specifications import HOOKS
 
@@ -109,12 +111,12 @@ class App:
             loaded.config, names, loaded.origins, self.warn, HOOKS if having is None else having
         )
 
-    def _of_last_run(self) -> list[str]:
+    def _plugins_of_last_run(self) -> list[str]:
         """Return the plugins of the last run, which a flag may have chosen; none without a database."""
         from smabot.domain.records import Run
 
         try:
-            with closing(self.keeper().open_rows(self.config())) as rows:
+            with closing(self.journal_plugins().open_rows(self.config())) as rows:
                 last = rows.rows(Run, newest_by="started_at", limit=1)
         except SmabotError:
             return []  # whoever needs the database meets that
@@ -150,7 +152,7 @@ class App:
         """
         from smabot.engine.operator_commands import NOBODY_KNOWS
 
-        answer = self._sent(verb, argument)
+        answer = self._answer_of(verb, argument)
         if answer.startswith(NOBODY_KNOWS):
             raise SmabotError(
                 f"{answer}, so nothing was done: stop the bot and give it again, or start the bot with "
@@ -158,7 +160,7 @@ class App:
             )
         return answer
 
-    def _sent(self, verb: str, argument: str) -> str:
+    def _answer_of(self, verb: str, argument: str) -> str:
         from uuid import uuid4
 
         from smabot.cli.command_delivery import through_bot
@@ -166,7 +168,7 @@ class App:
         from smabot.engine.operator_commands import CORE_VERBS, expiry
         from smabot.engine.start.offline_command import apply_command_offline
 
-        plugins = self.keeper() if verb in CORE_VERBS else self.plugins()
+        plugins = self.journal_plugins() if verb in CORE_VERBS else self.plugins()
         now = self.wall()
         command = Command(uuid4().hex, verb, argument, now, expires_at=expiry(verb, now))
 
@@ -241,12 +243,12 @@ class App:
 
         config = self.config()
         wanted = config.log
-        _check_apart(config, self.settings)
+        _require_log_file_apart(config, self.settings)
         level = ("WARNING", "DEBUG", "TRACE")[min(self.verbose, 2)]
         log.set_up(level, wanted.file, wanted.level)
 
 
-def _check_apart(config: Config, settings: Path | None) -> None:
+def _require_log_file_apart(config: Config, settings: Path | None) -> None:
     """Raise ConfigError where the log would be written into another file of the run."""
     from smabot.settings.loading import files_of
 

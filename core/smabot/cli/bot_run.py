@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 import smabot
 from smabot.cli import output
 from smabot.cli.live_trading import check_live_settings, confirm_live_trading
-from smabot.cli.run_session import StopAsked, begin_run, keep, opened, signals
+from smabot.cli.run_session import begin_run_row, opened_session, save_run_row
 from smabot.cli.screen import Screen
+from smabot.cli.stop_signals import StopRequested, stop_signals
 from smabot.domain.records import Fill, Order, Status
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.bot_session import BotSession
@@ -48,47 +49,47 @@ def run_bot(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -
     if config.live:
         check_live_settings(config, loaded.origins, plugins.names)
     screen = Screen(config.mode, as_json)
-    screen.title(smabot.__version__, str(config.db), plugins.names)
+    screen.show_title(smabot.__version__, str(config.db), plugins.names)
     for name in config.no_plugins:
-        screen.warn(f"{name} is switched off")
-    with opened(config, plugins, screen) as session:
+        screen.show_warning(f"{name} is switched off")
+    with opened_session(config, plugins, screen) as session:
         session.ignored_blocks = tuple(ignored_blocks)
         if config.live:
             confirm_live_trading(session, screen)
-        row = begin_run(session)
+        row = begin_run_row(session)
         code, outcome = 1, "failed"
         try:
-            with signals() as (received, stopping):
+            with stop_signals() as (received, stopping):
                 gc.set_threshold(*GC_THRESHOLDS)
                 with stopping.while_starting():
-                    engine = recover(session, screen.committed)
+                    engine = recover(session, screen.show_committed)
                 gc.freeze()
                 engine.stopping = stopping
                 for note in session.report.notes:
-                    screen.note(note)
+                    screen.show_note(note)
                 ready_ms = (perf_counter() - smabot.BEGUN) * 1000
-                screen.ready(ready_ms)
+                screen.show_ready(ready_ms)
                 row = replace(row, ready_ms=round(ready_ms, 1), steps=session.report.steps_json())
-                keep(session, row)
+                save_run_row(session, row)
                 assert session.feed is not None
-                screen.begin(session.feed)
+                screen.begin_progress(session.feed)
                 outcome = engine.run()
             code = 130 if signal.SIGINT in received else 0
-            screen.finish()
+            screen.end_progress()
             _summary(session, screen, outcome, ready_ms)
-        except StopAsked:
+        except StopRequested:
             code, outcome = 130 if signal.SIGINT in received else 0, "stopped"
-            screen.note("stopped while it started; run it again to go on")
+            screen.show_note("stopped while it started; run it again to go on")
         except SmabotError as error:
-            screen.failed(error)
+            screen.log_failure(error)
             if isinstance(error, ReconciliationConflict):
-                screen.conflicts(error.conflicts)
+                screen.show_conflicts(error.conflicts)
             code, outcome = error.exit_code, str(error)
             raise
         finally:
-            screen.finish()
+            screen.end_progress()
             ended = replace(row, ended_at=session.wall(), exit_code=code, outcome=outcome)
-            keep(session, ended)
+            save_run_row(session, ended)
         return code
 
 
@@ -121,7 +122,7 @@ def _summary(session: BotSession, screen: Screen, outcome: str, ready_ms: float)
         ("database", journal.location),
         ("try next", _next(config, outcome)),
     ]
-    screen.summary(data, lines)
+    screen.show_summary(data, lines)
 
 
 def _next(config: Config, outcome: str) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import smabot
-from smabot.cli.run_session import opened
+from smabot.cli.run_session import opened_session
 from smabot.cli.screen import Screen
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.bot_session import BotSession
@@ -23,15 +23,15 @@ def reconcile_with_broker(loaded: Loaded, accept: str | None, as_json: bool) -> 
     config = loaded.config
     plugins = Plugins.load(config, origins=loaded.origins)
     screen = Screen(config.mode, as_json)
-    screen.title(smabot.__version__, str(config.db), plugins.names)
-    with opened(config, plugins, screen) as session:
+    screen.show_title(smabot.__version__, str(config.db), plugins.names)
+    with opened_session(config, plugins, screen) as session:
         found = _compare(session)
         if found.conflicts:
-            screen.conflicts(found.conflicts)
+            screen.show_conflicts(found.conflicts)
         else:
-            screen.note(f"{len(found.updates)} orders looked up; no conflicts")
+            screen.show_note(f"{len(found.updates)} orders looked up; no conflicts")
         for note in found.notes:
-            screen.note(note)
+            screen.show_note(note)
         if accept is None and found.conflicts:
             raise ReconciliationConflict(found.conflicts)
         behind = _orders_behind(session, found)
@@ -39,12 +39,12 @@ def reconcile_with_broker(loaded: Loaded, accept: str | None, as_json: bool) -> 
             return 0
         accept_broker_state(session, found)
         if behind:
-            screen.note(f"{behind} order(s) brought up to date")
+            screen.show_note(f"{behind} order(s) brought up to date")
         left = _compare(session).conflicts
         if left:
-            screen.conflicts(left)
+            screen.show_conflicts(left)
             raise ConflictError(f"{len(left)} conflict(s) are left that only you can resolve")
-        screen.note("the broker's word was taken; the database agrees now")
+        screen.show_note("the broker's word was taken; the database agrees now")
         return 0
 
 

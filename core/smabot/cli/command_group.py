@@ -42,7 +42,7 @@ COMMANDS = {
 def _shared(*names: str, **options: Any) -> click.Option:
     def remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
         if value:
-            ctx.ensure_object(App).option(str(parameter.name), value)
+            ctx.ensure_object(App).set_option(str(parameter.name), value)
 
     return click.Option(names, expose_value=False, callback=remember, **options)
 

@@ -13,8 +13,9 @@ from uuid import uuid4
 import smabot
 from smabot.cli.confirmation import require_confirmation
 from smabot.cli.restored_book import restored_book
-from smabot.cli.run_session import begin_run, keep, opened, signals
+from smabot.cli.run_session import begin_run_row, opened_session, save_run_row
 from smabot.cli.screen import Screen
+from smabot.cli.stop_signals import stop_signals
 from smabot.domain.records import Command
 from smabot.engine.execution.flattening import Left, left_over
 from smabot.engine.reconciling.conflict import ReconciliationConflict
@@ -42,9 +43,13 @@ def flatten_positions(
 
     Raises SmabotError when something is left after ``timeout`` seconds, or no session can be opened.
     """
-    keeper = app.keeper()
-    with app.rows(keeper) as rows:
-        book, running, mode = restored_book(app, rows, keeper), rows.in_use(), app.last_mode
+    journal_plugins = app.journal_plugins()
+    with app.rows(journal_plugins) as rows:
+        book, running, mode = (
+            restored_book(app, rows, journal_plugins),
+            rows.in_use(),
+            app.last_mode,
+        )
     if symbol:
         _check_symbol(symbol, book, loaded.config.symbols)
     if running and ignored_blocks:
@@ -85,19 +90,19 @@ def _question(book: Book, symbol: str, mode: str) -> str:
 
 def _through_bot(app: App, screen: Screen, symbol: str, timeout: float) -> int:
     """Tell the bot, then look on until its database says that all is flat."""
-    screen.note(f"the running bot: {app.send('flatten', symbol)}")
+    screen.show_note(f"the running bot: {app.send('flatten', symbol)}")
     deadline, before, sure = time.monotonic() + timeout, "", 0
-    keeper = app.keeper()
-    with app.rows(keeper) as rows:
+    journal_plugins = app.journal_plugins()
+    with app.rows(journal_plugins) as rows:
         while True:
-            book, running = restored_book(app, rows, keeper), rows.in_use()
+            book, running = restored_book(app, rows, journal_plugins), rows.in_use()
             left = left_over(book, symbol)
             sure = 0 if left else sure + 1  # a fill may fall between two reads
             now = (
                 f"{_count(left, 'holding')} not flat, {_count(book.open_orders(), 'order')} at work"
             )
             if left and now != before:
-                screen.note(now)
+                screen.show_note(now)
             before = now
             over = time.monotonic() >= deadline or not running or _hopeless(left)
             if sure > 1 or (left and over):
@@ -123,32 +128,32 @@ def _here(
 ) -> int:
     """Flatten with what works of the plugins: they see their fills, and none of them is needed."""
     config, wall = loaded.config.model_copy(update={"until": None}), app.wall
-    plugins = app.selected()
-    screen.title(smabot.__version__, str(config.db), plugins.names)
+    plugins = app.selected_plugins()
+    screen.show_title(smabot.__version__, str(config.db), plugins.names)
     command = Command(uuid4().hex, "flatten", symbol, wall())
-    with opened(config, plugins, screen) as session:
+    with opened_session(config, plugins, screen) as session:
         session.wall = wall
         session.ignored_blocks = tuple(ignored_blocks)
-        row = begin_run(session)
+        row = begin_run_row(session)
         book, code, outcome = session.book, 1, "failed"
         try:
-            with signals() as (received, stopping):
+            with stop_signals() as (received, stopping):
                 left = _see_through(session, screen, command, stopping, timeout)
-            screen.finish()
+            screen.end_progress()
             _summary(screen, book, symbol, left, _foreign(session, symbol))
             code, outcome = 130 if signal.SIGINT in received else 0, "not flat" if left else "flat"
             if code == 0:
                 _judge(left)
         except SmabotError as error:
-            screen.failed(error)
+            screen.log_failure(error)
             if isinstance(error, ReconciliationConflict):
-                screen.conflicts(error.conflicts)
+                screen.show_conflicts(error.conflicts)
             code = error.exit_code
             outcome = str(error) if outcome == "failed" else outcome
             raise
         finally:
-            screen.finish()
-            keep(session, replace(row, ended_at=wall(), exit_code=code, outcome=outcome))
+            screen.end_progress()
+            save_run_row(session, replace(row, ended_at=wall(), exit_code=code, outcome=outcome))
         return code
 
 
@@ -161,10 +166,10 @@ def _see_through(
 
     def committed(rows: list[Any], bars: list[Any]) -> None:
         nonlocal begun
-        screen.committed(rows, bars)
+        screen.show_committed(rows, bars)
         for row in rows:
             if isinstance(row, Command):
-                screen.note(row.answer)
+                screen.show_note(row.answer)
                 begun = begun or row.id == command.id
         left = left_over(book, symbol)
         if begun and (not left or _hopeless(left)):
@@ -173,15 +178,15 @@ def _see_through(
     engine = recover_orders(session, command, committed)
     engine.stopping = stopping
     for note in session.report.notes:
-        screen.note(note)
+        screen.show_note(note)
     assert session.feed is not None
-    screen.begin(session.feed)
+    screen.begin_progress(session.feed)
     timer = threading.Timer(timeout, stopping.set)
     timer.daemon = True
     timer.start()
     try:
         if engine.run() == "ended":
-            screen.note("the tape has ended: nothing can fill any more")
+            screen.show_note("the tape has ended: nothing can fill any more")
     finally:
         timer.cancel()
     return left_over(book, symbol)
@@ -230,7 +235,7 @@ def _summary(
         ],
         "not_ours": list(foreign),
     }  # fmt: skip
-    screen.summary(data, lines)
+    screen.show_summary(data, lines)
 
 
 def _judge(left: Sequence[Left]) -> None:

@@ -65,7 +65,7 @@ def confirm_live_trading(session: BotSession, screen: Screen) -> None:
         f"{_limits(session.config)}; database {session.config.db}"
     )
     if session.config.live_account:
-        screen.warn(text)
+        screen.show_warning(text)
     else:
         require_confirmation(text, "live", NO_TERMINAL_FOR_LIVE)
         logger.info("confirmed: {}", text)

@@ -42,7 +42,7 @@ class Screen:
 
     # -- what happens ------------------------------------------------------------------------------
 
-    def title(self, version: str, database: str, plugins: tuple[str, ...]) -> None:
+    def show_title(self, version: str, database: str, plugins: tuple[str, ...]) -> None:
         self._tell(
             "start",
             {"version": version, "mode": self._mode, "database": database, "plugins": plugins},
@@ -50,7 +50,7 @@ class Screen:
             "good" if self._mode == "PAPER" else "warn",
         )
 
-    def step(self, step: StartupStep) -> None:
+    def show_step(self, step: StartupStep) -> None:
         """A step of the startup."""
         self._tell(
             "step",
@@ -59,18 +59,18 @@ class Screen:
             + step.found.replace("; ", "\n" + " " * 24),
         )
 
-    def note(self, text: str) -> None:
+    def show_note(self, text: str) -> None:
         self._tell("note", {"text": text}, f"  {text}", "dim")
 
-    def warn(self, text: str) -> None:
+    def show_warning(self, text: str) -> None:
         self._tell("warning", {"text": text}, f"  ! {text}", "warn")
 
-    def ready(self, milliseconds: float) -> None:
+    def show_ready(self, milliseconds: float) -> None:
         self._tell(
             "ready", {"ms": round(milliseconds, 1)}, f"ready in {milliseconds:,.0f} ms", "good"
         )
 
-    def begin(self, feed: Feed) -> None:
+    def begin_progress(self, feed: Feed) -> None:
         """The session begins; on a terminal a progress bar stands below the lines."""
         self._feed = feed
         progress = feed.progress()
@@ -89,7 +89,7 @@ class Screen:
         self._bars.add_task("", total=progress.total, completed=progress.done)
         self._bars.start()
 
-    def committed(self, rows: list[Any], bars: list[Bar]) -> None:
+    def show_committed(self, rows: list[Any], bars: list[Bar]) -> None:
         """A step was committed."""
         self._bar_count += len(bars)
         for row in rows:
@@ -104,13 +104,13 @@ class Screen:
             elif isinstance(row, Event):
                 self._event(row)
 
-    def finish(self) -> None:
+    def end_progress(self) -> None:
         """Take the progress bar away. Safe to call twice."""
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
 
-    def conflicts(self, conflicts: tuple[Conflict, ...]) -> None:
+    def show_conflicts(self, conflicts: tuple[Conflict, ...]) -> None:
         """The table of conflicts, and how to resolve each kind."""
         width = max(len(each.what) for each in conflicts)
         ways: dict[str, list[Conflict]] = {}
@@ -128,9 +128,9 @@ class Screen:
             if not self._json:
                 self._print(f"    resolve: {resolve}")
 
-    def summary(self, data: Mapping[str, Any], lines: list[tuple[str, str]]) -> None:
+    def show_summary(self, data: Mapping[str, Any], lines: list[tuple[str, str]]) -> None:
         """The table at the end."""
-        self.finish()
+        self.end_progress()
         if self._json:
             self._tell("summary", dict(data), "")
             return
@@ -233,9 +233,9 @@ class Screen:
             self._print(line, style)
         logger.info("{}", line.strip() or event)
 
-    def failed(self, error: Exception) -> None:
+    def log_failure(self, error: Exception) -> None:
         """Why the run ended; the screen has it from whoever catches the error."""
-        self.finish()
+        self.end_progress()
         logger.info("failed: {}", error)
 
     def _print(self, line: str, style: str = "") -> None:

@@ -1,6 +1,6 @@
-"""What every command shares: the settings, the plugins, the database, and how to show a result.
+"""What all commands share: the settings, the plugins, the database, and how to show a result.
 
-Plugin commands find it as ``ctx.obj``. Everything in it is opened when it is first asked for.
+Plugin commands find it as ``ctx.obj``. Everything in it is opened when it is first used.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class App:
-    """The options that all verbs share, and what they lead to."""
+    """The options that all commands share, and what they lead to."""
 
     def __init__(self) -> None:
         self.settings: Path | None = None
@@ -45,7 +45,7 @@ class App:
         self._header: dict[str, str] = {}
 
     def set_option(self, name: str, value: Any) -> None:
-        """Take a shared option in; what was read without it is forgotten."""
+        """Set a shared option; what was read without it is dropped."""
         setattr(self, name, value)
         self._loaded = self._plugins = self._journal_plugins = None
 
@@ -81,14 +81,14 @@ class App:
         return self._plugins
 
     def selected_plugins(self) -> Plugins:
-        """Return the selected plugins alone, as far as they work, to flatten with."""
+        """Return only the selected plugins, as far as they work, to flatten with."""
         config = self.config()
         return self._working_plugins([*config.base_plugins, *config.plugins])
 
     def journal_plugins(self) -> Plugins:
-        """Return the plugin that keeps the database, alone: what halt, resume and flatten read by.
+        """Return only the plugin that keeps the journal: halt, resume and flatten read by it.
 
-        It is one of `base_plugins`; the others are imported only where none of those keeps one.
+        It is one of `base_plugins`; the other plugins are imported only where none of those keeps one.
         """
         if self._journal_plugins is None:
             from smabot.hooks.plugins import KEEPING
@@ -119,7 +119,7 @@ class App:
             with closing(self.journal_plugins().open_rows(self.config())) as rows:
                 last = rows.rows(Run, newest_by="started_at", limit=1)
         except SmabotError:
-            return []  # whoever needs the database meets that
+            return []  # whoever needs the database gets the error
         return [name for run in last for name in run.plugins.split(",") if name]
 
     def record_kinds(self) -> tuple[type, ...]:
@@ -130,7 +130,7 @@ class App:
 
     @contextmanager
     def rows(self, plugins: Plugins | None = None) -> Iterator[Any]:
-        """Open the database read-only, as `smabot.hooks.ports.Rows`; safe beside a running bot.
+        """Open the database read-only, as `smabot.hooks.ports.Rows`; safe while the bot is running.
 
         Raises ConfigError when there is none.
         """
@@ -146,8 +146,8 @@ class App:
     def send(self, verb: str, argument: str = "") -> str:
         """Have an operator's command carried out, by the running bot or here; returns the answer.
 
-        It stands for a minute of wall time, a halt until it is carried out. Core's own verbs need no
-        plugin but the one that keeps the database. Raises SmabotError when the running bot does not
+        It is valid for a minute of wall time, a halt until it is carried out. Core's own commands need
+        only the plugin that keeps the journal. Raises SmabotError when the running bot does not
         answer, or has no plugin for it, and Interrupted when Ctrl-C withdrew it meanwhile.
         """
         from smabot.engine.operator_commands import NOBODY_KNOWS
@@ -163,7 +163,7 @@ class App:
     def _answer_of(self, verb: str, argument: str) -> str:
         from uuid import uuid4
 
-        from smabot.cli.command_delivery import through_bot
+        from smabot.cli.command_delivery import deliver_to_bot
         from smabot.domain.records import Command
         from smabot.engine.operator_commands import CORE_VERBS, expiry
         from smabot.engine.start.offline_command import apply_command_offline
@@ -182,7 +182,7 @@ class App:
         with self.rows(plugins) as rows:
             if not rows.in_use() and (answer := here()) is not None:
                 return answer
-            return through_bot(rows, command, here, self.wall, self._say)
+            return deliver_to_bot(rows, command, here, self.wall, self._say)
 
     @property
     def last_mode(self) -> str:
@@ -201,7 +201,7 @@ class App:
     def emit(self, data: Any, screen: Any, as_json: bool = False) -> None:
         """Show a result on stdout: as JSON, or as a line, lines, or rich renderables.
 
-        What came from the database is headed by PAPER or LIVE and the database's name.
+        Above what came from the database stand PAPER or LIVE and the database's name.
         """
         from smabot.cli import output
 
@@ -230,14 +230,14 @@ class App:
         click.echo(f"smabot: {one_line(text)}", err=True)
 
     def outlive_screens(self) -> None:
-        """Go on when nobody reads stdout and stderr any more: what trades must not depend on it."""
+        """Keep running when nobody reads stdout and stderr any more: trading must not depend on it."""
         self.answers = False
         stdio.do_not_wait()
 
     def set_up_log(self) -> None:
-        """Begin to log: the file as the settings say, stderr from WARNING on, or as ``-v`` says.
+        """Begin to log: to the file as the settings say, to stderr from WARNING on, or as ``-v`` says.
 
-        What a run does is on the screen already.
+        The screen shows already what a run does.
         """
         from smabot.system import log
 

@@ -28,16 +28,16 @@ if TYPE_CHECKING:
     from smabot.settings.loading import Loaded
 
 GC_THRESHOLDS = (100_000, 50, 100)
-"""Records have no cycles: to look for some in each minute's bars would be a quarter of the minute."""
+"""Records have no cycles: looking for some in each minute's bars would take a quarter of the minute."""
 OUTCOMES = {
-    "ended": "the tape has ended",
+    "ended": "the data has ended",
     "until": "stopped at --until",
-    "stopped": "stopped; positions stay, run it again to go on",
+    "stopped": "stopped; positions stay, run it again to resume",
 }
 
 
 def run_bot(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -> int:
-    """Trade until the feed ends or somebody stops it; returns the exit code.
+    """Trade until the feed ends or the operator stops it; returns the exit code.
 
     ``ignored_blocks`` names plugins that are not part of the run and whose blocks hold nothing in it.
 
@@ -79,7 +79,7 @@ def run_bot(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -
             _summary(session, screen, outcome, ready_ms)
         except StopRequested:
             code, outcome = 130 if signal.SIGINT in received else 0, "stopped"
-            screen.show_note("stopped while it started; run it again to go on")
+            screen.show_note("stopped while starting; run it again to resume")
         except SmabotError as error:
             screen.log_failure(error)
             if isinstance(error, ReconciliationConflict):
@@ -111,7 +111,7 @@ def _summary(session: BotSession, screen: Screen, outcome: str, ready_ms: float)
     lines = [
         (config.mode, OUTCOMES.get(outcome, outcome)),
         ("orders", f"{orders:,}, {blocked:,} of them blocked"),
-        ("trades", f"{fills:,} fills"),
+        ("fills", f"{fills:,}"),
         ("realized P&L", f"{book.realized_pnl():+,.2f}"),
         ("unrealized P&L", f"{unrealized:+,.2f}"),
         ("positions", holding or "none"),
@@ -120,16 +120,16 @@ def _summary(session: BotSession, screen: Screen, outcome: str, ready_ms: float)
         *described,
         ("ready in", f"{ready_ms:,.0f} ms"),
         ("database", journal.location),
-        ("try next", _next(config, outcome)),
+        ("try next", _next_step(config, outcome)),
     ]
     screen.show_summary(data, lines)
 
 
-def _next(config: Config, outcome: str) -> str:
+def _next_step(config: Config, outcome: str) -> str:
     if outcome == "ended":
         look = "smabot trades · smabot pnl --by day"
         if config.url is not None:  # another database at the same account would be a conflict
             return look
-        anew = config.db.with_stem(config.db.stem + "-2")
-        return f"{look} · a fresh start: smabot run --db {anew}"
-    return "the same command again goes on from this minute · smabot status"
+        new_db = config.db.with_stem(config.db.stem + "-2")
+        return f"{look} · a fresh start: smabot run --db {new_db}"
+    return "the same command resumes from this minute · smabot status"

@@ -48,23 +48,23 @@ BROKER_OPTIONS: Sequence[Option] = (
     click.option(
         "--tape",
         metavar="PATH",
-        help="Minutes to play: CSV, CSV.gz, Parquet or a folder. [a made market]",
+        help="Historical minutes to replay: CSV, CSV.gz, Parquet or a folder. [a simulated market]",
     ),
     click.option(
         "--broker",
         metavar="NAME",
-        help="alpaca, or exchange: the embedded one in process, faster. [alpaca]",
+        help="alpaca, or exchange: the built-in one in process, faster. [alpaca]",
     ),
-    click.option("--url", metavar="URL", help="Where alpaca finds the API, instead of at Alpaca."),
+    click.option("--url", metavar="URL", help="API that alpaca connects to, instead of Alpaca's."),
     click.option(
-        "--ledger", metavar="PATH", help="The embedded exchange's own file. [beside the database]"
+        "--ledger", metavar="PATH", help="The built-in exchange's own file. [beside the database]"
     ),
     click.option("--live", is_flag=True, default=None, help="Real money; asks first."),
     click.option(
         "--yes-live",
         "live_account",
         metavar="ACCOUNT",
-        help="With --live: do not ask, but take this account only.",
+        help="With --live: trade this account only, without confirmation.",
     ),
 )
 """Where orders go: for every command that asks the broker."""
@@ -79,9 +79,11 @@ IGNORE_BLOCK_OPTION = click.option(
     "ignored_blocks",
     metavar="NAME",
     multiple=True,
-    help="Trade on though this plugin, which is left out, has blocked; may be repeated.",
+    help="Ignore the blocks of this plugin, which is left out of the run; may be repeated.",
 )
-SPEED_OPTION = click.option("--speed", metavar="max|N", help="Minutes of the tape a second. [60]")
+SPEED_OPTION = click.option(
+    "--speed", metavar="max|N", help="Replay speed, in minutes a second. [60]"
+)
 
 
 def with_options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:

@@ -29,7 +29,7 @@ def reconcile_with_broker(loaded: Loaded, accept: str | None, as_json: bool) -> 
         if found.conflicts:
             screen.show_conflicts(found.conflicts)
         else:
-            screen.show_note(f"{len(found.updates)} orders looked up; no conflicts")
+            screen.show_note(f"{len(found.updates)} orders queried; no conflicts")
         for note in found.notes:
             screen.show_note(note)
         if accept is None and found.conflicts:
@@ -43,8 +43,8 @@ def reconcile_with_broker(loaded: Loaded, accept: str | None, as_json: bool) -> 
         left = _compare(session).conflicts
         if left:
             screen.show_conflicts(left)
-            raise ConflictError(f"{len(left)} conflict(s) are left that only you can resolve")
-        screen.show_note("the broker's word was taken; the database agrees now")
+            raise ConflictError(f"{len(left)} conflict(s) are left, which only you can resolve")
+        screen.show_note("the broker's state is accepted: the database agrees with it now")
         return 0
 
 

@@ -23,5 +23,8 @@ def require_confirmation(what: str, word: str, otherwise: str) -> None:
     """Let the operator confirm by typing a word. Raises UsageError without it."""
     require_terminal(otherwise)
     click.echo(what, err=True)
-    if click.prompt(f"Type '{word}' to go on", default="no", show_default=False, err=True) != word:
+    if (
+        click.prompt(f"Type '{word}' to continue", default="no", show_default=False, err=True)
+        != word
+    ):
         raise UsageError("not confirmed, nothing was started")

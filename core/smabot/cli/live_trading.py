@@ -50,9 +50,9 @@ def check_live_settings(
 
 
 def confirm_live_trading(session: BotSession, screen: Screen) -> None:
-    """Let the operator confirm what is traded for real money, and keep it as an event and in the log.
+    """Let the operator confirm what is traded for real money; keep that as an event and in the log.
 
-    With an account named in the settings nobody is asked. Raises UsageError when it is not confirmed,
+    An account named in the settings stands for the confirmation. Raises UsageError when it is not confirmed,
     BrokerError when the broker does not say what the account holds, JournalError.
     """
     assert session.journal is not None

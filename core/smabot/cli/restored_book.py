@@ -1,4 +1,4 @@
-"""The book as the database has it, for the commands that show or ask for it."""
+"""The book restored from the database, for commands that read it."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 def restored_book(app: App, rows: Any, plugins: Plugins | None = None) -> Book:
-    """Return all state that the database has, with the last prices."""
+    """Return the book with all state that the database has, and the last prices."""
     from smabot.domain.book import Book
     from smabot.domain.calendar import MINUTE
     from smabot.engine.start.book_restore import restore_book

@@ -19,7 +19,7 @@ from smabot.settings.model import Config
 
 @contextmanager
 def opened_session(config: Config, plugins: Plugins, screen: Screen) -> Iterator[BotSession]:
-    """Open a session. Within it what plugins print is logged, and what they raise names them."""
+    """Open a session. In it, what plugins print is logged, and their errors name them."""
     with printed_to_log(), plugins.named_in_errors():
         session = open_session(config, plugins, screen.show_step)
         try:
@@ -30,7 +30,7 @@ def opened_session(config: Config, plugins: Plugins, screen: Screen) -> Iterator
 
 
 def _check_account(session: BotSession) -> None:
-    """Raise ConfigError when real money would be traded in another account than was named."""
+    """Raise ConfigError when real money would be traded in another account than the named one."""
     wanted = session.config.live_account
     if session.config.live and wanted and session.broker is not None:
         account = session.broker.account().account_id
@@ -42,6 +42,7 @@ def _check_account(session: BotSession) -> None:
 
 
 def begin_run_row(session: BotSession) -> Run:
+    """Write the run's first row to ``runs``."""
     now = session.wall()
     row = Run(
         run_id=f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.getpid()}",
@@ -57,5 +58,6 @@ def begin_run_row(session: BotSession) -> Run:
 
 
 def save_run_row(session: BotSession, row: Run) -> None:
+    """Write the run's row; without a journal, nothing."""
     if session.journal is not None:
         session.journal.commit([row])

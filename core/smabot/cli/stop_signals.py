@@ -16,17 +16,17 @@ STARTUP_PATIENCE = 3.0
 
 
 class StopRequested(KeyboardInterrupt):
-    """A stop was asked for, and the start still waits for an answer. It may end anywhere, as by a kill."""
+    """A stop was requested while the start waits for an answer. The start may end anywhere, as by a kill."""
 
 
 class StopEvent(threading.Event):
-    """Set when a stop was asked for."""
+    """Set when a stop was requested."""
 
     _starting = False
 
     @contextmanager
     def while_starting(self) -> Iterator[None]:
-        """Raise StopRequested in what is done within, where it does not end soon after the stop."""
+        """Raise StopRequested in the body, where it does not end soon after the stop."""
         self._starting = True
         try:
             yield
@@ -40,9 +40,9 @@ class StopEvent(threading.Event):
 
 @contextmanager
 def stop_signals() -> Iterator[tuple[list[int], StopEvent]]:
-    """Ask for a stop after the step on the first SIGINT or SIGTERM; leave at once on the second.
+    """Request a stop after the step on the first SIGINT or SIGTERM; exit at once on the second.
 
-    Gives the signals received, and the event that asks.
+    Yields the signals received, and the event that requests the stop.
     """
     received: list[int] = []
     stopping = StopEvent()

@@ -22,7 +22,7 @@ def config() -> None:
 
 @config.command()
 @click.argument("key", required=False)
-@click.option("--origin", is_flag=True, help="Also where each value comes from.")
+@click.option("--origin", is_flag=True, help="Also show where each value comes from.")
 @click.pass_obj
 def show(app: App, key: str | None, origin: bool) -> None:
     """Show all settings in force, or KEY and what is under it; secrets are masked."""

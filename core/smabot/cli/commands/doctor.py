@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 @with_options(*PLUGIN_OPTIONS, SYMBOLS_OPTION, *BROKER_OPTIONS)
 @click.pass_obj
 def doctor(app: App, /, **flags: Any) -> int:
-    """Check whether all is well, a line each; changes nothing.
+    """Run a health check, one line per finding; changes nothing.
 
-    Exit code 3: the set-up is wrong; 4: the broker; 6: database and broker disagree.
+    Exit code 3: a wrong set-up; 4: a broker error; 6: database and broker disagree.
     """
     from smabot.cli.health_check import show_health
 

@@ -28,7 +28,8 @@ ZERO = Decimal(0)
 def equity(app: App, limit: int | None) -> None:
     """Show the equity curve: its points, return and largest drawdown.
 
-    Deposits and withdrawals that `reconcile` took over are points' equity, and no return or drawdown.
+    Deposits and withdrawals that `reconcile` accepted change equity, and count neither as return nor as
+    drawdown.
     """
     from smabot.domain.records import Adjustment, EquityPoint
 
@@ -70,7 +71,7 @@ def equity(app: App, limit: int | None) -> None:
 def without_deposits(
     points: Sequence[EquityPoint], adjustments: Sequence[Adjustment]
 ) -> list[Decimal]:
-    """Return the points' equity less what came from outside since the first; both oldest first."""
+    """Return the points' equity less the deposits since the first point; both oldest first."""
     later = [each for each in reversed(adjustments) if each.time > points[0].time]
     own, came = [], ZERO
     for point in points:

@@ -32,15 +32,15 @@ def _seconds(ctx: click.Context, parameter: click.Parameter, value: float) -> fl
 
 
 @click.command()
-@click.option("--symbol", metavar="SYMBOL", help="Of this symbol only; entries are not halted.")
-@click.option("--yes", is_flag=True, help="Do not ask.")
+@click.option("--symbol", metavar="SYMBOL", help="This symbol only; entries are not halted.")
+@click.option("--yes", is_flag=True, help="Do not ask for confirmation.")
 @click.option(
     "--timeout",
     type=click.FloatRange(min=0, max=A_DAY),
     callback=_seconds,
     default=60.0,
     metavar="SECONDS",
-    help="Wait so long until all is flat. [60]",
+    help="Wait this long until all is flat. [60]",
 )
 @with_options(*PLUGIN_OPTIONS, IGNORE_BLOCK_OPTION, *BROKER_OPTIONS, SPEED_OPTION)
 @click.pass_obj
@@ -55,8 +55,8 @@ def flatten(
 ) -> int:
     """Close all positions, cancel all entries and halt.
 
-    A bot that runs does it; without one it is done here. Killed in the middle, this or `smabot run`
-    goes on with it.
+    The running bot does it; without one, this command does. Killed halfway, either this command or
+    `smabot run` finishes it.
     """
     loaded = load_settings(app, flags)
     app.set_up_log()

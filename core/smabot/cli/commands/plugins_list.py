@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def plugins(app: App) -> None:
     """List the installed plugins and their hooks.
 
-    Of a broken one it tells what is wrong with it.
+    For a broken one, the list says what is wrong.
     """
     from smabot.hooks.discovery import discover, select
 

@@ -30,8 +30,8 @@ ZERO = Decimal(0)
 def pnl(app: App, by: str) -> None:
     """Show realized profit and loss by day or month.
 
-    Days are New York trading dates. No fees are counted. What others closed for the bot, as `reconcile`
-    took it over, counts when it was taken over.
+    Days are New York trading dates. Fees are not counted. Positions that others closed for the bot count
+    when `reconcile` accepts them.
     """
     from smabot.domain.records import Adjustment, Fill
 
@@ -39,7 +39,7 @@ def pnl(app: App, by: str) -> None:
         adjustments = rows.rows(Adjustment, newest_by="time")
         found = periods(rows.rows(Fill, newest_by="time"), adjustments, by)
     listed = output.table(
-        (by, ">trades", ">fills", ">realized P&L", ">cumulative"),
+        (by, ">orders filled", ">fills", ">realized P&L", ">cumulative"),
         (
             (
                 p[by],

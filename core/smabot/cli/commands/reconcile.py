@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @click.option(
     "--accept",
     type=click.Choice(["broker"]),
-    help="Take the broker's word: write audited adjustments.",
+    help="Accept the broker's state: write audited adjustments.",
 )
 @click.pass_obj
 def reconcile(app: App, /, accept: str | None, **flags: Any) -> int:

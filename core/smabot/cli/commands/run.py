@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.command()
 @with_options(*PLUGIN_OPTIONS, IGNORE_BLOCK_OPTION, SYMBOLS_OPTION, *BROKER_OPTIONS, SPEED_OPTION)
 @click.option(
-    "--until", metavar="TIME", help="Stop at this time of the tape, as 2026-03-02T15:30:00Z."
+    "--until", metavar="TIME", help="Stop at this time of the data, as 2026-03-02T15:30:00Z."
 )
 @click.pass_obj
 def run(app: App, /, ignored_blocks: Sequence[str], **flags: Any) -> int:

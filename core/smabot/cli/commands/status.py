@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 SIGNALS_ON_SCREEN = 10
 OUTCOMES = {
-    "ended": "ended with the tape",
+    "ended": "ended with the data",
     "until": "ended at --until",
     "stopped": "was stopped",
-    "flat": "made all flat",
-    "not flat": "was to make all flat and could not",
+    "flat": "closed all positions",
+    "not flat": "could not close all positions",
 }
 
 POSITIONS: Columns = (
@@ -51,7 +51,7 @@ SIGNALS: Columns = (
     ("signal", lambda s: s.last_signal),
     ("missed", lambda s: "missed" if s.missed else ""),
 )
-"""Each has ``why`` its position is not as wanted beside it, where it is not."""
+"""The screen adds ``why`` a position is not at its target, where it is not."""
 
 
 @click.command()
@@ -181,7 +181,7 @@ def _run_line(last: Run | None, running: bool) -> str:
         ready = f", ready in {last.ready_ms:,.0f} ms" if last.ready_ms is not None else ", starting"
         return f"running, pid {last.pid}, since {output.iso(last.started_at)}{ready}"
     if last.ended_at is None:
-        return f"not running; the last run (pid {last.pid}) was killed: start it again to go on"
+        return f"not running; the last run (pid {last.pid}) was killed: start it again to resume"
     how = OUTCOMES.get(last.outcome, f"failed ({last.outcome})")
     return f"not running; the last run {how} at {output.iso(last.ended_at)}"
 

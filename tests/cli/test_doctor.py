@@ -50,7 +50,7 @@ def test_before_the_first_run_all_is_well_and_nothing_is_made(in_tmp: Path, exec
     result = execute("doctor")
     assert (result.code, result.err) == (0, "")
     assert list(in_tmp.iterdir()) == []
-    assert "ok       database       data/trades.db is made by the first run" in result.out
+    assert "ok       database       data/trades.db is created by the first run" in result.out
 
 
 def test_after_a_run_all_is_well_and_nothing_is_changed(traded: Path, call: Call) -> None:

@@ -45,7 +45,7 @@ def interrupted_at(module: str, world: Any, *arguments: str, signal: str = "SIGI
         ("smabot.cli.bot_run", ["run"]),
         ("pandas", ["run"]),
         ("sqlalchemy", ["run"]),
-        ("smabot_persistence_sqlite.reading", ["status"]),
+        ("smabot_persistence_sqlite.record_reader", ["status"]),
     ],
 )
 def test_an_interrupt_while_modules_are_imported(

@@ -106,7 +106,7 @@ def database_folder(config: Config) -> Iterator[Finding]:
     ):
         yield Finding.failure("folder", f"{there}: can't be written: check its rights")
     else:
-        made = "" if there == wanted else f"; {wanted} is made by the first run"
+        made = "" if there == wanted else f"; {wanted} is created by the first run"
         yield Finding.ok("folder", f"{there} can be written{made}")
     free = shutil.disk_usage(there).free
     words = f"{free / 1e9:,.1f} GB free at {there}"

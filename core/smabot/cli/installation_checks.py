@@ -12,7 +12,7 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution,
 from pathlib import Path
 from typing import Any, cast
 
-from smabot.domain.blocks import require_guards
+from smabot.domain.blocks import require_blocking_plugins
 from smabot.domain.book import Book
 from smabot.engine.start.book_restore import restore_book
 from smabot.errors import BrokerError, ConfigError, RiskHalt, SmabotError
@@ -149,7 +149,7 @@ def _block_findings(book: Book, plugins: Plugins) -> Iterator[Finding]:
     if book.point is not None:
         book.now = book.point.time
     try:
-        require_guards(book, plugins.names)
+        require_blocking_plugins(book, plugins.names)
     except RiskHalt as error:
         yield Finding.warning("blocks", f"a start ends with exit code 5: {error}")
 

@@ -30,7 +30,7 @@ def breaker_group(settings: CircuitBreakerSettings) -> click.Group:
     @breaker.command()
     @click.pass_obj
     def reset(app: App) -> None:
-        """Arm the breaker again, with no failures and from the present equity."""
+        """Arm the breaker again; failures and drawdown start over."""
         answer = app.send(RESET_COMMAND)
         app.emit({"answer": answer}, answer)
 

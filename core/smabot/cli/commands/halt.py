@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 @click.argument("reason", nargs=-1)
 @click.pass_obj
 def halt(app: App, reason: tuple[str, ...]) -> None:
-    """Stop new entries, over restarts too; exits still pass."""
+    """Stop new entries, across restarts too; exits still pass."""
     answer = app.send("halt", _as_utf8(" ".join(reason)))
     app.emit({"answer": answer}, answer)
 

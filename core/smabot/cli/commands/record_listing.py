@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 ON_SCREEN = 20
 
-SYMBOL_OPTION = click.option("--symbol", metavar="SYMBOL", help="Of this symbol only.")
+SYMBOL_OPTION = click.option("--symbol", metavar="SYMBOL", help="This symbol only.")
 LIMIT_OPTION = click.option(
     "--limit",
     type=click.IntRange(1, 1_000_000_000),

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     "day",
     type=click.DateTime(["%Y-%m-%d"]),
     metavar="YYYY-MM-DD",
-    help="Of this New York trading date only.",
+    help="This New York trading date only.",
 )
 @LIMIT_OPTION
 @click.pass_obj

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 
-from smabot.domain.blocks import ignore, require_guards
+from smabot.domain.blocks import ignore_blocks, require_blocking_plugins
 from smabot.domain.records import Batch, Command
 from smabot.engine.dispatcher import Dispatcher
 from smabot.engine.loop import Engine, Watcher
@@ -28,7 +28,7 @@ def recover(
     nothing has been changed.
     """
     _ignore_blocks(session)
-    require_guards(session.book, session.plugins.names)
+    require_blocking_plugins(session.book, session.plugins.names)
     engine = reconciled_engine(session, watch, dispatcher)
     with _closed_on_failure(engine):
         warm_up(session)
@@ -54,7 +54,7 @@ def recover_orders(session: BotSession, command: Command, watch: Watcher | None 
 
 def _ignore_blocks(session: BotSession) -> None:
     session.book.now = max(session.book.now, session.opened().feed.now())
-    ignore(session.book, session.ignored_blocks, session.plugins.names)
+    ignore_blocks(session.book, session.ignored_blocks, session.plugins.names)
 
 
 def _subscribe(session: BotSession, engine: Engine) -> None:

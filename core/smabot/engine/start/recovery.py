@@ -8,8 +8,9 @@ from dataclasses import replace
 
 from smabot.domain.blocks import ignore_blocks, require_blocking_plugins
 from smabot.domain.records import Batch, Command
+from smabot.engine.commit import Watcher
 from smabot.engine.dispatcher import Dispatcher
-from smabot.engine.loop import Engine, Watcher
+from smabot.engine.loop import Engine
 from smabot.engine.operator_commands import expiry
 from smabot.engine.start.backfill import backfill
 from smabot.engine.start.bot_session import BotSession

@@ -8,8 +8,9 @@ from typing import Any
 
 from smabot.domain.book import Book
 from smabot.domain.records import Account, Adjustment, Batch
+from smabot.engine.commit import Watcher
 from smabot.engine.dispatcher import Dispatcher
-from smabot.engine.loop import Engine, Watcher
+from smabot.engine.loop import Engine
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.bot_session import BotSession
 from smabot.errors import AccountBlocked

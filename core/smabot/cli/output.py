@@ -128,7 +128,7 @@ def order_status(order: Order) -> str:
 
 def stale_price_lines(book: Book) -> list[str]:
     """Return a line for each held symbol whose price is old by the newest minute that is known."""
-    from smabot.domain.book import STALE
+    from smabot.domain.book_view import STALE
 
     lines = []
     for symbol in sorted({p.symbol for p in book.positions.values() if p.qty}):

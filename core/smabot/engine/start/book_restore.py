@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from smabot.domain.book import ASKED_FOR, Book
+from smabot.domain.book import Book
+from smabot.domain.book_view import ASKED_FOR
 from smabot.domain.records import (
     OPEN,
     Account,
@@ -24,7 +25,7 @@ CORE_STATE: tuple[type, ...] = (Account, Position, SignalState, BotState, Block,
 
 def restore_book(book: Book, rows: Rows, plugins: Plugins) -> None:
     """Load all state that records hold into an empty book; bars are not among it."""
-    book.find_order = lambda client_order_id: rows.row(Order, client_order_id)
+    book.find_ended_orders_by(lambda client_order_id: rows.row(Order, client_order_id))
     declared = [k for k in plugins.kinds() if table_of(k).restore and k not in (*CORE_STATE, Order)]
     for kind in CORE_STATE:
         book.restore(rows.rows(kind))

@@ -76,9 +76,11 @@ def reconciled_engine(
         session.wall,
         session.enterable,
     )
+    begun_at = feed.now()
     result = _reconcile(session)
     with session.report.step("plugins") as found:
         _recover_plugins(session, result, found)
+        engine.comparison.agreed(begun_at)
         engine.process(Batch(feed.now(), updates=result.updates if result else ()))
     return engine
 

@@ -91,7 +91,7 @@ class App:
         It is one of `base_plugins`; the other plugins are imported only where none of those keeps one.
         """
         if self._journal_plugins is None:
-            from smabot.hooks.plugins import KEEPING
+            from smabot.hooks.plugin_calls import KEEPING
 
             config = self.config()
             self._journal_plugins = self._working_plugins(config.base_plugins, KEEPING)

@@ -19,7 +19,7 @@ from packaging.version import Version
 
 import smabot
 from smabot import api
-from smabot.cli.installation_checks import needs
+from smabot.cli.installation_checks import plugin_findings
 from smabot.domain.book import Book
 from smabot.domain.records import (
     Account,
@@ -223,10 +223,10 @@ def describe(plugins: Plugins, plugin: Any, book: Book) -> None:
 
 
 def diagnose(plugins: Plugins, plugin: Any, book: Book) -> None:
-    assert list(needs(Config(symbols=("SPY",)), plugins)) == [
+    assert list(plugin_findings(Config(symbols=("SPY",)), plugins)) == [
         Finding.ok("streaks", "watches 1 symbols")
     ]
-    (finding,) = needs(Config(), plugins)
+    (finding,) = plugin_findings(Config(), plugins)
     assert (finding.level, finding.exit_code) == ("failure", 3)
 
 

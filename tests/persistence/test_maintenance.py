@@ -29,7 +29,7 @@ from smabot.domain.records import (
     TimeInForce,
 )
 from smabot_persistence_sqlite.journal import SqliteJournal
-from smabot_persistence_sqlite.reading import SqliteRows
+from smabot_persistence_sqlite.record_reader import SqliteRows
 
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 TEN = Decimal(10)
@@ -184,7 +184,7 @@ def test_a_sound_database_beside_its_bot(db: Path, smabot: Smabot) -> None:
         journal.commit(bought(), bars(1))
         result = smabot("check")
     assert result.exit_code == 0
-    assert result.stdout == f"{db}: sound; orders, trades and positions agree\n"
+    assert result.stdout == f"{db}: intact; orders, fills and positions agree\n"
 
 
 @pytest.mark.parametrize(

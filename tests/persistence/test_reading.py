@@ -24,7 +24,7 @@ from smabot.hooks.memory_journal import MemoryJournal
 from smabot.settings.model import Config
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.plugin import PersistenceSqlite
-from smabot_persistence_sqlite.reading import SqliteRows
+from smabot_persistence_sqlite.record_reader import SqliteRows
 
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 

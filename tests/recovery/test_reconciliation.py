@@ -20,7 +20,7 @@ from smabot.domain.records import (
     Status,
 )
 from smabot.engine.reconciling.conflict import ReconciliationConflict
-from smabot.engine.recovery import recover
+from smabot.engine.start.recovery import recover
 from smabot.errors import BrokerError
 from smabot.hooks.specifications import Conflict, Recovery, RecoveryStep, hookimpl
 

@@ -13,7 +13,7 @@ import pytest
 from smabot.domain.book import Book
 from smabot.domain.records import Account, Batch, Order, OrderUpdate, Side, Status
 from smabot.engine.loop import Engine
-from smabot.engine.recovery import recover
+from smabot.engine.start.recovery import recover
 from smabot.errors import BrokerError, UnknownOutcome
 from smabot.hooks.ports import BrokerOrder, BrokerPosition
 

@@ -103,7 +103,7 @@ def test_it_trips_at_a_fall_from_the_session_start(desk: Any) -> None:
     assert bot.state.tripped
     assert bot.state.tripped_at == bot.now
     assert bot.state.reason == (
-        "equity fell 5.00% from the session's start (100,000.00 to 95,000.00), the limit is 5.00%"
+        "equity fell 5.00% from the session opening equity (100,000.00 to 95,000.00), the limit is 5.00%"
     )
 
 

@@ -15,8 +15,8 @@ from smabot.cli.app import App
 from smabot.domain.records import EquityPoint, Event
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
-from smabot_risk.circuit_breaker import BreakerState
-from smabot_risk.daily_limits import DayCounts, SymbolCounts
+from smabot_risk.breaker_state import BreakerState
+from smabot_risk.daily_counts import DayCounts, SymbolCounts
 
 pytest.importorskip("smabot_persistence_sqlite")
 pytest.importorskip("smabot_reconciliation")

@@ -1,4 +1,4 @@
-"""A command on its way to the running bot: left in the database, waited for, withdrawn by Ctrl-C."""
+"""Delivers a command to the running bot: by the database; waits for the answer; Ctrl-C withdraws it."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ if TYPE_CHECKING:
 ANSWER_SECONDS = 5.0
 """How long the command line waits for the bot's answer."""
 PATIENCE_SECONDS = 1.0
-"""After how long it says that it waits."""
+"""How long it waits before it says so."""
 POLL_SECONDS = 0.05
 WITHDRAWN = "withdrawn before it was carried out"
 
 
-def through_bot(
+def deliver_to_bot(
     rows: Rows,
     command: Command,
     here: Callable[[], str | None],
     wall: Wall,
     say: Callable[[str], None],
 ) -> str:
-    """Leave a command for the running bot and return its answer, also where Ctrl-C came too late.
+    """Send a command to the running bot and return its answer, also where Ctrl-C came too late.
 
     Where the bot ends meanwhile, ``here`` carries the command out; it returns None while a bot runs.
     Raises SmabotError when the bot does not answer: the command then waits for it. Raises Interrupted

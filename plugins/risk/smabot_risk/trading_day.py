@@ -1,8 +1,7 @@
-"""What the trading date has seen so far, from orders, trades and the equity curve themselves.
+"""The orders, fills and equity of a trading date so far, read from the database.
 
-A start counts by it, so that what was traded while a risk plugin was off, or is in a database that was
-restored, counts as if the plugin had seen it. It reads the date's rows, and of the equity curve as
-much as is asked for.
+A start counts by them, so that what was traded while a risk plugin was off, or is in a restored database,
+counts as if the plugin had seen it.
 """
 
 from __future__ import annotations
@@ -15,19 +14,19 @@ from decimal import Decimal
 from smabot.api import ZERO, Adjustment, EquityPoint, Fill, Order, Recovery, Status, read_checks
 
 EARLIER = timedelta(days=10)
-"""How long before the date a point of the curve may be that the date begins with."""
+"""How long before the date its first known equity may be."""
 
 
 @dataclass(frozen=True, slots=True)
-class Worth:
-    """The account's equity at a time, as if what came or went from outside since had been there."""
+class AdjustedEquity:
+    """The account's equity at a time, with all external cash since added to it."""
 
     time: datetime
     equity: Decimal
 
 
-class Today:
-    """The trading date of a start. Everything is read when it is asked for."""
+class TradingDay:
+    """The trading date of a start. Each method reads the database."""
 
     def __init__(self, recovery: Recovery) -> None:
         calendar = recovery.book.calendar
@@ -47,24 +46,24 @@ class Today:
         fills = self._journal.rows(Fill, since=("time", self.begin), newest_by="time")
         return [fill for fill in fills if self._is_today(fill.time)]
 
-    def curve(self, since: datetime | None = None) -> list[Worth]:
-        """Return what the account was worth on the date, or since a time, oldest first."""
+    def curve(self, since: datetime | None = None) -> list[AdjustedEquity]:
+        """Return the adjusted equity curve of the date, or since a time, oldest first."""
         return self._curve(since or self.begin)
 
     def start_equity(self) -> Decimal | None:
-        """Return what the account was worth when the date began; None where no point tells."""
+        """Return the adjusted equity at the date's start; None without any point."""
         curve = self._curve(self.begin - EARLIER)
         index = bisect_left([worth.time for worth in curve], self.begin)
         return curve[max(index - 1, 0)].equity if curve else None
 
-    def _curve(self, since: datetime) -> list[Worth]:
+    def _curve(self, since: datetime) -> list[AdjustedEquity]:
         points = self._journal.rows(EquityPoint, since=("time", since), newest_by="time")
         moved = self._journal.rows(Adjustment, since=("time", since), newest_by="time")
         found, later = [], ZERO
         for point in reversed(points):
             while moved and moved[-1].time > point.time:
                 later += moved.pop().from_outside
-            found.append(Worth(point.time, point.equity + later))
+            found.append(AdjustedEquity(point.time, point.equity + later))
         return found[::-1]
 
     def _is_today(self, time: datetime) -> bool:

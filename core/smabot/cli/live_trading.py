@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 
 from loguru import logger
 
-from smabot.cli.broker_commands import NO_TERMINAL, confirm
+from smabot.cli.confirmation import NO_TERMINAL_FOR_LIVE, require_confirmation
 from smabot.domain.records import Event
 from smabot.errors import ConfigError
 
 if TYPE_CHECKING:
     from smabot.cli.screen import Screen
-    from smabot.engine.recovery import Session
+    from smabot.engine.start.bot_session import BotSession
     from smabot.settings.model import Config
 
 GUARDS = ("risk.circuit_breaker", "risk.daily_limits")
@@ -25,7 +25,9 @@ LIMITS = ("max_loss", "max_exposure", "max_exposure_per_symbol", "max_order_noti
 SYMBOLS_SHOWN = 20
 
 
-def check(config: Config, origins: Mapping[str, str], plugins: Collection[str]) -> None:
+def check_live_settings(
+    config: Config, origins: Mapping[str, str], plugins: Collection[str]
+) -> None:
     """Raise ConfigError unless the guards are loaded and every limit is set, not left at its default.
 
     ``origins`` tell where each dotted key was set; ``plugins`` are the names of those loaded.
@@ -47,10 +49,10 @@ def check(config: Config, origins: Mapping[str, str], plugins: Collection[str]) 
         raise ConfigError(f"--live needs {'; and '.join(parts)}")
 
 
-def approve(session: Session, screen: Screen) -> None:
-    """Let the operator confirm what is traded for real money, and keep it as an event and in the log.
+def confirm_live_trading(session: BotSession, screen: Screen) -> None:
+    """Let the operator confirm what is traded for real money; keep that as an event and in the log.
 
-    With an account named in the settings nobody is asked. Raises UsageError when it is not confirmed,
+    An account named in the settings stands for the confirmation. Raises UsageError when it is not confirmed,
     BrokerError when the broker does not say what the account holds, JournalError.
     """
     assert session.journal is not None
@@ -63,9 +65,9 @@ def approve(session: Session, screen: Screen) -> None:
         f"{_limits(session.config)}; database {session.config.db}"
     )
     if session.config.live_account:
-        screen.warn(text)
+        screen.show_warning(text)
     else:
-        confirm(text, "live", NO_TERMINAL)
+        require_confirmation(text, "live", NO_TERMINAL_FOR_LIVE)
         logger.info("confirmed: {}", text)
     session.journal.commit([Event(session.feed.now(), "live_start", account.account_id, text)])
 

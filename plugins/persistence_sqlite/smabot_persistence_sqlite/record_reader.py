@@ -1,4 +1,4 @@
-"""Reading records, beside a running bot or by the bot itself."""
+"""Reads records: by the bot itself, or while the bot is running."""
 
 from __future__ import annotations
 
@@ -23,8 +23,13 @@ from smabot.provider import (
     key_of,
     lock_holder,
 )
-from smabot_persistence_sqlite.connection import connect, connect_reader, handle_of, translated
-from smabot_persistence_sqlite.newest_bars import windows
+from smabot_persistence_sqlite.connection import (
+    connect,
+    connect_reader,
+    open_file_handle,
+    translated_errors,
+)
+from smabot_persistence_sqlite.newest_bars import newest_bars
 from smabot_persistence_sqlite.record_mapping import Form, about, forms_of, quoted
 from smabot_persistence_sqlite.schema_version import LINEAGE, Lineage, Stamp, read_stamp
 
@@ -59,8 +64,8 @@ class SqliteRows:
         damaged.
         """
         forms = forms_of(records)
-        with ExitStack() as opened, translated(db):
-            file = opened.enter_context(closing(handle_of(db)))
+        with ExitStack() as opened, translated_errors(db):
+            file = opened.enter_context(closing(open_file_handle(db)))
             connection = opened.enter_context(closing(connect_reader(db)))
             stamp = read_stamp(connection, db, lineage)
             if stamp.revision is None:
@@ -83,7 +88,7 @@ class SqliteRows:
         if form is None:
             return None
         encoded = [form.value(k, v) for k, v in zip(form.table.key, key, strict=True)]
-        with translated(self.db):
+        with translated_errors(self.db):
             found = self.connection.execute(form.by_key, encoded).fetchone()
         return None if found is None else form.decode(found)
 
@@ -132,12 +137,12 @@ class SqliteRows:
         sql = f"SELECT COUNT(*) FROM {quoted(form.table.name)}"  # noqa: S608
         if clauses:
             sql += " WHERE " + " AND ".join(clauses)
-        with translated(self.db):
+        with translated_errors(self.db):
             return int(self.connection.execute(sql, parameters).fetchone()[0])
 
     def bar_counts(self) -> dict[str, int]:
         """Return the number of bars kept of each symbol. Reads the whole table."""
-        with translated(self.db):
+        with translated_errors(self.db):
             return dict(
                 self.connection.execute(
                     "SELECT symbol, COUNT(*) FROM bars GROUP BY symbol ORDER BY symbol"
@@ -146,14 +151,14 @@ class SqliteRows:
 
     def newest_bar(self) -> datetime | None:
         """Return the start of the newest minute that has a bar, or None."""
-        with translated(self.db):
+        with translated_errors(self.db):
             (ts,) = self.connection.execute("SELECT MAX(ts) FROM bars").fetchone()
         return None if ts is None else datetime.fromtimestamp(ts, UTC)
 
     def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
         """Yield the newest ``lookback`` bars of each symbol, a minute at a time, oldest first."""
-        with translated(self.db):
-            yield from windows(self.connection, lookback, symbols)
+        with translated_errors(self.db):
+            yield from newest_bars(self.connection, lookback, symbols)
 
     def in_use(self) -> bool:
         """Tell whether a bot runs on the database.
@@ -183,7 +188,7 @@ class SqliteRows:
         """
         form = self._forms[Command]
         with (
-            translated(self.db),
+            translated_errors(self.db),
             closing(connect(self._path, "rw")) as connection,
         ):
             connection.execute("PRAGMA synchronous = FULL")
@@ -197,7 +202,7 @@ class SqliteRows:
         """
         form = self._forms[Command]
         with (
-            translated(self.db),
+            translated_errors(self.db),
             closing(connect(self._path, "rw")) as connection,
         ):
             connection.execute("PRAGMA synchronous = FULL")
@@ -209,12 +214,12 @@ class SqliteRows:
     @contextmanager
     def snapshot(self) -> Iterator[None]:
         """Within it all reads see one state, whatever a running bot commits meanwhile."""
-        with translated(self.db):
+        with translated_errors(self.db):
             self.connection.execute("BEGIN")
         try:
             yield
         finally:
-            with translated(self.db):
+            with translated_errors(self.db):
                 self.connection.execute("ROLLBACK")
 
     def close(self) -> None:
@@ -249,7 +254,10 @@ class SqliteRows:
     def _decoded(
         self, form: Form, sql: str, parameters: Sequence[Any]
     ) -> Generator[Any, None, None]:
-        with translated(self.db), closing(self.connection.execute(sql, parameters)) as cursor:
+        with (
+            translated_errors(self.db),
+            closing(self.connection.execute(sql, parameters)) as cursor,
+        ):
             yield from map(form.decode, cursor)
 
 

@@ -1,4 +1,4 @@
-"""What makes the database agree with the broker about an order, its fills and sums included."""
+"""The conflicts about an order, each with its remedy: the records that make the database agree."""
 
 from __future__ import annotations
 
@@ -7,14 +7,15 @@ from dataclasses import replace
 
 from smabot.provider import MICRO, ZERO, Book, BrokerOrder, Conflict, Fill, Order, Status, money
 
-ACCEPT = "`smabot reconcile --accept broker` takes the broker's word, on the record"
+ACCEPT = "`smabot reconcile --accept broker` accepts the broker's state, by audited records"
 
 
-def taken(book: Book, order: Order, seen: BrokerOrder, fills: Sequence[Fill]) -> Conflict:
-    """An order that the broker has with another payload, or with fewer fills: it busted some.
+def order_mismatch(book: Book, order: Order, seen: BrokerOrder, fills: Sequence[Fill]) -> Conflict:
+    """Return the conflict of an order that the broker has with another payload, or with fewer fills: it
+    busted some.
 
-    Its remedy takes back the fills that are no more, writes the broker's payload, and applies what the
-    broker has: all in one acceptance. ``fills`` are those that the database has of it.
+    The remedy reverses busted fills, writes the broker's payload, and applies the broker's fills, all in
+    one acceptance. ``fills`` are those that the database has of it.
     """
     same = (seen.symbol, seen.side) == (order.symbol, order.side)
     kept = min(order.filled_qty, seen.filled_qty) if same else ZERO
@@ -28,12 +29,12 @@ def taken(book: Book, order: Order, seen: BrokerOrder, fills: Sequence[Fill]) ->
         )
     )  # fmt: skip
     left = after.orders[order.client_order_id]
-    remedy: list[object] = [order, left, *_corrected(left, order, fills)]
+    remedy: list[object] = [order, left, *_corrected_fills(left, order, fills)]
     if seen.is_for(order):
         kind, here, there = "overfilled_locally", _filled(order), _filled(seen)
         reason = "fills taken from the broker"
     else:
-        kind, here, there = "payload_mismatch", payload(order), payload(seen)
+        kind, here, there = "payload_mismatch", describe_payload(order), describe_payload(seen)
         reason = "payload taken from the broker"
         held = after.holding(order.strategy, seen.symbol)
         remedy.append(
@@ -47,8 +48,8 @@ def taken(book: Book, order: Order, seen: BrokerOrder, fills: Sequence[Fill]) ->
     return Conflict(kind, order.client_order_id, here, there, ACCEPT, tuple(remedy))
 
 
-def _corrected(left: Order, order: Order, fills: Sequence[Fill]) -> list[Fill]:
-    """Return an order's fills as they are once some are no more: those keep their rows, of 0 shares."""
+def _corrected_fills(left: Order, order: Order, fills: Sequence[Fill]) -> list[Fill]:
+    """Return an order's fills after some were busted: those keep their rows, with 0 shares."""
     if left.filled_qty == order.filled_qty:
         return []
     kept = [fill for fill in fills if fill.cumulative_qty <= left.filled_qty]
@@ -69,9 +70,10 @@ def _corrected(left: Order, order: Order, fills: Sequence[Fill]) -> list[Fill]:
 
 
 def filled_after_its_end(here: Order, seen: BrokerOrder) -> Conflict:
-    """An order that was ended here, as the broker left it open after its session, and that filled.
+    """Return the conflict of an order that the bot ended, as the broker left it open after its session, and
+    that filled later.
 
-    Where it is still open there, it is so here again: it ends once more by its time.
+    Where the broker still has it open, the remedy opens it here again: it ends once more by its time.
     """
     return Conflict(
         "filled_after_its_end", here.client_order_id, f"ended here with {here.filled_qty:f} filled",
@@ -81,7 +83,8 @@ def filled_after_its_end(here: Order, seen: BrokerOrder) -> Conflict:
 
 
 def unknown_locally(book: Book, seen: BrokerOrder, here: Order | None) -> Conflict:
-    """One of our ids that we never wrote, or that has ended here and lives there.
+    """Return the conflict of one of our ids that was never written here, or whose order has ended here and
+    is open there.
 
     A sale of what its strategy does not hold is no exit: it realizes nothing.
     """
@@ -98,13 +101,13 @@ def unknown_locally(book: Book, seen: BrokerOrder, here: Order | None) -> Confli
         adopted = replace(here, status=Status.PENDING, reason=reason)
     return Conflict(
         "unknown_locally", seen.client_order_id, str(here.status) if here else "never written",
-        f"{seen.status}, {payload(seen)}",
+        f"{seen.status}, {describe_payload(seen)}",
         f"another bot under this name, or an older database? stop it or restore that; {ACCEPT}",
         (adopted, seen.update()),
     )  # fmt: skip
 
 
-def payload(order: Order | BrokerOrder) -> str:
+def describe_payload(order: Order | BrokerOrder) -> str:
     """Return what an order is for, in words."""
     limit = f" at {order.limit_price:f}" if order.limit_price is not None else ""
     return f"{order.side} {order.qty:f} {order.symbol} {order.type}{limit}"

@@ -1,4 +1,4 @@
-"""The comparison itself: pure, so that each row of its table can be read and tested."""
+"""The comparison of the book with a broker snapshot: pure, so that each row of its table can be tested."""
 
 from __future__ import annotations
 
@@ -25,30 +25,30 @@ from smabot.provider import (
     may_be_counted,
 )
 from smabot_reconciliation.adjustments import (
-    Mismatch,
-    adjust,
+    PositionMismatch,
+    cash_adjustments,
     cash_differs,
-    cash_left,
-    round_trips,
+    position_adjustments,
+    round_trip_adjustments,
     split_hint,
 )
-from smabot_reconciliation.adopting import (
+from smabot_reconciliation.external_trades import AcceptedOf, ExternalTrade, unaccepted_trades
+from smabot_reconciliation.order_conflicts import (
     ACCEPT,
+    describe_payload,
     filled_after_its_end,
-    payload,
-    taken,
+    order_mismatch,
     unknown_locally,
 )
-from smabot_reconciliation.external_trades import TakenOf, Trade, untaken
 
 ACCOUNT_MISMATCH = "account_mismatch"
-"""The conflict that no second look can clear up."""
+"""The conflict that no second comparison can resolve."""
 
 
 @dataclass(frozen=True, slots=True)
-class BrokerView:
-    """What the broker said: its open and recent orders and those that were looked up, by their ids,
-    oldest first; positions; and, asked only where positions or cash differ, the orders of the last days."""
+class BrokerSnapshot:
+    """What the broker answered: its open and recent orders and those queried by id, by their ids, oldest
+    first; positions; and, queried only where positions or cash differ, the orders of the last days."""
 
     account: BrokerAccount
     orders: Mapping[str, BrokerOrder]
@@ -56,56 +56,61 @@ class BrokerView:
     earlier: Callable[[], Sequence[BrokerOrder]] = tuple
 
 
-def compare(
+def compare_book(
     config: Config,
     book: Book,
-    view: BrokerView,
+    snapshot: BrokerSnapshot,
     symbols: Sequence[str],
     now: datetime,
     fills_of: Callable[[Order], Sequence[Fill]],
-    taken_of: TakenOf = lambda order: (),
+    accepted_of: AcceptedOf = lambda order: (),
 ) -> Reconciliation:
     """Compare the book with the broker; changes neither.
 
-    Returns updates that bring the book up to date, or conflicts that nobody but a person can resolve.
+    Returns updates that bring the book up to date, or conflicts that only an operator can resolve.
     Each conflict's remedy is right once those before it are applied. ``fills_of`` gives the fills that
-    the database has of an order, and ``taken_of`` what it has taken over of an order of others.
+    the database has of an order, and ``accepted_of`` the adjustments that it has for an external order.
     """
     bound = book.account
-    if bound is not None and bound.account_id != view.account.account_id:
-        return Reconciliation(conflicts=(_account_mismatch(bound, view),))
-    found = Found(book)
+    if bound is not None and bound.account_id != snapshot.account.account_id:
+        return Reconciliation(conflicts=(_account_mismatch(bound, snapshot),))
+    found = Findings(book)
     for order in book.open_orders():
-        seen = view.orders.get(order.client_order_id)
+        seen = snapshot.orders.get(order.client_order_id)
         if seen is None:
-            found.conflict(_missing(order, now))
+            found.add_conflict(_missing_at_broker(order, now))
         elif not seen.is_for(order) or seen.filled_qty < order.filled_qty:
-            found.conflict(taken(found.after, order, seen, fills_of(order)))
+            found.add_conflict(order_mismatch(found.after, order, seen, fills_of(order)))
         else:
-            found.update(seen.update())
-    for seen in view.orders.values():
+            found.add_update(seen.update())
+    for seen in snapshot.orders.values():
         here = book.order(seen.client_order_id)
         if here is None:
-            found.conflict(_never_written(config, found.after, seen, symbols))
+            found.add_conflict(_unwritten_order(config, found.after, seen, symbols))
         elif here.status.terminal:
-            _ended_here(found, here, seen, fills_of)
-    mismatches = _positions(config, found.after, view, symbols)
-    cash, trades = view.account.cash, list[Trade]()
+            _compare_ended(found, here, seen, fills_of)
+    mismatches = _position_mismatches(config, found.after, snapshot, symbols)
+    cash, trades = snapshot.account.cash, list[ExternalTrade]()
     if mismatches or cash_differs(found.after, cash):
-        trades = untaken(found.after, view.earlier(), taken_of)
-    gone = round_trips(_watched(config, found.after, trades, symbols), mismatches, now)
+        trades = unaccepted_trades(found.after, snapshot.earlier(), accepted_of)
+    gone = round_trip_adjustments(
+        _trades_that_count(config, found.after, trades, symbols), mismatches, now
+    )
     cash -= sum((row.cash for row in gone), ZERO)
-    remedies = adjust(found.after, mismatches, cash, trades, now)
+    remedies = position_adjustments(found.after, mismatches, cash, trades, now)
     for mismatch, remedy in zip(mismatches, remedies, strict=True):
-        found.conflict(_other_position(mismatch, remedy))
-    besides = (*gone, *cash_left(found.after, cash, now))
+        found.add_conflict(_position_conflict(mismatch, remedy))
+    adjustments = (*gone, *cash_adjustments(found.after, cash, now))
     return Reconciliation(
-        tuple(found.updates), tuple(found.conflicts), tuple(_notes(book, found, besides)), besides
+        tuple(found.updates),
+        tuple(found.conflicts),
+        tuple(_notes(book, found, adjustments)),
+        adjustments,
     )
 
 
-class Found:
-    """What was found so far, and the book as it is once all of that is applied."""
+class Findings:
+    """The findings so far, and the book as it is once all of them are applied."""
 
     def __init__(self, book: Book) -> None:
         self.after = book
@@ -113,12 +118,12 @@ class Found:
         self.conflicts: list[Conflict] = []
         self._book = book
 
-    def update(self, update: OrderUpdate) -> None:
+    def add_update(self, update: OrderUpdate) -> None:
         self.updates.append(update)
         if self.after.fill_of(update) is not None:
             self._apply(update)
 
-    def conflict(self, conflict: Conflict | None) -> None:
+    def add_conflict(self, conflict: Conflict | None) -> None:
         if conflict is not None:
             self.conflicts.append(conflict)
             self._apply(*conflict.remedy)
@@ -130,11 +135,10 @@ class Found:
             self.after.apply(record)
 
 
-def _missing(order: Order, now: datetime) -> Conflict | None:
-    """An order of ours that the broker does not show.
+def _missing_at_broker(order: Order, now: datetime) -> Conflict | None:
+    """Return the conflict of an order of ours that the broker does not show.
 
-    Whether one that nobody answered is sent again or given up is for who sends it: core's outbox
-    knows when it was sent last.
+    Core's outbox decides whether an unanswered one is sent again or given up: it knows when it was sent.
     """
     if order.status in (Status.PENDING, Status.UNKNOWN):
         return None
@@ -142,12 +146,12 @@ def _missing(order: Order, now: datetime) -> Conflict | None:
         order, status=Status.CANCELED, updated_at=now, reason="the broker does not know it"
     )
     return Conflict(
-        "unknown_at_broker", order.client_order_id, f"{order.status} {payload(order)}",
+        "unknown_at_broker", order.client_order_id, f"{order.status} {describe_payload(order)}",
         "no such order", ACCEPT, (gone,),
     )  # fmt: skip
 
 
-def _never_written(
+def _unwritten_order(
     config: Config, book: Book, seen: BrokerOrder, symbols: Sequence[str]
 ) -> Conflict | None:
     """An order at the broker that is not known here. One of ours that ended without a fill harmed
@@ -157,60 +161,60 @@ def _never_written(
         return unknown_locally(book, seen, None) if alive or seen.filled_qty else None
     if alive and seen.symbol in symbols and config.foreign == "conflict":
         return Conflict(
-            "foreign_activity", f"order {seen.client_order_id}", "not ours", payload(seen),
+            "foreign_activity", f"order {seen.client_order_id}", "not ours", describe_payload(seen),
             'cancel it at the broker, or set foreign = "ignore"',
         )  # fmt: skip
     return None
 
 
-def _ended_here(
-    found: Found,
+def _compare_ended(
+    found: Findings,
     here: Order,
     seen: BrokerOrder,
     fills_of: Callable[[Order], Sequence[Fill]],
 ) -> None:
-    """What the broker knows of an order that has ended here."""
+    """Compare an order that has ended here with what the broker knows of it."""
     alive, more = not seen.status.terminal, seen.filled_qty > here.filled_qty
     if seen.filled_qty < here.filled_qty:
-        found.conflict(taken(found.after, here, seen, fills_of(here)))
+        found.add_conflict(order_mismatch(found.after, here, seen, fills_of(here)))
     elif here.given_up_at is not None:
         counted = seen.is_for(here) and may_be_counted(found.after, here, seen.update())
         if more and not counted:
-            found.conflict(filled_after_its_end(here, seen))
+            found.add_conflict(filled_after_its_end(here, seen))
         elif more or not alive:
-            found.update(seen.update())
+            found.add_update(seen.update())
     elif alive or (more and not (seen.is_for(here) and here.status is not Status.BLOCKED)):
-        found.conflict(unknown_locally(found.after, seen, here))
+        found.add_conflict(unknown_locally(found.after, seen, here))
     elif more:
-        found.update(seen.update())
+        found.add_update(seen.update())
 
 
-def _positions(
-    config: Config, after: Book, view: BrokerView, symbols: Sequence[str]
-) -> list[Mismatch]:
-    """Positions that differ once all updates are applied, and orders of ours taken over."""
+def _position_mismatches(
+    config: Config, after: Book, snapshot: BrokerSnapshot, symbols: Sequence[str]
+) -> list[PositionMismatch]:
+    """Return the positions that differ once all updates are applied and our orders are adopted."""
     known = {symbol for _, symbol in after.positions}
     found = []
-    for symbol in sorted({*known, *(s for s in view.positions if s in symbols)}):
-        position, here = view.positions.get(symbol), after.net(symbol)
+    for symbol in sorted({*known, *(s for s in snapshot.positions if s in symbols)}):
+        position, here = snapshot.positions.get(symbol), after.net(symbol)
         there = position.qty if position else ZERO
-        if here != there and not _is_beside_ours(config, symbols, symbol, here, there):
+        if here != there and not _may_be_external(config, symbols, symbol, here, there):
             price = position.avg_price if position else ZERO
-            found.append(Mismatch(symbol, here, there, price, symbol in known))
+            found.append(PositionMismatch(symbol, here, there, price, symbol in known))
     return found
 
 
-def _watched(
-    config: Config, after: Book, trades: Sequence[Trade], symbols: Sequence[str]
-) -> list[Trade]:
-    """The trades in symbols of ours: what others trade beside the bot is no profit or loss of it."""
+def _trades_that_count(
+    config: Config, after: Book, trades: Sequence[ExternalTrade], symbols: Sequence[str]
+) -> list[ExternalTrade]:
+    """Return the trades in symbols of ours: other external trades are no profit or loss of the bot."""
     if config.foreign == "ignore":
         return []
     known = {*symbols, *(symbol for _, symbol in after.positions)}
     return [trade for trade in trades if trade.symbol in known]
 
 
-def _other_position(mismatch: Mismatch, remedy: Sequence[object]) -> Conflict:
+def _position_conflict(mismatch: PositionMismatch, remedy: Sequence[object]) -> Conflict:
     here, there = mismatch.here, mismatch.there
     return Conflict(
         "position_mismatch" if mismatch.known else "foreign_activity",
@@ -219,10 +223,10 @@ def _other_position(mismatch: Mismatch, remedy: Sequence[object]) -> Conflict:
     )  # fmt: skip
 
 
-def _is_beside_ours(
+def _may_be_external(
     config: Config, symbols: Sequence[str], symbol: str, here: Decimal, there: Decimal
 ) -> bool:
-    """Whether what the account holds can be ours and somebody else's shares beside them.
+    """Whether the account may hold our shares and external ones.
 
     Less than ours never is, nor shares sold short where we hold none: an exit of ours would sell what
     nobody holds.
@@ -232,26 +236,26 @@ def _is_beside_ours(
     return config.foreign == "ignore" and (there > here > 0 or there < here < 0)
 
 
-def _account_mismatch(bound: Account, view: BrokerView) -> Conflict:
+def _account_mismatch(bound: Account, snapshot: BrokerSnapshot) -> Conflict:
     return Conflict(
-        ACCOUNT_MISMATCH, "account", f"{bound.broker} {bound.account_id}", view.account.account_id,
+        ACCOUNT_MISMATCH, "account", f"{bound.broker} {bound.account_id}", snapshot.account.account_id,
         "this database belongs to another account: use its account, or another --db",
     )  # fmt: skip
 
 
-def _notes(book: Book, found: Found, besides: Sequence[Adjustment]) -> list[str]:
-    changed = [u for u in found.updates if _news(book, u)]
+def _notes(book: Book, found: Findings, adjustments: Sequence[Adjustment]) -> list[str]:
+    changed = [u for u in found.updates if _is_news(book, u)]
     notes = [f"{u.client_order_id} is {u.status}" for u in changed[:5]]
     if len(changed) > 5:
         notes.append(f"and {len(changed) - 5} more orders moved on")
-    for symbol in sorted({row.symbol for row in besides}):
-        cash = sum((row.cash for row in besides if row.symbol == symbol), ZERO)
+    for symbol in sorted({row.symbol for row in adjustments}):
+        cash = sum((row.cash for row in adjustments if row.symbol == symbol), ZERO)
         why = f"others traded {symbol}" if symbol else "deposits, fees, dividends?"
         notes.append(f"cash differs by {cash:,.2f} ({why}): {ACCEPT}")
     return notes
 
 
-def _news(book: Book, update: OrderUpdate) -> bool:
+def _is_news(book: Book, update: OrderUpdate) -> bool:
     order = book.order(update.client_order_id)
     return order is not None and (
         order.status is not update.status or order.filled_qty != update.filled_qty

@@ -1,4 +1,4 @@
-"""`smabot doctor`: looks at everything, changes nothing, and says what to do."""
+"""The health check of `smabot doctor`: changes nothing, and says what to do about each finding."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from smabot.cli import installation_checks as core
-from smabot.cli import live
+from smabot.cli.live_trading import check_live_settings
 from smabot.errors import ConfigError, SmabotError, one_line
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import Finding, Level
@@ -24,7 +24,7 @@ MARKS = {Level.OK: "ok", Level.WARNING: "WARNING", Level.FAILURE: "FAILURE"}
 STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILURE: "red"}
 
 
-def doctor(app: App, load: Callable[[], Loaded]) -> int:
+def show_health(app: App, load: Callable[[], Loaded]) -> int:
     """Show the findings as they come; returns the worst one's exit code."""
     found: list[Finding] = []
     for each in _findings(app, load):
@@ -46,8 +46,8 @@ def doctor(app: App, load: Callable[[], Loaded]) -> int:
 
 
 def _findings(app: App, load: Callable[[], Loaded]) -> Iterator[Finding]:
-    yield from core.machine()
-    secrets = core.secrets(app.settings)
+    yield from core.python_and_packages()
+    secrets = core.secrets_file(app.settings)
     yield secrets
     if secrets.level is Level.FAILURE:
         return
@@ -66,25 +66,25 @@ def _findings(app: App, load: Callable[[], Loaded]) -> Iterator[Finding]:
         return
     yield Finding.ok("plugins", ", ".join(plugins.names))
     if config.live:
-        yield _real_money(loaded, plugins)
-    yield from _further(config, plugins)
+        yield _live_settings(loaded, plugins)
+    yield from _further_findings(config, plugins)
 
 
-def _real_money(loaded: Loaded, plugins: Plugins) -> Finding:
+def _live_settings(loaded: Loaded, plugins: Plugins) -> Finding:
     """Look at what `run --live` needs."""
     try:
-        live.check(loaded.config, loaded.origins, plugins.names)
+        check_live_settings(loaded.config, loaded.origins, plugins.names)
     except ConfigError as error:
         return Finding.failure("real money", str(error))
     return Finding.ok("real money", "both risk plugins, and limits that you chose")
 
 
-def _further(config: Config, plugins: Plugins) -> Iterator[Finding]:
+def _further_findings(config: Config, plugins: Plugins) -> Iterator[Finding]:
     sound = True
-    for each in chain(core.folder(config), core.needs(config, plugins)):
+    for each in chain(core.database_folder(config), core.plugin_findings(config, plugins)):
         sound = sound and each.level is not Level.FAILURE
         yield each
     if sound:
-        yield from core.agreement(config, plugins)
+        yield from core.agreement_with_broker(config, plugins)
     else:
         yield Finding.ok("agreement", "not compared with the broker, as something is wrong")

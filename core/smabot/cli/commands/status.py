@@ -1,4 +1,4 @@
-"""The verb `status`: where the bot stands."""
+"""`smabot status`: whether the bot runs, what it holds, what blocks it."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import click
 
 from smabot.cli import output
 from smabot.cli.output import Columns
+from smabot.cli.restored_book import restored_book
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
     from smabot.domain.book import Book
     from smabot.domain.records import Block, Command, Position, Run, SignalState
-    from smabot.hooks.plugins import Plugins
 
 SIGNALS_ON_SCREEN = 10
 OUTCOMES = {
-    "ended": "ended with the tape",
+    "ended": "ended with the data",
     "until": "ended at --until",
     "stopped": "was stopped",
-    "flat": "made all flat",
-    "not flat": "was to make all flat and could not",
+    "flat": "closed all positions",
+    "not flat": "could not close all positions",
 }
 
 POSITIONS: Columns = (
@@ -51,7 +51,7 @@ SIGNALS: Columns = (
     ("signal", lambda s: s.last_signal),
     ("missed", lambda s: "missed" if s.missed else ""),
 )
-"""Each has ``why`` its position is not as wanted beside it, where it is not."""
+"""The screen adds ``why`` a position is not at its target, where it is not."""
 
 
 @click.command()
@@ -64,7 +64,7 @@ def status(app: App) -> None:
     from smabot.domain.records import Command, Run
 
     with app.rows() as rows:
-        book = restored(app, rows)
+        book = restored_book(app, rows)
         runs = rows.rows(Run, newest_by="started_at", limit=1)
         waiting = rows.rows(Command, where={"applied_at": None})
         running, bar_time = rows.in_use(), rows.newest_bar()
@@ -107,7 +107,7 @@ def status(app: App) -> None:
         [
             output.table(("", ""), lines, heads=False),
             *_section("positions", POSITIONS, [_position(book, p) for p in held]),
-            *old_prices(book),
+            *output.stale_price_lines(book),
             *_section("open orders", ORDERS, book.open_orders()),
             *_section(
                 "last signals", (*SIGNALS, ("position", why.get)), states[-SIGNALS_ON_SCREEN:]
@@ -119,26 +119,6 @@ def status(app: App) -> None:
             ),
         ],
     )
-
-
-def restored(app: App, rows: Any, plugins: Plugins | None = None) -> Book:
-    """Return all state that the database has, with the last prices."""
-    from smabot.domain.book import Book
-    from smabot.domain.calendar import MINUTE
-    from smabot.engine.recovery import restore
-
-    book = Book()
-    restore(book, rows, plugins or app.plugins())
-    symbols = {p.symbol for p in book.positions.values()} | {
-        s.symbol for s in book.signals.values()
-    }
-    for minute in rows.windows(1, symbols | set(app.config().symbols)):
-        book.restore(minute)
-    newest = rows.newest_bar()
-    times = [newest + MINUTE] if newest is not None else []
-    times += [book.point.time] if book.point is not None else []
-    book.now = max(times, default=book.now)
-    return book
 
 
 def _why(book: Book, rows: Any, state: SignalState) -> str:
@@ -175,19 +155,6 @@ def _waiting_line(command: Command) -> str:
     return f"{what}, of {output.iso(command.created_at)}: no bot has carried it out yet"
 
 
-def old_prices(book: Book) -> list[str]:
-    """Return a line for each held symbol whose price is old by the newest minute that is known."""
-    from smabot.domain.book_view import STALE
-
-    lines = []
-    for symbol in sorted({p.symbol for p in book.positions.values() if p.qty}):
-        at = book.priced_at(symbol)
-        if at is None or book.now - at >= STALE:
-            since = f"of {output.iso(at)}" if at else "unknown"
-            lines.append(f"STALE: the price of {symbol} is {since}")
-    return lines
-
-
 def _others(book: Book) -> list[Block]:
     """Return what blocks orders besides a halt."""
     from smabot.domain.records import HALT
@@ -214,7 +181,7 @@ def _run_line(last: Run | None, running: bool) -> str:
         ready = f", ready in {last.ready_ms:,.0f} ms" if last.ready_ms is not None else ", starting"
         return f"running, pid {last.pid}, since {output.iso(last.started_at)}{ready}"
     if last.ended_at is None:
-        return f"not running; the last run (pid {last.pid}) was killed: start it again to go on"
+        return f"not running; the last run (pid {last.pid}) was killed: start it again to resume"
     how = OUTCOMES.get(last.outcome, f"failed ({last.outcome})")
     return f"not running; the last run {how} at {output.iso(last.ended_at)}"
 

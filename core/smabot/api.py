@@ -7,31 +7,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from smabot.domain.bot_records import Block, Command, Event
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
+from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import (
     ZERO,
     Adjustment,
     Bar,
-    Block,
-    Check,
-    Command,
     EquityPoint,
-    Event,
     Fill,
     Mark,
     Order,
     OrderIntent,
-    OrderType,
     OrderUpdate,
     Position,
-    RefusalCause,
-    Side,
     Signal,
-    Status,
-    TimeInForce,
-    Veto,
 )
-from smabot.domain.risk_answers import read_checks
+from smabot.domain.risk_answers import Check, Veto, read_checks
 from smabot.domain.tables import record
 from smabot.errors import (
     BrokerError,

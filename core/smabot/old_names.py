@@ -110,6 +110,16 @@ NAMES = {
     "paths.is_full": "system.paths.is_disk_full",
     "paths.is_there": "system.paths.file_exists",
     "question.Question": "system.background_query.BackgroundQuery",
+    **{
+        f"records.{name}": f"domain.order_terms.{name}"
+        for name in ("OPEN", "OrderType", "RefusalCause", "Side", "Status", "TERMINAL", "TimeInForce")
+    },
+    **{
+        f"records.{name}": f"domain.bot_records.{name}"
+        for name in ("Block", "BotState", "Command", "Event", "HALT", "Run")
+    },
+    "records.Check": "domain.risk_answers.Check",
+    "records.Veto": "domain.risk_answers.Veto",
     "redaction.register": "system.redaction.register_secret",
     **{
         f"settings.{name}": f"settings.loading.{name}"

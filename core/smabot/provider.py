@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 from smabot.domain.bar_checks import bar_fault, is_valid_bar, left_out_bar
 from smabot.domain.book_view import COLLAR, STALE
+from smabot.domain.bot_records import Command, Event
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
 from smabot.domain.late_fills import may_be_counted
+from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import (
     CORE_RECORDS,
     MICRO,
@@ -19,18 +21,11 @@ from smabot.domain.records import (
     Adjustment,
     Bar,
     Batch,
-    Command,
-    Event,
     Fill,
     Mark,
     Order,
-    OrderType,
     OrderUpdate,
     Position,
-    RefusalCause,
-    Side,
-    Status,
-    TimeInForce,
     money,
 )
 from smabot.domain.tables import Column, Table, key_of, table_of

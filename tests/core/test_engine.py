@@ -17,20 +17,19 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.bot_records import Command
+from smabot.domain.order_terms import Side, Status
 from smabot.domain.records import (
     CORE_RECORDS,
     Bar,
     Batch,
-    Command,
     EquityPoint,
     Fill,
     Order,
     OrderUpdate,
     Position,
-    Side,
     Signal,
     SignalState,
-    Status,
 )
 from smabot.engine.loop import Engine
 from smabot.engine.start.bot_session import BotSession

@@ -11,24 +11,18 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.bot_records import Block, BotState, Command, Event
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import (
     Account,
     Adjustment,
     Bar,
-    Block,
-    BotState,
-    Command,
     EquityPoint,
-    Event,
     Order,
-    OrderType,
     OrderUpdate,
     Position,
-    Side,
     Signal,
     SignalState,
-    Status,
-    TimeInForce,
 )
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.book_restore import restore_book

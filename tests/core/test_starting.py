@@ -9,20 +9,18 @@ from typing import Any
 import pytest
 
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Block, Command, Event
+from smabot.domain.order_terms import Status
 from smabot.domain.records import (
     Account,
     Bar,
     Batch,
-    Block,
-    Command,
     EquityPoint,
-    Event,
     Fill,
     Order,
     OrderUpdate,
     Position,
     Signal,
-    Status,
 )
 from smabot.engine.start.offline_command import apply_command_offline
 from smabot.engine.start.recovery import recover

@@ -21,22 +21,19 @@ import smabot
 from smabot import api
 from smabot.cli.installation_checks import plugin_findings
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Command
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import (
     Account,
     Bar,
-    Command,
     EquityPoint,
     Fill,
     Order,
     OrderIntent,
-    OrderType,
     Position,
-    Side,
     Signal,
-    Status,
-    TimeInForce,
-    Veto,
 )
+from smabot.domain.risk_answers import Veto
 from smabot.domain.tables import record
 from smabot.hooks import specifications as hookspecs
 from smabot.hooks.memory_journal import MemoryJournal

@@ -10,7 +10,9 @@ import pytest
 
 from smabot import errors, old_names
 from smabot.domain.book import Book
-from smabot.domain.records import Block, RefusalCause, Signal, Status
+from smabot.domain.bot_records import Block
+from smabot.domain.order_terms import RefusalCause, Status
+from smabot.domain.records import Signal
 from smabot.engine.execution.order_making import LONGEST_ID, order_id
 from smabot.system.deprecation import OldName
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import BotState
+from smabot.domain.bot_records import BotState
 from smabot.errors import ConfigError, JournalError, LockHeld
 from smabot.system.lock import FileLock, is_displaced, is_locked, lock_holder
 from smabot.system.write_ahead_log import is_whole

@@ -15,19 +15,9 @@ from typing import Any, NamedTuple
 import pytest
 
 from smabot.cli import main
-from smabot.domain.records import (
-    Adjustment,
-    Bar,
-    BotState,
-    EquityPoint,
-    Fill,
-    Order,
-    OrderType,
-    Position,
-    Side,
-    Status,
-    TimeInForce,
-)
+from smabot.domain.bot_records import BotState
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Adjustment, Bar, EquityPoint, Fill, Order, Position
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.record_reader import SqliteRows
 
@@ -103,7 +93,7 @@ def bought(filled: Decimal = TEN, held: Decimal = TEN) -> list[Any]:
 WRITER = """
 import sys
 from pathlib import Path
-from smabot.domain.records import BotState
+from smabot.domain.bot_records import BotState
 from smabot_persistence_sqlite.journal import SqliteJournal
 journal = SqliteJournal.open(Path(sys.argv[1]))
 n = 0

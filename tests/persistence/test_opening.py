@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Bar, BotState
+from smabot.domain.bot_records import BotState
+from smabot.domain.records import Bar
 from smabot.errors import ConfigError, JournalError, LockHeld, SmabotError
 from smabot.settings.model import Config
 from smabot_persistence_sqlite.integrity_check import check_database
@@ -90,7 +91,7 @@ def test_opening_what_is_there_imports_no_sqlalchemy(db: Path) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from smabot.domain.records import BotState
+from smabot.domain.bot_records import BotState
 from smabot_persistence_sqlite.journal import SqliteJournal
 journal = SqliteJournal.open(Path(sys.argv[1]))
 journal.commit([BotState("core", "held", "1")])

@@ -14,7 +14,8 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import CORE_RECORDS, BotState, Command, Fill, Order
+from smabot.domain.bot_records import BotState, Command
+from smabot.domain.records import CORE_RECORDS, Fill, Order
 from smabot.domain.tables import record
 from smabot.errors import ConfigError, JournalError
 from smabot_persistence_sqlite import migrations

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from smabot.cli.broker_reconciliation import reconcile_with_broker
-from smabot.domain.records import Bar, Order, OrderType, Position, Side, Signal, Status, TimeInForce
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Bar, Order, Position, Signal
 from smabot.engine.loop import Engine
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.bot_session import BotSession

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Order, Status
+from smabot.domain.order_terms import Status
+from smabot.domain.records import Order
 from smabot.engine.start.recovery import recover
 from smabot.errors import AccountBlocked
 

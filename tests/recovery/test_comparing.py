@@ -11,15 +11,8 @@ from typing import Any
 import pytest
 
 from smabot.domain.book import Book
-from smabot.domain.records import (
-    Account,
-    Order,
-    OrderType,
-    Position,
-    Side,
-    Status,
-    TimeInForce,
-)
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Account, Order, Position
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.hooks.specifications import Reconciliation
 from smabot.settings.model import Config

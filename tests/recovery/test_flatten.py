@@ -12,24 +12,19 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.bot_records import Block, Command, Event
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import (
     Account,
     Adjustment,
     Bar,
-    Block,
-    Command,
-    Event,
     Fill,
     Order,
     OrderIntent,
-    OrderType,
-    Side,
     Signal,
     SignalState,
-    Status,
-    TimeInForce,
-    Veto,
 )
+from smabot.domain.risk_answers import Veto
 from smabot.engine.execution.flattening import FLATTEN, Left, left_over
 from smabot.engine.start.offline_command import apply_command_offline
 from smabot.engine.start.recovery import recover_orders

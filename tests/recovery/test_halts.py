@@ -8,7 +8,9 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Command, Event, Order, Side
+from smabot.domain.bot_records import Command, Event
+from smabot.domain.order_terms import Side
+from smabot.domain.records import Order
 from smabot.engine.start.offline_command import apply_command_offline
 from smabot.engine.start.recovery import recover
 from smabot.hooks.plugins import Plugins

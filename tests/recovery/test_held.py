@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from smabot.cli.screen import Screen
+from smabot.domain.bot_records import Event
 from smabot.domain.calendar import Calendar
-from smabot.domain.records import EquityPoint, Event, Mark, Order, Status
+from smabot.domain.order_terms import Status
+from smabot.domain.records import EquityPoint, Mark, Order
 from smabot.engine.start.recovery import recover
 from smabot.errors import BrokerError
 

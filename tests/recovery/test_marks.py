@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import EquityPoint, Order, Status
+from smabot.domain.order_terms import Status
+from smabot.domain.records import EquityPoint, Order
 
 LONG = 1
 NO_EXPOSURE_LIMITS = {

@@ -11,20 +11,8 @@ from typing import Any
 import pytest
 
 from smabot.domain.book import Book
-from smabot.domain.records import (
-    Account,
-    Adjustment,
-    Bar,
-    Fill,
-    Mark,
-    Order,
-    OrderType,
-    OrderUpdate,
-    Position,
-    Side,
-    Status,
-    TimeInForce,
-)
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Account, Adjustment, Bar, Fill, Mark, Order, OrderUpdate, Position
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.settings.model import Config
 

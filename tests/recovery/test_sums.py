@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.order_terms import Side, Status
 from smabot.domain.records import (
     ZERO,
     Account,
@@ -19,8 +20,6 @@ from smabot.domain.records import (
     Order,
     OrderUpdate,
     Position,
-    Side,
-    Status,
 )
 from smabot.errors import ConflictError
 from smabot_persistence_sqlite.integrity_check import check_database

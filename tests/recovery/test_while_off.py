@@ -10,7 +10,9 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Block, Command, Event, Order, Status
+from smabot.domain.bot_records import Block, Command, Event
+from smabot.domain.order_terms import Status
+from smabot.domain.records import Order
 from smabot.engine.start.offline_command import apply_command_offline
 from smabot.hooks.plugins import Plugins
 from smabot_risk.breaker_state import RESET_COMMAND, BreakerState

@@ -12,19 +12,10 @@ import exchange_calendars
 import pytest
 
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Command
 from smabot.domain.calendar import MINUTE, Calendar, Session
-from smabot.domain.records import (
-    Account,
-    Bar,
-    Command,
-    EquityPoint,
-    Order,
-    OrderType,
-    OrderUpdate,
-    Side,
-    Status,
-    TimeInForce,
-)
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Account, Bar, EquityPoint, Order, OrderUpdate
 from smabot.domain.tables import key_of, table_of
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.specifications import Recovery

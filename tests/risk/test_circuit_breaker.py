@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smabot.domain.records import Side, Status
+from smabot.domain.order_terms import Side, Status
 
 FAILED = (Status.REJECTED, Status.UNKNOWN)
 ONLY_FAILURES = {"max_failures": 3, "max_session_drawdown": 0, "max_peak_drawdown": 0}

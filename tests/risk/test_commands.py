@@ -12,7 +12,8 @@ import pytest
 
 from smabot.cli import main
 from smabot.cli.app import App
-from smabot.domain.records import EquityPoint, Event
+from smabot.domain.bot_records import Event
+from smabot.domain.records import EquityPoint
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
 from smabot_risk.breaker_state import BreakerState

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Side, Status
+from smabot.domain.order_terms import Side, Status
 
 MONDAY = date(2026, 3, 2)
 

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from smabot.domain.records import Block, Event, RefusalCause, Side, Status
+from smabot.domain.bot_records import Block, Event
+from smabot.domain.order_terms import RefusalCause, Side, Status
 from smabot_risk.breaker_state import describe_breaker
 from smabot_risk.settings import CircuitBreakerSettings, DailyLimitsSettings
 

@@ -26,7 +26,8 @@ from typing import Any
 
 from scenario import GAP, HALT, KILLED, MINUTES, SETTINGS, SYMBOLS, WANTS, has_bar, price, volume
 
-from smabot.domain.records import Bar, Command, Order, OrderUpdate, Run, Signal
+from smabot.domain.bot_records import Command, Run
+from smabot.domain.records import Bar, Order, OrderUpdate, Signal
 from smabot.engine.loop import Engine
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.offline_command import apply_command_offline

@@ -20,7 +20,9 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Block, Command, Order, Position, Side, SignalState, Status
+from smabot.domain.bot_records import Block, Command
+from smabot.domain.order_terms import Side, Status
+from smabot.domain.records import Order, Position, SignalState
 from smabot.engine.start.offline_command import apply_command_offline
 from smabot.engine.start.recovery import recover
 from smabot.errors import RiskHalt

@@ -114,7 +114,7 @@ class App:
 
     def _plugins_of_last_run(self) -> list[str]:
         """Return the plugins of the last run, which a flag may have chosen; none without a database."""
-        from smabot.domain.records import Run
+        from smabot.domain.bot_records import Run
 
         try:
             with closing(self.journal_plugins().open_rows(self.config())) as rows:
@@ -135,7 +135,7 @@ class App:
 
         Raises ConfigError when there is none.
         """
-        from smabot.domain.records import Run
+        from smabot.domain.bot_records import Run
 
         config = self.config()
         plugins = plugins or self.plugins()
@@ -165,7 +165,7 @@ class App:
         from uuid import uuid4
 
         from smabot.cli.command_delivery import deliver_to_bot
-        from smabot.domain.records import Command
+        from smabot.domain.bot_records import Command
         from smabot.engine.operator_commands import CORE_VERBS, expiry
         from smabot.engine.start.offline_command import apply_command_offline
 

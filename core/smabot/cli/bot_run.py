@@ -16,7 +16,8 @@ from smabot.cli.live_trading import check_live_settings, confirm_live_trading
 from smabot.cli.run_session import begin_run_row, opened_session, save_run_row
 from smabot.cli.screen import Screen
 from smabot.cli.stop_signals import StopRequested, stop_signals
-from smabot.domain.records import Fill, Order, Status
+from smabot.domain.order_terms import Status
+from smabot.domain.records import Fill, Order
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.recovery import recover

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from smabot.errors import Interrupted, SmabotError
 
 if TYPE_CHECKING:
-    from smabot.domain.records import Command
+    from smabot.domain.bot_records import Command
     from smabot.hooks.ports import Rows
     from smabot.system.wall_clock import Wall
 
@@ -65,7 +65,7 @@ def _answer(
 
 
 def _answered(rows: Rows, command: Command) -> str | None:
-    from smabot.domain.records import Command
+    from smabot.domain.bot_records import Command
 
     row = rows.row(Command, command.id)
     return row.answer if row is not None and row.applied_at is not None else None
@@ -93,6 +93,6 @@ def _taken_back(rows: Rows, command: Command, wall: Wall) -> str:
 
 
 def _sent(rows: Rows, command: Command) -> bool:
-    from smabot.domain.records import Command
+    from smabot.domain.bot_records import Command
 
     return rows.row(Command, command.id) is not None

@@ -16,7 +16,7 @@ from smabot.cli.restored_book import restored_book
 from smabot.cli.run_session import begin_run_row, opened_session, save_run_row
 from smabot.cli.screen import Screen
 from smabot.cli.stop_signals import stop_signals
-from smabot.domain.records import Command
+from smabot.domain.bot_records import Command
 from smabot.engine.execution.flattening import Left, left_over
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.recovery import recover_orders

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from smabot.cli.confirmation import NO_TERMINAL_FOR_LIVE, require_confirmation
-from smabot.domain.records import Event
+from smabot.domain.bot_records import Event
 from smabot.errors import ConfigError
 
 if TYPE_CHECKING:

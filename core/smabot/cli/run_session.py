@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import smabot
 from smabot.cli.screen import Screen
-from smabot.domain.records import Run
+from smabot.domain.bot_records import Run
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.opening import open_session
 from smabot.errors import ConfigError

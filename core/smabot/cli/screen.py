@@ -12,8 +12,10 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from smabot.cli.output import clean
+from smabot.domain.bot_records import Event
 from smabot.domain.calendar import MINUTE
-from smabot.domain.records import Bar, EquityPoint, Event, Fill, Order, Signal, Status
+from smabot.domain.order_terms import Status
+from smabot.domain.records import Bar, EquityPoint, Fill, Order, Signal
 from smabot.engine.price_requests import NO_PRICE, PRICE_AGAIN
 from smabot.engine.start.startup_report import StartupStep
 from smabot.hooks.ports import Feed

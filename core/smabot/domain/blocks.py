@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from smabot.domain.book import Book
-from smabot.domain.records import HALT, Block, Event
+from smabot.domain.bot_records import HALT, Block, Event
 from smabot.errors import RiskHalt, UsageError, suggest
 
 

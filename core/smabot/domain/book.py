@@ -15,15 +15,16 @@ from typing import Any, TypeVar
 
 from smabot.domain.bar_checks import bad_bar_event
 from smabot.domain.book_view import COLLAR, EPOCH, BookView
+from smabot.domain.bot_records import Block
 from smabot.domain.calendar import Calendar
 from smabot.domain.cost_basis import closed_pnl, filled_value
+from smabot.domain.order_terms import Status
 from smabot.domain.records import (
     MICRO,
     ZERO,
     Account,
     Adjustment,
     Bar,
-    Block,
     EquityPoint,
     Fill,
     Holding,
@@ -32,7 +33,6 @@ from smabot.domain.records import (
     OrderUpdate,
     Position,
     SignalState,
-    Status,
 )
 
 R = TypeVar("R")

@@ -8,6 +8,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from smabot.domain.bot_records import Block
 from smabot.domain.calendar import Calendar
 from smabot.domain.cost_basis import filled_value
 from smabot.domain.declared_rows import DeclaredRows
@@ -20,7 +21,6 @@ from smabot.domain.records import (
     ZERO,
     Account,
     Bar,
-    Block,
     EquityPoint,
     Fill,
     Holding,

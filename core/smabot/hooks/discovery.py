@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import smabot
-from smabot.domain.records import HALT
+from smabot.domain.bot_records import HALT
 from smabot.errors import ConfigError, PluginError, SmabotError, suggest
 from smabot.hooks import specifications as hookspecs
 from smabot.hooks.plugin_isolation import undisturbed

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 from smabot.domain.book import Book
 from smabot.domain.book_view import BookView
-from smabot.domain.records import Bar, Block, Event
+from smabot.domain.bot_records import Block, Event
+from smabot.domain.records import Bar
 from smabot.errors import PluginFault
 
 

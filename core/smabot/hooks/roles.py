@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from smabot.domain.records import Check, OrderIntent, Signal, Veto
+    from smabot.domain.records import OrderIntent, Signal
+    from smabot.domain.risk_answers import Check, Veto
     from smabot.hooks.ports import Broker, Feed, Journal, Rows
     from smabot.hooks.specifications import Finding, Reconciliation, RecoveryStep
 

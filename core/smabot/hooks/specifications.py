@@ -18,18 +18,17 @@ if TYPE_CHECKING:
     import click
 
     from smabot.domain.book_view import BookView as Book
+    from smabot.domain.bot_records import Command
     from smabot.domain.records import (
         Bar,
-        Check,
-        Command,
         EquityPoint,
         Fill,
         Order,
         OrderIntent,
         OrderUpdate,
         Signal,
-        Veto,
     )
+    from smabot.domain.risk_answers import Check, Veto
     from smabot.hooks.ports import Broker, Clock, Feed, Journal, Rows
     from smabot.settings.model import Config
 

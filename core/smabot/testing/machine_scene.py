@@ -9,7 +9,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from smabot.domain.records import Bar, OrderIntent, OrderType, Side, Signal
+from smabot.domain.order_terms import OrderType, Side
+from smabot.domain.records import Bar, OrderIntent, Signal
 from smabot.hooks.specifications import hookimpl
 
 STRATEGIES = ("alpha", "zeta")

@@ -8,7 +8,9 @@ from __future__ import annotations
 from datetime import timedelta
 from decimal import Decimal
 
-from smabot.domain.records import ZERO, Block, Fill, Order, SignalState, Status
+from smabot.domain.bot_records import Block
+from smabot.domain.order_terms import Status
+from smabot.domain.records import ZERO, Fill, Order, SignalState
 from smabot.errors import ConflictError
 from smabot.testing.bot_under_test import BotUnderTest
 

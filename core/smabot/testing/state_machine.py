@@ -17,7 +17,8 @@ from uuid import UUID
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from smabot.domain.records import ZERO, Command
+from smabot.domain.bot_records import Command
+from smabot.domain.records import ZERO
 from smabot.engine.operator_commands import expiry
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.bot_session import BotSession

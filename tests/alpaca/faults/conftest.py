@@ -22,7 +22,8 @@ pytest.importorskip("smabot_alpaca")
 pytest.importorskip("smabot_exchange.http.server")
 
 from smabot.domain.book import Book
-from smabot.domain.records import Bar, OrderIntent, OrderType, Side, Signal
+from smabot.domain.order_terms import OrderType, Side
+from smabot.domain.records import Bar, OrderIntent, Signal
 from smabot.engine.loop import Engine
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.opening import open_session

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from smabot.domain.records import OrderUpdate, Status
+from smabot.domain.order_terms import Status
+from smabot.domain.records import OrderUpdate
 from smabot_alpaca.feed.order_stream_check import ASK_AGAIN, OrderWatch
 
 T0 = datetime(2026, 11, 27, 15, 0, tzinfo=UTC)

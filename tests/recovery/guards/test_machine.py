@@ -15,7 +15,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from smabot.domain.records import Order, Side
+from smabot.domain.order_terms import Side
+from smabot.domain.records import Order
 from smabot.engine import step
 from smabot.engine.execution.executor import Executor
 from smabot.engine.gate import GO, Gate, Verdict

@@ -26,7 +26,8 @@ if TYPE_CHECKING:
 @click.pass_obj
 def orders(app: App, only_open: bool, symbol: str | None, limit: int | None) -> None:
     """List orders, the newest last."""
-    from smabot.domain.records import OPEN, Order
+    from smabot.domain.order_terms import OPEN
+    from smabot.domain.records import Order
 
     where = where_symbol(symbol) | ({"status": OPEN} if only_open else {})
     with app.rows() as rows:

@@ -15,7 +15,8 @@ from smabot.cli.restored_book import restored_book
 if TYPE_CHECKING:
     from smabot.cli.app import App
     from smabot.domain.book import Book
-    from smabot.domain.records import Block, Command, Position, Run, SignalState
+    from smabot.domain.bot_records import Block, Command, Run
+    from smabot.domain.records import Position, SignalState
 
 SIGNALS_ON_SCREEN = 10
 OUTCOMES = {
@@ -61,7 +62,7 @@ def status(app: App) -> None:
 
     Positions at last prices, open orders, last signals, breaker and limits.
     """
-    from smabot.domain.records import Command, Run
+    from smabot.domain.bot_records import Command, Run
 
     with app.rows() as rows:
         book = restored_book(app, rows)
@@ -123,7 +124,8 @@ def status(app: App) -> None:
 
 def _why(book: Book, rows: Any, state: SignalState) -> str:
     """Return why a signal's position is not as it wants; empty where it is."""
-    from smabot.domain.records import Order, Status
+    from smabot.domain.order_terms import Status
+    from smabot.domain.records import Order
 
     held = book.holding(state.strategy, state.symbol)
     if (held != 0) == (state.target != 0):
@@ -157,7 +159,7 @@ def _waiting_line(command: Command) -> str:
 
 def _others(book: Book) -> list[Block]:
     """Return what blocks orders besides a halt."""
-    from smabot.domain.records import HALT
+    from smabot.domain.bot_records import HALT
 
     return [block for block in book.blocking() if block.plugin != HALT]
 

@@ -4,18 +4,9 @@ from __future__ import annotations
 
 from smabot.domain.book import Book
 from smabot.domain.book_view import ASKED_FOR
-from smabot.domain.records import (
-    OPEN,
-    Account,
-    Block,
-    BotState,
-    EquityPoint,
-    Event,
-    Mark,
-    Order,
-    Position,
-    SignalState,
-)
+from smabot.domain.bot_records import Block, BotState, Event
+from smabot.domain.order_terms import OPEN
+from smabot.domain.records import Account, EquityPoint, Mark, Order, Position, SignalState
 from smabot.domain.tables import table_of
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Rows

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from smabot.domain.book import Book
-from smabot.domain.records import Command
+from smabot.domain.bot_records import Command
 from smabot.engine.operator_commands import CORE_VERBS, carry_out
 from smabot.engine.start.book_restore import restore_book
 from smabot.hooks.memory_journal import MemoryJournal

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 from dataclasses import replace
 
 from smabot.domain.blocks import ignore_blocks, require_blocking_plugins
-from smabot.domain.records import Batch, Command
+from smabot.domain.bot_records import Command
+from smabot.domain.records import Batch
 from smabot.engine.commit import Watcher
 from smabot.engine.dispatcher import Dispatcher
 from smabot.engine.loop import Engine

@@ -43,7 +43,7 @@ def interrupted_at(module: str, world: Any, *arguments: str, signal: str = "SIGI
         ("pydantic", ["config", "show"]),
         ("dynaconf", ["run"]),
         ("smabot.cli.run", ["run"]),
-        ("pandas", ["run"]),
+        ("smabot_exchange.data.sessions", ["run"]),
         ("sqlalchemy", ["run"]),
         ("smabot_persistence_sqlite.reading", ["status"]),
     ],

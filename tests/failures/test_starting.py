@@ -44,7 +44,7 @@ def interrupted_at(module: str, world: Any, *arguments: str, signal: str = "SIGI
         ("dynaconf", ["run"]),
         ("smabot.cli.run", ["run"]),
         ("smabot_exchange.data.sessions", ["run"]),
-        ("sqlalchemy", ["run"]),
+        ("smabot_persistence_sqlite.new_database", ["run"]),
         ("smabot_persistence_sqlite.reading", ["status"]),
     ],
 )

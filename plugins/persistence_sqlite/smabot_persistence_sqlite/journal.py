@@ -75,9 +75,9 @@ class SqliteJournal(SqliteRows):
             opened.callback(lock.release)
             path, news = db.resolve(), []
             if not exists(db):
-                from smabot_persistence_sqlite.migrating import create
+                from smabot_persistence_sqlite.new_database import create
 
-                create(path, db, forms.values(), lineage, lock)
+                create(path, db, forms.values(), lock)
                 news.append("new database")
             if not writable(path):
                 raise ConfigError(f"database {db} can't be written: check the file's rights")

@@ -1,63 +1,142 @@
-"""All that a plugin's author needs, in one import."""
+"""All that the author of a strategy or a rule needs, in one import.
+
+What brokers, feeds and journals need beside it is in `smabot.provider`.
+"""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, Any
+
 from smabot.domain.book import Book
+from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
 from smabot.domain.records import (
+    ZERO,
+    Adjustment,
     Bar,
     Block,
     Check,
+    Command,
     EquityPoint,
     Event,
     Fill,
+    Mark,
     Order,
     OrderIntent,
     OrderType,
+    OrderUpdate,
     Position,
+    RefusalCause,
     Side,
     Signal,
     Status,
     TimeInForce,
     Veto,
 )
+from smabot.domain.risk_answers import read_checks
 from smabot.domain.tables import record
-from smabot.errors import RiskHalt
+from smabot.errors import (
+    BrokerError,
+    ConfigError,
+    JournalError,
+    LockHeld,
+    PluginError,
+    RiskHalt,
+    SmabotError,
+    UsageError,
+)
+from smabot.hooks.ports import (
+    Broker,
+    BrokerAccount,
+    BrokerOrder,
+    BrokerPosition,
+    Clock,
+    Feed,
+    Journal,
+    RemoteBroker,
+    Rows,
+)
 from smabot.hooks.specifications import (
     Conflict,
     Finding,
+    Level,
     Reconciliation,
     Recovery,
     RecoveryStep,
     hookimpl,
 )
-from smabot.settings.model import Config, Secret, Settings
+from smabot.settings.model import A_YEAR, Config, Secret, Settings
+from smabot.system.redaction import register_secret
+
+if TYPE_CHECKING:
+    from smabot.cli.app import App
 
 __all__ = [
+    "A_YEAR",
+    "EXCHANGE_ZONE",
+    "MINUTE",
+    "ZERO",
+    "Adjustment",
+    "App",
     "Bar",
     "Block",
     "Book",
+    "Broker",
+    "BrokerAccount",
+    "BrokerError",
+    "BrokerOrder",
+    "BrokerPosition",
+    "Calendar",
     "Check",
+    "Clock",
+    "Command",
     "Config",
+    "ConfigError",
     "Conflict",
     "EquityPoint",
     "Event",
+    "Feed",
     "Fill",
     "Finding",
+    "Journal",
+    "JournalError",
+    "Level",
+    "LockHeld",
+    "Mark",
     "Order",
     "OrderIntent",
     "OrderType",
+    "OrderUpdate",
+    "PluginError",
     "Position",
     "Reconciliation",
     "Recovery",
     "RecoveryStep",
+    "RefusalCause",
+    "RemoteBroker",
     "RiskHalt",
+    "Rows",
     "Secret",
+    "Session",
     "Settings",
     "Side",
     "Signal",
+    "SmabotError",
     "Status",
     "TimeInForce",
+    "UsageError",
     "Veto",
+    "end_of",
     "hookimpl",
+    "read_checks",
     "record",
+    "register_secret",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """Import the command line's part when a plugin's command asks for it."""
+    if name == "App":
+        from smabot.cli.app import App
+
+        return App
+    raise AttributeError(f"module 'smabot.api' has no attribute '{name}'")

@@ -142,7 +142,7 @@ def _cut(text: str, longest: int) -> str:
     return f"{text[:head]}…{text[head + 1 - longest :]}"
 
 
-def some(names: Iterable[str], most: int = 12) -> str:
+def listed(names: Iterable[str], most: int = 12) -> str:
     """Return names as a list for a message: the first of them, and how many there are besides."""
     known = list(names)
     more = f" and {len(known) - most} more" if len(known) > most else ""

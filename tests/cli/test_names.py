@@ -11,7 +11,7 @@ import pytest
 
 from smabot.errors import ConfigError
 from smabot.settings.loading import load
-from smabot.system.paths import is_there
+from smabot.system.paths import file_exists
 
 Call = Callable[..., Any]
 CONFIG = 3
@@ -211,8 +211,8 @@ def test_a_credential_of_systemd(
 
 def test_what_is_there(tmp_path: Path) -> None:
     file = tmp_path / "file"
-    assert not is_there(file, "it")
-    assert not is_there(file / "below", "it")
+    assert not file_exists(file, "it")
+    assert not file_exists(file / "below", "it")
     file.touch()
-    assert is_there(file, "it")
-    assert not is_there(file / "below", "it")
+    assert file_exists(file, "it")
+    assert not file_exists(file / "below", "it")

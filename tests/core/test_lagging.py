@@ -29,7 +29,7 @@ from smabot.domain.records import (
     TimeInForce,
 )
 from smabot.engine.loop import Engine
-from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import BrokerError
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
@@ -182,7 +182,7 @@ def test_a_conflict_counts_while_running_when_it_lasts(running: Any) -> None:
     bot = running(Far(lambda time: 10))
     bot.live(15)
     assert "SPY" in bot.engine.comparison.doubt
-    with pytest.raises(Disagreement):
+    with pytest.raises(ReconciliationConflict):
         bot.live(15)
     assert len(bot.far.asked) <= 4  # and the broker is not pestered meanwhile
 
@@ -251,7 +251,7 @@ def test_nothing_leaves_after_a_conflict(running: Any, monkeypatch: pytest.Monke
     bot.engine.step(Batch(NOW))
     assert far.posts == ["a"]
     bot.engine.comparison.from_outside("SPY")
-    with pytest.raises(Disagreement):
+    with pytest.raises(ReconciliationConflict):
         bot.live(40)
     far.gate.set()
     assert [a.client_order_id for a in bot.engine._outbox.settle(SECONDS)] == ["a"]
@@ -300,7 +300,7 @@ def test_a_fill_of_an_order_that_was_given_up_is_found_by_the_next_comparison(
     bot.live(16 * 60)
     assert not bot.engine.comparison.doubt
     bot.far.filled, bot.far.held = 10, lambda time: 10
-    with pytest.raises(Disagreement) as caught:
+    with pytest.raises(ReconciliationConflict) as caught:
         bot.live(16 * 60)
     kinds = [conflict.kind for conflict in caught.value.conflicts]
     assert kinds == ["filled_after_its_end"]

@@ -30,7 +30,7 @@ from smabot.domain.records import (
     Status,
     TimeInForce,
 )
-from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.recovery import Step, accept, open_session, recover, recover_orders, restore
 from smabot.errors import ConfigError, PluginError, RiskHalt
 from smabot.hooks.memory_journal import MemoryJournal
@@ -190,7 +190,7 @@ def test_any_conflict_ends_the_start_and_changes_nothing(
 ) -> None:
     bot = FakeBot(FakeExchange(bars()), sentry=lambda: Sentry(answer, step))
     with bot.opened() as session:
-        with pytest.raises(Disagreement) as caught:
+        with pytest.raises(ReconciliationConflict) as caught:
             recover(session)
         assert caught.value.conflicts == (CONFLICT,) or caught.value.conflicts == [CONFLICT]
         assert {s.name: s.found for s in session.steps}["reconcile"] == told

@@ -20,7 +20,7 @@ from smabot.engine.broker_access import Access
 from smabot.engine.dispatcher import Request, ThreadedDispatcher
 from smabot.engine.gate import GO, Answer, Verdict
 from smabot.engine.outbox import Outbox, Sending
-from smabot.engine.reconciling.broker_snapshot import Answers, Inquiry
+from smabot.engine.reconciling.broker_snapshot import Answers, BrokerSnapshot
 from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, RemoteBroker
 
@@ -647,7 +647,7 @@ def test_answers_fetched_beforehand_are_given_again_with_their_failures() -> Non
 
 def test_an_inquiry_is_beside_the_deciding_thread() -> None:
     far = Far()
-    inquiry = Inquiry(far)
+    inquiry = BrokerSnapshot(far)
     assert not inquiry.under_way
     inquiry.begin(NOW, [])
     deadline = time.monotonic() + SECONDS
@@ -661,7 +661,7 @@ def test_an_inquiry_is_beside_the_deciding_thread() -> None:
 def test_what_an_inquiry_raises_is_raised_where_it_is_taken() -> None:
     far = Far()
     far.account = lambda: 1 / 0  # type: ignore[assignment,return-value]
-    inquiry = Inquiry(far)
+    inquiry = BrokerSnapshot(far)
     inquiry.begin(NOW, [])
     deadline = time.monotonic() + SECONDS
     with pytest.raises(ZeroDivisionError):  # noqa: PT012 - it takes a while

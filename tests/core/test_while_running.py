@@ -33,7 +33,7 @@ from smabot.domain.records import (
     TimeInForce,
 )
 from smabot.engine.loop import Engine
-from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import BrokerError, PluginError, UnknownOutcome
 from smabot.hooks.ports import BrokerPosition
 from smabot.hooks.specifications import Conflict, Reconciliation, hookimpl
@@ -301,7 +301,7 @@ def test_a_conflict_is_on_the_record_and_nothing_leaves_after_it(running: Make) 
     with running({2: LONG}) as bot:
         bot.play(2)
         bot.plugin.answer = lambda: Reconciliation(conflicts=CONFLICTS)
-        with pytest.raises(Disagreement) as caught:
+        with pytest.raises(ReconciliationConflict) as caught:
             bot.engine.take(Batch(minute(2), resync=True))
         assert caught.value.conflicts == CONFLICTS
         found = {(e.kind, e.subject, e.text, e.grave) for e in bot.rows(Event)}
@@ -431,7 +431,7 @@ def test_an_order_under_our_name_that_we_did_not_write_is_a_conflict(
             bot.plugin.answer = lambda: Reconciliation(updates=(news,))
             bot.update(name, Status.ACCEPTED)
             return
-        with pytest.raises(Disagreement) as caught:
+        with pytest.raises(ReconciliationConflict) as caught:
             bot.update(name, Status.ACCEPTED)
         assert caught.value.conflicts[0].what == name
 
@@ -496,7 +496,7 @@ def test_a_fill_of_an_order_that_was_given_up_stops_the_bot(running: Make) -> No
         (entry,) = bot.book.open_orders()
         ended = replace(entry, status=Status.EXPIRED, given_up_at=minute(2))
         bot.book.apply(ended)
-        with pytest.raises(Disagreement) as caught:
+        with pytest.raises(ReconciliationConflict) as caught:
             bot.update(entry.client_order_id, Status.FILLED, filled_qty=D(4), filled_avg_price=D(9))
         (conflict,) = caught.value.conflicts
         assert (conflict.kind, conflict.here, conflict.there) == (

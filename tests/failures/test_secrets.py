@@ -276,9 +276,9 @@ def test_a_wrong_setting_beside_or_of_a_secret_does_not_show_it(
 
 
 def test_every_form_of_every_registered_secret_is_masked() -> None:
-    from smabot.system.redaction import MASK, redact, register
+    from smabot.system.redaction import MASK, redact, register_secret
 
-    register(*UGLY, *SHORT)
+    register_secret(*UGLY, *SHORT)
     for key in (UGLY, SHORT):
         for form in forms(key):
             shown = redact(f"say {form}.")
@@ -288,10 +288,10 @@ def test_every_form_of_every_registered_secret_is_masked() -> None:
 
 
 def test_secrets_are_registered_from_many_threads() -> None:
-    from smabot.system.redaction import redact, register
+    from smabot.system.redaction import redact, register_secret
 
     names = [f"secret-number-{number:03}" for number in range(60)]
-    threads = [threading.Thread(target=register, args=(name,)) for name in names]
+    threads = [threading.Thread(target=register_secret, args=(name,)) for name in names]
     for thread in threads:
         thread.start()
     for thread in threads:

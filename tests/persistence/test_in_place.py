@@ -17,7 +17,7 @@ import pytest
 
 from smabot.domain.records import BotState
 from smabot.errors import ConfigError, JournalError, LockHeld
-from smabot.system.lock import FileLock, holder, is_displaced, is_locked
+from smabot.system.lock import FileLock, is_displaced, is_locked, lock_holder
 from smabot.system.write_ahead_log import is_whole
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.maintenance import back_up
@@ -253,7 +253,7 @@ def test_a_removed_or_replaced_lock_file_lets_nobody_in(db: Path, journal: Sqlit
             db.with_name("trades.db.lock").write_text(content)
         assert is_locked(db)
         assert not is_displaced(db)
-        assert holder(db) == str(os.getpid())
+        assert lock_holder(db) == str(os.getpid())
         with pytest.raises(LockHeld, match=rf"in use by a running smabot \(pid {os.getpid()}\)"):
             SqliteJournal.open(db)
         with closing(SqliteRows.open(db)) as rows:

@@ -19,7 +19,7 @@ import pytest
 from smabot.cli.run import reconcile
 from smabot.domain.records import Bar, Order, OrderType, Position, Side, Signal, Status, TimeInForce
 from smabot.engine.loop import Engine
-from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.recovery import Session, open_session, recover
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import hookimpl
@@ -189,7 +189,7 @@ class World:
     def refused(self, dumper: Callable[..., Any], **settings: Any) -> set[str]:
         """Start, expect a refusal that changes nothing, and return the kinds of conflict."""
         before = dumper(self.db, without=())
-        with self.opened(**settings) as session, pytest.raises(Disagreement) as caught:
+        with self.opened(**settings) as session, pytest.raises(ReconciliationConflict) as caught:
             recover(session)
         assert dumper(self.db, without=()) == before
         assert caught.value.exit_code == 6

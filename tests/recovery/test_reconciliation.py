@@ -19,7 +19,7 @@ from smabot.domain.records import (
     Side,
     Status,
 )
-from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.recovery import recover
 from smabot.errors import BrokerError
 from smabot.hooks.specifications import Conflict, Recovery, RecoveryStep, hookimpl
@@ -192,7 +192,7 @@ def test_another_position_is_a_conflict_and_a_split_is_guessed(
     held = Position("sma", "SPY", Decimal(5), Decimal(500), Decimal(100), Decimal(0), OPEN)
     world.here(done, held)
     assert world.refused(dumper) == {"position_mismatch"}
-    with world.opened() as session, pytest.raises(Disagreement) as caught:
+    with world.opened() as session, pytest.raises(ReconciliationConflict) as caught:
         recover(session)
     assert "2-for-1 split" in caught.value.conflicts[0].resolve
 
@@ -315,7 +315,7 @@ def test_accepting_the_brokers_word_is_recorded_and_starts_again(
         world.there(order, minutes=2)
         done = replace(order, status=Status.FILLED, filled_qty=TEN, filled_avg_price=Decimal(100))
         world.here(done)
-    with pytest.raises(Disagreement):
+    with pytest.raises(ReconciliationConflict):
         world.compared()
     assert world.accept() == 0
     with world.started() as (session, _):
@@ -333,7 +333,7 @@ def test_an_older_database_takes_over_what_its_orders_did_since(
     world.there(bought, minutes=2)
     sold = make_order(Status.PENDING, minute=6, side=Side.SELL, qty=Decimal(5), reduces=True)
     world.there(sold, minutes=1)
-    with pytest.raises(Disagreement) as caught:
+    with pytest.raises(ReconciliationConflict) as caught:
         world.compared()
     assert {conflict.kind for conflict in caught.value.conflicts} == {"unknown_locally"}
     assert world.accept() == 0

@@ -14,7 +14,7 @@ from loguru import logger
 
 from smabot.errors import ConfigError
 from smabot.system import log
-from smabot.system.redaction import Redactor, register
+from smabot.system.redaction import Redactor, register_secret
 
 SECRET = "s3cr3t/value+1"
 
@@ -32,7 +32,7 @@ def _quiet_again() -> Iterator[None]:
 
 def test_both_sinks_are_redacted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "logs" / "bot.log"
-    register(SECRET)
+    register_secret(SECRET)
     log.set_up("INFO", file)
     logger.info("connecting with {}", SECRET)
     logger.info("{}", "APCA-API-SECRET-KEY: abcdef Authorization: Bearer ghijkl")

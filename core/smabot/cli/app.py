@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import traceback
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,7 +16,7 @@ import click
 
 from smabot.errors import ConfigError, LockHeld, SmabotError, one_line
 from smabot.system import stdio
-from smabot.system.paths import are_one
+from smabot.system.paths import is_same_file
 from smabot.system.redaction import redact
 from smabot.system.wall_clock import Wall, utc_now
 
@@ -189,6 +189,13 @@ class App:
 
     # -- output ------------------------------------------------------------------------------------
 
+    @staticmethod
+    def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, heads: bool = True) -> Any:
+        """Return a table for `emit`; a column whose name starts with ``>`` is aligned to the right."""
+        from smabot.cli import output
+
+        return output.table(columns, rows, heads=heads)
+
     def emit(self, data: Any, screen: Any, as_json: bool = False) -> None:
         """Show a result on stdout: as JSON, or as a line, lines, or rich renderables.
 
@@ -253,5 +260,5 @@ def _check_apart(config: Config, settings: Path | None) -> None:
         for beside in ("-wal", "-shm", ".lock"):
             others[Path(os.path.realpath(path) + beside)] = f"a part of what {name} names"
     for path, what in others.items():
-        if are_one(file, path):
+        if is_same_file(file, path):
             raise ConfigError(f"log.file {file}: is {what}: give another one")

@@ -17,7 +17,7 @@ from smabot.cli.session import begin_run, keep, opened, signals
 from smabot.cli.status import restored
 from smabot.domain.records import Command
 from smabot.engine.execution.flattening import Left, left_over
-from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.recovery import recover_orders
 from smabot.errors import BrokerError, PartlyUnreadable, SmabotError, UsageError, suggest
 
@@ -141,7 +141,7 @@ def _here(
                 _judge(left)
         except SmabotError as error:
             screen.failed(error)
-            if isinstance(error, Disagreement):
+            if isinstance(error, ReconciliationConflict):
                 screen.conflicts(error.conflicts)
             code = error.exit_code
             outcome = str(error) if outcome == "failed" else outcome

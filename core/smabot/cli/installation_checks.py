@@ -20,7 +20,7 @@ from smabot.hooks.discovery import discover
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import Finding, Recovery
 from smabot.settings.model import Config
-from smabot.system.paths import is_there
+from smabot.system.paths import file_exists
 from smabot.system.redaction import SECRETS_FILE
 
 LITTLE_DISK, NO_DISK = 1_000_000_000, 50_000_000
@@ -79,7 +79,7 @@ def secrets(settings: Path | None) -> Finding:
     """Look at the file of secrets beside the settings."""
     file = (settings or Path("settings.toml")).with_name(SECRETS_FILE)
     try:
-        there = is_there(file, str(file))
+        there = file_exists(file, str(file))
     except ConfigError as error:
         return Finding.failure("secrets", str(error))
     if not there:
@@ -95,7 +95,7 @@ def secrets(settings: Path | None) -> Finding:
 def folder(config: Config) -> Iterator[Finding]:
     """Look at where the database lies, or is to lie."""
     try:
-        is_there(config.db, f"database {config.db}")
+        file_exists(config.db, f"database {config.db}")
     except ConfigError as error:
         yield Finding.failure("folder", str(error))
         return
@@ -132,7 +132,7 @@ def agreement(config: Config, plugins: Plugins) -> Iterator[Finding]:
     """Compare the database with the broker, where no bot runs on it; writes to neither."""
     name = "agreement"
     try:
-        if not is_there(config.db, f"database {config.db}"):
+        if not file_exists(config.db, f"database {config.db}"):
             yield Finding.ok(name, "nothing to compare: there is no database yet")
             return
         yield from _compared(config, plugins)

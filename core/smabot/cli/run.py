@@ -16,7 +16,7 @@ from smabot.cli.screen import Screen
 from smabot.cli.session import StopAsked, begin_run, keep, opened, signals
 from smabot.cli.status import old_prices
 from smabot.domain.records import Fill, Order, Status
-from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.recovery import Session, compare, recover
 from smabot.engine.recovery import accept as accept_all
 from smabot.errors import ConfigError, ConflictError, SmabotError
@@ -82,7 +82,7 @@ def run(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -> in
             screen.note("stopped while it started; run it again to go on")
         except SmabotError as error:
             screen.failed(error)
-            if isinstance(error, Disagreement):
+            if isinstance(error, ReconciliationConflict):
                 screen.conflicts(error.conflicts)
             code, outcome = error.exit_code, str(error)
             raise
@@ -108,7 +108,7 @@ def reconcile(loaded: Loaded, accept: str | None, as_json: bool) -> int:
         for note in found.notes:
             screen.note(note)
         if accept is None and found.conflicts:
-            raise Disagreement(found.conflicts)
+            raise ReconciliationConflict(found.conflicts)
         behind = _orders_behind(session, found)
         if accept is None or not (found.conflicts or found.remedy or behind):
             return 0

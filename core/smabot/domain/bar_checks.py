@@ -10,7 +10,7 @@ from smabot.domain.records import Bar, Event
 _PRICES = ("open", "high", "low", "close")
 
 
-def is_sound(bar: Bar) -> bool:
+def is_valid_bar(bar: Bar) -> bool:
     """Whether a bar's numbers can be those of a minute; a comparison with NaN never holds."""
     _, _, open_, high, low, close, volume, trades, vwap = bar
     return (
@@ -22,7 +22,7 @@ def is_sound(bar: Bar) -> bool:
     )
 
 
-def flaw(bar: Bar) -> str:
+def bar_fault(bar: Bar) -> str:
     """Return what is wrong with a bar's numbers, in words; an empty string where nothing is."""
     _, _, open_, high, low, close, volume, trades, vwap = bar
     for name, price in zip(_PRICES, (open_, high, low, close), strict=True):
@@ -42,11 +42,11 @@ def flaw(bar: Bar) -> str:
     return ""
 
 
-def bad_bar(bar: Bar, now: datetime) -> Event:
+def bad_bar_event(bar: Bar, now: datetime) -> Event:
     """Return the row for the table of events that a bar leaves which can't be."""
-    return Event(now, "bad_bar", bar.symbol, left_out(bar))
+    return Event(now, "bad_bar", bar.symbol, left_out_bar(bar))
 
 
-def left_out(bar: Bar) -> str:
+def left_out_bar(bar: Bar) -> str:
     """Say that a bar which can't be is left out, and why."""
-    return f"the bar of {bar.time:%H:%M}Z is left out: {flaw(bar)}"
+    return f"the bar of {bar.time:%H:%M}Z is left out: {bar_fault(bar)}"

@@ -14,7 +14,7 @@ from decimal import Decimal
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from smabot.domain.bar_checks import bad_bar, is_sound
+from smabot.domain.bar_checks import bad_bar_event, is_valid_bar
 from smabot.domain.calendar import Calendar
 from smabot.domain.records import (
     HALT,
@@ -126,8 +126,8 @@ class Book:
         for bar in bars:
             symbol = bar.symbol
             known = last.get(symbol)
-            if not is_sound(bar):
-                self.apply(bad_bar(bar, self.now))
+            if not is_valid_bar(bar):
+                self.apply(bad_bar_event(bar, self.now))
             elif known is None or bar.time > known.time:
                 last[symbol] = bar
                 news.append(bar)

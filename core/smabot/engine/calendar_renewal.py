@@ -9,7 +9,7 @@ from smabot.domain.calendar import Calendar
 from smabot.domain.records import Event
 from smabot.errors import BrokerError
 from smabot.hooks.ports import Broker, Clock
-from smabot.system.background_query import Question
+from smabot.system.background_query import BackgroundQuery
 
 AHEAD = timedelta(days=45)
 """So far ahead sessions have to be known."""
@@ -26,7 +26,7 @@ class Sessions:
         self._book = book
         self._broker = broker
         self._clock = clock
-        self._question: Question[Calendar] = Question("calendar", beside=beside)
+        self._question: BackgroundQuery[Calendar] = BackgroundQuery("calendar", beside=beside)
         self._look_at = EPOCH
 
     def mind(self) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 
 from loguru import logger
 
-from smabot.domain.bar_checks import bad_bar, is_sound
+from smabot.domain.bar_checks import bad_bar_event, is_valid_bar
 from smabot.domain.book import EPOCH, Book
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import (
@@ -39,7 +39,7 @@ from smabot.engine.operator_commands import carry_out
 from smabot.engine.outbox import Outbox
 from smabot.engine.price_requests import Prices
 from smabot.engine.reconciling.comparison import Comparison, conflict_events
-from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import PluginError
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Broker, Feed, Journal, goes_by_itself
@@ -147,7 +147,7 @@ class Engine:
     def take(self, batch: Batch) -> None:
         """Take in what the feed delivered, and compare with the broker where that is due.
 
-        Raises Disagreement on a conflict, which is kept among the events, and KeyRefused where the
+        Raises ReconciliationConflict on a conflict, which is kept among the events, and KeyRefused where the
         broker has not taken the key for too long; nothing leaves after it.
         """
         self._mind_stream(batch)
@@ -192,8 +192,8 @@ class Engine:
         for event in batch.events:
             book.apply(event)
         for bar in batch.revisions:
-            sound = is_sound(bar)
-            book.apply(BarRevision.of(bar, batch.time) if sound else bad_bar(bar, batch.time))
+            sound = is_valid_bar(bar)
+            book.apply(BarRevision.of(bar, batch.time) if sound else bad_bar_event(bar, batch.time))
         decided: list[Signal] = []
         bars = book.apply_bars(batch.bars)
         asked = self._resumed and self._prices.mind()
@@ -330,18 +330,18 @@ class Engine:
         held_back = bool(self.gate.standing.comparing)
         try:
             updates = self.comparison.compare()
-        except Disagreement as error:
+        except ReconciliationConflict as error:
             self._disagree(error.conflicts)
         if updates or held_back:
             self.process(Batch(self._feed.now(), updates=updates))
 
     def _disagree(self, conflicts: Sequence[Conflict]) -> None:
-        """Keep the conflict among the events, and stop. Raises Disagreement."""
+        """Keep the conflict among the events, and stop. Raises ReconciliationConflict."""
         self.gate.standing.conflict = f"conflict: {conflicts[0].kind} {conflicts[0].what}"
         for event in conflict_events(conflicts, self.book.now):
             self.book.apply(event)
         self._commit()
-        raise Disagreement(conflicts)
+        raise ReconciliationConflict(conflicts)
 
 
 def _filled_after_its_end(order: Order, update: OrderUpdate) -> Conflict:

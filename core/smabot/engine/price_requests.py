@@ -11,7 +11,7 @@ from smabot.domain.records import Event, Mark
 from smabot.engine.gate import Standing
 from smabot.errors import BrokerError
 from smabot.hooks.ports import Feed, PricedFeed
-from smabot.system.background_query import Question
+from smabot.system.background_query import BackgroundQuery
 
 NO_PRICE, PRICE_AGAIN = "no_price", "price_again"
 """The kinds of events; their subject is the symbol."""
@@ -31,7 +31,7 @@ class Prices:
         self._book = book
         self._feed = feed
         self._standing = standing
-        self._question: Question[list[Mark]] = Question("prices", beside=beside)
+        self._question: BackgroundQuery[list[Mark]] = BackgroundQuery("prices", beside=beside)
         self._asked: list[str] = []
         self._look_at = EPOCH
         self._without: set[str] = set()

@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from time import perf_counter
 from typing import Any
 
-from smabot.domain.bar_checks import is_sound
+from smabot.domain.bar_checks import is_valid_bar
 from smabot.domain.blocks import ignore, require_guards
 from smabot.domain.book import ASKED_FOR, Book
 from smabot.domain.calendar import MINUTE, Calendar
@@ -37,7 +37,7 @@ from smabot.domain.tables import table_of
 from smabot.engine.dispatcher import Dispatcher
 from smabot.engine.loop import Engine, Watcher
 from smabot.engine.operator_commands import CORE_VERBS, carry_out, expiry
-from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import AccountBlocked, ConfigError
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
@@ -133,7 +133,7 @@ def open_session(
 def recover(session: Session, watch: Watcher | None = None) -> Engine:
     """Reconcile, warm up, fill the gap and subscribe; returns the engine, ready.
 
-    Raises RiskHalt where a block holds whose plugin is not part of the run, and Disagreement on any
+    Raises RiskHalt where a block holds whose plugin is not part of the run, and ReconciliationConflict on any
     conflict; then nothing has been changed.
     """
     _, _, feed = _opened(session)
@@ -159,7 +159,7 @@ def recover_orders(session: Session, command: Command, watch: Watcher | None = N
 
     It is told of no bars, so that no strategy decides: the next `recover` finds them as a gap.
     The command counts as given when it is sent here, for a start may take longer than it stands.
-    Raises Disagreement on any conflict; then nothing has been changed.
+    Raises ReconciliationConflict on any conflict; then nothing has been changed.
     """
     journal, _, feed = _opened(session)
     _ignore_blocks(session)
@@ -322,7 +322,7 @@ def restore(book: Book, rows: Rows, plugins: Plugins) -> None:
 def _agreed(session: Session, watch: Watcher | None) -> Engine:
     """Return an engine over a book that has the broker's news.
 
-    Raises Disagreement, and AccountBlocked where the account may not trade.
+    Raises ReconciliationConflict, and AccountBlocked where the account may not trade.
     """
     config, plugins, book = session.config, session.plugins, session.book
     if session.account is not None and session.account.blocked:
@@ -357,7 +357,7 @@ def _agreed(session: Session, watch: Watcher | None) -> Engine:
             found.append(f"{name} {answer.restored}")
             conflicts += answer.conflicts
         if conflicts:
-            raise Disagreement(conflicts)
+            raise ReconciliationConflict(conflicts)
         engine.process(Batch(feed.now(), updates=result.updates if result else ()))
     return engine
 
@@ -489,7 +489,7 @@ def _unattended(session: Session) -> list[str]:
 
 def _play(minute: Sequence[Bar], session: Session) -> None:
     session.book.apply_bars(minute)
-    session.plugins.on_bar([bar for bar in minute if is_sound(bar)], session.book)
+    session.plugins.on_bar([bar for bar in minute if is_valid_bar(bar)], session.book)
 
 
 def _seen(book: Book) -> datetime | None:

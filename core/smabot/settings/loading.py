@@ -27,8 +27,15 @@ from smabot.settings.setting_errors import (
     settings_error,
     unknown_setting,
 )
-from smabot.system.paths import is_there
-from smabot.system.redaction import MASK, SECRETS_FILE, is_secret, register, texts, worth_masking
+from smabot.system.paths import file_exists
+from smabot.system.redaction import (
+    MASK,
+    SECRETS_FILE,
+    is_secret,
+    register_secret,
+    texts,
+    worth_masking,
+)
 
 __all__ = ["Flag", "Loaded", "load", "merge", "plugin_settings_error"]
 
@@ -124,7 +131,7 @@ def load(
         merge(tree, origins, _nest(flag.key.split("."), flag.value), flag.option)
     for dotted, value in flat(tree):
         if is_secret(dotted, origins.get(dotted, "")):
-            register(*worth_masking(dotted, value))
+            register_secret(*worth_masking(dotted, value))
     try:
         config = Config.model_validate(tree)
     except ValidationError as error:
@@ -167,9 +174,9 @@ def files_of(settings: Path | None) -> tuple[Path, Path]:
 
 def _file_layers(settings: Path | None) -> Iterator[tuple[Tree, str]]:
     path, secrets = files_of(settings)
-    if settings is not None and not is_there(path, f"--settings {path}"):
+    if settings is not None and not file_exists(path, f"--settings {path}"):
         raise ConfigError(f"--settings {path}: no such file")
-    files = {file: _sections(file) for file in (path, secrets) if is_there(file, str(file))}
+    files = {file: _sections(file) for file in (path, secrets) if file_exists(file, str(file))}
     env = os.environ.get("SMABOT_ENV", "").lower() or "default"
     known = {section for sections in files.values() for section in sections}
     if env != "default" and env not in known:

@@ -21,7 +21,7 @@ from pydantic import (
 )
 
 from smabot.settings.values import check_kind, declared_kinds
-from smabot.system.redaction import register, texts
+from smabot.system.redaction import register_secret, texts
 
 A_YEAR = 366 * 24 * 60
 """Minutes."""
@@ -31,7 +31,7 @@ _TIMES = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 
 def _register(value: object) -> object:
     if not isinstance(value, SecretStr):
-        register(*texts(value))
+        register_secret(*texts(value))
     return value
 
 

@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from pydantic import BaseModel, ValidationError
 
-from smabot.errors import ConfigError, some, suggest
+from smabot.errors import ConfigError, listed, suggest
 from smabot.settings.values import holds_secret
 from smabot.system.redaction import MASK, is_secret, texts
 
@@ -97,7 +97,7 @@ def unknown_setting(key: str, model: type[BaseModel] | None, prefix: str = "") -
         fields = _fields(fields[table].annotation) if table in fields else {}
     above = key.removesuffix(name)
     hint = suggest(name, fields).replace("'", f"'{above}", 1)
-    known = "" if hint or not fields else f"; known here are: {some(fields)}"
+    known = "" if hint or not fields else f"; known here are: {listed(fields)}"
     return f"unknown setting '{key}'{hint}{known}"
 
 

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Question(Generic[T]):
+class BackgroundQuery(Generic[T]):
     """Asks, and keeps the answer until it is taken. Used by one thread."""
 
     def __init__(self, name: str, *, beside: bool = True) -> None:

@@ -16,7 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
-from smabot.system.descriptors import Handle, inode_of
+from smabot.system.descriptors import FileHandle, inode_of
 from smabot.system.write_ahead_log import FRAME_HEAD, HEAD, is_whole
 
 LOOKS = 3
@@ -41,19 +41,19 @@ class _Index(NamedTuple):
     folded: bytes
 
 
-class Watch:
+class DatabaseWatch:
     """Looks after one database in write-ahead mode, with its log and the log's index."""
 
-    def __init__(self, named: Path, file: Handle) -> None:
+    def __init__(self, named: Path, file: FileHandle) -> None:
         """Begin when SQLite has the file open; ``file`` was opened before. Raises OSError."""
         self._path = path = named.resolve()
         self._named = named.absolute()
         self._log_path = path.with_name(path.name + "-wal")
         self._index_path = path.with_name(path.name + "-shm")
         self.file = file
-        self._log = Handle(self._log_path)
+        self._log = FileHandle(self._log_path)
         try:
-            self._index = Handle(self._index_path)
+            self._index = FileHandle(self._index_path)
         except BaseException:
             self._log.close()
             raise

@@ -1,7 +1,7 @@
 """Descriptors of files that SQLite has open in the same process.
 
 A process that closes any descriptor of a file loses the locks that its SQLite connections have on it
-(POSIX advisory locks belong to the process). So whoever opens such a file keeps a `Handle` of it from
+(POSIX advisory locks belong to the process). So whoever opens such a file keeps a `FileHandle` of it from
 before SQLite opens it until after, and nobody opens it in another way.
 """
 
@@ -19,7 +19,7 @@ _users: dict[tuple[int, int], int] = defaultdict(int)
 _idle: dict[tuple[int, int], list[int]] = defaultdict(list)
 
 
-class Handle:
+class FileHandle:
     """A descriptor for reading a file and for its lock by `flock`, which other descriptors don't share.
 
     Its descriptor is closed with the last handle of the same file in this process.

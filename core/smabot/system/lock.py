@@ -10,9 +10,9 @@ from contextlib import suppress
 from pathlib import Path
 
 from smabot.errors import ConfigError, LockHeld
-from smabot.system.database_file import Watch
-from smabot.system.descriptors import Handle, inode_of
-from smabot.system.paths import check_only_name, is_there
+from smabot.system.database_file import DatabaseWatch
+from smabot.system.descriptors import FileHandle, inode_of
+from smabot.system.paths import file_exists, refuse_hard_links
 
 PAUSES = (0.01, 0.02, 0.05)
 NETWORKED = ("nfs", "nfs4", "cifs", "smb3")
@@ -34,11 +34,11 @@ class FileLock:
         not there yet is locked by `hold`. Raises LockHeld when another holder lives, ConfigError when
         the file can't be locked or has a second name.
         """
-        there = is_there(named, what)
+        there = file_exists(named, what)
         path = named.resolve()
         self._what, self._otherwise, self._place, self._named = what, otherwise, path, named
         self.path = _beside(path)
-        self.file: Handle | None = None
+        self.file: FileHandle | None = None
         """What locks the file itself, for as long as this is held."""
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -52,7 +52,7 @@ class FileLock:
             self._take(lambda: fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB))
             if there or path.exists():
                 self.hold(path)
-                check_only_name(path, what)
+                refuse_hard_links(path, what)
             self._sign()
         except BaseException:
             self._let_go()
@@ -64,7 +64,7 @@ class FileLock:
         Raises LockHeld and ConfigError.
         """
         try:
-            self.file = Handle(path)
+            self.file = FileHandle(path)
         except OSError as error:
             raise ConfigError(
                 f"{self._what} can't be read ({error.strerror}): check the rights, or "
@@ -77,14 +77,14 @@ class FileLock:
             )
         self._take(self.file.lock)
 
-    def watch(self) -> Watch:
+    def watch(self) -> DatabaseWatch:
         """Look after the file from now on, which SQLite has open, and tell commands which one it is.
 
         To be closed before this is released. Raises ConfigError.
         """
         assert self.file is not None
         try:
-            watch = Watch(self._named, self.file)
+            watch = DatabaseWatch(self._named, self.file)
         except OSError as error:
             raise ConfigError(
                 f"{self._what}: its write-ahead log can't be read ({error.strerror}): check the folder"
@@ -114,7 +114,7 @@ class FileLock:
             return lock()
         except BlockingIOError:
             raise LockHeld(
-                f"{self._what} is in use by a running smabot (pid {holder(self._place)}): stop it, "
+                f"{self._what} is in use by a running smabot (pid {lock_holder(self._place)}): stop it, "
                 f"or {self._otherwise}"
             ) from None
         except OSError as error:
@@ -163,7 +163,7 @@ def is_displaced(path: Path) -> bool:
     return True
 
 
-def holder(path: Path) -> str:
+def lock_holder(path: Path) -> str:
     """Return the id of the process that has a file's lock, or ``unknown``."""
     path = path.resolve()
     return _locked_by(path) or "".join(_signed(path)[:1]) or "unknown"
@@ -195,7 +195,7 @@ def _lie_there(path: Path) -> bool:
 
 def _is_locked(path: Path) -> bool:
     try:
-        handle = Handle(path)
+        handle = FileHandle(path)
     except OSError:
         return False
     try:
@@ -219,7 +219,7 @@ def _locked_by(path: Path) -> str:
     return ""
 
 
-def _networked(handle: Handle) -> str | None:
+def _networked(handle: FileHandle) -> str | None:
     """Return the kind of network file system that a file lies on; None: a local one, or not known."""
     try:
         rows = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()

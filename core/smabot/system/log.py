@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from loguru import logger
 
 from smabot.errors import ConfigError
-from smabot.system.paths import is_there
+from smabot.system.paths import file_exists
 from smabot.system.redaction import redact
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def _to_stderr(line: str) -> None:
 
 def _open(file: Path) -> _LogFile:
     if not file.is_char_device():
-        is_there(file, f"log.file {file}")
+        file_exists(file, f"log.file {file}")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         return _LogFile(file)

@@ -16,7 +16,7 @@ SMALL_FILE = 65_536
 """Bytes: SQLite's index of a write-ahead log takes half of it."""
 
 
-def is_there(path: Path, shown: str) -> bool:
+def file_exists(path: Path, shown: str) -> bool:
     """Tell whether there is a file; False only where nothing has the name.
 
     ``shown`` is how messages name it. Raises ConfigError for a link that leads nowhere or in a
@@ -43,7 +43,7 @@ def is_there(path: Path, shown: str) -> bool:
     return True
 
 
-def are_one(path: Path, other: Path) -> bool:
+def is_same_file(path: Path, other: Path) -> bool:
     """Tell whether two names lead to one file, through whatever links, or would lead to it."""
     if os.path.realpath(path) == os.path.realpath(other):
         return True
@@ -53,7 +53,7 @@ def are_one(path: Path, other: Path) -> bool:
         return False
 
 
-def check_only_name(path: Path, shown: str) -> None:
+def refuse_hard_links(path: Path, shown: str) -> None:
     """Raise ConfigError for a file with more names than one: SQLite's logs of it go by the name."""
     if (count := path.stat().st_nlink) > 1:
         raise ConfigError(
@@ -62,7 +62,7 @@ def check_only_name(path: Path, shown: str) -> None:
         )
 
 
-def is_full(folder: Path) -> bool:
+def is_disk_full(folder: Path) -> bool:
     """Tell whether a folder's disk has no room left for even a small file."""
     try:
         return shutil.disk_usage(folder).free < SMALL_FILE

@@ -58,7 +58,7 @@ def worth_masking(dotted: str, value: Any) -> list[str]:
     return [text for text in texts(value) if short or len(text) >= LONG]
 
 
-def register(*secrets: str) -> None:
+def register_secret(*secrets: str) -> None:
     """Mask these texts from now on, in this process, as they are and as they are usually encoded.
 
     Safe to call from any thread, and again with the same ones.

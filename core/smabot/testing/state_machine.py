@@ -40,7 +40,7 @@ from smabot.domain.records import (
 )
 from smabot.engine.loop import Engine
 from smabot.engine.operator_commands import expiry
-from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.recovery import Session, accept, compare, open_session, recover
 from smabot.errors import ConflictError
 from smabot.hooks.plugins import Plugins
@@ -374,7 +374,7 @@ class GuardMachine(RuleBasedStateMachine):
         except Killed:
             self._stop()
             self._start()
-        except (Disagreement, ConflictError) as error:
+        except (ReconciliationConflict, ConflictError) as error:
             self._expected(error)
             self._stop()
             self._accept()
@@ -423,7 +423,7 @@ class GuardMachine(RuleBasedStateMachine):
                 self._open(minutes_later)
             except Killed:
                 self._stop()
-            except (Disagreement, ConflictError) as error:
+            except (ReconciliationConflict, ConflictError) as error:
                 self._expected(error)
                 self._stop()
                 self._accept()

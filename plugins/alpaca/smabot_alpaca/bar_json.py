@@ -13,9 +13,7 @@ from typing import Any
 
 import msgspec
 
-from smabot.domain.bar_checks import is_sound, left_out
-from smabot.domain.calendar import Calendar
-from smabot.domain.records import Bar
+from smabot.provider import Bar, Calendar, is_valid_bar, left_out_bar
 
 CACHED_MINUTES = 5_000
 UNREADABLE = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
@@ -122,10 +120,10 @@ class BarDecoder:
                 continue
             # what Bar(...) does, at a third of its cost
             bar = new(Bar, (row.S, time, row.o, row.h, row.l, row.c, row.v, row.n or None, row.vw or None))  # fmt: skip
-            if is_sound(bar):
+            if is_valid_bar(bar):
                 kind.append(bar)
             else:
-                frame.odd.append((row.S, left_out(bar)))
+                frame.odd.append((row.S, left_out_bar(bar)))
         self._last = (last, time)
 
     def page(
@@ -150,14 +148,14 @@ class BarDecoder:
                             symbol, time, float(m["o"]), float(m["h"]), float(m["l"]), float(m["c"]),
                             float(m["v"]), m.get("n") or None, float(vwap) if vwap else None,
                         )  # fmt: skip
-                        sound = is_sound(bar)
+                        sound = is_valid_bar(bar)
                     except UNREADABLE as error:
                         odd.append((symbol, f"a bar can't be read: {error!r}"))
                         continue
                     if sound:
                         decoded.append(bar)
                     else:
-                        odd.append((symbol, left_out(bar)))
+                        odd.append((symbol, left_out_bar(bar)))
         except UNREADABLE as error:
             raise Garbage(f"bars that can't be read: {error!r}") from error
         return decoded, odd

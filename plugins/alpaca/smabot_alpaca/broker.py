@@ -11,16 +11,23 @@ from datetime import UTC, datetime, timedelta
 from decimal import InvalidOperation
 from typing import Any, TypeVar
 
-from smabot.domain.calendar import EXCHANGE_ZONE, Calendar, Session
-from smabot.domain.records import Order, OrderUpdate, RefusalCause, Status
-from smabot.errors import (
+from smabot.provider import (
+    EXCHANGE_ZONE,
     AccountBlocked,
+    BrokerAccount,
     BrokerError,
+    BrokerOrder,
+    BrokerPosition,
+    Calendar,
     ConflictError,
+    Order,
+    OrderUpdate,
     PartlyUnreadable,
+    RefusalCause,
+    Session,
+    Status,
     UnknownOutcome,
 )
-from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
 from smabot_alpaca.connection import Connection
 from smabot_alpaca.order_json import (
     FORBIDDEN,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Protocol
 
-from smabot.domain.calendar import MINUTE, Calendar
+from smabot.provider import MINUTE, Calendar
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 

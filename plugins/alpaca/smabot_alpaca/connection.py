@@ -10,10 +10,7 @@ from typing import Any, Protocol
 
 from pydantic import SecretStr
 
-from smabot.domain.calendar import Calendar
-from smabot.domain.records import OrderUpdate
-from smabot.errors import BrokerError, ConfigError
-from smabot.settings.model import Config
+from smabot.provider import BrokerError, Calendar, Config, ConfigError, OrderUpdate
 from smabot_alpaca import credentials, endpoints
 from smabot_alpaca.clock import MarketClock, ToldClock, WallClock
 from smabot_alpaca.credentials import Credentials

@@ -12,9 +12,7 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from smabot.errors import ConfigError
-from smabot.system.paths import is_there
-from smabot.system.redaction import register
+from smabot.provider import ConfigError, file_exists, register_secret
 from smabot_alpaca.settings import AlpacaSettings
 
 VARIABLES = ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY")
@@ -64,7 +62,7 @@ def find(settings: AlpacaSettings, environ: Mapping[str, str] = os.environ) -> C
     places.append((SETTINGS, secrets))
     for names, values in places:
         pair = [(value or "").strip() for value in values]
-        register(*pair)
+        register_secret(*pair)
         if any(pair):
             return _credentials(names, pair)
     return None
@@ -85,7 +83,7 @@ def _text(secret: SecretStr | None) -> str | None:
 
 def _read(path: Path) -> str | None:
     """Read a file that systemd keeps for this service alone (systemd.exec(5), LoadCredential)."""
-    if not is_there(path, str(path)):
+    if not file_exists(path, str(path)):
         return None
     try:
         return path.read_text(encoding="utf-8")

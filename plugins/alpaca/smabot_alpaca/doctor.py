@@ -7,11 +7,7 @@ from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from typing import Any
 
-from smabot.domain.calendar import Session
-from smabot.errors import BrokerError, ConfigError
-from smabot.hooks.specifications import Finding
-from smabot.settings.model import Config
-from smabot.system.lock import is_locked
+from smabot.provider import BrokerError, Config, ConfigError, Finding, Session, is_locked
 from smabot_alpaca import credentials
 from smabot_alpaca.bar_json import BarDecoder
 from smabot_alpaca.broker import BLOCKS, AlpacaBroker

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from ipaddress import ip_address
 from urllib.parse import urlsplit
 
-from smabot.errors import ConfigError
+from smabot.provider import ConfigError
 
 
 @dataclass(frozen=True, slots=True)

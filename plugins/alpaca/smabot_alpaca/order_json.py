@@ -14,8 +14,11 @@ from typing import Any
 
 from loguru import logger
 
-from smabot.domain.records import (
+from smabot.provider import (
     ZERO,
+    BrokerError,
+    BrokerOrder,
+    BrokerPosition,
     Order,
     OrderType,
     RefusalCause,
@@ -23,8 +26,6 @@ from smabot.domain.records import (
     Status,
     TimeInForce,
 )
-from smabot.errors import BrokerError
-from smabot.hooks.ports import BrokerOrder, BrokerPosition
 
 STATUSES = {
     "pending_new": Status.SUBMITTED,

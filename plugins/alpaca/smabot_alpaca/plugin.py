@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smabot.hooks.specifications import Finding, hookimpl
-from smabot.settings.model import Config
+from smabot.provider import Config, Finding, hookimpl
 from smabot_alpaca.settings import AlpacaSettings
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator
 
-from smabot.settings.model import Secret, Settings
+from smabot.provider import Secret, Settings
 
 
 class AlpacaSettings(Settings):

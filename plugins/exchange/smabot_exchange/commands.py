@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 if TYPE_CHECKING:
-    from smabot.cli.app import App
+    from smabot.api import App
     from smabot_exchange.plugin import ExchangeSettings
 
 DEFAULT_PORT = 8100

@@ -7,11 +7,15 @@ from contextlib import closing
 from datetime import UTC, date, datetime
 from pathlib import Path
 
-from smabot.errors import ConfigError
-from smabot.hooks.specifications import Finding
-from smabot.settings.model import Config
-from smabot.system.lock import holder, is_locked
-from smabot.system.paths import is_full, is_there
+from smabot.provider import (
+    Config,
+    ConfigError,
+    Finding,
+    file_exists,
+    is_disk_full,
+    is_locked,
+    lock_holder,
+)
 from smabot_exchange.data.sessions import span
 from smabot_exchange.ledger.rows import to_time
 from smabot_exchange.ledger.schema import APPLICATION_ID, VERSION
@@ -33,7 +37,7 @@ def diagnose(config: Config) -> list[Finding]:
     found += sessions_end(datetime.now(UTC).date())
     ledger = config.ledger_path
     try:
-        there = is_there(ledger, f"ledger {ledger}")
+        there = file_exists(ledger, f"ledger {ledger}")
     except ConfigError as error:
         return [*found, Finding.failure(LEDGER, str(error))]
     if there:
@@ -65,7 +69,7 @@ def account_of(path: Path) -> str | None:
 
     Raises ConfigError when there is something that can't be read.
     """
-    if not is_there(path, f"ledger {path}"):
+    if not file_exists(path, f"ledger {path}"):
         return None
     resolved = path.resolve()
     log = resolved.with_name(resolved.name + "-wal")
@@ -99,7 +103,7 @@ def _ledger(path: Path) -> Finding:
             now, played = db.execute("SELECT now, minutes_played FROM state").fetchone()
             meta = dict(db.execute("SELECT key, value FROM meta"))
     except sqlite3.Error as error:
-        if isinstance(error, sqlite3.OperationalError) and is_full(resolved.parent):
+        if isinstance(error, sqlite3.OperationalError) and is_disk_full(resolved.parent):
             return Finding.failure(
                 LEDGER, f"{path} can't be read: the disk is full: free some space"
             )
@@ -109,5 +113,5 @@ def _ledger(path: Path) -> Finding:
         f"played, {to_time(now):%Y-%m-%d %H:%M} UTC"
     )
     if is_locked(resolved):
-        words += f"; in use by pid {holder(resolved)}"
+        words += f"; in use by pid {lock_holder(resolved)}"
     return Finding.ok(LEDGER, words)

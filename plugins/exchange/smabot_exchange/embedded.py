@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from smabot.errors import ConfigError
-from smabot.settings.model import Config
+from smabot.provider import Config, ConfigError
 
 KEY_ID = "PKSMABOT"
 SECRET_KEY = "smabot"  # noqa: S105 - of a made account, for loopback only

@@ -10,9 +10,7 @@ from pathlib import Path
 from typing import Literal
 from uuid import UUID
 
-from smabot.domain.calendar import MINUTE
-from smabot.domain.records import ZERO, Bar, Side
-from smabot.errors import BrokerError, ConfigError
+from smabot.provider import MINUTE, ZERO, Bar, BrokerError, ConfigError, Side
 from smabot_exchange.faults.bars import WrongBars
 from smabot_exchange.faults.flags import AccountFlags
 from smabot_exchange.faults.halts import Halts

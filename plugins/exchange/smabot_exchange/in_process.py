@@ -8,20 +8,30 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
-from smabot.domain.calendar import Calendar
-from smabot.domain.records import Bar, Batch, Mark, Order, OrderUpdate, RefusalCause, Side, Status
-from smabot.domain.records import OrderType as CoreType
-from smabot.domain.records import TimeInForce as CoreTimeInForce
-from smabot.errors import (
+from smabot.provider import (
     AccountBlocked,
+    Bar,
+    Batch,
+    BrokerAccount,
     BrokerError,
+    BrokerOrder,
+    BrokerPosition,
+    Calendar,
     ConfigError,
     ConflictError,
+    Mark,
+    Order,
+    OrderUpdate,
+    Pace,
+    Progress,
+    RefusalCause,
+    Side,
+    Status,
     UnknownOutcome,
     suggest,
 )
-from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, Progress
-from smabot.system.pace import Pace
+from smabot.provider import OrderType as CoreType
+from smabot.provider import TimeInForce as CoreTimeInForce
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.matching.account_checks import INTENT_MISMATCH, TOO_FEW_SHARES, WASH_TRADE
 from smabot_exchange.matching.orders import (

@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 
-from smabot.domain.records import Bar, Side
+from smabot.provider import Bar, Side
 from smabot_exchange.matching.account import ONE
 from smabot_exchange.matching.fill_prices import STOPS, fill_price, watch
 from smabot_exchange.matching.legs import arm, shrink_others, yields

@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smabot.errors import ConfigError
-from smabot.settings.model import Config
-from smabot.system.paths import is_there
+from smabot.provider import Config, ConfigError, file_exists
 
 if TYPE_CHECKING:
     from smabot_exchange.exchange import Exchange
@@ -25,7 +23,7 @@ def open_exchange(
     from smabot_exchange.matching.account import AskedTerms
 
     ledger = ledger or config.ledger_path
-    is_there(ledger, f"ledger {ledger}")
+    file_exists(ledger, f"ledger {ledger}")
     if ledger.resolve() == config.db.resolve():
         raise ConfigError(f"ledger {ledger}: is the bot's own database; give another --ledger")
     given = settings.model_dump(include=settings.model_fields_set)

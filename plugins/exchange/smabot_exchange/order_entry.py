@@ -7,8 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from smabot.domain.calendar import Calendar
-from smabot.domain.records import ZERO, Side
+from smabot.provider import ZERO, Calendar, Side
 from smabot_exchange.faults.market import MarketFaults
 from smabot_exchange.faults.plan import FaultPlan
 from smabot_exchange.matching import account_checks as standing

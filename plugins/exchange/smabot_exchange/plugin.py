@@ -8,9 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from smabot.errors import ConfigError
-from smabot.hooks.specifications import Finding, hookimpl
-from smabot.settings.model import Config, Settings
+from smabot.provider import Config, ConfigError, Finding, Settings, hookimpl
 from smabot_exchange.opening import open_exchange
 
 if TYPE_CHECKING:

@@ -7,7 +7,7 @@ from functools import wraps
 from threading import RLock
 from typing import Concatenate, ParamSpec, TypeVar
 
-from smabot.errors import BrokerError
+from smabot.provider import BrokerError
 from smabot_exchange.matching.orders import Refusal
 
 P = ParamSpec("P")

@@ -16,9 +16,7 @@ from pathlib import Path
 import click
 import orjson
 
-from smabot.errors import SmabotError, UsageError
-from smabot.settings.model import Config
-from smabot.system.redaction import register
+from smabot.provider import Config, SmabotError, UsageError, register_secret
 from smabot_exchange.clock_driver import PacedBy
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.faults.files import read_faults
@@ -122,7 +120,7 @@ def _keys(host: str) -> tuple[dict[str, str], tuple[str, str]]:
     secret = os.environ.get("APCA_API_SECRET_KEY", "")
     if bool(key_id) != bool(secret):
         raise UsageError("APCA_API_KEY_ID and APCA_API_SECRET_KEY: set both, or neither")
-    register(key_id, secret)
+    register_secret(key_id, secret)
     own = {key_id: secret} if key_id else {}
     if _is_loopback(host):
         return {KEY_ID: SECRET_KEY, **own}, (KEY_ID, SECRET_KEY)

@@ -9,9 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from pathlib import Path
 
-from smabot.errors import ConfigError
-from smabot.system.lock import is_locked
-from smabot.system.paths import is_full
+from smabot.provider import ConfigError, is_disk_full, is_locked
 from smabot_persistence_sqlite.connection import connect, connect_reader, translated
 
 
@@ -80,7 +78,7 @@ def _copy(original: sqlite3.Connection, copy: sqlite3.Connection, target: Path) 
         original.backup(copy)
         copy.execute("PRAGMA journal_mode = DELETE")
     except sqlite3.OperationalError as error:
-        full = error.sqlite_errorname.startswith("SQLITE_FULL") or is_full(target.parent)
+        full = error.sqlite_errorname.startswith("SQLITE_FULL") or is_disk_full(target.parent)
         if full:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
         raise

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import click
 
-from smabot.errors import UsageError
+from smabot.provider import UsageError
 
 if TYPE_CHECKING:
-    from smabot.cli.app import App
+    from smabot.api import App
 
 
 @click.group()

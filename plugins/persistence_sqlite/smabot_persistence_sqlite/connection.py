@@ -8,10 +8,17 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from smabot.errors import ConfigError, JournalError
-from smabot.system.descriptors import Handle
-from smabot.system.lock import holder, is_locked, is_locked_by_name
-from smabot.system.paths import check_only_name, is_full, is_there
+from smabot.provider import (
+    ConfigError,
+    FileHandle,
+    JournalError,
+    file_exists,
+    is_disk_full,
+    is_locked,
+    is_locked_by_name,
+    lock_holder,
+    refuse_hard_links,
+)
 
 BUSY_SECONDS = 5.0
 """How long a connection waits for another program's write to end."""
@@ -42,7 +49,7 @@ def meaning(error: Exception, db: Path) -> str:
     """
     name = getattr(error, "sqlite_errorname", "") or ""
     words = next((text for code, text in _MEANINGS.items() if name.startswith(code)), None)
-    if name.startswith(_NO_ROOM) and is_full(db.parent):
+    if name.startswith(_NO_ROOM) and is_disk_full(db.parent):
         words = FULL
     return f"{words} ({error})" if words else str(error)
 
@@ -86,25 +93,25 @@ def existing(db: Path) -> Path:
 
     Raises ConfigError when there is none, or nobody can tell by which of its names; JournalError when it was taken away from a running bot.
     """
-    if not is_there(db, f"database {db}") and is_locked(db):
+    if not file_exists(db, f"database {db}") and is_locked(db):
         raise JournalError(
-            f"no database at {db}, though a bot (pid {holder(db)}) runs on it: the bot is just "
+            f"no database at {db}, though a bot (pid {lock_holder(db)}) runs on it: the bot is just "
             "starting, or the file was removed or moved beneath it; then put it back and start again"
         )
     if not exists(db):
         raise ConfigError(f"no database at {db}: run `smabot run` first")
     if not is_locked_by_name(db):
-        check_only_name(db, f"database {db}")
+        refuse_hard_links(db, f"database {db}")
     return db.resolve()
 
 
-def handle_of(db: Path) -> Handle:
+def handle_of(db: Path) -> FileHandle:
     """Open what has to be open from before SQLite opens an existing database until after.
 
     Raises as `existing` does.
     """
     try:
-        return Handle(existing(db))
+        return FileHandle(existing(db))
     except OSError as error:
         raise ConfigError(
             f"database {db}: it can't be opened: check the rights of the file and its folder "
@@ -137,9 +144,9 @@ def _lacks_index(error: sqlite3.OperationalError, path: Path) -> bool:
     """
     name = error.sqlite_errorname
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
-        barred = not writable(path.parent) or is_full(path.parent)
+        barred = not writable(path.parent) or is_disk_full(path.parent)
     else:
-        barred = name.startswith("SQLITE_IOERR") and is_full(path.parent)
+        barred = name.startswith("SQLITE_IOERR") and is_disk_full(path.parent)
     return barred and not size_of(path.with_name(path.name + "-wal")) and not is_locked(path)
 
 
@@ -149,7 +156,7 @@ def exists(db: Path) -> bool:
     Raises ConfigError for a name that leads to no regular file, JournalError when the file is empty
     or only its write-ahead log is left: a new one gets its name when it is whole.
     """
-    there = is_there(db, f"database {db}")
+    there = file_exists(db, f"database {db}")
     path = db.resolve()
     if there and size_of(path):
         return True

@@ -7,9 +7,7 @@ from collections.abc import Collection, Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from smabot.domain.records import CORE_RECORDS
-from smabot.domain.tables import Column
-from smabot.errors import ConfigError
+from smabot.provider import CORE_RECORDS, Column, ConfigError
 from smabot_persistence_sqlite.record_ddl import add_column, create_table
 from smabot_persistence_sqlite.record_mapping import Form, quoted
 

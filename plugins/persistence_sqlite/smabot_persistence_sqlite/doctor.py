@@ -6,9 +6,7 @@ import sqlite3
 from contextlib import closing
 from pathlib import Path
 
-from smabot.errors import SmabotError
-from smabot.hooks.specifications import Finding
-from smabot.system.lock import holder, is_displaced, is_locked
+from smabot.provider import Finding, SmabotError, is_displaced, is_locked, lock_holder
 from smabot_persistence_sqlite.connection import connect_reader, exists, size_of, translated
 from smabot_persistence_sqlite.schema_version import LINEAGE, read_stamp
 
@@ -28,12 +26,12 @@ def diagnose(db: Path) -> list[Finding]:
     except SmabotError as error:
         return [Finding.failure(NAME, str(error))]
     if is_displaced(db):
-        words = (
-            f"{db} is not what the running bot (pid {holder(db)}) has: it was replaced beneath it"
-        )
+        words = f"{db} is not what the running bot (pid {lock_holder(db)}) has: it was replaced beneath it"
         found.append(Finding.failure("lock", f"{words}: stop the bot, and restore a backup"))
     elif is_locked(db):
-        found.append(Finding.ok("lock", f"{db} is in use by a running smabot, pid {holder(db)}"))
+        found.append(
+            Finding.ok("lock", f"{db} is in use by a running smabot, pid {lock_holder(db)}")
+        )
     else:
         found.append(Finding.ok("lock", f"{db} is free"))
     return found

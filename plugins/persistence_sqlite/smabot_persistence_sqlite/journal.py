@@ -9,10 +9,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from smabot.domain.records import Bar, Command
-from smabot.errors import ConfigError, JournalError
-from smabot.system.database_file import Watch
-from smabot.system.lock import FileLock
+from smabot.provider import Bar, Command, ConfigError, DatabaseWatch, FileLock, JournalError
 from smabot_persistence_sqlite.connection import (
     connect,
     exists,
@@ -47,7 +44,7 @@ class SqliteJournal(SqliteRows):
         forms: dict[type, Form],
         stamp: Stamp,
         lock: FileLock,
-        watch: Watch,
+        watch: DatabaseWatch,
         news: tuple[str, ...],
     ) -> None:
         super().__init__(db, watch.file, connection, forms, stamp)

@@ -12,8 +12,7 @@ from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 
-from smabot.domain.records import Adjustment, Fill, Order, Position
-from smabot.errors import ConfigError, JournalError, UsageError
+from smabot.provider import Adjustment, ConfigError, Fill, JournalError, Order, Position, UsageError
 from smabot_persistence_sqlite.backup import copy_together
 from smabot_persistence_sqlite.connection import connect_reader, meaning, translated
 from smabot_persistence_sqlite.journal import SqliteJournal

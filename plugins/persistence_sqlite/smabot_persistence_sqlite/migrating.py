@@ -6,9 +6,7 @@ from collections.abc import Collection
 from contextlib import ExitStack, closing
 from pathlib import Path
 
-from smabot.domain.records import CORE_RECORDS
-from smabot.domain.tables import Column
-from smabot.errors import ConfigError
+from smabot.provider import CORE_RECORDS, Column, ConfigError
 from smabot_persistence_sqlite.backup import copy_database
 from smabot_persistence_sqlite.connection import connect, make_durable
 from smabot_persistence_sqlite.declared_tables import add_columns, create_tables, stamp_records

@@ -6,8 +6,7 @@ from collections.abc import Collection
 from contextlib import closing, suppress
 from pathlib import Path
 
-from smabot.errors import ConfigError
-from smabot.system.lock import FileLock
+from smabot.provider import ConfigError, FileLock
 from smabot_persistence_sqlite.backup import sync
 from smabot_persistence_sqlite.connection import connect, make_durable
 from smabot_persistence_sqlite.declared_tables import create_tables, stamp_records

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from operator import itemgetter
 from typing import Any
 
-from smabot.domain.records import Bar
+from smabot.provider import Bar
 
 NEVER = 2**62
 """A minute after all others."""

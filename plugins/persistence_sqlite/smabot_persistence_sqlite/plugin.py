@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from smabot.hooks.specifications import Finding, Recovery, RecoveryStep, hookimpl
-from smabot.settings.model import Config
+from smabot.provider import Config, Finding, Recovery, RecoveryStep, hookimpl
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.reading import SqliteRows
 

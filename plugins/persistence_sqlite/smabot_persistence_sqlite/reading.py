@@ -11,11 +11,18 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
-from smabot.domain.records import Bar, Command
-from smabot.domain.tables import key_of
-from smabot.errors import ConfigError, JournalError
-from smabot.system.descriptors import Handle, inode_of
-from smabot.system.lock import holder, is_displaced, is_locked
+from smabot.provider import (
+    Bar,
+    Command,
+    ConfigError,
+    FileHandle,
+    JournalError,
+    inode_of,
+    is_displaced,
+    is_locked,
+    key_of,
+    lock_holder,
+)
 from smabot_persistence_sqlite.connection import connect, connect_reader, handle_of, translated
 from smabot_persistence_sqlite.newest_bars import windows
 from smabot_persistence_sqlite.record_mapping import Form, about, forms_of, quoted
@@ -32,7 +39,7 @@ class SqliteRows:
     def __init__(
         self,
         db: Path,
-        file: Handle,
+        file: FileHandle,
         connection: sqlite3.Connection,
         forms: dict[type, Form],
         stamp: Stamp,
@@ -163,7 +170,7 @@ class SqliteRows:
             )
         if is_displaced(self.db):
             raise JournalError(
-                f"database {self.db} is not the one that the running bot (pid {holder(self.db)}) has: "
+                f"database {self.db} is not the one that the running bot (pid {lock_holder(self.db)}) has: "
                 "it, or a file of it, was removed or replaced beneath the bot, which nothing here "
                 "reaches; stop the bot, restore a backup, and start again"
             )

@@ -9,7 +9,7 @@ import dataclasses
 import re
 from typing import Any
 
-from smabot.domain.tables import Column
+from smabot.provider import Column
 from smabot_persistence_sqlite.record_mapping import Form, quoted
 
 _PLAIN = re.compile(r"[a-z_][a-z0-9_$]*")

@@ -6,9 +6,7 @@ from collections.abc import Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from smabot.domain.records import CORE_RECORDS
-from smabot.domain.tables import table_of
-from smabot.errors import ConfigError, JournalError, SmabotError
+from smabot.provider import CORE_RECORDS, ConfigError, JournalError, SmabotError, table_of
 from smabot_persistence_sqlite.value_codec import Codec, codec_of
 
 E = TypeVar("E", bound=SmabotError)

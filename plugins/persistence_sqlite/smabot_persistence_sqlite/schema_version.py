@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from smabot.errors import ConfigError
+from smabot.provider import ConfigError
 from smabot_persistence_sqlite.record_mapping import Form
 
 

@@ -13,8 +13,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from smabot.domain.book import COLLAR, Book
-from smabot.domain.records import MICRO, ZERO, Adjustment, Mark, money
+from smabot.provider import COLLAR, MICRO, ZERO, Adjustment, Book, Mark, money
 from smabot_reconciliation.external_trades import Trade, come_and_gone, newest
 
 SPLITS = {Fraction(n) for n in (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)} | {Fraction(3, 2)}

@@ -5,10 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from smabot.domain.book import Book
-from smabot.domain.records import MICRO, ZERO, Fill, Order, Status, money
-from smabot.hooks.ports import BrokerOrder
-from smabot.hooks.specifications import Conflict
+from smabot.provider import MICRO, ZERO, Book, BrokerOrder, Conflict, Fill, Order, Status, money
 
 ACCEPT = "`smabot reconcile --accept broker` takes the broker's word, on the record"
 

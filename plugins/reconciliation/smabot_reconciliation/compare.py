@@ -7,11 +7,22 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 
-from smabot.domain.book import Book
-from smabot.domain.records import ZERO, Account, Adjustment, Fill, Order, OrderUpdate, Status
-from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
-from smabot.hooks.specifications import Conflict, Reconciliation
-from smabot.settings.model import Config
+from smabot.provider import (
+    ZERO,
+    Account,
+    Adjustment,
+    Book,
+    BrokerAccount,
+    BrokerOrder,
+    BrokerPosition,
+    Config,
+    Conflict,
+    Fill,
+    Order,
+    OrderUpdate,
+    Reconciliation,
+    Status,
+)
 from smabot_reconciliation.adjustments import (
     Mismatch,
     adjust,

@@ -6,9 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from smabot.domain.book import Book
-from smabot.domain.records import ZERO, Adjustment, money
-from smabot.hooks.ports import BrokerOrder
+from smabot.provider import ZERO, Adjustment, Book, BrokerOrder, money
 
 TakenOf = Callable[[BrokerOrder], Sequence[Adjustment]]
 

@@ -11,11 +11,22 @@ from typing import TypeVar
 
 from loguru import logger
 
-from smabot.domain.book import Book
-from smabot.domain.records import Adjustment, Fill, Order
-from smabot.errors import BrokerError, NotAllowed, NotSent, PartlyUnreadable
-from smabot.hooks.ports import Broker, BrokerOrder, RemoteBroker
-from smabot.hooks.specifications import Reconciliation, Recovery, hookimpl
+from smabot.provider import (
+    Adjustment,
+    Book,
+    Broker,
+    BrokerError,
+    BrokerOrder,
+    Fill,
+    NotAllowed,
+    NotSent,
+    Order,
+    PartlyUnreadable,
+    Reconciliation,
+    Recovery,
+    RemoteBroker,
+    hookimpl,
+)
 from smabot_reconciliation.compare import ACCOUNT_MISMATCH, BrokerView, compare
 
 T = TypeVar("T")

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime
 
-from smabot.domain.book import Book
-from smabot.domain.records import Block
+from smabot.api import Block, Book
 
 SCOPES = ("entries", "all")
 

@@ -13,19 +13,21 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from smabot.domain.book import Book
-from smabot.domain.records import (
+from smabot.api import (
+    A_YEAR,
+    Book,
     Command,
     EquityPoint,
     Event,
     Order,
+    Recovery,
+    RecoveryStep,
     RefusalCause,
     Status,
     Veto,
+    hookimpl,
+    record,
 )
-from smabot.domain.tables import record
-from smabot.hooks.specifications import Recovery, RecoveryStep, hookimpl
-from smabot.settings.model import A_YEAR
 from smabot_risk.blocks import lift_block, put_block
 from smabot_risk.common import DayStart, RiskSettings, from_outside, opening_cash
 from smabot_risk.daily_totals import Today

@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from smabot.cli import output
-from smabot.domain.records import ZERO, EquityPoint
+from smabot.api import ZERO, EquityPoint
 from smabot_risk.circuit_breaker import RESET, BreakerSettings, BreakerState, in_words
 from smabot_risk.daily_limits import DailySettings, DayCounts, SymbolCounts, of_limit
 
 if TYPE_CHECKING:
-    from smabot.cli.app import App
+    from smabot.api import App
 
 
 def breaker_group(settings: BreakerSettings) -> click.Group:
@@ -60,7 +59,7 @@ def _show_breaker(app: App, settings: BreakerSettings) -> None:
         ("peak", _baseline(state.peak_equity, settings.max_peak_drawdown)),
     ]
     data = {**asdict(state), "settings": settings.model_dump()}
-    app.emit(data, output.table(("", ""), lines, heads=False))
+    app.emit(data, app.table(("", ""), lines, heads=False))
 
 
 def _show_limits(app: App, settings: DailySettings) -> None:
@@ -92,7 +91,7 @@ def _show_limits(app: App, settings: DailySettings) -> None:
         "orders_per_symbol": {each.symbol: each.order_count for each in symbols},
         "settings": settings.model_dump(),
     }
-    app.emit(data, output.table((f"limits on {day.trading_date}", "used"), lines))
+    app.emit(data, app.table((f"limits on {day.trading_date}", "used"), lines))
 
 
 def _of(used: int | Decimal, limit: int | Decimal, of: SymbolCounts | None = None) -> str:

@@ -5,9 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Literal
 
-from smabot.domain.book import Book
-from smabot.domain.records import ZERO, EquityPoint, Order
-from smabot.settings.model import Settings
+from smabot.api import ZERO, Book, EquityPoint, Order, Settings
 
 
 class RiskSettings(Settings):

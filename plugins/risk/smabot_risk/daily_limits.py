@@ -10,11 +10,21 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from smabot.domain.book import Book
-from smabot.domain.calendar import end_of
-from smabot.domain.records import ZERO, Check, EquityPoint, Event, Fill, Order, Status
-from smabot.domain.tables import record
-from smabot.hooks.specifications import Recovery, RecoveryStep, hookimpl
+from smabot.api import (
+    ZERO,
+    Book,
+    Check,
+    EquityPoint,
+    Event,
+    Fill,
+    Order,
+    Recovery,
+    RecoveryStep,
+    Status,
+    end_of,
+    hookimpl,
+    record,
+)
 from smabot_risk.blocks import put_block
 from smabot_risk.common import DayStart, RiskSettings, from_outside, opening_cash
 from smabot_risk.daily_totals import Today

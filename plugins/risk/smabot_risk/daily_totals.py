@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from smabot.domain import risk_answers as checks
-from smabot.domain.records import ZERO, Adjustment, EquityPoint, Fill, Order, Status
-from smabot.hooks.specifications import Recovery
+from smabot.api import ZERO, Adjustment, EquityPoint, Fill, Order, Recovery, Status, read_checks
 
 EARLIER = timedelta(days=10)
 """How long before the date a point of the curve may be that the date begins with."""
@@ -77,5 +75,5 @@ def _admitted(order: Order) -> bool:
     """Whether an order passed all checks when it was made, whatever became of it."""
     if order.status is not Status.BLOCKED:
         return True
-    answers = checks.decode(order.checks)
+    answers = read_checks(order.checks)
     return bool(answers) and all(check.passed for check in answers)

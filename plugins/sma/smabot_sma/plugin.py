@@ -7,8 +7,7 @@ one. Nothing but the last ``slow + 1`` closes decides, so that a restarted bot d
 
 from __future__ import annotations
 
-from smabot.domain.records import Bar, Signal
-from smabot.hooks.specifications import hookimpl
+from smabot.api import Bar, Signal, hookimpl
 from smabot_sma.crossover import Crossover
 from smabot_sma.settings import SmaSettings
 

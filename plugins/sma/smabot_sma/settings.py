@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, field_validator, model_validator
 
-from smabot.settings.model import Settings
+from smabot.api import Settings
 
 Bars = Annotated[int, Field(gt=0, le=10_000)]
 

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from loguru import logger
 
-from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.recovery import recover
 from smabot_exchange.http.rate_limit import Quota
 
@@ -267,6 +267,6 @@ def test_a_conflict_stops_it_while_it_runs(
         {**doing, "since": "2026-03-02T20:41:00Z"}, pace=PACE / 3, wants={"AAA": {2: 1}}, **PATIENT
     )
     error = met.stops()
-    assert isinstance(error, Disagreement)
+    assert isinstance(error, ReconciliationConflict)
     assert error.exit_code == 6
     assert kind in {conflict.kind for conflict in error.conflicts}

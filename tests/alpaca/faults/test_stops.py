@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.recovery import accept, compare
 from smabot.errors import SmabotError
 
@@ -48,7 +48,7 @@ STOPS: dict[str, tuple[dict[str, Any], str, str]] = {
 
 def words(error: SmabotError) -> str:
     """All that a person is told of an error."""
-    conflicts = error.conflicts if isinstance(error, Disagreement) else []
+    conflicts = error.conflicts if isinstance(error, ReconciliationConflict) else []
     told = [f"{c.kind} {c.what}: {c.here}, there {c.there}; {c.resolve}" for c in conflicts]
     return "; ".join([str(error), *told])
 

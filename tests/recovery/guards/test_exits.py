@@ -27,7 +27,7 @@ from smabot.domain.records import (
     Status,
 )
 from smabot.engine.execution.flattening import left_over
-from smabot.engine.reconciling.conflict import Disagreement
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import NotSent, PluginError
 from smabot.hooks.specifications import hookimpl
 from smabot_exchange.faults.market_kinds import FrozenCancel, LeftAtClose
@@ -97,7 +97,7 @@ class Watch:
 
 @contextmanager
 def ends_in_conflict() -> Iterator[Any]:
-    with pytest.raises(Disagreement) as caught:
+    with pytest.raises(ReconciliationConflict) as caught:
         yield caught
     assert caught.value.exit_code == 6
 
@@ -651,7 +651,7 @@ def test_a_fill_of_an_exit_that_was_given_up_is_a_conflict_that_accept_resolves(
             assert caught.value.conflicts[0].kind == "filled_after_its_end"
             if whole:
                 bot.session.feed.next(0)
-    with pytest.raises(Disagreement) as found, alive(evening):
+    with pytest.raises(ReconciliationConflict) as found, alive(evening):
         pass
     assert [each.kind for each in found.value.conflicts] == ["filled_after_its_end"]
     assert evening.accept() == 0
@@ -681,7 +681,7 @@ def test_an_entry_that_was_given_up_and_filled_while_the_bot_was_down_is_ours(
             bot.session.feed.next(0)
         assert there(bot) == 10
     evening.settings["foreign"] = foreign
-    with pytest.raises(Disagreement) as found, alive(evening):
+    with pytest.raises(ReconciliationConflict) as found, alive(evening):
         pass
     assert [each.kind for each in found.value.conflicts] == ["filled_after_its_end"]
     assert evening.accept() == 0

@@ -325,7 +325,7 @@ def test_one_order_is_as_large_as_its_limits(
 def world_checks(order: Order) -> list[list[Any]]:
     from smabot.domain import risk_answers as checks
 
-    return [[c.name, c.passed, c.value, c.limit] for c in checks.decode(order.checks)]
+    return [[c.name, c.passed, c.value, c.limit] for c in checks.read_checks(order.checks)]
 
 
 # -- life and prices of an entry ------------------------------------------------------------------------

@@ -206,7 +206,7 @@ class Executor:
         except PluginError as error:
             self.broken = error
             answers = [Check("plugin", False, reason=str(error))]
-        order = replace(order, checks=checks.encode(answers))
+        order = replace(order, checks=checks.checks_text(answers))
         if failed := [check.reason for check in answers if not check.passed]:
             reason = "; ".join(dict.fromkeys(filter(None, failed)))
             order = replace(order, status=Status.BLOCKED, reason=reason, updated_at=book.now)

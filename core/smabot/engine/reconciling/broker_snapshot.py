@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 from smabot.errors import BrokerError, PartlyUnreadable
 from smabot.hooks.ports import Broker, BrokerAccount, BrokerOrder, BrokerPosition
-from smabot.system.background_query import Question
+from smabot.system.background_query import BackgroundQuery
 
 T = TypeVar("T")
 
@@ -57,12 +57,12 @@ class Answers:
         return getattr(self._broker, name)
 
 
-class Inquiry:
+class BrokerSnapshot:
     """One set of questions at a time, in a thread of its own."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._question: Question[Answers] = Question("inquiry")
+        self._question: BackgroundQuery[Answers] = BackgroundQuery("inquiry")
 
     @property
     def under_way(self) -> bool:

@@ -10,9 +10,9 @@ from smabot.domain.book import Book
 from smabot.domain.records import Event, OrderUpdate
 from smabot.engine.broker_access import Access
 from smabot.engine.gate import Standing
-from smabot.engine.reconciling.broker_snapshot import Inquiry
-from smabot.engine.reconciling.conflict import Disagreement, another_bot
-from smabot.engine.reconciling.degraded import Doubt
+from smabot.engine.reconciling.broker_snapshot import BrokerSnapshot
+from smabot.engine.reconciling.conflict import ReconciliationConflict, another_bot
+from smabot.engine.reconciling.degraded import Degraded
 from smabot.errors import BrokerError, NotAllowed
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Clock, goes_by_itself
@@ -45,14 +45,14 @@ class Comparison:
         access: Access,
     ) -> None:
         broker = recovery.broker
-        self._inquiry = Inquiry(broker) if goes_by_itself(broker) else None
+        self._inquiry = BrokerSnapshot(broker) if goes_by_itself(broker) else None
         self._plugins = plugins
         self._book = book
         self._clock = clock
         self._recovery = recovery
         self._standing = standing
         self._access = access
-        self._doubt = Doubt()
+        self._doubt = Degraded()
         self._every = timedelta(minutes=config.reconcile_every_minutes)
         self._due_at = clock.now() + self._every
         self._asked_at = NEVER
@@ -98,7 +98,7 @@ class Comparison:
     def compare(self) -> tuple[OrderUpdate, ...]:
         """Ask, or take the answers; returns the broker's news, to be applied.
 
-        Raises Disagreement where both can't be right.
+        Raises ReconciliationConflict where both can't be right.
         """
         if self._inquiry is None:
             return self._judged(self._recovery)
@@ -110,7 +110,7 @@ class Comparison:
         self._ask(self._inquiry)
         return ()
 
-    def _ask(self, inquiry: Inquiry) -> None:
+    def _ask(self, inquiry: BrokerSnapshot) -> None:
         self._asked_at = self._book.changes
         point = self._book.point
         orders = [*self._book.open_orders(), *self._book.unconfirmed()]
@@ -136,7 +136,7 @@ class Comparison:
 
     def _conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> tuple[OrderUpdate, ...]:
         if self._inquiry is None or self._doubt.lasts(conflicts, now):
-            raise Disagreement(conflicts)
+            raise ReconciliationConflict(conflicts)
         first = conflicts[0]
         self._hesitate(f"{first.what}: {first.here} here, {first.there} there", now)
         return ()
@@ -153,7 +153,7 @@ class Comparison:
         for name in strange:
             told = any(update.client_order_id == name for update in found.updates)
             if self._book.order(name) is None and not told:
-                raise Disagreement([another_bot(name)])
+                raise ReconciliationConflict([another_bot(name)])
         return found.updates
 
 

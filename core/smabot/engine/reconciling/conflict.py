@@ -8,7 +8,7 @@ from smabot.errors import ConflictError
 from smabot.hooks.specifications import Conflict
 
 
-class Disagreement(ConflictError):
+class ReconciliationConflict(ConflictError):
     """Carries the conflicts for the screen. Exit code 6."""
 
     def __init__(self, conflicts: Sequence[Conflict]) -> None:

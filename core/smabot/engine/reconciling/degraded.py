@@ -1,4 +1,4 @@
-"""Doubt about what is held, while the broker can't be compared with: entries wait for its end."""
+"""The degraded state: entries wait while the broker can not be compared with."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ CONFIRMED = timedelta(seconds=20)
 (https://github.com/alpacahq/Alpaca-API/issues/276)."""
 
 
-class Doubt:
+class Degraded:
     """Why the broker has not confirmed what is held; it is told once, and once that it is over."""
 
     def __init__(self) -> None:

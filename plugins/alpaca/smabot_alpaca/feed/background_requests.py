@@ -7,7 +7,7 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import TypeVar
 
-from smabot.errors import BrokerError
+from smabot.provider import BrokerError
 from smabot_alpaca.streams.event_queue import Done, Inbox
 
 T = TypeVar("T")

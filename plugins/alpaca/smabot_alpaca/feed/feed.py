@@ -10,11 +10,7 @@ from typing import Literal
 
 from loguru import logger
 
-from smabot.domain.calendar import Calendar
-from smabot.domain.records import Bar, Batch, Mark
-from smabot.errors import BrokerError, KeyRefused
-from smabot.hooks.ports import Progress
-from smabot.system.pace import Pace
+from smabot.provider import Bar, Batch, BrokerError, Calendar, KeyRefused, Mark, Pace, Progress
 from smabot_alpaca.backoff import Backoff
 from smabot_alpaca.bar_json import BarDecoder
 from smabot_alpaca.broker import AlpacaBroker

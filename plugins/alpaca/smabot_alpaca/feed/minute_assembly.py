@@ -10,8 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from smabot.domain.calendar import MINUTE, Calendar
-from smabot.domain.records import Bar
+from smabot.provider import MINUTE, Bar, Calendar
 from smabot_alpaca.clock import last_closed, session_spans
 
 REMEMBERED = 10

@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime
 
-from smabot.domain.records import OrderUpdate
+from smabot.provider import OrderUpdate
 from smabot_alpaca.clock import EPOCH
 
 REMEMBERED = 2000

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 from loguru import logger
 
-from smabot.domain.records import Bar, Batch, Event, OrderUpdate
+from smabot.provider import Bar, Batch, Event, OrderUpdate
 from smabot_alpaca.clock import EPOCH, MarketClock, minute_of
 from smabot_alpaca.feed.minute_assembly import Gather
 from smabot_alpaca.feed.order_stream_check import OrderWatch

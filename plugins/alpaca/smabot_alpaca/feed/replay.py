@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from smabot.errors import BrokerError
-from smabot.hooks.ports import Progress
+from smabot.provider import BrokerError, Progress
 from smabot_alpaca.clock import MarketClock
 from smabot_alpaca.order_json import moment
 from smabot_alpaca.rest.client import ADMIN, Rest

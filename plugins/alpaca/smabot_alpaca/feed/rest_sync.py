@@ -8,10 +8,15 @@ from datetime import datetime
 
 from loguru import logger
 
-from smabot.domain.calendar import MINUTE
-from smabot.domain.records import Bar, OrderUpdate
-from smabot.errors import BrokerError, KeyRefused, PartlyUnreadable
-from smabot.hooks.ports import BrokerOrder
+from smabot.provider import (
+    MINUTE,
+    Bar,
+    BrokerError,
+    BrokerOrder,
+    KeyRefused,
+    OrderUpdate,
+    PartlyUnreadable,
+)
 from smabot_alpaca.backoff import Backoff
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.clock import EPOCH, MarketClock, last_closed

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
-from smabot.errors import BrokerError, ConfigError, suggest
+from smabot.provider import BrokerError, ConfigError, suggest
 from smabot_alpaca.rest.client import Refused, Rest
 
 FEW = 16

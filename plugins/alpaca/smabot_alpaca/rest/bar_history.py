@@ -13,9 +13,7 @@ from typing import Any
 
 from loguru import logger
 
-from smabot.domain.calendar import MINUTE, Calendar
-from smabot.domain.records import Bar
-from smabot.errors import BrokerError
+from smabot.provider import MINUTE, Bar, BrokerError, Calendar
 from smabot_alpaca.bar_json import BarDecoder, Garbage
 from smabot_alpaca.clock import last_closed, session_spans
 

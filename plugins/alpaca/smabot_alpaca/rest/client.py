@@ -21,7 +21,7 @@ from requests.adapters import HTTPAdapter
 from urllib3.connection import HTTPConnection
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ProxyError
 
-from smabot.errors import BrokerError, KeyRefused, NotSent, UnknownOutcome
+from smabot.provider import BrokerError, KeyRefused, NotSent, UnknownOutcome
 from smabot_alpaca.credentials import Credentials
 from smabot_alpaca.endpoints import Endpoints
 from smabot_alpaca.rest.rate_limit import TOO_MANY, Limiter, NoRoom, Urgency

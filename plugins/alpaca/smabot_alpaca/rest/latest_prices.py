@@ -10,8 +10,7 @@ from collections.abc import Collection
 from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
-from smabot.domain.book import STALE
-from smabot.domain.records import Mark
+from smabot.provider import STALE, Mark
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.order_json import Unreadable, decimal, moment
 from smabot_alpaca.rest.bar_history import in_batches

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from enum import IntEnum
 from threading import Condition
 
-from smabot.errors import NotSent
+from smabot.provider import NotSent
 
 WINDOW = 61.0
 """Seconds: a second above the server's minute, as requests do not all travel equally long."""

@@ -8,8 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from smabot.domain.records import Bar, OrderUpdate
-from smabot.errors import SmabotError
+from smabot.provider import Bar, OrderUpdate, SmabotError
 
 DATA, TRADE = "market data", "order updates"
 

@@ -16,7 +16,7 @@ from typing import Any
 
 from loguru import logger
 
-from smabot.errors import BrokerError, ConfigError, KeyRefused, SmabotError
+from smabot.provider import BrokerError, ConfigError, KeyRefused, SmabotError
 from smabot_alpaca.backoff import Backoff
 from smabot_alpaca.bar_json import Garbage
 from smabot_alpaca.streams.event_queue import Broken, Down, Inbox, Up

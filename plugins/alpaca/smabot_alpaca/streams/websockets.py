@@ -11,7 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
-from smabot.errors import ConfigError, KeyRefused
+from smabot.provider import ConfigError, KeyRefused
 from smabot_alpaca.bar_json import BarDecoder, Garbage
 from smabot_alpaca.order_json import Unreadable, broker_order
 from smabot_alpaca.streams import alpaca_py as library

@@ -8,11 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from smabot.domain.bar_checks import flaw, is_sound
-from smabot.domain.calendar import EXCHANGE_ZONE
-from smabot.domain.records import Bar
-from smabot.errors import ConfigError, suggest
-from smabot.system.paths import is_there
+from smabot.provider import (
+    EXCHANGE_ZONE,
+    Bar,
+    ConfigError,
+    bar_fault,
+    file_exists,
+    is_valid_bar,
+    suggest,
+)
 
 COLUMNS = (
     "symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap",
@@ -69,7 +73,7 @@ def _files(path: Path) -> list[Path]:
         if not found:
             raise ConfigError(f"tape {path}: no {', '.join(SUFFIXES)} file in this folder")
         return found
-    if not is_there(path, f"tape {path}"):
+    if not file_exists(path, f"tape {path}"):
         hint = ""
         if path.parent.is_dir():
             hint = suggest(path.name, (f.name for f in path.parent.iterdir()))
@@ -91,7 +95,7 @@ def _within(folder: Path) -> list[Path]:
 def _is_tape(file: Path) -> bool:
     """Tell whether a file in a folder is meant. Raises ConfigError for one that can't be read."""
     named = file.name.endswith(SUFFIXES) and not file.name.startswith(".")
-    return named and is_there(file, f"tape {file}")
+    return named and file_exists(file, f"tape {file}")
 
 
 def _read(file: Path, latest: dict[str, datetime]) -> Iterator[Bar]:
@@ -212,7 +216,7 @@ def _check_columns(header: list[str], where: str) -> None:
 def _sound(values: tuple[Any, ...]) -> bool:
     """Whether prices, volume and minute are right."""
     time = values[1]
-    return is_sound(tuple.__new__(Bar, values)) and not (time.second or time.microsecond)
+    return is_valid_bar(tuple.__new__(Bar, values)) and not (time.second or time.microsecond)
 
 
 def _checked(values: tuple[Any, ...], where: str) -> tuple[Any, ...]:
@@ -224,7 +228,7 @@ def _checked(values: tuple[Any, ...], where: str) -> tuple[Any, ...]:
         raise ConfigError(
             f"{where}: timestamp {time} is not on the minute: give the minute's start"
         )
-    if wrong := flaw(tuple.__new__(Bar, values)):
+    if wrong := bar_fault(tuple.__new__(Bar, values)):
         raise ConfigError(f"{where}: {wrong}")
     try:
         return (symbol, time.astimezone(UTC), *values[2:])

@@ -14,8 +14,7 @@ from functools import cache
 from itertools import islice
 from pathlib import Path
 
-from smabot.domain.calendar import EXCHANGE_ZONE, Session
-from smabot.errors import ConfigError
+from smabot.provider import EXCHANGE_ZONE, ConfigError, Session
 
 _SATURDAY = 5
 

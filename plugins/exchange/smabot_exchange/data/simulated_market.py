@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from random import Random
 
-from smabot.domain.calendar import MINUTE, Session
-from smabot.domain.records import Bar
-from smabot.errors import ConfigError, suggest
+from smabot.provider import MINUTE, Bar, ConfigError, Session, suggest
 
 VERSION = 1
 """Part of the fingerprint: a change of the shape below makes another market."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
-from smabot.domain.records import Bar
+from smabot.provider import Bar
 from smabot_exchange.faults.plan import FaultPlan, Occasion
 
 

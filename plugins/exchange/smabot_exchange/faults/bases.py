@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Literal, Self
 
 from pydantic import AwareDatetime, ConfigDict, Field, model_validator
 
-from smabot.settings.model import Settings
+from smabot.provider import Settings
 
 A_DAY = 86_400.0
 """Seconds."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from smabot.errors import ConfigError, some, suggest
+from smabot.provider import ConfigError, listed, suggest
 from smabot_exchange.faults.bases import Fault
 from smabot_exchange.faults.kinds import KINDS
 
@@ -57,10 +57,10 @@ def parse_faults(data: object, where: str = "faults") -> tuple[int | None, list[
 
 def _parse(data: object, where: str) -> Fault:
     if not isinstance(data, Mapping) or "kind" not in data:
-        raise ConfigError(f"{where}: has no 'kind'; kinds are {some(KINDS)}")
+        raise ConfigError(f"{where}: has no 'kind'; kinds are {listed(KINDS)}")
     kind = KINDS.get(str(data["kind"]))
     if kind is None:
-        hint = suggest(str(data["kind"]), KINDS) or f"; kinds are {some(KINDS)}"
+        hint = suggest(str(data["kind"]), KINDS) or f"; kinds are {listed(KINDS)}"
         raise ConfigError(f"{where}: unknown kind {data['kind']!r}{hint}")
     fields = {str(key): value for key, value in data.items() if key != "kind"}
     for field in fields:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
-from smabot.domain.calendar import MINUTE
+from smabot.provider import MINUTE
 from smabot_exchange.faults.plan import FaultPlan, Occasion
 from smabot_exchange.matching.orders import Refusal
 

@@ -7,8 +7,7 @@ from typing import Literal
 
 from pydantic import Field
 
-from smabot.domain.records import Side
-from smabot.settings.model import A_YEAR
+from smabot.provider import A_YEAR, Side
 from smabot_exchange.faults.bases import (
     A_DAY,
     A_MILLION,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from smabot.domain.calendar import MINUTE
+from smabot.provider import MINUTE
 from smabot_exchange.faults.plan import FaultPlan, Occasion
 from smabot_exchange.matching.orders import (
     ExchangeOrder,

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import ConfigDict, Field
 
-from smabot.settings.model import A_YEAR
+from smabot.provider import A_YEAR
 from smabot_exchange.faults.bases import A_MILLION, BarFault, Fault, OrderFault
 
 

@@ -9,8 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from smabot.domain.calendar import EXCHANGE_ZONE
-from smabot.domain.records import ZERO
+from smabot.provider import EXCHANGE_ZONE, ZERO
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.faults.flags import SUSPENDED
 from smabot_exchange.http.answers import answer, bad_parameter

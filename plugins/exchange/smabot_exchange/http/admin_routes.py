@@ -11,8 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from smabot.errors import ConfigError
-from smabot.settings.model import Settings
+from smabot.provider import ConfigError, Settings
 from smabot_exchange.faults.files import parse_faults
 from smabot_exchange.faults.flags import FLAGS
 from smabot_exchange.faults.kinds import ForeignOrder

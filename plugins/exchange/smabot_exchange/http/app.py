@@ -6,7 +6,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
-from smabot.errors import BrokerError
+from smabot.provider import BrokerError
 from smabot_exchange.http import account_routes as account
 from smabot_exchange.http import admin_routes as admin
 from smabot_exchange.http import asset_clock_calendar_routes as reference

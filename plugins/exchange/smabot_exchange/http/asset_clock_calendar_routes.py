@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from smabot.domain.calendar import EXCHANGE_ZONE, Session
+from smabot.provider import EXCHANGE_ZONE, Session
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.http.answers import answer
 from smabot_exchange.http.query import Query

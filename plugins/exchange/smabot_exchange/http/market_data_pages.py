@@ -13,8 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from smabot.domain.calendar import MINUTE, Calendar
-from smabot.domain.records import Bar
+from smabot.provider import MINUTE, Bar, Calendar
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.http.answers import DataError
 from smabot_exchange.json_forms.prices import stamp

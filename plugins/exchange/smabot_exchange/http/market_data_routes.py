@@ -15,8 +15,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from smabot.domain.calendar import MINUTE
-from smabot.domain.records import Bar
+from smabot.provider import MINUTE, Bar
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.http.answers import DataError, answer
 from smabot_exchange.http.market_data_pages import DEFAULT_LIMIT, LONGEST_PAGE, Span, page, shaped

@@ -7,7 +7,7 @@ from decimal import Decimal
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from smabot.domain.records import Side
+from smabot.provider import Side
 from smabot_exchange.http.answers import bad_parameter
 from smabot_exchange.http.query import decimal
 from smabot_exchange.matching.orders import (

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from smabot.domain.records import ZERO, Side
+from smabot.provider import ZERO, Side
 from smabot_exchange.http.answers import answer, bad_parameter, nothing
 from smabot_exchange.http.order_requests import order_change, order_request
 from smabot_exchange.http.query import Query, body_of, identity

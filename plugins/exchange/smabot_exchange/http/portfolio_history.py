@@ -6,7 +6,7 @@ import re
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from smabot.domain.calendar import EXCHANGE_ZONE, Calendar
+from smabot.provider import EXCHANGE_ZONE, Calendar
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.http.answers import bad_parameter
 from smabot_exchange.http.query import Query

@@ -12,7 +12,7 @@ import orjson
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 
-from smabot.domain.calendar import EXCHANGE_ZONE
+from smabot.provider import EXCHANGE_ZONE
 from smabot_exchange.http.answers import bad_parameter
 
 _TRUE = ("true", "1", "t")

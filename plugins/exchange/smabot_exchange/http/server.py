@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import uvicorn
 
-from smabot.errors import ConfigError
+from smabot.provider import ConfigError
 from smabot_exchange.http.app import create_app
 from smabot_exchange.http.venue import Venue
 

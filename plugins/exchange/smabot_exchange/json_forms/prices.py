@@ -10,8 +10,7 @@ from datetime import datetime, timedelta
 from math import isfinite
 from typing import Any
 
-from smabot.domain.calendar import MINUTE
-from smabot.domain.records import Bar
+from smabot.provider import MINUTE, Bar
 
 EXCHANGE = "V"
 """The code of the Investors Exchange, where all is said to be traded."""

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from smabot.domain.calendar import EXCHANGE_ZONE
+from smabot.provider import EXCHANGE_ZONE
 from smabot_exchange.json_forms.prices import stamp
 from smabot_exchange.matching.orders import (
     ExchangeOrder,

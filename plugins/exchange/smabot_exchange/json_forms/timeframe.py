@@ -12,8 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 
-from smabot.domain.calendar import EXCHANGE_ZONE
-from smabot.domain.records import Bar
+from smabot.provider import EXCHANGE_ZONE, Bar
 from smabot_exchange.http.answers import DataError
 
 _PATTERN = re.compile(r"(\d{1,2})(T|H|D|W|M|(?i:Min|Hour|Day|Week|Month))", re.ASCII)

@@ -8,8 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from smabot.domain.calendar import MINUTE, Calendar, Session
-from smabot.domain.records import ZERO, Bar
+from smabot.provider import MINUTE, ZERO, Bar, Calendar, Session
 from smabot_exchange.ledger.ledger import Ledger
 from smabot_exchange.ledger.past_equity import equity_history, grid
 from smabot_exchange.matching.account import EquityPoint

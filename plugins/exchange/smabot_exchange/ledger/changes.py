@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from smabot.domain.records import Bar
+from smabot.provider import Bar
 from smabot_exchange.matching.account import Holding, LastDay
 from smabot_exchange.matching.open_orders import News
 from smabot_exchange.matching.orders import Execution

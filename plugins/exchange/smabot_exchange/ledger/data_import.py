@@ -12,10 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 from uuid import uuid4
 
-from smabot.domain.calendar import EXCHANGE_ZONE, Session
-from smabot.domain.records import Bar
-from smabot.errors import ConfigError
-from smabot.system.lock import FileLock
+from smabot.provider import EXCHANGE_ZONE, Bar, ConfigError, FileLock, Session
 from smabot_exchange.data.sessions import OutsideCalendar, regular_sessions, session_on
 from smabot_exchange.ledger.schema import APPLICATION_ID, SCHEMA, VERSION
 from smabot_exchange.matching.account import Terms

@@ -9,10 +9,7 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import UUID
 
-from smabot.domain.calendar import Session
-from smabot.domain.records import Bar
-from smabot.errors import BrokerError, ConfigError
-from smabot.system.lock import FileLock
+from smabot.provider import Bar, BrokerError, ConfigError, FileLock, Session
 from smabot_exchange.ledger.changes import Change, Movement
 from smabot_exchange.ledger.data_import import Source, build_ledger
 from smabot_exchange.ledger.ledger_file import LedgerFile

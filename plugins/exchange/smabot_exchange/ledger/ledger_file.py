@@ -9,16 +9,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from smabot.errors import ConfigError, SmabotError
-from smabot.system.database_file import Watch
-from smabot.system.paths import is_full, is_there
+from smabot.provider import ConfigError, DatabaseWatch, SmabotError, file_exists, is_disk_full
 from smabot_exchange.ledger.schema import APPLICATION_ID, VERSION, migration
 
 
 class LedgerFile:
     """An open ledger. Trouble with it is a ConfigError, once it is ready another error."""
 
-    _watch: Watch
+    _watch: DatabaseWatch
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -29,12 +27,12 @@ class LedgerFile:
 
         Raises ConfigError for an empty file, or a log alone: a new ledger gets its name when it is whole.
         """
-        there = is_there(self.path, f"ledger {self.path}")
+        there = file_exists(self.path, f"ledger {self.path}")
         if there and self.path.stat().st_size:
             return True
         path = self.path.resolve()
         log = path.with_name(path.name + "-wal")
-        if is_there(log, f"ledger {self.path}: its log {log.name}") and log.stat().st_size:
+        if file_exists(log, f"ledger {self.path}: its log {log.name}") and log.stat().st_size:
             raise ConfigError(
                 f"ledger {self.path}: is missing or empty, but its write-ahead log {log.name} is there; "
                 "put the ledger back, or give another --ledger and --db"
@@ -131,7 +129,7 @@ class LedgerFile:
 
     def _unusable(self, error: Exception) -> SmabotError:
         if isinstance(error, sqlite3.OperationalError):
-            if is_full(self.path.parent):
+            if is_disk_full(self.path.parent):
                 return self._error(
                     f"ledger {self.path}: the disk is full ({error}); free some space, then try again"
                 )

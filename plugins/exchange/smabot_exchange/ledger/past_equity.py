@@ -7,8 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from smabot.domain.calendar import Session
-from smabot.domain.records import ZERO
+from smabot.provider import ZERO, Session
 from smabot_exchange.ledger.changes import Movement
 from smabot_exchange.matching.account import EquityPoint
 

@@ -11,7 +11,7 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from smabot.domain.records import Bar, Side
+from smabot.provider import Bar, Side
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     Execution,

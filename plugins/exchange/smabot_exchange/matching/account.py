@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from smabot.domain.records import ZERO, Side
+from smabot.provider import ZERO, Side
 
 ONE = Decimal(1)
 _TWO = Decimal(2)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from decimal import Decimal
 
-from smabot.domain.records import ZERO, Side
+from smabot.provider import ZERO, Side
 from smabot_exchange.matching.account import AccountState
 from smabot_exchange.matching.fill_prices import ask
 from smabot_exchange.matching.order_validation import digits, forbidden, unprocessable

@@ -9,8 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import ROUND_HALF_UP, Decimal
 
-from smabot.domain.calendar import MINUTE
-from smabot.domain.records import Bar, Side
+from smabot.provider import MINUTE, Bar, Side
 from smabot_exchange.matching.orders import ExchangeOrder, OrderType, TimeInForce
 
 _CENT = Decimal("0.01")

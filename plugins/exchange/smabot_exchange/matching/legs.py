@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from smabot.domain.records import ZERO, Bar, Side
+from smabot.provider import ZERO, Bar, Side
 from smabot_exchange.matching.fill_prices import STOPS, fill_price, would_trigger
 from smabot_exchange.matching.open_orders import OpenOrders
 from smabot_exchange.matching.orders import (

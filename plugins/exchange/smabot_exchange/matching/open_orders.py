@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import NamedTuple
 from uuid import UUID
 
-from smabot.domain.records import ZERO, Bar
+from smabot.provider import ZERO, Bar
 from smabot_exchange.matching.orders import ExchangeOrder, OrderClass, OrderStatus
 
 

@@ -10,8 +10,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
-from smabot.domain.calendar import Session
-from smabot.domain.records import ZERO, Side
+from smabot.provider import ZERO, Session, Side
 from smabot_exchange.matching.account import Holding
 from smabot_exchange.matching.fill_prices import STOPS
 from smabot_exchange.matching.orders import (

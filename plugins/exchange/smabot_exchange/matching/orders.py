@@ -10,7 +10,7 @@ from enum import StrEnum
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from smabot.domain.records import ZERO, Side
+from smabot.provider import ZERO, Side
 
 LONGEST_CLIENT_ID = 128
 SMALLEST_FRACTION = Decimal("1E-9")

@@ -7,8 +7,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import partial
 
-from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE
-from smabot.domain.records import Bar
+from smabot.provider import EXCHANGE_ZONE, MINUTE, Bar
 from smabot_exchange.exchange import Exchange, Minute
 from smabot_exchange.faults.kinds import BarLate, BarMissing, BarRevised, MinuteMissing
 from smabot_exchange.faults.market_kinds import BarWrong

@@ -12,7 +12,7 @@ from uuid import UUID
 
 from starlette.websockets import WebSocket
 
-from smabot.domain.calendar import MINUTE
+from smabot.provider import MINUTE
 from smabot_exchange.exchange import Exchange, Minute
 from smabot_exchange.faults.bases import Stream
 from smabot_exchange.faults.kinds import (

@@ -13,8 +13,7 @@ from typing import Any, Protocol
 import msgpack
 import orjson
 
-from smabot.domain.calendar import MINUTE
-from smabot.domain.records import Bar
+from smabot.provider import MINUTE, Bar
 from smabot_exchange.json_forms import prices
 
 LARGEST_FRAME = 1024 * 1024 - 64

@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from smabot.domain.calendar import MINUTE
+from smabot.provider import MINUTE
 from smabot_exchange.faults.kinds import (
     UpdateDoubled,
     UpdateDropped,

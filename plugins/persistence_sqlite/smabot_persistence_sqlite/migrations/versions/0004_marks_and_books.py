@@ -11,7 +11,7 @@ from datetime import date
 import sqlalchemy as sa
 from alembic import op
 
-from smabot.domain.calendar import end_of
+from smabot.provider import end_of
 
 revision = "0004"
 down_revision = "0003"

@@ -24,12 +24,13 @@ _ENVIRONMENT = {
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """Seconds from exec to the awaited line (or the end), the peak memory in MiB, and the lines on
-    stdout up to that one."""
+    """Seconds from exec to the awaited line (or the end), the peak memory in MiB, the lines on stdout up to
+    that one, and the seconds of the processor until the end."""
 
     seconds: float
     peak: float
     lines: tuple[str, ...]
+    cpu: float
 
 
 def spawn(command: Sequence[str], until: str = "") -> Ended:
@@ -55,7 +56,8 @@ def spawn(command: Sequence[str], until: str = "") -> Ended:
         child.returncode = os.waitstatus_to_exitcode(status)
     if child.returncode or (until and not seconds):
         raise RuntimeError(f"{' '.join(command)}: exit code {child.returncode}: {errors.strip()}")
-    return Ended(seconds or perf_counter() - begun, usage.ru_maxrss / PER_MIB, tuple(lines))
+    cpu = usage.ru_utime + usage.ru_stime
+    return Ended(seconds or perf_counter() - begun, usage.ru_maxrss / PER_MIB, tuple(lines), cpu)
 
 
 def rounds(command: Sequence[str], count: int, until: str = "") -> list[Ended]:
@@ -67,3 +69,8 @@ def rounds(command: Sequence[str], count: int, until: str = "") -> list[Ended]:
 def python(code: str, count: int) -> list[float]:
     """Return the seconds that a bare interpreter takes for some code."""
     return [each.seconds for each in rounds([sys.executable, "-c", code], count)]
+
+
+def python_cpu(code: str, count: int) -> list[float]:
+    """Return the processor seconds that a bare interpreter takes for some code."""
+    return [each.cpu for each in rounds([sys.executable, "-c", code], count)]

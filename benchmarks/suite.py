@@ -10,6 +10,7 @@ from benchmarks import (
     decode,
     durable,
     engine,
+    first_start,
     market_minute,
     report,
     restart,
@@ -21,6 +22,7 @@ from benchmarks import (
 BENCHMARKS = {
     "engine": engine.run,
     "durable": durable.run,
+    "first-start": first_start.run,
     "restart": restart.run,
     "market-minute": market_minute.run,
     "cli": cli.run,

@@ -6,6 +6,7 @@ import json
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +17,12 @@ from websockets.sync.client import connect
 pytest.importorskip("smabot_exchange.http.server")
 
 from smabot.cli.installation_checks import plugin_findings
+from smabot.domain.calendar import Session
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import Finding
 from smabot.settings.model import Config
 from smabot.system.lock import FileLock
+from smabot_alpaca.doctor import calendar_difference
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY, Embedded, start
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.http.auth import Keys
@@ -172,6 +175,29 @@ def test_a_data_stream_that_another_program_has(served: Embedded) -> None:
         found = there(served)
     assert failures(found) == {"market data": 4}
     assert "connection limit exceeded" in found["market data"].text
+
+
+SESSION = Session(
+    date(2026, 11, 25),
+    datetime(2026, 11, 25, 14, 30, tzinfo=UTC),
+    datetime(2026, 11, 25, 21, tzinfo=UTC),
+)
+
+
+@pytest.mark.parametrize(
+    ("days", "words"),
+    [
+        (0, ""),
+        (1, "2026-11-26: Alpaca has a session, the exchange's calendar none"),
+        (2, "2026-11-27: Alpaca closes at 21:00, the exchange's calendar at 18:00 UTC"),
+        (36_525, ""),
+    ],
+    ids=["alike", "holiday", "half day", "after the calendar's end"],
+)
+def test_the_sessions_are_compared_with_the_exchanges_calendar(days: int, words: str) -> None:
+    later = timedelta(days=days)
+    session = Session(SESSION.date + later, SESSION.open + later, SESSION.close + later)
+    assert calendar_difference([SESSION, session]) == words
 
 
 def test_beside_a_running_bot_its_data_stream_is_left_alone(served: Embedded, in_tmp: Path) -> None:

@@ -56,14 +56,29 @@ def test_a_restart_goes_on(lab: Any, tape: Path, client: Any) -> None:
     assert exchange.notes[0].endswith("goes on at 2026-03-02 14:31Z")
 
 
-def test_a_restart_needs_neither_the_calendar_nor_the_parser(used: Path, tape: Path) -> None:
+def test_a_first_start_imports_nothing_heavy(tmp_path: Path) -> None:
+    done = python(
+        """
+        import sys
+        from pathlib import Path
+        from smabot_exchange.exchange import Exchange
+        Exchange(Path(sys.argv[1]), "made").advance()
+        heavy = {"exchange_calendars", "pandas", "numpy", "pyarrow"} & set(sys.modules)
+        sys.exit(f"imported {heavy}" if heavy else 0)
+        """,
+        tmp_path / "new.db",
+    )
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_restart_does_not_need_the_parser(used: Path, tape: Path) -> None:
     done = python(
         """
         import sys
         from pathlib import Path
         from smabot_exchange.exchange import Exchange
         Exchange(Path(sys.argv[1]), sys.argv[2]).advance()
-        heavy = {"exchange_calendars", "pandas", "numpy", "csv", "pyarrow"} & set(sys.modules)
+        heavy = {"pandas", "numpy", "csv", "pyarrow"} & set(sys.modules)
         sys.exit(f"imported {heavy}" if heavy else 0)
         """,
         used,

@@ -43,8 +43,8 @@ def interrupted_at(module: str, world: Any, *arguments: str, signal: str = "SIGI
         ("pydantic", ["config", "show"]),
         ("dynaconf", ["run"]),
         ("smabot.cli.bot_run", ["run"]),
-        ("pandas", ["run"]),
-        ("sqlalchemy", ["run"]),
+        ("smabot_exchange.data.sessions", ["run"]),
+        ("smabot_persistence_sqlite.new_database", ["run"]),
         ("smabot_persistence_sqlite.record_reader", ["status"]),
     ],
 )

@@ -15,12 +15,11 @@ from typing import Any
 import pytest
 
 from smabot.domain.bot_records import BotState, Command
-from smabot.domain.records import CORE_RECORDS, Fill, Order
+from smabot.domain.records import Fill, Order
 from smabot.domain.tables import record
 from smabot.errors import ConfigError, JournalError
 from smabot_persistence_sqlite import migrations
 from smabot_persistence_sqlite.journal import SqliteJournal
-from smabot_persistence_sqlite.record_mapping import forms_of
 from smabot_persistence_sqlite.record_reader import SqliteRows
 from smabot_persistence_sqlite.schema_version import LINEAGE, Lineage
 
@@ -70,21 +69,6 @@ def test_a_command_that_waits_for_a_bot_of_an_older_release_has_expired(first: P
         commands = journal.rows(Command)
     expected = [None, datetime(2026, 3, 2, 14, 30, tzinfo=UTC), None]
     assert [command.expires_at for command in commands] == expected
-
-
-def test_the_migrations_make_the_tables_that_the_records_declare(db: Path) -> None:
-    import sqlalchemy as sa
-    from alembic.autogenerate import compare_metadata
-    from alembic.runtime.migration import MigrationContext
-
-    from smabot_persistence_sqlite.schema import metadata_of
-
-    SqliteJournal.open(db).close()
-    engine = sa.create_engine(f"sqlite:///{db}")
-    with engine.connect() as connection:
-        context = MigrationContext.configure(connection, opts={"compare_type": True})
-        assert compare_metadata(context, metadata_of(forms_of(CORE_RECORDS).values())) == []
-    engine.dispose()
 
 
 def test_the_known_revisions_are_those_of_the_migrations() -> None:

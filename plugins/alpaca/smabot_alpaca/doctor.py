@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
 from typing import Any
 
-from smabot.provider import BrokerError, Config, ConfigError, Finding, is_locked
+from smabot.provider import BrokerError, Config, ConfigError, Finding, Session, is_locked
 from smabot_alpaca import credentials
 from smabot_alpaca.bar_json import BarDecoder
 from smabot_alpaca.broker import BLOCKS, AlpacaBroker
@@ -117,30 +117,37 @@ def _calendar(connection: Connection, broker: AlpacaBroker) -> Iterator[Finding]
         yield Finding.failure("calendar", "the broker knows no coming session", 4)
         return
     following = f"next session {coming[0].date}"
-    if connection.exchange is not None or find_spec("exchange_calendars") is None:
+    if connection.exchange is not None or find_spec("smabot_exchange") is None:
         yield Finding.ok("calendar", f"{following}; not compared with another calendar")
         return
-    from exchange_calendars import get_calendar
+    difference = calendar_difference(coming)
+    if difference:
+        yield Finding.warning("calendar", difference)
+    else:
+        yield Finding.ok("calendar", f"{following}; as the exchange's calendar has it")
 
-    known = get_calendar("XNYS")
-    last = known.last_session.date()
-    for session in coming:
+
+def calendar_difference(sessions: Iterable[Session]) -> str:
+    """Return the first difference between Alpaca's sessions and the exchange's calendar, or nothing.
+
+    A session after that calendar's end can't be compared.
+    """
+    from smabot_exchange.data.sessions import session_on, span
+
+    last = span()[1]
+    for session in sessions:
         day = session.date
         if day > last:
-            continue
-        if not known.is_session(str(day)):
-            yield Finding.warning(
-                "calendar", f"{day}: Alpaca has a session, exchange_calendars none"
+            break
+        known = session_on(day)
+        if known is None:
+            return f"{day}: Alpaca has a session, the exchange's calendar none"
+        if known.close != session.close:
+            return (
+                f"{day}: Alpaca closes at {session.close:%H:%M}, "
+                f"the exchange's calendar at {known.close:%H:%M} UTC"
             )
-            return
-        close = known.session_close(str(day)).to_pydatetime()
-        if close != session.close:
-            yield Finding.warning(
-                "calendar",
-                f"{day}: Alpaca closes at {session.close:%H:%M}, exchange_calendars at {close:%H:%M} UTC",
-            )
-            return
-    yield Finding.ok("calendar", f"{following}; as exchange_calendars has it")
+    return ""
 
 
 def _data(config: Config, connection: Connection) -> Iterator[Finding]:

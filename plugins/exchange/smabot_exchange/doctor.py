@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 from contextlib import closing
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 from smabot.provider import (
@@ -15,10 +16,13 @@ from smabot.provider import (
     is_locked,
     lock_holder,
 )
+from smabot_exchange.data.sessions import span
 from smabot_exchange.ledger.rows import to_time
 from smabot_exchange.ledger.schema import APPLICATION_ID, VERSION
 
 LEDGER = "ledger"
+CALENDAR_ENDS_DAYS = 180
+"""From when on a warning says that the calendar of sessions ends: time for an upgrade without haste."""
 
 
 def diagnose(config: Config) -> list[Finding]:
@@ -30,6 +34,7 @@ def diagnose(config: Config) -> list[Finding]:
             found.append(Finding.ok("tape", tape))
         else:
             found.append(Finding.failure("tape", f"{tape}: no such file: give another --tape"))
+    found += sessions_end(datetime.now(UTC).date())
     ledger = config.ledger_path
     try:
         there = file_exists(ledger, f"ledger {ledger}")
@@ -48,6 +53,15 @@ def diagnose(config: Config) -> list[Finding]:
     elif config.broker == "exchange":
         found.append(Finding.ok(LEDGER, f"{ledger} is made by the first run"))
     return found
+
+
+def sessions_end(today: date) -> list[Finding]:
+    """Warn when the calendar of sessions ends soon: a data file that reaches further is refused."""
+    end = span()[1]
+    if (end - today).days >= CALENDAR_ENDS_DAYS:
+        return []
+    text = f"the exchange's calendar ends on {end}: upgrade smabot-exchange to replay later data"
+    return [Finding.warning("sessions", text)]
 
 
 def account_of(path: Path) -> str | None:

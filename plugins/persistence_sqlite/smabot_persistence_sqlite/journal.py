@@ -72,9 +72,9 @@ class SqliteJournal(SqliteRows):
             opened.callback(lock.release)
             path, notes = db.resolve(), list[str]()
             if not database_exists(db):
-                from smabot_persistence_sqlite.migrating import create
+                from smabot_persistence_sqlite.new_database import create
 
-                create(path, db, forms.values(), lineage, lock)
+                create(path, db, forms.values(), lock)
                 notes.append("new database")
             if not is_writable(path):
                 raise ConfigError(f"database {db} can't be written: check the file's rights")

@@ -1,46 +1,73 @@
 """Imports alpaca-py's streams without what they don't need.
 
-They drag pandas and numpy in, for the ``.df`` of models that this plugin never makes: most of the
-import's second, and 80 MB. While they are imported something else stands in their place, which becomes
-the real one at its first use.
+They drag in its models, its requests and its other clients, and with those pandas and numpy: most of the
+import's time, and 80 MB, for objects that this plugin never makes. While the streams are imported something
+else stands in their place: a model becomes the real one at its first use. What is imported so stays out of
+`sys.modules`, so that whoever else imports alpaca-py gets all of it.
 """
 
 from __future__ import annotations
 
 import importlib
 import sys
+from functools import cache
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-SPARED = ("pandas", "numpy")
+PACKAGES = ("alpaca.data", "alpaca.data.live", "alpaca.trading")
+"""Their modules are imported, but not what the packages import themselves."""
+MODELS = (
+    "alpaca.data.models",
+    "alpaca.data.models.bars",
+    "alpaca.data.models.quotes",
+    "alpaca.data.models.trades",
+)
 
 
-class _Later(ModuleType):
-    importing = True
+class _Model:
+    """What annotations name, and a caller of the class gets."""
 
+    def __init__(self, module: str, name: str) -> None:
+        self._module, self._name = module, name
+
+    def __call__(self, *values: Any, **named: Any) -> Any:
+        return getattr(importlib.import_module(self._module), self._name)(*values, **named)
+
+
+class _StandIn(ModuleType):
     def __getattr__(self, name: str) -> Any:
-        if not self.importing:
-            return getattr(importlib.import_module(self.__name__), name)
-        if name == "DataFrame":  # of an annotation
-            return Any
-        raise AttributeError(name)
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return _Model(self.__name__, name)
 
 
+@cache
 def streams() -> tuple[type[Any], type[Any]]:
     """Return alpaca-py's ``StockDataStream`` and ``TradingStream``."""
-    if "alpaca.trading.stream" in sys.modules:
+    if any(name in sys.modules for name in PACKAGES):
         return _import()
-    later = [_Later(name) for name in SPARED if name not in sys.modules]
-    sys.modules.update({module.__name__: module for module in later})
+    try:
+        return _import_alone()
+    except (AttributeError, ImportError, TypeError):  # this alpaca-py needs more than their names
+        return _import()
+
+
+def _import_alone() -> tuple[type[Any], type[Any]]:
+    import alpaca
+
+    before = {*sys.modules}
+    for name in (*PACKAGES, *MODELS):
+        module = sys.modules[name] = _StandIn(name)
+        if name in PACKAGES:
+            folder = Path(*name.split(".")[1:])
+            module.__path__ = [str(path / folder) for path in map(Path, alpaca.__path__)]
     try:
         return _import()
-    except (AttributeError, ImportError):  # this alpaca-py needs more of them than the annotation
-        pass
     finally:
-        for module in later:
-            del sys.modules[module.__name__]
-            module.importing = False
-    return _import()
+        for name in {*sys.modules} - before:
+            if name.startswith(PACKAGES):
+                del sys.modules[name]
 
 
 def _import() -> tuple[type[Any], type[Any]]:

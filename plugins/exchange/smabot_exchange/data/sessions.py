@@ -1,53 +1,102 @@
-"""The regular sessions of the New York Stock Exchange, with its holidays and half days."""
+"""The regular sessions of the New York Stock Exchange, with its holidays and half days.
+
+They are read from ``sessions.json``, which `tools/make_sessions.py` writes: the dates on which a weekday is
+no session or a session ends early. Hours are New York's, so that summer time is the time zone's matter.
+"""
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
 from functools import cache
+from itertools import islice
+from pathlib import Path
 
-from smabot.provider import ConfigError, Session
+from smabot.provider import EXCHANGE_ZONE, ConfigError, Session
 
-_FIRST_YEAR = 1900
+_SATURDAY = 5
+
+
+class OutsideCalendar(ConfigError):
+    """A date before or after those that the calendar knows."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Table:
+    first: date
+    last: date
+    open: time
+    close: time
+    closed: frozenset[str]
+    """Weekdays without a session, as ISO dates."""
+    early: dict[str, time]
+
+
+def span() -> tuple[date, date]:
+    """Return the first and the last date that the calendar knows."""
+    table = _table()
+    return table.first, table.last
 
 
 def session_on(day: date) -> Session | None:
     """Return the session of a date, or None when the exchange is closed that day.
 
-    Raises ConfigError when the calendar does not reach that far.
+    Raises OutsideCalendar when the calendar does not reach that far.
     """
-    return _year(day.year).get(day)
+    table = _table()
+    if not table.first <= day <= table.last:
+        remedy = "; upgrade smabot-exchange" if day > table.last else ""
+        raise OutsideCalendar(
+            f"no trading calendar for {day}: it covers {table.first} to {table.last}{remedy}"
+        )
+    name = day.isoformat()
+    if day.weekday() >= _SATURDAY or name in table.closed:
+        return None
+    close = table.early.get(name, table.close)
+    return Session(day, _utc(day, table.open), _utc(day, close))
 
 
 def regular_sessions(start: date, end: date) -> list[Session]:
     """Return the sessions from ``start`` to ``end``, both included, oldest first.
 
-    Raises ConfigError when the calendar does not reach that far.
+    Raises OutsideCalendar when the calendar does not reach that far.
     """
-    years = (_year(year) for year in range(start.year, end.year + 1))
-    return [s for year in years for s in year.values() if start <= s.date <= end]
+    days = (start + timedelta(days=number) for number in range((end - start).days + 1))
+    return [session for day in days if (session := session_on(day))]
 
 
 def first_sessions(start: date, count: int) -> list[Session]:
-    """Return the first ``count`` sessions from ``start`` on."""
-    reach = timedelta(days=count * 3 // 2 + 14)
-    return regular_sessions(start, start + reach)[:count]
+    """Return the first ``count`` sessions from ``start`` on. Raises as `regular_sessions`."""
+    return list(islice(_from(start), count))
+
+
+def _from(day: date) -> Iterator[Session]:
+    while True:
+        if session := session_on(day):
+            yield session
+        day += timedelta(days=1)
 
 
 @cache
-def _year(year: int) -> dict[date, Session]:
-    from exchange_calendars import get_calendar
-
-    if year < _FIRST_YEAR:
-        raise ConfigError(f"no trading calendar for {year}: it begins in {_FIRST_YEAR}")
-    try:
-        calendar = get_calendar("XNYS", start=date(year, 1, 1), end=date(year, 12, 31))
-    except (ValueError, OverflowError) as error:
-        raise ConfigError(f"no trading calendar for {year}: {error}") from error
-    hours = calendar.schedule[["open", "close"]].itertuples(name=None)
-    return {
-        day.date(): Session(day.date(), _utc(opens), _utc(closes)) for day, opens, closes in hours
+def _table() -> _Table:
+    stored = json.loads(Path(__file__).with_name("sessions.json").read_text())
+    early = {
+        day: time.fromisoformat(close)
+        for close, years in stored["early_closes"].items()
+        for day in _words(years)
     }
+    return _Table(
+        date.fromisoformat(stored["first"]), date.fromisoformat(stored["last"]),
+        time.fromisoformat(stored["open"]), time.fromisoformat(stored["close"]),
+        frozenset(_words(stored["closed"])), early,
+    )  # fmt: skip
 
 
-def _utc(stamp: datetime) -> datetime:
-    return datetime.fromtimestamp(int(stamp.timestamp()), UTC)
+def _words(years: list[str]) -> list[str]:
+    return " ".join(years).split()
+
+
+def _utc(day: date, hour: time) -> datetime:
+    return datetime.combine(day, hour, EXCHANGE_ZONE).astimezone(UTC)

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from uuid import uuid4
 
 from smabot.provider import EXCHANGE_ZONE, Bar, ConfigError, FileLock, Session
-from smabot_exchange.data.sessions import regular_sessions, session_on
+from smabot_exchange.data.sessions import OutsideCalendar, regular_sessions, session_on
 from smabot_exchange.ledger.schema import APPLICATION_ID, SCHEMA, VERSION
 from smabot_exchange.matching.account import Terms
 from smabot_exchange.matching.orders import plain
@@ -73,6 +73,8 @@ def build_ledger(path: Path, source: Source, terms: Terms, lock: FileLock) -> No
             path.with_name(path.name + left_over).unlink(missing_ok=True)
         unfinished.replace(path)
         _sync(path.parent)
+    except OutsideCalendar as error:
+        raise ConfigError(f"{source.label}: {error}") from None
     except (OSError, sqlite3.OperationalError) as error:
         raise ConfigError(
             f"ledger {path}: can't be written ({error}); give another --ledger or --db"

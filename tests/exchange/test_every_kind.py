@@ -19,7 +19,7 @@ from smabot_exchange.matching.orders import (
     OrderClass,
     OrderRequest,
     OrderType,
-    Refusal,
+    RequestRefused,
     StopLoss,
     TakeProfit,
     TimeInForce,
@@ -135,7 +135,7 @@ def act(exchange: Any, step: int, number: int, wanted: Asked | Action) -> None:
                 exchange.cancel(order.id)
             else:
                 exchange.replace(order.id, moved(order, wanted.cents, f"{step}-{number}"))
-    except Refusal:
+    except RequestRefused:
         pass
 
 

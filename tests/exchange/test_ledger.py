@@ -162,13 +162,13 @@ def test_an_import_killed_in_the_middle_starts_over(lab: Any, tape: Path) -> Non
         from pathlib import Path
         from smabot_exchange.data import data_files as tape
         from smabot_exchange.exchange import Exchange
-        bars = tape.FileTape.bars
+        bars = tape.DataFiles.bars
         def dying(self):
             for number, bar in enumerate(bars(self)):
                 if number == 2:
                     os.kill(os.getpid(), signal.SIGKILL)
                 yield bar
-        tape.FileTape.bars = dying
+        tape.DataFiles.bars = dying
         Exchange(Path(sys.argv[1]), sys.argv[2])
         """,
         ledger,

@@ -11,13 +11,13 @@ import pytest
 
 from smabot.domain.records import Bar
 from smabot.errors import ConfigError
-from smabot_exchange.data.simulated_market import MadeMarket, made_symbols
-from smabot_exchange.ledger.data_import import open_source
+from smabot_exchange.data.data_source import open_data
+from smabot_exchange.data.simulated_market import SimulatedMarket, simulated_symbols
 
 
 def by_symbol(spec: str) -> dict[str, list[Bar]]:
     bars = defaultdict(list)
-    for bar in MadeMarket.parse(spec).bars():
+    for bar in SimulatedMarket.parse(spec).bars():
         bars[bar.symbol].append(bar)
     return dict(bars)
 
@@ -30,7 +30,9 @@ def test_made_is_five_symbols_over_two_sessions() -> None:
 
 
 def test_bars_come_a_minute_at_a_time_sorted() -> None:
-    keys = [(bar.time, bar.symbol) for bar in MadeMarket.parse("made:symbols=7,sessions=1").bars()]
+    keys = [
+        (bar.time, bar.symbol) for bar in SimulatedMarket.parse("made:symbols=7,sessions=1").bars()
+    ]
     assert keys == sorted(keys)
     assert len(keys) == 7 * 390
 
@@ -84,12 +86,12 @@ def test_half_days_are_short() -> None:
 
 
 def test_a_start_on_a_holiday_begins_with_the_next_session() -> None:
-    first = next(MadeMarket.parse("made:start=2026-12-25").bars())
+    first = next(SimulatedMarket.parse("made:start=2026-12-25").bars())
     assert first.time.date() == date(2026, 12, 28)
 
 
 def test_names_are_made_as_far_as_asked_for() -> None:
-    names = made_symbols(11_000)
+    names = simulated_symbols(11_000)
     assert names[5:7] == ["ZAAA", "ZAAB"]
     assert len(set(names)) == 11_000
 
@@ -111,6 +113,6 @@ def test_names_are_made_as_far_as_asked_for() -> None:
 )
 def test_a_bad_spec_is_one_clear_line(spec: str, complaint: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        open_source(spec)
+        open_data(spec)
     assert complaint in str(caught.value)
     assert spec in str(caught.value)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from smabot.domain.records import TimeInForce
-from smabot_exchange.matching.orders import OrderStatus, Refusal
+from smabot_exchange.matching.orders import OrderStatus, RequestRefused
 
 DAY = "2026-03-02"
 
@@ -346,6 +346,6 @@ def test_history_is_what_was_played(lab: Any) -> None:
 
 def test_an_unknown_order_is_not_found(lab: Any) -> None:
     exchange = lab.open(flat(lab, [10]))
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestRefused) as caught:
         exchange.order_by_client_id("nobody")
     assert (caught.value.status, caught.value.code) == (404, 40410000)

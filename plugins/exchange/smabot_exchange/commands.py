@@ -9,7 +9,7 @@ import click
 
 if TYPE_CHECKING:
     from smabot.api import App
-    from smabot_exchange.plugin import ExchangeSettings
+    from smabot_exchange.settings import ExchangeSettings
 
 DEFAULT_PORT = 8100
 DEFAULT_LEDGER = Path("data/exchange.db")
@@ -67,9 +67,9 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
     @click.pass_obj
     def serve(app: App, /, **options: Any) -> int:
         """Serve the exchange on one port: REST, trade updates and market data."""
-        from smabot_exchange.server_process import Options, serve
+        from smabot_exchange.server_process import ServeOptions, serve
 
         app.outlive_screens()
-        return serve(Options(**options), app.config(), settings, as_json=app.as_json)
+        return serve(ServeOptions(**options), app.config(), settings, as_json=app.as_json)
 
     return exchange

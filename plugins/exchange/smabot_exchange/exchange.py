@@ -11,16 +11,21 @@ from typing import Literal
 from uuid import UUID
 
 from smabot.provider import MINUTE, ZERO, Bar, BrokerError, ConfigError, Side
-from smabot_exchange.faults.bars import WrongBars
-from smabot_exchange.faults.flags import AccountFlags
+from smabot_exchange.data.data_source import open_data
+from smabot_exchange.exchange_queries import ExchangeQueries
+from smabot_exchange.faults.account_flags import AccountFlags
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 from smabot_exchange.faults.halts import Halts
-from smabot_exchange.faults.market import MarketFaults
-from smabot_exchange.faults.plan import FaultPlan, Occasion
-from smabot_exchange.ledger.archive import Archive
-from smabot_exchange.ledger.changes import Adjustment, Change
-from smabot_exchange.ledger.data_import import open_source
+from smabot_exchange.faults.market_faults import MarketFaults
+from smabot_exchange.faults.wrong_bars import WrongBars
+from smabot_exchange.ledger.changes import LedgerChange, OutsideChange
 from smabot_exchange.ledger.ledger import Ledger
-from smabot_exchange.matching.account import AccountState, AskedTerms, Holding, Terms
+from smabot_exchange.matching.account import (
+    AccountState,
+    AccountTerms,
+    ExchangePosition,
+    RequestedTerms,
+)
 from smabot_exchange.matching.order_validation import (
     bad_parameter,
     check_adjustment,
@@ -34,14 +39,14 @@ from smabot_exchange.matching.orders import (
     OrderEvent,
     OrderRequest,
     PositionIntent,
-    Refusal,
+    RequestRefused,
 )
-from smabot_exchange.matching_engine import Market
+from smabot_exchange.matching_engine import MatchingEngine
 from smabot_exchange.serialisation import one_at_a_time
 
 
 @dataclass(frozen=True, slots=True)
-class Minute:
+class ReplayedMinute:
     """A minute that was played: its end, what happened to orders, its bars sorted by symbol.
 
     ``bars`` is empty where only a close was reached that ended orders. Trading in the symbols
@@ -55,7 +60,7 @@ class Minute:
     resumed: tuple[str, ...] = ()
 
 
-class Exchange(Archive):
+class Exchange(ExchangeQueries):
     """All is a function of the tape and of what was submitted at which time of its clock.
 
     Every change is in the ledger before a method returns. Each method raises BrokerError when the
@@ -66,7 +71,7 @@ class Exchange(Archive):
         self,
         ledger_path: Path,
         tape: str = "made",
-        terms: Terms | AskedTerms | None = None,
+        terms: AccountTerms | RequestedTerms | None = None,
         faults: FaultPlan | None = None,
     ) -> None:
         """Open the ledger; at the first start import the tape into it.
@@ -76,18 +81,22 @@ class Exchange(Archive):
         ``faults`` may be added to at any time; what one has done to an order is in the ledger.
         Raises ConfigError for a bad tape or ledger, LockHeld when another process has it open.
         """
-        asked = AskedTerms.exactly(terms) if isinstance(terms, Terms) else terms or AskedTerms()
-        ledger = Ledger(ledger_path, open_source(tape), asked)
+        asked = (
+            RequestedTerms.exactly(terms)
+            if isinstance(terms, AccountTerms)
+            else terms or RequestedTerms()
+        )
+        ledger = Ledger(ledger_path, open_data(tape), asked)
         self.faults = FaultPlan() if faults is None else faults
         """How it misbehaves. Those that are no faults of the market need a server."""
         self.halts = Halts(self.faults)
         self.wrong_bars = WrongBars(self.faults)
-        """What is told of bars; `Minute.bars` are as they were."""
+        """What is told of bars; `ReplayedMinute.bars` are as they were."""
         try:
             super().__init__(ledger)
             self._flags = AccountFlags(self.faults, ledger.flags(), ledger.keep_flags)
             self._played = ledger.minutes_played()
-            self._market = Market(
+            self._market = MatchingEngine(
                 ledger.terms, self.calendar, self._price, ledger.cash(), ledger.holdings(),
                 ledger.open_orders(), ledger.last_seq(), ledger.last_execution(),
                 ledger.last_day(), MarketFaults(self.faults),
@@ -110,25 +119,25 @@ class Exchange(Archive):
     # Orders
 
     def submit(self, request: OrderRequest) -> OrderEvent:
-        """Accept an order. Raises Refusal, which leaves nothing behind."""
+        """Accept an order. Raises RequestRefused, which leaves nothing behind."""
         (answer,) = self.submit_many([request])
-        if isinstance(answer, Refusal):
+        if isinstance(answer, RequestRefused):
             raise answer
         return answer
 
     @one_at_a_time
-    def submit_many(self, requests: Sequence[OrderRequest]) -> list[OrderEvent | Refusal]:
+    def submit_many(self, requests: Sequence[OrderRequest]) -> list[OrderEvent | RequestRefused]:
         """Accept or refuse orders one after the other, as `submit` does; durable all at once."""
         ids = [each.client_order_id for each in requests if each.client_order_id is not None]
         taken = self._ledger.taken_ids(ids)
-        answers: list[OrderEvent | Refusal] = []
+        answers: list[OrderEvent | RequestRefused] = []
         accepted: list[OrderEvent] = []
         for request in requests:
             try:
                 check_client_id(request.client_order_id, taken)
                 self._flags.check()
                 event = self._market.accept(request, self._now)
-            except Refusal as refusal:
+            except RequestRefused as refusal:
                 answers.append(refusal)
             else:
                 answers.append(event)
@@ -140,7 +149,7 @@ class Exchange(Archive):
 
     @one_at_a_time
     def replace(self, order_id: UUID, change: OrderChange) -> ExchangeOrder:
-        """Put a changed order in an open one's place; return the new one. Raises Refusal."""
+        """Put a changed order in an open one's place; return the new one. Raises RequestRefused."""
         self._flags.check()
         new_id = change.client_order_id
         check_client_id(new_id, self._ledger.taken_ids([new_id] if new_id else []))
@@ -152,7 +161,7 @@ class Exchange(Archive):
     def cancel(self, order_id: UUID) -> OrderEvent:
         """Cancel an open order, and with it the rest of its group.
 
-        Raises Refusal when it is unknown or has ended.
+        Raises RequestRefused when it is unknown or has ended.
         """
         events = self._market.cancel(self.order(order_id), self._now)
         self._record(events)
@@ -170,7 +179,7 @@ class Exchange(Archive):
 
     @one_at_a_time
     def order(self, order_id: UUID) -> ExchangeOrder:
-        """Return an order in any state. Raises Refusal when it is unknown, or hidden by a fault."""
+        """Return an order in any state. Raises RequestRefused when it is unknown, or hidden by a fault."""
         order = self._market.open_orders.get(order_id)
         return super().order(order_id) if order is None or order.hidden else order
 
@@ -208,13 +217,13 @@ class Exchange(Archive):
         return self._market.account()
 
     @one_at_a_time
-    def positions(self) -> list[Holding]:
+    def positions(self) -> list[ExchangePosition]:
         """Return what is held, sorted by symbol."""
         return sorted(self._market.holdings.values(), key=lambda holding: holding.symbol)
 
     @one_at_a_time
-    def position(self, symbol: str) -> Holding:
-        """Return what is held of a symbol. Raises Refusal when there is nothing."""
+    def position(self, symbol: str) -> ExchangePosition:
+        """Return what is held of a symbol. Raises RequestRefused when there is nothing."""
         holding = self._market.holdings.get(symbol)
         if holding is None:
             raise not_found("position does not exist")
@@ -231,7 +240,7 @@ class Exchange(Archive):
     ) -> ExchangeOrder:
         """Send a market order that closes a position, or ``qty`` shares or so many percent of it.
 
-        Raises Refusal when there is no position, or open orders hold its shares.
+        Raises RequestRefused when there is no position, or open orders hold its shares.
         """
         if qty is not None and percentage is not None:
             raise bad_parameter("only one of qty or percentage is accepted")
@@ -251,7 +260,7 @@ class Exchange(Archive):
     @one_at_a_time
     def close_all(
         self, cancel_orders: bool = False
-    ) -> list[tuple[str, int, ExchangeOrder | Refusal]]:
+    ) -> list[tuple[str, int, ExchangeOrder | RequestRefused]]:
         """Close every position; of each its symbol, HTTP status, and order or refusal.
 
         With ``cancel_orders`` cancel all open orders first, else a position with open orders is
@@ -259,23 +268,23 @@ class Exchange(Archive):
         """
         if cancel_orders:
             self.cancel_all()
-        answers: list[tuple[str, int, ExchangeOrder | Refusal]] = []
+        answers: list[tuple[str, int, ExchangeOrder | RequestRefused]] = []
         for holding in self.positions():
             try:
                 answers.append((holding.symbol, 200, self.close_position(holding.symbol)))
-            except Refusal as refusal:
+            except RequestRefused as refusal:
                 answers.append((holding.symbol, refusal.status, refusal))
         return answers
 
     @one_at_a_time
-    def adjust(self, symbol: str, qty: Decimal, price: Decimal) -> Holding | None:
+    def adjust(self, symbol: str, qty: Decimal, price: Decimal) -> ExchangePosition | None:
         """Let signed shares appear from outside at a cost; return what is held then.
 
-        No order, fill or cash moves. Raises Refusal when the symbol is unknown.
+        No order, fill or cash moves. Raises RequestRefused when the symbol is unknown.
         """
         check_adjustment(qty, price)
         self._market.adjust(symbol, qty, price)
-        self._record([], Adjustment(symbol, qty, price, ZERO))
+        self._record([], OutsideChange(symbol, qty, price, ZERO))
         return self._market.holdings.get(symbol)
 
     @one_at_a_time
@@ -283,7 +292,7 @@ class Exchange(Archive):
         """Let cash come (or go, when negative) from outside, US dollars."""
         check_adjustment(amount)
         self._market.cash += amount
-        self._record([], Adjustment(None, ZERO, ZERO, amount))
+        self._record([], OutsideChange(None, ZERO, ZERO, amount))
 
     @property
     def flags(self) -> frozenset[str]:
@@ -311,7 +320,7 @@ class Exchange(Archive):
         return close if self._now < close else None
 
     @one_at_a_time
-    def advance(self) -> Minute | None:
+    def advance(self) -> ReplayedMinute | None:
         """Play the next minute that has a bar; past the last one the last close. None at the end."""
         minute = self._next_minute()
         if minute is None:
@@ -340,7 +349,7 @@ class Exchange(Archive):
         self._played += 1
         self._record(events, new_day=new_day, withheld=withheld)
         self._move_cash()
-        return Minute(end, tuple(events), bars, halted, resumed)
+        return ReplayedMinute(end, tuple(events), bars, halted, resumed)
 
     def close(self) -> None:
         """Close the ledger and let go of its lock."""
@@ -351,25 +360,25 @@ class Exchange(Archive):
     def _move_cash(self) -> None:
         """Let cash come and go as faults have it."""
         if self.faults:
-            from smabot_exchange.faults.market_kinds import CashMoved
+            from smabot_exchange.faults.market_kinds import CashTransfer
 
             occasion = Occasion(f"cash {self._now}", self._now)
-            for moved in self.faults.strikes(CashMoved, occasion):
+            for moved in self.faults.strikes(CashTransfer, occasion):
                 self.transfer(moved.amount)
 
-    def _close_last_session(self) -> Minute | None:
+    def _close_last_session(self) -> ReplayedMinute | None:
         close = self._ledger.last_session.close
         if self._now >= close:
             return None
         self._now = close
         events = self._market.elapse(close)
         self._record(events)
-        return Minute(close, tuple(events), [])
+        return ReplayedMinute(close, tuple(events), [])
 
     def _record(
         self,
         events: Sequence[OrderEvent],
-        adjustment: Adjustment | None = None,
+        adjustment: OutsideChange | None = None,
         *,
         new_day: bool = False,
         withheld: Sequence[Bar] = (),
@@ -380,7 +389,7 @@ class Exchange(Archive):
         if not (any(orders) or adjustment or new_day or withheld):
             self._ledger.move_clock(self._now, self._played)
             return
-        change = Change(
+        change = LedgerChange(
             self._now, self._played, market.cash, market.last_day, orders,
             [event.execution for event in events if event.execution is not None],
             {symbol: market.holdings.get(symbol) for symbol in sorted(moved)},

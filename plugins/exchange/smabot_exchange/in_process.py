@@ -40,7 +40,7 @@ from smabot_exchange.matching.orders import (
     OrderStatus,
     OrderType,
     PositionIntent,
-    Refusal,
+    RequestRefused,
     TimeInForce,
 )
 
@@ -63,7 +63,7 @@ _STATUS = {
 }
 
 
-class Line:
+class SharedExchange:
     """What broker and feed share: the exchange, and updates that wait for the feed's next batch.
 
     The exchange is closed when both are.
@@ -100,7 +100,7 @@ class ExchangeBroker:
     visibility_delay: timedelta | None = timedelta(0)
     """No time; None once a fault has hidden an order."""
 
-    def __init__(self, line: Line) -> None:
+    def __init__(self, line: SharedExchange) -> None:
         self._line = line
         self._exchange = line.exchange
         if self._exchange.hides_orders:
@@ -142,11 +142,15 @@ class ExchangeBroker:
             answers = self._exchange.submit_many(requests)
         except BrokerError as error:
             raise UnknownOutcome(str(error)) from error
-        if any(not isinstance(answer, Refusal) and answer.order.hidden for answer in answers):
+        if any(
+            not isinstance(answer, RequestRefused) and answer.order.hidden for answer in answers
+        ):
             self.visibility_delay = None
             raise UnknownOutcome("the answer was lost")
         return [
-            self._refused(request, answer) if isinstance(answer, Refusal) else _update(answer.order)
+            self._refused(request, answer)
+            if isinstance(answer, RequestRefused)
+            else _update(answer.order)
             for request, answer in zip(requests, answers, strict=True)
         ]
 
@@ -160,13 +164,13 @@ class ExchangeBroker:
             if found.open:
                 event = self._exchange.cancel(found.id)
                 self._line.waiting.append(_update(event.order))
-        except Refusal as refusal:
+        except RequestRefused as refusal:
             raise BrokerError(f"order {order.client_order_id}: {refusal}") from refusal
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         try:
             return _broker_order(self._exchange.order_by_client_id(client_order_id))
-        except Refusal:
+        except RequestRefused:
             return None
 
     def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
@@ -192,7 +196,7 @@ class ExchangeBroker:
     def close(self) -> None:
         self._line.leave(self)
 
-    def _refused(self, request: OrderRequest, refusal: Refusal) -> OrderUpdate | BrokerError:
+    def _refused(self, request: OrderRequest, refusal: RequestRefused) -> OrderUpdate | BrokerError:
         client_order_id = str(request.client_order_id)
         if (flags := self._exchange.flags) and not refusal.duplicate:
             return AccountBlocked(f"{refusal} ({', '.join(sorted(flags))})")
@@ -204,7 +208,7 @@ class ExchangeBroker:
             )  # fmt: skip
         try:
             found = self._exchange.order_by_client_id(client_order_id)
-        except Refusal:
+        except RequestRefused:
             raise UnknownOutcome("it has arrived before, and is not shown yet") from None
         if not found.same_payload(request):
             raise ConflictError(
@@ -218,7 +222,7 @@ class ExchangeBroker:
 class ExchangeFeed:
     """The tape, a minute at a time, at a pace; its clock is the exchange's."""
 
-    def __init__(self, line: Line, speed: Literal["max"] | float = "max") -> None:
+    def __init__(self, line: SharedExchange, speed: Literal["max"] | float = "max") -> None:
         self._line = line
         self._exchange = line.exchange
         self._pace = Pace(None if speed == "max" else speed)
@@ -291,7 +295,7 @@ class ExchangeFeed:
         self._line.leave(self)
 
 
-def refusal_cause(refusal: Refusal) -> tuple[RefusalCause, Decimal | None]:
+def refusal_cause(refusal: RequestRefused) -> tuple[RefusalCause, Decimal | None]:
     """Return why an order was refused, and how many shares are free where that is the reason."""
     if refusal.message.startswith(INTENT_MISMATCH):
         return RefusalCause.POSITION, None

@@ -1,6 +1,6 @@
 """The matching rules: pure and deterministic, on a virtual clock, without input or output.
 
-Orders fill at the prices of `pricing`; an order gets at most its share of a bar's volume and what
+Orders fill at the prices of `fill_prices`; an order gets at most its share of a bar's volume and what
 remains goes on.
 """
 
@@ -13,8 +13,8 @@ from decimal import ROUND_FLOOR, Decimal
 
 from smabot.provider import Bar, Side
 from smabot_exchange.matching.account import ONE
-from smabot_exchange.matching.fill_prices import STOPS, fill_price, watch
-from smabot_exchange.matching.legs import arm, shrink_others, yields
+from smabot_exchange.matching.fill_prices import STOPS, apply_bar_to_stop, fill_price
+from smabot_exchange.matching.legs import activate_exits, shrink_others, yields_to_stop
 from smabot_exchange.matching.orders import (
     SMALLEST_FRACTION,
     ExchangeOrder,
@@ -22,16 +22,16 @@ from smabot_exchange.matching.orders import (
     OrderClass,
     OrderEvent,
     OrderStatus,
-    Stall,
+    StallReason,
     TimeInForce,
     execution_id,
 )
-from smabot_exchange.order_entry import OrderDesk
+from smabot_exchange.order_entry import OrderEntry
 
 _AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG)
 
 
-class Market(OrderDesk):
+class MatchingEngine(OrderEntry):
     """The account on its tape: what time and bars do to its orders."""
 
     def elapse(self, time: datetime) -> list[OrderEvent]:
@@ -70,16 +70,18 @@ class Market(OrderDesk):
                     events.append(self._end(rest, OrderStatus.CANCELED, start))
         return events
 
-    def _stalled(self, order: ExchangeOrder, stall: Stall, time: datetime) -> list[OrderEvent]:
+    def _stalled(
+        self, order: ExchangeOrder, stall: StallReason, time: datetime
+    ) -> list[OrderEvent]:
         """Let time pass for an order that a fault keeps from filling."""
         due, ends = order.stalled_until, order.expires_at
-        works = stall in (Stall.PENDING, Stall.LOST)
+        works = stall in (StallReason.PENDING, StallReason.LOST)
         if works and ends is not None and ends <= time and (due is None or ends <= due):
             return [self._end(order, OrderStatus.EXPIRED, ends)]
         if due is None or due > time:
             return []
         if not works:
-            rejected = stall is Stall.REJECT
+            rejected = stall is StallReason.REJECT
             status = OrderStatus.REJECTED if rejected else OrderStatus.CANCELED
             return [self._end(order, status, due)]
         opened = order.opens_at <= due
@@ -92,7 +94,11 @@ class Market(OrderDesk):
         """Let an order meet its symbol's bar."""
         if order.order_class is not OrderClass.SIMPLE:
             now = self.open_orders.get(order.id)
-            if now is None or self.open_orders.waits(now) or yields(self.open_orders, now, bar):
+            if (
+                now is None
+                or self.open_orders.waits(now)
+                or yields_to_stop(self.open_orders, now, bar)
+            ):
                 return []
             order = now
         if order.opens_at > bar.time:
@@ -100,7 +106,7 @@ class Market(OrderDesk):
         if order.type not in STOPS or order.triggered_at is not None:
             price = fill_price(order, bar)
             return [] if price is None else self._fill(order, price, bar)
-        watched, price = watch(order, bar)
+        watched, price = apply_bar_to_stop(order, bar)
         if watched is not order:
             self.open_orders.put(watched)
         if watched.triggered_at is None:
@@ -176,7 +182,7 @@ class Market(OrderDesk):
         free = min(entry.filled_qty, abs(self.held(entry.symbol)) - others)
         if free <= 0:
             return self._end_others(entry, bar.time)
-        return arm(self.open_orders, entry, free, bar.end)
+        return activate_exits(self.open_orders, entry, free, bar.end)
 
     def _trade(self, symbol: str, side: Side, qty: Decimal, price: Decimal) -> None:
         self.cash -= qty * price * side.sign

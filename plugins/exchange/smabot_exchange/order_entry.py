@@ -8,15 +8,15 @@ from datetime import datetime
 from decimal import Decimal
 
 from smabot.provider import ZERO, Calendar, Side
-from smabot_exchange.faults.market import MarketFaults
-from smabot_exchange.faults.plan import FaultPlan
+from smabot_exchange.faults.fault_plan import FaultPlan
+from smabot_exchange.faults.market_faults import MarketFaults
 from smabot_exchange.matching import account_checks as standing
 from smabot_exchange.matching.account import (
     AccountState,
-    Holding,
+    AccountTerms,
+    ExchangePosition,
     LastDay,
     MarketValues,
-    Terms,
     market_values,
 )
 from smabot_exchange.matching.account_checks import (
@@ -29,7 +29,7 @@ from smabot_exchange.matching.account_checks import (
 )
 from smabot_exchange.matching.fill_prices import trailing_stop
 from smabot_exchange.matching.legs import make_legs
-from smabot_exchange.matching.open_orders import OpenOrders, hold
+from smabot_exchange.matching.open_orders import OpenOrders, buying_power_of
 from smabot_exchange.matching.order_validation import (
     check_hours,
     check_request,
@@ -45,15 +45,15 @@ from smabot_exchange.matching.orders import (
     OrderStatus,
     OrderType,
     PositionIntent,
-    Stall,
+    StallReason,
     TimeInForce,
-    made_client_id,
+    generated_client_id,
     order_id,
 )
 from smabot_exchange.matching.replacing import changed_request, check_replaceable, trail
 
 
-class OrderDesk:
+class OrderEntry:
     """One account, its open orders and holdings, and what clients do with them.
 
     ``price`` gives a symbol's last price, or None for a symbol that is not traded here.
@@ -61,11 +61,11 @@ class OrderDesk:
 
     def __init__(
         self,
-        terms: Terms,
+        terms: AccountTerms,
         calendar: Calendar,
         price: Callable[[str], Decimal | None],
         cash: Decimal,
-        holdings: Iterable[Holding] = (),
+        holdings: Iterable[ExchangePosition] = (),
         open_orders: Iterable[ExchangeOrder] = (),
         last_seq: int = 0,
         last_execution: int = 0,
@@ -118,7 +118,7 @@ class OrderDesk:
     # What clients do
 
     def accept(self, request: OrderRequest, now: datetime) -> OrderEvent:
-        """Take an order in, and its legs. Raises Refusal. Its id must be known to be new."""
+        """Take an order in, and its legs. Raises RequestRefused. Its id must be known to be new."""
         price = self._tradable(request.symbol)
         session = self.calendar.session_at(now)
         check_request(request, price)
@@ -139,7 +139,7 @@ class OrderDesk:
     def replace(self, order: ExchangeOrder, change: OrderChange, now: datetime) -> list[OrderEvent]:
         """Put a changed order in an order's place, the filled part left to the old one.
 
-        Return the ends of the old and the start of the new order. Raises Refusal. The new id must
+        Return the ends of the old and the start of the new order. Raises RequestRefused. The new id must
         be known to be new.
         """
         check_replaceable(order, change)
@@ -175,18 +175,18 @@ class OrderDesk:
     def cancel(self, order: ExchangeOrder, now: datetime) -> list[OrderEvent]:
         """End an open order, keeping what is filled, and after it the rest of its group.
 
-        A fault may freeze it instead. Raises Refusal when it has ended already.
+        A fault may freeze it instead. Raises RequestRefused when it has ended already.
         """
         if self.open_orders.get(order.id) is None:
             raise unprocessable(f'order is already in "{order.status}" state')
-        frozen = order if order.stall is Stall.CANCEL else self._faults.frozen(order, now)
+        frozen = order if order.stall is StallReason.CANCEL else self._faults.frozen(order, now)
         if frozen is not None:
             self.open_orders.put(frozen)
             return [OrderEvent(frozen.status.value, now, frozen)]
         return [self._end(order, OrderStatus.CANCELED, now), *self._end_others(order, now)]
 
     def adjust(self, symbol: str, qty: Decimal, price: Decimal) -> None:
-        """Let signed shares appear from outside, at a cost. Raises Refusal for an unknown symbol."""
+        """Let signed shares appear from outside, at a cost. Raises RequestRefused for an unknown symbol."""
         self._tradable(symbol)
         side = Side.BUY if qty > 0 else Side.SELL
         self._hold(symbol, side, abs(qty), price)
@@ -201,7 +201,7 @@ class OrderDesk:
         return [self._end(other, OrderStatus.CANCELED, time) for other in others]
 
     def _hold(self, symbol: str, side: Side, qty: Decimal, price: Decimal) -> None:
-        held = self.holdings.get(symbol) or Holding(symbol, ZERO, ZERO)
+        held = self.holdings.get(symbol) or ExchangePosition(symbol, ZERO, ZERO)
         held = held.traded(side, qty, price)
         if held.qty:
             self.holdings[symbol] = held
@@ -215,7 +215,7 @@ class OrderDesk:
     def _check_standing(
         self, request: OrderRequest, price: Decimal, instead: ExchangeOrder | None = None
     ) -> PositionIntent:
-        """Return what an order intends. Raises Refusal when the account does not allow it.
+        """Return what an order intends. Raises RequestRefused when the account does not allow it.
 
         ``instead`` is an open order whose place it takes.
         """
@@ -226,7 +226,7 @@ class OrderDesk:
         ]
         check_wash_trade(request, at_work)
         held = self.held(request.symbol)
-        account = self._account(self.open_orders.held - hold(instead))
+        account = self._account(self.open_orders.held - buying_power_of(instead))
         intent = standing.intent(request, held, account)
         check_purpose(request, intent, held)
         if intent.opens:
@@ -246,7 +246,7 @@ class OrderDesk:
         self, request: OrderRequest, intent: PositionIntent, price: Decimal, now: datetime
     ) -> ExchangeOrder:
         seq = self._last_seq + 1
-        client_id = request.client_order_id or made_client_id(seq)
+        client_id = request.client_order_id or generated_client_id(seq)
         open_session = self.calendar.session_at(now)
         session = open_session or self.calendar.next_session(now)
         ends = request.time_in_force in (TimeInForce.DAY, TimeInForce.CLS)

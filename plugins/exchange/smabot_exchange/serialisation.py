@@ -8,18 +8,18 @@ from threading import RLock
 from typing import Concatenate, ParamSpec, TypeVar
 
 from smabot.provider import BrokerError
-from smabot_exchange.matching.orders import Refusal
+from smabot_exchange.matching.orders import RequestRefused
 
 P = ParamSpec("P")
 R = TypeVar("R")
-S = TypeVar("S", bound="Turns")
+S = TypeVar("S", bound="Serialised")
 
 
-class Stopped(BrokerError):
+class ExchangeStopped(BrokerError):
     """The exchange has failed and answers no more."""
 
 
-class Turns:
+class Serialised:
     """Something that threads share."""
 
     def __init__(self) -> None:
@@ -35,10 +35,10 @@ def one_at_a_time(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenat
     def turn(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
         with self._turn:
             if self._stopped:
-                raise Stopped(self._stopped)
+                raise ExchangeStopped(self._stopped)
             try:
                 return method(self, *args, **kwargs)
-            except Refusal:
+            except RequestRefused:
                 raise
             except BaseException as error:
                 self._stopped = f"the exchange has stopped: {error or type(error).__name__}"

@@ -19,7 +19,7 @@ from loguru import logger
 
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.recovery import recover
-from smabot_exchange.http.rate_limit import Quota
+from smabot_exchange.http.rate_limit import RequestQuota
 
 pytestmark = [pytest.mark.slow, pytest.mark.plugins]
 
@@ -228,7 +228,7 @@ def test_requests_that_hang_do_not_stop_the_deciding_thread(
 
 
 def test_a_quota_that_is_used_up_by_others(scene: Callable[..., Any], fair: Any) -> None:
-    met = scene(pace=PACE, quota=Quota(60, 2.0), **PATIENT)
+    met = scene(pace=PACE, quota=RequestQuota(60, 2.0), **PATIENT)
     stop = threading.Event()
 
     def ask() -> None:

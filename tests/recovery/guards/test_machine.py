@@ -67,12 +67,12 @@ class Beside:
         return self._exchange.account().equity
 
     def sell_by_hand(self, symbol: str, qty: Decimal) -> bool:
-        from smabot_exchange.matching.orders import OrderRequest, PositionIntent, Refusal
+        from smabot_exchange.matching.orders import OrderRequest, PositionIntent, RequestRefused
 
         intent = PositionIntent.SELL_TO_CLOSE
         try:
             self._exchange.submit(OrderRequest(symbol, Side.SELL, qty, position_intent=intent))
-        except Refusal:
+        except RequestRefused:
             return False
         return True
 

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smabot.domain.records import Bar
-from smabot_exchange.http.answers import DataError
-from smabot_exchange.json_forms.timeframe import Timeframe
+from smabot_exchange.data.timeframe import Timeframe
 
 NEW_YORK = ZoneInfo("America/New_York")
 START = datetime(2026, 2, 27, 14, 30, tzinfo=UTC)
@@ -94,7 +93,7 @@ def test_what_a_minute_does_not_tell_is_not_made_up() -> None:
     ["", "Min", "0Min", "60Min", "24Hour", "2Day", "2W", "5Month", "1Year", "1m", "1d", "¹Min"],
 )
 def test_timeframes_that_alpaca_has_not(text: str) -> None:
-    with pytest.raises(DataError, match="invalid timeframe"):
+    with pytest.raises(ValueError, match="invalid timeframe"):
         Timeframe.parse(text)
 
 

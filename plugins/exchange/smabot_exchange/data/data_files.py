@@ -27,7 +27,7 @@ _SYMBOL = re.compile(r"[A-Z][A-Z0-9.]{0,11}")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-class FileTape:
+class DataFiles:
     """A tape on disk. Its fingerprint is that of its contents, wherever they lie."""
 
     def __init__(self, path: Path) -> None:
@@ -62,9 +62,9 @@ class FileTape:
             yield from _read(file, latest)
 
 
-def read(path: Path) -> Iterator[Bar]:
+def read_bars(path: Path) -> Iterator[Bar]:
     """Yield the bars of a tape, checked. Raises ConfigError."""
-    return FileTape(path).bars()
+    return DataFiles(path).bars()
 
 
 def _files(path: Path) -> list[Path]:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 
 from smabot.provider import MINUTE
-from smabot_exchange.faults.plan import FaultPlan, Occasion
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 
 
 class Halts:
@@ -41,14 +41,14 @@ class Halts:
         return tuple(sorted(self.symbols - before)), tuple(sorted(before - self.symbols))
 
     def _strike(self, start: datetime, symbols: Collection[str]) -> None:
-        from smabot_exchange.faults.market_kinds import Halt
+        from smabot_exchange.faults.market_kinds import TradingHalt
 
-        if not self._plan.any(Halt):
+        if not self._plan.any(TradingHalt):
             return
         for symbol in symbols:
             if symbol not in self._until:
                 occasion = Occasion(f"halt {symbol} {start}", start, symbol=symbol)
-                if fault := self._plan.first(Halt, occasion):
+                if fault := self._plan.first(TradingHalt, occasion):
                     self.halt(
                         symbol, None if fault.minutes is None else start + fault.minutes * MINUTE
                     )

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from smabot.provider import A_YEAR
-from smabot_exchange.faults.bases import A_MILLION, BarFault, Fault, OrderFault
+from smabot_exchange.faults.fault_bases import A_MILLION, BarFault, Fault, OrderFault
 
 
 class FrozenCancel(OrderFault):
@@ -58,7 +58,7 @@ class LostAnswer(OrderFault):
     """It is hidden, and does not fill, for so many minutes of the exchange."""
 
 
-class Halt(Fault):
+class TradingHalt(Fault):
     """Halts trading in a symbol from a minute on: orders are taken, and nothing trades."""
 
     kind = "halt"
@@ -83,7 +83,7 @@ class AccountFlag(Fault):
     times: int | None = Field(1, ge=1, le=A_MILLION)
 
 
-class CashMoved(Fault):
+class CashTransfer(Fault):
     """Cash comes (a deposit, a dividend) or goes (a withdrawal, a fee), at a minute's end."""
 
     kind = "cash_moved"

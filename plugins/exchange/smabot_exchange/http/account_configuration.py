@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.faults.flags import SUSPENDED
+from smabot_exchange.faults.account_flags import SUSPENDED
 from smabot_exchange.http.answers import bad_parameter
 
 SUSPEND = "suspend_trade"
@@ -25,7 +25,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
 }
 
 
-class Configuration:
+class AccountConfiguration:
     """Kept in memory, but for ``suspend_trade``, which is a flag of the account: a new server begins with
     the defaults. Orders heed ``suspend_trade``, ``no_shorting`` and ``fractional_trading``."""
 
@@ -48,7 +48,7 @@ class Configuration:
     def change(self, changes: dict[str, Any]) -> None:
         """Change what is given; nulls and settings unknown here are passed over, as at Alpaca.
 
-        Raises Refusal for a value that a setting can't have, and then changes nothing.
+        Raises RequestRefused for a value that a setting can't have, and then changes nothing.
         """
         wanted = {
             name: value for name, value in changes.items() if name in _CHOICES and value is not None

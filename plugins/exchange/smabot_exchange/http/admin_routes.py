@@ -12,12 +12,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from smabot.provider import ConfigError, Settings
-from smabot_exchange.faults.files import parse_faults
-from smabot_exchange.faults.flags import FLAGS
-from smabot_exchange.faults.kinds import ForeignOrder
+from smabot_exchange.faults.account_flags import FLAGS
+from smabot_exchange.faults.fault_files import parse_faults
+from smabot_exchange.faults.fault_kinds import ExternalOrder
 from smabot_exchange.http.answers import answer, bad_parameter
-from smabot_exchange.json_forms import shapes
-from smabot_exchange.json_forms.prices import stamp
+from smabot_exchange.json_forms import trading_json
+from smabot_exchange.json_forms.market_data_json import stamp
 from smabot_exchange.matching.orders import OrderRequest, OrderType, plain
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 PLAY_STEPPED_ONLY = "the exchange plays by itself: its clock is paced"
 
 
-class Shares(Settings):
+class PositionChange(Settings):
     """Shares that appear, or vanish when ``qty`` is negative; ``price`` is what each cost."""
 
     symbol: str
@@ -34,7 +34,7 @@ class Shares(Settings):
     price: Decimal | None = Field(None, gt=0)
 
 
-class Flags(Settings):
+class FlagChange(Settings):
     """Flags of the account to be set or lifted; null: left as it is."""
 
     trading_blocked: bool | None = None
@@ -42,7 +42,7 @@ class Flags(Settings):
     trade_suspended_by_user: bool | None = None
 
 
-class Cash(Settings):
+class CashChange(Settings):
     """US dollars that come to the account, or go when negative."""
 
     amount: Decimal
@@ -83,7 +83,7 @@ def routes(venue: Venue) -> list[Route]:
         return answer({"seed": plan.seed, "faults": plan.told(), "counts": plan.counts()})
 
     async def orders(request: Request) -> Response:
-        order = _checked(ForeignOrder, await _body(request))
+        order = _checked(ExternalOrder, await _body(request))
         kind = OrderType.MARKET if order.limit_price is None else OrderType.LIMIT
         event = exchange.submit(
             OrderRequest(
@@ -91,22 +91,24 @@ def routes(venue: Venue) -> list[Route]:
                 client_order_id=order.client_order_id,
             )
         )  # fmt: skip
-        return answer(shapes.order(event.order, answered=True))
+        return answer(trading_json.order(event.order, answered=True))
 
     async def positions(request: Request) -> Response:
-        shares = _checked(Shares, await _body(request))
+        shares = _checked(PositionChange, await _body(request))
         price = shares.price or exchange.last_price(shares.symbol)
         exchange.adjust(shares.symbol, shares.qty, price)
         held = next((h for h in exchange.positions() if h.symbol == shares.symbol), None)
         return answer({"symbol": shares.symbol, "qty": str(held.qty if held else 0)})
 
     async def account(request: Request) -> Response:
-        for flag, on in _checked(Flags, await _body(request)).model_dump(exclude_none=True).items():
+        for flag, on in (
+            _checked(FlagChange, await _body(request)).model_dump(exclude_none=True).items()
+        ):
             exchange.flag(flag, on)
         return answer({flag: flag in exchange.flags for flag in FLAGS})
 
     async def cash(request: Request) -> Response:
-        exchange.transfer(_checked(Cash, await _body(request)).amount)
+        exchange.transfer(_checked(CashChange, await _body(request)).amount)
         return answer({"cash": plain(exchange.account().cash)})
 
     return [

@@ -14,17 +14,17 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from smabot.provider import MINUTE, Bar, Calendar
+from smabot_exchange.data.timeframe import Timeframe
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.http.answers import DataError
-from smabot_exchange.json_forms.prices import stamp
-from smabot_exchange.json_forms.timeframe import Timeframe
+from smabot_exchange.http.answers import MarketDataRefused
+from smabot_exchange.json_forms.market_data_json import stamp
 
 DEFAULT_LIMIT = 1_000
 LONGEST_PAGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
+class BarRange:
     """What is asked for: bars of a timeframe that start from ``start`` to ``end``, both included."""
 
     symbols: Sequence[str]
@@ -36,7 +36,7 @@ class Span:
 
 
 def page(
-    exchange: Exchange, span: Span, token: str | None
+    exchange: Exchange, span: BarRange, token: str | None
 ) -> tuple[dict[str, list[Bar]], str | None]:
     """Return the bars of a page by symbol, and the token of the next page if there is one.
 
@@ -67,7 +67,7 @@ def page(
 
 
 def _by_symbol(
-    exchange: Exchange, span: Span, symbols: Sequence[str]
+    exchange: Exchange, span: BarRange, symbols: Sequence[str]
 ) -> Iterator[tuple[str, list[Bar]]]:
     """Yield each symbol's bars, reading no more symbols at once than a page may need."""
     timeframe = span.timeframe
@@ -136,5 +136,5 @@ def _read_token(token: str) -> tuple[str, datetime]:
         if after.tzinfo is None:
             raise ValueError
     except (binascii.Error, ValueError):
-        raise DataError("invalid page_token") from None
+        raise MarketDataRefused("invalid page_token") from None
     return symbol, after

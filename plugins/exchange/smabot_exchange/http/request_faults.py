@@ -12,20 +12,20 @@ import orjson
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from smabot_exchange.faults.kinds import (
-    Error,
-    Hang,
-    Hidden,
+from smabot_exchange.faults.fault_kinds import (
+    ConnectionReset,
+    ErrorAnswer,
     KeysRefused,
+    OrderHidden,
     RateLimit,
-    Reset,
+    SlowAnswer,
     StuckCancel,
     UnknownStatus,
 )
+from smabot_exchange.faults.fault_plan import Occasion
 from smabot_exchange.faults.market_kinds import LostAnswer
-from smabot_exchange.faults.plan import Occasion
 from smabot_exchange.http.answers import FORBIDDEN, TOO_MANY, UNAUTHORIZED, answer
-from smabot_exchange.matching.orders import ExchangeOrder, Refusal
+from smabot_exchange.matching.orders import ExchangeOrder, RequestRefused
 
 if TYPE_CHECKING:
     from smabot_exchange.http.venue import Venue
@@ -34,12 +34,12 @@ ORDERS = "/v2/orders"
 BY_CLIENT_ID = "/v2/orders:by_client_order_id"
 
 _KINDS = (
-    Error,
-    Reset,
-    Hang,
+    ErrorAnswer,
+    ConnectionReset,
+    SlowAnswer,
     RateLimit,
     KeysRefused,
-    Hidden,
+    OrderHidden,
     StuckCancel,
     UnknownStatus,
     LostAnswer,
@@ -49,8 +49,8 @@ _POSITION = re.compile(r"/v2/positions/([A-Z.]+)")
 _PAGE = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
 
 
-class Faults:
-    """ASGI middleware inside of `Gate`: only requests that may be made meet faults."""
+class FaultMiddleware:
+    """ASGI middleware inside of `AccessMiddleware`: only requests that may be made meet faults."""
 
     def __init__(self, app: ASGIApp, venue: Venue) -> None:
         self._app = app
@@ -66,10 +66,10 @@ class Faults:
             await self._app(scope, receive, send)
             return
         body = await _read(receive)
-        await _Call(self._app, venue, scope, receive, send, body).run()
+        await _FaultyRequest(self._app, venue, scope, receive, send, body).run()
 
 
-class _Call:
+class _FaultyRequest:
     """One request that may meet a fault."""
 
     def __init__(
@@ -136,12 +136,12 @@ class _Call:
 
     async def _break(self, when: str) -> bool:
         plan, occasion = self._venue.faults, self._occasion
-        if hang := plan.first(Hang, occasion, when=when):
+        if hang := plan.first(SlowAnswer, occasion, when=when):
             await self._venue.wait(hang.seconds)
-        if error := plan.first(Error, occasion, when=when):
+        if error := plan.first(ErrorAnswer, occasion, when=when):
             await _failure(error)(self._scope, self._receive, self._send)
             return True
-        if plan.first(Reset, occasion, when=when):
+        if plan.first(ConnectionReset, occasion, when=when):
             await self._venue.sockets.reset_request(self._scope, self._receive)
             return True
         return False
@@ -212,7 +212,7 @@ class _Call:
                 return exchange.order(UUID(found[1]))
             if client_order_id and self._path == BY_CLIENT_ID:
                 return exchange.order_by_client_id(client_order_id)
-        except (Refusal, ValueError):
+        except (RequestRefused, ValueError):
             pass  # the application answers that
         return None
 
@@ -221,7 +221,7 @@ def _is_order(item: Any) -> bool:
     return isinstance(item, dict) and "client_order_id" in item and "status" in item
 
 
-def _failure(error: Error) -> Response:
+def _failure(error: ErrorAnswer) -> Response:
     words = {500: "500 Internal Server Error", 504: "504 Gateway Time-out"}
     text = words.get(error.status, str(error.status))
     if error.html:
@@ -230,7 +230,7 @@ def _failure(error: Error) -> Response:
 
 
 async def _read(receive: Receive) -> bytes:
-    """Return a request's body; `Gate` has seen to its size."""
+    """Return a request's body; `AccessMiddleware` has seen to its size."""
     chunks = []
     while True:
         message = await receive()

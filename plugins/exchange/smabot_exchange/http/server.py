@@ -20,7 +20,7 @@ STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class ReplayPace:
     """A clock that the server moves: so many minutes a second, None as fast as clients follow.
 
     It begins with the first subscription to market data, or ``at_once``.
@@ -50,10 +50,12 @@ def listen(host: str = LOOPBACK, port: int = 0) -> socket.socket:
     return listener
 
 
-class Serving:
+class ServerThread:
     """Serves a venue until it is stopped. Clients may connect at once: the socket listens already."""
 
-    def __init__(self, venue: Venue, listener: socket.socket, pace: Pace | None = None) -> None:
+    def __init__(
+        self, venue: Venue, listener: socket.socket, pace: ReplayPace | None = None
+    ) -> None:
         self.venue = venue
         host, port, *_ = listener.getsockname()
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

@@ -5,16 +5,16 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
-from smabot_exchange.clock_driver import Conductor, PacedBy
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.faults.kinds import KeysRefused
-from smabot_exchange.faults.plan import FaultPlan, Occasion
-from smabot_exchange.http.account_configuration import Configuration
-from smabot_exchange.http.auth import Keys
-from smabot_exchange.http.rate_limit import Quota
-from smabot_exchange.streams.broadcast import Hub
+from smabot_exchange.faults.fault_kinds import KeysRefused
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
+from smabot_exchange.http.account_configuration import AccountConfiguration
+from smabot_exchange.http.auth import ApiKeys
+from smabot_exchange.http.clock_driver import ClockDriver, PacedBy
+from smabot_exchange.http.rate_limit import RequestQuota
+from smabot_exchange.streams.broadcast import Broadcast
 from smabot_exchange.streams.data_stream import FEEDS
-from smabot_exchange.streams.tcp_connections import Sockets
+from smabot_exchange.streams.tcp_connections import TcpConnections
 
 
 @dataclass
@@ -28,23 +28,23 @@ class Venue:
     """
 
     exchange: Exchange
-    keys: Keys
-    quota: Quota | None = None
+    keys: ApiKeys
+    quota: RequestQuota | None = None
     largest_body: int = 64 * 1024
     clock: PacedBy = "stepped"
     feeds: tuple[str, ...] = FEEDS
     symbol_limit: int | None = None
     auth_seconds: float = 10.0
     admin: bool = True
-    sockets: Sockets = field(default_factory=Sockets)
-    configuration: Configuration = field(init=False)
-    hub: Hub = field(init=False)
-    conductor: Conductor = field(init=False)
+    sockets: TcpConnections = field(default_factory=TcpConnections)
+    configuration: AccountConfiguration = field(init=False)
+    hub: Broadcast = field(init=False)
+    conductor: ClockDriver = field(init=False)
 
     def __post_init__(self) -> None:
-        self.configuration = Configuration(self.exchange)
-        self.hub = Hub(self.exchange, self.faults, self.sockets)
-        self.conductor = Conductor(self.exchange, self.hub, self.clock)
+        self.configuration = AccountConfiguration(self.exchange)
+        self.hub = Broadcast(self.exchange, self.faults, self.sockets)
+        self.conductor = ClockDriver(self.exchange, self.hub, self.clock)
         self._closing = asyncio.Event()
 
     @property

@@ -9,12 +9,12 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from smabot.provider import Bar
-from smabot_exchange.matching.account import Holding, LastDay
-from smabot_exchange.matching.open_orders import News
+from smabot_exchange.matching.account import ExchangePosition, LastDay
+from smabot_exchange.matching.open_orders import ChangedOrders
 from smabot_exchange.matching.orders import Execution
 
 
-class Adjustment(NamedTuple):
+class OutsideChange(NamedTuple):
     """What came from outside: signed shares of a symbol at a cost, or cash; US dollars."""
 
     symbol: str | None
@@ -23,7 +23,7 @@ class Adjustment(NamedTuple):
     cash: Decimal
 
 
-class Movement(NamedTuple):
+class AccountMovement(NamedTuple):
     """Signed shares and cash that came to the account at a time."""
 
     time: datetime
@@ -34,7 +34,7 @@ class Movement(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class LedgerChange:
     """What is committed at once. A holding that is gone is None.
 
     ``withheld`` are bars that are no more, as their symbol was halted.
@@ -44,8 +44,8 @@ class Change:
     minutes_played: int
     cash: Decimal
     last_day: LastDay
-    orders: News
+    orders: ChangedOrders
     executions: Sequence[Execution] = ()
-    holdings: Mapping[str, Holding | None] | None = None
-    adjustment: Adjustment | None = None
+    holdings: Mapping[str, ExchangePosition | None] | None = None
+    adjustment: OutsideChange | None = None
     withheld: Sequence[Bar] = ()

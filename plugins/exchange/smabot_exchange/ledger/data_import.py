@@ -9,13 +9,14 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 from smabot.provider import EXCHANGE_ZONE, Bar, ConfigError, FileLock, Session
+from smabot_exchange.data.data_source import DataSource
 from smabot_exchange.data.sessions import regular_sessions, session_on
 from smabot_exchange.ledger.schema import APPLICATION_ID, SCHEMA, VERSION
-from smabot_exchange.matching.account import Terms
+from smabot_exchange.matching.account import AccountTerms
 from smabot_exchange.matching.orders import plain
 
 _DAY = 86_400
@@ -26,38 +27,7 @@ _AFTERMATH = timedelta(days=10)
 _INSERT_BAR = "INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-class Source(Protocol):
-    """Where bars come from: a tape or a made market."""
-
-    @property
-    def label(self) -> str: ...
-
-    def signature(self) -> str:
-        """Return a cheap sign of the contents; the fingerprint is compared where it differs."""
-        ...
-
-    def fingerprint(self) -> str: ...
-
-    def bars(self) -> Iterator[Bar]: ...
-
-
-def open_source(spec: str) -> Source:
-    """Return the source of ``made``, ``made:…`` or a path. Raises ConfigError."""
-    if spec == "made" or spec.startswith("made:"):
-        from smabot_exchange.data.simulated_market import MadeMarket
-
-        return MadeMarket.parse(spec)
-    from smabot_exchange.data.data_files import FileTape
-
-    try:
-        return FileTape(Path(spec).expanduser())
-    except OSError as error:
-        raise ConfigError(f"tape {spec}: can't be read: {error.strerror}") from None
-    except RuntimeError:  # as expanduser says it
-        raise ConfigError(f"tape {spec}: nobody of that name has a home here") from None
-
-
-def build_ledger(path: Path, source: Source, terms: Terms, lock: FileLock) -> None:
+def build_ledger(path: Path, source: DataSource, terms: AccountTerms, lock: FileLock) -> None:
     """Write a new ledger beside its place, lock it, and move it there when it is whole.
 
     Raises ConfigError when the tape is bad or the file can't be written; then nothing is there.
@@ -81,7 +51,7 @@ def build_ledger(path: Path, source: Source, terms: Terms, lock: FileLock) -> No
         unfinished.unlink(missing_ok=True)
 
 
-def _fill(path: Path, source: Source, terms: Terms, began: float) -> None:
+def _fill(path: Path, source: DataSource, terms: AccountTerms, began: float) -> None:
     db = sqlite3.connect(path, isolation_level=None)
     try:
         db.execute("PRAGMA journal_mode = OFF")
@@ -89,7 +59,7 @@ def _fill(path: Path, source: Source, terms: Terms, began: float) -> None:
         db.execute("PRAGMA cache_size = -65536")
         db.executescript(SCHEMA)
         signature = source.signature()
-        intake = Intake(source.label)
+        intake = DataImport(source.label)
         db.execute("BEGIN")
         db.executemany(_INSERT_BAR, intake.rows(source.bars()))
         sessions = intake.finish()
@@ -135,7 +105,7 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-class Intake:
+class DataImport:
     """Keeps the regular sessions' bars, and counts what is dropped and what is missing."""
 
     def __init__(self, label: str) -> None:
@@ -147,7 +117,7 @@ class Intake:
         self._played: dict[int, Session] = {}
         self._bars = 0
         self._dropped = 0
-        self._gaps = Gaps()
+        self._gaps = MissingMinutes()
 
     def rows(self, bars: Iterable[Bar]) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of table ``bars``."""
@@ -226,7 +196,7 @@ class Intake:
         return int(session.open.timestamp()), int(session.close.timestamp())
 
 
-class Gaps:
+class MissingMinutes:
     """The minutes of a session in which a symbol that traded in it has no bar."""
 
     def __init__(self) -> None:

@@ -10,8 +10,9 @@ from pathlib import Path
 from uuid import UUID
 
 from smabot.provider import Bar, BrokerError, ConfigError, FileLock, Session
-from smabot_exchange.ledger.changes import Change, Movement
-from smabot_exchange.ledger.data_import import Source, build_ledger
+from smabot_exchange.data.data_source import DataSource
+from smabot_exchange.ledger.changes import AccountMovement, LedgerChange
+from smabot_exchange.ledger.data_import import build_ledger
 from smabot_exchange.ledger.ledger_file import LedgerFile
 from smabot_exchange.ledger.rows import (
     EXECUTION_COLUMNS,
@@ -29,13 +30,13 @@ from smabot_exchange.ledger.rows import (
     to_stamp,
     to_time,
 )
-from smabot_exchange.matching.account import AskedTerms, Holding, LastDay, Terms
+from smabot_exchange.matching.account import AccountTerms, ExchangePosition, LastDay, RequestedTerms
 from smabot_exchange.matching.orders import (
     OPEN_STATUSES,
     ExchangeOrder,
     Execution,
     OrderFilter,
-    Stall,
+    StallReason,
     plain,
 )
 
@@ -51,7 +52,7 @@ class Ledger(LedgerFile):
     file can't be read or written.
     """
 
-    def __init__(self, path: Path, source: Source, asked: AskedTerms) -> None:
+    def __init__(self, path: Path, source: DataSource, asked: RequestedTerms) -> None:
         """Open a ledger; write it from the source first when there is none.
 
         Raises ConfigError when it is not this source's, LockHeld when another process has it.
@@ -92,10 +93,10 @@ class Ledger(LedgerFile):
         return self._meta["account_id"]
 
     @property
-    def terms(self) -> Terms:
+    def terms(self) -> AccountTerms:
         """The account's terms, as the ledger was opened with them."""
         names = ("opening_cash", "participation", "multiplier")
-        return Terms(*(Decimal(self._meta[name]) for name in names))
+        return AccountTerms(*(Decimal(self._meta[name]) for name in names))
 
     @property
     def minutes(self) -> int:
@@ -215,10 +216,12 @@ class Ledger(LedgerFile):
         with self._told():
             return self._value("SELECT max(seq) FROM orders") or 0
 
-    def holdings(self) -> list[Holding]:
+    def holdings(self) -> list[ExchangePosition]:
         with self._told():
             rows = self._db.execute("SELECT symbol, qty, cost FROM positions ORDER BY symbol")
-            return [Holding(symbol, Decimal(qty), Decimal(cost)) for symbol, qty, cost in rows]
+            return [
+                ExchangePosition(symbol, Decimal(qty), Decimal(cost)) for symbol, qty, cost in rows
+            ]
 
     def order(self, order_id: UUID) -> ExchangeOrder | None:
         found = self._orders("WHERE id = ?", str(order_id))
@@ -264,7 +267,7 @@ class Ledger(LedgerFile):
             symbols = json.dumps(sorted(wanted.symbols))
             tests.append(("symbol IN (SELECT value FROM json_each(?))", symbols))
         clauses = [clause for clause, _ in tests]
-        clauses.append(f"stall IS NOT '{Stall.LOST}'")
+        clauses.append(f"stall IS NOT '{StallReason.LOST}'")
         if wanted.status != "all":
             clauses.append(_OPEN if wanted.status == "open" else f"NOT {_OPEN}")
         if wanted.parents_only:
@@ -317,16 +320,18 @@ class Ledger(LedgerFile):
             )
             return [to_execution(row) for row in rows]
 
-    def movements(self) -> list[Movement]:
+    def movements(self) -> list[AccountMovement]:
         """Return all that ever moved shares or cash, fills and what came from outside, by time."""
         with self._told():
             given = self._db.execute("SELECT time, symbol, qty, cash FROM adjustments")
             outside = [
-                Movement(to_time(time), symbol, Decimal(qty), Decimal(cash), from_outside=True)
+                AccountMovement(
+                    to_time(time), symbol, Decimal(qty), Decimal(cash), from_outside=True
+                )
                 for time, symbol, qty, cash in given
             ]
         fills = [
-            Movement(
+            AccountMovement(
                 fill.time, fill.symbol, fill.qty * fill.side.sign,
                 -fill.qty * fill.price * fill.side.sign, from_outside=False,
             )
@@ -355,7 +360,7 @@ class Ledger(LedgerFile):
                 "UPDATE state SET now = ?, minutes_played = ?", (to_stamp(now), minutes_played)
             )
 
-    def record(self, change: Change, *, durable: bool = True) -> None:
+    def record(self, change: LedgerChange, *, durable: bool = True) -> None:
         """Commit a change. Not ``durable``: as `move_clock` does."""
         state = (
             to_stamp(change.now), change.minutes_played, plain(change.cash),
@@ -394,7 +399,7 @@ class Ledger(LedgerFile):
 
     # Opening
 
-    def _check(self, source: Source, asked: AskedTerms) -> None:
+    def _check(self, source: DataSource, asked: RequestedTerms) -> None:
         """Raise ConfigError unless the ledger is of this source and the terms that are asked for."""
         self._meta: dict[str, str] = dict(self._db.execute("SELECT key, value FROM meta"))
         kept = self.terms

@@ -19,7 +19,7 @@ from smabot_exchange.matching.orders import (
     OrderStatus,
     OrderType,
     PositionIntent,
-    Stall,
+    StallReason,
     TimeInForce,
     plain,
 )
@@ -123,7 +123,7 @@ def to_order(row: tuple[Any, ...]) -> ExchangeOrder:
         parent_id=_uuid(parent_id),
         replaces=_uuid(replaces),
         replaced_by=_uuid(replaced_by),
-        stall=None if stall is None else Stall(stall),
+        stall=None if stall is None else StallReason(stall),
         stalled_until=_time(stalled_until),
     )
 

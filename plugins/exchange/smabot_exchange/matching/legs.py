@@ -59,7 +59,9 @@ def _leg(parent: ExchangeOrder, name: str, kind: OrderType, place: int) -> Excha
     )
 
 
-def arm(orders: OpenOrders, entry: ExchangeOrder, qty: Decimal, time: datetime) -> list[OrderEvent]:
+def activate_exits(
+    orders: OpenOrders, entry: ExchangeOrder, qty: Decimal, time: datetime
+) -> list[OrderEvent]:
     """Let the exits of a filled entry work from ``time`` on, for ``qty`` shares."""
     events = []
     for leg in orders.others_of(entry):
@@ -79,7 +81,7 @@ def shrink_others(orders: OpenOrders, exit: ExchangeOrder) -> None:
         )
 
 
-def yields(orders: OpenOrders, order: ExchangeOrder, bar: Bar) -> bool:
+def yields_to_stop(orders: OpenOrders, order: ExchangeOrder, bar: Bar) -> bool:
     """Whether a take-profit must let its stop go first, as the bar reaches both.
 
     Which came first is not known, so the worse one did, unless the bar opens at the profit.

@@ -11,7 +11,7 @@ from smabot.provider import ZERO, Bar
 from smabot_exchange.matching.orders import ExchangeOrder, OrderClass, OrderStatus
 
 
-class News(NamedTuple):
+class ChangedOrders(NamedTuple):
     """Orders that are new, and ones that are not and have changed."""
 
     added: list[ExchangeOrder]
@@ -48,11 +48,11 @@ class OpenOrders:
             self._added[order.id] = order
         else:
             self._changed[order.id] = order
-        self.held -= hold(before)
+        self.held -= buying_power_of(before)
         if before is not None and before.group != order.group:
             self._leave(before)
         if order.open:
-            self.held += hold(order)
+            self.held += buying_power_of(order)
             self._orders[order.id] = order
             self._of_symbol.setdefault(order.symbol, {})[order.id] = order
             if order.order_class is not OrderClass.SIMPLE:
@@ -90,9 +90,9 @@ class OpenOrders:
                 shares[order.group] = max(shares.get(order.group, ZERO), order.remaining)
         return sum(shares.values(), ZERO)
 
-    def take_news(self) -> News:
+    def take_news(self) -> ChangedOrders:
         """Return what was put since the last call, each order once, as it is now."""
-        news = News(list(self._added.values()), list(self._changed.values()))
+        news = ChangedOrders(list(self._added.values()), list(self._changed.values()))
         self._added.clear()
         self._changed.clear()
         return news
@@ -105,7 +105,7 @@ class OpenOrders:
                 del self._of_group[order.group]
 
 
-def hold(order: ExchangeOrder | None) -> Decimal:
+def buying_power_of(order: ExchangeOrder | None) -> Decimal:
     """Return the dollars of buying power that an open order takes."""
     if order is None or order.closes:
         return ZERO

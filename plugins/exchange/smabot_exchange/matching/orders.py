@@ -103,7 +103,7 @@ OPEN_STATUSES = (
 )
 
 
-class Stall(StrEnum):
+class StallReason(StrEnum):
     """Why a fault keeps an open order from filling, until ``ExchangeOrder.stalled_until``."""
 
     PENDING = "pending"  # it stays `pending_new`
@@ -238,7 +238,7 @@ class ExchangeOrder:
     parent_id: UUID | None = None
     replaces: UUID | None = None
     replaced_by: UUID | None = None
-    stall: Stall | None = None
+    stall: StallReason | None = None
     stalled_until: datetime | None = None
 
     @property
@@ -248,7 +248,7 @@ class ExchangeOrder:
     @property
     def hidden(self) -> bool:
         """Whether lookups and lists don't show it."""
-        return self.stall is Stall.LOST
+        return self.stall is StallReason.LOST
 
     @property
     def remaining(self) -> Decimal:
@@ -336,7 +336,7 @@ class OrderEvent:
     position_qty: Decimal | None = None
 
 
-class Refusal(Exception):
+class RequestRefused(Exception):
     """The exchange says no: HTTP status, Alpaca's code and message, and further fields."""
 
     def __init__(self, status: int, code: int, message: str, **extra: str) -> None:
@@ -360,7 +360,7 @@ class Refusal(Exception):
         return f"{self.status} {self.message}" + (f" ({extra})" if extra else "")
 
 
-def made_client_id(seq: int) -> str:
+def generated_client_id(seq: int) -> str:
     """Return the id of an order that came without one."""
     return str(uuid5(_IDS, f"order {seq}"))
 

@@ -14,17 +14,17 @@ from smabot_exchange.matching.orders import (
     OrderRequest,
     OrderStatus,
     OrderType,
-    Stall,
+    StallReason,
 )
 
 
 def check_replaceable(order: ExchangeOrder, change: OrderChange) -> None:
-    """Raises Refusal when the order can't be replaced at all, or not in this."""
+    """Raises RequestRefused when the order can't be replaced at all, or not in this."""
     if not order.open:
         raise unprocessable("unable to replace order, order is not open")
     if order.status in (OrderStatus.ACCEPTED, OrderStatus.PENDING_NEW):
         raise bad_parameter("unable to replace order, order isn't sent to exchange yet")
-    if order.stall in (Stall.CANCEL, Stall.CLOSE):
+    if order.stall in (StallReason.CANCEL, StallReason.CLOSE):
         raise unprocessable(f'unable to replace order, order is in "{order.status}" state')
     if order.notional is not None:
         raise unprocessable("unable to replace order, notional orders can't be replaced")

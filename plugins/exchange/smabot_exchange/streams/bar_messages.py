@@ -8,15 +8,15 @@ from datetime import date, datetime, time, timedelta
 from functools import partial
 
 from smabot.provider import EXCHANGE_ZONE, MINUTE, Bar
-from smabot_exchange.exchange import Exchange, Minute
-from smabot_exchange.faults.kinds import BarLate, BarMissing, BarRevised, MinuteMissing
+from smabot_exchange.data.timeframe import merged
+from smabot_exchange.exchange import Exchange, ReplayedMinute
+from smabot_exchange.faults.fault_kinds import BarLate, BarMissing, BarRevised, MinuteMissing
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 from smabot_exchange.faults.market_kinds import BarWrong
-from smabot_exchange.faults.plan import FaultPlan, Occasion
-from smabot_exchange.json_forms.timeframe import merged
 from smabot_exchange.streams import frames
 from smabot_exchange.streams.frames import Codec
 from smabot_exchange.streams.subscriptions import EVERYTHING, Subscriptions
-from smabot_exchange.streams.timers import Later
+from smabot_exchange.streams.timers import ExchangeTimers
 
 HALTED = ("T12", "Trading Halted; For information requested by the listing exchange")
 """The reason of a halt, as Nasdaq codes it."""
@@ -26,7 +26,7 @@ REVISED_AFTER = timedelta(seconds=30)
 
 
 @dataclass(slots=True)
-class News:
+class MinuteUpdate:
     """What a minute brings: bars as they are sent, late ones first, and the rest as it was.
 
     ``halted`` and ``resumed`` are symbols whose trading stopped or went on at its start; all that are
@@ -45,10 +45,10 @@ class News:
     stopped: frozenset[str] = frozenset()
 
 
-class Ticker:
+class MinuteComposer:
     """Makes each minute's news, and writes them once for all who want the same."""
 
-    def __init__(self, exchange: Exchange, plan: FaultPlan, later: Later) -> None:
+    def __init__(self, exchange: Exchange, plan: FaultPlan, later: ExchangeTimers) -> None:
         self._exchange = exchange
         self._plan = plan
         self._later = later
@@ -58,10 +58,10 @@ class Ticker:
         self._day: date | None = None
         self._open: date | None = None
 
-    def news(self, minute: Minute, *, daily: bool) -> News:
+    def news(self, minute: ReplayedMinute, *, daily: bool) -> MinuteUpdate:
         """Return what a minute brings. Without ``daily`` the bars of the day are left out."""
         now = minute.time
-        news = News(
+        news = MinuteUpdate(
             now, self._faulty(minute), minute.bars, list(self._updated), halted=minute.halted,
             resumed=minute.resumed, stopped=self._exchange.halts.symbols,
         )  # fmt: skip
@@ -77,7 +77,7 @@ class Ticker:
             self._day = None
         return news
 
-    def _faulty(self, minute: Minute) -> list[Bar]:
+    def _faulty(self, minute: ReplayedMinute) -> list[Bar]:
         """Return the bars that are sent now, and set aside those that come later."""
         plan, now, wrong = self._plan, minute.time, self._exchange.wrong_bars
         if not plan.any(BarMissing, BarLate, BarRevised, BarWrong, MinuteMissing):
@@ -98,7 +98,7 @@ class Ticker:
                 self._later.at(now + REVISED_AFTER, partial(self._updated.append, changed))
         return sent
 
-    def _days(self, minute: Minute, day: date, opened: datetime) -> dict[str, Bar]:
+    def _days(self, minute: ReplayedMinute, day: date, opened: datetime) -> dict[str, Bar]:
         """Return the day's bars so far of the symbols that traded in the minute."""
         if self._day == day:
             bars: Iterable[Bar] = minute.bars
@@ -113,10 +113,10 @@ class Ticker:
         return {bar.symbol: self._daily[bar.symbol] for bar in minute.bars}
 
 
-class Writer:
+class MinuteEncoder:
     """Writes one minute's news, once for each way and set of subscriptions."""
 
-    def __init__(self, news: News, symbols: tuple[str, ...]) -> None:
+    def __init__(self, news: MinuteUpdate, symbols: tuple[str, ...]) -> None:
         self._news = news
         self._symbols = symbols
         self._written: list[tuple[Codec, Subscriptions, list[tuple[bytes | str, int]]]] = []

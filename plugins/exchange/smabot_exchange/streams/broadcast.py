@@ -13,26 +13,26 @@ from uuid import UUID
 from starlette.websockets import WebSocket
 
 from smabot.provider import MINUTE
-from smabot_exchange.exchange import Exchange, Minute
-from smabot_exchange.faults.bases import Stream
-from smabot_exchange.faults.kinds import (
+from smabot_exchange.exchange import Exchange, ReplayedMinute
+from smabot_exchange.faults.fault_bases import Stream
+from smabot_exchange.faults.fault_kinds import (
     Disconnect,
-    ForeignOrder,
-    ForeignPosition,
-    Garbage,
-    Mute,
-    Refuse,
+    ExternalOrder,
+    ExternalPosition,
+    MuteStream,
+    RefuseConnections,
+    UnreadableFrame,
 )
-from smabot_exchange.faults.plan import FaultPlan, Occasion
-from smabot_exchange.matching.orders import OrderEvent, OrderRequest, OrderType, Refusal
-from smabot_exchange.streams.bar_messages import Ticker, Writer
-from smabot_exchange.streams.client_connection import Connection
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
+from smabot_exchange.matching.orders import OrderEvent, OrderRequest, OrderType, RequestRefused
+from smabot_exchange.streams.bar_messages import MinuteComposer, MinuteEncoder
+from smabot_exchange.streams.client_connection import ClientConnection
 from smabot_exchange.streams.frames import Codec
-from smabot_exchange.streams.order_messages import Updates
-from smabot_exchange.streams.order_visibility import PENDING_CANCEL, Masks
+from smabot_exchange.streams.order_messages import OrderMessages
+from smabot_exchange.streams.order_visibility import PENDING_CANCEL, OrderVisibility
 from smabot_exchange.streams.subscriptions import Subscriptions
-from smabot_exchange.streams.tcp_connections import Sockets
-from smabot_exchange.streams.timers import Later
+from smabot_exchange.streams.tcp_connections import TcpConnections
+from smabot_exchange.streams.timers import ExchangeTimers
 
 GARBAGE: dict[str, bytes | str] = {
     "bytes": b"\xc1\xff\x00\xfe garbage",
@@ -46,13 +46,13 @@ SLOW_GRACE = 2.0
 """Seconds in which a client that is too slow may read that it is, before it is cut off."""
 
 
-class TradeConnection(Connection):
+class TradeConnection(ClientConnection):
     """A client of the trading stream; it hears of orders when it has asked to."""
 
     listening = False
 
 
-class DataConnection(Connection):
+class DataConnection(ClientConnection):
     """A client of the stock data stream; ``codec`` is how it wants to be written to."""
 
     def __init__(self, socket: WebSocket, codec: Codec) -> None:
@@ -65,23 +65,23 @@ class DataConnection(Connection):
         self.put(self.codec.join([self.codec.pack(message) for message in messages]), now)
 
 
-class Hub:
+class Broadcast:
     """Belongs to the server's event loop, but for hearing of order events, which any thread may tell."""
 
-    def __init__(self, exchange: Exchange, plan: FaultPlan, sockets: Sockets) -> None:
+    def __init__(self, exchange: Exchange, plan: FaultPlan, sockets: TcpConnections) -> None:
         self.exchange = exchange
         self.plan = plan
         self.sockets = sockets
-        self.masks = Masks(plan)
-        self.later = Later()
+        self.masks = OrderVisibility(plan)
+        self.later = ExchangeTimers()
         self.trading: list[TradeConnection] = []
         """Those that are authenticated, the newest last."""
         self.data: dict[str, DataConnection] = {}
         """Those that are authenticated, by key id."""
         self.wanted = asyncio.Event()
         """Whether a client waits for time to pass: for bars, or for what becomes of open orders."""
-        self._updates = Updates(plan, self.masks, self.later, self._send_update)
-        self._ticker = Ticker(exchange, plan, self.later)
+        self._updates = OrderMessages(plan, self.masks, self.later, self._send_update)
+        self._ticker = MinuteComposer(exchange, plan, self.later)
         self._refused_until: dict[Stream, float] = {}
         self._heard: deque[Sequence[OrderEvent]] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -123,12 +123,12 @@ class Hub:
 
     def _unstick(self, order_id: UUID) -> None:
         self.masks.release(str(order_id))
-        with suppress(Refusal):  # it has ended meanwhile
+        with suppress(RequestRefused):  # it has ended meanwhile
             self.exchange.cancel(order_id)
 
     # -- minutes -----------------------------------------------------------------------------------
 
-    def play(self) -> Minute | None:
+    def play(self) -> ReplayedMinute | None:
         """Play the exchange's next minute and send what it brings; None at the tape's end.
 
         Raises BrokerError when the exchange has failed.
@@ -147,9 +147,9 @@ class Hub:
         self._foreign(occasion)
         return minute
 
-    def _tell(self, minute: Minute) -> None:
+    def _tell(self, minute: ReplayedMinute) -> None:
         daily = any(c.subscriptions.wants("dailyBars") for c in self.data.values())
-        writer = Writer(self._ticker.news(minute, daily=daily), self.exchange.symbols)
+        writer = MinuteEncoder(self._ticker.news(minute, daily=daily), self.exchange.symbols)
         for connection in list(self.data.values()):
             for frame, bars in writer.frames(connection.codec, connection.subscriptions):
                 if not connection.put(frame, minute.time, bars):
@@ -157,17 +157,17 @@ class Hub:
                     break
 
     def _foreign(self, occasion: Occasion) -> None:
-        for order in self.plan.strikes(ForeignOrder, occasion):
+        for order in self.plan.strikes(ExternalOrder, occasion):
             kind = OrderType.MARKET if order.limit_price is None else OrderType.LIMIT
-            with suppress(Refusal):  # as its sender's trouble
+            with suppress(RequestRefused):  # as its sender's trouble
                 self.exchange.submit(
                     OrderRequest(
                         order.symbol, order.side, order.qty, kind, order.limit_price,
                         client_order_id=order.client_order_id,
                     )
                 )  # fmt: skip
-        for held in self.plan.strikes(ForeignPosition, occasion):
-            with suppress(Refusal):
+        for held in self.plan.strikes(ExternalPosition, occasion):
+            with suppress(RequestRefused):
                 price = held.price or self.exchange.last_price(held.symbol)
                 self.exchange.adjust(held.symbol, held.qty, price)
         self.deliver()
@@ -178,7 +178,7 @@ class Hub:
         """Whether a stream takes no connections for now."""
         return time.monotonic() < self._refused_until.get(stream, 0.0)
 
-    def left(self, stream: Stream, connection: Connection, *, clean: bool) -> None:
+    def left(self, stream: Stream, connection: ClientConnection, *, clean: bool) -> None:
         """Forget a connection that has ended; unclean: without a close frame from the client."""
         if isinstance(connection, TradeConnection) and connection in self.trading:
             self.trading.remove(connection)
@@ -188,7 +188,7 @@ class Hub:
             return  # it was never in, or has been parted with
         if not clean:
             occasion = Occasion(f"drop {stream}", self.exchange.now)
-            if refuse := self.plan.first(Refuse, occasion, stream=stream):
+            if refuse := self.plan.first(RefuseConnections, occasion, stream=stream):
                 self._refused_until[stream] = time.monotonic() + refuse.seconds
 
     def newest_trading(self, key_id: str) -> TradeConnection | None:
@@ -202,16 +202,16 @@ class Hub:
     def _strike(self, stream: Stream, occasion: Occasion, at: str) -> None:
         """Do to a stream's connections what the faults of this moment ask for."""
         plan = self.plan
-        if not plan.any(Mute, Disconnect, Garbage):
+        if not plan.any(MuteStream, Disconnect, UnreadableFrame):
             return
-        connections: list[Connection] = [
+        connections: list[ClientConnection] = [
             *(self.trading if stream == "trade" else self.data.values())
         ]
         now = occasion.time
-        for garbage in plan.strikes(Garbage, occasion, stream=stream, at=at):
+        for garbage in plan.strikes(UnreadableFrame, occasion, stream=stream, at=at):
             for connection in connections:
                 connection.put(GARBAGE[garbage.form], now)
-        for mute in plan.strikes(Mute, occasion, stream=stream, at=at):
+        for mute in plan.strikes(MuteStream, occasion, stream=stream, at=at):
             for connection in connections:
                 connection.mute(None if mute.minutes is None else now + mute.minutes * MINUTE)
         for cut in plan.strikes(Disconnect, occasion, stream=stream, at=at):
@@ -222,7 +222,7 @@ class Hub:
                 else:
                     self.sockets.reset(connection.socket.scope)
 
-    def _cut_off(self, connection: Connection) -> None:
+    def _cut_off(self, connection: ClientConnection) -> None:
         """Tell a client that it is too slow, and part with it."""
         now = self.exchange.now
         connection.drop_waiting()

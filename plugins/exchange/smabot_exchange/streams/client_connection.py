@@ -21,7 +21,7 @@ class _Close:
     reason: str
 
 
-class Connection:
+class ClientConnection:
     """The sending side. ``sent`` counts the records that a stream's client waits for."""
 
     def __init__(self, socket: WebSocket, most_waiting: int = MOST_WAITING) -> None:

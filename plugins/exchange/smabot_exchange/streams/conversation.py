@@ -8,15 +8,15 @@ from contextlib import suppress
 
 from starlette.websockets import WebSocket, WebSocketDisconnect
 
-from smabot_exchange.faults.bases import Stream
-from smabot_exchange.streams.broadcast import Hub
-from smabot_exchange.streams.client_connection import Connection
+from smabot_exchange.faults.fault_bases import Stream
+from smabot_exchange.streams.broadcast import Broadcast
+from smabot_exchange.streams.client_connection import ClientConnection
 
 UNCLEAN = (1005, 1006)
 """Codes of a connection that ended without the client's close frame, or with an empty one."""
 
 
-async def hear(socket: WebSocket) -> AsyncIterator[str | bytes]:
+async def client_messages(socket: WebSocket) -> AsyncIterator[str | bytes]:
     """Yield the client's messages. Raises WebSocketDisconnect at the end, with its code."""
     while True:
         message = await socket.receive()
@@ -27,7 +27,10 @@ async def hear(socket: WebSocket) -> AsyncIterator[str | bytes]:
 
 
 async def converse(
-    hub: Hub, stream: Stream, connection: Connection, answer_all: Callable[[], Awaitable[None]]
+    hub: Broadcast,
+    stream: Stream,
+    connection: ClientConnection,
+    answer_all: Callable[[], Awaitable[None]],
 ) -> None:
     """Accept a connection, send what is put on it, and answer until its end, which the hub is told."""
     clean = True

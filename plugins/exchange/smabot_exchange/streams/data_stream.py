@@ -13,9 +13,9 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from smabot_exchange.streams.broadcast import DataConnection
-from smabot_exchange.streams.conversation import converse, hear
+from smabot_exchange.streams.conversation import client_messages, converse
 from smabot_exchange.streams.frames import JSON, MSGPACK
-from smabot_exchange.streams.subscriptions import TooMany, asked_for
+from smabot_exchange.streams.subscriptions import TooManySymbols, asked_for
 
 if TYPE_CHECKING:
     from smabot_exchange.http.venue import Venue
@@ -40,12 +40,12 @@ _FATAL = (402, 404, 406, 407, 409, 500)
 
 def routes(venue: Venue) -> list[WebSocketRoute]:
     async def stream(websocket: WebSocket) -> None:
-        await _Talk(venue, websocket, websocket.path_params["feed"]).hold()
+        await _DataConversation(venue, websocket, websocket.path_params["feed"]).hold()
 
     return [WebSocketRoute("/v2/{feed}", stream)]
 
 
-class _Talk:
+class _DataConversation:
     """The conversation with one client."""
 
     def __init__(self, venue: Venue, websocket: WebSocket, feed: str) -> None:
@@ -71,13 +71,13 @@ class _Talk:
             async with asyncio.timeout(self._venue.auth_seconds) as patience:
                 if connection.key_id:
                     patience.reschedule(None)
-                async for frame in hear(connection.socket):
+                async for frame in client_messages(connection.socket):
                     self._answer(frame)
                     if connection.key_id:
                         patience.reschedule(None)
         except TimeoutError:
             self._error(404)
-            async for _ in hear(connection.socket):
+            async for _ in client_messages(connection.socket):
                 pass
 
     def _answer(self, frame: str | bytes) -> None:
@@ -119,7 +119,7 @@ class _Talk:
         else:
             try:
                 self._connection.subscriptions = before.plus(symbols, self._venue.symbol_limit)
-            except TooMany:
+            except TooManySymbols:
                 self._error(405)
                 return
             self._hub.wanted.set()

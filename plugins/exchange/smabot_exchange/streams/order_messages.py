@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from smabot.provider import MINUTE
-from smabot_exchange.faults.kinds import (
+from smabot_exchange.faults.fault_kinds import (
     UpdateDoubled,
     UpdateDropped,
     UpdateLate,
@@ -21,20 +21,22 @@ from smabot_exchange.faults.kinds import (
     UpdateSwapped,
     UpdateUnknown,
 )
-from smabot_exchange.faults.plan import FaultPlan, Occasion
-from smabot_exchange.json_forms import shapes
-from smabot_exchange.json_forms.prices import stamp
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
+from smabot_exchange.json_forms import trading_json
+from smabot_exchange.json_forms.market_data_json import stamp
 from smabot_exchange.matching.orders import OrderEvent, plain
-from smabot_exchange.streams.order_visibility import Masks
-from smabot_exchange.streams.timers import Later
+from smabot_exchange.streams.order_visibility import OrderVisibility
+from smabot_exchange.streams.timers import ExchangeTimers
 
 Send = Callable[[bytes, Occasion], None]
 
 
-class Updates:
+class OrderMessages:
     """Turns each event into the messages that are sent, now or later."""
 
-    def __init__(self, plan: FaultPlan, masks: Masks, later: Later, send: Send) -> None:
+    def __init__(
+        self, plan: FaultPlan, masks: OrderVisibility, later: ExchangeTimers, send: Send
+    ) -> None:
         self._plan = plan
         self._masks = masks
         self._later = later
@@ -73,7 +75,7 @@ class Updates:
             self._send(message, occasion)
 
     def _message(self, event: OrderEvent, name: str, now: datetime) -> bytes:
-        order = self._masks.dress(shapes.order(event.order), now)
+        order = self._masks.dress(trading_json.order(event.order), now)
         data: dict[str, Any] = {
             "event": name,
             "timestamp": stamp(event.time),

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from smabot_exchange.faults.kinds import Hidden, UnknownStatus
-from smabot_exchange.faults.plan import FaultPlan, Occasion
+from smabot_exchange.faults.fault_kinds import OrderHidden, UnknownStatus
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 from smabot_exchange.matching.orders import OPEN_STATUSES
 
 PENDING_CANCEL = "pending_cancel"
@@ -17,7 +17,7 @@ _OPEN = frozenset([*map(str, OPEN_STATUSES), "pending_new", "pending_replace", P
 Json = dict[str, Any]
 
 
-class Masks:
+class OrderVisibility:
     """Works on orders as the wire shows them."""
 
     def __init__(self, plan: FaultPlan, clock: Callable[[], float] = time.monotonic) -> None:
@@ -34,7 +34,7 @@ class Masks:
 
     def accepted(self, order: Json, now: datetime) -> None:
         """Take note of an order that was just accepted: it may stay hidden for a while."""
-        fault = self._plan.first(Hidden, _occasion(order, now))
+        fault = self._plan.first(OrderHidden, _occasion(order, now))
         if fault is not None:
             self._hidden[order["id"]] = self._clock() + fault.seconds
 

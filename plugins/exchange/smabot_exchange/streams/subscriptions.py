@@ -17,7 +17,7 @@ EVERYTHING = "*"
 _NONE: frozenset[str] = frozenset()
 
 
-class TooMany(Exception):
+class TooManySymbols(Exception):
     """More symbols than the key may have."""
 
 
@@ -34,13 +34,13 @@ class Subscriptions:
         return bool(self.symbols.get(channel))
 
     def plus(self, asked: Mapping[str, Collection[str]], most: int | None) -> Subscriptions:
-        """Return these and more. Raises TooMany when they name more than ``most`` symbols."""
+        """Return these and more. Raises TooManySymbols when they name more than ``most`` symbols."""
         changed = {
             channel: self.of(channel) | frozenset(asked.get(channel, ())) for channel in ASKED
         }
         named = frozenset().union(*changed.values()) - {EVERYTHING}
         if most is not None and len(named) > most:
-            raise TooMany
+            raise TooManySymbols
         return Subscriptions(changed)
 
     def minus(self, asked: Mapping[str, Collection[str]]) -> Subscriptions:

@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
-class Sockets:
+class TcpConnections:
     """The open connections by the client's address, as ASGI's ``scope["client"]`` tells it."""
 
     def __init__(self) -> None:

@@ -8,7 +8,7 @@ from heapq import heappop, heappush
 from itertools import count
 
 
-class Later:
+class ExchangeTimers:
     """Calls by the exchange's time, in order; those of the same time as they came in."""
 
     def __init__(self) -> None:

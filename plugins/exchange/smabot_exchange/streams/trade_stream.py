@@ -14,7 +14,7 @@ from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
 from smabot_exchange.streams.broadcast import TradeConnection
-from smabot_exchange.streams.conversation import converse, hear
+from smabot_exchange.streams.conversation import client_messages, converse
 
 if TYPE_CHECKING:
     from smabot_exchange.http.venue import Venue
@@ -27,12 +27,12 @@ def routes(venue: Venue) -> list[WebSocketRoute]:
         if venue.hub.refuses("trade"):
             await websocket.send_denial_response(Response("too many connections", 429))
             return
-        await _Talk(venue, websocket).hold()
+        await _TradeConversation(venue, websocket).hold()
 
     return [WebSocketRoute("/stream", stream)]
 
 
-class _Talk:
+class _TradeConversation:
     """The conversation with one client."""
 
     def __init__(self, venue: Venue, websocket: WebSocket) -> None:
@@ -47,7 +47,7 @@ class _Talk:
         connection = self._connection
         try:
             async with asyncio.timeout(self._venue.auth_seconds) as patience:
-                async for frame in hear(connection.socket):
+                async for frame in client_messages(connection.socket):
                     try:
                         self._answer(orjson.loads(frame))
                     except (ValueError, TypeError, AttributeError):
@@ -56,7 +56,7 @@ class _Talk:
                         patience.reschedule(None)
         except TimeoutError:
             connection.close(1008, "auth timeout")
-            async for _ in hear(connection.socket):
+            async for _ in client_messages(connection.socket):
                 pass
 
     def _answer(self, message: dict[str, Any]) -> None:

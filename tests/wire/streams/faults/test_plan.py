@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smabot.errors import ConfigError
-from smabot_exchange.faults.files import parse_faults, read_faults
-from smabot_exchange.faults.kinds import KINDS, BarMissing
-from smabot_exchange.faults.plan import FaultPlan, Occasion
+from smabot_exchange.faults.fault_files import parse_faults, read_faults
+from smabot_exchange.faults.fault_kinds import KINDS, BarMissing
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 
 NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
 TOML = """

@@ -7,18 +7,18 @@ import time
 from typing import Literal
 
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.streams.broadcast import Hub
+from smabot_exchange.streams.broadcast import Broadcast
 
-LONGEST_BREATH = 5.0
+LONGEST_WAIT = 5.0
 """Seconds that clients get to take a minute in, when the pace is as fast as can be."""
 
 PacedBy = Literal["stepped", "paced"]
 
 
-class Conductor:
+class ClockDriver:
     """Plays minute after minute. ``clock`` says who asks for the next."""
 
-    def __init__(self, exchange: Exchange, hub: Hub, clock: PacedBy = "stepped") -> None:
+    def __init__(self, exchange: Exchange, hub: Broadcast, clock: PacedBy = "stepped") -> None:
         self.clock: PacedBy = clock
         self._exchange = exchange
         self._hub = hub
@@ -53,7 +53,7 @@ class Conductor:
     async def _breathe(self) -> None:
         await asyncio.sleep(0)
         try:
-            async with asyncio.timeout(LONGEST_BREATH):
+            async with asyncio.timeout(LONGEST_WAIT):
                 await self._hub.drained()
         except TimeoutError:
             pass

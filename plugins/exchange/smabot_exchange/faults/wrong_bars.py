@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from smabot.provider import Bar
-from smabot_exchange.faults.plan import FaultPlan, Occasion
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 
 
 class WrongBars:

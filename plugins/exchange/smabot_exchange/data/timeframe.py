@@ -13,7 +13,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 
 from smabot.provider import EXCHANGE_ZONE, Bar
-from smabot_exchange.http.answers import DataError
 
 _PATTERN = re.compile(r"(\d{1,2})(T|H|D|W|M|(?i:Min|Hour|Day|Week|Month))", re.ASCII)
 _MONTHS = (1, 2, 3, 4, 6, 12)
@@ -28,10 +27,10 @@ class Timeframe:
 
     @classmethod
     def parse(cls, text: str) -> Timeframe:
-        """Read ``1Min``, ``5T``, ``1Hour``, ``1D`` … Raises DataError for what Alpaca has not."""
+        """Read ``1Min``, ``5T``, ``1Hour``, ``1D`` … Raises ValueError for what Alpaca has not."""
         found = _PATTERN.fullmatch(text)
         if found is None:
-            raise DataError(f"invalid timeframe: {text}")
+            raise ValueError(f"invalid timeframe: {text}")
         count, name = int(found[1]), found[2]
         short = {"T": "Min", "H": "Hour", "D": "Day", "W": "Week", "M": "Month"}
         unit = short.get(name, name.capitalize())
@@ -39,7 +38,7 @@ class Timeframe:
             "Min": range(1, 60), "Hour": range(1, 24), "Day": (1,), "Week": (1,), "Month": _MONTHS,
         }  # fmt: skip
         if count not in allowed[unit]:
-            raise DataError(f"invalid timeframe: {text}")
+            raise ValueError(f"invalid timeframe: {text}")
         return cls(count, unit)
 
     @property

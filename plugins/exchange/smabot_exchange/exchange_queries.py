@@ -10,7 +10,7 @@ from uuid import UUID
 
 from smabot.provider import MINUTE, ZERO, Bar, Calendar, Session
 from smabot_exchange.ledger.ledger import Ledger
-from smabot_exchange.ledger.past_equity import equity_history, grid
+from smabot_exchange.ledger.past_equity import equity_history, equity_times
 from smabot_exchange.matching.account import EquityPoint
 from smabot_exchange.matching.order_validation import not_found
 from smabot_exchange.matching.orders import (
@@ -20,10 +20,10 @@ from smabot_exchange.matching.orders import (
     OrderFilter,
     OrderType,
 )
-from smabot_exchange.serialisation import Turns, one_at_a_time
+from smabot_exchange.serialisation import Serialised, one_at_a_time
 
 
-class Archive(Turns):
+class ExchangeQueries(Serialised):
     """The reading half of an `Exchange`. Each method raises BrokerError when the ledger can't be
     read, and from then on so does every later call."""
 
@@ -57,7 +57,7 @@ class Archive(Turns):
 
     @one_at_a_time
     def order(self, order_id: UUID) -> ExchangeOrder:
-        """Return an order in any state. Raises Refusal when it is unknown."""
+        """Return an order in any state. Raises RequestRefused when it is unknown."""
         order = self._ledger.order(order_id)
         if order is None or order.hidden:
             raise not_found(f"order not found for {order_id}")
@@ -65,7 +65,7 @@ class Archive(Turns):
 
     @one_at_a_time
     def order_by_client_id(self, client_order_id: str) -> ExchangeOrder:
-        """Return an order in any state. Raises Refusal when it is unknown."""
+        """Return an order in any state. Raises RequestRefused when it is unknown."""
         order = self._ledger.order_by_client_id(client_order_id)
         if order is None or order.hidden:
             raise not_found(f"order not found for {client_order_id}")
@@ -110,7 +110,7 @@ class Archive(Turns):
     def last_price(self, symbol: str) -> Decimal:
         """Return a symbol's last close; before its first bar, that bar's open.
 
-        Raises Refusal when the symbol is unknown.
+        Raises RequestRefused when the symbol is unknown.
         """
         price = self._price(symbol)
         if price is None:
@@ -119,7 +119,7 @@ class Archive(Turns):
 
     @one_at_a_time
     def previous_close(self, symbol: str) -> Decimal:
-        """Return the last price before the session that is open or was last; Refusal if unknown."""
+        """Return the last price before the session that is open or was last; RequestRefused if unknown."""
         self.last_price(symbol)
         return self._price_at(symbol, self._session_of(self._now).open)
 
@@ -173,7 +173,7 @@ class Archive(Turns):
         A point lies at each multiple of ``step`` after a session's open, and at its close; nothing
         beyond `now`. Gains count from the worth at ``start``.
         """
-        times = grid(self.calendar.sessions, start, min(end, self._now), step)
+        times = equity_times(self.calendar.sessions, start, min(end, self._now), step)
         return equity_history(
             self._opening_cash, self._ledger.movements(), self._price_at, start, times
         )

@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from smabot_exchange.faults.bases import Fault
+    from smabot_exchange.faults.fault_bases import Fault
 
 F = TypeVar("F", bound="Fault")
 REMEMBERED = 2_000
@@ -36,7 +36,7 @@ class Occasion:
     event: str = ""
 
 
-class _Armed:
+class _ActiveFault:
     """A fault, and what it has met."""
 
     def __init__(self, fault: Fault, number: int) -> None:
@@ -82,8 +82,8 @@ class FaultPlan:
         self.seed = seed
         self.version = 0
         """Changes when other faults are set."""
-        self._armed: list[_Armed] = []
-        self._kinds: dict[type[Fault], list[_Armed]] = {}
+        self._armed: list[_ActiveFault] = []
+        self._kinds: dict[type[Fault], list[_ActiveFault]] = {}
         self._count = 0
         self._lock = Lock()
         self.add(faults)
@@ -95,7 +95,7 @@ class FaultPlan:
     def add(self, faults: Sequence[Fault]) -> None:
         self.version += 1
         for fault in faults:
-            armed = _Armed(fault, self._count)
+            armed = _ActiveFault(fault, self._count)
             self._count += 1
             self._armed.append(armed)
             self._kinds.setdefault(type(fault), []).append(armed)

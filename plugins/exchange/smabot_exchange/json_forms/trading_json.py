@@ -13,7 +13,7 @@ from typing import Any
 from uuid import UUID
 
 from smabot.provider import EXCHANGE_ZONE
-from smabot_exchange.json_forms.prices import stamp
+from smabot_exchange.json_forms.market_data_json import stamp
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     Execution,

@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from smabot.provider import MINUTE
-from smabot_exchange.faults.plan import FaultPlan, Occasion
-from smabot_exchange.matching.orders import Refusal
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
+from smabot_exchange.matching.orders import RequestRefused
 
 SUSPENDED = "trade_suspended_by_user"
 FLAGS = ("trading_blocked", "account_blocked", SUSPENDED)
@@ -45,11 +45,11 @@ class AccountFlags:
             self._strike(start)
 
     def check(self) -> None:
-        """Raises Refusal where no order is taken, in Alpaca's words."""
+        """Raises RequestRefused where no order is taken, in Alpaca's words."""
         if SUSPENDED in self._until:
-            raise Refusal(403, 40310000, "new orders are rejected by user request")
+            raise RequestRefused(403, 40310000, "new orders are rejected by user request")
         if self._until:
-            raise Refusal(403, 40310000, "account is not authorized to trade")
+            raise RequestRefused(403, 40310000, "account is not authorized to trade")
 
     def _strike(self, start: datetime) -> None:
         from smabot_exchange.faults.market_kinds import AccountFlag

@@ -92,7 +92,7 @@ def test_a_clock_that_waits_for_the_first_client_goes_on_waiting(
             found = diagnosed(url=serving.url)
             assert not failures(found)
             assert found["market data"].text.startswith("not tried: the first to subscribe starts")
-            assert not venue.hub.wanted.is_set()
+            assert not venue.broadcast.time_wanted.is_set()
         finally:
             serving.stop()
         assert exchange.minutes[0] == 0

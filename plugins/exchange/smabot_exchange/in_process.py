@@ -248,7 +248,7 @@ class ExchangeFeed:
         self, symbols: Collection[str], since: datetime | None, bars: int
     ) -> Iterator[list[Bar]]:
         newest = bars if since is None else None
-        again = self._exchange.wrong_bars.again
+        again = self._exchange.wrong_bars.as_stored
         return (again(minute) for minute in self._exchange.history(symbols, since, newest))
 
     def prices(self, symbols: Collection[str]) -> list[Mark]:
@@ -279,7 +279,7 @@ class ExchangeFeed:
             return None
         if not self._pace.wait(timeout):
             return Batch(self._exchange.now)
-        minute, told = self._exchange.advance(), self._exchange.wrong_bars.told
+        minute, told = self._exchange.advance(), self._exchange.wrong_bars.as_sent
         if minute is None:
             return None
         return Batch(

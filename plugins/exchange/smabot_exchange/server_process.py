@@ -187,7 +187,7 @@ class _Screen:
         now = time.monotonic()
         done, total = self._exchange.minutes
         line = f"{self._exchange.now:%Y-%m-%d %H:%MZ}  {done:,} of {total:,} minutes"
-        if self._serving.venue.conductor.ended:
+        if self._serving.venue.clock_driver.ended:
             line += "  the tape has ended; Ctrl-C ends the server"
         if line == self._last or (not self._terminal and now < self._next):
             return

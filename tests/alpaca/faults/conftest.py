@@ -174,7 +174,7 @@ class Scene:
 
     def take_connections(self) -> None:
         """End what a fault refuses, before its time."""
-        self.venue.hub._refused_until.clear()
+        self.venue.broadcast.clients._refused_until.clear()
 
     @property
     def struck(self) -> dict[str, int]:

@@ -137,7 +137,7 @@ def test_a_start_does_not_wait_while_bars_are_refused(scene: Callable[..., Any],
         fault("disconnect", nth=8), fault("refuse", seconds=LONG), pace=PACE / 2, **PATIENT
     )  # fmt: skip
     with met.started() as engine:
-        while not met.venue.hub.refuses("data"):
+        while not met.venue.broadcast.clients.refuses("data"):
             batch = engine._feed.next(0.1)
             engine.process(batch)
     before = len(met.here(BARS))
@@ -145,7 +145,7 @@ def test_a_start_does_not_wait_while_bars_are_refused(scene: Callable[..., Any],
         engine = recover(session)
         while len(met.here(BARS)) < before + 40:
             engine.process(engine._feed.next(0.1))
-        assert met.venue.hub.refuses("data"), "bars came only by the stream"
+        assert met.venue.broadcast.clients.refuses("data"), "bars came only by the stream"
         met.take_connections()
         assert engine.run() == "ended"
     assert sorted(met.here(BARS)) == sorted(fair.here(BARS))

@@ -15,6 +15,8 @@ import pytest
 import requests
 from pydantic import SecretStr
 
+from smabot_exchange.streams.stream_access import StreamLimits
+
 pytest.importorskip("smabot_exchange.http.server")
 
 from smabot.domain.calendar import MINUTE
@@ -359,7 +361,7 @@ def test_symbols_are_checked(world: World) -> None:
 
 
 def test_too_many_symbols_are_told_at_the_start(world: World) -> None:
-    _, feed = world.serve(symbol_limit=1).connect()
+    _, feed = world.serve(stream_limits=StreamLimits(symbols=1)).connect()
     with pytest.raises(ConfigError, match="refuses the 2 symbols"):
         feed.subscribe(["KO", "SPY"])
 
@@ -420,7 +422,7 @@ def test_where_the_plan_allows_fewer_symbols_the_first_are_streamed_and_the_rest
 ) -> None:
     names = [f"S{number:02}" for number in range(31)]
     closes: dict[str, Sequence[float | None]] = {s: [50.0, 51.0, 52.0] for s in names}
-    _, feed = world.serve(closes, symbol_limit=30).connect()
+    _, feed = world.serve(closes, stream_limits=StreamLimits(symbols=30)).connect()
     feed.subscribe(["S30", *names[:-1]])
     bars: list[Bar] = []
     while (batch := feed.next(0.2)) is not None:

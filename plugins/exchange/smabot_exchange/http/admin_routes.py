@@ -55,19 +55,19 @@ def routes(venue: Venue) -> list[Route]:
         return answer(
             {
                 "name": "smabot exchange",
-                "clock": venue.conductor.clock,
+                "clock": venue.clock_driver.clock,
                 "account_id": exchange.account_id,
-                **_standing(venue, request),
+                **_progress(venue, request),
                 "notes": list(exchange.notes),
                 "faults": plan.counts(),
             }
         )
 
     async def play(request: Request) -> Response:
-        if venue.conductor.clock != "stepped":
+        if venue.clock_driver.clock != "stepped":
             return answer({"message": PLAY_STEPPED_ONLY}, 409)
-        played = venue.conductor.step()
-        return answer({**_standing(venue, request), "ended": not played})
+        played = venue.clock_driver.step()
+        return answer({**_progress(venue, request), "ended": not played})
 
     async def faults(request: Request) -> Response:
         if request.method == "POST":
@@ -122,14 +122,14 @@ def routes(venue: Venue) -> list[Route]:
     ]
 
 
-def _standing(venue: Venue, request: Request) -> dict[str, Any]:
+def _progress(venue: Venue, request: Request) -> dict[str, Any]:
     """Return where the tape is, and what was sent to the newest connections of the caller's key."""
-    hub, key_id = venue.hub, request.state.key_id
-    trading, data = hub.newest_trading(key_id), hub.data.get(key_id)
+    clients, key_id = venue.broadcast.clients, request.state.key_id
+    trading, data = clients.newest_trading(key_id), clients.data.get(key_id)
     return {
         "time": stamp(venue.exchange.now),
         "progress": list(venue.exchange.minutes),
-        "ended": venue.conductor.ended,
+        "ended": venue.clock_driver.ended,
         "bars_sent": data.sent if data else None,
         "updates_sent": trading.sent if trading else None,
     }

@@ -86,7 +86,7 @@ def _by_symbol(
             minutes[bar.symbol].append(bar)
         for symbol in some:
             bars: Iterable[Bar] = minutes[symbol]
-            told = exchange.wrong_bars.again
+            told = exchange.wrong_bars.as_stored
             made = told(bars) if timeframe.minute else list(timeframe.gather(bars))
             yield symbol, made[::-1] if span.descending else made
 

@@ -61,7 +61,7 @@ class FaultMiddleware:
         if (
             scope["type"] != "http"
             or scope["path"].startswith("/_exchange")
-            or not (venue.faults.any(*_KINDS) or venue.hub.masks.any)
+            or not (venue.faults.any(*_KINDS) or venue.broadcast.visibility.may_differ)
         ):
             await self._app(scope, receive, send)
             return
@@ -83,18 +83,18 @@ class _FaultyRequest:
         self._body = body
         self._path: str = scope["path"]
         self._method: str = scope["method"]
-        self._occasion = self._about()
+        self._occasion = self._occasion_of_request()
 
     async def run(self) -> None:
         if await self._before():
             return
-        response = await self._carry_out()
-        masks, now = self._venue.hub.masks, self._venue.exchange.now
+        response = await self._call_application()
+        visibility, now = self._venue.broadcast.visibility, self._venue.exchange.now
         if response.status_code == 200 and self._path.startswith(ORDERS):
             shown = orjson.loads(response.body)
             if self._method == "POST":
-                masks.accepted(shown, now)
-            response = self._masked(response, shown)
+                visibility.register(shown, now)
+            response = self._as_shown(response, shown)
         if not await self._after():
             await response(self._scope, self._receive, self._send)
 
@@ -117,36 +117,36 @@ class _FaultyRequest:
             response.headers.update(headers)
             await response(self._scope, self._receive, self._send)
             return True
-        if await self._break("before"):
+        if await self._fail_request("before"):
             return True
         order = self._order() if self._method == "DELETE" else None
         if order is not None and order.open and (stuck := plan.first(StuckCancel, occasion)):
-            self._venue.hub.stick(order.id, stuck.minutes)
+            self._venue.broadcast.show_cancel_pending(order.id, stuck.minutes)
             await Response(status_code=204)(self._scope, self._receive, self._send)
             return True
         return False
 
     async def _after(self) -> bool:
-        if await self._break("after"):
+        if await self._fail_request("after"):
             return True
         if self._scope["state"].get("lost"):
-            await self._venue.sockets.reset_request(self._scope, self._receive)
+            await self._venue.tcp_connections.reset_request(self._scope, self._receive)
             return True
         return False
 
-    async def _break(self, when: str) -> bool:
+    async def _fail_request(self, when: str) -> bool:
         plan, occasion = self._venue.faults, self._occasion
         if hang := plan.first(SlowAnswer, occasion, when=when):
             await self._venue.wait(hang.seconds)
         if error := plan.first(ErrorAnswer, occasion, when=when):
-            await _failure(error)(self._scope, self._receive, self._send)
+            await _error_answer(error)(self._scope, self._receive, self._send)
             return True
         if plan.first(ConnectionReset, occasion, when=when):
-            await self._venue.sockets.reset_request(self._scope, self._receive)
+            await self._venue.tcp_connections.reset_request(self._scope, self._receive)
             return True
         return False
 
-    async def _carry_out(self) -> Response:
+    async def _call_application(self) -> Response:
         """Let the application answer, and hold its answer back."""
         sent: list[Message] = []
         unread = [{"type": "http.request", "body": self._body, "more_body": False}]
@@ -162,24 +162,24 @@ class _FaultyRequest:
         response.raw_headers = sent[0]["headers"]
         return response
 
-    def _masked(self, response: Response, shown: Any) -> Response:
+    def _as_shown(self, response: Response, shown: Any) -> Response:
         """Return the answer with its orders as they are to be shown."""
-        masks, now = self._venue.hub.masks, self._venue.exchange.now
-        if not masks.any:
+        visibility, now = self._venue.broadcast.visibility, self._venue.exchange.now
+        if not visibility.may_differ:
             return response
         if isinstance(shown, list):
-            kept = [order for order in shown if "id" not in order or not masks.hides(order)]
-            return answer([masks.dress(o, now) if _is_order(o) else o for o in kept])
+            kept = [order for order in shown if "id" not in order or not visibility.hides(order)]
+            return answer([visibility.as_shown(o, now) if _is_order(o) else o for o in kept])
         if not _is_order(shown):
             return response
-        if self._method == "GET" and masks.hides(shown):
+        if self._method == "GET" and visibility.hides(shown):
             asked = self._occasion.client_order_id if self._path == BY_CLIENT_ID else shown["id"]
             return answer({"code": 40410000, "message": f"order not found for {asked}"}, 404)
-        return answer(masks.dress(shown, now))
+        return answer(visibility.as_shown(shown, now))
 
     # -- what it is about --------------------------------------------------------------------------
 
-    def _about(self) -> Occasion:
+    def _occasion_of_request(self) -> Occasion:
         symbol = client_order_id = ""
         query = self._scope.get("query_string", b"").decode("latin-1")
         if self._method == "POST" and self._path == ORDERS:
@@ -221,7 +221,7 @@ def _is_order(item: Any) -> bool:
     return isinstance(item, dict) and "client_order_id" in item and "status" in item
 
 
-def _failure(error: ErrorAnswer) -> Response:
+def _error_answer(error: ErrorAnswer) -> Response:
     words = {500: "500 Internal Server Error", 504: "504 Gateway Time-out"}
     text = words.get(error.status, str(error.status))
     if error.html:

@@ -68,7 +68,7 @@ class ServerThread:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 create_app(venue),
-                http=venue.sockets.protocol(),
+                http=venue.tcp_connections.protocol(),
                 ws="websockets-sansio",
                 ws_max_size=16 * 1024 * 1024,
                 ws_per_message_deflate=False,
@@ -115,7 +115,7 @@ class ServerThread:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.venue.hub.attach(self._loop)
+        self.venue.broadcast.attach(self._loop)
         self._begun.set()
         async with asyncio.TaskGroup() as tasks:
             conducting = tasks.create_task(self._conduct())
@@ -126,7 +126,7 @@ class ServerThread:
         if self._pace is None:
             return
         try:
-            await self.venue.conductor.run(self._pace.per_second, at_once=self._pace.at_once)
+            await self.venue.clock_driver.run(self._pace.per_second, at_once=self._pace.at_once)
         except Exception as error:  # noqa: BLE001 - told by whoever waits
             self.failure = error
             self._end()

@@ -35,7 +35,7 @@ class UsageError(SmabotError):
 
 
 class ConfigError(SmabotError):
-    """A wrong setting, plugin, tape or database. Exit code 3."""
+    """A wrong setting, plugin, data file or database. Exit code 3."""
 
     exit_code = 3
 

@@ -73,6 +73,7 @@ from smabot.hooks.specifications import (
 )
 from smabot.settings.model import A_YEAR, Config, Secret, Settings
 from smabot.system.database_file import DatabaseWatch
+from smabot.system.deprecation import note_renamed
 from smabot.system.descriptors import FileHandle, inode_of
 from smabot.system.lock import (
     FileLock,
@@ -168,6 +169,7 @@ __all__ = [
     "listed",
     "lock_holder",
     "money",
+    "note_renamed",
     "refuse_hard_links",
     "register_secret",
     "suggest",

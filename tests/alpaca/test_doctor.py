@@ -33,7 +33,7 @@ OK = {"keys", "account", "clock", "calendar", "data", "order updates", "market d
 def served(in_tmp: Path, tape_writer: Callable[..., Path]) -> Iterator[EmbeddedServer]:
     """An exchange some minutes into its tape."""
     tape = tape_writer(in_tmp / "tape.csv", {"SPY": [100.0] * 40, "KO": [50.0] * 40})
-    exchange = start(Config(tape=str(tape), ledger=in_tmp / "served.db"))
+    exchange = start(Config(data=str(tape), ledger=in_tmp / "served.db"))
     try:
         call(exchange, "POST", "/_exchange/play")
         yield exchange

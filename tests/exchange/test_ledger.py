@@ -82,16 +82,16 @@ def test_accounts_of_two_ledgers_differ(lab: Any, tape: Path) -> None:
 def test_a_changed_tape_is_refused(lab: Any, used: Path, tape: Path) -> None:
     tape.write_text(tape.read_text().replace("13,13,13,13", "14,14,14,14"))
     with pytest.raises(
-        ConfigError, match=r"ledger\.db: plays another tape .*another --ledger or --db"
+        ConfigError, match=r"ledger\.db: was begun with other data .*another --ledger or --db"
     ):
         lab.open(tape, used.name)
 
 
 def test_another_tape_is_refused(lab: Any, used: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"plays another tape \(tape tape\.csv\) than made market"
+        ConfigError, match=r"was begun with other data \(data tape\.csv\) than simulated market"
     ):
-        lab.open("made", used.name)
+        lab.open("simulated", used.name)
 
 
 def test_a_moved_tape_is_the_same_tape(lab: Any, used: Path, tape: Path) -> None:
@@ -104,7 +104,7 @@ def test_a_moved_tape_is_the_same_tape(lab: Any, used: Path, tape: Path) -> None
 def test_a_ledger_keeps_its_terms(lab: Any, used: Path, tape: Path) -> None:
     for terms in (
         {"cash": Decimal(5)},
-        {"participation": Decimal("0.2")},
+        {"max_volume_share": Decimal("0.2")},
         {"multiplier": Decimal(1)},
     ):
         with pytest.raises(ConfigError, match=f"was opened with {next(iter(terms))} "):
@@ -153,7 +153,7 @@ def test_the_lock_vanishes_with_a_killed_process(lab: Any, tape: Path) -> None:
 def test_a_failed_start_lets_go_of_the_lock(lab: Any, tape: Path, used: Path) -> None:
     for _ in range(2):
         with pytest.raises(ConfigError):
-            lab.open("made", used.name)
+            lab.open("simulated", used.name)
     lab.open(tape, used.name)
 
 

@@ -116,7 +116,7 @@ def test_an_order_takes_its_share_of_the_volume_and_goes_on(lab: Any, client: An
 
 
 def test_participation_is_a_setting(lab: Any, client: Any) -> None:
-    exchange = lab.open(flat(lab, [10, 10], volume=100), participation=Decimal("0.5"))
+    exchange = lab.open(flat(lab, [10, 10], volume=100), max_volume_share=Decimal("0.5"))
     exchange.advance()
     client(exchange).buy(70)
     exchange.advance()

@@ -93,7 +93,7 @@ def test_a_ledger_of_an_older_release_goes_on_as_a_cash_account(
 
 def test_only_terms_that_are_set_must_agree_with_the_ledger(lab: Any, tape: Path) -> None:
     path = old_ledger(lab.folder, "version2.sql")
-    config = Config(broker="exchange", db=lab.folder / "bot.db", tape=str(tape))
+    config = Config(broker="exchange", db=lab.folder / "bot.db", data=str(tape))
     for settings in (ExchangeSettings(), ExchangeSettings(multiplier=Decimal(1))):
         exchange = open_exchange(config, settings, path)
         assert exchange.account().multiplier == 1

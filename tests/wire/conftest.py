@@ -123,7 +123,7 @@ def serve(tmp_path: Path, tape_writer: Any) -> Iterator[Houses]:
 def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """An exchange that nobody plays and nothing is accepted at: for what is refused."""
     houses = Houses(tmp_path_factory.mktemp("still"))
-    yield houses("made:symbols=1,sessions=1")
+    yield houses("simulated:symbols=1,sessions=1")
     houses.close()
 
 

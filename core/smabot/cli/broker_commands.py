@@ -49,18 +49,21 @@ WHAT: Options = (
 )
 WHERE: Options = (
     click.option(
-        "--tape",
+        "--data",
         metavar="PATH",
-        help="Minutes to play: CSV, CSV.gz, Parquet or a folder. [a made market]",
+        help="Minute bars to replay: CSV, CSV.gz, Parquet or a folder. [a simulated market]",
     ),
+    click.option("--tape", hidden=True),
     click.option(
         "--broker",
         metavar="NAME",
-        help="alpaca, or exchange: the embedded one in process, faster. [alpaca]",
+        help="alpaca, or exchange: the built-in paper exchange in process, faster. [alpaca]",
     ),
     click.option("--url", metavar="URL", help="Where alpaca finds the API, instead of at Alpaca."),
     click.option(
-        "--ledger", metavar="PATH", help="The embedded exchange's own file. [beside the database]"
+        "--ledger",
+        metavar="PATH",
+        help="The built-in paper exchange's own file. [beside the database]",
     ),
     click.option("--live", is_flag=True, default=None, help="Real money; asks first."),
     click.option(
@@ -85,7 +88,9 @@ _ignore_blocks = click.option(
     multiple=True,
     help="Trade on though this plugin, which is left out, has blocked; may be repeated.",
 )
-_speed = click.option("--speed", metavar="max|N", help="Minutes of the tape a second. [60]")
+_speed = click.option(
+    "--speed", metavar="max|N", help="Replay speed: minutes of the data a second. [60]"
+)
 
 
 def _seconds(ctx: click.Context, parameter: click.Parameter, value: float) -> float:
@@ -108,7 +113,7 @@ def _with(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 @click.command()
 @_with(*WHAT, _ignore_blocks, _symbols_option, *WHERE, _speed)
 @click.option(
-    "--until", metavar="TIME", help="Stop at this time of the tape, as 2026-03-02T15:30:00Z."
+    "--until", metavar="TIME", help="Stop at this time of the data, as 2026-03-02T15:30:00Z."
 )
 @click.pass_obj
 def run(app: App, /, ignored_blocks: Sequence[str], **flags: Any) -> int:

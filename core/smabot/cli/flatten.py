@@ -181,7 +181,7 @@ def _see_through(
     timer.start()
     try:
         if engine.run() == "ended":
-            screen.note("the tape has ended: nothing can fill any more")
+            screen.note("end of the data: nothing can fill any more")
     finally:
         timer.cancel()
     return left_over(book, symbol)

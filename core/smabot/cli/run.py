@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 GC_THRESHOLDS = (100_000, 50, 100)
 """Records have no cycles: to look for some in each minute's bars would be a quarter of the minute."""
 OUTCOMES = {
-    "ended": "the tape has ended",
+    "ended": "end of the data",
     "until": "stopped at --until",
     "stopped": "stopped; positions stay, run it again to go on",
 }

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 SIGNALS_ON_SCREEN = 10
 OUTCOMES = {
-    "ended": "ended with the tape",
+    "ended": "ended with the data",
     "until": "ended at --until",
     "stopped": "was stopped",
     "flat": "made all flat",

@@ -18,8 +18,10 @@ from pydantic import (
     SecretStr,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
+from smabot.settings.renamed import new_names
 from smabot.settings.values import check_kind, declared_kinds
 from smabot.system.redaction import register_secret, texts
 
@@ -123,15 +125,16 @@ class Config(Settings):
     """Symbols that may be entered; empty: all that the feed has. What is held is always followed."""
     db: Path = Path("data/trades.db")
     broker: str = "alpaca"
-    """Where orders go: ``alpaca``, or ``exchange`` for the embedded exchange, called in process."""
+    """Where orders go: ``alpaca``, or ``exchange`` for the built-in paper exchange, called in process."""
     url: str | None = None
     """Where ``alpaca`` finds the API, as ``http://127.0.0.1:8100``, instead of at Alpaca."""
     ledger: Path | None = None
-    """The embedded exchange's own file; by default beside ``db``, as ``NAME.exchange.db``."""
-    tape: str | None = None
-    """What the embedded exchange plays: ``made`` (the default), ``made:symbols=50,sessions=3,seed=7``, or a path."""
+    """The built-in paper exchange's own file; by default beside ``db``, as ``NAME.exchange.db``."""
+    data: str | None = None
+    """What the built-in paper exchange replays: ``simulated`` (the default),
+    ``simulated:symbols=50,sessions=3,seed=7``, or a path."""
     speed: Literal["max"] | float = 60.0
-    """Minutes of the tape a second, or ``max``."""
+    """Replay speed: minutes of the data a second, or ``max``."""
     until: datetime | None = None
     """Stop at this time of the feed's clock, UTC."""
     live: bool = False
@@ -209,9 +212,19 @@ class Config(Settings):
             raise ValueError("give a time from 1970 to 2199")
         return until
 
+    @model_validator(mode="before")
+    @classmethod
+    def _by_new_names(cls, values: object) -> object:
+        return new_names(values, "settings") if isinstance(values, Mapping) else values
+
+    @property
+    def tape(self) -> str | None:
+        """The old name of ``data``, until 1.0."""
+        return self.data
+
     @property
     def ledger_path(self) -> Path:
-        """The embedded exchange's file."""
+        """The built-in paper exchange's file."""
         return self.ledger or self.db.with_name(f"{self.db.stem}.exchange.db")
 
     @property

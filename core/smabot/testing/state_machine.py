@@ -446,7 +446,7 @@ class GuardMachine(RuleBasedStateMachine):
     def _opened(self) -> Session:
         scene = self._scene
         config = Config(
-            db=self._folder / scene.database.name, tape=scene.data, speed="max", broker="exchange",
+            db=self._folder / scene.database.name, data=scene.data, speed="max", broker="exchange",
             base_plugins=("persistence_sqlite", "reconciliation", "exchange"), plugins=("risk",),
             symbols=self._enterable, **scene.settings,
         )  # fmt: skip

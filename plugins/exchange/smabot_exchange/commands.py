@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smabot.provider import UsageError, note_renamed
+
 if TYPE_CHECKING:
     from smabot.api import App
     from smabot_exchange.settings import ExchangeSettings
@@ -24,14 +26,17 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
 
     @exchange.command()
     @click.option(
-        "--tape", metavar="PATH|made", help="Minutes to play: a file, a folder, or a made market."
+        "--data",
+        metavar="PATH|simulated",
+        help="Minute bars to replay: a file, a folder, or a simulated market.",
     )
+    @click.option("--tape", hidden=True)
     @click.option(
         "--speed",
         metavar="N|max|step",
         default="60",
         show_default=True,
-        help="Minutes of the tape a second; step: a minute when a client asks for it.",
+        help="Replay speed: minutes of the data a second; step: a minute when a client asks for it.",
     )
     @click.option(
         "--ledger",
@@ -65,11 +70,25 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
         help="Answer 404 under /_exchange, so that clients take it for Alpaca.",
     )
     @click.pass_obj
-    def serve(app: App, /, **options: Any) -> int:
+    def serve(app: App, /, data: str | None, tape: str | None, **options: Any) -> int:
         """Serve the exchange on one port: REST, trade updates and market data."""
         from smabot_exchange.server_process import ServeOptions, serve
 
         app.outlive_screens()
-        return serve(ServeOptions(**options), app.config(), settings, as_json=app.as_json)
+        return serve(
+            ServeOptions(_data(data, tape), **options), app.config(), settings, as_json=app.as_json
+        )
 
     return exchange
+
+
+def _data(data: str | None, tape: str | None) -> str | None:
+    """Return the data of either flag. Raises UsageError where they differ."""
+    if tape is None:
+        return data
+    if data not in (None, tape):
+        raise UsageError(
+            f"--data {data} and --tape {tape}: --tape is the old name of --data; leave it out"
+        )
+    note_renamed("--tape", "--data")
+    return tape

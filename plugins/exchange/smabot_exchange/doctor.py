@@ -1,4 +1,4 @@
-"""What `smabot doctor` is told of the embedded exchange."""
+"""What `smabot doctor` is shows of the built-in paper exchange."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from smabot.provider import (
     is_locked,
     lock_holder,
 )
+from smabot_exchange.data.data_source import is_simulated
 from smabot_exchange.ledger.rows import to_time
 from smabot_exchange.ledger.schema import APPLICATION_ID, VERSION
 
@@ -22,14 +23,14 @@ LEDGER = "ledger"
 
 
 def diagnose(config: Config) -> list[Finding]:
-    """Look at tape and ledger without opening the exchange, also while it is in use."""
+    """Look at data and ledger without opening the exchange, also while it is in use."""
     found = []
-    tape = config.tape or "made"
-    if tape != "made" and not tape.startswith("made:"):
-        if Path(tape).exists():
-            found.append(Finding.ok("tape", tape))
+    data = config.data
+    if data is not None and not is_simulated(data):
+        if Path(data).exists():
+            found.append(Finding.ok("data", data))
         else:
-            found.append(Finding.failure("tape", f"{tape}: no such file: give another --tape"))
+            found.append(Finding.failure("data", f"{data}: no such file: give another --data"))
     ledger = config.ledger_path
     try:
         there = file_exists(ledger, f"ledger {ledger}")

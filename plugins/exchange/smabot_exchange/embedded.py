@@ -5,7 +5,7 @@ from __future__ import annotations
 from smabot.provider import Config, ConfigError
 
 KEY_ID = "PKSMABOT"
-SECRET_KEY = "smabot"  # noqa: S105 - of a made account, for loopback only
+SECRET_KEY = "smabot"  # noqa: S105 - of a simulated account, for loopback only
 
 
 class EmbeddedServer:
@@ -50,7 +50,7 @@ class EmbeddedServer:
 def start(config: Config) -> EmbeddedServer:
     """Open the exchange of the settings and serve it on a free port of loopback, stepped.
 
-    Raises ConfigError for a bad tape, ledger or setting, LockHeld when another process has the
+    Raises ConfigError for bad data, a bad ledger or setting, LockHeld when another process has the
     ledger open.
     """
     return EmbeddedServer(config)

@@ -11,7 +11,7 @@ from typing import Literal
 from uuid import UUID
 
 from smabot.provider import MINUTE, ZERO, Bar, BrokerError, ConfigError, Side
-from smabot_exchange.data.data_source import open_data
+from smabot_exchange.data.data_source import DEFAULT_DATA, open_data
 from smabot_exchange.exchange_queries import ExchangeQueries
 from smabot_exchange.faults.account_flags import AccountFlags
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
@@ -47,7 +47,7 @@ from smabot_exchange.serialisation import one_at_a_time
 
 @dataclass(frozen=True, slots=True)
 class ReplayedMinute:
-    """A minute that was played: its end, what happened to orders, its bars sorted by symbol.
+    """A minute that was replayed: its end, what happened to orders, its bars sorted by symbol.
 
     ``bars`` is empty where only a close was reached that ended orders. Trading in the symbols
     ``halted`` stopped at its start, and in those ``resumed`` it went on.
@@ -61,7 +61,7 @@ class ReplayedMinute:
 
 
 class Exchange(ExchangeQueries):
-    """All is a function of the tape and of what was submitted at which time of its clock.
+    """All is a function of the data and of what was submitted at which time of its clock.
 
     Every change is in the ledger before a method returns. Each method raises BrokerError when the
     ledger can't be read or written, and from then on so does every later call.
@@ -70,23 +70,23 @@ class Exchange(ExchangeQueries):
     def __init__(
         self,
         ledger_path: Path,
-        tape: str = "made",
+        data: str = DEFAULT_DATA,
         terms: AccountTerms | RequestedTerms | None = None,
         faults: FaultPlan | None = None,
     ) -> None:
-        """Open the ledger; at the first start import the tape into it.
+        """Open the ledger; at the first start import the data into it.
 
-        ``tape`` is a path, ``made`` or ``made:symbols=50,sessions=3,seed=7,start=2026-03-02``.
+        ``data`` is a path, ``simulated`` or ``simulated:symbols=50,sessions=3,seed=7,start=2026-03-02``.
         ``terms`` are of a new ledger; an existing one keeps its own and must agree with those asked for.
         ``faults`` may be added to at any time; what one has done to an order is in the ledger.
-        Raises ConfigError for a bad tape or ledger, LockHeld when another process has it open.
+        Raises ConfigError for bad data or a bad ledger, LockHeld when another process has it open.
         """
         asked = (
             RequestedTerms.exactly(terms)
             if isinstance(terms, AccountTerms)
             else terms or RequestedTerms()
         )
-        ledger = Ledger(ledger_path, open_data(tape), asked)
+        ledger = Ledger(ledger_path, open_data(data), asked)
         self.faults = FaultPlan() if faults is None else faults
         """How it misbehaves. Those that are no faults of the market need a server."""
         self.halts = Halts(self.faults)
@@ -308,11 +308,11 @@ class Exchange(ExchangeQueries):
         else:
             self._flags.lift(name)
 
-    # The tape
+    # The clock
 
     @one_at_a_time
     def next_time(self) -> datetime | None:
-        """Return what the clock will show after `advance`, or None at the tape's end."""
+        """Return what the clock will show after `advance`, or None at the data's end."""
         minute = self._next_minute()
         if minute is not None:
             return minute[0] + MINUTE
@@ -321,7 +321,7 @@ class Exchange(ExchangeQueries):
 
     @one_at_a_time
     def advance(self) -> ReplayedMinute | None:
-        """Play the next minute that has a bar; past the last one the last close. None at the end."""
+        """Replay the next minute that has a bar; past the last one the last close. None at the end."""
         minute = self._next_minute()
         if minute is None:
             return self._close_last_session()

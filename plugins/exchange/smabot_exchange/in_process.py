@@ -220,7 +220,7 @@ class ExchangeBroker:
 
 
 class ExchangeFeed:
-    """The tape, a minute at a time, at a pace; its clock is the exchange's."""
+    """The historical data, a minute at a time, at a replay speed; its clock is the exchange's."""
 
     def __init__(self, line: SharedExchange, speed: Literal["max"] | float = "max") -> None:
         self._line = line
@@ -228,7 +228,7 @@ class ExchangeFeed:
         self._pace = Pace(None if speed == "max" else speed)
         self._subscribed: frozenset[str] = frozenset()
         self.notes: tuple[str, ...] = self._exchange.notes
-        """What a person should know of the tape, a line each."""
+        """What an operator should know of the data, a line each."""
         line.join(self)
 
     def now(self) -> datetime:
@@ -240,7 +240,7 @@ class ExchangeFeed:
             if symbol not in known:
                 shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
                 raise ConfigError(
-                    f"symbol {symbol!r} is not on the tape{suggest(symbol, known)}; it has {shown}"
+                    f"symbol {symbol!r} is not in the data{suggest(symbol, known)}; it has {shown}"
                 )
         return tuple(symbols) or known
 

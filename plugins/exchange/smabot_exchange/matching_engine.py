@@ -32,7 +32,7 @@ _AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG)
 
 
 class MatchingEngine(OrderEntry):
-    """The account on its tape: what time and bars do to its orders."""
+    """What time and bars do to the account's open orders."""
 
     def elapse(self, time: datetime) -> list[OrderEvent]:
         """Let time pass without trades: DAY orders end at their close, waiting ones start to work."""
@@ -126,7 +126,7 @@ class MatchingEngine(OrderEntry):
 
     def _fill(self, order: ExchangeOrder, price: Decimal, bar: Bar) -> list[OrderEvent]:
         wanted = self._wanted(order, price)
-        share = Decimal(repr(bar.volume)) * self.terms.participation
+        share = Decimal(repr(bar.volume)) * self.terms.max_volume_share
         qty = min(wanted, max(share.to_integral_value(ROUND_FLOOR), ONE))
         if qty <= 0 or (order.time_in_force is TimeInForce.FOK and qty < wanted):
             return []

@@ -13,12 +13,13 @@ if TYPE_CHECKING:
 
 
 def open_exchange(
-    config: Config, settings: ExchangeSettings, ledger: Path | None = None, tape: str | None = None
+    config: Config, settings: ExchangeSettings, ledger: Path | None = None, data: str | None = None
 ) -> Exchange:
-    """Open the exchange on the settings' ledger and tape, or on others that are named.
+    """Open the exchange on the settings' ledger and data, or on others that are named.
 
-    Raises ConfigError for a bad tape or ledger, LockHeld when another process has it open.
+    Raises ConfigError for bad data or a bad ledger, LockHeld when another process has it open.
     """
+    from smabot_exchange.data.data_source import DEFAULT_DATA
     from smabot_exchange.exchange import Exchange
     from smabot_exchange.matching.account import RequestedTerms
 
@@ -27,4 +28,4 @@ def open_exchange(
     if ledger.resolve() == config.db.resolve():
         raise ConfigError(f"ledger {ledger}: is the bot's own database; give another --ledger")
     given = settings.model_dump(include=settings.model_fields_set)
-    return Exchange(ledger, tape or config.tape or "made", RequestedTerms(**given))
+    return Exchange(ledger, data or config.data or DEFAULT_DATA, RequestedTerms(**given))

@@ -37,7 +37,7 @@ PROGRESS_SECONDS = 10.0
 class ServeOptions:
     """The command line."""
 
-    tape: str | None
+    data: str | None
     speed: str
     ledger: Path
     port: int
@@ -62,7 +62,7 @@ def serve(
     seed, faults = read_faults(options.faults) if options.faults else (None, [])
     listener = listen(options.host, options.port)
     try:
-        exchange = open_exchange(config, settings, options.ledger, options.tape)
+        exchange = open_exchange(config, settings, options.ledger, options.data)
     except BaseException:
         listener.close()
         raise
@@ -188,7 +188,7 @@ class _Screen:
         done, total = self._exchange.minutes
         line = f"{self._exchange.now:%Y-%m-%d %H:%MZ}  {done:,} of {total:,} minutes"
         if self._serving.venue.clock_driver.ended:
-            line += "  the tape has ended; Ctrl-C ends the server"
+            line += "  end of the data; Ctrl-C ends the server"
         if line == self._last or (not self._terminal and now < self._next):
             return
         self._last, self._next = line, now + PROGRESS_SECONDS

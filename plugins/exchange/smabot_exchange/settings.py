@@ -15,8 +15,8 @@ class ExchangeSettings(Settings):
 
     cash: Decimal = Field(Decimal(100_000), gt=0, le=1_000_000_000_000)
     """Cash at the start, US dollars."""
-    participation: Decimal = Field(Decimal("0.1"), gt=0, le=1)
-    """The part of a bar's volume that one order may take; at least one share."""
+    max_volume_share: Decimal = Field(Decimal("0.1"), gt=0, le=1)
+    """The maximum share of a bar's volume that one order may take; at least one share of stock."""
     multiplier: Decimal = Field(Decimal(2), ge=1, le=4)
     """Buying power is this times equity, less what is invested and held for orders. Above 1 the account
     may sell short; 1: a cash account."""

@@ -65,7 +65,7 @@ def tape(tmp_path: Path, tape_writer: Any) -> Path:
 
 @pytest.fixture
 def market(tmp_path: Path, tape: Path) -> Iterator[Market]:
-    config = Config(broker="alpaca", db=tmp_path / "wire.db", tape=str(tape))
+    config = Config(broker="alpaca", db=tmp_path / "wire.db", data=str(tape))
     market = Market(connect(config, AlpacaSettings(request_timeout=1.5), {}))
     yield market
     market.broker.close()

@@ -159,7 +159,7 @@ def test_a_short_position_has_negative_numbers(serve: Any, call_at: Any) -> None
 
 
 def test_the_history_of_days(serve: Any, call_at: Any) -> None:
-    place = serve("made:symbols=1,sessions=3")
+    place = serve("simulated:symbols=1,sessions=3")
     call = call_at(place)
     call.buy(10)
     while place.exchange.advance():

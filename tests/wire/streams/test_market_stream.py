@@ -183,8 +183,8 @@ def test_an_unknown_feed_is_no_stream(place: Any, plain: Any) -> None:
 def test_a_client_that_does_not_read_is_dropped(
     serve: Any, plain: Any, call_at: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smabot_exchange.streams.broadcast.SLOW_GRACE", 0.1)
-    place = serve("made:symbols=400,sessions=1")
+    monkeypatch.setattr("smabot_exchange.streams.connected_clients.SLOW_GRACE", 0.1)
+    place = serve("simulated:symbols=400,sessions=1")
     call = call_at(place)
     keys = {"APCA-API-KEY-ID": "PKTEST", "APCA-API-SECRET-KEY": "the secret"}
     client = plain(f"{place.socket_url}/v2/iex", headers=keys, max_queue=1)

@@ -6,14 +6,26 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Protocol
 
-from smabot.provider import Bar, ConfigError
+from smabot.provider import Bar, ConfigError, note_renamed
+
+DEFAULT_DATA = "simulated"
+_OLD_NAME = "made"
+"""Of the simulated market, until 1.0."""
+_SHOWN = (("made market", "simulated market"), ("tape ", "data "))
 
 
 class DataSource(Protocol):
-    """Where bars come from: a tape or a made market."""
+    """Minute bars, and what tells them from others."""
 
     @property
-    def label(self) -> str: ...
+    def label(self) -> str:
+        """What it is called on screens and in errors."""
+        ...
+
+    @property
+    def stored_label(self) -> str:
+        """What it is called in ledgers, the same in every version."""
+        ...
 
     def signature(self) -> str:
         """Return a cheap sign of the contents; the fingerprint is compared where it differs."""
@@ -24,17 +36,33 @@ class DataSource(Protocol):
     def bars(self) -> Iterator[Bar]: ...
 
 
+def is_simulated(spec: str) -> bool:
+    """Whether a name means a simulated market, no files."""
+    return spec.partition(":")[0] in (DEFAULT_DATA, _OLD_NAME)
+
+
 def open_data(spec: str) -> DataSource:
-    """Return the source of ``made``, ``made:…`` or a path. Raises ConfigError."""
-    if spec == "made" or spec.startswith("made:"):
+    """Return the source that ``simulated``, ``simulated:…`` or a path names. Raises ConfigError."""
+    if is_simulated(spec):
         from smabot_exchange.data.simulated_market import SimulatedMarket
 
-        return SimulatedMarket.parse(spec)
+        kind, colon, rest = spec.partition(":")
+        if kind == _OLD_NAME:
+            note_renamed(_OLD_NAME, DEFAULT_DATA, "data")
+        return SimulatedMarket.parse(DEFAULT_DATA + colon + rest)
     from smabot_exchange.data.data_files import DataFiles
 
     try:
         return DataFiles(Path(spec).expanduser())
     except OSError as error:
-        raise ConfigError(f"tape {spec}: can't be read: {error.strerror}") from None
+        raise ConfigError(f"data {spec}: can't be read: {error.strerror}") from None
     except RuntimeError:  # as expanduser says it
-        raise ConfigError(f"tape {spec}: nobody of that name has a home here") from None
+        raise ConfigError(f"data {spec}: nobody of that name has a home here") from None
+
+
+def shown_label(stored: str) -> str:
+    """Return a label, or a line that begins with one, as screens show it: ledgers keep the first names."""
+    for kept, shown in _SHOWN:
+        if stored.startswith(kept):
+            return shown + stored.removeprefix(kept)
+    return stored

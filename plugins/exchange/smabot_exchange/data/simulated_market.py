@@ -1,4 +1,4 @@
-"""A made market: seeded minute bars with the shape of a real trading day.
+"""The simulated market: seeded minute bars with the shape of a real trading day.
 
 A symbol's bars on a date are a function of the seed, the symbol and the date alone, so that asking
 for more symbols or more sessions never changes those one already has.
@@ -41,16 +41,17 @@ class SimulatedMarket:
     seed: int = 1
     start: date = date(2026, 3, 2)
 
-    label = "made market"
+    label = "simulated market"
+    stored_label = "made market"
 
     @classmethod
     def parse(cls, spec: str) -> SimulatedMarket:
-        """Read ``made`` or ``made:symbols=50,sessions=3,seed=7,start=2026-03-02``.
+        """Read ``simulated`` or ``simulated:symbols=50,sessions=3,seed=7,start=2026-03-02``.
 
         Raises ConfigError on anything else.
         """
         settings: dict[str, str] = {}
-        for part in filter(None, spec.removeprefix("made").removeprefix(":").split(",")):
+        for part in filter(None, spec.removeprefix("simulated").removeprefix(":").split(",")):
             name, equals, text = (piece.strip() for piece in part.partition("="))
             if name not in ("symbols", "sessions", "seed", "start"):
                 hint = suggest(name, ("symbols", "sessions", "seed", "start"))
@@ -82,7 +83,7 @@ class SimulatedMarket:
         )
 
     def fingerprint(self) -> str:
-        """Return the same: a made market has no contents but its description."""
+        """Return the same: a simulated market has no contents but its description."""
         return self.signature()
 
     def bars(self) -> Iterator[Bar]:
@@ -97,7 +98,7 @@ class SimulatedMarket:
 
 
 def simulated_symbols(count: int) -> list[str]:
-    """Return the known symbols, then made names: ZAAA, ZAAB, …"""
+    """Return the known symbols, then invented ones: ZAAA, ZAAB, …"""
     names = list(KNOWN_SYMBOLS)[:count]
     for index in range(count - len(names)):
         high, low = divmod(index, _LETTERS)
@@ -166,5 +167,5 @@ def _rng(purpose: str) -> Random:
 
 def _wrong(spec: str, reason: str) -> ConfigError:
     return ConfigError(
-        f"tape {spec!r}: {reason}; write made or made:symbols=50,sessions=3,seed=7,start=2026-03-02"
+        f"data {spec!r}: {reason}; write simulated or simulated:symbols=50,sessions=3,seed=7,start=2026-03-02"
     )

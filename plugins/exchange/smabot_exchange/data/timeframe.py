@@ -1,4 +1,4 @@
-"""Bars of more than a minute, made of the tape's minutes.
+"""Bars of more than a minute, made of minute bars.
 
 https://docs.alpaca.markets/reference/stockbars: minutes and hours are counted from New York's
 midnight; days, weeks and months are New York's and start there at midnight.
@@ -43,7 +43,7 @@ class Timeframe:
 
     @property
     def minute(self) -> bool:
-        """Whether its bars are the tape's own."""
+        """Whether its bars are the minutes themselves."""
         return self.unit == "Min" and self.count == 1
 
     def span(self, moment: datetime) -> tuple[datetime, datetime]:

@@ -123,7 +123,7 @@ def routes(venue: Venue) -> list[Route]:
 
 
 def _progress(venue: Venue, request: Request) -> dict[str, Any]:
-    """Return where the tape is, and what was sent to the newest connections of the caller's key."""
+    """Return how far the data are replayed, and what was sent to the newest connections of the caller's key."""
     clients, key_id = venue.broadcast.clients, request.state.key_id
     trading, data = clients.newest_trading(key_id), clients.data.get(key_id)
     return {

@@ -1,4 +1,4 @@
-"""What is traded and when: assets, clock and calendar, which is that of the tape and the days after.
+"""What is traded and when: assets, clock and calendar, which is that of the data and the days after.
 
 https://docs.alpaca.markets/reference/get-v2-assets-1, …/getclock-1, …/getcalendar-1
 """

@@ -87,8 +87,8 @@ def _by_symbol(
         for symbol in some:
             bars: Iterable[Bar] = minutes[symbol]
             told = exchange.wrong_bars.as_stored
-            made = told(bars) if timeframe.minute else list(timeframe.gather(bars))
-            yield symbol, made[::-1] if span.descending else made
+            found = told(bars) if timeframe.minute else list(timeframe.gather(bars))
+            yield symbol, found[::-1] if span.descending else found
 
 
 def _first_start(timeframe: Timeframe, start: datetime) -> datetime:
@@ -110,7 +110,7 @@ def _session_minutes(calendar: Calendar, start: datetime, end: datetime) -> int:
 def shaped(
     found: dict[str, list[Bar]], shape: Callable[..., dict[str, object]], offset: timedelta
 ) -> dict[str, list[dict[str, object]]]:
-    """Return bars as the wire shows them, or as the trades or quotes made of them.
+    """Return bars as JSON shows them, or as the trades or quotes made of them.
 
     Bars of many symbols share their minutes: each one's time is written once.
     """

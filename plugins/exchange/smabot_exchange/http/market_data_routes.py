@@ -1,6 +1,6 @@
 """The Market Data API v2 for stocks. https://docs.alpaca.markets/reference/stockbars
 
-Every feed shows the same tape: there is one. Adjustments change nothing: the tape has no splits or
+Every feed shows the same data: there is one source. Adjustments change nothing: the data have no splits or
 dividends.
 """
 
@@ -126,7 +126,7 @@ def _query(request: Request) -> Query:
     query.choice("feed", FEEDS, "sip")
     currency = query.text("currency")
     if currency not in (None, "USD"):
-        raise MarketDataRefused(f"invalid currency: {currency}; the tape is in USD")
+        raise MarketDataRefused(f"invalid currency: {currency}; the data are in USD")
     return query
 
 

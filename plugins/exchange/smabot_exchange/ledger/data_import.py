@@ -1,4 +1,4 @@
-"""From a tape to a new ledger: what lies in the regular sessions, checked, counted, all or nothing."""
+"""From historical data to a new ledger: what lies in the regular sessions, checked, counted, all or nothing."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from smabot_exchange.matching.orders import plain
 _DAY = 86_400
 _MINUTE = 60
 _AFTERMATH = timedelta(days=10)
-"""Sessions after the tape's last one are known too: an order sent after its close waits for them."""
+"""Sessions after the data's last one are known too: an order sent after its close waits for them."""
 
 _INSERT_BAR = "INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
@@ -30,7 +30,7 @@ _INSERT_BAR = "INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 def build_ledger(path: Path, source: DataSource, terms: AccountTerms, lock: FileLock) -> None:
     """Write a new ledger beside its place, lock it, and move it there when it is whole.
 
-    Raises ConfigError when the tape is bad or the file can't be written; then nothing is there.
+    Raises ConfigError when the data are bad or the file can't be written; then nothing is there.
     """
     began = time.perf_counter()
     unfinished = path.with_name(path.name + ".importing")
@@ -59,7 +59,7 @@ def _fill(path: Path, source: DataSource, terms: AccountTerms, began: float) -> 
         db.execute("PRAGMA cache_size = -65536")
         db.executescript(SCHEMA)
         signature = source.signature()
-        intake = DataImport(source.label)
+        intake = DataImport(source.label, source.stored_label)
         db.execute("BEGIN")
         db.executemany(_INSERT_BAR, intake.rows(source.bars()))
         sessions = intake.finish()
@@ -75,10 +75,10 @@ def _fill(path: Path, source: DataSource, terms: AccountTerms, began: float) -> 
         meta = {
             "fingerprint": source.fingerprint(),
             "signature": signature,
-            "label": source.label,
+            "label": source.stored_label,
             "account_id": str(uuid4()),
             "opening_cash": plain(terms.cash),
-            "participation": plain(terms.participation),
+            "participation": plain(terms.max_volume_share),
             "multiplier": plain(terms.multiplier),
             "minutes": str(len(intake.minutes)),
             "notes": json.dumps(notes),
@@ -108,11 +108,12 @@ def _sync(path: Path) -> None:
 class DataImport:
     """Keeps the regular sessions' bars, and counts what is dropped and what is missing."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, stored_label: str) -> None:
         self.first_opens: dict[str, float] = {}
         """Of each symbol the first open: the price that is known before its first bar."""
         self.minutes: set[int] = set()
         self._label = label
+        self._stored_label = stored_label
         self._days: dict[int, tuple[int, int] | None] = {}
         self._played: dict[int, Session] = {}
         self._bars = 0
@@ -145,7 +146,7 @@ class DataImport:
         self._bars, self._dropped = kept, dropped
 
     def finish(self) -> list[tuple[Session, bool]]:
-        """Return the sessions, those on the tape (true) and the few after its end (false).
+        """Return the sessions, those with data (true) and the few after its end (false).
 
         Raises ConfigError when no row fell into a regular session.
         """
@@ -165,7 +166,7 @@ class DataImport:
         """Return what a person should know, a line each."""
         played = {minute // _DAY for minute in self.minutes}
         lines = [
-            f"{self._label}, {_count(len(self.first_opens), 'symbol')}, "
+            f"{self._stored_label}, {_count(len(self.first_opens), 'symbol')}, "
             f"{_count(len(played), 'session')}, {_count(self._bars, 'bar')}"
         ]
         if self._dropped:
@@ -218,7 +219,7 @@ class MissingMinutes:
         self.due[symbol] = stamp + _MINUTE
 
     def finish(self) -> None:
-        """Count what is missing at the tape's end."""
+        """Count what is missing at the data's end."""
         for symbol in self.due:
             self._end_session(symbol)
 

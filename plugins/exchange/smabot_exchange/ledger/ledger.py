@@ -1,4 +1,4 @@
-"""The exchange's durable file: the tape, the sessions, the account, and the clock's cursor."""
+"""The exchange's durable file: bars, sessions, the account, and the clock's cursor."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from uuid import UUID
 
 from smabot.provider import Bar, BrokerError, ConfigError, FileLock, Session
-from smabot_exchange.data.data_source import DataSource
+from smabot_exchange.data.data_source import DataSource, shown_label
 from smabot_exchange.ledger.changes import AccountMovement, LedgerChange
 from smabot_exchange.ledger.data_import import build_ledger
 from smabot_exchange.ledger.ledger_file import LedgerFile
@@ -105,17 +105,18 @@ class Ledger(LedgerFile):
 
     @property
     def sessions(self) -> tuple[Session, ...]:
-        """The tape's sessions, and a few after its end."""
+        """The data's sessions, and a few after its end."""
         return tuple(session for session, _ in self._sessions)
 
     @property
     def last_session(self) -> Session:
-        """The last session on the tape."""
+        """The last session of the data."""
         return [session for session, played in self._sessions if played][-1]
 
     def notes(self) -> tuple[str, ...]:
-        """Return what a person should know of the tape and of where it stands, a line each."""
+        """Return what an operator should know of the data and how far they are replayed, a line each."""
         first, *others = json.loads(self._meta["notes"])
+        first = shown_label(first)
         if self.imported:
             return (f"{first}, imported in {self._meta['import_seconds']} s", *others)
         return (f"{first}, goes on at {self.now():%Y-%m-%d %H:%MZ}", *others)
@@ -405,7 +406,7 @@ class Ledger(LedgerFile):
         kept = self.terms
         for name, value, own in (
             ("cash", asked.cash, kept.cash),
-            ("participation", asked.participation, kept.participation),
+            ("max_volume_share", asked.max_volume_share, kept.max_volume_share),
             ("multiplier", asked.multiplier, kept.multiplier),
         ):
             if value is not None and value != own:
@@ -417,12 +418,12 @@ class Ledger(LedgerFile):
         if signature == self._meta["signature"]:
             return
         if source.fingerprint() != self._meta["fingerprint"]:
-            was, now = self._meta["label"], source.label
+            was, now = shown_label(self._meta["label"]), source.label
             if was == now and signature.startswith("made"):
-                was, now = self._meta["signature"], signature
+                was, now = _shown(self._meta["signature"]), _shown(signature)
             raise ConfigError(
-                f"ledger {self.path}: plays another tape ({was}) than {now}, "
-                "or the tape was changed since; give the tape it began with, "
+                f"ledger {self.path}: was begun with other data ({was}) than {now}, "
+                "or the data were changed since; give the data it was begun with, "
                 "or another --ledger or --db"
             )
         self._db.execute("UPDATE meta SET value = ? WHERE key = 'signature'", (signature,))
@@ -440,3 +441,8 @@ class Ledger(LedgerFile):
         with self._told():
             rows = self._db.execute(f"SELECT {ORDER_COLUMNS} FROM orders {where}", values)  # noqa: S608
             return [to_order(row) for row in rows]
+
+
+def _shown(signature: str) -> str:
+    """Return a simulated market's signature as screens show it."""
+    return signature.replace("made ", "simulated ", 1)

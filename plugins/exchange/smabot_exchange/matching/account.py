@@ -23,13 +23,14 @@ _SHORTING_EQUITY = Decimal(2000)
 class AccountTerms:
     """What an account is opened with.
 
-    ``cash`` in US dollars; ``participation``: the part of a bar's volume that an order may take;
+    ``cash`` in US dollars; ``max_volume_share``: the maximum share of a bar's volume that an order
+    may take;
     ``multiplier``: buying power is this times equity, less what is invested and held. Above 1 it is
     a margin account, which may sell short, as Alpaca's paper accounts are; with 1 a cash account.
     """
 
     cash: Decimal = Decimal(100_000)
-    participation: Decimal = Decimal("0.1")
+    max_volume_share: Decimal = Decimal("0.1")
     multiplier: Decimal = _TWO
 
 
@@ -38,7 +39,7 @@ class RequestedTerms:
     """The terms that the settings name; None leaves one to the ledger, or in a new ledger to `AccountTerms`."""
 
     cash: Decimal | None = None
-    participation: Decimal | None = None
+    max_volume_share: Decimal | None = None
     multiplier: Decimal | None = None
 
     @classmethod
@@ -50,7 +51,7 @@ class RequestedTerms:
         default = AccountTerms()
         return AccountTerms(
             default.cash if self.cash is None else self.cash,
-            default.participation if self.participation is None else self.participation,
+            default.max_volume_share if self.max_volume_share is None else self.max_volume_share,
             default.multiplier if self.multiplier is None else self.multiplier,
         )
 

@@ -12,7 +12,7 @@ import pytest
 
 from smabot.domain.calendar import EXCHANGE_ZONE
 from smabot.domain.records import Side
-from smabot_exchange.exchange import Exchange, ReplayedMinute
+from smabot_exchange.exchange import Exchange
 from smabot_exchange.matching.account import RequestedTerms
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
@@ -24,6 +24,7 @@ from smabot_exchange.matching.orders import (
     TakeProfit,
     TimeInForce,
 )
+from smabot_exchange.replay import ReplayedMinute
 
 HEADER = "symbol,timestamp,open,high,low,close,volume,trade_count,vwap"
 

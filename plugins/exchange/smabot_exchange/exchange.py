@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
@@ -42,22 +41,8 @@ from smabot_exchange.matching.orders import (
     RequestRefused,
 )
 from smabot_exchange.matching_engine import MatchingEngine
+from smabot_exchange.replay import Replay, ReplayedMinute
 from smabot_exchange.serialisation import one_at_a_time
-
-
-@dataclass(frozen=True, slots=True)
-class ReplayedMinute:
-    """A minute that was replayed: its end, what happened to orders, its bars sorted by symbol.
-
-    ``bars`` is empty where only a close was reached that ended orders. Trading in the symbols
-    ``halted`` stopped at its start, and in those ``resumed`` it went on.
-    """
-
-    time: datetime
-    events: tuple[OrderEvent, ...]
-    bars: list[Bar]
-    halted: tuple[str, ...] = ()
-    resumed: tuple[str, ...] = ()
 
 
 class Exchange(ExchangeQueries):
@@ -94,15 +79,14 @@ class Exchange(ExchangeQueries):
         """What is told of bars; `ReplayedMinute.bars` are as they were."""
         try:
             super().__init__(ledger)
-            self._flags = AccountFlags(self.faults, ledger.flags(), ledger.keep_flags)
-            self._played = ledger.minutes_played()
-            self._market = MatchingEngine(
-                ledger.terms, self.calendar, self._price, ledger.cash(), ledger.holdings(),
+            self._flags = AccountFlags(self.faults, ledger.flags(), ledger.save_flags)
+            self._replay = Replay(ledger)
+            self._engine = MatchingEngine(
+                ledger.terms, self.calendar, self._price, ledger.cash(), ledger.positions(),
                 ledger.open_orders(), ledger.last_seq(), ledger.last_execution(),
                 ledger.last_day(), MarketFaults(self.faults),
             )  # fmt: skip
             self._day_ends = self._session_of(self._now).close
-            self._ahead: list[tuple[datetime, list[Bar]]] = []
             self._listeners: list[Callable[[Sequence[OrderEvent]], None]] = []
         except BrokerError as error:
             ledger.close()
@@ -114,7 +98,7 @@ class Exchange(ExchangeQueries):
     @property
     def minutes(self) -> tuple[int, int]:
         """How many minutes with bars are played, and how many there are."""
-        return self._played, self._ledger.minutes
+        return self._replay.done, self._ledger.minutes
 
     # Orders
 
@@ -136,7 +120,7 @@ class Exchange(ExchangeQueries):
             try:
                 check_client_id(request.client_order_id, taken)
                 self._flags.check()
-                event = self._market.accept(request, self._now)
+                event = self._engine.accept(request, self._now)
             except RequestRefused as refusal:
                 answers.append(refusal)
             else:
@@ -153,7 +137,7 @@ class Exchange(ExchangeQueries):
         self._flags.check()
         new_id = change.client_order_id
         check_client_id(new_id, self._ledger.taken_ids([new_id] if new_id else []))
-        events = self._market.replace(self.order(order_id), change, self._now)
+        events = self._engine.replace(self.order(order_id), change, self._now)
         self._record(events)
         return events[-1].order
 
@@ -163,7 +147,7 @@ class Exchange(ExchangeQueries):
 
         Raises RequestRefused when it is unknown or has ended.
         """
-        events = self._market.cancel(self.order(order_id), self._now)
+        events = self._engine.cancel(self.order(order_id), self._now)
         self._record(events)
         return events[0]
 
@@ -171,16 +155,16 @@ class Exchange(ExchangeQueries):
     def cancel_all(self) -> list[tuple[UUID, int]]:
         """Cancel every open order; return each one's id and HTTP status."""
         events: list[OrderEvent] = []
-        for order in self._market.open_orders:
-            if self._market.open_orders.get(order.id) is not None:
-                events += self._market.cancel(order, self._now)
+        for order in self._engine.open_orders:
+            if self._engine.open_orders.get(order.id) is not None:
+                events += self._engine.cancel(order, self._now)
         self._record(events)
         return [(event.order.id, 200) for event in events]
 
     @one_at_a_time
     def order(self, order_id: UUID) -> ExchangeOrder:
         """Return an order in any state. Raises RequestRefused when it is unknown, or hidden by a fault."""
-        order = self._market.open_orders.get(order_id)
+        order = self._engine.open_orders.get(order_id)
         return super().order(order_id) if order is None or order.hidden else order
 
     @one_at_a_time
@@ -189,7 +173,7 @@ class Exchange(ExchangeQueries):
     ) -> list[ExchangeOrder]:
         """Return orders in the order they came in; with ``since`` those submitted from then on."""
         if status == "open":
-            found = [order for order in self._market.open_orders if not order.hidden]
+            found = [order for order in self._engine.open_orders if not order.hidden]
             return [order for order in found if since is None or order.submitted_at >= since]
         found = [order for order in self._ledger.orders_since(since) if not order.hidden]
         return found if status == "all" else [order for order in found if not order.open]
@@ -198,7 +182,7 @@ class Exchange(ExchangeQueries):
     @one_at_a_time
     def hides_orders(self) -> bool:
         """Whether it has orders that lookups don't show."""
-        return any(order.hidden for order in self._market.open_orders)
+        return any(order.hidden for order in self._engine.open_orders)
 
     def listen(self, callback: Callable[[Sequence[OrderEvent]], None]) -> None:
         """Have every change of orders told after it is durable, in order.
@@ -206,7 +190,7 @@ class Exchange(ExchangeQueries):
         The callback runs in the thread that caused the change, while the others wait: it must
         return at once, must not raise, and may read this exchange.
         """
-        with self._turn:
+        with self._lock:
             self._listeners.append(callback)
 
     # The account
@@ -214,25 +198,25 @@ class Exchange(ExchangeQueries):
     @one_at_a_time
     def account(self) -> AccountState:
         """Return cash, equity and buying power at last prices."""
-        return self._market.account()
+        return self._engine.account()
 
     @one_at_a_time
     def positions(self) -> list[ExchangePosition]:
         """Return what is held, sorted by symbol."""
-        return sorted(self._market.holdings.values(), key=lambda holding: holding.symbol)
+        return sorted(self._engine.positions.values(), key=lambda position: position.symbol)
 
     @one_at_a_time
     def position(self, symbol: str) -> ExchangePosition:
         """Return what is held of a symbol. Raises RequestRefused when there is nothing."""
-        holding = self._market.holdings.get(symbol)
-        if holding is None:
+        position = self._engine.positions.get(symbol)
+        if position is None:
             raise not_found("position does not exist")
-        return holding
+        return position
 
     @one_at_a_time
     def available(self, symbol: str) -> Decimal:
         """Return the signed shares of a symbol that no open order is about to close."""
-        return self._market.available(symbol)
+        return self._engine.available(symbol)
 
     @one_at_a_time
     def close_position(
@@ -245,15 +229,15 @@ class Exchange(ExchangeQueries):
         if qty is not None and percentage is not None:
             raise bad_parameter("only one of qty or percentage is accepted")
         self._flags.check()
-        holding = self.position(symbol)
-        long = holding.qty > 0
+        position = self.position(symbol)
+        long = position.qty > 0
         request = OrderRequest(
             symbol,
             Side.SELL if long else Side.BUY,
-            part_of(holding, percentage) if qty is None else qty,
+            part_of(position, percentage) if qty is None else qty,
             position_intent=PositionIntent.SELL_TO_CLOSE if long else PositionIntent.BUY_TO_CLOSE,
         )
-        event = self._market.accept(request, self._now)
+        event = self._engine.accept(request, self._now)
         self._record([event])
         return event.order
 
@@ -269,11 +253,11 @@ class Exchange(ExchangeQueries):
         if cancel_orders:
             self.cancel_all()
         answers: list[tuple[str, int, ExchangeOrder | RequestRefused]] = []
-        for holding in self.positions():
+        for position in self.positions():
             try:
-                answers.append((holding.symbol, 200, self.close_position(holding.symbol)))
+                answers.append((position.symbol, 200, self.close_position(position.symbol)))
             except RequestRefused as refusal:
-                answers.append((holding.symbol, refusal.status, refusal))
+                answers.append((position.symbol, refusal.status, refusal))
         return answers
 
     @one_at_a_time
@@ -283,15 +267,15 @@ class Exchange(ExchangeQueries):
         No order, fill or cash moves. Raises RequestRefused when the symbol is unknown.
         """
         check_adjustment(qty, price)
-        self._market.adjust(symbol, qty, price)
+        self._engine.adjust(symbol, qty, price)
         self._record([], OutsideChange(symbol, qty, price, ZERO))
-        return self._market.holdings.get(symbol)
+        return self._engine.positions.get(symbol)
 
     @one_at_a_time
     def transfer(self, amount: Decimal) -> None:
         """Let cash come (or go, when negative) from outside, US dollars."""
         check_adjustment(amount)
-        self._market.cash += amount
+        self._engine.cash += amount
         self._record([], OutsideChange(None, ZERO, ZERO, amount))
 
     @property
@@ -313,7 +297,7 @@ class Exchange(ExchangeQueries):
     @one_at_a_time
     def next_time(self) -> datetime | None:
         """Return what the clock will show after `advance`, or None at the data's end."""
-        minute = self._next_minute()
+        minute = self._replay.next_minute(self._now)
         if minute is not None:
             return minute[0] + MINUTE
         close = self._ledger.last_session.close
@@ -322,38 +306,37 @@ class Exchange(ExchangeQueries):
     @one_at_a_time
     def advance(self) -> ReplayedMinute | None:
         """Replay the next minute that has a bar; past the last one the last close. None at the end."""
-        minute = self._next_minute()
+        minute = self._replay.next_minute(self._now)
         if minute is None:
             return self._close_last_session()
         start, bars = minute
-        market = self._market
-        self._flags.turn(start)
-        halted, resumed = self.halts.turn(start, self.symbols)
+        engine = self._engine
+        self._flags.begin_minute(start)
+        halted, resumed = self.halts.begin_minute(start, self.symbols)
         withheld = [bar for bar in bars if bar.symbol in self.halts.symbols]
         if withheld:
             bars = [bar for bar in bars if bar.symbol not in self.halts.symbols]
         end = start + MINUTE
         new_day = start >= self._day_ends
         if new_day:
-            market.end_day()
+            engine.end_day()
             self._day_ends = self._session_of(start).close
         events: list[OrderEvent] = []
-        if market.open_orders:
-            events += market.elapse(start)
-            events += market.match(start, bars)
-            events += market.elapse(end)
-        self._ahead.pop()
+        if engine.open_orders:
+            events += engine.pass_time(start)
+            events += engine.match(start, bars)
+            events += engine.pass_time(end)
         self._latest.update([(bar.symbol, bar) for bar in bars])
-        market.reprice()
+        engine.prices_changed()
         self._now = end
-        self._played += 1
+        self._replay.complete()
         self._record(events, new_day=new_day, withheld=withheld)
         self._move_cash()
         return ReplayedMinute(end, tuple(events), bars, halted, resumed)
 
     def close(self) -> None:
         """Close the ledger and let go of its lock."""
-        with self._turn:
+        with self._lock:
             self._ledger.close()
             self._stopped = "the exchange is closed"
 
@@ -371,7 +354,7 @@ class Exchange(ExchangeQueries):
         if self._now >= close:
             return None
         self._now = close
-        events = self._market.elapse(close)
+        events = self._engine.pass_time(close)
         self._record(events)
         return ReplayedMinute(close, tuple(events), [])
 
@@ -384,15 +367,15 @@ class Exchange(ExchangeQueries):
         withheld: Sequence[Bar] = (),
     ) -> None:
         """Commit what happened, then tell it, but for what is hidden."""
-        market = self._market
-        orders, moved = market.open_orders.take_news(), market.take_moved()
+        engine = self._engine
+        orders, moved = engine.open_orders.take_changes(), engine.take_changed_positions()
         if not (any(orders) or adjustment or new_day or withheld):
-            self._ledger.move_clock(self._now, self._played)
+            self._ledger.move_clock(self._now, self._replay.done)
             return
         change = LedgerChange(
-            self._now, self._played, market.cash, market.last_day, orders,
+            self._now, self._replay.done, engine.cash, engine.last_day, orders,
             [event.execution for event in events if event.execution is not None],
-            {symbol: market.holdings.get(symbol) for symbol in sorted(moved)},
+            {symbol: engine.positions.get(symbol) for symbol in sorted(moved)},
             adjustment, withheld,
         )  # fmt: skip
         self._ledger.record(change, durable=bool(events or adjustment))
@@ -400,8 +383,3 @@ class Exchange(ExchangeQueries):
         if told:
             for tell in self._listeners:
                 tell(told)
-
-    def _next_minute(self) -> tuple[datetime, list[Bar]] | None:
-        if not self._ahead:
-            self._ahead = self._ledger.minutes_from(self._now)[::-1]
-        return self._ahead[-1] if self._ahead else None

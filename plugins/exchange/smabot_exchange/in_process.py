@@ -181,16 +181,16 @@ class ExchangeBroker:
 
     def positions(self) -> list[BrokerPosition]:
         exchange = self._exchange
-        holdings = exchange.positions()
+        positions = exchange.positions()
         marks = {
-            mark.symbol: mark.price for mark in self._line.prices([h.symbol for h in holdings])
+            mark.symbol: mark.price for mark in self._line.prices([h.symbol for h in positions])
         }
         return [
             BrokerPosition(
-                holding.symbol, holding.qty, holding.avg_price, exchange.available(holding.symbol),
-                marks.get(holding.symbol),
+                position.symbol, position.qty, position.avg_price, exchange.available(position.symbol),
+                marks.get(position.symbol),
             )
-            for holding in holdings
+            for position in positions
         ]  # fmt: skip
 
     def close(self) -> None:

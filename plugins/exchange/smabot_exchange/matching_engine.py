@@ -34,14 +34,14 @@ _AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG)
 class MatchingEngine(OrderEntry):
     """What time and bars do to the account's open orders."""
 
-    def elapse(self, time: datetime) -> list[OrderEvent]:
+    def pass_time(self, time: datetime) -> list[OrderEvent]:
         """Let time pass without trades: DAY orders end at their close, waiting ones start to work."""
         events = []
         for order in self.open_orders:
             if order.stall is not None:
-                events += self._stalled(order, order.stall, time)
+                events += self._pass_time_stalled(order, order.stall, time)
             elif order.expires_at is not None and order.expires_at <= time:
-                if (left := self._faults.left_at_close(order)) is not None:
+                if (left := self._faults.on_close(order)) is not None:
                     self.open_orders.put(left)
                     events.append(OrderEvent(left.status.value, left.updated_at, left))
                     continue
@@ -56,21 +56,21 @@ class MatchingEngine(OrderEntry):
 
     def match(self, start: datetime, bars: Sequence[Bar]) -> list[OrderEvent]:
         """Fill what the bars of a minute allow, in the order in which the orders came in."""
-        traded = self.open_orders.traded(bars)
+        traded = self.open_orders.bars_wanted(bars)
         events: list[OrderEvent] = []
         for order in self.open_orders:
             if order.stall is not None:
                 continue
             bar = traded.get(order.symbol)
             if bar is not None and bar.volume > 0:
-                events += self._meet(order, bar)
+                events += self._match_order(order, bar)
             if order.time_in_force in _AT_ONCE and order.opens_at <= start:
                 rest = self.open_orders.get(order.id)
                 if rest is not None:
                     events.append(self._end(rest, OrderStatus.CANCELED, start))
         return events
 
-    def _stalled(
+    def _pass_time_stalled(
         self, order: ExchangeOrder, stall: StallReason, time: datetime
     ) -> list[OrderEvent]:
         """Let time pass for an order that a fault keeps from filling."""
@@ -90,13 +90,13 @@ class MatchingEngine(OrderEntry):
         self.open_orders.put(order)
         return [OrderEvent(status.value, due, order)]
 
-    def _meet(self, order: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
+    def _match_order(self, order: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
         """Let an order meet its symbol's bar."""
         if order.order_class is not OrderClass.SIMPLE:
             now = self.open_orders.get(order.id)
             if (
                 now is None
-                or self.open_orders.waits(now)
+                or self.open_orders.awaits_entry(now)
                 or yields_to_stop(self.open_orders, now, bar)
             ):
                 return []
@@ -169,13 +169,13 @@ class MatchingEngine(OrderEntry):
         """Do what a fill does to the other orders of its group."""
         whole = order.status is OrderStatus.FILLED
         if not order.closes:
-            return self._armed(order, bar) if whole else []
+            return self._activate_exits(order, bar) if whole else []
         if whole:
             return self._end_others(order, bar.time)
         shrink_others(self.open_orders, order)
         return []
 
-    def _armed(self, entry: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
+    def _activate_exits(self, entry: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
         """Let an entry's exits work, for as much of it as other orders have not closed already."""
         leg = self.open_orders.others_of(entry)[0]
         others = self.open_orders.closing(entry.symbol) - leg.remaining
@@ -186,4 +186,4 @@ class MatchingEngine(OrderEntry):
 
     def _trade(self, symbol: str, side: Side, qty: Decimal, price: Decimal) -> None:
         self.cash -= qty * price * side.sign
-        self._hold(symbol, side, qty, price)
+        self._change_position(symbol, side, qty, price)

@@ -1,4 +1,4 @@
-"""One caller at a time, and none any more once a turn was not finished."""
+"""One call at a time, and none any more once one has failed in the middle."""
 
 from __future__ import annotations
 
@@ -20,20 +20,23 @@ class ExchangeStopped(BrokerError):
 
 
 class Serialised:
-    """Something that threads share."""
+    """What threads share: calls that are marked `one_at_a_time` are made one after the other.
+
+    An attribute that is read without it is replaced whole, never changed in place.
+    """
 
     def __init__(self) -> None:
-        self._turn = RLock()
+        self._lock = RLock()
         self._stopped = ""
 
 
 def one_at_a_time(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenate[S, P], R]:
-    """Let threads take turns, and stop for good when a turn was not finished: what is in memory
+    """Make calls one after the other, and stop for good when one fails in the middle: what is in memory
     may then be ahead of the ledger."""
 
     @wraps(method)
-    def turn(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
-        with self._turn:
+    def call_alone(self: S, /, *args: P.args, **kwargs: P.kwargs) -> R:
+        with self._lock:
             if self._stopped:
                 raise ExchangeStopped(self._stopped)
             try:
@@ -44,4 +47,4 @@ def one_at_a_time(method: Callable[Concatenate[S, P], R]) -> Callable[Concatenat
                 self._stopped = f"the exchange has stopped: {error or type(error).__name__}"
                 raise
 
-    return turn
+    return call_alone

@@ -172,7 +172,7 @@ class _Screen:
             f"  clock    {clock}",
             f"  ledger   {options.ledger}",
         ]
-        if self._serving.venue.faults.told():
+        if self._serving.venue.faults.documents():
             lines.append(
                 f"  faults   {options.faults}: {', '.join(self._serving.venue.faults.counts())}"
             )

@@ -18,10 +18,10 @@ Until = Mapping[str, datetime | None]
 class AccountFlags:
     """Which flags are set. They are in the ledger: a restart of the exchange lifts none."""
 
-    def __init__(self, plan: FaultPlan, kept: Until, keep: Callable[[Until], None]) -> None:
+    def __init__(self, plan: FaultPlan, kept: Until, save: Callable[[Until], None]) -> None:
         self._plan = plan
         self._until = dict(kept)
-        self._keep = keep
+        self._save = save
 
     @property
     def names(self) -> frozenset[str]:
@@ -36,7 +36,7 @@ class AccountFlags:
     def lift(self, flag: str) -> None:
         self._change({name: until for name, until in self._until.items() if name != flag})
 
-    def turn(self, start: datetime) -> None:
+    def begin_minute(self, start: datetime) -> None:
         """Begin a minute: what is over is lifted, and faults strike."""
         over = [flag for flag, until in self._until.items() if until is not None and until <= start]
         for flag in over:
@@ -60,5 +60,5 @@ class AccountFlags:
 
     def _change(self, until: Until) -> None:
         if until != self._until:
-            self._keep(until)
+            self._save(until)
             self._until = dict(until)

@@ -51,7 +51,7 @@ class Fault(Settings):
             self.until is None or time < self.until
         )
 
-    def told(self) -> dict[str, Any]:
+    def document(self) -> dict[str, Any]:
         """Return it as it was asked for."""
         return {"kind": self.kind, **self.model_dump(mode="json", exclude_defaults=True)}
 

@@ -82,7 +82,7 @@ class FaultPlan:
         self.seed = seed
         self.version = 0
         """Changes when other faults are set."""
-        self._armed: list[_ActiveFault] = []
+        self._active: list[_ActiveFault] = []
         self._kinds: dict[type[Fault], list[_ActiveFault]] = {}
         self._count = 0
         self._lock = Lock()
@@ -90,20 +90,20 @@ class FaultPlan:
 
     def __bool__(self) -> bool:
         """Whether any fault is set."""
-        return bool(self._armed)
+        return bool(self._active)
 
     def add(self, faults: Sequence[Fault]) -> None:
         self.version += 1
         for fault in faults:
-            armed = _ActiveFault(fault, self._count)
+            active = _ActiveFault(fault, self._count)
             self._count += 1
-            self._armed.append(armed)
-            self._kinds.setdefault(type(fault), []).append(armed)
+            self._active.append(active)
+            self._kinds.setdefault(type(fault), []).append(active)
 
     def clear(self) -> None:
         """Forget all faults and their counts; what they have done stays done."""
         self.version += 1
-        self._armed.clear()
+        self._active.clear()
         self._kinds.clear()
 
     def any(self, *kinds: type[Fault]) -> bool:
@@ -115,12 +115,12 @@ class FaultPlan:
 
         What is not taken from the iterator has not struck.
         """
-        for armed in self._kinds.get(kind, ()):
-            fault = armed.fault
+        for active in self._kinds.get(kind, ()):
+            fault = active.fault
             if any(getattr(fault, name) != value for name, value in fields.items()):
                 continue
             with self._lock:
-                struck = armed.strikes(occasion, self.seed)
+                struck = active.strikes(occasion, self.seed)
             if struck:
                 assert isinstance(fault, kind)
                 yield fault
@@ -132,10 +132,10 @@ class FaultPlan:
     def counts(self) -> dict[str, int]:
         """Return how often each fault has struck, by name; those that never did too."""
         counts: Counter[str] = Counter()
-        for armed in self._armed:
-            counts[armed.fault.label] += armed.struck
+        for active in self._active:
+            counts[active.fault.label] += active.struck
         return dict(counts)
 
-    def told(self) -> list[dict[str, object]]:
+    def documents(self) -> list[dict[str, object]]:
         """Return the faults as they were asked for, each with its count."""
-        return [{**armed.fault.told(), "count": armed.struck} for armed in self._armed]
+        return [{**active.fault.document(), "count": active.struck} for active in self._active]

@@ -26,7 +26,7 @@ class Halts:
         """Let a symbol trade again from the next minute on."""
         self._until.pop(symbol, None)
 
-    def turn(
+    def begin_minute(
         self, start: datetime, symbols: Collection[str]
     ) -> tuple[tuple[str, ...], tuple[str, ...]]:
         """Begin a minute; return the symbols that are newly halted in it, and those that are resumed."""

@@ -27,7 +27,7 @@ class MarketFaults:
     def __init__(self, plan: FaultPlan) -> None:
         self._plan = plan
 
-    def accepted(self, order: ExchangeOrder, now: datetime) -> ExchangeOrder:
+    def on_accept(self, order: ExchangeOrder, now: datetime) -> ExchangeOrder:
         """Return an order that was just accepted, which may be rejected later, stay pending, or get lost."""
         kinds = self._kinds(order)
         if kinds is None:
@@ -45,7 +45,7 @@ class MarketFaults:
             return replace(stalled, status=OrderStatus.PENDING_NEW)
         return order
 
-    def frozen(self, order: ExchangeOrder, now: datetime) -> ExchangeOrder | None:
+    def on_cancel(self, order: ExchangeOrder, now: datetime) -> ExchangeOrder | None:
         """Return an order that was to be canceled and is frozen instead; None: it is canceled."""
         kinds = self._kinds(order)
         if kinds is None:
@@ -58,7 +58,7 @@ class MarketFaults:
                 return replace(stalled, status=OrderStatus.PENDING_CANCEL, updated_at=now)
         return None
 
-    def left_at_close(self, order: ExchangeOrder) -> ExchangeOrder | None:
+    def on_close(self, order: ExchangeOrder) -> ExchangeOrder | None:
         """Return a DAY order that its close leaves open; None: it ends."""
         kinds, close = self._kinds(order), order.expires_at
         if kinds is None or close is None or order.time_in_force is not TimeInForce.DAY:

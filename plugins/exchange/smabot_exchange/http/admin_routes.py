@@ -80,7 +80,7 @@ def routes(venue: Venue) -> list[Route]:
             plan.add(added)
         elif request.method == "DELETE":
             plan.clear()
-        return answer({"seed": plan.seed, "faults": plan.told(), "counts": plan.counts()})
+        return answer({"seed": plan.seed, "faults": plan.documents(), "counts": plan.counts()})
 
     async def orders(request: Request) -> Response:
         order = _checked(ExternalOrder, await _body(request))

@@ -129,6 +129,6 @@ def check_permitted(venue: Venue, wanted: OrderRequest) -> None:
     if fraction and not configuration.fractional_trading:
         raise RequestRefused(403, 40310000, "account is not eligible to trade fractional shares")
     if configuration.no_shorting and wanted.side is Side.SELL:
-        held = {holding.symbol: holding.qty for holding in venue.exchange.positions()}
+        held = {position.symbol: position.qty for position in venue.exchange.positions()}
         if (wanted.qty or ZERO) > max(held.get(wanted.symbol, ZERO), Decimal(0)):
             raise RequestRefused(403, 40310000, "account is not allowed to short")

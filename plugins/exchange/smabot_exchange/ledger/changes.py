@@ -1,4 +1,4 @@
-"""What the ledger is told to keep, and what it tells of the past."""
+"""What is written to the ledger at once, and what moved the account in the past."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class AccountMovement(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class LedgerChange:
-    """What is committed at once. A holding that is gone is None.
+    """What is committed at once. A position that is closed is None.
 
     ``withheld`` are bars that are no more, as their symbol was halted.
     """
@@ -46,6 +46,6 @@ class LedgerChange:
     last_day: LastDay
     orders: ChangedOrders
     executions: Sequence[Execution] = ()
-    holdings: Mapping[str, ExchangePosition | None] | None = None
+    positions: Mapping[str, ExchangePosition | None] | None = None
     adjustment: OutsideChange | None = None
     withheld: Sequence[Bar] = ()

@@ -1,4 +1,4 @@
-"""The orders at work: by id, symbol and group, with what they hold and what of them has changed."""
+"""The open orders: by id, symbol and group, with what they hold and what of them has changed."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ class OpenOrders:
     def of_symbol(self, symbol: str) -> list[ExchangeOrder]:
         return list(self._of_symbol.get(symbol, {}).values())
 
-    def traded(self, bars: Iterable[Bar]) -> dict[str, Bar]:
+    def bars_wanted(self, bars: Iterable[Bar]) -> dict[str, Bar]:
         """Return of a minute's bars, by symbol, those that some order waits for."""
         wanted = {symbol for symbol, orders in self._of_symbol.items() if orders}
         return {bar.symbol: bar for bar in bars if bar.symbol in wanted}
@@ -75,7 +75,7 @@ class OpenOrders:
         group = self._of_group.get(order.group, {})
         return [other for other in group.values() if other.id != order.id]
 
-    def waits(self, order: ExchangeOrder) -> bool:
+    def awaits_entry(self, order: ExchangeOrder) -> bool:
         """Whether it is an exit whose entry has not filled yet."""
         if order.status is not OrderStatus.HELD or order.parent_id is None:
             return False
@@ -86,11 +86,11 @@ class OpenOrders:
         """Return the shares that open orders are about to close; exits of a group share theirs."""
         shares: dict[UUID, Decimal] = {}
         for order in self._of_symbol.get(symbol, {}).values():
-            if order.closes and not self.waits(order):
+            if order.closes and not self.awaits_entry(order):
                 shares[order.group] = max(shares.get(order.group, ZERO), order.remaining)
         return sum(shares.values(), ZERO)
 
-    def take_news(self) -> ChangedOrders:
+    def take_changes(self) -> ChangedOrders:
         """Return what was put since the last call, each order once, as it is now."""
         news = ChangedOrders(list(self._added.values()), list(self._changed.values()))
         self._added.clear()

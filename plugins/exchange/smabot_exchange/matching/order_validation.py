@@ -236,13 +236,13 @@ def _check_class(request: OrderRequest, last_price: Decimal) -> None:
             raise unprocessable(f"{name} must be {bound}", base_price=plain(base))
 
 
-def part_of(holding: ExchangePosition, percentage: Decimal | None) -> Decimal:
+def part_of(position: ExchangePosition, percentage: Decimal | None) -> Decimal:
     """Return so many percent of a position's shares, or all. Raises RequestRefused."""
     if percentage is None:
-        return abs(holding.qty)
+        return abs(position.qty)
     if not percentage.is_finite() or not 0 < percentage <= _HUNDRED:
         raise bad_parameter("percentage must be > 0 and <= 100")
-    shares = abs(holding.qty) * percentage / _HUNDRED
+    shares = abs(position.qty) * percentage / _HUNDRED
     return shares.quantize(SMALLEST_FRACTION, ROUND_FLOOR)
 
 

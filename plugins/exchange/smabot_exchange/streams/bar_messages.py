@@ -9,10 +9,11 @@ from functools import partial
 
 from smabot.provider import EXCHANGE_ZONE, MINUTE, Bar
 from smabot_exchange.data.timeframe import merged
-from smabot_exchange.exchange import Exchange, ReplayedMinute
+from smabot_exchange.exchange import Exchange
 from smabot_exchange.faults.fault_kinds import BarLate, BarMissing, BarRevised, MinuteMissing
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 from smabot_exchange.faults.market_kinds import BarWrong
+from smabot_exchange.replay import ReplayedMinute
 from smabot_exchange.streams import frames
 from smabot_exchange.streams.frames import Codec
 from smabot_exchange.streams.subscriptions import EVERYTHING, Subscriptions

@@ -9,10 +9,11 @@ from contextlib import suppress
 from uuid import UUID
 
 from smabot.provider import MINUTE
-from smabot_exchange.exchange import Exchange, ReplayedMinute
+from smabot_exchange.exchange import Exchange
 from smabot_exchange.faults.fault_kinds import ExternalOrder, ExternalPosition
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 from smabot_exchange.matching.orders import OrderEvent, OrderRequest, OrderType, RequestRefused
+from smabot_exchange.replay import ReplayedMinute
 from smabot_exchange.streams.bar_messages import MinuteComposer, MinuteEncoder
 from smabot_exchange.streams.connected_clients import ConnectedClients
 from smabot_exchange.streams.order_messages import OrderMessages

@@ -36,8 +36,8 @@ def test_a_file_of_faults(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     seed, (reset, late) = read_faults(tmp_path / name)
     assert seed == 7
-    assert reset.told() == {"kind": "reset", "when": "after", "method": "POST"}
-    assert late.told()["since"] == "2026-03-02T15:00:00Z"
+    assert reset.document() == {"kind": "reset", "when": "after", "method": "POST"}
+    assert late.document()["since"] == "2026-03-02T15:00:00Z"
 
 
 @pytest.mark.parametrize(

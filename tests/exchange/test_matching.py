@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from smabot.domain.records import TimeInForce
-from smabot_exchange.matching.orders import OrderStatus, RequestRefused
+from smabot_exchange.matching.order_states import OrderStatus
+from smabot_exchange.matching.orders import RequestRefused
 
 DAY = "2026-03-02"
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from smabot.domain.records import Bar, Side
 from smabot_exchange.matching.fill_prices import apply_bar_to_stop, trailing_stop
-from smabot_exchange.matching.orders import ExchangeOrder, OrderStatus, OrderType, TimeInForce
+from smabot_exchange.matching.order_states import OrderStatus
+from smabot_exchange.matching.orders import ExchangeOrder, OrderType, TimeInForce
 
 TIME = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 OPENS_AT = "2026-03-02 09:30"

@@ -11,7 +11,7 @@ from uuid import UUID
 from smabot.provider import MINUTE, ZERO, Bar, Calendar, Session
 from smabot_exchange.ledger.ledger import Ledger
 from smabot_exchange.ledger.past_equity import equity_history, equity_times
-from smabot_exchange.matching.account import EquityPoint
+from smabot_exchange.matching.account import EquityHistoryPoint
 from smabot_exchange.matching.order_validation import not_found
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
@@ -167,7 +167,9 @@ class ExchangeQueries(Serialised):
     # The account's past
 
     @one_at_a_time
-    def equity_history(self, start: datetime, end: datetime, step: timedelta) -> list[EquityPoint]:
+    def equity_history(
+        self, start: datetime, end: datetime, step: timedelta
+    ) -> list[EquityHistoryPoint]:
         """Return the account's worth in ``(start, end]`` while sessions were open, a point a step.
 
         A point lies at each multiple of ``step`` after a session's open, and at its close; nothing

@@ -34,10 +34,10 @@ from smabot.provider import OrderType as CoreType
 from smabot.provider import TimeInForce as CoreTimeInForce
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.matching.account_checks import INTENT_MISMATCH, TOO_FEW_SHARES, WASH_TRADE
+from smabot_exchange.matching.order_states import OrderStatus
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderRequest,
-    OrderStatus,
     OrderType,
     PositionIntent,
     RequestRefused,
@@ -64,7 +64,9 @@ _STATUS = {
 
 
 class SharedExchange:
-    """What broker and feed share: the exchange, and updates that wait for the feed's next batch.
+    """What broker and feed share on purpose: the exchange, and updates for the feed's next batch.
+
+    The bot's deciding thread uses both; no other does.
 
     The exchange is closed when both are.
     """
@@ -75,7 +77,7 @@ class SharedExchange:
         self.closed = False
         self._users: set[object] = set()
 
-    def join(self, user: object) -> None:
+    def add_user(self, user: object) -> None:
         self._users.add(user)
 
     def prices(self, symbols: Collection[str]) -> list[Mark]:
@@ -86,7 +88,7 @@ class SharedExchange:
             for symbol, bar in bars.items()
         ]
 
-    def leave(self, user: object) -> None:
+    def remove_user(self, user: object) -> None:
         self._users.discard(user)
         if not self._users and not self.closed:
             self.closed = True
@@ -100,12 +102,12 @@ class ExchangeBroker:
     visibility_delay: timedelta | None = timedelta(0)
     """No time; None once a fault has hidden an order."""
 
-    def __init__(self, line: SharedExchange) -> None:
-        self._line = line
-        self._exchange = line.exchange
+    def __init__(self, shared: SharedExchange) -> None:
+        self._shared = shared
+        self._exchange = shared.exchange
         if self._exchange.hides_orders:
             self.visibility_delay = None
-        line.join(self)
+        shared.add_user(self)
 
     def account(self) -> BrokerAccount:
         state = self._exchange.account()
@@ -163,7 +165,7 @@ class ExchangeBroker:
             found = self._exchange.order_by_client_id(order.client_order_id)
             if found.open:
                 event = self._exchange.cancel(found.id)
-                self._line.waiting.append(_update(event.order))
+                self._shared.waiting.append(_update(event.order))
         except RequestRefused as refusal:
             raise BrokerError(f"order {order.client_order_id}: {refusal}") from refusal
 
@@ -183,7 +185,7 @@ class ExchangeBroker:
         exchange = self._exchange
         positions = exchange.positions()
         marks = {
-            mark.symbol: mark.price for mark in self._line.prices([h.symbol for h in positions])
+            mark.symbol: mark.price for mark in self._shared.prices([h.symbol for h in positions])
         }
         return [
             BrokerPosition(
@@ -194,7 +196,7 @@ class ExchangeBroker:
         ]  # fmt: skip
 
     def close(self) -> None:
-        self._line.leave(self)
+        self._shared.remove_user(self)
 
     def _refused(self, request: OrderRequest, refusal: RequestRefused) -> OrderUpdate | BrokerError:
         client_order_id = str(request.client_order_id)
@@ -222,14 +224,14 @@ class ExchangeBroker:
 class ExchangeFeed:
     """The historical data, a minute at a time, at a replay speed; its clock is the exchange's."""
 
-    def __init__(self, line: SharedExchange, speed: Literal["max"] | float = "max") -> None:
-        self._line = line
-        self._exchange = line.exchange
+    def __init__(self, shared: SharedExchange, speed: Literal["max"] | float = "max") -> None:
+        self._shared = shared
+        self._exchange = shared.exchange
         self._pace = Pace(None if speed == "max" else speed)
         self._subscribed: frozenset[str] = frozenset()
         self.notes: tuple[str, ...] = self._exchange.notes
         """What an operator should know of the data, a line each."""
-        line.join(self)
+        shared.add_user(self)
 
     def now(self) -> datetime:
         return self._exchange.now
@@ -252,7 +254,7 @@ class ExchangeFeed:
         return (again(minute) for minute in self._exchange.history(symbols, since, newest))
 
     def prices(self, symbols: Collection[str]) -> list[Mark]:
-        return self._line.prices(symbols)
+        return self._shared.prices(symbols)
 
     def subscribe(self, symbols: Collection[str]) -> None:
         self._subscribed = frozenset(symbols)
@@ -271,9 +273,9 @@ class ExchangeFeed:
 
         An empty batch when the minute is not due within ``timeout`` seconds, None at the end.
         """
-        if self._line.waiting:
-            updates = tuple(self._line.waiting)
-            self._line.waiting.clear()
+        if self._shared.waiting:
+            updates = tuple(self._shared.waiting)
+            self._shared.waiting.clear()
             return Batch(self._exchange.now, updates)
         if self._exchange.next_time() is None:
             return None
@@ -292,7 +294,7 @@ class ExchangeFeed:
         return Progress(*self._exchange.minutes)
 
     def close(self) -> None:
-        self._line.leave(self)
+        self._shared.remove_user(self)
 
 
 def refusal_cause(refusal: RequestRefused) -> tuple[RefusalCause, Decimal | None]:

@@ -1,7 +1,25 @@
-"""The matching rules: pure and deterministic, on a virtual clock, without input or output.
+"""The matching rules: deterministic, on a virtual clock, without input or output.
 
-Orders fill at the prices of `fill_prices`; an order gets at most its share of a bar's volume and what
-remains goes on.
+Orders fill at the prices of `fill_prices`; an order gets at most the maximum share of a bar's volume, and what
+remains goes on. The states of an order are in `order_states`. A minute has these steps, in this order:
+
+1. DAY END: with the first minute of a session the account is kept as that of the session before.
+2. TIME BEFORE: what is due by the minute's start happens: orders expire, open, or come out of a fault's hold.
+3. MATCH: orders meet their symbols' bars in the order in which they came in; IOC, FOK and OPG then end.
+4. TIME AFTER: what is due by the minute's end.
+5. PRICES: the account is valued at the bars' closes.
+
+Between minutes the engine rests, and clients' requests (`order_entry`) are carried out one by one.
+
+Invariants:
+
+1. The same orders at the same times and the same bars give the same events, ids and prices.
+2. An order fills at most once a bar, in whole shares up to the maximum share of its volume, but one share at
+   least (by amount: to nine decimals).
+3. No order meets a bar that starts before it was sent, or before it opens.
+4. Cash moves by fills and transfers alone, positions by fills and adjustments alone.
+5. `open_orders` holds open orders alone; what they hold of the buying power is the sum over them.
+6. Executions are numbered in the order in which they happen, without gaps.
 """
 
 from __future__ import annotations
@@ -15,14 +33,13 @@ from smabot.provider import Bar, Side
 from smabot_exchange.matching.account import ONE
 from smabot_exchange.matching.fill_prices import STOPS, apply_bar_to_stop, fill_price
 from smabot_exchange.matching.legs import activate_exits, shrink_others, yields_to_stop
+from smabot_exchange.matching.order_states import OrderStatus, StallReason
 from smabot_exchange.matching.orders import (
     SMALLEST_FRACTION,
     ExchangeOrder,
     Execution,
     OrderClass,
     OrderEvent,
-    OrderStatus,
-    StallReason,
     TimeInForce,
     execution_id,
 )

@@ -30,6 +30,7 @@ from smabot_exchange.matching.account_checks import (
 from smabot_exchange.matching.fill_prices import trailing_stop
 from smabot_exchange.matching.legs import make_legs
 from smabot_exchange.matching.open_orders import OpenOrders, buying_power_of
+from smabot_exchange.matching.order_states import OrderStatus, StallReason
 from smabot_exchange.matching.order_validation import (
     check_hours,
     check_request,
@@ -42,10 +43,8 @@ from smabot_exchange.matching.orders import (
     OrderClass,
     OrderEvent,
     OrderRequest,
-    OrderStatus,
     OrderType,
     PositionIntent,
-    StallReason,
     TimeInForce,
     generated_client_id,
     order_id,

@@ -20,7 +20,7 @@ class ExchangePlugin:
 
     def __init__(self, settings: ExchangeSettings) -> None:
         self.settings = settings
-        self._line: SharedExchange | None = None
+        self._shared: SharedExchange | None = None
 
     @hookimpl
     def open_broker(self, config: Config) -> ExchangeBroker | None:
@@ -63,8 +63,8 @@ class ExchangePlugin:
             raise ConfigError(
                 "--url and --broker exchange: the exchange in process has no address; leave one out"
             )
-        if self._line is None or self._line.closed:
+        if self._shared is None or self._shared.closed:
             from smabot_exchange.in_process import SharedExchange
 
-            self._line = SharedExchange(open_exchange(config, self.settings))
-        return self._line
+            self._shared = SharedExchange(open_exchange(config, self.settings))
+        return self._shared

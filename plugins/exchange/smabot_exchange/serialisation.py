@@ -1,4 +1,13 @@
-"""One call at a time, and none any more once one has failed in the middle."""
+"""One call at a time, and none any more once one has failed in the middle.
+
+States of what is shared:
+
+1. OPEN: calls are made one after the other, from whichever thread.
+2. STOPPED: a call failed for another reason than a refusal; each later one raises `ExchangeStopped`.
+3. CLOSED: as 2, on purpose.
+
+1 → 2 → 3 or 1 → 3. Memory is ahead of the ledger in state 2 alone, and nothing is answered from it.
+"""
 
 from __future__ import annotations
 

@@ -16,7 +16,10 @@ Until = Mapping[str, datetime | None]
 
 
 class AccountFlags:
-    """Which flags are set. They are in the ledger: a restart of the exchange lifts none."""
+    """Which flags are set. They are in the ledger: a restart of the exchange lifts none.
+
+    Changed by one thread at a time (`Exchange` sees to it), and replaced whole, so that any may read them.
+    """
 
     def __init__(self, plan: FaultPlan, kept: Until, save: Callable[[Until], None]) -> None:
         self._plan = plan

@@ -76,7 +76,8 @@ class _ActiveFault:
 
 
 class FaultPlan:
-    """The faults that are set. Both the exchange and the server that serves it ask it."""
+    """The faults that are set. Shared by all threads of the exchange and of its server: faults are added,
+    cleared, counted and drawn under one lock."""
 
     def __init__(self, faults: Sequence[Fault] = (), seed: int = 0) -> None:
         self.seed = seed
@@ -93,18 +94,21 @@ class FaultPlan:
         return bool(self._active)
 
     def add(self, faults: Sequence[Fault]) -> None:
-        self.version += 1
-        for fault in faults:
-            active = _ActiveFault(fault, self._count)
-            self._count += 1
-            self._active.append(active)
-            self._kinds.setdefault(type(fault), []).append(active)
+        with self._lock:
+            self.version += 1
+            for fault in faults:
+                active = _ActiveFault(fault, self._count)
+                self._count += 1
+                self._active.append(active)
+                kind = type(fault)
+                self._kinds = {**self._kinds, kind: [*self._kinds.get(kind, ()), active]}
 
     def clear(self) -> None:
-        """Forget all faults and their counts; what they have done stays done."""
-        self.version += 1
-        self._active.clear()
-        self._kinds.clear()
+        """Remove all faults and their counts; what they have done stays done."""
+        with self._lock:
+            self.version += 1
+            self._active = []
+            self._kinds = {}
 
     def any(self, *kinds: type[Fault]) -> bool:
         """Whether a fault of one of these kinds is set: where none is, nothing need be prepared."""

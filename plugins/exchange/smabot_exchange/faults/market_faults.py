@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 from smabot.provider import MINUTE
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
+from smabot_exchange.matching.order_states import OrderStatus, StallReason
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderClass,
-    OrderStatus,
-    StallReason,
     TimeInForce,
     generated_client_id,
 )

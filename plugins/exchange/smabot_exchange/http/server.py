@@ -51,7 +51,11 @@ def listen(host: str = LOOPBACK, port: int = 0) -> socket.socket:
 
 
 class ServerThread:
-    """Serves a venue until it is stopped. Clients may connect at once: the socket listens already."""
+    """Serves a venue until it is stopped. Clients may connect at once: the socket listens already.
+
+    The thread owns the event loop and all that streams and routes keep. With the thread that started it it
+    shares ``failure``, which is read after the thread has begun or ended, and the loop, which is only sent calls.
+    """
 
     def __init__(
         self, venue: Venue, listener: socket.socket, pace: ReplayPace | None = None

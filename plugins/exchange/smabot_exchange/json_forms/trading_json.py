@@ -14,14 +14,8 @@ from uuid import UUID
 
 from smabot.provider import EXCHANGE_ZONE
 from smabot_exchange.json_forms.market_data_json import stamp
-from smabot_exchange.matching.orders import (
-    ExchangeOrder,
-    Execution,
-    OrderClass,
-    OrderStatus,
-    asset_id,
-    plain,
-)
+from smabot_exchange.matching.order_states import OrderStatus
+from smabot_exchange.matching.orders import ExchangeOrder, Execution, OrderClass, asset_id, plain
 
 PENDING_NEW = "pending_new"
 """What the answer to an order in a session says; that it is ``new`` is told on the stream."""

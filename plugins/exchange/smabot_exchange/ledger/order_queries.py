@@ -18,13 +18,8 @@ from smabot_exchange.ledger.rows import (
     to_stamp,
     to_time,
 )
-from smabot_exchange.matching.orders import (
-    OPEN_STATUSES,
-    ExchangeOrder,
-    Execution,
-    OrderFilter,
-    StallReason,
-)
+from smabot_exchange.matching.order_states import OPEN_STATUSES, StallReason
+from smabot_exchange.matching.orders import ExchangeOrder, Execution, OrderFilter
 
 _OPEN = "status IN ('" + "', '".join(OPEN_STATUSES) + "')"
 

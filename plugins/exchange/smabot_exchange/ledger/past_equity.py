@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from smabot.provider import ZERO, Session
 from smabot_exchange.ledger.changes import AccountMovement
-from smabot_exchange.matching.account import EquityPoint
+from smabot_exchange.matching.account import EquityHistoryPoint
 
 
 def equity_history(
@@ -18,7 +18,7 @@ def equity_history(
     price: Callable[[str, datetime], Decimal],
     start: datetime,
     times: Iterable[datetime],
-) -> list[EquityPoint]:
+) -> list[EquityHistoryPoint]:
     """Return the worth at ascending times; gains count from ``start``, without what came from outside.
 
     ``movements`` come by time; a fill bears its minute's start, so that it counts from then on.
@@ -46,7 +46,7 @@ def equity_history(
     points = []
     for time in times:
         equity = worth(time)
-        points.append(EquityPoint(time, equity, equity - base - given))
+        points.append(EquityHistoryPoint(time, equity, equity - base - given))
     return points
 
 

@@ -12,14 +12,13 @@ from typing import Any
 from uuid import UUID
 
 from smabot.provider import Bar, Side
+from smabot_exchange.matching.order_states import OrderStatus, StallReason
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     Execution,
     OrderClass,
-    OrderStatus,
     OrderType,
     PositionIntent,
-    StallReason,
     TimeInForce,
     plain,
 )

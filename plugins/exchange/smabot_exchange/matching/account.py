@@ -82,7 +82,7 @@ class ExchangePosition:
         return ExchangePosition(self.symbol, left, left * price)
 
 
-class EquityPoint(NamedTuple):
+class EquityHistoryPoint(NamedTuple):
     """The account's worth at a time (UTC), and what it gained since the first point; US dollars."""
 
     time: datetime

@@ -15,12 +15,12 @@ from decimal import Decimal
 from smabot.provider import ZERO, Bar, Side
 from smabot_exchange.matching.fill_prices import STOPS, fill_price, would_trigger
 from smabot_exchange.matching.open_orders import OpenOrders
+from smabot_exchange.matching.order_states import OrderStatus
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderClass,
     OrderEvent,
     OrderRequest,
-    OrderStatus,
     OrderType,
     order_id,
 )

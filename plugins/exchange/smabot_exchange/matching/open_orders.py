@@ -8,7 +8,8 @@ from typing import NamedTuple
 from uuid import UUID
 
 from smabot.provider import ZERO, Bar
-from smabot_exchange.matching.orders import ExchangeOrder, OrderClass, OrderStatus
+from smabot_exchange.matching.order_states import OrderStatus
+from smabot_exchange.matching.orders import ExchangeOrder, OrderClass
 
 
 class ChangedOrders(NamedTuple):

@@ -6,15 +6,14 @@ from dataclasses import replace
 from decimal import Decimal
 
 from smabot_exchange.matching.fill_prices import trailing_stop
+from smabot_exchange.matching.order_states import OrderStatus, StallReason
 from smabot_exchange.matching.order_validation import bad_parameter, check_qty, unprocessable
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderChange,
     OrderClass,
     OrderRequest,
-    OrderStatus,
     OrderType,
-    StallReason,
 )
 
 

@@ -15,7 +15,7 @@ from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 from smabot_exchange.faults.market_kinds import BarWrong
 from smabot_exchange.replay import ReplayedMinute
 from smabot_exchange.streams import frames
-from smabot_exchange.streams.frames import Codec
+from smabot_exchange.streams.frames import MessageCodec
 from smabot_exchange.streams.subscriptions import EVERYTHING, Subscriptions
 from smabot_exchange.streams.timers import ExchangeTimers
 
@@ -124,9 +124,9 @@ class MinuteEncoder:
     def __init__(self, update: MinuteUpdate, symbols: tuple[str, ...]) -> None:
         self._update = update
         self._symbols = symbols
-        self._written: list[tuple[Codec, Subscriptions, list[tuple[bytes | str, int]]]] = []
+        self._written: list[tuple[MessageCodec, Subscriptions, list[tuple[bytes | str, int]]]] = []
 
-    def frames(self, codec: Codec, wanted: Subscriptions) -> list[tuple[bytes | str, int]]:
+    def frames(self, codec: MessageCodec, wanted: Subscriptions) -> list[tuple[bytes | str, int]]:
         """Return the frames, each with the number of minute bars in it."""
         for known, subscribed, written in self._written:
             if known is codec and subscribed == wanted:
@@ -135,7 +135,7 @@ class MinuteEncoder:
         self._written.append((codec, wanted, written))
         return written
 
-    def _messages(self, codec: Codec, wanted: Subscriptions) -> Iterator[tuple[bytes, bool]]:
+    def _messages(self, codec: MessageCodec, wanted: Subscriptions) -> Iterator[tuple[bytes, bool]]:
         update = self._update
         if update.opens:
             yield from self._statuses(codec, wanted, trading=True)
@@ -159,7 +159,7 @@ class MinuteEncoder:
             yield from self._statuses(codec, wanted, trading=False)
 
     def _statuses(
-        self, codec: Codec, wanted: Subscriptions, *, trading: bool
+        self, codec: MessageCodec, wanted: Subscriptions, *, trading: bool
     ) -> Iterator[tuple[bytes, bool]]:
         chosen = wanted.of("statuses")
         moment = self._update.time - MINUTE if trading else self._update.time
@@ -169,7 +169,7 @@ class MinuteEncoder:
             if EVERYTHING in chosen or symbol in chosen:
                 yield frames.status(codec, symbol, moment, trading=trading), False
 
-    def _halts(self, codec: Codec, wanted: Subscriptions) -> Iterator[tuple[bytes, bool]]:
+    def _halts(self, codec: MessageCodec, wanted: Subscriptions) -> Iterator[tuple[bytes, bool]]:
         """Yield which symbols' trading stopped or went on at the minute's start."""
         chosen, start = wanted.of("statuses"), self._update.time - MINUTE
         for symbol in self._update.halted:

@@ -20,7 +20,7 @@ from smabot_exchange.faults.fault_kinds import (
 )
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 from smabot_exchange.streams.client_connection import ClientConnection
-from smabot_exchange.streams.frames import Codec
+from smabot_exchange.streams.frames import MessageCodec
 from smabot_exchange.streams.subscriptions import Subscriptions
 from smabot_exchange.streams.tcp_connections import TcpConnections
 
@@ -45,7 +45,7 @@ class TradeConnection(ClientConnection):
 class DataConnection(ClientConnection):
     """A client of the stock data stream; ``codec`` is how its messages are written."""
 
-    def __init__(self, socket: WebSocket, codec: Codec) -> None:
+    def __init__(self, socket: WebSocket, codec: MessageCodec) -> None:
         super().__init__(socket)
         self.codec = codec
         self.subscriptions = Subscriptions()

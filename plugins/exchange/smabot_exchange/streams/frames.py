@@ -25,7 +25,7 @@ LAST_MOMENT = MINUTE - timedelta(microseconds=1)
 Json = dict[str, Any]
 
 
-class Codec(Protocol):
+class MessageCodec(Protocol):
     """A way to write messages."""
 
     def time(self, moment: datetime) -> Any:
@@ -81,29 +81,29 @@ class JsonCodec:
         return "[" + b",".join(messages).decode() + "]"
 
 
-MSGPACK: Codec = MsgpackCodec()
-JSON: Codec = JsonCodec()
+MSGPACK: MessageCodec = MsgpackCodec()
+JSON: MessageCodec = JsonCodec()
 
 
-def bar(codec: Codec, kind: str, bar: Bar) -> bytes:
+def bar(codec: MessageCodec, kind: str, bar: Bar) -> bytes:
     """Return a bar, packed; ``kind`` is b (minute), u (updated) or d (day)."""
     return codec.pack(
         {"T": kind, "S": bar.symbol, **market_data_json.bar(bar, codec.time(bar.time))}
     )
 
 
-def trade(codec: Codec, bar: Bar) -> bytes:
+def trade(codec: MessageCodec, bar: Bar) -> bytes:
     time = codec.time(bar.time + LAST_MOMENT)
     return codec.pack({"T": "t", "S": bar.symbol, **market_data_json.trade(bar, time)})
 
 
-def quote(codec: Codec, bar: Bar) -> bytes:
+def quote(codec: MessageCodec, bar: Bar) -> bytes:
     time = codec.time(bar.time + LAST_MOMENT)
     return codec.pack({"T": "q", "S": bar.symbol, **market_data_json.quote(bar, time)})
 
 
 def status(
-    codec: Codec,
+    codec: MessageCodec,
     symbol: str,
     moment: datetime,
     *,
@@ -124,7 +124,7 @@ def status(
 
 
 def frames(
-    codec: Codec, messages: Iterable[tuple[bytes, bool]]
+    codec: MessageCodec, messages: Iterable[tuple[bytes, bool]]
 ) -> Iterator[tuple[bytes | str, int]]:
     """Yield as few frames as possible, each with the number of its messages that count."""
     chunk: list[bytes] = []

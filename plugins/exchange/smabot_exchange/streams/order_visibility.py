@@ -9,7 +9,7 @@ from typing import Any
 
 from smabot_exchange.faults.fault_kinds import OrderHidden, UnknownStatus
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
-from smabot_exchange.matching.orders import OPEN_STATUSES
+from smabot_exchange.matching.order_states import OPEN_STATUSES
 
 PENDING_CANCEL = "pending_cancel"
 _OPEN = frozenset([*map(str, OPEN_STATUSES), "pending_new", "pending_replace", PENDING_CANCEL])

@@ -53,7 +53,7 @@ def test_a_restart_goes_on(lab: Any, tape: Path, client: Any) -> None:
     assert exchange.orders() == [resting]
     assert exchange.order(order.id).filled_avg_price == 10
     assert exchange.minutes == (1, 4)
-    assert exchange.notes[0].endswith("goes on at 2026-03-02 14:31Z")
+    assert exchange.notes[0].endswith("resumes at 2026-03-02 14:31Z")
 
 
 def test_a_restart_needs_neither_the_calendar_nor_the_parser(used: Path, tape: Path) -> None:

@@ -6,7 +6,7 @@
 6  streams: both websockets; below it json_forms: orders, prices and bars as JSON
 5  exchange, exchange_queries, replay, matching_engine, order_entry, serialisation: the exchange itself
 4  ledger: its durable file
-3  faults: which misbehaviour is asked for, and when it strikes
+3  faults: which misbehaviour is set, and when it strikes
 2  matching: orders, and the pure rules: request and account checks, fill prices, legs
 1  data: data files, the simulated market, sessions
 """

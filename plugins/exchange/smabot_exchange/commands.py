@@ -22,7 +22,7 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
 
     @click.group()
     def exchange() -> None:
-        """The paper exchange that speaks Alpaca's API."""
+        """The built-in paper exchange, with an Alpaca-compatible API."""
 
     @exchange.command()
     @click.option(
@@ -55,7 +55,7 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
     )
     @click.option("--host", metavar="HOST", default="127.0.0.1", show_default=True)
     @click.option(
-        "--faults", type=click.Path(path_type=Path), metavar="FILE", help="Misbehave as this says."
+        "--faults", type=click.Path(path_type=Path), metavar="FILE", help="A file of faults."
     )
     @click.option(
         "--requests-per-minute",
@@ -63,11 +63,11 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
         metavar="N",
         help="Quota of a key in a minute of the exchange; 0: none. [200; with step and max none]",
     )
-    @click.option("--at-once", is_flag=True, help="Do not wait for the first client.")
+    @click.option("--at-once", is_flag=True, help="Begin without waiting for a client.")
     @click.option(
         "--hide-admin",
         is_flag=True,
-        help="Answer 404 under /_exchange, so that clients take it for Alpaca.",
+        help="Answer 404 under /_exchange, so that clients treat it as Alpaca.",
     )
     @click.pass_obj
     def serve(app: App, /, data: str | None, tape: str | None, **options: Any) -> int:

@@ -97,7 +97,7 @@ def _ledger(path: Path) -> Finding:
         return Finding.failure(LEDGER, f"{path} can't be read: {error}: restore it from a copy")
     words = (
         f"{path}, account {meta['account_id']}, {played:,} of {int(meta['minutes']):,} minutes "
-        f"played, {to_time(now):%Y-%m-%d %H:%M} UTC"
+        f"replayed, {to_time(now):%Y-%m-%d %H:%M} UTC"
     )
     if is_locked(resolved):
         words += f"; in use by pid {lock_holder(resolved)}"

@@ -1,4 +1,4 @@
-"""The paper exchange: what every front calls. One account on a virtual clock, all of it durable."""
+"""The paper exchange, as server and bot call it. One account on a virtual clock, all of it durable."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class Exchange(ExchangeQueries):
         """Open the ledger; at the first start import the data into it.
 
         ``data`` is a path, ``simulated`` or ``simulated:symbols=50,sessions=3,seed=7,start=2026-03-02``.
-        ``terms`` are of a new ledger; an existing one keeps its own and must agree with those asked for.
+        ``terms`` are of a new ledger; an existing one keeps its own and must agree with those requested.
         ``faults`` may be added to at any time; what one has done to an order is in the ledger.
         Raises ConfigError for bad data or a bad ledger, LockHeld when another process has it open.
         """
@@ -76,7 +76,7 @@ class Exchange(ExchangeQueries):
         """How it misbehaves. Those that are no faults of the market need a server."""
         self.halts = Halts(self.faults)
         self.wrong_bars = WrongBars(self.faults)
-        """What is told of bars; `ReplayedMinute.bars` are as they were."""
+        """What is sent of bars; `ReplayedMinute.bars` are as they were."""
         try:
             super().__init__(ledger)
             self._flags = AccountFlags(self.faults, ledger.flags(), ledger.save_flags)
@@ -97,7 +97,7 @@ class Exchange(ExchangeQueries):
 
     @property
     def minutes(self) -> tuple[int, int]:
-        """How many minutes with bars are played, and how many there are."""
+        """How many minutes with bars are replayed, and how many there are."""
         return self._replay.done, self._ledger.minutes
 
     # Orders
@@ -181,11 +181,11 @@ class Exchange(ExchangeQueries):
     @property
     @one_at_a_time
     def hides_orders(self) -> bool:
-        """Whether it has orders that lookups don't show."""
+        """Whether it has orders that status queries don't show."""
         return any(order.hidden for order in self._engine.open_orders)
 
     def listen(self, callback: Callable[[Sequence[OrderEvent]], None]) -> None:
-        """Have every change of orders told after it is durable, in order.
+        """Call back with every change of orders after it is durable, in order.
 
         The callback runs in the thread that caused the change, while the others wait: it must
         return at once, must not raise, and may read this exchange.
@@ -202,12 +202,12 @@ class Exchange(ExchangeQueries):
 
     @one_at_a_time
     def positions(self) -> list[ExchangePosition]:
-        """Return what is held, sorted by symbol."""
+        """Return the positions, sorted by symbol."""
         return sorted(self._engine.positions.values(), key=lambda position: position.symbol)
 
     @one_at_a_time
     def position(self, symbol: str) -> ExchangePosition:
-        """Return what is held of a symbol. Raises RequestRefused when there is nothing."""
+        """Return a symbol's position. Raises RequestRefused when there is none."""
         position = self._engine.positions.get(symbol)
         if position is None:
             raise not_found("position does not exist")
@@ -262,7 +262,7 @@ class Exchange(ExchangeQueries):
 
     @one_at_a_time
     def adjust(self, symbol: str, qty: Decimal, price: Decimal) -> ExchangePosition | None:
-        """Let signed shares appear from outside at a cost; return what is held then.
+        """Add signed shares from outside at a cost; return the position then.
 
         No order, fill or cash moves. Raises RequestRefused when the symbol is unknown.
         """
@@ -273,7 +273,7 @@ class Exchange(ExchangeQueries):
 
     @one_at_a_time
     def transfer(self, amount: Decimal) -> None:
-        """Let cash come (or go, when negative) from outside, US dollars."""
+        """Add cash from outside (negative: it goes), US dollars."""
         check_adjustment(amount)
         self._engine.cash += amount
         self._record([], OutsideChange(None, ZERO, ZERO, amount))
@@ -331,7 +331,7 @@ class Exchange(ExchangeQueries):
         self._now = end
         self._replay.complete()
         self._record(events, new_day=new_day, withheld=withheld)
-        self._move_cash()
+        self._apply_cash_faults()
         return ReplayedMinute(end, tuple(events), bars, halted, resumed)
 
     def close(self) -> None:
@@ -340,8 +340,8 @@ class Exchange(ExchangeQueries):
             self._ledger.close()
             self._stopped = "the exchange is closed"
 
-    def _move_cash(self) -> None:
-        """Let cash come and go as faults have it."""
+    def _apply_cash_faults(self) -> None:
+        """Move cash as faults say."""
         if self.faults:
             from smabot_exchange.faults.market_kinds import CashTransfer
 
@@ -366,7 +366,7 @@ class Exchange(ExchangeQueries):
         new_day: bool = False,
         withheld: Sequence[Bar] = (),
     ) -> None:
-        """Commit what happened, then tell it, but for what is hidden."""
+        """Commit what happened, then pass it to the listeners, without what is hidden."""
         engine = self._engine
         orders, moved = engine.open_orders.take_changes(), engine.take_changed_positions()
         if not (any(orders) or adjustment or new_day or withheld):
@@ -379,7 +379,7 @@ class Exchange(ExchangeQueries):
             adjustment, withheld,
         )  # fmt: skip
         self._ledger.record(change, durable=bool(events or adjustment))
-        told = [event for event in events if not event.order.hidden]
-        if told:
-            for tell in self._listeners:
-                tell(told)
+        shown = [event for event in events if not event.order.hidden]
+        if shown:
+            for listener in self._listeners:
+                listener(shown)

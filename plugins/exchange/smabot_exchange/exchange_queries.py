@@ -1,4 +1,4 @@
-"""What the exchange remembers: orders, fills and bars so far, and the account's past."""
+"""What the exchange knows of the past: orders, fills and bars so far, and the account."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class ExchangeQueries(Serialised):
 
     @property
     def now(self) -> datetime:
-        """The virtual clock, UTC: the end of the last minute played, at first the first open."""
+        """The virtual clock, UTC: the end of the last minute replayed, at first the first open."""
         return self._now
 
     @property
@@ -125,12 +125,12 @@ class ExchangeQueries(Serialised):
 
     @one_at_a_time
     def latest_bars(self, symbols: Collection[str]) -> dict[str, Bar]:
-        """Return each symbol's last played bar; without those that have none, or are unknown."""
+        """Return each symbol's last replayed bar; without those that have none, or are unknown."""
         found = ((symbol, self._last_bar(symbol)) for symbol in symbols)
         return {symbol: bar for symbol, bar in found if bar is not None}
 
     def bars(self, symbols: Collection[str], start: datetime, end: datetime) -> Iterator[Bar]:
-        """Yield the played bars that start in ``[start, end]``, by time, then by symbol."""
+        """Yield the replayed bars that start in ``[start, end]``, by time, then by symbol."""
         end = min(end, self._now - MINUTE)
         for session in self.calendar.sessions:
             if session.close > start and session.open <= end:
@@ -144,7 +144,7 @@ class ExchangeQueries(Serialised):
         since: datetime | None = None,
         bars: int | None = None,
     ) -> Iterator[list[Bar]]:
-        """Yield the bars played so far, a minute at a time, oldest first, sorted by symbol.
+        """Yield the bars replayed so far, a minute at a time, oldest first, sorted by symbol.
 
         With ``since`` those that start after it; with ``bars`` only the newest so many minutes.
         """

@@ -1,4 +1,4 @@
-"""The front in process: `Broker` and `Feed` on one exchange."""
+"""`Broker` and `Feed` that call one exchange as functions, in the bot's process."""
 
 from __future__ import annotations
 
@@ -281,13 +281,13 @@ class ExchangeFeed:
             return None
         if not self._pace.wait(timeout):
             return Batch(self._exchange.now)
-        minute, told = self._exchange.advance(), self._exchange.wrong_bars.as_sent
+        minute, as_sent = self._exchange.advance(), self._exchange.wrong_bars.as_sent
         if minute is None:
             return None
         return Batch(
             minute.time,
             tuple(_update(event.order) for event in minute.events),
-            tuple([told(bar) for bar in minute.bars if bar.symbol in self._subscribed]),
+            tuple([as_sent(bar) for bar in minute.bars if bar.symbol in self._subscribed]),
         )
 
     def progress(self) -> Progress | None:
@@ -320,7 +320,7 @@ def _update(order: ExchangeOrder) -> OrderUpdate:
 
 
 def _broker_order(order: ExchangeOrder) -> BrokerOrder:
-    """Kinds that core doesn't know are of other clients: it sees whether they have a limit."""
+    """Kinds that core doesn't know are other clients': it gets whether they have a limit."""
     limited = order.limit_price is not None
     day = order.expires_at is not None
     status = _STATUS[order.status]

@@ -52,7 +52,7 @@ class MatchingEngine(OrderEntry):
     """What time and bars do to the account's open orders."""
 
     def pass_time(self, time: datetime) -> list[OrderEvent]:
-        """Let time pass without trades: DAY orders end at their close, waiting ones start to work."""
+        """Let time pass without trades: DAY orders end at their close, accepted ones become new."""
         events = []
         for order in self.open_orders:
             if order.stall is not None:
@@ -108,7 +108,7 @@ class MatchingEngine(OrderEntry):
         return [OrderEvent(status.value, due, order)]
 
     def _match_order(self, order: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
-        """Let an order meet its symbol's bar."""
+        """Match an order with its symbol's bar."""
         if order.order_class is not OrderClass.SIMPLE:
             now = self.open_orders.get(order.id)
             if (
@@ -193,7 +193,7 @@ class MatchingEngine(OrderEntry):
         return []
 
     def _activate_exits(self, entry: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
-        """Let an entry's exits work, for as much of it as other orders have not closed already."""
+        """Activate an entry's exits, for as much of it as other orders have not closed already."""
         leg = self.open_orders.others_of(entry)[0]
         others = self.open_orders.closing(entry.symbol) - leg.remaining
         free = min(entry.filled_qty, abs(self.held(entry.symbol)) - others)

@@ -1,4 +1,4 @@
-"""What clients do: orders taken in, replaced and canceled, and the account they are for."""
+"""What clients do: orders entered, replaced and canceled, and the account they are for."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ class OrderEntry:
     # What clients do
 
     def accept(self, request: OrderRequest, now: datetime) -> OrderEvent:
-        """Take an order in, and its legs. Raises RequestRefused. Its id must be known to be new."""
+        """Accept an order, and its legs. Raises RequestRefused. Its id must be known to be new."""
         price = self._tradable_price(request.symbol)
         session = self.calendar.session_at(now)
         check_request(request, price)
@@ -185,7 +185,7 @@ class OrderEntry:
         return [self._end(order, OrderStatus.CANCELED, now), *self._end_others(order, now)]
 
     def adjust(self, symbol: str, qty: Decimal, price: Decimal) -> None:
-        """Let signed shares appear from outside, at a cost. Raises RequestRefused for an unknown symbol."""
+        """Add signed shares from outside, at a cost. Raises RequestRefused for an unknown symbol."""
         self._tradable_price(symbol)
         side = Side.BUY if qty > 0 else Side.SELL
         self._change_position(symbol, side, abs(qty), price)

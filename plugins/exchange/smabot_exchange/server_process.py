@@ -1,4 +1,4 @@
-"""An exchange as a process of its own: what it says, and how it ends."""
+"""The exchange served in a process of its own: its options, its screen, and its end."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def _quota(options: ServeOptions) -> RequestQuota | None:
 def _keys(host: str) -> tuple[dict[str, str], tuple[str, str]]:
     """Return the keys that are let in, and those to show. Raises UsageError.
 
-    Beyond loopback only keys that somebody chose are let in.
+    Beyond loopback only keys that the operator chose are accepted.
     """
     key_id = os.environ.get("APCA_API_KEY_ID", "")
     secret = os.environ.get("APCA_API_SECRET_KEY", "")
@@ -158,8 +158,8 @@ class _Screen:
     def title(self, keys: tuple[str, str]) -> None:
         options, url = self._options, self._serving.url
         if self._as_json:
-            told = {"url": url, "key_id": keys[0], "account_id": self._exchange.account_id}
-            click.echo(orjson.dumps(told).decode())
+            where = {"url": url, "key_id": keys[0], "account_id": self._exchange.account_id}
+            click.echo(orjson.dumps(where).decode())
         waits = "" if options.at_once else ", from a client's first subscription on"
         clock = {
             "step": "a minute when a client asks for it",
@@ -201,7 +201,7 @@ class _Screen:
 
 @contextmanager
 def _signals() -> Iterator[tuple[list[int], threading.Event]]:
-    """Let SIGINT and SIGTERM end the server in peace."""
+    """End the server orderly on SIGINT and SIGTERM."""
     received: list[int] = []
     stop = threading.Event()
 

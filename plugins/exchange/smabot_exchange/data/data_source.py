@@ -15,7 +15,7 @@ _SHOWN = (("made market", "simulated market"), ("tape ", "data "))
 
 
 class DataSource(Protocol):
-    """Minute bars, and what tells them from others."""
+    """Minute bars, and what distinguishes them from others."""
 
     @property
     def label(self) -> str:
@@ -57,7 +57,7 @@ def open_data(spec: str) -> DataSource:
     except OSError as error:
         raise ConfigError(f"data {spec}: can't be read: {error.strerror}") from None
     except RuntimeError:  # as expanduser says it
-        raise ConfigError(f"data {spec}: nobody of that name has a home here") from None
+        raise ConfigError(f"data {spec}: there is no user of that name") from None
 
 
 def shown_label(stored: str) -> str:

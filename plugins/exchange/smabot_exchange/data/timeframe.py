@@ -68,7 +68,7 @@ class Timeframe:
         return _midnight(first), _midnight(following)
 
     def spanner(self) -> Callable[[datetime], tuple[datetime, datetime]]:
-        """Return `span` for instants that ascend: it remembers the last answer."""
+        """Return `span` for instants that ascend: it keeps the last answer."""
         last: tuple[datetime, datetime] = (datetime.max.replace(tzinfo=UTC),) * 2
 
         def span(moment: datetime) -> tuple[datetime, datetime]:
@@ -79,7 +79,7 @@ class Timeframe:
 
         return span
 
-    def gather(self, minutes: Iterable[Bar]) -> Iterator[Bar]:
+    def merge(self, minutes: Iterable[Bar]) -> Iterator[Bar]:
         """Yield the bars that a symbol's minutes make, oldest first; the last as far as it got."""
         span = self.spanner()
         for (start, _), group in groupby(minutes, lambda bar: span(bar.time)):
@@ -89,7 +89,7 @@ class Timeframe:
 def merged(start: datetime, minutes: list[Bar]) -> Bar:
     """Return one bar of a symbol's minutes, one at least.
 
-    Trades are counted, and their average price is told, where every minute tells its own.
+    Trade count and average price are given where every minute has its own.
     """
     volume = sum(bar.volume for bar in minutes)
     counts = [bar.trade_count for bar in minutes if bar.trade_count is not None]

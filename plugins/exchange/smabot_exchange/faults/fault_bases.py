@@ -52,7 +52,7 @@ class Fault(Settings):
         )
 
     def document(self) -> dict[str, Any]:
-        """Return it as it was asked for."""
+        """Return it as it was given."""
         return {"kind": self.kind, **self.model_dump(mode="json", exclude_defaults=True)}
 
 

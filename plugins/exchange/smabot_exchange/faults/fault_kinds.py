@@ -1,4 +1,4 @@
-"""The faults that can be asked for, and their fields."""
+"""The kinds of faults, and their fields."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class KeysRefused(RequestFault):
 
 
 class OrderHidden(OrderFault):
-    """Hides an accepted order from lookups and lists."""
+    """Hides an accepted order from status queries and lists."""
 
     kind = "hidden"
 
@@ -90,7 +90,7 @@ class OrderHidden(OrderFault):
 
 
 class StuckCancel(OrderFault):
-    """Answers a cancel with 204, tells `pending_cancel`, and does not cancel."""
+    """Answers a cancel with 204, shows `pending_cancel`, and does not cancel."""
 
     kind = "stuck_cancel"
 
@@ -99,7 +99,7 @@ class StuckCancel(OrderFault):
 
 
 class UnknownStatus(OrderFault):
-    """Shows an open order's status as a word that nobody knows."""
+    """Shows an open order's status as an unknown word."""
 
     kind = "unknown_status"
 
@@ -141,7 +141,7 @@ class UpdateReplayed(UpdateFault):
 
 
 class UpdateUnknown(UpdateFault):
-    """Sends it with an event that nobody knows."""
+    """Sends it with an unknown event."""
 
     kind = "update_unknown"
 
@@ -154,7 +154,7 @@ class MuteStream(StreamFault):
     kind = "mute"
 
     minutes: int | None = Field(None, ge=1, le=A_YEAR)
-    """For so many minutes of the exchange; without: until the client connects anew."""
+    """For so many minutes of the exchange; without: until the client reconnects."""
 
 
 class Disconnect(StreamFault):
@@ -214,7 +214,7 @@ class MinuteMissing(Fault):
 
 
 class ExternalOrder(Fault):
-    """Somebody else sends an order under the same account, at a minute's end."""
+    """An external order on the same account, at a minute's end."""
 
     kind = "foreign_order"
 

@@ -141,5 +141,5 @@ class FaultPlan:
         return dict(counts)
 
     def documents(self) -> list[dict[str, object]]:
-        """Return the faults as they were asked for, each with its count."""
+        """Return the faults as they were given, each with its count."""
         return [{**active.fault.document(), "count": active.struck} for active in self._active]

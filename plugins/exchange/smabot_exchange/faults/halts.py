@@ -21,7 +21,7 @@ class Halts:
         self._lock = RLock()
         self._until: dict[str, datetime | None] = {}
         self.symbols: frozenset[str] = frozenset()
-        """Those that don't trade in the minute that was played last."""
+        """Those that don't trade in the minute that was replayed last."""
 
     def halt(self, symbol: str, until: datetime | None = None) -> None:
         """Halt a symbol from the next minute on, until a time of the exchange or until it is resumed."""

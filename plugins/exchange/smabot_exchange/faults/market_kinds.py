@@ -12,7 +12,7 @@ from smabot_exchange.faults.fault_bases import A_MILLION, BarFault, Fault, Order
 
 
 class FrozenCancel(OrderFault):
-    """Takes a cancel, tells `pending_cancel`, and lets the order neither fill nor end."""
+    """Accepts a cancel, shows `pending_cancel`, and the order neither fills nor ends."""
 
     kind = "frozen_cancel"
 
@@ -94,7 +94,7 @@ class CashTransfer(Fault):
 
 
 class BarWrong(BarFault):
-    """Tells a bar with one value that is wrong."""
+    """Sends a bar with one value that is wrong."""
 
     model_config = ConfigDict(allow_inf_nan=True)
 
@@ -104,4 +104,4 @@ class BarWrong(BarFault):
     value: float = 0.0
     """Also ``nan`` and ``inf``."""
     rest: bool = False
-    """Whether REST tells it, too; without: REST has the right one."""
+    """Whether REST has the wrong one, too; without: REST has the right one."""

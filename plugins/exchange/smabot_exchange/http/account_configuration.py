@@ -27,7 +27,7 @@ _CHOICES: dict[str, tuple[object, ...]] = {
 
 class AccountConfiguration:
     """Kept in memory, but for ``suspend_trade``, which is a flag of the account: a new server begins with
-    the defaults. Orders heed ``suspend_trade``, ``no_shorting`` and ``fractional_trading``."""
+    the defaults. Orders obey ``suspend_trade``, ``no_shorting`` and ``fractional_trading``."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -42,11 +42,11 @@ class AccountConfiguration:
         }
 
     def shape(self) -> dict[str, Any]:
-        """Return it as the wire shows it."""
+        """Return it as JSON shows it."""
         return {**self._values, SUSPEND: SUSPENDED in self._exchange.flags}
 
     def change(self, changes: dict[str, Any]) -> None:
-        """Change what is given; nulls and settings unknown here are passed over, as at Alpaca.
+        """Change what is given; nulls and settings unknown here are ignored, as at Alpaca.
 
         Raises RequestRefused for a value that a setting can't have, and then changes nothing.
         """

@@ -1,4 +1,4 @@
-"""The account on the wire. https://docs.alpaca.markets/reference/getaccount-1 and its neighbours."""
+"""The account by REST. https://docs.alpaca.markets/reference/getaccount-1 and its neighbours."""
 
 from __future__ import annotations
 

@@ -23,7 +23,7 @@ from smabot_exchange.matching.orders import OrderRequest, OrderType, plain
 if TYPE_CHECKING:
     from smabot_exchange.http.venue import Venue
 
-PLAY_STEPPED_ONLY = "the exchange plays by itself: its clock is paced"
+PLAY_STEPPED_ONLY = "the exchange replays by itself: its clock is paced"
 
 
 class PositionChange(Settings):
@@ -51,7 +51,7 @@ class CashChange(Settings):
 def routes(venue: Venue) -> list[Route]:
     exchange, plan = venue.exchange, venue.faults
 
-    async def tell(request: Request) -> Response:
+    async def show(request: Request) -> Response:
         return answer(
             {
                 "name": "smabot exchange",
@@ -112,7 +112,7 @@ def routes(venue: Venue) -> list[Route]:
         return answer({"cash": plain(exchange.account().cash)})
 
     return [
-        Route("/_exchange", tell, methods=["GET"]),
+        Route("/_exchange", show, methods=["GET"]),
         Route("/_exchange/play", play, methods=["POST"]),
         Route("/_exchange/faults", faults, methods=["GET", "POST", "DELETE"]),
         Route("/_exchange/orders", orders, methods=["POST"]),

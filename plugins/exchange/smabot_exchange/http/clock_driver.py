@@ -16,7 +16,7 @@ PacedBy = Literal["stepped", "paced"]
 
 
 class ClockDriver:
-    """Replays minute after minute. ``clock`` says who asks for the next."""
+    """Replays minute after minute. ``clock`` says who requests the next."""
 
     def __init__(
         self, exchange: Exchange, broadcast: Broadcast, clock: PacedBy = "stepped"
@@ -31,7 +31,7 @@ class ClockDriver:
         return self._exchange.next_time() is None
 
     def step(self) -> bool:
-        """Replay the next minute; tell whether there was one. Raises BrokerError."""
+        """Replay the next minute; return whether there was one. Raises BrokerError."""
         return self._broadcast.replay_minute() is not None
 
     async def run(self, per_second: float | None, *, at_once: bool = False) -> None:

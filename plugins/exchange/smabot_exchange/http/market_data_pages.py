@@ -1,7 +1,7 @@
 """Market data in pages: the limit counts over all symbols, which follow one another by name.
 
 https://docs.alpaca.markets/reference/stockbars. A page token is the symbol and the time of the last
-item told, as at Alpaca not for clients to read.
+item sent; as at Alpaca clients don't read it.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ LONGEST_PAGE = 10_000
 
 @dataclass(frozen=True, slots=True)
 class BarRange:
-    """What is asked for: bars of a timeframe that start from ``start`` to ``end``, both included."""
+    """What a request asks for: bars of a timeframe that start from ``start`` to ``end``, both included."""
 
     symbols: Sequence[str]
     timeframe: Timeframe
@@ -86,8 +86,8 @@ def _by_symbol(
             minutes[bar.symbol].append(bar)
         for symbol in some:
             bars: Iterable[Bar] = minutes[symbol]
-            told = exchange.wrong_bars.as_stored
-            found = told(bars) if timeframe.minute else list(timeframe.gather(bars))
+            as_stored = exchange.wrong_bars.as_stored
+            found = as_stored(bars) if timeframe.minute else list(timeframe.merge(bars))
             yield symbol, found[::-1] if span.descending else found
 
 

@@ -27,7 +27,7 @@ Body = Mapping[str, Any]
 
 
 def order_request(body: Body, symbol: str) -> OrderRequest:
-    """Read an order for a symbol; fields unknown here are passed over, as at Alpaca.
+    """Read an order for a symbol; fields unknown here are ignored, as at Alpaca.
 
     Raises RequestRefused for what can't be understood; whether it makes sense the exchange decides.
     """

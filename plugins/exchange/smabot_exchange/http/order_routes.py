@@ -1,4 +1,4 @@
-"""Orders on the wire. https://docs.alpaca.markets/reference/postorder and its neighbours."""
+"""Orders by REST. https://docs.alpaca.markets/reference/postorder and its neighbours."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Positions on the wire. https://docs.alpaca.markets/reference/getallopenpositions and neighbours."""
+"""Positions by REST. https://docs.alpaca.markets/reference/getallopenpositions and neighbours."""
 
 from __future__ import annotations
 

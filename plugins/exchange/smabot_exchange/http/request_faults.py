@@ -99,7 +99,7 @@ class _FaultyRequest:
             await response(self._scope, self._receive, self._send)
 
     async def _before(self) -> bool:
-        """Meet the faults that come before; tell whether the request ends by that."""
+        """Apply the faults that come before; return whether they end the request."""
         plan, occasion = self._venue.faults, self._occasion
         if refused := plan.first(KeysRefused, occasion):
             body = UNAUTHORIZED if refused.status == 401 else FORBIDDEN
@@ -147,7 +147,7 @@ class _FaultyRequest:
         return False
 
     async def _call_application(self) -> Response:
-        """Let the application answer, and hold its answer back."""
+        """Return the application's answer, which is not sent yet."""
         sent: list[Message] = []
         unread = [{"type": "http.request", "body": self._body, "more_body": False}]
 

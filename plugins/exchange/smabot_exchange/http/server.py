@@ -111,7 +111,7 @@ class ServerThread:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001 - told by whoever waits
+        except BaseException as error:  # noqa: BLE001 - raised by who waits for it
             self.failure = error
         finally:
             self._begun.set()
@@ -131,6 +131,6 @@ class ServerThread:
             return
         try:
             await self.venue.clock_driver.run(self._pace.per_second, at_once=self._pace.at_once)
-        except Exception as error:  # noqa: BLE001 - told by whoever waits
+        except Exception as error:  # noqa: BLE001 - raised by who waits for it
             self.failure = error
             self._end()

@@ -1,4 +1,4 @@
-"""What the routes of the front on the wire share."""
+"""The exchange as its REST routes and streams share it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from smabot_exchange.streams.tcp_connections import TcpConnections
 
 @dataclass
 class Venue:
-    """An exchange as clients on the wire see it.
+    """An exchange as clients of the API see it.
 
     ``quota`` limits the requests of each key, None does not; ``largest_body`` is in bytes.
     Without ``admin`` the calls under ``/_exchange`` are unknown, as at Alpaca.

@@ -18,7 +18,7 @@ from smabot_exchange.matching.order_states import OrderStatus
 from smabot_exchange.matching.orders import ExchangeOrder, Execution, OrderClass, asset_id, plain
 
 PENDING_NEW = "pending_new"
-"""What the answer to an order in a session says; that it is ``new`` is told on the stream."""
+"""What the answer to an order in a session says; the stream says that it is ``new``."""
 
 LISTED_ON = "NASDAQ"
 """The data do not say where a symbol is listed; clients want one of Alpaca's names."""

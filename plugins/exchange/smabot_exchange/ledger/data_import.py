@@ -163,7 +163,7 @@ class DataImport:
         return [(session, True) for session in played] + [(session, False) for session in after]
 
     def notes(self) -> list[str]:
-        """Return what a person should know, a line each."""
+        """Return what an operator should know, a line each."""
         played = {minute // _DAY for minute in self.minutes}
         lines = [
             f"{self._stored_label}, {_count(len(self.first_opens), 'symbol')}, "
@@ -174,7 +174,7 @@ class DataImport:
         if absent := self._absent_sessions(played):
             lines.append(
                 f"no bar at all in {_count(len(absent), 'session')} from {absent[0]} to "
-                f"{absent[-1]}: passed over, as if the exchange had been closed"
+                f"{absent[-1]}: left out, as if the exchange had been closed"
             )
         if missing := self._gaps.describe():
             lines.append(missing)

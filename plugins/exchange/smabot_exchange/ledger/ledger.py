@@ -105,7 +105,7 @@ class Ledger(BarQueries, OrderQueries):
         first = shown_label(first)
         if self.imported:
             return (f"{first}, imported in {self._meta['import_seconds']} s", *others)
-        return (f"{first}, goes on at {self.now():%Y-%m-%d %H:%MZ}", *others)
+        return (f"{first}, resumes at {self.now():%Y-%m-%d %H:%MZ}", *others)
 
     def symbols(self) -> tuple[str, ...]:
         with self._errors_in_one_line():
@@ -203,7 +203,7 @@ class Ledger(BarQueries, OrderQueries):
     # Opening
 
     def _check(self, source: DataSource, asked: RequestedTerms) -> None:
-        """Raise ConfigError unless the ledger is of this source and the terms that are asked for."""
+        """Raise ConfigError unless the ledger is of this source and the terms that are requested."""
         self._meta: dict[str, str] = dict(self._db.execute("SELECT key, value FROM meta"))
         kept = self.terms
         for name, value, own in (

@@ -1,4 +1,4 @@
-"""The ledger's file: opened, brought up to this version, and its troubles told in one line."""
+"""The ledger's file: opened, migrated to this version, and its errors in one line."""
 
 from __future__ import annotations
 

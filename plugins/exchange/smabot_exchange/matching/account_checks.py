@@ -21,7 +21,7 @@ from smabot_exchange.matching.orders import (
 INTENT_MISMATCH = "position intent mismatch"
 TOO_FEW_SHARES = "insufficient qty available for order"
 WASH_TRADE = "potential wash trade detected"
-"""How refusals begin that a client must tell from others, in Alpaca's words."""
+"""How refusals begin that a client must distinguish, in Alpaca's words."""
 
 _SHORT_MARGIN = Decimal("1.03")
 """A short sale is valued at 3 % above the ask at least (docs.alpaca.markets, orders-at-alpaca)."""

@@ -1,7 +1,7 @@
 """What a bar of prices does to an order: pure functions of the two.
 
-A bar tells the open, then that its low and high were reached in an unknown order, then the close.
-Where that leaves a choice, the order fares worse.
+A bar says the open, then that its low and high were reached in an unknown order, then the close.
+Where that leaves a choice, the order gets the worse price.
 """
 
 from __future__ import annotations

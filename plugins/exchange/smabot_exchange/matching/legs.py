@@ -62,7 +62,7 @@ def _leg(parent: ExchangeOrder, name: str, kind: OrderType, place: int) -> Excha
 def activate_exits(
     orders: OpenOrders, entry: ExchangeOrder, qty: Decimal, time: datetime
 ) -> list[OrderEvent]:
-    """Let the exits of a filled entry work from ``time`` on, for ``qty`` shares."""
+    """Activate the exits of a filled entry from ``time`` on, for ``qty`` shares."""
     events = []
     for leg in orders.others_of(entry):
         leg = replace(leg, qty=qty, opens_at=time, updated_at=entry.updated_at)
@@ -74,7 +74,7 @@ def activate_exits(
 
 
 def shrink_others(orders: OpenOrders, exit: ExchangeOrder) -> None:
-    """Let an exit's counterpart close what the exit has left."""
+    """Reduce an exit's counterpart to what the exit has left."""
     for other in orders.others_of(exit):
         orders.put(
             replace(other, qty=other.filled_qty + exit.remaining, updated_at=exit.updated_at)

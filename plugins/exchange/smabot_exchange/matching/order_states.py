@@ -51,7 +51,7 @@ class OrderStatus(StrEnum):
     HELD = "held"  # a leg that waits for its parent to fill, or for its stop price
     NEW = "new"
     PARTIALLY_FILLED = "partially_filled"
-    PENDING_CANCEL = "pending_cancel"  # a cancel was asked for, and is not confirmed
+    PENDING_CANCEL = "pending_cancel"  # a cancel was requested, and is not confirmed
     DONE_FOR_DAY = "done_for_day"  # no more of it trades today
     CALCULATED = "calculated"  # done for the day, and its settlement is being worked out
     STOPPED = "stopped"  # a trade is guaranteed and has not happened
@@ -82,6 +82,6 @@ class StallReason(StrEnum):
 
     PENDING = "pending"  # it stays `pending_new`
     REJECT = "reject"  # it will be rejected
-    LOST = "lost"  # its answer was lost and lookups don't show it
+    LOST = "lost"  # its answer was lost and status queries don't show it
     CANCEL = "cancel"  # its cancel does not come through
     CLOSE = "close"  # it was left in another state at the close

@@ -61,7 +61,7 @@ def changed_request(order: ExchangeOrder, change: OrderChange) -> OrderRequest:
 
 
 def trail(order: ExchangeOrder, hwm: Decimal) -> ExchangeOrder:
-    """Return a trailing stop order that goes on from a best price so far."""
+    """Return a trailing stop order that continues from a best price so far."""
     stop = trailing_stop(order.side, hwm, order.trail_price, order.trail_percent)
     return replace(order, hwm=hwm, stop_price=stop)
 

@@ -1,4 +1,4 @@
-"""A played minute as the messages of the stock data stream, as faults will have it."""
+"""A replayed minute as messages of the stock data stream, with the faults that strike it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ HALTED = ("T12", "Trading Halted; For information requested by the listing excha
 """The reason of a halt, as Nasdaq codes it."""
 
 REVISED_AFTER = timedelta(seconds=30)
-"""A bar is told again half a minute after its minute, when late trades have changed it."""
+"""A bar is sent again half a minute after its minute, when late trades have changed it."""
 
 
 @dataclass(slots=True)

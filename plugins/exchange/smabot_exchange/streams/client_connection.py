@@ -41,7 +41,7 @@ class ClientConnection:
         self._muted_until = until or _FOR_GOOD
 
     def send_frame(self, frame: bytes | str, now: datetime, records: int = 0) -> bool:
-        """Queue a frame with so many records in it; tell whether there was room.
+        """Queue a frame with so many records in it; return whether there was room.
 
         A muted connection drops it. Where there is no room the client is marked as slow.
         """

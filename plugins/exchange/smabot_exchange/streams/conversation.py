@@ -4,7 +4,7 @@ States of a connection:
 
 1. CONNECTED: accepted, without a key. It ends when its key does not come within ``auth_seconds``.
 2. AUTHENTICATED: ``key_id`` is set, and it is among the `ConnectedClients`.
-3. LISTENING: it gets what it has asked for. It may go back to 2 by asking for nothing.
+3. LISTENING: it gets what it has subscribed to. Without subscriptions it is in 2 again.
 4. CLOSING: a close frame is queued, by an error, by a fault or as it is too slow.
 5. ENDED: removed from the clients, its sending task is canceled.
 

@@ -49,7 +49,7 @@ class OrderVisibility:
         return False
 
     def show_cancel_pending(self, order_id: str) -> bool:
-        """Show an order as `pending_cancel` from now on; tell whether it was not yet."""
+        """Show an order as `pending_cancel` from now on; return whether it was not yet."""
         new = order_id not in self._cancel_pending
         self._cancel_pending.add(order_id)
         return new

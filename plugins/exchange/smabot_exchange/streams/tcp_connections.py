@@ -14,7 +14,7 @@ _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
 class TcpConnections:
-    """The open connections by the client's address, as ASGI's ``scope["client"]`` tells it."""
+    """The open connections by the client's address, as ASGI's ``scope["client"]`` has it."""
 
     def __init__(self) -> None:
         self._open: WeakValueDictionary[tuple[str, int], asyncio.Transport] = WeakValueDictionary()

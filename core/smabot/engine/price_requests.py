@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from smabot.domain.book import EPOCH, STALE, Book
+from smabot.domain.book import Book
+from smabot.domain.book_view import EPOCH, STALE
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Event, Mark
 from smabot.engine.gate import Standing
@@ -19,7 +20,7 @@ ASK_AGAIN = timedelta(seconds=10)
 """After a question that was not answered."""
 
 
-class Prices:
+class PriceRequests:
     """Watches the age of the price of all that is held or ordered.
 
     A symbol without a bar for `STALE` is asked for; where that gives no price either, entries are
@@ -36,7 +37,7 @@ class Prices:
         self._look_at = EPOCH
         self._without: set[str] = set()
 
-    def mind(self) -> bool:
+    def update(self) -> bool:
         """Ask where that is due, and take the answer; returns whether it gave a price."""
         now = self._feed.now()
         priced = self._take(now) if self._question.answered else False

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from smabot.domain import risk_answers as checks
-from smabot.domain.book import Book, Holding
+from smabot.domain.book import Book
 from smabot.domain.records import (
     ZERO,
     Check,
     Event,
+    Holding,
     Order,
     OrderIntent,
     OrderType,
@@ -67,7 +68,7 @@ class Executor:
         if signal.target:
             self._pursue((signal.strategy, signal.symbol), decided=signal)
 
-    def go_on(self, *, at_once: bool = False) -> None:
+    def pursue_targets(self, *, at_once: bool = False) -> None:
         """Go after every position that is not as wanted, or has open orders; exits first.
 
         ``at_once``: the operator wants flat just now, so that no pause after a failed exit counts.

@@ -22,7 +22,7 @@ def by_symbol(spec: str) -> dict[str, list[Bar]]:
     return dict(bars)
 
 
-def test_made_is_five_symbols_over_two_sessions() -> None:
+def test_the_default_is_five_symbols_over_two_sessions() -> None:
     bars = by_symbol("simulated")
     assert sorted(bars) == ["AAPL", "IBM", "KO", "MSFT", "SPY"]
     assert all(len(of_one) == 780 for of_one in bars.values())

@@ -76,8 +76,8 @@ class _ActiveFault:
 
 
 class FaultPlan:
-    """The faults that are set. Shared by all threads of the exchange and of its server: faults are added,
-    cleared, counted and drawn under one lock."""
+    """The faults that are set. Shared by all threads of the exchange and of its server: one lock
+    guards changes and draws, and what is read without it is replaced whole."""
 
     def __init__(self, faults: Sequence[Fault] = (), seed: int = 0) -> None:
         self.seed = seed
@@ -99,7 +99,7 @@ class FaultPlan:
             for fault in faults:
                 active = _ActiveFault(fault, self._count)
                 self._count += 1
-                self._active.append(active)
+                self._active = [*self._active, active]
                 kind = type(fault)
                 self._kinds = {**self._kinds, kind: [*self._kinds.get(kind, ()), active]}
 

@@ -17,7 +17,7 @@ from smabot.system.lock import FileLock
 
 Call = Callable[..., Any]
 pytestmark = pytest.mark.plugins
-SETTINGS = '[default]\nbroker = "exchange"\ntape = "tape.csv"\nspeed = "max"\nplugins = ["sma"]\n'
+SETTINGS = '[default]\nbroker = "exchange"\ndata = "tape.csv"\nspeed = "max"\nplugins = ["sma"]\n'
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ def test_a_file_in_a_folder_of_tapes(
     make(in_tmp / "tapes" / "SPY.csv")
     told = call("run", "--broker", "exchange", "--data", "tapes")
     assert told.code == CONFIG
-    assert told.err.startswith(f"smabot: tape tapes/SPY.csv {words}")
+    assert told.err.startswith(f"smabot: data tapes/SPY.csv {words}")
 
 
 @ways
@@ -152,7 +152,7 @@ def test_a_log_in_a_file_of_the_run(
 ) -> None:
     tape_writer(in_tmp / "tape.csv", {"SPY": [100.0] * 5})
     (in_tmp / "settings.toml").write_text(
-        f'[default]\ntape = "tape.csv"\n[default.log]\nfile = "{file}"\n'
+        f'[default]\ndata = "tape.csv"\n[default.log]\nfile = "{file}"\n'
     )
     os.link("settings.toml", "linked.toml")
     before = {path.name: path.read_bytes() for path in in_tmp.iterdir()}

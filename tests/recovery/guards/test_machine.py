@@ -114,7 +114,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory, tape_writer: Any) -> list[S
 def begin(scene: Scene) -> None:
     """Start a bot and stop it: the files are there, and nothing has happened."""
     config = Config(
-        db=scene.database, tape=scene.data, speed="max", broker="exchange",
+        db=scene.database, data=scene.data, speed="max", broker="exchange",
         base_plugins=("persistence_sqlite", "reconciliation", "exchange"), plugins=("risk",),
         **scene.settings,
     )  # fmt: skip

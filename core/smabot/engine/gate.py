@@ -66,6 +66,10 @@ class Standing:
     """What is held without a price, so that no entry leaves; empty where nothing is."""
     comparing: dict[str, datetime] = field(default_factory=dict)
     """Symbols whose positions are being compared, and until when an exit waits for that."""
+    agreed_at: datetime | None = None
+    """When the newest comparison with the broker that found no conflict had begun; None: none yet."""
+    needs_comparison: bool = False
+    """Whether an order is not ended here before one."""
 
 
 class Gate:

@@ -204,8 +204,9 @@ class AlpacaFeed:
             return False
         if self._player.ended:
             self._ended_at = self._ended_at or at
-            last, gather = last_closed(self.now()), self._intake.gather
-            if gather.gap(last) is not None or gather.due() is not None:
+            now, gather = self.now(), self._intake.gather
+            gather.note(now)  # the end may be told before the last minute's bars
+            if gather.gap(last_closed(now)) is not None or gather.due() is not None:
                 return False
             patient = at - self._ended_at < LAST_LOOK_SECONDS
             return self._sweep.last_orders(at, self._ended_at) or not patient

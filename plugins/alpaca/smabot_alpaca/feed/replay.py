@@ -67,6 +67,6 @@ class Player:
             self.progress = Progress(*answer["progress"])
         except (AttributeError, LookupError, TypeError, ValueError) as error:
             raise BrokerError(f"{ADMIN} does not answer as an exchange of smabot does") from error
-        self.ended = played.ended
         self._clock.tell(played.time)
+        self.ended = played.ended  # last: whoever sees it knows the time of the end
         return played

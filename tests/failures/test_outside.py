@@ -180,7 +180,7 @@ SETTINGS: dict[str, list[str]] = {
          "plugin.sma.fast", "plugin.risk.daily_limits.max_trades", "plugin.risk.daily_limits.max_loss",
          "plugin.risk.circuit_breaker.max_failures", "plugin.risk.circuit_breaker.cool_down_minutes",
          "plugin.risk.circuit_breaker.max_peak_drawdown", "plugin.alpaca.request_timeout",
-         "plugin.alpaca.gather_seconds", "plugin.exchange.cash", "plugin.exchange.participation"], WRONG_NUMBERS),
+         "plugin.alpaca.gather_seconds", "plugin.exchange.cash", "plugin.exchange.max_volume_share"], WRONG_NUMBERS),
     "speed": [*WRONG_NUMBERS, "0", "1e6"],
     **dict.fromkeys(["live", "act_on_missed_entries", "cancel_entries", "plugin.alpaca.send_position_intent"],
                     WRONG_BOOLS),

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from smabot.domain.book import Book
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
 from smabot.domain.records import (
     ZERO,
@@ -55,6 +54,7 @@ from smabot.hooks.ports import (
     RemoteBroker,
     Rows,
 )
+from smabot.hooks.roles import Plugin, Rule, Strategy
 from smabot.hooks.specifications import (
     Conflict,
     Finding,
@@ -69,6 +69,9 @@ from smabot.system.redaction import register_secret
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
+    from smabot.domain.book_view import BookView as Book
+else:
+    from smabot.domain.book import Book
 
 __all__ = [
     "A_YEAR",
@@ -106,6 +109,7 @@ __all__ = [
     "OrderIntent",
     "OrderType",
     "OrderUpdate",
+    "Plugin",
     "PluginError",
     "Position",
     "Reconciliation",
@@ -115,6 +119,7 @@ __all__ = [
     "RemoteBroker",
     "RiskHalt",
     "Rows",
+    "Rule",
     "Secret",
     "Session",
     "Settings",
@@ -122,6 +127,7 @@ __all__ = [
     "Signal",
     "SmabotError",
     "Status",
+    "Strategy",
     "TimeInForce",
     "UsageError",
     "Veto",

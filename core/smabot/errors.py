@@ -1,4 +1,4 @@
-"""Errors a person can act on, each with the exit code of the process that meets it.
+"""Errors an operator can act on, each with the exit code of the process that meets it.
 
 The message is the one line that is shown: what is wrong, where, and what to do.
 """
@@ -122,7 +122,7 @@ class Interrupted(SmabotError):
 
 
 def one_line(text: str) -> str:
-    """Return a text as one line for a person: secrets masked, control characters escaped, and cut in
+    """Return a text as one line for a screen: secrets masked, control characters escaped, and cut in
     its middle where a word or the whole is too long."""
     words = "".join(map(_escaped, redact(text))).split()
     cut = (_cut(word, LONGEST_PATH if "/" in word else LONGEST_WORD) for word in words)
@@ -153,3 +153,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` when a known name is close to ``name``, else an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def __getattr__(name: str) -> object:
+    if name.startswith("__"):  # asked at each import
+        raise AttributeError(name)
+    from smabot.old_names import answer
+
+    return answer(__name__, name)

@@ -5,8 +5,9 @@ What authors of strategies and rules need is in `smabot.api`; a provider may use
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smabot.domain.bar_checks import bar_fault, is_valid_bar, left_out_bar
-from smabot.domain.book import Book
 from smabot.domain.book_view import COLLAR, STALE
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
 from smabot.domain.late_fills import may_be_counted
@@ -64,6 +65,7 @@ from smabot.hooks.ports import (
     RemoteBroker,
     Rows,
 )
+from smabot.hooks.roles import Provider
 from smabot.hooks.specifications import (
     Conflict,
     Finding,
@@ -87,6 +89,11 @@ from smabot.system.lock import (
 from smabot.system.pace import Pace
 from smabot.system.paths import file_exists, is_disk_full, refuse_hard_links
 from smabot.system.redaction import register_secret
+
+if TYPE_CHECKING:
+    from smabot.domain.book_view import BookView as Book
+else:
+    from smabot.domain.book import Book
 
 __all__ = [
     "A_YEAR",
@@ -140,6 +147,7 @@ __all__ = [
     "Position",
     "PricedFeed",
     "Progress",
+    "Provider",
     "Reconciliation",
     "Recovery",
     "RecoveryStep",

@@ -15,7 +15,9 @@ from typing import Any
 
 import click
 import pytest
+from packaging.version import Version
 
+import smabot
 from smabot import api
 from smabot.cli.installation_checks import needs
 from smabot.domain.book import Book
@@ -83,6 +85,15 @@ def test_the_page_tells_every_hook_and_no_other() -> None:
 def test_a_hook_is_told_with_its_exact_signature_and_example(hook: str) -> None:
     signature = str(inspect.signature(getattr(hookspecs, hook))).replace("'", "")
     assert sections()[hook] == (f"def {hook}{signature}", example(hook))
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_says_since_which_version_there_is_one(hook: str) -> None:
+    doc = inspect.cleandoc(getattr(hookspecs, hook).__doc__)
+    (since,) = re.findall(r"^Since (\d+\.\d+)\.$", doc, re.M)
+    assert Version(since) <= Version(smabot.__version__)
+    text = re.split(rf"^### {hook}\n", PAGE.read_text(), flags=re.M)[1]
+    assert re.match(rf"\n```python\n[^`]*```\n\nSince {re.escape(since)}\.\n", text)
 
 
 # -- the examples run ------------------------------------------------------------------------------

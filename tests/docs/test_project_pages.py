@@ -114,3 +114,15 @@ def test_security_names_githubs_private_way_and_no_address() -> None:
     text = page("SECURITY.md")
     assert "**Report a vulnerability**" in text
     assert not re.search(r"\S+@\S+\.\w+|https?://", text)
+
+
+# -- where is what ---------------------------------------------------------------------------------
+
+
+def test_every_file_of_where_is_what_is_there() -> None:
+    rows = re.findall(r"^\| ([^|]+\?) \| (.+) \|$", page("docs/where.md"), re.M)
+    files = [name for _, names in rows for name in re.findall(r"`([^`]+)`", names)]
+    assert len(rows) >= 25
+    assert [name for name in files if not (ROOT / name).is_file()] == []
+    questions = [question for question, _ in rows]
+    assert len(questions) == len(set(questions))

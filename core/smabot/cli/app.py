@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from smabot.hooks.plugins import Plugins
     from smabot.settings.loading import Flag, Loaded
     from smabot.settings.model import Config
+    from smabot.system.deprecation import OldName
 
 
 class App:
@@ -91,7 +92,7 @@ class App:
         It is one of `base_plugins`; the others are imported only where none of those keeps one.
         """
         if self._keeper is None:
-            from smabot.hooks.plugins import KEEPING
+            from smabot.hooks.plugin_calls import KEEPING
 
             config = self.config()
             self._keeper = self._sound(config.base_plugins, KEEPING)
@@ -216,6 +217,12 @@ class App:
         if text not in self._warned:
             self._warned.add(text)
             self._say(f"warning: {text}")
+
+    def warn_of_old_name(self, used: OldName) -> None:
+        """Warn that a plugin uses a name that moved."""
+        from smabot.hooks.discovery import user_of
+
+        self.warn(f"{user_of(used.user)} imports {used.old}; {used.remedy}")
 
     def fail(self, text: str, error: BaseException | None, code: int | None = None) -> int:
         """Write an error, one line on stderr; returns its exit code."""

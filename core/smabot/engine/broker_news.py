@@ -1,4 +1,4 @@
-"""The broker's news of orders: applied, told to the plugins, and what in them starts a comparison."""
+"""Applies the broker's order updates, calls the plugins' hooks, and says what starts a comparison."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from smabot.hooks.plugins import Plugins
 
 
 class BrokerNews:
-    """Applies order updates. Those that are not of our orders are told to the comparison."""
+    """Applies order updates. Those of other orders start a comparison."""
 
     def __init__(
         self,

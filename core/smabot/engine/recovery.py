@@ -399,7 +399,7 @@ def _warm(session: Session, found: list[str]) -> None:
     """
     journal, _, feed = _opened(session)
     book, count = session.book, 0
-    book.last.clear()
+    book.forget_bars()
     with book.replaying():
         for minute in journal.windows(max(session.plugins.lookback(), 2), _watched(session)):
             count += len(minute)

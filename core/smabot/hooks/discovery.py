@@ -39,6 +39,15 @@ def discover() -> dict[str, tuple[EntryPoint, ...]]:
     return {name: tuple(points.values()) for name, points in found.items()}
 
 
+def user_of(module: str) -> str:
+    """Return the plugin that a module is of, for a message; the module where it is of none."""
+    package = module.partition(".")[0]
+    for name, points in sorted(discover().items()):
+        if any(point.value.partition(":")[0].partition(".")[0] == package for point in points):
+            return f"plugin '{name}'"
+    return module
+
+
 def select(wanted: Sequence[str], blocked: Sequence[str], installed: Iterable[str]) -> list[str]:
     """Return the names that are wanted, by name or by prefix (``risk``), less the blocked ones.
 

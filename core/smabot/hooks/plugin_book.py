@@ -53,6 +53,9 @@ class PluginBook(Book):
     def ignore_blocks_of(self, plugins: Iterable[str]) -> NoReturn:
         self._refuse("ignored blocks")
 
+    def forget_bars(self) -> NoReturn:
+        self._refuse("removed bars")
+
     def find_ended_orders_by(self, find: Any) -> NoReturn:
         self._refuse("changed where orders are found")
 

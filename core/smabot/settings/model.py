@@ -129,9 +129,9 @@ class Config(Settings):
     url: str | None = None
     """Where ``alpaca`` finds the API, as ``http://127.0.0.1:8100``, instead of at Alpaca."""
     ledger: Path | None = None
-    """The built-in paper exchange's own file; by default beside ``db``, as ``NAME.exchange.db``."""
+    """The paper exchange's ledger; by default beside ``db``, as ``NAME.exchange.db``."""
     data: str | None = None
-    """What the built-in paper exchange replays: ``simulated`` (the default),
+    """What the paper exchange replays: ``simulated`` (the default),
     ``simulated:symbols=50,sessions=3,seed=7``, or a path."""
     speed: Literal["max"] | float = 60.0
     """Replay speed: minutes of the data a second, or ``max``."""
@@ -139,7 +139,7 @@ class Config(Settings):
     """Stop at this time of the feed's clock, UTC."""
     live: bool = False
     live_account: str | None = None
-    """With ``live``: the only broker account that may be traded; without it a person is asked."""
+    """With ``live``: the only broker account that may be traded; without it the operator is asked."""
     max_bar_age_minutes: int = Field(1, ge=1, le=A_YEAR)
     """A bar is decided on while it closed less than this ago on the feed's clock."""
     equity_every_minutes: int = Field(1, ge=1, le=A_YEAR)
@@ -224,7 +224,7 @@ class Config(Settings):
 
     @property
     def ledger_path(self) -> Path:
-        """The built-in paper exchange's file."""
+        """The paper exchange's ledger."""
         return self.ledger or self.db.with_name(f"{self.db.stem}.exchange.db")
 
     @property

@@ -1,4 +1,4 @@
-"""What works by an old name says so, in one line on stderr, once a process."""
+"""What works by an old name until a later version: the warnings about it."""
 
 from __future__ import annotations
 
@@ -7,8 +7,17 @@ import sys
 _noted: set[str] = set()
 
 
+class OldName(DeprecationWarning):
+    """A module or name that moved is used by its old name; `smabot` shows it as one line."""
+
+    def __init__(self, user: str, old: str, remedy: str) -> None:
+        """``user``: the module that uses it."""
+        super().__init__(f"{user} imports {old}; {remedy}")
+        self.user, self.old, self.remedy = user, old, remedy
+
+
 def note_renamed(old: str, new: str, where: str = "") -> None:
-    """Say that an old name has a new one; ``where`` is the place it was read from."""
+    """Say on stderr that a setting or flag has a new name, once a process; ``where`` it was read from."""
     line = f"{where}: {old}" if where else old
     line += f" is now {new}; it works until 1.0"
     if line not in _noted:

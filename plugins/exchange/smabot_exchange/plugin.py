@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smabot.provider import Config, ConfigError, Finding, hookimpl
+from smabot.provider import Config, ConfigError, Finding, Provider, hookimpl
 from smabot_exchange.opening import open_exchange
 from smabot_exchange.settings import ExchangeSettings
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from smabot_exchange.in_process import ExchangeBroker, ExchangeFeed, SharedExchange
 
 
-class ExchangePlugin:
+class ExchangePlugin(Provider):
     """Provides broker and feed, both on one exchange, which is opened when first asked for."""
 
     def __init__(self, settings: ExchangeSettings) -> None:

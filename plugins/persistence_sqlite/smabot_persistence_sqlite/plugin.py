@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from smabot.provider import Config, Finding, Recovery, RecoveryStep, hookimpl
+from smabot.provider import Config, Finding, Provider, Recovery, RecoveryStep, hookimpl
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.reading import SqliteRows
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import click
 
 
-class PersistenceSqlite:
+class PersistenceSqlite(Provider):
     """Keeps the journal in one SQLite file, ``db`` of the settings. It has no settings of its own."""
 
     @hookimpl

@@ -22,6 +22,7 @@ from smabot.provider import (
     NotSent,
     Order,
     PartlyUnreadable,
+    Provider,
     Reconciliation,
     Recovery,
     RemoteBroker,
@@ -37,7 +38,7 @@ EXPLAINED_BY = timedelta(days=1)
 """How much older than the last point of the curve an order may be that explains a position."""
 
 
-class ReconciliationPlugin:
+class ReconciliationPlugin(Provider):
     """Asks the broker what it knows and compares. A question that failed is unknown, never flat."""
 
     @hookimpl

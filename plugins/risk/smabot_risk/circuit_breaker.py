@@ -23,6 +23,7 @@ from smabot.api import (
     Recovery,
     RecoveryStep,
     RefusalCause,
+    Rule,
     Status,
     Veto,
     hookimpl,
@@ -88,7 +89,7 @@ class BreakerSettings(RiskSettings):
     """Minutes of exchange time after which a tripped breaker resets itself; 0: never."""
 
 
-class CircuitBreaker:
+class CircuitBreaker(Rule):
     """The plugin. Its state is one row of the book."""
 
     def __init__(self, settings: BreakerSettings) -> None:

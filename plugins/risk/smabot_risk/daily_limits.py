@@ -20,6 +20,7 @@ from smabot.api import (
     Order,
     Recovery,
     RecoveryStep,
+    Rule,
     Status,
     end_of,
     hookimpl,
@@ -84,7 +85,7 @@ class DailySettings(RiskSettings):
     max_exposure_per_symbol: Decimal = Field(Decimal(25_000), ge=0, le=MOST)
 
 
-class DailyLimits:
+class DailyLimits(Rule):
     """The plugin. Its state is a row of the book for the date, and one for each symbol."""
 
     def __init__(self, settings: DailySettings) -> None:

@@ -40,7 +40,7 @@ from smabot.engine.execution.next_action import (
     next_action,
 )
 from smabot.engine.execution.order_making import make_order, order_id
-from smabot.engine.gate import Gate, close_of, told
+from smabot.engine.gate import Gate, block_text, close_of
 from smabot.errors import PluginError
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
@@ -157,7 +157,7 @@ class Executor:
 
     def _entries_blocked(self) -> str:
         blocks = self._book.blocking() if self._config.cancel_entries else ()
-        return "; ".join(told(block) for block in blocks)
+        return "; ".join(block_text(block) for block in blocks)
 
     def _next_open(self) -> datetime | None:
         following = self._book.calendar.next_session(self._book.now)

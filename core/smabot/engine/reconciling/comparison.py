@@ -61,18 +61,18 @@ class Comparison:
         return self._degraded.why
 
     def connection_lost(self) -> None:
-        """What was asked before tells nothing of the time since."""
+        """Ask again: the last answers say nothing of the time since."""
         self._degraded.why = "the connection was lost"
         self._asked = self._asked._replace(changes=NEVER)
         self._due_at = self._now()
 
     def unknown_order_seen(self, client_order_id: str) -> None:
-        """The broker told of an order under our name that is not known here."""
+        """Note an order under our name, told by the broker, that is not known here."""
         self._unknown_orders.add(client_order_id)
         self._due_at = self._now()
 
     def external_activity_seen(self, symbol: str) -> None:
-        """Something happened to the account that this bot did not do: positions may have changed."""
+        """Compare a symbol soon: somebody else traded in it, and positions may have changed."""
         now, before = self._now(), self._external.get(symbol)
         if before is not None and now - before < ONE_IN:
             return
@@ -82,7 +82,7 @@ class Comparison:
         self._due_at = now
 
     def ask_soon(self) -> None:
-        """Something keeps the bot from trading: the answers tell when that is over."""
+        """Ask within seconds: something keeps the bot from trading, and the answers show when it ends."""
         self._due_at = min(self._due_at, self._now() + ASK_AGAIN)
 
     def agreed(self, begun_at: datetime) -> None:

@@ -31,7 +31,7 @@ def run(quick: bool, folder: Path) -> Iterator[Figure]:
 def _session(crossing: int, rounds: int, folder: Path) -> Iterator[Figure]:
     tape = folder / "tape.csv"
     write_csv(tape, steps(SYMBOLS, crossing, QUIET, rounds + 1), SYMBOLS)
-    session = opened(config(folder, {"sma": SMA}, tape=str(tape)))
+    session = opened(config(folder, {"sma": SMA}, data=str(tape)))
     try:
         spent = _Spent(session)
         engine = ready(session)

@@ -74,7 +74,7 @@ def _command(place: Path, until: datetime) -> list[str]:
     return [
         SMABOT, "run", "--broker", "exchange", "--plugins", "sma,risk",
         "--db", str(place / "trades.db"),
-        "--tape", str(place / "tape.csv"), "--speed", "max", "--until", f"{until:%Y-%m-%dT%H:%M:%SZ}",
+        "--data", str(place / "tape.csv"), "--speed", "max", "--until", f"{until:%Y-%m-%dT%H:%M:%SZ}",
         "--json",
     ]  # fmt: skip
 

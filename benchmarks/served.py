@@ -17,7 +17,7 @@ from benchmarks.sessions import HUGE
 def served(folder: Path, tape: str) -> Iterator[str]:
     """Yield the address of an exchange that plays a minute when it is asked to."""
     command = [
-        SMABOT, "exchange", "serve", "--tape", tape, "--speed", "step", "--port", "0",
+        SMABOT, "exchange", "serve", "--data", tape, "--speed", "step", "--port", "0",
         "--ledger", str(folder / "exchange.db"), "--json",
     ]  # fmt: skip
     environment = {**os.environ, "SMABOT_PLUGIN__EXCHANGE__CASH": str(HUGE)}

@@ -72,6 +72,7 @@ from smabot.hooks.specifications import (
 )
 from smabot.settings.model import A_YEAR, Config, Secret, Settings
 from smabot.system.database_file import DatabaseWatch
+from smabot.system.deprecation import note_renamed
 from smabot.system.descriptors import FileHandle, inode_of
 from smabot.system.lock import (
     FileLock,
@@ -174,6 +175,7 @@ __all__ = [
     "lock_holder",
     "may_be_counted",
     "money",
+    "note_renamed",
     "refuse_hard_links",
     "register_secret",
     "suggest",

@@ -23,20 +23,20 @@ from smabot.hooks.specifications import Finding
 from smabot.settings.model import Config
 from smabot.system.lock import FileLock
 from smabot_alpaca.doctor import calendar_difference
-from smabot_exchange.embedded import KEY_ID, SECRET_KEY, Embedded, start
+from smabot_exchange.embedded import KEY_ID, SECRET_KEY, EmbeddedServer, start
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.http.auth import Keys
-from smabot_exchange.http.server import Pace, Serving, listen
+from smabot_exchange.http.auth import ApiKeys
+from smabot_exchange.http.server import ReplayPace, ServerThread, listen
 from smabot_exchange.http.venue import Venue
 
 OK = {"keys", "account", "clock", "calendar", "data", "order updates", "market data", "rate limit"}
 
 
 @pytest.fixture
-def served(in_tmp: Path, tape_writer: Callable[..., Path]) -> Iterator[Embedded]:
+def served(in_tmp: Path, tape_writer: Callable[..., Path]) -> Iterator[EmbeddedServer]:
     """An exchange some minutes into its tape."""
     tape = tape_writer(in_tmp / "tape.csv", {"SPY": [100.0] * 40, "KO": [50.0] * 40})
-    exchange = start(Config(tape=str(tape), ledger=in_tmp / "served.db"))
+    exchange = start(Config(data=str(tape), ledger=in_tmp / "served.db"))
     try:
         call(exchange, "POST", "/_exchange/play")
         yield exchange
@@ -50,7 +50,7 @@ def no_keys(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def call(exchange: Embedded, method: str, path: str, body: Any = None) -> None:
+def call(exchange: EmbeddedServer, method: str, path: str, body: Any = None) -> None:
     with requests.Session() as session:
         session.trust_env = False
         headers = {"APCA-API-KEY-ID": exchange.key_id, "APCA-API-SECRET-KEY": exchange.secret_key}
@@ -65,7 +65,7 @@ def diagnosed(**settings: Any) -> dict[str, Finding]:
     return {each.name: each for each in plugin_findings(config, Plugins.load(config, ["alpaca"]))}
 
 
-def there(exchange: Embedded, *faults: Any, **settings: Any) -> dict[str, Finding]:
+def there(exchange: EmbeddedServer, *faults: Any, **settings: Any) -> dict[str, Finding]:
     if faults:
         call(exchange, "POST", "/_exchange/faults", {"faults": list(faults)})
     return diagnosed(url=exchange.url, **settings)
@@ -75,7 +75,7 @@ def failures(found: dict[str, Finding]) -> dict[str, int]:
     return {name: each.exit_code for name, each in found.items() if each.exit_code}
 
 
-def test_all_is_well_and_time_stands_still(served: Embedded) -> None:
+def test_all_is_well_and_time_stands_still(served: EmbeddedServer) -> None:
     found = there(served, symbols=("SPY", "KO"))
     assert found.keys() == OK
     assert {each.level for each in found.values()} == {"ok"}
@@ -88,25 +88,25 @@ def test_a_clock_that_waits_for_the_first_client_goes_on_waiting(
 ) -> None:
     tape = tape_writer(in_tmp / "tape.csv", {"SPY": [100.0] * 40})
     with closing(Exchange(in_tmp / "paced.db", str(tape))) as exchange:
-        venue = Venue(exchange, Keys({KEY_ID: SECRET_KEY}), clock="paced")
-        serving = Serving(venue, listen(), Pace(None))
+        venue = Venue(exchange, ApiKeys({KEY_ID: SECRET_KEY}), clock="paced")
+        serving = ServerThread(venue, listen(), ReplayPace(None))
         serving.start()
         try:
             found = diagnosed(url=serving.url)
             assert not failures(found)
             assert found["market data"].text.startswith("not tried: the first to subscribe starts")
-            assert not venue.hub.wanted.is_set()
+            assert not venue.broadcast.time_wanted.is_set()
         finally:
             serving.stop()
         assert exchange.minutes[0] == 0
 
 
-def test_it_hangs_up_so_that_a_run_gets_the_one_connection(served: Embedded) -> None:
+def test_it_hangs_up_so_that_a_run_gets_the_one_connection(served: EmbeddedServer) -> None:
     assert not failures(there(served))
     assert not failures(there(served))
 
 
-def test_a_wrong_key(served: Embedded, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_key(served: EmbeddedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("APCA_API_KEY_ID", "PKWRONGWRONG")
     monkeypatch.setenv("APCA_API_SECRET_KEY", "wrong wrong".replace(" ", ""))
     (found,) = there(served).values()
@@ -144,7 +144,7 @@ def test_without_a_key_the_embedded_exchange_is_not_started(in_tmp: Path) -> Non
     assert list(in_tmp.iterdir()) == []
 
 
-def test_an_unknown_symbol(served: Embedded) -> None:
+def test_an_unknown_symbol(served: EmbeddedServer) -> None:
     found = there(served, symbols=("SPI",))
     assert failures(found) == {"data": 3, "streams": 3}
     assert "did you mean 'SPY'?" in found["data"].text
@@ -160,12 +160,12 @@ def test_an_unknown_symbol(served: Embedded) -> None:
     ids=["account", "clock", "data"],
 )
 def test_each_part_is_blamed_alone(
-    served: Embedded, fault: dict[str, Any], failed: dict[str, int]
+    served: EmbeddedServer, fault: dict[str, Any], failed: dict[str, int]
 ) -> None:
     assert failures(there(served, fault)) == failed
 
 
-def test_a_data_stream_that_another_program_has(served: Embedded) -> None:
+def test_a_data_stream_that_another_program_has(served: EmbeddedServer) -> None:
     auth = {"action": "auth", "key": served.key_id, "secret": served.secret_key}
     address = served.url.replace("http", "ws") + "/v2/iex"
     with connect(address, proxy=None) as other:
@@ -200,7 +200,9 @@ def test_the_sessions_are_compared_with_the_exchanges_calendar(days: int, words:
     assert calendar_difference([SESSION, session]) == words
 
 
-def test_beside_a_running_bot_its_data_stream_is_left_alone(served: Embedded, in_tmp: Path) -> None:
+def test_beside_a_running_bot_its_data_stream_is_left_alone(
+    served: EmbeddedServer, in_tmp: Path
+) -> None:
     db = in_tmp / "trades.db"
     lock = FileLock(db, "it", "wait")
     try:

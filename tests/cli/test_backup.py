@@ -19,7 +19,7 @@ SMABOT = str(Path(sys.executable).with_name("smabot"))
 SETTINGS = """
 [default]
 broker = "exchange"
-tape = "tape.csv"
+data = "tape.csv"
 speed = "max"
 [default.plugin.sma]
 fast = 2

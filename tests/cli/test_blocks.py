@@ -20,7 +20,7 @@ WAVE = [100.0 + (n % 40 if n % 40 < 20 else 40 - n % 40) / 4 for n in range(390)
 SETTINGS = """
 [default]
 broker = "exchange"
-tape = "tape.csv"
+data = "tape.csv"
 speed = "max"
 plugins = ["sma", "risk"]
 [default.plugin.sma]

@@ -32,7 +32,7 @@ def slow_bot(in_tmp: Path, tape_writer: Callable[..., Path]) -> Callable[[], Any
 
     @contextmanager
     def slow_bot() -> Iterator[Bot]:
-        command = [SMABOT, "run", "--tape", str(tape), "--speed", "10", "--broker", "exchange"]
+        command = [SMABOT, "run", "--data", str(tape), "--speed", "10", "--broker", "exchange"]
         with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as bot:
             try:
                 assert any(line.startswith("ready in") for line in bot.stdout or ())
@@ -58,7 +58,7 @@ def freeze(bot: Bot) -> None:
 
 def play(execute: Call) -> None:
     """Run to the tape's end, as fast as can be."""
-    done = execute("run", "--tape", "tape.csv", "--speed", "max", "--broker", "exchange")
+    done = execute("run", "--data", "tape.csv", "--speed", "max", "--broker", "exchange")
     assert done.code == 0, done.err
 
 

@@ -17,7 +17,7 @@ from smabot.system.lock import FileLock
 
 Call = Callable[..., Any]
 pytestmark = pytest.mark.plugins
-SETTINGS = '[default]\nbroker = "exchange"\ntape = "tape.csv"\nspeed = "max"\nplugins = ["sma"]\n'
+SETTINGS = '[default]\nbroker = "exchange"\ndata = "tape.csv"\nspeed = "max"\nplugins = ["sma"]\n'
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_after_a_run_all_is_well_and_nothing_is_changed(traded: Path, call: Call
     assert set(levels(result).values()) == {"ok"}
     assert text(result, "agreement").startswith("database and broker agree")
     assert "schema 000" in text(result, "database")
-    assert "40 of 40 minutes played" in text(result, "ledger")
+    assert "40 of 40 minutes replayed" in text(result, "ledger")
     assert digest(traded) == before
 
 

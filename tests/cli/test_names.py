@@ -101,10 +101,10 @@ def test_a_ledger(in_tmp: Path, call: Call, broker: str, way: str) -> None:
 def test_a_tape(in_tmp: Path, call: Call, way: str) -> None:
     make, words = WRONG[way]
     make(in_tmp / "own.csv")
-    told = call("run", "--broker", "exchange", "--tape", "own.csv")
+    told = call("run", "--broker", "exchange", "--data", "own.csv")
     assert told.code == CONFIG
     if way != "folder":
-        assert told.err.startswith(f"smabot: tape own.csv {words}")
+        assert told.err.startswith(f"smabot: data own.csv {words}")
 
 
 @ways
@@ -115,9 +115,9 @@ def test_a_file_in_a_folder_of_tapes(
     (in_tmp / "tapes").mkdir()
     tape_writer(in_tmp / "tapes" / "IBM.csv", {"IBM": [100.0] * 5})
     make(in_tmp / "tapes" / "SPY.csv")
-    told = call("run", "--broker", "exchange", "--tape", "tapes")
+    told = call("run", "--broker", "exchange", "--data", "tapes")
     assert told.code == CONFIG
-    assert told.err.startswith(f"smabot: tape tapes/SPY.csv {words}")
+    assert told.err.startswith(f"smabot: data tapes/SPY.csv {words}")
 
 
 @ways
@@ -144,7 +144,7 @@ def test_a_log(in_tmp: Path, call: Call, way: str) -> None:
         ("settings.toml", "the settings file"),
         ("linked.toml", "the settings file"),
         (".secrets.toml", "the secrets file"),
-        ("tape.csv", "the file that --tape names"),
+        ("tape.csv", "the file that --data names"),
     ],
 )
 def test_a_log_in_a_file_of_the_run(
@@ -152,7 +152,7 @@ def test_a_log_in_a_file_of_the_run(
 ) -> None:
     tape_writer(in_tmp / "tape.csv", {"SPY": [100.0] * 5})
     (in_tmp / "settings.toml").write_text(
-        f'[default]\ntape = "tape.csv"\n[default.log]\nfile = "{file}"\n'
+        f'[default]\ndata = "tape.csv"\n[default.log]\nfile = "{file}"\n'
     )
     os.link("settings.toml", "linked.toml")
     before = {path.name: path.read_bytes() for path in in_tmp.iterdir()}

@@ -136,7 +136,7 @@ class World:
     @contextmanager
     def opened(self, **settings: Any) -> Iterator[BotSession]:
         settings = {"broker": "exchange", **settings}
-        config = Config(db=self.folder / "trades.db", tape=str(self.tape), speed="max", **settings)
+        config = Config(db=self.folder / "trades.db", data=str(self.tape), speed="max", **settings)
         plugins = Plugins()
         market = self.fake or _paper_exchange()
         for name, plugin in {

@@ -20,7 +20,7 @@ SMABOT = str(Path(sys.executable).with_name("smabot"))
 SHARED = """
 [default]
 plugins = ["streak", "risk"]
-tape = "tape.csv"
+data = "tape.csv"
 speed = "max"
 """
 FALLS_TWICE = [10, 11, 12, 13, 13, 12, 11, 10, 11, 12, 13, 13, 12, 11, 10, 11, 12, 13, 14]

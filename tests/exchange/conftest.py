@@ -12,8 +12,8 @@ import pytest
 
 from smabot.domain.calendar import EXCHANGE_ZONE
 from smabot.domain.order_terms import Side
-from smabot_exchange.exchange import Exchange, Minute
-from smabot_exchange.matching.account import AskedTerms
+from smabot_exchange.exchange import Exchange
+from smabot_exchange.matching.account import RequestedTerms
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderClass,
@@ -24,6 +24,7 @@ from smabot_exchange.matching.orders import (
     TakeProfit,
     TimeInForce,
 )
+from smabot_exchange.replay import ReplayedMinute
 
 HEADER = "symbol,timestamp,open,high,low,close,volume,trade_count,vwap"
 
@@ -74,11 +75,11 @@ class Lab:
         """An exchange; on a new ledger unless one is named."""
         self._ledgers += ledger is None
         name = ledger or f"ledger{self._ledgers}.db"
-        exchange = Exchange(self.folder / name, str(tape), AskedTerms(**terms))
+        exchange = Exchange(self.folder / name, str(tape), RequestedTerms(**terms))
         self._open.append(exchange)
         return exchange
 
-    def play(self, exchange: Exchange) -> list[Minute]:
+    def play(self, exchange: Exchange) -> list[ReplayedMinute]:
         """The rest of the tape."""
         minutes = []
         while (minute := exchange.advance()) is not None:

@@ -16,20 +16,20 @@ from random import Random
 
 from smabot.domain.order_terms import Side
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.matching.account import Terms
+from smabot_exchange.matching.account import AccountTerms
 from smabot_exchange.matching.orders import (
     OrderChange,
     OrderClass,
     OrderRequest,
     OrderType,
-    Refusal,
+    RequestRefused,
     StopLoss,
     TakeProfit,
     TimeInForce,
 )
 
 CENT = Decimal("0.01")
-TERMS = Terms(multiplier=Decimal(2))
+TERMS = AccountTerms(multiplier=Decimal(2))
 
 
 def act(exchange: Exchange, after: Callable[[], object]) -> None:
@@ -37,7 +37,7 @@ def act(exchange: Exchange, after: Callable[[], object]) -> None:
     rng = Random(str(exchange.now))
     before = [o for o in exchange.orders("all") if o.submitted_at < exchange.now]
     if before and rng.random() < 0.3:
-        with suppress(Refusal):
+        with suppress(RequestRefused):
             exchange.cancel(rng.choice(before).id)
         after()
     if before and rng.random() < 0.3:
@@ -47,12 +47,12 @@ def act(exchange: Exchange, after: Callable[[], object]) -> None:
             qty=order.qty + 1 if order.order_class is OrderClass.SIMPLE else None,
             client_order_id=f"changed-{exchange.now:%m%d%H%M}",
         )
-        with suppress(Refusal):
+        with suppress(RequestRefused):
             exchange.replace(order.id, change)
         after()
     for symbol in exchange.symbols:
         for number in range(rng.randrange(3)):
-            with suppress(Refusal):
+            with suppress(RequestRefused):
                 exchange.submit(request(exchange, rng, symbol, number))
             after()
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from smabot.domain.order_terms import Side
-from smabot_exchange.matching.orders import OrderFilter, Refusal
+from smabot_exchange.matching.orders import OrderFilter, RequestRefused
 
 LEDGERS = Path(__file__).with_name("ledgers")
 
@@ -27,7 +27,7 @@ def margin(lab: Any, client: Any) -> Any:
 
 
 def refusal(attempt: Any) -> tuple[int, int, str]:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestRefused) as caught:
         attempt()
     return caught.value.status, caught.value.code, caught.value.message
 
@@ -167,7 +167,7 @@ def test_malformed_orders(margin: Any, asked: dict[str, Any], code: int, words: 
 
 
 def test_a_stop_already_reached_tells_the_price(margin: Any) -> None:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestRefused) as caught:
         margin.buy(1, stop="9.5")
     assert caught.value.extra == {"market_price": "10", "stop_price": "9.5"}
 
@@ -195,7 +195,7 @@ def test_closing_positions(margin: Any) -> None:
         attempt = partial(exchange.close_position, "SPY", percentage=Decimal(wrong))
         assert refusal(attempt)[:2] == (422, 40010001)
     (answer,) = exchange.close_all()
-    assert (answer[0], answer[1], type(answer[2])) == ("SPY", 403, Refusal)
+    assert (answer[0], answer[1], type(answer[2])) == ("SPY", 403, RequestRefused)
     ((symbol, status, order),) = exchange.close_all(cancel_orders=True)
     assert (symbol, status, order.qty) == ("SPY", 200, 100)
     assert exchange.orders() == [order]

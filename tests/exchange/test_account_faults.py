@@ -12,9 +12,9 @@ import pytest
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import Order
 from smabot.errors import AccountBlocked
-from smabot_exchange.faults.market_kinds import AccountFlag, BarWrong, CashMoved
-from smabot_exchange.in_process import ExchangeBroker, ExchangeFeed, Line
-from smabot_exchange.matching.orders import OrderChange, Refusal
+from smabot_exchange.faults.market_kinds import AccountFlag, BarWrong, CashTransfer
+from smabot_exchange.in_process import ExchangeBroker, ExchangeFeed, SharedExchange
+from smabot_exchange.matching.orders import OrderChange, RequestRefused
 
 DAY = "2026-03-02"
 WORDS = {
@@ -44,7 +44,7 @@ def test_with_a_flag_no_order_is_taken(open_lab: Any, client: Any, flag: str) ->
         lambda: trader.exchange.close_position("SPY"),
         lambda: trader.exchange.replace(resting.id, OrderChange(qty=Decimal(3))),
     ):
-        with pytest.raises(Refusal, match=WORDS[flag]) as caught:
+        with pytest.raises(RequestRefused, match=WORDS[flag]) as caught:
             send()
         assert (caught.value.status, caught.value.code) == (403, 40310000)
     trader.exchange.cancel(resting.id)
@@ -77,7 +77,7 @@ def test_a_flag_for_some_minutes_also_ends_after_a_restart(open_lab: Any) -> Non
 
 def test_cash_moves_and_is_no_profit(open_lab: Any) -> None:
     exchange = open_lab()
-    exchange.faults.add([CashMoved(amount=Decimal(500)), CashMoved(amount=Decimal("-12.5"))])
+    exchange.faults.add([CashTransfer(amount=Decimal(500)), CashTransfer(amount=Decimal("-12.5"))])
     begun = exchange.now
     exchange.advance()
     exchange.advance()
@@ -91,7 +91,7 @@ def test_cash_moves_and_is_no_profit(open_lab: Any) -> None:
 
 def test_a_wrong_bar_is_told_and_not_traded_at(open_lab: Any, client: Any) -> None:
     exchange = open_lab()
-    trader, line = client(exchange), Line(exchange)
+    trader, line = client(exchange), SharedExchange(exchange)
     feed = ExchangeFeed(line)
     feed.subscribe(["SPY"])
     exchange.faults.add([BarWrong(value=math.nan, times=1), BarWrong(value=-5, nth=1, rest=True)])
@@ -107,7 +107,7 @@ def test_a_wrong_bar_is_told_and_not_traded_at(open_lab: Any, client: Any) -> No
 
 def test_the_front_tells_of_flags(open_lab: Any) -> None:
     exchange = open_lab()
-    broker = ExchangeBroker(Line(exchange))
+    broker = ExchangeBroker(SharedExchange(exchange))
     order = Order(
         "smabot-x-SPY-20260302T1430Z-1", "x", "SPY", Side.BUY, Decimal(1), OrderType.MARKET, None,
         TimeInForce.DAY, exchange.now, 1, False, exchange.now, Status.PENDING,

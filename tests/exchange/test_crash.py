@@ -102,9 +102,9 @@ def test_a_lost_cursor_is_caught_up(lab: Any, tape: Path, client: Any) -> None:
     later = exchange.now
     again = lab.open(tape, "cut/ledger.db")
     assert again.now < later
-    from smabot_exchange.in_process import ExchangeFeed, Line
+    from smabot_exchange.in_process import ExchangeFeed, SharedExchange
 
-    feed = ExchangeFeed(Line(again))
+    feed = ExchangeFeed(SharedExchange(again))
     feed.catch_up(later)
     assert feed.now() == later
     assert list(feed.history(exchange.symbols, bars[0][0].time, 0)) == bars[1:]

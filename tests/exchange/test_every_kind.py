@@ -20,7 +20,7 @@ from smabot_exchange.matching.orders import (
     OrderClass,
     OrderRequest,
     OrderType,
-    Refusal,
+    RequestRefused,
     StopLoss,
     TakeProfit,
     TimeInForce,
@@ -136,7 +136,7 @@ def act(exchange: Any, step: int, number: int, wanted: Asked | Action) -> None:
                 exchange.cancel(order.id)
             else:
                 exchange.replace(order.id, moved(order, wanted.cents, f"{step}-{number}"))
-    except Refusal:
+    except RequestRefused:
         pass
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smabot_exchange.matching.orders import OrderChange, PositionIntent, Refusal
+from smabot_exchange.matching.orders import OrderChange, PositionIntent, RequestRefused
 
 INTENTS = list(PositionIntent)
 
@@ -26,7 +26,7 @@ def hold(trader: Any, qty: int) -> None:
 
 
 def message(attempt: Any) -> tuple[int, int, str]:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestRefused) as caught:
         attempt()
     return caught.value.status, caught.value.code, caught.value.message
 
@@ -59,7 +59,7 @@ def test_an_order_to_close_gets_what_other_orders_leave(
     hold(trader, held)
     send = getattr(trader, side)
     send(7, limit=20 if side == "sell" else 5)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestRefused) as caught:
         send(4, position_intent=intent)
     assert caught.value.body() == {
         "code": 40310000,
@@ -82,7 +82,7 @@ def test_a_replacement_keeps_the_intent(trader: Any) -> None:
     hold(trader, 10)
     order = trader.sell(4, limit=20)
     hold(trader, -20)
-    with pytest.raises(Refusal, match="inferred: sell_to_open, specified: sell_to_close"):
+    with pytest.raises(RequestRefused, match="inferred: sell_to_open, specified: sell_to_close"):
         trader.exchange.replace(order.id, OrderChange(limit_price=Decimal(21)))
 
 

@@ -53,7 +53,7 @@ def test_a_restart_goes_on(lab: Any, tape: Path, client: Any) -> None:
     assert exchange.orders() == [resting]
     assert exchange.order(order.id).filled_avg_price == 10
     assert exchange.minutes == (1, 4)
-    assert exchange.notes[0].endswith("goes on at 2026-03-02 14:31Z")
+    assert exchange.notes[0].endswith("resumes at 2026-03-02 14:31Z")
 
 
 def test_a_first_start_imports_nothing_heavy(tmp_path: Path) -> None:
@@ -76,9 +76,11 @@ def test_a_restart_does_not_need_the_parser(used: Path, tape: Path) -> None:
         """
         import sys
         from pathlib import Path
+        import smabot.provider
+        before = set(sys.modules)
         from smabot_exchange.exchange import Exchange
         Exchange(Path(sys.argv[1]), sys.argv[2]).advance()
-        heavy = {"pandas", "numpy", "csv", "pyarrow"} & set(sys.modules)
+        heavy = {"pandas", "numpy", "csv", "pyarrow"} & (set(sys.modules) - before)
         sys.exit(f"imported {heavy}" if heavy else 0)
         """,
         used,
@@ -94,16 +96,16 @@ def test_accounts_of_two_ledgers_differ(lab: Any, tape: Path) -> None:
 def test_a_changed_tape_is_refused(lab: Any, used: Path, tape: Path) -> None:
     tape.write_text(tape.read_text().replace("13,13,13,13", "14,14,14,14"))
     with pytest.raises(
-        ConfigError, match=r"ledger\.db: plays another tape .*another --ledger or --db"
+        ConfigError, match=r"ledger\.db: was begun with other data .*another --ledger or --db"
     ):
         lab.open(tape, used.name)
 
 
 def test_another_tape_is_refused(lab: Any, used: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"plays another tape \(tape tape\.csv\) than made market"
+        ConfigError, match=r"was begun with other data \(data tape\.csv\) than simulated market"
     ):
-        lab.open("made", used.name)
+        lab.open("simulated", used.name)
 
 
 def test_a_moved_tape_is_the_same_tape(lab: Any, used: Path, tape: Path) -> None:
@@ -116,7 +118,7 @@ def test_a_moved_tape_is_the_same_tape(lab: Any, used: Path, tape: Path) -> None
 def test_a_ledger_keeps_its_terms(lab: Any, used: Path, tape: Path) -> None:
     for terms in (
         {"cash": Decimal(5)},
-        {"participation": Decimal("0.2")},
+        {"max_volume_share": Decimal("0.2")},
         {"multiplier": Decimal(1)},
     ):
         with pytest.raises(ConfigError, match=f"was opened with {next(iter(terms))} "):
@@ -165,7 +167,7 @@ def test_the_lock_vanishes_with_a_killed_process(lab: Any, tape: Path) -> None:
 def test_a_failed_start_lets_go_of_the_lock(lab: Any, tape: Path, used: Path) -> None:
     for _ in range(2):
         with pytest.raises(ConfigError):
-            lab.open("made", used.name)
+            lab.open("simulated", used.name)
     lab.open(tape, used.name)
 
 
@@ -177,13 +179,13 @@ def test_an_import_killed_in_the_middle_starts_over(lab: Any, tape: Path) -> Non
         from pathlib import Path
         from smabot_exchange.data import data_files as tape
         from smabot_exchange.exchange import Exchange
-        bars = tape.FileTape.bars
+        bars = tape.DataFiles.bars
         def dying(self):
             for number, bar in enumerate(bars(self)):
                 if number == 2:
                     os.kill(os.getpid(), signal.SIGKILL)
                 yield bar
-        tape.FileTape.bars = dying
+        tape.DataFiles.bars = dying
         Exchange(Path(sys.argv[1]), sys.argv[2])
         """,
         ledger,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from smabot_exchange.matching.orders import OrderChange, Refusal
+from smabot_exchange.matching.orders import OrderChange, RequestRefused
 
 
 @pytest.fixture
@@ -186,7 +186,7 @@ def test_exits_can_be_moved(market: Any) -> None:
     higher = trader.exchange.replace(profit.id, OrderChange(limit_price=Decimal(13)))
     assert (moved.status, higher.status) == ("held", "new")
     assert trader.exchange.legs(entry) == [higher, moved]
-    with pytest.raises(Refusal, match="qty cannot be changed for advanced orders"):
+    with pytest.raises(RequestRefused, match="qty cannot be changed for advanced orders"):
         trader.exchange.replace(higher.id, OrderChange(qty=Decimal(4)))
     trader.exchange.advance()
     trader.exchange.advance()
@@ -236,7 +236,7 @@ def test_a_group_survives_a_restart(lab: Any, market: Any, client: Any) -> None:
 )
 def test_refused_legs(market: Any, asked: dict[str, Any], code: int, words: str) -> None:
     trader = market(10)
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestRefused) as caught:
         trader.buy(**{"qty": 5} | asked)
     assert (caught.value.status, caught.value.code) == (422, code)
     assert words in caught.value.message
@@ -247,7 +247,7 @@ def test_a_bracket_that_exits_is_refused(market: Any) -> None:
     trader = market(10, 10)
     trader.buy(5)
     trader.exchange.advance()
-    with pytest.raises(Refusal, match="bracket orders must be entry orders"):
+    with pytest.raises(RequestRefused, match="bracket orders must be entry orders"):
         trader.sell(5, bracket=(9, 11))
 
 

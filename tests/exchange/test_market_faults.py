@@ -20,17 +20,17 @@ from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import Order
 from smabot.errors import BrokerError, UnknownOutcome
 from smabot_exchange.exchange import Exchange
+from smabot_exchange.faults.fault_plan import FaultPlan
 from smabot_exchange.faults.market_kinds import (
     FrozenCancel,
-    Halt,
     LeftAtClose,
     LostAnswer,
     RejectedLater,
     StuckPending,
+    TradingHalt,
 )
-from smabot_exchange.faults.plan import FaultPlan
-from smabot_exchange.in_process import ExchangeBroker, ExchangeFeed, Line
-from smabot_exchange.matching.orders import OrderChange, OrderFilter, OrderRequest, Refusal
+from smabot_exchange.in_process import ExchangeBroker, ExchangeFeed, SharedExchange
+from smabot_exchange.matching.orders import OrderChange, OrderFilter, OrderRequest, RequestRefused
 
 PLAYER = Path(__file__).with_name("player.py")
 DAY, NEXT = "2026-03-02", "2026-03-03"
@@ -130,9 +130,9 @@ def test_a_frozen_order_holds_its_shares(trader: Any) -> None:
     play(trader)
     trader.exchange.cancel(order.id)
     assert trader.exchange.available("SPY") == 5
-    with pytest.raises(Refusal, match="available: 5"):
+    with pytest.raises(RequestRefused, match="available: 5"):
         trader.sell(6)
-    with pytest.raises(Refusal, match='in "pending_cancel" state'):
+    with pytest.raises(RequestRefused, match='in "pending_cancel" state'):
         trader.exchange.replace(order.id, OrderChange(qty=Decimal(12)))
 
 
@@ -180,7 +180,7 @@ def test_an_order_that_is_rejected_later(trader: Any, told: list[str], again: An
     assert [event.event for event in minute.events] == ["rejected"]
     assert (order.status, order.filled_qty, order.failed_at) == ("rejected", 0, minute.time)
     assert (trader.exchange.positions(), trader.exchange.account().held_for_orders) == ([], 0)
-    with pytest.raises(Refusal, match='order is already in "rejected" state'):
+    with pytest.raises(RequestRefused, match='order is already in "rejected" state'):
         trader.exchange.cancel(order.id)
 
 
@@ -191,7 +191,7 @@ def test_an_order_stays_pending_until_its_day_ends(trader: Any, told: list[str])
     trader.exchange.faults.add([StuckPending()])
     order = trader.buy(5, id="a")
     assert order.status == "pending_new"
-    with pytest.raises(Refusal, match="isn't sent to exchange yet"):
+    with pytest.raises(RequestRefused, match="isn't sent to exchange yet"):
         trader.exchange.replace(order.id, OrderChange(qty=Decimal(6)))
     other = trader.buy(5, id="b")
     trader.exchange.cancel(other.id)
@@ -223,11 +223,11 @@ def test_a_lost_order_is_hidden_and_then_fills(trader: Any, told: list[str], aga
 
     def hidden(exchange: Exchange) -> None:
         for lookup in (lambda: exchange.order(order.id), lambda: exchange.order_by_client_id("a")):
-            with pytest.raises(Refusal, match="order not found for"):
+            with pytest.raises(RequestRefused, match="order not found for"):
                 lookup()
         assert exchange.orders() == exchange.orders("all") == exchange.find_orders() == []
         assert exchange.find_orders(OrderFilter(status="all")) == []
-        with pytest.raises(Refusal, match="client_order_id must be unique"):
+        with pytest.raises(RequestRefused, match="client_order_id must be unique"):
             exchange.submit(OrderRequest("SPY", Side.BUY, Decimal(5), client_order_id="a"))
 
     hidden(exchange)
@@ -263,7 +263,7 @@ def test_all_orders_are_canceled_also_a_lost_one(trader: Any, told: list[str]) -
 
 def test_a_halted_symbol_does_not_trade(lab: Any, trader: Any, again: Any) -> None:
     exchange = trader.exchange
-    exchange.faults.add([Halt(symbol="SPY", minutes=2, since=lab.time(f"{DAY} 09:32"))])
+    exchange.faults.add([TradingHalt(symbol="SPY", minutes=2, since=lab.time(f"{DAY} 09:32"))])
     orders = [trader.buy(1), trader.buy(1, "KO")]
     play(trader)
     orders += [trader.buy(1), trader.buy(1, tif="ioc"), trader.buy(1, "KO")]
@@ -297,7 +297,7 @@ def test_a_halt_by_hand(trader: Any) -> None:
 
 def test_a_minute_in_which_all_are_halted_is_played(trader: Any) -> None:
     before = trader.exchange.minutes[0]
-    trader.exchange.faults.add([Halt(symbol="*", times=2)])
+    trader.exchange.faults.add([TradingHalt(symbol="*", times=2)])
     order = trader.buy(1, tif="ioc")
     minute = trader.exchange.advance()
     assert (minute.bars, minute.halted, trader.exchange.minutes[0]) == (
@@ -315,7 +315,7 @@ class Desk:
     """A bot's broker and feed."""
 
     def __init__(self, exchange: Exchange) -> None:
-        line = Line(exchange)
+        line = SharedExchange(exchange)
         self.exchange = exchange
         self.broker, self.feed = ExchangeBroker(line), ExchangeFeed(line)
         self.feed.subscribe(["SPY"])
@@ -348,7 +348,7 @@ def test_in_process_a_lost_answer_is_an_unknown_outcome(desk: Desk) -> None:
         with pytest.raises(UnknownOutcome):
             desk.broker.submit(order)
     assert desk.broker.visibility_delay is None
-    assert ExchangeBroker(Line(desk.exchange)).visibility_delay is None
+    assert ExchangeBroker(SharedExchange(desk.exchange)).visibility_delay is None
     assert (desk.broker.order("a"), desk.broker.orders(order.created_at)) == (None, [])
     with pytest.raises(BrokerError, match="not found"):
         desk.broker.cancel(order)

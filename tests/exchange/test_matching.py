@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from smabot.domain.order_terms import TimeInForce
-from smabot_exchange.matching.orders import OrderStatus, Refusal
+from smabot_exchange.matching.order_states import OrderStatus
+from smabot_exchange.matching.orders import RequestRefused
 
 DAY = "2026-03-02"
 
@@ -116,7 +117,7 @@ def test_an_order_takes_its_share_of_the_volume_and_goes_on(lab: Any, client: An
 
 
 def test_participation_is_a_setting(lab: Any, client: Any) -> None:
-    exchange = lab.open(flat(lab, [10, 10], volume=100), participation=Decimal("0.5"))
+    exchange = lab.open(flat(lab, [10, 10], volume=100), max_volume_share=Decimal("0.5"))
     exchange.advance()
     client(exchange).buy(70)
     exchange.advance()
@@ -346,6 +347,6 @@ def test_history_is_what_was_played(lab: Any) -> None:
 
 def test_an_unknown_order_is_not_found(lab: Any) -> None:
     exchange = lab.open(flat(lab, [10]))
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestRefused) as caught:
         exchange.order_by_client_id("nobody")
     assert (caught.value.status, caught.value.code) == (404, 40410000)

@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from smabot.domain.order_terms import OrderType, Side, TimeInForce
-from smabot_exchange.matching.orders import OrderRequest, Refusal
+from smabot_exchange.matching.orders import OrderRequest, RequestRefused
 
 cents = st.integers(500, 3000).map(lambda value: Decimal(value) / 100)
 four_prices = st.lists(cents, min_size=4, max_size=4).map(
@@ -72,7 +72,7 @@ def test_conservation(lab: Any, sessions: Any, plan: list[list[OrderRequest]]) -
             price = asked.limit_price or exchange.last_price(asked.symbol)
             try:
                 exchange.submit(named(asked, step, number))
-            except Refusal:
+            except RequestRefused:
                 continue
             if asked.side is Side.BUY:
                 assert asked.qty * price <= power
@@ -136,7 +136,7 @@ def test_determinism_also_over_a_kill(
             for number, asked in enumerate(plan[step] if step < len(plan) else ()):
                 try:
                     exchange.submit(named(asked, step, number))
-                except Refusal:
+                except RequestRefused:
                     continue
             if step == kill_at:
                 exchange = reopened(lab, exchange, tape)
@@ -178,12 +178,12 @@ def test_orders_sent_together_fare_as_one_by_one(
 def alone(exchange: Any, request: OrderRequest) -> Any:
     try:
         return exchange.submit(request)
-    except Refusal as refusal:
+    except RequestRefused as refusal:
         return refusal
 
 
 def told(answers: list[Any]) -> list[Any]:
-    return [str(each) if isinstance(each, Refusal) else each for each in answers]
+    return [str(each) if isinstance(each, RequestRefused) else each for each in answers]
 
 
 def reopened(lab: Any, exchange: Any, tape: Any) -> Any:

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 
 from smabot.domain.order_terms import TimeInForce
-from smabot_exchange.matching.orders import Refusal
+from smabot_exchange.matching.orders import RequestRefused
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def trader(exchange: Any, client: Any) -> Any:
 
 
 def refused(attempt: Callable[[], object]) -> dict[str, Any]:
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestRefused) as caught:
         attempt()
     return {"status": caught.value.status, **caught.value.body()}
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smabot_exchange.matching.orders import OrderChange, Refusal
+from smabot_exchange.matching.orders import OrderChange, RequestRefused
 
 
 @pytest.fixture
@@ -62,7 +62,7 @@ def test_a_trailing_stop_keeps_its_best_price(trader: Any) -> None:
 def test_what_a_replacement_may_cost(trader: Any) -> None:
     old = trader.buy(90, limit="10")
     trader.exchange.replace(old.id, change(qty=100))
-    with pytest.raises(Refusal, match="insufficient buying power"):
+    with pytest.raises(RequestRefused, match="insufficient buying power"):
         trader.exchange.replace(trader.exchange.orders()[0].id, change(qty=101))
     assert [order.qty for order in trader.exchange.orders()] == [100]
 
@@ -72,7 +72,7 @@ def test_shares_held_by_the_old_order_are_free_for_the_new(trader: Any) -> None:
     trader.exchange.advance()
     old = trader.sell(10, limit="20")
     new = trader.exchange.replace(old.id, change(limit_price="21"))
-    with pytest.raises(Refusal, match="insufficient qty available"):
+    with pytest.raises(RequestRefused, match="insufficient qty available"):
         trader.exchange.replace(new.id, change(qty=11))
 
 
@@ -91,7 +91,7 @@ def test_shares_held_by_the_old_order_are_free_for_the_new(trader: Any) -> None:
 )
 def test_refused_changes(trader: Any, fields: Any, code: int, words: str) -> None:
     old = trader.buy(5, limit="8", id="old")
-    with pytest.raises(Refusal) as caught:
+    with pytest.raises(RequestRefused) as caught:
         trader.exchange.replace(old.id, change(**fields))
     assert (caught.value.status, caught.value.code) == (422, code)
     assert words in caught.value.message
@@ -101,24 +101,24 @@ def test_refused_changes(trader: Any, fields: Any, code: int, words: str) -> Non
 def test_no_less_than_is_filled(trader: Any) -> None:
     old = trader.buy(25, limit="10")
     trader.exchange.advance()
-    with pytest.raises(Refusal, match="qty must be > filled_qty"):
+    with pytest.raises(RequestRefused, match="qty must be > filled_qty"):
         trader.exchange.replace(old.id, change(qty=10))
 
 
 def test_ended_and_waiting_orders_are_not_replaced(lab: Any, trader: Any) -> None:
     filled = trader.buy(1)
     trader.exchange.advance()
-    with pytest.raises(Refusal, match="order is not open"):
+    with pytest.raises(RequestRefused, match="order is not open"):
         trader.exchange.replace(filled.id, change(qty=2))
     lab.play(trader.exchange)
     waiting = trader.buy(1, limit="5")
     assert waiting.status == "accepted"
-    with pytest.raises(Refusal, match="order isn't sent to exchange yet") as caught:
+    with pytest.raises(RequestRefused, match="order isn't sent to exchange yet") as caught:
         trader.exchange.replace(waiting.id, change(qty=2))
     assert caught.value.code == 40010001
 
 
 def test_amounts_are_not_replaced(trader: Any) -> None:
     order = trader.buy(notional=50)
-    with pytest.raises(Refusal, match="notional"):
+    with pytest.raises(RequestRefused, match="notional"):
         trader.exchange.replace(order.id, change(qty=2))

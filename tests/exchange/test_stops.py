@@ -13,8 +13,9 @@ from hypothesis import strategies as st
 
 from smabot.domain.order_terms import Side
 from smabot.domain.records import Bar
-from smabot_exchange.matching.fill_prices import trailing_stop, watch
-from smabot_exchange.matching.orders import ExchangeOrder, OrderStatus, OrderType, TimeInForce
+from smabot_exchange.matching.fill_prices import apply_bar_to_stop, trailing_stop
+from smabot_exchange.matching.order_states import OrderStatus
+from smabot_exchange.matching.orders import ExchangeOrder, OrderType, TimeInForce
 
 TIME = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 OPENS_AT = "2026-03-02 09:30"
@@ -164,7 +165,7 @@ def test_stops_against_a_model(bars: Any, side: Side, trail: int, trailing: bool
     order = stop_order(side, Decimal(trail) / 10, trailing)
     model = Model(side, trail / 10, trailing)
     for bar in bars:
-        order, price = watch(order, Bar("SPY", TIME, *bar, 1000))
+        order, price = apply_bar_to_stop(order, Bar("SPY", TIME, *bar, 1000))
         expected = model.meet(*bar)
         assert (None if price is None else float(price)) == expected
         assert float(order.stop_price or 0) == model.stop

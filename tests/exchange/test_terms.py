@@ -12,7 +12,7 @@ import pytest
 from smabot.errors import ConfigError
 from smabot.settings.model import Config
 from smabot_exchange.ledger.schema import VERSION
-from smabot_exchange.matching.orders import Refusal
+from smabot_exchange.matching.orders import RequestRefused
 from smabot_exchange.opening import open_exchange
 from smabot_exchange.plugin import ExchangeSettings
 
@@ -66,7 +66,7 @@ def test_a_cash_account_sells_what_it_has(lab: Any, tape: Path, client: Any) -> 
         (None, "insufficient qty available for order (requested: 1, available: 0)"),
         ("sell_to_open", "account is not allowed to short"),
     ):
-        with pytest.raises(Refusal) as caught:
+        with pytest.raises(RequestRefused) as caught:
             client(exchange).sell(1, position_intent=intent)
         assert (caught.value.status, caught.value.message) == (403, message)
 
@@ -83,7 +83,7 @@ def test_a_ledger_of_an_older_release_goes_on_as_a_cash_account(
         assert (account.multiplier, account.shorting_enabled) == (1, False)
         assert account.buying_power == account.cash
         assert [order.client_order_id for order in exchange.orders()] == ["resting-sale"]
-        with pytest.raises(Refusal, match="insufficient qty available"):
+        with pytest.raises(RequestRefused, match="insufficient qty available"):
             client(exchange).sell(7)
         exchange.close()
     db = sqlite3.connect(path)
@@ -93,7 +93,7 @@ def test_a_ledger_of_an_older_release_goes_on_as_a_cash_account(
 
 def test_only_terms_that_are_set_must_agree_with_the_ledger(lab: Any, tape: Path) -> None:
     path = old_ledger(lab.folder, "version2.sql")
-    config = Config(broker="exchange", db=lab.folder / "bot.db", tape=str(tape))
+    config = Config(broker="exchange", db=lab.folder / "bot.db", data=str(tape))
     for settings in (ExchangeSettings(), ExchangeSettings(multiplier=Decimal(1))):
         exchange = open_exchange(config, settings, path)
         assert exchange.account().multiplier == 1

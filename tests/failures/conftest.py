@@ -25,7 +25,7 @@ WAVES = {
 }
 SETTINGS = """
 [default]
-tape = "tape.csv"
+data = "tape.csv"
 speed = "max"
 [default.plugin.sma]
 fast = 2

@@ -20,8 +20,8 @@ ROWS = [f"SPY,2026-03-02T14:{30 + n}:00Z,100,101,99,100.5,10000,," for n in rang
         (["--plugins", "smaa"], CONFIG, "plugin 'smaa' is not installed (did you mean 'sma'?)"),
         (["--plugins", "sma,rsik"], CONFIG, "plugin 'rsik' is not installed (did you mean 'risk'?"),
         (["--no-plugin", "smaa"], CONFIG, "plugin 'smaa' is not installed (did you mean 'sma'?)"),
-        (["--symbols", "SPYY"], CONFIG, "symbol 'SPYY' is not on the tape (did you mean 'SPY'?)"),
-        (["--symbols", "spy,kx"], CONFIG, "symbol 'KX' is not on the tape; it has IBM, SPY"),
+        (["--symbols", "SPYY"], CONFIG, "symbol 'SPYY' is not in the data (did you mean 'SPY'?)"),
+        (["--symbols", "spy,kx"], CONFIG, "symbol 'KX' is not in the data; it has IBM, SPY"),
         (["--symbols", " , "], USAGE, "--symbols names none"),
         (["--speed", "0"], CONFIG, "--speed: speed = '0': use 'max' or a number of minutes"),
         (["--speed", "nan"], CONFIG, "--speed: speed = 'nan': must be 'max' or a finite number"),
@@ -34,9 +34,9 @@ ROWS = [f"SPY,2026-03-02T14:{30 + n}:00Z,100,101,99,100.5,10000,," for n in rang
         (["--broker", "exchagne"], CONFIG,  # codespell:ignore
          "no plugin of this run offers the broker 'exchagne' (did you mean 'exchange'?)"),
         (["--url", "http://127.0.0.1:1"], CONFIG, "--url and --broker exchange: "),
-        (["--tape", "tapes.csv"], CONFIG, "tape tapes.csv: no such file (did you mean 'tape.csv'?)"),
-        (["--tape", "settings.toml"], CONFIG, "tape settings.toml: the name must end in .csv"),
-        (["--tape", "made:bars=3"], CONFIG, "tape 'made:bars=3'"),
+        (["--data", "tapes.csv"], CONFIG, "data tapes.csv: no such file (did you mean 'tape.csv'?)"),
+        (["--data", "settings.toml"], CONFIG, "data settings.toml: the name must end in .csv"),
+        (["--data", "simulated:bars=3"], CONFIG, "data 'simulated:bars=3'"),
         (["--db", "."], CONFIG, "database . is a folder: give a file"),
         (["--ledger", "."], CONFIG, "ledger . is a folder: give a file"),
         (["--ledger", "data/trades.db"], CONFIG, "ledger data/trades.db: is the bot's own database"),
@@ -91,12 +91,12 @@ def test_a_wrong_setting(world: Any, variable: str, value: str, line: str) -> No
         ([HEADER, ROWS[0].replace("10000", "-1")], "t.csv line 2: volume -1.0 must be a finite number"),
         ([HEADER, ROWS[0].replace("SPY", "spy")], "t.csv line 2: symbol 'spy' is not a ticker"),
         ([HEADER, ROWS[0].replace("00Z", "00")], "t.csv line 2: timestamp 2026-03-02 14:30:00 has no time zone"),
-        ([HEADER, ROWS[0].replace("T14", "T04")], "tape t.csv: none of its 1 rows lies in a regular session"),
+        ([HEADER, ROWS[0].replace("T14", "T04")], "data t.csv: none of its 1 rows lies in a regular session"),
     ],
 )  # fmt: skip
 def test_a_bad_tape(world: Any, rows: list[str], line: str) -> None:
     (world.folder / "t.csv").write_text("".join(row + "\n" for row in rows))
-    refused = world.run("run", "--tape", "t.csv")
+    refused = world.run("run", "--data", "t.csv")
     assert (refused.code, refused.line[: len(line)]) == (CONFIG, line)
     assert not list((world.folder / "data").glob("*.exchange.db*g"))
     assert world.run("run").code == 0
@@ -105,7 +105,7 @@ def test_a_bad_tape(world: Any, rows: list[str], line: str) -> None:
 def test_a_truncated_gzip(world: Any) -> None:
     whole = gzip.compress((world.folder / "tape.csv").read_bytes())
     (world.folder / "t.csv.gz").write_bytes(whole[: len(whole) // 2])
-    refused = world.run("run", "--tape", "t.csv.gz")
+    refused = world.run("run", "--data", "t.csv.gz")
     assert refused.code == CONFIG
     assert refused.line.startswith("t.csv.gz: the gzip data is cut off or damaged after ")
 
@@ -113,7 +113,7 @@ def test_a_truncated_gzip(world: Any) -> None:
 def test_gaps_are_traded_over_and_told_in_a_line(world: Any) -> None:
     rows = (world.folder / "tape.csv").read_text().splitlines(keepends=True)
     (world.folder / "t.csv").write_text("".join(rows[:21] + rows[31:]))
-    run = world.run("run", "--tape", "t.csv")
+    run = world.run("run", "--data", "t.csv")
     assert (run.code, run.err) == (0, "")
     told = [line.strip() for line in run.out.splitlines() if "without a bar" in line]
     assert told == [
@@ -128,7 +128,7 @@ def test_a_folder_is_one_tape(world: Any, undisturbed: Any) -> None:
     for symbol in ("IBM", "SPY"):
         mine = [row for row in rows if row.startswith(symbol)]
         (world.folder / f"tapes/{symbol}.csv").write_text("".join([header, *mine]))
-    assert world.run("run", "--tape", "tapes").code == 0
+    assert world.run("run", "--data", "tapes").code == 0
     assert world.tables() == undisturbed
 
 

@@ -68,7 +68,7 @@ def test_a_database_of_another_account(world: Any) -> None:
 
 def test_another_tape_for_the_same_ledger(world: Any) -> None:
     world.half_way()
-    refused = world.run("run", "--tape", "made")
+    refused = world.run("run", "--data", "simulated")
     assert refused.code == CONFIG
     assert "plays another tape (tape tape.csv) than " in refused.line
 

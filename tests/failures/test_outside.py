@@ -84,12 +84,12 @@ FLAGS: list[tuple[int, str, list[list[str]]]] = [
         "x", "0", "2026", "2026-13-01T00:00:00Z", "2026-03-02", "9999-12-31T23:59:59Z", "1969-01-01T00:00:00Z",
         "0001-01-01T00:00:00+23:59", "2026-03-02T15:30:00", "24:00", "now", LONG]]),
     (CONFIG, "broker", [["run", "--broker", text] for text in ["x", "Exchange", "ü", "\x1b", LONG]]),
-    (CONFIG, "tape", [["run", "--tape", text] for text in TEXTS[4:]]),
-    (CONFIG, "tape", [["run", "--tape", text] for text in [
-        "/dev/null", "/dev/full", "/", "/proc/self/mem", "x.csv", "~nobody-such/x.csv", "made:", "madex", "made:x",
-        "made:symbols", "made:symbols=x", "made:symbols=0", "made:symbols=-1", f"made:symbols={'9' * 30}",
-        f"made:seed={'9' * 5000}", "made:sessions=1e3", "made:start=2026-02-30", "made:start=9999-12-31",
-        "made:symbols=1,symbols=2", "settings.toml", f"{LONG}.csv"] if text != "made:"]),
+    (CONFIG, "data", [["run", "--data", text] for text in TEXTS[4:]]),
+    (CONFIG, "data", [["run", "--data", text] for text in [
+        "/dev/null", "/dev/full", "/", "/proc/self/mem", "x.csv", "~nobody-such/x.csv", "simulated:", "madex", "simulated:x",
+        "simulated:symbols", "simulated:symbols=x", "simulated:symbols=0", "simulated:symbols=-1", f"simulated:symbols={'9' * 30}",
+        f"simulated:seed={'9' * 5000}", "simulated:sessions=1e3", "simulated:start=2026-02-30", "simulated:start=9999-12-31",
+        "simulated:symbols=1,symbols=2", "settings.toml", f"{LONG}.csv"] if text != "simulated:"]),
     (CONFIG, "ledger", [["run", "--db", "n.db", "--ledger", text] for text in
                         ["/", ".", "tape.csv", "settings.toml", "settings.toml/x", f"{LONG}.db"]]),
     (CONFIG, "", [["run", "--broker", "alpaca", "--url", text] for text in [
@@ -180,7 +180,7 @@ SETTINGS: dict[str, list[str]] = {
          "plugin.sma.fast", "plugin.risk.daily_limits.max_trades", "plugin.risk.daily_limits.max_loss",
          "plugin.risk.circuit_breaker.max_failures", "plugin.risk.circuit_breaker.cool_down_minutes",
          "plugin.risk.circuit_breaker.max_peak_drawdown", "plugin.alpaca.request_timeout",
-         "plugin.alpaca.gather_seconds", "plugin.exchange.cash", "plugin.exchange.participation"], WRONG_NUMBERS),
+         "plugin.alpaca.gather_seconds", "plugin.exchange.cash", "plugin.exchange.max_volume_share"], WRONG_NUMBERS),
     "speed": [*WRONG_NUMBERS, "0", "1e6"],
     **dict.fromkeys(["live", "act_on_missed_entries", "cancel_entries", "plugin.alpaca.send_position_intent"],
                     WRONG_BOOLS),
@@ -292,7 +292,7 @@ def test_data_files(call: Caller, world: Any) -> None:
     def play(name: str, what: str) -> None:
         call(
             CONFIG,
-            ["run", "--db", "n.db", "--ledger", "l.db", "--tape", name],
+            ["run", "--db", "n.db", "--ledger", "l.db", "--data", name],
             name.split("/")[0],
             what=what,
         )

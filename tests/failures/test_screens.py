@@ -147,7 +147,7 @@ def test_a_pipe_that_is_closed_is_quiet(world: Any) -> None:
 
 
 def test_an_exchange_that_nobody_can_read_serves(world: Any) -> None:
-    serving = world.start("exchange", "serve", "--tape", "tape.csv", "--port", "0", "--json")
+    serving = world.start("exchange", "serve", "--data", "tape.csv", "--port", "0", "--json")
     assert serving.stdout is not None
     assert serving.stdout.readline().startswith('{"url"')
     serving.stdout.close()

@@ -101,8 +101,8 @@ def _pump(source: socket.socket, sink: socket.socket) -> None:
 def echo(world: Any) -> Iterator[Callable[[tuple[str, str]], Echo]]:
     """An exchange that plays the world's tape and takes a key, behind a proxy that tells it."""
     from smabot.settings.model import Config
-    from smabot_exchange.http.auth import Keys
-    from smabot_exchange.http.server import Serving, listen
+    from smabot_exchange.http.auth import ApiKeys
+    from smabot_exchange.http.server import ServerThread, listen
     from smabot_exchange.http.venue import Venue
     from smabot_exchange.opening import open_exchange
     from smabot_exchange.plugin import ExchangeSettings
@@ -114,7 +114,7 @@ def echo(world: Any) -> Iterator[Callable[[tuple[str, str]], Echo]]:
         exchange = open_exchange(
             config, ExchangeSettings(), config.ledger, str(world.folder / "tape.csv")
         )
-        serving = Serving(Venue(exchange, Keys({key[0]: key[1]})), listen())
+        serving = ServerThread(Venue(exchange, ApiKeys({key[0]: key[1]})), listen())
         serving.start()
         proxy = Echo(int(serving.url.rpartition(":")[2]), key)
         ends.extend([proxy.close, serving.stop, exchange.close])

@@ -22,7 +22,7 @@ SMABOT = str(Path(sys.executable).with_name("smabot"))
 SETTINGS = """
 [default]
 broker = "exchange"
-tape = "tape.csv"
+data = "tape.csv"
 [default.plugin.sma]
 fast = 2
 slow = 3

@@ -26,6 +26,25 @@ FLOORS = {
         ["cli", "testing"],
         ["api", "provider"],
     ],
+    "smabot_exchange": [
+        ["data"],
+        ["matching"],
+        ["faults"],
+        ["ledger"],
+        [
+            "serialisation",
+            "order_entry",
+            "matching_engine",
+            "replay",
+            "exchange_queries",
+            "exchange",
+        ],
+        ["json_forms"],
+        ["streams"],
+        ["http", "settings", "opening"],
+        ["in_process", "embedded", "server_process"],
+        ["commands", "doctor", "plugin"],
+    ],
 }
 """From the ground up, the parts of a distribution that have floors of their own."""
 DISTRIBUTIONS = {

@@ -37,7 +37,7 @@ def run(
     uv("pip", "install", "--python", sys.executable, "--target", site, "--no-deps", source)
     monkeypatch.setenv("PYTHONPATH", str(site))
     tape = tape_writer(in_tmp / "tape.csv", {"SPY": CLOSES, "IBM": CLOSES[::-1]})
-    return [str(SMABOT), "run", "--plugins", "streaks", "--tape", str(tape), "--speed"]
+    return [str(SMABOT), "run", "--plugins", "streaks", "--data", str(tape), "--speed"]
 
 
 def start(command: list[str], db: str) -> subprocess.Popen[bytes]:

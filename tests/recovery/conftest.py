@@ -74,7 +74,7 @@ class World:
     # -- the bot -----------------------------------------------------------------------------------
 
     def config(self, **settings: Any) -> Config:
-        return Config(db=self.db, tape=str(self.tape), speed="max", **self.settings | settings)
+        return Config(db=self.db, data=str(self.tape), speed="max", **self.settings | settings)
 
     @contextmanager
     def opened(self, **settings: Any) -> Iterator[BotSession]:

@@ -101,8 +101,8 @@ def test_killed_25_times(
     tmp_path: Path, dumper: Callable[..., Dump], comparable: Callable[[Dump], Dump]
 ) -> None:
     """The real command, killed at 25 seeded moments of its life, start-up included."""
-    market = "made:sessions=3"  # more than they can play, however long a life lasts
-    command = [SMABOT, "run", "--plugins", "sma,risk", "--tape", market, "--speed", "30"]
+    market = "simulated:sessions=3"  # more than they can play, however long a life lasts
+    command = [SMABOT, "run", "--plugins", "sma,risk", "--data", market, "--speed", "30"]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SMABOT")}
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     for folder in (whole, killed):

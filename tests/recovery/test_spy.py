@@ -61,7 +61,7 @@ def expected_fills(tape: Path) -> list[tuple[str, str, float]]:
 def test_trades_equal_pandas_fill_by_fill(spy_tape: Path, tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text(WIDE_OPEN)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SMABOT")}
-    command = [SMABOT, "run", "--plugins", "sma,risk", "--tape", str(spy_tape), "--speed", "max"]
+    command = [SMABOT, "run", "--plugins", "sma,risk", "--data", str(spy_tape), "--speed", "max"]
     subprocess.run(
         command, cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL, timeout=300
     )
@@ -92,7 +92,7 @@ def test_trades_equal_pandas_fill_by_fill(spy_tape: Path, tmp_path: Path) -> Non
 def test_the_defaults_hold_back_none_of_these_trades(spy_tape: Path, tmp_path: Path) -> None:
     """No entry times out, comes too late in its session, jumps the price collar or is too large."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SMABOT")}
-    command = [SMABOT, "run", "--plugins", "sma,risk", "--tape", str(spy_tape), "--speed", "max"]
+    command = [SMABOT, "run", "--plugins", "sma,risk", "--data", str(spy_tape), "--speed", "max"]
     command += ["--broker", "exchange"]
     subprocess.run(
         command, cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL, timeout=600

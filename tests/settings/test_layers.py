@@ -177,7 +177,7 @@ def test_the_shipped_file_changes_nothing_and_its_comments_are_the_defaults(in_t
         "live_account",
         "file",
         "ledger",
-        "tape",
+        "data",
         "url",
     }  # None, or follows another setting
     example = "# [default.plugin.sma.symbols.SPY]"

@@ -12,10 +12,10 @@ import pytest
 import requests
 
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.http.auth import Keys
-from smabot_exchange.http.server import Serving, listen
+from smabot_exchange.http.auth import ApiKeys
+from smabot_exchange.http.server import ServerThread, listen
 from smabot_exchange.http.venue import Venue
-from smabot_exchange.matching.account import Terms
+from smabot_exchange.matching.account import AccountTerms
 
 KEY_ID, SECRET = "PKTEST", "the secret"
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
@@ -25,7 +25,7 @@ DEADLINE = 60
 class Place:
     """A served exchange, and how to reach it."""
 
-    def __init__(self, venue: Venue, server: Serving) -> None:
+    def __init__(self, venue: Venue, server: ServerThread) -> None:
         self.venue = venue
         self.exchange = venue.exchange
         self.server = server
@@ -90,7 +90,7 @@ class Houses:
         *,
         start: datetime = OPEN,
         volume: float = 100_000,
-        terms: Terms | None = None,
+        terms: AccountTerms | None = None,
         secret: str = SECRET,
         **venue: Any,
     ) -> Place:
@@ -102,8 +102,8 @@ class Houses:
             tape = str(self._write(self._folder / "tape.csv", closes, start=start, volume=volume))
         exchange = Exchange(self._folder / "ledger.db", tape, terms)
         self._open.callback(exchange.close)
-        there = Venue(exchange, Keys({KEY_ID: secret}), **venue)
-        server = Serving(there, listen())
+        there = Venue(exchange, ApiKeys({KEY_ID: secret}), **venue)
+        server = ServerThread(there, listen())
         server.start()
         self._open.callback(server.stop)
         return Place(there, server)
@@ -123,7 +123,7 @@ def serve(tmp_path: Path, tape_writer: Any) -> Iterator[Houses]:
 def still(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     """An exchange that nobody plays and nothing is accepted at: for what is refused."""
     houses = Houses(tmp_path_factory.mktemp("still"))
-    yield houses("made:symbols=1,sessions=1")
+    yield houses("simulated:symbols=1,sessions=1")
     houses.close()
 
 

@@ -262,8 +262,8 @@ def _require_log_file_apart(config: Config, settings: Path | None) -> None:
     if (file := config.log.file) is None:
         return
     others = dict(zip(files_of(settings), ("the settings file", "the secrets file"), strict=True))
-    if config.tape is not None and Path(config.tape).is_file():
-        others[Path(config.tape)] = "the file that --tape names"
+    if config.data is not None and Path(config.data).is_file():
+        others[Path(config.data)] = "the file that --data names"
     for path, name in ((config.db, "--db"), (config.ledger_path, "--ledger")):
         others[path] = f"the file that {name} names"
         for beside in ("-wal", "-shm", ".lock"):

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 GC_THRESHOLDS = (100_000, 50, 100)
 """Records have no cycles: looking for some in each minute's bars would take a quarter of the minute."""
 OUTCOMES = {
-    "ended": "the data has ended",
+    "ended": "end of the data",
     "until": "stopped at --until",
     "stopped": "stopped; positions stay, run it again to resume",
 }

@@ -46,10 +46,11 @@ PLUGIN_OPTIONS: Sequence[Option] = (
 )
 BROKER_OPTIONS: Sequence[Option] = (
     click.option(
-        "--tape",
+        "--data",
         metavar="PATH",
-        help="Historical minutes to replay: CSV, CSV.gz, Parquet or a folder. [a simulated market]",
+        help="Minute bars to replay: CSV, CSV.gz, Parquet or a folder. [a simulated market]",
     ),
+    click.option("--tape", hidden=True),
     click.option(
         "--broker",
         metavar="NAME",

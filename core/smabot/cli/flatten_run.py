@@ -181,7 +181,7 @@ def _run_until_flat(
     timer.start()
     try:
         if engine.run() == "ended":
-            screen.show_note("the data has ended: nothing can fill any more")
+            screen.show_note("end of the data: nothing can fill any more")
     finally:
         timer.cancel()
     return left_over(book, symbol)

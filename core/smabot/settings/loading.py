@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from smabot.errors import ConfigError, suggest
 from smabot.settings.model import Config, Settings, mapping_keys
+from smabot.settings.renamed import RENAMED, NewNames, new_names
 from smabot.settings.setting_errors import (
     PREFIX,
     flat,
@@ -95,6 +96,7 @@ class Loaded:
     def describe(self, dotted: str) -> str:
         """Return a line with a key's value, masked if secret, and its origin."""
         shown = self.shown()
+        dotted = RENAMED.get(dotted, dotted)
         if dotted not in shown:
             raise ConfigError(f"no setting '{dotted}'{suggest(dotted, shown)}")
         return f"{dotted} = {shown[dotted]!r} ({self.origin(dotted)})"
@@ -123,12 +125,18 @@ def load(
     tree: Tree = {}
     origins: Origins = {}
     for table, origin in _file_layers(settings):
-        merge(tree, origins, table, origin)
+        merge(tree, origins, new_names(table, origin), origin)
+    variables, options = NewNames(), NewNames()
     for name, value in _variables():
         keys = _match(tree, name.removeprefix(PREFIX).split("__"), settings_of)
+        if (dotted := ".".join(keys)) in RENAMED or dotted in RENAMED.values():
+            now = PREFIX + RENAMED.get(dotted, dotted).upper().replace(".", "__")
+            keys = variables.of(dotted, value, name, now).split(".")
         merge(tree, origins, _nest(keys, value), name)
     for flag in flags:
-        merge(tree, origins, _nest(flag.key.split("."), flag.value), flag.option)
+        now = f"--{RENAMED.get(flag.key, flag.key)}"
+        key = options.of(flag.key, flag.value, flag.option, now)
+        merge(tree, origins, _nest(key.split("."), flag.value), flag.option)
     for dotted, value in flat(tree):
         if is_secret(dotted, origins.get(dotted, "")):
             register_secret(*worth_masking(dotted, value))
@@ -199,7 +207,7 @@ def _sections(file: Path) -> dict[str, Tree]:
         if section != "default" and suggest(section, ["default"]):
             raise ConfigError(f"{file}: unknown section [{section}] (did you mean 'default'?)")
         for key in table:
-            if key not in Config.model_fields:
+            if key not in Config.model_fields and key not in RENAMED:
                 raise ConfigError(f"{file} [{section}]: {unknown_setting(key, Config)}")
         sections[section] = table
     return sections

@@ -18,8 +18,10 @@ from pydantic import (
     SecretStr,
     ValidationInfo,
     field_validator,
+    model_validator,
 )
 
+from smabot.settings.renamed import new_names
 from smabot.settings.values import check_kind, declared_kinds
 from smabot.system.redaction import register_secret, texts
 
@@ -128,10 +130,11 @@ class Config(Settings):
     """Where ``alpaca`` finds the API, as ``http://127.0.0.1:8100``, instead of at Alpaca."""
     ledger: Path | None = None
     """The paper exchange's ledger; by default beside ``db``, as ``NAME.exchange.db``."""
-    tape: str | None = None
-    """What the embedded exchange plays: ``made`` (the default), ``made:symbols=50,sessions=3,seed=7``, or a path."""
+    data: str | None = None
+    """What the paper exchange replays: ``simulated`` (the default),
+    ``simulated:symbols=50,sessions=3,seed=7``, or a path."""
     speed: Literal["max"] | float = 60.0
-    """Minutes of the tape a second, or ``max``."""
+    """Replay speed: minutes of the data a second, or ``max``."""
     until: datetime | None = None
     """Stop at this time of the feed's clock, UTC."""
     live: bool = False
@@ -208,6 +211,16 @@ class Config(Settings):
         if until is not None and not _TIMES[0] <= until < _TIMES[1]:
             raise ValueError("give a time from 1970 to 2199")
         return until
+
+    @model_validator(mode="before")
+    @classmethod
+    def _by_new_names(cls, values: object) -> object:
+        return new_names(values, "settings") if isinstance(values, Mapping) else values
+
+    @property
+    def tape(self) -> str | None:
+        """The old name of ``data``, until 1.0."""
+        return self.data
 
     @property
     def ledger_path(self) -> Path:

@@ -79,7 +79,7 @@ class BotUnderTest:
         """Open a session as a new process would; ``arriving`` gets each order that reaches the exchange."""
         scene = self._setup.scene
         config = Config(
-            db=self._folder / scene.database.name, tape=scene.data, speed="max", broker="exchange",
+            db=self._folder / scene.database.name, data=scene.data, speed="max", broker="exchange",
             base_plugins=("persistence_sqlite", "reconciliation", "exchange"), plugins=("risk",),
             symbols=self.enterable, **scene.settings,
         )  # fmt: skip

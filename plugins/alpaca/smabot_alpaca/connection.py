@@ -34,7 +34,7 @@ def connect(
     """
     key = credentials.find(settings, environ)
     if config.live:
-        for name in ("url", "tape"):
+        for name in ("url", "data"):
             if getattr(config, name) is not None:
                 raise ConfigError(f"--live trades real money at Alpaca: leave out --{name}")
         if key is None:
@@ -42,13 +42,13 @@ def connect(
         key.check(live=True)
         return Connection(endpoints.alpaca(settings.feed, live=True), key, settings)
     if config.url is not None:
-        if config.tape is not None:
-            raise ConfigError("--url and --tape: the server plays its own tape; leave one out")
+        if config.data is not None:
+            raise ConfigError("--url and --data: the server replays its own data; leave one out")
         there = endpoints.at(config.url, settings.feed)
         if key is None and not there.loopback:
             raise ConfigError(f"--url {config.url} needs an API key: {GET_KEYS}")
         return Connection(there, key or credentials.LOOPBACK, settings)
-    if key is not None and config.tape is None:
+    if key is not None and config.data is None:
         key.check(live=False)
         return Connection(endpoints.alpaca(settings.feed, live=False), key, settings)
     return _embedded(config, settings)

@@ -31,7 +31,7 @@ def diagnose(config: Config, settings: AlpacaSettings) -> list[Finding]:
     Raises ConfigError, BrokerError.
     """
     key = credentials.find(settings)
-    if not config.live and config.url is None and (key is None or config.tape is not None):
+    if not config.live and config.url is None and (key is None or config.data is not None):
         return list(_embedded(config))
     connection = connect(config, settings)
     broker = AlpacaBroker(connection)
@@ -61,7 +61,7 @@ def _told(name: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]
 
 
 def _embedded(config: Config) -> Iterator[Finding]:
-    why = "a tape is played" if config.tape is not None else "no API key"
+    why = "historical data are replayed" if config.data is not None else "no API key"
     if find_spec("smabot_exchange") is None:
         yield Finding.failure(
             "keys", f"{why}, and no exchange to play on: install smabot-exchange, or {GET_KEYS}"

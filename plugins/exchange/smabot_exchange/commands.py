@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smabot.provider import UsageError, note_renamed
+
 if TYPE_CHECKING:
     from smabot.api import App
-    from smabot_exchange.plugin import ExchangeSettings
+    from smabot_exchange.settings import ExchangeSettings
 
 DEFAULT_PORT = 8100
 DEFAULT_LEDGER = Path("data/exchange.db")
@@ -20,18 +22,21 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
 
     @click.group()
     def exchange() -> None:
-        """The paper exchange that speaks Alpaca's API."""
+        """The built-in paper exchange, with an Alpaca-compatible API."""
 
     @exchange.command()
     @click.option(
-        "--tape", metavar="PATH|made", help="Minutes to play: a file, a folder, or a made market."
+        "--data",
+        metavar="PATH|simulated",
+        help="Minute bars to replay: a file, a folder, or a simulated market.",
     )
+    @click.option("--tape", hidden=True)
     @click.option(
         "--speed",
         metavar="N|max|step",
         default="60",
         show_default=True,
-        help="Minutes of the tape a second; step: a minute when a client asks for it.",
+        help="Replay speed: minutes of the data a second; step: a minute when a client asks for it.",
     )
     @click.option(
         "--ledger",
@@ -50,7 +55,7 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
     )
     @click.option("--host", metavar="HOST", default="127.0.0.1", show_default=True)
     @click.option(
-        "--faults", type=click.Path(path_type=Path), metavar="FILE", help="Misbehave as this says."
+        "--faults", type=click.Path(path_type=Path), metavar="FILE", help="A file of faults."
     )
     @click.option(
         "--requests-per-minute",
@@ -58,18 +63,32 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
         metavar="N",
         help="Quota of a key in a minute of the exchange; 0: none. [200; with step and max none]",
     )
-    @click.option("--at-once", is_flag=True, help="Do not wait for the first client.")
+    @click.option("--at-once", is_flag=True, help="Begin without waiting for a client.")
     @click.option(
         "--hide-admin",
         is_flag=True,
-        help="Answer 404 under /_exchange, so that clients take it for Alpaca.",
+        help="Answer 404 under /_exchange, so that clients treat it as Alpaca.",
     )
     @click.pass_obj
-    def serve(app: App, /, **options: Any) -> int:
+    def serve(app: App, /, data: str | None, tape: str | None, **options: Any) -> int:
         """Serve the exchange on one port: REST, trade updates and market data."""
-        from smabot_exchange.server_process import Options, serve
+        from smabot_exchange.server_process import ServeOptions, serve
 
         app.outlive_screens()
-        return serve(Options(**options), app.config(), settings, as_json=app.as_json)
+        return serve(
+            ServeOptions(_data(data, tape), **options), app.config(), settings, as_json=app.as_json
+        )
 
     return exchange
+
+
+def _data(data: str | None, tape: str | None) -> str | None:
+    """Return the data of either flag. Raises UsageError where they differ."""
+    if tape is None:
+        return data
+    if data not in (None, tape):
+        raise UsageError(
+            f"--data {data} and --tape {tape}: --tape is the old name of --data; leave it out"
+        )
+    note_renamed("--tape", "--data")
+    return tape

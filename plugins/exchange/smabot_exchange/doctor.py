@@ -1,4 +1,4 @@
-"""What `smabot doctor` is told of the embedded exchange."""
+"""What `smabot doctor` is shows of the built-in paper exchange."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from smabot.provider import (
     is_locked,
     lock_holder,
 )
+from smabot_exchange.data.data_source import is_simulated
 from smabot_exchange.data.sessions import span
 from smabot_exchange.ledger.rows import to_time
 from smabot_exchange.ledger.schema import APPLICATION_ID, VERSION
@@ -26,14 +27,14 @@ CALENDAR_ENDS_DAYS = 180
 
 
 def diagnose(config: Config) -> list[Finding]:
-    """Look at tape and ledger without opening the exchange, also while it is in use."""
+    """Look at data and ledger without opening the exchange, also while it is in use."""
     found = []
-    tape = config.tape or "made"
-    if tape != "made" and not tape.startswith("made:"):
-        if Path(tape).exists():
-            found.append(Finding.ok("tape", tape))
+    data = config.data
+    if data is not None and not is_simulated(data):
+        if Path(data).exists():
+            found.append(Finding.ok("data", data))
         else:
-            found.append(Finding.failure("tape", f"{tape}: no such file: give another --tape"))
+            found.append(Finding.failure("data", f"{data}: no such file: give another --data"))
     found += sessions_end(datetime.now(UTC).date())
     ledger = config.ledger_path
     try:
@@ -110,7 +111,7 @@ def _ledger(path: Path) -> Finding:
         return Finding.failure(LEDGER, f"{path} can't be read: {error}: restore it from a copy")
     words = (
         f"{path}, account {meta['account_id']}, {played:,} of {int(meta['minutes']):,} minutes "
-        f"played, {to_time(now):%Y-%m-%d %H:%M} UTC"
+        f"replayed, {to_time(now):%Y-%m-%d %H:%M} UTC"
     )
     if is_locked(resolved):
         words += f"; in use by pid {lock_holder(resolved)}"

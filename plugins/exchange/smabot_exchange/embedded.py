@@ -5,20 +5,20 @@ from __future__ import annotations
 from smabot.provider import Config, ConfigError
 
 KEY_ID = "PKSMABOT"
-SECRET_KEY = "smabot"  # noqa: S105 - of a made account, for loopback only
+SECRET_KEY = "smabot"  # noqa: S105 - of a simulated account, for loopback only
 
 
-class Embedded:
+class EmbeddedServer:
     """A served exchange, and the keys to it."""
 
     def __init__(self, config: Config) -> None:
         from pydantic import ValidationError
 
-        from smabot_exchange.http.auth import Keys
-        from smabot_exchange.http.server import Serving, listen
+        from smabot_exchange.http.auth import ApiKeys
+        from smabot_exchange.http.server import ServerThread, listen
         from smabot_exchange.http.venue import Venue
         from smabot_exchange.opening import open_exchange
-        from smabot_exchange.plugin import ExchangeSettings
+        from smabot_exchange.settings import ExchangeSettings
 
         try:
             settings = ExchangeSettings(**config.table("exchange"))
@@ -29,8 +29,8 @@ class Embedded:
         self.key_id, self.secret_key = KEY_ID, SECRET_KEY
         self._exchange = open_exchange(config, settings)
         try:
-            venue = Venue(self._exchange, Keys({KEY_ID: SECRET_KEY}))
-            self._serving = Serving(venue, listen())
+            venue = Venue(self._exchange, ApiKeys({KEY_ID: SECRET_KEY}))
+            self._serving = ServerThread(venue, listen())
             self._serving.start()
         except BaseException:
             self._exchange.close()
@@ -47,10 +47,10 @@ class Embedded:
         self._exchange.close()
 
 
-def start(config: Config) -> Embedded:
+def start(config: Config) -> EmbeddedServer:
     """Open the exchange of the settings and serve it on a free port of loopback, stepped.
 
-    Raises ConfigError for a bad tape, ledger or setting, LockHeld when another process has the
+    Raises ConfigError for bad data, a bad ledger or setting, LockHeld when another process has the
     ledger open.
     """
-    return Embedded(config)
+    return EmbeddedServer(config)

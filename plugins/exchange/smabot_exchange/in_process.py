@@ -1,4 +1,4 @@
-"""The front in process: `Broker` and `Feed` on one exchange."""
+"""`Broker` and `Feed` that call one exchange as functions, in the bot's process."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from smabot.provider import OrderType as CoreType
 from smabot.provider import TimeInForce as CoreTimeInForce
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.matching.account_checks import INTENT_MISMATCH, TOO_FEW_SHARES, WASH_TRADE
+from smabot_exchange.matching.order_states import OrderStatus
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderRequest,
-    OrderStatus,
     OrderType,
     PositionIntent,
-    Refusal,
+    RequestRefused,
     TimeInForce,
 )
 
@@ -63,8 +63,10 @@ _STATUS = {
 }
 
 
-class Line:
-    """What broker and feed share: the exchange, and updates that wait for the feed's next batch.
+class SharedExchange:
+    """What broker and feed share on purpose: the exchange, and updates for the feed's next batch.
+
+    The bot's deciding thread uses both; no other does.
 
     The exchange is closed when both are.
     """
@@ -75,7 +77,7 @@ class Line:
         self.closed = False
         self._users: set[object] = set()
 
-    def join(self, user: object) -> None:
+    def add_user(self, user: object) -> None:
         self._users.add(user)
 
     def prices(self, symbols: Collection[str]) -> list[Mark]:
@@ -86,7 +88,7 @@ class Line:
             for symbol, bar in bars.items()
         ]
 
-    def leave(self, user: object) -> None:
+    def remove_user(self, user: object) -> None:
         self._users.discard(user)
         if not self._users and not self.closed:
             self.closed = True
@@ -100,12 +102,12 @@ class ExchangeBroker:
     visibility_delay: timedelta | None = timedelta(0)
     """No time; None once a fault has hidden an order."""
 
-    def __init__(self, line: Line) -> None:
-        self._line = line
-        self._exchange = line.exchange
+    def __init__(self, shared: SharedExchange) -> None:
+        self._shared = shared
+        self._exchange = shared.exchange
         if self._exchange.hides_orders:
             self.visibility_delay = None
-        line.join(self)
+        shared.add_user(self)
 
     def account(self) -> BrokerAccount:
         state = self._exchange.account()
@@ -142,11 +144,15 @@ class ExchangeBroker:
             answers = self._exchange.submit_many(requests)
         except BrokerError as error:
             raise UnknownOutcome(str(error)) from error
-        if any(not isinstance(answer, Refusal) and answer.order.hidden for answer in answers):
+        if any(
+            not isinstance(answer, RequestRefused) and answer.order.hidden for answer in answers
+        ):
             self.visibility_delay = None
             raise UnknownOutcome("the answer was lost")
         return [
-            self._refused(request, answer) if isinstance(answer, Refusal) else _update(answer.order)
+            self._refused(request, answer)
+            if isinstance(answer, RequestRefused)
+            else _update(answer.order)
             for request, answer in zip(requests, answers, strict=True)
         ]
 
@@ -159,14 +165,14 @@ class ExchangeBroker:
             found = self._exchange.order_by_client_id(order.client_order_id)
             if found.open:
                 event = self._exchange.cancel(found.id)
-                self._line.waiting.append(_update(event.order))
-        except Refusal as refusal:
+                self._shared.waiting.append(_update(event.order))
+        except RequestRefused as refusal:
             raise BrokerError(f"order {order.client_order_id}: {refusal}") from refusal
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         try:
             return _broker_order(self._exchange.order_by_client_id(client_order_id))
-        except Refusal:
+        except RequestRefused:
             return None
 
     def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
@@ -177,22 +183,22 @@ class ExchangeBroker:
 
     def positions(self) -> list[BrokerPosition]:
         exchange = self._exchange
-        holdings = exchange.positions()
+        positions = exchange.positions()
         marks = {
-            mark.symbol: mark.price for mark in self._line.prices([h.symbol for h in holdings])
+            mark.symbol: mark.price for mark in self._shared.prices([h.symbol for h in positions])
         }
         return [
             BrokerPosition(
-                holding.symbol, holding.qty, holding.avg_price, exchange.available(holding.symbol),
-                marks.get(holding.symbol),
+                position.symbol, position.qty, position.avg_price, exchange.available(position.symbol),
+                marks.get(position.symbol),
             )
-            for holding in holdings
+            for position in positions
         ]  # fmt: skip
 
     def close(self) -> None:
-        self._line.leave(self)
+        self._shared.remove_user(self)
 
-    def _refused(self, request: OrderRequest, refusal: Refusal) -> OrderUpdate | BrokerError:
+    def _refused(self, request: OrderRequest, refusal: RequestRefused) -> OrderUpdate | BrokerError:
         client_order_id = str(request.client_order_id)
         if (flags := self._exchange.flags) and not refusal.duplicate:
             return AccountBlocked(f"{refusal} ({', '.join(sorted(flags))})")
@@ -204,7 +210,7 @@ class ExchangeBroker:
             )  # fmt: skip
         try:
             found = self._exchange.order_by_client_id(client_order_id)
-        except Refusal:
+        except RequestRefused:
             raise UnknownOutcome("it has arrived before, and is not shown yet") from None
         if not found.same_payload(request):
             raise ConflictError(
@@ -216,16 +222,16 @@ class ExchangeBroker:
 
 
 class ExchangeFeed:
-    """The tape, a minute at a time, at a pace; its clock is the exchange's."""
+    """The historical data, a minute at a time, at a replay speed; its clock is the exchange's."""
 
-    def __init__(self, line: Line, speed: Literal["max"] | float = "max") -> None:
-        self._line = line
-        self._exchange = line.exchange
+    def __init__(self, shared: SharedExchange, speed: Literal["max"] | float = "max") -> None:
+        self._shared = shared
+        self._exchange = shared.exchange
         self._pace = Pace(None if speed == "max" else speed)
         self._subscribed: frozenset[str] = frozenset()
         self.notes: tuple[str, ...] = self._exchange.notes
-        """What a person should know of the tape, a line each."""
-        line.join(self)
+        """What an operator should know of the data, a line each."""
+        shared.add_user(self)
 
     def now(self) -> datetime:
         return self._exchange.now
@@ -236,7 +242,7 @@ class ExchangeFeed:
             if symbol not in known:
                 shown = ", ".join(known[:10]) + (", …" if len(known) > 10 else "")
                 raise ConfigError(
-                    f"symbol {symbol!r} is not on the tape{suggest(symbol, known)}; it has {shown}"
+                    f"symbol {symbol!r} is not in the data{suggest(symbol, known)}; it has {shown}"
                 )
         return tuple(symbols) or known
 
@@ -244,11 +250,11 @@ class ExchangeFeed:
         self, symbols: Collection[str], since: datetime | None, bars: int
     ) -> Iterator[list[Bar]]:
         newest = bars if since is None else None
-        again = self._exchange.wrong_bars.again
+        again = self._exchange.wrong_bars.as_stored
         return (again(minute) for minute in self._exchange.history(symbols, since, newest))
 
     def prices(self, symbols: Collection[str]) -> list[Mark]:
-        return self._line.prices(symbols)
+        return self._shared.prices(symbols)
 
     def subscribe(self, symbols: Collection[str]) -> None:
         self._subscribed = frozenset(symbols)
@@ -267,31 +273,31 @@ class ExchangeFeed:
 
         An empty batch when the minute is not due within ``timeout`` seconds, None at the end.
         """
-        if self._line.waiting:
-            updates = tuple(self._line.waiting)
-            self._line.waiting.clear()
+        if self._shared.waiting:
+            updates = tuple(self._shared.waiting)
+            self._shared.waiting.clear()
             return Batch(self._exchange.now, updates)
         if self._exchange.next_time() is None:
             return None
         if not self._pace.wait(timeout):
             return Batch(self._exchange.now)
-        minute, told = self._exchange.advance(), self._exchange.wrong_bars.told
+        minute, as_sent = self._exchange.advance(), self._exchange.wrong_bars.as_sent
         if minute is None:
             return None
         return Batch(
             minute.time,
             tuple(_update(event.order) for event in minute.events),
-            tuple([told(bar) for bar in minute.bars if bar.symbol in self._subscribed]),
+            tuple([as_sent(bar) for bar in minute.bars if bar.symbol in self._subscribed]),
         )
 
     def progress(self) -> Progress | None:
         return Progress(*self._exchange.minutes)
 
     def close(self) -> None:
-        self._line.leave(self)
+        self._shared.remove_user(self)
 
 
-def refusal_cause(refusal: Refusal) -> tuple[RefusalCause, Decimal | None]:
+def refusal_cause(refusal: RequestRefused) -> tuple[RefusalCause, Decimal | None]:
     """Return why an order was refused, and how many shares are free where that is the reason."""
     if refusal.message.startswith(INTENT_MISMATCH):
         return RefusalCause.POSITION, None
@@ -314,7 +320,7 @@ def _update(order: ExchangeOrder) -> OrderUpdate:
 
 
 def _broker_order(order: ExchangeOrder) -> BrokerOrder:
-    """Kinds that core doesn't know are of other clients: it sees whether they have a limit."""
+    """Kinds that core doesn't know are other clients': it gets whether they have a limit."""
     limited = order.limit_price is not None
     day = order.expires_at is not None
     status = _STATUS[order.status]

@@ -1,7 +1,25 @@
-"""The matching rules: pure and deterministic, on a virtual clock, without input or output.
+"""The matching rules: deterministic, on a virtual clock, without input or output.
 
-Orders fill at the prices of `pricing`; an order gets at most its share of a bar's volume and what
-remains goes on.
+Orders fill at the prices of `fill_prices`; an order gets at most the maximum share of a bar's volume, and what
+remains goes on. The states of an order are in `order_states`. A minute has these steps, in this order:
+
+1. DAY END: with the first minute of a session the account is kept as that of the session before.
+2. TIME BEFORE: what is due by the minute's start happens: orders expire, open, or come out of a fault's hold.
+3. MATCH: orders meet their symbols' bars in the order in which they came in; IOC, FOK and OPG then end.
+4. TIME AFTER: what is due by the minute's end.
+5. PRICES: the account is valued at the bars' closes.
+
+Between minutes the engine rests, and clients' requests (`order_entry`) are carried out one by one.
+
+Invariants:
+
+1. The same orders at the same times and the same bars give the same events, ids and prices.
+2. An order fills at most once a bar, in whole shares up to the maximum share of its volume, but one share at
+   least (by amount: to nine decimals).
+3. No order meets a bar that starts before it was sent, or before it opens.
+4. Cash moves by fills and transfers alone, positions by fills and adjustments alone.
+5. `open_orders` holds open orders alone; what they hold of the buying power is the sum over them.
+6. Executions are numbered in the order in which they happen, without gaps.
 """
 
 from __future__ import annotations
@@ -13,35 +31,34 @@ from decimal import ROUND_FLOOR, Decimal
 
 from smabot.provider import Bar, Side
 from smabot_exchange.matching.account import ONE
-from smabot_exchange.matching.fill_prices import STOPS, fill_price, watch
-from smabot_exchange.matching.legs import arm, shrink_others, yields
+from smabot_exchange.matching.fill_prices import STOPS, apply_bar_to_stop, fill_price
+from smabot_exchange.matching.legs import activate_exits, shrink_others, yields_to_stop
+from smabot_exchange.matching.order_states import OrderStatus, StallReason
 from smabot_exchange.matching.orders import (
     SMALLEST_FRACTION,
     ExchangeOrder,
     Execution,
     OrderClass,
     OrderEvent,
-    OrderStatus,
-    Stall,
     TimeInForce,
     execution_id,
 )
-from smabot_exchange.order_entry import OrderDesk
+from smabot_exchange.order_entry import OrderEntry
 
 _AT_ONCE = (TimeInForce.IOC, TimeInForce.FOK, TimeInForce.OPG)
 
 
-class Market(OrderDesk):
-    """The account on its tape: what time and bars do to its orders."""
+class MatchingEngine(OrderEntry):
+    """What time and bars do to the account's open orders."""
 
-    def elapse(self, time: datetime) -> list[OrderEvent]:
-        """Let time pass without trades: DAY orders end at their close, waiting ones start to work."""
+    def pass_time(self, time: datetime) -> list[OrderEvent]:
+        """Let time pass without trades: DAY orders end at their close, accepted ones become new."""
         events = []
         for order in self.open_orders:
             if order.stall is not None:
-                events += self._stalled(order, order.stall, time)
+                events += self._pass_time_stalled(order, order.stall, time)
             elif order.expires_at is not None and order.expires_at <= time:
-                if (left := self._faults.left_at_close(order)) is not None:
+                if (left := self._faults.on_close(order)) is not None:
                     self.open_orders.put(left)
                     events.append(OrderEvent(left.status.value, left.updated_at, left))
                     continue
@@ -56,30 +73,32 @@ class Market(OrderDesk):
 
     def match(self, start: datetime, bars: Sequence[Bar]) -> list[OrderEvent]:
         """Fill what the bars of a minute allow, in the order in which the orders came in."""
-        traded = self.open_orders.traded(bars)
+        traded = self.open_orders.bars_wanted(bars)
         events: list[OrderEvent] = []
         for order in self.open_orders:
             if order.stall is not None:
                 continue
             bar = traded.get(order.symbol)
             if bar is not None and bar.volume > 0:
-                events += self._meet(order, bar)
+                events += self._match_order(order, bar)
             if order.time_in_force in _AT_ONCE and order.opens_at <= start:
                 rest = self.open_orders.get(order.id)
                 if rest is not None:
                     events.append(self._end(rest, OrderStatus.CANCELED, start))
         return events
 
-    def _stalled(self, order: ExchangeOrder, stall: Stall, time: datetime) -> list[OrderEvent]:
+    def _pass_time_stalled(
+        self, order: ExchangeOrder, stall: StallReason, time: datetime
+    ) -> list[OrderEvent]:
         """Let time pass for an order that a fault keeps from filling."""
         due, ends = order.stalled_until, order.expires_at
-        works = stall in (Stall.PENDING, Stall.LOST)
+        works = stall in (StallReason.PENDING, StallReason.LOST)
         if works and ends is not None and ends <= time and (due is None or ends <= due):
             return [self._end(order, OrderStatus.EXPIRED, ends)]
         if due is None or due > time:
             return []
         if not works:
-            rejected = stall is Stall.REJECT
+            rejected = stall is StallReason.REJECT
             status = OrderStatus.REJECTED if rejected else OrderStatus.CANCELED
             return [self._end(order, status, due)]
         opened = order.opens_at <= due
@@ -88,11 +107,15 @@ class Market(OrderDesk):
         self.open_orders.put(order)
         return [OrderEvent(status.value, due, order)]
 
-    def _meet(self, order: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
-        """Let an order meet its symbol's bar."""
+    def _match_order(self, order: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
+        """Match an order with its symbol's bar."""
         if order.order_class is not OrderClass.SIMPLE:
             now = self.open_orders.get(order.id)
-            if now is None or self.open_orders.waits(now) or yields(self.open_orders, now, bar):
+            if (
+                now is None
+                or self.open_orders.awaits_entry(now)
+                or yields_to_stop(self.open_orders, now, bar)
+            ):
                 return []
             order = now
         if order.opens_at > bar.time:
@@ -100,7 +123,7 @@ class Market(OrderDesk):
         if order.type not in STOPS or order.triggered_at is not None:
             price = fill_price(order, bar)
             return [] if price is None else self._fill(order, price, bar)
-        watched, price = watch(order, bar)
+        watched, price = apply_bar_to_stop(order, bar)
         if watched is not order:
             self.open_orders.put(watched)
         if watched.triggered_at is None:
@@ -120,7 +143,7 @@ class Market(OrderDesk):
 
     def _fill(self, order: ExchangeOrder, price: Decimal, bar: Bar) -> list[OrderEvent]:
         wanted = self._wanted(order, price)
-        share = Decimal(repr(bar.volume)) * self.terms.participation
+        share = Decimal(repr(bar.volume)) * self.terms.max_volume_share
         qty = min(wanted, max(share.to_integral_value(ROUND_FLOOR), ONE))
         if qty <= 0 or (order.time_in_force is TimeInForce.FOK and qty < wanted):
             return []
@@ -163,21 +186,21 @@ class Market(OrderDesk):
         """Do what a fill does to the other orders of its group."""
         whole = order.status is OrderStatus.FILLED
         if not order.closes:
-            return self._armed(order, bar) if whole else []
+            return self._activate_exits(order, bar) if whole else []
         if whole:
             return self._end_others(order, bar.time)
         shrink_others(self.open_orders, order)
         return []
 
-    def _armed(self, entry: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
-        """Let an entry's exits work, for as much of it as other orders have not closed already."""
+    def _activate_exits(self, entry: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
+        """Activate an entry's exits, for as much of it as other orders have not closed already."""
         leg = self.open_orders.others_of(entry)[0]
         others = self.open_orders.closing(entry.symbol) - leg.remaining
         free = min(entry.filled_qty, abs(self.held(entry.symbol)) - others)
         if free <= 0:
             return self._end_others(entry, bar.time)
-        return arm(self.open_orders, entry, free, bar.end)
+        return activate_exits(self.open_orders, entry, free, bar.end)
 
     def _trade(self, symbol: str, side: Side, qty: Decimal, price: Decimal) -> None:
         self.cash -= qty * price * side.sign
-        self._hold(symbol, side, qty, price)
+        self._change_position(symbol, side, qty, price)

@@ -9,22 +9,23 @@ from smabot.provider import Config, ConfigError, file_exists
 
 if TYPE_CHECKING:
     from smabot_exchange.exchange import Exchange
-    from smabot_exchange.plugin import ExchangeSettings
+    from smabot_exchange.settings import ExchangeSettings
 
 
 def open_exchange(
-    config: Config, settings: ExchangeSettings, ledger: Path | None = None, tape: str | None = None
+    config: Config, settings: ExchangeSettings, ledger: Path | None = None, data: str | None = None
 ) -> Exchange:
-    """Open the exchange on the settings' ledger and tape, or on others that are named.
+    """Open the exchange on the settings' ledger and data, or on others that are named.
 
-    Raises ConfigError for a bad tape or ledger, LockHeld when another process has it open.
+    Raises ConfigError for bad data or a bad ledger, LockHeld when another process has it open.
     """
+    from smabot_exchange.data.data_source import DEFAULT_DATA
     from smabot_exchange.exchange import Exchange
-    from smabot_exchange.matching.account import AskedTerms
+    from smabot_exchange.matching.account import RequestedTerms
 
     ledger = ledger or config.ledger_path
     file_exists(ledger, f"ledger {ledger}")
     if ledger.resolve() == config.db.resolve():
         raise ConfigError(f"ledger {ledger}: is the bot's own database; give another --ledger")
     given = settings.model_dump(include=settings.model_fields_set)
-    return Exchange(ledger, tape or config.tape or "made", AskedTerms(**given))
+    return Exchange(ledger, data or config.data or DEFAULT_DATA, RequestedTerms(**given))

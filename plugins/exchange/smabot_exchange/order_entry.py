@@ -1,4 +1,4 @@
-"""What clients do: orders taken in, replaced and canceled, and the account they are for."""
+"""What clients do: orders entered, replaced and canceled, and the account they are for."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from datetime import datetime
 from decimal import Decimal
 
 from smabot.provider import ZERO, Calendar, Side
-from smabot_exchange.faults.market import MarketFaults
-from smabot_exchange.faults.plan import FaultPlan
-from smabot_exchange.matching import account_checks as standing
+from smabot_exchange.faults.fault_plan import FaultPlan
+from smabot_exchange.faults.market_faults import MarketFaults
+from smabot_exchange.matching import account_checks
 from smabot_exchange.matching.account import (
     AccountState,
-    Holding,
+    AccountTerms,
+    ExchangePosition,
     LastDay,
     MarketValues,
-    Terms,
     market_values,
 )
 from smabot_exchange.matching.account_checks import (
@@ -29,7 +29,8 @@ from smabot_exchange.matching.account_checks import (
 )
 from smabot_exchange.matching.fill_prices import trailing_stop
 from smabot_exchange.matching.legs import make_legs
-from smabot_exchange.matching.open_orders import OpenOrders, hold
+from smabot_exchange.matching.open_orders import OpenOrders, buying_power_of
+from smabot_exchange.matching.order_states import OrderStatus, StallReason
 from smabot_exchange.matching.order_validation import (
     check_hours,
     check_request,
@@ -42,30 +43,28 @@ from smabot_exchange.matching.orders import (
     OrderClass,
     OrderEvent,
     OrderRequest,
-    OrderStatus,
     OrderType,
     PositionIntent,
-    Stall,
     TimeInForce,
-    made_client_id,
+    generated_client_id,
     order_id,
 )
 from smabot_exchange.matching.replacing import changed_request, check_replaceable, trail
 
 
-class OrderDesk:
-    """One account, its open orders and holdings, and what clients do with them.
+class OrderEntry:
+    """One account, its open orders and positions, and what clients do with them.
 
     ``price`` gives a symbol's last price, or None for a symbol that is not traded here.
     """
 
     def __init__(
         self,
-        terms: Terms,
+        terms: AccountTerms,
         calendar: Calendar,
         price: Callable[[str], Decimal | None],
         cash: Decimal,
-        holdings: Iterable[Holding] = (),
+        positions: Iterable[ExchangePosition] = (),
         open_orders: Iterable[ExchangeOrder] = (),
         last_seq: int = 0,
         last_execution: int = 0,
@@ -76,12 +75,12 @@ class OrderDesk:
         self._faults = faults or MarketFaults(FaultPlan())
         self.calendar = calendar
         self.cash = cash
-        self.holdings = {holding.symbol: holding for holding in holdings}
+        self.positions = {position.symbol: position for position in positions}
         self.open_orders = OpenOrders(open_orders)
         self._price = price
         self._last_seq = last_seq
         self._last_execution = last_execution
-        self._moved: set[str] = set()
+        self._changed_positions: set[str] = set()
         self._values: MarketValues | None = None
         self.last_day = last_day or LastDay(cash, ZERO)
         if last_day is None:
@@ -91,8 +90,8 @@ class OrderDesk:
         """Return the account at last prices."""
         return self._account(self.open_orders.held)
 
-    def reprice(self) -> None:
-        """Take note that last prices have changed."""
+    def prices_changed(self) -> None:
+        """Value the account anew: last prices have changed."""
         self._values = None
 
     def end_day(self) -> None:
@@ -102,32 +101,32 @@ class OrderDesk:
 
     def held(self, symbol: str) -> Decimal:
         """Return the signed shares held."""
-        holding = self.holdings.get(symbol)
-        return ZERO if holding is None else holding.qty
+        position = self.positions.get(symbol)
+        return ZERO if position is None else position.qty
 
     def available(self, symbol: str) -> Decimal:
         """Return the signed shares held that no open order is about to close."""
         held, closing = self.held(symbol), self.open_orders.closing(symbol)
         return held + closing if held < 0 else held - closing
 
-    def take_moved(self) -> set[str]:
-        """Return the symbols whose holdings changed since the last call."""
-        moved, self._moved = self._moved, set()
+    def take_changed_positions(self) -> set[str]:
+        """Return the symbols whose positions changed since the last call."""
+        moved, self._changed_positions = self._changed_positions, set()
         return moved
 
     # What clients do
 
     def accept(self, request: OrderRequest, now: datetime) -> OrderEvent:
-        """Take an order in, and its legs. Raises Refusal. Its id must be known to be new."""
-        price = self._tradable(request.symbol)
+        """Accept an order, and its legs. Raises RequestRefused. Its id must be known to be new."""
+        price = self._tradable_price(request.symbol)
         session = self.calendar.session_at(now)
         check_request(request, price)
         check_stop_side(request.side, request.type, request.stop_price, price)
         check_hours(request.time_in_force, now, session)
         if request.order_class is OrderClass.OCO and request.take_profit:
             request = replace(request, limit_price=request.take_profit.limit_price)
-        intent = self._check_standing(request, price)
-        order = self._faults.accepted(self._booked(request, intent, price, now), now)
+        intent = self._check_account(request, price)
+        order = self._faults.on_accept(self._new_order(request, intent, price, now), now)
         self.open_orders.put(order)
         self._last_seq = order.seq
         if request.legged:
@@ -139,19 +138,19 @@ class OrderDesk:
     def replace(self, order: ExchangeOrder, change: OrderChange, now: datetime) -> list[OrderEvent]:
         """Put a changed order in an order's place, the filled part left to the old one.
 
-        Return the ends of the old and the start of the new order. Raises Refusal. The new id must
+        Return the ends of the old and the start of the new order. Raises RequestRefused. The new id must
         be known to be new.
         """
         check_replaceable(order, change)
-        price = self._tradable(order.symbol)
+        price = self._tradable_price(order.symbol)
         request = changed_request(order, change)
         check_request(request, price)
         if order.triggered_at is None:
             check_stop_side(request.side, request.type, request.stop_price, price)
         if order.order_class is OrderClass.SIMPLE:
-            self._check_standing(request, price, instead=order)
+            self._check_account(request, price, instead=order)
         new = replace(
-            self._booked(request, order.position_intent, price, now),
+            self._new_order(request, order.position_intent, price, now),
             status=OrderStatus.HELD if order.status is OrderStatus.HELD else OrderStatus.NEW,
             triggered_at=order.triggered_at,
             order_class=order.order_class,
@@ -175,21 +174,21 @@ class OrderDesk:
     def cancel(self, order: ExchangeOrder, now: datetime) -> list[OrderEvent]:
         """End an open order, keeping what is filled, and after it the rest of its group.
 
-        A fault may freeze it instead. Raises Refusal when it has ended already.
+        A fault may freeze it instead. Raises RequestRefused when it has ended already.
         """
         if self.open_orders.get(order.id) is None:
             raise unprocessable(f'order is already in "{order.status}" state')
-        frozen = order if order.stall is Stall.CANCEL else self._faults.frozen(order, now)
+        frozen = order if order.stall is StallReason.CANCEL else self._faults.on_cancel(order, now)
         if frozen is not None:
             self.open_orders.put(frozen)
             return [OrderEvent(frozen.status.value, now, frozen)]
         return [self._end(order, OrderStatus.CANCELED, now), *self._end_others(order, now)]
 
     def adjust(self, symbol: str, qty: Decimal, price: Decimal) -> None:
-        """Let signed shares appear from outside, at a cost. Raises Refusal for an unknown symbol."""
-        self._tradable(symbol)
+        """Add signed shares from outside, at a cost. Raises RequestRefused for an unknown symbol."""
+        self._tradable_price(symbol)
         side = Side.BUY if qty > 0 else Side.SELL
-        self._hold(symbol, side, abs(qty), price)
+        self._change_position(symbol, side, abs(qty), price)
 
     def _end(self, order: ExchangeOrder, status: OrderStatus, time: datetime) -> OrderEvent:
         ended = replace(order, status=status, updated_at=time, stall=None, stalled_until=None)
@@ -200,37 +199,37 @@ class OrderDesk:
         others = self.open_orders.others_of(order)
         return [self._end(other, OrderStatus.CANCELED, time) for other in others]
 
-    def _hold(self, symbol: str, side: Side, qty: Decimal, price: Decimal) -> None:
-        held = self.holdings.get(symbol) or Holding(symbol, ZERO, ZERO)
+    def _change_position(self, symbol: str, side: Side, qty: Decimal, price: Decimal) -> None:
+        held = self.positions.get(symbol) or ExchangePosition(symbol, ZERO, ZERO)
         held = held.traded(side, qty, price)
         if held.qty:
-            self.holdings[symbol] = held
+            self.positions[symbol] = held
         else:
-            self.holdings.pop(symbol, None)
+            self.positions.pop(symbol, None)
         self._values = None
-        self._moved.add(symbol)
+        self._changed_positions.add(symbol)
 
-    # Admission
+    # Order checks
 
-    def _check_standing(
+    def _check_account(
         self, request: OrderRequest, price: Decimal, instead: ExchangeOrder | None = None
     ) -> PositionIntent:
-        """Return what an order intends. Raises Refusal when the account does not allow it.
+        """Return what an order intends. Raises RequestRefused when the account does not allow it.
 
         ``instead`` is an open order whose place it takes.
         """
-        at_work = [
+        open_orders = [
             order
             for order in self.open_orders.of_symbol(request.symbol)
-            if order is not instead and not self.open_orders.waits(order)
+            if order is not instead and not self.open_orders.awaits_entry(order)
         ]
-        check_wash_trade(request, at_work)
+        check_wash_trade(request, open_orders)
         held = self.held(request.symbol)
-        account = self._account(self.open_orders.held - hold(instead))
-        intent = standing.intent(request, held, account)
+        account = self._account(self.open_orders.held - buying_power_of(instead))
+        intent = account_checks.intent(request, held, account)
         check_purpose(request, intent, held)
         if intent.opens:
-            check_opening(request, intent, account, at_work)
+            check_opening(request, intent, account, open_orders)
             each = hold_price(request, intent, price, self._stop(request, price))
             cost = request.notional if request.qty is None else request.qty * each
             check_funds(cost or ZERO, account.buying_power)
@@ -242,11 +241,11 @@ class OrderDesk:
             check_shares(request.symbol, qty or ZERO, abs(held), available)
         return intent
 
-    def _booked(
+    def _new_order(
         self, request: OrderRequest, intent: PositionIntent, price: Decimal, now: datetime
     ) -> ExchangeOrder:
         seq = self._last_seq + 1
-        client_id = request.client_order_id or made_client_id(seq)
+        client_id = request.client_order_id or generated_client_id(seq)
         open_session = self.calendar.session_at(now)
         session = open_session or self.calendar.next_session(now)
         ends = request.time_in_force in (TimeInForce.DAY, TimeInForce.CLS)
@@ -286,14 +285,14 @@ class OrderDesk:
     def _account(self, held_for_orders: Decimal) -> AccountState:
         if self._values is None:
             self._values = market_values(
-                (holding.qty, self._known_price(holding.symbol))
-                for holding in self.holdings.values()
+                (position.qty, self._known_price(position.symbol))
+                for position in self.positions.values()
             )
         return AccountState(
             self.cash, *self._values, held_for_orders, self.terms.multiplier, self.last_day
         )
 
-    def _tradable(self, symbol: str) -> Decimal:
+    def _tradable_price(self, symbol: str) -> Decimal:
         price = self._price(symbol)
         if price is None:
             raise unprocessable(f'asset "{symbol}" not found')

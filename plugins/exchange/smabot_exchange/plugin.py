@@ -2,32 +2,17 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
-from smabot.provider import Config, ConfigError, Finding, Provider, Settings, hookimpl
+from smabot.provider import Config, ConfigError, Finding, Provider, hookimpl
 from smabot_exchange.opening import open_exchange
+from smabot_exchange.settings import ExchangeSettings
 
 if TYPE_CHECKING:
     import click
 
-    from smabot_exchange.in_process import ExchangeBroker, ExchangeFeed, Line
-
-
-class ExchangeSettings(Settings):
-    """The account that a new ledger is opened with. A ledger keeps its own terms: what is set here must
-    agree with them, what is not set is as the ledger has it."""
-
-    cash: Decimal = Field(Decimal(100_000), gt=0, le=1_000_000_000_000)
-    """Cash at the start, US dollars."""
-    participation: Decimal = Field(Decimal("0.1"), gt=0, le=1)
-    """The part of a bar's volume that one order may take; at least one share."""
-    multiplier: Decimal = Field(Decimal(2), ge=1, le=4)
-    """Buying power is this times equity, less what is invested and held for orders. Above 1 the account
-    may sell short; 1: a cash account."""
+    from smabot_exchange.in_process import ExchangeBroker, ExchangeFeed, SharedExchange
 
 
 class ExchangePlugin(Provider):
@@ -35,7 +20,7 @@ class ExchangePlugin(Provider):
 
     def __init__(self, settings: ExchangeSettings) -> None:
         self.settings = settings
-        self._line: Line | None = None
+        self._shared: SharedExchange | None = None
 
     @hookimpl
     def open_broker(self, config: Config) -> ExchangeBroker | None:
@@ -73,13 +58,13 @@ class ExchangePlugin(Provider):
 
         cli.add_command(exchange_group(self.settings))
 
-    def _open(self, config: Config) -> Line:
+    def _open(self, config: Config) -> SharedExchange:
         if config.url is not None:
             raise ConfigError(
                 "--url and --broker exchange: the exchange in process has no address; leave one out"
             )
-        if self._line is None or self._line.closed:
-            from smabot_exchange.in_process import Line
+        if self._shared is None or self._shared.closed:
+            from smabot_exchange.in_process import SharedExchange
 
-            self._line = Line(open_exchange(config, self.settings))
-        return self._line
+            self._shared = SharedExchange(open_exchange(config, self.settings))
+        return self._shared

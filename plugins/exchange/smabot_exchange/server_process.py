@@ -1,4 +1,4 @@
-"""An exchange as a process of its own: what it says, and how it ends."""
+"""The exchange served in a process of its own: its options, its screen, and its end."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ import click
 import orjson
 
 from smabot.provider import Config, SmabotError, UsageError, register_secret
-from smabot_exchange.clock_driver import PacedBy
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
-from smabot_exchange.faults.files import read_faults
-from smabot_exchange.http.auth import Keys
-from smabot_exchange.http.rate_limit import Quota
-from smabot_exchange.http.server import Pace, Serving, listen
+from smabot_exchange.faults.fault_files import read_faults
+from smabot_exchange.http.auth import ApiKeys
+from smabot_exchange.http.clock_driver import PacedBy
+from smabot_exchange.http.rate_limit import RequestQuota
+from smabot_exchange.http.server import ReplayPace, ServerThread, listen
 from smabot_exchange.http.venue import Venue
 from smabot_exchange.opening import open_exchange
-from smabot_exchange.plugin import ExchangeSettings
+from smabot_exchange.settings import ExchangeSettings
 
-ALPACAS_QUOTA = 200
-LOOK_SECONDS = 0.2
-TELL_SECONDS = 10.0
+ALPACA_QUOTA = 200
+POLL_SECONDS = 0.2
+PROGRESS_SECONDS = 10.0
 """Between lines of progress where there is no terminal."""
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ServeOptions:
     """The command line."""
 
-    tape: str | None
+    data: str | None
     speed: str
     ledger: Path
     port: int
@@ -48,7 +48,9 @@ class Options:
     hide_admin: bool
 
 
-def serve(options: Options, config: Config, settings: ExchangeSettings, *, as_json: bool) -> int:
+def serve(
+    options: ServeOptions, config: Config, settings: ExchangeSettings, *, as_json: bool
+) -> int:
     """Serve until Ctrl-C (130) or SIGTERM (0); returns the exit code.
 
     Raises UsageError, ConfigError, or LockHeld when another process has the ledger open.
@@ -60,21 +62,21 @@ def serve(options: Options, config: Config, settings: ExchangeSettings, *, as_js
     seed, faults = read_faults(options.faults) if options.faults else (None, [])
     listener = listen(options.host, options.port)
     try:
-        exchange = open_exchange(config, settings, options.ledger, options.tape)
+        exchange = open_exchange(config, settings, options.ledger, options.data)
     except BaseException:
         listener.close()
         raise
     clock: PacedBy = "stepped" if pace is None else "paced"
     exchange.faults.seed = seed or 0
     exchange.faults.add(faults)
-    venue = Venue(exchange, Keys(keys), quota, clock=clock, admin=not options.hide_admin)
-    serving = Serving(venue, listener, pace)
+    venue = Venue(exchange, ApiKeys(keys), quota, clock=clock, admin=not options.hide_admin)
+    serving = ServerThread(venue, listener, pace)
     screen = _Screen(serving, options, as_json=as_json)
     try:
         with _signals() as (received, stop):
             serving.start()
             screen.title(shown)
-            while not stop.wait(LOOK_SECONDS) and serving.alive:
+            while not stop.wait(POLL_SECONDS) and serving.alive:
                 screen.progress()
     finally:
         screen.end()
@@ -87,34 +89,34 @@ def serve(options: Options, config: Config, settings: ExchangeSettings, *, as_js
     return 130 if signal.SIGINT in received else 0
 
 
-def _pace(options: Options) -> Pace | None:
+def _pace(options: ServeOptions) -> ReplayPace | None:
     """Return how fast the clock goes, None when clients move it. Raises UsageError."""
     if options.speed == "step":
         return None
     if options.speed == "max":
-        return Pace(None, options.at_once)
+        return ReplayPace(None, options.at_once)
     try:
         speed = float(options.speed)
     except ValueError:
         speed = 0.0
     if not 0 < speed < 1e6:
         raise UsageError(f"--speed {options.speed}: give minutes a second above 0, max, or step")
-    return Pace(speed, options.at_once)
+    return ReplayPace(speed, options.at_once)
 
 
-def _quota(options: Options) -> Quota | None:
+def _quota(options: ServeOptions) -> RequestQuota | None:
     """Return the quota; its minute is the exchange's where the pace is known."""
     asked, speed = options.requests_per_minute, options.speed
     if speed in ("step", "max"):
-        return Quota(asked) if asked else None
-    limit = ALPACAS_QUOTA if asked is None else asked
-    return Quota(limit, 1 / float(speed)) if limit else None
+        return RequestQuota(asked) if asked else None
+    limit = ALPACA_QUOTA if asked is None else asked
+    return RequestQuota(limit, 1 / float(speed)) if limit else None
 
 
 def _keys(host: str) -> tuple[dict[str, str], tuple[str, str]]:
     """Return the keys that are let in, and those to show. Raises UsageError.
 
-    Beyond loopback only keys that somebody chose are let in.
+    Beyond loopback only keys that the operator chose are accepted.
     """
     key_id = os.environ.get("APCA_API_KEY_ID", "")
     secret = os.environ.get("APCA_API_SECRET_KEY", "")
@@ -144,7 +146,7 @@ def _is_loopback(host: str) -> bool:
 class _Screen:
     """What is said on stderr; with ``--json`` where it listens on stdout."""
 
-    def __init__(self, serving: Serving, options: Options, *, as_json: bool) -> None:
+    def __init__(self, serving: ServerThread, options: ServeOptions, *, as_json: bool) -> None:
         self._serving = serving
         self._exchange = serving.venue.exchange
         self._options = options
@@ -156,8 +158,8 @@ class _Screen:
     def title(self, keys: tuple[str, str]) -> None:
         options, url = self._options, self._serving.url
         if self._as_json:
-            told = {"url": url, "key_id": keys[0], "account_id": self._exchange.account_id}
-            click.echo(orjson.dumps(told).decode())
+            where = {"url": url, "key_id": keys[0], "account_id": self._exchange.account_id}
+            click.echo(orjson.dumps(where).decode())
         waits = "" if options.at_once else ", from a client's first subscription on"
         clock = {
             "step": "a minute when a client asks for it",
@@ -170,7 +172,7 @@ class _Screen:
             f"  clock    {clock}",
             f"  ledger   {options.ledger}",
         ]
-        if self._serving.venue.faults.told():
+        if self._serving.venue.faults.documents():
             lines.append(
                 f"  faults   {options.faults}: {', '.join(self._serving.venue.faults.counts())}"
             )
@@ -185,11 +187,11 @@ class _Screen:
         now = time.monotonic()
         done, total = self._exchange.minutes
         line = f"{self._exchange.now:%Y-%m-%d %H:%MZ}  {done:,} of {total:,} minutes"
-        if self._serving.venue.conductor.ended:
-            line += "  the tape has ended; Ctrl-C ends the server"
+        if self._serving.venue.clock_driver.ended:
+            line += "  end of the data; Ctrl-C ends the server"
         if line == self._last or (not self._terminal and now < self._next):
             return
-        self._last, self._next = line, now + TELL_SECONDS
+        self._last, self._next = line, now + PROGRESS_SECONDS
         click.echo(f"\r\x1b[K{line}" if self._terminal else line, err=True, nl=not self._terminal)
 
     def end(self) -> None:
@@ -199,7 +201,7 @@ class _Screen:
 
 @contextmanager
 def _signals() -> Iterator[tuple[list[int], threading.Event]]:
-    """Let SIGINT and SIGTERM end the server in peace."""
+    """End the server orderly on SIGINT and SIGTERM."""
     received: list[int] = []
     stop = threading.Event()
 

@@ -71,8 +71,8 @@ def test_a_key_without_a_known_kind_is_left_to_alpaca() -> None:
     [
         ({"live": True}, {}, "--live needs a live account's API key: set APCA_API_KEY_ID"),
         ({"live": True, "url": "http://127.0.0.1:1"}, LIVE, "leave out --url"),
-        ({"live": True, "tape": "made"}, LIVE, "leave out --tape"),
-        ({"url": "http://127.0.0.1:1", "tape": "made"}, {}, "--url and --tape"),
+        ({"live": True, "data": "simulated"}, LIVE, "leave out --data"),
+        ({"url": "http://127.0.0.1:1", "data": "simulated"}, {}, "--url and --data"),
         ({"url": "https://broker.example"}, {}, "needs an API key"),
         ({"url": "http://broker.example"}, PAPER, "unencrypted: use https"),
         ({"url": "http://192.168.1.7:80"}, PAPER, "unencrypted: use https"),
@@ -186,7 +186,7 @@ def test_loopback_needs_no_key_of_ones_own(script: Any) -> None:
 @pytest.fixture
 def embedded(tmp_path: Path) -> Iterator[Connection]:
     pytest.importorskip("smabot_exchange")
-    config = config_of(db=tmp_path / "trades.db", tape="made:symbols=1,sessions=1")
+    config = config_of(db=tmp_path / "trades.db", data="simulated:symbols=1,sessions=1")
     connection = connect(config, NONE, PAPER)
     yield connection
     connection.leave(None)

@@ -58,7 +58,7 @@ def tape(tmp_path: Path, tape_writer: Any) -> Path:
 
 @pytest.fixture
 def market(tmp_path: Path, tape: Path) -> Iterator[Market]:
-    config = Config(broker="alpaca", db=tmp_path / "wire.db", tape=str(tape))
+    config = Config(broker="alpaca", db=tmp_path / "wire.db", data=str(tape))
     market = Market(connect(config, AlpacaSettings(request_timeout=1.5), {}))
     yield market
     market.broker.close()
@@ -85,10 +85,10 @@ def test_over_the_wire_it_is_the_exchange_that_it_is_in_process(
     market: Market, tape: Path, tmp_path: Path, order: Any
 ) -> None:
     from smabot_exchange.exchange import Exchange
-    from smabot_exchange.in_process import ExchangeBroker, Line
+    from smabot_exchange.in_process import ExchangeBroker, SharedExchange
 
     exchange = Exchange(tmp_path / "process.db", str(tape))
-    twin = ExchangeBroker(Line(exchange))
+    twin = ExchangeBroker(SharedExchange(exchange))
     told: list[list[Any]] = [[], []]
 
     def submit(name: str, **values: Any) -> None:
@@ -262,13 +262,15 @@ def test_the_servers_quota_is_kept_without_one_refusal(
     tmp_path: Path, tape: Path, broker_at: Any, order: Any
 ) -> None:
     from smabot_exchange.exchange import Exchange
-    from smabot_exchange.http.auth import Keys
-    from smabot_exchange.http.rate_limit import Quota
-    from smabot_exchange.http.server import Serving, listen
+    from smabot_exchange.http.auth import ApiKeys
+    from smabot_exchange.http.rate_limit import RequestQuota
+    from smabot_exchange.http.server import ServerThread, listen
     from smabot_exchange.http.venue import Venue
 
     exchange = Exchange(tmp_path / "quota.db", str(tape))
-    serving = Serving(Venue(exchange, Keys({"PKSMABOT": "smabot"}), Quota(20, 3600)), listen())
+    serving = ServerThread(
+        Venue(exchange, ApiKeys({"PKSMABOT": "smabot"}), RequestQuota(20, 3600)), listen()
+    )
     serving.start()
     try:
         broker = broker_at(serving.url)
@@ -287,13 +289,13 @@ def test_an_exchange_without_calls_of_its_own_is_taken_for_alpaca(
     tmp_path: Path, tape: Path, broker_at: Any, order: Any
 ) -> None:
     from smabot_exchange.exchange import Exchange
-    from smabot_exchange.http.auth import Keys
-    from smabot_exchange.http.server import Serving, listen
+    from smabot_exchange.http.auth import ApiKeys
+    from smabot_exchange.http.server import ServerThread, listen
     from smabot_exchange.http.venue import Venue
 
     exchange = Exchange(tmp_path / "hidden.db", str(tape))
-    serving = Serving(
-        Venue(exchange, Keys({"PKSMABOT": "smabot"}), clock="paced", admin=False), listen()
+    serving = ServerThread(
+        Venue(exchange, ApiKeys({"PKSMABOT": "smabot"}), clock="paced", admin=False), listen()
     )
     serving.start()
     try:

@@ -34,9 +34,9 @@ from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Config
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.http.auth import Keys
-from smabot_exchange.http.rate_limit import Quota
-from smabot_exchange.http.server import Pace, Serving, listen
+from smabot_exchange.http.auth import ApiKeys
+from smabot_exchange.http.rate_limit import RequestQuota
+from smabot_exchange.http.server import ReplayPace, ServerThread, listen
 from smabot_exchange.http.venue import Venue
 
 Dump = dict[str, list[tuple[Any, ...]]]
@@ -126,7 +126,7 @@ class Scene:
         pace: float | None = None,
         wants: Mapping[str, Mapping[int, int]] = WANTS,
         alpaca: Mapping[str, Any] | None = None,
-        quota: Quota | None = None,
+        quota: RequestQuota | None = None,
         **settings: Any,
     ) -> None:
         self.folder = folder
@@ -142,9 +142,9 @@ class Scene:
         folder.mkdir()
         self.exchange = Exchange(self.ledger, str(tape))
         self._stack.callback(self.exchange.close)
-        clock, its_pace = ("stepped", None) if pace is None else ("paced", Pace(pace))
-        self.venue = Venue(self.exchange, Keys({KEY_ID: SECRET_KEY}), quota, clock=clock)
-        self.serving = Serving(self.venue, listen(), its_pace)
+        clock, its_pace = ("stepped", None) if pace is None else ("paced", ReplayPace(pace))
+        self.venue = Venue(self.exchange, ApiKeys({KEY_ID: SECRET_KEY}), quota, clock=clock)
+        self.serving = ServerThread(self.venue, listen(), its_pace)
         self.serving.start()
         self._stack.callback(self.serving.stop)
         if faults:
@@ -177,7 +177,7 @@ class Scene:
 
     def take_connections(self) -> None:
         """End what a fault refuses, before its time."""
-        self.venue.hub._refused_until.clear()
+        self.venue.broadcast.clients._refused_until.clear()
 
     @property
     def struck(self) -> dict[str, int]:

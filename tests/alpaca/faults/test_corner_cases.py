@@ -109,7 +109,7 @@ def test_an_order_that_stays_unknown(scene: Callable[..., Any], when: str) -> No
 
         met.wait(frozen, "a frozen symbol")
         if when == "after":
-            met.venue.hub.masks._hidden.clear()
+            met.venue.broadcast.visibility._hidden.clear()
         assert engine.run() == "ended"
     assert order(met, "smabot-script-CCC-20260302T2038Z-1")[0] == "filled"
     if when == "after":

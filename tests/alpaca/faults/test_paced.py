@@ -19,7 +19,7 @@ from loguru import logger
 
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.recovery import recover
-from smabot_exchange.http.rate_limit import Quota
+from smabot_exchange.http.rate_limit import RequestQuota
 
 pytestmark = [pytest.mark.slow, pytest.mark.plugins]
 
@@ -158,7 +158,7 @@ def test_a_start_does_not_wait_while_bars_are_refused(scene: Callable[..., Any],
         fault("disconnect", nth=8), fault("refuse", seconds=LONG), pace=PACE / 2, **PATIENT
     )  # fmt: skip
     with met.started() as engine:
-        while not met.venue.hub.refuses("data"):
+        while not met.venue.broadcast.clients.refuses("data"):
             batch = engine._feed.next(0.1)
             engine.process(batch)
     before = len(met.here(BARS))
@@ -166,7 +166,7 @@ def test_a_start_does_not_wait_while_bars_are_refused(scene: Callable[..., Any],
         engine = recover(session)
         while len(met.here(BARS)) < before + 40:
             engine.process(engine._feed.next(0.1))
-        assert met.venue.hub.refuses("data"), "bars came only by the stream"
+        assert met.venue.broadcast.clients.refuses("data"), "bars came only by the stream"
         met.take_connections()
         assert engine.run() == "ended"
     assert sorted(met.here(BARS)) == sorted(fair.here(BARS))
@@ -249,7 +249,7 @@ def test_requests_that_hang_do_not_stop_the_deciding_thread(
 
 
 def test_a_quota_that_is_used_up_by_others(scene: Callable[..., Any], fair: Any) -> None:
-    met = scene(pace=PACE, quota=Quota(60, 2.0), **PATIENT)
+    met = scene(pace=PACE, quota=RequestQuota(60, 2.0), **PATIENT)
     stop = threading.Event()
 
     def ask() -> None:

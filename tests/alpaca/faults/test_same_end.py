@@ -13,7 +13,7 @@ import pytest
 
 pytest.importorskip("smabot_exchange.http.server")
 
-from smabot_exchange.faults.kinds import KINDS
+from smabot_exchange.faults.fault_kinds import KINDS
 
 pytestmark = pytest.mark.plugins
 Faults = tuple[dict[str, Any], ...]

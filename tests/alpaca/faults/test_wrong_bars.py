@@ -10,7 +10,7 @@ import pytest
 
 pytest.importorskip("smabot_exchange.http.server")
 
-from smabot_exchange.faults.files import parse_faults
+from smabot_exchange.faults.fault_files import parse_faults
 
 pytestmark = pytest.mark.plugins
 WRONG = {"kind": "bar_wrong", "symbol": "AAA", "since": "2026-03-02T20:40:00Z", "times": 3}

@@ -50,7 +50,7 @@ class Process:
             self.port = free.getsockname()[1]
         self._folder = folder
         self._command = [
-            SMABOT, "exchange", "serve", "--tape", str(tape), "--speed", speed, "--ledger", "l.db",
+            SMABOT, "exchange", "serve", "--data", str(tape), "--speed", speed, "--ledger", "l.db",
             "--port", str(self.port), "--requests-per-minute", "0", "--json",
         ]  # fmt: skip
         self.start()

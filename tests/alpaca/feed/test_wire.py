@@ -15,6 +15,8 @@ import pytest
 import requests
 from pydantic import SecretStr
 
+from smabot_exchange.streams.stream_access import StreamLimits
+
 pytest.importorskip("smabot_exchange.http.server")
 
 from smabot.domain.calendar import MINUTE
@@ -31,8 +33,8 @@ from smabot_alpaca.rest.client import Rest
 from smabot_alpaca.settings import AlpacaSettings
 from smabot_alpaca.streams.event_queue import DATA
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.http.auth import Keys
-from smabot_exchange.http.server import Pace, Serving, listen
+from smabot_exchange.http.auth import ApiKeys
+from smabot_exchange.http.server import ReplayPace, ServerThread, listen
 from smabot_exchange.http.venue import Venue
 
 KEY, SECRET = "PKTEST", "the secret"
@@ -81,14 +83,14 @@ class World:
         self.write = write
 
     def serve(
-        self, closes: Any = None, *, pace: Pace | None = None, faults: Any = (), **venue: Any
+        self, closes: Any = None, *, pace: ReplayPace | None = None, faults: Any = (), **venue: Any
     ) -> World:
         tape = self.write(self.folder / "tape.csv", closes or CLOSES, volume=100_000)
         exchange = Exchange(self.folder / "ledger.db", str(tape))
         self.stack.callback(exchange.close)
         clock = "stepped" if pace is None else "paced"
-        there = Venue(exchange, Keys({KEY: SECRET}), clock=clock, **venue)
-        self.serving = Serving(there, listen(), pace)
+        there = Venue(exchange, ApiKeys({KEY: SECRET}), clock=clock, **venue)
+        self.serving = ServerThread(there, listen(), pace)
         self.serving.start()
         self.stack.callback(self.serving.stop)
         self.url = self.serving.url
@@ -273,7 +275,7 @@ def test_orders_are_in_doubt_while_the_trade_stream_is_down(world: World) -> Non
 
 
 def test_a_paced_run_delivers_the_tape(world: World) -> None:
-    seen = world.serve(pace=Pace(50)).trade()
+    seen = world.serve(pace=ReplayPace(50)).trade()
     assert told(seen.bars) == as_the_tape()
     assert seen.revisions == []
     assert seen.doubts == []
@@ -291,7 +293,7 @@ def test_a_paced_run_delivers_the_tape(world: World) -> None:
     ids=lambda fault: fault["kind"],
 )
 def test_a_paced_run_loses_no_bar_either(world: World, fault: dict[str, Any]) -> None:
-    seen = world.serve(pace=Pace(20), faults=[fault]).trade()
+    seen = world.serve(pace=ReplayPace(20), faults=[fault]).trade()
     assert sorted(told(seen.bars)) == sorted(as_the_tape())
     for symbol in CLOSES:
         times = [bar.time for bar in seen.bars if bar.symbol == symbol]
@@ -303,7 +305,7 @@ def test_a_paced_tape_does_not_end_before_the_last_fills_are_told(world: World) 
         {"kind": "disconnect", "stream": "trade", "nth": MINUTES - 5},
         {"kind": "refuse", "stream": "trade", "seconds": 600},
     ]
-    seen = world.serve(pace=Pace(40), faults=faults).trade()
+    seen = world.serve(pace=ReplayPace(40), faults=faults).trade()
     assert sum(world.call("GET", "/_exchange")["faults"].values()) >= 2
     there = world.call("GET", "/v2/orders?status=closed")
     assert {o["client_order_id"]: o["filled_qty"] for o in there} == {
@@ -350,7 +352,7 @@ def test_symbols_are_checked(world: World) -> None:
 
 
 def test_too_many_symbols_are_told_at_the_start(world: World) -> None:
-    _, feed = world.serve(symbol_limit=1).connect()
+    _, feed = world.serve(stream_limits=StreamLimits(symbols=1)).connect()
     with pytest.raises(ConfigError, match="refuses the 2 symbols"):
         feed.subscribe(["KO", "SPY"])
 
@@ -364,7 +366,7 @@ def test_a_feed_ends_when_it_is_closed(world: World) -> None:
 
 
 def test_next_does_not_block_where_time_goes_by_itself(world: World) -> None:
-    _, feed = world.serve(pace=Pace(0.01)).connect()
+    _, feed = world.serve(pace=ReplayPace(0.01)).connect()
     feed.subscribe(["KO", "SPY"])
     while (batch := feed.next(0.1)) is not None and (batch.resync or batch.bars):
         pass
@@ -389,7 +391,9 @@ def test_an_exchange_that_comes_back_is_found_again(world: World) -> None:
         assert batch is not None
         seen.take(batch)
         assert time.monotonic() < deadline
-    again = Serving(Venue(world.serving.venue.exchange, Keys({KEY: SECRET})), listen(port=port))
+    again = ServerThread(
+        Venue(world.serving.venue.exchange, ApiKeys({KEY: SECRET})), listen(port=port)
+    )
     again.start()
     world.stack.callback(again.stop)
     while (batch := feed.next(0.2)) is not None:
@@ -409,7 +413,7 @@ def test_where_the_plan_allows_fewer_symbols_the_first_are_streamed_and_the_rest
 ) -> None:
     names = [f"S{number:02}" for number in range(31)]
     closes: dict[str, Sequence[float | None]] = {s: [50.0, 51.0, 52.0] for s in names}
-    _, feed = world.serve(closes, symbol_limit=30).connect()
+    _, feed = world.serve(closes, stream_limits=StreamLimits(symbols=30)).connect()
     feed.subscribe(["S30", *names[:-1]])
     bars: list[Bar] = []
     while (batch := feed.next(0.2)) is not None:

@@ -167,7 +167,7 @@ class Lab:
         """Start it, and do not wait; always on the port of its first life."""
         self.exchange = Process(
             self.folder, "exchange", "exchange", "serve", "--json", "--speed", self.speed,
-            "--tape", str(self.tape), "--ledger", str(self.ledger), "--port", self.port,
+            "--data", str(self.tape), "--ledger", str(self.ledger), "--port", self.port,
             "--requests-per-minute", "0", *self.serving,
         )  # fmt: skip
         return self.exchange
@@ -232,7 +232,7 @@ class Lab:
         """Play the whole tape with the exchange inside the bot, without a wire."""
         process = Process(
             self.folder, "front", "run", "--json", "--broker", "exchange", "--speed", "max",
-            "--tape", str(self.tape), "--plugins", "sma,risk", "--db", str(self.db),
+            "--data", str(self.tape), "--plugins", "sma,risk", "--db", str(self.db),
         )  # fmt: skip
         if process.popen.wait(2 * DEADLINE) != 0:
             raise Lost(process.tail())

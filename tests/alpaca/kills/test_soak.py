@@ -136,7 +136,7 @@ def test_sessions_with_every_fault_at_once(
     audit: dict[str, Any],
     tmp_path: Path,
 ) -> None:
-    from smabot_exchange.faults.kinds import KINDS
+    from smabot_exchange.faults.fault_kinds import KINDS
 
     assert {fault["kind"] for fault in FAULTS} | STOPPING | LASTING == KINDS.keys()
     again = f"SMABOT_SEED={SEED} SMABOT_SESSIONS={SESSIONS} pytest {Path(__file__)}"

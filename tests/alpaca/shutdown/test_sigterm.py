@@ -20,8 +20,8 @@ import requests
 
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.http.auth import Keys
-from smabot_exchange.http.server import Pace, Serving, listen
+from smabot_exchange.http.auth import ApiKeys
+from smabot_exchange.http.server import ReplayPace, ServerThread, listen
 from smabot_exchange.http.venue import Venue
 
 SMABOT = str(Path(sys.executable).with_name("smabot"))
@@ -36,7 +36,7 @@ pytestmark = pytest.mark.slow
 class Place:
     """A served exchange whose minutes take a while, and a bot's folder."""
 
-    def __init__(self, folder: Path, serving: Serving) -> None:
+    def __init__(self, folder: Path, serving: ServerThread) -> None:
         self.folder = folder
         self.serving = serving
 
@@ -83,8 +83,8 @@ def place(tmp_path: Path, tape_writer: Any) -> Iterator[Place]:
     closes = {name: [100 + n % 7 for n in range(390)] for name in ("KO", "SPY")}
     tape = tape_writer(tmp_path / "tape.csv", closes, volume=100_000)
     exchange = Exchange(tmp_path / "ledger.db", str(tape))
-    venue = Venue(exchange, Keys({KEY_ID: SECRET_KEY}), clock="paced")
-    serving = Serving(venue, listen(), Pace(2.0))
+    venue = Venue(exchange, ApiKeys({KEY_ID: SECRET_KEY}), clock="paced")
+    serving = ServerThread(venue, listen(), ReplayPace(2.0))
     serving.start()
     yield Place(tmp_path, serving)
     serving.stop()

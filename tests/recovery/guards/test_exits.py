@@ -494,7 +494,7 @@ def test_a_cancel_that_is_not_answered_is_shown(
     for words in (["status"], ["orders", "--open"]):
         assert main([*words, "--db", str(partly.db)]) == 0
         assert shown in capsys.readouterr().out
-    given = ["--db", str(partly.db), "--broker", "exchange", "--tape", str(partly.tape)]
+    given = ["--db", str(partly.db), "--broker", "exchange", "--data", str(partly.tape)]
     assert main(["flatten", "--yes", "--timeout", "20", "--speed", "max", *given]) == 1
     assert "its cancel of 14:34:00 UTC is unanswered" in capsys.readouterr().out
 

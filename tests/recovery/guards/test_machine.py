@@ -70,12 +70,12 @@ class Beside:
         return self._exchange.account().equity
 
     def sell_by_hand(self, symbol: str, qty: Decimal) -> bool:
-        from smabot_exchange.matching.orders import OrderRequest, PositionIntent, Refusal
+        from smabot_exchange.matching.orders import OrderRequest, PositionIntent, RequestRefused
 
         intent = PositionIntent.SELL_TO_CLOSE
         try:
             self._exchange.submit(OrderRequest(symbol, Side.SELL, qty, position_intent=intent))
-        except Refusal:
+        except RequestRefused:
             return False
         return True
 
@@ -117,7 +117,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory, tape_writer: Any) -> list[S
 def begin(scene: Scene) -> None:
     """Start a bot and stop it: the files are there, and nothing has happened."""
     config = Config(
-        db=scene.database, tape=scene.data, speed="max", broker="exchange",
+        db=scene.database, data=scene.data, speed="max", broker="exchange",
         base_plugins=("persistence_sqlite", "reconciliation", "exchange"), plugins=("risk",),
         **scene.settings,
     )  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smabot_exchange.matching.account import Terms
+from smabot_exchange.matching.account import AccountTerms
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 
@@ -144,7 +144,7 @@ def test_no_content_where_an_order_is_canceled(call: Any) -> None:
 
 
 def test_a_short_position_has_negative_numbers(serve: Any, call_at: Any) -> None:
-    place = serve({"SPY": [100.0, 100.0, 110.0, 110.0]}, terms=Terms(multiplier=2))
+    place = serve({"SPY": [100.0, 100.0, 110.0, 110.0]}, terms=AccountTerms(multiplier=2))
     call = call_at(place)
     order = call.sell(10)
     assert order["position_intent"] == "sell_to_open"
@@ -159,7 +159,7 @@ def test_a_short_position_has_negative_numbers(serve: Any, call_at: Any) -> None
 
 
 def test_the_history_of_days(serve: Any, call_at: Any) -> None:
-    place = serve("made:symbols=1,sessions=3")
+    place = serve("simulated:symbols=1,sessions=3")
     call = call_at(place)
     call.buy(10)
     while place.exchange.advance():

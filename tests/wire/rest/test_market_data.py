@@ -201,7 +201,7 @@ def test_snapshots_of_the_client(data: Any) -> None:
 
 
 def test_the_day_before_in_snapshots(serve: Any, call_at: Any) -> None:
-    place = serve("made:symbols=2,sessions=2")
+    place = serve("simulated:symbols=2,sessions=2")
     call = call_at(place)
     while place.exchange.calendar.trading_date(place.exchange.now).day == 2:
         place.play(1)

@@ -10,7 +10,7 @@ from starlette.routing import Route, WebSocketRoute
 
 from smabot_exchange.http.app import create_app
 
-PAGE = (Path(__file__).parents[3] / "docs/wire.md").read_text()
+PAGE = (Path(__file__).parents[3] / "docs/exchange-api.md").read_text()
 KINDS = {"simulated", "partly", "not"}
 
 

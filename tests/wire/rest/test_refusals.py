@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from smabot_exchange.matching.account import Terms
+from smabot_exchange.matching.account import AccountTerms
 
 BAD = 40010001
 UNPROCESSABLE = 42210000
@@ -155,7 +155,7 @@ def test_an_order_against_ones_own(call: Any) -> None:
 
 
 def test_what_the_configuration_forbids(serve: Any, call_at: Any) -> None:
-    call = call_at(serve(terms=Terms(multiplier=2)))
+    call = call_at(serve(terms=AccountTerms(multiplier=2)))
 
     def configure(**changes: Any) -> Any:
         return call("PATCH", "/v2/account/configurations", json=changes)

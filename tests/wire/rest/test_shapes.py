@@ -13,7 +13,7 @@ from uuid import UUID
 
 import pytest
 
-from smabot_exchange.matching.account import Terms
+from smabot_exchange.matching.account import AccountTerms
 
 DECIMAL = re.compile(r"-?\d+(\.\d+)?")
 MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{1,9})?Z")
@@ -236,7 +236,7 @@ def test_the_check_itself() -> None:
 def margin(serve: Any) -> Any:
     """A margin account, at its first open."""
     closes = {"SPY": [100.0 + index for index in range(30)], "IBM": [50.0] * 30}
-    return serve(closes, terms=Terms(multiplier=2))
+    return serve(closes, terms=AccountTerms(multiplier=2))
 
 
 def test_orders_of_every_kind(margin: Any, call_at: Any) -> None:

@@ -10,8 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smabot.domain.records import Bar
-from smabot_exchange.http.answers import DataError
-from smabot_exchange.json_forms.timeframe import Timeframe
+from smabot_exchange.data.timeframe import Timeframe
 
 NEW_YORK = ZoneInfo("America/New_York")
 START = datetime(2026, 2, 27, 14, 30, tzinfo=UTC)
@@ -55,7 +54,7 @@ def test_bars_sum_up_their_minutes(text: str, rows: list[tuple[int, int, int]]) 
     groups: dict[object, list[Bar]] = {}
     for one in small:
         groups.setdefault(key(text, one.time), []).append(one)
-    large = list(timeframe.gather(small))
+    large = list(timeframe.merge(small))
     assert len(large) == len(groups)
     for one, parts in zip(large, groups.values(), strict=True):
         start, end = timeframe.span(parts[0].time)
@@ -85,7 +84,7 @@ def test_spans_join(minute: int, text: str) -> None:
 def test_what_a_minute_does_not_tell_is_not_made_up() -> None:
     known = Bar("SPY", START, 10, 10, 10, 10, 100, 3, 10)
     silent = Bar("SPY", START + timedelta(minutes=1), 10, 10, 10, 10, 100, None, None)
-    (both,) = Timeframe.parse("5Min").gather([known, silent])
+    (both,) = Timeframe.parse("5Min").merge([known, silent])
     assert (both.volume, both.trade_count, both.vwap) == (200, None, None)
 
 
@@ -94,7 +93,7 @@ def test_what_a_minute_does_not_tell_is_not_made_up() -> None:
     ["", "Min", "0Min", "60Min", "24Hour", "2Day", "2W", "5Month", "1Year", "1m", "1d", "¹Min"],
 )
 def test_timeframes_that_alpaca_has_not(text: str) -> None:
-    with pytest.raises(DataError, match="invalid timeframe"):
+    with pytest.raises(ValueError, match="invalid timeframe"):
         Timeframe.parse(text)
 
 

@@ -160,7 +160,7 @@ def alpaca_trading(place: Any, step: Stepper) -> Iterator[Threaded]:
     client.stream.subscribe_trade_updates(client.hear)
     client.start()
     until(lambda: step.look()["updates_sent"] is not None)
-    until(lambda: place.venue.hub.trading[0].listening)
+    until(lambda: place.venue.broadcast.clients.trading[0].listening)
     yield client
     client.stop()
 
@@ -179,7 +179,12 @@ def alpaca_data(place: Any, step: Stepper) -> Iterator[Callable[..., Threaded]]:
         for channel, symbols in channels.items():
             getattr(client.stream, f"subscribe_{channel}")(client.hear, *symbols)
         client.start()
-        until(lambda: place.venue.hub.data and place.venue.hub.data[KEY_ID].subscriptions.symbols)
+        until(
+            lambda: (
+                place.venue.broadcast.clients.data
+                and place.venue.broadcast.clients.data[KEY_ID].subscriptions.symbols
+            )
+        )
         return client
 
     yield alpaca_data

@@ -16,7 +16,7 @@ from smabot_exchange.embedded import start
 
 
 def config(folder: Path, **more: Any) -> Config:
-    return Config(db=folder / "bot.db", tape="made:symbols=2,sessions=1", **more)
+    return Config(db=folder / "bot.db", data="simulated:symbols=2,sessions=1", **more)
 
 
 def ask(embedded: Any, method: str = "GET", path: str = "/_exchange") -> Any:
@@ -73,7 +73,7 @@ def test_it_takes_the_exchanges_settings(tmp_path: Path) -> None:
     [
         ({"plugin": {"exchange": {"cash": -1}}}, "plugin.exchange.cash"),
         ({"plugin": {"exchange": {"csh": 1}}}, "plugin.exchange.csh"),
-        ({"tape": "nowhere.csv"}, "no such file"),
+        ({"data": "nowhere.csv"}, "no such file"),
         ({"ledger": "bot.db"}, "is the bot's own database"),
     ],
 )

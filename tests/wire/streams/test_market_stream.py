@@ -11,6 +11,7 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from smabot_exchange.streams.frames import JSON, LARGEST_FRAME, MSGPACK
+from smabot_exchange.streams.stream_access import StreamLimits
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 
@@ -114,7 +115,7 @@ def test_one_connection_a_key(data_socket: Any, eventually: Any, place: Any) -> 
     with pytest.raises(ConnectionClosed):
         second.socket.recv(timeout=10)
     first.socket.close()
-    eventually(lambda: not place.venue.hub.data)
+    eventually(lambda: not place.venue.broadcast.clients.data)
     data_socket()
 
 
@@ -151,7 +152,7 @@ def test_errors_before_the_keys(data_socket: Any, serve: Any) -> None:
 
 
 def test_who_does_not_authenticate_in_time_is_shown_out(serve: Any, plain: Any) -> None:
-    place = serve(auth_seconds=0.05)
+    place = serve(stream_limits=StreamLimits(auth_seconds=0.05))
     client = plain(f"{place.socket_url}/v2/iex")
     assert client.said[0]["msg"] == "connected"
     assert client.said == [{"T": "error", "code": 404, "msg": "auth timeout"}]
@@ -160,7 +161,7 @@ def test_who_does_not_authenticate_in_time_is_shown_out(serve: Any, plain: Any) 
 
 
 def test_limits_of_a_subscription(serve: Any, plain: Any) -> None:
-    place = serve(symbol_limit=2, feeds=("iex",))
+    place = serve(stream_limits=StreamLimits(feeds=("iex",), symbols=2))
     keys = {"APCA-API-KEY-ID": "PKTEST", "APCA-API-SECRET-KEY": "the secret"}
     refused = plain(f"{place.socket_url}/v2/sip", headers=keys)
     assert refused.said[0]["msg"] == "connected"
@@ -182,18 +183,18 @@ def test_an_unknown_feed_is_no_stream(place: Any, plain: Any) -> None:
 def test_a_client_that_does_not_read_is_dropped(
     serve: Any, plain: Any, call_at: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smabot_exchange.streams.broadcast.SLOW_GRACE", 0.1)
-    place = serve("made:symbols=400,sessions=1")
+    monkeypatch.setattr("smabot_exchange.streams.connected_clients.SLOW_GRACE", 0.1)
+    place = serve("simulated:symbols=400,sessions=1")
     call = call_at(place)
     keys = {"APCA-API-KEY-ID": "PKTEST", "APCA-API-SECRET-KEY": "the secret"}
     client = plain(f"{place.socket_url}/v2/iex", headers=keys, max_queue=1)
     assert [client.said[0]["msg"] for _ in range(2)] == ["connected", "authenticated"]
     client.subscribe(bars=["*"], trades=["*"], quotes=["*"])
-    place.venue.hub.data["PKTEST"]._most_waiting = 1_000_000
+    place.venue.broadcast.clients.data["PKTEST"]._most_queued_bytes = 1_000_000
     for _ in range(200):
         if call("POST", "/_exchange/play").json()["bars_sent"] is None:
             break
-    assert place.venue.hub.data == {}
+    assert place.venue.broadcast.clients.data == {}
     with pytest.raises(ConnectionClosed):
         list(client.socket)
 

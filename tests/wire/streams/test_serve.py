@@ -20,7 +20,7 @@ import requests
 from smabot_exchange.exchange import Exchange
 
 SMABOT = str(Path(sys.executable).with_name("smabot"))
-TAPE = "made:symbols=2,sessions=1"
+TAPE = "simulated:symbols=2,sessions=1"
 KEYS = {"APCA-API-KEY-ID": "PKSMABOT", "APCA-API-SECRET-KEY": "smabot"}
 DEADLINE = 60
 
@@ -33,7 +33,7 @@ class Process:
     def __init__(self, folder: Path, *arguments: str, **env: str) -> None:
         own = {name: v for name, v in os.environ.items() if not name.startswith(("APCA", "SMABOT"))}
         self.popen = subprocess.Popen(
-            [SMABOT, "exchange", "serve", "--port", "0", "--tape", TAPE, "--json", *arguments],
+            [SMABOT, "exchange", "serve", "--port", "0", "--data", TAPE, "--json", *arguments],
             cwd=folder,
             env={**own, **env},
             stdout=subprocess.PIPE,
@@ -205,7 +205,7 @@ def test_a_held_ledger_is_one_line(serving: Any) -> None:
 @pytest.mark.parametrize(
     "arguments, code, words",
     [
-        (["--tape", "nowhere.csv"], 3, "no such file"),
+        (["--data", "nowhere.csv"], 3, "no such file"),
         (["--faults", "nowhere.toml"], 3, "can't be read"),
         (["--speed", "fast"], 2, "--speed fast"),
         (["--speed", "0"], 2, "--speed 0"),

@@ -10,6 +10,7 @@ from websockets.exceptions import ConnectionClosed
 
 from smabot.domain.order_terms import Side
 from smabot_exchange.matching.orders import OrderRequest
+from smabot_exchange.streams.stream_access import StreamLimits
 
 LISTEN = {"action": "listen", "data": {"streams": ["trade_updates"]}}
 
@@ -125,7 +126,7 @@ def test_what_is_no_message_ends_the_connection(trade_socket: Any, frame: Any) -
 
 
 def test_who_does_not_authenticate_in_time_is_shown_out(serve: Any, plain: Any) -> None:
-    place = serve(auth_seconds=0.05)
+    place = serve(stream_limits=StreamLimits(auth_seconds=0.05))
     client = plain(f"{place.socket_url}/stream")
     with pytest.raises(ConnectionClosed) as closed:
         client.socket.recv(timeout=10)
@@ -133,7 +134,7 @@ def test_who_does_not_authenticate_in_time_is_shown_out(serve: Any, plain: Any) 
 
 
 def test_who_does_stays(serve: Any, plain: Any, call_at: Any) -> None:
-    place = serve(auth_seconds=2)
+    place = serve(stream_limits=StreamLimits(auth_seconds=2))
     client = plain(f"{place.socket_url}/stream")
     client.ask({"action": "auth", "key": "PKTEST", "secret": "the secret"})
     with pytest.raises(TimeoutError):

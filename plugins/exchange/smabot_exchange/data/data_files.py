@@ -1,4 +1,4 @@
-"""Reading a tape: minute bars from a CSV, CSV.gz or Parquet file, or from a folder of them."""
+"""Data files: minute bars from a CSV, CSV.gz or Parquet file, or from a folder of them."""
 
 from __future__ import annotations
 
@@ -27,13 +27,14 @@ _SYMBOL = re.compile(r"[A-Z][A-Z0-9.]{0,11}")
 _NEVER = datetime.min.replace(tzinfo=UTC)
 
 
-class FileTape:
-    """A tape on disk. Its fingerprint is that of its contents, wherever they lie."""
+class DataFiles:
+    """Historical data on disk. Its fingerprint is that of its contents, wherever they lie."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.files = _files(path)
-        self.label = f"tape {path.name}"
+        self.label = f"data {path.name}"
+        self.stored_label = f"tape {path.name}"
 
     def signature(self) -> str:
         """Return what a change of the files would change: cheap, but also changed by a move."""
@@ -62,26 +63,26 @@ class FileTape:
             yield from _read(file, latest)
 
 
-def read(path: Path) -> Iterator[Bar]:
-    """Yield the bars of a tape, checked. Raises ConfigError."""
-    return FileTape(path).bars()
+def read_bars(path: Path) -> Iterator[Bar]:
+    """Yield the bars of data files, checked. Raises ConfigError."""
+    return DataFiles(path).bars()
 
 
 def _files(path: Path) -> list[Path]:
     if path.is_dir():
-        found = sorted(file for file in _within(path) if _is_tape(file))
+        found = sorted(file for file in _within(path) if _is_data_file(file))
         if not found:
-            raise ConfigError(f"tape {path}: no {', '.join(SUFFIXES)} file in this folder")
+            raise ConfigError(f"data {path}: no {', '.join(SUFFIXES)} file in this folder")
         return found
-    if not file_exists(path, f"tape {path}"):
+    if not file_exists(path, f"data {path}"):
         hint = ""
         if path.parent.is_dir():
             hint = suggest(path.name, (f.name for f in path.parent.iterdir()))
         raise ConfigError(
-            f"tape {path}: no such file{hint}; give a file, a folder, or 'made' for a made market"
+            f"data {path}: no such file{hint}; give a file, a folder, or 'simulated' for a simulated market"
         )
     if not path.name.endswith(SUFFIXES):
-        raise ConfigError(f"tape {path}: the name must end in {', '.join(SUFFIXES)}")
+        raise ConfigError(f"data {path}: the name must end in {', '.join(SUFFIXES)}")
     return [path]
 
 
@@ -89,13 +90,13 @@ def _within(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
     except OSError as error:
-        raise ConfigError(f"tape {folder}: can't be read: {error.strerror}") from error
+        raise ConfigError(f"data {folder}: can't be read: {error.strerror}") from error
 
 
-def _is_tape(file: Path) -> bool:
+def _is_data_file(file: Path) -> bool:
     """Tell whether a file in a folder is meant. Raises ConfigError for one that can't be read."""
     named = file.name.endswith(SUFFIXES) and not file.name.startswith(".")
-    return named and file_exists(file, f"tape {file}")
+    return named and file_exists(file, f"data {file}")
 
 
 def _read(file: Path, latest: dict[str, datetime]) -> Iterator[Bar]:

@@ -1,4 +1,4 @@
-"""A made market: seeded minute bars with the shape of a real trading day.
+"""The simulated market: seeded minute bars with the shape of a real trading day.
 
 A symbol's bars on a date are a function of the seed, the symbol and the date alone, so that asking
 for more symbols or more sessions never changes those one already has.
@@ -17,7 +17,7 @@ from smabot.provider import MINUTE, Bar, ConfigError, Session, suggest
 VERSION = 1
 """Part of the fingerprint: a change of the shape below makes another market."""
 
-KNOWN = {
+KNOWN_SYMBOLS = {
     "SPY": (682.0, 0.009, 150_000),
     "AAPL": (264.0, 0.014, 95_000),
     "MSFT": (415.0, 0.013, 48_000),
@@ -27,30 +27,31 @@ KNOWN = {
 """Price level in US dollars, daily volatility, shares a minute."""
 
 _LETTERS = 26
-MOST_SYMBOLS = len(KNOWN) + _LETTERS**3
+MOST_SYMBOLS = len(KNOWN_SYMBOLS) + _LETTERS**3
 MOST_SESSIONS = 2_520
 _YEARS = (1900, 2200)
 
 
 @dataclass(frozen=True, slots=True)
-class MadeMarket:
+class SimulatedMarket:
     """``symbols`` symbols over ``sessions`` regular sessions from ``start`` on."""
 
-    symbols: int = len(KNOWN)
+    symbols: int = len(KNOWN_SYMBOLS)
     sessions: int = 2
     seed: int = 1
     start: date = date(2026, 3, 2)
 
-    label = "made market"
+    label = "simulated market"
+    stored_label = "made market"
 
     @classmethod
-    def parse(cls, spec: str) -> MadeMarket:
-        """Read ``made`` or ``made:symbols=50,sessions=3,seed=7,start=2026-03-02``.
+    def parse(cls, spec: str) -> SimulatedMarket:
+        """Read ``simulated`` or ``simulated:symbols=50,sessions=3,seed=7,start=2026-03-02``.
 
         Raises ConfigError on anything else.
         """
         settings: dict[str, str] = {}
-        for part in filter(None, spec.removeprefix("made").removeprefix(":").split(",")):
+        for part in filter(None, spec.removeprefix("simulated").removeprefix(":").split(",")):
             name, equals, text = (piece.strip() for piece in part.partition("="))
             if name not in ("symbols", "sessions", "seed", "start"):
                 hint = suggest(name, ("symbols", "sessions", "seed", "start"))
@@ -82,23 +83,23 @@ class MadeMarket:
         )
 
     def fingerprint(self) -> str:
-        """Return the same: a made market has no contents but its description."""
+        """Return the same: a simulated market has no contents but its description."""
         return self.signature()
 
     def bars(self) -> Iterator[Bar]:
         """Yield the bars a minute at a time, sorted by symbol within it."""
         from smabot_exchange.data.sessions import first_sessions
 
-        symbols = sorted(made_symbols(self.symbols))
+        symbols = sorted(simulated_symbols(self.symbols))
         for session in first_sessions(self.start, self.sessions):
             days = [_session_bars(self.seed, symbol, session) for symbol in symbols]
             for minute in zip(*days, strict=True):
                 yield from minute
 
 
-def made_symbols(count: int) -> list[str]:
-    """Return the known symbols, then made names: ZAAA, ZAAB, …"""
-    names = list(KNOWN)[:count]
+def simulated_symbols(count: int) -> list[str]:
+    """Return the known symbols, then invented ones: ZAAA, ZAAB, …"""
+    names = list(KNOWN_SYMBOLS)[:count]
     for index in range(count - len(names)):
         high, low = divmod(index, _LETTERS)
         first, second = divmod(high, _LETTERS)
@@ -142,8 +143,8 @@ def _session_bars(seed: int, symbol: str, session: Session) -> Iterator[Bar]:
 
 
 def _character(seed: int, symbol: str) -> tuple[float, float, float]:
-    if symbol in KNOWN:
-        return KNOWN[symbol]
+    if symbol in KNOWN_SYMBOLS:
+        return KNOWN_SYMBOLS[symbol]
     rng = _rng(f"{seed} {symbol}")
     return math.exp(rng.uniform(2.7, 6)), rng.uniform(0.009, 0.022), rng.uniform(3_000, 60_000)
 
@@ -166,5 +167,5 @@ def _rng(purpose: str) -> Random:
 
 def _wrong(spec: str, reason: str) -> ConfigError:
     return ConfigError(
-        f"tape {spec!r}: {reason}; write made or made:symbols=50,sessions=3,seed=7,start=2026-03-02"
+        f"data {spec!r}: {reason}; write simulated or simulated:symbols=50,sessions=3,seed=7,start=2026-03-02"
     )

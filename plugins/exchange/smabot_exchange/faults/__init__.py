@@ -1,1 +1,1 @@
-"""Faults that the exchange can be asked for: which there are, when they strike, how they are read."""
+"""Faults of the exchange: which there are, when they strike, how they are read."""

@@ -8,11 +8,11 @@ from typing import ClassVar, Literal
 from pydantic import ConfigDict, Field
 
 from smabot.provider import A_YEAR
-from smabot_exchange.faults.bases import A_MILLION, BarFault, Fault, OrderFault
+from smabot_exchange.faults.fault_bases import A_MILLION, BarFault, Fault, OrderFault
 
 
 class FrozenCancel(OrderFault):
-    """Takes a cancel, tells `pending_cancel`, and lets the order neither fill nor end."""
+    """Accepts a cancel, shows `pending_cancel`, and the order neither fills nor ends."""
 
     kind = "frozen_cancel"
 
@@ -58,7 +58,7 @@ class LostAnswer(OrderFault):
     """It is hidden, and does not fill, for so many minutes of the exchange."""
 
 
-class Halt(Fault):
+class TradingHalt(Fault):
     """Halts trading in a symbol from a minute on: orders are taken, and nothing trades."""
 
     kind = "halt"
@@ -83,7 +83,7 @@ class AccountFlag(Fault):
     times: int | None = Field(1, ge=1, le=A_MILLION)
 
 
-class CashMoved(Fault):
+class CashTransfer(Fault):
     """Cash comes (a deposit, a dividend) or goes (a withdrawal, a fee), at a minute's end."""
 
     kind = "cash_moved"
@@ -94,7 +94,7 @@ class CashMoved(Fault):
 
 
 class BarWrong(BarFault):
-    """Tells a bar with one value that is wrong."""
+    """Sends a bar with one value that is wrong."""
 
     model_config = ConfigDict(allow_inf_nan=True)
 
@@ -104,4 +104,4 @@ class BarWrong(BarFault):
     value: float = 0.0
     """Also ``nan`` and ``inf``."""
     rest: bool = False
-    """Whether REST tells it, too; without: REST has the right one."""
+    """Whether REST has the wrong one, too; without: REST has the right one."""

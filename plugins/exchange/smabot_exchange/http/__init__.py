@@ -1,1 +1,1 @@
-"""The front on the wire: Alpaca's REST and websockets, over one port."""
+"""The Alpaca-compatible REST API, and the server of it and of the streams, on one port."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.faults.flags import SUSPENDED
+from smabot_exchange.faults.account_flags import SUSPENDED
 from smabot_exchange.http.answers import bad_parameter
 
 SUSPEND = "suspend_trade"
@@ -25,9 +25,9 @@ _CHOICES: dict[str, tuple[object, ...]] = {
 }
 
 
-class Configuration:
+class AccountConfiguration:
     """Kept in memory, but for ``suspend_trade``, which is a flag of the account: a new server begins with
-    the defaults. Orders heed ``suspend_trade``, ``no_shorting`` and ``fractional_trading``."""
+    the defaults. Orders obey ``suspend_trade``, ``no_shorting`` and ``fractional_trading``."""
 
     def __init__(self, exchange: Exchange) -> None:
         self._exchange = exchange
@@ -42,13 +42,13 @@ class Configuration:
         }
 
     def shape(self) -> dict[str, Any]:
-        """Return it as the wire shows it."""
+        """Return it as JSON shows it."""
         return {**self._values, SUSPEND: SUSPENDED in self._exchange.flags}
 
     def change(self, changes: dict[str, Any]) -> None:
-        """Change what is given; nulls and settings unknown here are passed over, as at Alpaca.
+        """Change what is given; nulls and settings unknown here are ignored, as at Alpaca.
 
-        Raises Refusal for a value that a setting can't have, and then changes nothing.
+        Raises RequestRefused for a value that a setting can't have, and then changes nothing.
         """
         wanted = {
             name: value for name, value in changes.items() if name in _CHOICES and value is not None

@@ -1,4 +1,4 @@
-"""The account on the wire. https://docs.alpaca.markets/reference/getaccount-1 and its neighbours."""
+"""The account by REST. https://docs.alpaca.markets/reference/getaccount-1 and its neighbours."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from starlette.routing import Route
 
 from smabot.provider import EXCHANGE_ZONE, ZERO
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.faults.flags import SUSPENDED
+from smabot_exchange.faults.account_flags import SUSPENDED
 from smabot_exchange.http.answers import answer, bad_parameter
 from smabot_exchange.http.portfolio_history import portfolio_history
 from smabot_exchange.http.query import Query, body_of
 from smabot_exchange.http.venue import Venue
-from smabot_exchange.json_forms import shapes
-from smabot_exchange.json_forms.prices import stamp
+from smabot_exchange.json_forms import trading_json
+from smabot_exchange.json_forms.market_data_json import stamp
 from smabot_exchange.matching.orders import plain
 
 LONGEST_PAGE = 100
@@ -129,13 +129,13 @@ def _fills(exchange: Exchange, query: Query) -> list[dict[str, Any]]:
         after,
         until,
     )
-    return [shapes.activity(fill, exchange.order(fill.order_id)) for fill in fills]
+    return [trading_json.activity(fill, exchange.order(fill.order_id)) for fill in fills]
 
 
 def _number(exchange: Exchange, token: str) -> int:
     """Return the place in the list of the activity that an id names.
 
-    The id's first part is its time, which finds it quickly. Raises Refusal when there is none.
+    The id's first part is its time, which finds it quickly. Raises RequestRefused when there is none.
     """
     try:
         local = datetime.strptime(token[:14], "%Y%m%d%H%M%S").replace(tzinfo=EXCHANGE_ZONE)
@@ -143,6 +143,6 @@ def _number(exchange: Exchange, token: str) -> int:
         raise bad_parameter("invalid page_token") from None
     around = local.astimezone(UTC)
     for fill in exchange.activities(None, None, True, around - _MOMENT, around + _MOMENT):
-        if shapes.activity_id(fill) == token:
+        if trading_json.activity_id(fill) == token:
             return fill.number
     raise bad_parameter("invalid page_token")

@@ -12,21 +12,21 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from smabot.provider import ConfigError, Settings
-from smabot_exchange.faults.files import parse_faults
-from smabot_exchange.faults.flags import FLAGS
-from smabot_exchange.faults.kinds import ForeignOrder
+from smabot_exchange.faults.account_flags import FLAGS
+from smabot_exchange.faults.fault_files import parse_faults
+from smabot_exchange.faults.fault_kinds import ExternalOrder
 from smabot_exchange.http.answers import answer, bad_parameter
-from smabot_exchange.json_forms import shapes
-from smabot_exchange.json_forms.prices import stamp
+from smabot_exchange.json_forms import trading_json
+from smabot_exchange.json_forms.market_data_json import stamp
 from smabot_exchange.matching.orders import OrderRequest, OrderType, plain
 
 if TYPE_CHECKING:
     from smabot_exchange.http.venue import Venue
 
-PLAY_STEPPED_ONLY = "the exchange plays by itself: its clock is paced"
+PLAY_STEPPED_ONLY = "the exchange replays by itself: its clock is paced"
 
 
-class Shares(Settings):
+class PositionChange(Settings):
     """Shares that appear, or vanish when ``qty`` is negative; ``price`` is what each cost."""
 
     symbol: str
@@ -34,7 +34,7 @@ class Shares(Settings):
     price: Decimal | None = Field(None, gt=0)
 
 
-class Flags(Settings):
+class FlagChange(Settings):
     """Flags of the account to be set or lifted; null: left as it is."""
 
     trading_blocked: bool | None = None
@@ -42,7 +42,7 @@ class Flags(Settings):
     trade_suspended_by_user: bool | None = None
 
 
-class Cash(Settings):
+class CashChange(Settings):
     """US dollars that come to the account, or go when negative."""
 
     amount: Decimal
@@ -51,23 +51,23 @@ class Cash(Settings):
 def routes(venue: Venue) -> list[Route]:
     exchange, plan = venue.exchange, venue.faults
 
-    async def tell(request: Request) -> Response:
+    async def show(request: Request) -> Response:
         return answer(
             {
                 "name": "smabot exchange",
-                "clock": venue.conductor.clock,
+                "clock": venue.clock_driver.clock,
                 "account_id": exchange.account_id,
-                **_standing(venue, request),
+                **_progress(venue, request),
                 "notes": list(exchange.notes),
                 "faults": plan.counts(),
             }
         )
 
     async def play(request: Request) -> Response:
-        if venue.conductor.clock != "stepped":
+        if venue.clock_driver.clock != "stepped":
             return answer({"message": PLAY_STEPPED_ONLY}, 409)
-        played = venue.conductor.step()
-        return answer({**_standing(venue, request), "ended": not played})
+        played = venue.clock_driver.step()
+        return answer({**_progress(venue, request), "ended": not played})
 
     async def faults(request: Request) -> Response:
         if request.method == "POST":
@@ -80,10 +80,10 @@ def routes(venue: Venue) -> list[Route]:
             plan.add(added)
         elif request.method == "DELETE":
             plan.clear()
-        return answer({"seed": plan.seed, "faults": plan.told(), "counts": plan.counts()})
+        return answer({"seed": plan.seed, "faults": plan.documents(), "counts": plan.counts()})
 
     async def orders(request: Request) -> Response:
-        order = _checked(ForeignOrder, await _body(request))
+        order = _checked(ExternalOrder, await _body(request))
         kind = OrderType.MARKET if order.limit_price is None else OrderType.LIMIT
         event = exchange.submit(
             OrderRequest(
@@ -91,26 +91,28 @@ def routes(venue: Venue) -> list[Route]:
                 client_order_id=order.client_order_id,
             )
         )  # fmt: skip
-        return answer(shapes.order(event.order, answered=True))
+        return answer(trading_json.order(event.order, answered=True))
 
     async def positions(request: Request) -> Response:
-        shares = _checked(Shares, await _body(request))
+        shares = _checked(PositionChange, await _body(request))
         price = shares.price or exchange.last_price(shares.symbol)
         exchange.adjust(shares.symbol, shares.qty, price)
         held = next((h for h in exchange.positions() if h.symbol == shares.symbol), None)
         return answer({"symbol": shares.symbol, "qty": str(held.qty if held else 0)})
 
     async def account(request: Request) -> Response:
-        for flag, on in _checked(Flags, await _body(request)).model_dump(exclude_none=True).items():
+        for flag, on in (
+            _checked(FlagChange, await _body(request)).model_dump(exclude_none=True).items()
+        ):
             exchange.flag(flag, on)
         return answer({flag: flag in exchange.flags for flag in FLAGS})
 
     async def cash(request: Request) -> Response:
-        exchange.transfer(_checked(Cash, await _body(request)).amount)
+        exchange.transfer(_checked(CashChange, await _body(request)).amount)
         return answer({"cash": plain(exchange.account().cash)})
 
     return [
-        Route("/_exchange", tell, methods=["GET"]),
+        Route("/_exchange", show, methods=["GET"]),
         Route("/_exchange/play", play, methods=["POST"]),
         Route("/_exchange/faults", faults, methods=["GET", "POST", "DELETE"]),
         Route("/_exchange/orders", orders, methods=["POST"]),
@@ -120,14 +122,14 @@ def routes(venue: Venue) -> list[Route]:
     ]
 
 
-def _standing(venue: Venue, request: Request) -> dict[str, Any]:
-    """Return where the tape is, and what was sent to the newest connections of the caller's key."""
-    hub, key_id = venue.hub, request.state.key_id
-    trading, data = hub.newest_trading(key_id), hub.data.get(key_id)
+def _progress(venue: Venue, request: Request) -> dict[str, Any]:
+    """Return how far the data are replayed, and what was sent to the newest connections of the caller's key."""
+    clients, key_id = venue.broadcast.clients, request.state.key_id
+    trading, data = clients.newest_trading(key_id), clients.data.get(key_id)
     return {
         "time": stamp(venue.exchange.now),
         "progress": list(venue.exchange.minutes),
-        "ended": venue.conductor.ended,
+        "ended": venue.clock_driver.ended,
         "bars_sent": data.sent if data else None,
         "updates_sent": trading.sent if trading else None,
     }

@@ -1,6 +1,6 @@
 """Answers in JSON, and the errors among them.
 
-The Trading API's errors carry a code and a message (`Refusal`), the Market Data API's a message.
+The Trading API's errors carry a code and a message (`RequestRefused`), the Market Data API's a message.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from smabot_exchange.matching.orders import Refusal
+from smabot_exchange.matching.orders import RequestRefused
 
 _log = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ GONE = 410
 INTERNAL = {"code": 50010000, "message": "internal server error occurred"}
 
 
-class DataError(Exception):
+class MarketDataRefused(Exception):
     """The Market Data API says no."""
 
     def __init__(self, message: str, status: int = 400) -> None:
@@ -47,18 +47,18 @@ def nothing() -> Response:
     return Response(status_code=204)
 
 
-def bad_parameter(message: str) -> Refusal:
+def bad_parameter(message: str) -> RequestRefused:
     """Return the refusal of a parameter or field that can't be understood."""
-    return Refusal(422, 40010001, message)
+    return RequestRefused(422, 40010001, message)
 
 
 async def on_refusal(_: Request, error: Exception) -> Response:
-    assert isinstance(error, Refusal)
+    assert isinstance(error, RequestRefused)
     return answer(error.body(), error.status)
 
 
 async def on_data_error(_: Request, error: Exception) -> Response:
-    assert isinstance(error, DataError)
+    assert isinstance(error, MarketDataRefused)
     return answer({"message": error.message}, error.status)
 
 

@@ -14,18 +14,18 @@ from smabot_exchange.http import market_data_routes as market_data
 from smabot_exchange.http import order_routes as orders
 from smabot_exchange.http import position_routes as positions
 from smabot_exchange.http.answers import (
-    DataError,
+    MarketDataRefused,
     on_data_error,
     on_failure,
     on_http_error,
     on_refusal,
     on_stopped,
 )
-from smabot_exchange.http.middleware import Gate
-from smabot_exchange.http.request_faults import Faults
+from smabot_exchange.http.middleware import AccessMiddleware
+from smabot_exchange.http.request_faults import FaultMiddleware
 from smabot_exchange.http.venue import Venue
-from smabot_exchange.matching.orders import Refusal
-from smabot_exchange.serialisation import Stopped
+from smabot_exchange.matching.orders import RequestRefused
+from smabot_exchange.serialisation import ExchangeStopped
 from smabot_exchange.streams import data_stream, trade_stream
 
 
@@ -42,12 +42,15 @@ def create_app(venue: Venue) -> Starlette:
             *data_stream.routes(venue),
             *admin.routes(venue),
         ],
-        middleware=[Middleware(Gate, venue=venue), Middleware(Faults, venue=venue)],
+        middleware=[
+            Middleware(AccessMiddleware, venue=venue),
+            Middleware(FaultMiddleware, venue=venue),
+        ],
         exception_handlers={
-            Refusal: on_refusal,
-            DataError: on_data_error,
+            RequestRefused: on_refusal,
+            MarketDataRefused: on_data_error,
             HTTPException: on_http_error,
-            Stopped: on_stopped,
+            ExchangeStopped: on_stopped,
             BrokerError: on_failure,
             Exception: on_failure,
         },

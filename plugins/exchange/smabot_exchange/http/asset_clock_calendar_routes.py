@@ -1,4 +1,4 @@
-"""What is traded and when: assets, clock and calendar, which is that of the tape and the days after.
+"""What is traded and when: assets, clock and calendar, which is that of the data and the days after.
 
 https://docs.alpaca.markets/reference/get-v2-assets-1, …/getclock-1, …/getcalendar-1
 """
@@ -19,8 +19,8 @@ from smabot_exchange.http.answers import answer
 from smabot_exchange.http.query import Query
 from smabot_exchange.http.symbols import symbol_of
 from smabot_exchange.http.venue import Venue
-from smabot_exchange.json_forms import shapes
-from smabot_exchange.matching.orders import Refusal
+from smabot_exchange.json_forms import trading_json
+from smabot_exchange.matching.orders import RequestRefused
 
 _AFTER_HOURS = timedelta(hours=4)
 _FRIDAY = 4
@@ -35,7 +35,7 @@ def routes(venue: Venue) -> list[Route]:
         attributes = query.names("attributes")
         listed = [
             asset
-            for asset in map(shapes.asset, exchange.symbols)
+            for asset in map(trading_json.asset, exchange.symbols)
             if query.text("status") in (None, "all", asset["status"])
             and query.text("asset_class") in (None, asset["class"])
             and query.text("exchange") in (None, asset["exchange"])
@@ -47,8 +47,8 @@ def routes(venue: Venue) -> list[Route]:
         text = request.path_params["symbol"]
         symbol = symbol_of(venue, text)
         if symbol not in exchange.symbols:
-            raise Refusal(404, 40410000, f"asset not found for {text}")
-        return answer(shapes.asset(symbol))
+            raise RequestRefused(404, 40410000, f"asset not found for {text}")
+        return answer(trading_json.asset(symbol))
 
     async def clock(_: Request) -> Response:
         return answer(_clock(exchange))
@@ -70,10 +70,10 @@ def routes(venue: Venue) -> list[Route]:
 def _clock(exchange: Exchange) -> dict[str, Any]:
     now, sessions = exchange.now, exchange.calendar.sessions
     return {
-        "timestamp": shapes.local(now),
+        "timestamp": trading_json.local(now),
         "is_open": exchange.is_open,
-        "next_open": shapes.local(next(s.open for s in sessions if s.open > now)),
-        "next_close": shapes.local(next(s.close for s in sessions if s.close > now)),
+        "next_open": trading_json.local(next(s.open for s in sessions if s.open > now)),
+        "next_close": trading_json.local(next(s.close for s in sessions if s.close > now)),
     }
 
 

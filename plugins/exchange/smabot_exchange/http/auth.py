@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from hmac import compare_digest
 
 
-class Keys:
+class ApiKeys:
     """The key ids that are known, and their secrets."""
 
     def __init__(self, secrets: Mapping[str, str]) -> None:
@@ -19,4 +19,4 @@ class Keys:
         return equal and known is not None
 
     def __repr__(self) -> str:
-        return f"Keys({', '.join(self._secrets)})"
+        return f"ApiKeys({', '.join(self._secrets)})"

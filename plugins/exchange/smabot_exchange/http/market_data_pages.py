@@ -1,7 +1,7 @@
 """Market data in pages: the limit counts over all symbols, which follow one another by name.
 
 https://docs.alpaca.markets/reference/stockbars. A page token is the symbol and the time of the last
-item told, as at Alpaca not for clients to read.
+item sent; as at Alpaca clients don't read it.
 """
 
 from __future__ import annotations
@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from smabot.provider import MINUTE, Bar, Calendar
+from smabot_exchange.data.timeframe import Timeframe
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.http.answers import DataError
-from smabot_exchange.json_forms.prices import stamp
-from smabot_exchange.json_forms.timeframe import Timeframe
+from smabot_exchange.http.answers import MarketDataRefused
+from smabot_exchange.json_forms.market_data_json import stamp
 
 DEFAULT_LIMIT = 1_000
 LONGEST_PAGE = 10_000
 
 
 @dataclass(frozen=True, slots=True)
-class Span:
-    """What is asked for: bars of a timeframe that start from ``start`` to ``end``, both included."""
+class BarRange:
+    """What a request asks for: bars of a timeframe that start from ``start`` to ``end``, both included."""
 
     symbols: Sequence[str]
     timeframe: Timeframe
@@ -36,7 +36,7 @@ class Span:
 
 
 def page(
-    exchange: Exchange, span: Span, token: str | None
+    exchange: Exchange, span: BarRange, token: str | None
 ) -> tuple[dict[str, list[Bar]], str | None]:
     """Return the bars of a page by symbol, and the token of the next page if there is one.
 
@@ -67,7 +67,7 @@ def page(
 
 
 def _by_symbol(
-    exchange: Exchange, span: Span, symbols: Sequence[str]
+    exchange: Exchange, span: BarRange, symbols: Sequence[str]
 ) -> Iterator[tuple[str, list[Bar]]]:
     """Yield each symbol's bars, reading no more symbols at once than a page may need."""
     timeframe = span.timeframe
@@ -86,9 +86,9 @@ def _by_symbol(
             minutes[bar.symbol].append(bar)
         for symbol in some:
             bars: Iterable[Bar] = minutes[symbol]
-            told = exchange.wrong_bars.again
-            made = told(bars) if timeframe.minute else list(timeframe.gather(bars))
-            yield symbol, made[::-1] if span.descending else made
+            as_stored = exchange.wrong_bars.as_stored
+            found = as_stored(bars) if timeframe.minute else list(timeframe.merge(bars))
+            yield symbol, found[::-1] if span.descending else found
 
 
 def _first_start(timeframe: Timeframe, start: datetime) -> datetime:
@@ -110,7 +110,7 @@ def _session_minutes(calendar: Calendar, start: datetime, end: datetime) -> int:
 def shaped(
     found: dict[str, list[Bar]], shape: Callable[..., dict[str, object]], offset: timedelta
 ) -> dict[str, list[dict[str, object]]]:
-    """Return bars as the wire shows them, or as the trades or quotes made of them.
+    """Return bars as JSON shows them, or as the trades or quotes made of them.
 
     Bars of many symbols share their minutes: each one's time is written once.
     """
@@ -136,5 +136,5 @@ def _read_token(token: str) -> tuple[str, datetime]:
         if after.tzinfo is None:
             raise ValueError
     except (binascii.Error, ValueError):
-        raise DataError("invalid page_token") from None
+        raise MarketDataRefused("invalid page_token") from None
     return symbol, after

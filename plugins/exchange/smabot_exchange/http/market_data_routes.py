@@ -1,6 +1,6 @@
 """The Market Data API v2 for stocks. https://docs.alpaca.markets/reference/stockbars
 
-Every feed shows the same tape: there is one. Adjustments change nothing: the tape has no splits or
+Every feed shows the same data: there is one source. Adjustments change nothing: the data have no splits or
 dividends.
 """
 
@@ -16,13 +16,19 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from smabot.provider import MINUTE, Bar
+from smabot_exchange.data.timeframe import Timeframe, merged
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.http.answers import DataError, answer
-from smabot_exchange.http.market_data_pages import DEFAULT_LIMIT, LONGEST_PAGE, Span, page, shaped
+from smabot_exchange.http.answers import MarketDataRefused, answer
+from smabot_exchange.http.market_data_pages import (
+    DEFAULT_LIMIT,
+    LONGEST_PAGE,
+    BarRange,
+    page,
+    shaped,
+)
 from smabot_exchange.http.query import Query
 from smabot_exchange.http.venue import Venue
-from smabot_exchange.json_forms import prices
-from smabot_exchange.json_forms.timeframe import Timeframe, merged
+from smabot_exchange.json_forms import market_data_json
 
 FEEDS = ("iex", "sip", "delayed_sip", "otc", "boats", "overnight")
 ADJUSTMENTS = ("raw", "split", "dividend", "spin-off", "all")
@@ -31,9 +37,9 @@ _SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9./-]{0,31}")
 _LAST_MOMENT = MINUTE - timedelta(microseconds=1)
 _AT_ONCE = 25
 _KINDS: dict[str, tuple[Callable[..., dict[str, Any]], timedelta]] = {
-    "bars": (prices.bar, timedelta()),
-    "trades": (prices.trade, _LAST_MOMENT),
-    "quotes": (prices.quote, _LAST_MOMENT),
+    "bars": (market_data_json.bar, timedelta()),
+    "trades": (market_data_json.trade, _LAST_MOMENT),
+    "quotes": (market_data_json.quote, _LAST_MOMENT),
 }
 
 
@@ -83,7 +89,7 @@ def routes(venue: Venue) -> list[Route]:
             symbol = _symbol(request.path_params["symbol"])
             bar = exchange.latest_bars([symbol]).get(symbol)
             if bar is None:
-                raise DataError(f"no {name} found for {symbol}", 404)
+                raise MarketDataRefused(f"no {name} found for {symbol}", 404)
             return answer({name: shape(bar), "symbol": symbol})
 
         return one
@@ -96,7 +102,7 @@ def routes(venue: Venue) -> list[Route]:
         symbol = _symbol(request.path_params["symbol"])
         found = _snapshots(venue, [symbol]).get(symbol)
         if found is None:
-            raise DataError(f"no snapshot found for {symbol}", 404)
+            raise MarketDataRefused(f"no snapshot found for {symbol}", 404)
         return answer({"symbol": symbol, **found})
 
     paths: list[tuple[str, Callable[[Request], Response]]] = []
@@ -116,38 +122,41 @@ def routes(venue: Venue) -> list[Route]:
 
 def _query(request: Request) -> Query:
     """Check what all these calls have in common."""
-    query = Query(request, DataError)
+    query = Query(request, MarketDataRefused)
     query.choice("feed", FEEDS, "sip")
     currency = query.text("currency")
     if currency not in (None, "USD"):
-        raise DataError(f"invalid currency: {currency}; the tape is in USD")
+        raise MarketDataRefused(f"invalid currency: {currency}; the data are in USD")
     return query
 
 
 def _symbols(query: Query) -> list[str]:
     symbols = query.names("symbols")
     if not symbols:
-        raise DataError("symbols is required")
+        raise MarketDataRefused("symbols is required")
     return [_symbol(symbol) for symbol in symbols]
 
 
 def _symbol(text: str) -> str:
     if not _SYMBOL.fullmatch(text):
-        raise DataError(f"invalid symbol: {text}")
+        raise MarketDataRefused(f"invalid symbol: {text}")
     return text.upper()
 
 
-def _span(query: Query, kind: str, symbols: list[str], now: datetime) -> Span:
+def _span(query: Query, kind: str, symbols: list[str], now: datetime) -> BarRange:
     """Read what a call for history asks; by default it is the day up to now."""
     timeframe = Timeframe(1, "Min")
     _, offset = _KINDS[kind]
     if kind == "bars":
         text = query.text("timeframe")
         if text is None:
-            raise DataError("timeframe is required")
-        timeframe = Timeframe.parse(text)
+            raise MarketDataRefused("timeframe is required")
+        try:
+            timeframe = Timeframe.parse(text)
+        except ValueError as error:
+            raise MarketDataRefused(str(error)) from None
         query.choice("adjustment", ADJUSTMENTS, "raw")
-    return Span(
+    return BarRange(
         symbols,
         timeframe,
         (query.time("start") or Timeframe(1, "Day").span(now)[0]) - offset,
@@ -169,11 +178,11 @@ def _snapshots(venue: Venue, symbols: list[str]) -> dict[str, dict[str, Any]]:
         for symbol, bar in venue.exchange.latest_bars(some).items():
             today, before = (day.get(symbol) for day in days)
             found[symbol] = {
-                "latestTrade": prices.trade(bar),
-                "latestQuote": prices.quote(bar),
-                "minuteBar": prices.bar(bar),
-                "dailyBar": today and prices.bar(today),
-                "prevDailyBar": before and prices.bar(before),
+                "latestTrade": market_data_json.trade(bar),
+                "latestQuote": market_data_json.quote(bar),
+                "minuteBar": market_data_json.bar(bar),
+                "dailyBar": today and market_data_json.bar(today),
+                "prevDailyBar": before and market_data_json.bar(before),
             }
     return found
 

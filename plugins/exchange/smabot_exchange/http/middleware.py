@@ -18,7 +18,7 @@ from smabot_exchange.http.answers import (
     UNAUTHORIZED,
     answer,
 )
-from smabot_exchange.http.rate_limit import Allowance
+from smabot_exchange.http.rate_limit import QuotaAnswer
 from smabot_exchange.http.venue import Venue
 
 ADMIN = "/_exchange"
@@ -30,7 +30,7 @@ DATA = "/v2/stocks/"
 Header = tuple[bytes, bytes]
 
 
-class Gate:
+class AccessMiddleware:
     """ASGI middleware; websockets pass it, they are authenticated by their own messages."""
 
     def __init__(self, app: ASGIApp, venue: Venue) -> None:
@@ -75,7 +75,7 @@ class Gate:
         await self.app(scope, receive, send_on)
 
 
-def _rate_headers(allowance: Allowance) -> Iterable[Header]:
+def _rate_headers(allowance: QuotaAnswer) -> Iterable[Header]:
     yield b"x-ratelimit-limit", str(allowance.limit).encode()
     yield b"x-ratelimit-remaining", str(allowance.remaining).encode()
     yield b"x-ratelimit-reset", str(allowance.reset).encode()

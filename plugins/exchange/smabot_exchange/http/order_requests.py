@@ -27,9 +27,9 @@ Body = Mapping[str, Any]
 
 
 def order_request(body: Body, symbol: str) -> OrderRequest:
-    """Read an order for a symbol; fields unknown here are passed over, as at Alpaca.
+    """Read an order for a symbol; fields unknown here are ignored, as at Alpaca.
 
-    Raises Refusal for what can't be understood; whether it makes sense the exchange decides.
+    Raises RequestRefused for what can't be understood; whether it makes sense the exchange decides.
     """
     kind = _required(body, "type", OrderType)
     side = _required(body, "side", Side)
@@ -57,7 +57,7 @@ def order_request(body: Body, symbol: str) -> OrderRequest:
 
 
 def order_change(body: Body) -> OrderChange:
-    """Read what a replacement changes. Raises Refusal for what can't be understood."""
+    """Read what a replacement changes. Raises RequestRefused for what can't be understood."""
     return OrderChange(
         qty=_amount(body, "qty"),
         limit_price=_amount(body, "limit_price"),

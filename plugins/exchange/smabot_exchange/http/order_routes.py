@@ -1,4 +1,4 @@
-"""Orders on the wire. https://docs.alpaca.markets/reference/postorder and its neighbours."""
+"""Orders by REST. https://docs.alpaca.markets/reference/postorder and its neighbours."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from smabot_exchange.http.order_requests import order_change, order_request
 from smabot_exchange.http.query import Query, body_of, identity
 from smabot_exchange.http.symbols import symbol_of
 from smabot_exchange.http.venue import Venue
-from smabot_exchange.json_forms import shapes
+from smabot_exchange.json_forms import trading_json
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderClass,
     OrderFilter,
     OrderRequest,
-    Refusal,
+    RequestRefused,
 )
 
 DEFAULT_LIMIT = 50
@@ -36,7 +36,7 @@ def routes(venue: Venue) -> list[Route]:
     def shape(order: ExchangeOrder, *, answered: bool = False) -> dict[str, Any]:
         legged = order.order_class is not OrderClass.SIMPLE
         legs = exchange.legs(order) if legged else ()
-        return shapes.order(order, legs, answered=answered)
+        return trading_json.order(order, legs, answered=answered)
 
     def neighbour(query: Query, name: str) -> int | None:
         """Return the ``seq`` of the order that a page follows or precedes."""
@@ -77,17 +77,17 @@ def routes(venue: Venue) -> list[Route]:
                 parents_only=nested,
             )
         )
-        return answer([shape(order) if nested else shapes.order(order) for order in orders])
+        return answer([shape(order) if nested else trading_json.order(order) for order in orders])
 
     async def one(request: Request) -> Response:
         order = exchange.order(order_id(request))
-        return answer(shape(order) if Query(request).flag("nested") else shapes.order(order))
+        return answer(shape(order) if Query(request).flag("nested") else trading_json.order(order))
 
     async def one_by_client_id(request: Request) -> Response:
         client_order_id = request.query_params.get("client_order_id")
         if not client_order_id:
             raise bad_parameter("client_order_id is required")
-        return answer(shapes.order(exchange.order_by_client_id(client_order_id)))
+        return answer(trading_json.order(exchange.order_by_client_id(client_order_id)))
 
     async def replace(request: Request) -> Response:
         body = await body_of(request, venue.largest_body)
@@ -114,7 +114,7 @@ def routes(venue: Venue) -> list[Route]:
 
 
 def order_id(request: Request) -> UUID:
-    """Return the order id in a path. Raises Refusal when it is none."""
+    """Return the order id in a path. Raises RequestRefused when it is none."""
     text = request.path_params["order_id"]
     found = identity(text)
     if found is None:
@@ -123,12 +123,12 @@ def order_id(request: Request) -> UUID:
 
 
 def check_permitted(venue: Venue, wanted: OrderRequest) -> None:
-    """Raises Refusal for an order that the account's configuration forbids."""
+    """Raises RequestRefused for an order that the account's configuration forbids."""
     configuration = venue.configuration
     fraction = wanted.notional is not None or (wanted.qty is not None and wanted.qty % 1 != ZERO)
     if fraction and not configuration.fractional_trading:
-        raise Refusal(403, 40310000, "account is not eligible to trade fractional shares")
+        raise RequestRefused(403, 40310000, "account is not eligible to trade fractional shares")
     if configuration.no_shorting and wanted.side is Side.SELL:
-        held = {holding.symbol: holding.qty for holding in venue.exchange.positions()}
+        held = {position.symbol: position.qty for position in venue.exchange.positions()}
         if (wanted.qty or ZERO) > max(held.get(wanted.symbol, ZERO), Decimal(0)):
-            raise Refusal(403, 40310000, "account is not allowed to short")
+            raise RequestRefused(403, 40310000, "account is not allowed to short")

@@ -1,4 +1,4 @@
-"""Positions on the wire. https://docs.alpaca.markets/reference/getallopenpositions and neighbours."""
+"""Positions by REST. https://docs.alpaca.markets/reference/getallopenpositions and neighbours."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from smabot_exchange.http.answers import answer, bad_parameter
 from smabot_exchange.http.query import Query
 from smabot_exchange.http.symbols import symbol_of
 from smabot_exchange.http.venue import Venue
-from smabot_exchange.json_forms import shapes
-from smabot_exchange.matching.account import Holding
-from smabot_exchange.matching.orders import Refusal, asset_id, plain
+from smabot_exchange.json_forms import trading_json
+from smabot_exchange.matching.account import ExchangePosition
+from smabot_exchange.matching.orders import RequestRefused, asset_id, plain
 
 
 def routes(venue: Venue) -> list[Route]:
@@ -37,7 +37,7 @@ def routes(venue: Venue) -> list[Route]:
         if qty is not None and percentage is not None:
             raise bad_parameter("only one of qty or percentage is allowed")
         order = exchange.close_position(named(request), qty, percentage)
-        return answer(shapes.order(order, answered=True))
+        return answer(trading_json.order(order, answered=True))
 
     async def close_all(request: Request) -> Response:
         closed = exchange.close_all(Query(request).flag("cancel_orders"))
@@ -47,8 +47,8 @@ def routes(venue: Venue) -> list[Route]:
                     "symbol": symbol,
                     "status": status,
                     "body": outcome.body()
-                    if isinstance(outcome, Refusal)
-                    else shapes.order(outcome, answered=True),
+                    if isinstance(outcome, RequestRefused)
+                    else trading_json.order(outcome, answered=True),
                 }
                 for symbol, status, outcome in closed
             ],
@@ -63,7 +63,7 @@ def routes(venue: Venue) -> list[Route]:
     ]
 
 
-def position(exchange: Exchange, holding: Holding) -> dict[str, Any]:
+def position(exchange: Exchange, holding: ExchangePosition) -> dict[str, Any]:
     """Return a position at last prices. Its day's gain is counted from the close before."""
     symbol, qty, cost = holding.symbol, holding.qty, holding.cost
     price = exchange.last_price(symbol)
@@ -73,7 +73,7 @@ def position(exchange: Exchange, holding: Holding) -> dict[str, Any]:
     return {
         "asset_id": str(asset_id(symbol)),
         "symbol": symbol,
-        "exchange": shapes.LISTED_ON,
+        "exchange": trading_json.LISTED_ON,
         "asset_class": "us_equity",
         "asset_marginable": True,
         "qty": plain(qty),
@@ -82,11 +82,11 @@ def position(exchange: Exchange, holding: Holding) -> dict[str, Any]:
         "market_value": plain(value),
         "cost_basis": plain(cost),
         "unrealized_pl": plain(gain),
-        "unrealized_plpc": shapes.ratio(gain, abs(cost)),
+        "unrealized_plpc": trading_json.ratio(gain, abs(cost)),
         "unrealized_intraday_pl": plain(today),
-        "unrealized_intraday_plpc": shapes.ratio(today, abs(qty * before)),
+        "unrealized_intraday_plpc": trading_json.ratio(today, abs(qty * before)),
         "current_price": plain(price),
         "lastday_price": plain(before),
-        "change_today": shapes.ratio(price - before, before),
+        "change_today": trading_json.ratio(price - before, before),
         "qty_available": plain(exchange.available(symbol)),
     }

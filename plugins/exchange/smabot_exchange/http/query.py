@@ -92,7 +92,7 @@ class Query:
 async def body_of(request: Request, largest: int) -> dict[str, Any]:
     """Return the object in a request's body; an empty body is an empty object.
 
-    Raises Refusal when it is no JSON object, HTTPException 413 when it is too large.
+    Raises RequestRefused when it is no JSON object, HTTPException 413 when it is too large.
     """
     content = bytearray()
     async for chunk in request.stream():
@@ -113,7 +113,7 @@ async def body_of(request: Request, largest: int) -> dict[str, Any]:
 def decimal(value: object, name: str) -> Decimal:
     """Return a number that came as number or text, exactly as it was written.
 
-    Raises Refusal when it is none, or infinite.
+    Raises RequestRefused when it is none, or infinite.
     """
     try:
         if isinstance(value, bool) or not isinstance(value, str | int | float):

@@ -9,7 +9,7 @@ from math import ceil
 
 
 @dataclass(frozen=True, slots=True)
-class Allowance:
+class QuotaAnswer:
     """What a request finds: how many are left after it, and when (Unix time) all are back."""
 
     granted: bool
@@ -18,7 +18,7 @@ class Allowance:
     reset: int
 
 
-class Quota:
+class RequestQuota:
     """``limit`` requests of each key per window of ``seconds``."""
 
     def __init__(
@@ -29,7 +29,7 @@ class Quota:
         self._clock = clock
         self._used: dict[str, tuple[float, int]] = {}
 
-    def take(self, key_id: str) -> Allowance:
+    def take(self, key_id: str) -> QuotaAnswer:
         """Count a request of a key whose id is known to be right."""
         now = self._clock()
         begun, used = self._used.get(key_id, (now, 0))
@@ -38,4 +38,4 @@ class Quota:
         granted = used < self.limit
         used += granted
         self._used[key_id] = (begun, used)
-        return Allowance(granted, self.limit, self.limit - used, ceil(begun + self.seconds))
+        return QuotaAnswer(granted, self.limit, self.limit - used, ceil(begun + self.seconds))

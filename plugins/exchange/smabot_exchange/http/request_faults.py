@@ -12,20 +12,20 @@ import orjson
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from smabot_exchange.faults.kinds import (
-    Error,
-    Hang,
-    Hidden,
+from smabot_exchange.faults.fault_kinds import (
+    ConnectionReset,
+    ErrorAnswer,
     KeysRefused,
+    OrderHidden,
     RateLimit,
-    Reset,
+    SlowAnswer,
     StuckCancel,
     UnknownStatus,
 )
+from smabot_exchange.faults.fault_plan import Occasion
 from smabot_exchange.faults.market_kinds import LostAnswer
-from smabot_exchange.faults.plan import Occasion
 from smabot_exchange.http.answers import FORBIDDEN, TOO_MANY, UNAUTHORIZED, answer
-from smabot_exchange.matching.orders import ExchangeOrder, Refusal
+from smabot_exchange.matching.orders import ExchangeOrder, RequestRefused
 
 if TYPE_CHECKING:
     from smabot_exchange.http.venue import Venue
@@ -34,12 +34,12 @@ ORDERS = "/v2/orders"
 BY_CLIENT_ID = "/v2/orders:by_client_order_id"
 
 _KINDS = (
-    Error,
-    Reset,
-    Hang,
+    ErrorAnswer,
+    ConnectionReset,
+    SlowAnswer,
     RateLimit,
     KeysRefused,
-    Hidden,
+    OrderHidden,
     StuckCancel,
     UnknownStatus,
     LostAnswer,
@@ -49,8 +49,8 @@ _POSITION = re.compile(r"/v2/positions/([A-Z.]+)")
 _PAGE = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
 
 
-class Faults:
-    """ASGI middleware inside of `Gate`: only requests that may be made meet faults."""
+class FaultMiddleware:
+    """ASGI middleware inside of `AccessMiddleware`: only requests that may be made meet faults."""
 
     def __init__(self, app: ASGIApp, venue: Venue) -> None:
         self._app = app
@@ -61,15 +61,15 @@ class Faults:
         if (
             scope["type"] != "http"
             or scope["path"].startswith("/_exchange")
-            or not (venue.faults.any(*_KINDS) or venue.hub.masks.any)
+            or not (venue.faults.any(*_KINDS) or venue.broadcast.visibility.may_differ)
         ):
             await self._app(scope, receive, send)
             return
         body = await _read(receive)
-        await _Call(self._app, venue, scope, receive, send, body).run()
+        await _FaultyRequest(self._app, venue, scope, receive, send, body).run()
 
 
-class _Call:
+class _FaultyRequest:
     """One request that may meet a fault."""
 
     def __init__(
@@ -83,23 +83,23 @@ class _Call:
         self._body = body
         self._path: str = scope["path"]
         self._method: str = scope["method"]
-        self._occasion = self._about()
+        self._occasion = self._occasion_of_request()
 
     async def run(self) -> None:
         if await self._before():
             return
-        response = await self._carry_out()
-        masks, now = self._venue.hub.masks, self._venue.exchange.now
+        response = await self._call_application()
+        visibility, now = self._venue.broadcast.visibility, self._venue.exchange.now
         if response.status_code == 200 and self._path.startswith(ORDERS):
             shown = orjson.loads(response.body)
             if self._method == "POST":
-                masks.accepted(shown, now)
-            response = self._masked(response, shown)
+                visibility.register(shown, now)
+            response = self._as_shown(response, shown)
         if not await self._after():
             await response(self._scope, self._receive, self._send)
 
     async def _before(self) -> bool:
-        """Meet the faults that come before; tell whether the request ends by that."""
+        """Apply the faults that come before; return whether they end the request."""
         plan, occasion = self._venue.faults, self._occasion
         if refused := plan.first(KeysRefused, occasion):
             body = UNAUTHORIZED if refused.status == 401 else FORBIDDEN
@@ -117,37 +117,37 @@ class _Call:
             response.headers.update(headers)
             await response(self._scope, self._receive, self._send)
             return True
-        if await self._break("before"):
+        if await self._fail_request("before"):
             return True
         order = self._order() if self._method == "DELETE" else None
         if order is not None and order.open and (stuck := plan.first(StuckCancel, occasion)):
-            self._venue.hub.stick(order.id, stuck.minutes)
+            self._venue.broadcast.show_cancel_pending(order.id, stuck.minutes)
             await Response(status_code=204)(self._scope, self._receive, self._send)
             return True
         return False
 
     async def _after(self) -> bool:
-        if await self._break("after"):
+        if await self._fail_request("after"):
             return True
         if self._scope["state"].get("lost"):
-            await self._venue.sockets.reset_request(self._scope, self._receive)
+            await self._venue.tcp_connections.reset_request(self._scope, self._receive)
             return True
         return False
 
-    async def _break(self, when: str) -> bool:
+    async def _fail_request(self, when: str) -> bool:
         plan, occasion = self._venue.faults, self._occasion
-        if hang := plan.first(Hang, occasion, when=when):
+        if hang := plan.first(SlowAnswer, occasion, when=when):
             await self._venue.wait(hang.seconds)
-        if error := plan.first(Error, occasion, when=when):
-            await _failure(error)(self._scope, self._receive, self._send)
+        if error := plan.first(ErrorAnswer, occasion, when=when):
+            await _error_answer(error)(self._scope, self._receive, self._send)
             return True
-        if plan.first(Reset, occasion, when=when):
-            await self._venue.sockets.reset_request(self._scope, self._receive)
+        if plan.first(ConnectionReset, occasion, when=when):
+            await self._venue.tcp_connections.reset_request(self._scope, self._receive)
             return True
         return False
 
-    async def _carry_out(self) -> Response:
-        """Let the application answer, and hold its answer back."""
+    async def _call_application(self) -> Response:
+        """Return the application's answer, which is not sent yet."""
         sent: list[Message] = []
         unread = [{"type": "http.request", "body": self._body, "more_body": False}]
 
@@ -162,24 +162,24 @@ class _Call:
         response.raw_headers = sent[0]["headers"]
         return response
 
-    def _masked(self, response: Response, shown: Any) -> Response:
+    def _as_shown(self, response: Response, shown: Any) -> Response:
         """Return the answer with its orders as they are to be shown."""
-        masks, now = self._venue.hub.masks, self._venue.exchange.now
-        if not masks.any:
+        visibility, now = self._venue.broadcast.visibility, self._venue.exchange.now
+        if not visibility.may_differ:
             return response
         if isinstance(shown, list):
-            kept = [order for order in shown if "id" not in order or not masks.hides(order)]
-            return answer([masks.dress(o, now) if _is_order(o) else o for o in kept])
+            kept = [order for order in shown if "id" not in order or not visibility.hides(order)]
+            return answer([visibility.as_shown(o, now) if _is_order(o) else o for o in kept])
         if not _is_order(shown):
             return response
-        if self._method == "GET" and masks.hides(shown):
+        if self._method == "GET" and visibility.hides(shown):
             asked = self._occasion.client_order_id if self._path == BY_CLIENT_ID else shown["id"]
             return answer({"code": 40410000, "message": f"order not found for {asked}"}, 404)
-        return answer(masks.dress(shown, now))
+        return answer(visibility.as_shown(shown, now))
 
     # -- what it is about --------------------------------------------------------------------------
 
-    def _about(self) -> Occasion:
+    def _occasion_of_request(self) -> Occasion:
         symbol = client_order_id = ""
         query = self._scope.get("query_string", b"").decode("latin-1")
         if self._method == "POST" and self._path == ORDERS:
@@ -212,7 +212,7 @@ class _Call:
                 return exchange.order(UUID(found[1]))
             if client_order_id and self._path == BY_CLIENT_ID:
                 return exchange.order_by_client_id(client_order_id)
-        except (Refusal, ValueError):
+        except (RequestRefused, ValueError):
             pass  # the application answers that
         return None
 
@@ -221,7 +221,7 @@ def _is_order(item: Any) -> bool:
     return isinstance(item, dict) and "client_order_id" in item and "status" in item
 
 
-def _failure(error: Error) -> Response:
+def _error_answer(error: ErrorAnswer) -> Response:
     words = {500: "500 Internal Server Error", 504: "504 Gateway Time-out"}
     text = words.get(error.status, str(error.status))
     if error.html:
@@ -230,7 +230,7 @@ def _failure(error: Error) -> Response:
 
 
 async def _read(receive: Receive) -> bytes:
-    """Return a request's body; `Gate` has seen to its size."""
+    """Return a request's body; `AccessMiddleware` has seen to its size."""
     chunks = []
     while True:
         message = await receive()

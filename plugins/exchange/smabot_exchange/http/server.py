@@ -20,7 +20,7 @@ STOP_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class ReplayPace:
     """A clock that the server moves: so many minutes a second, None as fast as clients follow.
 
     It begins with the first subscription to market data, or ``at_once``.
@@ -50,10 +50,16 @@ def listen(host: str = LOOPBACK, port: int = 0) -> socket.socket:
     return listener
 
 
-class Serving:
-    """Serves a venue until it is stopped. Clients may connect at once: the socket listens already."""
+class ServerThread:
+    """Serves a venue until it is stopped. Clients may connect at once: the socket listens already.
 
-    def __init__(self, venue: Venue, listener: socket.socket, pace: Pace | None = None) -> None:
+    The thread owns the event loop and all that streams and routes keep. With the thread that started it it
+    shares ``failure``, which is read after the thread has begun or ended, and the loop, which is only sent calls.
+    """
+
+    def __init__(
+        self, venue: Venue, listener: socket.socket, pace: ReplayPace | None = None
+    ) -> None:
         self.venue = venue
         host, port, *_ = listener.getsockname()
         self.url = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -66,7 +72,7 @@ class Serving:
         self._server = uvicorn.Server(
             uvicorn.Config(
                 create_app(venue),
-                http=venue.sockets.protocol(),
+                http=venue.tcp_connections.protocol(),
                 ws="websockets-sansio",
                 ws_max_size=16 * 1024 * 1024,
                 ws_per_message_deflate=False,
@@ -105,7 +111,7 @@ class Serving:
     def _run(self) -> None:
         try:
             asyncio.run(self._serve())
-        except BaseException as error:  # noqa: BLE001 - told by whoever waits
+        except BaseException as error:  # noqa: BLE001 - raised by who waits for it
             self.failure = error
         finally:
             self._begun.set()
@@ -113,7 +119,7 @@ class Serving:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self.venue.hub.attach(self._loop)
+        self.venue.broadcast.attach(self._loop)
         self._begun.set()
         async with asyncio.TaskGroup() as tasks:
             conducting = tasks.create_task(self._conduct())
@@ -124,7 +130,7 @@ class Serving:
         if self._pace is None:
             return
         try:
-            await self.venue.conductor.run(self._pace.per_second, at_once=self._pace.at_once)
-        except Exception as error:  # noqa: BLE001 - told by whoever waits
+            await self.venue.clock_driver.run(self._pace.per_second, at_once=self._pace.at_once)
+        except Exception as error:  # noqa: BLE001 - raised by who waits for it
             self.failure = error
             self._end()

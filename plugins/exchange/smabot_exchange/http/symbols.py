@@ -14,7 +14,7 @@ from smabot_exchange.matching.orders import asset_id
 def symbol_of(venue: Venue, text: object) -> str:
     """Return the ticker that a client means; whether it is traded here the exchange decides.
 
-    Raises Refusal when there is none.
+    Raises RequestRefused when there is none.
     """
     if not isinstance(text, str) or not text.strip():
         raise bad_parameter("symbol is required")

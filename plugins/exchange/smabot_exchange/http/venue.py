@@ -1,57 +1,53 @@
-"""What the routes of the front on the wire share."""
+"""The exchange as its REST routes and streams share it."""
 
 from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field
 
-from smabot_exchange.clock_driver import Conductor, PacedBy
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.faults.kinds import KeysRefused
-from smabot_exchange.faults.plan import FaultPlan, Occasion
-from smabot_exchange.http.account_configuration import Configuration
-from smabot_exchange.http.auth import Keys
-from smabot_exchange.http.rate_limit import Quota
-from smabot_exchange.streams.broadcast import Hub
-from smabot_exchange.streams.data_stream import FEEDS
-from smabot_exchange.streams.tcp_connections import Sockets
+from smabot_exchange.faults.fault_kinds import KeysRefused
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
+from smabot_exchange.http.account_configuration import AccountConfiguration
+from smabot_exchange.http.auth import ApiKeys
+from smabot_exchange.http.clock_driver import ClockDriver, PacedBy
+from smabot_exchange.http.rate_limit import RequestQuota
+from smabot_exchange.streams.broadcast import Broadcast
+from smabot_exchange.streams.stream_access import StreamLimits
+from smabot_exchange.streams.tcp_connections import TcpConnections
 
 
 @dataclass
 class Venue:
-    """An exchange as clients on the wire see it.
+    """An exchange as clients of the API see it.
 
     ``quota`` limits the requests of each key, None does not; ``largest_body`` is in bytes.
-    ``feeds`` are those that the keys may listen to, ``symbol_limit`` how many symbols on the data
-    stream (None: any number), ``auth_seconds`` how long a stream waits for a client's keys.
     Without ``admin`` the calls under ``/_exchange`` are unknown, as at Alpaca.
     """
 
     exchange: Exchange
-    keys: Keys
-    quota: Quota | None = None
+    keys: ApiKeys
+    quota: RequestQuota | None = None
     largest_body: int = 64 * 1024
     clock: PacedBy = "stepped"
-    feeds: tuple[str, ...] = FEEDS
-    symbol_limit: int | None = None
-    auth_seconds: float = 10.0
+    stream_limits: StreamLimits = field(default_factory=StreamLimits)
     admin: bool = True
-    sockets: Sockets = field(default_factory=Sockets)
-    configuration: Configuration = field(init=False)
-    hub: Hub = field(init=False)
-    conductor: Conductor = field(init=False)
+    tcp_connections: TcpConnections = field(default_factory=TcpConnections)
+    configuration: AccountConfiguration = field(init=False)
+    broadcast: Broadcast = field(init=False)
+    clock_driver: ClockDriver = field(init=False)
 
     def __post_init__(self) -> None:
-        self.configuration = Configuration(self.exchange)
-        self.hub = Hub(self.exchange, self.faults, self.sockets)
-        self.conductor = Conductor(self.exchange, self.hub, self.clock)
+        self.configuration = AccountConfiguration(self.exchange)
+        self.broadcast = Broadcast(self.exchange, self.faults, self.tcp_connections)
+        self.clock_driver = ClockDriver(self.exchange, self.broadcast, self.clock)
         self._closing = asyncio.Event()
 
     @property
     def faults(self) -> FaultPlan:
         return self.exchange.faults
 
-    def takes(self, key_id: str, secret: str, path: str) -> bool:
+    def accepts_key(self, key_id: str, secret: str, path: str) -> bool:
         """Whether a stream's client may come in with this key, at this path."""
         if not self.keys.match(key_id, secret):
             return False

@@ -1,4 +1,4 @@
-"""What the ledger is told to keep, and what it tells of the past."""
+"""What is written to the ledger at once, and what moved the account in the past."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from smabot.provider import Bar
-from smabot_exchange.matching.account import Holding, LastDay
-from smabot_exchange.matching.open_orders import News
+from smabot_exchange.matching.account import ExchangePosition, LastDay
+from smabot_exchange.matching.open_orders import ChangedOrders
 from smabot_exchange.matching.orders import Execution
 
 
-class Adjustment(NamedTuple):
+class OutsideChange(NamedTuple):
     """What came from outside: signed shares of a symbol at a cost, or cash; US dollars."""
 
     symbol: str | None
@@ -23,7 +23,7 @@ class Adjustment(NamedTuple):
     cash: Decimal
 
 
-class Movement(NamedTuple):
+class AccountMovement(NamedTuple):
     """Signed shares and cash that came to the account at a time."""
 
     time: datetime
@@ -34,8 +34,8 @@ class Movement(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """What is committed at once. A holding that is gone is None.
+class LedgerChange:
+    """What is committed at once. A position that is closed is None.
 
     ``withheld`` are bars that are no more, as their symbol was halted.
     """
@@ -44,8 +44,8 @@ class Change:
     minutes_played: int
     cash: Decimal
     last_day: LastDay
-    orders: News
+    orders: ChangedOrders
     executions: Sequence[Execution] = ()
-    holdings: Mapping[str, Holding | None] | None = None
-    adjustment: Adjustment | None = None
+    positions: Mapping[str, ExchangePosition | None] | None = None
+    adjustment: OutsideChange | None = None
     withheld: Sequence[Bar] = ()

@@ -1,4 +1,4 @@
-"""From a tape to a new ledger: what lies in the regular sessions, checked, counted, all or nothing."""
+"""From historical data to a new ledger: what lies in the regular sessions, checked, counted, all or nothing."""
 
 from __future__ import annotations
 
@@ -9,58 +9,28 @@ import time
 from collections.abc import Iterable, Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 from smabot.provider import EXCHANGE_ZONE, Bar, ConfigError, FileLock, Session
+from smabot_exchange.data.data_source import DataSource
 from smabot_exchange.data.sessions import OutsideCalendar, regular_sessions, session_on
 from smabot_exchange.ledger.schema import APPLICATION_ID, SCHEMA, VERSION
-from smabot_exchange.matching.account import Terms
+from smabot_exchange.matching.account import AccountTerms
 from smabot_exchange.matching.orders import plain
 
 _DAY = 86_400
 _MINUTE = 60
 _AFTERMATH = timedelta(days=10)
-"""Sessions after the tape's last one are known too: an order sent after its close waits for them."""
+"""Sessions after the data's last one are known too: an order sent after its close waits for them."""
 
 _INSERT_BAR = "INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-class Source(Protocol):
-    """Where bars come from: a tape or a made market."""
-
-    @property
-    def label(self) -> str: ...
-
-    def signature(self) -> str:
-        """Return a cheap sign of the contents; the fingerprint is compared where it differs."""
-        ...
-
-    def fingerprint(self) -> str: ...
-
-    def bars(self) -> Iterator[Bar]: ...
-
-
-def open_source(spec: str) -> Source:
-    """Return the source of ``made``, ``made:…`` or a path. Raises ConfigError."""
-    if spec == "made" or spec.startswith("made:"):
-        from smabot_exchange.data.simulated_market import MadeMarket
-
-        return MadeMarket.parse(spec)
-    from smabot_exchange.data.data_files import FileTape
-
-    try:
-        return FileTape(Path(spec).expanduser())
-    except OSError as error:
-        raise ConfigError(f"tape {spec}: can't be read: {error.strerror}") from None
-    except RuntimeError:  # as expanduser says it
-        raise ConfigError(f"tape {spec}: nobody of that name has a home here") from None
-
-
-def build_ledger(path: Path, source: Source, terms: Terms, lock: FileLock) -> None:
+def build_ledger(path: Path, source: DataSource, terms: AccountTerms, lock: FileLock) -> None:
     """Write a new ledger beside its place, lock it, and move it there when it is whole.
 
-    Raises ConfigError when the tape is bad or the file can't be written; then nothing is there.
+    Raises ConfigError when the data are bad or the file can't be written; then nothing is there.
     """
     began = time.perf_counter()
     unfinished = path.with_name(path.name + ".importing")
@@ -83,7 +53,7 @@ def build_ledger(path: Path, source: Source, terms: Terms, lock: FileLock) -> No
         unfinished.unlink(missing_ok=True)
 
 
-def _fill(path: Path, source: Source, terms: Terms, began: float) -> None:
+def _fill(path: Path, source: DataSource, terms: AccountTerms, began: float) -> None:
     db = sqlite3.connect(path, isolation_level=None)
     try:
         db.execute("PRAGMA journal_mode = OFF")
@@ -91,7 +61,7 @@ def _fill(path: Path, source: Source, terms: Terms, began: float) -> None:
         db.execute("PRAGMA cache_size = -65536")
         db.executescript(SCHEMA)
         signature = source.signature()
-        intake = Intake(source.label)
+        intake = DataImport(source.label, source.stored_label)
         db.execute("BEGIN")
         db.executemany(_INSERT_BAR, intake.rows(source.bars()))
         sessions = intake.finish()
@@ -107,10 +77,10 @@ def _fill(path: Path, source: Source, terms: Terms, began: float) -> None:
         meta = {
             "fingerprint": source.fingerprint(),
             "signature": signature,
-            "label": source.label,
+            "label": source.stored_label,
             "account_id": str(uuid4()),
             "opening_cash": plain(terms.cash),
-            "participation": plain(terms.participation),
+            "participation": plain(terms.max_volume_share),
             "multiplier": plain(terms.multiplier),
             "minutes": str(len(intake.minutes)),
             "notes": json.dumps(notes),
@@ -137,19 +107,20 @@ def _sync(path: Path) -> None:
         os.close(handle)
 
 
-class Intake:
+class DataImport:
     """Keeps the regular sessions' bars, and counts what is dropped and what is missing."""
 
-    def __init__(self, label: str) -> None:
+    def __init__(self, label: str, stored_label: str) -> None:
         self.first_opens: dict[str, float] = {}
         """Of each symbol the first open: the price that is known before its first bar."""
         self.minutes: set[int] = set()
         self._label = label
+        self._stored_label = stored_label
         self._days: dict[int, tuple[int, int] | None] = {}
         self._played: dict[int, Session] = {}
         self._bars = 0
         self._dropped = 0
-        self._gaps = Gaps()
+        self._gaps = MissingMinutes()
 
     def rows(self, bars: Iterable[Bar]) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of table ``bars``."""
@@ -177,7 +148,7 @@ class Intake:
         self._bars, self._dropped = kept, dropped
 
     def finish(self) -> list[tuple[Session, bool]]:
-        """Return the sessions, those on the tape (true) and the few after its end (false).
+        """Return the sessions, those with data (true) and the few after its end (false).
 
         Raises ConfigError when no row fell into a regular session.
         """
@@ -194,10 +165,10 @@ class Intake:
         return [(session, True) for session in played] + [(session, False) for session in after]
 
     def notes(self) -> list[str]:
-        """Return what a person should know, a line each."""
+        """Return what an operator should know, a line each."""
         played = {minute // _DAY for minute in self.minutes}
         lines = [
-            f"{self._label}, {_count(len(self.first_opens), 'symbol')}, "
+            f"{self._stored_label}, {_count(len(self.first_opens), 'symbol')}, "
             f"{_count(len(played), 'session')}, {_count(self._bars, 'bar')}"
         ]
         if self._dropped:
@@ -205,7 +176,7 @@ class Intake:
         if absent := self._absent_sessions(played):
             lines.append(
                 f"no bar at all in {_count(len(absent), 'session')} from {absent[0]} to "
-                f"{absent[-1]}: passed over, as if the exchange had been closed"
+                f"{absent[-1]}: left out, as if the exchange had been closed"
             )
         if missing := self._gaps.describe():
             lines.append(missing)
@@ -228,7 +199,7 @@ class Intake:
         return int(session.open.timestamp()), int(session.close.timestamp())
 
 
-class Gaps:
+class MissingMinutes:
     """The minutes of a session in which a symbol that traded in it has no bar."""
 
     def __init__(self) -> None:
@@ -250,7 +221,7 @@ class Gaps:
         self.due[symbol] = stamp + _MINUTE
 
     def finish(self) -> None:
-        """Count what is missing at the tape's end."""
+        """Count what is missing at the data's end."""
         for symbol in self.due:
             self._end_session(symbol)
 

@@ -1,4 +1,4 @@
-"""The ledger's file: opened, brought up to this version, and its troubles told in one line."""
+"""The ledger's file: opened, migrated to this version, and its errors in one line."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class LedgerFile:
         self._db = self._connect()
         self._level = ""
 
-    def _bring_up(self) -> None:
+    def _migrate(self) -> None:
         """Give a ledger of an older version what it lacks, all or nothing."""
         version = self._value("PRAGMA user_version")
         if version < VERSION:
@@ -120,7 +120,7 @@ class LedgerFile:
             raise
 
     @contextmanager
-    def _told(self) -> Iterator[None]:
+    def _errors_in_one_line(self) -> Iterator[None]:
         """Turn trouble with the file into one clear line."""
         try:
             yield

@@ -8,17 +8,17 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from smabot.provider import ZERO, Session
-from smabot_exchange.ledger.changes import Movement
-from smabot_exchange.matching.account import EquityPoint
+from smabot_exchange.ledger.changes import AccountMovement
+from smabot_exchange.matching.account import EquityHistoryPoint
 
 
 def equity_history(
     opening_cash: Decimal,
-    movements: Iterable[Movement],
+    movements: Iterable[AccountMovement],
     price: Callable[[str, datetime], Decimal],
     start: datetime,
     times: Iterable[datetime],
-) -> list[EquityPoint]:
+) -> list[EquityHistoryPoint]:
     """Return the worth at ascending times; gains count from ``start``, without what came from outside.
 
     ``movements`` come by time; a fill bears its minute's start, so that it counts from then on.
@@ -46,11 +46,11 @@ def equity_history(
     points = []
     for time in times:
         equity = worth(time)
-        points.append(EquityPoint(time, equity, equity - base - given))
+        points.append(EquityHistoryPoint(time, equity, equity - base - given))
     return points
 
 
-def grid(
+def equity_times(
     sessions: Iterable[Session], start: datetime, end: datetime, step: timedelta
 ) -> Iterator[datetime]:
     """Yield each session's times at multiples of ``step`` after its open, and its close."""
@@ -66,5 +66,5 @@ def grid(
             yield session.close
 
 
-def _before(movement: Movement, time: datetime) -> bool:
+def _before(movement: AccountMovement, time: datetime) -> bool:
     return movement.time <= time if movement.from_outside else movement.time < time

@@ -12,14 +12,13 @@ from typing import Any
 from uuid import UUID
 
 from smabot.provider import Bar, Side
+from smabot_exchange.matching.order_states import OrderStatus, StallReason
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     Execution,
     OrderClass,
-    OrderStatus,
     OrderType,
     PositionIntent,
-    Stall,
     TimeInForce,
     plain,
 )
@@ -123,7 +122,7 @@ def to_order(row: tuple[Any, ...]) -> ExchangeOrder:
         parent_id=_uuid(parent_id),
         replaces=_uuid(replaces),
         replaced_by=_uuid(replaced_by),
-        stall=None if stall is None else Stall(stall),
+        stall=None if stall is None else StallReason(stall),
         stalled_until=_time(stalled_until),
     )
 

@@ -20,43 +20,44 @@ _SHORTING_EQUITY = Decimal(2000)
 
 
 @dataclass(frozen=True, slots=True)
-class Terms:
+class AccountTerms:
     """What an account is opened with.
 
-    ``cash`` in US dollars; ``participation``: the part of a bar's volume that an order may take;
+    ``cash`` in US dollars; ``max_volume_share``: the maximum share of a bar's volume that an order
+    may take;
     ``multiplier``: buying power is this times equity, less what is invested and held. Above 1 it is
     a margin account, which may sell short, as Alpaca's paper accounts are; with 1 a cash account.
     """
 
     cash: Decimal = Decimal(100_000)
-    participation: Decimal = Decimal("0.1")
+    max_volume_share: Decimal = Decimal("0.1")
     multiplier: Decimal = _TWO
 
 
 @dataclass(frozen=True, slots=True)
-class AskedTerms:
-    """The terms that the settings name; None leaves one to the ledger, or in a new ledger to `Terms`."""
+class RequestedTerms:
+    """The terms that the settings name; None leaves one to the ledger, or in a new ledger to `AccountTerms`."""
 
     cash: Decimal | None = None
-    participation: Decimal | None = None
+    max_volume_share: Decimal | None = None
     multiplier: Decimal | None = None
 
     @classmethod
-    def exactly(cls, terms: Terms) -> AskedTerms:
+    def exactly(cls, terms: AccountTerms) -> RequestedTerms:
         return cls(*astuple(terms))
 
-    def for_new_ledger(self) -> Terms:
+    def for_new_ledger(self) -> AccountTerms:
         """Return the terms that a new ledger is opened with."""
-        default = Terms()
-        return Terms(
+        default = AccountTerms()
+        return AccountTerms(
             default.cash if self.cash is None else self.cash,
-            default.participation if self.participation is None else self.participation,
+            default.max_volume_share if self.max_volume_share is None else self.max_volume_share,
             default.multiplier if self.multiplier is None else self.multiplier,
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Holding:
+class ExchangePosition:
     """Shares held of a symbol, and what they cost by average cost, US dollars.
 
     Both are negative for shares sold short.
@@ -70,18 +71,18 @@ class Holding:
     def avg_price(self) -> Decimal:
         return self.cost / self.qty
 
-    def traded(self, side: Side, qty: Decimal, price: Decimal) -> Holding:
+    def traded(self, side: Side, qty: Decimal, price: Decimal) -> ExchangePosition:
         """Return it after a trade, which may turn it from long to short or back."""
         change = qty * side.sign
         left = self.qty + change
         if self.qty * change >= 0:
-            return Holding(self.symbol, left, self.cost + change * price)
+            return ExchangePosition(self.symbol, left, self.cost + change * price)
         if left * self.qty >= 0:
-            return Holding(self.symbol, left, self.cost * left / self.qty)
-        return Holding(self.symbol, left, left * price)
+            return ExchangePosition(self.symbol, left, self.cost * left / self.qty)
+        return ExchangePosition(self.symbol, left, left * price)
 
 
-class EquityPoint(NamedTuple):
+class EquityHistoryPoint(NamedTuple):
     """The account's worth at a time (UTC), and what it gained since the first point; US dollars."""
 
     time: datetime

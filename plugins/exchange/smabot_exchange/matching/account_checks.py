@@ -21,7 +21,7 @@ from smabot_exchange.matching.orders import (
 INTENT_MISMATCH = "position intent mismatch"
 TOO_FEW_SHARES = "insufficient qty available for order"
 WASH_TRADE = "potential wash trade detected"
-"""How refusals begin that a client must tell from others, in Alpaca's words."""
+"""How refusals begin that a client must distinguish, in Alpaca's words."""
 
 _SHORT_MARGIN = Decimal("1.03")
 """A short sale is valued at 3 % above the ask at least (docs.alpaca.markets, orders-at-alpaca)."""
@@ -30,7 +30,7 @@ _SHORT_MARGIN = Decimal("1.03")
 def intent(request: OrderRequest, held: Decimal, account: AccountState) -> PositionIntent:
     """Return what an order does to the account's net position, ``held`` signed shares.
 
-    Raises Refusal when the client specified another intent. Without one, a sale in a cash account
+    Raises RequestRefused when the client specified another intent. Without one, a sale in a cash account
     that holds nothing closes: it is refused for want of shares.
     """
     specified = request.position_intent
@@ -56,7 +56,7 @@ def hold_price(
 
 
 def check_wash_trade(request: OrderRequest, open_orders: Iterable[ExchangeOrder]) -> None:
-    """Raises Refusal when the order could trade against one of the account's own.
+    """Raises RequestRefused when the order could trade against one of the account's own.
 
     Orders with legs and trailing stops are exempt (docs.alpaca.markets/us/docs/user-protection).
     """
@@ -84,7 +84,7 @@ def check_opening(
     account: AccountState,
     open_orders: Iterable[ExchangeOrder],
 ) -> None:
-    """Raises Refusal when the account may not open such a position."""
+    """Raises RequestRefused when the account may not open such a position."""
     if intent is PositionIntent.BUY_TO_OPEN:
         if any(order.position_intent is PositionIntent.SELL_TO_OPEN for order in open_orders):
             raise forbidden("cannot open a long buy while a short sell order is open")
@@ -98,7 +98,7 @@ def check_opening(
 
 
 def check_funds(cost_basis: Decimal, buying_power: Decimal) -> None:
-    """Raises Refusal when an order costs more than the buying power."""
+    """Raises RequestRefused when an order costs more than the buying power."""
     if cost_basis > buying_power:
         raise forbidden(
             "insufficient buying power",
@@ -108,7 +108,7 @@ def check_funds(cost_basis: Decimal, buying_power: Decimal) -> None:
 
 
 def check_shares(symbol: str, qty: Decimal, held: Decimal, available: Decimal) -> None:
-    """Raises Refusal when an order closes more than is there; all quantities without a sign."""
+    """Raises RequestRefused when an order closes more than is there; all quantities without a sign."""
     if qty > available:
         raise forbidden(
             f"{TOO_FEW_SHARES} (requested: {plain(qty)}, available: {plain(available)})",
@@ -120,7 +120,7 @@ def check_shares(symbol: str, qty: Decimal, held: Decimal, available: Decimal) -
 
 
 def check_purpose(request: OrderRequest, intent: PositionIntent, held: Decimal) -> None:
-    """Raises Refusal when an order with legs is for a position that it can't be for."""
+    """Raises RequestRefused when an order with legs is for a position that it can't be for."""
     if request.order_class is OrderClass.OCO:
         if intent.opens or not held:
             raise unprocessable("oco orders must be exit orders")

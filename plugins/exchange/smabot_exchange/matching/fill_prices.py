@@ -1,7 +1,7 @@
 """What a bar of prices does to an order: pure functions of the two.
 
-A bar tells the open, then that its low and high were reached in an unknown order, then the close.
-Where that leaves a choice, the order fares worse.
+A bar says the open, then that its low and high were reached in an unknown order, then the close.
+Where that leaves a choice, the order gets the worse price.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ def _price_at_once(order: ExchangeOrder, bar: Bar) -> Decimal | None:
     return price if limit is None or (limit - price) * order.side.sign >= 0 else None
 
 
-def watch(order: ExchangeOrder, bar: Bar) -> tuple[ExchangeOrder, Decimal | None]:
+def apply_bar_to_stop(order: ExchangeOrder, bar: Bar) -> tuple[ExchangeOrder, Decimal | None]:
     """Return a stop order after a bar: triggered or not, its trailing stop moved; and a fill's price.
 
     A stop price is reached when it is touched, at the open where the bar opens beyond it. From
@@ -77,7 +77,7 @@ def watch(order: ExchangeOrder, bar: Bar) -> tuple[ExchangeOrder, Decimal | None
 
 def would_trigger(order: ExchangeOrder, bar: Bar) -> bool:
     """Tell whether a bar reaches a stop order's price."""
-    return watch(order, bar)[0].triggered_at is not None
+    return apply_bar_to_stop(order, bar)[0].triggered_at is not None
 
 
 def trailing_stop(

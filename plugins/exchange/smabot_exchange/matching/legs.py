@@ -15,12 +15,12 @@ from decimal import Decimal
 from smabot.provider import ZERO, Bar, Side
 from smabot_exchange.matching.fill_prices import STOPS, fill_price, would_trigger
 from smabot_exchange.matching.open_orders import OpenOrders
+from smabot_exchange.matching.order_states import OrderStatus
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderClass,
     OrderEvent,
     OrderRequest,
-    OrderStatus,
     OrderType,
     order_id,
 )
@@ -59,8 +59,10 @@ def _leg(parent: ExchangeOrder, name: str, kind: OrderType, place: int) -> Excha
     )
 
 
-def arm(orders: OpenOrders, entry: ExchangeOrder, qty: Decimal, time: datetime) -> list[OrderEvent]:
-    """Let the exits of a filled entry work from ``time`` on, for ``qty`` shares."""
+def activate_exits(
+    orders: OpenOrders, entry: ExchangeOrder, qty: Decimal, time: datetime
+) -> list[OrderEvent]:
+    """Activate the exits of a filled entry from ``time`` on, for ``qty`` shares."""
     events = []
     for leg in orders.others_of(entry):
         leg = replace(leg, qty=qty, opens_at=time, updated_at=entry.updated_at)
@@ -72,14 +74,14 @@ def arm(orders: OpenOrders, entry: ExchangeOrder, qty: Decimal, time: datetime) 
 
 
 def shrink_others(orders: OpenOrders, exit: ExchangeOrder) -> None:
-    """Let an exit's counterpart close what the exit has left."""
+    """Reduce an exit's counterpart to what the exit has left."""
     for other in orders.others_of(exit):
         orders.put(
             replace(other, qty=other.filled_qty + exit.remaining, updated_at=exit.updated_at)
         )
 
 
-def yields(orders: OpenOrders, order: ExchangeOrder, bar: Bar) -> bool:
+def yields_to_stop(orders: OpenOrders, order: ExchangeOrder, bar: Bar) -> bool:
     """Whether a take-profit must let its stop go first, as the bar reaches both.
 
     Which came first is not known, so the worse one did, unless the bar opens at the profit.

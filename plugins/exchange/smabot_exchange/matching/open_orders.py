@@ -1,4 +1,4 @@
-"""The orders at work: by id, symbol and group, with what they hold and what of them has changed."""
+"""The open orders: by id, symbol and group, with what they hold and what of them has changed."""
 
 from __future__ import annotations
 
@@ -8,10 +8,11 @@ from typing import NamedTuple
 from uuid import UUID
 
 from smabot.provider import ZERO, Bar
-from smabot_exchange.matching.orders import ExchangeOrder, OrderClass, OrderStatus
+from smabot_exchange.matching.order_states import OrderStatus
+from smabot_exchange.matching.orders import ExchangeOrder, OrderClass
 
 
-class News(NamedTuple):
+class ChangedOrders(NamedTuple):
     """Orders that are new, and ones that are not and have changed."""
 
     added: list[ExchangeOrder]
@@ -48,11 +49,11 @@ class OpenOrders:
             self._added[order.id] = order
         else:
             self._changed[order.id] = order
-        self.held -= hold(before)
+        self.held -= buying_power_of(before)
         if before is not None and before.group != order.group:
             self._leave(before)
         if order.open:
-            self.held += hold(order)
+            self.held += buying_power_of(order)
             self._orders[order.id] = order
             self._of_symbol.setdefault(order.symbol, {})[order.id] = order
             if order.order_class is not OrderClass.SIMPLE:
@@ -65,7 +66,7 @@ class OpenOrders:
     def of_symbol(self, symbol: str) -> list[ExchangeOrder]:
         return list(self._of_symbol.get(symbol, {}).values())
 
-    def traded(self, bars: Iterable[Bar]) -> dict[str, Bar]:
+    def bars_wanted(self, bars: Iterable[Bar]) -> dict[str, Bar]:
         """Return of a minute's bars, by symbol, those that some order waits for."""
         wanted = {symbol for symbol, orders in self._of_symbol.items() if orders}
         return {bar.symbol: bar for bar in bars if bar.symbol in wanted}
@@ -75,7 +76,7 @@ class OpenOrders:
         group = self._of_group.get(order.group, {})
         return [other for other in group.values() if other.id != order.id]
 
-    def waits(self, order: ExchangeOrder) -> bool:
+    def awaits_entry(self, order: ExchangeOrder) -> bool:
         """Whether it is an exit whose entry has not filled yet."""
         if order.status is not OrderStatus.HELD or order.parent_id is None:
             return False
@@ -86,13 +87,13 @@ class OpenOrders:
         """Return the shares that open orders are about to close; exits of a group share theirs."""
         shares: dict[UUID, Decimal] = {}
         for order in self._of_symbol.get(symbol, {}).values():
-            if order.closes and not self.waits(order):
+            if order.closes and not self.awaits_entry(order):
                 shares[order.group] = max(shares.get(order.group, ZERO), order.remaining)
         return sum(shares.values(), ZERO)
 
-    def take_news(self) -> News:
+    def take_changes(self) -> ChangedOrders:
         """Return what was put since the last call, each order once, as it is now."""
-        news = News(list(self._added.values()), list(self._changed.values()))
+        news = ChangedOrders(list(self._added.values()), list(self._changed.values()))
         self._added.clear()
         self._changed.clear()
         return news
@@ -105,7 +106,7 @@ class OpenOrders:
                 del self._of_group[order.group]
 
 
-def hold(order: ExchangeOrder | None) -> Decimal:
+def buying_power_of(order: ExchangeOrder | None) -> Decimal:
     """Return the dollars of buying power that an open order takes."""
     if order is None or order.closes:
         return ZERO

@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_FLOOR, Decimal
 
 from smabot.provider import ZERO, Session, Side
-from smabot_exchange.matching.account import Holding
+from smabot_exchange.matching.account import ExchangePosition
 from smabot_exchange.matching.fill_prices import STOPS
 from smabot_exchange.matching.orders import (
     DUPLICATE_ID,
@@ -20,7 +20,7 @@ from smabot_exchange.matching.orders import (
     OrderClass,
     OrderRequest,
     OrderType,
-    Refusal,
+    RequestRefused,
     StopLoss,
     TakeProfit,
     TimeInForce,
@@ -40,7 +40,7 @@ _LASTING = (TimeInForce.DAY, TimeInForce.GTC)
 
 
 def check_client_id(client_order_id: str | None, taken: Collection[str]) -> None:
-    """Raises Refusal when the id is too long, or taken, be it by an order that has ended."""
+    """Raises RequestRefused when the id is too long, or taken, be it by an order that has ended."""
     if client_order_id is None:
         return
     if len(client_order_id) > LONGEST_CLIENT_ID:
@@ -50,7 +50,7 @@ def check_client_id(client_order_id: str | None, taken: Collection[str]) -> None
 
 
 def check_request(request: OrderRequest, last_price: Decimal) -> None:
-    """Raises Refusal when the order is malformed."""
+    """Raises RequestRefused when the order is malformed."""
     _check_prices(request)
     _check_trail(request)
     _check_size(request, last_price)
@@ -62,7 +62,7 @@ def check_request(request: OrderRequest, last_price: Decimal) -> None:
 
 
 def check_hours(tif: TimeInForce, now: datetime, session: Session | None) -> None:
-    """Raises Refusal when an order for the open or the close comes too late for it.
+    """Raises RequestRefused when an order for the open or the close comes too late for it.
 
     ``session`` is the one that is open now. Whenever the exchange is closed counts as night.
     """
@@ -75,7 +75,7 @@ def check_hours(tif: TimeInForce, now: datetime, session: Session | None) -> Non
 
 
 def check_price(name: str, price: Decimal | None) -> None:
-    """Raises Refusal when a price is not one: above 0, in cents, below a dollar in hundredths."""
+    """Raises RequestRefused when a price is not one: above 0, in cents, below a dollar in hundredths."""
     if price is None:
         return
     if not price.is_finite() or not 0 < price <= _MOST:
@@ -90,7 +90,7 @@ def check_price(name: str, price: Decimal | None) -> None:
 def check_stop_side(
     side: Side, kind: OrderType, stop_price: Decimal | None, last_price: Decimal
 ) -> None:
-    """Raises Refusal when a stop price is already reached."""
+    """Raises RequestRefused when a stop price is already reached."""
     if stop_price is None or kind not in STOPS or (stop_price - last_price) * side.sign > 0:
         return
     where = "greater" if side is Side.BUY else "less"
@@ -102,7 +102,7 @@ def check_stop_side(
 
 
 def check_qty(qty: Decimal) -> None:
-    """Raises Refusal when a quantity is not one: above 0, at most nine decimal places."""
+    """Raises RequestRefused when a quantity is not one: above 0, at most nine decimal places."""
     if not qty.is_finite() or not ZERO < qty <= _MOST:
         raise bad_parameter(f"qty must be > 0 and <= {_MOST}")
     if digits(qty) > _FRACTION_DIGITS:
@@ -110,7 +110,7 @@ def check_qty(qty: Decimal) -> None:
 
 
 def check_trail(price: Decimal | None, percent: Decimal | None) -> None:
-    """Raises Refusal when a trailing stop's distance is out of bounds."""
+    """Raises RequestRefused when a trailing stop's distance is out of bounds."""
     if price is not None and not (price.is_finite() and 0 < price <= _MOST):
         raise bad_parameter("trail_price must be > 0")
     if percent is not None and not (percent.is_finite() and percent >= _LEAST_TRAIL_PERCENT):
@@ -236,18 +236,18 @@ def _check_class(request: OrderRequest, last_price: Decimal) -> None:
             raise unprocessable(f"{name} must be {bound}", base_price=plain(base))
 
 
-def part_of(holding: Holding, percentage: Decimal | None) -> Decimal:
-    """Return so many percent of a position's shares, or all. Raises Refusal."""
+def part_of(position: ExchangePosition, percentage: Decimal | None) -> Decimal:
+    """Return so many percent of a position's shares, or all. Raises RequestRefused."""
     if percentage is None:
-        return abs(holding.qty)
+        return abs(position.qty)
     if not percentage.is_finite() or not 0 < percentage <= _HUNDRED:
         raise bad_parameter("percentage must be > 0 and <= 100")
-    shares = abs(holding.qty) * percentage / _HUNDRED
+    shares = abs(position.qty) * percentage / _HUNDRED
     return shares.quantize(SMALLEST_FRACTION, ROUND_FLOOR)
 
 
 def check_adjustment(amount: Decimal, price: Decimal = ZERO) -> None:
-    """Raises Refusal when shares or cash from outside are no amount."""
+    """Raises RequestRefused when shares or cash from outside are no amount."""
     if not amount.is_finite() or not amount or abs(amount) > _MOST:
         raise bad_parameter("the amount must be finite and not 0")
     if not price.is_finite() or not 0 <= price <= _MOST:
@@ -260,17 +260,17 @@ def digits(value: Decimal) -> int:
     return len(places)
 
 
-def bad_parameter(message: str) -> Refusal:
-    return Refusal(422, 40010001, message)
+def bad_parameter(message: str) -> RequestRefused:
+    return RequestRefused(422, 40010001, message)
 
 
-def forbidden(message: str, **extra: str) -> Refusal:
-    return Refusal(403, 40310000, message, **extra)
+def forbidden(message: str, **extra: str) -> RequestRefused:
+    return RequestRefused(403, 40310000, message, **extra)
 
 
-def unprocessable(message: str, **extra: str) -> Refusal:
-    return Refusal(422, 42210000, message, **extra)
+def unprocessable(message: str, **extra: str) -> RequestRefused:
+    return RequestRefused(422, 42210000, message, **extra)
 
 
-def not_found(message: str) -> Refusal:
-    return Refusal(404, 40410000, message)
+def not_found(message: str) -> RequestRefused:
+    return RequestRefused(404, 40410000, message)

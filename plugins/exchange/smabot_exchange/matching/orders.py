@@ -1,4 +1,4 @@
-"""What a client asks for, what becomes of it, and how a refusal is worded."""
+"""Orders, what clients ask for, fills and events, and how a refusal is worded."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Any, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
 from smabot.provider import ZERO, Side
+from smabot_exchange.matching.order_states import OPEN_STATUSES, OrderStatus, StallReason
 
 LONGEST_CLIENT_ID = 128
 SMALLEST_FRACTION = Decimal("1E-9")
@@ -67,50 +68,6 @@ _OPPOSITE = {
     PositionIntent.SELL_TO_OPEN: PositionIntent.BUY_TO_CLOSE,
     PositionIntent.BUY_TO_CLOSE: PositionIntent.SELL_TO_OPEN,
 }
-
-
-class OrderStatus(StrEnum):
-    """The states of an order at the exchange, in Alpaca's words."""
-
-    PENDING_NEW = "pending_new"  # on its way to the market
-    ACCEPTED = "accepted"  # while the exchange is closed: waits for the next session
-    HELD = "held"  # a leg that waits for its parent to fill, or for its stop price
-    NEW = "new"
-    PARTIALLY_FILLED = "partially_filled"
-    PENDING_CANCEL = "pending_cancel"  # a cancel was asked for, and is not confirmed
-    DONE_FOR_DAY = "done_for_day"  # no more of it trades today
-    CALCULATED = "calculated"  # done for the day, and its settlement is being worked out
-    STOPPED = "stopped"  # a trade is guaranteed and has not happened
-    SUSPENDED = "suspended"  # may not trade
-    FILLED = "filled"
-    CANCELED = "canceled"
-    EXPIRED = "expired"
-    REPLACED = "replaced"
-    REJECTED = "rejected"
-
-
-OPEN_STATUSES = (
-    OrderStatus.PENDING_NEW,
-    OrderStatus.ACCEPTED,
-    OrderStatus.HELD,
-    OrderStatus.NEW,
-    OrderStatus.PARTIALLY_FILLED,
-    OrderStatus.PENDING_CANCEL,
-    OrderStatus.DONE_FOR_DAY,
-    OrderStatus.CALCULATED,
-    OrderStatus.STOPPED,
-    OrderStatus.SUSPENDED,
-)
-
-
-class Stall(StrEnum):
-    """Why a fault keeps an open order from filling, until ``ExchangeOrder.stalled_until``."""
-
-    PENDING = "pending"  # it stays `pending_new`
-    REJECT = "reject"  # it will be rejected
-    LOST = "lost"  # its answer was lost and lookups don't show it
-    CANCEL = "cancel"  # its cancel does not come through
-    CLOSE = "close"  # it was left in another state at the close
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +195,7 @@ class ExchangeOrder:
     parent_id: UUID | None = None
     replaces: UUID | None = None
     replaced_by: UUID | None = None
-    stall: Stall | None = None
+    stall: StallReason | None = None
     stalled_until: datetime | None = None
 
     @property
@@ -247,8 +204,8 @@ class ExchangeOrder:
 
     @property
     def hidden(self) -> bool:
-        """Whether lookups and lists don't show it."""
-        return self.stall is Stall.LOST
+        """Whether status queries and lists don't show it."""
+        return self.stall is StallReason.LOST
 
     @property
     def remaining(self) -> Decimal:
@@ -336,8 +293,8 @@ class OrderEvent:
     position_qty: Decimal | None = None
 
 
-class Refusal(Exception):
-    """The exchange says no: HTTP status, Alpaca's code and message, and further fields."""
+class RequestRefused(Exception):
+    """A request that the exchange refuses: HTTP status, Alpaca's code and message, and further fields."""
 
     def __init__(self, status: int, code: int, message: str, **extra: str) -> None:
         super().__init__(message)
@@ -352,7 +309,7 @@ class Refusal(Exception):
         return self.message == DUPLICATE_ID
 
     def body(self) -> dict[str, Any]:
-        """Return it as the wire shows it."""
+        """Return it as JSON shows it."""
         return {"code": self.code, "message": self.message, **self.extra}
 
     def __str__(self) -> str:
@@ -360,7 +317,7 @@ class Refusal(Exception):
         return f"{self.status} {self.message}" + (f" ({extra})" if extra else "")
 
 
-def made_client_id(seq: int) -> str:
+def generated_client_id(seq: int) -> str:
     """Return the id of an order that came without one."""
     return str(uuid5(_IDS, f"order {seq}"))
 

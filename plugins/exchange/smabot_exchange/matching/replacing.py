@@ -6,25 +6,24 @@ from dataclasses import replace
 from decimal import Decimal
 
 from smabot_exchange.matching.fill_prices import trailing_stop
+from smabot_exchange.matching.order_states import OrderStatus, StallReason
 from smabot_exchange.matching.order_validation import bad_parameter, check_qty, unprocessable
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderChange,
     OrderClass,
     OrderRequest,
-    OrderStatus,
     OrderType,
-    Stall,
 )
 
 
 def check_replaceable(order: ExchangeOrder, change: OrderChange) -> None:
-    """Raises Refusal when the order can't be replaced at all, or not in this."""
+    """Raises RequestRefused when the order can't be replaced at all, or not in this."""
     if not order.open:
         raise unprocessable("unable to replace order, order is not open")
     if order.status in (OrderStatus.ACCEPTED, OrderStatus.PENDING_NEW):
         raise bad_parameter("unable to replace order, order isn't sent to exchange yet")
-    if order.stall in (Stall.CANCEL, Stall.CLOSE):
+    if order.stall in (StallReason.CANCEL, StallReason.CLOSE):
         raise unprocessable(f'unable to replace order, order is in "{order.status}" state')
     if order.notional is not None:
         raise unprocessable("unable to replace order, notional orders can't be replaced")
@@ -62,7 +61,7 @@ def changed_request(order: ExchangeOrder, change: OrderChange) -> OrderRequest:
 
 
 def trail(order: ExchangeOrder, hwm: Decimal) -> ExchangeOrder:
-    """Return a trailing stop order that goes on from a best price so far."""
+    """Return a trailing stop order that continues from a best price so far."""
     stop = trailing_stop(order.side, hwm, order.trail_price, order.trail_percent)
     return replace(order, hwm=hwm, stop_price=stop)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.websockets import WebSocket
 
-MOST_WAITING = 32 * 1024 * 1024
+MOST_QUEUED = 32 * 1024 * 1024
 """Bytes that may wait for a slow client."""
 
 _FOR_GOOD = datetime.max.replace(tzinfo=UTC)
@@ -21,16 +21,16 @@ class _Close:
     reason: str
 
 
-class Connection:
+class ClientConnection:
     """The sending side. ``sent`` counts the records that a stream's client waits for."""
 
-    def __init__(self, socket: WebSocket, most_waiting: int = MOST_WAITING) -> None:
+    def __init__(self, socket: WebSocket, most_queued_bytes: int = MOST_QUEUED) -> None:
         self.socket = socket
         self.key_id = ""
         self.sent = 0
         self.slow = False
-        self._most_waiting = most_waiting
-        self._waiting = 0
+        self._most_queued_bytes = most_queued_bytes
+        self._queued_bytes = 0
         self._queue: asyncio.Queue[bytes | str | _Close] = asyncio.Queue()
         self._idle = asyncio.Event()
         self._idle.set()
@@ -40,19 +40,19 @@ class Connection:
         """Send nothing more up to a time of the exchange; None: as long as it is connected."""
         self._muted_until = until or _FOR_GOOD
 
-    def put(self, frame: bytes | str, now: datetime, records: int = 0) -> bool:
-        """Send a frame with so many records in it; tell whether there was room.
+    def send_frame(self, frame: bytes | str, now: datetime, records: int = 0) -> bool:
+        """Queue a frame with so many records in it; return whether there was room.
 
-        A mute connection swallows it. Where there is no room the client is told to be too slow.
+        A muted connection drops it. Where there is no room the client is marked as slow.
         """
         if self._muted_until is not None:
             if now < self._muted_until:
                 return True
             self._muted_until = None
-        if self._waiting + len(frame) > self._most_waiting:
+        if self._queued_bytes + len(frame) > self._most_queued_bytes:
             self.slow = True
             return False
-        self._waiting += len(frame)
+        self._queued_bytes += len(frame)
         self.sent += records
         self._enqueue(frame)
         return True
@@ -61,17 +61,17 @@ class Connection:
         """Close after what waits has been sent."""
         self._enqueue(_Close(code, reason))
 
-    def drop_waiting(self) -> None:
-        """Forget what waits."""
+    def drop_queue(self) -> None:
+        """Drop the frames that are queued."""
         while not self._queue.empty():
             self._queue.get_nowait()
-        self._waiting = 0
+        self._queued_bytes = 0
 
-    async def pump(self) -> None:
+    async def send_queued(self) -> None:
         """Send what comes, until the connection ends."""
         try:
             while not isinstance(item := await self._queue.get(), _Close):
-                self._waiting -= len(item)
+                self._queued_bytes -= len(item)
                 await self._send(item)
                 if self._queue.empty():
                     self._idle.set()
@@ -79,7 +79,7 @@ class Connection:
         finally:
             self._idle.set()
 
-    async def drained(self) -> None:
+    async def wait_until_sent(self) -> None:
         """Wait until nothing waits to be sent, or the connection has ended."""
         await self._idle.wait()
 

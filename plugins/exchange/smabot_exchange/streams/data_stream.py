@@ -7,20 +7,16 @@ https://docs.alpaca.markets/docs/real-time-stock-pricing-data
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from smabot_exchange.streams.broadcast import DataConnection
-from smabot_exchange.streams.conversation import converse, hear
+from smabot_exchange.streams.connected_clients import DataConnection
+from smabot_exchange.streams.conversation import client_messages, converse
 from smabot_exchange.streams.frames import JSON, MSGPACK
-from smabot_exchange.streams.subscriptions import TooMany, asked_for
-
-if TYPE_CHECKING:
-    from smabot_exchange.http.venue import Venue
-
-FEEDS = ("iex", "sip", "delayed_sip", "test")
+from smabot_exchange.streams.stream_access import FEEDS, StreamServer
+from smabot_exchange.streams.subscriptions import TooManySymbols, asked_for
 
 ERRORS = {
     400: "invalid syntax",
@@ -38,46 +34,46 @@ _FATAL = (402, 404, 406, 407, 409, 500)
 """After these the server closes."""
 
 
-def routes(venue: Venue) -> list[WebSocketRoute]:
+def routes(server: StreamServer) -> list[WebSocketRoute]:
     async def stream(websocket: WebSocket) -> None:
-        await _Talk(venue, websocket, websocket.path_params["feed"]).hold()
+        await _DataConversation(server, websocket, websocket.path_params["feed"]).run()
 
     return [WebSocketRoute("/v2/{feed}", stream)]
 
 
-class _Talk:
+class _DataConversation:
     """The conversation with one client."""
 
-    def __init__(self, venue: Venue, websocket: WebSocket, feed: str) -> None:
-        self._venue = venue
-        self._hub = venue.hub
+    def __init__(self, server: StreamServer, websocket: WebSocket, feed: str) -> None:
+        self._server = server
+        self._broadcast = server.broadcast
         self._feed = feed
         packed = "application/msgpack" in websocket.headers.get("content-type", "")
         self._connection = DataConnection(websocket, MSGPACK if packed else JSON)
 
-    async def hold(self) -> None:
+    async def run(self) -> None:
         if self._feed not in FEEDS:
             await self._connection.socket.close()
             return
-        await converse(self._hub, "data", self._connection, self._answer_all)
+        await converse(self._broadcast.clients, "data", self._connection, self._answer_all)
 
     async def _answer_all(self) -> None:
         connection = self._connection
-        self._say({"T": "success", "msg": "connected"})
+        self._send({"T": "success", "msg": "connected"})
         headers = connection.socket.headers
         if key_id := headers.get("apca-api-key-id", ""):
             self._authenticate(key_id, headers.get("apca-api-secret-key", ""))
         try:
-            async with asyncio.timeout(self._venue.auth_seconds) as patience:
+            async with asyncio.timeout(self._server.stream_limits.auth_seconds) as deadline:
                 if connection.key_id:
-                    patience.reschedule(None)
-                async for frame in hear(connection.socket):
+                    deadline.reschedule(None)
+                async for frame in client_messages(connection.socket):
                     self._answer(frame)
                     if connection.key_id:
-                        patience.reschedule(None)
+                        deadline.reschedule(None)
         except TimeoutError:
-            self._error(404)
-            async for _ in hear(connection.socket):
+            self._send_error(404)
+            async for _ in client_messages(connection.socket):
                 pass
 
     def _answer(self, frame: str | bytes) -> None:
@@ -88,29 +84,29 @@ class _Talk:
                 raise ValueError(f"unknown action {action!r}")
             symbols = {} if action == "auth" else asked_for(message)
         except (ValueError, AttributeError):
-            self._error(400)
+            self._send_error(400)
             return
         if action == "auth":
             self._authenticate(str(message.get("key", "")), str(message.get("secret", "")))
         elif not self._connection.key_id:
-            self._error(401)
+            self._send_error(401)
         else:
             self._subscribe(action, symbols)
 
     def _authenticate(self, key_id: str, secret: str) -> None:
-        hub = self._hub
+        broadcast = self._broadcast
         if self._connection.key_id:
-            self._error(403)
-        elif not self._venue.takes(key_id, secret, f"/v2/{self._feed}"):
-            self._error(402)
-        elif key_id in hub.data or hub.refuses("data"):
-            self._error(406)
-        elif self._feed not in self._venue.feeds:
-            self._error(409)
+            self._send_error(403)
+        elif not self._server.accepts_key(key_id, secret, f"/v2/{self._feed}"):
+            self._send_error(402)
+        elif key_id in broadcast.clients.data or broadcast.clients.refuses("data"):
+            self._send_error(406)
+        elif self._feed not in self._server.stream_limits.feeds:
+            self._send_error(409)
         else:
             self._connection.key_id = key_id
-            hub.data[key_id] = self._connection
-            self._say({"T": "success", "msg": "authenticated"})
+            broadcast.clients.data[key_id] = self._connection
+            self._send({"T": "success", "msg": "authenticated"})
 
     def _subscribe(self, action: str, symbols: dict[str, list[str]]) -> None:
         before = self._connection.subscriptions
@@ -118,17 +114,19 @@ class _Talk:
             self._connection.subscriptions = before.minus(symbols)
         else:
             try:
-                self._connection.subscriptions = before.plus(symbols, self._venue.symbol_limit)
-            except TooMany:
-                self._error(405)
+                self._connection.subscriptions = before.plus(
+                    symbols, self._server.stream_limits.symbols
+                )
+            except TooManySymbols:
+                self._send_error(405)
                 return
-            self._hub.wanted.set()
-        self._say({"T": "subscription", **self._connection.subscriptions.told()})
+            self._broadcast.time_wanted.set()
+        self._send({"T": "subscription", **self._connection.subscriptions.acknowledgement()})
 
-    def _error(self, code: int) -> None:
-        self._say({"T": "error", "code": code, "msg": ERRORS[code]})
+    def _send_error(self, code: int) -> None:
+        self._send({"T": "error", "code": code, "msg": ERRORS[code]})
         if code in _FATAL:
             self._connection.close(1008, ERRORS[code])
 
-    def _say(self, message: dict[str, Any]) -> None:
-        self._connection.say(self._hub.exchange.now, message)
+    def _send(self, message: dict[str, Any]) -> None:
+        self._connection.send_control(self._broadcast.exchange.now, message)

@@ -14,7 +14,7 @@ import msgpack
 import orjson
 
 from smabot.provider import MINUTE, Bar
-from smabot_exchange.json_forms import prices
+from smabot_exchange.json_forms import market_data_json
 
 LARGEST_FRAME = 1024 * 1024 - 64
 """Bytes: clients refuse larger messages unless told otherwise."""
@@ -25,7 +25,7 @@ LAST_MOMENT = MINUTE - timedelta(microseconds=1)
 Json = dict[str, Any]
 
 
-class Codec(Protocol):
+class MessageCodec(Protocol):
     """A way to write messages."""
 
     def time(self, moment: datetime) -> Any:
@@ -69,7 +69,7 @@ class JsonCodec:
     """Text frames; times are RFC 3339."""
 
     def __init__(self) -> None:
-        self.time = lru_cache(8)(prices.stamp)
+        self.time = lru_cache(8)(market_data_json.stamp)
 
     def pack(self, message: Json) -> bytes:
         return orjson.dumps(message)
@@ -81,27 +81,29 @@ class JsonCodec:
         return "[" + b",".join(messages).decode() + "]"
 
 
-MSGPACK: Codec = MsgpackCodec()
-JSON: Codec = JsonCodec()
+MSGPACK: MessageCodec = MsgpackCodec()
+JSON: MessageCodec = JsonCodec()
 
 
-def bar(codec: Codec, kind: str, bar: Bar) -> bytes:
+def bar(codec: MessageCodec, kind: str, bar: Bar) -> bytes:
     """Return a bar, packed; ``kind`` is b (minute), u (updated) or d (day)."""
-    return codec.pack({"T": kind, "S": bar.symbol, **prices.bar(bar, codec.time(bar.time))})
+    return codec.pack(
+        {"T": kind, "S": bar.symbol, **market_data_json.bar(bar, codec.time(bar.time))}
+    )
 
 
-def trade(codec: Codec, bar: Bar) -> bytes:
+def trade(codec: MessageCodec, bar: Bar) -> bytes:
     time = codec.time(bar.time + LAST_MOMENT)
-    return codec.pack({"T": "t", "S": bar.symbol, **prices.trade(bar, time)})
+    return codec.pack({"T": "t", "S": bar.symbol, **market_data_json.trade(bar, time)})
 
 
-def quote(codec: Codec, bar: Bar) -> bytes:
+def quote(codec: MessageCodec, bar: Bar) -> bytes:
     time = codec.time(bar.time + LAST_MOMENT)
-    return codec.pack({"T": "q", "S": bar.symbol, **prices.quote(bar, time)})
+    return codec.pack({"T": "q", "S": bar.symbol, **market_data_json.quote(bar, time)})
 
 
 def status(
-    codec: Codec,
+    codec: MessageCodec,
     symbol: str,
     moment: datetime,
     *,
@@ -116,13 +118,13 @@ def status(
     return codec.pack(
         {
             "T": "s", "S": symbol, "sc": code, "sm": words, "rc": reason[0], "rm": reason[1],
-            "t": codec.time(moment), "z": prices.TAPE,
+            "t": codec.time(moment), "z": market_data_json.TAPE,
         }
     )  # fmt: skip
 
 
 def frames(
-    codec: Codec, messages: Iterable[tuple[bytes, bool]]
+    codec: MessageCodec, messages: Iterable[tuple[bytes, bool]]
 ) -> Iterator[tuple[bytes | str, int]]:
     """Yield as few frames as possible, each with the number of its messages that count."""
     chunk: list[bytes] = []

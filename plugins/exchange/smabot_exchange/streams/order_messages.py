@@ -1,4 +1,4 @@
-"""Order events as messages of the trading stream, as faults will have it.
+"""Order events as messages of the trading stream, with the faults that strike it.
 
 https://docs.alpaca.markets/docs/websocket-streaming
 """
@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from smabot.provider import MINUTE
-from smabot_exchange.faults.kinds import (
+from smabot_exchange.faults.fault_kinds import (
     UpdateDoubled,
     UpdateDropped,
     UpdateLate,
@@ -21,28 +21,34 @@ from smabot_exchange.faults.kinds import (
     UpdateSwapped,
     UpdateUnknown,
 )
-from smabot_exchange.faults.plan import FaultPlan, Occasion
-from smabot_exchange.json_forms import shapes
-from smabot_exchange.json_forms.prices import stamp
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
+from smabot_exchange.json_forms import trading_json
+from smabot_exchange.json_forms.market_data_json import stamp
 from smabot_exchange.matching.orders import OrderEvent, plain
-from smabot_exchange.streams.order_visibility import Masks
-from smabot_exchange.streams.timers import Later
+from smabot_exchange.streams.order_visibility import OrderVisibility
+from smabot_exchange.streams.timers import ExchangeTimers
 
-Send = Callable[[bytes, Occasion], None]
+SendMessage = Callable[[bytes, Occasion], None]
 
 
-class Updates:
+class OrderMessages:
     """Turns each event into the messages that are sent, now or later."""
 
-    def __init__(self, plan: FaultPlan, masks: Masks, later: Later, send: Send) -> None:
+    def __init__(
+        self,
+        plan: FaultPlan,
+        visibility: OrderVisibility,
+        timers: ExchangeTimers,
+        send: SendMessage,
+    ) -> None:
         self._plan = plan
-        self._masks = masks
-        self._later = later
+        self._visibility = visibility
+        self._timers = timers
         self._send = send
-        self._held: list[tuple[bytes, Occasion]] = []
+        self._held_back: list[tuple[bytes, Occasion]] = []
 
-    def hear(self, event: OrderEvent, now: datetime) -> None:
-        """Take in an event at a time of the exchange: a fill is known at its minute's end."""
+    def send_event(self, event: OrderEvent, now: datetime) -> None:
+        """Send an event at a time of the exchange: a fill is known at its minute's end."""
         order, plan = event.order, self._plan
         key = f"{event.event} {order.client_order_id} {plain(order.filled_qty)}"
         occasion = Occasion(
@@ -54,26 +60,30 @@ class Updates:
         unknown = plan.first(UpdateUnknown, occasion)
         message = self._message(event, unknown.value if unknown else event.event, now)
         if replayed := plan.first(UpdateReplayed, occasion):
-            self._later.at(now + replayed.minutes * MINUTE, partial(self._send, message, occasion))
+            self._timers.call_at(
+                now + replayed.minutes * MINUTE, partial(self._send, message, occasion)
+            )
         if late := plan.first(UpdateLate, occasion):
-            self._later.at(now + late.minutes * MINUTE, partial(self._send, message, occasion))
+            self._timers.call_at(
+                now + late.minutes * MINUTE, partial(self._send, message, occasion)
+            )
         elif plan.first(UpdateSwapped, occasion):
-            self._held.append((message, occasion))
+            self._held_back.append((message, occasion))
         else:
             self._send(message, occasion)
             if plan.first(UpdateDoubled, occasion):
                 self._send(message, occasion)
-            self.release(now + MINUTE)
+            self.send_held_back(now + MINUTE)
 
-    def release(self, before: datetime) -> None:
+    def send_held_back(self, before: datetime) -> None:
         """Send what was held back for another update to overtake it, earlier than a time."""
-        due = [held for held in self._held if held[1].time < before]
-        self._held = [held for held in self._held if held[1].time >= before]
+        due = [held for held in self._held_back if held[1].time < before]
+        self._held_back = [held for held in self._held_back if held[1].time >= before]
         for message, occasion in due:
             self._send(message, occasion)
 
     def _message(self, event: OrderEvent, name: str, now: datetime) -> bytes:
-        order = self._masks.dress(shapes.order(event.order), now)
+        order = self._visibility.as_shown(trading_json.order(event.order), now)
         data: dict[str, Any] = {
             "event": name,
             "timestamp": stamp(event.time),

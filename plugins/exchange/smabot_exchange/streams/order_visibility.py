@@ -1,4 +1,4 @@
-"""Orders that clients are shown otherwise than they are: not yet, stuck, or in an unknown state."""
+"""Orders that the API shows otherwise than they are: not yet, stuck, or in an unknown state."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
-from smabot_exchange.faults.kinds import Hidden, UnknownStatus
-from smabot_exchange.faults.plan import FaultPlan, Occasion
-from smabot_exchange.matching.orders import OPEN_STATUSES
+from smabot_exchange.faults.fault_kinds import OrderHidden, UnknownStatus
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
+from smabot_exchange.matching.order_states import OPEN_STATUSES
 
 PENDING_CANCEL = "pending_cancel"
 _OPEN = frozenset([*map(str, OPEN_STATUSES), "pending_new", "pending_replace", PENDING_CANCEL])
@@ -17,29 +17,29 @@ _OPEN = frozenset([*map(str, OPEN_STATUSES), "pending_new", "pending_replace", P
 Json = dict[str, Any]
 
 
-class Masks:
-    """Works on orders as the wire shows them."""
+class OrderVisibility:
+    """Works on orders as JSON. Belongs to the server's event loop."""
 
     def __init__(self, plan: FaultPlan, clock: Callable[[], float] = time.monotonic) -> None:
         self._plan = plan
         self._clock = clock
         self._hidden: dict[str, float] = {}
-        self._stuck: set[str] = set()
+        self._cancel_pending: set[str] = set()
         self._unknown: dict[str, tuple[int, str]] = {}
 
     @property
-    def any(self) -> bool:
+    def may_differ(self) -> bool:
         """Whether an order may have to be shown otherwise than it is."""
-        return bool(self._hidden or self._stuck or self._plan.any(UnknownStatus))
+        return bool(self._hidden or self._cancel_pending or self._plan.any(UnknownStatus))
 
-    def accepted(self, order: Json, now: datetime) -> None:
-        """Take note of an order that was just accepted: it may stay hidden for a while."""
-        fault = self._plan.first(Hidden, _occasion(order, now))
+    def register(self, order: Json, now: datetime) -> None:
+        """Register an order that was just accepted: it may stay hidden for a while."""
+        fault = self._plan.first(OrderHidden, _occasion(order, now))
         if fault is not None:
             self._hidden[order["id"]] = self._clock() + fault.seconds
 
     def hides(self, order: Json) -> bool:
-        """Whether lookups and lists must not show an order yet."""
+        """Whether status queries and lists must not show an order yet."""
         until = self._hidden.get(order["id"])
         if until is None:
             return False
@@ -48,24 +48,26 @@ class Masks:
         del self._hidden[order["id"]]
         return False
 
-    def stick(self, order_id: str) -> bool:
-        """Show an order as `pending_cancel` from now on; tell whether it was not yet."""
-        new = order_id not in self._stuck
-        self._stuck.add(order_id)
+    def show_cancel_pending(self, order_id: str) -> bool:
+        """Show an order as `pending_cancel` from now on; return whether it was not yet."""
+        new = order_id not in self._cancel_pending
+        self._cancel_pending.add(order_id)
         return new
 
-    def release(self, order_id: str) -> None:
-        self._stuck.discard(order_id)
+    def end_cancel_pending(self, order_id: str) -> None:
+        self._cancel_pending.discard(order_id)
 
-    def dress(self, order: Json, now: datetime) -> Json:
+    def as_shown(self, order: Json, now: datetime) -> Json:
         """Return an order as it is to be shown. One that has ended is shown as it is."""
         if order["status"] not in _OPEN:
-            self.release(order["id"])
+            self.end_cancel_pending(order["id"])
             return order
-        status = self._word(order, now) or (PENDING_CANCEL if order["id"] in self._stuck else "")
+        status = self._unknown_status(order, now) or (
+            PENDING_CANCEL if order["id"] in self._cancel_pending else ""
+        )
         return {**order, "status": status} if status else order
 
-    def _word(self, order: Json, now: datetime) -> str:
+    def _unknown_status(self, order: Json, now: datetime) -> str:
         """Return the unknown status of an order, decided when it is first seen."""
         plan = self._plan
         if not plan.any(UnknownStatus):

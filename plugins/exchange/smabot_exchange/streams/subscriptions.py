@@ -1,4 +1,4 @@
-"""What a client of the stock data stream wants to hear of."""
+"""What a client of the stock data stream has subscribed to."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ CHANNELS = (
     "trades", "quotes", "bars", "updatedBars", "dailyBars", "statuses", "lulds",
     "corrections", "cancelErrors",
 )  # fmt: skip
-"""All there are; corrections and cancelErrors come with trades, nobody asks for them."""
+"""All there are; corrections and cancelErrors come with trades, no client asks for them."""
 
-ASKED = CHANNELS[:7]
+REQUESTABLE = CHANNELS[:7]
 EVERYTHING = "*"
 
 _NONE: frozenset[str] = frozenset()
 
 
-class TooMany(Exception):
+class TooManySymbols(Exception):
     """More symbols than the key may have."""
 
 
@@ -34,24 +34,27 @@ class Subscriptions:
         return bool(self.symbols.get(channel))
 
     def plus(self, asked: Mapping[str, Collection[str]], most: int | None) -> Subscriptions:
-        """Return these and more. Raises TooMany when they name more than ``most`` symbols."""
+        """Return these and more. Raises TooManySymbols when they name more than ``most`` symbols."""
         changed = {
-            channel: self.of(channel) | frozenset(asked.get(channel, ())) for channel in ASKED
+            channel: self.of(channel) | frozenset(asked.get(channel, ())) for channel in REQUESTABLE
         }
         named = frozenset().union(*changed.values()) - {EVERYTHING}
         if most is not None and len(named) > most:
-            raise TooMany
+            raise TooManySymbols
         return Subscriptions(changed)
 
     def minus(self, asked: Mapping[str, Collection[str]]) -> Subscriptions:
         """Return these without some; ``*`` takes away ``*`` only."""
         return Subscriptions(
-            {channel: self.of(channel) - frozenset(asked.get(channel, ())) for channel in ASKED}
+            {
+                channel: self.of(channel) - frozenset(asked.get(channel, ()))
+                for channel in REQUESTABLE
+            }
         )
 
-    def told(self) -> dict[str, Sequence[str]]:
+    def acknowledgement(self) -> dict[str, Sequence[str]]:
         """Return all of them, as the server acknowledges them."""
-        lists = {channel: sorted(self.of(channel)) for channel in ASKED}
+        lists = {channel: sorted(self.of(channel)) for channel in REQUESTABLE}
         return {**lists, "corrections": lists["trades"], "cancelErrors": lists["trades"]}
 
 

@@ -13,13 +13,13 @@ from starlette.types import Receive, Scope
 _LINGER_NOT = struct.pack("ii", 1, 0)
 
 
-class Sockets:
-    """The open connections by the client's address, as ASGI's ``scope["client"]`` tells it."""
+class TcpConnections:
+    """The open connections by the client's address, as ASGI's ``scope["client"]`` has it."""
 
     def __init__(self) -> None:
         self._open: WeakValueDictionary[tuple[str, int], asyncio.Transport] = WeakValueDictionary()
 
-    def opened(self, transport: asyncio.Transport) -> None:
+    def register(self, transport: asyncio.Transport) -> None:
         """Remember a connection; a websocket keeps its request's."""
         peer = transport.get_extra_info("peername")
         self._open[(str(peer[0]), int(peer[1]))] = transport
@@ -27,7 +27,7 @@ class Sockets:
     def reset(self, scope: Scope) -> None:
         """Reset the connection of a request or websocket: the client gets a TCP RST, no more bytes.
 
-        Raises RuntimeError where the server does not tell of its connections.
+        Raises RuntimeError where the server does not register its connections.
         """
         transport = self._open.get(tuple(scope["client"]))
         if transport is None:
@@ -48,15 +48,15 @@ class Sockets:
             pass
 
     def protocol(self) -> type[asyncio.Protocol]:
-        """Return uvicorn's HTTP protocol, which tells these sockets of each connection."""
+        """Return uvicorn's HTTP protocol, which registers each connection here."""
         from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-        sockets = self
+        connections = self
         base: Any = AutoHTTPProtocol
 
-        class Telling(base):  # type: ignore[misc]
+        class RegisteringProtocol(base):  # type: ignore[misc]
             def connection_made(self, transport: asyncio.Transport) -> None:
-                sockets.opened(transport)
+                connections.register(transport)
                 super().connection_made(transport)
 
-        return Telling
+        return RegisteringProtocol

@@ -6,57 +6,55 @@ https://docs.alpaca.markets/docs/websocket-streaming
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import orjson
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute
 from starlette.websockets import WebSocket
 
-from smabot_exchange.streams.broadcast import TradeConnection
-from smabot_exchange.streams.conversation import converse, hear
-
-if TYPE_CHECKING:
-    from smabot_exchange.http.venue import Venue
+from smabot_exchange.streams.connected_clients import TradeConnection
+from smabot_exchange.streams.conversation import client_messages, converse
+from smabot_exchange.streams.stream_access import StreamServer
 
 STREAMS = ("trade_updates",)
 
 
-def routes(venue: Venue) -> list[WebSocketRoute]:
+def routes(server: StreamServer) -> list[WebSocketRoute]:
     async def stream(websocket: WebSocket) -> None:
-        if venue.hub.refuses("trade"):
+        if server.broadcast.clients.refuses("trade"):
             await websocket.send_denial_response(Response("too many connections", 429))
             return
-        await _Talk(venue, websocket).hold()
+        await _TradeConversation(server, websocket).run()
 
     return [WebSocketRoute("/stream", stream)]
 
 
-class _Talk:
+class _TradeConversation:
     """The conversation with one client."""
 
-    def __init__(self, venue: Venue, websocket: WebSocket) -> None:
-        self._venue = venue
-        self._hub = venue.hub
+    def __init__(self, server: StreamServer, websocket: WebSocket) -> None:
+        self._server = server
+        self._broadcast = server.broadcast
         self._connection = TradeConnection(websocket)
 
-    async def hold(self) -> None:
-        await converse(self._hub, "trade", self._connection, self._answer_all)
+    async def run(self) -> None:
+        await converse(self._broadcast.clients, "trade", self._connection, self._answer_all)
 
     async def _answer_all(self) -> None:
         connection = self._connection
         try:
-            async with asyncio.timeout(self._venue.auth_seconds) as patience:
-                async for frame in hear(connection.socket):
+            async with asyncio.timeout(self._server.stream_limits.auth_seconds) as deadline:
+                async for frame in client_messages(connection.socket):
                     try:
                         self._answer(orjson.loads(frame))
                     except (ValueError, TypeError, AttributeError):
                         connection.close(1003, "invalid message")
                     if connection.key_id:
-                        patience.reschedule(None)
+                        deadline.reschedule(None)
         except TimeoutError:
             connection.close(1008, "auth timeout")
-            async for _ in hear(connection.socket):
+            async for _ in client_messages(connection.socket):
                 pass
 
     def _answer(self, message: dict[str, Any]) -> None:
@@ -66,26 +64,26 @@ class _Talk:
         if action in ("authenticate", "auth"):
             key_id = data.get("key_id") or message.get("key") or ""
             secret = data.get("secret_key") or message.get("secret") or ""
-            known = self._venue.takes(str(key_id), str(secret), "/stream")
-            self._authorization("authorized" if known else "unauthorized", "authenticate")
+            known = self._server.accepts_key(str(key_id), str(secret), "/stream")
+            self._send_authorization("authorized" if known else "unauthorized", "authenticate")
             if known and not self._connection.key_id:
                 self._connection.key_id = str(key_id)
-                self._hub.trading.append(self._connection)
+                self._broadcast.clients.trading.append(self._connection)
         elif action == "listen":
             if not self._connection.key_id:
-                self._authorization("unauthorized", "listen")
+                self._send_authorization("unauthorized", "listen")
                 return
             asked = data.get("streams") or []
             streams = [name for name in STREAMS if name in asked]
             self._connection.listening = bool(streams)
-            if streams and self._hub.exchange.orders("open"):
-                self._hub.wanted.set()
-            self._say({"stream": "listening", "data": {"streams": streams}})
+            if streams and self._broadcast.exchange.orders("open"):
+                self._broadcast.time_wanted.set()
+            self._send({"stream": "listening", "data": {"streams": streams}})
         else:
             raise ValueError("unknown action")
 
-    def _authorization(self, status: str, action: str) -> None:
-        self._say({"stream": "authorization", "data": {"status": status, "action": action}})
+    def _send_authorization(self, status: str, action: str) -> None:
+        self._send({"stream": "authorization", "data": {"status": status, "action": action}})
 
-    def _say(self, message: dict[str, Any]) -> None:
-        self._connection.put(orjson.dumps(message), self._hub.exchange.now)
+    def _send(self, message: dict[str, Any]) -> None:
+        self._connection.send_frame(orjson.dumps(message), self._broadcast.exchange.now)

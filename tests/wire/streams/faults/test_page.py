@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from smabot_exchange.faults.bases import (
+from smabot_exchange.faults.fault_bases import (
     BarFault,
     Fault,
     OrderFault,
@@ -15,15 +15,15 @@ from smabot_exchange.faults.bases import (
     StreamFault,
     UpdateFault,
 )
-from smabot_exchange.faults.files import parse_faults
-from smabot_exchange.faults.kinds import (
+from smabot_exchange.faults.fault_files import parse_faults
+from smabot_exchange.faults.fault_kinds import (
     KINDS,
-    ForeignOrder,
-    ForeignPosition,
+    ExternalOrder,
+    ExternalPosition,
     MinuteMissing,
-    Refuse,
+    RefuseConnections,
 )
-from smabot_exchange.faults.market_kinds import AccountFlag, CashMoved, Halt
+from smabot_exchange.faults.market_kinds import AccountFlag, CashTransfer, TradingHalt
 
 PAGE = (Path(__file__).parents[4] / "docs" / "faults.md").read_text()
 GROUPS: dict[str, tuple[type[Fault], ...]] = {
@@ -32,8 +32,15 @@ GROUPS: dict[str, tuple[type[Fault], ...]] = {
     "update": (UpdateFault,),
     "stream": (StreamFault,),
     "bar": (BarFault,),
-    "minute": (MinuteMissing, Halt, AccountFlag, CashMoved, ForeignOrder, ForeignPosition),
-    "drop": (Refuse,),
+    "minute": (
+        MinuteMissing,
+        TradingHalt,
+        AccountFlag,
+        CashTransfer,
+        ExternalOrder,
+        ExternalPosition,
+    ),
+    "drop": (RefuseConnections,),
 }
 
 

@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smabot.errors import ConfigError
-from smabot_exchange.faults.files import parse_faults, read_faults
-from smabot_exchange.faults.kinds import KINDS, BarMissing
-from smabot_exchange.faults.plan import FaultPlan, Occasion
+from smabot_exchange.faults.fault_files import parse_faults, read_faults
+from smabot_exchange.faults.fault_kinds import KINDS, BarMissing
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 
 NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
 TOML = """
@@ -36,8 +36,8 @@ def test_a_file_of_faults(tmp_path: Path, name: str, text: str) -> None:
     (tmp_path / name).write_text(text)
     seed, (reset, late) = read_faults(tmp_path / name)
     assert seed == 7
-    assert reset.told() == {"kind": "reset", "when": "after", "method": "POST"}
-    assert late.told()["since"] == "2026-03-02T15:00:00Z"
+    assert reset.document() == {"kind": "reset", "when": "after", "method": "POST"}
+    assert late.document()["since"] == "2026-03-02T15:00:00Z"
 
 
 @pytest.mark.parametrize(

@@ -140,10 +140,10 @@ def test_an_unclean_drop_is_followed_by_too_many_connections(
     listener = trade_socket()
     fault("refuse", stream="trade", seconds=0.5)
     listener.socket.close()
-    eventually(lambda: not place.venue.hub.trading)
+    eventually(lambda: not place.venue.broadcast.clients.trading)
     listener = trade_socket()
     listener.socket.socket.shutdown(socket.SHUT_RDWR)
-    eventually(lambda: not place.venue.hub.trading)
+    eventually(lambda: not place.venue.broadcast.clients.trading)
     with pytest.raises(InvalidStatus) as refused:
         trade_socket()
     assert refused.value.response.status_code == 429

@@ -7,14 +7,13 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
 from smabot.provider import MINUTE
-from smabot_exchange.faults.plan import FaultPlan, Occasion
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
+from smabot_exchange.matching.order_states import OrderStatus, StallReason
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderClass,
-    OrderStatus,
-    Stall,
     TimeInForce,
-    made_client_id,
+    generated_client_id,
 )
 
 if TYPE_CHECKING:
@@ -27,25 +26,25 @@ class MarketFaults:
     def __init__(self, plan: FaultPlan) -> None:
         self._plan = plan
 
-    def accepted(self, order: ExchangeOrder, now: datetime) -> ExchangeOrder:
+    def on_accept(self, order: ExchangeOrder, now: datetime) -> ExchangeOrder:
         """Return an order that was just accepted, which may be rejected later, stay pending, or get lost."""
         kinds = self._kinds(order)
         if kinds is None:
             return order
         occasion = _occasion("submit", order, now)
-        named = order.client_order_id != made_client_id(
+        named = order.client_order_id != generated_client_id(
             order.seq
         )  # else no client could look it up
         if named and (lost := self._plan.first(kinds.LostAnswer, occasion)):
-            return _stalled(order, Stall.LOST, now, lost.minutes)
+            return _stalled(order, StallReason.LOST, now, lost.minutes)
         if rejected := self._plan.first(kinds.RejectedLater, occasion):
-            return _stalled(order, Stall.REJECT, now, rejected.minutes)
+            return _stalled(order, StallReason.REJECT, now, rejected.minutes)
         if pending := self._plan.first(kinds.StuckPending, occasion):
-            stalled = _stalled(order, Stall.PENDING, now, pending.minutes)
+            stalled = _stalled(order, StallReason.PENDING, now, pending.minutes)
             return replace(stalled, status=OrderStatus.PENDING_NEW)
         return order
 
-    def frozen(self, order: ExchangeOrder, now: datetime) -> ExchangeOrder | None:
+    def on_cancel(self, order: ExchangeOrder, now: datetime) -> ExchangeOrder | None:
         """Return an order that was to be canceled and is frozen instead; None: it is canceled."""
         kinds = self._kinds(order)
         if kinds is None:
@@ -54,11 +53,11 @@ class MarketFaults:
         for wanted in (True, False) if partly else (False,):
             occasion = _occasion("cancel", order, now)
             if fault := self._plan.first(kinds.FrozenCancel, occasion, partial=wanted):
-                stalled = _stalled(order, Stall.CANCEL, now, fault.minutes)
+                stalled = _stalled(order, StallReason.CANCEL, now, fault.minutes)
                 return replace(stalled, status=OrderStatus.PENDING_CANCEL, updated_at=now)
         return None
 
-    def left_at_close(self, order: ExchangeOrder) -> ExchangeOrder | None:
+    def on_close(self, order: ExchangeOrder) -> ExchangeOrder | None:
         """Return a DAY order that its close leaves open; None: it ends."""
         kinds, close = self._kinds(order), order.expires_at
         if kinds is None or close is None or order.time_in_force is not TimeInForce.DAY:
@@ -66,7 +65,9 @@ class MarketFaults:
         fault = self._plan.first(kinds.LeftAtClose, _occasion("close", order, close))
         if fault is None:
             return None
-        return replace(order, status=OrderStatus(fault.value), updated_at=close, stall=Stall.CLOSE)
+        return replace(
+            order, status=OrderStatus(fault.value), updated_at=close, stall=StallReason.CLOSE
+        )
 
     def _kinds(self, order: ExchangeOrder) -> ModuleType | None:
         """Return the kinds, which are only loaded where faults are set."""
@@ -78,7 +79,7 @@ class MarketFaults:
 
 
 def _stalled(
-    order: ExchangeOrder, stall: Stall, now: datetime, minutes: int | None
+    order: ExchangeOrder, stall: StallReason, now: datetime, minutes: int | None
 ) -> ExchangeOrder:
     span: timedelta | None = None if minutes is None else minutes * MINUTE
     return replace(order, stall=stall, stalled_until=None if span is None else now + span)

@@ -1,4 +1,4 @@
-"""What the exchange remembers: orders, fills and bars so far, and the account's past."""
+"""What the exchange knows of the past: orders, fills and bars so far, and the account."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from uuid import UUID
 
 from smabot.provider import MINUTE, ZERO, Bar, Calendar, Session
 from smabot_exchange.ledger.ledger import Ledger
-from smabot_exchange.ledger.past_equity import equity_history, grid
-from smabot_exchange.matching.account import EquityPoint
+from smabot_exchange.ledger.past_equity import equity_history, equity_times
+from smabot_exchange.matching.account import EquityHistoryPoint
 from smabot_exchange.matching.order_validation import not_found
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
@@ -20,10 +20,10 @@ from smabot_exchange.matching.orders import (
     OrderFilter,
     OrderType,
 )
-from smabot_exchange.serialisation import Turns, one_at_a_time
+from smabot_exchange.serialisation import Serialised, one_at_a_time
 
 
-class Archive(Turns):
+class ExchangeQueries(Serialised):
     """The reading half of an `Exchange`. Each method raises BrokerError when the ledger can't be
     read, and from then on so does every later call."""
 
@@ -45,7 +45,7 @@ class Archive(Turns):
 
     @property
     def now(self) -> datetime:
-        """The virtual clock, UTC: the end of the last minute played, at first the first open."""
+        """The virtual clock, UTC: the end of the last minute replayed, at first the first open."""
         return self._now
 
     @property
@@ -57,7 +57,7 @@ class Archive(Turns):
 
     @one_at_a_time
     def order(self, order_id: UUID) -> ExchangeOrder:
-        """Return an order in any state. Raises Refusal when it is unknown."""
+        """Return an order in any state. Raises RequestRefused when it is unknown."""
         order = self._ledger.order(order_id)
         if order is None or order.hidden:
             raise not_found(f"order not found for {order_id}")
@@ -65,7 +65,7 @@ class Archive(Turns):
 
     @one_at_a_time
     def order_by_client_id(self, client_order_id: str) -> ExchangeOrder:
-        """Return an order in any state. Raises Refusal when it is unknown."""
+        """Return an order in any state. Raises RequestRefused when it is unknown."""
         order = self._ledger.order_by_client_id(client_order_id)
         if order is None or order.hidden:
             raise not_found(f"order not found for {client_order_id}")
@@ -110,7 +110,7 @@ class Archive(Turns):
     def last_price(self, symbol: str) -> Decimal:
         """Return a symbol's last close; before its first bar, that bar's open.
 
-        Raises Refusal when the symbol is unknown.
+        Raises RequestRefused when the symbol is unknown.
         """
         price = self._price(symbol)
         if price is None:
@@ -119,18 +119,18 @@ class Archive(Turns):
 
     @one_at_a_time
     def previous_close(self, symbol: str) -> Decimal:
-        """Return the last price before the session that is open or was last; Refusal if unknown."""
+        """Return the last price before the session that is open or was last; RequestRefused if unknown."""
         self.last_price(symbol)
         return self._price_at(symbol, self._session_of(self._now).open)
 
     @one_at_a_time
     def latest_bars(self, symbols: Collection[str]) -> dict[str, Bar]:
-        """Return each symbol's last played bar; without those that have none, or are unknown."""
+        """Return each symbol's last replayed bar; without those that have none, or are unknown."""
         found = ((symbol, self._last_bar(symbol)) for symbol in symbols)
         return {symbol: bar for symbol, bar in found if bar is not None}
 
     def bars(self, symbols: Collection[str], start: datetime, end: datetime) -> Iterator[Bar]:
-        """Yield the played bars that start in ``[start, end]``, by time, then by symbol."""
+        """Yield the replayed bars that start in ``[start, end]``, by time, then by symbol."""
         end = min(end, self._now - MINUTE)
         for session in self.calendar.sessions:
             if session.close > start and session.open <= end:
@@ -144,7 +144,7 @@ class Archive(Turns):
         since: datetime | None = None,
         bars: int | None = None,
     ) -> Iterator[list[Bar]]:
-        """Yield the bars played so far, a minute at a time, oldest first, sorted by symbol.
+        """Yield the bars replayed so far, a minute at a time, oldest first, sorted by symbol.
 
         With ``since`` those that start after it; with ``bars`` only the newest so many minutes.
         """
@@ -167,13 +167,15 @@ class Archive(Turns):
     # The account's past
 
     @one_at_a_time
-    def equity_history(self, start: datetime, end: datetime, step: timedelta) -> list[EquityPoint]:
+    def equity_history(
+        self, start: datetime, end: datetime, step: timedelta
+    ) -> list[EquityHistoryPoint]:
         """Return the account's worth in ``(start, end]`` while sessions were open, a point a step.
 
         A point lies at each multiple of ``step`` after a session's open, and at its close; nothing
         beyond `now`. Gains count from the worth at ``start``.
         """
-        times = grid(self.calendar.sessions, start, min(end, self._now), step)
+        times = equity_times(self.calendar.sessions, start, min(end, self._now), step)
         return equity_history(
             self._opening_cash, self._ledger.movements(), self._price_at, start, times
         )

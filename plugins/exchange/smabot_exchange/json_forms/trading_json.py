@@ -1,4 +1,4 @@
-"""How orders, positions and the account look on the wire: decimals are text, times RFC 3339.
+"""How orders, positions and the account look as JSON: decimals are text, times RFC 3339.
 
 Fields as in the Trading API's reference, https://docs.alpaca.markets/reference, less those that left
 it in July 2026 (pattern_day_trader, daytrade_count, daytrading_buying_power and their kin).
@@ -13,21 +13,15 @@ from typing import Any
 from uuid import UUID
 
 from smabot.provider import EXCHANGE_ZONE
-from smabot_exchange.json_forms.prices import stamp
-from smabot_exchange.matching.orders import (
-    ExchangeOrder,
-    Execution,
-    OrderClass,
-    OrderStatus,
-    asset_id,
-    plain,
-)
+from smabot_exchange.json_forms.market_data_json import stamp
+from smabot_exchange.matching.order_states import OrderStatus
+from smabot_exchange.matching.orders import ExchangeOrder, Execution, OrderClass, asset_id, plain
 
 PENDING_NEW = "pending_new"
-"""What the answer to an order in a session says; that it is ``new`` is told on the stream."""
+"""What the answer to an order in a session says; the stream says that it is ``new``."""
 
 LISTED_ON = "NASDAQ"
-"""The tape does not say where a symbol is listed; clients want one of Alpaca's names."""
+"""The data do not say where a symbol is listed; clients want one of Alpaca's names."""
 
 
 def order(
@@ -110,7 +104,7 @@ def activity_id(execution: Execution) -> str:
 
 
 def asset(symbol: str) -> dict[str, Any]:
-    """Return a symbol of the tape as an asset that may be traded in every way."""
+    """Return a symbol of the data as an asset that may be traded in every way."""
     return {
         "id": str(asset_id(symbol)),
         "class": "us_equity",

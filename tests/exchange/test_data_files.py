@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from smabot.errors import ConfigError
-from smabot_exchange.data.data_files import read
+from smabot_exchange.data.data_files import read_bars
 
 GOOD = "SPY,2026-03-02T14:30:00Z,10,11,9,10.5,100,,"
 REAL = Path(__file__).parents[3] / "shared/data/minute/pyalgotrade/SPY.csv.gz"
@@ -20,7 +20,7 @@ REAL = Path(__file__).parents[3] / "shared/data/minute/pyalgotrade/SPY.csv.gz"
 
 def test_a_row_becomes_a_bar(lab: Any) -> None:
     tape = lab.tape([GOOD, "SPY,2026-03-02T09:31:00-05:00,1.5,1.5,1.5,1.5,0,7,1.25"])
-    first, second = read(tape)
+    first, second = read_bars(tape)
     assert first.symbol == "SPY"
     assert first.time == datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
     assert (first.open, first.high, first.low, first.close, first.volume) == (10, 11, 9, 10.5, 100)
@@ -35,7 +35,7 @@ def test_gzip_and_folders_read_alike(lab: Any) -> None:
     plain = lab.tape(spy, "folder/a.csv")
     (lab.folder / "folder/b.csv.gz").write_bytes(gzip.compress(lab.tape(ibm, "b.csv").read_bytes()))
     (lab.folder / "folder/README.md").write_text("not a tape")
-    assert list(read(plain.parent)) == [*read(plain), *read(lab.folder / "b.csv")]
+    assert list(read_bars(plain.parent)) == [*read_bars(plain), *read_bars(lab.folder / "b.csv")]
 
 
 def test_symbols_may_be_interleaved_or_follow_each_other(lab: Any) -> None:
@@ -55,7 +55,7 @@ def test_a_byte_order_mark_and_blank_lines_do_no_harm(lab: Any) -> None:
     tape = lab.folder / "tape.csv"
     header = "symbol,timestamp,open,high,low,close,volume,trade_count,vwap"
     tape.write_text(f"\ufeff{header}\r\n{GOOD}\r\n\r\n", newline="")
-    assert len(list(read(tape))) == 1
+    assert len(list(read_bars(tape))) == 1
 
 
 @pytest.mark.parametrize(
@@ -108,7 +108,7 @@ def test_a_bad_row_is_named_by_file_and_line(lab: Any, line: str, complaint: str
 def test_a_wrong_header_is_named(lab: Any, header: str, complaint: str) -> None:
     tape = lab.tape([GOOD], header=header)
     with pytest.raises(ConfigError, match="line 1: ") as caught:
-        list(read(tape))
+        list(read_bars(tape))
     assert complaint in str(caught.value)
 
 
@@ -134,7 +134,7 @@ def test_a_file_that_is_no_tape_is_named(lab: Any) -> None:
         (wrong, "the name must end in"),
     ]:
         with pytest.raises(ConfigError) as caught:
-            list(read(path))
+            list(read_bars(path))
         assert complaint in str(caught.value)
         assert str(path) in str(caught.value)
 
@@ -144,7 +144,7 @@ def test_a_file_that_is_no_parquet_is_named(lab: Any) -> None:
     path = lab.folder / "tape.parquet"
     path.write_text("no")
     with pytest.raises(ConfigError, match=r"tape\.parquet.* is not a readable Parquet file"):
-        list(read(path))
+        list(read_bars(path))
 
 
 def test_a_truncated_gzip_is_named(lab: Any) -> None:
@@ -154,14 +154,14 @@ def test_a_truncated_gzip_is_named(lab: Any) -> None:
     cut = lab.folder / "cut.csv.gz"
     cut.write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ConfigError, match=r"cut\.csv\.gz: the gzip data is cut off or damaged"):
-        list(read(cut))
+        list(read_bars(cut))
 
 
 def test_order_holds_across_the_files_of_a_folder(lab: Any) -> None:
     lab.tape(lab.rows("SPY", "2026-03-03 09:30", [10]), "folder/a.csv")
     lab.tape(lab.rows("SPY", "2026-03-02 09:30", [10]), "folder/b.csv")
     with pytest.raises(ConfigError, match=r"b\.csv line 2: SPY goes back in time.*file names"):
-        list(read(lab.folder / "folder"))
+        list(read_bars(lab.folder / "folder"))
 
 
 def test_rows_outside_the_regular_sessions_are_dropped_and_counted(lab: Any) -> None:
@@ -227,7 +227,7 @@ def _parquet(lab: Any, **columns: Any) -> Path:
 
 def test_parquet_reads_as_csv_does(lab: Any) -> None:
     csv = lab.tape([GOOD, "SPY,2026-03-02T14:31:00Z,10.5,11,9.5,10,200,5,10.25"])
-    assert list(read(_parquet(lab))) == list(read(csv))
+    assert list(read_bars(_parquet(lab))) == list(read_bars(csv))
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ def test_parquet_reads_as_csv_does(lab: Any) -> None:
 )
 def test_bad_parquet_is_named_by_row(lab: Any, columns: Any, complaint: str) -> None:
     with pytest.raises(ConfigError, match=complaint):
-        list(read(_parquet(lab, **columns)))
+        list(read_bars(_parquet(lab, **columns)))
 
 
 def test_parquet_without_pyarrow_says_what_to_install(
@@ -261,7 +261,7 @@ def test_parquet_without_pyarrow_says_what_to_install(
 
     monkeypatch.setattr(builtins, "__import__", without_pyarrow)
     with pytest.raises(ConfigError, match=r"pip install 'smabot-exchange\[parquet\]'"):
-        list(read(path))
+        list(read_bars(path))
 
 
 @pytest.mark.skipif(not REAL.exists(), reason="the real bars are not here")

@@ -1,4 +1,4 @@
-"""The made market: the same for everyone who asks, and shaped like a trading day."""
+"""The simulated market: the same for everyone who asks, and shaped like a trading day."""
 
 from __future__ import annotations
 
@@ -11,39 +11,42 @@ import pytest
 
 from smabot.domain.records import Bar
 from smabot.errors import ConfigError
-from smabot_exchange.data.simulated_market import MadeMarket, made_symbols
-from smabot_exchange.ledger.data_import import open_source
+from smabot_exchange.data.data_source import open_data
+from smabot_exchange.data.simulated_market import SimulatedMarket, simulated_symbols
 
 
 def by_symbol(spec: str) -> dict[str, list[Bar]]:
     bars = defaultdict(list)
-    for bar in MadeMarket.parse(spec).bars():
+    for bar in SimulatedMarket.parse(spec).bars():
         bars[bar.symbol].append(bar)
     return dict(bars)
 
 
-def test_made_is_five_symbols_over_two_sessions() -> None:
-    bars = by_symbol("made")
+def test_the_default_is_five_symbols_over_two_sessions() -> None:
+    bars = by_symbol("simulated")
     assert sorted(bars) == ["AAPL", "IBM", "KO", "MSFT", "SPY"]
     assert all(len(of_one) == 780 for of_one in bars.values())
     assert bars["SPY"][0].time.isoformat() == "2026-03-02T14:30:00+00:00"
 
 
 def test_bars_come_a_minute_at_a_time_sorted() -> None:
-    keys = [(bar.time, bar.symbol) for bar in MadeMarket.parse("made:symbols=7,sessions=1").bars()]
+    keys = [
+        (bar.time, bar.symbol)
+        for bar in SimulatedMarket.parse("simulated:symbols=7,sessions=1").bars()
+    ]
     assert keys == sorted(keys)
     assert len(keys) == 7 * 390
 
 
 def test_a_symbol_depends_on_seed_symbol_and_date_alone() -> None:
-    few = by_symbol("made:seed=3,sessions=2")
-    many = by_symbol("made:seed=3,sessions=3,symbols=9,start=2026-02-27")
+    few = by_symbol("simulated:seed=3,sessions=2")
+    many = by_symbol("simulated:seed=3,sessions=3,symbols=9,start=2026-02-27")
     assert few["IBM"] == many["IBM"][390:]
-    assert few["IBM"] != by_symbol("made:seed=4")["IBM"]
+    assert few["IBM"] != by_symbol("simulated:seed=4")["IBM"]
 
 
 def test_bars_are_sound_and_priced_in_cents() -> None:
-    for of_one in by_symbol("made:symbols=40,sessions=1").values():
+    for of_one in by_symbol("simulated:symbols=40,sessions=1").values():
         for bar in of_one:
             assert 0 < bar.low <= min(bar.open, bar.close)
             assert max(bar.open, bar.close) <= bar.high
@@ -55,21 +58,21 @@ def test_bars_are_sound_and_priced_in_cents() -> None:
 
 
 def test_the_day_is_busy_at_its_ends() -> None:
-    spy = by_symbol("made:sessions=1")["SPY"]
+    spy = by_symbol("simulated:sessions=1")["SPY"]
     ends, middle = spy[:30] + spy[-30:], spy[150:240]
     assert mean(bar.volume for bar in ends) > 1.5 * mean(bar.volume for bar in middle)
     assert mean(b.high - b.low for b in ends) > 1.3 * mean(b.high - b.low for b in middle)
 
 
 def test_there_are_gaps_over_night() -> None:
-    spy = by_symbol("made:sessions=5")["SPY"]
+    spy = by_symbol("simulated:sessions=5")["SPY"]
     gaps = [abs(spy[i].open / spy[i - 1].close - 1) for i in range(390, len(spy), 390)]
     assert max(gaps) > 0.001
     assert max(gaps) < 0.05
 
 
 def test_a_crossover_trades_a_handful_of_times_a_session() -> None:
-    for of_one in by_symbol("made:symbols=8,sessions=2").values():
+    for of_one in by_symbol("simulated:symbols=8,sessions=2").values():
         closes = [bar.close for bar in of_one]
         above = [
             mean(closes[i - 9 : i + 1]) > mean(closes[i - 29 : i + 1])
@@ -80,16 +83,16 @@ def test_a_crossover_trades_a_handful_of_times_a_session() -> None:
 
 
 def test_half_days_are_short() -> None:
-    assert len(by_symbol("made:start=2026-11-27,sessions=1")["SPY"]) == 210
+    assert len(by_symbol("simulated:start=2026-11-27,sessions=1")["SPY"]) == 210
 
 
 def test_a_start_on_a_holiday_begins_with_the_next_session() -> None:
-    first = next(MadeMarket.parse("made:start=2026-12-25").bars())
+    first = next(SimulatedMarket.parse("simulated:start=2026-12-25").bars())
     assert first.time.date() == date(2026, 12, 28)
 
 
 def test_names_are_made_as_far_as_asked_for() -> None:
-    names = made_symbols(11_000)
+    names = simulated_symbols(11_000)
     assert names[5:7] == ["ZAAA", "ZAAB"]
     assert len(set(names)) == 11_000
 
@@ -97,20 +100,20 @@ def test_names_are_made_as_far_as_asked_for() -> None:
 @pytest.mark.parametrize(
     ("spec", "complaint"),
     [
-        ("made:symbol=3", "unknown setting 'symbol' (did you mean 'symbols'?)"),
-        ("made:symbols=0", "symbols must be 1 to"),
-        ("made:symbols=99999", "symbols must be 1 to"),
-        ("made:sessions=0", "sessions must be 1 to"),
-        ("made:seed=x", "must be whole numbers"),
-        ("made:start=monday", "start must be a date like"),
-        ("made:start=1800-01-01", "start must be in 1900 to 2200"),
-        ("made:start=9999-12-31", "start must be in 1900 to 2200"),
-        ("made:seed", "'seed' must be given once"),
-        ("made:seed=1,seed=2", "'seed' must be given once"),
+        ("simulated:symbol=3", "unknown setting 'symbol' (did you mean 'symbols'?)"),
+        ("simulated:symbols=0", "symbols must be 1 to"),
+        ("simulated:symbols=99999", "symbols must be 1 to"),
+        ("simulated:sessions=0", "sessions must be 1 to"),
+        ("simulated:seed=x", "must be whole numbers"),
+        ("simulated:start=monday", "start must be a date like"),
+        ("simulated:start=1800-01-01", "start must be in 1900 to 2200"),
+        ("simulated:start=9999-12-31", "start must be in 1900 to 2200"),
+        ("simulated:seed", "'seed' must be given once"),
+        ("simulated:seed=1,seed=2", "'seed' must be given once"),
     ],
 )
 def test_a_bad_spec_is_one_clear_line(spec: str, complaint: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        open_source(spec)
+        open_data(spec)
     assert complaint in str(caught.value)
     assert spec in str(caught.value)

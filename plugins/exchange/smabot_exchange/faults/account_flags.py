@@ -6,8 +6,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from smabot.provider import MINUTE
-from smabot_exchange.faults.plan import FaultPlan, Occasion
-from smabot_exchange.matching.orders import Refusal
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
+from smabot_exchange.matching.orders import RequestRefused
 
 SUSPENDED = "trade_suspended_by_user"
 FLAGS = ("trading_blocked", "account_blocked", SUSPENDED)
@@ -16,12 +16,15 @@ Until = Mapping[str, datetime | None]
 
 
 class AccountFlags:
-    """Which flags are set. They are in the ledger: a restart of the exchange lifts none."""
+    """Which flags are set. They are in the ledger: a restart of the exchange lifts none.
 
-    def __init__(self, plan: FaultPlan, kept: Until, keep: Callable[[Until], None]) -> None:
+    Changed by one thread at a time (`Exchange` sees to it), and replaced whole, so that any may read them.
+    """
+
+    def __init__(self, plan: FaultPlan, kept: Until, save: Callable[[Until], None]) -> None:
         self._plan = plan
         self._until = dict(kept)
-        self._keep = keep
+        self._save = save
 
     @property
     def names(self) -> frozenset[str]:
@@ -36,7 +39,7 @@ class AccountFlags:
     def lift(self, flag: str) -> None:
         self._change({name: until for name, until in self._until.items() if name != flag})
 
-    def turn(self, start: datetime) -> None:
+    def begin_minute(self, start: datetime) -> None:
         """Begin a minute: what is over is lifted, and faults strike."""
         over = [flag for flag, until in self._until.items() if until is not None and until <= start]
         for flag in over:
@@ -45,11 +48,11 @@ class AccountFlags:
             self._strike(start)
 
     def check(self) -> None:
-        """Raises Refusal where no order is taken, in Alpaca's words."""
+        """Raises RequestRefused where no order is taken, in Alpaca's words."""
         if SUSPENDED in self._until:
-            raise Refusal(403, 40310000, "new orders are rejected by user request")
+            raise RequestRefused(403, 40310000, "new orders are rejected by user request")
         if self._until:
-            raise Refusal(403, 40310000, "account is not authorized to trade")
+            raise RequestRefused(403, 40310000, "account is not authorized to trade")
 
     def _strike(self, start: datetime) -> None:
         from smabot_exchange.faults.market_kinds import AccountFlag
@@ -60,5 +63,5 @@ class AccountFlags:
 
     def _change(self, until: Until) -> None:
         if until != self._until:
-            self._keep(until)
+            self._save(until)
             self._until = dict(until)

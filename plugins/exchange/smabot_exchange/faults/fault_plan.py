@@ -12,7 +12,7 @@ from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
-    from smabot_exchange.faults.bases import Fault
+    from smabot_exchange.faults.fault_bases import Fault
 
 F = TypeVar("F", bound="Fault")
 REMEMBERED = 2_000
@@ -36,7 +36,7 @@ class Occasion:
     event: str = ""
 
 
-class _Armed:
+class _ActiveFault:
     """A fault, and what it has met."""
 
     def __init__(self, fault: Fault, number: int) -> None:
@@ -76,35 +76,39 @@ class _Armed:
 
 
 class FaultPlan:
-    """The faults that are set. Both the exchange and the server that serves it ask it."""
+    """The faults that are set. Shared by all threads of the exchange and of its server: one lock
+    guards changes and draws, and what is read without it is replaced whole."""
 
     def __init__(self, faults: Sequence[Fault] = (), seed: int = 0) -> None:
         self.seed = seed
         self.version = 0
         """Changes when other faults are set."""
-        self._armed: list[_Armed] = []
-        self._kinds: dict[type[Fault], list[_Armed]] = {}
+        self._active: list[_ActiveFault] = []
+        self._kinds: dict[type[Fault], list[_ActiveFault]] = {}
         self._count = 0
         self._lock = Lock()
         self.add(faults)
 
     def __bool__(self) -> bool:
         """Whether any fault is set."""
-        return bool(self._armed)
+        return bool(self._active)
 
     def add(self, faults: Sequence[Fault]) -> None:
-        self.version += 1
-        for fault in faults:
-            armed = _Armed(fault, self._count)
-            self._count += 1
-            self._armed.append(armed)
-            self._kinds.setdefault(type(fault), []).append(armed)
+        with self._lock:
+            self.version += 1
+            for fault in faults:
+                active = _ActiveFault(fault, self._count)
+                self._count += 1
+                self._active = [*self._active, active]
+                kind = type(fault)
+                self._kinds = {**self._kinds, kind: [*self._kinds.get(kind, ()), active]}
 
     def clear(self) -> None:
-        """Forget all faults and their counts; what they have done stays done."""
-        self.version += 1
-        self._armed.clear()
-        self._kinds.clear()
+        """Remove all faults and their counts; what they have done stays done."""
+        with self._lock:
+            self.version += 1
+            self._active = []
+            self._kinds = {}
 
     def any(self, *kinds: type[Fault]) -> bool:
         """Whether a fault of one of these kinds is set: where none is, nothing need be prepared."""
@@ -115,12 +119,12 @@ class FaultPlan:
 
         What is not taken from the iterator has not struck.
         """
-        for armed in self._kinds.get(kind, ()):
-            fault = armed.fault
+        for active in self._kinds.get(kind, ()):
+            fault = active.fault
             if any(getattr(fault, name) != value for name, value in fields.items()):
                 continue
             with self._lock:
-                struck = armed.strikes(occasion, self.seed)
+                struck = active.strikes(occasion, self.seed)
             if struck:
                 assert isinstance(fault, kind)
                 yield fault
@@ -132,10 +136,10 @@ class FaultPlan:
     def counts(self) -> dict[str, int]:
         """Return how often each fault has struck, by name; those that never did too."""
         counts: Counter[str] = Counter()
-        for armed in self._armed:
-            counts[armed.fault.label] += armed.struck
+        for active in self._active:
+            counts[active.fault.label] += active.struck
         return dict(counts)
 
-    def told(self) -> list[dict[str, object]]:
-        """Return the faults as they were asked for, each with its count."""
-        return [{**armed.fault.told(), "count": armed.struck} for armed in self._armed]
+    def documents(self) -> list[dict[str, object]]:
+        """Return the faults as they were given, each with its count."""
+        return [{**active.fault.document(), "count": active.struck} for active in self._active]

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import requests
 
-from smabot_exchange.http.auth import Keys
-from smabot_exchange.http.rate_limit import Quota
+from smabot_exchange.http.auth import ApiKeys
+from smabot_exchange.http.rate_limit import RequestQuota
 
 PATHS = ["/v2/account", "/v2/orders", "/v2/stocks/bars", "/v2/nothing", "/_exchange"]
 
@@ -32,7 +32,7 @@ def test_without_the_right_keys(still: Any, path: str) -> None:
 
 
 def test_keys_do_not_show_their_secrets() -> None:
-    keys = Keys({"PKTEST": "the secret"})
+    keys = ApiKeys({"PKTEST": "the secret"})
     assert "the secret" not in repr(keys)
     assert keys.match("PKTEST", "the secret")
     assert not keys.match("PKTEST", "thé secret")
@@ -49,7 +49,7 @@ def test_without_a_quota_no_rate_is_told(ask: Any) -> None:
 
 def test_the_quota_and_its_headers(serve: Any, call_at: Any) -> None:
     now = [1_000.0]
-    call = call_at(serve(quota=Quota(2, 60, lambda: now[0])))
+    call = call_at(serve(quota=RequestQuota(2, 60, lambda: now[0])))
     answers = [call("GET", "/v2/positions") for _ in range(3)]
     rates = [
         tuple(answer.headers[f"X-RateLimit-{name}"] for name in ("Limit", "Remaining", "Reset"))
@@ -65,7 +65,7 @@ def test_the_quota_and_its_headers(serve: Any, call_at: Any) -> None:
 
 
 def test_a_request_over_the_quota_does_nothing(serve: Any, call_at: Any) -> None:
-    place = serve(quota=Quota(1))
+    place = serve(quota=RequestQuota(1))
     call = call_at(place)
     call.buy(1)
     assert call.post("buy", 1).status_code == 429
@@ -73,7 +73,7 @@ def test_a_request_over_the_quota_does_nothing(serve: Any, call_at: Any) -> None
 
 
 def test_the_quota_is_a_keys_own_and_wrong_keys_use_none_of_it() -> None:
-    quota = Quota(1)
+    quota = RequestQuota(1)
     assert quota.take("A").granted
     assert not quota.take("A").granted
     assert quota.take("B").granted
@@ -81,7 +81,7 @@ def test_the_quota_is_a_keys_own_and_wrong_keys_use_none_of_it() -> None:
 
 def test_a_clock_that_goes_back_frees_the_quota() -> None:
     now = [1_000.0]
-    quota = Quota(1, 60, lambda: now[0])
+    quota = RequestQuota(1, 60, lambda: now[0])
     assert quota.take("A").granted
     now[0] -= 500
     assert quota.take("A").granted

@@ -1,6 +1,6 @@
-"""How bars, and the trades and quotes made of them, look on the wire, by REST and on the stream.
+"""How bars, and the trades and quotes made of them, look as JSON, by REST and on the stream.
 
-The tape has bars only. A bar's trade is a round lot at its close in its last microsecond; the quote
+The data have bars only. A bar's trade is a round lot at its close in its last microsecond; the quote
 then is one tick below to one tick above it. https://docs.alpaca.markets/reference/stockbars
 """
 
@@ -28,9 +28,9 @@ def stamp(time: datetime) -> str:
 
 
 def bar(bar: Bar, time: str | None = None) -> dict[str, Any]:
-    """Return a bar; ``n`` and ``vw`` are null where the tape does not have them.
+    """Return a bar; ``n`` and ``vw`` are null where the data do not have them.
 
-    ``time`` is its start as the wire shows it, for callers that have it already.
+    ``time`` is its start as JSON shows it, for callers that have it already.
     """
     return {
         "t": time or stamp(bar.time),

@@ -1,4 +1,4 @@
-"""The faults that can be asked for, and their fields."""
+"""The kinds of faults, and their fields."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Literal
 from pydantic import Field
 
 from smabot.provider import A_YEAR, Side
-from smabot_exchange.faults.bases import (
+from smabot_exchange.faults.fault_bases import (
     A_DAY,
     A_MILLION,
     BarFault,
@@ -22,17 +22,17 @@ from smabot_exchange.faults.bases import (
 from smabot_exchange.faults.market_kinds import (
     AccountFlag,
     BarWrong,
-    CashMoved,
+    CashTransfer,
     FrozenCancel,
-    Halt,
     LeftAtClose,
     LostAnswer,
     RejectedLater,
     StuckPending,
+    TradingHalt,
 )
 
 
-class Error(RequestFault):
+class ErrorAnswer(RequestFault):
     """Answers an error instead of the answer."""
 
     kind = "error"
@@ -44,7 +44,7 @@ class Error(RequestFault):
     """A page instead of JSON, as gateways answer."""
 
 
-class Reset(RequestFault):
+class ConnectionReset(RequestFault):
     """Resets the TCP connection instead of answering."""
 
     kind = "reset"
@@ -52,7 +52,7 @@ class Reset(RequestFault):
     when: Literal["before", "after"] = "before"
 
 
-class Hang(RequestFault):
+class SlowAnswer(RequestFault):
     """Answers late. ``before``: it is carried out late too, even when the client has given up."""
 
     kind = "hang"
@@ -81,8 +81,8 @@ class KeysRefused(RequestFault):
     status: Literal[401, 403] = 401
 
 
-class Hidden(OrderFault):
-    """Hides an accepted order from lookups and lists."""
+class OrderHidden(OrderFault):
+    """Hides an accepted order from status queries and lists."""
 
     kind = "hidden"
 
@@ -90,7 +90,7 @@ class Hidden(OrderFault):
 
 
 class StuckCancel(OrderFault):
-    """Answers a cancel with 204, tells `pending_cancel`, and does not cancel."""
+    """Answers a cancel with 204, shows `pending_cancel`, and does not cancel."""
 
     kind = "stuck_cancel"
 
@@ -99,7 +99,7 @@ class StuckCancel(OrderFault):
 
 
 class UnknownStatus(OrderFault):
-    """Shows an open order's status as a word that nobody knows."""
+    """Shows an open order's status as an unknown word."""
 
     kind = "unknown_status"
 
@@ -141,20 +141,20 @@ class UpdateReplayed(UpdateFault):
 
 
 class UpdateUnknown(UpdateFault):
-    """Sends it with an event that nobody knows."""
+    """Sends it with an unknown event."""
 
     kind = "update_unknown"
 
     value: str = "reviewed"
 
 
-class Mute(StreamFault):
+class MuteStream(StreamFault):
     """Sends nothing more; the connection stays, and pings are answered."""
 
     kind = "mute"
 
     minutes: int | None = Field(None, ge=1, le=A_YEAR)
-    """For so many minutes of the exchange; without: until the client connects anew."""
+    """For so many minutes of the exchange; without: until the client reconnects."""
 
 
 class Disconnect(StreamFault):
@@ -167,7 +167,7 @@ class Disconnect(StreamFault):
     """The close code of a clean end."""
 
 
-class Garbage(StreamFault):
+class UnreadableFrame(StreamFault):
     """Sends a frame that can't be read."""
 
     kind = "garbage"
@@ -175,7 +175,7 @@ class Garbage(StreamFault):
     form: Literal["bytes", "text", "cut", "empty"] = "bytes"
 
 
-class Refuse(Fault):
+class RefuseConnections(Fault):
     """Refuses connections to a stream after a connection to it was dropped without a close frame."""
 
     kind = "refuse"
@@ -213,8 +213,8 @@ class MinuteMissing(Fault):
     kind = "minute_missing"
 
 
-class ForeignOrder(Fault):
-    """Somebody else sends an order under the same account, at a minute's end."""
+class ExternalOrder(Fault):
+    """An external order on the same account, at a minute's end."""
 
     kind = "foreign_order"
 
@@ -226,7 +226,7 @@ class ForeignOrder(Fault):
     times: int | None = Field(1, ge=1, le=A_MILLION)
 
 
-class ForeignPosition(Fault):
+class ExternalPosition(Fault):
     """Shares appear or vanish from outside, at a minute's end."""
 
     kind = "foreign_position"
@@ -241,11 +241,11 @@ class ForeignPosition(Fault):
 KINDS: dict[str, type[Fault]] = {
     kind.kind: kind
     for kind in (
-        Error, Reset, Hang, RateLimit, KeysRefused, Hidden, StuckCancel, UnknownStatus,
+        ErrorAnswer, ConnectionReset, SlowAnswer, RateLimit, KeysRefused, OrderHidden, StuckCancel, UnknownStatus,
         FrozenCancel, LeftAtClose, RejectedLater, StuckPending, LostAnswer,
         UpdateDropped, UpdateDoubled, UpdateLate, UpdateSwapped, UpdateReplayed, UpdateUnknown,
-        Mute, Disconnect, Garbage, Refuse,
-        BarMissing, BarLate, BarRevised, BarWrong, MinuteMissing, Halt,
-        AccountFlag, CashMoved, ForeignOrder, ForeignPosition,
+        MuteStream, Disconnect, UnreadableFrame, RefuseConnections,
+        BarMissing, BarLate, BarRevised, BarWrong, MinuteMissing, TradingHalt,
+        AccountFlag, CashTransfer, ExternalOrder, ExternalPosition,
     )
 }  # fmt: skip

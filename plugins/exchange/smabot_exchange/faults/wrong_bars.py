@@ -1,4 +1,4 @@
-"""Bars that are told with wrong values; those that were matched against, and the ledger's, are right."""
+"""Bars that are sent with wrong values; those that orders meet, and the ledger's, are right."""
 
 from __future__ import annotations
 
@@ -7,18 +7,21 @@ from datetime import datetime
 from typing import Any
 
 from smabot.provider import Bar
-from smabot_exchange.faults.plan import FaultPlan, Occasion
+from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 
 
 class WrongBars:
-    """Which bars are told wrong. A restart of the exchange ends it."""
+    """Which bars are sent wrong. A restart of the exchange ends it.
+
+    The thread that replays a minute adds bars; threads that answer requests only look them up.
+    """
 
     def __init__(self, plan: FaultPlan) -> None:
         self._plan = plan
         self._kept: dict[tuple[str, datetime], Bar] = {}
 
-    def told(self, bar: Bar, occasion: Occasion | None = None) -> Bar:
-        """Return a new bar as it is told."""
+    def as_sent(self, bar: Bar, occasion: Occasion | None = None) -> Bar:
+        """Return a new bar as it is sent."""
         if not self._plan:
             return bar
         from smabot_exchange.faults.market_kinds import BarWrong
@@ -33,7 +36,7 @@ class WrongBars:
             self._kept[bar.symbol, bar.time] = wrong
         return wrong
 
-    def again(self, bars: Iterable[Bar]) -> list[Bar]:
-        """Return bars as they are told when they are asked for later."""
+    def as_stored(self, bars: Iterable[Bar]) -> list[Bar]:
+        """Return bars as REST answers them later."""
         kept = self._kept
         return [kept.get((bar.symbol, bar.time), bar) for bar in bars] if kept else list(bars)

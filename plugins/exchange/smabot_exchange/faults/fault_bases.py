@@ -51,8 +51,8 @@ class Fault(Settings):
             self.until is None or time < self.until
         )
 
-    def told(self) -> dict[str, Any]:
-        """Return it as it was asked for."""
+    def document(self) -> dict[str, Any]:
+        """Return it as it was given."""
         return {"kind": self.kind, **self.model_dump(mode="json", exclude_defaults=True)}
 
 

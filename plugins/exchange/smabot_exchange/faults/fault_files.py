@@ -10,8 +10,8 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from smabot.provider import ConfigError, listed, suggest
-from smabot_exchange.faults.bases import Fault
-from smabot_exchange.faults.kinds import KINDS
+from smabot_exchange.faults.fault_bases import Fault
+from smabot_exchange.faults.fault_kinds import KINDS
 
 
 def read_faults(path: Path) -> tuple[int | None, list[Fault]]:

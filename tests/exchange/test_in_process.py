@@ -54,7 +54,7 @@ def config(lab: Any) -> Config:
         lab.rows("SPY", "2026-03-02 09:30", [10, 11, 12, 13, 14])
         + lab.rows("KO", "2026-03-02 09:30", [5, 6, 7])
     )
-    return Config(broker="exchange", db=lab.folder / "trades.db", tape=str(tape), speed="max")
+    return Config(broker="exchange", db=lab.folder / "trades.db", data=str(tape), speed="max")
 
 
 @pytest.fixture
@@ -192,7 +192,7 @@ def test_history_ends_now_and_is_limited(desk: Desk, lab: Any) -> None:
 def test_an_unknown_symbol_is_named(desk: Desk) -> None:
     assert desk.feed.tradable(["SPY"]) == ("SPY",)
     with pytest.raises(
-        ConfigError, match=r"'SPX' is not on the tape \(did you mean 'SPY'\?\); it has KO, SPY"
+        ConfigError, match=r"'SPX' is not in the data \(did you mean 'SPY'\?\); it has KO, SPY"
     ):
         desk.feed.tradable(["KO", "SPX"])
 
@@ -241,19 +241,19 @@ def test_with_real_money_it_steps_aside(config: Config) -> None:
 
 
 def test_settings_shape_the_account(config: Config) -> None:
-    desk = Desk(config, cash=500, participation=0.5, multiplier=2)
+    desk = Desk(config, cash=500, max_volume_share=0.5, multiplier=2)
     account = desk.broker.account()
     assert account.cash == 500
     assert account.buying_power == 1000
     desk.close()
-    for wrong in ({"cash": 0}, {"participation": 2}, {"multiplier": 0.5}, {"chas": 1}):
+    for wrong in ({"cash": 0}, {"max_volume_share": 2}, {"multiplier": 0.5}, {"chas": 1}):
         with pytest.raises(ValidationError):
             ExchangeSettings(**wrong)
 
 
 def test_notes_tell_what_was_imported(desk: Desk) -> None:
     first, *others = desk.feed.notes
-    assert first.startswith("tape tape.csv, 2 symbols, 1 session, 8 bars, imported in ")
+    assert first.startswith("data tape.csv, 2 symbols, 1 session, 8 bars, imported in ")
     assert others == [
         "KO: 387 minutes without a bar in 1 session, the first 2026-03-02 09:33–15:59 New York; "
         "1 more symbol with 385 minutes missing"

@@ -1,4 +1,4 @@
-"""Bars of more than a minute, made of the tape's minutes.
+"""Bars of more than a minute, made of minute bars.
 
 https://docs.alpaca.markets/reference/stockbars: minutes and hours are counted from New York's
 midnight; days, weeks and months are New York's and start there at midnight.
@@ -13,7 +13,6 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import groupby
 
 from smabot.provider import EXCHANGE_ZONE, Bar
-from smabot_exchange.http.answers import DataError
 
 _PATTERN = re.compile(r"(\d{1,2})(T|H|D|W|M|(?i:Min|Hour|Day|Week|Month))", re.ASCII)
 _MONTHS = (1, 2, 3, 4, 6, 12)
@@ -28,10 +27,10 @@ class Timeframe:
 
     @classmethod
     def parse(cls, text: str) -> Timeframe:
-        """Read ``1Min``, ``5T``, ``1Hour``, ``1D`` … Raises DataError for what Alpaca has not."""
+        """Read ``1Min``, ``5T``, ``1Hour``, ``1D`` … Raises ValueError for what Alpaca has not."""
         found = _PATTERN.fullmatch(text)
         if found is None:
-            raise DataError(f"invalid timeframe: {text}")
+            raise ValueError(f"invalid timeframe: {text}")
         count, name = int(found[1]), found[2]
         short = {"T": "Min", "H": "Hour", "D": "Day", "W": "Week", "M": "Month"}
         unit = short.get(name, name.capitalize())
@@ -39,12 +38,12 @@ class Timeframe:
             "Min": range(1, 60), "Hour": range(1, 24), "Day": (1,), "Week": (1,), "Month": _MONTHS,
         }  # fmt: skip
         if count not in allowed[unit]:
-            raise DataError(f"invalid timeframe: {text}")
+            raise ValueError(f"invalid timeframe: {text}")
         return cls(count, unit)
 
     @property
     def minute(self) -> bool:
-        """Whether its bars are the tape's own."""
+        """Whether its bars are the minutes themselves."""
         return self.unit == "Min" and self.count == 1
 
     def span(self, moment: datetime) -> tuple[datetime, datetime]:
@@ -69,7 +68,7 @@ class Timeframe:
         return _midnight(first), _midnight(following)
 
     def spanner(self) -> Callable[[datetime], tuple[datetime, datetime]]:
-        """Return `span` for instants that ascend: it remembers the last answer."""
+        """Return `span` for instants that ascend: it keeps the last answer."""
         last: tuple[datetime, datetime] = (datetime.max.replace(tzinfo=UTC),) * 2
 
         def span(moment: datetime) -> tuple[datetime, datetime]:
@@ -80,7 +79,7 @@ class Timeframe:
 
         return span
 
-    def gather(self, minutes: Iterable[Bar]) -> Iterator[Bar]:
+    def merge(self, minutes: Iterable[Bar]) -> Iterator[Bar]:
         """Yield the bars that a symbol's minutes make, oldest first; the last as far as it got."""
         span = self.spanner()
         for (start, _), group in groupby(minutes, lambda bar: span(bar.time)):
@@ -90,7 +89,7 @@ class Timeframe:
 def merged(start: datetime, minutes: list[Bar]) -> Bar:
     """Return one bar of a symbol's minutes, one at least.
 
-    Trades are counted, and their average price is told, where every minute tells its own.
+    Trade count and average price are given where every minute has its own.
     """
     volume = sum(bar.volume for bar in minutes)
     counts = [bar.trade_count for bar in minutes if bar.trade_count is not None]

@@ -1,0 +1,68 @@
+"""Where minute bars come from: data files or the simulated market, by the name that a setting gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Protocol
+
+from smabot.provider import Bar, ConfigError, note_renamed
+
+DEFAULT_DATA = "simulated"
+_OLD_NAME = "made"
+"""Of the simulated market, until 1.0."""
+_SHOWN = (("made market", "simulated market"), ("tape ", "data "))
+
+
+class DataSource(Protocol):
+    """Minute bars, and what distinguishes them from others."""
+
+    @property
+    def label(self) -> str:
+        """What it is called on screens and in errors."""
+        ...
+
+    @property
+    def stored_label(self) -> str:
+        """What it is called in ledgers, the same in every version."""
+        ...
+
+    def signature(self) -> str:
+        """Return a cheap sign of the contents; the fingerprint is compared where it differs."""
+        ...
+
+    def fingerprint(self) -> str: ...
+
+    def bars(self) -> Iterator[Bar]: ...
+
+
+def is_simulated(spec: str) -> bool:
+    """Whether a name means a simulated market, no files."""
+    return spec.partition(":")[0] in (DEFAULT_DATA, _OLD_NAME)
+
+
+def open_data(spec: str) -> DataSource:
+    """Return the source that ``simulated``, ``simulated:…`` or a path names. Raises ConfigError."""
+    if is_simulated(spec):
+        from smabot_exchange.data.simulated_market import SimulatedMarket
+
+        kind, colon, rest = spec.partition(":")
+        if kind == _OLD_NAME:
+            note_renamed(_OLD_NAME, DEFAULT_DATA, "data")
+        return SimulatedMarket.parse(DEFAULT_DATA + colon + rest)
+    from smabot_exchange.data.data_files import DataFiles
+
+    try:
+        return DataFiles(Path(spec).expanduser())
+    except OSError as error:
+        raise ConfigError(f"data {spec}: can't be read: {error.strerror}") from None
+    except RuntimeError:  # as expanduser says it
+        raise ConfigError(f"data {spec}: there is no user of that name") from None
+
+
+def shown_label(stored: str) -> str:
+    """Return a label, or a line that begins with one, as screens show it: ledgers keep the first names."""
+    for kept, shown in _SHOWN:
+        if stored.startswith(kept):
+            return shown + stored.removeprefix(kept)
+    return stored

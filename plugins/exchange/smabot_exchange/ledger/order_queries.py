@@ -1,0 +1,158 @@
+"""What the ledger says of orders and fills."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from datetime import datetime
+from decimal import Decimal
+from uuid import UUID
+
+from smabot_exchange.ledger.changes import AccountMovement
+from smabot_exchange.ledger.ledger_file import LedgerFile
+from smabot_exchange.ledger.rows import (
+    EXECUTION_COLUMNS,
+    ORDER_COLUMNS,
+    to_execution,
+    to_order,
+    to_stamp,
+    to_time,
+)
+from smabot_exchange.matching.order_states import OPEN_STATUSES, StallReason
+from smabot_exchange.matching.orders import ExchangeOrder, Execution, OrderFilter
+
+_OPEN = "status IN ('" + "', '".join(OPEN_STATUSES) + "')"
+
+
+class OrderQueries(LedgerFile):
+    """Reads tables ``orders``, ``fills`` and ``adjustments``. Each method raises BrokerError when the
+    file can't be read."""
+
+    def last_execution(self) -> int:
+        with self._errors_in_one_line():
+            return self._value("SELECT max(number) FROM fills") or 0
+
+    def last_seq(self) -> int:
+        with self._errors_in_one_line():
+            return self._value("SELECT max(seq) FROM orders") or 0
+
+    def order(self, order_id: UUID) -> ExchangeOrder | None:
+        found = self._orders("WHERE id = ?", str(order_id))
+        return found[0] if found else None
+
+    def order_by_client_id(self, client_order_id: str) -> ExchangeOrder | None:
+        found = self._orders("WHERE client_order_id = ?", client_order_id)
+        return found[0] if found else None
+
+    def taken_ids(self, client_order_ids: Collection[str]) -> set[str]:
+        """Return those of some ids that orders have, in any state."""
+        with self._errors_in_one_line():
+            rows = self._db.execute(
+                "SELECT client_order_id FROM json_each(?) CROSS JOIN orders "
+                "ON client_order_id = value",
+                (json.dumps(list(client_order_ids)),),
+            )
+            return {client_order_id for (client_order_id,) in rows}
+
+    def open_orders(self) -> list[ExchangeOrder]:
+        return self._orders(f"WHERE {_OPEN} ORDER BY seq")
+
+    def orders_since(self, time: datetime | None) -> list[ExchangeOrder]:
+        """Return the orders submitted at or after a time, or all, in the order they came in."""
+        if time is None:
+            return self._orders("ORDER BY seq")
+        return self._orders("WHERE submitted_at >= ? ORDER BY seq", to_stamp(time, up=True))
+
+    def find_orders(self, wanted: OrderFilter) -> list[ExchangeOrder]:
+        """Return the orders that a filter lets through, without hidden ones."""
+        tests: list[tuple[str, object]] = []
+        if wanted.after is not None:
+            tests.append(("submitted_at > ?", to_stamp(wanted.after)))
+        if wanted.until is not None:
+            tests.append(("submitted_at < ?", to_stamp(wanted.until, up=True)))
+        if wanted.after_seq is not None:
+            tests.append(("seq > ?", wanted.after_seq))
+        if wanted.before_seq is not None:
+            tests.append(("seq < ?", wanted.before_seq))
+        if wanted.side is not None:
+            tests.append(("side = ?", wanted.side.value))
+        if wanted.symbols is not None:
+            symbols = json.dumps(sorted(wanted.symbols))
+            tests.append(("symbol IN (SELECT value FROM json_each(?))", symbols))
+        clauses = [clause for clause, _ in tests]
+        clauses.append(f"stall IS NOT '{StallReason.LOST}'")
+        if wanted.status != "all":
+            clauses.append(_OPEN if wanted.status == "open" else f"NOT {_OPEN}")
+        if wanted.parents_only:
+            clauses.append("parent_id IS NULL")
+        return self._orders(
+            f"WHERE {' AND '.join(clauses)} ORDER BY seq {'DESC' if wanted.newest_first else 'ASC'} LIMIT ?",
+            *(value for _, value in tests),
+            -1 if wanted.limit is None else wanted.limit,
+        )
+
+    def legs(self, parent: UUID) -> list[ExchangeOrder]:
+        """Return an order's legs, without replaced ones."""
+        return self._orders(
+            "WHERE parent_id = ? AND status <> 'replaced' ORDER BY seq", str(parent)
+        )
+
+    def executions(self, since: datetime | None = None) -> list[Execution]:
+        """Return the fills at or after a time, or all, in the order they happened."""
+        with self._errors_in_one_line():
+            rows = self._db.execute(
+                f"SELECT {EXECUTION_COLUMNS} FROM fills WHERE time >= ? ORDER BY number",  # noqa: S608
+                (0 if since is None else to_stamp(since, up=True),),
+            )
+            return [to_execution(row) for row in rows]
+
+    def activities(
+        self,
+        limit: int | None,
+        after_number: int | None,
+        oldest_first: bool,
+        since: datetime | None,
+        until: datetime | None,
+    ) -> list[Execution]:
+        """Return a page of fills; see `Exchange.activities`."""
+        clauses, values = ["true"], list[object]()
+        if after_number is not None:
+            clauses.append("number > ?" if oldest_first else "number < ?")
+            values.append(after_number)
+        if since is not None:
+            clauses.append("time > ?")
+            values.append(to_stamp(since))
+        if until is not None:
+            clauses.append("time < ?")
+            values.append(to_stamp(until, up=True))
+        with self._errors_in_one_line():
+            rows = self._db.execute(
+                f"SELECT {EXECUTION_COLUMNS} FROM fills WHERE {' AND '.join(clauses)} "  # noqa: S608
+                f"ORDER BY number {'ASC' if oldest_first else 'DESC'} LIMIT ?",
+                (*values, -1 if limit is None else limit),
+            )
+            return [to_execution(row) for row in rows]
+
+    def movements(self) -> list[AccountMovement]:
+        """Return all that ever moved shares or cash, fills and what came from outside, by time."""
+        with self._errors_in_one_line():
+            given = self._db.execute("SELECT time, symbol, qty, cash FROM adjustments")
+            outside = [
+                AccountMovement(
+                    to_time(time), symbol, Decimal(qty), Decimal(cash), from_outside=True
+                )
+                for time, symbol, qty, cash in given
+            ]
+        fills = [
+            AccountMovement(
+                fill.time, fill.symbol, fill.qty * fill.side.sign,
+                -fill.qty * fill.price * fill.side.sign, from_outside=False,
+            )
+            for fill in self.executions()
+        ]  # fmt: skip
+        return sorted(fills + outside, key=lambda movement: movement.time)
+
+    def _orders(self, where: str, *values: object) -> list[ExchangeOrder]:
+        with self._errors_in_one_line():
+            rows = self._db.execute(f"SELECT {ORDER_COLUMNS} FROM orders {where}", values)  # noqa: S608
+            return [to_order(row) for row in rows]

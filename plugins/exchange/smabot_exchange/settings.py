@@ -1,0 +1,22 @@
+"""The settings of ``[plugin.exchange]``: the account that a new ledger is opened with."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from pydantic import Field
+
+from smabot.provider import Settings
+
+
+class ExchangeSettings(Settings):
+    """The account that a new ledger is opened with. A ledger keeps its own terms: what is set here must
+    agree with them, what is not set is as the ledger has it."""
+
+    cash: Decimal = Field(Decimal(100_000), gt=0, le=1_000_000_000_000)
+    """Cash at the start, US dollars."""
+    max_volume_share: Decimal = Field(Decimal("0.1"), gt=0, le=1)
+    """The maximum share of a bar's volume that one order may take; at least one share of stock."""
+    multiplier: Decimal = Field(Decimal(2), ge=1, le=4)
+    """Buying power is this times equity, less what is invested and held for orders. Above 1 the account
+    may sell short; 1: a cash account."""

@@ -16,7 +16,7 @@ IMPORTS = {
     "core's": "import click, pluggy, pydantic, loguru",
     "with the server's": "import starlette.applications, uvicorn, sqlite3, msgpack",
     "with alpaca-py's REST": "import requests, alpaca.common.rest, msgspec",
-    "with alpaca-py's streams": "from smabot_alpaca import library; library.streams()",
+    "with alpaca-py's streams": "from smabot_alpaca.streams import alpaca_py; alpaca_py.streams()",
 }
 
 

@@ -41,7 +41,7 @@ _rows = msgspec.msgpack.Decoder(list[_Row | _Revised])
 _anything = msgspec.msgpack.Decoder(list[dict[str, Any]])
 
 
-class Garbage(ValueError):
+class MalformedData(ValueError):
     """What came is not what Alpaca's documents say."""
 
 
@@ -74,7 +74,7 @@ class BarDecoder:
         """Decode one frame of the data stream. Raises Garbage."""
         frame = Frame()
         if isinstance(data, str):
-            raise Garbage("text where msgpack was agreed on")
+            raise MalformedData("text where msgpack was agreed on")
         try:
             self._sort(_rows.decode(data), frame)
         except msgspec.MsgspecError:
@@ -95,7 +95,7 @@ class BarDecoder:
                     self._leave_out(frame, message, str(error))
             self._sort(rows, frame)
         except (msgspec.MsgspecError, LookupError, UnicodeError) as error:
-            raise Garbage(f"a frame that can't be read: {error}") from error
+            raise MalformedData(f"a frame that can't be read: {error}") from error
 
     def _leave_out(self, frame: Frame, message: Mapping[str, Any], why: str) -> None:
         frame.counted += message["T"] == "b"
@@ -111,7 +111,7 @@ class BarDecoder:
                 last = row.t
                 try:
                     time = self._minute(last)
-                except Garbage as error:
+                except MalformedData as error:
                     frame.odd.append((row.S, str(error)))
                     last = None
                     continue
@@ -157,7 +157,7 @@ class BarDecoder:
                     else:
                         odd.append((symbol, left_out_bar(bar)))
         except UNREADABLE as error:
-            raise Garbage(f"bars that can't be read: {error!r}") from error
+            raise MalformedData(f"bars that can't be read: {error!r}") from error
         return decoded, odd
 
     def _parsed(self, text: str) -> datetime | None:
@@ -174,5 +174,5 @@ class BarDecoder:
     def _minute(self, time: datetime) -> datetime | None:
         """Return the minute's start, UTC, or None where no regular session is open."""
         if time.second or time.microsecond:
-            raise Garbage(f"a bar that begins at {time.isoformat()}, not at a minute")
+            raise MalformedData(f"a bar that begins at {time.isoformat()}, not at a minute")
         return time.replace(tzinfo=UTC) if self._calendar.session_at(time) else None

@@ -28,18 +28,18 @@ from smabot.provider import (
     Status,
     UnknownOutcome,
 )
-from smabot_alpaca.connection import Connection
+from smabot_alpaca.connection import AlpacaConnection
 from smabot_alpaca.order_json import (
     FORBIDDEN,
-    Unreadable,
+    UnreadableAnswer,
     broker_order,
-    decimal,
-    name_of,
-    position,
+    broker_position,
+    order_body,
+    parse_decimal,
     refusal_cause,
-    to_json,
+    text_field,
 )
-from smabot_alpaca.rest.client import NotTaken, Refused
+from smabot_alpaca.rest.client import RequestRefused, RequestUnauthorized
 from smabot_alpaca.rest.rate_limit import Urgency
 
 T = TypeVar("T")
@@ -68,7 +68,7 @@ class AlpacaBroker:
     visibility_delay: timedelta | None = None
     """That an order is not found never proves that it did not arrive."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: AlpacaConnection) -> None:
         self._connection = connection
         self._rest = connection.rest
         self._unanswered: dict[str, int] = {}
@@ -103,11 +103,11 @@ class AlpacaBroker:
 
     def _submit(self, order: Order, urgency: Urgency, again: bool) -> OrderUpdate:
         try:
-            body = to_json(order, intent=self._connection.settings.send_position_intent)
+            body = order_body(order, intent=self._connection.settings.send_position_intent)
             answer = self._rest.trading("POST", "/v2/orders", json=body, urgency=urgency)
-        except NotTaken:
+        except RequestUnauthorized:
             raise
-        except Refused as refusal:
+        except RequestRefused as refusal:
             if DUPLICATE in refusal.message:
                 return self._landed(order, "has arrived before")
             if again:
@@ -126,11 +126,11 @@ class AlpacaBroker:
             )  # fmt: skip
         try:
             seen = broker_order(answer)
-        except Unreadable as error:
+        except UnreadableAnswer as error:
             raise UnknownOutcome(f"POST /v2/orders was accepted, but {error}") from None
         return self._settled(order, seen)
 
-    def _blocked(self, refusal: Refused) -> str:
+    def _blocked(self, refusal: RequestRefused) -> str:
         """Return why the account may not trade, where that may be what a refusal is about."""
         if refusal.status != FORBIDDEN or not any(w in refusal.message for w in OF_THE_ACCOUNT):
             return ""
@@ -179,9 +179,9 @@ class AlpacaBroker:
             broker_id = seen.broker_order_id
         try:
             self._rest.trading("DELETE", f"/v2/orders/{broker_id}", urgency=Urgency.EXIT)
-        except NotTaken:
+        except RequestUnauthorized:
             raise
-        except Refused as refusal:
+        except RequestRefused as refusal:
             if refusal.status != ENDED:
                 raise BrokerError(f"order {order.client_order_id}: {refusal}") from None
 
@@ -193,7 +193,7 @@ class AlpacaBroker:
                 {"client_order_id": client_order_id},
                 urgency=Urgency.ENTRY,
             )
-        except Refused as refusal:
+        except RequestRefused as refusal:
             if refusal.status == NOT_FOUND:
                 return None
             raise
@@ -208,7 +208,7 @@ class AlpacaBroker:
         told of the open ones: it may not know those that an earlier process sent.
         Raises PartlyUnreadable where some can't be read.
         """
-        odd: dict[str, Unreadable] = {}
+        odd: dict[str, UnreadableAnswer] = {}
         opened = self._list({"status": "open"}, odd)
         for order in opened:
             if not order.status.terminal:
@@ -223,7 +223,7 @@ class AlpacaBroker:
             raise PartlyUnreadable(_told("order", odd), found, list(odd))
         return found
 
-    def _list(self, query: dict[str, Any], odd: dict[str, Unreadable]) -> list[BrokerOrder]:
+    def _list(self, query: dict[str, Any], odd: dict[str, UnreadableAnswer]) -> list[BrokerOrder]:
         """Page by id: orders of the same instant can't be told apart by time.
 
         What can't be read is added to ``odd``, by its client order id.
@@ -238,11 +238,11 @@ class AlpacaBroker:
                 try:
                     order = broker_order(raw)
                     found[order.broker_order_id] = order
-                except Unreadable as error:
-                    odd[name_of(raw, "client_order_id")] = error
+                except UnreadableAnswer as error:
+                    odd[text_field(raw, "client_order_id")] = error
             if len(page) < PAGE:
                 return list(found.values())
-            last = name_of(page[-1], "id")
+            last = text_field(page[-1], "id")
             if not last or last in seen:
                 raise BrokerError("GET /v2/orders: the same page comes again and again")
             seen.add(last)
@@ -259,12 +259,12 @@ class AlpacaBroker:
     def positions(self) -> list[BrokerPosition]:
         """Return what the account holds. Raises PartlyUnreadable where some can't be read."""
         found: list[BrokerPosition] = []
-        odd: dict[str, Unreadable] = {}
+        odd: dict[str, UnreadableAnswer] = {}
         for raw in _listed(self._rest.trading("GET", "/v2/positions")):
             try:
-                found.append(position(raw))
-            except Unreadable as error:
-                odd[name_of(raw, "symbol")] = error
+                found.append(broker_position(raw))
+            except UnreadableAnswer as error:
+                odd[text_field(raw, "symbol")] = error
         if odd:
             raise PartlyUnreadable(_told("position", odd), found, list(odd))
         return found
@@ -292,7 +292,7 @@ class AlpacaBroker:
 
 
 def _account(raw: Any, name: str) -> BrokerAccount:
-    amounts = [decimal(raw[name]) for name in ("cash", "equity", "buying_power")]
+    amounts = [parse_decimal(raw[name]) for name in ("cash", "equity", "buying_power")]
     if None in amounts:
         raise ValueError("an amount is missing")
     cash, equity, buying_power = (amount for amount in amounts if amount is not None)
@@ -304,7 +304,7 @@ def _blocks(raw: Mapping[str, Any]) -> str:
     return ", ".join(name for name in BLOCKS if raw.get(name) is True)
 
 
-def _told(what: str, odd: Mapping[str, Unreadable]) -> str:
+def _told(what: str, odd: Mapping[str, UnreadableAnswer]) -> str:
     name, error = next(iter(odd.items()))
     more = f", and {len(odd) - 1} more" if len(odd) > 1 else ""
     return f"{what} {name or 'without a name'}: {error}{more}"
@@ -321,7 +321,7 @@ def _session(raw: Any) -> Session:
 
 def _listed(answer: Any) -> Sequence[Any]:
     if not isinstance(answer, list):
-        raise Unreadable("the broker answered without the list that was asked for")
+        raise UnreadableAnswer("the broker answered without the list that was asked for")
     return answer
 
 
@@ -329,4 +329,4 @@ def _read(what: str, reading: Callable[[], T]) -> T:
     try:
         return reading()
     except (KeyError, TypeError, ValueError, InvalidOperation) as error:
-        raise Unreadable(f"{what} can't be read: {type(error).__name__} {error}") from None
+        raise UnreadableAnswer(f"{what} can't be read: {type(error).__name__} {error}") from None

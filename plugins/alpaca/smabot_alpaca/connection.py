@@ -15,8 +15,8 @@ from smabot_alpaca import credentials, endpoints
 from smabot_alpaca.clock import MarketClock, ToldClock, WallClock
 from smabot_alpaca.credentials import Credentials
 from smabot_alpaca.endpoints import Endpoints
-from smabot_alpaca.order_json import moment
-from smabot_alpaca.rest.client import ADMIN, Refused, Rest
+from smabot_alpaca.order_json import parse_time
+from smabot_alpaca.rest.client import ADMIN, RequestRefused, RestClient
 from smabot_alpaca.settings import AlpacaSettings
 
 GET_KEYS = (
@@ -27,7 +27,7 @@ GET_KEYS = (
 
 def connect(
     config: Config, settings: AlpacaSettings, environ: Mapping[str, str] = os.environ
-) -> Connection:
+) -> AlpacaConnection:
     """Decide where to trade, and connect.
 
     Raises ConfigError when the settings contradict each other, BrokerError when nobody answers.
@@ -40,21 +40,21 @@ def connect(
         if key is None:
             raise ConfigError(f"--live needs a live account's API key: {GET_KEYS}")
         key.check(live=True)
-        return Connection(endpoints.alpaca(settings.feed, live=True), key, settings)
+        return AlpacaConnection(endpoints.alpaca(settings.feed, live=True), key, settings)
     if config.url is not None:
         if config.tape is not None:
             raise ConfigError("--url and --tape: the server plays its own tape; leave one out")
         there = endpoints.at(config.url, settings.feed)
         if key is None and not there.loopback:
             raise ConfigError(f"--url {config.url} needs an API key: {GET_KEYS}")
-        return Connection(there, key or credentials.LOOPBACK, settings)
+        return AlpacaConnection(there, key or credentials.LOOPBACK, settings)
     if key is not None and config.tape is None:
         key.check(live=False)
-        return Connection(endpoints.alpaca(settings.feed, live=False), key, settings)
+        return AlpacaConnection(endpoints.alpaca(settings.feed, live=False), key, settings)
     return _embedded(config, settings)
 
 
-def _embedded(config: Config, settings: AlpacaSettings) -> Connection:
+def _embedded(config: Config, settings: AlpacaSettings) -> AlpacaConnection:
     try:
         from smabot_exchange.embedded import start
     except ModuleNotFoundError as error:
@@ -69,7 +69,7 @@ def _embedded(config: Config, settings: AlpacaSettings) -> Connection:
         key = Credentials(
             SecretStr(exchange.key_id), SecretStr(exchange.secret_key), "the embedded exchange"
         )
-        return Connection(endpoints.at(exchange.url, settings.feed), key, settings, exchange)
+        return AlpacaConnection(endpoints.at(exchange.url, settings.feed), key, settings, exchange)
     except BaseException:
         exchange.close()
         raise
@@ -79,7 +79,7 @@ class Closable(Protocol):
     def close(self) -> None: ...
 
 
-class Connection:
+class AlpacaConnection:
     """What broker and feed share; closed when both are.
 
     ``exchange`` is what an exchange of smabot told of itself, None at Alpaca; ``answers`` are the
@@ -96,7 +96,7 @@ class Connection:
         self.endpoints = endpoints
         self.credentials = credentials
         self.settings = settings
-        self.rest = Rest(endpoints, credentials, settings)
+        self.rest = RestClient(endpoints, credentials, settings)
         self.calendar = Calendar()
         """The sessions known so far; it grows as they are read."""
         self.answers: deque[OrderUpdate] = deque(maxlen=1000)
@@ -112,13 +112,13 @@ class Connection:
         self.name = "alpaca" if self.exchange is None else "exchange"
         self.clock: MarketClock = WallClock()
         if self.exchange is not None:
-            self.clock = ToldClock(moment(self.exchange["time"]))
+            self.clock = ToldClock(parse_time(self.exchange["time"]))
 
     def _ask_exchange(self) -> dict[str, Any] | None:
         """Return what the exchange tells of itself; None when it is somebody else's server."""
         try:
             told = self.rest.trading("GET", ADMIN)
-        except Refused as refusal:
+        except RequestRefused as refusal:
             if refusal.status == 404:
                 return None
             raise
@@ -129,7 +129,7 @@ class Connection:
                 f"{error}: is `smabot exchange serve` running there, and --url right?"
             ) from None
         try:
-            moment(told["time"])
+            parse_time(told["time"])
             return {**told, "clock": str(told["clock"])}
         except (KeyError, TypeError, ValueError):
             raise BrokerError(

@@ -11,12 +11,12 @@ from smabot.provider import BrokerError, Config, ConfigError, Finding, is_locked
 from smabot_alpaca import credentials
 from smabot_alpaca.bar_json import BarDecoder
 from smabot_alpaca.broker import BLOCKS, AlpacaBroker
-from smabot_alpaca.connection import GET_KEYS, Connection, connect
-from smabot_alpaca.order_json import moment
+from smabot_alpaca.connection import GET_KEYS, AlpacaConnection, connect
+from smabot_alpaca.order_json import parse_time
 from smabot_alpaca.rest import assets
 from smabot_alpaca.settings import AlpacaSettings
-from smabot_alpaca.streams.event_queue import DATA, Broken, Down, Inbox
-from smabot_alpaca.streams.supervision import CONNECT_SECONDS, Stream, Streams
+from smabot_alpaca.streams.event_queue import DATA, EventQueue, StreamDown, StreamFailed
+from smabot_alpaca.streams.supervision import CONNECT_SECONDS, StreamSupervisor, SupervisedStream
 from smabot_alpaca.streams.websockets import DataStream, TradeStream
 
 LITTLE_SKEW, MUCH_SKEW = timedelta(seconds=2), timedelta(seconds=30)
@@ -77,7 +77,7 @@ def _embedded(config: Config) -> Iterator[Finding]:
         )
 
 
-def _account(connection: Connection) -> Iterator[Finding]:
+def _account(connection: AlpacaConnection) -> Iterator[Finding]:
     raw = connection.rest.trading("GET", "/v2/account")
     status, number = str(raw.get("status")), raw.get("account_number")
     blocked = [name for name in BLOCKS if raw.get(name) is True]
@@ -91,9 +91,9 @@ def _account(connection: Connection) -> Iterator[Finding]:
     )
 
 
-def _clock(connection: Connection) -> Iterator[Finding]:
+def _clock(connection: AlpacaConnection) -> Iterator[Finding]:
     asked = datetime.now(UTC)
-    there = moment(connection.rest.trading("GET", "/v2/clock")["timestamp"])
+    there = parse_time(connection.rest.trading("GET", "/v2/clock")["timestamp"])
     answered = datetime.now(UTC)
     if connection.exchange is not None:
         yield Finding.ok("clock", f"the exchange's own: {there:%Y-%m-%d %H:%M} UTC")
@@ -110,7 +110,7 @@ def _clock(connection: Connection) -> Iterator[Finding]:
         yield Finding.ok("clock", words)
 
 
-def _calendar(connection: Connection, broker: AlpacaBroker) -> Iterator[Finding]:
+def _calendar(connection: AlpacaConnection, broker: AlpacaBroker) -> Iterator[Finding]:
     ours = broker.calendar()
     coming = [s for s in ours.sessions if s.close > connection.clock.now()][:SESSIONS]
     if not coming:
@@ -143,7 +143,7 @@ def _calendar(connection: Connection, broker: AlpacaBroker) -> Iterator[Finding]
     yield Finding.ok("calendar", f"{following}; as exchange_calendars has it")
 
 
-def _data(config: Config, connection: Connection) -> Iterator[Finding]:
+def _data(config: Config, connection: AlpacaConnection) -> Iterator[Finding]:
     symbols = _symbols(config, connection)
     feed = connection.settings.feed
     params = {"symbols": ",".join(symbols[:100]), "feed": feed}
@@ -152,18 +152,22 @@ def _data(config: Config, connection: Connection) -> Iterator[Finding]:
     if lacking := [symbol for symbol in symbols[:100] if symbol not in bars]:
         yield Finding.warning("data", f"feed {feed} has no bar of {', '.join(lacking[:10])}")
     else:
-        newest = max(moment(bar["t"]) for bar in bars.values())
+        newest = max(parse_time(bar["t"]) for bar in bars.values())
         yield Finding.ok("data", f"feed {feed}, newest bar {newest:%Y-%m-%d %H:%M} UTC")
 
 
-def _streams(config: Config, connection: Connection, broker: AlpacaBroker) -> Iterator[Finding]:
+def _streams(
+    config: Config, connection: AlpacaConnection, broker: AlpacaBroker
+) -> Iterator[Finding]:
     """Connect both, authenticate, subscribe as a run would, and hang up."""
-    places, inbox = connection.endpoints, Inbox()
+    places, inbox = connection.endpoints, EventQueue()
     key = (
         connection.credentials.key_id.get_secret_value(),
         connection.credentials.secret_key.get_secret_value(),
     )
-    streams: list[Stream] = [TradeStream(inbox, places.trading_stream, key, places.loopback)]
+    streams: list[SupervisedStream] = [
+        TradeStream(inbox, places.trading_stream, key, places.loopback)
+    ]
     symbols = _symbols(config, connection)
     if is_locked(config.db):
         yield Finding.ok(DATA, "not tried: a bot runs, and Alpaca allows one connection")
@@ -174,7 +178,7 @@ def _streams(config: Config, connection: Connection, broker: AlpacaBroker) -> It
         streams.append(
             DataStream(inbox, places.data_stream, key, places.loopback, symbols, decoder)
         )
-    running = Streams(streams)
+    running = StreamSupervisor(streams)
     running.start()
     names = [stream.name for stream in streams]
     links = inbox.links
@@ -192,17 +196,17 @@ def _streams(config: Config, connection: Connection, broker: AlpacaBroker) -> It
             yield Finding.failure(name, why.get(name, "no answer in time"), 4)
 
 
-def _reasons(inbox: Inbox) -> dict[str, str]:
+def _reasons(inbox: EventQueue) -> dict[str, str]:
     found = {}
     for event in inbox.drain():
-        if isinstance(event, Down):
+        if isinstance(event, StreamDown):
             found[event.stream] = event.why
-        elif isinstance(event, Broken):
+        elif isinstance(event, StreamFailed):
             found[event.stream] = str(event.error)
     return found
 
 
-def _rate(connection: Connection) -> Iterator[Finding]:
+def _rate(connection: AlpacaConnection) -> Iterator[Finding]:
     limit, room = connection.rest.allowance
     left = f", {room} left just now" if room is not None else ""
     if limit is None:
@@ -215,7 +219,7 @@ def _rate(connection: Connection) -> Iterator[Finding]:
         yield Finding.ok("rate limit", f"{limit} requests a minute{left}")
 
 
-def _symbols(config: Config, connection: Connection) -> Sequence[str]:
+def _symbols(config: Config, connection: AlpacaConnection) -> Sequence[str]:
     """Return the symbols of the settings, checked; where there are none, one to try with."""
     exchange = connection.exchange is not None
     place = "the exchange" if exchange else "Alpaca"

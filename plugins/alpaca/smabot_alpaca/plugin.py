@@ -9,7 +9,7 @@ from smabot_alpaca.settings import AlpacaSettings
 
 if TYPE_CHECKING:
     from smabot_alpaca.broker import AlpacaBroker
-    from smabot_alpaca.connection import Connection
+    from smabot_alpaca.connection import AlpacaConnection
     from smabot_alpaca.feed.feed import AlpacaFeed
 
 
@@ -18,7 +18,7 @@ class AlpacaPlugin:
 
     def __init__(self, settings: AlpacaSettings) -> None:
         self.settings = settings
-        self._connection: Connection | None = None
+        self._connection: AlpacaConnection | None = None
 
     @hookimpl
     def open_broker(self, config: Config) -> AlpacaBroker | None:
@@ -44,7 +44,7 @@ class AlpacaPlugin:
 
         return diagnose(config, self.settings)
 
-    def _connect(self, config: Config) -> Connection:
+    def _connect(self, config: Config) -> AlpacaConnection:
         if self._connection is None or self._connection.closed:
             from smabot_alpaca.connection import connect
 

@@ -25,7 +25,7 @@ from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
 from smabot.hooks.ports import BrokerAccount, BrokerOrder
 from smabot.settings.model import Config
 from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.connection import Connection, connect
+from smabot_alpaca.connection import AlpacaConnection, connect
 from smabot_alpaca.settings import AlpacaSettings
 
 pytest.importorskip("smabot_exchange")
@@ -38,7 +38,7 @@ DEADLINE = 60.0
 class Market:
     """An embedded exchange, and a broker at it."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: AlpacaConnection) -> None:
         self.connection = connection
         self.broker = AlpacaBroker(connection)
 

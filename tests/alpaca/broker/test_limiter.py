@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smabot.errors import NotSent
-from smabot_alpaca.rest.rate_limit import WINDOW, Limiter, Urgency
+from smabot_alpaca.rest.rate_limit import WINDOW, RateLimiter, Urgency
 
 EXIT, ENTRY, READ = Urgency
 
@@ -35,11 +35,11 @@ def clock() -> Time:
     return Time()
 
 
-def limiter_of(clock: Time, limit: int | None, **more: Any) -> Limiter:
-    return Limiter(limit, clock=clock, wall=clock.wall, **more)
+def limiter_of(clock: Time, limit: int | None, **more: Any) -> RateLimiter:
+    return RateLimiter(limit, clock=clock, wall=clock.wall, **more)
 
 
-def passes(limiter: Limiter, urgency: Urgency) -> bool:
+def passes(limiter: RateLimiter, urgency: Urgency) -> bool:
     try:
         limiter.enter(urgency)
     except NotSent:
@@ -204,7 +204,7 @@ def test_who_waits_is_served_by_urgency(clock: Time) -> None:
 
 
 def test_nobody_waits_longer_than_asked() -> None:
-    limiter = Limiter(1)
+    limiter = RateLimiter(1)
     limiter.enter(READ)
     begun = time.monotonic()
     with pytest.raises(NotSent):
@@ -219,7 +219,7 @@ def test_many_threads_together_stay_below_the_limit() -> None:
         own.now = time.monotonic()
         return float(own.now)
 
-    limiter = Limiter(20, fixed=True, window=0.25, clock=clock)
+    limiter = RateLimiter(20, fixed=True, window=0.25, clock=clock)
     passed: list[float] = []
 
     def press() -> None:

@@ -87,7 +87,7 @@ def test_a_question_waits_as_long_as_a_429_says(
 def test_a_question_does_not_wait_for_ever(
     script: Any, broker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smabot_alpaca.rest.client.MOST_PATIENCE", 10.0)
+    monkeypatch.setattr("smabot_alpaca.rest.client.LONGEST_READ_WAIT", 10.0)
     script.otherwise = lambda _: script.answer(429, {"message": "no"}, {"Retry-After": "3600"})
     with pytest.raises(BrokerError, match="429"):
         broker.positions()

@@ -14,7 +14,7 @@ import pytest
 
 from smabot.domain.calendar import Calendar
 from smabot.domain.records import Bar
-from smabot_alpaca.bar_json import BarDecoder, Garbage
+from smabot_alpaca.bar_json import BarDecoder, MalformedData
 
 Wire = Callable[..., dict[str, Any]]
 MakeBar = Callable[..., Bar]
@@ -85,7 +85,7 @@ def test_a_page_of_history(calendar: Calendar, at: Callable[[str], datetime]) ->
      msgpack.packb([None]), msgpack.packb([{"T": "b", "t": msgpack.Timestamp(2**62)}])],
 )  # fmt: skip
 def test_garbage_is_named(calendar: Calendar, data: bytes | str) -> None:
-    with pytest.raises(Garbage):
+    with pytest.raises(MalformedData):
         BarDecoder(calendar).frame(data)
 
 
@@ -142,7 +142,7 @@ def test_a_bar_that_begins_within_a_minute_costs_itself(
 
 @pytest.mark.parametrize("page", [{"SPY": None}, [], {"SPY": 1}])
 def test_a_page_that_is_none(calendar: Calendar, page: Any) -> None:
-    with pytest.raises(Garbage):
+    with pytest.raises(MalformedData):
         BarDecoder(calendar).page(page)
 
 

@@ -10,17 +10,19 @@ from hypothesis import strategies as st
 
 from smabot.domain.calendar import MINUTE, Calendar
 from smabot.domain.records import Bar
-from smabot_alpaca.feed.minute_assembly import Gap, Gather
+from smabot_alpaca.feed.minute_assembly import MinuteAssembly, MissingBars
 
 MakeBar = Callable[..., Bar]
 At = Callable[[str], datetime]
 QUIET = 0.25
 
 
-def gathering(calendar: Calendar, at: At, symbols: str = "A B", before: str = "09:30") -> Gather:
+def gathering(
+    calendar: Calendar, at: At, symbols: str = "A B", before: str = "09:30"
+) -> MinuteAssembly:
     """One that begins on the half-day, with all delivered that started before a time."""
     checked = at(f"2026-11-27 {before}") - MINUTE
-    return Gather(symbols.split(), calendar, QUIET, checked)
+    return MinuteAssembly(symbols.split(), calendar, QUIET, checked)
 
 
 def test_a_whole_minute_leaves_at_once(calendar: Calendar, at: At, make_bar: MakeBar) -> None:
@@ -43,7 +45,7 @@ def test_a_lacking_minute_leaves_after_a_quiet_time(
     assert gather.due() == 0.2 + QUIET
     assert gather.take(0.4) == []
     assert gather.take(0.45) == [[a, b]]
-    assert gather.gap(a.time) == Gap(("C",), a.time, a.time)
+    assert gather.gap(a.time) == MissingBars(("C",), a.time, a.time)
 
 
 def test_a_later_minute_pushes_the_one_before_out(
@@ -115,7 +117,7 @@ def test_no_minute_leaves_past_a_hole(calendar: Calendar, at: At, make_bar: Make
     assert gather.take(99) == []
     assert gather.due() is None
     assert gather.held == newer.time
-    assert gather.gap(missed.time) == Gap(("A",), missed.time, missed.time)
+    assert gather.gap(missed.time) == MissingBars(("A",), missed.time, missed.time)
     gather.add([missed], 1)
     gather.check(missed.time)
     assert gather.take(1) == [[missed], [newer]]
@@ -150,9 +152,9 @@ def test_only_minutes_of_sessions_are_missing(calendar: Calendar, at: At) -> Non
     gather = gathering(calendar, at, "A", before="12:59")
     gather.note(at("2026-11-30 09:32"))
     last = at("2026-11-27 12:59")
-    assert gather.gap(at("2026-11-28 12:00")) == Gap(("A",), last, last)
+    assert gather.gap(at("2026-11-28 12:00")) == MissingBars(("A",), last, last)
     gap = gather.gap(at("2026-11-30 09:31"))
-    assert gap == Gap(("A",), last, at("2026-11-30 09:31"))
+    assert gap == MissingBars(("A",), last, at("2026-11-30 09:31"))
 
 
 def test_bars_of_other_symbols_are_left_out(calendar: Calendar, at: At, make_bar: MakeBar) -> None:
@@ -185,7 +187,7 @@ def test_whatever_comes_in_whatever_order(
 
     opens = datetime(2026, 11, 27, 14, 30, tzinfo=UTC)
     calendar = Calendar([Session(date(2026, 11, 27), opens, opens + timedelta(hours=3.5))])
-    gather = Gather(SYMBOLS, calendar, QUIET, opens - MINUTE)
+    gather = MinuteAssembly(SYMBOLS, calendar, QUIET, opens - MINUTE)
     now, came, batches = 0.0, set(), []
     for symbol, minute, close, what, number in arrivals:
         time = opens + minute * MINUTE

@@ -14,12 +14,20 @@ from smabot.domain.calendar import MINUTE, Calendar
 from smabot.domain.records import Bar, OrderType, OrderUpdate, Side, Status, TimeInForce
 from smabot.errors import BrokerError
 from smabot.hooks.ports import BrokerOrder
-from smabot_alpaca.feed.background_requests import Errands
-from smabot_alpaca.feed.minute_assembly import Gather
+from smabot_alpaca.feed.background_requests import BackgroundRequests
+from smabot_alpaca.feed.minute_assembly import MinuteAssembly
 from smabot_alpaca.feed.pending_events import Intake
 from smabot_alpaca.feed.rest_sync import HOLD_SECONDS, SECOND_LOOK_SECONDS, Sweep
 from smabot_alpaca.rest.bar_history import BarHistory
-from smabot_alpaca.streams.event_queue import DATA, TRADE, Came, Down, Heard, Inbox, Up
+from smabot_alpaca.streams.event_queue import (
+    DATA,
+    TRADE,
+    BarsReceived,
+    EventQueue,
+    StreamDown,
+    StreamUp,
+    UpdateReceived,
+)
 
 SETTLE, PATIENCE, QUIET = 3.0, 5.0, 0.25
 SYMBOLS = ("A", "B")
@@ -41,16 +49,16 @@ class Market:
         self.looked_up: list[str] = []
         self.replaced: list[str] = []
         self.down = False
-        self.inbox = Inbox()
-        gather = Gather(SYMBOLS, calendar, QUIET, opens - MINUTE)
+        self.inbox = EventQueue()
+        gather = MinuteAssembly(SYMBOLS, calendar, QUIET, opens - MINUTE)
         self.intake = Intake(self, self.inbox, gather, 0)
         self.sweep = Sweep(
             self.intake, self, self, self,
-            BarHistory(self.get, calendar, "iex"), Errands(self.inbox, inline=True),
+            BarHistory(self.get, calendar, "iex"), BackgroundRequests(self.inbox, inline=True),
             settle=SETTLE, mute_minutes=2, patience=PATIENCE,
         )  # type: ignore[arg-type]  # fmt: skip
         for stream in (DATA, TRADE):
-            self.put(Up(stream))
+            self.put(StreamUp(stream))
         self.go(0)
 
     def now(self) -> datetime:
@@ -85,7 +93,7 @@ class Market:
     def send(self, minute: int, symbols: Sequence[str] = SYMBOLS) -> None:
         """Bars by the stream, on whose minutes REST has them too."""
         bars = [Bar(s, self.opens + minute * MINUTE, 1.0, 1.0, 1.0, 1.0, 1.0) for s in symbols]
-        self.put(Came(bars, [], self.seconds))
+        self.put(BarsReceived(bars, [], self.seconds))
 
     def have(self, minute: int, symbols: Sequence[str] = SYMBOLS) -> None:
         """Bars that REST has."""
@@ -148,7 +156,7 @@ def test_a_minute_without_trades_is_asked_for_once(market: Market) -> None:
 
 
 def test_while_the_data_stream_is_down_bars_come_by_rest(market: Market) -> None:
-    market.put(Down(DATA, "406"))
+    market.put(StreamDown(DATA, "406"))
     for minute in range(3):
         market.have(minute)
         assert market.go(minute * 60 + 60) == []
@@ -158,7 +166,7 @@ def test_while_the_data_stream_is_down_bars_come_by_rest(market: Market) -> None
 
 def test_what_rest_has_not_made_yet_is_asked_for_again(market: Market) -> None:
     """REST has bars 2 to 3 seconds after the minute, and this machine's clock may be early."""
-    market.put(Down(DATA, "406"))
+    market.put(StreamDown(DATA, "406"))
     market.have(0, "A")
     assert market.go(60) == []
     assert market.go(63) == [("A", 0)]
@@ -172,10 +180,10 @@ def test_what_rest_has_not_made_yet_is_asked_for_again(market: Market) -> None:
 
 
 def test_what_the_stream_brings_meanwhile_is_not_brought_twice(market: Market) -> None:
-    market.put(Down(DATA, "406"))
+    market.put(StreamDown(DATA, "406"))
     assert market.go(60) == []
     assert market.go(63) == []
-    market.put(Up(DATA))
+    market.put(StreamUp(DATA))
     market.send(0)
     market.have(0)
     assert market.go(64) == [("AB", 0)]
@@ -249,7 +257,9 @@ def test_a_weekend_and_a_holiday_pass_without_a_question_and_without_memory(
         market.go(min(second, friday + 59))
     assert market.asked == []
     market.put(
-        Came([Bar(s, at("2026-11-27 09:30"), 1.0, 1.0, 1.0, 1.0, 1.0) for s in SYMBOLS], [], 0)
+        BarsReceived(
+            [Bar(s, at("2026-11-27 09:30"), 1.0, 1.0, 1.0, 1.0, 1.0) for s in SYMBOLS], [], 0
+        )
     )
     assert [symbols for symbols, _ in market.go(friday + 60.1)] == ["AB"]
     assert market.asked == []
@@ -287,22 +297,22 @@ def test_holes_before_the_newest_bar_are_no_reason_for_distrust(market: Market) 
 def test_after_a_reconnect_missed_minutes_come_at_once_and_in_order(market: Market) -> None:
     market.send(0)
     market.go(60)
-    market.put(Down(DATA, "lost"))
+    market.put(StreamDown(DATA, "lost"))
     market.go(70)
     for minute in (1, 2, 3):
         market.have(minute)
     market.seconds = 245
-    market.put(Up(DATA))
+    market.put(StreamUp(DATA))
     assert market.go(245) == [("AB", 1), ("AB", 2), ("AB", 3)]
     assert market.asked == [("A,B", 1, 3)]
 
 
 def test_newer_bars_wait_for_missed_ones(market: Market) -> None:
-    market.put(Down(DATA, "lost"))
+    market.put(StreamDown(DATA, "lost"))
     market.down = True
     for second in (60, 64):
         assert market.go(second) == []
-    market.put(Up(DATA))
+    market.put(StreamUp(DATA))
     market.send(1)
     assert market.go(120) == []
     market.down = False
@@ -358,7 +368,7 @@ def test_an_order_that_rests_is_no_reason_for_distrust(market: Market) -> None:
 def test_a_stream_that_tells_is_not_asked_behind_its_back(market: Market) -> None:
     market.seconds = 10
     market.intake.watch.told(news(market.seen("o", Status.SUBMITTED)), 10)
-    market.put(Heard(news(market.seen("o", Status.FILLED, 5))))
+    market.put(UpdateReceived(news(market.seen("o", Status.FILLED, 5))))
     for second in range(11, 100):
         market.go(second)
     assert market.looked_up == []

@@ -8,7 +8,7 @@ from decimal import Decimal
 import pytest
 
 from smabot.domain.records import OrderUpdate, Status
-from smabot_alpaca.feed.order_stream_check import ASK_AGAIN, OrderWatch
+from smabot_alpaca.feed.order_stream_check import ASK_AGAIN, OrderTracker
 
 T0 = datetime(2026, 11, 27, 15, 0, tzinfo=UTC)
 PATIENCE = 5.0
@@ -21,13 +21,13 @@ def update(status: Status, filled: int = 0, name: str = "o", minutes: float = 1)
 
 
 @pytest.fixture
-def watch() -> OrderWatch:
-    watch = OrderWatch()
+def watch() -> OrderTracker:
+    watch = OrderTracker()
     watch.trust(T0)
     return watch
 
 
-def test_a_stream_that_keeps_up_is_trusted(watch: OrderWatch) -> None:
+def test_a_stream_that_keeps_up_is_trusted(watch: OrderTracker) -> None:
     watch.told(update(Status.SUBMITTED), 0)
     watch.heard(update(Status.ACCEPTED), 0.1)
     watch.heard(update(Status.FILLED, 5), 0.2)
@@ -36,7 +36,7 @@ def test_a_stream_that_keeps_up_is_trusted(watch: OrderWatch) -> None:
     assert watch.unheard(99, 0) == []
 
 
-def test_a_fill_that_only_rest_tells(watch: OrderWatch) -> None:
+def test_a_fill_that_only_rest_tells(watch: OrderTracker) -> None:
     watch.told(update(Status.SUBMITTED), 0)
     watch.heard(update(Status.ACCEPTED), 0)
     assert watch.told(update(Status.FILLED, 5), 10)
@@ -46,7 +46,7 @@ def test_a_fill_that_only_rest_tells(watch: OrderWatch) -> None:
     assert watch.unheard(99, PATIENCE) == []
 
 
-def test_the_rest_of_a_fill_counts_too(watch: OrderWatch) -> None:
+def test_the_rest_of_a_fill_counts_too(watch: OrderTracker) -> None:
     watch.told(update(Status.ACCEPTED), 0)
     watch.heard(update(Status.PARTIALLY_FILLED, 2), 1)
     assert not watch.told(update(Status.PARTIALLY_FILLED, 2), 2)
@@ -54,7 +54,7 @@ def test_the_rest_of_a_fill_counts_too(watch: OrderWatch) -> None:
     assert watch.unheard(8, PATIENCE) == ["o"]
 
 
-def test_a_silent_order_is_asked_for_once_in_a_while(watch: OrderWatch) -> None:
+def test_a_silent_order_is_asked_for_once_in_a_while(watch: OrderTracker) -> None:
     sent = update(Status.SUBMITTED)
     watch.told(sent, 0)
     assert watch.open(4, PATIENCE) == []
@@ -63,24 +63,24 @@ def test_a_silent_order_is_asked_for_once_in_a_while(watch: OrderWatch) -> None:
     assert watch.open(5 + ASK_AGAIN, PATIENCE) == [sent]
 
 
-def test_without_patience_every_open_order_is_asked_for(watch: OrderWatch) -> None:
+def test_without_patience_every_open_order_is_asked_for(watch: OrderTracker) -> None:
     watch.told(update(Status.ACCEPTED), 0)
     for at in (0, 0, 1):
         assert [order.client_order_id for order in watch.open(at, 0)] == ["o"]
 
 
-def test_the_stream_may_be_first(watch: OrderWatch) -> None:
+def test_the_stream_may_be_first(watch: OrderTracker) -> None:
     watch.heard(update(Status.FILLED, 5), 0)
     assert not watch.told(update(Status.SUBMITTED), 1)
     assert watch.open(99, 0) == []
 
 
-def test_an_order_that_was_refused_has_no_stream(watch: OrderWatch) -> None:
+def test_an_order_that_was_refused_has_no_stream(watch: OrderTracker) -> None:
     watch.told(OrderUpdate("o", Status.REJECTED, T0, reason="no"), 0)
     assert watch.unheard(99, PATIENCE) == []
 
 
-def test_a_new_connection_owes_nothing_of_the_time_before(watch: OrderWatch) -> None:
+def test_a_new_connection_owes_nothing_of_the_time_before(watch: OrderTracker) -> None:
     watch.told(update(Status.SUBMITTED), 0)
     watch.told(update(Status.FILLED, 5), 1)
     watch.trust(T0 + timedelta(minutes=2))
@@ -95,7 +95,7 @@ def test_a_new_connection_owes_nothing_of_the_time_before(watch: OrderWatch) -> 
     assert watch.unheard(99, 0) == ["q"]
 
 
-def test_what_was_heard_is_forgotten_in_the_end(watch: OrderWatch) -> None:
+def test_what_was_heard_is_forgotten_in_the_end(watch: OrderTracker) -> None:
     for number in range(5000):
         watch.heard(update(Status.FILLED, 5, f"o{number}"), number)
     assert len(watch._heard) <= 2000

@@ -33,10 +33,10 @@ from smabot.errors import BrokerError, ConfigError, UnknownOutcome
 from smabot.hooks.ports import Feed
 from smabot_alpaca import endpoints
 from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.connection import Connection
+from smabot_alpaca.connection import AlpacaConnection
 from smabot_alpaca.credentials import Credentials
 from smabot_alpaca.feed.feed import AlpacaFeed
-from smabot_alpaca.rest.client import Rest
+from smabot_alpaca.rest.client import RestClient
 from smabot_alpaca.settings import AlpacaSettings
 from smabot_alpaca.streams.event_queue import DATA
 from smabot_exchange.exchange import Exchange
@@ -117,7 +117,7 @@ class World:
 
     def connect(self, secret: str = SECRET, **settings: Any) -> tuple[AlpacaBroker, AlpacaFeed]:
         credentials = Credentials(SecretStr(KEY), SecretStr(secret), "the test")
-        connection = Connection(
+        connection = AlpacaConnection(
             endpoints.at(self.url, "iex"), credentials, AlpacaSettings(**settings)
         )
         broker, feed = AlpacaBroker(connection), AlpacaFeed(connection)
@@ -235,9 +235,9 @@ def test_nothing_is_lost_or_doubled_by_a_fault(world: World, fault: dict[str, An
 def test_a_minute_whose_answer_was_lost_is_not_played_twice(
     world: World, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    carry, calls = Rest.trading, []
+    carry, calls = RestClient.trading, []
 
-    def lossy(rest: Rest, method: str, path: str, *more: Any, **named: Any) -> Any:
+    def lossy(rest: RestClient, method: str, path: str, *more: Any, **named: Any) -> Any:
         calls.append(path)
         if calls.count("/_exchange/play") % 9 or path != "/_exchange/play":
             return carry(rest, method, path, *more, **named)
@@ -245,7 +245,7 @@ def test_a_minute_whose_answer_was_lost_is_not_played_twice(
             carry(rest, method, path, *more, **named)
         raise UnknownOutcome("the connection broke")
 
-    monkeypatch.setattr(Rest, "trading", lossy)
+    monkeypatch.setattr(RestClient, "trading", lossy)
     seen = world.serve().trade()
     assert told(seen.bars) == as_the_tape()
     assert len(seen.ends) == 7

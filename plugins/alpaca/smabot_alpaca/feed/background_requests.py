@@ -8,19 +8,19 @@ from queue import SimpleQueue
 from typing import TypeVar
 
 from smabot.provider import BrokerError
-from smabot_alpaca.streams.event_queue import Done, Inbox
+from smabot_alpaca.streams.event_queue import EventQueue, RequestDone
 
 T = TypeVar("T")
 
 
-class Errands:
+class BackgroundRequests:
     """Runs jobs in a thread, or, with ``inline``, at once.
 
     A job may raise BrokerError, which is handed on instead of a result; anything else that it raises
     is raised in the deciding thread.
     """
 
-    def __init__(self, inbox: Inbox, *, inline: bool) -> None:
+    def __init__(self, inbox: EventQueue, *, inline: bool) -> None:
         self._inbox = inbox
         self._inline = inline
         self._jobs: SimpleQueue[Callable[[], Callable[[], None]] | None] = SimpleQueue()
@@ -50,7 +50,7 @@ class Errands:
 
     def _work(self) -> None:
         while (job := self._jobs.get()) is not None:
-            self._inbox.put(Done(job()))
+            self._inbox.put(RequestDone(job()))
 
 
 def carry(job: Callable[[], T], then: Callable[[T | BrokerError], None]) -> Callable[[], None]:

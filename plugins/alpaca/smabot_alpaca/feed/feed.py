@@ -15,19 +15,19 @@ from smabot_alpaca.backoff import Backoff
 from smabot_alpaca.bar_json import BarDecoder
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.clock import last_closed
-from smabot_alpaca.connection import Connection
-from smabot_alpaca.feed.background_requests import Errands
-from smabot_alpaca.feed.minute_assembly import REMEMBERED, Gather
+from smabot_alpaca.connection import AlpacaConnection
+from smabot_alpaca.feed.background_requests import BackgroundRequests
+from smabot_alpaca.feed.minute_assembly import REMEMBERED, MinuteAssembly
 from smabot_alpaca.feed.pending_events import Intake
-from smabot_alpaca.feed.replay import Played, Player
+from smabot_alpaca.feed.replay import ReplayClient, ReplayState
 from smabot_alpaca.feed.rest_sync import Sweep
 from smabot_alpaca.rest import assets
 from smabot_alpaca.rest import latest_prices as latest
 from smabot_alpaca.rest.bar_history import BarHistory
-from smabot_alpaca.rest.client import Refused
+from smabot_alpaca.rest.client import RequestRefused
 from smabot_alpaca.streams import alpaca_py as library
-from smabot_alpaca.streams.event_queue import DATA, TRADE, Inbox
-from smabot_alpaca.streams.supervision import Stream, Streams
+from smabot_alpaca.streams.event_queue import DATA, TRADE, EventQueue
+from smabot_alpaca.streams.supervision import StreamSupervisor, SupervisedStream
 from smabot_alpaca.streams.websockets import DataStream, TradeStream
 
 SUBSCRIBE_SECONDS = 5.0
@@ -52,24 +52,24 @@ class AlpacaFeed:
     run gives the same every time. Else time goes by itself, and `next` returns what has come.
     """
 
-    def __init__(self, connection: Connection, speed: Literal["max"] | float = "max") -> None:
+    def __init__(self, connection: AlpacaConnection, speed: Literal["max"] | float = "max") -> None:
         """``speed``: minutes a second that a stepped exchange is asked for."""
         self._connection = connection
         self._clock = connection.clock
-        self._inbox = Inbox()
-        self._errands = Errands(self._inbox, inline=connection.stepped)
+        self._inbox = EventQueue()
+        self._errands = BackgroundRequests(self._inbox, inline=connection.stepped)
         self._pace = Pace(None if speed == "max" else speed)
-        self._player: Player | None = None
+        self._player: ReplayClient | None = None
         self.notes: tuple[str, ...] = ()
         """What a person should know of the exchange, a line each."""
         if connection.exchange is not None:
-            self._player = Player(connection.rest, self._clock, connection.exchange)
+            self._player = ReplayClient(connection.rest, self._clock, connection.exchange)
             self.notes = tuple(connection.exchange.get("notes", ()))
         self._seen: dict[str, datetime] = {}
         self._recent: dict[datetime, dict[str, Bar]] = {}
         self._covered: dict[str, datetime] = {}
-        self._streams: Streams | None = None
-        self._played: Played | None = None
+        self._streams: StreamSupervisor | None = None
+        self._played: ReplayState | None = None
         self._lost = Backoff(0.1, 2.0)
         self._answers_since = 0.0
         self._looked_at = 0.0
@@ -123,14 +123,14 @@ class AlpacaFeed:
         newest = last_closed(self.now())
         checked = min((self._covered.get(symbol, newest) for symbol in symbols), default=newest)
         quiet = LOOPBACK_GATHER if loopback else settings.gather_seconds
-        gather = Gather(symbols, self._calendar(), quiet, checked, self._seen, self._recent)
+        gather = MinuteAssembly(symbols, self._calendar(), quiet, checked, self._seen, self._recent)
         self._intake = Intake(
             self._clock, self._inbox, gather, time.monotonic(), wall=not loopback
         )  # fmt: skip
         library.streams()
         credentials, places = connection.credentials, connection.endpoints
         key = (credentials.key_id.get_secret_value(), credentials.secret_key.get_secret_value())
-        streams: list[Stream] = [
+        streams: list[SupervisedStream] = [
             TradeStream(self._inbox, places.trading_stream, key, places.loopback)
         ]
         if symbols:
@@ -142,7 +142,7 @@ class AlpacaFeed:
             )  # fmt: skip
         else:
             del self._intake.streams[DATA]
-        self._streams = Streams(streams)
+        self._streams = StreamSupervisor(streams)
         self._sweep = Sweep(
             self._intake, self._streams, self._clock, self._broker, self._history(), self._errands,
             settle=self._settle,
@@ -214,7 +214,7 @@ class AlpacaFeed:
             self._errands.run("time", self._player.look, self._looked)
         return False
 
-    def _looked(self, result: Played | BrokerError) -> None:
+    def _looked(self, result: ReplayState | BrokerError) -> None:
         if isinstance(result, BrokerError) and _is_for_good(result):
             raise result
         self._out(result if isinstance(result, BrokerError) else None)
@@ -278,7 +278,7 @@ class AlpacaFeed:
             self._inbox.wait_for_events(deadline - at)
             self._absorb()
 
-    def _await_messages(self, played: Played, tries: dict[str, int]) -> None:
+    def _await_messages(self, played: ReplayState, tries: dict[str, int]) -> None:
         """Wait until all that was sent on the present connections has come."""
         links = self._inbox.links
         sent = {DATA: played.bars, TRADE: played.updates}
@@ -337,5 +337,5 @@ class AlpacaFeed:
 
 
 def _is_for_good(error: BrokerError) -> bool:
-    refused = isinstance(error, Refused) and error.status in FOR_GOOD
+    refused = isinstance(error, RequestRefused) and error.status in FOR_GOOD
     return refused and not isinstance(error, KeyRefused)

@@ -18,7 +18,7 @@ REMEMBERED = 10
 
 
 @dataclass(frozen=True, slots=True)
-class Gap:
+class MissingBars:
     """Bars that have not come: of these symbols, some in the minutes from ``first`` to ``last``."""
 
     symbols: tuple[str, ...]
@@ -31,7 +31,7 @@ class Gap:
         return len(self.symbols) * ((self.last - self.first) // MINUTE + 1)
 
 
-class Gather:
+class MinuteAssembly:
     """Collects bars into minutes, and knows which ones are missing.
 
     A minute leaves when all its symbols are there, when a later minute's bar has come, or when
@@ -118,7 +118,7 @@ class Gather:
 
     # -- out -------------------------------------------------------------------------------------
 
-    def gap(self, until: datetime) -> Gap | None:
+    def gap(self, until: datetime) -> MissingBars | None:
         """Return what is missing up to the minute that starts at ``until``, or None."""
         self._forget_whole()
         lacking: set[str] = set()
@@ -127,7 +127,7 @@ class Gather:
             if minute <= until and len(came) < len(self._symbols):
                 minutes.append(minute)
                 lacking |= self._symbols - came
-        return Gap(tuple(sorted(lacking)), minutes[0], minutes[-1]) if minutes else None
+        return MissingBars(tuple(sorted(lacking)), minutes[0], minutes[-1]) if minutes else None
 
     @property
     def held(self) -> datetime | None:

@@ -23,7 +23,7 @@ class _Order:
     asked: bool = False
 
 
-class OrderWatch:
+class OrderTracker:
     """The orders that REST has told of and the stream has not ended. Times in seconds of any clock
     that never goes back. Not safe to share between threads."""
 
@@ -39,7 +39,7 @@ class OrderWatch:
         if update.broker_order_id is None or (heard is not None and heard.status.terminal):
             return False
         order = self._orders.get(name)
-        news = ahead(update, order.told if order is not None else heard)
+        news = knows_more(update, order.told if order is not None else heard)
         if update.time <= self._since:
             self.heard(update, at)  # it happened while nobody listened
         elif order is None:
@@ -52,7 +52,7 @@ class OrderWatch:
         """Take in what the stream said."""
         name = update.client_order_id
         known = self._heard.get(name)
-        if known is None or not ahead(known, update):
+        if known is None or not knows_more(known, update):
             self._heard[name] = update
         self._heard.move_to_end(name)
         if len(self._heard) > REMEMBERED:
@@ -65,7 +65,7 @@ class OrderWatch:
             del self._orders[name]
         else:
             order.news_at = at
-            if not ahead(order.told, update):
+            if not knows_more(order.told, update):
                 order.told, order.told_at = update, at
 
     def open(self, at: float, patience: float) -> list[OrderUpdate]:
@@ -85,7 +85,7 @@ class OrderWatch:
         return [
             name
             for name, order in self._orders.items()
-            if at - order.told_at >= patience and ahead(order.told, self._heard.get(name))
+            if at - order.told_at >= patience and knows_more(order.told, self._heard.get(name))
         ]
 
     def trust(self, since: datetime) -> None:
@@ -97,7 +97,7 @@ class OrderWatch:
                 del self._orders[name]
 
 
-def ahead(update: OrderUpdate, other: OrderUpdate | None) -> bool:
+def knows_more(update: OrderUpdate, other: OrderUpdate | None) -> bool:
     """Whether an update knows of fills, or of the end, that the other does not."""
     if other is None:
         return bool(update.filled_qty) or update.status.terminal

@@ -10,19 +10,19 @@ from loguru import logger
 
 from smabot.provider import Bar, Batch, Event, OrderUpdate
 from smabot_alpaca.clock import EPOCH, MarketClock, minute_of
-from smabot_alpaca.feed.minute_assembly import Gather
-from smabot_alpaca.feed.order_stream_check import OrderWatch
+from smabot_alpaca.feed.minute_assembly import MinuteAssembly
+from smabot_alpaca.feed.order_stream_check import OrderTracker
 from smabot_alpaca.streams.event_queue import (
     DATA,
     TRADE,
-    Broken,
-    Came,
-    Done,
-    Down,
-    Dropped,
-    Heard,
-    Inbox,
-    Up,
+    BarsDropped,
+    BarsReceived,
+    EventQueue,
+    RequestDone,
+    StreamDown,
+    StreamFailed,
+    StreamUp,
+    UpdateReceived,
 )
 
 LATE, EARLY = timedelta(seconds=45), timedelta(seconds=5)
@@ -46,11 +46,17 @@ class Intake:
     """Takes events in and gives batches out: a resync before anything else, updates before bars."""
 
     def __init__(
-        self, clock: MarketClock, inbox: Inbox, gather: Gather, at: float, *, wall: bool = True
+        self,
+        clock: MarketClock,
+        inbox: EventQueue,
+        gather: MinuteAssembly,
+        at: float,
+        *,
+        wall: bool = True,
     ) -> None:
         """``wall``: whether the clock is this machine's, and not told by what comes."""
         self.gather = gather
-        self.watch = OrderWatch()
+        self.watch = OrderTracker()
         self.streams = {DATA: Standing(since=at), TRADE: Standing(since=at)}
         self.updates: list[OrderUpdate] = []
         self.minutes: deque[list[Bar]] = deque()
@@ -96,7 +102,7 @@ class Intake:
         """Take in all events. Raises the error of a stream that has ended for good."""
         for event in self._inbox.drain():
             match event:
-                case Came(bars, revisions, came, odd):
+                case BarsReceived(bars, revisions, came, odd):
                     self.heard_at = at
                     for symbol, why in odd:
                         self.events.append(Event(self._clock.now(), "bad_bar", symbol, why))
@@ -109,23 +115,23 @@ class Intake:
                         self._clock.tell(end)
                     self.gather.add(bars, came)
                     self.gather.revise(revisions, came)
-                case Dropped(count, why):
+                case BarsDropped(count, why):
                     self._drop(count, why)
-                case Heard(update):
+                case UpdateReceived(update):
                     self.heard_at = at
                     self._clock.tell(update.time)
                     self.watch.heard(update, at)
                     self.updates.append(update)
-                case Up(stream):
+                case StreamUp(stream):
                     self._up(stream, at)
-                case Down(stream, why, key_refused):
+                case StreamDown(stream, why, key_refused):
                     standing = self.streams[stream]
                     standing.why, standing.key_refused = why, key_refused
                     if standing.up:
                         standing.up, standing.since = False, at
-                case Broken(_, error):
+                case StreamFailed(_, error):
                     raise error
-                case Done(then):
+                case RequestDone(then):
                     then()
 
     def batch(self, *, updates_alone: bool) -> Batch | None:

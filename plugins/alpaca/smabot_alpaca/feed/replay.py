@@ -8,12 +8,12 @@ from typing import Any
 
 from smabot.provider import BrokerError, Progress
 from smabot_alpaca.clock import MarketClock
-from smabot_alpaca.order_json import moment
-from smabot_alpaca.rest.client import ADMIN, Rest
+from smabot_alpaca.order_json import parse_time
+from smabot_alpaca.rest.client import ADMIN, RestClient
 
 
 @dataclass(frozen=True, slots=True)
-class Played:
+class ReplayState:
     """What a minute of the tape brought. The counts of messages are cumulative, of the newest
     connections; None: not known, or none is connected."""
 
@@ -23,10 +23,10 @@ class Played:
     updates: int | None = None
 
 
-class Player:
+class ReplayClient:
     """Asks the exchange for its next minute, or just for its time; tells the clock."""
 
-    def __init__(self, rest: Rest, clock: MarketClock, told: dict[str, Any]) -> None:
+    def __init__(self, rest: RestClient, clock: MarketClock, told: dict[str, Any]) -> None:
         """``told`` is what the exchange told of itself when it was connected to."""
         self._rest = rest
         self._clock = clock
@@ -35,7 +35,7 @@ class Player:
         self.ended = False
         self._take(told)
 
-    def play(self) -> Played:
+    def play(self) -> ReplayState:
         """Play a minute. Where an earlier answer was lost, find out first whether it was played.
 
         Raises BrokerError.
@@ -52,14 +52,14 @@ class Player:
             self._lost_at = before
             raise
 
-    def look(self) -> Played:
+    def look(self) -> ReplayState:
         """Ask what time it is, and whether the tape has ended. Raises BrokerError."""
         return self._take(self._rest.trading("GET", ADMIN))
 
-    def _take(self, answer: Any) -> Played:
+    def _take(self, answer: Any) -> ReplayState:
         try:
-            played = Played(
-                moment(answer["time"]),
+            played = ReplayState(
+                parse_time(answer["time"]),
                 bool(answer["ended"]),
                 answer.get("bars_sent"),
                 answer.get("updates_sent"),

@@ -20,13 +20,13 @@ from smabot.provider import (
 from smabot_alpaca.backoff import Backoff
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.clock import EPOCH, MarketClock, last_closed
-from smabot_alpaca.feed.background_requests import Errands
-from smabot_alpaca.feed.minute_assembly import Gap
-from smabot_alpaca.feed.order_stream_check import ahead
+from smabot_alpaca.feed.background_requests import BackgroundRequests
+from smabot_alpaca.feed.minute_assembly import MissingBars
+from smabot_alpaca.feed.order_stream_check import knows_more
 from smabot_alpaca.feed.pending_events import Intake
 from smabot_alpaca.rest.bar_history import BarHistory
 from smabot_alpaca.streams.event_queue import DATA, TRADE
-from smabot_alpaca.streams.supervision import Streams
+from smabot_alpaca.streams.supervision import StreamSupervisor
 
 HOLD_SECONDS = 10.0
 """Bars of the stream wait so long at most for those that were missed before them."""
@@ -43,11 +43,11 @@ class Sweep:
     def __init__(
         self,
         intake: Intake,
-        streams: Streams,
+        streams: StreamSupervisor,
         clock: MarketClock,
         broker: AlpacaBroker,
         history: BarHistory,
-        errands: Errands,
+        errands: BackgroundRequests,
         *,
         settle: float,
         mute_minutes: int,
@@ -70,7 +70,7 @@ class Sweep:
         self._orders_asked = 0.0  # when the newest question began that was answered
         self._held_since: float | None = None
         self._without = False  # whether it was told that bars are missing for good
-        self._second_look: tuple[Gap, float] | None = None
+        self._second_look: tuple[MissingBars, float] | None = None
         self._newest = (EPOCH, 0.0)  # the newest minute that has ended, and when that was noticed
 
     def mind(self, at: float) -> None:
@@ -142,10 +142,10 @@ class Sweep:
             self._newest = (last, at)
         return last if at - self._newest[1] >= self._settle else last - MINUTE
 
-    def _between(self, gap: Gap) -> Callable[[], list[Bar]]:
+    def _between(self, gap: MissingBars) -> Callable[[], list[Bar]]:
         return lambda: self._history.between(gap.symbols, gap.first, gap.last)
 
-    def _took(self, result: list[Bar] | BrokerError, gap: Gap, until: datetime) -> None:
+    def _took(self, result: list[Bar] | BrokerError, gap: MissingBars, until: datetime) -> None:
         at = time.monotonic()
         if not isinstance(result, BrokerError):
             self._without = False
@@ -195,7 +195,7 @@ class Sweep:
                 news = self._intake.watch.told(update, at)
                 before = known.get(update.client_order_id)
                 # the watch may have been told of this very answer by whoever carried the request
-                if news or (before is not None and ahead(update, before)):
+                if news or (before is not None and knows_more(update, before)):
                     self._intake.updates.append(update)
 
         self._errands.run("orders", self._look_up(orders), take)

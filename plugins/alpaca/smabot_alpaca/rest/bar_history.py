@@ -14,7 +14,7 @@ from typing import Any
 from loguru import logger
 
 from smabot.provider import MINUTE, Bar, BrokerError, Calendar
-from smabot_alpaca.bar_json import BarDecoder, Garbage
+from smabot_alpaca.bar_json import BarDecoder, MalformedData
 from smabot_alpaca.clock import last_closed, session_spans
 
 Get = Callable[[str, Mapping[str, Any]], Any]
@@ -91,7 +91,7 @@ class BarHistory:
             try:
                 decoded, odd = self._decoder.page(page["bars"] or {})
                 following = page["next_page_token"]
-            except (Garbage, KeyError, TypeError) as error:
+            except (MalformedData, KeyError, TypeError) as error:
                 raise BrokerError(f"bars by REST can't be read: {error}") from error
             if odd:
                 logger.warning("alpaca: {} of {} bars by REST left out; {}: {}", len(odd), len(odd) + len(decoded), *odd[0])  # fmt: skip

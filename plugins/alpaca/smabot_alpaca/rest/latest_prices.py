@@ -12,15 +12,15 @@ from decimal import Decimal, InvalidOperation
 
 from smabot.provider import STALE, Mark
 from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.order_json import Unreadable, decimal, moment
+from smabot_alpaca.order_json import UnreadableAnswer, parse_decimal, parse_time
 from smabot_alpaca.rest.bar_history import in_batches
-from smabot_alpaca.rest.client import Rest
+from smabot_alpaca.rest.client import RestClient
 
 PATH = "/v2/stocks/trades/latest"
 
 
 def prices(
-    rest: Rest, broker: AlpacaBroker, feed: str, symbols: Collection[str], now: datetime
+    rest: RestClient, broker: AlpacaBroker, feed: str, symbols: Collection[str], now: datetime
 ) -> list[Mark]:
     """Return the latest price of each symbol that has one. Raises BrokerError."""
     trades = _trades(rest, feed, sorted(symbols))
@@ -36,15 +36,15 @@ def prices(
     return marks
 
 
-def _trades(rest: Rest, feed: str, symbols: list[str]) -> dict[str, tuple[Decimal, datetime]]:
+def _trades(rest: RestClient, feed: str, symbols: list[str]) -> dict[str, tuple[Decimal, datetime]]:
     found: dict[str, tuple[Decimal, datetime]] = {}
     for batch in in_batches(symbols):
         answer = rest.data(PATH, {"symbols": ",".join(batch), "feed": feed})
         try:
             for symbol, trade in (answer["trades"] or {}).items():
-                price = decimal(trade["p"])
+                price = parse_decimal(trade["p"])
                 if price is not None and price > 0:
-                    found[symbol] = price, moment(trade["t"])
+                    found[symbol] = price, parse_time(trade["t"])
         except (AttributeError, KeyError, TypeError, ValueError, InvalidOperation) as error:
-            raise Unreadable(f"the latest trades can't be read: {error!r}") from error
+            raise UnreadableAnswer(f"the latest trades can't be read: {error!r}") from error
     return found

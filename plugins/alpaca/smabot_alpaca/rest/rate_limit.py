@@ -20,7 +20,7 @@ LONGEST_PAUSE = 60.0
 TOO_MANY = 429
 
 
-class NoRoom(NotSent):
+class RateLimitFull(NotSent):
     """The rate limit lets nothing of this urgency pass for ``wait`` more seconds."""
 
 
@@ -32,10 +32,10 @@ class Urgency(IntEnum):
     READ = 2
 
 
-_KEPT = {Urgency.EXIT: 0.0, Urgency.ENTRY: 0.05, Urgency.READ: 0.25}
+_RESERVED = {Urgency.EXIT: 0.0, Urgency.ENTRY: 0.05, Urgency.READ: 0.25}
 
 
-class Limiter:
+class RateLimiter:
     """Lets requests pass; safe to use from several threads.
 
     ``limit`` requests pass in each window; None: only the server's answers limit. The server's own
@@ -81,7 +81,7 @@ class Limiter:
                 while (wait := self._wait(urgency)) > 0:
                     left = deadline - self._clock()
                     if left <= 0:
-                        raise NoRoom(f"the rate limit leaves no room for {wait:.1f} s", wait)
+                        raise RateLimitFull(f"the rate limit leaves no room for {wait:.1f} s", wait)
                     self._changed.wait(min(wait, left))
                 now = self._clock()
                 self._passed.append(now)
@@ -128,14 +128,14 @@ class Limiter:
         if self._limit is not None:
             while self._passed and self._passed[0] <= now - self._window:
                 self._passed.popleft()
-            allowed = self._limit - int(self._limit * _KEPT[urgency])
+            allowed = self._limit - int(self._limit * _RESERVED[urgency])
             if len(self._passed) >= allowed:
                 wait = max(wait, self._passed[len(self._passed) - allowed] + self._window - now)
         else:
             self._passed.clear()
         if self._room is not None and now >= self._reset:
             self._room = None
-        if self._room is not None and self._room <= int((self._limit or 0) * _KEPT[urgency]):
+        if self._room is not None and self._room <= int((self._limit or 0) * _RESERVED[urgency]):
             wait = max(wait, self._reset - now)
         if wait <= 0 and any(self._waiting[other] for other in Urgency if other < urgency):
             return 0.05  # somebody more urgent wakes first

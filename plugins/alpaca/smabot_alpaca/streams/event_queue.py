@@ -14,7 +14,7 @@ DATA, TRADE = "market data", "order updates"
 
 
 @dataclass(frozen=True, slots=True)
-class Came:
+class BarsReceived:
     """Bars of the data stream. ``at``: when, by `time.monotonic`; ``odd``: those left out, by symbol
     and with what is wrong."""
 
@@ -25,14 +25,14 @@ class Came:
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class UpdateReceived:
     """An update of the trade stream."""
 
     update: OrderUpdate
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class BarsDropped:
     """Bars of the data stream were not taken."""
 
     count: int
@@ -40,14 +40,14 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Up:
+class StreamUp:
     """A stream is connected, authenticated and subscribed."""
 
     stream: str
 
 
 @dataclass(frozen=True, slots=True)
-class Down:
+class StreamDown:
     """A stream was lost, or could not be had; ``key_refused``: because it does not take the key."""
 
     stream: str
@@ -56,7 +56,7 @@ class Down:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class StreamFailed:
     """A stream has ended for good."""
 
     stream: str
@@ -64,13 +64,15 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
+class RequestDone:
     """Work beside the deciding thread is done; ``then`` takes its result in."""
 
     then: Callable[[], None]
 
 
-Event = Came | Dropped | Heard | Up | Down | Broken | Done
+QueuedEvent = (
+    BarsReceived | BarsDropped | UpdateReceived | StreamUp | StreamDown | StreamFailed | RequestDone
+)
 
 
 @dataclass(slots=True)
@@ -85,27 +87,27 @@ class Link:
 
 
 @dataclass(slots=True)
-class Inbox:
+class EventQueue:
     """Events and the streams' states. Safe to use from several threads."""
 
     links: dict[str, Link] = field(default_factory=lambda: {DATA: Link(), TRADE: Link()})
-    _events: deque[Event] = field(default_factory=deque)
+    _events: deque[QueuedEvent] = field(default_factory=deque)
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
-    def put(self, event: Event, *, messages: int = 0) -> None:
+    def put(self, event: QueuedEvent, *, messages: int = 0) -> None:
         """Leave an event; ``messages`` of its stream came with it."""
         with self._changed:
             self._events.append(event)
             match event:
-                case Came():
+                case BarsReceived():
                     self.links[DATA].messages += messages
-                case Heard():
+                case UpdateReceived():
                     self.links[TRADE].messages += messages
-                case Up(stream):
+                case StreamUp(stream):
                     link = self.links[stream]
                     link.up = True
                     link.tries += 1
-                case Down(stream) | Broken(stream):
+                case StreamDown(stream) | StreamFailed(stream):
                     link = self.links[stream]
                     link.up = False
                     link.tries += 1
@@ -131,7 +133,7 @@ class Inbox:
     def wait_for_events(self, timeout: float) -> bool:
         return self.wait(lambda: bool(self._events), timeout)
 
-    def drain(self) -> list[Event]:
+    def drain(self) -> list[QueuedEvent]:
         """Take all events."""
         with self._changed:
             events = list(self._events)

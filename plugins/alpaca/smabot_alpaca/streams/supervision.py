@@ -18,8 +18,8 @@ from loguru import logger
 
 from smabot.provider import BrokerError, ConfigError, KeyRefused, SmabotError
 from smabot_alpaca.backoff import Backoff
-from smabot_alpaca.bar_json import Garbage
-from smabot_alpaca.streams.event_queue import Broken, Down, Inbox, Up
+from smabot_alpaca.bar_json import MalformedData
+from smabot_alpaca.streams.event_queue import EventQueue, StreamDown, StreamFailed, StreamUp
 
 CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
@@ -31,20 +31,20 @@ _KEY_REFUSED = ("auth failed", "not authenticated", "failed to authenticate")
 PLAN_REFUSED = ("insufficient subscription", "v2 not enabled")
 
 
-class Refused(Exception):
+class StreamRefused(Exception):
     """The stream refuses for another reason; it may take us later."""
 
 
-class Replaced(Exception):
+class ReconnectRequested(Exception):
     """The deciding thread does not trust the connection any more."""
 
 
-class Stream(ABC):
+class SupervisedStream(ABC):
     """One supervised websocket. Runs in the streams' loop."""
 
     name: str
 
-    def __init__(self, inbox: Inbox, url: str, key: tuple[str, str], loopback: bool) -> None:
+    def __init__(self, inbox: EventQueue, url: str, key: tuple[str, str], loopback: bool) -> None:
         self._inbox = inbox
         self._url = url
         self._key = key
@@ -83,9 +83,9 @@ class Stream(ABC):
             if (final := self._final(error)) is not None:
                 self.fail(final)
                 return
-            self._garbage += isinstance(error, Garbage)
+            self._garbage += isinstance(error, MalformedData)
             why = _words(error)
-            self._inbox.put(Down(self.name, why, isinstance(error, KeyRefused)))
+            self._inbox.put(StreamDown(self.name, why, isinstance(error, KeyRefused)))
             if not self._told:
                 self._told = True
                 logger.warning("alpaca: the stream of {} is down: {}; trying again", self.name, why)
@@ -93,7 +93,7 @@ class Stream(ABC):
 
     def fail(self, error: SmabotError) -> None:
         """Let the deciding thread raise an error."""
-        self._inbox.put(Broken(self.name, error))
+        self._inbox.put(StreamFailed(self.name, error))
 
     def sum_up(self) -> None:
         """Tell how often the stream talked garbage: each time it was told only where it was news."""
@@ -128,7 +128,7 @@ class Stream(ABC):
             while not self._read(await client._ws.recv()):
                 pass
         self._connected = self._connected_before = True
-        self._inbox.put(Up(self.name))
+        self._inbox.put(StreamUp(self.name))
         if self._told:
             logger.info("alpaca: the stream of {} is back", self.name)
             self._told = False
@@ -143,7 +143,7 @@ class Stream(ABC):
             words = str(error)
             if words in _KEY_REFUSED:
                 raise KeyRefused(words) from error
-            raise Refused(words) from error
+            raise StreamRefused(words) from error
 
     async def _hang_up(self) -> None:
         client, self._client = self._client, None
@@ -160,8 +160,8 @@ class Stream(ABC):
         """Return why the last attempt ended."""
         assert self._attempt is not None
         if self._attempt.cancelled():
-            return Replaced(self._doubted)
-        return self._attempt.exception() or Replaced("it ended")
+            return ReconnectRequested(self._doubted)
+        return self._attempt.exception() or ReconnectRequested("it ended")
 
     def _final(self, error: BaseException) -> SmabotError | None:
         """Return the error that ends the bot, where trying again is in vain.
@@ -170,17 +170,17 @@ class Stream(ABC):
         """
         if isinstance(error, KeyRefused) and not self._connected_before:
             return BrokerError(f"the stream of {self.name} refuses the key: {error}")
-        if isinstance(error, Refused) and str(error) in PLAN_REFUSED:
+        if isinstance(error, StreamRefused) and str(error) in PLAN_REFUSED:
             return BrokerError(f"the stream of {self.name} refuses this feed: {error}")
         if isinstance(error, ConfigError) and not self._connected_before:
             return error
         return None
 
 
-class Streams:
+class StreamSupervisor:
     """Runs the streams in a thread of their own."""
 
-    def __init__(self, streams: Sequence[Stream]) -> None:
+    def __init__(self, streams: Sequence[SupervisedStream]) -> None:
         self._streams = {stream.name: stream for stream in streams}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -220,7 +220,7 @@ class Streams:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def _supervised(stream: Stream) -> None:
+async def _supervised(stream: SupervisedStream) -> None:
     try:
         await stream.supervise()
     except Exception as error:  # noqa: BLE001 - else it would end in silence
@@ -231,4 +231,4 @@ def _words(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     text = str(error) or type(error).__name__
-    return f"garbage: {text}" if isinstance(error, Garbage) else text
+    return f"garbage: {text}" if isinstance(error, MalformedData) else text

@@ -12,17 +12,24 @@ from collections.abc import Sequence
 from typing import Any
 
 from smabot.provider import ConfigError, KeyRefused
-from smabot_alpaca.bar_json import BarDecoder, Garbage
-from smabot_alpaca.order_json import Unreadable, broker_order
+from smabot_alpaca.bar_json import BarDecoder, MalformedData
+from smabot_alpaca.order_json import UnreadableAnswer, broker_order
 from smabot_alpaca.streams import alpaca_py as library
-from smabot_alpaca.streams.event_queue import DATA, TRADE, Came, Dropped, Heard, Inbox
-from smabot_alpaca.streams.supervision import PLAN_REFUSED, Refused, Stream
+from smabot_alpaca.streams.event_queue import (
+    DATA,
+    TRADE,
+    BarsDropped,
+    BarsReceived,
+    EventQueue,
+    UpdateReceived,
+)
+from smabot_alpaca.streams.supervision import PLAN_REFUSED, StreamRefused, SupervisedStream
 
 FREE_SYMBOLS = 30
 """Symbols that the data stream takes on the free plan (https://alpaca.markets/data)."""
 
 
-class DataStream(Stream):
+class DataStream(SupervisedStream):
     """Minute bars and their revisions.
 
     Where the plan allows fewer symbols, the first `FREE_SYMBOLS` are subscribed to; bars of the others
@@ -33,7 +40,7 @@ class DataStream(Stream):
 
     def __init__(
         self,
-        inbox: Inbox,
+        inbox: EventQueue,
         url: str,
         key: tuple[str, str],
         loopback: bool,
@@ -59,10 +66,10 @@ class DataStream(Stream):
         frame = self._decoder.frame(data)
         confirmed = False
         if frame.counted or frame.revisions or frame.odd:
-            came = Came(frame.bars, frame.revisions, time.monotonic(), frame.odd)
+            came = BarsReceived(frame.bars, frame.revisions, time.monotonic(), frame.odd)
             self._inbox.put(came, messages=frame.counted)
         if frame.beyond:
-            self._inbox.put(Dropped(frame.beyond, "no session is known so late"))
+            self._inbox.put(BarsDropped(frame.beyond, "no session is known so late"))
         for message in frame.control:
             if message["T"] == "subscription":
                 confirmed = self._confirm(message.get("bars") or [])
@@ -86,7 +93,7 @@ class DataStream(Stream):
         if code == 405 and len(self._symbols) > FREE_SYMBOLS:
             all_of_them = len(self._symbols)
             self._symbols = self._symbols[:FREE_SYMBOLS]
-            return Refused(
+            return StreamRefused(
                 f"{code} {words} with {all_of_them} symbols; from now on the first {FREE_SYMBOLS}, "
                 "held ones before others, and bars of the rest by REST"
             )
@@ -95,10 +102,10 @@ class DataStream(Stream):
                 f"the data stream refuses the {len(self._symbols)} symbols: {code} {words}: "
                 "name fewer or others with --symbols, or take a plan that allows them"
             )
-        return Refused(words if words in PLAN_REFUSED else f"{code} {words}")
+        return StreamRefused(words if words in PLAN_REFUSED else f"{code} {words}")
 
 
-class TradeStream(Stream):
+class TradeStream(SupervisedStream):
     """Updates of the account's orders."""
 
     name = TRADE
@@ -118,10 +125,10 @@ class TradeStream(Stream):
             message = json.loads(data)
             stream, content = message["stream"], message["data"]
             if stream == "trade_updates":
-                self._inbox.put(Heard(broker_order(content["order"]).update()), messages=1)
+                self._inbox.put(UpdateReceived(broker_order(content["order"]).update()), messages=1)
                 return False
-        except (Unreadable, LookupError, TypeError, ValueError) as error:
-            raise Garbage(f"no update of an order: {error!r}") from error
+        except (UnreadableAnswer, LookupError, TypeError, ValueError) as error:
+            raise MalformedData(f"no update of an order: {error!r}") from error
         if stream == "authorization" and content.get("status") != "authorized":
             raise KeyRefused(str(content.get("status")))
         return stream == "listening" and "trade_updates" in content.get("streams", ())

@@ -52,7 +52,7 @@ class Frame:
     bars: list[Bar] = field(default_factory=list)
     revisions: list[Bar] = field(default_factory=list)
     control: list[dict[str, Any]] = field(default_factory=list)
-    odd: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
     """Bars that are left out: the symbol, and what is wrong."""
     counted: int = 0
     beyond: int = 0
@@ -99,7 +99,7 @@ class BarDecoder:
 
     def _leave_out(self, frame: Frame, message: Mapping[str, Any], why: str) -> None:
         frame.counted += message["T"] == "b"
-        frame.odd.append((str(message.get("S") or ""), f"a bar can't be read: {why}"))
+        frame.unreadable.append((str(message.get("S") or ""), f"a bar can't be read: {why}"))
 
     def _sort(self, rows: list[_Row | _Revised], frame: Frame) -> None:
         bars, revisions, new = frame.bars, frame.revisions, tuple.__new__
@@ -112,7 +112,7 @@ class BarDecoder:
                 try:
                     time = self._minute(last)
                 except MalformedData as error:
-                    frame.odd.append((row.S, str(error)))
+                    frame.unreadable.append((row.S, str(error)))
                     last = None
                     continue
             if time is None:
@@ -123,7 +123,7 @@ class BarDecoder:
             if is_valid_bar(bar):
                 kind.append(bar)
             else:
-                frame.odd.append((row.S, left_out_bar(bar)))
+                frame.unreadable.append((row.S, left_out_bar(bar)))
         self._last = (last, time)
 
     def page(
@@ -134,7 +134,7 @@ class BarDecoder:
         Raises Garbage where it is no page at all.
         """
         minutes, decoded = self._minutes, list[Bar]()
-        odd: list[tuple[str, str]] = []
+        unreadable: list[tuple[str, str]] = []
         try:
             for symbol, rows in bars.items():
                 for m in rows:
@@ -150,15 +150,15 @@ class BarDecoder:
                         )  # fmt: skip
                         sound = is_valid_bar(bar)
                     except UNREADABLE as error:
-                        odd.append((symbol, f"a bar can't be read: {error!r}"))
+                        unreadable.append((symbol, f"a bar can't be read: {error!r}"))
                         continue
                     if sound:
                         decoded.append(bar)
                     else:
-                        odd.append((symbol, left_out_bar(bar)))
+                        unreadable.append((symbol, left_out_bar(bar)))
         except UNREADABLE as error:
             raise MalformedData(f"bars that can't be read: {error!r}") from error
-        return decoded, odd
+        return decoded, unreadable
 
     def _parsed(self, text: str) -> datetime | None:
         """Return `_minute` of an RFC 3339 time, which is parsed once."""

@@ -12,10 +12,11 @@ from pydantic import SecretStr
 
 from smabot.provider import BrokerError, Calendar, Config, ConfigError, OrderUpdate
 from smabot_alpaca import credentials, endpoints
-from smabot_alpaca.clock import MarketClock, ToldClock, WallClock
+from smabot_alpaca.clock import ExchangeClock, MarketClock, WallClock
 from smabot_alpaca.credentials import Credentials
-from smabot_alpaca.endpoints import Endpoints
+from smabot_alpaca.endpoints import Endpoints, StreamAddress
 from smabot_alpaca.order_json import parse_time
+from smabot_alpaca.rest.account import read_calendar
 from smabot_alpaca.rest.client import ADMIN, RequestRefused, RestClient
 from smabot_alpaca.settings import AlpacaSettings
 
@@ -23,6 +24,7 @@ GET_KEYS = (
     "set APCA_API_KEY_ID and APCA_API_SECRET_KEY, or key_id and secret_key in "
     "[default.plugin.alpaca] of .secrets.toml"
 )
+ANSWERS_KEPT = 1000
 
 
 def connect(
@@ -82,8 +84,17 @@ class Closable(Protocol):
 class AlpacaConnection:
     """What broker and feed share; closed when both are.
 
-    ``exchange`` is what an exchange of smabot told of itself, None at Alpaca; ``answers`` are the
-    newest order updates that REST gave, for whoever compares them with the stream's.
+    ``exchange`` is what an exchange of smabot says of itself, None at Alpaca.
+
+    Threads share four of its parts:
+
+    - ``rest`` is safe for all of them.
+    - ``order_answers`` is a queue of what REST answered about orders: request threads append, the
+      deciding thread takes from the left and compares it with the trade stream. It is bounded, as a
+      broker may run without a feed.
+    - ``clock`` is moved by the deciding thread alone; request threads read it.
+    - ``calendar`` is extended by whichever thread asks the broker for it and only grows; the deciding
+      thread and the streams' thread read it.
     """
 
     def __init__(
@@ -98,8 +109,7 @@ class AlpacaConnection:
         self.settings = settings
         self.rest = RestClient(endpoints, credentials, settings)
         self.calendar = Calendar()
-        """The sessions known so far; it grows as they are read."""
-        self.answers: deque[OrderUpdate] = deque(maxlen=1000)
+        self.order_answers: deque[OrderUpdate] = deque(maxlen=ANSWERS_KEPT)
         self.closed = False
         self._embedded = embedded
         self._users: set[object] = set()
@@ -108,11 +118,27 @@ class AlpacaConnection:
         except BaseException:
             self.rest.close()
             raise
-        self.stepped = self.exchange is not None and self.exchange["clock"] == "stepped"
-        self.name = "alpaca" if self.exchange is None else "exchange"
         self.clock: MarketClock = WallClock()
         if self.exchange is not None:
-            self.clock = ToldClock(parse_time(self.exchange["time"]))
+            self.clock = ExchangeClock(parse_time(self.exchange["time"]))
+
+    @property
+    def name(self) -> str:
+        return "alpaca" if self.exchange is None else "exchange"
+
+    @property
+    def stepped(self) -> bool:
+        """Whether the exchange's clock moves only when the feed asks for the next minute."""
+        return self.exchange is not None and bool(self.exchange["clock"] == "stepped")
+
+    def stream_address(self, url: str) -> StreamAddress:
+        """Return how to open the stream at one of the endpoints' addresses."""
+        return StreamAddress(url, self.credentials, self.endpoints.loopback)
+
+    def refresh_calendar(self) -> Calendar:
+        """Read the sessions around this year into ``calendar``, and return it. Raises BrokerError."""
+        self.calendar.extend(read_calendar(self.rest, self.clock.now().year))
+        return self.calendar
 
     def _ask_exchange(self) -> dict[str, Any] | None:
         """Return what the exchange tells of itself; None when it is somebody else's server."""

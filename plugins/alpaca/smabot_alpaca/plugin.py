@@ -10,7 +10,7 @@ from smabot_alpaca.settings import AlpacaSettings
 if TYPE_CHECKING:
     from smabot_alpaca.broker import AlpacaBroker
     from smabot_alpaca.connection import AlpacaConnection
-    from smabot_alpaca.feed.feed import AlpacaFeed
+    from smabot_alpaca.feed.alpaca_feed import AlpacaFeed
 
 
 class AlpacaPlugin:
@@ -32,7 +32,7 @@ class AlpacaPlugin:
     def open_feed(self, config: Config) -> AlpacaFeed | None:
         if config.broker != "alpaca":
             return None
-        from smabot_alpaca.feed.feed import AlpacaFeed
+        from smabot_alpaca.feed.alpaca_feed import AlpacaFeed
 
         return AlpacaFeed(self._connect(config), config.speed)
 

@@ -45,7 +45,7 @@ class Market:
     def play(self, minutes: int = 1) -> None:
         for _ in range(minutes):
             played = self.connection.rest.trading("POST", "/_exchange/play")
-            self.connection.clock.tell(datetime.fromisoformat(played["time"]))
+            self.connection.clock.advance_to(datetime.fromisoformat(played["time"]))
 
     def fault(self, kind: str, **fields: Any) -> None:
         self.connection.rest.trading("POST", "/_exchange/faults", json={"kind": kind, **fields})

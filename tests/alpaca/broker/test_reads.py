@@ -205,5 +205,5 @@ def test_what_rest_told_is_kept_for_comparison_with_the_stream(
     script.then(script.answer(200, told()), script.answer(200, told(status="new")))
     broker.submit(order())
     broker.order(order().client_order_id)
-    answers = broker._connection.answers
+    answers = broker._connection.order_answers
     assert [update.status for update in answers] == [Status.SUBMITTED, Status.ACCEPTED]

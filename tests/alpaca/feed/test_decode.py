@@ -105,9 +105,9 @@ def test_a_bar_that_can_not_be_costs_itself(
     data = msgpack.packb([on_the_wire(good), on_the_wire(bad, **change), on_the_wire(bad, "u", **change)])  # fmt: skip
     frame = BarDecoder(calendar).frame(data)
     assert (frame.bars, frame.revisions, frame.counted) == ([good], [], 2)
-    assert [symbol for symbol, _ in frame.odd] == ["SPY", "SPY"]
-    assert "09:30" not in frame.odd[0][1]
-    assert "the bar of 14:30Z is left out" in frame.odd[0][1]
+    assert [symbol for symbol, _ in frame.unreadable] == ["SPY", "SPY"]
+    assert "09:30" not in frame.unreadable[0][1]
+    assert "the bar of 14:30Z is left out" in frame.unreadable[0][1]
 
 
 @pytest.mark.parametrize(
@@ -125,7 +125,7 @@ def test_a_bar_that_can_not_be_read_costs_itself(
     data = msgpack.packb([on_the_wire(bad, **change), on_the_wire(good)])
     frame = BarDecoder(calendar).frame(data)
     assert (frame.bars, frame.counted) == ([good], 2)
-    ((symbol, why),) = frame.odd
+    ((symbol, why),) = frame.unreadable
     assert symbol == "SPY"
     assert why.startswith("a bar can't be read: ")
 
@@ -137,7 +137,7 @@ def test_a_bar_that_begins_within_a_minute_costs_itself(
     good = make_bar("KO", "2026-11-25 09:30")
     frame = BarDecoder(calendar).frame(msgpack.packb([on_the_wire(odd), on_the_wire(good)]))
     assert frame.bars == [good]
-    assert "not at a minute" in frame.odd[0][1]
+    assert "not at a minute" in frame.unreadable[0][1]
 
 
 @pytest.mark.parametrize("page", [{"SPY": None}, [], {"SPY": 1}])

@@ -26,7 +26,7 @@ from smabot.errors import BrokerError
 from smabot_alpaca import credentials, endpoints
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connection import AlpacaConnection
-from smabot_alpaca.feed.feed import AlpacaFeed
+from smabot_alpaca.feed.alpaca_feed import AlpacaFeed
 from smabot_alpaca.settings import AlpacaSettings
 
 SMABOT = str(Path(sys.executable).with_name("smabot"))

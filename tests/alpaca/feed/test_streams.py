@@ -13,6 +13,7 @@ from typing import Any
 
 import msgpack
 import pytest
+from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
@@ -20,6 +21,8 @@ from smabot.domain.calendar import Calendar
 from smabot.domain.records import Bar, Status
 from smabot.errors import BrokerError, ConfigError
 from smabot_alpaca.bar_json import BarDecoder
+from smabot_alpaca.credentials import Credentials
+from smabot_alpaca.endpoints import StreamAddress
 from smabot_alpaca.streams.event_queue import (
     DATA,
     TRADE,
@@ -36,6 +39,7 @@ from smabot_alpaca.streams.websockets import DataStream, TradeStream
 
 DEADLINE = 60.0
 SYMBOLS = ("KO", "SPY")
+KEY = Credentials(SecretStr("key"), SecretStr("secret"), "the test")
 Script = Callable[["Talk"], None]
 
 
@@ -107,11 +111,11 @@ class Server:
 
 
 class Client:
-    """The streams under test, and what they left in the inbox."""
+    """The streams under test, and what they left in the event queue."""
 
     def __init__(self, streams: Callable[[EventQueue], Sequence[Any]]) -> None:
-        self.inbox = EventQueue()
-        self.streams = StreamSupervisor(streams(self.inbox))
+        self.queue = EventQueue()
+        self.streams = StreamSupervisor(streams(self.queue))
         self.events: list[QueuedEvent] = []
         self.streams.start()
 
@@ -119,8 +123,8 @@ class Client:
         deadline = time.monotonic() + DEADLINE
         while not enough(self.events):
             assert time.monotonic() < deadline, self.events
-            self.inbox.wait_for_events(0.1)
-            self.events += self.inbox.drain()
+            self.queue.wait_for_events(0.1)
+            self.events += self.queue.drain()
         return self.events
 
     def wait_for(self, kind: type, times: int = 1) -> Any:
@@ -142,10 +146,9 @@ def data(calendar: Calendar) -> Iterator[Callable[..., tuple[Server, Client]]]:
             server = Server(scripts)
             stack.callback(server.close)
 
-            def stream(inbox: EventQueue) -> list[DataStream]:
-                place = url or server.url
-                decoder = BarDecoder(calendar)
-                return [DataStream(inbox, place, ("key", "secret"), loopback, symbols, decoder)]
+            def stream(events: EventQueue) -> list[DataStream]:
+                address = StreamAddress(url or server.url, KEY, loopback)
+                return [DataStream(events, address, symbols, BarDecoder(calendar))]
 
             client = Client(stream)
             stack.callback(client.streams.close)
@@ -162,7 +165,8 @@ def trade() -> Iterator[Callable[..., tuple[Server, Client]]]:
         def trade(*scripts: Script) -> tuple[Server, Client]:
             server = Server(scripts)
             stack.callback(server.close)
-            client = Client(lambda i: [TradeStream(i, server.url, ("key", "secret"), True)])
+            address = StreamAddress(server.url, KEY, True)
+            client = Client(lambda events: [TradeStream(events, address)])
             stack.callback(client.streams.close)
             return server, client
 
@@ -197,7 +201,7 @@ def test_bars_are_counted_as_they_came(
     _, client = data(send)
     came = client.wait_for(BarsReceived)
     assert (came.bars, came.revisions) == ([spy, ko], [spy])
-    assert client.inbox.links[DATA].messages == 3
+    assert came.counted == 3
 
 
 @pytest.mark.parametrize("code, words", [(402, "auth failed"), (401, "not authenticated")])
@@ -304,9 +308,9 @@ def test_a_server_that_drops_everybody_is_not_stormed(data: Any) -> None:
 def test_a_connection_that_is_not_trusted_is_replaced(data: Any) -> None:
     server, client = data(good)
     client.wait_for(StreamUp)
-    client.streams.replace(DATA, "it is mute")
+    client.streams.reconnect(DATA, "it is stale")
     client.wait_for(StreamUp, 2)
-    assert client.wait_for(StreamDown) == StreamDown(DATA, "it is mute")
+    assert client.wait_for(StreamDown) == StreamDown(DATA, "it is stale")
     assert len(server.talks) == 2
 
 
@@ -323,7 +327,7 @@ def test_nobody_listens_there(data: Any) -> None:
 
 def test_it_ends_quickly_whatever_it_is_at(data: Any) -> None:
     _, client = data(Talk.linger)  # a server that never says a word
-    client.inbox.wait_for_events(0.2)
+    client.queue.wait_for_events(0.2)
     begun = time.monotonic()
     client.streams.close()
     assert time.monotonic() - begun < DEADLINE
@@ -349,7 +353,7 @@ def test_a_bug_does_not_end_it_in_silence(data: Any, monkeypatch: pytest.MonkeyP
     def broken(self: DataStream, error: BaseException) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(DataStream, "_final", broken)
+    monkeypatch.setattr(DataStream, "_final_error", broken)
     broken_stream = data(Talk.subscribe)[1].wait_for(StreamFailed)
     assert "a bug" in str(broken_stream.error)
 
@@ -375,7 +379,6 @@ def test_updates_of_orders(trade: Any) -> None:
     assert client.wait_for(StreamUp) == StreamUp(TRADE)
     assert client.wait_for(UpdateReceived).update.status is Status.FILLED
     assert not client.wait_for(UpdateReceived, 2).update.status.terminal
-    assert client.inbox.links[TRADE].messages == 2
 
 
 def test_a_refused_key_of_the_trade_stream(trade: Any) -> None:

@@ -35,7 +35,7 @@ from smabot_alpaca import endpoints
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connection import AlpacaConnection
 from smabot_alpaca.credentials import Credentials
-from smabot_alpaca.feed.feed import AlpacaFeed
+from smabot_alpaca.feed.alpaca_feed import AlpacaFeed
 from smabot_alpaca.rest.client import RestClient
 from smabot_alpaca.settings import AlpacaSettings
 from smabot_alpaca.streams.event_queue import DATA
@@ -120,6 +120,7 @@ class World:
         connection = AlpacaConnection(
             endpoints.at(self.url, "iex"), credentials, AlpacaSettings(**settings)
         )
+        self.connection = connection
         broker, feed = AlpacaBroker(connection), AlpacaFeed(connection)
         typed: Feed = feed
         assert typed
@@ -461,13 +462,13 @@ def test_bars_beyond_the_known_calendar_come_once_it_is_read_again_and_are_told_
     world.write = lambda path, closes, **options: tape_writer(path, closes, start=end, **options)
     late = [None] * (3 * 24 * 60 + 1050)
     broker, feed = world.serve({"SPY": [100.0, 101.0, *late, 102.0, 103.0]}).connect()
-    ask, days = broker._rest.trading, 1
+    ask, days = world.connection.rest.trading, 1
 
     def trading(method: str, path: str, *given: Any, **more: Any) -> Any:
         answer = ask(method, path, *given, **more)
         return answer[:days] if path == "/v2/calendar" else answer
 
-    monkeypatch.setattr(broker._rest, "trading", trading)
+    monkeypatch.setattr(world.connection.rest, "trading", trading)
     feed.subscribe(["SPY"])
     seen, events = Seen(), []
     while (batch := feed.next(0.2)) is not None:
@@ -476,7 +477,7 @@ def test_bars_beyond_the_known_calendar_come_once_it_is_read_again_and_are_told_
         if len(seen.bars) == 2 and read_again and days == 1:
             days = 1000
             known = broker.calendar()
-            assert known is feed._calendar()
+            assert known is world.connection.calendar
             assert len(known.sessions) > 1
     assert [bar.close for bar in seen.bars] == [100, 101] + [102, 103] * read_again
     told_of = [(event.kind, event.text, event.grave) for event in events]

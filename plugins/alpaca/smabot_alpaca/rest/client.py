@@ -7,6 +7,7 @@ endless patience.
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from json import loads
@@ -73,7 +74,7 @@ class RequestRefused(BrokerError):
 
 
 class RequestUnauthorized(RequestRefused, KeyRefused):
-    """The key is not taken: whatever was asked for, it was not done."""
+    """The key is refused: whatever was asked for, it was not done."""
 
 
 class _ConnectionBroke(BrokerError):
@@ -108,8 +109,9 @@ class RestClient:
         says within `LONGEST_READ_WAIT`; anything else is sent at once or not at all. A GET that broke on
         the way is sent once more, anything else never is. None: the answer was empty.
 
-        Raises NotTaken when the key is refused, Refused for another clear no, NotSent when it certainly was not sent, and else UnknownOutcome,
-        or for a GET BrokerError, which changes nothing whatever became of it.
+        Raises RequestUnauthorized when the key is refused, RequestRefused for another clear no, NotSent
+        when it certainly was not sent, and else UnknownOutcome, or for a GET BrokerError, which changes
+        nothing whatever became of it.
         """
         return self._trading.ask(method, path, params or json, urgency)
 
@@ -153,11 +155,12 @@ class _Api:
         self, base: str, endpoints: Endpoints, credentials: Credentials, settings: AlpacaSettings
     ) -> None:
         self._host = base.partition("://")[2]
-        self._patience = settings.request_timeout
+        self._request_timeout = settings.request_timeout
         self._hint = f": {self._host} did not accept the key of {credentials.source}; " + (
             "give the one that the exchange was started with" if endpoints.loopback else _KEY_KINDS
         )
-        self._told_until = 0.0
+        self._wait_logged_until = 0.0
+        self._log_lock = threading.Lock()
         most = settings.requests_per_minute
         own = None if endpoints.loopback else ALPACA_LIMIT
         self._limiter = RateLimiter(most or own, fixed=most is not None)
@@ -171,54 +174,57 @@ class _Api:
         session = client._session
         session.trust_env = not endpoints.loopback  # the environment's proxy is not for loopback
         session.mount(base, _TimeoutAdapter(settings.connect_timeout, settings.request_timeout))
-        session.hooks["response"].append(self._heed)
+        session.hooks["response"].append(self._note_answer)
 
     def ask(self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency) -> Any:
         """Send a request; a GET that breaks on the way once more, a read when there is room for it."""
-        patience = LONGEST_READ_WAIT if method == "GET" and urgency is Urgency.READ else 0.0
-        deadline = time.monotonic() + patience
+        longest = LONGEST_READ_WAIT if method == "GET" and urgency is Urgency.READ else 0.0
+        deadline = time.monotonic() + longest
         while True:
             try:
-                return self._once_more(method, path, data, urgency)
+                return self._ask_twice(method, path, data, urgency)
             except RateLimitFull as full:
                 if time.monotonic() + full.wait > deadline:
                     raise
-                self._tell_of_waiting(full.wait)
+                self._log_wait(full.wait)
                 time.sleep(full.wait)
 
-    def _once_more(
+    def _ask_twice(
         self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency
     ) -> Any:
         try:
-            return self._pass(method, path, data, urgency)
+            return self._limited(method, path, data, urgency)
         except _ConnectionBroke:
             time.sleep(REPEAT_AFTER)
-            return self._pass(method, path, data, urgency)
+            return self._limited(method, path, data, urgency)
 
-    def _tell_of_waiting(self, seconds: float) -> None:
-        """Once for all requests that wait for the same."""
+    def _log_wait(self, seconds: float) -> None:
+        """Warn once for all requests that wait for the same."""
         until = time.monotonic() + seconds
-        if until > self._told_until + 1:
-            self._told_until = until
+        with self._log_lock:
+            news = until > self._wait_logged_until + 1
+            if news:
+                self._wait_logged_until = until
+        if news:
             logger.warning("alpaca: the rate limit is used up: waiting {:.0f} s, as {} asks", max(seconds, 1), self._host)  # fmt: skip
 
     @property
     def allowance(self) -> tuple[int | None, int | None]:
-        return self._limiter.known
+        return self._limiter.allowance
 
     def close(self) -> None:
         self._client._session.close()
 
-    def _pass(
+    def _limited(
         self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency
     ) -> Any:
         if path.startswith(ADMIN):
             return self._send(method, path, data)
-        self._limiter.enter(urgency, self._patience if urgency is Urgency.READ else 0.0)
+        self._limiter.acquire(urgency, self._request_timeout if urgency is Urgency.READ else 0.0)
         try:
             return self._send(method, path, data)
         finally:
-            self._limiter.leave()
+            self._limiter.release()
 
     def _send(self, method: str, path: str, data: Mapping[str, Any] | None) -> Any:
         what = f"{method} {path} at {self._host}"
@@ -234,7 +240,7 @@ class _Api:
             raise NotSent(f"{self._host} can't be reached: no connection", RETRY_SECONDS) from None
         except Timeout:
             slow = UnknownOutcome if method != "GET" else BrokerError
-            raise slow(f"{what}: no answer within {self._patience:g} s") from None
+            raise slow(f"{what}: no answer within {self._request_timeout:g} s") from None
         except RequestsConnectionError as error:
             if (reason := _not_connected(error)) is not None:
                 raise NotSent(f"{self._host} can't be reached: {reason}", RETRY_SECONDS) from None
@@ -252,7 +258,7 @@ class _Api:
         message = body.get("message")
         said = f"{what}: {status} {message or 'without a reason'}"
         if status == TOO_MANY and lost is _ConnectionBroke:
-            return RateLimitFull(said, max(self._limiter.wait(Urgency.READ), 1.0))
+            return RateLimitFull(said, max(self._limiter.seconds_until_room(Urgency.READ), 1.0))
         if status in UNDECIDED_STATUSES:
             return UnknownOutcome(said) if lost is UnknownOutcome else BrokerError(said)
         if 400 <= status < 500 and isinstance(message, str):
@@ -262,8 +268,8 @@ class _Api:
             return RequestRefused(status, body)
         return lost(said)
 
-    def _heed(self, response: Response, **_: Any) -> None:
-        self._limiter.heed(response.status_code, response.headers)
+    def _note_answer(self, response: Response, **_: Any) -> None:
+        self._limiter.update_from_answer(response.status_code, response.headers)
 
 
 def _is_about_the_key(status: int, message: str) -> bool:

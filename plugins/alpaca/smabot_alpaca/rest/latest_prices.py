@@ -11,21 +11,21 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 from smabot.provider import STALE, Mark
-from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.order_json import UnreadableAnswer, parse_decimal, parse_time
+from smabot_alpaca.rest.account import read_positions
 from smabot_alpaca.rest.bar_history import in_batches
 from smabot_alpaca.rest.client import RestClient
 
 PATH = "/v2/stocks/trades/latest"
 
 
-def prices(
-    rest: RestClient, broker: AlpacaBroker, feed: str, symbols: Collection[str], now: datetime
+def latest_prices(
+    rest: RestClient, feed: str, symbols: Collection[str], now: datetime
 ) -> list[Mark]:
     """Return the latest price of each symbol that has one. Raises BrokerError."""
     trades = _trades(rest, feed, sorted(symbols))
     quiet = [s for s in symbols if s not in trades or now - trades[s][1] >= STALE]
-    positions = {p.symbol: p.price for p in broker.positions()} if quiet else {}
+    positions = {p.symbol: p.price for p in read_positions(rest)} if quiet else {}
     marks = []
     for symbol in sorted(symbols):
         held_at = positions.get(symbol) if symbol in quiet else None

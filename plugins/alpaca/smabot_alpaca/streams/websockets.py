@@ -13,8 +13,9 @@ from typing import Any
 
 from smabot.provider import ConfigError, KeyRefused
 from smabot_alpaca.bar_json import BarDecoder, MalformedData
+from smabot_alpaca.endpoints import StreamAddress
 from smabot_alpaca.order_json import UnreadableAnswer, broker_order
-from smabot_alpaca.streams import alpaca_py as library
+from smabot_alpaca.streams import alpaca_py
 from smabot_alpaca.streams.event_queue import (
     DATA,
     TRADE,
@@ -23,7 +24,12 @@ from smabot_alpaca.streams.event_queue import (
     EventQueue,
     UpdateReceived,
 )
-from smabot_alpaca.streams.supervision import PLAN_REFUSED, StreamRefused, SupervisedStream
+from smabot_alpaca.streams.supervision import (
+    PLAN_REFUSED,
+    StreamRefused,
+    SupervisedStream,
+    socket_options,
+)
 
 FREE_SYMBOLS = 30
 """Symbols that the data stream takes on the free plan (https://alpaca.markets/data)."""
@@ -40,21 +46,17 @@ class DataStream(SupervisedStream):
 
     def __init__(
         self,
-        inbox: EventQueue,
-        url: str,
-        key: tuple[str, str],
-        loopback: bool,
+        events: EventQueue,
+        address: StreamAddress,
         symbols: Sequence[str],
         decoder: BarDecoder,
     ) -> None:
-        super().__init__(inbox, url, key, loopback)
+        super().__init__(events, address)
         self._symbols = tuple(dict.fromkeys(symbols))
         self._decoder = decoder
 
-    def _make(self) -> Any:
-        client = library.streams()[0](
-            *self._key, raw_data=True, url_override=self._url, websocket_params=self._options
-        )
+    def _make_client(self) -> Any:
+        client = _client(alpaca_py.streams()[0], self._address)
         client.subscribe_bars(_unused, *self._symbols)
         client.subscribe_updated_bars(_unused, *self._symbols)
         return client
@@ -62,14 +64,17 @@ class DataStream(SupervisedStream):
     async def _subscribe(self, client: Any) -> None:
         await client._send_subscribe_msg()
 
-    def _read(self, data: bytes | str) -> bool:
+    def _read_frame(self, data: bytes | str) -> bool:
         frame = self._decoder.frame(data)
         confirmed = False
-        if frame.counted or frame.revisions or frame.odd:
-            came = BarsReceived(frame.bars, frame.revisions, time.monotonic(), frame.odd)
-            self._inbox.put(came, messages=frame.counted)
+        if frame.counted or frame.revisions or frame.unreadable:
+            self._events.put(
+                BarsReceived(
+                    frame.bars, frame.revisions, time.monotonic(), frame.unreadable, frame.counted
+                )
+            )
         if frame.beyond:
-            self._inbox.put(BarsDropped(frame.beyond, "no session is known so late"))
+            self._events.put(BarsDropped(frame.beyond, "no session is known so late"))
         for message in frame.control:
             if message["T"] == "subscription":
                 confirmed = self._confirm(message.get("bars") or [])
@@ -110,28 +115,36 @@ class TradeStream(SupervisedStream):
 
     name = TRADE
 
-    def _make(self) -> Any:
-        client = library.streams()[1](
-            *self._key, raw_data=True, url_override=self._url, websocket_params=self._options
-        )
+    def _make_client(self) -> Any:
+        client = _client(alpaca_py.streams()[1], self._address)
         client.subscribe_trade_updates(_unused)
         return client
 
     async def _subscribe(self, client: Any) -> None:
         await client._subscribe_trade_updates()
 
-    def _read(self, data: bytes | str) -> bool:
+    def _read_frame(self, data: bytes | str) -> bool:
         try:
             message = json.loads(data)
             stream, content = message["stream"], message["data"]
             if stream == "trade_updates":
-                self._inbox.put(UpdateReceived(broker_order(content["order"]).update()), messages=1)
+                self._events.put(UpdateReceived(broker_order(content["order"]).update()))
                 return False
         except (UnreadableAnswer, LookupError, TypeError, ValueError) as error:
             raise MalformedData(f"no update of an order: {error!r}") from error
         if stream == "authorization" and content.get("status") != "authorized":
             raise KeyRefused(str(content.get("status")))
         return stream == "listening" and "trade_updates" in content.get("streams", ())
+
+
+def _client(kind: type[Any], address: StreamAddress) -> Any:
+    return kind(
+        address.key.key_id.get_secret_value(),
+        address.key.secret_key.get_secret_value(),
+        raw_data=True,
+        url_override=address.url,
+        websocket_params=socket_options(loopback=address.loopback),
+    )
 
 
 async def _unused(message: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,9 +16,11 @@ from smabot.domain.records import Bar, OrderType, OrderUpdate, Side, Status, Tim
 from smabot.errors import BrokerError
 from smabot.hooks.ports import BrokerOrder
 from smabot_alpaca.feed.background_requests import BackgroundRequests
+from smabot_alpaca.feed.bar_sync import HOLD_SECONDS, SECOND_REQUEST_SECONDS, BarSync, BarSyncLimits
+from smabot_alpaca.feed.event_handling import EventHandler, FeedState
 from smabot_alpaca.feed.minute_assembly import MinuteAssembly
-from smabot_alpaca.feed.pending_events import Intake
-from smabot_alpaca.feed.rest_sync import HOLD_SECONDS, SECOND_LOOK_SECONDS, Sweep
+from smabot_alpaca.feed.order_sync import OrderSync
+from smabot_alpaca.feed.stream_status import StreamStatuses
 from smabot_alpaca.rest.bar_history import BarHistory
 from smabot_alpaca.streams.event_queue import (
     DATA,
@@ -44,19 +47,19 @@ class Market:
         self.opens = opens
         self.seconds = 0.0
         self.bars: list[Bar] = []
-        self.orders: dict[str, BrokerOrder] = {}
+        self.at_the_broker: dict[str, BrokerOrder] = {}
         self.asked: list[tuple[str, int, int]] = []
         self.looked_up: list[str] = []
-        self.replaced: list[str] = []
+        self.reconnected: list[str] = []
         self.down = False
-        self.inbox = EventQueue()
-        gather = MinuteAssembly(SYMBOLS, calendar, QUIET, opens - MINUTE)
-        self.intake = Intake(self, self.inbox, gather, 0)
-        self.sweep = Sweep(
-            self.intake, self, self, self,
-            BarHistory(self.get, calendar, "iex"), BackgroundRequests(self.inbox, inline=True),
-            settle=SETTLE, mute_minutes=2, patience=PATIENCE,
-        )  # type: ignore[arg-type]  # fmt: skip
+        self.events = EventQueue()
+        assembly = MinuteAssembly(SYMBOLS, calendar, QUIET, opens - MINUTE)
+        self.state = FeedState(self, assembly, StreamStatuses((DATA, TRADE), 0))
+        self.handler = EventHandler(self.events, deque(), self.state)
+        requests = BackgroundRequests(self.events, inline=True)
+        history = BarHistory(self.get, calendar, "iex")
+        self.bar_sync = BarSync(self.state, self, history, requests, BarSyncLimits(SETTLE, 2))
+        self.order_sync = OrderSync(self.state, self, self, requests, PATIENCE)
         for stream in (DATA, TRADE):
             self.put(StreamUp(stream))
         self.go(0)
@@ -64,15 +67,18 @@ class Market:
     def now(self) -> datetime:
         return self.opens + timedelta(seconds=self.seconds)
 
-    def tell(self, time: datetime) -> None:
-        """A wall clock is told nothing."""
+    def advance_to(self, time: datetime) -> None:
+        """A wall clock is moved by nothing."""
 
-    def replace(self, stream: str, why: str) -> None:
-        self.replaced.append(stream)
+    def reconnect(self, name: str, why: str) -> None:
+        self.reconnected.append(name)
 
-    def order(self, name: str) -> BrokerOrder | None:
-        self.looked_up.append(name)
-        return self.orders.get(name)
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        self.looked_up.append(client_order_id)
+        return self.at_the_broker.get(client_order_id)
+
+    def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
+        raise NotImplementedError
 
     def get(self, path: str, params: Mapping[str, Any]) -> Any:
         if self.down:
@@ -88,7 +94,7 @@ class Market:
         return {"bars": page, "next_page_token": None}
 
     def put(self, event: Any) -> None:
-        self.inbox.put(event)
+        self.events.put(event)
 
     def send(self, minute: int, symbols: Sequence[str] = SYMBOLS) -> None:
         """Bars by the stream, on whose minutes REST has them too."""
@@ -104,10 +110,11 @@ class Market:
     def go(self, seconds: float) -> list[tuple[str, int]]:
         """Let the time come, and return the bars that leave: symbols and minute."""
         self.seconds = seconds
-        self.intake.absorb(seconds)
-        self.sweep.mind(seconds)
-        minutes = self.intake.gather.take(seconds)
-        minutes += self.intake.gather.take(seconds + QUIET)
+        self.handler.handle_events(seconds)
+        self.bar_sync.ask_for_missing_bars(seconds)
+        self.order_sync.ask_for_overdue_orders(seconds)
+        minutes = self.state.assembly.take_minutes(seconds)
+        minutes += self.state.assembly.take_minutes(seconds + QUIET)
         return [
             ("".join(bar.symbol for bar in minute), (minute[0].time - self.opens) // MINUTE)
             for minute in minutes
@@ -124,7 +131,7 @@ class Market:
 @pytest.fixture
 def market(calendar: Calendar, at: Callable[[str], datetime], monkeypatch: Any) -> Market:
     market = Market(calendar, at("2026-11-25 09:30"))
-    monkeypatch.setattr("smabot_alpaca.feed.rest_sync.time.monotonic", lambda: market.seconds)
+    monkeypatch.setattr("smabot_alpaca.feed.bar_sync.time.monotonic", lambda: market.seconds)
     return market
 
 
@@ -161,7 +168,7 @@ def test_while_the_data_stream_is_down_bars_come_by_rest(market: Market) -> None
         market.have(minute)
         assert market.go(minute * 60 + 60) == []
         assert market.go(minute * 60 + 63) == [("AB", minute)]
-    assert market.replaced == []
+    assert market.reconnected == []
 
 
 def test_what_rest_has_not_made_yet_is_asked_for_again(market: Market) -> None:
@@ -171,12 +178,12 @@ def test_what_rest_has_not_made_yet_is_asked_for_again(market: Market) -> None:
     assert market.go(60) == []
     assert market.go(63) == [("A", 0)]
     market.have(0, "B")
-    assert market.go(63 + SECOND_LOOK_SECONDS - 1) == []
-    assert market.go(63 + SECOND_LOOK_SECONDS) == [("B", 0)]
+    assert market.go(63 + SECOND_REQUEST_SECONDS - 1) == []
+    assert market.go(63 + SECOND_REQUEST_SECONDS) == [("B", 0)]
     for second in range(80, 120, 5):
         assert market.go(second) == []
     assert market.asked == [("A,B", 0, 0)] * 2
-    assert market.intake.gather.revisions == []
+    assert market.state.assembly.revisions == []
 
 
 def test_what_the_stream_brings_meanwhile_is_not_brought_twice(market: Market) -> None:
@@ -187,8 +194,8 @@ def test_what_the_stream_brings_meanwhile_is_not_brought_twice(market: Market) -
     market.send(0)
     market.have(0)
     assert market.go(64) == [("AB", 0)]
-    assert market.go(63 + SECOND_LOOK_SECONDS) == []
-    assert market.intake.gather.revisions == []
+    assert market.go(63 + SECOND_REQUEST_SECONDS) == []
+    assert market.state.assembly.revisions == []
 
 
 def test_going_on_without_bars_is_told_once_an_outage(market: Market) -> None:
@@ -247,7 +254,7 @@ def test_a_weekend_and_a_holiday_pass_without_a_question_and_without_memory(
 ) -> None:
     """Wednesday's close to Friday's half-day and Monday: Thanksgiving is no session."""
     begin = (at("2026-11-25 15:59") - market.opens).total_seconds()
-    market.intake.gather.check(at("2026-11-25 15:58"))
+    market.state.assembly.mark_checked(at("2026-11-25 15:58"))
     market.send(389)
     assert market.go(begin + 60) == [("AB", 389)]
     friday = (at("2026-11-27 09:30") - market.opens).total_seconds()
@@ -265,13 +272,13 @@ def test_a_weekend_and_a_holiday_pass_without_a_question_and_without_memory(
     assert market.asked == []
 
 
-def test_a_mute_data_stream_is_replaced(market: Market) -> None:
+def test_a_stale_data_stream_is_reconnected(market: Market) -> None:
     for minute in range(2):
         market.have(minute)
         market.go(minute * 60 + 60)
-        assert market.replaced == []
+        assert market.reconnected == []
         assert market.go(minute * 60 + 63) == [("AB", minute)]
-    assert market.replaced == [DATA]
+    assert market.reconnected == [DATA]
 
 
 def test_a_stream_that_speaks_now_and_then_is_kept(market: Market) -> None:
@@ -281,7 +288,7 @@ def test_a_stream_that_speaks_now_and_then_is_kept(market: Market) -> None:
             market.send(minute)
         market.go(minute * 60 + 60)
         assert len(market.go(minute * 60 + 63)) + minute % 2 == 1
-    assert market.replaced == []
+    assert market.reconnected == []
 
 
 def test_holes_before_the_newest_bar_are_no_reason_for_distrust(market: Market) -> None:
@@ -291,7 +298,7 @@ def test_holes_before_the_newest_bar_are_no_reason_for_distrust(market: Market) 
     market.send(3)
     assert market.go(240) == [("AB", minute) for minute in range(4)]
     assert market.asked == [("A,B", 0, 2)]
-    assert market.replaced == []
+    assert market.reconnected == []
 
 
 def test_after_a_reconnect_missed_minutes_come_at_once_and_in_order(market: Market) -> None:
@@ -338,36 +345,36 @@ def test_nothing_is_asked_for_outside_the_sessions(market: Market) -> None:
     assert market.asked == []
 
 
-def test_a_silent_order_is_looked_up_and_a_mute_trade_stream_replaced(market: Market) -> None:
+def test_a_silent_order_is_looked_up_and_a_stale_trade_stream_reconnected(market: Market) -> None:
     market.seconds = 10
-    market.intake.watch.told(news(market.seen("o", Status.SUBMITTED)), 10)
+    market.state.orders.note_answer(news(market.seen("o", Status.SUBMITTED)), 10)
     market.go(14)
     assert market.looked_up == []
     market.seconds = 14
-    market.orders["o"] = market.seen("o", Status.FILLED, 5)
+    market.at_the_broker["o"] = market.seen("o", Status.FILLED, 5)
     market.go(15)
     assert market.looked_up == ["o"]
-    assert [update.status for update in market.intake.updates] == [Status.FILLED]
-    assert market.replaced == []
+    assert [update.status for update in market.state.batch.updates] == [Status.FILLED]
+    assert market.reconnected == []
     market.go(20)
-    assert market.replaced == [TRADE]
+    assert market.reconnected == [TRADE]
     market.go(40)
-    assert market.replaced == [TRADE]
+    assert market.reconnected == [TRADE]
 
 
 def test_an_order_that_rests_is_no_reason_for_distrust(market: Market) -> None:
     market.seconds = 10
-    market.orders["o"] = market.seen("o", Status.ACCEPTED)
-    market.intake.watch.told(news(market.orders["o"]), 10)
+    market.at_the_broker["o"] = market.seen("o", Status.ACCEPTED)
+    market.state.orders.note_answer(news(market.at_the_broker["o"]), 10)
     for second in range(11, 200):
         market.go(second)
     assert 2 <= len(market.looked_up) <= 5
-    assert market.replaced == []
+    assert market.reconnected == []
 
 
 def test_a_stream_that_tells_is_not_asked_behind_its_back(market: Market) -> None:
     market.seconds = 10
-    market.intake.watch.told(news(market.seen("o", Status.SUBMITTED)), 10)
+    market.state.orders.note_answer(news(market.seen("o", Status.SUBMITTED)), 10)
     market.put(UpdateReceived(news(market.seen("o", Status.FILLED, 5))))
     for second in range(11, 100):
         market.go(second)

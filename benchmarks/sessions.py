@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from smabot.engine.loop import Engine, Watcher
+from smabot.engine.commit import Watcher
+from smabot.engine.loop import Engine
 from smabot.engine.recovery import Session, open_session, recover
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config

@@ -159,7 +159,7 @@ class Running:
             while time.monotonic() < deadline:
                 if self.engine.comparison.due:
                     self.engine.compare()
-                inquiry = self.engine.comparison._inquiry
+                inquiry = self.engine.comparison._request
                 assert inquiry is not None
                 if not inquiry.under_way:
                     break
@@ -181,7 +181,7 @@ def running() -> Iterator[Callable[[Far], Running]]:
 def test_a_conflict_counts_while_running_when_it_lasts(running: Any) -> None:
     bot = running(Far(lambda time: 10))
     bot.live(15)
-    assert "SPY" in bot.engine.comparison.doubt
+    assert "SPY" in bot.engine.comparison.why_degraded
     with pytest.raises(ReconciliationConflict):
         bot.live(15)
     assert len(bot.far.asked) <= 4  # and the broker is not pestered meanwhile
@@ -190,16 +190,16 @@ def test_a_conflict_counts_while_running_when_it_lasts(running: Any) -> None:
 def test_positions_that_lag_behind_while_running_only_hold_entries(running: Any) -> None:
     bot = running(Far(lambda time: 10 if time < 3 else 0))
     bot.live(5)
-    assert bot.engine.comparison.doubt
+    assert bot.engine.comparison.why_degraded
     bot.live(60)
-    assert not bot.engine.comparison.doubt
+    assert not bot.engine.comparison.why_degraded
 
 
 def test_numbers_that_move_are_no_conflict_that_lasts(running: Any) -> None:
     """Fills stream in: positions are ahead of orders each time, by another number."""
     bot = running(Far(lambda time: time))
     bot.live(90)
-    assert bot.engine.comparison.doubt
+    assert bot.engine.comparison.why_degraded
 
 
 def test_a_broker_that_does_not_answer_is_told_once_and_that_it_does_again(
@@ -250,13 +250,13 @@ def test_nothing_leaves_after_a_conflict(running: Any, monkeypatch: pytest.Monke
         bot.engine._outbox.add(entry)
     bot.engine.step(Batch(NOW))
     assert far.posts == ["a"]
-    bot.engine.comparison.from_outside("SPY")
+    bot.engine.comparison.external_activity_seen("SPY")
     with pytest.raises(ReconciliationConflict):
         bot.live(40)
     far.gate.set()
     assert [a.client_order_id for a in bot.engine._outbox.settle(SECONDS)] == ["a"]
     assert far.posts == ["a"]
-    assert [e.kind for e in bot.engine._journal.rows(Event)] == ["conflict"]
+    assert [e.kind for e in bot.engine._commit._journal.rows(Event)] == ["conflict"]
 
 
 # -- an order that was ended here, and perhaps not there -----------------------------------------------
@@ -298,7 +298,7 @@ def test_a_fill_of_an_order_that_was_given_up_is_found_by_the_next_comparison(
     bot = running(Forgetful(lambda time: 0))
     give_up(bot)
     bot.live(16 * 60)
-    assert not bot.engine.comparison.doubt
+    assert not bot.engine.comparison.why_degraded
     bot.far.filled, bot.far.held = 10, lambda time: 10
     with pytest.raises(ReconciliationConflict) as caught:
         bot.live(16 * 60)

@@ -17,10 +17,11 @@ import pytest
 from smabot.domain.book import Book
 from smabot.domain.records import Order, OrderType, OrderUpdate, Side, Status, TimeInForce
 from smabot.engine.broker_access import Access
+from smabot.engine.broker_line import BrokerLine
 from smabot.engine.dispatcher import Request, ThreadedDispatcher
 from smabot.engine.gate import GO, Answer, Verdict
 from smabot.engine.outbox import Outbox, Sending
-from smabot.engine.reconciling.broker_snapshot import Answers, BrokerSnapshot
+from smabot.engine.reconciling.broker_snapshot import BrokerSnapshot, SnapshotRequest
 from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, RemoteBroker
 
@@ -150,7 +151,8 @@ class Post:
         self.gate = Gate(verdicts or {}, over)
         gate: Any = self.gate
         self.access = Access(self.book, Clock(), lambda: NOW, 5)
-        self.outbox = Outbox(far, Clock(), self.book, gate, self.access)
+        line = BrokerLine.to(far, Clock(), self.access)
+        self.outbox = Outbox(line, self.book, gate)
 
     def add(self, *orders: Order) -> None:
         for each in orders:
@@ -160,7 +162,7 @@ class Post:
     def take_up(self, *orders: Order) -> None:
         for each in orders:
             self.book.apply(each)
-        self.outbox.take_up(orders)
+        self.outbox.adopt(orders)
 
     def flush(self) -> list[OrderUpdate]:
         answers = self.outbox.flush()
@@ -350,7 +352,7 @@ def test_a_broker_that_is_there_again_is_asked_at_once(monkeypatch: pytest.Monke
     assert told(post.rounds()) == [("a", Status.UNKNOWN)]
     assert far.posts == ["a"]
     monkeypatch.setattr("smabot.engine.dispatcher.STEPPED_PATIENCE", SECONDS)
-    post.outbox.hurry()
+    post.outbox.look_up_now()
     assert told(post.rounds()) == [("a", Status.ACCEPTED)]
     assert far.posts == ["a", "a"]
 
@@ -441,7 +443,7 @@ def test_what_was_granted_and_has_not_left_is_judged_again_in_a_new_epoch() -> N
     for each in (order("a"), order("b"), order("exit", reduces=True)):
         post.add(each)
         post.flush()
-    post.outbox.withdraw()
+    post.outbox.end_grants()
     post.gate.verdicts = {"a": DROP, "b": DROP}  # a has left: nothing can call it back
     assert told(post.until(1)) == [("b", Status.BLOCKED)]
     far.gate.set()
@@ -536,11 +538,11 @@ def test_a_cancel_is_asked_for_until_its_order_has_ended() -> None:
     post.flush()
     post.flush()
     assert far.posts == ["cancel a"], "once a minute"
-    post.outbox.hurry()
+    post.outbox.look_up_now()
     post.flush()
     assert far.posts == ["cancel a"] * 2
     post.book.apply(OrderUpdate("a", Status.CANCELED, NOW))
-    post.outbox.hurry()
+    post.outbox.look_up_now()
     post.flush()
     assert far.posts == ["cancel a"] * 2
 
@@ -583,7 +585,7 @@ def test_the_broker_s_word_on_a_cancel_is_an_answer() -> None:
     post.book.apply(replace(order("a"), status=Status.SUBMITTED, cancel_requested_at=NOW))
     assert told(post.flush()) == [("a", Status.ACCEPTED)]
     far.landed.clear()
-    post.outbox.hurry()
+    post.outbox.look_up_now()
     assert post.flush() == []
 
 
@@ -633,7 +635,7 @@ def test_what_a_request_raises_is_raised_where_it_is_collected() -> None:
 def test_answers_fetched_beforehand_are_given_again_with_their_failures() -> None:
     far = Far()
     far.landed["a"] = order("a")
-    answers = Answers(far, NOW, ["a", "gone"])
+    answers = BrokerSnapshot(far, NOW, ["a", "gone"])
     far.landed.clear()
     assert [seen.client_order_id for seen in answers.orders()] == ["a"]
     assert answers.order("gone") is None
@@ -647,7 +649,7 @@ def test_answers_fetched_beforehand_are_given_again_with_their_failures() -> Non
 
 def test_an_inquiry_is_beside_the_deciding_thread() -> None:
     far = Far()
-    inquiry = BrokerSnapshot(far)
+    inquiry = SnapshotRequest(far)
     assert not inquiry.under_way
     inquiry.begin(NOW, [])
     deadline = time.monotonic() + SECONDS
@@ -661,7 +663,7 @@ def test_an_inquiry_is_beside_the_deciding_thread() -> None:
 def test_what_an_inquiry_raises_is_raised_where_it_is_taken() -> None:
     far = Far()
     far.account = lambda: 1 / 0  # type: ignore[assignment,return-value]
-    inquiry = BrokerSnapshot(far)
+    inquiry = SnapshotRequest(far)
     inquiry.begin(NOW, [])
     deadline = time.monotonic() + SECONDS
     with pytest.raises(ZeroDivisionError):  # noqa: PT012 - it takes a while

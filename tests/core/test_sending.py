@@ -112,6 +112,7 @@ class Script:
 class Bot:
     def __init__(self, engine: Engine, exchange: Exchange, bot: FakeBot) -> None:
         self.engine, self.book, self.exchange, self.rows = engine, engine.book, exchange, bot.rows
+        self.journal = bot.journal
         self.send = bot.journal.send
 
     def play(self, minutes: int) -> None:
@@ -425,7 +426,7 @@ def test_an_attempt_whose_id_is_taken_is_passed_over(running: Make) -> None:
             bot.orders()[0], client_order_id="smabot-s-SPY-20260302T1435Z-1", reduces=True,
             status=Status.ABANDONED, bar_time=OPEN,
         )  # fmt: skip
-        bot.engine._journal.commit([taken])
+        bot.journal.commit([taken])
         bot.play(2)
         assert bot.orders()[-1].client_order_id == "smabot-s-SPY-20260302T1435Z-2"
         assert bot.orders()[-1].status is Status.FILLED
@@ -438,7 +439,7 @@ def test_an_entry_whose_id_is_taken_is_none(running: Make) -> None:
             "smabot-s-SPY-20260302T1432Z-1", "s", "SPY", Side.BUY, D(10), OrderType.MARKET, None,
             "day", minute(2), 1, False, minute(3), Status.CANCELED,
         )  # type: ignore[arg-type]  # fmt: skip
-        bot.engine._journal.commit([taken])
+        bot.journal.commit([taken])
         bot.play(1)
         assert bot.exchange.of("send") == []
 

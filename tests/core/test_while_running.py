@@ -253,7 +253,7 @@ def test_it_compares_at_once_when_the_connection_is_back(running: Make) -> None:
         bot.engine.take(Batch(minute(2), resync=True))
         bot.play(3)
         assert bot.plugin.compared[begun:] == [minute(2)]
-        assert bot.engine.comparison.doubt == ""
+        assert bot.engine.comparison.why_degraded == ""
 
 
 def test_a_broker_that_does_not_answer_is_asked_again_and_entries_wait(running: Make) -> None:
@@ -264,7 +264,7 @@ def test_a_broker_that_does_not_answer_is_asked_again_and_entries_wait(running: 
         bot.play(2)
         bot.plugin.answer = fails
         bot.engine.take(Batch(minute(2), resync=True))
-        assert "503" in bot.engine.comparison.doubt
+        assert "503" in bot.engine.comparison.why_degraded
         begun = len(bot.plugin.compared)
         for seconds in (9, 10, 19, 20):
             bot.at(seconds)
@@ -276,7 +276,7 @@ def test_a_broker_that_does_not_answer_is_asked_again_and_entries_wait(running: 
         assert "503" in bot.order().reason
         bot.plugin.answer = Reconciliation
         bot.at(60)
-        assert bot.engine.comparison.doubt == ""
+        assert bot.engine.comparison.why_degraded == ""
         bot.at(61)
         assert len(bot.exchange.sent) == 1
 
@@ -349,7 +349,7 @@ def test_an_answer_that_is_outdated_when_it_comes_is_asked_for_again(meanwhile: 
         exchange.may_answer.clear()
         engine.take(Batch(minute(3), resync=True))
         assert engine.comparison.due
-        assert "connection" in engine.comparison.doubt
+        assert "connection" in engine.comparison.why_degraded
         if meanwhile == "a fill":
             running.update(
                 order.client_order_id, Status.FILLED, filled_qty=D(10), filled_avg_price=D(1)
@@ -364,7 +364,7 @@ def test_an_answer_that_is_outdated_when_it_comes_is_asked_for_again(meanwhile: 
             running.at(1)
             time.sleep(0.001)
         assert not engine.comparison.due
-        assert engine.comparison.doubt == ""
+        assert engine.comparison.why_degraded == ""
         assert exchange.asked - asked == (1 if meanwhile == "nothing" else 2)
         assert len(plugin.compared) - begun == 1
 
@@ -549,7 +549,7 @@ def test_time_never_goes_back(running: Make) -> None:
 def test_who_watches_is_told_what_was_committed(running: Make) -> None:
     told: list[tuple[list[Any], list[Bar]]] = []
     with running({1: LONG}) as bot:
-        bot.engine._watch = lambda rows, bars: told.append((rows, bars))
+        bot.engine._commit._watch = lambda rows, bars: told.append((rows, bars))
         bot.play(2)
         bot.engine.take(Batch(minute(2)))
         assert [len(bars) for _, bars in told] == [1, 1, 0]
@@ -585,7 +585,7 @@ def test_a_plugin_that_fails_at_an_order_blocks_it_and_ends_the_run(running: Mak
 def test_a_plugin_that_fails_at_a_command_ends_the_run_with_the_answer_kept(running: Make) -> None:
     with running() as bot:
         bot.play(1)
-        bot.engine._journal.send(Command("1", "count", "", OPEN))
+        bot.engine._commit._journal.send(Command("1", "count", "", OPEN))
         with pytest.raises(PluginError, match="'s' raised in on_command"):
             bot.engine.run()
         (command,) = bot.rows(Command)

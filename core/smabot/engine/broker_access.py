@@ -40,7 +40,7 @@ class Access:
     def _key(self) -> str:
         return self._by_request or self._by_feed
 
-    def refused(self, error: NotAllowed) -> None:
+    def request_refused(self, error: NotAllowed) -> None:
         """A request was refused because of the key or the account."""
         if isinstance(error, AccountBlocked):
             self._by_request, self._account = "", f"the account may not trade: {error}"
@@ -48,25 +48,25 @@ class Access:
             self._by_request = str(error)
         self._tell()
 
-    def answered(self, *, took_order: bool = False) -> None:
+    def request_accepted(self, *, took_order: bool = False) -> None:
         """A request passed; ``took_order``: it was an order, which the broker took."""
         if self._by_request or (took_order and self._account):
             self._by_request = ""
             self._account = "" if took_order else self._account
             self._tell()
 
-    def seen(self, account: BrokerAccount) -> None:
+    def account_seen(self, account: BrokerAccount) -> None:
         """The broker told of the account."""
         self._by_request = ""
         self._account = f"the account may not trade: {account.blocked}" if account.blocked else ""
         self._tell()
 
-    def heard(self, refused: str) -> None:
-        """The feed tells whether its connections take the key: why they don't, or nothing."""
+    def feed_refused(self, refused: str) -> None:
+        """Take note of whether the feed's connections take the key: why they don't, or nothing."""
         self._by_feed = refused
         self._tell()
 
-    def check(self) -> None:
+    def check_patience(self) -> None:
         """Raise KeyRefused where the key has been refused for too long."""
         if self._since is None:
             return

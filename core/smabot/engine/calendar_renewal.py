@@ -18,7 +18,7 @@ ASK_AGAIN = timedelta(hours=1)
 """After a question that was not answered."""
 
 
-class Sessions:
+class CalendarRenewal:
     """Reads the broker's calendar again in time, once a day at most."""
 
     def __init__(self, book: Book, broker: Broker, clock: Clock, *, beside: bool) -> None:
@@ -29,7 +29,7 @@ class Sessions:
         self._question: BackgroundQuery[Calendar] = BackgroundQuery("calendar", beside=beside)
         self._look_at = EPOCH
 
-    def mind(self) -> None:
+    def update(self) -> None:
         """Ask where that is due, and take the answer."""
         now = self._clock.now()
         if self._question.answered:

@@ -55,7 +55,7 @@ class Dispatcher(Protocol):
         """Queue a request, to be made in so many seconds at the earliest; None: at once."""
         ...
 
-    def withdraw(self, epoch: int) -> None:
+    def withdraw_before(self, epoch: int) -> None:
         """From now on make no request that was granted before this epoch."""
         ...
 
@@ -70,8 +70,8 @@ class Dispatcher(Protocol):
         """
         ...
 
-    def hurry(self) -> None:
-        """What was put off is due now, and the next step waits for it."""
+    def make_due(self) -> None:
+        """Make all that was put off due now; the next step waits for it."""
         ...
 
     def stop(self, seconds: float) -> list[Outcome]:
@@ -98,7 +98,7 @@ class DirectDispatcher:
         else:
             self._later.append(request)
 
-    def withdraw(self, epoch: int) -> None:
+    def withdraw_before(self, epoch: int) -> None:
         self._epoch = epoch
 
     def next_step(self) -> None:
@@ -114,7 +114,7 @@ class DirectDispatcher:
             outcomes.append((request, self._outcome(request)))
         return outcomes
 
-    def hurry(self) -> None:
+    def make_due(self) -> None:
         return
 
     def stop(self, seconds: float) -> list[Outcome]:
@@ -130,7 +130,7 @@ class DirectDispatcher:
 
 
 @dataclass(slots=True)
-class _Desk:
+class _Shared:
     """What the threads share, under its condition."""
 
     changed: threading.Condition = field(default_factory=threading.Condition)
@@ -148,74 +148,74 @@ class ThreadedDispatcher:
 
     def __init__(self, stepped: bool) -> None:
         self._stepped = stepped
-        self._desk = _Desk()
+        self._shared = _Shared()
         self._numbers = count()
         self._threads: list[threading.Thread] = []
 
     def put(self, request: Request, seconds: float | None = None) -> None:
-        desk = self._desk
-        with desk.changed:
+        shared = self._shared
+        with shared.changed:
             due = monotonic() + (seconds or 0.0)
-            heappush(desk.later, (due, next(self._numbers), request))
-            desk.changed.notify_all()
+            heappush(shared.later, (due, next(self._numbers), request))
+            shared.changed.notify_all()
             if not self._threads:
                 self._start()
 
-    def withdraw(self, epoch: int) -> None:
-        desk = self._desk
-        with desk.changed:
-            desk.epoch = epoch
-            queued = [*desk.ready, *desk.later]
+    def withdraw_before(self, epoch: int) -> None:
+        shared = self._shared
+        with shared.changed:
+            shared.epoch = epoch
+            queued = [*shared.ready, *shared.later]
             ended = [r for _, _, r in queued if r.epoch is not None and r.epoch < epoch]
             if ended:
-                desk.outcomes += [(request, WITHDRAWN) for request in ended]
-                desk.ready = [entry for entry in desk.ready if entry[2] not in ended]
-                desk.later = [entry for entry in desk.later if entry[2] not in ended]
-                heapify(desk.ready)
-                heapify(desk.later)
+                shared.outcomes += [(request, WITHDRAWN) for request in ended]
+                shared.ready = [entry for entry in shared.ready if entry[2] not in ended]
+                shared.later = [entry for entry in shared.later if entry[2] not in ended]
+                heapify(shared.ready)
+                heapify(shared.later)
 
     def next_step(self) -> None:
         return
 
     def collect(self) -> list[Outcome]:
         patience = STEPPED_PATIENCE if self._stepped else PATIENCE
-        desk = self._desk
-        with desk.changed:
-            desk.changed.wait_for(lambda: desk.failure or not self._due(), patience)
+        shared = self._shared
+        with shared.changed:
+            shared.changed.wait_for(lambda: shared.failure or not self._due(), patience)
             return self._take()
 
-    def hurry(self) -> None:
-        desk = self._desk
-        with desk.changed:
-            desk.later = [(0.0, number, request) for _, number, request in desk.later]
-            heapify(desk.later)
-            queued = [request for _, _, request in (*desk.later, *desk.ready)]
-            for request in (*queued, *desk.running):
+    def make_due(self) -> None:
+        shared = self._shared
+        with shared.changed:
+            shared.later = [(0.0, number, request) for _, number, request in shared.later]
+            heapify(shared.later)
+            queued = [request for _, _, request in (*shared.later, *shared.ready)]
+            for request in (*queued, *shared.running):
                 request.awaited = True
-            desk.changed.notify_all()
+            shared.changed.notify_all()
 
     def stop(self, seconds: float) -> list[Outcome]:
-        desk = self._desk
-        with desk.changed:
-            desk.stopped = True
-            desk.changed.notify_all()
-            desk.changed.wait_for(lambda: not desk.running, seconds)
+        shared = self._shared
+        with shared.changed:
+            shared.stopped = True
+            shared.changed.notify_all()
+            shared.changed.wait_for(lambda: not shared.running, seconds)
             return self._take()
 
     def _take(self) -> list[Outcome]:
-        desk = self._desk
-        if desk.failure is not None:
-            raise desk.failure
-        outcomes, desk.outcomes = desk.outcomes, []
+        shared = self._shared
+        if shared.failure is not None:
+            raise shared.failure
+        outcomes, shared.outcomes = shared.outcomes, []
         return outcomes
 
     def _due(self) -> bool:
         """Whether something is under way that a step should wait for."""
-        desk = self._desk
-        if any(r.awaited for r in desk.running) or any(r.awaited for _, _, r in desk.ready):
+        shared = self._shared
+        if any(r.awaited for r in shared.running) or any(r.awaited for _, _, r in shared.ready):
             return True
         soon = float("inf") if self._stepped else monotonic()
-        return any(request.awaited and due <= soon for due, _, request in desk.later)
+        return any(request.awaited and due <= soon for due, _, request in shared.later)
 
     def _start(self) -> None:
         for number in range(1 if self._stepped else WORKERS):
@@ -224,7 +224,7 @@ class ThreadedDispatcher:
             thread.start()
 
     def _work(self) -> None:
-        desk = self._desk
+        shared = self._shared
         while (request := self._next()) is not None:
             outcome: Any = None
             failure: BaseException | None = None
@@ -232,34 +232,34 @@ class ThreadedDispatcher:
                 outcome = _made(request)
             except BaseException as error:  # noqa: BLE001 - it is raised in the deciding thread
                 failure = error
-            with desk.changed:
-                desk.running.discard(request)
-                desk.failure = desk.failure or failure
+            with shared.changed:
+                shared.running.discard(request)
+                shared.failure = shared.failure or failure
                 if failure is None:
-                    desk.outcomes.append((request, outcome))
-                desk.changed.notify_all()
+                    shared.outcomes.append((request, outcome))
+                shared.changed.notify_all()
 
     def _next(self) -> Request | None:
         """Wait for the most urgent request that is due; None when there will be no more.
 
         Its grant is compared here, under the lock under which a new epoch begins.
         """
-        desk = self._desk
-        with desk.changed:
-            while not desk.stopped:
+        shared = self._shared
+        with shared.changed:
+            while not shared.stopped:
                 now = monotonic()
-                while desk.later and desk.later[0][0] <= now:
-                    _, number, request = heappop(desk.later)
-                    heappush(desk.ready, (request.urgency, number, request))
-                if not desk.ready:
-                    desk.changed.wait(desk.later[0][0] - now if desk.later else None)
+                while shared.later and shared.later[0][0] <= now:
+                    _, number, request = heappop(shared.later)
+                    heappush(shared.ready, (request.urgency, number, request))
+                if not shared.ready:
+                    shared.changed.wait(shared.later[0][0] - now if shared.later else None)
                     continue
-                request = heappop(desk.ready)[2]
-                if request.epoch is None or request.epoch >= desk.epoch:
-                    desk.running.add(request)
+                request = heappop(shared.ready)[2]
+                if request.epoch is None or request.epoch >= shared.epoch:
+                    shared.running.add(request)
                     return request
-                desk.outcomes.append((request, WITHDRAWN))
-                desk.changed.notify_all()
+                shared.outcomes.append((request, WITHDRAWN))
+                shared.changed.notify_all()
         return None
 
 

@@ -9,7 +9,7 @@ from smabot.domain.records import EquityPoint
 from smabot.hooks.plugins import Plugins
 
 
-class Marking:
+class MarkToMarket:
     """Makes points of the equity curve: one a minute that has a bar, and one after fills
     and prices that were asked for."""
 
@@ -19,13 +19,13 @@ class Marking:
         self._every = timedelta(minutes=every_minutes)
         self._keeps_all = every_minutes == 1
 
-    def minute(self, time: datetime) -> None:
+    def mark_minute(self, time: datetime) -> None:
         """Value the account at a minute's close, whatever was valued since it ended."""
         last = self._book.point
         at = time if last is None else max(time, last.time)
         self._mark(at, keep=self._keeps_all or self._due(at))
 
-    def at(self, time: datetime) -> None:
+    def mark_at(self, time: datetime) -> None:
         """Value the account after fills of that time, or where prices were asked for."""
         last = self._book.point
         self._mark(max(time, last.time) if last else time, keep=True)

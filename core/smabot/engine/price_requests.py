@@ -19,7 +19,7 @@ ASK_AGAIN = timedelta(seconds=10)
 """After a question that was not answered."""
 
 
-class Prices:
+class PriceRequests:
     """Watches the age of the price of all that is held or ordered.
 
     A symbol without a bar for `STALE` is asked for; where that gives no price either, entries are
@@ -36,7 +36,7 @@ class Prices:
         self._look_at = EPOCH
         self._without: set[str] = set()
 
-    def mind(self) -> bool:
+    def update(self) -> bool:
         """Ask where that is due, and take the answer; returns whether it gave a price."""
         now = self._feed.now()
         priced = self._take(now) if self._question.answered else False

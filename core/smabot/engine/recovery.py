@@ -34,8 +34,9 @@ from smabot.domain.records import (
     SignalState,
 )
 from smabot.domain.tables import table_of
+from smabot.engine.commit import Watcher
 from smabot.engine.dispatcher import Dispatcher
-from smabot.engine.loop import Engine, Watcher
+from smabot.engine.loop import Engine
 from smabot.engine.operator_commands import CORE_VERBS, carry_out, expiry
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import AccountBlocked, ConfigError

@@ -29,7 +29,7 @@ class ScheduledDispatcher(DirectDispatcher):
         self._queue = sorted([*self._queue, *held])
         return outcomes
 
-    def hurry(self) -> None:
+    def make_due(self) -> None:
         self.next_step()
 
     def _is_granted(self, request: Request) -> bool:

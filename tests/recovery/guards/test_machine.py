@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from smabot.domain.records import Order, Side
-from smabot.engine import loop
+from smabot.engine import step
 from smabot.engine.execution.executor import Executor
 from smabot.engine.gate import GO, Gate, Verdict
 from smabot.engine.outbox import Outbox
@@ -186,13 +186,13 @@ def sent_again_unjudged(patch: pytest.MonkeyPatch) -> None:
 
 def no_epochs(patch: pytest.MonkeyPatch) -> None:
     """What was granted leaves, though it waited behind others."""
-    patch.setattr(Outbox, "withdraw", lambda self: None)
-    patch.setattr(Outbox, "_withdraw_what_may_not_leave_any_more", lambda self: None)
+    patch.setattr(Outbox, "end_grants", lambda self: None)
+    patch.setattr(Outbox, "_end_grants_that_do_not_hold", lambda self: None)
 
 
 def sold_unasked(patch: pytest.MonkeyPatch) -> None:
     """An exit sells what the bot believes to hold, whatever was sold by hand."""
-    patch.setattr(Comparison, "from_outside", lambda self, symbol: None)
+    patch.setattr(Comparison, "external_activity_seen", lambda self, symbol: None)
     patch.setattr("smabot_exchange.in_process._intent", lambda order: None)
 
 
@@ -208,8 +208,8 @@ def own_entries_in_the_way(patch: pytest.MonkeyPatch) -> None:
 
 def first_word_last(patch: pytest.MonkeyPatch) -> None:
     """Commands that waited are carried out in another order than they were given."""
-    carry_out = loop.carry_out
-    patch.setattr(loop, "carry_out", lambda commands, *more: carry_out(commands[::-1], *more))
+    carry_out = step.carry_out
+    patch.setattr(step, "carry_out", lambda commands, *more: carry_out(commands[::-1], *more))
 
 
 # Equity that is marked after the decisions is no hole any more: what the same step blocks is judged

@@ -67,7 +67,7 @@ class Executor:
         if signal.target:
             self._pursue((signal.strategy, signal.symbol), decided=signal)
 
-    def go_on(self, *, at_once: bool = False) -> None:
+    def pursue_targets(self, *, at_once: bool = False) -> None:
         """Go after every position that is not as wanted, or has open orders; exits first.
 
         ``at_once``: the operator wants flat just now, so that no pause after a failed exit counts.

@@ -22,7 +22,7 @@ class Targets:
         self._book = book
         self._symbols = frozenset(symbols)
 
-    def take(self, answers: Iterable[tuple[str, Any]], decide: bool) -> list[Signal]:
+    def take_signals(self, answers: Iterable[tuple[str, Any]], decide: bool) -> list[Signal]:
         """Keep the strategies' answers to a minute; returns those that are to be gone after now.
 
         A signal equal to the last one is ignored. Without ``decide`` all are missed. Raises PluginFault
@@ -35,7 +35,7 @@ class Targets:
         ]
         return [signal for signal in kept if signal is not None]
 
-    def act_late(self, bars: Sequence[Bar]) -> list[Signal]:
+    def late_entries(self, bars: Sequence[Bar]) -> list[Signal]:
         """Act on missed signals of the symbols that have a fresh bar; returns the entries among them.
 
         A missed exit is always acted on, a missed entry where `act_on_missed_entries` says so.

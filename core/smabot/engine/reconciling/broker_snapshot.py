@@ -14,7 +14,7 @@ from smabot.system.background_query import BackgroundQuery
 T = TypeVar("T")
 
 
-class Answers:
+class BrokerSnapshot:
     """What the broker said at one time, to be asked again in its place.
 
     A question that it did not answer raises its BrokerError again.
@@ -57,12 +57,12 @@ class Answers:
         return getattr(self._broker, name)
 
 
-class BrokerSnapshot:
+class SnapshotRequest:
     """One set of questions at a time, in a thread of its own."""
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._question: BackgroundQuery[Answers] = BackgroundQuery("inquiry")
+        self._question: BackgroundQuery[BrokerSnapshot] = BackgroundQuery("inquiry")
 
     @property
     def under_way(self) -> bool:
@@ -71,7 +71,7 @@ class BrokerSnapshot:
 
     def begin(self, since: datetime | None, ours: Collection[str]) -> None:
         """Ask, also for each of our orders that may still change, by its id."""
-        self._question.begin(lambda: Answers(self._broker, since, ours))
+        self._question.begin(lambda: BrokerSnapshot(self._broker, since, ours))
 
     def take(self) -> Broker | None:
         """Return the answers once they are all there, else None. Raises what asking raised, where it

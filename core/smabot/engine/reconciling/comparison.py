@@ -10,7 +10,7 @@ from smabot.domain.book import Book
 from smabot.domain.records import Event, OrderUpdate
 from smabot.engine.broker_access import Access
 from smabot.engine.gate import Standing
-from smabot.engine.reconciling.broker_snapshot import BrokerSnapshot
+from smabot.engine.reconciling.broker_snapshot import SnapshotRequest
 from smabot.engine.reconciling.conflict import ReconciliationConflict, another_bot
 from smabot.engine.reconciling.degraded import Degraded
 from smabot.errors import BrokerError, NotAllowed
@@ -45,42 +45,42 @@ class Comparison:
         access: Access,
     ) -> None:
         broker = recovery.broker
-        self._inquiry = BrokerSnapshot(broker) if goes_by_itself(broker) else None
+        self._request = SnapshotRequest(broker) if goes_by_itself(broker) else None
         self._plugins = plugins
         self._book = book
         self._clock = clock
         self._recovery = recovery
         self._standing = standing
         self._access = access
-        self._doubt = Degraded()
+        self._degraded = Degraded()
         self._every = timedelta(minutes=config.reconcile_every_minutes)
         self._due_at = clock.now() + self._every
         self._asked_at = NEVER
-        self._strange: set[str] = set()
-        self._outside: dict[str, datetime] = {}
+        self._unknown_orders: set[str] = set()
+        self._external: dict[str, datetime] = {}
 
     @property
-    def doubt(self) -> str:
+    def why_degraded(self) -> str:
         """Why the broker has not confirmed what is held; empty where it has."""
-        return self._doubt.why
+        return self._degraded.why
 
     def connection_lost(self) -> None:
         """What was asked before tells nothing of the time since."""
-        self._doubt.why = "the connection was lost"
+        self._degraded.why = "the connection was lost"
         self._asked_at = NEVER
         self._due_at = self._clock.now()
 
-    def never_written(self, client_order_id: str) -> None:
+    def unknown_order_seen(self, client_order_id: str) -> None:
         """The broker told of an order under our name that is not known here."""
-        self._strange.add(client_order_id)
+        self._unknown_orders.add(client_order_id)
         self._due_at = self._clock.now()
 
-    def from_outside(self, symbol: str) -> None:
+    def external_activity_seen(self, symbol: str) -> None:
         """Something happened to the account that this bot did not do: positions may have changed."""
-        now, before = self._clock.now(), self._outside.get(symbol)
+        now, before = self._clock.now(), self._external.get(symbol)
         if before is not None and now - before < ONE_IN:
             return
-        self._outside[symbol] = now
+        self._external[symbol] = now
         self._standing.comparing[symbol] = now + EXITS_WAIT
         self._asked_at = NEVER
         self._due_at = now
@@ -92,7 +92,7 @@ class Comparison:
     @property
     def due(self) -> bool:
         """Whether `compare` has something to do."""
-        under_way = self._inquiry is not None and self._inquiry.under_way
+        under_way = self._request is not None and self._request.under_way
         return under_way or self._clock.now() >= self._due_at
 
     def compare(self) -> tuple[OrderUpdate, ...]:
@@ -100,57 +100,57 @@ class Comparison:
 
         Raises ReconciliationConflict where both can't be right.
         """
-        if self._inquiry is None:
+        if self._request is None:
             return self._judged(self._recovery)
-        if self._inquiry.under_way:
-            if (answers := self._inquiry.take()) is None:
+        if self._request.under_way:
+            if (answers := self._request.take()) is None:
                 return ()
             if self._asked_at == self._book.changes:
                 return self._judged(replace(self._recovery, broker=answers, asked=True))
-        self._ask(self._inquiry)
+        self._ask(self._request)
         return ()
 
-    def _ask(self, inquiry: BrokerSnapshot) -> None:
+    def _ask(self, request: SnapshotRequest) -> None:
         self._asked_at = self._book.changes
         point = self._book.point
         orders = [*self._book.open_orders(), *self._book.unconfirmed()]
-        inquiry.begin(point.time if point else None, [o.client_order_id for o in orders])
+        request.begin(point.time if point else None, [o.client_order_id for o in orders])
 
     def _judged(self, recovery: Recovery) -> tuple[OrderUpdate, ...]:
-        strange, self._strange = self._strange, set()
+        unknown_orders, self._unknown_orders = self._unknown_orders, set()
         now = self._clock.now()
         self._due_at = now + self._every
         try:
-            self._access.seen(recovery.broker.account())
+            self._access.account_seen(recovery.broker.account())
             found = self._plugins.reconcile(recovery)
         except BrokerError as error:
             if isinstance(error, NotAllowed):
-                self._access.refused(error)
-            self._hesitate(str(error), now)
+                self._access.request_refused(error)
+            self._degrade(str(error), now)
             return ()
         if found is not None and found.conflicts:
             return self._conflicts(found.conflicts, now)
-        self._doubt.end()
+        self._degraded.end()
         self._standing.comparing.clear()
-        return self._news(found, sorted(strange))
+        return self._news(found, sorted(unknown_orders))
 
     def _conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> tuple[OrderUpdate, ...]:
-        if self._inquiry is None or self._doubt.lasts(conflicts, now):
+        if self._request is None or self._degraded.lasts(conflicts, now):
             raise ReconciliationConflict(conflicts)
         first = conflicts[0]
-        self._hesitate(f"{first.what}: {first.here} here, {first.there} there", now)
+        self._degrade(f"{first.what}: {first.here} here, {first.there} there", now)
         return ()
 
-    def _hesitate(self, why: str, now: datetime) -> None:
-        self._doubt.hesitate(why)
+    def _degrade(self, why: str, now: datetime) -> None:
+        self._degraded.begin(why)
         self._due_at = now + ASK_AGAIN
 
     def _news(
-        self, found: Reconciliation | None, strange: Sequence[str]
+        self, found: Reconciliation | None, unknown_orders: Sequence[str]
     ) -> tuple[OrderUpdate, ...]:
         if found is None:
             return ()
-        for name in strange:
+        for name in unknown_orders:
             told = any(update.client_order_id == name for update in found.updates)
             if self._book.order(name) is None and not told:
                 raise ReconciliationConflict([another_bot(name)])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from smabot.domain.records import Order, OrderUpdate
 from smabot.errors import ConflictError
 from smabot.hooks.specifications import Conflict
 
@@ -25,4 +26,13 @@ def another_bot(client_order_id: str) -> Conflict:
     return Conflict(
         "unknown_locally", client_order_id, "never written", "the broker has told of it",
         "another bot runs under this name: stop it, or give one of them another `bot`",
+    )  # fmt: skip
+
+
+def filled_after_its_end(order: Order, update: OrderUpdate) -> Conflict:
+    """Return the conflict that a fill of an order means which was given up before."""
+    return Conflict(
+        "filled_after_its_end", order.client_order_id,
+        f"ended here with {order.filled_qty:f} filled", f"filled {update.filled_qty:f}",
+        "`smabot reconcile --accept broker` takes the broker's word, on the record",
     )  # fmt: skip

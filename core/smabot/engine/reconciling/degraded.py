@@ -24,7 +24,7 @@ class Degraded:
         self._told = False
         self._suspected: dict[Conflict, datetime] = {}
 
-    def hesitate(self, why: str) -> None:
+    def begin(self, why: str) -> None:
         self.why = why
         if not self._told:
             self._told = True

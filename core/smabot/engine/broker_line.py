@@ -1,0 +1,73 @@
+"""The way to the broker: what sends, look-ups and cancels have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import pairwise
+from typing import Any
+
+from smabot.domain.records import Order, OrderUpdate, Status
+from smabot.engine.broker_access import Access
+from smabot.engine.dispatcher import DirectDispatcher, Dispatcher, Request, ThreadedDispatcher
+from smabot.errors import BrokerError, NotAllowed
+from smabot.hooks.ports import Broker, BulkBroker, Clock, RemoteBroker
+
+NO_NEWS: Sequence[OrderUpdate] = ()
+CANCEL, EXIT, ENTRY, LOOK_UP, PAUSE = range(5)
+"""What goes first. In process a look-up goes before what is sent: it costs no time."""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerLine:
+    """The broker, who carries requests to it, and what its answers say about access.
+
+    ``pauses``: seconds before each look-up of an unanswered order; none in process. ``stepped``:
+    whether the broker's market stands still between steps. ``bulk``: the broker, where it takes
+    several orders at once in this process. ``begun``: when this process began.
+    """
+
+    broker: Broker
+    clock: Clock
+    access: Access
+    dispatcher: Dispatcher
+    pauses: tuple[float, ...]
+    stepped: bool
+    remote: bool
+    bulk: BulkBroker | None
+    begun: datetime
+
+    @classmethod
+    def to(
+        cls, broker: Broker, clock: Clock, access: Access, dispatcher: Dispatcher | None = None
+    ) -> BrokerLine:
+        """Return the line to a broker; ``dispatcher``: by default threads to a remote one."""
+        pauses: tuple[float, ...] = ()
+        stepped, remote = True, isinstance(broker, RemoteBroker)
+        if isinstance(broker, RemoteBroker):
+            pauses = tuple(b - a for a, b in pairwise([0.0, *broker.lookups]))
+            stepped = broker.stepped
+            dispatcher = dispatcher or ThreadedDispatcher(broker.stepped)
+        dispatcher = dispatcher or DirectDispatcher()
+        bulk = broker if isinstance(broker, BulkBroker) and not remote else None
+        begun = clock.now()
+        return cls(broker, clock, access, dispatcher, pauses, stepped, remote, bulk, begun)
+
+    def put(self, request: Request, seconds: float | None = None) -> None:
+        """Queue a request, to be made in so many seconds at the earliest; None: at once."""
+        self.dispatcher.put(request, seconds)
+
+    def failed(self, error: BrokerError) -> None:
+        """Take note of a request that failed: perhaps the broker refuses the key."""
+        if isinstance(error, NotAllowed):
+            self.access.request_refused(error)
+
+    def update(self, order: Order, status: Status, reason: str) -> OrderUpdate:
+        """Return news of an order that do not come from the broker, at the time of the clock."""
+        return OrderUpdate(order.client_order_id, status, self.clock.now(), reason=reason)
+
+
+def turn(order: Order) -> tuple[Any, ...]:
+    """Return an order's place among others: exits first, then by age; a restart finds it again."""
+    return (not order.reduces, order.created_at, order.client_order_id)

@@ -1,0 +1,78 @@
+"""The broker's news of orders: applied, told to the plugins, and what in them starts a comparison."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from smabot.domain.book import Book
+from smabot.domain.records import Event, Fill, Order, OrderUpdate, RefusalCause, Status
+from smabot.engine.mark_to_market import MarkToMarket
+from smabot.engine.reconciling.comparison import Comparison
+from smabot.engine.reconciling.conflict import ReconciliationConflict, filled_after_its_end
+from smabot.hooks.plugins import Plugins
+
+
+class BrokerNews:
+    """Applies order updates. Those that are not of our orders are told to the comparison."""
+
+    def __init__(
+        self,
+        bot: str,
+        book: Book,
+        plugins: Plugins,
+        comparison: Comparison,
+        equity: MarkToMarket,
+        symbols: Collection[str],
+    ) -> None:
+        """``bot``: what our orders' ids begin with; ``symbols``: those whose bars come."""
+        self._ours = f"{bot}-"
+        self._book = book
+        self._plugins = plugins
+        self._comparison = comparison
+        self._equity = equity
+        self._followed = frozenset(symbols)
+
+    def apply(self, updates: Sequence[OrderUpdate]) -> None:
+        """Apply the broker's news, then mark equity once: in between it would be half of the news.
+
+        Raises ReconciliationConflict for a fill of an order that was given up.
+        """
+        times = [fill.time for update in updates if (fill := self._apply_one(update))]
+        if times:
+            self._equity.mark_at(max(times))
+
+    def _apply_one(self, update: OrderUpdate) -> Fill | None:
+        book, before = self._book, self._book.order(update.client_order_id)
+        if before is None or (update.filled_qty > 0 and update.filled_avg_price is None):
+            self._note_external(update)
+            return None
+        fill = book.fill_of(update)
+        if fill is not None and before.given_up_at is not None:
+            raise ReconciliationConflict([filled_after_its_end(before, update)])
+        if not book.apply(update):
+            return None
+        after = book.order(update.client_order_id)
+        if after is not None and after.status is not before.status:
+            self._note_refused_exit(after)
+            self._plugins.on_order(after, book)
+        if fill is not None:
+            self._plugins.on_fill(fill, book)
+        return fill
+
+    def _note_external(self, update: OrderUpdate) -> None:
+        if update.client_order_id.startswith(self._ours):
+            self._comparison.unknown_order_seen(update.client_order_id)
+        elif update.symbol in self._followed or self._book.net(update.symbol):
+            book = self._book
+            text = f"order {update.client_order_id} of somebody else is {update.status}"
+            book.apply(Event(book.now, "external_activity", update.symbol, text))
+            self._comparison.external_activity_seen(update.symbol)
+
+    def _note_refused_exit(self, order: Order) -> None:
+        """Keep a refused exit among the events; one that the account contradicts starts a comparison."""
+        if order.status is not Status.REJECTED or not order.reduces:
+            return
+        book = self._book
+        book.apply(Event(book.now, "refused_exit", order.symbol, order.reason, grave=True))
+        if order.cause is RefusalCause.POSITION:
+            self._comparison.external_activity_seen(order.symbol)

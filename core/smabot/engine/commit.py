@@ -1,0 +1,105 @@
+"""The end of a step: one commit, and only then what it decided may leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from loguru import logger
+
+from smabot.domain.book import Book
+from smabot.domain.records import Bar, Batch, Event, OrderUpdate
+from smabot.engine.broker_access import Access
+from smabot.engine.execution.executor import Executor
+from smabot.engine.gate import UNCONFIRMED, Standing
+from smabot.engine.outbox import Outbox
+from smabot.engine.reconciling.comparison import Comparison, conflict_events
+from smabot.engine.reconciling.conflict import ReconciliationConflict
+from smabot.errors import PluginError
+from smabot.hooks.ports import Journal
+
+Watcher = Callable[[list[Any], list[Bar]], None]
+"""Is shown the rows and bars of each committed step."""
+
+
+class Commit:
+    """Keeps all that a step changed, in one transaction, and hands its orders to the outbox."""
+
+    def __init__(
+        self,
+        book: Book,
+        journal: Journal,
+        outbox: Outbox,
+        executor: Executor,
+        standing: Standing,
+        access: Access,
+        comparison: Comparison,
+        watch: Watcher | None,
+    ) -> None:
+        self.broken: PluginError | None = None
+        """What a plugin raised in this step: raised once the step is committed."""
+        self._book = book
+        self._journal = journal
+        self._outbox = outbox
+        self._executor = executor
+        self._standing = standing
+        self._access = access
+        self._comparison = comparison
+        self._watch = watch
+        self._feed_trouble = ""
+        self._judged_by: tuple[Any, ...] = ()
+
+    def note_feed(self, batch: Batch) -> None:
+        """Keep the loss of order updates, and its end, among the events."""
+        was, self._feed_trouble = self._feed_trouble, batch.doubt
+        if batch.doubt and not was:
+            self._book.apply(Event(batch.time, "stream_lost", "", batch.doubt, grave=True))
+        elif was and not batch.doubt:
+            self._book.apply(Event(batch.time, "stream_back", "", "order updates come again"))
+
+    def commit(self) -> None:
+        """Commit the step. Whatever changed what the gate goes by ends all grants first.
+
+        Raises JournalError, and what a plugin raised.
+        """
+        standing = self._standing
+        trouble = self._feed_trouble or self._comparison.why_degraded
+        standing.degraded = self._access.why or (trouble and f"{UNCONFIRMED}: {trouble}")
+        judged_by = (
+            self._book.stances, standing.degraded, standing.conflict, standing.unpriced,
+        )  # fmt: skip
+        if judged_by != self._judged_by:
+            self._judged_by = judged_by
+            self._outbox.end_grants()
+        rows, bars = self._book.drain()
+        if rows or bars:
+            self._journal.commit(rows, bars)
+            self._show(rows, bars)
+        if made := self._executor.made:
+            self._executor.made = []
+            for order in made:
+                self._outbox.add(order)
+        if broken := self.broken or self._executor.broken:
+            raise broken
+
+    def send(self) -> list[OrderUpdate]:
+        """Send what may leave; returns the answers, events of the next step. Raises JournalError."""
+        self._journal.check_in_place()
+        return self._outbox.flush()
+
+    def keep_conflict(self, error: ReconciliationConflict) -> None:
+        """Keep a conflict among the events, before the run ends by it."""
+        first = error.conflicts[0]
+        self._standing.conflict = f"conflict: {first.kind} {first.what}"
+        for event in conflict_events(error.conflicts, self._book.now):
+            self._book.apply(event)
+        self.commit()
+
+    def _show(self, rows: list[Any], bars: list[Bar]) -> None:
+        """Show a committed step to the watcher, whose failure must not keep its orders from leaving."""
+        if self._watch is None:
+            return
+        try:
+            self._watch(rows, bars)
+        except Exception as error:  # noqa: BLE001 - it only looks on
+            logger.opt(exception=error).error("a step was not shown: {}", error)

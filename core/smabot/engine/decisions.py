@@ -1,0 +1,56 @@
+"""What a step decides: strategies, missed signals and prices, then what execution makes of it."""
+
+from __future__ import annotations
+
+from smabot.domain.book import Book
+from smabot.domain.records import Batch, Signal
+from smabot.engine.execution.executor import Executor
+from smabot.engine.execution.targets import Targets
+from smabot.engine.mark_to_market import MarkToMarket
+from smabot.engine.price_requests import PriceRequests
+from smabot.hooks.plugins import Plugins
+
+
+class Decisions:
+    """Marks equity first, then asks the strategies, then pursues what is wanted."""
+
+    def __init__(
+        self,
+        book: Book,
+        plugins: Plugins,
+        equity: MarkToMarket,
+        prices: PriceRequests,
+        targets: Targets,
+        executor: Executor,
+    ) -> None:
+        self.started = False
+        """Whether the start is over. Before, positions are pursued at fresh bars alone: what the start
+        still has to tell may change what is wanted."""
+        self._book = book
+        self._plugins = plugins
+        self._equity = equity
+        self._prices = prices
+        self._targets = targets
+        self._executor = executor
+
+    def decide(self, batch: Batch, *, fresh: bool, flatten: bool) -> None:
+        """Take a minute's bars in and decide on them where they are ``fresh``.
+
+        ``flatten``: the operator wants flat just now.
+        """
+        book = self._book
+        decided: list[Signal] = []
+        bars = book.apply_bars(batch.bars)
+        asked = self.started and self._prices.update()
+        if bars:
+            self._equity.mark_minute(batch.time)
+            if answers := self._plugins.on_bar(bars, book):
+                decided = self._targets.take_signals(answers, fresh)
+            if fresh:
+                decided += self._targets.late_entries(bars)
+        elif asked:
+            self._equity.mark_at(book.now)
+        if fresh or flatten or (self.started and not bars):
+            self._executor.pursue_targets(at_once=flatten)
+            for signal in decided:
+                self._executor.enter(signal)

@@ -1,0 +1,94 @@
+"""Finds out by its id what became of an order that was not answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from smabot.domain.records import OrderUpdate
+from smabot.engine.broker_line import CANCEL, LOOK_UP, NO_NEWS, BrokerLine, turn
+from smabot.engine.dispatcher import Request
+from smabot.engine.gate import Gate
+from smabot.engine.sending import Sending, State
+from smabot.errors import BrokerError, ConflictError, NotSent
+from smabot.hooks.ports import BrokerOrder
+
+
+class LookUps:
+    """Asks for unanswered orders, at the broker's own pauses."""
+
+    def __init__(self, line: BrokerLine, gate: Gate, forget: Callable[[Sending], None]) -> None:
+        """``forget``: is given a sending that the broker is found to have."""
+        self._line = line
+        self._gate = gate
+        self._forget = forget
+
+    def begin(self, sending: Sending) -> None:
+        """Look an order up as soon as it is its turn."""
+        self._ask(sending, None)
+
+    def begin_after_pause(self, sending: Sending) -> None:
+        """Look an order up after the pause that follows the last time."""
+        self._ask(sending, self._pause(sending))
+
+    def is_absence_proven(self, sending: Sending) -> bool:
+        """Whether that it is not found proves that it did not arrive, or can't fill any more.
+
+        Not before the broker's delay has passed since it was last sent, or since this process began
+        where an earlier one may have sent it. Where a miss never is a proof, its day has to be over.
+        """
+        line = self._line
+        delay = line.broker.visibility_delay
+        if delay is None:
+            return self._gate.is_over(sending.order)
+        return line.clock.now() - (sending.sent_at or line.begun) >= delay
+
+    def _ask(self, sending: Sending, pause: float | None) -> None:
+        sending.state = State.LOOKED_UP
+        request = Request(
+            (LOOK_UP if self._line.remote else CANCEL, turn(sending.order)),
+            partial(self._line.broker.order, sending.order.client_order_id),
+            partial(self._answered, sending),
+            awaited=sending.waits > 0,
+        )
+        self._line.put(request, pause)
+
+    def _answered(self, sending: Sending, outcome: Any) -> Sequence[OrderUpdate]:
+        if isinstance(outcome, NotSent):
+            self._ask(sending, outcome.wait)
+            return NO_NEWS
+        sending.looks += 1
+        sending.waits -= 1
+        if isinstance(outcome, BrokerError):
+            self._line.failed(outcome)
+            self.begin_after_pause(sending)
+            return NO_NEWS
+        self._line.access.request_accepted()
+        if outcome is not None:
+            return [self._found(sending, outcome)]
+        if sending.sent_at is None or not self._may_still_show(sending):
+            sending.state = State.TO_JUDGE
+        else:
+            self.begin_after_pause(sending)
+        return NO_NEWS
+
+    def _found(self, sending: Sending, seen: BrokerOrder) -> OrderUpdate:
+        order = sending.order
+        if not seen.is_for(order):
+            raise ConflictError(
+                f"payload_mismatch: the broker has {order.client_order_id} as "
+                f"{seen.side} {seen.qty} {seen.symbol}; run `smabot reconcile`"
+            )
+        self._forget(sending)
+        return seen.update()
+
+    def _may_still_show(self, sending: Sending) -> bool:
+        """Whether that an order is not found says nothing yet."""
+        if self._line.broker.visibility_delay is None:
+            return sending.looks < len(self._line.pauses)
+        return not self.is_absence_proven(sending)
+
+    def _pause(self, sending: Sending) -> float:
+        pauses = self._line.pauses
+        return pauses[min(sending.looks, len(pauses) - 1)] if pauses else 0.0

@@ -1,0 +1,96 @@
+"""One step, one transaction: events in, decisions, a commit, and only then what may leave."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from smabot.domain.bar_checks import bad_bar_event, is_valid_bar
+from smabot.domain.book import Book
+from smabot.domain.records import BarRevision, Batch, OrderUpdate
+from smabot.engine.broker_news import BrokerNews
+from smabot.engine.calendar_renewal import CalendarRenewal
+from smabot.engine.commit import Commit
+from smabot.engine.decisions import Decisions
+from smabot.engine.mark_to_market import MarkToMarket
+from smabot.engine.operator_commands import carry_out
+from smabot.engine.reconciling.conflict import ReconciliationConflict
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.ports import Journal
+from smabot.system.wall_clock import Wall
+
+
+class Step:
+    """What happens between a batch of events and its orders' leaving."""
+
+    def __init__(
+        self,
+        book: Book,
+        plugins: Plugins,
+        journal: Journal,
+        wall: Wall,
+        calendar: CalendarRenewal,
+        news: BrokerNews,
+        equity: MarkToMarket,
+        decisions: Decisions,
+        commit: Commit,
+    ) -> None:
+        self._book = book
+        self._plugins = plugins
+        self._journal = journal
+        self._wall = wall
+        self._calendar = calendar
+        self._news = news
+        self._equity = equity
+        self._decisions = decisions
+        self._commit = commit
+
+    def take(self, batch: Batch, *, fresh: bool) -> list[OrderUpdate]:
+        """Take a batch in and return the broker's answers to what it caused.
+
+        Raises ReconciliationConflict, which is kept among the events first.
+        """
+        book = self._book
+        if batch.time > book.now:
+            book.now = batch.time
+        self._calendar.update()
+        flatten = self._carry_out_commands()
+        if batch.updates:
+            self._apply_news(batch.updates)
+        for event in batch.events:
+            book.apply(event)
+        for bar in batch.revisions:
+            valid = is_valid_bar(bar)
+            book.apply(BarRevision.of(bar, batch.time) if valid else bad_bar_event(bar, batch.time))
+        self._decisions.decide(batch, fresh=fresh, flatten=flatten)
+        self._commit.commit()
+        return self._commit.send()
+
+    def adopt(self, updates: Sequence[OrderUpdate], remedies: Sequence[Any]) -> None:
+        """Take the broker's word, in one transaction: its updates, then what resolves conflicts.
+
+        Equity is marked at once, so that every later point has what came or went from outside.
+        """
+        self._apply_news(updates)
+        for record in remedies:
+            if isinstance(record, OrderUpdate):
+                self._apply_news([record])
+            else:
+                self._book.apply(record)
+        self._equity.mark_at(self._book.now)
+        self._commit.commit()
+
+    def _carry_out_commands(self) -> bool:
+        """Carry out the operator's commands; returns whether one of them was a flatten."""
+        if not (commands := self._journal.commands()):
+            return False
+        carried = carry_out(commands, self._plugins, self._book, self._wall)
+        self._commit.broken = self._commit.broken or carried.failure
+        return carried.flattened
+
+    def _apply_news(self, updates: Sequence[OrderUpdate]) -> None:
+        try:
+            self._news.apply(updates)
+        except ReconciliationConflict as error:
+            self._commit.keep_conflict(error)
+            raise

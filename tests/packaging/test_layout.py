@@ -26,6 +26,16 @@ FLOORS = {
         ["cli", "testing"],
         ["api", "provider"],
     ],
+    "smabot_alpaca": [
+        ["settings"],
+        ["credentials", "clock", "backoff", "order_json", "bar_json"],
+        ["endpoints"],
+        ["rest", "streams"],
+        ["connection"],
+        ["broker", "feed"],
+        ["doctor"],
+        ["plugin"],
+    ],
 }
 """From the ground up, the parts of a distribution that have floors of their own."""
 DISTRIBUTIONS = {

@@ -47,7 +47,7 @@ class MalformedData(ValueError):
 
 @dataclass(slots=True)
 class Frame:
-    """What one frame of the data stream held. ``counted`` is the number of its minute bars, all told."""
+    """What one frame of the data stream held. ``counted``: its minute bars, those left out too."""
 
     bars: list[Bar] = field(default_factory=list)
     revisions: list[Bar] = field(default_factory=list)
@@ -71,7 +71,7 @@ class BarDecoder:
         self._last: tuple[datetime | None, datetime | None] = (None, None)
 
     def frame(self, data: bytes | str) -> Frame:
-        """Decode one frame of the data stream. Raises Garbage."""
+        """Decode one frame of the data stream. Raises MalformedData."""
         frame = Frame()
         if isinstance(data, str):
             raise MalformedData("text where msgpack was agreed on")
@@ -131,7 +131,7 @@ class BarDecoder:
     ) -> tuple[list[Bar], list[tuple[str, str]]]:
         """Decode one page of historical bars; return them, and by symbol what is wrong with others.
 
-        Raises Garbage where it is no page at all.
+        Raises MalformedData where it is no page at all.
         """
         minutes, decoded = self._minutes, list[Bar]()
         unreadable: list[tuple[str, str]] = []

@@ -37,7 +37,7 @@ from smabot_alpaca.rest.rate_limit import Urgency
 
 ALPACA_LOOKUPS = (0.2, 0.5, 1.0, 2.0, 5.0, 15.0)
 LOOPBACK_LOOKUPS = (0.02, 0.1, 0.4)
-"""At an exchange of smabot, which shows an order as soon as it has it, unless it is told not to."""
+"""At an exchange of smabot, which shows an order as soon as it has it, unless a fault is set."""
 DUPLICATE = "client_order_id must be unique"
 ACCOUNT_WORDS = ("account", "user request")
 """Words of a refusal that may be about the account as a whole, and not about the order: "account is not
@@ -82,7 +82,7 @@ class AlpacaBroker:
 
         A refusal counts at once where nothing was sent under this id before. Else an earlier, unanswered
         request may have arrived, and be the reason for it: then it counts when it comes a second time,
-        and core's look-ups in between have not found the order.
+        and core's status queries in between have not found the order.
         """
         again = order.status is Status.UNKNOWN or order.client_order_id in self._unanswered
         urgency = Urgency.EXIT if order.reduces else Urgency.ENTRY

@@ -32,7 +32,7 @@ def connect(
 ) -> AlpacaConnection:
     """Decide where to trade, and connect.
 
-    Raises ConfigError when the settings contradict each other, BrokerError when nobody answers.
+    Raises ConfigError when the settings contradict each other, BrokerError when there is no answer.
     """
     key = credentials.find(settings, environ)
     if config.live:
@@ -45,7 +45,7 @@ def connect(
         return AlpacaConnection(endpoints.alpaca(settings.feed, live=True), key, settings)
     if config.url is not None:
         if config.tape is not None:
-            raise ConfigError("--url and --tape: the server plays its own tape; leave one out")
+            raise ConfigError("--url and --tape: the server has data of its own; leave one out")
         there = endpoints.at(config.url, settings.feed)
         if key is None and not there.loopback:
             raise ConfigError(f"--url {config.url} needs an API key: {GET_KEYS}")
@@ -141,9 +141,9 @@ class AlpacaConnection:
         return self.calendar
 
     def _ask_exchange(self) -> dict[str, Any] | None:
-        """Return what the exchange tells of itself; None when it is somebody else's server."""
+        """Return what the exchange says of itself; None when it is another kind of server."""
         try:
-            told = self.rest.trading("GET", ADMIN)
+            answer = self.rest.trading("GET", ADMIN)
         except RequestRefused as refusal:
             if refusal.status == 404:
                 return None
@@ -155,8 +155,8 @@ class AlpacaConnection:
                 f"{error}: is `smabot exchange serve` running there, and --url right?"
             ) from None
         try:
-            parse_time(told["time"])
-            return {**told, "clock": str(told["clock"])}
+            parse_time(answer["time"])
+            return {**answer, "clock": str(answer["clock"])}
         except (KeyError, TypeError, ValueError):
             raise BrokerError(
                 f"{self.endpoints.host} does not answer as an exchange of smabot does"

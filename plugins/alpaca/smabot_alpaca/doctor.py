@@ -63,7 +63,7 @@ def _findings(name: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Find
 
 
 def _embedded(config: Config) -> Iterator[Finding]:
-    why = "a tape is played" if config.tape is not None else "no API key"
+    why = "historical data are replayed" if config.tape is not None else "no API key"
     if find_spec("smabot_exchange") is None:
         yield Finding.failure(
             "keys", f"{why}, and no exchange to play on: install smabot-exchange, or {GET_KEYS}"
@@ -209,7 +209,7 @@ def _rate(connection: AlpacaConnection) -> Iterator[Finding]:
     limit, room = connection.rest.allowance
     left = f", {room} left just now" if room is not None else ""
     if limit is None:
-        yield Finding.ok("rate limit", "none of our own: the exchange's answers tell")
+        yield Finding.ok("rate limit", "none of our own: the exchange's answers limit")
     elif room is not None and room < limit / 4:
         yield Finding.warning(
             "rate limit", f"{limit} requests a minute{left}: another program uses this account's"

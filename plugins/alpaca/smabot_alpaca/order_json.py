@@ -1,7 +1,7 @@
 """Alpaca's orders as JSON, and core's.
 
 Statuses and fields: https://docs.alpaca.markets/docs/orders-at-alpaca. Read from the raw JSON, so
-that one value nobody has heard of does not lose a whole list.
+that one unknown value does not lose a whole list.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ STATUSES = {
     "pending_replace": Status.ACCEPTED,
     "stopped": Status.ACCEPTED,  # a trade is guaranteed and has not occurred
     "suspended": Status.ACCEPTED,
-    "done_for_day": Status.ACCEPTED,  # of the day; its end is told by another status
+    "done_for_day": Status.ACCEPTED,  # of the day; its end has another status
     "calculated": Status.ACCEPTED,
     "filled": Status.FILLED,
     "canceled": Status.CANCELED,
@@ -194,7 +194,7 @@ def _reason(word: str, raw: Mapping[str, Any]) -> str:
     if word == "rejected":
         return str(raw.get("reject_reason") or "rejected by the broker")
     if word == "replaced":
-        return f"replaced by order {raw.get('replaced_by') or 'of somebody else'}"
+        return f"replaced by order {raw.get('replaced_by') or 'of another client'}"
     return ""
 
 

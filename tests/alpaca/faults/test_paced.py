@@ -89,8 +89,8 @@ def refused_until(met: Any, true: Callable[[], bool]) -> Iterator[None]:
     ("faults", "noticed"),
     [
         ((), ""),
-        ((fault("mute", nth=8),), "it is mute, though REST has bars"),
-        ((fault("mute", stream="trade", nth=3),), "it does not tell of"),
+        ((fault("mute", nth=8),), "it is stale: REST has bars that it does not bring"),
+        ((fault("mute", stream="trade", nth=3),), "it is stale: REST knows more of order"),
         (
             (fault("disconnect", nth=8), fault("refuse", seconds=1.5)),
             "the stream of market data is back",
@@ -98,7 +98,7 @@ def refused_until(met: Any, true: Callable[[], bool]) -> Iterator[None]:
         (
             (fault("disconnect", stream="trade", nth=8), fault("garbage", nth=8),
              fault("garbage", name="later", stream="trade", nth=18)),
-            "garbage",
+            "malformed data",
         ),
         (
             (fault("bar_missing", probability=0.2), fault("minute_missing", probability=0.1),
@@ -113,7 +113,7 @@ def refused_until(met: Any, true: Callable[[], bool]) -> Iterator[None]:
             "",
         ),
     ],
-    ids=["fair", "mute bars", "mute updates", "bars refused", "both lost", "bars missing", "orders"],
+    ids=["fair", "stale bars", "stale updates", "bars refused", "both lost", "bars missing", "orders"],
 )  # fmt: skip
 def test_all_bars_come_and_the_books_agree(
     scene: Callable[..., Any], fair: Any, said: list[str],

@@ -118,7 +118,7 @@ def test_a_trade_stream_may_lag_behind_rest_for_a_while() -> None:
     assert trade_stream_health([order], 14.9, PATIENCE) == FRESH
     health = trade_stream_health([order], 15.0, PATIENCE)
     assert health.stale
-    assert " o, " in health.why
+    assert " o" in health.why
 
 
 def test_a_trade_stream_that_says_as_much_is_fresh_however_late() -> None:
@@ -136,7 +136,7 @@ def test_one_silent_order_among_many_is_enough() -> None:
     filled = update(Status.FILLED, 5)
     fine = [OrderSeen(replace(filled, client_order_id=n), 0.0, filled) for n in "abc"]
     silent = OrderSeen(replace(filled, client_order_id="d"), 0.0)
-    assert "d" in trade_stream_health([*fine, silent], 9.0, PATIENCE).why
+    assert trade_stream_health([*fine, silent], 9.0, PATIENCE).why.endswith(" d")
 
 
 @pytest.mark.parametrize(

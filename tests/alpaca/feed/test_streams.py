@@ -292,7 +292,7 @@ def test_garbage_replaces_the_connection(data: Any) -> None:
 
     server, client = data(garbage, good)
     client.wait_for(StreamUp, 2)
-    assert "garbage" in client.wait_for(StreamDown).why
+    assert "malformed data" in client.wait_for(StreamDown).why
     assert len(server.talks) == 2
 
 
@@ -409,7 +409,7 @@ def test_garbage_on_the_trade_stream(trade: Any, frame: bytes) -> None:
 
     server, client = trade(garbage, well)
     client.wait_for(StreamUp, 2)
-    assert client.wait_for(StreamDown).why.startswith("garbage")
+    assert client.wait_for(StreamDown).why.startswith("malformed data")
     assert len(server.talks) == 2
 
 

@@ -109,7 +109,7 @@ class AlpacaFeed:
         self._source = self._new_source(state, handler, self._streams)
         if self._replay is not None:
             with suppress(BrokerError):
-                self._replay.refresh()  # what happened up to now, the streams will not tell
+                self._replay.refresh()  # the streams will not bring what happened up to now
         self._streams.start()
         deadline = time.monotonic() + SUBSCRIBE_SECONDS
         while not all(status.attempts for status in state.streams.by_name.values()):

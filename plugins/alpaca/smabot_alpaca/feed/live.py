@@ -17,7 +17,7 @@ from smabot_alpaca.streams.event_queue import EventQueue
 LONGEST_WAIT = 0.25
 """Seconds between looks at what is due."""
 LAST_ORDERS_SECONDS = 10.0
-"""How long REST may take to tell of the last orders when the replay has ended."""
+"""How long REST may take to answer about the last orders when the replay has ended."""
 
 
 class LiveFeed:

@@ -15,7 +15,7 @@ from smabot.provider import MINUTE, Bar, Calendar
 from smabot_alpaca.clock import last_closed, session_spans
 
 REMEMBERED = 10
-"""Minutes whose bars are kept to tell a duplicate bar from a revised one."""
+"""Minutes whose bars are kept, so that a duplicate bar is no revision."""
 
 
 class MinuteState(Enum):

@@ -35,7 +35,7 @@ class OrderTracker:
         self._since = EPOCH
 
     def note_answer(self, update: OrderUpdate, at: float) -> bool:
-        """Take in what REST answered; tell whether it knows of fills, or of the end, that is news."""
+        """Take in what REST answered; return whether it has news: of fills, or of the end."""
         name = update.client_order_id
         streamed = self._by_stream.get(name)
         if update.broker_order_id is None or (streamed is not None and streamed.status.terminal):

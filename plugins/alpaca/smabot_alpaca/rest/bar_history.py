@@ -127,7 +127,7 @@ class BarHistory:
 
 
 def _minutes(bars: Sequence[Bar]) -> Iterator[list[Bar]]:
-    """Yield sorted bars by their minutes; of a bar told twice the first."""
+    """Yield sorted bars by their minutes; of a duplicate bar the first."""
     minute: list[Bar] = []
     for bar in bars:
         if minute and bar.time != minute[0].time:

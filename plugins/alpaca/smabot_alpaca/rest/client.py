@@ -289,5 +289,5 @@ def _not_connected(error: RequestsConnectionError) -> str | None:
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else None
     if isinstance(reason, ProxyError):
-        return "the proxy lets nobody through"
+        return "the proxy refuses the connection"
     return str(reason).rpartition(": ")[2] if isinstance(reason, NewConnectionError) else None

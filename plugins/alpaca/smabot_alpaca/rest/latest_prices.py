@@ -1,4 +1,4 @@
-"""What symbols are worth by REST, where no bar tells: the latest trade, or the position's own price.
+"""What symbols are worth by REST, where no bar says it: the latest trade, or the position's own price.
 
 ``GET /v2/stocks/trades/latest`` (https://docs.alpaca.markets/reference/stocklatesttrades-1) knows one
 exchange's trades on the free plan, IEX's; ``current_price`` of a position knows all of them.

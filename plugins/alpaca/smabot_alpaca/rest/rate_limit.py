@@ -66,7 +66,7 @@ class RateLimiter:
 
     @property
     def allowance(self) -> tuple[int | None, int | None]:
-        """The limit, and what the server last said is left of it; None where nobody said."""
+        """The limit, and what the server last said is left of it; None where it is not known."""
         return self._limit, self._room
 
     def acquire(self, urgency: Urgency, timeout: float = 0.0) -> None:

@@ -106,7 +106,7 @@ class EventQueue:
             self._changed.notify_all()
 
     def wait_for_events(self, timeout: float) -> bool:
-        """Wait until there are events, at most ``timeout`` seconds; tell whether there are."""
+        """Wait until there are events, at most ``timeout`` seconds; return whether there are."""
         with self._changed:
             return self._changed.wait_for(lambda: bool(self._events), timeout)
 

@@ -97,7 +97,7 @@ def trade_stream_health(orders: Iterable[OrderSeen], at: float, patience: float)
     for order in orders:
         if at - order.by_rest_at >= patience and knows_more(order.by_rest, order.by_stream):
             name = order.by_rest.client_order_id
-            return Health(True, f"it is stale: it does not tell of {name}, which REST does")
+            return Health(True, f"it is stale: REST knows more of order {name}")
     return FRESH
 
 

@@ -144,7 +144,9 @@ class SupervisedStream(ABC):
     def log_malformed_count(self) -> None:
         """Log how often data were malformed: each time it is logged only where it begins an outage."""
         if self._malformed:
-            logger.info("alpaca: the stream of {}: garbage {} times", self.name, self._malformed)
+            logger.info(
+                "alpaca: the stream of {}: malformed data {} times", self.name, self._malformed
+            )
 
     def reconnect(self, why: str) -> None:
         """Hang up and connect again, where it is up. Call it in the streams' loop."""
@@ -162,7 +164,7 @@ class SupervisedStream(ABC):
 
     @abstractmethod
     def _read_frame(self, data: bytes | str) -> bool:
-        """Take a frame in; tell whether it confirms the subscription.
+        """Take a frame in; return whether it confirms the subscription.
 
         Raises MalformedData, StreamRefused.
         """
@@ -286,4 +288,4 @@ def _description(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     text = str(error) or type(error).__name__
-    return f"garbage: {text}" if isinstance(error, MalformedData) else text
+    return f"malformed data: {text}" if isinstance(error, MalformedData) else text

@@ -70,7 +70,7 @@ class BarDecoder:
         self._minutes: dict[str, datetime | None] = {}
         self._last: tuple[datetime | None, datetime | None] = (None, None)
 
-    def frame(self, data: bytes | str) -> Frame:
+    def decode_frame(self, data: bytes | str) -> Frame:
         """Decode one frame of the data stream. Raises MalformedData."""
         frame = Frame()
         if isinstance(data, str):
@@ -126,7 +126,7 @@ class BarDecoder:
                 frame.unreadable.append((row.S, left_out_bar(bar)))
         self._last = (last, time)
 
-    def page(
+    def decode_page(
         self, bars: Mapping[str, Iterable[Mapping[str, Any]]]
     ) -> tuple[list[Bar], list[tuple[str, str]]]:
         """Decode one page of historical bars; return them, and by symbol what is wrong with others.

@@ -69,7 +69,7 @@ class AlpacaBroker:
         self.lookups = connection.settings.lookups or (
             LOOPBACK_LOOKUPS if connection.exchange else ALPACA_LOOKUPS
         )
-        connection.join(self)
+        connection.add_user(self)
 
     @property
     def stepped(self) -> bool:
@@ -210,4 +210,4 @@ class AlpacaBroker:
         return self._connection.refresh_calendar()
 
     def close(self) -> None:
-        self._connection.leave(self)
+        self._connection.remove_user(self)

@@ -41,7 +41,7 @@ def connect(
                 raise ConfigError(f"--live trades real money at Alpaca: leave out --{name}")
         if key is None:
             raise ConfigError(f"--live needs a live account's API key: {GET_KEYS}")
-        key.check(live=True)
+        key.check_account_kind(live=True)
         return AlpacaConnection(endpoints.alpaca(settings.feed, live=True), key, settings)
     if config.url is not None:
         if config.tape is not None:
@@ -51,7 +51,7 @@ def connect(
             raise ConfigError(f"--url {config.url} needs an API key: {GET_KEYS}")
         return AlpacaConnection(there, key or credentials.LOOPBACK, settings)
     if key is not None and config.tape is None:
-        key.check(live=False)
+        key.check_account_kind(live=False)
         return AlpacaConnection(endpoints.alpaca(settings.feed, live=False), key, settings)
     return _embedded(config, settings)
 
@@ -162,10 +162,11 @@ class AlpacaConnection:
                 f"{self.endpoints.host} does not answer as an exchange of smabot does"
             ) from None
 
-    def join(self, user: object) -> None:
+    def add_user(self, user: object) -> None:
         self._users.add(user)
 
-    def leave(self, user: object) -> None:
+    def remove_user(self, user: object) -> None:
+        """Close the connection where nothing uses it any more."""
         self._users.discard(user)
         if not self._users and not self.closed:
             self.closed = True

@@ -29,7 +29,7 @@ class Credentials:
     secret_key: SecretStr
     source: str
 
-    def check(self, *, live: bool) -> None:
+    def check_account_kind(self, *, live: bool) -> None:
         """Raise ConfigError when the key is certainly one of the other kind of account."""
         prefix = self.key_id.get_secret_value()[:2]
         if live and prefix == PAPER:

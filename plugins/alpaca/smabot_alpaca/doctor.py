@@ -223,6 +223,6 @@ def _symbols(config: Config, connection: AlpacaConnection) -> Sequence[str]:
     exchange = connection.exchange is not None
     place = "the exchange" if exchange else "Alpaca"
     if exchange or config.symbols:
-        found = assets.check(connection.rest, config.symbols, place, all_of_them=exchange)
+        found = assets.check_symbols(connection.rest, config.symbols, place, all_of_them=exchange)
         return sorted(found)
     return (SYMBOL_TO_TRY,)

@@ -37,8 +37,8 @@ def config_of(**values: Any) -> Config:
 
 def open_up(config: Config, environ: dict[str, str]) -> AlpacaConnection:
     connection = connect(config, NONE, environ)
-    connection.join("test")
-    connection.leave("test")
+    connection.add_user("test")
+    connection.remove_user("test")
     return connection
 
 
@@ -189,7 +189,7 @@ def embedded(tmp_path: Path) -> Iterator[AlpacaConnection]:
     config = config_of(db=tmp_path / "trades.db", tape="made:symbols=1,sessions=1")
     connection = connect(config, NONE, PAPER)
     yield connection
-    connection.leave(None)
+    connection.remove_user(None)
 
 
 def test_a_tape_is_played_by_an_exchange_of_its_own_though_there_is_a_key(
@@ -201,11 +201,11 @@ def test_a_tape_is_played_by_an_exchange_of_its_own_though_there_is_a_key(
 
 def test_the_embedded_exchange_ends_with_the_last_of_its_users(embedded: AlpacaConnection) -> None:
     broker, feed = AlpacaBroker(embedded), object()
-    embedded.join(feed)
+    embedded.add_user(feed)
     broker.close()
     assert not embedded.closed
     assert embedded.rest.trading("GET", "/_exchange")["clock"] == "stepped"
-    embedded.leave(feed)
+    embedded.remove_user(feed)
     assert embedded.closed
     with pytest.raises(BrokerError):
         embedded.rest.trading("GET", "/_exchange")

@@ -64,7 +64,7 @@ class AlpacaFeed:
         self._history: BarHistory | None = None
         self._streams: StreamSupervisor | None = None
         self._source: FeedSource | None = None
-        connection.join(self)
+        connection.add_user(self)
 
     # -- before the start --------------------------------------------------------------------------
 
@@ -74,7 +74,7 @@ class AlpacaFeed:
     def tradable(self, symbols: Sequence[str]) -> tuple[str, ...]:
         loopback = self._replay is not None
         place = "the exchange" if loopback else "Alpaca"
-        return assets.check(self._connection.rest, symbols, place, all_of_them=loopback)
+        return assets.check_symbols(self._connection.rest, symbols, place, all_of_them=loopback)
 
     def history(
         self, symbols: Collection[str], since: datetime | None, bars: int
@@ -139,7 +139,7 @@ class AlpacaFeed:
         if self._streams is not None:
             self._streams.close()
         self._requests.close()
-        self._connection.leave(self)
+        self._connection.remove_user(self)
 
     # -- its parts ---------------------------------------------------------------------------------
 

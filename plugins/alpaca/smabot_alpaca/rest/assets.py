@@ -17,7 +17,7 @@ SHOWN = 10
 NOT_FOUND = 404
 
 
-def check(
+def check_symbols(
     rest: RestClient, symbols: Sequence[str], place: str, *, all_of_them: bool
 ) -> tuple[str, ...]:
     """Return the symbols, or with none all that there are where ``all_of_them`` allows it.

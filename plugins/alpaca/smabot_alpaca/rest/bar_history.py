@@ -89,12 +89,12 @@ class BarHistory:
         while True:
             page = self._get(PATH, params if token is None else {**params, "page_token": token})
             try:
-                decoded, odd = self._decoder.page(page["bars"] or {})
+                decoded, unreadable = self._decoder.decode_page(page["bars"] or {})
                 following = page["next_page_token"]
             except (MalformedData, KeyError, TypeError) as error:
                 raise BrokerError(f"bars by REST can't be read: {error}") from error
-            if odd:
-                logger.warning("alpaca: {} of {} bars by REST left out; {}: {}", len(odd), len(odd) + len(decoded), *odd[0])  # fmt: skip
+            if unreadable:
+                logger.warning("alpaca: {} of {} bars by REST left out; {}: {}", len(unreadable), len(unreadable) + len(decoded), *unreadable[0])  # fmt: skip
             yield from decoded
             if not following:
                 return

@@ -65,7 +65,7 @@ class DataStream(SupervisedStream):
         await client._send_subscribe_msg()
 
     def _read_frame(self, data: bytes | str) -> bool:
-        frame = self._decoder.frame(data)
+        frame = self._decoder.decode_frame(data)
         confirmed = False
         if frame.counted or frame.revisions or frame.unreadable:
             self._events.put(

@@ -6,7 +6,8 @@ What authors of strategies and rules need is in `smabot.api`; a provider may use
 from __future__ import annotations
 
 from smabot.domain.bar_checks import bar_fault, is_valid_bar, left_out_bar
-from smabot.domain.book import COLLAR, STALE, Book
+from smabot.domain.book import Book
+from smabot.domain.book_view import COLLAR, STALE
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
 from smabot.domain.records import (
     CORE_RECORDS,

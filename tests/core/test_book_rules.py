@@ -508,7 +508,7 @@ def test_blocks_hold_by_scope_and_time(book: Book) -> None:
     assert [b.plugin for b in book.blocking()] == ["core", "a"]
     assert [b.plugin for b in book.blocking(reduces=True)] == ["a"]
     assert book.halted == "news"
-    book.ignored = frozenset({"a"})
+    book.ignore_blocks_of({"a"})
     assert [b.plugin for b in book.blocking()] == ["core"]
     book.apply(replace(blocks[0], until=minute(9)))
     assert book.halted == ""

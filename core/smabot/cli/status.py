@@ -177,7 +177,7 @@ def _waiting_line(command: Command) -> str:
 
 def old_prices(book: Book) -> list[str]:
     """Return a line for each held symbol whose price is old by the newest minute that is known."""
-    from smabot.domain.book import STALE
+    from smabot.domain.book_view import STALE
 
     lines = []
     for symbol in sorted({p.symbol for p in book.positions.values() if p.qty}):

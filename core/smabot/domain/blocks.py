@@ -28,7 +28,7 @@ def ignore(book: Book, names: Sequence[str], plugins: Collection[str]) -> None:
             raise UsageError(
                 f"--ignore-block {name}: no block of {name} holds{suggest(name, known)}"
             )
-    book.ignored = frozenset(names)
+    book.ignore_blocks_of(names)
     for block in held:
         if block.plugin in book.ignored:
             text = f"its block of {_scope(block)} is ignored in this run, by the operator: {block.reason}"

@@ -17,6 +17,8 @@ from smabot.domain.tables import record
 
 ZERO = Decimal(0)
 MICRO = Decimal("0.000001")
+Holding = tuple[str, str]
+"""A strategy and a symbol."""
 
 
 def money(amount: Decimal) -> Decimal:

@@ -10,7 +10,8 @@ from collections.abc import Collection, Sequence
 from time import monotonic
 from typing import Any
 
-from smabot.domain.book import EPOCH, Book
+from smabot.domain.book import Book
+from smabot.domain.book_view import EPOCH
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Batch, OrderUpdate
 from smabot.engine.broker_access import Access

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from smabot.domain.book import EPOCH, Book
+from smabot.domain.book import Book
+from smabot.domain.book_view import EPOCH
 from smabot.domain.records import EquityPoint
 from smabot.hooks.plugins import Plugins
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-from smabot.domain.book import EPOCH, STALE, Book
+from smabot.domain.book import Book
+from smabot.domain.book_view import EPOCH, STALE
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Event, Mark
 from smabot.engine.gate import Standing

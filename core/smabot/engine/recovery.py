@@ -15,7 +15,8 @@ from typing import Any
 
 from smabot.domain.bar_checks import is_valid_bar
 from smabot.domain.blocks import ignore, require_guards
-from smabot.domain.book import ASKED_FOR, Book
+from smabot.domain.book import Book
+from smabot.domain.book_view import ASKED_FOR
 from smabot.domain.calendar import MINUTE, Calendar
 from smabot.domain.records import (
     OPEN,
@@ -298,7 +299,7 @@ def _open(session: Session) -> None:
 
 def restore(book: Book, rows: Rows, plugins: Plugins) -> None:
     """Load all state that records hold into an empty book; bars are not among it."""
-    book.find_order = lambda client_order_id: rows.row(Order, client_order_id)
+    book.find_ended_orders_by(lambda client_order_id: rows.row(Order, client_order_id))
     declared = [k for k in plugins.kinds() if table_of(k).restore and k not in (*CORE_STATE, Order)]
     for kind in CORE_STATE:
         book.restore(rows.rows(kind))

@@ -9,6 +9,7 @@ from types import MappingProxyType
 from typing import Any, NoReturn
 
 from smabot.domain.book import Book
+from smabot.domain.book_view import BookView
 from smabot.domain.records import Bar, Block, Event
 from smabot.errors import PluginFault
 
@@ -49,6 +50,12 @@ class PluginBook(Book):
     def restore(self, records: Iterable[Any]) -> NoReturn:
         self._refuse("restored rows")
 
+    def ignore_blocks_of(self, plugins: Iterable[str]) -> NoReturn:
+        self._refuse("ignored blocks")
+
+    def find_ended_orders_by(self, find: Any) -> NoReturn:
+        self._refuse("changed where orders are found")
+
     def drain(self) -> NoReturn:
         self._refuse("took the step's rows")
 
@@ -70,14 +77,15 @@ def _only_read(name: str) -> Callable[[Any], Any]:
     return lambda book: MappingProxyType(get(book))
 
 
+_NAMES = vars(BookView) | vars(Book)
 _READING = tuple(
     name
-    for name, value in vars(Book).items()
+    for name, value in _NAMES.items()
     if inspect.isfunction(value) and not name.startswith("_") and name not in vars(PluginBook)
 )
 _STATE = [
     name
-    for name, value in (vars(Book()) | vars(Book)).items()
+    for name, value in (vars(Book()) | _NAMES).items()
     if not name.startswith("_") and not inspect.isfunction(value)
 ]
 for _name in _STATE:

@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from smabot.domain import risk_answers as checks
-from smabot.domain.book import Book, Holding
+from smabot.domain.book import Book
 from smabot.domain.records import (
     ZERO,
     Check,
     Event,
+    Holding,
     Order,
     OrderIntent,
     OrderType,

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from smabot.domain.book import Book, Holding
+from smabot.domain.book import Book
 from smabot.domain.calendar import MINUTE
 from smabot.domain.halts import halt
-from smabot.domain.records import Order, SignalState, Status
+from smabot.domain.records import Holding, Order, SignalState, Status
 
 FLATTEN = "FLATTEN"
 """The label of a target that a person set; strategies leave it alone."""

@@ -1,0 +1,60 @@
+"""Rows of declared records, and all that a step has changed until its commit takes it."""
+
+from __future__ import annotations
+
+from typing import Any, TypeVar
+
+from smabot.domain.records import Bar
+from smabot.domain.tables import key_of, table_of
+
+R = TypeVar("R")
+
+
+class DeclaredRows:
+    """Plugins' rows by key, and the changed rows and bars that wait for the step's commit."""
+
+    def __init__(self) -> None:
+        self.frozen = False
+        """Whether plugins' rows stay as they are: bars are played that they have seen before."""
+        self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
+        self._changed: dict[tuple[type, tuple[Any, ...]], Any] = {}
+        self._bars: list[Bar] = []
+
+    def get(self, kind: type[R], key: tuple[Any, ...]) -> R | None:
+        """Return a plugin's row by its key, or None."""
+        return self._tables.get(kind, {}).get(key)
+
+    def table(self, kind: type[R]) -> list[R]:
+        """Return all rows of a kind that are restored at start."""
+        return list(self._tables.get(kind, {}).values())
+
+    def put(self, row: Any) -> bool:
+        """Take a plugin's row in. False: it is known, or rows are frozen."""
+        if self.frozen:
+            return False
+        if not table_of(type(row)).restore:
+            self.note(row)
+            return True
+        rows = self._tables.setdefault(type(row), {})
+        key = key_of(row)
+        if rows.get(key) == row:
+            return False
+        rows[key] = row
+        self._changed[(type(row), key)] = row
+        return True
+
+    def note(self, row: Any) -> None:
+        """Note a row to be committed, in place of an earlier one with its key."""
+        self._changed[(type(row), key_of(row))] = row
+
+    def note_bars(self, bars: list[Bar]) -> None:
+        """Note bars to be committed."""
+        self._bars += bars
+
+    def drain(self) -> tuple[list[Any], list[Bar]]:
+        """Return the rows and bars changed since the last drain, each row once, as it is now."""
+        rows, bars = list(self._changed.values()), self._bars
+        if rows:
+            self._changed = {}
+        self._bars = []
+        return rows, bars

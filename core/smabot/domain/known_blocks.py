@@ -1,0 +1,31 @@
+"""What blocks entries or all orders: an operator's halt, a trip, a limit."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from smabot.domain.records import HALT, Block
+
+
+class KnownBlocks:
+    """Blocks by plugin and scope."""
+
+    def __init__(self) -> None:
+        self.all: dict[tuple[str, str], Block] = {}
+        self.ignored: frozenset[str] = frozenset()
+        """Plugins whose blocks hold no order of this run, by the operator's word."""
+
+    def holding(self, now: datetime, *, reduces: bool) -> list[Block]:
+        """Return the blocks that hold an entry now, or (``reduces``) an exit."""
+        scopes = ("all",) if reduces else ("all", "entries")
+        return [
+            block
+            for block in self.all.values()
+            if block.scope in scopes and block.holds(now) and block.plugin not in self.ignored
+        ]
+
+    @property
+    def halted(self) -> str:
+        """Why an operator halted entries; empty when none did."""
+        halt = self.all.get((HALT, "entries"))
+        return halt.reason if halt is not None and halt.until is None else ""

@@ -31,6 +31,7 @@ from smabot_alpaca.streams.event_queue import (
     QueuedEvent,
     StreamDown,
     StreamFailed,
+    StreamOpened,
     StreamUp,
     UpdateReceived,
 )
@@ -294,6 +295,30 @@ def test_garbage_replaces_the_connection(data: Any) -> None:
     client.wait_for(StreamUp, 2)
     assert "malformed data" in client.wait_for(StreamDown).why
     assert len(server.talks) == 2
+
+
+def test_events_follow_the_states_of_the_stream(data: Any) -> None:
+    def malformed(talk: Talk) -> None:
+        talk.subscribe()
+        talk.connection.send(b"\xc1")
+        talk.linger()
+
+    def refuse(talk: Talk) -> None:
+        talk.welcome()
+        talk.error(406, "connection limit exceeded")
+
+    def limit(talk: Talk) -> None:
+        talk.welcome()
+        talk.error(409, "insufficient subscription")
+
+    _, client = data(refuse, malformed, good, limit)
+    client.wait_for(StreamUp, 2)
+    client.streams.reconnect(DATA, "it is stale")
+    client.wait_for(StreamFailed)
+    assert [type(event) for event in client.events] == [
+        StreamOpened, StreamDown, StreamOpened, StreamUp, StreamDown, StreamOpened, StreamUp,
+        StreamDown, StreamOpened, StreamFailed,
+    ]  # fmt: skip
 
 
 def test_a_server_that_drops_everybody_is_not_stormed(data: Any) -> None:

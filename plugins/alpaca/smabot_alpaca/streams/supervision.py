@@ -94,7 +94,7 @@ class SupervisedStream(ABC):
     - There is one connection at most: it is closed before 3 and 4 are entered.
     - A reconnect can be requested in 2 alone: elsewhere it is under way.
     - Pauses grow until a frame was read in 2.
-    - A key or a subscription that was good once is never refused for good (`_ever_up`).
+    - A key or symbols that were accepted once are never refused for good (`_ever_up`); a plan may be.
     """
 
     name: str
@@ -231,10 +231,11 @@ class SupervisedStream(ABC):
 class StreamSupervisor:
     """Runs the streams in a thread of their own.
 
-    The deciding thread starts, reconnects and closes; what it asks for runs in the streams' loop. Two
+    The deciding thread starts, reconnects and closes; what it asks for runs in the streams' loop. Three
     fields are shared: the streams' thread writes ``_loop`` once, before any stream runs, and the
     deciding thread reads it; the deciding thread sets the event ``_closing``, and the streams' thread
-    reads it as it starts.
+    reads it as it starts; each stream counts malformed data, and the deciding thread reads the counts
+    once that thread has ended.
     """
 
     def __init__(self, streams: Sequence[SupervisedStream]) -> None:

@@ -1,4 +1,4 @@
-"""smabot: a trading bot that may be killed at any moment."""
+"""smabot: a crash-safe trading bot."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors a person can act on, each with the exit code of the process that meets it.
+"""Errors an operator can act on, each with the exit code of the process that meets it.
 
 The message is the one line that is shown: what is wrong, where, and what to do.
 """
@@ -35,7 +35,7 @@ class UsageError(SmabotError):
 
 
 class ConfigError(SmabotError):
-    """A wrong setting, plugin, tape or database. Exit code 3."""
+    """A wrong setting, plugin, data file or database. Exit code 3."""
 
     exit_code = 3
 
@@ -122,7 +122,7 @@ class Interrupted(SmabotError):
 
 
 def one_line(text: str) -> str:
-    """Return a text as one line for a person: secrets masked, control characters escaped, and cut in
+    """Return a text as one line for a screen: secrets masked, control characters escaped, and cut in
     its middle where a word or the whole is too long."""
     words = "".join(map(_escaped, redact(text))).split()
     cut = (_cut(word, LONGEST_PATH if "/" in word else LONGEST_WORD) for word in words)

@@ -9,6 +9,7 @@ from smabot.domain.bar_checks import bar_fault, is_valid_bar, left_out_bar
 from smabot.domain.book import Book
 from smabot.domain.book_view import COLLAR, STALE
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
+from smabot.domain.late_fills import may_be_counted
 from smabot.domain.records import (
     CORE_RECORDS,
     MICRO,
@@ -168,6 +169,7 @@ __all__ = [
     "left_out_bar",
     "listed",
     "lock_holder",
+    "may_be_counted",
     "money",
     "refuse_hard_links",
     "register_secret",

@@ -180,3 +180,15 @@ def test_a_plugin_that_raises_is_a_finding_and_the_others_are_asked() -> None:
     assert found["well"].text == "smabot"
     assert found["ill"].exit_code == 3
     assert "plugin 'ill' raised in diagnose: RuntimeError: ouch" in found["ill"].text
+
+
+def test_no_secret_is_in_the_json_that_a_bug_report_asks_for(in_tmp: Path, execute: Call) -> None:
+    secrets = {
+        "APCA_API_KEY_ID": "PKHIDDEN00000001",
+        "APCA_API_SECRET_KEY": "hidden/secret+2",
+        "SMABOT_URL": "http://bot:hidden3@127.0.0.1:9",
+    }
+    result = execute("doctor", "--json", "--symbols", "SPY", **secrets)
+    assert levels(result)["alpaca"] == "failure"
+    for hidden in ("PKHIDDEN00000001", "hidden/secret+2", "hidden3"):
+        assert hidden not in result.out + result.err

@@ -37,7 +37,7 @@ def install(folder: Path, name: str, code: str, commands: str = "") -> Path:
     point = f"{name} = {name}_module:{name.title()}\n"
     (info / "entry_points.txt").write_text(
         f"[smabot]\n{point}"
-        + (f"[smabot.engine.operator_commands]\n{commands} = {name}_module\n" if commands else "")
+        + (f"[smabot.commands]\n{commands} = {name}_module\n" if commands else "")
     )
     return folder
 

@@ -21,6 +21,7 @@ from smabot.engine.execution.next_action import (
     Situation,
     Wait,
     lost,
+    needs_comparison,
     next_action,
 )
 
@@ -49,7 +50,7 @@ def after(minutes: float) -> datetime:
 NOTHING = Situation(
     now=NOW, target=None, decided_now=False, by_operator=False, at_once=False, held=D(0), orders=(),
     last_exit=None, opposing=(), free=D(0), entries_blocked="", timeout=5 * MINUTE,
-    compared_until=None, closes={}, next_open=None, in_doubt=False,
+    compared_until=None, closes={}, next_open=None, in_doubt=False, agreed_at=NOW - 60 * MINUTE,
 )  # fmt: skip
 
 
@@ -69,6 +70,15 @@ CLOSED = {"a": NOW - 60 * MINUTE}
 ASKED = {"cancel_requested_at": NOW, "cancel_reason": "?"}
 
 
+def left_open(**changes: Any) -> Situation:
+    """The broker leaves an order open though its time is over and its cancel was asked for."""
+    situation = {"now": after(9), "agreed_at": after(0.1)}
+    situation |= {
+        name: changes.pop(name) for name in ("now", "agreed_at", "in_doubt") if name in changes
+    }
+    return long(orders=(order(**{**ASKED, **changes}),), closes=CLOSED, **situation)
+
+
 @pytest.mark.parametrize(
     ("situation", "kind", "says"),
     [
@@ -77,12 +87,19 @@ ASKED = {"cancel_requested_at": NOW, "cancel_reason": "?"}
         (flat(orders=(sale(),), closes=CLOSED), Cancel, "still open an hour after"),
         (replace(NOTHING, orders=(order(),), closes=CLOSED), Cancel, "still open an hour after"),
         (long(orders=(order(),), closes={"a": NOW - 59 * MINUTE}), Done, ""),
-        (long(orders=(order(**ASKED),), closes=CLOSED, now=after(1)), GiveUp, ""),
-        (long(orders=(order(**ASKED),), closes=CLOSED, now=after(0.9)), Done, ""),
-        (long(orders=(order(**ASKED),), closes=CLOSED, now=after(9), in_doubt=True), Done, ""),
-        (long(orders=(order(**ASKED, status=Status.UNKNOWN),), closes=CLOSED, now=after(9)), Done, ""),
-        (long(orders=(order(cancel_requested_at=after(-50)),), closes=CLOSED, now=after(0.9)), Done, ""),
-        (long(orders=(order(cancel_requested_at=after(-50)),), closes=CLOSED, now=after(1)), GiveUp, ""),
+        (left_open(now=after(1)), GiveUp, ""),
+        (left_open(now=after(0.9)), Done, ""),
+        (left_open(in_doubt=True), Done, ""),
+        (left_open(status=Status.UNKNOWN), Done, ""),
+        (left_open(agreed_at=None), Done, ""),
+        (left_open(agreed_at=after(-5)), Done, ""),
+        (left_open(agreed_at=after(-0.1)), Done, ""),
+        (left_open(agreed_at=NOW), GiveUp, ""),
+        (left_open(cancel_requested_at=after(5), agreed_at=after(4)), Done, ""),
+        (left_open(cancel_requested_at=after(5), agreed_at=after(5.1)), GiveUp, ""),
+        (left_open(cancel_requested_at=after(-90), now=after(0.9)), Done, ""),
+        (left_open(cancel_requested_at=after(-90), now=after(1)), GiveUp, ""),
+        (left_open(cancel_requested_at=after(-90), agreed_at=after(-10)), Done, ""),
         (flat(0, orders=(order(),)), Cancel, "flat by now"),
         (flat(0, orders=(order(status=Status.UNKNOWN),)), Cancel, "flat by now"),
         (long(orders=(order(),), entries_blocked="halted"), Cancel, "halted"),
@@ -200,6 +217,28 @@ def test_a_row(situation: Situation, kind: type, says: Any) -> None:
         assert says in action.why
 
 
+@pytest.mark.parametrize(
+    ("situation", "needs"),
+    [
+        (left_open(agreed_at=None), True),
+        (left_open(agreed_at=after(-5)), True),
+        (left_open(agreed_at=after(-5), now=after(0.1)), True),
+        (left_open(agreed_at=None, in_doubt=True), True),
+        (left_open(cancel_requested_at=after(-90), agreed_at=after(-10)), True),
+        (left_open(cancel_requested_at=after(-90), agreed_at=None, now=after(-1)), False),
+        (left_open(agreed_at=None, cancel_requested_at=None), False),
+        (left_open(agreed_at=None, status=Status.UNKNOWN), False),
+        (left_open(), False),
+        (left_open(now=after(0.5)), False),
+        (long(orders=(order(**ASKED),), agreed_at=None, now=after(9)), False),
+    ],
+)
+def test_an_order_is_not_given_up_before_a_comparison_that_is_asked_for(
+    situation: Situation, needs: bool
+) -> None:
+    assert needs_comparison(situation) is needs
+
+
 def test_of_exits_that_are_too_many_the_newest_is_canceled() -> None:
     action = next_action(flat(6, orders=(sale(6, name="old"), sale(4, name="new"))))
     assert isinstance(action, Cancel)
@@ -231,6 +270,7 @@ SITUATIONS = st.builds(
     entries_blocked=st.sampled_from(["", "halted"]),
     closes=st.sampled_from([{}, CLOSED]),
     compared_until=st.sampled_from([None, after(1)]),
+    agreed_at=st.sampled_from([None, after(-1), after(2)]),
 )
 
 
@@ -252,3 +292,6 @@ def test_no_situation_makes_an_exit_that_crosses_zero_or_an_entry_nobody_decided
         assert action.order in (*situation.orders, *situation.opposing)
     if isinstance(action, Cancel):
         assert action.order.cancel_requested_at is None
+    if isinstance(action, GiveUp):
+        assert situation.agreed_at is not None
+        assert situation.agreed_at >= max(NOW, action.order.cancel_requested_at or NOW)

@@ -153,7 +153,7 @@ def test_a_plugin_gets_its_own_table(install: Callable[..., None]) -> None:
 @pytest.mark.parametrize(
     ("tables", "line"),
     [
-        ({"choosy": {"windwo": 3}}, "unknown setting 'plugin.choosy.windwo' (did you mean 'plugin.choosy.window'?)"),
+        ({"choosy": {"windwo": 3}}, "unknown setting 'plugin.choosy.windwo' (did you mean 'plugin.choosy.window'?)"),  # codespell:ignore
         ({"choosy": 3}, "settings: plugin.choosy = 3: must be a table"),
         ({"group": 3}, "settings: plugin.group = 3: must be a table"),
         ({"group": {"quiet": [1]}}, "settings: plugin.group.quiet = [1]: must be a table"),

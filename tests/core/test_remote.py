@@ -367,6 +367,16 @@ def test_an_order_whose_day_is_over_is_given_up() -> None:
     assert far.posts == []
 
 
+def test_what_was_asked_before_its_day_was_over_proves_nothing_after_it() -> None:
+    """The order may have arrived, and filled, since the question was put."""
+    far = Far(hidden_looks=1)
+    far.landed["a"] = order("a")
+    post = Post(far, {"a": DROP})
+    post.take_up(replace(order("a"), status=Status.UNKNOWN))
+    post.gate.over = True
+    assert told(post.until(2)) == [("a", Status.UNKNOWN), ("a", Status.ACCEPTED)]
+
+
 def test_an_earlier_process_s_order_is_looked_up_before_it_is_sent() -> None:
     far = Far()
     far.landed["there"] = order("there")

@@ -99,7 +99,7 @@ def test_a_bad_row_is_named_by_file_and_line(lab: Any, line: str, complaint: str
 @pytest.mark.parametrize(
     ("header", "complaint"),
     [
-        ("symbol,timestmp,open,high,low,close,volume,trade_count,vwap", "'timestmp' (did you mean"),
+        ("symbol,timestam,open,high,low,close,volume,trade_count,vwap", "'timestam' (did you mean"),
         ("symbol,timestamp,open,high,low,close,volume,vwap", "column 'trade_count' is missing"),
         ("timestamp,symbol,open,high,low,close,volume,trade_count,vwap", "in the order symbol,"),
         (GOOD, "unknown column"),
@@ -129,7 +129,7 @@ def test_a_file_that_is_no_tape_is_named(lab: Any) -> None:
         (binary, "is not UTF-8 text"),
         (not_gzip, "can't be read: Not a gzipped file"),
         (lab.folder / "none", "no .csv, .csv.gz, .parquet file in this folder"),
-        (lab.folder / "heder.csv", "no such file (did you mean 'header.csv'?)"),
+        (lab.folder / "heder.csv", "no such file (did you mean 'header.csv'?)"),  # codespell:ignore
         (lab.folder / "no/such/place.csv", "no such file"),
         (wrong, "the name must end in"),
     ]:

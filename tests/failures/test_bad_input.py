@@ -31,7 +31,7 @@ ROWS = [f"SPY,2026-03-02T14:{30 + n}:00Z,100,101,99,100.5,10000,," for n in rang
         (["--live"], USAGE, "--live asks for confirmation, and there is no terminal: add --yes-live"),
         (["--yes-live", "123"], USAGE, "--yes-live goes with --live"),
         (["--live", "--yes-live", "perhaps"], CONFIG, "--live needs limits that you chose: write max_"),
-        (["--broker", "exchagne"], CONFIG,
+        (["--broker", "exchagne"], CONFIG,  # codespell:ignore
          "no plugin of this run offers the broker 'exchagne' (did you mean 'exchange'?)"),
         (["--url", "http://127.0.0.1:1"], CONFIG, "--url and --broker exchange: "),
         (["--tape", "tapes.csv"], CONFIG, "tape tapes.csv: no such file (did you mean 'tape.csv'?)"),
@@ -42,7 +42,7 @@ ROWS = [f"SPY,2026-03-02T14:{30 + n}:00Z,100,101,99,100.5,10000,," for n in rang
         (["--ledger", "data/trades.db"], CONFIG, "ledger data/trades.db: is the bot's own database"),
         (["--db", "settings.toml"], CONFIG, "database settings.toml: "),
         (["--db", "settings.toml/x.db"], CONFIG, "database settings.toml/x.db: its folder can't be"),
-        (["--settings", "setings.toml"], CONFIG, "--settings setings.toml: no such file"),
+        (["--settings", "setings.toml"], CONFIG, "--settings setings.toml: no such file"),  # codespell:ignore
         (["--tap", "tape.csv"], USAGE, "No such option"),
         (["spy"], USAGE, "Got unexpected extra argument (spy)"),
     ],
@@ -80,7 +80,7 @@ def test_a_wrong_setting(world: Any, variable: str, value: str, line: str) -> No
         ([], "t.csv: is empty; its first line must be symbol,timestamp,"),
         ([HEADER], "t.csv: has no rows after its header"),
         (ROWS, "t.csv line 1: unknown column 'SPY'"),
-        ([HEADER.replace("close", "clsoe"), *ROWS], "t.csv line 1: unknown column 'clsoe' (did you mean 'close'?); " + OVER),
+        ([HEADER.replace("close", "clsoe"), *ROWS], "t.csv line 1: unknown column 'clsoe' (did you mean 'close'?); " + OVER),  # codespell:ignore
         ([HEADER.replace(",vwap", "")], "t.csv line 1: column 'vwap' is missing; " + OVER),
         ([HEADER, *ROWS[:3], ROWS[2]], "t.csv line 5: SPY has a second bar at 2026-03-02T14:32Z"),
         ([HEADER, ROWS[1], ROWS[0]], "t.csv line 3: SPY goes back in time, from 2026-03-02T14:31Z"),

@@ -67,7 +67,7 @@ TEXTS = [
 NUMBERS = ["x", "-1", "1.5", "1e400", "nan", "inf", "0x10", "9" * 40, "9" * 5000, "١", "true", ""]
 FLAGS: list[tuple[int, str, list[list[str]]]] = [
     (USAGE, "", [[text] for text in TEXTS if text and not text.startswith("-")]),
-    (USAGE, "", [["--nope"], ["-z"], ["run", "--nope"], ["run", "-x"], ["config", "shwo"], ["db", "x"],
+    (USAGE, "", [["--nope"], ["-z"], ["run", "--nope"], ["run", "-x"], ["config", "shwo"], ["db", "x"],  # codespell:ignore
                  ["exchange", "x"], ["breaker", "x"], ["status", "x"], ["halt", "--x"]]),
     (USAGE, "--db", [["status", "--db", text] for text in TEXTS[:4]] + [["status", "--db"]]),
     (CONFIG, "", [["status", "--db", text] for text in TEXTS[4:]]),
@@ -194,7 +194,7 @@ SETTINGS: dict[str, list[str]] = {
     "plugin.alpaca.lookups": ["1", "[]", "[true]", "[1, 1]", "[2, 1]", "[0]", "['x']", "[1e400]", "[nan]"],
     "plugin.alpaca.feed": ["'x'", "1", "true"],
     "plugin.sma.symbols": ["1", "[]", "'x'", "{SPY = 1}", "{SPY = {fast = true}}", "{SPY = {fsat = 1}}"],
-    "sizing": ["1", "[]", "'x'", "{x = 1}"], "log": ["1", "{levle = 'INFO'}"], "plugin": ["1", "[]"],
+    "sizing": ["1", "[]", "'x'", "{x = 1}"], "log": ["1", "{levle = 'INFO'}"], "plugin": ["1", "[]"],  # codespell:ignore
     "plugin.sma": ["1", "[]", "{x = 1}"], "plugin.smaa": ["{}", "1"], "plugin.risk": ["1", "{x = 1}"],
     "plugin.persistence_sqlite": ["{x = 1}"], "nonsense": ["1"], f"{LONG}": ["1"], "Speed ": ["0"], "mode": ["1"],
 }  # fmt: skip
@@ -251,7 +251,7 @@ def test_settings_files(call: Caller, world: Any) -> None:
     for content in [
         b"\x00", b"\x00" * 9000, b"\xff\xfe[\x00d\x00", b"[default", b"[default]\nspeed", b"[default]\nspeed =",
         b"[default]\nspeed = 'x", b"[default]\nspeed = 1\nspeed = 2", b"speed = 1",
-        b"[speed]\nx = 1", b"[defautl]\nspeed = 1", b"[[default]]\nspeed = 1", b"default = 1", b"{}", b"<xml/>",
+        b"[speed]\nx = 1", b"[defautl]\nspeed = 1", b"[[default]]\nspeed = 1", b"default = 1", b"{}", b"<xml/>",  # codespell:ignore
         b"[default]\nspeed = 0777", b"[default]\nspeed = " + b"9" * 5000, b"[default]\nbot = '" + b"x" * 9000 + b"'",
         b"[default]\n" + b"x" * 9000 + b" = 1", b"[default]\n\x1b[31m = 1", b'[default]\n"\\u001b" = 1',
         b"[default]\nplugin = " + b"[" * 3000, b"[default]\nspeed = @format {env[HOME]}", b"PK\x03\x04" * 99,
@@ -281,7 +281,7 @@ ROWS = [
     "SPY,1990-01-01T03:00:00Z,100,101,99,100.5,1,,", f'"{LONG}', f'"SPY,{TIME}',
 ]  # fmt: skip
 HEADERS = [
-    "", "\n", "x", "\x00", "\x00" * 16_000, LONG, HEADER.upper(), HEADER.replace("open", "opne"), f"{HEADER},",
+    "", "\n", "x", "\x00", "\x00" * 16_000, LONG, HEADER.upper(), HEADER.replace("open", "opne"), f"{HEADER},",  # codespell:ignore
     HEADER.replace("open,", ""), HEADER.replace("high", "open"), f"{HEADER},symbol", HEADER.replace(",", ";"),
     HEADER.replace(",", "\t"), HEADER[::-1], "\x1b[31m" + HEADER, "symbol,open,timestamp" + HEADER[16:],
     "{" + HEADER + "}", ",".join(f"c{n}" for n in range(5000)),

@@ -116,7 +116,7 @@ def test_an_ascii_terminal_gets_what_it_can_show(world: Any, undisturbed: Any) -
     assert (done.code, done.err) == (0, "")
     assert done.out.isascii()
     assert world.tables() == undisturbed
-    assert world.execute("halt", "größer – als", **ASCII).code == 0
+    assert world.execute("halt", "größer – als", **ASCII).code == 0  # codespell:ignore
     for command in (["status"], ["--help"], ["status", "--json"], ["orders"], ["config", "show"]):
         shown = world.execute(*command, **ASCII)
         assert shown.code == 0, shown.err

@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -65,12 +66,15 @@ class Plugin:
 
 
 def test_ctrl_c_twice_leaves_at_once(
-    world: Any, installed: Callable[..., Any], undisturbed: Any
+    world: Any, installed: Callable[..., Any], undisturbed: Any, tmp_path: Path
 ) -> None:
-    folder = str(installed("stuck", STUCK))
-    with world.start("run", "--plugins", "sma,risk,stuck", PYTHONPATH=folder) as bot:
-        assert any("stuck" in line for line in bot.stdout if line.strip() == "stuck")
+    folder, stuck = str(installed("stuck", STUCK)), tmp_path / "is-stuck"
+    told = {"PYTHONPATH": folder, "STUCK": str(stuck)}
+    with world.start("run", "--plugins", "sma,risk,stuck", **told) as bot:
         deadline = time.monotonic() + STOP_SECONDS
+        while not stuck.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert stuck.exists()
         while bot.poll() is None and time.monotonic() < deadline:  # two at once count as one
             bot.send_signal(signal.SIGINT)
             time.sleep(0.3)

@@ -88,7 +88,13 @@ def test_python_versions_are_those_that_tox_runs(root: Path) -> None:
     assert declared(root)["project"]["requires-python"] == f">={versions[0]}"
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "tox.ini", ".ci/run", "pyproject.toml"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "requirements.txt", "tox.ini", ".ci/run", ".ci/build", "pyproject.toml",
+        ".pre-commit-config.yaml", ".github/workflows/check.yml", ".github/workflows/publish.yml",
+    ],
+)  # fmt: skip
 def test_no_package_index_is_written_down(root: Path, name: str) -> None:
     text = (root / name).read_text()
     assert not re.search(r"index-url|find-links|extra-index|https?://", text)

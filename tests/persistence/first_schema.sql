@@ -76,17 +76,17 @@ CREATE TABLE declared_records (
  WITHOUT ROWID
 
 ;
-INSERT INTO "declared_records" VALUES('account','smabot.domain.records.Account','account_id text, bound_at time, broker text, cash decimal, opening_cash decimal; key account_id');
-INSERT INTO "declared_records" VALUES('adjustments','smabot.domain.records.Adjustment','price decimal, qty decimal, reason text, strategy text, symbol text, time time; key time, strategy, symbol');
-INSERT INTO "declared_records" VALUES('bot_state','smabot.domain.records.BotState','key text, plugin text, value text; key plugin, key');
-INSERT INTO "declared_records" VALUES('commands','smabot.domain.records.Command','answer text, applied_at time null, argument text, created_at time, id text, verb text; key id');
-INSERT INTO "declared_records" VALUES('equity_curve','smabot.domain.records.EquityPoint','cash decimal, equity decimal, positions_value decimal, realized_pnl decimal, time time; key time');
-INSERT INTO "declared_records" VALUES('order_intents','smabot.domain.records.Order','attempt integer, bar_time time, broker_order_id text null, client_order_id text, created_at time, filled_avg_price decimal null, filled_qty decimal, limit_price decimal null, qty decimal, realized_pnl decimal, reason text, reduces boolean, side text, status text, strategy text, submitted_at time null, symbol text, time_in_force text, type text, updated_at time null; key client_order_id');
-INSERT INTO "declared_records" VALUES('positions_snapshot','smabot.domain.records.Position','avg_price decimal, cost decimal, qty decimal, realized_pnl decimal, strategy text, symbol text, updated_at time; key strategy, symbol');
-INSERT INTO "declared_records" VALUES('runs','smabot.domain.records.Run','ended_at time null, exit_code integer null, mode text, outcome text, pid integer, plugins text, ready_ms real null, run_id text, started_at time, steps text, version text; key run_id');
-INSERT INTO "declared_records" VALUES('signal_state','smabot.domain.records.SignalState','bar_time time, last_signal text, missed boolean, strategy text, symbol text, target integer; key strategy, symbol');
-INSERT INTO "declared_records" VALUES('signals','smabot.domain.records.Signal','bar_time time, label text, missed boolean, price real, reason text, strategy text, symbol text, target integer; key strategy, symbol, bar_time');
-INSERT INTO "declared_records" VALUES('trades','smabot.domain.records.Fill','client_order_id text, cumulative_qty decimal, price decimal, qty decimal, realized_pnl decimal, reduces boolean, side text, strategy text, symbol text, time time; key client_order_id, cumulative_qty');
+INSERT INTO "declared_records" VALUES('account','smabot.records.Account','account_id text, bound_at time, broker text, cash decimal, opening_cash decimal; key account_id');
+INSERT INTO "declared_records" VALUES('adjustments','smabot.records.Adjustment','price decimal, qty decimal, reason text, strategy text, symbol text, time time; key time, strategy, symbol');
+INSERT INTO "declared_records" VALUES('bot_state','smabot.records.BotState','key text, plugin text, value text; key plugin, key');
+INSERT INTO "declared_records" VALUES('commands','smabot.records.Command','answer text, applied_at time null, argument text, created_at time, id text, verb text; key id');
+INSERT INTO "declared_records" VALUES('equity_curve','smabot.records.EquityPoint','cash decimal, equity decimal, positions_value decimal, realized_pnl decimal, time time; key time');
+INSERT INTO "declared_records" VALUES('order_intents','smabot.records.Order','attempt integer, bar_time time, broker_order_id text null, client_order_id text, created_at time, filled_avg_price decimal null, filled_qty decimal, limit_price decimal null, qty decimal, realized_pnl decimal, reason text, reduces boolean, side text, status text, strategy text, submitted_at time null, symbol text, time_in_force text, type text, updated_at time null; key client_order_id');
+INSERT INTO "declared_records" VALUES('positions_snapshot','smabot.records.Position','avg_price decimal, cost decimal, qty decimal, realized_pnl decimal, strategy text, symbol text, updated_at time; key strategy, symbol');
+INSERT INTO "declared_records" VALUES('runs','smabot.records.Run','ended_at time null, exit_code integer null, mode text, outcome text, pid integer, plugins text, ready_ms real null, run_id text, started_at time, steps text, version text; key run_id');
+INSERT INTO "declared_records" VALUES('signal_state','smabot.records.SignalState','bar_time time, last_signal text, missed boolean, strategy text, symbol text, target integer; key strategy, symbol');
+INSERT INTO "declared_records" VALUES('signals','smabot.records.Signal','bar_time time, label text, missed boolean, price real, reason text, strategy text, symbol text, target integer; key strategy, symbol, bar_time');
+INSERT INTO "declared_records" VALUES('trades','smabot.records.Fill','client_order_id text, cumulative_qty decimal, price decimal, qty decimal, realized_pnl decimal, reduces boolean, side text, strategy text, symbol text, time time; key client_order_id, cumulative_qty');
 CREATE TABLE equity_curve (
 	time TEXT NOT NULL, 
 	equity TEXT NOT NULL, 

@@ -46,7 +46,7 @@ def problem(settings: Path | None = None, flags: tuple[Flag, ...] = ()) -> str:
         ("[default.log]\nlevel = 'LOUD'", "must be 'TRACE', 'DEBUG', 'INFO', 'WARNING' or 'ERROR'"),
         ("sizing = 3", "settings.toml: 'sizing' stands outside a section: put it in [default]"),
         ("[sizing]\nshares = 3", "settings.toml: unknown section [sizing]: write [default.sizing]"),
-        ("[defualt]\nspeed = 1", "settings.toml: unknown section [defualt] (did you mean 'default'?)"),
+        ("[defualt]\nspeed = 1", "settings.toml: unknown section [defualt] (did you mean 'default'?)"),  # codespell:ignore
         ("[other]\nfoo = 1", "settings.toml [other]: unknown setting 'foo'"),
         ("[default]\nspeed = \n", "settings.toml: line 2, column 9: invalid value"),
         ("[default]\nspeed = 1\nspeed = 2\n", "settings.toml: line 3, column 10: cannot overwrite a value"),

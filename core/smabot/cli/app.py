@@ -91,7 +91,7 @@ class App:
         It is one of `base_plugins`; the others are imported only where none of those keeps one.
         """
         if self._keeper is None:
-            from smabot.hooks.plugins import KEEPING
+            from smabot.hooks.plugin_calls import KEEPING
 
             config = self.config()
             self._keeper = self._sound(config.base_plugins, KEEPING)

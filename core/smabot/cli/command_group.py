@@ -1,7 +1,7 @@
 """The command `smabot`: its verbs are imported when they are used, plugins only for verbs not here.
 
 A plugin adds verbs in its hook ``register_commands``. To be listed by ``smabot --help``, which
-imports no plugin, it names them as entry points in group ``smabot.engine.operator_commands`` too.
+imports no plugin, it names them as entry points in group ``smabot.commands`` too.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _core(name: str) -> click.Command:
 def _advertised() -> dict[str, EntryPoint]:
     from importlib.metadata import entry_points
 
-    points = sorted(entry_points(group="smabot.engine.operator_commands"))
+    points = sorted(entry_points(group="smabot.commands"))
     return {point.name: point for point in points if point.name not in VERBS}
 
 

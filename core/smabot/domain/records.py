@@ -356,7 +356,7 @@ class Adjustment:
     ``qty`` signed shares came, as if bought at ``price`` each (sold, where negative); ``price`` 0 is a
     split, which leaves the position's cost as it is. ``cash`` came to the account with it, signed, in
     US dollars. ``realized_pnl`` is of the shares that went; the Book fills it in. Without a symbol only
-    cash came or went. ``client_order_id`` is the order of somebody else that it takes over, or a part
+    cash came or went. ``client_order_id`` is the external order that it adopts, or a part
     of: the next acceptance takes the rest.
     """
 

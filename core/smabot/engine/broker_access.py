@@ -56,7 +56,7 @@ class Access:
             self._tell()
 
     def account_seen(self, account: BrokerAccount) -> None:
-        """The broker told of the account."""
+        """Take note of the account as the broker shows it."""
         self._by_request = ""
         self._account = f"the account may not trade: {account.blocked}" if account.blocked else ""
         self._tell()

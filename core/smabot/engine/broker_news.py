@@ -1,10 +1,11 @@
-"""The broker's news of orders: applied, told to the plugins, and what in them starts a comparison."""
+"""Applies the broker's order updates, calls the plugins' hooks, and says what starts a comparison."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 
 from smabot.domain.book import Book
+from smabot.domain.late_fills import may_be_counted
 from smabot.domain.records import Event, Fill, Order, OrderUpdate, RefusalCause, Status
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.reconciling.comparison import Comparison
@@ -13,7 +14,7 @@ from smabot.hooks.plugins import Plugins
 
 
 class BrokerNews:
-    """Applies order updates. Those that are not of our orders are told to the comparison."""
+    """Applies order updates. Those of other orders start a comparison."""
 
     def __init__(
         self,
@@ -35,7 +36,7 @@ class BrokerNews:
     def apply(self, updates: Sequence[OrderUpdate]) -> None:
         """Apply the broker's news, then mark equity once: in between it would be half of the news.
 
-        Raises ReconciliationConflict for a fill of an order that was given up.
+        Raises ReconciliationConflict for a fill of an order that was given up, unless it is late news.
         """
         times = [fill.time for update in updates if (fill := self._apply_one(update))]
         if times:
@@ -48,7 +49,9 @@ class BrokerNews:
             return None
         fill = book.fill_of(update)
         if fill is not None and before.given_up_at is not None:
-            raise ReconciliationConflict([filled_after_its_end(before, update)])
+            if not may_be_counted(book, before, update):
+                raise ReconciliationConflict([filled_after_its_end(before, update)])
+            self._comparison.external_activity_seen(before.symbol)
         if not book.apply(update):
             return None
         after = book.order(update.client_order_id)

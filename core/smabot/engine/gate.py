@@ -1,7 +1,7 @@
 """May an order be made, and may it leave? The only place that says so.
 
 `Gate.admit` is asked once, at the commit: sizes and limits that count the order itself. `Gate.may_leave`
-is asked each time an order is about to leave (the first time, after a wait, again under its id, taken up
+is asked each time an order is about to leave (the first time, after a wait, again under its id, adopted
 after a restart); it only reads. Both are asked by the deciding thread alone.
 
 | may it leave? | entry | exit |
@@ -66,6 +66,10 @@ class Standing:
     """What is held without a price, so that no entry leaves; empty where nothing is."""
     comparing: dict[str, datetime] = field(default_factory=dict)
     """Symbols whose positions are being compared, and until when an exit waits for that."""
+    agreed_at: datetime | None = None
+    """When the newest comparison with the broker that found no conflict had begun; None: none yet."""
+    needs_comparison: bool = False
+    """Whether an order is not ended here before one."""
 
 
 class Gate:
@@ -121,7 +125,7 @@ class Gate:
         blocks = self._book.blocking(reduces=order.reduces)
         vetoes = self._plugins.may_leave(order, self._book)
         said = [veto.reason for veto in vetoes]
-        return [text for block in blocks if (text := told(block)) not in said] + said
+        return [text for block in blocks if (text := block_text(block)) not in said] + said
 
     def _entry(self, entry: Order) -> Verdict:
         state = self._book.signals.get((entry.strategy, entry.symbol))
@@ -211,7 +215,7 @@ class Gate:
         return Check("offsetting", True)
 
 
-def told(block: Block) -> str:
+def block_text(block: Block) -> str:
     """Return a block in words, for an order's reason."""
     return f"halted: {block.reason}" if block.plugin == HALT else block.reason
 

@@ -36,16 +36,17 @@ class LookUps:
         """Whether that it is not found proves that it did not arrive, or can't fill any more.
 
         Not before the broker's delay has passed since it was last sent, or since this process began
-        where an earlier one may have sent it. Where a miss never is a proof, its day has to be over.
+        where an earlier one may have sent it. Where a miss never is a proof, its day has to have been over
+        when the broker was asked: what it says of an earlier time may be outdated.
         """
         line = self._line
         delay = line.broker.visibility_delay
         if delay is None:
-            return self._gate.is_over(sending.order)
+            return sending.was_over
         return line.clock.now() - (sending.sent_at or line.begun) >= delay
 
     def _ask(self, sending: Sending, pause: float | None) -> None:
-        sending.state = State.LOOKED_UP
+        sending.state, sending.was_over = State.LOOKED_UP, self._gate.is_over(sending.order)
         request = Request(
             (LOOK_UP if self._line.remote else CANCEL, turn(sending.order)),
             partial(self._line.broker.order, sending.order.client_order_id),

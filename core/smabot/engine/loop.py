@@ -68,7 +68,7 @@ class Engine:
         self.gate = Gate(config, book, plugins, feed, provable=provable, enterable=entered)
         standing = self.gate.standing
         recovery = Recovery(config, book, journal, broker, feed, tuple(symbols))
-        self.comparison = Comparison(config, plugins, book, feed, recovery, standing, self.access)
+        self.comparison = Comparison(plugins, recovery, standing, self.access)
         line = BrokerLine.to(broker, feed, self.access, dispatcher)
         self._outbox = Outbox(line, book, self.gate, journal.check_in_place)
         beside = goes_by_itself(broker)
@@ -128,7 +128,7 @@ class Engine:
             self.compare()
             self._outbox.look_up_now()
         self.process(batch)
-        if self.access.why:
+        if self.access.why or self.gate.standing.needs_comparison:
             self.comparison.ask_soon()
         if self.comparison.due:
             self.compare()
@@ -150,13 +150,15 @@ class Engine:
 
     def compare(self) -> None:
         """Compare with the broker; while it does not answer, exits pass and entries wait."""
-        held_back = bool(self.gate.standing.comparing)
+        standing = self.gate.standing
+        held_back, agreed_at = bool(standing.comparing), standing.agreed_at
         try:
             updates = self.comparison.compare()
         except ReconciliationConflict as error:
             self._commit.keep_conflict(error)
             raise
-        if updates or held_back:
+        awaited = standing.needs_comparison and standing.agreed_at != agreed_at
+        if updates or held_back or awaited:
             self.process(Batch(self._feed.now(), updates=updates))
 
     def resume(self) -> None:

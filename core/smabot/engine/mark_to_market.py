@@ -1,4 +1,4 @@
-"""What the account is worth, told to those who watch it before anybody decides on the minute."""
+"""Values the account at each minute, before anybody decides on it, and after fills."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class MarkToMarket:
         return (time - EPOCH) // every > (last.time - EPOCH) // every
 
     def _mark(self, time: datetime, *, keep: bool) -> None:
-        """Value the account for those who watch it; ``keep`` makes it a point of the curve."""
+        """Value the account and call `on_equity`; ``keep`` makes it a point of the curve."""
         book = self._book
         if book.account is None:
             return

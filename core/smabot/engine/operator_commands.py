@@ -19,7 +19,7 @@ from smabot.hooks.plugins import Plugins
 from smabot.system.wall_clock import Wall
 
 CORE_VERBS = ("halt", "resume", "flatten")
-"""The verbs that core carries out itself: no plugin is asked."""
+"""The commands that core carries out itself: no plugin is asked."""
 STANDS = timedelta(minutes=1)
 """How long a command may wait to be carried out, in wall time. A halt waits as long as it takes."""
 

@@ -345,6 +345,7 @@ def _agreed(session: Session, watch: Watcher | None) -> Engine:
         session.wall,
         session.enterable,
     )
+    begun_at = feed.now()
     with session.step("reconcile") as found:
         result = compare(session)
         if result is None:
@@ -360,6 +361,7 @@ def _agreed(session: Session, watch: Watcher | None) -> Engine:
             conflicts += answer.conflicts
         if conflicts:
             raise ReconciliationConflict(conflicts)
+        engine.comparison.agreed(begun_at)
         engine.process(Batch(feed.now(), updates=result.updates if result else ()))
     return engine
 

@@ -16,7 +16,7 @@ R = TypeVar("R")
 
 
 class MemoryJournal:
-    """Implements `smabot.hooks.ports.Journal`; forgets all at the process's end."""
+    """Implements `smabot.hooks.ports.Journal`; all is gone at the process's end."""
 
     location = "memory"
 

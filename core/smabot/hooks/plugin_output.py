@@ -27,7 +27,7 @@ def printed_to_log() -> Iterator[None]:
 
 
 class _Printed(io.TextIOWrapper):
-    """A stdout whose lines go to the log. Closing it closes nothing: others go on printing."""
+    """A stdout whose lines go to the log. Closing it closes nothing: others still print."""
 
     def __init__(self) -> None:
         super().__init__(

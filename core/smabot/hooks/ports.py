@@ -297,7 +297,7 @@ class PricedFeed(Protocol):
 
 
 def goes_by_itself(broker: Broker) -> bool:
-    """Whether a broker's answers take time while its market goes on: core asks it in other threads."""
+    """Whether a broker's answers take time while its market moves: core asks it in other threads."""
     return isinstance(broker, RemoteBroker) and not broker.stepped
 
 
@@ -344,7 +344,7 @@ class Feed(Clock, Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a person should know of the feed, for the screen."""
+        """What an operator should know of the feed, for the screen."""
         ...
 
     def close(self) -> None: ...

@@ -39,7 +39,7 @@ hookimpl = pluggy.HookimplMarker("smabot")
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """A disagreement between the database and the broker; the bot does not start on one."""
+    """A reconciliation conflict: database and broker can't both be right. The bot does not start on one."""
 
     kind: str
     what: str
@@ -94,7 +94,7 @@ class Level(StrEnum):
 @dataclass(frozen=True, slots=True)
 class Finding:
     """A line of `smabot doctor`: what was looked at, and how it is. ``exit_code`` is a failure's:
-    3 for what is set up wrongly, 4 for the broker, 6 for a disagreement."""
+    3 for what is set up wrongly, 4 for the broker, 6 for a conflict."""
 
     name: str
     level: Level
@@ -230,7 +230,7 @@ def on_equity(point: EquityPoint, book: Book) -> None:
 
 @hookspec
 def on_command(command: Command, book: Book) -> str | None:
-    """Carry out a person's command that is yours, by its verb; answer in a line what was done.
+    """Carry out an operator's command that is yours, by its verb; answer in a line what was done.
 
     def on_command(self, command, book):
         if command.verb == "streaks reset":

@@ -123,11 +123,11 @@ class Config(Settings):
     """Symbols that may be entered; empty: all that the feed has. What is held is always followed."""
     db: Path = Path("data/trades.db")
     broker: str = "alpaca"
-    """Where orders go: ``alpaca``, or ``exchange`` for the embedded exchange, called in process."""
+    """Where orders go: ``alpaca``, or ``exchange`` for the built-in paper exchange, called in process."""
     url: str | None = None
     """Where ``alpaca`` finds the API, as ``http://127.0.0.1:8100``, instead of at Alpaca."""
     ledger: Path | None = None
-    """The embedded exchange's own file; by default beside ``db``, as ``NAME.exchange.db``."""
+    """The paper exchange's ledger; by default beside ``db``, as ``NAME.exchange.db``."""
     tape: str | None = None
     """What the embedded exchange plays: ``made`` (the default), ``made:symbols=50,sessions=3,seed=7``, or a path."""
     speed: Literal["max"] | float = 60.0
@@ -136,7 +136,7 @@ class Config(Settings):
     """Stop at this time of the feed's clock, UTC."""
     live: bool = False
     live_account: str | None = None
-    """With ``live``: the only broker account that may be traded; without it a person is asked."""
+    """With ``live``: the only broker account that may be traded; without it the operator is asked."""
     max_bar_age_minutes: int = Field(1, ge=1, le=A_YEAR)
     """A bar is decided on while it closed less than this ago on the feed's clock."""
     equity_every_minutes: int = Field(1, ge=1, le=A_YEAR)
@@ -211,7 +211,7 @@ class Config(Settings):
 
     @property
     def ledger_path(self) -> Path:
-        """The embedded exchange's file."""
+        """The paper exchange's ledger."""
         return self.ledger or self.db.with_name(f"{self.db.stem}.exchange.db")
 
     @property

@@ -83,8 +83,8 @@ def settings_error(
         for text in _secrets_in(each["input"], key, origins, model, prefix):
             what = what.replace(text, MASK)
         problems.setdefault(key, (head, []))[1].append(what)
-    (head, whats), *others = problems.values()
-    said = " or ".join(dict.fromkeys(whats)).replace(" or must be ", " or ")
+    (head, needs), *others = problems.values()
+    said = " or ".join(dict.fromkeys(needs)).replace(" or must be ", " or ")
     more = f" (and {len(others)} more)" if others else ""
     return ConfigError(" ".join(f"{head}{said}{more}".split()))
 

@@ -31,7 +31,7 @@ class _Index(NamedTuple):
     """What the index of a write-ahead log says of it.
 
     ``frames`` are committed, the last one with ``checksum``; ``salt`` is that of the log since it
-    was begun anew; ``folded`` tells how much of it was copied into the database, or began to be.
+    was started over; ``folded`` tells how much of it was copied into the database, or began to be.
     """
 
     page: int
@@ -70,7 +70,7 @@ class DatabaseWatch:
         self._seen = self._read_index()
         self._good: tuple[object, ...] = ()
         self._known: tuple[int, int] | None = None
-        """The log as it was when all that was written to it was known to be sound."""
+        """The log as it was when all that was written to it was known to be intact."""
 
     def files(self) -> list[tuple[Path, tuple[int, int]]]:
         """Return where the files lie, with their inodes."""
@@ -129,7 +129,7 @@ class DatabaseWatch:
         self._index.close()
 
     def _read_index(self) -> _Index | None:
-        """Return what the index says; None while another process writes it, or SQLite has to anew."""
+        """Return what the index says; None while another process writes it, or SQLite has to write it again."""
         raw = os.pread(self._index.fd, _INDEX_BYTES, 0)
         if len(raw) < _INDEX_BYTES or raw[:48] != raw[48:96]:
             return None
@@ -149,10 +149,10 @@ class DatabaseWatch:
             return f"{name} was cut off"
         head = os.pread(self._log.fd, HEAD, 0)
         last = os.pread(self._log.fd, FRAME_HEAD, end - FRAME_HEAD - index.page)
-        sound = head[16:24] == index.salt and last[8:] == index.salt + index.checksum
-        if sound and _written(log) != self._known:
-            sound = is_whole(self._log.fd, index.page, index.frames, index.salt)
-        if not sound:
+        intact = head[16:24] == index.salt and last[8:] == index.salt + index.checksum
+        if intact and _written(log) != self._known:
+            intact = is_whole(self._log.fd, index.page, index.frames, index.salt)
+        if not intact:
             return f"{name} was written over"
         return ""
 
@@ -161,8 +161,8 @@ class DatabaseWatch:
         if _written(file) == self._written:
             return ""
         head = os.pread(self.file.fd, 20, 0)
-        sound = head[:16] == MAGIC and head[18:] == WRITE_AHEAD
-        if sound and (self._seen is None or index.folded != self._seen.folded):
+        intact = head[:16] == MAGIC and head[18:] == WRITE_AHEAD
+        if intact and (self._seen is None or index.folded != self._seen.folded):
             return ""
         return " was cut off" if file.st_size < self._written[1] else " was written over"
 

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from logging.handlers import RotatingFileHandler
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from loguru import logger
 
 from smabot.errors import ConfigError
+from smabot.system.log_file import LogFile
 from smabot.system.paths import file_exists
 from smabot.system.redaction import redact
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
 
 FORMAT = "{time:YYYY-MM-DDTHH:mm:ss.SSS!UTC}Z {level: <7} {name}: {message}"
 COLORED = "<dim>{time:HH:mm:ss!UTC}</dim> <level>{level: <7}</level> {name}: {message}"
-FILE_BYTES = 10_000_000
-FILES_KEPT = 5
 LIBRARY_LEVELS = {"TRACE": logging.DEBUG, "DEBUG": logging.INFO}
 _set_up: list[str] = []
 """The levels it was set up with; empty before."""
@@ -64,6 +62,7 @@ def set_up(
             _open(file),
             level=file_level or level,
             format=FORMAT,
+            colorize=False,
             diagnose=False,
             backtrace=False,
         )
@@ -80,37 +79,13 @@ def _to_stderr(line: str) -> None:
         return  # nobody reads it: no reason to stop trading
 
 
-def _open(file: Path) -> _LogFile:
+def _open(file: Path) -> LogFile:
     if not file.is_char_device():
         file_exists(file, f"log.file {file}")
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        return _LogFile(file)
+        return LogFile(file, _to_stderr)
     except OSError as error:
         raise ConfigError(f"log.file {file}: can't be written: {error.strerror}") from None
-
-
-class _LogFile(RotatingFileHandler):
-    def __init__(self, file: Path) -> None:
-        super().__init__(
-            file,
-            maxBytes=FILE_BYTES,
-            backupCount=FILES_KEPT,
-            encoding="utf-8",
-            errors="backslashreplace",
-        )
-        self._failed = False
-
-    def format(self, record: logging.LogRecord) -> str:
-        return redact(record.getMessage()).rstrip("\n")
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        """Say once that the file can't be written, without the record: it is not redacted yet."""
-        if not self._failed:
-            self._failed = True
-            _to_stderr(
-                f"smabot: log file {self.baseFilename}: can't be written: {sys.exc_info()[1]}\n"
-            )
 
 
 class _TakeOver(logging.Handler):

@@ -56,7 +56,7 @@ class _Descriptor(RawIOBase):
         return not self._stalled
 
     def become_own(self) -> None:
-        """Write to a terminal by a description of its own, which can be told not to block."""
+        """Write to a terminal by a description of its own, which can be set not to block."""
         with suppress(OSError):
             flags = os.O_WRONLY | os.O_NOCTTY | os.O_NONBLOCK | os.O_CLOEXEC
             self._number = os.open(os.ttyname(self._number), flags)

@@ -15,7 +15,7 @@ _MASK = 0xFFFFFFFF
 def is_whole(fd: int, page: int, frames: int, salt: bytes) -> bool:
     """Tell whether the first frames of a log are what was written: each sum is over all before it.
 
-    ``page`` is the size of a page in bytes, ``salt`` that of the log since it was begun anew. Takes
+    ``page`` is the size of a page in bytes, ``salt`` that of the log since it was started over. Takes
     some 20 ms a megabyte.
     """
     head = os.pread(fd, HEAD, 0)

@@ -22,6 +22,7 @@ from smabot.provider import (
     OrderUpdate,
     Reconciliation,
     Status,
+    may_be_counted,
 )
 from smabot_reconciliation.adjustments import (
     Mismatch,
@@ -173,9 +174,10 @@ def _ended_here(
     if seen.filled_qty < here.filled_qty:
         found.conflict(taken(found.after, here, seen, fills_of(here)))
     elif here.given_up_at is not None:
-        if more:
+        counted = seen.is_for(here) and may_be_counted(found.after, here, seen.update())
+        if more and not counted:
             found.conflict(filled_after_its_end(here, seen))
-        elif not alive:
+        elif more or not alive:
             found.update(seen.update())
     elif alive or (more and not (seen.is_for(here) and here.status is not Status.BLOCKED)):
         found.conflict(unknown_locally(found.after, seen, here))

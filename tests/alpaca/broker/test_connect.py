@@ -103,7 +103,7 @@ def test_a_password_in_a_url_is_refused_without_showing_it() -> None:
 def test_nobody_at_the_address_is_told_with_what_to_look_at() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with pytest.raises(BrokerError, match=r"can't be reached: .*is `smabot exchange serve` runn"):
+    with pytest.raises(BrokerError, match=r"can't be reached: .*is `smabot exchange serve` run"):
         connect(config_of(url=f"http://127.0.0.1:{port}"), NONE, {})
 
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -28,6 +28,7 @@ PACE = 12.0
 PATIENT = {"max_bar_age_minutes": 40}
 """A busy machine may be late; a decision shall not depend on it."""
 BARS = "SELECT * FROM bars"
+LAST_MINUTES = datetime(2026, 3, 3, 14, 50, tzinfo=UTC)
 LONG = 120
 """Seconds; a test ends it before."""
 HANGS = 8.0
@@ -130,6 +131,26 @@ def test_all_bars_come_and_the_books_agree(
         # what nobody shows, and is not wanted any more, is unknown until its session is over
         assert status != "pending", name
         assert status != "unknown" or name not in arrived, name
+
+
+def test_the_end_may_be_known_before_the_last_bars(scene: Callable[..., Any], fair: Any) -> None:
+    """The exchange says that its tape is over while the stream still owes the last minutes."""
+    met = scene(fault("mute", nth=8), pace=PACE, **PATIENT)
+    with met.started() as engine:
+        feed = engine._feed
+        assembly = feed._source._state.assembly
+        take_minutes = assembly.take_minutes
+
+        def end_in_between(at: float) -> Any:
+            minutes = take_minutes(at)
+            if feed.now() >= LAST_MINUTES and not feed._replay.ended:
+                met.wait(lambda: met.exchange.next_time() is None, "the end of the data")
+                feed._replay.refresh()
+            return minutes
+
+        assembly.take_minutes = end_in_between
+        assert engine.run() == "ended"
+    assert sorted(met.here(BARS)) == sorted(fair.here(BARS))
 
 
 def test_a_start_does_not_wait_while_bars_are_refused(scene: Callable[..., Any], fair: Any) -> None:

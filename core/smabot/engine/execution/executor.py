@@ -36,10 +36,11 @@ from smabot.engine.execution.next_action import (
     Situation,
     Wait,
     lost,
+    needs_comparison,
     next_action,
 )
 from smabot.engine.execution.order_making import make_order, order_id
-from smabot.engine.gate import Gate, close_of, told
+from smabot.engine.gate import Gate, block_text, close_of
 from smabot.errors import PluginError
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
@@ -74,6 +75,7 @@ class Executor:
         ``at_once``: the operator wants flat just now, so that no pause after a failed exit counts.
         """
         book = self._book
+        self._gate.standing.needs_comparison = False
         if book.at_rest:
             self._unanswered.clear()
             return
@@ -92,7 +94,8 @@ class Executor:
         self, holding: Holding, *, decided: Signal | None = None, at_once: bool = False
     ) -> None:
         for _ in range(MOST_ACTIONS):
-            match next_action(self._situation(holding, decided, at_once)):
+            situation = self._situation(holding, decided, at_once)
+            match next_action(situation):
                 case Enter():
                     assert decided is not None
                     self._enter(decided)
@@ -105,6 +108,7 @@ class Executor:
                 case GiveUp(order):
                     self._give_up(order)
                 case Wait() | Done():
+                    self._gate.standing.needs_comparison |= needs_comparison(situation)
                     return
         raise AssertionError(f"no end of what to do about {holding}")
 
@@ -140,6 +144,7 @@ class Executor:
             closes=_closes(book, orders),
             next_open=self._next_open() if flat and held else None,
             in_doubt=bool(standing.degraded),
+            agreed_at=standing.agreed_at,
         )
 
     def _last_exit(self, state: SignalState | None) -> Order | None:
@@ -152,7 +157,7 @@ class Executor:
 
     def _entries_blocked(self) -> str:
         blocks = self._book.blocking() if self._config.cancel_entries else ()
-        return "; ".join(told(block) for block in blocks)
+        return "; ".join(block_text(block) for block in blocks)
 
     def _next_open(self) -> datetime | None:
         following = self._book.calendar.next_session(self._book.now)

@@ -16,7 +16,7 @@ from smabot.domain.halts import halt
 from smabot.domain.records import Holding, Order, SignalState, Status
 
 FLATTEN = "FLATTEN"
-"""The label of a target that a person set; strategies leave it alone."""
+"""The label of a target that the operator set; strategies don't change it."""
 
 
 def flatten(book: Book, symbol: str = "") -> str:
@@ -44,7 +44,7 @@ def flatten(book: Book, symbol: str = "") -> str:
 
 
 def being_flattened(book: Book, state: SignalState | None) -> bool:
-    """Whether a target is a person's, and its holding not flat yet."""
+    """Whether a target is the operator's, and its position not flat yet."""
     return (
         state is not None
         and state.last_signal == FLATTEN
@@ -65,7 +65,7 @@ def closed_until(book: Book) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Left:
-    """A holding that is not flat, or an order still at work, and why."""
+    """A holding that is not flat, or an open order, and why."""
 
     strategy: str
     symbol: str
@@ -118,7 +118,7 @@ def _at_work(order: Order) -> str:
 
 
 def _concerned(book: Book, symbol: str) -> set[Holding]:
-    """Return the holdings that have shares, an order at work, or a missed entry to be made up for."""
+    """Return the holdings that have shares, an open order, or a missed entry to be acted on late."""
     held = {holding for holding, position in book.positions.items() if position.qty}
     working = {(order.strategy, order.symbol) for order in book.open_orders()}
     missed = {holding for holding, state in book.signals.items() if state.missed and state.target}

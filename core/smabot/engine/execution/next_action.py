@@ -9,7 +9,8 @@ First what is open, whatever is wanted:
 | an open order | and | then |
 |---|---|---|
 | a DAY order, an hour after its session's close | no cancel was asked for | `Cancel` it |
-| the same | a cancel was, a minute ago or more | `GiveUp` on it: it ends here with what it filled |
+| the same | a cancel was, both a minute ago or more, and a comparison that began since left it open | `GiveUp` on it: it ends here with what it filled |
+| the same | no comparison with the broker that began since has agreed | nothing before one has: `needs_comparison` |
 | an entry | flat is wanted | `Cancel` it |
 | an entry | a halt, a trip or a limit blocks entries | `Cancel` it |
 | an entry | it has not filled within its time | `Cancel` it |
@@ -88,6 +89,8 @@ class Situation:
     """The next session's open; None while one is open."""
     in_doubt: bool
     """Whether the broker does not answer, or not all that it tells arrives."""
+    agreed_at: datetime | None
+    """When the newest comparison with the broker that found no conflict had begun; None: none yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,12 +152,34 @@ def _overdue(s: Situation, order: Order) -> Action | None:
     close = s.closes.get(order.client_order_id)
     if close is None or s.now < close + DAY_ORDER_GRACE:
         return None
-    asked = order.cancel_requested_at
-    if asked is None:
+    if order.cancel_requested_at is None:
         return Cancel(order, "still open an hour after its session's close")
-    if s.in_doubt or order.status not in ACKNOWLEDGED:
+    since = _left_open_since(s, order)
+    if since is None or s.in_doubt or not _agreed_since(s, since):
         return None
-    return GiveUp(order) if s.now >= max(asked, close + DAY_ORDER_GRACE) + PATIENCE else None
+    return GiveUp(order) if s.now >= since + PATIENCE else None
+
+
+def needs_comparison(s: Situation) -> bool:
+    """Whether an order is not ended here before a comparison has shown that the broker leaves it open.
+
+    Time proves nothing: the update that tells of its fill, or of its end, may be lost.
+    """
+    overdue = [_left_open_since(s, order) for order in s.orders]
+    return any(since is not None and not _agreed_since(s, since) for since in overdue)
+
+
+def _left_open_since(s: Situation, order: Order) -> datetime | None:
+    """Return since when an order's time is over and its cancel asked for; None where one of it is not so."""
+    close, asked = s.closes.get(order.client_order_id), order.cancel_requested_at
+    if close is None or asked is None or order.status not in ACKNOWLEDGED:
+        return None
+    since = max(asked, close + DAY_ORDER_GRACE)
+    return since if s.now >= since else None
+
+
+def _agreed_since(s: Situation, since: datetime) -> bool:
+    return s.agreed_at is not None and s.agreed_at >= since
 
 
 def _unwanted(s: Situation, order: Order) -> Action | None:

@@ -1,4 +1,4 @@
-"""Asks a remote broker beside the deciding thread what reconciliation compares."""
+"""A snapshot of a remote broker: what reconciliation compares, asked in a thread of its own."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class SnapshotRequest:
 
     def __init__(self, broker: Broker) -> None:
         self._broker = broker
-        self._question: BackgroundQuery[BrokerSnapshot] = BackgroundQuery("inquiry")
+        self._question: BackgroundQuery[BrokerSnapshot] = BackgroundQuery("broker-snapshot")
 
     @property
     def under_way(self) -> bool:

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
-from smabot.domain.book import Book
 from smabot.domain.records import Event, OrderUpdate
 from smabot.engine.broker_access import Access
 from smabot.engine.gate import Standing
@@ -15,9 +15,8 @@ from smabot.engine.reconciling.conflict import ReconciliationConflict, another_b
 from smabot.engine.reconciling.degraded import Degraded
 from smabot.errors import BrokerError, NotAllowed
 from smabot.hooks.plugins import Plugins
-from smabot.hooks.ports import Clock, goes_by_itself
+from smabot.hooks.ports import goes_by_itself
 from smabot.hooks.specifications import Conflict, Reconciliation, Recovery
-from smabot.settings.model import Config
 
 NEVER = -1
 ASK_AGAIN = timedelta(seconds=10)
@@ -25,6 +24,13 @@ EXITS_WAIT = timedelta(seconds=10)
 """How long an exit waits at most for its symbol's comparison; then the broker decides."""
 ONE_IN = timedelta(seconds=5)
 """News from outside ask for one comparison of a symbol in this time."""
+
+
+class Asked(NamedTuple):
+    """When the broker was asked, by the feed's clock, and the book's count of changes at that time."""
+
+    changes: int
+    at: datetime
 
 
 class Comparison:
@@ -35,27 +41,17 @@ class Comparison:
     """
 
     def __init__(
-        self,
-        config: Config,
-        plugins: Plugins,
-        book: Book,
-        clock: Clock,
-        recovery: Recovery,
-        standing: Standing,
-        access: Access,
+        self, plugins: Plugins, recovery: Recovery, standing: Standing, access: Access
     ) -> None:
-        broker = recovery.broker
-        self._request = SnapshotRequest(broker) if goes_by_itself(broker) else None
+        clock, broker = recovery.clock, recovery.broker
         self._plugins = plugins
-        self._book = book
-        self._clock = clock
         self._recovery = recovery
         self._standing = standing
         self._access = access
+        self._request = SnapshotRequest(broker) if goes_by_itself(broker) else None
         self._degraded = Degraded()
-        self._every = timedelta(minutes=config.reconcile_every_minutes)
+        self._asked = Asked(NEVER, clock.now())
         self._due_at = clock.now() + self._every
-        self._asked_at = NEVER
         self._unknown_orders: set[str] = set()
         self._external: dict[str, datetime] = {}
 
@@ -65,35 +61,46 @@ class Comparison:
         return self._degraded.why
 
     def connection_lost(self) -> None:
-        """What was asked before tells nothing of the time since."""
+        """Ask again: the last answers say nothing of the time since."""
         self._degraded.why = "the connection was lost"
-        self._asked_at = NEVER
-        self._due_at = self._clock.now()
+        self._asked = self._asked._replace(changes=NEVER)
+        self._due_at = self._now()
 
     def unknown_order_seen(self, client_order_id: str) -> None:
-        """The broker told of an order under our name that is not known here."""
+        """Note an order under our name, told by the broker, that is not known here."""
         self._unknown_orders.add(client_order_id)
-        self._due_at = self._clock.now()
+        self._due_at = self._now()
 
     def external_activity_seen(self, symbol: str) -> None:
-        """Something happened to the account that this bot did not do: positions may have changed."""
-        now, before = self._clock.now(), self._external.get(symbol)
+        """Compare a symbol soon: somebody else traded in it, and positions may have changed."""
+        now, before = self._now(), self._external.get(symbol)
         if before is not None and now - before < ONE_IN:
             return
         self._external[symbol] = now
         self._standing.comparing[symbol] = now + EXITS_WAIT
-        self._asked_at = NEVER
+        self._asked = self._asked._replace(changes=NEVER)
         self._due_at = now
 
     def ask_soon(self) -> None:
-        """Something keeps the bot from trading: the answers tell when that is over."""
-        self._due_at = min(self._due_at, self._clock.now() + ASK_AGAIN)
+        """Ask within seconds: something keeps the bot from trading, and the answers show when it ends."""
+        self._due_at = min(self._due_at, self._now() + ASK_AGAIN)
+
+    def agreed(self, begun_at: datetime) -> None:
+        """A comparison that began then has found no conflict, or nobody compares."""
+        self._standing.agreed_at = begun_at
+
+    @property
+    def _every(self) -> timedelta:
+        return timedelta(minutes=self._recovery.config.reconcile_every_minutes)
+
+    def _now(self) -> datetime:
+        return self._recovery.clock.now()
 
     @property
     def due(self) -> bool:
         """Whether `compare` has something to do."""
         under_way = self._request is not None and self._request.under_way
-        return under_way or self._clock.now() >= self._due_at
+        return under_way or self._now() >= self._due_at
 
     def compare(self) -> tuple[OrderUpdate, ...]:
         """Ask, or take the answers; returns the broker's news, to be applied.
@@ -101,24 +108,26 @@ class Comparison:
         Raises ReconciliationConflict where both can't be right.
         """
         if self._request is None:
+            self._asked = Asked(NEVER, self._now())
             return self._judged(self._recovery)
         if self._request.under_way:
             if (answers := self._request.take()) is None:
                 return ()
-            if self._asked_at == self._book.changes:
+            if self._asked.changes == self._recovery.book.changes:
                 return self._judged(replace(self._recovery, broker=answers, asked=True))
         self._ask(self._request)
         return ()
 
     def _ask(self, request: SnapshotRequest) -> None:
-        self._asked_at = self._book.changes
-        point = self._book.point
-        orders = [*self._book.open_orders(), *self._book.unconfirmed()]
+        book = self._recovery.book
+        self._asked = Asked(book.changes, self._now())
+        point = book.point
+        orders = [*book.open_orders(), *book.unconfirmed()]
         request.begin(point.time if point else None, [o.client_order_id for o in orders])
 
     def _judged(self, recovery: Recovery) -> tuple[OrderUpdate, ...]:
         unknown_orders, self._unknown_orders = self._unknown_orders, set()
-        now = self._clock.now()
+        now = self._now()
         self._due_at = now + self._every
         try:
             self._access.account_seen(recovery.broker.account())
@@ -132,6 +141,7 @@ class Comparison:
             return self._conflicts(found.conflicts, now)
         self._degraded.end()
         self._standing.comparing.clear()
+        self.agreed(self._asked.at)
         return self._news(found, sorted(unknown_orders))
 
     def _conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> tuple[OrderUpdate, ...]:
@@ -152,7 +162,7 @@ class Comparison:
             return ()
         for name in unknown_orders:
             told = any(update.client_order_id == name for update in found.updates)
-            if self._book.order(name) is None and not told:
+            if self._recovery.book.order(name) is None and not told:
                 raise ReconciliationConflict([another_bot(name)])
         return found.updates
 

@@ -1,4 +1,4 @@
-"""The database and the broker disagree: the one failure that only a person can resolve."""
+"""A reconciliation conflict: database and broker can't both be right, and only an operator can resolve it."""
 
 from __future__ import annotations
 

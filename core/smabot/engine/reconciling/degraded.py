@@ -16,7 +16,7 @@ CONFIRMED = timedelta(seconds=20)
 
 
 class Degraded:
-    """Why the broker has not confirmed what is held; it is told once, and once that it is over."""
+    """Why the broker has not confirmed what is held; logged once when it begins and once when it ends."""
 
     def __init__(self) -> None:
         self.why = ""

@@ -83,8 +83,12 @@ class ReplayEnd:
         """Whether it is; asks the exchange for its time where the streams are silent."""
         if self._replay.ended:
             self._ended_at = self._ended_at or at
-            last, assembly = last_closed(self._state.clock.now()), self._state.assembly
-            if assembly.missing_bars(last) is not None or assembly.ready_at() is not None:
+            now, assembly = self._state.clock.now(), self._state.assembly
+            assembly.expect_until(now)  # the end may be known before the last minute's bars
+            if (
+                assembly.missing_bars(last_closed(now)) is not None
+                or assembly.ready_at() is not None
+            ):
                 return False
             patient = at - self._ended_at < LAST_ORDERS_SECONDS
             return self._orders.confirm_last_orders(at, self._ended_at) or not patient

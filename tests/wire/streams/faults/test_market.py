@@ -114,7 +114,7 @@ def test_the_same_by_call(call: Any, step: Any) -> None:
     shares = call("POST", "/_exchange/positions", json={"symbol": "IBM", "qty": 4}).json()
     assert shares == {"symbol": "IBM", "qty": "4"}
     for path in ("orders", "positions"):
-        for body in ({"symbol": "NONE", "qty": 1}, {"symbol": "SPY"}, {"symbl": "SPY"}, []):
+        for body in ({"symbol": "NONE", "qty": 1}, {"symbol": "SPY"}, {"smbol": "SPY"}, []):
             refused = call("POST", f"/_exchange/{path}", json=body)
             assert refused.status_code in (404, 422) or (path, body) == (
                 "orders",

@@ -143,7 +143,7 @@ def test_the_end_may_be_known_before_the_last_bars(scene: Callable[..., Any], fa
 
         def end_in_between(at: float) -> Any:
             minutes = take_minutes(at)
-            if feed.now() >= LAST_MINUTES and not feed._replay.ended:
+            if not minutes and feed.now() >= LAST_MINUTES and not feed._replay.ended:
                 met.wait(lambda: met.exchange.next_time() is None, "the end of the data")
                 feed._replay.refresh()
             return minutes

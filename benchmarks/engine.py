@@ -20,6 +20,7 @@ from benchmarks.report import Figure, middle
 from benchmarks.sessions import HUGE, WIDE
 from benchmarks.tapes import OPEN, batches, walks, waves
 from smabot.domain.book import Book
+from smabot.domain.order_terms import Side, Status
 from smabot.domain.records import (
     ZERO,
     Account,
@@ -29,9 +30,7 @@ from smabot.domain.records import (
     OrderIntent,
     OrderUpdate,
     Position,
-    Side,
     Signal,
-    Status,
 )
 from smabot.engine.execution.order_making import make_order
 from smabot.engine.gate import GO

@@ -11,7 +11,7 @@ from typing import Any
 from benchmarks.report import Figure, middle
 from benchmarks.sessions import config, opened, ready
 from benchmarks.tapes import steps, write_csv
-from smabot.engine.recovery import Session
+from smabot.engine.start.bot_session import BotSession
 
 SYMBOLS = 11_000
 GOAL = 0.3
@@ -70,7 +70,7 @@ class _Spent(dict[str, float]):
 
     PARTS = ("exchange", "commit", "send")
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: BotSession) -> None:
         super().__init__()
         self._wrap(session.feed, "next", "exchange")
         self._wrap(session.journal, "commit", "commit")

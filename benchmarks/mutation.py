@@ -30,19 +30,23 @@ import pytest
 from benchmarks.covering import Chosen, Record, quiet
 from benchmarks.mutants import Mutant, mutants
 
-ENGINE = ["loop", "gate", "outbox", "mark_to_market", "recovery"]
+ENGINE = ["loop", "gate", "outbox", "mark_to_market"]
+START = ["backfill", "book_restore", "startup_reconciliation", "warm_up"]
 EXECUTION = ["next_action", "executor", "targets"]
 TARGETS = [
     "core/smabot/domain/book.py",
     *(f"core/smabot/engine/{name}.py" for name in ENGINE),
+    *(f"core/smabot/engine/start/{name}.py" for name in START),
     *(f"core/smabot/engine/execution/{name}.py" for name in EXECUTION),
     "core/smabot/engine/reconciling/comparison.py",
     *(
         f"plugins/reconciliation/smabot_reconciliation/{n}.py"
-        for n in ("compare", "taking", "adjusting")
+        for n in ("adjustments", "comparison", "external_trades", "order_conflicts")
     ),
-    "plugins/risk/smabot_risk/circuit_breaker.py",
-    "plugins/risk/smabot_risk/daily_limits.py",
+    *(
+        f"plugins/risk/smabot_risk/{n}.py"
+        for n in ("breaker_state", "circuit_breaker", "daily_limits", "trading_day")
+    ),
 ]
 TESTS = ["tests/core", "tests/recovery", "tests/risk", "tests/sma"]
 SLOW_IMPORTS = [

@@ -9,7 +9,9 @@ from typing import Any
 
 from smabot.engine.commit import Watcher
 from smabot.engine.loop import Engine
-from smabot.engine.recovery import Session, open_session, recover
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.opening import open_session
+from smabot.engine.start.recovery import recover
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
 
@@ -31,12 +33,12 @@ def config(folder: Path, plugin: Mapping[str, Any] | None = None, **settings: An
     return Config.model_validate({"db": folder / "trades.db", "plugin": tables, **given})
 
 
-def opened(settings: Config) -> Session:
+def opened(settings: Config) -> BotSession:
     """Return a session with its journal, broker and feed open."""
     return open_session(settings, Plugins.load(settings))
 
 
-def ready(session: Session, watch: Watcher | None = None) -> Engine:
+def ready(session: BotSession, watch: Watcher | None = None) -> Engine:
     """Return the engine, with the garbage collector set as `smabot run` sets it."""
     engine = recover(session, watch)
     gc.freeze()

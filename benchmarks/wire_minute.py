@@ -16,7 +16,7 @@ from benchmarks.report import Figure, middle
 from benchmarks.served import served
 from benchmarks.sessions import config, opened, ready
 from benchmarks.tapes import steps, write_csv
-from smabot.engine.recovery import Session
+from smabot.engine.start.bot_session import BotSession
 
 SYMBOLS = 11_000
 CROSSING = 500
@@ -82,7 +82,7 @@ def _minutes(folder: Path, url: str, count: int) -> list[Minute]:
 
 
 @contextmanager
-def _watched(session: Session, minutes: list[Minute]) -> Iterator[None]:
+def _watched(session: BotSession, minutes: list[Minute]) -> Iterator[None]:
     """Note each minute's first byte of the data stream, and the end of its commit."""
     protocol, journal = cast(Any, WebSocketCommonProtocol), cast(Any, session.journal)
     received, commit = protocol.data_received, journal.commit

@@ -17,7 +17,8 @@ import requests
 
 from benchmarks.report import Figure
 from benchmarks.served import served
-from smabot.domain.records import Order, OrderType, Side, TimeInForce
+from smabot.domain.order_terms import OrderType, Side, TimeInForce
+from smabot.domain.records import Order
 from smabot.settings.model import Config
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connection import connect

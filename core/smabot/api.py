@@ -7,32 +7,23 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from smabot.domain.book import Book
+from smabot.domain.bot_records import Block, Command, Event
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
+from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import (
     ZERO,
     Adjustment,
     Bar,
-    Block,
-    Check,
-    Command,
     EquityPoint,
-    Event,
     Fill,
     Mark,
     Order,
     OrderIntent,
-    OrderType,
     OrderUpdate,
     Position,
-    RefusalCause,
-    Side,
     Signal,
-    Status,
-    TimeInForce,
-    Veto,
 )
-from smabot.domain.risk_answers import read_checks
+from smabot.domain.risk_answers import Check, Veto, read_checks
 from smabot.domain.tables import record
 from smabot.errors import (
     BrokerError,
@@ -55,6 +46,7 @@ from smabot.hooks.ports import (
     RemoteBroker,
     Rows,
 )
+from smabot.hooks.roles import Plugin, Rule, Strategy
 from smabot.hooks.specifications import (
     Conflict,
     Finding,
@@ -69,6 +61,9 @@ from smabot.system.redaction import register_secret
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
+    from smabot.domain.book_view import BookView as Book
+else:
+    from smabot.domain.book import Book
 
 __all__ = [
     "A_YEAR",
@@ -106,6 +101,7 @@ __all__ = [
     "OrderIntent",
     "OrderType",
     "OrderUpdate",
+    "Plugin",
     "PluginError",
     "Position",
     "Reconciliation",
@@ -115,6 +111,7 @@ __all__ = [
     "RemoteBroker",
     "RiskHalt",
     "Rows",
+    "Rule",
     "Secret",
     "Session",
     "Settings",
@@ -122,6 +119,7 @@ __all__ = [
     "Signal",
     "SmabotError",
     "Status",
+    "Strategy",
     "TimeInForce",
     "UsageError",
     "Veto",

@@ -153,3 +153,11 @@ def suggest(name: str, known: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` when a known name is close to ``name``, else an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f" (did you mean '{close[0]}'?)" if close else ""
+
+
+def __getattr__(name: str) -> object:
+    if name.startswith("__"):  # asked at each import
+        raise AttributeError(name)
+    from smabot.old_names import answer
+
+    return answer(__name__, name)

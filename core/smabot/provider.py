@@ -5,11 +5,14 @@ What authors of strategies and rules need is in `smabot.api`; a provider may use
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from smabot.domain.bar_checks import bar_fault, is_valid_bar, left_out_bar
-from smabot.domain.book import Book
 from smabot.domain.book_view import COLLAR, STALE
+from smabot.domain.bot_records import Command, Event
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
 from smabot.domain.late_fills import may_be_counted
+from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import (
     CORE_RECORDS,
     MICRO,
@@ -18,18 +21,11 @@ from smabot.domain.records import (
     Adjustment,
     Bar,
     Batch,
-    Command,
-    Event,
     Fill,
     Mark,
     Order,
-    OrderType,
     OrderUpdate,
     Position,
-    RefusalCause,
-    Side,
-    Status,
-    TimeInForce,
     money,
 )
 from smabot.domain.tables import Column, Table, key_of, table_of
@@ -64,6 +60,7 @@ from smabot.hooks.ports import (
     RemoteBroker,
     Rows,
 )
+from smabot.hooks.roles import Provider
 from smabot.hooks.specifications import (
     Conflict,
     Finding,
@@ -86,6 +83,11 @@ from smabot.system.lock import (
 from smabot.system.pace import Pace
 from smabot.system.paths import file_exists, is_disk_full, refuse_hard_links
 from smabot.system.redaction import register_secret
+
+if TYPE_CHECKING:
+    from smabot.domain.book_view import BookView as Book
+else:
+    from smabot.domain.book import Book
 
 __all__ = [
     "A_YEAR",
@@ -139,6 +141,7 @@ __all__ = [
     "Position",
     "PricedFeed",
     "Progress",
+    "Provider",
     "Reconciliation",
     "Recovery",
     "RecoveryStep",

@@ -15,7 +15,7 @@ from websockets.sync.client import connect
 
 pytest.importorskip("smabot_exchange.http.server")
 
-from smabot.cli.installation_checks import needs
+from smabot.cli.installation_checks import plugin_findings
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import Finding
 from smabot.settings.model import Config
@@ -59,7 +59,7 @@ def call(exchange: Embedded, method: str, path: str, body: Any = None) -> None:
 
 def diagnosed(**settings: Any) -> dict[str, Finding]:
     config = Config(broker="alpaca", **settings)
-    return {each.name: each for each in needs(config, Plugins.load(config, ["alpaca"]))}
+    return {each.name: each for each in plugin_findings(config, Plugins.load(config, ["alpaca"]))}
 
 
 def there(exchange: Embedded, *faults: Any, **settings: Any) -> dict[str, Finding]:

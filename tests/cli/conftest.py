@@ -15,20 +15,17 @@ from typing import Any, NamedTuple
 import pytest
 
 from smabot.cli import main
+from smabot.domain.bot_records import Run
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import (
     Account,
     Bar,
     EquityPoint,
     Fill,
     Order,
-    OrderType,
     Position,
-    Run,
-    Side,
     Signal,
     SignalState,
-    Status,
-    TimeInForce,
 )
 
 D = Decimal

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Block, Command, Event
+from smabot.domain.bot_records import Block, Command, Event
 
 Call = Callable[..., Any]
 Bot = subprocess.Popen[str]

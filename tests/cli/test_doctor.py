@@ -50,7 +50,7 @@ def test_before_the_first_run_all_is_well_and_nothing_is_made(in_tmp: Path, exec
     result = execute("doctor")
     assert (result.code, result.err) == (0, "")
     assert list(in_tmp.iterdir()) == []
-    assert "ok       database       data/trades.db is made by the first run" in result.out
+    assert "ok       database       data/trades.db is created by the first run" in result.out
 
 
 def test_after_a_run_all_is_well_and_nothing_is_changed(traded: Path, call: Call) -> None:
@@ -107,7 +107,7 @@ def test_a_folder_that_cannot_be_written(in_tmp: Path, call: Call, unprivileged:
 @pytest.mark.parametrize(("limit", "level"), [("LITTLE_DISK", "warning"), ("NO_DISK", "failure")])
 def test_a_full_disk(in_tmp: Path, monkeypatch: pytest.MonkeyPatch, limit: str, level: str) -> None:
     monkeypatch.setattr(doctor, limit, 10**18)
-    disk = list(doctor.folder(Config()))[-1]
+    disk = list(doctor.database_folder(Config()))[-1]
     assert (disk.name, disk.level) == ("disk", level)
 
 
@@ -176,7 +176,7 @@ def test_a_plugin_that_raises_is_a_finding_and_the_others_are_asked() -> None:
     plugins.register("ill", Ill())
     plugins.register("well", Well())
     plugins.check()
-    found = {each.name: each for each in doctor.needs(Config(), plugins)}
+    found = {each.name: each for each in doctor.plugin_findings(Config(), plugins)}
     assert found["well"].text == "smabot"
     assert found["ill"].exit_code == 3
     assert "plugin 'ill' raised in diagnose: RuntimeError: ouch" in found["ill"].text

@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from smabot import __version__
-from smabot.cli.command_group import VERBS, smabot
+from smabot.cli.command_group import COMMANDS, smabot
 
 Call = Callable[..., Any]
 
@@ -40,12 +40,12 @@ def test_help_imports_nothing_heavy(in_tmp: Path) -> None:
 def test_help_lists_every_verb_and_those_of_plugins(execute: Call) -> None:
     result = execute("--help")
     assert result.code == 0
-    for verb in (*VERBS, "breaker", "limits", "db"):
+    for verb in (*COMMANDS, "breaker", "limits", "db"):
         assert f"\n  {verb} " in result.out
 
 
 @pytest.mark.plugins
-@pytest.mark.parametrize("verb", [*VERBS, "breaker", "breaker reset", "limits", "db backup"])
+@pytest.mark.parametrize("verb", [*COMMANDS, "breaker", "breaker reset", "limits", "db backup"])
 def test_every_verb_has_help_and_takes_the_shared_options(in_tmp: Path, verb: str) -> None:
     result = CliRunner().invoke(smabot, [*verb.split(), "--help"])
     assert result.exit_code == 0
@@ -168,7 +168,7 @@ def test_a_bug_is_one_redacted_line_and_a_traceback_on_demand(
     monkeypatch.setenv("SMABOT_PLUGIN__SMA__TOKEN", "hidden-value")
     monkeypatch.setattr("smabot.hooks.plugins.Plugins.load", lambda *a, **k: None)
     fail_with(TypeError("bad\nhidden-value"), monkeypatch)
-    monkeypatch.setattr("smabot.cli.setup._tables", lambda *a: {})
+    monkeypatch.setattr("smabot.cli.commands.config._tables", lambda *a: {})
     result = call("config", "show")
     assert result.code == 1
     assert result.err == (
@@ -184,7 +184,7 @@ def test_a_bug_is_one_redacted_line_and_a_traceback_on_demand(
 
 def test_the_verbs_are_click_commands_of_their_names() -> None:
     context = click.Context(smabot)
-    for verb in VERBS:
+    for verb in COMMANDS:
         command = smabot.get_command(context, verb)
         assert command is not None
         assert command.name == verb

@@ -82,7 +82,9 @@ def events(text: str, kind: str) -> list[Any]:
 def test_there_has_to_be_a_yes(database: Path, execute: Call) -> None:
     result = execute("flatten")
     assert result.code == 2
-    assert result.err == "smabot: flatten asks for a yes, and there is no terminal: add --yes\n"
+    assert (
+        result.err == "smabot: flatten asks for confirmation, and there is no terminal: add --yes\n"
+    )
 
 
 @pytest.mark.plugins
@@ -95,7 +97,10 @@ def test_without_a_database_there_is_nothing_to_flatten(call: Call, in_tmp: Path
 def test_a_mistyped_symbol(database: Path, call: Call) -> None:
     result = call("flatten", "--symbol", "spi", "--yes")
     assert result.code == 2
-    assert "--symbol SPI: nothing is known of it here (did you mean 'SPY'?)" in result.err
+    assert (
+        "--symbol SPI: no position, order or signal of it is known (did you mean 'SPY'?)"
+        in result.err
+    )
 
 
 def test_symbols_is_not_symbol(database: Path, call: Call) -> None:
@@ -152,7 +157,7 @@ def test_without_a_bot_it_plays_on_until_all_is_flat(holding: Path, execute: Cal
     assert (summary["flat"], summary["left"], summary["halted"]) == (True, [], "flattened by hand")
     assert held() == {}
     assert execute("status", "--json").json["halted"] == "flattened by hand"
-    assert "the last run made all flat at" in execute("status").out
+    assert "the last run closed all positions at" in execute("status").out
     assert execute("db", "check").code == 0
 
 
@@ -160,7 +165,7 @@ def test_without_a_bot_it_plays_on_until_all_is_flat(holding: Path, execute: Cal
 def test_what_is_not_flat_in_time_is_told(holding: Path, execute: Call) -> None:
     result = execute("flatten", "--symbol", "SPY", "--yes", "--speed", "1", "--timeout", "0.5")
     assert result.code == 1
-    assert "1 holding not flat yet: `smabot flatten` again, or `smabot run`" in result.err
+    assert "1 position not flat yet: `smabot flatten` again, or `smabot run`" in result.err
     assert re.search(r"\d+ SPY +sma: its exit smabot-sma-SPY-20260302T1519Z-1 is ", result.out)
     assert "not halted: a strategy may buy SPY again" in result.out
     assert execute("run", "--speed", "max", "--until", "2026-03-02T15:50:00Z").code == 0

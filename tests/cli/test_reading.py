@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from smabot.cli.app import App
-from smabot.domain.records import ZERO, Adjustment, Bar, Side, SignalState, Status
+from smabot.domain.order_terms import Side, Status
+from smabot.domain.records import ZERO, Adjustment, Bar, SignalState
 
 SqliteJournal = pytest.importorskip("smabot_persistence_sqlite.journal").SqliteJournal
 

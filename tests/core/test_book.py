@@ -10,19 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smabot.domain.book import Book
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import (
     Account,
     Bar,
     Fill,
     Mark,
     Order,
-    OrderType,
     OrderUpdate,
     Position,
-    Side,
     SignalState,
-    Status,
-    TimeInForce,
 )
 
 T0 = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)

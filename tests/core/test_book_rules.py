@@ -11,24 +11,20 @@ from typing import Any
 import pytest
 
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Block
 from smabot.domain.calendar import Calendar, Session
+from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import (
     Account,
     Adjustment,
     Bar,
-    Block,
     EquityPoint,
     Fill,
     Mark,
     Order,
-    OrderType,
     OrderUpdate,
     Position,
-    RefusalCause,
-    Side,
     SignalState,
-    Status,
-    TimeInForce,
 )
 from smabot.domain.tables import record
 

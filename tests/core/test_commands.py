@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from smabot.domain.book import Book
-from smabot.domain.records import Command, Event
+from smabot.domain.bot_records import Command, Event
 from smabot.engine.operator_commands import STANDS, carry_out, expiry
 from smabot.errors import PluginError
 from smabot.hooks.memory_journal import MemoryJournal

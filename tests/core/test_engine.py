@@ -17,23 +17,24 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.bot_records import Command
+from smabot.domain.order_terms import Side, Status
 from smabot.domain.records import (
     CORE_RECORDS,
     Bar,
     Batch,
-    Command,
     EquityPoint,
     Fill,
     Order,
     OrderUpdate,
     Position,
-    Side,
     Signal,
     SignalState,
-    Status,
 )
 from smabot.engine.loop import Engine
-from smabot.engine.recovery import Session, open_session, recover
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.opening import open_session
+from smabot.engine.start.recovery import recover
 from smabot.errors import PluginError, UnknownOutcome
 from smabot.hooks.default_sizer import DefaultSizer
 from smabot.hooks.memory_journal import MemoryJournal
@@ -133,7 +134,7 @@ class World:
         self.script = Script(wants, symbol)
 
     @contextmanager
-    def opened(self, **settings: Any) -> Iterator[Session]:
+    def opened(self, **settings: Any) -> Iterator[BotSession]:
         settings = {"broker": "exchange", **settings}
         config = Config(db=self.folder / "trades.db", tape=str(self.tape), speed="max", **settings)
         plugins = Plugins()

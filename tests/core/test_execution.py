@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smabot.domain.records import Order, OrderType, RefusalCause, Side, Status, TimeInForce
+from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
+from smabot.domain.records import Order
 from smabot.engine.execution.next_action import (
     Cancel,
     Done,

@@ -10,20 +10,10 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.bot_records import Event
 from smabot.domain.calendar import Session
-from smabot.domain.records import (
-    Bar,
-    Event,
-    Order,
-    OrderIntent,
-    OrderType,
-    Position,
-    RefusalCause,
-    Side,
-    Signal,
-    Status,
-    TimeInForce,
-)
+from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
+from smabot.domain.records import Bar, Order, OrderIntent, Position, Signal
 from smabot.errors import ConfigError, ConflictError
 from smabot.hooks.ports import BrokerOrder
 from smabot.hooks.specifications import hookimpl

@@ -12,20 +12,11 @@ from typing import Any
 import pytest
 
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Block
 from smabot.domain.calendar import Session
-from smabot.domain.records import (
-    Bar,
-    Block,
-    Check,
-    Order,
-    OrderType,
-    Position,
-    Side,
-    SignalState,
-    Status,
-    TimeInForce,
-    Veto,
-)
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Bar, Order, Position, SignalState
+from smabot.domain.risk_answers import Check, Veto
 from smabot.engine.gate import Answer, meet
 from smabot.engine.loop import Engine
 from smabot.hooks.specifications import hookimpl

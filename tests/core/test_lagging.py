@@ -16,18 +16,10 @@ from typing import Any
 import pytest
 
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Event
 from smabot.domain.calendar import Calendar
-from smabot.domain.records import (
-    Account,
-    Batch,
-    Event,
-    Order,
-    OrderType,
-    OrderUpdate,
-    Side,
-    Status,
-    TimeInForce,
-)
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Account, Batch, Order, OrderUpdate
 from smabot.engine.loop import Engine
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import BrokerError

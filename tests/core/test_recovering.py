@@ -11,27 +11,25 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.bot_records import Block, BotState, Command, Event
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import (
     Account,
     Adjustment,
     Bar,
-    Block,
-    BotState,
-    Command,
     EquityPoint,
-    Event,
     Order,
-    OrderType,
     OrderUpdate,
     Position,
-    Side,
     Signal,
     SignalState,
-    Status,
-    TimeInForce,
 )
 from smabot.engine.reconciling.conflict import ReconciliationConflict
-from smabot.engine.recovery import Step, accept, open_session, recover, recover_orders, restore
+from smabot.engine.start.book_restore import restore_book
+from smabot.engine.start.opening import open_session
+from smabot.engine.start.recovery import recover, recover_orders
+from smabot.engine.start.startup_reconciliation import accept_broker_state
+from smabot.engine.start.startup_report import StartupStep
 from smabot.errors import ConfigError, PluginError, RiskHalt
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
@@ -107,12 +105,12 @@ class Sentry:
 def steps(bot: FakeBot, **settings: Any) -> dict[str, str]:
     with bot.opened(**settings) as session:
         recover(session)
-        names = [step.name for step in session.steps]
+        names = [step.name for step in session.report.steps]
         assert names == ["journal", "connect", "load", "reconcile", "plugins", "warm", "backfill",
                          "subscribe"]  # fmt: skip
-        assert [each["step"] for each in json.loads(session.steps_json())] == names
-        assert all(step.milliseconds >= 0 for step in session.steps)
-        return {step.name: step.found for step in session.steps}
+        assert [each["step"] for each in json.loads(session.report.steps_json())] == names
+        assert all(step.milliseconds >= 0 for step in session.report.steps)
+        return {step.name: step.found for step in session.report.steps}
 
 
 # -- what is told ------------------------------------------------------------------------------------
@@ -143,7 +141,7 @@ def test_each_step_tells_what_it_found() -> None:
 
 
 def test_steps_are_told_as_they_are_done() -> None:
-    told: list[Step] = []
+    told: list[StartupStep] = []
     bot = FakeBot(FakeExchange(bars()), seeing=Seeing)
     plugins = Plugins()
     plugins.register("journal", bot)
@@ -152,7 +150,7 @@ def test_steps_are_told_as_they_are_done() -> None:
     session = open_session(Config(), plugins, told.append)
     assert [step.name for step in told] == ["journal", "connect", "load"]
     recover(session)
-    assert told == session.steps
+    assert told == session.report.steps
     session.close()
 
 
@@ -193,8 +191,8 @@ def test_any_conflict_ends_the_start_and_changes_nothing(
         with pytest.raises(ReconciliationConflict) as caught:
             recover(session)
         assert caught.value.conflicts == (CONFLICT,) or caught.value.conflicts == [CONFLICT]
-        assert {s.name: s.found for s in session.steps}["reconcile"] == told
-        assert [s.name for s in session.steps][-1] == "reconcile"
+        assert {s.name: s.found for s in session.report.steps}["reconcile"] == told
+        assert [s.name for s in session.report.steps][-1] == "reconcile"
     assert bot.rows(Account) == []
 
 
@@ -203,8 +201,8 @@ def test_that_nothing_is_kept_is_told() -> None:
     plugins.register("exchange", FakeExchange(bars()))
     plugins.check()
     session = open_session(Config(), plugins)
-    assert session.notes
-    assert session.notes[0].startswith("NOTHING IS KEPT")
+    assert session.report.notes
+    assert session.report.notes[0].startswith("NOTHING IS KEPT")
     session.close()
     assert (session.journal, session.broker, session.feed) == (None, None, None)
     session.close()
@@ -377,7 +375,7 @@ def test_the_book_is_as_it_was() -> None:
     )  # fmt: skip
     with FakeBot(FakeExchange(bars())).opened() as session:
         book = session.book
-        restore(book, journal, plugins)
+        restore_book(book, journal, plugins)
     assert book.positions == {("seeing", "SPY"): held, ("seeing", "IBM"): out}
     assert [o.client_order_id for o in book.open_orders()] == ["c", "a", "b"]
     assert book.realized_pnl() == 7
@@ -435,7 +433,7 @@ def test_that_no_bars_come_for_what_is_held_is_told_and_the_others_are_followed(
     bot.journal.commit([held(5, "B"), held(5, "GONE")])
     with bot.opened(symbols=("A",)) as session:
         assert session.symbols == ("B", "A")
-        assert [note for note in session.notes if "no bars come" in note] == [
+        assert [note for note in session.report.notes if "no bars come" in note] == [
             "GONE is held and no bars come for it: no bars of GONE"
         ]
 
@@ -522,7 +520,7 @@ def test_a_command_without_a_bot_counts_from_when_it_is_sent() -> None:
         session.wall = lambda: wall
         old = Command("1", "flatten", "SPY", wall - timedelta(hours=1), expires_at=wall - MINUTE)
         engine = recover_orders(session, old)
-        assert [step.found for step in session.steps][-1] == "order updates only"
+        assert [step.found for step in session.report.steps][-1] == "order updates only"
         assert seeing.seen == []
         assert exchange.subscribed == ()
         (done,) = bot.rows(Command)
@@ -549,7 +547,7 @@ def test_what_is_accepted_counts_from_now_on() -> None:
         replace(CONFLICT, remedy=(seen.update(),)),
     )
     with bot.opened() as session:
-        accept(session, Reconciliation(conflicts=conflicts))
+        accept_broker_state(session, Reconciliation(conflicts=conflicts))
         assert session.book.now == minute(6)
     assert {(p.strategy, p.qty) for p in bot.rows(Position)} == {("seeing", 10), ("", 1)}
     assert [o.status for o in bot.rows(Order)] == [Status.FILLED]
@@ -561,7 +559,7 @@ def test_two_acceptances_at_one_time_are_two_rows() -> None:
     row = Adjustment(OPEN, "", "", D(0), D(0), "a deposit", D(100))
     for remedy in ((row,), (row,)):
         with bot.opened() as session:
-            accept(session, Reconciliation(remedy=remedy))
+            accept_broker_state(session, Reconciliation(remedy=remedy))
     assert [each.time - minute(3) for each in bot.rows(Adjustment)] == [
         timedelta(0), timedelta(microseconds=1),
     ]  # fmt: skip

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from smabot.domain.book import Book
-from smabot.domain.records import Order, OrderType, OrderUpdate, Side, Status, TimeInForce
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Order, OrderUpdate
 from smabot.engine.broker_access import Access
 from smabot.engine.broker_line import BrokerLine
 from smabot.engine.dispatcher import Request, ThreadedDispatcher

@@ -12,21 +12,9 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import (
-    Bar,
-    Batch,
-    Block,
-    Command,
-    Event,
-    Order,
-    OrderIntent,
-    OrderType,
-    OrderUpdate,
-    Position,
-    Side,
-    Signal,
-    Status,
-)
+from smabot.domain.bot_records import Block, Command, Event
+from smabot.domain.order_terms import OrderType, Side, Status
+from smabot.domain.records import Bar, Batch, Order, OrderIntent, OrderUpdate, Position, Signal
 from smabot.engine.loop import Engine
 from smabot.errors import BrokerError, ConflictError, NotSent, PluginError, UnknownOutcome
 from smabot.hooks.ports import BrokerOrder

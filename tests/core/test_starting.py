@@ -9,22 +9,22 @@ from typing import Any
 import pytest
 
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Block, Command, Event
+from smabot.domain.order_terms import Status
 from smabot.domain.records import (
     Account,
     Bar,
     Batch,
-    Block,
-    Command,
     EquityPoint,
-    Event,
     Fill,
     Order,
     OrderUpdate,
     Position,
     Signal,
-    Status,
 )
-from smabot.engine.recovery import accept, apply_command, compare, recover
+from smabot.engine.start.offline_command import apply_command_offline
+from smabot.engine.start.recovery import recover
+from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
 from smabot.errors import PluginError, UnknownOutcome
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
@@ -76,7 +76,7 @@ def test_a_start_tells_of_positions_that_nobody_closes() -> None:
     )
     with bot.opened(symbols=("SPY",)) as session:
         recover(session)
-        nobodys, other_symbol, other_plugin = sorted(session.notes)
+        nobodys, other_symbol, other_plugin = sorted(session.report.notes)
     assert nobodys.startswith("3 SPY belong to no strategy")
     assert "smabot flatten --symbol SPY" in nobodys
     assert other_symbol.startswith("buyer holds 5 IBM")
@@ -88,7 +88,7 @@ def test_a_start_on_positions_that_are_attended_to_tells_nothing() -> None:
     bot.play(5)
     with bot.opened() as session:
         recover(session)
-        assert session.notes == []
+        assert session.report.notes == []
         assert session.book.holding("buyer", "SPY") == 10
 
 
@@ -124,9 +124,9 @@ def test_plugins_see_the_start_before_what_is_accepted(monkeypatch: pytest.Monke
     commit = bot.journal.commit
     monkeypatch.setattr(bot.journal, "commit", lambda *rows: commits.append(commit(*rows)))
     with bot.opened() as session:
-        found = compare(session)
+        found = compare_with_broker(session)
         assert found is not None
-        accept(session, found)
+        accept_broker_state(session, found)
     assert [what for what, _ in told] == ["start", "fill"]
     assert told[-1] == ("fill", OPEN + 5 * MINUTE)
     assert [(p.strategy, p.qty) for p in bot.rows(Position)] == [("buyer", 10)]
@@ -185,7 +185,7 @@ def given(counting: Counting, command: Command) -> str:
     plugins = Plugins()
     plugins.register("counting", counting)
     plugins.check()
-    return apply_command(Config(), plugins, command, lambda: WALL)
+    return apply_command_offline(Config(), plugins, command, lambda: WALL)
 
 
 def test_it_counts_from_the_time_that_the_bot_has_seen_last(

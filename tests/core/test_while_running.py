@@ -13,24 +13,19 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.bot_records import Command, Event
+from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import (
     Bar,
     BarRevision,
     Batch,
-    Command,
     EquityPoint,
-    Event,
     Fill,
     Order,
-    OrderType,
     OrderUpdate,
     Position,
-    RefusalCause,
-    Side,
     Signal,
     SignalState,
-    Status,
-    TimeInForce,
 )
 from smabot.engine.loop import Engine
 from smabot.engine.reconciling.conflict import ReconciliationConflict

@@ -15,26 +15,25 @@ from typing import Any
 
 import click
 import pytest
+from packaging.version import Version
 
+import smabot
 from smabot import api
-from smabot.cli.installation_checks import needs
+from smabot.cli.installation_checks import plugin_findings
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Command
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import (
     Account,
     Bar,
-    Command,
     EquityPoint,
     Fill,
     Order,
     OrderIntent,
-    OrderType,
     Position,
-    Side,
     Signal,
-    Status,
-    TimeInForce,
-    Veto,
 )
+from smabot.domain.risk_answers import Veto
 from smabot.domain.tables import record
 from smabot.hooks import specifications as hookspecs
 from smabot.hooks.memory_journal import MemoryJournal
@@ -83,6 +82,15 @@ def test_the_page_tells_every_hook_and_no_other() -> None:
 def test_a_hook_is_told_with_its_exact_signature_and_example(hook: str) -> None:
     signature = str(inspect.signature(getattr(hookspecs, hook))).replace("'", "")
     assert sections()[hook] == (f"def {hook}{signature}", example(hook))
+
+
+@pytest.mark.parametrize("hook", HOOKS)
+def test_a_hook_says_since_which_version_there_is_one(hook: str) -> None:
+    doc = inspect.cleandoc(getattr(hookspecs, hook).__doc__)
+    (since,) = re.findall(r"^Since (\d+\.\d+)\.$", doc, re.M)
+    assert Version(since) <= Version(smabot.__version__)
+    text = re.split(rf"^### {hook}\n", PAGE.read_text(), flags=re.M)[1]
+    assert re.match(rf"\n```python\n[^`]*```\n\nSince {re.escape(since)}\.\n", text)
 
 
 # -- the examples run ------------------------------------------------------------------------------
@@ -212,10 +220,10 @@ def describe(plugins: Plugins, plugin: Any, book: Book) -> None:
 
 
 def diagnose(plugins: Plugins, plugin: Any, book: Book) -> None:
-    assert list(needs(Config(symbols=("SPY",)), plugins)) == [
+    assert list(plugin_findings(Config(symbols=("SPY",)), plugins)) == [
         Finding.ok("streaks", "watches 1 symbols")
     ]
-    (finding,) = needs(Config(), plugins)
+    (finding,) = plugin_findings(Config(), plugins)
     assert (finding.level, finding.exit_code) == ("failure", 3)
 
 

@@ -16,7 +16,7 @@ import pytest
 from pydantic import BaseModel
 
 from smabot import errors
-from smabot.cli.command_group import VERBS
+from smabot.cli.command_group import COMMANDS
 from smabot.hooks.discovery import discover, settings_model
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
@@ -65,8 +65,11 @@ def test_every_plugin_has_a_page_and_the_readme_leads_there() -> None:
 
 def verbs() -> set[str]:
     """Every command a person can type, with the plugins' own."""
-    registered = Plugins.load(Config()).commands(taken=VERBS)
-    core = {name: getattr(import_module(f"smabot.cli.{VERBS[name]}"), name) for name in VERBS}
+    registered = Plugins.load(Config()).commands(taken=COMMANDS)
+    core = {
+        name: getattr(import_module(f"smabot.cli.commands.{COMMANDS[name]}"), name)
+        for name in COMMANDS
+    }
     return set(_spelled({**core, **registered}))
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from smabot.cli.command_group import VERBS
+from smabot.cli.command_group import COMMANDS
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
 
@@ -82,7 +82,7 @@ def test_ten_decisions_of_three_lines_each() -> None:
 
 @pytest.mark.parametrize("path", [*PAGES, *FORMS], ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_command_is_there(path: Path) -> None:
-    known = {*VERBS, *Plugins.load(Config()).commands(taken=VERBS)}
+    known = {*COMMANDS, *Plugins.load(Config()).commands(taken=COMMANDS)}
     named = {
         match[1]
         for line in code(path.read_text())

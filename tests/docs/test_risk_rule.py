@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from smabot.domain.book import Book
-from smabot.domain.records import EquityPoint, Event, Order, OrderType, Side, TimeInForce
+from smabot.domain.bot_records import Event
+from smabot.domain.order_terms import OrderType, Side, TimeInForce
+from smabot.domain.records import EquityPoint, Order
 from smabot.hooks.plugins import Plugins
 
 D = Decimal

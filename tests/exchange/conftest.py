@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from smabot.domain.calendar import EXCHANGE_ZONE
-from smabot.domain.records import Side
+from smabot.domain.order_terms import Side
 from smabot_exchange.exchange import Exchange, Minute
 from smabot_exchange.matching.account import AskedTerms
 from smabot_exchange.matching.orders import (

@@ -14,7 +14,7 @@ from decimal import Decimal
 from pathlib import Path
 from random import Random
 
-from smabot.domain.records import Side
+from smabot.domain.order_terms import Side
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.matching.account import Terms
 from smabot_exchange.matching.orders import (

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Side
+from smabot.domain.order_terms import Side
 from smabot_exchange.matching.orders import OrderFilter, Refusal
 
 LEDGERS = Path(__file__).with_name("ledgers")

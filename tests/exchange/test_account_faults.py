@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Order, OrderType, Side, Status, TimeInForce
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Order
 from smabot.errors import AccountBlocked
 from smabot_exchange.faults.market_kinds import AccountFlag, BarWrong, CashMoved
 from smabot_exchange.in_process import ExchangeBroker, ExchangeFeed, Line

@@ -12,7 +12,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from smabot.domain.records import ZERO, Side
+from smabot.domain.order_terms import Side
+from smabot.domain.records import ZERO
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderChange,

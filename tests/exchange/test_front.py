@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from smabot.domain.records import Order, OrderType, RefusalCause, Side, Status, TimeInForce
+from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
+from smabot.domain.records import Order
 from smabot.errors import BrokerError, ConfigError, ConflictError, LockHeld, UnknownOutcome
 from smabot.hooks.ports import Broker, BrokerPosition, Feed
 from smabot.settings.model import Config

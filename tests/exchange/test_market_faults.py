@@ -16,7 +16,8 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Order, OrderType, Side, Status, TimeInForce
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Order
 from smabot.errors import BrokerError, UnknownOutcome
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.faults.market_kinds import (

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import TimeInForce
+from smabot.domain.order_terms import TimeInForce
 from smabot_exchange.matching.orders import OrderStatus, Refusal
 
 DAY = "2026-03-02"

@@ -10,7 +10,7 @@ from typing import Any
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from smabot.domain.records import OrderType, Side, TimeInForce
+from smabot.domain.order_terms import OrderType, Side, TimeInForce
 from smabot_exchange.matching.orders import OrderRequest, Refusal
 
 cents = st.integers(500, 3000).map(lambda value: Decimal(value) / 100)

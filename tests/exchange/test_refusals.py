@@ -10,7 +10,7 @@ from uuid import uuid4
 
 import pytest
 
-from smabot.domain.records import TimeInForce
+from smabot.domain.order_terms import TimeInForce
 from smabot_exchange.matching.orders import Refusal
 
 

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smabot.domain.records import Bar, Side
+from smabot.domain.order_terms import Side
+from smabot.domain.records import Bar
 from smabot_exchange.matching.fill_prices import trailing_stop, watch
 from smabot_exchange.matching.orders import ExchangeOrder, OrderStatus, OrderType, TimeInForce
 

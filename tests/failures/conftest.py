@@ -163,7 +163,7 @@ def world(make_world: Callable[..., World]) -> World:
 def _imported() -> None:
     """Import what is slow to import once here, not in every child."""
     codecs.lookup("utf-8-sig")
-    for module in ("alembic.command", "sqlalchemy", "dynaconf", "smabot.cli.run"):
+    for module in ("alembic.command", "sqlalchemy", "dynaconf", "smabot.cli.bot_run"):
         importlib.import_module(module)
     importlib.import_module("smabot_exchange.data.sessions").session_on(date(2026, 3, 2))
 

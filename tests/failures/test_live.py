@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from smabot.cli.live import GUARDS, LIMITS, check
+from smabot.cli.live_trading import GUARDS, LIMITS, check_live_settings
 from smabot.errors import ConfigError
 from smabot.settings.loading import load
 
@@ -54,7 +54,7 @@ def checked(folder: Path, text: str, plugins: tuple[str, ...] = GUARDS) -> str:
     file.write_text(text)
     loaded = load(file)
     try:
-        check(loaded.config, loaded.origins, plugins)
+        check_live_settings(loaded.config, loaded.origins, plugins)
     except ConfigError as error:
         return str(error)
     return ""

@@ -45,8 +45,8 @@ def test_ctrl_c_ends_with_the_summary(world: Any, undisturbed: Any) -> None:
         bot.send_signal(signal.SIGINT)
         out, err = finish(bot)
     assert (bot.returncode, err) == (130, "")
-    assert "stopped; positions stay, run it again to go on" in out
-    assert "the same command again goes on from this minute" in out
+    assert "stopped; positions stay, run it again to resume" in out
+    assert "the same command resumes from this minute" in out
     assert world.run("run").code == 0
     assert world.tables() == undisturbed
 
@@ -115,7 +115,7 @@ def test_status_tells_of_a_killed_bot(world: Any, undisturbed: Any) -> None:
         bot.wait()
     status = world.run("status")
     assert (status.code, status.err) == (0, "")
-    assert f"the last run (pid {bot.pid}) was killed: start it again to go on" in status.out
+    assert f"the last run (pid {bot.pid}) was killed: start it again to resume" in status.out
     assert json.loads(world.run("status", "--json").out)["running"] is False
     assert world.run("run").code == 0
     assert world.tables() == undisturbed

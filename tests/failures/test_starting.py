@@ -42,10 +42,10 @@ def interrupted_at(module: str, world: Any, *arguments: str, signal: str = "SIGI
         ("smabot.errors", ["status"]),
         ("pydantic", ["config", "show"]),
         ("dynaconf", ["run"]),
-        ("smabot.cli.run", ["run"]),
+        ("smabot.cli.bot_run", ["run"]),
         ("pandas", ["run"]),
         ("sqlalchemy", ["run"]),
-        ("smabot_persistence_sqlite.reading", ["status"]),
+        ("smabot_persistence_sqlite.record_reader", ["status"]),
     ],
 )
 def test_an_interrupt_while_modules_are_imported(

@@ -18,7 +18,7 @@ MOST_LINES, MOST_ATTRIBUTES = 400, 12
 
 FLOORS = {
     "smabot": [
-        ["errors", "system"],
+        ["errors", "old_names", "system"],
         ["domain"],
         ["settings"],
         ["hooks"],

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from smabot.domain.records import Bar, BotState, Signal
+from smabot.domain.bot_records import BotState
+from smabot.domain.records import Bar, Signal
 from smabot.errors import JournalError
 from smabot_persistence_sqlite.journal import SqliteJournal
 
@@ -101,7 +102,7 @@ FAILING_DISK = """
 import resource, sys
 from pathlib import Path
 from smabot.errors import JournalError
-from smabot.domain.records import BotState
+from smabot.domain.bot_records import BotState
 from smabot_persistence_sqlite.journal import SqliteJournal
 journal = SqliteJournal.open(Path(sys.argv[1]))
 resource.setrlimit(resource.RLIMIT_FSIZE, (150_000, 150_000))
@@ -130,7 +131,8 @@ KILLED = """
 import sys
 from datetime import timedelta
 from pathlib import Path
-from smabot.domain.records import Bar, BotState, Signal
+from smabot.domain.records import Bar, Signal
+from smabot.domain.bot_records import BotState
 from smabot_persistence_sqlite.journal import SqliteJournal
 from datetime import datetime, UTC
 journal = SqliteJournal.open(Path(sys.argv[1]))

@@ -15,13 +15,13 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import BotState
+from smabot.domain.bot_records import BotState
 from smabot.errors import ConfigError, JournalError, LockHeld
 from smabot.system.lock import FileLock, is_displaced, is_locked, lock_holder
 from smabot.system.write_ahead_log import is_whole
+from smabot_persistence_sqlite.backup import back_up
 from smabot_persistence_sqlite.journal import SqliteJournal
-from smabot_persistence_sqlite.maintenance import back_up
-from smabot_persistence_sqlite.reading import SqliteRows
+from smabot_persistence_sqlite.record_reader import SqliteRows
 
 
 def write(journal: SqliteJournal, count: int = 1, value: str = "x" * 500) -> None:
@@ -315,7 +315,7 @@ def test_a_database_that_was_half_made_is_made_again(db: Path, left: str) -> Non
     db.with_name(left).write_bytes(b"half" * 100)
     with closing(SqliteJournal.open(db)) as journal:
         write(journal)
-        assert journal.news == ("new database",)
+        assert journal.opening_notes == ("new database",)
     assert {path.name for path in db.parent.iterdir()} == {"trades.db", "trades.db.lock"}
 
 

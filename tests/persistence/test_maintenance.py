@@ -15,21 +15,11 @@ from typing import Any, NamedTuple
 import pytest
 
 from smabot.cli import main
-from smabot.domain.records import (
-    Adjustment,
-    Bar,
-    BotState,
-    EquityPoint,
-    Fill,
-    Order,
-    OrderType,
-    Position,
-    Side,
-    Status,
-    TimeInForce,
-)
+from smabot.domain.bot_records import BotState
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Adjustment, Bar, EquityPoint, Fill, Order, Position
 from smabot_persistence_sqlite.journal import SqliteJournal
-from smabot_persistence_sqlite.reading import SqliteRows
+from smabot_persistence_sqlite.record_reader import SqliteRows
 
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 TEN = Decimal(10)
@@ -103,7 +93,7 @@ def bought(filled: Decimal = TEN, held: Decimal = TEN) -> list[Any]:
 WRITER = """
 import sys
 from pathlib import Path
-from smabot.domain.records import BotState
+from smabot.domain.bot_records import BotState
 from smabot_persistence_sqlite.journal import SqliteJournal
 journal = SqliteJournal.open(Path(sys.argv[1]))
 n = 0
@@ -184,7 +174,7 @@ def test_a_sound_database_beside_its_bot(db: Path, smabot: Smabot) -> None:
         journal.commit(bought(), bars(1))
         result = smabot("check")
     assert result.exit_code == 0
-    assert result.stdout == f"{db}: sound; orders, trades and positions agree\n"
+    assert result.stdout == f"{db}: intact; orders, fills and positions agree\n"
 
 
 @pytest.mark.parametrize(

@@ -13,13 +13,14 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Bar, BotState
+from smabot.domain.bot_records import BotState
+from smabot.domain.records import Bar
 from smabot.errors import ConfigError, JournalError, LockHeld, SmabotError
 from smabot.settings.model import Config
+from smabot_persistence_sqlite.integrity_check import check_database
 from smabot_persistence_sqlite.journal import SqliteJournal
-from smabot_persistence_sqlite.maintenance import check
 from smabot_persistence_sqlite.plugin import PersistenceSqlite
-from smabot_persistence_sqlite.reading import SqliteRows
+from smabot_persistence_sqlite.record_reader import SqliteRows
 
 
 def fill(db: Path) -> None:
@@ -54,12 +55,12 @@ def test_a_missing_file_is_made_with_its_folder(tmp_path: Path) -> None:
     with closing(plugin.open_journal(Config(db=db), [])) as journal:
         journal.commit([BotState("core", "a", "1")])
         assert journal.location == str(db)
-        assert journal.news == ("new database",)
+        assert journal.opening_notes == ("new database",)
 
     assert {path.name for path in db.parent.iterdir()} == {"trades.db", "trades.db.lock"}
     with closing(plugin.open_journal(Config(db=db), [])) as journal:
         assert journal.row(BotState, "core", "a") == BotState("core", "a", "1")
-        assert journal.news == ()
+        assert journal.opening_notes == ()
         for name, value in {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}.items():
             assert journal.connection.execute(f"PRAGMA {name}").fetchone() == (value,)
 
@@ -90,7 +91,7 @@ def test_opening_what_is_there_imports_no_sqlalchemy(db: Path) -> None:
 HOLDER = """
 import sys, time
 from pathlib import Path
-from smabot.domain.records import BotState
+from smabot.domain.bot_records import BotState
 from smabot_persistence_sqlite.journal import SqliteJournal
 journal = SqliteJournal.open(Path(sys.argv[1]))
 journal.commit([BotState("core", "held", "1")])
@@ -128,7 +129,7 @@ def test_a_second_writer_is_told_who_has_it_until_that_is_killed(db: Path) -> No
         bot.wait()
         with closing(SqliteJournal.open(db)) as journal, pytest.raises(LockHeld):
             SqliteJournal.open(db)
-        assert "write-ahead log" in journal.news[0]
+        assert "write-ahead log" in journal.opening_notes[0]
     SqliteJournal.open(link).close()
     assert not db.with_name("link.db.lock").exists()
 
@@ -182,7 +183,7 @@ def test_a_file_that_was_cut_off(db: Path, size: int) -> None:
     line = refusal(db)
     assert "smabot db check" in line
     assert "smabot db backup" in line
-    assert "is damaged" in check(db)[0]
+    assert "is damaged" in check_database(db)[0]
 
 
 def test_a_lost_file_whose_log_is_left(db: Path) -> None:
@@ -216,7 +217,7 @@ def test_damage_is_one_line_wherever_it_is_met(db: Path) -> None:
             met += 1
             assert "smabot db backup" in line
             assert "\n" not in line
-        assert "is damaged: restore a copy" in check(db)[0]
+        assert "is damaged: restore a copy" in check_database(db)[0]
     assert met > len(whole) // page // 2
 
 

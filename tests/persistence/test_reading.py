@@ -17,14 +17,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smabot.domain.records import Bar, BotState, Command, Fill, Order
+from smabot.domain.bot_records import BotState, Command
+from smabot.domain.records import Bar, Fill, Order
 from smabot.domain.tables import key_of, record
 from smabot.errors import ConfigError
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.settings.model import Config
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.plugin import PersistenceSqlite
-from smabot_persistence_sqlite.reading import SqliteRows
+from smabot_persistence_sqlite.record_reader import SqliteRows
 
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 
@@ -132,7 +133,7 @@ def _bar(minute: int) -> Bar:
 WRITER = """
 import sys, time
 from pathlib import Path
-from smabot.domain.records import BotState
+from smabot.domain.bot_records import BotState
 from smabot_persistence_sqlite.journal import SqliteJournal
 journal = SqliteJournal.open(Path(sys.argv[1]))
 for n in range(int(sys.argv[2])):

@@ -14,13 +14,14 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import CORE_RECORDS, BotState, Command, Fill, Order
+from smabot.domain.bot_records import BotState, Command
+from smabot.domain.records import CORE_RECORDS, Fill, Order
 from smabot.domain.tables import record
 from smabot.errors import ConfigError, JournalError
 from smabot_persistence_sqlite import migrations
 from smabot_persistence_sqlite.journal import SqliteJournal
-from smabot_persistence_sqlite.reading import SqliteRows
 from smabot_persistence_sqlite.record_mapping import forms_of
+from smabot_persistence_sqlite.record_reader import SqliteRows
 from smabot_persistence_sqlite.schema_version import LINEAGE, Lineage
 
 FIRST_SCHEMA = Path(__file__).with_name("first_schema.sql")
@@ -139,11 +140,14 @@ def test_a_migration_of_data_leaves_a_copy_behind(first: Path, tmp_path: Path) -
     with closing(SqliteJournal.open(first, lineage=later)) as journal:
         assert journal.rows(BotState) == [BotState("core", "answer", "changed")]
         copy = first.with_name(f"trades.db.{LINEAGE.head}.bak")
-        assert journal.news == (f"copy before the change: {copy}", f"schema {LINEAGE.head} → next")
+        assert journal.opening_notes == (
+            f"copy before the change: {copy}",
+            f"schema {LINEAGE.head} → next",
+        )
 
     assert content(copy) == before
     with closing(SqliteJournal.open(first, lineage=later)) as journal:
-        assert journal.news == ()
+        assert journal.opening_notes == ()
     with pytest.raises(ConfigError, match="made by a newer smabot"):
         SqliteJournal.open(first)
 
@@ -218,13 +222,13 @@ def test_a_declared_record_gets_its_table_when_it_first_shows(db: Path) -> None:
     SqliteJournal.open(db).close()
     streak = declare("streaks", **OLD)
     with closing(SqliteJournal.open(db, [streak])) as journal:
-        assert journal.news == ("new table streaks",)
+        assert journal.opening_notes == ("new table streaks",)
         journal.commit([streak("SPY", 3)])
     with closing(SqliteJournal.open(db)) as without:
-        assert without.news == ()
+        assert without.opening_notes == ()
     with closing(SqliteJournal.open(db, [streak])) as journal:
         assert journal.rows(streak) == [streak("SPY", 3)]
-        assert journal.news == ()
+        assert journal.opening_notes == ()
 
 
 def test_a_new_column_is_added_with_its_default(db: Path) -> None:
@@ -251,7 +255,7 @@ def test_a_new_column_is_added_with_its_default(db: Path) -> None:
     with closing(SqliteJournal.open(db, [new])) as journal:
         assert journal.rows(new) == [new("SPY", 3)]
         journal.commit([new("IBM", 1, hot=False)])
-        assert len(journal.news) == 8
+        assert len(journal.opening_notes) == 8
     assert len(list(db.parent.glob(f"trades.db.{LINEAGE.head}.streaks.best*.bak"))) == 1
     with closing(SqliteJournal.open(db, [new])) as journal:
         assert journal.rows(new) == [new("IBM", 1, hot=False), new("SPY", 3)]

@@ -16,11 +16,14 @@ from typing import Any
 
 import pytest
 
-from smabot.cli.run import reconcile
-from smabot.domain.records import Bar, Order, OrderType, Position, Side, Signal, Status, TimeInForce
+from smabot.cli.broker_reconciliation import reconcile_with_broker
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Bar, Order, Position, Signal
 from smabot.engine.loop import Engine
 from smabot.engine.reconciling.conflict import ReconciliationConflict
-from smabot.engine.recovery import Session, open_session, recover
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.opening import open_session
+from smabot.engine.start.recovery import recover
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Config
@@ -74,7 +77,7 @@ class World:
         return Config(db=self.db, tape=str(self.tape), speed="max", **self.settings | settings)
 
     @contextmanager
-    def opened(self, **settings: Any) -> Iterator[Session]:
+    def opened(self, **settings: Any) -> Iterator[BotSession]:
         config = self.config(**settings)
         plugins = Plugins.load(config)
         for name, strategy in self.strategies.items():
@@ -87,7 +90,7 @@ class World:
             session.close()
 
     @contextmanager
-    def started(self, **settings: Any) -> Iterator[tuple[Session, Engine]]:
+    def started(self, **settings: Any) -> Iterator[tuple[BotSession, Engine]]:
         with self.opened(**settings) as session:
             yield session, recover(session)
 
@@ -180,7 +183,7 @@ class World:
     def compared(self, accept: str | None = None) -> int:
         """`smabot reconcile`."""
         loaded: Any = SimpleNamespace(config=self.config(), origins={})
-        return reconcile(loaded, accept, False)
+        return reconcile_with_broker(loaded, accept, False)
 
     def accept(self) -> int:
         """`smabot reconcile --accept broker`."""

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Adjustment, Fill, Order, Position, Side, Status
+from smabot.domain.order_terms import Side, Status
+from smabot.domain.records import Adjustment, Fill, Order, Position
 
 LONG, FLAT = 1, 0
 

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Order, Status
-from smabot.engine.recovery import recover
+from smabot.domain.order_terms import Status
+from smabot.domain.records import Order
+from smabot.engine.start.recovery import recover
 from smabot.errors import AccountBlocked
 
 TARGETS = {("SPY", 1): 1, ("SPY", 4): 0, ("IBM", 4): 1, ("IBM", 12): 1}

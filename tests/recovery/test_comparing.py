@@ -11,20 +11,13 @@ from typing import Any
 import pytest
 
 from smabot.domain.book import Book
-from smabot.domain.records import (
-    Account,
-    Order,
-    OrderType,
-    Position,
-    Side,
-    Status,
-    TimeInForce,
-)
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Account, Order, Position
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.hooks.specifications import Reconciliation
 from smabot.settings.model import Config
 
-compare = pytest.importorskip("smabot_reconciliation.compare")
+comparison = pytest.importorskip("smabot_reconciliation.comparison")
 
 T0 = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 NOW = T0 + timedelta(hours=1)
@@ -74,12 +67,12 @@ def compared(
         book.apply(Account("1", "broker", CASH, CASH, T0))
     for record in here:
         book.apply(record)
-    view = compare.BrokerView(
+    view = comparison.BrokerSnapshot(
         account=BrokerAccount(account, cash, cash, cash),
         orders={each.client_order_id: each for each in there},
         positions={s: BrokerPosition(s, D(q), D(90)) for s, q in (shares or {}).items()},
     )
-    found: Reconciliation = compare.compare(
+    found: Reconciliation = comparison.compare_book(
         Config(**settings), book, view, symbols, NOW, lambda order: ()
     )
     return found

@@ -12,26 +12,22 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.bot_records import Block, Command, Event
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import (
     Account,
     Adjustment,
     Bar,
-    Block,
-    Command,
-    Event,
     Fill,
     Order,
     OrderIntent,
-    OrderType,
-    Side,
     Signal,
     SignalState,
-    Status,
-    TimeInForce,
-    Veto,
 )
+from smabot.domain.risk_answers import Veto
 from smabot.engine.execution.flattening import FLATTEN, Left, left_over
-from smabot.engine.recovery import apply_command, recover_orders
+from smabot.engine.start.offline_command import apply_command_offline
+from smabot.engine.start.recovery import recover_orders
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import hookimpl
 
@@ -132,7 +128,7 @@ def test_a_flatten_without_a_bot_stands_from_when_it_is_sent(world: Any) -> None
 
 def test_an_earlier_halt_keeps_its_reason(world: Any) -> None:
     config = world.config()
-    apply_command(config, Plugins.load(config), Command("0", "halt", "lunch", OPEN))
+    apply_command_offline(config, Plugins.load(config), Command("0", "halt", "lunch", OPEN))
     assert flatten(world) == []
     assert halted(world) == "lunch"
 
@@ -411,7 +407,7 @@ def test_killed_at_every_commit_and_gone_on_with(
 
 def test_a_flatten_that_was_not_carried_out_is_carried_out_by_the_next_run(busy: Any) -> None:
     config = busy.config()
-    apply_command(config, Plugins.load(config), command())
+    apply_command_offline(config, Plugins.load(config), command())
     assert len(busy.held()) == 3
     busy.play(40)
     assert busy.held() == {}

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Command, Event, Order, Side
-from smabot.engine.recovery import apply_command, recover
+from smabot.domain.bot_records import Command, Event
+from smabot.domain.order_terms import Side
+from smabot.domain.records import Order
+from smabot.engine.start.offline_command import apply_command_offline
+from smabot.engine.start.recovery import recover
 from smabot.hooks.plugins import Plugins
 
 LONG, FLAT = 1, 0
@@ -30,7 +33,7 @@ def test_an_entry_that_was_not_sent_before_a_halt_is_not_sent_after_it(world: An
     world.killed_before_sending()
     assert short(world) == [("buy", "pending")]
     config = world.config()
-    assert apply_command(config, Plugins.load(config), HALT).startswith("halted")
+    assert apply_command_offline(config, Plugins.load(config), HALT).startswith("halted")
     world.play(3)
     assert short(world) == [("buy", "abandoned")]
     assert world.held() == {}
@@ -42,7 +45,7 @@ def test_an_exit_that_was_not_sent_before_a_halt_is_sent_after_it(world: Any) ->
     world.follow(s={("SPY", 6): FLAT})
     world.killed_before_sending()
     config = world.config()
-    apply_command(config, Plugins.load(config), HALT)
+    apply_command_offline(config, Plugins.load(config), HALT)
     world.play(3)
     assert short(world) == [("buy", "filled"), (Side.SELL.value, "filled")]
     assert world.held() == {}
@@ -88,7 +91,7 @@ def answers(world: Any) -> dict[str, str]:
 )
 def test_a_start_asks_its_own_wall_clock(world: Any, seconds: float, resumed: bool) -> None:
     world.play(2)
-    apply_command(world.config(), Plugins.load(world.config()), HALT, clock(0))
+    apply_command_offline(world.config(), Plugins.load(world.config()), HALT, clock(0))
     leave(world, RESUME)
     with world.opened() as session:
         session.wall = clock(seconds)
@@ -102,7 +105,7 @@ def test_a_halt_without_a_bot_ends_a_resume_that_waits(world: Any) -> None:
     world.play(2)
     leave(world, RESUME)
     later = replace(HALT, created_at=HALT.created_at + timedelta(seconds=10))
-    assert apply_command(world.config(), Plugins.load(world.config()), later, clock(10)).startswith("halted")  # fmt: skip
+    assert apply_command_offline(world.config(), Plugins.load(world.config()), later, clock(10)).startswith("halted")  # fmt: skip
     assert answers(world)["resume"] == "not carried out: a newer 'halt news' took its place"
     world.follow(s={("SPY", 6): LONG})
     with world.opened() as session:
@@ -119,7 +122,7 @@ def test_a_halt_that_is_older_than_a_waiting_resume_by_its_clock_is_newer_all_th
     world.play(2)
     leave(world, RESUME)
     earlier = replace(HALT, created_at=HALT.created_at - timedelta(hours=1))
-    apply_command(world.config(), Plugins.load(world.config()), earlier, clock(-3600))
+    apply_command_offline(world.config(), Plugins.load(world.config()), earlier, clock(-3600))
     world.play(2)
     with world.opened() as session:
         assert session.book.halted == "news"
@@ -142,9 +145,9 @@ def test_a_running_bot_lets_a_command_expire(world: Any) -> None:
 def test_a_command_that_a_bot_carried_out_is_not_carried_out_again(world: Any) -> None:
     world.play(2)
     done = replace(RESUME, applied_at=HALT.created_at, answer="resumed by the bot")
-    apply_command(world.config(), Plugins.load(world.config()), HALT, clock(0))
+    apply_command_offline(world.config(), Plugins.load(world.config()), HALT, clock(0))
     world.here(done)
-    assert apply_command(world.config(), Plugins.load(world.config()), RESUME, clock(1)) == "resumed by the bot"  # fmt: skip
+    assert apply_command_offline(world.config(), Plugins.load(world.config()), RESUME, clock(1)) == "resumed by the bot"  # fmt: skip
     with world.opened() as session:
         assert session.book.halted == "news"
 
@@ -152,5 +155,5 @@ def test_a_command_that_a_bot_carried_out_is_not_carried_out_again(world: Any) -
 def test_a_command_that_waits_is_carried_out_once(world: Any) -> None:
     world.play(2)
     leave(world, HALT)
-    assert apply_command(world.config(), Plugins.load(world.config()), HALT, clock(0)).startswith("halted")  # fmt: skip
+    assert apply_command_offline(world.config(), Plugins.load(world.config()), HALT, clock(0)).startswith("halted")  # fmt: skip
     assert len(world.rows(Command)) == 1

@@ -10,9 +10,11 @@ from typing import Any
 import pytest
 
 from smabot.cli.screen import Screen
+from smabot.domain.bot_records import Event
 from smabot.domain.calendar import Calendar
-from smabot.domain.records import EquityPoint, Event, Mark, Order, Status
-from smabot.engine.recovery import recover
+from smabot.domain.order_terms import Status
+from smabot.domain.records import EquityPoint, Mark, Order
+from smabot.engine.start.recovery import recover
 from smabot.errors import BrokerError
 
 LONG, FLAT = 1, 0
@@ -64,7 +66,7 @@ def test_the_minutes_a_held_symbol_fell_while_down_are_caught_up(fallen: Any) ->
         assert session.symbols == ("SPY", "IBM")
         assert session.enterable == ("IBM",)
         assert session.book.equity() == 81_000
-        assert any("not among the symbols to trade" in note for note in session.notes)
+        assert any("not among the symbols to trade" in note for note in session.report.notes)
 
 
 def test_an_entry_that_waited_is_dropped_where_its_symbol_is_left_out(make_world: Any) -> None:
@@ -86,11 +88,11 @@ def test_a_held_symbol_without_bars_here_is_told(make_world: Any, make_order: An
         session.feed.tradable = lambda symbols: (
             _unknown() if "SPY" in symbols else tradable(symbols)
         )
-        from smabot.engine.recovery import _followed
+        from smabot.engine.start.followed_symbols import followed_symbols
 
         session.enterable = ()
-        assert _followed(session) == ()
-        assert "no bars come for it" in session.notes[-1]
+        assert followed_symbols(session) == ()
+        assert "no bars come for it" in session.report.notes[-1]
 
 
 def _unknown() -> None:
@@ -257,7 +259,7 @@ def test_screens_mark_old_prices(thin: Any, capsys: Any, monkeypatch: Any) -> No
     with thin.opened() as session:
         session.feed = Mute(session.feed)
         screen = Screen("PAPER", False)
-        thin.go(recover(session, screen.committed), 40)
+        thin.go(recover(session, screen.show_committed), 40)
     shown = capsys.readouterr().out
     assert "15:01Z  equity 100,000.00" in shown
     assert "! no price SPY: no price since 2026-03-02 14:40 UTC, and none can be had" in shown

@@ -34,7 +34,8 @@ WAVES = {
 
 
 def _play(config: dict[str, Any]) -> None:
-    from smabot.engine.recovery import open_session, recover
+    from smabot.engine.start.opening import open_session
+    from smabot.engine.start.recovery import recover
     from smabot.hooks.plugins import Plugins
     from smabot.settings.model import Config
 

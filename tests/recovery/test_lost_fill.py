@@ -11,8 +11,10 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.bot_records import Event
 from smabot.domain.calendar import Session
-from smabot.domain.records import Bar, Batch, Event, Fill, Order, Signal, Status
+from smabot.domain.order_terms import Status
+from smabot.domain.records import Bar, Batch, Fill, Order, Signal
 from smabot.engine.loop import Engine
 from smabot.errors import BrokerError
 from smabot.hooks.ports import BrokerOrder, BrokerPosition

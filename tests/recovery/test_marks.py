@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import EquityPoint, Order, Status
+from smabot.domain.order_terms import Status
+from smabot.domain.records import EquityPoint, Order
 
 LONG = 1
 NO_EXPOSURE_LIMITS = {
@@ -63,5 +64,5 @@ def test_a_start_tells_what_this_day_used_of_its_limits(make_world: Any, script:
     world.strategies = {"s": script({("SPY", 4): LONG}, end)}
     world.play()
     with world.started() as (session, _):
-        (told,) = [step.found for step in session.steps if step.name == "plugins"]
+        (told,) = [step.found for step in session.report.steps if step.name == "plugins"]
     assert "1 of 200 trades today" in told

@@ -10,17 +10,10 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import (
-    Adjustment,
-    Fill,
-    Order,
-    OrderType,
-    Position,
-    Side,
-    Status,
-)
+from smabot.domain.order_terms import OrderType, Side, Status
+from smabot.domain.records import Adjustment, Fill, Order, Position
 from smabot.engine.reconciling.conflict import ReconciliationConflict
-from smabot.engine.recovery import recover
+from smabot.engine.start.recovery import recover
 from smabot.errors import BrokerError
 from smabot.hooks.specifications import Conflict, Recovery, RecoveryStep, hookimpl
 

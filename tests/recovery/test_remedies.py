@@ -11,24 +11,12 @@ from typing import Any
 import pytest
 
 from smabot.domain.book import Book
-from smabot.domain.records import (
-    Account,
-    Adjustment,
-    Bar,
-    Fill,
-    Mark,
-    Order,
-    OrderType,
-    OrderUpdate,
-    Position,
-    Side,
-    Status,
-    TimeInForce,
-)
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Account, Adjustment, Bar, Fill, Mark, Order, OrderUpdate, Position
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.settings.model import Config
 
-compare = pytest.importorskip("smabot_reconciliation.compare")
+comparison = pytest.importorskip("smabot_reconciliation.comparison")
 
 T0 = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -75,13 +63,13 @@ def accepted(
     for record in here:
         book.apply(record)
     book.drain()
-    view = compare.BrokerView(
+    view = comparison.BrokerSnapshot(
         account=BrokerAccount("1", cash, cash, cash),
         orders={each.client_order_id: each for each in orders},
         positions={s: BrokerPosition(s, D(q), D(avg_price)) for s, q in there.items() if q},
         earlier=lambda: earlier,
     )
-    found = compare.compare(
+    found = comparison.compare_book(
         Config(foreign=foreign), book, view, ("SPY", "IBM"), NOW, lambda order: fills
     )
     for record in [row for conflict in found.conflicts for row in conflict.remedy]:

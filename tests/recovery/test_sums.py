@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.order_terms import Side, Status
 from smabot.domain.records import (
     ZERO,
     Account,
@@ -19,11 +20,9 @@ from smabot.domain.records import (
     Order,
     OrderUpdate,
     Position,
-    Side,
-    Status,
 )
 from smabot.errors import ConflictError
-from smabot_persistence_sqlite.maintenance import check
+from smabot_persistence_sqlite.integrity_check import check_database
 
 LONG, FLAT = 1, 0
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
@@ -46,7 +45,7 @@ def deposit(world: Any, dollars: int) -> None:
 def agree(world: Any) -> Decimal:
     """The books agree, in cash too, and what is not from outside is profit or loss; returns that."""
     assert world.compared() == 0
-    assert check(world.db) == []
+    assert check_database(world.db) == []
     with world.opened() as session:
         book, account = session.book, session.book.account
         assert account.cash == session.broker.account().cash

@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 
 from smabot.domain.book import Book
-from smabot.domain.records import Account, Batch, Order, OrderUpdate, Side, Status
+from smabot.domain.order_terms import Side, Status
+from smabot.domain.records import Account, Batch, Order, OrderUpdate
 from smabot.engine.loop import Engine
-from smabot.engine.recovery import recover
+from smabot.engine.start.recovery import recover
 from smabot.errors import BrokerError, UnknownOutcome
 from smabot.hooks.ports import BrokerOrder, BrokerPosition
 

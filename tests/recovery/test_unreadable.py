@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from smabot.engine.recovery import compare
+from smabot.engine.start.startup_reconciliation import compare_with_broker
 from smabot.errors import PartlyUnreadable
 
 
@@ -32,7 +32,7 @@ def test_what_may_be_ours_leaves_the_comparison_without_an_answer(
     with world.opened() as session:
         half_readable(session.broker, question, names)
         with pytest.raises(PartlyUnreadable, match="can't be read"):
-            compare(session)
+            compare_with_broker(session)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_what_may_be_ours_leaves_the_comparison_without_an_answer(
 def test_what_is_not_ours_costs_a_word(world: Any, question: str, names: list[str]) -> None:
     with world.opened() as session:
         half_readable(session.broker, question, names)
-        found = compare(session)
+        found = compare_with_broker(session)
         assert found is not None
         assert not found.conflicts
 

@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Block, Command, Event, Order, Status
-from smabot.engine.recovery import apply_command
+from smabot.domain.bot_records import Block, Command, Event
+from smabot.domain.order_terms import Status
+from smabot.domain.records import Order
+from smabot.engine.start.offline_command import apply_command_offline
 from smabot.hooks.plugins import Plugins
-from smabot_risk.circuit_breaker import RESET, BreakerState
-from smabot_risk.daily_limits import DayCounts, SymbolCounts
+from smabot_risk.breaker_state import RESET_COMMAND, BreakerState
+from smabot_risk.daily_counts import DayCounts, SymbolCounts
 
 LONG, FLAT = 1, 0
 MONDAY = date(2026, 3, 2)
@@ -130,7 +132,7 @@ def test_refusals_while_the_breaker_was_off_trip_it_at_the_start(
     assert (state.failure_count, state.tripped) == (2, True)
     assert "2 submissions failed in a row" in state.reason
     config = world.config()
-    apply_command(config, Plugins.load(config), Command("1", RESET, "", OPEN))
+    apply_command_offline(config, Plugins.load(config), Command("1", RESET_COMMAND, "", OPEN))
     world.play(2)
     (state,) = world.rows(BreakerState)
     assert (state.failure_count, state.tripped) == (0, False)

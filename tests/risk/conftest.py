@@ -12,27 +12,21 @@ import exchange_calendars
 import pytest
 
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Command
 from smabot.domain.calendar import MINUTE, Calendar, Session
-from smabot.domain.records import (
-    Account,
-    Bar,
-    Command,
-    EquityPoint,
-    Order,
-    OrderType,
-    OrderUpdate,
-    Side,
-    Status,
-    TimeInForce,
-)
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Account, Bar, EquityPoint, Order, OrderUpdate
 from smabot.domain.tables import key_of, table_of
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.specifications import Recovery
-from smabot_risk.circuit_breaker import BreakerSettings, BreakerState, CircuitBreaker
-from smabot_risk.daily_limits import DailyLimits, DailySettings, DayCounts, SymbolCounts
+from smabot_risk.breaker_state import BreakerState
+from smabot_risk.circuit_breaker import CircuitBreaker
+from smabot_risk.daily_counts import DayCounts, SymbolCounts
+from smabot_risk.daily_limits import DailyLimits
+from smabot_risk.settings import CircuitBreakerSettings, DailyLimitsSettings
 
 OFF = {"max_failures": 0, "max_session_drawdown": 0, "max_peak_drawdown": 0}
-NO_LIMITS = {name: 0 for name in DailySettings.model_fields if name.startswith("max_")}
+NO_LIMITS = {name: 0 for name in DailyLimitsSettings.model_fields if name.startswith("max_")}
 
 
 class Desk:
@@ -46,7 +40,7 @@ class Desk:
         limits: dict[str, Any] = NO_LIMITS,
     ) -> None:
         self.calendar, self.now = calendar, now
-        self.settings = BreakerSettings(**breaker), DailySettings(**limits)
+        self.settings = CircuitBreakerSettings(**breaker), DailyLimitsSettings(**limits)
         self.kept: dict[tuple[type, tuple[Any, ...]], Any] = {}
         self.bars: dict[str, Bar] = {}
         self.told: list[str] = []

@@ -9,7 +9,8 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from smabot.domain.records import Order, Side, Status
+from smabot.domain.order_terms import Side, Status
+from smabot.domain.records import Order
 
 SYMBOLS = st.sampled_from(["SPY", "IBM", "F"])
 ACTIONS = st.one_of(

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smabot.domain.records import Side, Status
+from smabot.domain.order_terms import Side, Status
 
 FAILED = (Status.REJECTED, Status.UNKNOWN)
 ONLY_FAILURES = {"max_failures": 3, "max_session_drawdown": 0, "max_peak_drawdown": 0}
@@ -103,7 +103,7 @@ def test_it_trips_at_a_fall_from_the_session_start(desk: Any) -> None:
     assert bot.state.tripped
     assert bot.state.tripped_at == bot.now
     assert bot.state.reason == (
-        "equity fell 5.00% from the session's start (100,000.00 to 95,000.00), the limit is 5.00%"
+        "equity fell 5.00% from the session opening equity (100,000.00 to 95,000.00), the limit is 5.00%"
     )
 
 

@@ -12,11 +12,12 @@ import pytest
 
 from smabot.cli import main
 from smabot.cli.app import App
-from smabot.domain.records import EquityPoint, Event
+from smabot.domain.bot_records import Event
+from smabot.domain.records import EquityPoint
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
-from smabot_risk.circuit_breaker import BreakerState
-from smabot_risk.daily_limits import DayCounts, SymbolCounts
+from smabot_risk.breaker_state import BreakerState
+from smabot_risk.daily_counts import DayCounts, SymbolCounts
 
 pytest.importorskip("smabot_persistence_sqlite")
 pytest.importorskip("smabot_reconciliation")

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Side, Status
+from smabot.domain.order_terms import Side, Status
 
 MONDAY = date(2026, 3, 2)
 
@@ -143,7 +143,7 @@ def test_exposure_includes_the_order_itself(desk: Any) -> None:
 
 def test_without_a_price_exposure_can_not_be_judged(desk: Any) -> None:
     bot = desk(limits=off(max_exposure=3000))
-    assert bot.submit("SPY").reason == "max_exposure 3,000.00: no price of SPY to judge it by"
+    assert bot.submit("SPY").reason == "max_exposure 3,000.00: no price of SPY to check it by"
     assert bot.submit("SPY", limit=Decimal(100)).status is Status.PENDING
 
 

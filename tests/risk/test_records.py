@@ -10,15 +10,16 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from smabot.domain.records import Block, Event, RefusalCause, Side, Status
-from smabot_risk.circuit_breaker import BreakerSettings, in_words
-from smabot_risk.daily_limits import DailySettings
+from smabot.domain.bot_records import Block, Event
+from smabot.domain.order_terms import RefusalCause, Side, Status
+from smabot_risk.breaker_state import describe_breaker
+from smabot_risk.settings import CircuitBreakerSettings, DailyLimitsSettings
 
 MONDAY = date(2026, 3, 2)
 MINUTE = timedelta(minutes=1)
 FAILURES = {"max_failures": 2, "max_session_drawdown": 0, "max_peak_drawdown": 0}
 SESSION = {"max_failures": 0, "max_session_drawdown": "0.05", "max_peak_drawdown": 0}
-NOTHING = {name: 0 for name in DailySettings.model_fields if name.startswith("max_")}
+NOTHING = {name: 0 for name in DailyLimitsSettings.model_fields if name.startswith("max_")}
 
 
 def events(bot: Any) -> list[tuple[str, str, bool]]:
@@ -53,7 +54,9 @@ def test_a_trip_is_a_row_of_blocks_and_a_grave_event(desk: Any, scope: str, minu
     assert (block.plugin, block.scope, block.since, block.until) == (
         "risk.circuit_breaker", scope, bot.now, until,
     )  # fmt: skip
-    assert block.reason == f"circuit breaker {in_words(bot.state)}; see `smabot breaker reset`"
+    assert (
+        block.reason == f"circuit breaker {describe_breaker(bot.state)}; see `smabot breaker reset`"
+    )
     assert events(bot) == [("breaker_tripped", bot.state.reason, True)]
     bot.price("SPY", 80.0)
     assert len(events(bot)) == 1
@@ -62,7 +65,7 @@ def test_a_trip_is_a_row_of_blocks_and_a_grave_event(desk: Any, scope: str, minu
 def test_a_reset_lifts_the_block_and_is_an_event(desk: Any) -> None:
     bot = desk(breaker=SESSION)
     fall(bot, 90.0)
-    tripped = in_words(bot.state)
+    tripped = describe_breaker(bot.state)
     bot.at(bot.now + MINUTE)
     bot.command("breaker reset")
     assert [block.until for block in blocks(bot)] == [bot.now]
@@ -192,14 +195,14 @@ def test_a_later_session_begins_anew_and_an_earlier_one_never(desk: Any) -> None
 @pytest.mark.parametrize(
     ("model", "settings"),
     [
-        (BreakerSettings, {"max_failures": -1}),
-        (BreakerSettings, {"max_session_drawdown": "-0.01"}),
-        (BreakerSettings, {"max_session_drawdown": 1}),
-        (BreakerSettings, {"max_peak_drawdown": "-0.01"}),
-        (BreakerSettings, {"max_peak_drawdown": 1}),
-        (BreakerSettings, {"cool_down_minutes": -1}),
-        *((DailySettings, {name: -1}) for name in NOTHING),
-        (DailySettings, {"max_loss_fraction": 1}),
+        (CircuitBreakerSettings, {"max_failures": -1}),
+        (CircuitBreakerSettings, {"max_session_drawdown": "-0.01"}),
+        (CircuitBreakerSettings, {"max_session_drawdown": 1}),
+        (CircuitBreakerSettings, {"max_peak_drawdown": "-0.01"}),
+        (CircuitBreakerSettings, {"max_peak_drawdown": 1}),
+        (CircuitBreakerSettings, {"cool_down_minutes": -1}),
+        *((DailyLimitsSettings, {name: -1}) for name in NOTHING),
+        (DailyLimitsSettings, {"max_loss_fraction": 1}),
     ],
     ids=str,
 )
@@ -248,12 +251,12 @@ def test_an_exit_is_as_large_as_what_is_held(desk: Any) -> None:
 def test_without_a_price_what_an_order_is_worth_is_unknown(desk: Any) -> None:
     bot = desk(limits={**NOTHING, "max_order_qty": 5, "max_order_notional": 1000})
     assert bot.submit("IBM", qty=9).reason == (
-        "max_order_qty 5: 9 shares; max_order_notional 1,000.00: no price of IBM to judge it by"
+        "max_order_qty 5: 9 shares; max_order_notional 1,000.00: no price of IBM to check it by"
     )
     bot = desk(limits={**NOTHING, "max_exposure": 1000, "max_exposure_per_symbol": 500})
     assert bot.submit("IBM").reason == (
-        "max_exposure 1,000.00: no price of IBM to judge it by; "
-        "max_exposure_per_symbol 500.00: no price of IBM to judge it by"
+        "max_exposure 1,000.00: no price of IBM to check it by; "
+        "max_exposure_per_symbol 500.00: no price of IBM to check it by"
     )
 
 

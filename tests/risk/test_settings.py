@@ -8,8 +8,7 @@ import pytest
 from smabot.errors import ConfigError
 from smabot.hooks.plugins import Plugins
 from smabot.settings.loading import load
-from smabot_risk.circuit_breaker import BreakerSettings
-from smabot_risk.daily_limits import DailySettings
+from smabot_risk.settings import CircuitBreakerSettings, DailyLimitsSettings
 
 README = Path(__file__).parents[2] / "plugins/risk/README.md"
 
@@ -33,7 +32,7 @@ def test_a_wrong_setting_is_one_line_with_its_name(tmp_path: Path, line: str, me
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize("settings", [BreakerSettings, DailySettings])
+@pytest.mark.parametrize("settings", [CircuitBreakerSettings, DailyLimitsSettings])
 def test_the_page_names_each_setting_with_its_default(settings: Any) -> None:
     page = README.read_text()
     for name, field in settings.model_fields.items():

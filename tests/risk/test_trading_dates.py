@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from smabot.domain.records import Side, Status
+from smabot.domain.order_terms import Side, Status
 
 INSTANTS = st.datetimes(
     datetime(2025, 11, 4), datetime(2026, 12, 29), timezones=st.just(UTC)

@@ -26,9 +26,13 @@ from typing import Any
 
 from scenario import GAP, HALT, KILLED, MINUTES, SETTINGS, SYMBOLS, WANTS, has_bar, price, volume
 
-from smabot.domain.records import Bar, Command, Order, OrderUpdate, Run, Signal
+from smabot.domain.bot_records import Command, Run
+from smabot.domain.records import Bar, Order, OrderUpdate, Signal
 from smabot.engine.loop import Engine
-from smabot.engine.recovery import Session, apply_command, open_session, recover
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.offline_command import apply_command_offline
+from smabot.engine.start.opening import open_session
+from smabot.engine.start.recovery import recover
 from smabot.errors import BrokerError, UnknownOutcome
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import hookimpl
@@ -63,7 +67,7 @@ class BrokenLine:
     back; the broker finds no order by its id; and the first of ``unsent`` kills the process.
     """
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: BotSession) -> None:
         broker: Any = session.broker
         feed: Any = session.feed
         self._send, self._next = broker.submit_many, feed.next
@@ -111,7 +115,7 @@ def write_market(path: Path) -> None:
 
 
 @contextmanager
-def opened(config: Config) -> Iterator[Session]:
+def opened(config: Config) -> Iterator[BotSession]:
     session = open_session(config, load(config))
     try:
         yield session
@@ -127,7 +131,7 @@ def load(config: Config) -> Plugins:
     return plugins
 
 
-def live_until(session: Session, engine: Engine, minute: int) -> None:
+def live_until(session: BotSession, engine: Engine, minute: int) -> None:
     """Let the bot live until a minute has passed."""
     feed = session.feed
     assert feed is not None
@@ -169,7 +173,7 @@ def make(config: Config) -> None:
     _, status = os.waitpid(pid, 0)
     assert os.WIFSIGNALED(status)
     assert os.WTERMSIG(status) == signal.SIGKILL
-    apply_command(config, load(config), Command("halt-1", "halt", HALT, OPEN))
+    apply_command_offline(config, load(config), Command("halt-1", "halt", HALT, OPEN))
 
 
 def compact(path: Path) -> bytes:

@@ -20,13 +20,16 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Block, Command, Order, Position, Side, SignalState, Status
-from smabot.engine.recovery import apply_command, recover
+from smabot.domain.bot_records import Block, Command
+from smabot.domain.order_terms import Side, Status
+from smabot.domain.records import Order, Position, SignalState
+from smabot.engine.start.offline_command import apply_command_offline
+from smabot.engine.start.recovery import recover
 from smabot.errors import RiskHalt
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.schema_version import LINEAGE
-from smabot_risk.circuit_breaker import RESET, BreakerState
-from smabot_risk.daily_limits import DayCounts, SymbolCounts
+from smabot_risk.breaker_state import RESET_COMMAND, BreakerState
+from smabot_risk.daily_counts import DayCounts, SymbolCounts
 
 pytestmark = pytest.mark.plugins
 
@@ -78,7 +81,7 @@ def tell(world: Any, *verbs: str) -> None:
     config = world.config()
     for number, verb in enumerate(verbs):
         command = Command(f"upgrade-{number}", verb, "", OPEN + timedelta(minutes=30))
-        apply_command(config, Plugins.load(config), command)
+        apply_command_offline(config, Plugins.load(config), command)
 
 
 def test_the_fixture_is_of_a_bot_that_was_killed_in_the_middle_of_everything(
@@ -253,11 +256,11 @@ def test_a_bot_upgraded_goes_on_where_the_release_was_killed(
 @pytest.mark.parametrize(
     "verbs, most, status",
     [
-        (("resume", RESET), 0, Status.FILLED),
+        (("resume", RESET_COMMAND), 0, Status.FILLED),
         (("resume",), 0, Status.BLOCKED),
-        ((RESET,), 0, Status.BLOCKED),
-        (("resume", RESET), 10, Status.BLOCKED),
-        (("resume", RESET), 11, Status.FILLED),
+        ((RESET_COMMAND,), 0, Status.BLOCKED),
+        (("resume", RESET_COMMAND), 10, Status.BLOCKED),
+        (("resume", RESET_COMMAND), 11, Status.FILLED),
     ],
     ids=["allowed", "still tripped", "still halted", "the day's trades used", "one trade left"],
 )

@@ -32,6 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             from smabot.cli.app import App
 
             app = App()
+            _show_old_names(app)
             code = _answered(app, _run(app, arguments))
             if arguments is None:
                 _leave_threads(app, code)
@@ -113,6 +114,22 @@ def _interruptible(*, for_good: bool) -> Iterator[None]:
 def _leave(number: int, frame: object) -> None:
     stdio.last_words("interrupted")
     os._exit(INTERRUPTED)
+
+
+def _show_old_names(app: App) -> None:
+    """Show as a line of its own, until Python's warnings are restored, that a plugin uses an old name."""
+    from smabot.system.deprecation import OldName
+
+    others = warnings.showwarning
+
+    def show(message: Warning | str, *where: Any, **more: Any) -> None:
+        if isinstance(message, OldName):
+            app.warn_of_old_name(message)
+        else:
+            others(message, *where, **more)
+
+    warnings.showwarning = show
+    warnings.simplefilter("always", OldName)
 
 
 @contextmanager

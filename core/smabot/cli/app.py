@@ -1,6 +1,6 @@
-"""What every command shares: the settings, the plugins, the database, and how to show a result.
+"""What all commands share: the settings, the plugins, the database, and how to show a result.
 
-Plugin commands find it as ``ctx.obj``. Everything in it is opened when it is first asked for.
+Plugin commands find it as ``ctx.obj``. Everything in it is opened when it is first used.
 """
 
 from __future__ import annotations
@@ -24,10 +24,11 @@ if TYPE_CHECKING:
     from smabot.hooks.plugins import Plugins
     from smabot.settings.loading import Flag, Loaded
     from smabot.settings.model import Config
+    from smabot.system.deprecation import OldName
 
 
 class App:
-    """The options that all verbs share, and what they lead to."""
+    """The options that all commands share, and what they lead to."""
 
     def __init__(self) -> None:
         self.settings: Path | None = None
@@ -40,14 +41,14 @@ class App:
         self.debug = os.environ.get("SMABOT_DEBUG", "0") not in ("", "0")
         self._loaded: Loaded | None = None
         self._plugins: Plugins | None = None
-        self._keeper: Plugins | None = None
+        self._journal_plugins: Plugins | None = None
         self._warned: set[str] = set()
         self._header: dict[str, str] = {}
 
-    def option(self, name: str, value: Any) -> None:
-        """Take a shared option in; what was read without it is forgotten."""
+    def set_option(self, name: str, value: Any) -> None:
+        """Set a shared option; what was read without it is dropped."""
         setattr(self, name, value)
-        self._loaded = self._plugins = self._keeper = None
+        self._loaded = self._plugins = self._journal_plugins = None
 
     # -- settings and plugins ----------------------------------------------------------------------
 
@@ -58,7 +59,7 @@ class App:
 
         shared = [Flag("db", "--db", str(self.db))] if self.db is not None else []
         self._loaded = load(self.settings, [*shared, *flags], settings_of)
-        self._plugins = self._keeper = None
+        self._plugins = self._journal_plugins = None
         return self._loaded
 
     def loaded(self) -> Loaded:
@@ -76,30 +77,32 @@ class App:
         """
         if self._plugins is None:
             config = self.config()
-            names = [*config.base_plugins, *config.plugins, *self._of_last_run()]
-            self._plugins = self._sound(names)
+            names = [*config.base_plugins, *config.plugins, *self._plugins_of_last_run()]
+            self._plugins = self._working_plugins(names)
         return self._plugins
 
-    def selected(self) -> Plugins:
-        """Return the selected plugins alone, as far as they work, to flatten with."""
+    def selected_plugins(self) -> Plugins:
+        """Return only the selected plugins, as far as they work, to flatten with."""
         config = self.config()
-        return self._sound([*config.base_plugins, *config.plugins])
+        return self._working_plugins([*config.base_plugins, *config.plugins])
 
-    def keeper(self) -> Plugins:
-        """Return the plugin that keeps the database, alone: what halt, resume and flatten read by.
+    def journal_plugins(self) -> Plugins:
+        """Return only the plugin that keeps the journal: halt, resume and flatten read by it.
 
-        It is one of `base_plugins`; the others are imported only where none of those keeps one.
+        It is one of `base_plugins`; the other plugins are imported only where none of those keeps one.
         """
-        if self._keeper is None:
+        if self._journal_plugins is None:
             from smabot.hooks.plugin_calls import KEEPING
 
             config = self.config()
-            self._keeper = self._sound(config.base_plugins, KEEPING)
-            if not self._keeper.names:
-                self._keeper = self._sound(config.plugins, KEEPING)
-        return self._keeper
+            self._journal_plugins = self._working_plugins(config.base_plugins, KEEPING)
+            if not self._journal_plugins.names:
+                self._journal_plugins = self._working_plugins(config.plugins, KEEPING)
+        return self._journal_plugins
 
-    def _sound(self, names: Sequence[str], having: Collection[str] | None = None) -> Plugins:
+    def _working_plugins(
+        self, names: Sequence[str], having: Collection[str] | None = None
+    ) -> Plugins:
         from smabot.hooks.plugins import Plugins
         from smabot.hooks.specifications import HOOKS
 
@@ -109,15 +112,15 @@ class App:
             loaded.config, names, loaded.origins, self.warn, HOOKS if having is None else having
         )
 
-    def _of_last_run(self) -> list[str]:
+    def _plugins_of_last_run(self) -> list[str]:
         """Return the plugins of the last run, which a flag may have chosen; none without a database."""
-        from smabot.domain.records import Run
+        from smabot.domain.bot_records import Run
 
         try:
-            with closing(self.keeper().open_rows(self.config())) as rows:
+            with closing(self.journal_plugins().open_rows(self.config())) as rows:
                 last = rows.rows(Run, newest_by="started_at", limit=1)
         except SmabotError:
-            return []  # whoever needs the database meets that
+            return []  # whoever needs the database gets the error
         return [name for run in last for name in run.plugins.split(",") if name]
 
     def record_kinds(self) -> tuple[type, ...]:
@@ -128,11 +131,11 @@ class App:
 
     @contextmanager
     def rows(self, plugins: Plugins | None = None) -> Iterator[Any]:
-        """Open the database read-only, as `smabot.hooks.ports.Rows`; safe beside a running bot.
+        """Open the database read-only, as `smabot.hooks.ports.Rows`; safe while the bot is running.
 
         Raises ConfigError when there is none.
         """
-        from smabot.domain.records import Run
+        from smabot.domain.bot_records import Run
 
         config = self.config()
         plugins = plugins or self.plugins()
@@ -144,13 +147,13 @@ class App:
     def send(self, verb: str, argument: str = "") -> str:
         """Have an operator's command carried out, by the running bot or here; returns the answer.
 
-        It stands for a minute of wall time, a halt until it is carried out. Core's own verbs need no
-        plugin but the one that keeps the database. Raises SmabotError when the running bot does not
+        It is valid for a minute of wall time, a halt until it is carried out. Core's own commands need
+        only the plugin that keeps the journal. Raises SmabotError when the running bot does not
         answer, or has no plugin for it, and Interrupted when Ctrl-C withdrew it meanwhile.
         """
         from smabot.engine.operator_commands import NOBODY_KNOWS
 
-        answer = self._sent(verb, argument)
+        answer = self._answer_of(verb, argument)
         if answer.startswith(NOBODY_KNOWS):
             raise SmabotError(
                 f"{answer}, so nothing was done: stop the bot and give it again, or start the bot with "
@@ -158,29 +161,29 @@ class App:
             )
         return answer
 
-    def _sent(self, verb: str, argument: str) -> str:
+    def _answer_of(self, verb: str, argument: str) -> str:
         from uuid import uuid4
 
-        from smabot.cli.command_delivery import through_bot
-        from smabot.domain.records import Command
+        from smabot.cli.command_delivery import deliver_to_bot
+        from smabot.domain.bot_records import Command
         from smabot.engine.operator_commands import CORE_VERBS, expiry
-        from smabot.engine.recovery import apply_command
+        from smabot.engine.start.offline_command import apply_command_offline
 
-        plugins = self.keeper() if verb in CORE_VERBS else self.plugins()
+        plugins = self.journal_plugins() if verb in CORE_VERBS else self.plugins()
         now = self.wall()
         command = Command(uuid4().hex, verb, argument, now, expires_at=expiry(verb, now))
 
         def here() -> str | None:
             try:
                 with plugins.named_in_errors():
-                    return apply_command(self.config(), plugins, command, self.wall)
+                    return apply_command_offline(self.config(), plugins, command, self.wall)
             except LockHeld:
                 return None
 
         with self.rows(plugins) as rows:
             if not rows.in_use() and (answer := here()) is not None:
                 return answer
-            return through_bot(rows, command, here, self.wall, self._say)
+            return deliver_to_bot(rows, command, here, self.wall, self._say)
 
     @property
     def last_mode(self) -> str:
@@ -199,7 +202,7 @@ class App:
     def emit(self, data: Any, screen: Any, as_json: bool = False) -> None:
         """Show a result on stdout: as JSON, or as a line, lines, or rich renderables.
 
-        What came from the database is headed by PAPER or LIVE and the database's name.
+        Above what came from the database stand PAPER or LIVE and the database's name.
         """
         from smabot.cli import output
 
@@ -217,6 +220,12 @@ class App:
             self._warned.add(text)
             self._say(f"warning: {text}")
 
+    def warn_of_old_name(self, used: OldName) -> None:
+        """Warn that a plugin uses a name that moved."""
+        from smabot.hooks.discovery import user_of
+
+        self.warn(f"{user_of(used.user)} imports {used.old}; {used.remedy}")
+
     def fail(self, text: str, error: BaseException | None, code: int | None = None) -> int:
         """Write an error, one line on stderr; returns its exit code."""
         if self.debug and error is not None:
@@ -228,25 +237,25 @@ class App:
         click.echo(f"smabot: {one_line(text)}", err=True)
 
     def outlive_screens(self) -> None:
-        """Go on when nobody reads stdout and stderr any more: what trades must not depend on it."""
+        """Keep running when nobody reads stdout and stderr any more: trading must not depend on it."""
         self.answers = False
         stdio.do_not_wait()
 
     def set_up_log(self) -> None:
-        """Begin to log: the file as the settings say, stderr from WARNING on, or as ``-v`` says.
+        """Begin to log: to the file as the settings say, to stderr from WARNING on, or as ``-v`` says.
 
-        What a run does is on the screen already.
+        The screen shows already what a run does.
         """
         from smabot.system import log
 
         config = self.config()
         wanted = config.log
-        _check_apart(config, self.settings)
+        _require_log_file_apart(config, self.settings)
         level = ("WARNING", "DEBUG", "TRACE")[min(self.verbose, 2)]
         log.set_up(level, wanted.file, wanted.level)
 
 
-def _check_apart(config: Config, settings: Path | None) -> None:
+def _require_log_file_apart(config: Config, settings: Path | None) -> None:
     """Raise ConfigError where the log would be written into another file of the run."""
     from smabot.settings.loading import files_of
 

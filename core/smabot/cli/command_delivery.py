@@ -1,4 +1,4 @@
-"""A command on its way to the running bot: left in the database, waited for, withdrawn by Ctrl-C."""
+"""Delivers a command to the running bot: by the database; waits for the answer; Ctrl-C withdraws it."""
 
 from __future__ import annotations
 
@@ -9,26 +9,26 @@ from typing import TYPE_CHECKING
 from smabot.errors import Interrupted, SmabotError
 
 if TYPE_CHECKING:
-    from smabot.domain.records import Command
+    from smabot.domain.bot_records import Command
     from smabot.hooks.ports import Rows
     from smabot.system.wall_clock import Wall
 
 ANSWER_SECONDS = 5.0
 """How long the command line waits for the bot's answer."""
 PATIENCE_SECONDS = 1.0
-"""After how long it says that it waits."""
+"""How long it waits before it says so."""
 POLL_SECONDS = 0.05
 WITHDRAWN = "withdrawn before it was carried out"
 
 
-def through_bot(
+def deliver_to_bot(
     rows: Rows,
     command: Command,
     here: Callable[[], str | None],
     wall: Wall,
     say: Callable[[str], None],
 ) -> str:
-    """Leave a command for the running bot and return its answer, also where Ctrl-C came too late.
+    """Send a command to the running bot and return its answer, also where Ctrl-C came too late.
 
     Where the bot ends meanwhile, ``here`` carries the command out; it returns None while a bot runs.
     Raises SmabotError when the bot does not answer: the command then waits for it. Raises Interrupted
@@ -65,7 +65,7 @@ def _answer(
 
 
 def _answered(rows: Rows, command: Command) -> str | None:
-    from smabot.domain.records import Command
+    from smabot.domain.bot_records import Command
 
     row = rows.row(Command, command.id)
     return row.answer if row is not None and row.applied_at is not None else None
@@ -93,6 +93,6 @@ def _taken_back(rows: Rows, command: Command, wall: Wall) -> str:
 
 
 def _sent(rows: Rows, command: Command) -> bool:
-    from smabot.domain.records import Command
+    from smabot.domain.bot_records import Command
 
     return rows.row(Command, command.id) is not None

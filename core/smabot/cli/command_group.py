@@ -1,6 +1,6 @@
-"""The command `smabot`: its verbs are imported when they are used, plugins only for verbs not here.
+"""The command `smabot`: its commands are imported when they are used, plugins only for commands of theirs.
 
-A plugin adds verbs in its hook ``register_commands``. To be listed by ``smabot --help``, which
+A plugin adds commands in its hook ``register_commands``. To be listed by ``smabot --help``, which
 imports no plugin, it names them as entry points in group ``smabot.commands`` too.
 """
 
@@ -20,29 +20,29 @@ from smabot.errors import SmabotError, suggest
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
-VERBS = {
-    "run": "broker_commands",
-    "reconcile": "broker_commands",
-    "flatten": "broker_commands",
+COMMANDS = {
+    "run": "run",
+    "reconcile": "reconcile",
+    "flatten": "flatten",
     "status": "status",
-    "orders": "history",
-    "trades": "history",
-    "signals": "history",
-    "equity": "performance",
-    "pnl": "performance",
-    "halt": "halt_resume",
-    "resume": "halt_resume",
-    "doctor": "broker_commands",
-    "plugins": "setup",
-    "config": "setup",
+    "orders": "orders",
+    "trades": "trades",
+    "signals": "signals",
+    "equity": "equity",
+    "pnl": "pnl",
+    "halt": "halt",
+    "resume": "resume",
+    "doctor": "doctor",
+    "plugins": "plugins_list",
+    "config": "config",
 }
-"""Each verb of core and the module it is in, as ``--help`` lists them."""
+"""Each command of core and its module in `smabot.cli.commands`, as ``--help`` lists them."""
 
 
 def _shared(*names: str, **options: Any) -> click.Option:
     def remember(ctx: click.Context, parameter: click.Parameter, value: Any) -> None:
         if value:
-            ctx.ensure_object(App).option(str(parameter.name), value)
+            ctx.ensure_object(App).set_option(str(parameter.name), value)
 
     return click.Option(names, expose_value=False, callback=remember, **options)
 
@@ -77,10 +77,10 @@ SHARED = (
     _shared("-v", "--verbose", count=True, help="Log more; twice for everything."),
     _shared("--debug", is_flag=True, help="Show the traceback of an error."),
 )
-"""The options that every verb takes, before or after its name."""
+"""The options that every command takes, before or after its name."""
 
 
-def share(command: click.Command) -> click.Command:
+def add_shared_options(command: click.Command) -> click.Command:
     """Give the shared options to a command and its subcommands, but those it has itself."""
     taken = {option for parameter in command.params for option in parameter.opts}
     command.params += [option for option in SHARED if not taken & set(option.opts)]
@@ -88,21 +88,21 @@ def share(command: click.Command) -> click.Command:
         if isinstance(parameter, click.Option):
             _refuse_blank(parameter)
     for inner in command.commands.values() if isinstance(command, click.Group) else ():
-        share(inner)
+        add_shared_options(inner)
     return command
 
 
-class Verbs(click.Group):
-    """Core's verbs, and those of the installed plugins."""
+class CommandGroup(click.Group):
+    """Core's commands, and those of the installed plugins."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [*VERBS, *_advertised()]
+        return [*COMMANDS, *_plugin_entry_points()]
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name in VERBS:
-            return share(_core(cmd_name))
+        if cmd_name in COMMANDS:
+            return add_shared_options(_core_command(cmd_name))
         command = self._of_plugins(ctx, cmd_name).get(cmd_name)
-        return share(command) if command else None
+        return add_shared_options(command) if command else None
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -116,46 +116,48 @@ class Verbs(click.Group):
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            if (point := _advertised().get(args[0])) is not None:
+            if (point := _plugin_entry_points().get(args[0])) is not None:
                 raise click.UsageError(
-                    f"'{args[0]}' is a verb of {_named(point)}, which is not selected or does not "
+                    f"'{args[0]}' is a command of {_distribution_of(point)}, which is not selected or does not "
                     "work: see `smabot plugins`",
                     ctx,
                 ) from None
-            hint = suggest(args[0], [*VERBS, *self._of_plugins(ctx, args[0])])
+            hint = suggest(args[0], [*COMMANDS, *self._of_plugins(ctx, args[0])])
             raise click.UsageError(f"no such command '{args[0]}'{hint}", ctx) from None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
-            formatter.write_dl([(name, _core(name).get_short_help_str(70)) for name in VERBS])
-        if advertised := _advertised():
+            formatter.write_dl(
+                [(name, _core_command(name).get_short_help_str(70)) for name in COMMANDS]
+            )
+        if points := _plugin_entry_points():
             with formatter.section("Commands of plugins"):
-                formatter.write_dl([(name, _summary(point)) for name, point in advertised.items()])
+                formatter.write_dl([(name, _summary(point)) for name, point in points.items()])
 
     def _of_plugins(self, ctx: click.Context, wanted: str) -> Mapping[str, click.Command]:
-        """Return the plugins' commands. Raises SmabotError unless ``wanted`` is a mistyped verb."""
+        """Return the plugins' commands. Raises SmabotError unless ``wanted`` is a mistyped command."""
         try:
-            return ctx.ensure_object(App).plugins().commands(taken=VERBS)
+            return ctx.ensure_object(App).plugins().commands(taken=COMMANDS)
         except SmabotError:
-            if not suggest(wanted, VERBS):
+            if not suggest(wanted, COMMANDS):
                 raise
             return {}
 
 
-def _core(name: str) -> click.Command:
-    command = getattr(import_module(f"smabot.cli.{VERBS[name]}"), name)
+def _core_command(name: str) -> click.Command:
+    command = getattr(import_module(f"smabot.cli.commands.{COMMANDS[name]}"), name)
     assert isinstance(command, click.Command)
     return command
 
 
-def _advertised() -> dict[str, EntryPoint]:
+def _plugin_entry_points() -> dict[str, EntryPoint]:
     from importlib.metadata import entry_points
 
     points = sorted(entry_points(group="smabot.commands"))
-    return {point.name: point for point in points if point.name not in VERBS}
+    return {point.name: point for point in points if point.name not in COMMANDS}
 
 
-def _named(point: EntryPoint) -> str:
+def _distribution_of(point: EntryPoint) -> str:
     return point.dist.name if point.dist else point.value.partition(":")[0]
 
 
@@ -165,14 +167,16 @@ def _summary(point: EntryPoint) -> str:
 
 
 @click.group(
-    cls=Verbs, invoke_without_command=True, context_settings={"help_option_names": ["-h", "--help"]}
+    cls=CommandGroup,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 @click.version_option(
     package.__version__, "-V", "--version", prog_name="smabot", message="%(prog)s %(version)s"
 )
 @click.pass_context
 def smabot(ctx: click.Context) -> None:
-    """A trading bot that may be killed at any moment.
+    """A crash-safe trading bot: it survives kill -9, power cuts and lost networks.
 
     Paper trading unless --live is given. Data goes to stdout, everything else to stderr.
     """
@@ -180,4 +184,4 @@ def smabot(ctx: click.Context) -> None:
         click.echo(ctx.get_help())
 
 
-share(smabot)
+add_shared_options(smabot)

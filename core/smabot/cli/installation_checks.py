@@ -1,4 +1,4 @@
-"""What core itself looks at for `smabot doctor`: this machine, the installation, the folder."""
+"""The checks of `smabot doctor` that core makes: Python, packages, files, disk, agreement with the broker."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from importlib.metadata import Distribution, PackageNotFoundError, distribution,
 from pathlib import Path
 from typing import Any, cast
 
-from smabot.domain.blocks import require_guards
+from smabot.domain.blocks import require_blocking_plugins
 from smabot.domain.book import Book
-from smabot.engine.recovery import restore
+from smabot.engine.start.book_restore import restore_book
 from smabot.errors import BrokerError, ConfigError, RiskHalt, SmabotError
 from smabot.hooks.discovery import discover
 from smabot.hooks.plugins import Plugins
@@ -24,13 +24,13 @@ from smabot.system.paths import file_exists
 from smabot.system.redaction import SECRETS_FILE
 
 LITTLE_DISK, NO_DISK = 1_000_000_000, 50_000_000
-"""Bytes free below which a disk is told of, and below which it is as good as full."""
+"""Free bytes below which a disk is a warning, and below which a failure."""
 OLDEST_PYTHON = (3, 11)
 CODES = (3, 4, 6)
 
 
-def machine() -> Iterator[Finding]:
-    """Look at Python and at the installed packages."""
+def python_and_packages() -> Iterator[Finding]:
+    """Check Python and the installed packages."""
     python = platform.python_version()
     where = f"{python} on {platform.system()} {platform.machine()}"
     if tuple(map(int, platform.python_version_tuple()[:2])) < OLDEST_PYTHON:
@@ -75,8 +75,8 @@ def _unmet(found: Distribution) -> Iterator[str]:
             )
 
 
-def secrets(settings: Path | None) -> Finding:
-    """Look at the file of secrets beside the settings."""
+def secrets_file(settings: Path | None) -> Finding:
+    """Check the secrets file beside the settings."""
     file = (settings or Path("settings.toml")).with_name(SECRETS_FILE)
     try:
         there = file_exists(file, str(file))
@@ -92,8 +92,8 @@ def secrets(settings: Path | None) -> Finding:
     return Finding.ok("secrets", f"{file}, for you alone (mode {mode:04o})")
 
 
-def folder(config: Config) -> Iterator[Finding]:
-    """Look at where the database lies, or is to lie."""
+def database_folder(config: Config) -> Iterator[Finding]:
+    """Check the folder of the database, and its free disk space."""
     try:
         file_exists(config.db, f"database {config.db}")
     except ConfigError as error:
@@ -106,7 +106,7 @@ def folder(config: Config) -> Iterator[Finding]:
     ):
         yield Finding.failure("folder", f"{there}: can't be written: check its rights")
     else:
-        made = "" if there == wanted else f"; {wanted} is made by the first run"
+        made = "" if there == wanted else f"; {wanted} is created by the first run"
         yield Finding.ok("folder", f"{there} can be written{made}")
     free = shutil.disk_usage(there).free
     words = f"{free / 1e9:,.1f} GB free at {there}"
@@ -118,8 +118,8 @@ def folder(config: Config) -> Iterator[Finding]:
         yield Finding.ok("disk", words)
 
 
-def needs(config: Config, plugins: Plugins) -> Iterator[Finding]:
-    """Ask each plugin how all is that it needs. One that raises is itself a finding."""
+def plugin_findings(config: Config, plugins: Plugins) -> Iterator[Finding]:
+    """Ask each plugin for its findings. An error of a plugin is itself a finding."""
     for name, found in plugins.diagnose(config):
         if isinstance(found, SmabotError):
             code = found.exit_code if found.exit_code in CODES else 3
@@ -128,14 +128,14 @@ def needs(config: Config, plugins: Plugins) -> Iterator[Finding]:
             yield from found
 
 
-def agreement(config: Config, plugins: Plugins) -> Iterator[Finding]:
+def agreement_with_broker(config: Config, plugins: Plugins) -> Iterator[Finding]:
     """Compare the database with the broker, where no bot runs on it; writes to neither."""
     name = "agreement"
     try:
         if not file_exists(config.db, f"database {config.db}"):
             yield Finding.ok(name, "nothing to compare: there is no database yet")
             return
-        yield from _compared(config, plugins)
+        yield from _comparison_findings(config, plugins)
     except BrokerError as error:
         yield Finding.failure(name, str(error), 4)
     except ConfigError as error:
@@ -144,25 +144,25 @@ def agreement(config: Config, plugins: Plugins) -> Iterator[Finding]:
         yield Finding.warning(name, f"not compared: {error}")
 
 
-def _guards(book: Book, plugins: Plugins) -> Iterator[Finding]:
-    """Say where a start would be refused because a plugin that has blocked is left out."""
+def _block_findings(book: Book, plugins: Plugins) -> Iterator[Finding]:
+    """Warn where a start would be refused because a plugin that holds a block is left out."""
     if book.point is not None:
         book.now = book.point.time
     try:
-        require_guards(book, plugins.names)
+        require_blocking_plugins(book, plugins.names)
     except RiskHalt as error:
         yield Finding.warning("blocks", f"a start ends with exit code 5: {error}")
 
 
-def _compared(config: Config, plugins: Plugins) -> Iterator[Finding]:
+def _comparison_findings(config: Config, plugins: Plugins) -> Iterator[Finding]:
     with ExitStack() as opened:
         rows = opened.enter_context(closing(plugins.open_rows(config)))
         if rows.in_use():
             yield Finding.ok("agreement", "a bot runs on the database, and compares by itself")
             return
         book = Book()
-        restore(book, rows, plugins)
-        yield from _guards(book, plugins)
+        restore_book(book, rows, plugins)
+        yield from _block_findings(book, plugins)
         if book.account is None:
             yield Finding.ok("agreement", "nothing to compare: no run has got as far as the broker")
             return

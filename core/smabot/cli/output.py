@@ -18,6 +18,7 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from smabot.domain.book import Book
     from smabot.domain.records import Order
 
 Columns = Sequence[tuple[str, Callable[[Any], Any]]]
@@ -123,3 +124,16 @@ def order_status(order: Order) -> str:
     if asked is None or order.status.terminal:
         return order.status.value
     return f"{order.status.value}, cancel unanswered since {iso(asked)}"
+
+
+def stale_price_lines(book: Book) -> list[str]:
+    """Return a line for each held symbol whose price is old by the newest minute that is known."""
+    from smabot.domain.book_view import STALE
+
+    lines = []
+    for symbol in sorted({p.symbol for p in book.positions.values() if p.qty}):
+        at = book.priced_at(symbol)
+        if at is None or book.now - at >= STALE:
+            since = f"of {iso(at)}" if at else "unknown"
+            lines.append(f"STALE: the price of {symbol} is {since}")
+    return lines

@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from smabot.cli.output import clean
+from smabot.domain.bot_records import Event
 from smabot.domain.calendar import MINUTE
-from smabot.domain.records import Bar, EquityPoint, Event, Fill, Order, Signal, Status
+from smabot.domain.order_terms import Status
+from smabot.domain.records import Bar, EquityPoint, Fill, Order, Signal
 from smabot.engine.price_requests import NO_PRICE, PRICE_AGAIN
-from smabot.engine.recovery import Step
+from smabot.engine.start.startup_report import StartupStep
 from smabot.hooks.ports import Feed
 from smabot.hooks.specifications import Conflict
 
@@ -27,7 +29,7 @@ STYLES = {"buy": "green", "sell": "magenta", "warn": "bold red", "dim": "dim", "
 
 
 class Screen:
-    """Watches the committed records of a run and tells a person."""
+    """Shows the committed records of a run."""
 
     def __init__(self, mode: str, as_json: bool) -> None:
         self._mode = mode
@@ -35,43 +37,43 @@ class Screen:
         self._feed: Feed | None = None
         self._bars: Bars | None = None
         self._bar_count = 0
-        self._told_at: datetime | None = None
+        self._equity_shown_at: datetime | None = None
         self._without_price: set[str] = set()
         self._out = sys.stdout  # plugins get another one
         self._styled = not as_json and self._out.isatty()
 
     # -- what happens ------------------------------------------------------------------------------
 
-    def title(self, version: str, database: str, plugins: tuple[str, ...]) -> None:
-        self._tell(
+    def show_title(self, version: str, database: str, plugins: tuple[str, ...]) -> None:
+        self._emit(
             "start",
             {"version": version, "mode": self._mode, "database": database, "plugins": plugins},
             f"smabot {version}  {self._mode}  {', '.join(plugins)}",
             "good" if self._mode == "PAPER" else "warn",
         )
 
-    def step(self, step: Step) -> None:
-        """A step of the startup."""
-        self._tell(
+    def show_step(self, step: StartupStep) -> None:
+        """Show a step of the startup."""
+        self._emit(
             "step",
             {"name": step.name, "found": step.found, "ms": round(step.milliseconds, 1)},
             f"  {step.name:<10}{step.milliseconds:>7.0f} ms  "
             + step.found.replace("; ", "\n" + " " * 24),
         )
 
-    def note(self, text: str) -> None:
-        self._tell("note", {"text": text}, f"  {text}", "dim")
+    def show_note(self, text: str) -> None:
+        self._emit("note", {"text": text}, f"  {text}", "dim")
 
-    def warn(self, text: str) -> None:
-        self._tell("warning", {"text": text}, f"  ! {text}", "warn")
+    def show_warning(self, text: str) -> None:
+        self._emit("warning", {"text": text}, f"  ! {text}", "warn")
 
-    def ready(self, milliseconds: float) -> None:
-        self._tell(
+    def show_ready(self, milliseconds: float) -> None:
+        self._emit(
             "ready", {"ms": round(milliseconds, 1)}, f"ready in {milliseconds:,.0f} ms", "good"
         )
 
-    def begin(self, feed: Feed) -> None:
-        """The session begins; on a terminal a progress bar stands below the lines."""
+    def begin_progress(self, feed: Feed) -> None:
+        """Begin the session; on a terminal a progress bar stands below the lines."""
         self._feed = feed
         progress = feed.progress()
         if not self._styled or progress is None:
@@ -89,8 +91,8 @@ class Screen:
         self._bars.add_task("", total=progress.total, completed=progress.done)
         self._bars.start()
 
-    def committed(self, rows: list[Any], bars: list[Bar]) -> None:
-        """A step was committed."""
+    def show_committed(self, rows: list[Any], bars: list[Bar]) -> None:
+        """Show what a step has committed."""
         self._bar_count += len(bars)
         for row in rows:
             if isinstance(row, Signal):
@@ -104,21 +106,21 @@ class Screen:
             elif isinstance(row, Event):
                 self._event(row)
 
-    def finish(self) -> None:
-        """Take the progress bar away. Safe to call twice."""
+    def end_progress(self) -> None:
+        """Remove the progress bar. Safe to call twice."""
         if self._bars is not None:
             self._bars.stop()
             self._bars = None
 
-    def conflicts(self, conflicts: tuple[Conflict, ...]) -> None:
-        """The table of conflicts, and how to resolve each kind."""
+    def show_conflicts(self, conflicts: tuple[Conflict, ...]) -> None:
+        """Show the conflicts, and how to resolve each kind."""
         width = max(len(each.what) for each in conflicts)
         ways: dict[str, list[Conflict]] = {}
         for each in conflicts:
             ways.setdefault(each.resolve, []).append(each)
         for resolve, alike in ways.items():
             for each in alike:
-                self._tell(
+                self._emit(
                     "conflict",
                     {"kind": each.kind, "what": each.what, "here": each.here,
                      "there": each.there, "resolve": each.resolve},
@@ -128,11 +130,11 @@ class Screen:
             if not self._json:
                 self._print(f"    resolve: {resolve}")
 
-    def summary(self, data: Mapping[str, Any], lines: list[tuple[str, str]]) -> None:
-        """The table at the end."""
-        self.finish()
+    def show_summary(self, data: Mapping[str, Any], lines: list[tuple[str, str]]) -> None:
+        """Show the table at the end."""
+        self.end_progress()
         if self._json:
-            self._tell("summary", dict(data), "")
+            self._emit("summary", dict(data), "")
             return
         width = max(len(title) for title, _ in lines)
         self._print("")
@@ -144,7 +146,7 @@ class Screen:
     def _signal(self, signal: Signal) -> None:
         missed = "  missed while down" if signal.missed else ""
         reason = f"  {signal.reason}" if signal.reason else ""
-        self._tell(
+        self._emit(
             "signal",
             {"bar_time": signal.bar_time, "strategy": signal.strategy, "symbol": signal.symbol,
              "signal": signal.label, "price": signal.price, "missed": signal.missed},
@@ -163,7 +165,7 @@ class Screen:
         if not self._json and order.status not in shown:
             return
         reason = f": {order.reason}" if order.reason else ""
-        self._tell(
+        self._emit(
             "order",
             data,
             f"{_minute(order.updated_at or order.created_at)}  {order.symbol:<6} "
@@ -174,7 +176,7 @@ class Screen:
     def _fill(self, fill: Fill) -> None:
         word = "bought" if fill.side == "buy" else "sold"
         pnl = f"  realized {fill.realized_pnl:+,.2f}" if fill.reduces else ""
-        self._tell(
+        self._emit(
             "fill",
             {"time": fill.time, "symbol": fill.symbol, "side": fill.side, "qty": fill.qty,
              "price": fill.price, "realized_pnl": fill.realized_pnl, "order": fill.client_order_id},
@@ -188,7 +190,7 @@ class Screen:
         elif event.kind == PRICE_AGAIN:
             self._without_price.discard(event.subject)
         subject = f" {event.subject}" if event.subject else ""
-        self._tell(
+        self._emit(
             "event",
             {"time": event.time, "kind": event.kind, "subject": event.subject,
              "text": event.text, "grave": event.grave},
@@ -205,14 +207,14 @@ class Screen:
                 completed=progress.done,
                 description=f"{_minute(point.time)}  {self._bar_count:,} bars  equity {point.equity:,.2f}",
             )
-        due = self._told_at is None or (point.time - self._told_at).total_seconds() >= (
-            EVERY_MINUTES * 60
-        )
+        due = self._equity_shown_at is None or (
+            point.time - self._equity_shown_at
+        ).total_seconds() >= (EVERY_MINUTES * 60)
         if not due and not self._json:
             return
-        self._told_at = point.time
+        self._equity_shown_at = point.time
         done = f"  {progress.done:,} of {progress.total:,} minutes" if progress else ""
-        self._tell(
+        self._emit(
             "equity",
             {"time": point.time, "equity": point.equity, "cash": point.cash},
             f"{_minute(point.time)}  equity {point.equity:,.2f}  cash {point.cash:,.2f}  "
@@ -224,7 +226,7 @@ class Screen:
         names = ", ".join(sorted(self._without_price))
         return f"  STALE: the price of {names}" if names else ""
 
-    def _tell(self, event: str, data: dict[str, Any], line: str, style: str = "") -> None:
+    def _emit(self, event: str, data: dict[str, Any], line: str, style: str = "") -> None:
         line = clean(line)
         if self._json:
             text = json.dumps({"event": event, **data}, default=_plain)
@@ -233,9 +235,9 @@ class Screen:
             self._print(line, style)
         logger.info("{}", line.strip() or event)
 
-    def failed(self, error: Exception) -> None:
-        """Why the run ended; the screen has it from whoever catches the error."""
-        self.finish()
+    def log_failure(self, error: Exception) -> None:
+        """Log why the run ended; whoever catches the error shows it."""
+        self.end_progress()
         logger.info("failed: {}", error)
 
     def _print(self, line: str, style: str = "") -> None:

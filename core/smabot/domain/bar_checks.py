@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from math import inf
 
-from smabot.domain.records import Bar, Event
+from smabot.domain.bot_records import Event
+from smabot.domain.records import Bar
 
 _PRICES = ("open", "high", "low", "close")
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from smabot.domain.book import Book
-from smabot.domain.records import HALT, Block, Event
+from smabot.domain.bot_records import HALT, Block, Event
 from smabot.errors import RiskHalt, UsageError, suggest
 
 
-def ignore(book: Book, names: Sequence[str], plugins: Collection[str]) -> None:
+def ignore_blocks(book: Book, names: Sequence[str], plugins: Collection[str]) -> None:
     """Let the blocks of plugins that are not part of the run hold no order of it; their rows stay.
 
     Raises UsageError for a name that has no such block.
@@ -35,7 +35,7 @@ def ignore(book: Book, names: Sequence[str], plugins: Collection[str]) -> None:
             book.apply(Event(book.now, "block_ignored", block.plugin, text, grave=True))
 
 
-def require_guards(book: Book, plugins: Collection[str]) -> None:
+def require_blocking_plugins(book: Book, plugins: Collection[str]) -> None:
     """Raise RiskHalt where a block holds whose plugin is not part of the run, and is not ignored."""
     held = [block for block in _orphans(book, plugins) if block.plugin not in book.ignored]
     if not held:

@@ -14,15 +14,17 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from smabot.domain.bar_checks import bad_bar_event
-from smabot.domain.book_view import BookView
+from smabot.domain.book_view import COLLAR, EPOCH, BookView
+from smabot.domain.bot_records import Block
+from smabot.domain.calendar import Calendar
 from smabot.domain.cost_basis import closed_pnl, filled_value
+from smabot.domain.order_terms import Status
 from smabot.domain.records import (
     MICRO,
     ZERO,
     Account,
     Adjustment,
     Bar,
-    Block,
     EquityPoint,
     Fill,
     Holding,
@@ -31,7 +33,6 @@ from smabot.domain.records import (
     OrderUpdate,
     Position,
     SignalState,
-    Status,
 )
 
 R = TypeVar("R")
@@ -39,6 +40,26 @@ R = TypeVar("R")
 
 class Book(BookView):
     """The account as the records tell it. Nothing else changes it than what is applied."""
+
+    calendar: Calendar
+    now: datetime
+    account: Account | None
+    point: EquityPoint | None
+    stances: int
+
+    def __init__(
+        self,
+        calendar: Calendar | None = None,
+        find_order: Callable[[str], Order | None] | None = None,
+        collar: Decimal = COLLAR,
+    ) -> None:
+        """``collar``: the fraction that a close may be away from the one before; 0: any."""
+        super().__init__(calendar, find_order, collar)
+        self.calendar = calendar or Calendar()
+        self.now = EPOCH
+        self.account = None
+        self.point = None
+        self.stances = 0
 
     # -- change ---------------------------------------------------------------------------------
 
@@ -100,6 +121,10 @@ class Book(BookView):
     def ignore_blocks_of(self, plugins: Iterable[str]) -> None:
         """Let the blocks of these plugins hold no order of this run, by the operator's word."""
         self._blocks.ignored = frozenset(plugins)
+
+    def forget_bars(self) -> None:
+        """Forget the last bars, so that they can be played again."""
+        self._prices.bars.clear()
 
     def find_ended_orders_by(self, find: Callable[[str], Order | None]) -> None:
         """Look up orders that ended long ago in the journal."""
@@ -227,7 +252,7 @@ class Book(BookView):
         holding = (state.strategy, state.symbol)
         if self.signals.get(holding) == state:
             return False
-        self.signals[holding] = state
+        self._targets.signals[holding] = state
         self.stances += 1
         self._review(holding)
         self._rows.note(state)
@@ -237,7 +262,7 @@ class Book(BookView):
         key = (block.plugin, block.scope)
         if self._rows.frozen or self.blocks.get(key) == block:
             return False
-        self.blocks[key] = block
+        self._blocks.all[key] = block
         self.stances += 1
         self._rows.note(block)
         return True

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from types import MappingProxyType
-from typing import TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
+from smabot.domain.bot_records import Block
 from smabot.domain.calendar import Calendar
 from smabot.domain.cost_basis import filled_value
 from smabot.domain.declared_rows import DeclaredRows
@@ -20,7 +21,6 @@ from smabot.domain.records import (
     ZERO,
     Account,
     Bar,
-    Block,
     EquityPoint,
     Fill,
     Holding,
@@ -44,7 +44,42 @@ STALE = timedelta(minutes=5)
 
 
 class BookView:
-    """Positions, cash, orders, last prices, last signals and the plugins' declared records."""
+    """Positions, cash, orders, last prices, last signals and the plugins' declared records.
+
+    It is what a plugin's `Book` is to a type checker: all of it to read, and `apply` for rows of its
+    own. A test makes a ``Book()`` and applies what it needs.
+    """
+
+    if TYPE_CHECKING:  # what a Book has to be written, and a plugin to be read
+
+        @property
+        def calendar(self) -> Calendar:
+            """The exchange's sessions."""
+
+        @property
+        def now(self) -> datetime:
+            """The time of the step, UTC."""
+
+        @property
+        def account(self) -> Account | None:
+            """The account as last committed, with its cash."""
+
+        @property
+        def point(self) -> EquityPoint | None:
+            """What the account was worth last."""
+
+        @property
+        def stances(self) -> int:
+            """How often blocks and targets have changed: what may leave is judged again then."""
+
+        def apply(self, record: Any) -> bool:
+            """Take in a row of a record that the plugin declared, its own `Block`, or an `Event`.
+
+            False: it was known already, and nothing changed. A row replaces the one with its key.
+            """
+
+        def copy(self) -> BookView:
+            """Return a book of its own with the same account, positions, open orders and last prices."""
 
     def __init__(
         self,
@@ -53,12 +88,6 @@ class BookView:
         collar: Decimal = COLLAR,
     ) -> None:
         """``collar``: the fraction that a close may be away from the one before; 0: any."""
-        self.calendar = calendar or Calendar()
-        self.now = EPOCH
-        self.account: Account | None = None
-        self.point: EquityPoint | None = None
-        self.stances = 0
-        """How often blocks and targets have changed: what may leave is judged again then."""
         self._prices = LastPrices(collar)
         self._orders = KnownOrders(find_order)
         self._positions = KnownPositions()
@@ -68,32 +97,32 @@ class BookView:
         self._valuation = Valuation(self._value_price, self._prices.jumped_from)
 
     @property
-    def last(self) -> dict[str, Bar]:
+    def last(self) -> Mapping[str, Bar]:
         """The last bar of each symbol."""
         return self._prices.bars
 
     @property
-    def marks(self) -> dict[str, Mark]:
+    def marks(self) -> Mapping[str, Mark]:
         """Prices that were asked for because no bar came, by symbol."""
         return self._prices.marks
 
     @property
-    def orders(self) -> dict[str, Order]:
+    def orders(self) -> Mapping[str, Order]:
         """Orders by id: the open ones, and the newest of each holding."""
         return self._orders.all
 
     @property
-    def canceling(self) -> dict[str, Order]:
+    def canceling(self) -> Mapping[str, Order]:
         """Open orders whose cancel was asked for, by their ids."""
         return self._orders.canceling
 
     @property
-    def positions(self) -> dict[Holding, Position]:
+    def positions(self) -> Mapping[Holding, Position]:
         """Positions by strategy and symbol, closed ones too."""
         return self._positions.all
 
     @property
-    def signals(self) -> dict[Holding, SignalState]:
+    def signals(self) -> Mapping[Holding, SignalState]:
         """The last signal of each strategy in each symbol."""
         return self._targets.signals
 
@@ -103,7 +132,7 @@ class BookView:
         return self._blocks.ignored
 
     @property
-    def blocks(self) -> dict[tuple[str, str], Block]:
+    def blocks(self) -> Mapping[tuple[str, str], Block]:
         """Blocks by plugin and scope."""
         return self._blocks.all
 

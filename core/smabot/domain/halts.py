@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from smabot.domain.book import Book
-from smabot.domain.records import HALT, Block, Event
+from smabot.domain.bot_records import HALT, Block, Event
 
 
 def halt(book: Book, reason: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from smabot.domain.records import HALT, Block
+from smabot.domain.bot_records import HALT, Block
 
 
 class KnownBlocks:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from smabot.domain.book import Book
+from smabot.domain.book_view import BookView
 from smabot.domain.records import Order, OrderUpdate
 
 
-def may_be_counted(book: Book, order: Order, update: OrderUpdate) -> bool:
+def may_be_counted(book: BookView, order: Order, update: OrderUpdate) -> bool:
     """Whether the shares that an update adds to an order that was given up are late news, no more.
 
     They filled before the order was given up, and what was ordered in its place has not filled as well:

@@ -9,10 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
-from enum import StrEnum
 from typing import NamedTuple
 
+from smabot.domain.bot_records import Block, BotState, Command, Event, Run
 from smabot.domain.calendar import MINUTE
+from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.tables import record
 
 ZERO = Decimal(0)
@@ -43,73 +44,6 @@ class Bar(NamedTuple):
     def end(self) -> datetime:
         """The minute's end: from then on the bar is known."""
         return self.time + MINUTE
-
-
-class Side(StrEnum):
-    BUY = "buy"
-    SELL = "sell"
-
-    @property
-    def sign(self) -> int:
-        return 1 if self is Side.BUY else -1
-
-
-class OrderType(StrEnum):
-    MARKET = "market"
-    LIMIT = "limit"
-
-
-class TimeInForce(StrEnum):
-    DAY = "day"
-    GTC = "gtc"
-
-
-class Status(StrEnum):
-    """What is known of an order. ``order_intents.status`` holds these words."""
-
-    PENDING = "pending"  # committed, not known to be sent
-    UNKNOWN = "unknown"  # sent, and nobody knows what became of it
-    SUBMITTED = "submitted"  # the broker has it, the market not yet
-    ACCEPTED = "accepted"
-    PARTIALLY_FILLED = "partially_filled"
-    BLOCKED = "blocked"  # vetoed here, never sent
-    ABANDONED = "abandoned"  # never arrived, and too late to send again
-    REJECTED = "rejected"
-    CANCELED = "canceled"
-    EXPIRED = "expired"
-    FILLED = "filled"
-
-    @property
-    def terminal(self) -> bool:
-        return self in TERMINAL
-
-    @property
-    def rank(self) -> int:
-        """Order of knowledge: an update never takes an order back to a lower rank."""
-        return _RANK[self]
-
-
-class RefusalCause(StrEnum):
-    """Why a broker refused an order, where it decides what comes next."""
-
-    OTHER = ""
-    POSITION = "position"  # the account does not hold what the order was to close
-    AVAILABLE = "available"  # fewer shares are free than were asked for
-    WASH = "wash"  # an order of the other side is open in the symbol
-
-
-TERMINAL = frozenset(
-    {
-        Status.BLOCKED,
-        Status.ABANDONED,
-        Status.REJECTED,
-        Status.CANCELED,
-        Status.EXPIRED,
-        Status.FILLED,
-    }
-)
-OPEN = tuple(status for status in Status if status not in TERMINAL)
-_RANK = {status: rank for rank, status in enumerate(Status)}
 
 
 @record(table="signals", key=("strategy", "symbol", "bar_time"), restore=False)
@@ -304,51 +238,6 @@ class Account:
     bound_at: datetime
 
 
-@record(table="bot_state", key=("plugin", "key"))
-class BotState:
-    """A value that a plugin (or ``core``) keeps by name."""
-
-    plugin: str
-    key: str
-    value: str
-
-
-HALT = "core"
-"""Whose block a halt is: no plugin has that name."""
-
-
-@record(table="blocks", key=("plugin", "scope"))
-class Block:
-    """Why no order of ``scope`` may leave: ``entries``, or ``all`` for exits too.
-
-    Written in the step's transaction by whoever blocks (``core`` is a halt), read by core and the
-    screens also where that plugin is not part of the run. It holds from ``since`` on, and before
-    ``until``: a block that was lifted keeps its row.
-    """
-
-    plugin: str
-    scope: str
-    reason: str
-    since: datetime
-    until: datetime | None = None
-
-    def holds(self, now: datetime) -> bool:
-        """Whether it blocks at a time."""
-        return self.until is None or now < self.until
-
-
-@record(table="events", key=("time", "kind", "subject"), restore=False)
-class Event:
-    """Something an operator should know of. ``subject`` is a symbol, an order's or a command's id, an
-    account, a plugin or empty; ``grave`` events are red on the screen. ``time`` is the feed's."""
-
-    time: datetime
-    kind: str
-    subject: str
-    text: str
-    grave: bool = False
-
-
 @record(table="adjustments", key=("time", "strategy", "symbol"), restore=False)
 class Adjustment:
     """An audited change that no order of the bot made: `smabot reconcile --accept broker`.
@@ -417,66 +306,6 @@ class Mark:
     price: Decimal
     time: datetime
     source: str
-
-
-@record(table="commands", key=("id",), restore=False)
-class Command:
-    """What an operator tells the bot: halt, resume, flatten, breaker reset. Wall-clock times, UTC.
-
-    ``applied_at`` is the feed's time where a bot dealt with it; None: it still waits. From
-    ``expires_at`` on it is not carried out any more; None: it stands until it is, as every halt does.
-    """
-
-    id: str
-    verb: str
-    argument: str
-    created_at: datetime
-    applied_at: datetime | None = None
-    answer: str = ""
-    expires_at: datetime | None = None
-
-
-@record(table="runs", key=("run_id",), restore=False)
-class Run:
-    """One process: when it ran, how fast it was ready, how it ended. Wall-clock times, UTC.
-
-    ``plugins`` and ``ignored_blocks`` are names, separated by commas.
-    """
-
-    run_id: str
-    pid: int
-    version: str
-    plugins: str
-    mode: str
-    started_at: datetime
-    ready_ms: float | None = None
-    steps: str = ""
-    ended_at: datetime | None = None
-    exit_code: int | None = None
-    outcome: str = ""
-    ignored_blocks: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Veto:
-    """A plugin's refusal of an order. The reason is kept with the order."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """One risk check's answer about an order: what was measured against which limit.
-
-    ``value`` and ``limit`` are text for the reader. A check that did not pass blocks the order with
-    ``reason``.
-    """
-
-    name: str
-    passed: bool
-    value: str = ""
-    limit: str = ""
-    reason: str = ""
 
 
 CORE_RECORDS: tuple[type, ...] = (

@@ -1,11 +1,32 @@
-"""Risk checks' answers about an order, as the text that is kept with it."""
+"""What risk checks answer about an order, and the text of it that is kept with the order."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import dataclass
 
-from smabot.domain.records import Check
+
+@dataclass(frozen=True, slots=True)
+class Veto:
+    """A plugin's refusal of an order. The reason is kept with the order."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One risk check's answer about an order: what was measured against which limit.
+
+    ``value`` and ``limit`` are text for the reader. A check that did not pass blocks the order with
+    ``reason``.
+    """
+
+    name: str
+    passed: bool
+    value: str = ""
+    limit: str = ""
+    reason: str = ""
 
 
 def checks_text(checks: Iterable[Check]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from smabot.domain.book import Book
-from smabot.domain.records import Event
+from smabot.domain.bot_records import Event
 from smabot.errors import AccountBlocked, KeyRefused, NotAllowed
 from smabot.hooks.ports import BrokerAccount, Clock
 from smabot.system.wall_clock import Wall

@@ -8,7 +8,8 @@ from datetime import datetime
 from itertools import pairwise
 from typing import Any
 
-from smabot.domain.records import Order, OrderUpdate, Status
+from smabot.domain.order_terms import Status
+from smabot.domain.records import Order, OrderUpdate
 from smabot.engine.broker_access import Access
 from smabot.engine.dispatcher import DirectDispatcher, Dispatcher, Request, ThreadedDispatcher
 from smabot.errors import BrokerError, NotAllowed

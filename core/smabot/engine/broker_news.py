@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Collection, Sequence
 
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Event
 from smabot.domain.late_fills import may_be_counted
-from smabot.domain.records import Event, Fill, Order, OrderUpdate, RefusalCause, Status
+from smabot.domain.order_terms import RefusalCause, Status
+from smabot.domain.records import Fill, Order, OrderUpdate
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.reconciling.comparison import Comparison
 from smabot.engine.reconciling.conflict import ReconciliationConflict, filled_after_its_end

@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 
 from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH
+from smabot.domain.bot_records import Event
 from smabot.domain.calendar import Calendar
-from smabot.domain.records import Event
 from smabot.errors import BrokerError
 from smabot.hooks.ports import Broker, Clock
 from smabot.system.background_query import BackgroundQuery

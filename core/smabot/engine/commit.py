@@ -8,7 +8,8 @@ from typing import Any
 from loguru import logger
 
 from smabot.domain.book import Book
-from smabot.domain.records import Bar, Batch, Event, OrderUpdate
+from smabot.domain.bot_records import Event
+from smabot.domain.records import Bar, Batch, OrderUpdate
 from smabot.engine.broker_access import Access
 from smabot.engine.execution.executor import Executor
 from smabot.engine.gate import UNCONFIRMED, Standing

@@ -27,8 +27,11 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from smabot.domain.book import Book
+from smabot.domain.bot_records import HALT, Block
 from smabot.domain.calendar import MINUTE
-from smabot.domain.records import HALT, Block, Check, Order, OrderType, Status, TimeInForce
+from smabot.domain.order_terms import OrderType, Status, TimeInForce
+from smabot.domain.records import Order
+from smabot.domain.risk_answers import Check
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Clock
 from smabot.settings.model import Config

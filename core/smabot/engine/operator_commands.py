@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Command, Event
 from smabot.domain.halts import halt, resume
-from smabot.domain.records import Command, Event
 from smabot.engine.execution.flattening import flatten
 from smabot.errors import PluginError
 from smabot.hooks.plugins import Plugins

@@ -15,7 +15,8 @@ from functools import partial
 from typing import Any
 
 from smabot.domain.book import Book
-from smabot.domain.records import Order, OrderUpdate, Status
+from smabot.domain.order_terms import Status
+from smabot.domain.records import Order, OrderUpdate
 from smabot.engine.broker_line import ENTRY, EXIT, NO_NEWS, PAUSE, BrokerLine, turn
 from smabot.engine.cancels import Cancels
 from smabot.engine.dispatcher import Request, Withdrawn

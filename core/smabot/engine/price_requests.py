@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 
 from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH, STALE
+from smabot.domain.bot_records import Event
 from smabot.domain.calendar import MINUTE
-from smabot.domain.records import Event, Mark
+from smabot.domain.records import Mark
 from smabot.engine.gate import Standing
 from smabot.errors import BrokerError
 from smabot.hooks.ports import Feed, PricedFeed

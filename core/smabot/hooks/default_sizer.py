@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import ROUND_DOWN, Decimal
 
 from smabot.domain.book import Book
-from smabot.domain.records import ZERO, OrderIntent, Side, Signal
+from smabot.domain.order_terms import Side
+from smabot.domain.records import ZERO, OrderIntent, Signal
 from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Sizing
 

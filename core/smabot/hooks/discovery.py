@@ -16,7 +16,7 @@ from types import ModuleType
 from typing import Any
 
 import smabot
-from smabot.domain.records import HALT
+from smabot.domain.bot_records import HALT
 from smabot.errors import ConfigError, PluginError, SmabotError, suggest
 from smabot.hooks import specifications as hookspecs
 from smabot.hooks.plugin_isolation import undisturbed
@@ -37,6 +37,15 @@ def discover() -> dict[str, tuple[EntryPoint, ...]]:
     for point in entry_points(group=GROUP):
         found.setdefault(point.name, {})[point.value, _distribution(point)] = point
     return {name: tuple(points.values()) for name, points in found.items()}
+
+
+def user_of(module: str) -> str:
+    """Return the plugin that a module is of, for a message; the module where it is of none."""
+    package = module.partition(".")[0]
+    for name, points in sorted(discover().items()):
+        if any(point.value.partition(":")[0].partition(".")[0] == package for point in points):
+            return f"plugin '{name}'"
+    return module
 
 
 def select(wanted: Sequence[str], blocked: Sequence[str], installed: Iterable[str]) -> list[str]:

@@ -9,7 +9,8 @@ from datetime import datetime
 from itertools import groupby
 from typing import Any, TypeVar
 
-from smabot.domain.records import Bar, Command
+from smabot.domain.bot_records import Command
+from smabot.domain.records import Bar
 from smabot.domain.tables import key_of
 
 R = TypeVar("R")

@@ -10,7 +10,8 @@ from typing import Any, NoReturn
 
 from smabot.domain.book import Book
 from smabot.domain.book_view import BookView
-from smabot.domain.records import Bar, Block, Event
+from smabot.domain.bot_records import Block, Event
+from smabot.domain.records import Bar
 from smabot.errors import PluginFault
 
 
@@ -52,6 +53,9 @@ class PluginBook(Book):
 
     def ignore_blocks_of(self, plugins: Iterable[str]) -> NoReturn:
         self._refuse("ignored blocks")
+
+    def forget_bars(self) -> NoReturn:
+        self._refuse("removed bars")
 
     def find_ended_orders_by(self, find: Any) -> NoReturn:
         self._refuse("changed where orders are found")

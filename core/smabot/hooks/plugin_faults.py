@@ -6,7 +6,8 @@ import inspect
 from collections.abc import Mapping, Sequence
 from types import NoneType
 
-from smabot.domain.records import OrderIntent, Veto
+from smabot.domain.records import OrderIntent
+from smabot.domain.risk_answers import Veto
 from smabot.errors import PluginFault, SmabotError
 from smabot.hooks.specifications import Reconciliation, RecoveryStep
 

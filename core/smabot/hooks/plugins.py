@@ -10,17 +10,9 @@ from decimal import localcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from smabot.domain.book import Book
-from smabot.domain.records import (
-    Bar,
-    Check,
-    Command,
-    EquityPoint,
-    Fill,
-    Order,
-    OrderIntent,
-    Signal,
-    Veto,
-)
+from smabot.domain.bot_records import Command
+from smabot.domain.records import Bar, EquityPoint, Fill, Order, OrderIntent, Signal
+from smabot.domain.risk_answers import Check, Veto
 from smabot.errors import ConfigError, PluginFault, SmabotError, suggest
 from smabot.hooks import specifications as hookspecs
 from smabot.hooks.discovery import check_hooks, check_tables, discover, make, select

@@ -8,19 +8,10 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
+from smabot.domain.bot_records import Command
 from smabot.domain.calendar import Calendar
-from smabot.domain.records import (
-    Bar,
-    Batch,
-    Command,
-    Mark,
-    Order,
-    OrderType,
-    OrderUpdate,
-    Side,
-    Status,
-    TimeInForce,
-)
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Bar, Batch, Mark, Order, OrderUpdate
 from smabot.errors import BrokerError
 
 R = TypeVar("R")

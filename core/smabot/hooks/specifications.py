@@ -17,19 +17,18 @@ import pluggy
 if TYPE_CHECKING:
     import click
 
-    from smabot.domain.book import Book
+    from smabot.domain.book_view import BookView as Book
+    from smabot.domain.bot_records import Command
     from smabot.domain.records import (
         Bar,
-        Check,
-        Command,
         EquityPoint,
         Fill,
         Order,
         OrderIntent,
         OrderUpdate,
         Signal,
-        Veto,
     )
+    from smabot.domain.risk_answers import Check, Veto
     from smabot.hooks.ports import Broker, Clock, Feed, Journal, Rows
     from smabot.settings.model import Config
 
@@ -118,6 +117,8 @@ class Finding:
 def records() -> Sequence[type]:  # type: ignore[empty-body]
     """Declare the plugin's record classes, so that each has a table before the first step.
 
+    Since 0.1.
+
     def records(self):
         return [Streak]
     """
@@ -126,6 +127,8 @@ def records() -> Sequence[type]:  # type: ignore[empty-body]
 @hookspec
 def lookback() -> int:  # type: ignore[empty-body]
     """Return how many bars of each symbol a strategy needs before it can decide.
+
+    Since 0.1.
 
     def lookback(self):
         return self.settings.slow + 1
@@ -138,6 +141,8 @@ def on_startup_recover(recovery: Recovery) -> RecoveryStep | None:
 
     Rows of declared records are already in ``recovery.book``. Any conflict stops the start, and
     then nothing has been changed.
+
+    Since 0.1.
 
     def on_startup_recover(self, recovery):
         return RecoveryStep(f"{len(recovery.book.table(Streak))} streaks")
@@ -152,6 +157,8 @@ def on_bar(bar: Bar, book: Book) -> Signal | list[Signal] | None:
     wanted holding changes. The result must be a function of the last ``lookback()`` bars and of
     declared records, so that a restarted bot decides alike.
 
+    Since 0.1.
+
     def on_bar(self, bar):
         if bar.close > bar.open:
             return Signal.long(bar)
@@ -163,6 +170,8 @@ def on_signal(signal: Signal, book: Book) -> OrderIntent | None:
     """Turn a signal into an order; the first answer counts. The default sizer answers last.
 
     Only a target of 1 opens, and only by a buy; every other order closes at most what is held.
+
+    Since 0.1.
 
     def on_signal(self, signal, book):
         held = book.holding(signal.strategy, signal.symbol)
@@ -179,6 +188,8 @@ def before_submit(order: Order, book: Book) -> Veto | list[Check] | None:
     order, those that passed too. Let orders with ``order.reduces`` pass unless you mean to trap a
     position.
 
+    Since 0.1.
+
     def before_submit(self, order):
         if order.qty > 100 and not order.reduces:
             return Veto("more than 100 shares")
@@ -192,6 +203,8 @@ def may_leave(order: Order, book: Book) -> Veto | None:
     Only read. A Veto drops an order that never left; one that may have left is not sent again. Let
     orders with ``order.reduces`` pass unless you mean to trap a position.
 
+    Since 0.1.
+
     def may_leave(self, order, book):
         if book.row(Streak, order.symbol) is None and not order.reduces:
             return Veto("no streak any more")
@@ -202,6 +215,8 @@ def may_leave(order: Order, book: Book) -> Veto | None:
 def on_order(order: Order, book: Book) -> None:
     """See an order after each change of its status: pending, blocked, accepted, rejected, filled.
 
+    Since 0.1.
+
     def on_order(self, order):
         if order.status is Status.REJECTED:
             self.refused += 1
@@ -211,6 +226,8 @@ def on_order(order: Order, book: Book) -> None:
 @hookspec
 def on_fill(fill: Fill, book: Book) -> None:
     """See each new fill once, after it is in the book.
+
+    Since 0.1.
 
     def on_fill(self, fill, book):
         book.apply(Streak(fill.symbol, fill.cumulative_qty))
@@ -223,6 +240,8 @@ def on_equity(point: EquityPoint, book: Book) -> None:
 
     `equity_every_minutes` thins the curve that is kept, not these calls.
 
+    Since 0.1.
+
     def on_equity(self, point):
         self.peak = max(self.peak, point.equity)
     """
@@ -231,6 +250,8 @@ def on_equity(point: EquityPoint, book: Book) -> None:
 @hookspec
 def on_command(command: Command, book: Book) -> str | None:
     """Carry out an operator's command that is yours, by its verb; answer in a line what was done.
+
+    Since 0.1.
 
     def on_command(self, command, book):
         if command.verb == "streaks reset":
@@ -242,6 +263,8 @@ def on_command(command: Command, book: Book) -> str | None:
 def describe(book: Book) -> tuple[str, str] | None:
     """Say in a title and a line what state you are in, for the table at a run's end.
 
+    Since 0.1.
+
     def describe(self, book):
         return "streaks", f"{len(book.table(Streak))} symbols on a streak"
     """
@@ -252,6 +275,8 @@ def diagnose(config: Config) -> Sequence[Finding]:  # type: ignore[empty-body]
     """Look at what the plugin needs and say how it is, a line each. Change nothing.
 
     Called by `smabot doctor`, also beside a running bot and before the first run.
+
+    Since 0.1.
 
     def diagnose(self, config):
         if config.symbols:
@@ -266,6 +291,8 @@ def reconcile(recovery: Recovery) -> Reconciliation | None:
 
     Called at start, after a lost connection, on a timer, and by `smabot reconcile`.
 
+    Since 0.1.
+
     def reconcile(self, recovery):
         return Reconciliation(updates=tuple(o.update() for o in recovery.broker.orders()))
     """
@@ -274,6 +301,8 @@ def reconcile(recovery: Recovery) -> Reconciliation | None:
 @hookspec(firstresult=True)
 def open_journal(config: Config, records: Sequence[type]) -> Journal | None:
     """Open the journal for writing, with a table for each record class.
+
+    Since 0.1.
 
     def open_journal(self, config, records):
         return MyJournal(config.db, records)
@@ -284,6 +313,8 @@ def open_journal(config: Config, records: Sequence[type]) -> Journal | None:
 def open_rows(config: Config, records: Sequence[type]) -> Rows | None:
     """Open the records read-only, beside a running bot. Raises ConfigError when there are none.
 
+    Since 0.1.
+
     def open_rows(self, config, records):
         return MyRows(config.db, records)
     """
@@ -292,6 +323,8 @@ def open_rows(config: Config, records: Sequence[type]) -> Rows | None:
 @hookspec(firstresult=True)
 def open_broker(config: Config) -> Broker | None:
     """Connect to where orders go.
+
+    Since 0.1.
 
     def open_broker(self, config):
         return MyBroker(paper=not config.live)
@@ -302,6 +335,8 @@ def open_broker(config: Config) -> Broker | None:
 def open_feed(config: Config) -> Feed | None:
     """Connect to where bars and order updates come from.
 
+    Since 0.1.
+
     def open_feed(self, config):
         return MyFeed(config.symbols)
     """
@@ -310,6 +345,8 @@ def open_feed(config: Config) -> Feed | None:
 @hookspec
 def account_files(config: Config, account_id: str) -> Sequence[Path]:  # type: ignore[empty-body]
     """Name the SQLite files on this machine that hold a broker's account: a backup takes them along.
+
+    Since 0.1.
 
     def account_files(self, config, account_id):
         ledger = config.ledger_path
@@ -320,6 +357,8 @@ def account_files(config: Config, account_id: str) -> Sequence[Path]:  # type: i
 @hookspec
 def register_commands(cli: click.Group) -> None:
     """Add commands to `smabot`.
+
+    Since 0.1.
 
     def register_commands(self, cli):
         cli.add_command(streaks)

@@ -8,7 +8,9 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 from smabot.engine.loop import Engine
-from smabot.engine.recovery import Session, open_session, recover
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.opening import open_session
+from smabot.engine.start.recovery import recover
 from smabot.hooks.default_sizer import DefaultSizer
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
@@ -37,7 +39,7 @@ class FakeBot:
         return self.journal
 
     @contextmanager
-    def opened(self, **settings: Any) -> Iterator[Session]:
+    def opened(self, **settings: Any) -> Iterator[BotSession]:
         """Open journal and exchange, and restore the book; settings are those of `smabot.api.Config`."""
         config = Config(broker="fake", **settings)
         plugins = Plugins()

@@ -13,18 +13,8 @@ from decimal import Decimal
 from itertools import groupby
 
 from smabot.domain.calendar import Calendar, Session
-from smabot.domain.records import (
-    ZERO,
-    Bar,
-    Batch,
-    Order,
-    OrderUpdate,
-    RefusalCause,
-    Side,
-    Status,
-    TimeInForce,
-    money,
-)
+from smabot.domain.order_terms import RefusalCause, Side, Status, TimeInForce
+from smabot.domain.records import ZERO, Bar, Batch, Order, OrderUpdate, money
 from smabot.errors import ConfigError, ConflictError
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, Progress
 from smabot.hooks.specifications import Reconciliation, Recovery, hookimpl

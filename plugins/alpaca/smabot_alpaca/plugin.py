@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smabot.provider import Config, Finding, hookimpl
+from smabot.provider import Config, Finding, Provider, hookimpl
 from smabot_alpaca.settings import AlpacaSettings
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from smabot_alpaca.feed.alpaca_feed import AlpacaFeed
 
 
-class AlpacaPlugin:
+class AlpacaPlugin(Provider):
     """Provides broker and feed, both over one connection, which is made when first asked for."""
 
     def __init__(self, settings: AlpacaSettings) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import Field
 
-from smabot.provider import Config, ConfigError, Finding, Settings, hookimpl
+from smabot.provider import Config, ConfigError, Finding, Provider, Settings, hookimpl
 from smabot_exchange.opening import open_exchange
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class ExchangeSettings(Settings):
     may sell short; 1: a cash account."""
 
 
-class ExchangePlugin:
+class ExchangePlugin(Provider):
     """Provides broker and feed, both on one exchange, which is opened when first asked for."""
 
     def __init__(self, settings: ExchangeSettings) -> None:

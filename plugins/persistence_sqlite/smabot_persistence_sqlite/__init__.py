@@ -1,1 +1,1 @@
-"""The SQLite journal of smabot: one file that survives the process, whatever kills it."""
+"""The SQLite journal of smabot: one crash-safe file."""

@@ -1,16 +1,62 @@
-"""A whole, consistent copy of a database, taken while it is written to."""
+"""Backups: whole, consistent, checked copies of databases, taken while they are written to."""
 
 from __future__ import annotations
 
 import errno
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
-from smabot.provider import ConfigError, is_disk_full, is_locked
-from smabot_persistence_sqlite.connection import connect, connect_reader, translated
+from smabot.provider import ConfigError, UsageError, is_disk_full, is_locked
+from smabot_persistence_sqlite.connection import connect, connect_reader, translated_errors
+from smabot_persistence_sqlite.schema_version import LINEAGE, read_stamp
+
+AccountFiles = Callable[[str], Sequence[Path]]
+
+
+@dataclass(frozen=True, slots=True)
+class Backup:
+    """A checked copy: where it lies and its size in bytes."""
+
+    path: str
+    bytes: int
+
+
+def back_up(
+    db: Path, target: Path | None = None, account_files: AccountFiles = lambda account_id: ()
+) -> list[Backup]:
+    """Copy a database, also while the bot is running, and check the copy.
+
+    Without a target it lies beside the database, named by the time. The files that hold its account
+    on this machine, given by `account_files`, are copied as of the same moment, each beside it
+    and named as it is named beside the database. Raises ConfigError when there is no database or the
+    target can't be written, JournalError when the database is damaged.
+    """
+    with translated_errors(db), closing(connect_reader(db)) as connection:
+        if read_stamp(connection, db, LINEAGE).revision is None:
+            raise ConfigError(f"no database at {db}: run `smabot run` first")
+        accounts = connection.execute("SELECT account_id FROM account").fetchall()
+    if target is None:
+        target = db.with_name(f"{db.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{db.suffix}")
+    elif target.is_dir():
+        target /= f"{db.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{db.suffix}"
+    pairs = [(db, target)]
+    for (account_id,) in accounts:
+        pairs += [(file, _named_beside(target, db, file)) for file in account_files(account_id)]
+    for _, copy in pairs:
+        if os.path.lexists(copy):
+            raise UsageError(f"{copy} exists: name another file for the backup")
+    copy_together(pairs)
+    return [Backup(str(copy), copy.stat().st_size) for _, copy in pairs]
+
+
+def _named_beside(target: Path, db: Path, file: Path) -> Path:
+    """Return where a file's copy lies: beside the backup as the file, by its name, beside the database."""
+    return target.with_name(f"{target.stem}.{file.name.removeprefix(f'{db.stem}.')}")
 
 
 def copy_database(source: Path, target: Path) -> None:
@@ -25,34 +71,34 @@ def copy_database(source: Path, target: Path) -> None:
 def copy_together(pairs: Sequence[tuple[Path, Path]]) -> None:
     """Copy databases as `copy_database` does, all as of one moment, and name all copies at the end."""
     with ExitStack() as opened:
-        originals = _one_moment([source for source, _ in pairs], opened)
+        originals = _readers_of_one_moment([source for source, _ in pairs], opened)
         partials = [target.with_name(target.name + ".partial") for _, target in pairs]
         for original, partial, (source, target) in zip(originals, partials, pairs, strict=True):
             opened.callback(_remove, partial)
-            with _told(target):
+            with _write_errors_translated(target):
                 partial.write_bytes(b"")
-                with translated(source), closing(connect(partial.absolute(), "rwc")) as copy:
+                with translated_errors(source), closing(connect(partial.absolute(), "rwc")) as copy:
                     _copy(original, copy, target)
                 sync(partial)
         for partial, (_, target) in zip(partials, pairs, strict=True):
-            with _told(target):
+            with _write_errors_translated(target):
                 partial.replace(target)
                 sync(target.parent)
 
 
-def _one_moment(sources: Sequence[Path], opened: ExitStack) -> list[sqlite3.Connection]:
+def _readers_of_one_moment(sources: Sequence[Path], opened: ExitStack) -> list[sqlite3.Connection]:
     """Return readers that see their databases as of one moment: none of the others can be written to
     while the first one's transaction begins."""
     with ExitStack() as holding:
         for other in sources[1:]:
-            with translated(other):
+            with translated_errors(other):
                 if not is_locked(other):
                     continue
                 writer = holding.enter_context(closing(connect(other.resolve(), "rw")))
                 writer.execute("BEGIN IMMEDIATE")
         readers = []
         for source in sources:
-            with translated(source):
+            with translated_errors(source):
                 reader = opened.enter_context(closing(connect_reader(source)))
                 reader.execute("BEGIN")
                 reader.execute("SELECT 1 FROM sqlite_master").fetchone()
@@ -61,7 +107,7 @@ def _one_moment(sources: Sequence[Path], opened: ExitStack) -> list[sqlite3.Conn
 
 
 @contextmanager
-def _told(target: Path) -> Iterator[None]:
+def _write_errors_translated(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
@@ -88,7 +134,7 @@ def _copy(original: sqlite3.Connection, copy: sqlite3.Connection, target: Path) 
 
 
 def sync(path: Path) -> None:
-    """Have a file, or a folder's names, on the disk. Not for a file that SQLite has open here."""
+    """Sync a file, or a folder's names, to the disk. Not for a file that SQLite has open here."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

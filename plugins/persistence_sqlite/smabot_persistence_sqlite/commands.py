@@ -24,12 +24,12 @@ def db() -> None:
 @click.argument("path", required=False, type=click.Path(path_type=Path))
 @click.pass_obj
 def backup(app: App, path: Path | None) -> None:
-    """Copy the database to PATH, also while a bot runs.
+    """Copy the database to PATH, also while the bot is running.
 
     The copy is checked. Without PATH it lies beside the database, named by the time. The ledger of
     the built-in exchange is copied with it.
     """
-    from smabot_persistence_sqlite.maintenance import back_up
+    from smabot_persistence_sqlite.backup import back_up
 
     config, plugins = app.config(), app.plugins()
     made = back_up(config.db, path, lambda account: plugins.account_files(config, account))
@@ -43,19 +43,19 @@ def backup(app: App, path: Path | None) -> None:
 @db.command()
 @click.pass_context
 def check(ctx: click.Context) -> None:
-    """Read the whole database and compare its sums.
+    """Check that the database is intact and its sums agree.
 
-    Is the file sound, and do orders, trades and positions agree? Exit code 0 when all is well, 1
-    when not.
+    Reads all of it: is the file damaged, and do orders, fills and positions agree? Exit code 0: intact;
+    1: not.
     """
-    from smabot_persistence_sqlite import maintenance
+    from smabot_persistence_sqlite.integrity_check import check_database
 
     app: App = ctx.obj
     path = app.config().db
-    problems = maintenance.check(path, app.record_kinds())
+    problems = check_database(path, app.record_kinds())
     app.emit(
         {"db": str(path), "ok": not problems, "problems": problems},
-        problems or f"{path}: sound; orders, trades and positions agree",
+        problems or f"{path}: intact; orders, fills and positions agree",
     )
     ctx.exit(1 if problems else 0)
 
@@ -73,8 +73,8 @@ def check(ctx: click.Context) -> None:
     metavar="N",
     help="Delete bars more than N days older than the newest.",
 )
-@click.option("--equity", is_flag=True, help="Also delete points of the equity curve before that.")
-@click.option("--vacuum", is_flag=True, help="Give the space back; needs as much free disk.")
+@click.option("--equity", is_flag=True, help="Also delete older points of the equity curve.")
+@click.option("--vacuum", is_flag=True, help="Shrink the file; needs as much free disk space.")
 @click.pass_obj
 def prune(
     app: App,
@@ -85,13 +85,13 @@ def prune(
 ) -> None:
     """Delete old bars.
 
-    Each symbol's newest 1,000 bars stay, and all orders, trades and state. Refuses while a bot runs.
+    Each symbol's newest 1,000 bars stay, and all orders, trades and state. Refused while the bot is running.
     """
-    from smabot_persistence_sqlite import maintenance
+    from smabot_persistence_sqlite.pruning import prune_database
 
     if (bars_before is None) == (keep_days is None):
         raise UsageError("smabot db prune: give either --bars-before DATE or --keep-days N")
-    pruned = maintenance.prune(
+    pruned = prune_database(
         app.config().db,
         app.record_kinds(),
         before=bars_before.date() if bars_before else None,

@@ -1,4 +1,4 @@
-"""Opening the file, and what its failures mean to a person."""
+"""Opens the database file, and says in one line what an error of SQLite means."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ _NO_ROOM = ("SQLITE_IOERR", "SQLITE_CANTOPEN")
 _NOT_OURS = ("SQLITE_NOTADB", "SQLITE_CANTOPEN", "SQLITE_PERM", "SQLITE_READONLY")
 
 
-def meaning(error: Exception, db: Path) -> str:
+def error_meaning(error: Exception, db: Path) -> str:
     """Return what an error of SQLite means and what to do, in a few words.
 
     A full disk often shows as one that failed: SQLite finds no room for its files beside the database.
@@ -55,7 +55,7 @@ def meaning(error: Exception, db: Path) -> str:
 
 
 @contextmanager
-def translated(shown: Path) -> Iterator[None]:
+def translated_errors(shown: Path) -> Iterator[None]:
     """Turn any SQLite error into one clear line about the database.
 
     It is a JournalError, or a ConfigError where the file is something else or may not be opened.
@@ -65,7 +65,7 @@ def translated(shown: Path) -> Iterator[None]:
     except sqlite3.Error as error:
         name = getattr(error, "sqlite_errorname", "")
         kind = ConfigError if name.startswith(_NOT_OURS) else JournalError
-        raise kind(f"database {shown}: {meaning(error, shown)}") from error
+        raise kind(f"database {shown}: {error_meaning(error, shown)}") from error
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:
@@ -88,30 +88,31 @@ def make_durable(connection: sqlite3.Connection, shown: Path) -> None:
     connection.execute("PRAGMA foreign_keys = ON")
 
 
-def existing(db: Path) -> Path:
-    """Return where a database lies that is to be read.
+def existing_path(db: Path) -> Path:
+    """Return the resolved path of a database to read.
 
-    Raises ConfigError when there is none, or nobody can tell by which of its names; JournalError when it was taken away from a running bot.
+    Raises ConfigError when there is none, or its name is ambiguous; JournalError when it was removed under
+    a running bot.
     """
     if not file_exists(db, f"database {db}") and is_locked(db):
         raise JournalError(
             f"no database at {db}, though a bot (pid {lock_holder(db)}) runs on it: the bot is just "
-            "starting, or the file was removed or moved beneath it; then put it back and start again"
+            "starting, or the file was removed or moved; then put it back and start again"
         )
-    if not exists(db):
+    if not database_exists(db):
         raise ConfigError(f"no database at {db}: run `smabot run` first")
     if not is_locked_by_name(db):
         refuse_hard_links(db, f"database {db}")
     return db.resolve()
 
 
-def handle_of(db: Path) -> FileHandle:
-    """Open what has to be open from before SQLite opens an existing database until after.
+def open_file_handle(db: Path) -> FileHandle:
+    """Open the handle that has to be open from before SQLite opens an existing database until after.
 
-    Raises as `existing` does.
+    Raises as `existing_path` does.
     """
     try:
-        return FileHandle(existing(db))
+        return FileHandle(existing_path(db))
     except OSError as error:
         raise ConfigError(
             f"database {db}: it can't be opened: check the rights of the file and its folder "
@@ -120,8 +121,8 @@ def handle_of(db: Path) -> FileHandle:
 
 
 def connect_reader(db: Path) -> sqlite3.Connection:
-    """Open for reading beside a writer. Raises as `existing` does; it never creates a database."""
-    path = existing(db)
+    """Open for reading while another process writes. Raises as `existing_path` does; it never creates a database."""
+    path = existing_path(db)
     connection = connect(path, "ro")
     try:
         connection.execute("SELECT 1 FROM sqlite_master").fetchone()
@@ -138,30 +139,30 @@ def connect_reader(db: Path) -> sqlite3.Connection:
 
 
 def _lacks_index(error: sqlite3.OperationalError, path: Path) -> bool:
-    """Tell whether SQLite only lacks its index of a write-ahead log that holds nothing.
+    """Whether SQLite only lacks its index of an empty write-ahead log.
 
-    It can't make it in a folder that can't be written, nor on a full disk.
+    It can't create it in a folder that can't be written, nor on a full disk.
     """
     name = error.sqlite_errorname
     if name.startswith(("SQLITE_CANTOPEN", "SQLITE_READONLY")):
-        barred = not writable(path.parent) or is_disk_full(path.parent)
+        barred = not is_writable(path.parent) or is_disk_full(path.parent)
     else:
         barred = name.startswith("SQLITE_IOERR") and is_disk_full(path.parent)
-    return barred and not size_of(path.with_name(path.name + "-wal")) and not is_locked(path)
+    return barred and not file_size(path.with_name(path.name + "-wal")) and not is_locked(path)
 
 
-def exists(db: Path) -> bool:
-    """Tell whether there is a database, or one is still to be made.
+def database_exists(db: Path) -> bool:
+    """Whether there is a database, or one is still to be created.
 
     Raises ConfigError for a name that leads to no regular file, JournalError when the file is empty
     or only its write-ahead log is left: a new one gets its name when it is whole.
     """
     there = file_exists(db, f"database {db}")
     path = db.resolve()
-    if there and size_of(path):
+    if there and file_size(path):
         return True
     log = path.with_name(path.name + "-wal")
-    if size_of(log):
+    if file_size(log):
         raise JournalError(
             f"database {db} is missing or empty, but its write-ahead log {log.name} is there: put the "
             "database back, or restore a backup and remove the log"
@@ -169,17 +170,17 @@ def exists(db: Path) -> bool:
     if there:
         raise JournalError(
             f"database {db} is empty, it was cut off: restore a copy made by `smabot db backup`, or "
-            "remove the file to begin anew"
+            "remove the file to start over"
         )
     return False
 
 
-def writable(path: Path) -> bool:
-    """Tell whether this process may write to a file or folder."""
+def is_writable(path: Path) -> bool:
+    """Whether this process may write to a file or folder."""
     return os.access(path, os.W_OK, effective_ids=os.access in os.supports_effective_ids)
 
 
-def size_of(path: Path) -> int:
+def file_size(path: Path) -> int:
     """Return a file's size in bytes, 0 when there is none."""
     try:
         return path.stat().st_size

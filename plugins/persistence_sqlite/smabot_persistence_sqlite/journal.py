@@ -12,16 +12,16 @@ from typing import Any
 from smabot.provider import Bar, Command, ConfigError, DatabaseWatch, FileLock, JournalError
 from smabot_persistence_sqlite.connection import (
     connect,
-    exists,
+    database_exists,
+    error_meaning,
+    file_size,
+    is_writable,
     make_durable,
-    meaning,
-    size_of,
-    translated,
-    writable,
+    translated_errors,
 )
 from smabot_persistence_sqlite.newest_bars import first_bars
-from smabot_persistence_sqlite.reading import SqliteRows
 from smabot_persistence_sqlite.record_mapping import Form, forms_of, quoted
+from smabot_persistence_sqlite.record_reader import SqliteRows
 from smabot_persistence_sqlite.schema_version import LINEAGE, Lineage, Stamp, read_stamp
 
 INSERT_BAR = (
@@ -45,12 +45,12 @@ class SqliteJournal(SqliteRows):
         stamp: Stamp,
         lock: FileLock,
         watch: DatabaseWatch,
-        news: tuple[str, ...],
+        opening_notes: tuple[str, ...],
     ) -> None:
         super().__init__(db, watch.file, connection, forms, stamp)
         self.lock = lock
-        self.news = news
-        """What was done at opening that a person should know."""
+        self.opening_notes = opening_notes
+        """What opening the database did, for the operator."""
         self._watch = watch
         self._lost = ""
         self._first_bars: dict[str, int] | None = None
@@ -61,37 +61,37 @@ class SqliteJournal(SqliteRows):
     def open(
         cls, db: Path, records: Sequence[type] = (), lineage: Lineage = LINEAGE
     ) -> SqliteJournal:
-        """Lock and open a database for writing; create it, or bring its schema up to date.
+        """Lock and open a database for writing; create it, or upgrade its schema.
 
-        Raises LockHeld while another process has it, ConfigError when it is not one to work with,
-        JournalError when it is damaged.
+        Raises LockHeld while another process has it, ConfigError when it is not usable, JournalError when
+        it is damaged.
         """
         forms = forms_of(records)
-        with ExitStack() as opened, translated(db):
+        with ExitStack() as opened, translated_errors(db):
             lock = FileLock(db, f"database {db}", "use another --db")
             opened.callback(lock.release)
-            path, news = db.resolve(), []
-            if not exists(db):
+            path, notes = db.resolve(), list[str]()
+            if not database_exists(db):
                 from smabot_persistence_sqlite.migrating import create
 
                 create(path, db, forms.values(), lineage, lock)
-                news.append("new database")
-            if not writable(path):
+                notes.append("new database")
+            if not is_writable(path):
                 raise ConfigError(f"database {db} can't be written: check the file's rights")
-            if size_of(path.with_name(path.name + "-wal")):
-                news.append("the last run did not end by itself: its write-ahead log was read")
+            if file_size(path.with_name(path.name + "-wal")):
+                notes.append("the last run did not end by itself: its write-ahead log was read")
             connection = opened.enter_context(closing(connect(path, "rw")))
             stamp = read_stamp(connection, db, lineage)
             make_durable(connection, db)
             if not stamp.fits(forms.values(), lineage):
                 from smabot_persistence_sqlite.migrating import bring_up_to_date
 
-                news += bring_up_to_date(path, db, forms.values(), stamp, lineage)
+                notes += bring_up_to_date(path, db, forms.values(), stamp, lineage)
                 stamp = read_stamp(connection, db, lineage)
             _probe(connection, forms.values())
             watch = lock.watch()
             opened.pop_all()
-        return cls(db, connection, forms, stamp, lock, watch, tuple(news))
+        return cls(db, connection, forms, stamp, lock, watch, tuple(notes))
 
     def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
         """Write all or nothing, durably. Raises JournalError; then nothing of it was written."""
@@ -100,7 +100,7 @@ class SqliteJournal(SqliteRows):
         self.check_in_place()
         encoded = self._encoded(rows)
         timed = _timed(bars) if bars else []
-        earlier = self._earlier(timed)
+        earlier = self._first_bars_of(timed)
         run = self.connection
         try:
             self._begin()
@@ -115,7 +115,7 @@ class SqliteJournal(SqliteRows):
         except (sqlite3.Error, ValueError, OverflowError) as error:
             self._roll_back()
             raise JournalError(
-                f"database {self.db}: {meaning(error, self.db)}; nothing of this step was written"
+                f"database {self.db}: {error_meaning(error, self.db)}; nothing of this step was written"
             ) from error
         except BaseException:
             self._roll_back()
@@ -126,26 +126,26 @@ class SqliteJournal(SqliteRows):
     def commands(self) -> list[Command]:
         """Return the commands not yet applied, in the order given: by ``created_at``, then id.
 
-        Where there are some the next commit's transaction begins here: nobody can withdraw one that
-        is being carried out. Asks the table only after another process wrote, or while the last answer
-        was not empty. Raises JournalError.
+        Where there are some, the next commit's transaction begins here: nobody can withdraw a command that
+        is being carried out. Reads the table only after another process wrote, or while the last read
+        found some. Raises JournalError.
         """
-        with translated(self.db):
+        with translated_errors(self.db):
             (version,) = self.connection.execute("PRAGMA data_version").fetchone()
         if version == self._data_version and not self._commands_left:
             return []
-        found = self._waiting()
+        found = self._pending_commands()
         if found:
-            with translated(self.db):
+            with translated_errors(self.db):
                 self._begin()
-            found = self._waiting()
+            found = self._pending_commands()
             if not found:
                 self._roll_back()
         self._data_version, self._commands_left = version, bool(found)
         return found
 
     def check_in_place(self) -> None:
-        """Look whether the files are still those that were opened, and what was written to them.
+        """Check that the files are still those that were opened, and hold what was written to them.
 
         Raises JournalError when they were removed, moved, replaced, cut or written over, and then at
         every later commit.
@@ -159,16 +159,16 @@ class SqliteJournal(SqliteRows):
             raise JournalError(self._lost)
 
     def in_use(self) -> bool:
-        """Tell that a bot runs on the database: the one whose journal this is."""
+        """Return True: the bot whose journal this is runs on the database."""
         return True
 
     def close(self) -> None:
-        """Close the file and let the next one in. Safe to call twice."""
+        """Close the file and release its lock. Safe to call twice."""
         self.connection.close()
         self._watch.close()
         self.lock.release()
 
-    def _waiting(self) -> list[Command]:
+    def _pending_commands(self) -> list[Command]:
         found = self.rows(Command, where={"applied_at": None})
         return sorted(found, key=lambda each: (each.created_at, each.id))
 
@@ -184,12 +184,12 @@ class SqliteJournal(SqliteRows):
             encoded.setdefault(form, []).append(form.encode(row))
         return encoded
 
-    def _earlier(self, timed: list[tuple[Any, ...]]) -> dict[str, int]:
-        """Return the symbols that show for the first time, or earlier than ever, with that minute."""
+    def _first_bars_of(self, timed: list[tuple[Any, ...]]) -> dict[str, int]:
+        """Return the symbols whose first bar is among these, with its minute."""
         if not timed:
             return {}
         if self._first_bars is None:
-            with translated(self.db):
+            with translated_errors(self.db):
                 self._first_bars = first_bars(self.connection)
         known, earlier = self._first_bars, {}
         for bar in timed:  # oldest first
@@ -200,7 +200,7 @@ class SqliteJournal(SqliteRows):
 
     def _roll_back(self) -> None:
         if self.connection.in_transaction:
-            with translated(self.db):
+            with translated_errors(self.db):
                 self.connection.execute("ROLLBACK")
 
 
@@ -219,7 +219,7 @@ def _seconds(time: datetime) -> int:
 
 
 def _probe(connection: sqlite3.Connection, forms: Collection[Form]) -> None:
-    """Seek the first and last row of every table: gross damage shows now, not in the middle of a day."""
+    """Seek the first and last row of every table: gross damage shows now, not in the middle of a session."""
     keys = {form.table.name: form.table.key for form in forms}
     for table, key in {**keys, "bars": ("ts", "symbol"), "symbols": ("symbol",)}.items():
         for direction in ("", " DESC"):

@@ -1,4 +1,4 @@
-"""The newest bars of each symbol, at a cost that goes by their number and not by the table's.
+"""The newest bars of each symbol, at a cost that grows with their number, not with the table's.
 
 Bars are keyed by (minute, symbol). The newest minutes give most symbols their whole window. For
 those that were quiet in some of them older minutes are visited, newest first, until they have
@@ -43,7 +43,7 @@ def newest_minutes(connection: sqlite3.Connection, before: int, count: int) -> l
     return [ts for (ts,) in connection.execute(_MINUTES, (before, count))]
 
 
-def windows(
+def newest_bars(
     connection: sqlite3.Connection, lookback: int, symbols: Collection[str]
 ) -> Iterator[list[Bar]]:
     """Yield the newest ``lookback`` bars of each symbol, a minute at a time, oldest first."""

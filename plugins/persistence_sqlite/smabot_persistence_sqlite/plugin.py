@@ -1,19 +1,19 @@
-"""The plugin: where smabot keeps everything it must not forget."""
+"""The plugin: keeps smabot's journal in a SQLite database."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from smabot.provider import Config, Finding, Recovery, RecoveryStep, hookimpl
+from smabot.provider import Config, Finding, Provider, Recovery, RecoveryStep, hookimpl
 from smabot_persistence_sqlite.journal import SqliteJournal
-from smabot_persistence_sqlite.reading import SqliteRows
+from smabot_persistence_sqlite.record_reader import SqliteRows
 
 if TYPE_CHECKING:
     import click
 
 
-class PersistenceSqlite:
+class PersistenceSqlite(Provider):
     """Keeps the journal in one SQLite file, ``db`` of the settings. It has no settings of its own."""
 
     @hookimpl
@@ -23,23 +23,23 @@ class PersistenceSqlite:
 
     @hookimpl
     def open_rows(self, config: Config, records: Sequence[type]) -> SqliteRows:
-        """Open the database read-only, beside a running bot."""
+        """Open the database read-only, also while the bot is running."""
         return SqliteRows.open(config.db, records)
 
     @hookimpl
     def on_startup_recover(self, recovery: Recovery) -> RecoveryStep | None:
         """Report what opening the database did to it."""
         journal = recovery.journal
-        if isinstance(journal, SqliteJournal) and journal.news:
-            return RecoveryStep("; ".join(journal.news))
+        if isinstance(journal, SqliteJournal) and journal.opening_notes:
+            return RecoveryStep("; ".join(journal.opening_notes))
         return None
 
     @hookimpl
     def diagnose(self, config: Config) -> list[Finding]:
-        """Look at the database: whose it is, whether it is sound, who uses it."""
-        from smabot_persistence_sqlite.doctor import diagnose
+        """Check the database: its schema, its integrity, who uses it."""
+        from smabot_persistence_sqlite.doctor import diagnose_database
 
-        return diagnose(config.db)
+        return diagnose_database(config.db)
 
     @hookimpl
     def register_commands(self, cli: click.Group) -> None:

@@ -1,4 +1,4 @@
-"""The form of a record class in SQLite: its statements, built once, and its rows both ways."""
+"""Maps a record class to its table: SQL statements, built once, and rows in both directions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ OWN_TABLES = frozenset({"bars", "bars_utc", "symbols", "declared_records", "alem
 
 
 def about(kind: type, error: E) -> E:
-    """Return an error that says which record class it is about: core knows whose that is."""
+    """Return an error with the record class it is about: core knows which plugin declares that."""
     error.about = kind
     return error
 
@@ -51,7 +51,7 @@ class Form:
 
     @property
     def declared_by(self) -> str:
-        """The class, as a person finds it."""
+        """The class, by its full name."""
         return f"{self.kind.__module__}.{self.kind.__qualname__}"
 
     def _definition(self) -> str:

@@ -1,4 +1,4 @@
-"""Python values to SQLite values and back, by a column's declared type.
+"""Converts Python values to SQLite values and back, by a column's declared type.
 
 Equal values have equal text, so that a key or a filter finds them whatever their spelling was.
 """

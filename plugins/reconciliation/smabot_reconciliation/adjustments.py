@@ -1,8 +1,7 @@
-"""What makes positions and cash the broker's: adjustments whose sums are true.
+"""Adjustments that make positions and cash equal to the broker's, with true profit and loss.
 
-Shares that somebody traded by hand are booked at what they were traded for, and cash that comes with
-no trade is no profit. Where nothing tells how shares came or went, they did so at their last price,
-from or to outside.
+Shares that others traded are booked at their price, and cash without a trade is no profit. Where
+nothing tells how shares came or went, they are booked at their last price, as an external transfer.
 """
 
 from __future__ import annotations
@@ -14,7 +13,11 @@ from decimal import Decimal
 from fractions import Fraction
 
 from smabot.provider import COLLAR, MICRO, ZERO, Adjustment, Book, Mark, money
-from smabot_reconciliation.external_trades import Trade, come_and_gone, newest
+from smabot_reconciliation.external_trades import (
+    ExternalTrade,
+    newest_trades_making,
+    trades_without_change,
+)
 
 SPLITS = {Fraction(n) for n in (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)} | {Fraction(3, 2)}
 CENT = Decimal("0.01")
@@ -23,7 +26,7 @@ SAME_COST = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
-class Mismatch:
+class PositionMismatch:
     """A position that differs: signed shares here and there, and the broker's average price.
 
     ``known``: it was held here at some time."""
@@ -41,7 +44,7 @@ class Mismatch:
 
 @dataclass(frozen=True, slots=True)
 class _Terms:
-    """How shares came or went: at a price each, with so much cash coming to the account."""
+    """How shares came or went: at which price, and with how much cash."""
 
     price: Decimal
     cash: Decimal
@@ -49,52 +52,52 @@ class _Terms:
     client_order_id: str = ""
 
 
-def adjust(
+def position_adjustments(
     book: Book,
-    mismatches: Sequence[Mismatch],
+    mismatches: Sequence[PositionMismatch],
     cash: Decimal,
-    trades: Sequence[Trade],
+    trades: Sequence[ExternalTrade],
     now: datetime,
 ) -> list[list[object]]:
     """Return for each mismatch the records that make the position the broker's.
 
     ``cash`` is the broker's, and ``trades`` are those of others, oldest first.
     """
-    told = {each.symbol: _told(book, each, trades, now) for each in mismatches}
-    unknown = [each for each in mismatches if told[each.symbol] is None]
+    explained = {each.symbol: _explained(book, each, trades, now) for each in mismatches}
+    unknown = [each for each in mismatches if explained[each.symbol] is None]
     implied = None
     if len(unknown) == 1 and book.account is not None:
-        rows = [row for rows in told.values() for row in rows or ()]
-        explained = sum((row.cash for row in rows if isinstance(row, Adjustment)), ZERO)
-        implied = _implied(book, unknown[0], cash - book.account.cash - explained)
+        rows = [row for rows in explained.values() for row in rows or ()]
+        explained_cash = sum((row.cash for row in rows if isinstance(row, Adjustment)), ZERO)
+        implied = _trade_by_cash(book, unknown[0], cash - book.account.cash - explained_cash)
     return [
-        told[each.symbol]
-        or _rows(book, each.symbol, each.change, implied or _moved(book, each), now)
+        explained[each.symbol]
+        or _rows_by_holder(book, each.symbol, each.change, implied or _transfer(book, each), now)
         for each in mismatches
     ]
 
 
-def round_trips(
-    trades: Sequence[Trade], mismatches: Sequence[Mismatch], now: datetime
+def round_trip_adjustments(
+    trades: Sequence[ExternalTrade], mismatches: Sequence[PositionMismatch], now: datetime
 ) -> tuple[Adjustment, ...]:
-    """Return what takes over trades of others that left no share: profit or loss of nobody's."""
+    """Return the adjustments for external trades that left no share: their profit or loss is no strategy's."""
     changes = {each.symbol: each.change for each in mismatches}
     return tuple(
-        _row("", symbol, trade.qty, _trade(trade.qty, trade.cash, trade), trade.cash, now)
+        _row("", symbol, trade.qty, _external_trade(trade.qty, trade.cash, trade), trade.cash, now)
         for symbol in sorted({trade.symbol for trade in trades})
-        for trade in come_and_gone(
+        for trade in trades_without_change(
             [each for each in trades if each.symbol == symbol], changes.get(symbol, ZERO)
         )
     )
 
 
 def cash_differs(book: Book, cash: Decimal) -> bool:
-    """Whether the broker's cash is another than the book's, by a cent or more."""
+    """Whether the broker's cash differs from the book's by a cent or more."""
     return book.account is not None and abs(cash - book.account.cash) >= CENT
 
 
-def cash_left(book: Book, cash: Decimal, now: datetime) -> tuple[Adjustment, ...]:
-    """Return what takes over the cash that nothing explains; nothing below a cent."""
+def cash_adjustments(book: Book, cash: Decimal, now: datetime) -> tuple[Adjustment, ...]:
+    """Return the adjustment for cash that nothing explains; none below a cent."""
     if book.account is None or not cash_differs(book, cash):
         return ()
     left = cash - book.account.cash
@@ -103,7 +106,7 @@ def cash_left(book: Book, cash: Decimal, now: datetime) -> tuple[Adjustment, ...
 
 
 def split_hint(here: Decimal, there: Decimal) -> str:
-    """Say what split would explain a position; empty where none does."""
+    """Return the split that would explain a position, in words; empty where none does."""
     ratio = _ratio(here, there)
     if ratio in SPLITS:
         return f"; {ratio.numerator}-for-{ratio.denominator} split?"
@@ -113,49 +116,53 @@ def split_hint(here: Decimal, there: Decimal) -> str:
 # -- how shares came or went -----------------------------------------------------------------------
 
 
-def _told(
-    book: Book, each: Mismatch, trades: Sequence[Trade], now: datetime
+def _explained(
+    book: Book, each: PositionMismatch, trades: Sequence[ExternalTrade], now: datetime
 ) -> list[object] | None:
-    """A split, or orders of others that make the difference; None where neither does."""
+    """Return the records of a split, or of external orders that make the difference; None without either."""
     if _is_split(book, each):
-        return _split(book, each, now)
-    made = newest([trade for trade in trades if trade.symbol == each.symbol], each.change)
+        return _split_rows(book, each, now)
+    made = newest_trades_making(
+        [trade for trade in trades if trade.symbol == each.symbol], each.change
+    )
     if made is None:
         return None
     after, rows = book.copy(), list[object]()
     for trade in made:
-        of_it = _rows(after, each.symbol, trade.qty, _trade(trade.qty, trade.cash, trade), now)
+        of_it = _rows_by_holder(
+            after, each.symbol, trade.qty, _external_trade(trade.qty, trade.cash, trade), now
+        )
         for row in of_it:
             after.apply(row)
         rows += of_it
     return rows
 
 
-def _is_split(book: Book, each: Mismatch) -> bool:
-    """The ratio is a split's, and the broker's cost is ours: no share was traded."""
+def _is_split(book: Book, each: PositionMismatch) -> bool:
+    """Whether the ratio is a split's and the broker's cost is ours: no share was traded."""
     ratio, cost = _ratio(each.here, each.there), _cost(book, each.symbol)
     if ratio not in SPLITS and (not ratio or 1 / ratio not in SPLITS):
         return False
     return abs(each.there * each.avg_price - cost) <= SAME_COST * cost
 
 
-def _implied(book: Book, each: Mismatch, cash: Decimal) -> _Terms | None:
-    """The cash that came meanwhile is what the shares are worth by their last price."""
+def _trade_by_cash(book: Book, each: PositionMismatch, cash: Decimal) -> _Terms | None:
+    """Return a trade where the change of cash is what the shares are worth by their last price."""
     mark, price = book.price(each.symbol), -cash / each.change
     if mark is None or abs(price - mark) > COLLAR * mark:
         return None
-    return _trade(each.change, cash)
+    return _external_trade(each.change, cash)
 
 
-def _trade(qty: Decimal, cash: Decimal, of: Trade | None = None) -> _Terms:
+def _external_trade(qty: Decimal, cash: Decimal, of: ExternalTrade | None = None) -> _Terms:
     reason = "position taken from the broker: traded by others"
     return _Terms((-cash / qty).quantize(MICRO), cash, reason, of.client_order_id if of else "")
 
 
-def _moved(book: Book, each: Mismatch) -> _Terms:
-    """Nobody knows how: they came or went at their last price, and nothing was earned by that.
+def _transfer(book: Book, each: PositionMismatch) -> _Terms:
+    """Return an external transfer at the last price, without profit or loss.
 
-    Shares that were sold and never held here come at what they were sold for.
+    Shares that were sold and never held here come at their sale price.
     """
     if each.here < 0 < each.change:
         price = _cost(book, each.symbol) / -each.here
@@ -167,10 +174,12 @@ def _moved(book: Book, each: Mismatch) -> _Terms:
 # -- whose shares they are -------------------------------------------------------------------------
 
 
-def _rows(book: Book, symbol: str, change: Decimal, terms: _Terms, now: datetime) -> list[object]:
-    """Share a change out by holder, and its cash with it: nothing is lost by rounding."""
+def _rows_by_holder(
+    book: Book, symbol: str, change: Decimal, terms: _Terms, now: datetime
+) -> list[object]:
+    """Split a change by holder, and its cash with it: nothing is lost by rounding."""
     rows, left, cash = list[object](), change, terms.cash
-    for who, qty in _shares(_holders(book, symbol), change).items():
+    for who, qty in _split_by_holder(_holders(book, symbol), change).items():
         part = money(cash * qty / left)
         rows.append(_row(who, symbol, qty, terms, part, now))
         left, cash = left - qty, cash - part
@@ -186,8 +195,8 @@ def _row(
     )  # fmt: skip
 
 
-def _split(book: Book, each: Mismatch, now: datetime) -> list[object]:
-    """Each holder gets its part, for nothing, and the last price goes along."""
+def _split_rows(book: Book, each: PositionMismatch, now: datetime) -> list[object]:
+    """Return the split's records: each holder gets its part at no cost, and the last price is divided."""
     rows: list[object] = [
         Adjustment(
             now, who, each.symbol, each.change * held / each.here, ZERO,
@@ -207,8 +216,8 @@ def _holders(book: Book, symbol: str) -> dict[str, Decimal]:
     return {who: position.qty for who, position in book.in_symbol(symbol).items() if position.qty}
 
 
-def _shares(holders: Mapping[str, Decimal], change: Decimal) -> dict[str, Decimal]:
-    """Share a change out: by holder, and the rest for nobody."""
+def _split_by_holder(holders: Mapping[str, Decimal], change: Decimal) -> dict[str, Decimal]:
+    """Split a change by holder; the rest belongs to no strategy."""
     shares: dict[str, Decimal] = {}
     left = change
     for who, held in sorted(holders.items()):

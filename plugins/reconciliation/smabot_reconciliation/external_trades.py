@@ -1,4 +1,4 @@
-"""What others traded in the account, by their orders: each share counts once, however it filled."""
+"""External trades: what others traded in the account, by their orders. Each share counts once."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from decimal import Decimal
 
 from smabot.provider import ZERO, Adjustment, Book, BrokerOrder, money
 
-TakenOf = Callable[[BrokerOrder], Sequence[Adjustment]]
+AcceptedOf = Callable[[BrokerOrder], Sequence[Adjustment]]
 
 
 @dataclass(frozen=True, slots=True)
-class Trade:
-    """What an order of somebody else has filled since it was last taken over: signed shares, and the
-    signed cash that came to the account by them."""
+class ExternalTrade:
+    """What an external order has filled since it was last accepted: signed shares, and the signed cash that
+    came to the account by them."""
 
     client_order_id: str
     symbol: str
@@ -22,24 +22,28 @@ class Trade:
     cash: Decimal
 
 
-def untaken(book: Book, orders: Sequence[BrokerOrder], taken_of: TakenOf) -> list[Trade]:
-    """Return what others have traded and no adjustment has taken over yet, oldest first."""
+def unaccepted_trades(
+    book: Book, orders: Sequence[BrokerOrder], accepted_of: AcceptedOf
+) -> list[ExternalTrade]:
+    """Return the external trades that no adjustment has accepted yet, oldest first."""
     trades = []
     for order in sorted(orders, key=lambda o: o.filled_at or o.updated_at):
         if not order.filled_qty or book.order(order.client_order_id) is not None:
             continue
-        taken = taken_of(order)
+        accepted = accepted_of(order)
         qty = order.filled_qty * order.side.sign
         value = money(qty * (order.filled_avg_price or ZERO))
-        qty -= sum((row.qty for row in taken), ZERO)
-        cash = -value - sum((row.cash for row in taken), ZERO)
+        qty -= sum((row.qty for row in accepted), ZERO)
+        cash = -value - sum((row.cash for row in accepted), ZERO)
         if qty * cash < 0:
-            trades.append(Trade(order.client_order_id, order.symbol, qty, cash))
+            trades.append(ExternalTrade(order.client_order_id, order.symbol, qty, cash))
     return trades
 
 
-def newest(trades: Sequence[Trade], change: Decimal) -> Sequence[Trade] | None:
-    """Return the newest of a symbol's trades that together make a change of its shares."""
+def newest_trades_making(
+    trades: Sequence[ExternalTrade], change: Decimal
+) -> Sequence[ExternalTrade] | None:
+    """Return the newest of a symbol's trades that together make a change of its shares; None: none do."""
     shares = ZERO
     for start in reversed(range(len(trades))):
         shares += trades[start].qty
@@ -48,9 +52,11 @@ def newest(trades: Sequence[Trade], change: Decimal) -> Sequence[Trade] | None:
     return None
 
 
-def come_and_gone(trades: Sequence[Trade], change: Decimal) -> Sequence[Trade]:
+def trades_without_change(
+    trades: Sequence[ExternalTrade], change: Decimal
+) -> Sequence[ExternalTrade]:
     """Return a symbol's trades that together left no share, before those that made its change."""
-    made = newest(trades, change) if change else ()
+    made = newest_trades_making(trades, change) if change else ()
     if made is None:
         return ()
     before = trades[: len(trades) - len(made)]

@@ -1,4 +1,4 @@
-"""The plugin: compares at start, after a lost connection, on core's timer, and on demand."""
+"""The plugin: queries the broker and compares, at start, after a lost connection, on core's timer, on demand."""
 
 from __future__ import annotations
 
@@ -22,23 +22,24 @@ from smabot.provider import (
     NotSent,
     Order,
     PartlyUnreadable,
+    Provider,
     Reconciliation,
     Recovery,
     RemoteBroker,
     hookimpl,
 )
-from smabot_reconciliation.compare import ACCOUNT_MISMATCH, BrokerView, compare
+from smabot_reconciliation.comparison import ACCOUNT_MISMATCH, BrokerSnapshot, compare_book
 
 T = TypeVar("T")
 RETRY_SECONDS = (0.2, 0.5, 1.0)
 FINAL = (NotAllowed, PartlyUnreadable)
-"""Errors of which asking again at once changes nothing."""
+"""Errors that an immediate retry does not change."""
 EXPLAINED_BY = timedelta(days=1)
-"""How much older than the last point of the curve an order may be that explains a position."""
+"""How much older than the last equity point an order may be that explains a position."""
 
 
-class ReconciliationPlugin:
-    """Asks the broker what it knows and compares. A question that failed is unknown, never flat."""
+class ReconciliationPlugin(Provider):
+    """Queries the broker and compares. A failed query means unknown, never flat."""
 
     @hookimpl
     def reconcile(self, recovery: Recovery) -> Reconciliation:
@@ -50,7 +51,7 @@ class ReconciliationPlugin:
         if recovery.asked:
             return _compare(recovery, ())
         found = _compare(recovery, RETRY_SECONDS)
-        for pause in _patience(recovery.broker):
+        for pause in _conflict_pauses(recovery.broker):
             if all(conflict.kind == ACCOUNT_MISMATCH for conflict in found.conflicts):
                 break
             time.sleep(pause)
@@ -58,8 +59,8 @@ class ReconciliationPlugin:
         return found
 
 
-def _patience(broker: Broker) -> list[float]:
-    """Return the pauses after which a conflict is looked at again, in seconds."""
+def _conflict_pauses(broker: Broker) -> list[float]:
+    """Return the pauses after which the comparison is repeated on a conflict, in seconds."""
     looks = set(broker.lookups) if isinstance(broker, RemoteBroker) else set()
     if max(looks, default=0.0) < RETRY_SECONDS[0]:
         looks.add(RETRY_SECONDS[0])
@@ -67,12 +68,12 @@ def _patience(broker: Broker) -> list[float]:
 
 
 def _compare(recovery: Recovery, pauses: Sequence[float]) -> Reconciliation:
-    """Ask and compare; a question without an answer is asked again after each of the pauses."""
+    """Query and compare; a query without an answer is retried after each of the pauses."""
     broker, book = recovery.broker, recovery.book
     since = book.point.time if book.point else None
 
     def ask(what: str, question: Callable[[], T]) -> T:
-        return _ask(what, question, pauses)
+        return _query(what, question, pauses)
 
     def ours(name: str) -> bool:
         return name.startswith(f"{recovery.config.bot}-")
@@ -91,25 +92,27 @@ def _compare(recovery: Recovery, pauses: Sequence[float]) -> Reconciliation:
             if found is not None:
                 known[order.client_order_id] = found
     by_age = sorted(known.values(), key=lambda order: order.submitted_at)
-    view = BrokerView(
+    snapshot = BrokerSnapshot(
         account=ask("the account", broker.account),
         orders={order.client_order_id: order for order in by_age},
         positions={
             p.symbol: p for p in _readable(partial(ask, "positions", broker.positions), here)
         },
-        earlier=lambda: orders(_begin(book)),
+        earlier=lambda: orders(_explained_since(book)),
     )
 
     def fills_of(order: Order) -> list[Fill]:
         fills = recovery.journal.rows(Fill, where={"client_order_id": order.client_order_id})
         return sorted(fills, key=lambda fill: fill.cumulative_qty)
 
-    def taken_of(order: BrokerOrder) -> list[Adjustment]:
+    def accepted_of(order: BrokerOrder) -> list[Adjustment]:
         where = {"client_order_id": order.client_order_id}
         return recovery.journal.rows(Adjustment, where=where)
 
     now = recovery.clock.now()
-    return compare(recovery.config, book, view, recovery.symbols, now, fills_of, taken_of)
+    return compare_book(
+        recovery.config, book, snapshot, recovery.symbols, now, fills_of, accepted_of
+    )
 
 
 def _readable(ask: Callable[[], list[T]], matters: Callable[[str], bool]) -> list[T]:
@@ -120,20 +123,20 @@ def _readable(ask: Callable[[], list[T]], matters: Callable[[str], bool]) -> lis
     except PartlyUnreadable as error:
         if any(not name or matters(name) for name in error.names):
             raise
-        logger.warning("left out of the comparison, as it is not ours: {}", error)
+        logger.warning("left out of the comparison, as it is external: {}", error)
         return error.readable
 
 
-def _begin(book: Book) -> datetime | None:
-    """Return since when others' orders may explain a position that differs: never before the database
-    was bound to the account."""
+def _explained_since(book: Book) -> datetime | None:
+    """Return since when external orders may explain a position that differs: never before the database was
+    bound to the account."""
     if book.account is None or book.point is None:
         return None
     return max(book.account.bound_at, book.point.time - EXPLAINED_BY)
 
 
-def _ask(what: str, question: Callable[[], T], pauses: Sequence[float]) -> T:
-    """Ask the broker, again after a failure. Raises BrokerError when it stays without an answer."""
+def _query(what: str, question: Callable[[], T], pauses: Sequence[float]) -> T:
+    """Query the broker, and retry after a failure. Raises BrokerError when no answer comes."""
     for pause in pauses:
         try:
             return question()
@@ -141,15 +144,15 @@ def _ask(what: str, question: Callable[[], T], pauses: Sequence[float]) -> T:
             raise
         except BrokerError as error:
             if isinstance(error, NotSent) and error.wait > RETRY_SECONDS[-1]:
-                raise _unanswered(what, error) from error  # it has waited for room already
+                raise _unanswered_error(what, error) from error  # it has waited for room already
             time.sleep(pause)
     try:
         return question()
     except FINAL:
         raise
     except BrokerError as error:
-        raise _unanswered(what, error) from error
+        raise _unanswered_error(what, error) from error
 
 
-def _unanswered(what: str, error: BrokerError) -> BrokerError:
+def _unanswered_error(what: str, error: BrokerError) -> BrokerError:
     return BrokerError(f"the broker did not tell {what}: {error}; nothing was changed")

@@ -1,4 +1,4 @@
-"""A risk plugin's row in core's table of blocks."""
+"""Puts and lifts a risk plugin's block: a row in core's table ``blocks``."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ SCOPES = ("entries", "all")
 def put_block(
     book: Book, plugin: str, scope: str, reason: str, since: datetime, until: datetime | None = None
 ) -> None:
-    """Block orders of a scope; a block of the other scope that this plugin holds ends."""
+    """Block orders of a scope; a block of the other scope by this plugin ends."""
     lift_block(book, plugin, since, but=scope)
     held = book.blocks.get((plugin, scope))
     if held is not None and held.reason == reason and held.until == until:
@@ -22,7 +22,7 @@ def put_block(
 
 
 def lift_block(book: Book, plugin: str, now: datetime, but: str = "") -> None:
-    """End a plugin's blocks, but that of one scope."""
+    """End a plugin's blocks, except that of the scope ``but``."""
     for scope in SCOPES:
         held = book.blocks.get((plugin, scope))
         if held is not None and scope != but and held.holds(now):

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING
 import click
 
 from smabot.api import ZERO, EquityPoint
-from smabot_risk.circuit_breaker import RESET, BreakerSettings, BreakerState, in_words
-from smabot_risk.daily_limits import DailySettings, DayCounts, SymbolCounts, of_limit
+from smabot_risk.breaker_state import RESET_COMMAND, BreakerState, describe_breaker
+from smabot_risk.daily_counts import DayCounts, SymbolCounts, count_of_limit
+from smabot_risk.settings import CircuitBreakerSettings, DailyLimitsSettings
 
 if TYPE_CHECKING:
     from smabot.api import App
 
 
-def breaker_group(settings: BreakerSettings) -> click.Group:
+def breaker_group(settings: CircuitBreakerSettings) -> click.Group:
     """Return the command that shows the breaker, with the one that resets it."""
 
     @click.group(invoke_without_command=True)
@@ -29,14 +30,14 @@ def breaker_group(settings: BreakerSettings) -> click.Group:
     @breaker.command()
     @click.pass_obj
     def reset(app: App) -> None:
-        """Arm the breaker again, with no failures and from the equity there is now."""
-        answer = app.send(RESET)
+        """Arm the breaker again; failures and drawdown start over."""
+        answer = app.send(RESET_COMMAND)
         app.emit({"answer": answer}, answer)
 
     return breaker
 
 
-def limits_command(settings: DailySettings) -> click.Command:
+def limits_command(settings: DailyLimitsSettings) -> click.Command:
     """Return the command that shows what was used of the limits."""
 
     @click.command()
@@ -48,21 +49,21 @@ def limits_command(settings: DailySettings) -> click.Command:
     return limits
 
 
-def _show_breaker(app: App, settings: BreakerSettings) -> None:
+def _show_breaker(app: App, settings: CircuitBreakerSettings) -> None:
     with app.rows() as rows:
         state = rows.row(BreakerState, "main") or BreakerState("main")
     lines = [
-        ("breaker", in_words(state)),
-        ("failures in a row", _of(state.failure_count, settings.max_failures)),
+        ("breaker", describe_breaker(state)),
+        ("failures in a row", _used_of(state.failure_count, settings.max_failures)),
         ("last failure", state.failed_orders.split()[-1] if state.failed_orders else "none"),
-        ("session's start", _baseline(state.session_equity, settings.max_session_drawdown)),
+        ("session opening equity", _baseline(state.session_equity, settings.max_session_drawdown)),
         ("peak", _baseline(state.peak_equity, settings.max_peak_drawdown)),
     ]
     data = {**asdict(state), "settings": settings.model_dump()}
     app.emit(data, app.table(("", ""), lines, heads=False))
 
 
-def _show_limits(app: App, settings: DailySettings) -> None:
+def _show_limits(app: App, settings: DailyLimitsSettings) -> None:
     with app.rows() as rows:
         days = rows.rows(DayCounts, newest_by="trading_date", limit=1)
         points = rows.rows(EquityPoint, newest_by="time", limit=1)
@@ -73,31 +74,31 @@ def _show_limits(app: App, settings: DailySettings) -> None:
         symbols = rows.rows(SymbolCounts, where={"trading_date": day.trading_date})
     loss = max(day.start_equity - points[0].equity, ZERO) if points else ZERO
     loss_limit = day.start_equity * settings.max_loss_fraction
-    holdings = points[0].positions_value if points else ZERO
+    exposure = points[0].positions_value if points else ZERO
     busiest = max(symbols, key=lambda each: each.order_count, default=None)
     most = busiest.order_count if busiest else 0
     lines = [
-        ("max_trades", _of(day.trade_count, settings.max_trades)),
-        ("max_orders", _of(day.order_count, settings.max_orders)),
-        ("max_orders_per_symbol", _of(most, settings.max_orders_per_symbol, busiest)),
-        ("max_loss", _of(loss, settings.max_loss)),
-        ("max_loss_fraction", _of(loss, loss_limit)),
-        ("max_exposure", _of(holdings, settings.max_exposure)),
+        ("max_trades", _used_of(day.trade_count, settings.max_trades)),
+        ("max_orders", _used_of(day.order_count, settings.max_orders)),
+        ("max_orders_per_symbol", _used_of(most, settings.max_orders_per_symbol, busiest)),
+        ("max_loss", _used_of(loss, settings.max_loss)),
+        ("max_loss_fraction", _used_of(loss, loss_limit)),
+        ("max_exposure", _used_of(exposure, settings.max_exposure)),
     ]
     data = {
         **asdict(day),
         "loss": loss,
-        "holdings": holdings,
+        "holdings": exposure,
         "orders_per_symbol": {each.symbol: each.order_count for each in symbols},
         "settings": settings.model_dump(),
     }
     app.emit(data, app.table((f"limits on {day.trading_date}", "used"), lines))
 
 
-def _of(used: int | Decimal, limit: int | Decimal, of: SymbolCounts | None = None) -> str:
+def _used_of(used: int | Decimal, limit: int | Decimal, of: SymbolCounts | None = None) -> str:
     who = f" ({of.symbol})" if of else ""
     if isinstance(used, int):
-        text = of_limit(used, int(limit))
+        text = count_of_limit(used, int(limit))
     else:
         text = f"{used:,.2f} of {limit:,.2f}" if limit else f"{used:,.2f}"
     return text + who if limit else f"{text}{who}, no limit"

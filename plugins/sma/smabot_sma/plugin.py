@@ -7,12 +7,12 @@ one. Nothing but the last ``slow + 1`` closes decides, so that a restarted bot d
 
 from __future__ import annotations
 
-from smabot.api import Bar, Signal, hookimpl
+from smabot.api import Bar, Signal, Strategy, hookimpl
 from smabot_sma.crossover import Crossover
 from smabot_sma.settings import SmaSettings
 
 
-class Sma:
+class Sma(Strategy):
     """The plugin. Core makes it with the checked settings table of its name."""
 
     def __init__(self, settings: SmaSettings) -> None:

@@ -18,7 +18,8 @@ from urllib.parse import parse_qsl, urlsplit
 import pytest
 from loguru import logger
 
-from smabot.domain.records import Order, OrderType, Side, Status, TimeInForce
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Order
 from smabot.settings.model import Config
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connection import connect

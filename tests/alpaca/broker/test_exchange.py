@@ -12,15 +12,8 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import (
-    Order,
-    OrderType,
-    OrderUpdate,
-    RefusalCause,
-    Side,
-    Status,
-    TimeInForce,
-)
+from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
+from smabot.domain.records import Order, OrderUpdate
 from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
 from smabot.hooks.ports import BrokerAccount, BrokerOrder
 from smabot.settings.model import Config

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from loguru import logger
 
-from smabot.domain.records import OrderType, Side, Status, TimeInForce
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot_alpaca import order_json as orders
 from smabot_alpaca.order_json import UnreadableAnswer, broker_order
 

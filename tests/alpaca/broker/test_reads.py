@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Status
+from smabot.domain.order_terms import Status
 from smabot.errors import BrokerError, KeyRefused, NotSent, PartlyUnreadable
 from smabot.hooks.ports import RemoteBroker
 

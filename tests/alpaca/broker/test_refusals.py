@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import RefusalCause, Side, Status
+from smabot.domain.order_terms import RefusalCause, Side, Status
 from smabot_alpaca.order_json import order_body
 
 MISMATCH = "position intent mismatch, inferred: sell_to_open, specified: sell_to_close"

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import OrderType, Side, Status, TimeInForce
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.errors import (
     AccountBlocked,
     BrokerError,

@@ -22,9 +22,12 @@ pytest.importorskip("smabot_alpaca")
 pytest.importorskip("smabot_exchange.http.server")
 
 from smabot.domain.book import Book
-from smabot.domain.records import Bar, OrderIntent, OrderType, Side, Signal
+from smabot.domain.order_terms import OrderType, Side
+from smabot.domain.records import Bar, OrderIntent, Signal
 from smabot.engine.loop import Engine
-from smabot.engine.recovery import Session, open_session, recover
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.opening import open_session
+from smabot.engine.start.recovery import recover
 from smabot.errors import SmabotError
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import hookimpl
@@ -197,7 +200,7 @@ class Scene:
         return Config(**values | self._settings | settings)
 
     @contextmanager
-    def opened(self, **settings: Any) -> Iterator[Session]:
+    def opened(self, **settings: Any) -> Iterator[BotSession]:
         config = self.config(**settings)
         plugins = Plugins.load(config)
         plugins.register("script", Script(self.wants))
@@ -210,7 +213,7 @@ class Scene:
 
     @contextmanager
     def started(
-        self, lay: Callable[[Session], None] | None = None, **settings: Any
+        self, lay: Callable[[BotSession], None] | None = None, **settings: Any
     ) -> Iterator[Engine]:
         with self.opened(**settings) as session:
             if lay is not None:
@@ -247,7 +250,7 @@ class Scene:
         """Let it live until the first commit after a fault has struck, and end it there: before it,
         or when it is done."""
 
-        def lay(session: Session) -> None:
+        def lay(session: BotSession) -> None:
             journal: Any = session.journal
             commit = journal.commit
 

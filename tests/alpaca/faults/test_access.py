@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from smabot.engine.recovery import compare
+from smabot.engine.start.startup_reconciliation import compare_with_broker
 from smabot.errors import AccountBlocked, KeyRefused
 
 pytestmark = pytest.mark.plugins
@@ -135,7 +135,7 @@ def test_a_blocked_account_stops_a_start_and_no_comparison(scene: Callable[..., 
     assert error.exit_code == 4
     assert "may not trade: trade_suspended_by_user" in str(error)
     with met.opened() as session:
-        found = compare(session)
+        found = compare_with_broker(session)
         assert found is not None
         assert not found.conflicts
 

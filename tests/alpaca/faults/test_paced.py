@@ -18,7 +18,7 @@ import pytest
 from loguru import logger
 
 from smabot.engine.reconciling.conflict import ReconciliationConflict
-from smabot.engine.recovery import recover
+from smabot.engine.start.recovery import recover
 from smabot_exchange.http.rate_limit import Quota
 
 pytestmark = [pytest.mark.slow, pytest.mark.plugins]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from smabot.engine.reconciling.conflict import ReconciliationConflict
-from smabot.engine.recovery import accept, compare
+from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
 from smabot.errors import SmabotError
 
 pytestmark = pytest.mark.plugins
@@ -96,9 +96,9 @@ def test_a_person_takes_the_brokers_word_and_it_goes_on(scene: Callable[..., Any
     met = scene(shares(-4, symbol="AAA"))
     assert met.stops().exit_code == CONFLICT
     with met.opened() as session:
-        found = compare(session)
+        found = compare_with_broker(session)
         assert found is not None
-        accept(session, found)
+        accept_broker_state(session, found)
     met.play()
     met.agree()
     assert met.here("SELECT symbol, qty FROM adjustments") == [("AAA", "-4")]

@@ -21,7 +21,8 @@ import pytest
 pytest.importorskip("smabot_exchange.http.server")
 
 from smabot.domain.calendar import MINUTE
-from smabot.domain.records import Bar, Order, OrderType, Side, Status, TimeInForce
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Bar, Order
 from smabot.errors import BrokerError
 from smabot_alpaca import credentials, endpoints
 from smabot_alpaca.broker import AlpacaBroker

@@ -7,7 +7,8 @@ from decimal import Decimal
 
 import pytest
 
-from smabot.domain.records import OrderUpdate, Status
+from smabot.domain.order_terms import Status
+from smabot.domain.records import OrderUpdate
 from smabot_alpaca.feed.order_tracker import ASK_AGAIN, OrderTracker
 from smabot_alpaca.streams.stream_health import trade_stream_health
 

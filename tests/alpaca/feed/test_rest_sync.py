@@ -12,7 +12,8 @@ import pytest
 from loguru import logger
 
 from smabot.domain.calendar import MINUTE, Calendar
-from smabot.domain.records import Bar, OrderType, OrderUpdate, Side, Status, TimeInForce
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Bar, OrderUpdate
 from smabot.errors import BrokerError
 from smabot.hooks.ports import BrokerOrder
 from smabot_alpaca.feed.background_requests import BackgroundRequests

@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smabot.domain.calendar import MINUTE
-from smabot.domain.records import OrderUpdate, Status
+from smabot.domain.order_terms import Status
+from smabot.domain.records import OrderUpdate
 from smabot_alpaca.streams.stream_health import (
     FRESH,
     DataStreamSeen,

@@ -18,7 +18,8 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from smabot.domain.calendar import Calendar
-from smabot.domain.records import Bar, Status
+from smabot.domain.order_terms import Status
+from smabot.domain.records import Bar
 from smabot.errors import BrokerError, ConfigError
 from smabot_alpaca.bar_json import BarDecoder
 from smabot_alpaca.credentials import Credentials

@@ -18,17 +18,8 @@ from pydantic import SecretStr
 pytest.importorskip("smabot_exchange.http.server")
 
 from smabot.domain.calendar import MINUTE
-from smabot.domain.records import (
-    Bar,
-    Batch,
-    Mark,
-    Order,
-    OrderType,
-    OrderUpdate,
-    Side,
-    Status,
-    TimeInForce,
-)
+from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
+from smabot.domain.records import Bar, Batch, Mark, Order, OrderUpdate
 from smabot.errors import BrokerError, ConfigError, UnknownOutcome
 from smabot.hooks.ports import Feed
 from smabot_alpaca import endpoints

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Batch, Event, Order, OrderUpdate
+from smabot.domain.bot_records import Event
+from smabot.domain.records import Batch, Order, OrderUpdate
 from smabot.engine.loop import Engine
 from smabot.errors import UnknownOutcome
 
@@ -120,7 +121,7 @@ def filled() -> Callable[..., OrderUpdate]:
     """The broker's word that an order has filled, at a time and a price."""
 
     def filled(order: Order, price: float, time: datetime) -> OrderUpdate:
-        from smabot.domain.records import Status
+        from smabot.domain.order_terms import Status
 
         return OrderUpdate(
             order.client_order_id, Status.FILLED, time, "b", order.qty, Decimal(str(price)),

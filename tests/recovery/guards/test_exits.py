@@ -12,20 +12,9 @@ from typing import Any
 import pytest
 
 from smabot.cli import main
-from smabot.domain.records import (
-    Adjustment,
-    Batch,
-    Command,
-    Event,
-    Order,
-    OrderIntent,
-    OrderType,
-    Position,
-    RefusalCause,
-    Side,
-    Signal,
-    Status,
-)
+from smabot.domain.bot_records import Command, Event
+from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status
+from smabot.domain.records import Adjustment, Batch, Order, OrderIntent, Position, Signal
 from smabot.engine.execution.flattening import left_over
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import NotSent, PluginError

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.records import Bar, Batch, Block, Command, Event, Order, OrderType, Status
+from smabot.domain.bot_records import Block, Command, Event
+from smabot.domain.order_terms import OrderType, Status
+from smabot.domain.records import Bar, Batch, Order
 from smabot.errors import RiskHalt
 
 LONG, FLAT = 1, 0
@@ -174,7 +176,8 @@ def test_an_unanswered_entry_is_only_looked_up_while_entries_wait(
 class Rests:
     """A strategy's sizer that buys at a limit far below."""
 
-    from smabot.domain.records import OrderIntent, Side
+    from smabot.domain.order_terms import Side
+    from smabot.domain.records import OrderIntent
     from smabot.hooks.specifications import hookimpl
 
     def __init__(self, limit: int = 40, timeout: int | None = None) -> None:
@@ -182,7 +185,8 @@ class Rests:
 
     @hookimpl
     def on_signal(self, signal: Any) -> Any:
-        from smabot.domain.records import OrderIntent, Side
+        from smabot.domain.order_terms import Side
+        from smabot.domain.records import OrderIntent
 
         if signal.symbol == "IBM" and signal.target:
             limit = Decimal(self.limit)

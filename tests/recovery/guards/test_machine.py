@@ -15,13 +15,16 @@ import pytest
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
-from smabot.domain.records import Order, Side
+from smabot.domain.order_terms import Side
+from smabot.domain.records import Order
 from smabot.engine import step
 from smabot.engine.execution.executor import Executor
 from smabot.engine.gate import GO, Gate, Verdict
 from smabot.engine.outbox import Outbox
 from smabot.engine.reconciling.comparison import Comparison
-from smabot.engine.recovery import Session, open_session, recover
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.opening import open_session
+from smabot.engine.start.recovery import recover
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
 from smabot.testing.state_machine import GuardMachine, Scene, Violation
@@ -51,7 +54,7 @@ SETTINGS: dict[str, Any] = {
 class Beside:
     """The paper exchange, as somebody with the same account uses it."""
 
-    def __init__(self, session: Session) -> None:
+    def __init__(self, session: BotSession) -> None:
         from smabot_exchange.exchange import Exchange
 
         broker: Any = session.broker

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from smabot.domain.records import Side
+from smabot.domain.order_terms import Side
 from smabot_exchange.matching.orders import OrderRequest
 
 LISTEN = {"action": "listen", "data": {"streams": ["trade_updates"]}}

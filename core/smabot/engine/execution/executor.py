@@ -9,20 +9,18 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from smabot.domain import risk_answers as checks
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Event
+from smabot.domain.order_terms import OrderType, Side, Status
 from smabot.domain.records import (
     ZERO,
-    Check,
-    Event,
     Holding,
     Order,
     OrderIntent,
-    OrderType,
     OrderUpdate,
-    Side,
     Signal,
     SignalState,
-    Status,
 )
+from smabot.domain.risk_answers import Check
 from smabot.engine.execution.flattening import FLATTEN
 from smabot.engine.execution.next_action import (
     ACKNOWLEDGED,

@@ -13,7 +13,8 @@ from decimal import Decimal
 from smabot.domain.book import Book
 from smabot.domain.calendar import MINUTE
 from smabot.domain.halts import halt
-from smabot.domain.records import Holding, Order, SignalState, Status
+from smabot.domain.order_terms import Status
+from smabot.domain.records import Holding, Order, SignalState
 
 FLATTEN = "FLATTEN"
 """The label of a target that the operator set; strategies don't change it."""

@@ -45,7 +45,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
-from smabot.domain.records import ZERO, Order, OrderType, RefusalCause, Status
+from smabot.domain.order_terms import OrderType, RefusalCause, Status
+from smabot.domain.records import ZERO, Order
 
 PATIENCE = timedelta(minutes=1)
 """How long a cancel may stay unanswered before it is not waited for any more."""

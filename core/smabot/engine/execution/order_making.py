@@ -5,7 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 from smabot.domain.book import Book
-from smabot.domain.records import Order, OrderIntent, OrderType, Side, Signal
+from smabot.domain.order_terms import OrderType, Side
+from smabot.domain.records import Order, OrderIntent, Signal
 from smabot.errors import PluginFault
 
 LONGEST_ID = 64

@@ -7,7 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from smabot.domain.records import Event, OrderUpdate
+from smabot.domain.bot_records import Event
+from smabot.domain.records import OrderUpdate
 from smabot.engine.broker_access import Access
 from smabot.engine.gate import Standing
 from smabot.engine.reconciling.broker_snapshot import SnapshotRequest

@@ -1,0 +1,136 @@
+"""A run of the bot, from its settings to its exit code."""
+
+from __future__ import annotations
+
+import gc
+import signal
+from collections.abc import Sequence
+from dataclasses import replace
+from decimal import Decimal
+from time import perf_counter
+from typing import TYPE_CHECKING
+
+import smabot
+from smabot.cli import output
+from smabot.cli.live_trading import check_live_settings, confirm_live_trading
+from smabot.cli.run_session import begin_run_row, opened_session, save_run_row
+from smabot.cli.screen import Screen
+from smabot.cli.stop_signals import StopRequested, stop_signals
+from smabot.domain.order_terms import Status
+from smabot.domain.records import Fill, Order
+from smabot.engine.reconciling.conflict import ReconciliationConflict
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.recovery import recover
+from smabot.errors import SmabotError
+from smabot.hooks.plugins import Plugins
+from smabot.settings.model import Config
+
+if TYPE_CHECKING:
+    from smabot.settings.loading import Loaded
+
+GC_THRESHOLDS = (100_000, 50, 100)
+"""Records have no cycles: looking for some in each minute's bars would take a quarter of the minute."""
+OUTCOMES = {
+    "ended": "the data has ended",
+    "until": "stopped at --until",
+    "stopped": "stopped; positions stay, run it again to resume",
+}
+
+
+def run_bot(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -> int:
+    """Trade until the feed ends or the operator stops it; returns the exit code.
+
+    ``ignored_blocks`` names plugins that are not part of the run and whose blocks hold nothing in it.
+
+    Raises SmabotError when it can't start or must not go on; the run's row then has the reason. For
+    real money limits have to be set and the operator confirms: before that there is no row.
+    """
+    config = loaded.config
+    plugins = Plugins.load(config, origins=loaded.origins)
+    if config.live:
+        check_live_settings(config, loaded.origins, plugins.names)
+    screen = Screen(config.mode, as_json)
+    screen.show_title(smabot.__version__, str(config.db), plugins.names)
+    for name in config.no_plugins:
+        screen.show_warning(f"{name} is switched off")
+    with opened_session(config, plugins, screen) as session:
+        session.ignored_blocks = tuple(ignored_blocks)
+        if config.live:
+            confirm_live_trading(session, screen)
+        row = begin_run_row(session)
+        code, outcome = 1, "failed"
+        try:
+            with stop_signals() as (received, stopping):
+                gc.set_threshold(*GC_THRESHOLDS)
+                with stopping.while_starting():
+                    engine = recover(session, screen.show_committed)
+                gc.freeze()
+                engine.stopping = stopping
+                for note in session.report.notes:
+                    screen.show_note(note)
+                ready_ms = (perf_counter() - smabot.BEGUN) * 1000
+                screen.show_ready(ready_ms)
+                row = replace(row, ready_ms=round(ready_ms, 1), steps=session.report.steps_json())
+                save_run_row(session, row)
+                assert session.feed is not None
+                screen.begin_progress(session.feed)
+                outcome = engine.run()
+            code = 130 if signal.SIGINT in received else 0
+            screen.end_progress()
+            _summary(session, screen, outcome, ready_ms)
+        except StopRequested:
+            code, outcome = 130 if signal.SIGINT in received else 0, "stopped"
+            screen.show_note("stopped while starting; run it again to resume")
+        except SmabotError as error:
+            screen.log_failure(error)
+            if isinstance(error, ReconciliationConflict):
+                screen.show_conflicts(error.conflicts)
+            code, outcome = error.exit_code, str(error)
+            raise
+        finally:
+            screen.end_progress()
+            ended = replace(row, ended_at=session.wall(), exit_code=code, outcome=outcome)
+            save_run_row(session, ended)
+        return code
+
+
+def _summary(session: BotSession, screen: Screen, outcome: str, ready_ms: float) -> None:
+    book, journal, config = session.book, session.journal, session.config
+    assert journal is not None
+    fills, orders = journal.count(Fill), journal.count(Order)
+    unrealized = book.positions_value() - sum((p.cost for p in book.positions.values()), Decimal(0))
+    blocked = journal.count(Order, where={"status": Status.BLOCKED})
+    held = sorted((p for p in book.positions.values() if p.qty), key=lambda p: p.symbol)
+    described = session.plugins.describe(book)
+    data = {
+        "outcome": outcome, "fills": fills, "orders": orders, "blocked": blocked,
+        "realized_pnl": book.realized_pnl(), "unrealized_pnl": unrealized,
+        "equity": book.equity(), "ready_ms": round(ready_ms, 1), "database": str(config.db),
+        **dict(described),
+    }  # fmt: skip
+    holding = ", ".join(f"{p.qty:f} {p.symbol}" for p in held[:8]) + (" …" if len(held) > 8 else "")
+    lines = [
+        (config.mode, OUTCOMES.get(outcome, outcome)),
+        ("orders", f"{orders:,}, {blocked:,} of them blocked"),
+        ("fills", f"{fills:,}"),
+        ("realized P&L", f"{book.realized_pnl():+,.2f}"),
+        ("unrealized P&L", f"{unrealized:+,.2f}"),
+        ("positions", holding or "none"),
+        *(("", line) for line in output.stale_price_lines(book)),
+        ("equity", f"{book.equity():,.2f}"),
+        *described,
+        ("ready in", f"{ready_ms:,.0f} ms"),
+        ("database", journal.location),
+        ("try next", _next_step(config, outcome)),
+    ]
+    screen.show_summary(data, lines)
+
+
+def _next_step(config: Config, outcome: str) -> str:
+    if outcome == "ended":
+        look = "smabot trades · smabot pnl --by day"
+        if config.url is not None:  # another database at the same account would be a conflict
+            return look
+        new_db = config.db.with_stem(config.db.stem + "-2")
+        return f"{look} · a fresh start: smabot run --db {new_db}"
+    return "the same command resumes from this minute · smabot status"

@@ -1,0 +1,115 @@
+"""The options of the commands that ask the broker: what to trade, where orders go; and the settings by them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from smabot.errors import UsageError
+
+if TYPE_CHECKING:
+    from smabot.cli.app import App
+    from smabot.settings.loading import Flag, Loaded
+
+Option = Callable[[Any], Any]
+
+
+def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) -> list[str] | None:
+    """Split ``A,B`` into its names. Raises UsageError where there are none."""
+    if value is None:
+        return None
+    names = [name.strip() for name in value.split(",") if name.strip()]
+    if not names:
+        without = {
+            "symbols": "trade all that the feed has",
+            "plugins": "take those of the settings",
+        }
+        raise UsageError(
+            f"--{parameter.name} names none: leave it out to {without[str(parameter.name)]}"
+        )
+    return names
+
+
+PLUGIN_OPTIONS: Sequence[Option] = (
+    click.option(
+        "--plugins", metavar="A,B", callback=_names, help="Strategies and risk plugins. [sma,risk]"
+    ),
+    click.option(
+        "--no-plugin",
+        "no_plugins",
+        metavar="NAME",
+        multiple=True,
+        help="Switch a plugin off; may be repeated.",
+    ),
+)
+BROKER_OPTIONS: Sequence[Option] = (
+    click.option(
+        "--tape",
+        metavar="PATH",
+        help="Historical minutes to replay: CSV, CSV.gz, Parquet or a folder. [a simulated market]",
+    ),
+    click.option(
+        "--broker",
+        metavar="NAME",
+        help="alpaca, or exchange: the built-in one in process, faster. [alpaca]",
+    ),
+    click.option("--url", metavar="URL", help="API that alpaca connects to, instead of Alpaca's."),
+    click.option(
+        "--ledger", metavar="PATH", help="The built-in exchange's own file. [beside the database]"
+    ),
+    click.option("--live", is_flag=True, default=None, help="Real money; asks first."),
+    click.option(
+        "--yes-live",
+        "live_account",
+        metavar="ACCOUNT",
+        help="With --live: trade this account only, without confirmation.",
+    ),
+)
+"""Where orders go: for every command that asks the broker."""
+SYMBOLS_OPTION = click.option(
+    "--symbols",
+    metavar="SPY,IBM",
+    callback=_names,
+    help="Symbols that may be entered. [all that the feed has]",
+)
+IGNORE_BLOCK_OPTION = click.option(
+    "--ignore-block",
+    "ignored_blocks",
+    metavar="NAME",
+    multiple=True,
+    help="Ignore the blocks of this plugin, which is left out of the run; may be repeated.",
+)
+SPEED_OPTION = click.option(
+    "--speed", metavar="max|N", help="Replay speed, in minutes a second. [60]"
+)
+
+
+def with_options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Give a command options, listed in this order."""
+
+    def decorate(command: Any) -> Any:
+        for option in reversed(options):
+            command = option(command)
+        return command
+
+    return decorate
+
+
+def load_settings(app: App, flags: dict[str, Any]) -> Loaded:
+    """Read the settings with a command's flags. Raises ConfigError and UsageError."""
+    if flags["live_account"] and not flags["live"]:
+        raise UsageError("--yes-live goes with --live: give both, or neither for paper trading")
+    return app.load(_set_flags(flags))
+
+
+def _set_flags(flags: dict[str, Any]) -> list[Flag]:
+    from smabot.settings.loading import Flag
+
+    options = {"no_plugins": "--no-plugin", "live_account": "--yes-live"}
+    return [
+        Flag(key, options.get(key, f"--{key}"), list(value) if isinstance(value, tuple) else value)
+        for key, value in flags.items()
+        if value not in (None, ())
+    ]

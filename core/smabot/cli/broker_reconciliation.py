@@ -1,0 +1,61 @@
+"""The comparison of the database with the broker that `smabot reconcile` shows, and accepting the broker's state."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import smabot
+from smabot.cli.run_session import opened_session
+from smabot.cli.screen import Screen
+from smabot.engine.reconciling.conflict import ReconciliationConflict
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
+from smabot.errors import ConfigError, ConflictError
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.specifications import Reconciliation
+
+if TYPE_CHECKING:
+    from smabot.settings.loading import Loaded
+
+
+def reconcile_with_broker(loaded: Loaded, accept: str | None, as_json: bool) -> int:
+    """Show what reconciliation finds, changing nothing; with ``accept`` take the broker's word."""
+    config = loaded.config
+    plugins = Plugins.load(config, origins=loaded.origins)
+    screen = Screen(config.mode, as_json)
+    screen.show_title(smabot.__version__, str(config.db), plugins.names)
+    with opened_session(config, plugins, screen) as session:
+        found = _compare(session)
+        if found.conflicts:
+            screen.show_conflicts(found.conflicts)
+        else:
+            screen.show_note(f"{len(found.updates)} orders queried; no conflicts")
+        for note in found.notes:
+            screen.show_note(note)
+        if accept is None and found.conflicts:
+            raise ReconciliationConflict(found.conflicts)
+        behind = _orders_behind(session, found)
+        if accept is None or not (found.conflicts or found.remedy or behind):
+            return 0
+        accept_broker_state(session, found)
+        if behind:
+            screen.show_note(f"{behind} order(s) brought up to date")
+        left = _compare(session).conflicts
+        if left:
+            screen.show_conflicts(left)
+            raise ConflictError(f"{len(left)} conflict(s) are left, which only you can resolve")
+        screen.show_note("the broker's state is accepted: the database agrees with it now")
+        return 0
+
+
+def _compare(session: BotSession) -> Reconciliation:
+    found = compare_with_broker(session)
+    if found is None:
+        raise ConfigError("no plugin compares with the broker: add reconciliation to base_plugins")
+    return found
+
+
+def _orders_behind(session: BotSession, found: Reconciliation) -> int:
+    """Return how many orders the broker's updates would change."""
+    book = session.book.copy()
+    return sum(book.apply(update) for update in found.updates)

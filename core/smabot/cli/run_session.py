@@ -1,0 +1,63 @@
+"""A session for a command that asks the broker: opened, its account checked, kept as a row in ``runs``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import smabot
+from smabot.cli.screen import Screen
+from smabot.domain.bot_records import Run
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.opening import open_session
+from smabot.errors import ConfigError
+from smabot.hooks.plugin_output import printed_to_log
+from smabot.hooks.plugins import Plugins
+from smabot.settings.model import Config
+
+
+@contextmanager
+def opened_session(config: Config, plugins: Plugins, screen: Screen) -> Iterator[BotSession]:
+    """Open a session. In it, what plugins print is logged, and their errors name them."""
+    with printed_to_log(), plugins.named_in_errors():
+        session = open_session(config, plugins, screen.show_step)
+        try:
+            _check_account(session)
+            yield session
+        finally:
+            session.close()
+
+
+def _check_account(session: BotSession) -> None:
+    """Raise ConfigError when real money would be traded in another account than the named one."""
+    wanted = session.config.live_account
+    if session.config.live and wanted and session.broker is not None:
+        account = session.broker.account().account_id
+        if account != wanted:
+            raise ConfigError(
+                f"live account {wanted} was named, but the broker's keys are those of account "
+                f"{account}: nothing was started"
+            )
+
+
+def begin_run_row(session: BotSession) -> Run:
+    """Write the run's first row to ``runs``."""
+    now = session.wall()
+    row = Run(
+        run_id=f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.getpid()}",
+        pid=os.getpid(),
+        version=smabot.__version__,
+        plugins=",".join(session.plugins.names),
+        mode=session.config.mode,
+        started_at=now,
+        ignored_blocks=",".join(session.ignored_blocks),
+    )
+    save_run_row(session, row)
+    return row
+
+
+def save_run_row(session: BotSession, row: Run) -> None:
+    """Write the run's row; without a journal, nothing."""
+    if session.journal is not None:
+        session.journal.commit([row])

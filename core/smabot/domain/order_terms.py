@@ -1,0 +1,72 @@
+"""What an order can say: its side, its type, its time in force, its status."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    BUY = "buy"
+    SELL = "sell"
+
+    @property
+    def sign(self) -> int:
+        return 1 if self is Side.BUY else -1
+
+
+class OrderType(StrEnum):
+    MARKET = "market"
+    LIMIT = "limit"
+
+
+class TimeInForce(StrEnum):
+    DAY = "day"
+    GTC = "gtc"
+
+
+class Status(StrEnum):
+    """What is known of an order. ``order_intents.status`` holds these words."""
+
+    PENDING = "pending"  # committed, not known to be sent
+    UNKNOWN = "unknown"  # sent, and nobody knows what became of it
+    SUBMITTED = "submitted"  # the broker has it, the market not yet
+    ACCEPTED = "accepted"
+    PARTIALLY_FILLED = "partially_filled"
+    BLOCKED = "blocked"  # vetoed here, never sent
+    ABANDONED = "abandoned"  # never arrived, and too late to send again
+    REJECTED = "rejected"
+    CANCELED = "canceled"
+    EXPIRED = "expired"
+    FILLED = "filled"
+
+    @property
+    def terminal(self) -> bool:
+        return self in TERMINAL
+
+    @property
+    def rank(self) -> int:
+        """Order of knowledge: an update never takes an order back to a lower rank."""
+        return _RANK[self]
+
+
+class RefusalCause(StrEnum):
+    """Why a broker refused an order, where it decides what comes next."""
+
+    OTHER = ""
+    POSITION = "position"  # the account does not hold what the order was to close
+    AVAILABLE = "available"  # fewer shares are free than were asked for
+    WASH = "wash"  # an order of the other side is open in the symbol
+
+
+TERMINAL = frozenset(
+    {
+        Status.BLOCKED,
+        Status.ABANDONED,
+        Status.REJECTED,
+        Status.CANCELED,
+        Status.EXPIRED,
+        Status.FILLED,
+    }
+)
+OPEN = tuple(status for status in Status if status not in TERMINAL)
+_RANK = {status: rank for rank, status in enumerate(Status)}

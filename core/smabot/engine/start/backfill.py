@@ -1,0 +1,76 @@
+"""Fills the gap: the minutes that passed while the bot was down, and the past of new symbols."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from smabot.domain.calendar import MINUTE
+from smabot.domain.records import Batch
+from smabot.engine.loop import Engine
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.warm_up import newest_bar_end, show_to_strategies
+
+
+def backfill(session: BotSession, engine: Engine) -> None:
+    """Fetch and process the minutes that passed while the bot was down, and warm new symbols up."""
+    with session.report.step("backfill") as found:
+        found.append(f"{_fill_gap(session, engine)} bars")
+
+
+def _fill_gap(session: BotSession, engine: Engine) -> int:
+    """Return the number of bars that were fetched."""
+    book, newest = session.book, newest_bar_end(session.book)
+    new = [symbol for symbol in session.symbols if symbol not in book.last]
+    if newest is None:
+        return _warm_up_new(session, engine, new, None)
+    recently = newest - 2 * MINUTE
+    behind = [
+        symbol
+        for symbol in session.symbols
+        if symbol in book.last and book.last[symbol].time < recently
+    ]
+    count = _warm_up_new(session, engine, new, newest) if new else 0
+    if behind:
+        since = min(book.last[symbol].time for symbol in behind)
+        count += _catch_up(session, engine, behind, since, until=newest)
+    return count + _catch_up(session, engine, session.symbols, recently)
+
+
+def _warm_up_new(
+    session: BotSession, engine: Engine, symbols: Sequence[str], until: datetime | None
+) -> int:
+    """Let strategies see the bars before a symbol's first one here; only a fresh one is decided on."""
+    feed = session.opened().feed
+    config, count = session.config, 0
+    bars = max(session.plugins.lookback(), config.max_bar_age_minutes)
+    for minute in feed.history(symbols, None, bars):
+        end = minute[0].end
+        if until is not None and end > until:
+            break
+        count += len(minute)
+        if feed.now() - end < config.max_bar_age:
+            engine.process(Batch(end, bars=tuple(minute)))
+        else:
+            show_to_strategies(minute, session)
+    return count
+
+
+def _catch_up(
+    session: BotSession,
+    engine: Engine,
+    symbols: Sequence[str],
+    since: datetime,
+    until: datetime | None = None,
+) -> int:
+    """Process the minutes after ``since`` that the journal lacks."""
+    feed = session.opened().feed
+    last, count = session.book.last, 0
+    for minute in feed.history(symbols, since, 0):
+        if until is not None and minute[0].end > until:
+            break
+        bars = tuple(b for b in minute if b.symbol not in last or b.time > last[b.symbol].time)
+        if bars:
+            count += len(bars)
+            engine.process(Batch(bars[0].end, bars=bars))
+    return count

@@ -1,0 +1,77 @@
+"""Opens what a run needs: the journal with its lock, the broker, the feed, and the restored book."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+from smabot.domain.book import Book
+from smabot.domain.calendar import Calendar
+from smabot.engine.start.book_restore import restore_book
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.followed_symbols import followed_symbols, symbols_with_prices
+from smabot.engine.start.startup_report import StartupReport, StartupStep
+from smabot.hooks.memory_journal import MemoryJournal
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.ports import BrokerAccount
+from smabot.settings.model import Config
+
+
+def open_session(
+    config: Config, plugins: Plugins, show: Callable[[StartupStep], None] = lambda step: None
+) -> BotSession:
+    """Take the lock, open the journal, connect broker and feed, and restore the Book.
+
+    Raises LockHeld, ConfigError, BrokerError. Changes nothing but the schema.
+    """
+    session = BotSession(config, plugins, Book(collar=config.price_collar), StartupReport(show))
+    try:
+        _open_journal(session)
+        _connect(session)
+        _load(session)
+    except BaseException:
+        session.close()
+        raise
+    return session
+
+
+def _open_journal(session: BotSession) -> None:
+    with session.report.step("journal") as found:
+        journal = session.plugins.open_journal(session.config)
+        if journal is None:
+            journal = MemoryJournal()
+            session.report.notes.append(
+                "NOTHING IS KEPT: no journal plugin is on, a kill forgets all; an exchange's ledger still remembers"
+            )
+        session.journal = journal
+        found.append(journal.location)
+
+
+def _connect(session: BotSession) -> None:
+    config, plugins = session.config, session.plugins
+    with session.report.step("connect") as found:
+        session.broker = broker = plugins.open_broker(config)
+        session.feed = feed = plugins.open_feed(config)
+        expected = plugins.expected
+        session.book.calendar = expected(Calendar, "broker", "calendar()", broker.calendar())
+        expected(datetime, "feed", "now()", feed.now())
+        tradable = expected(tuple, "feed", "tradable()", feed.tradable(config.symbols))
+        session.symbols = session.enterable = tradable
+        session.report.notes += feed.notes
+        account = expected(BrokerAccount, "broker", "account()", broker.account())
+        session.account = account
+        found.append(f"{broker.name} account {account.account_id}, equity {account.equity:,.2f}")
+
+
+def _load(session: BotSession) -> None:
+    book, journal = session.book, session.opened().journal
+    with session.report.step("load") as found:
+        restore_book(book, journal, session.plugins)
+        session.symbols = followed_symbols(session)
+        for minute in journal.windows(1, symbols_with_prices(session)):
+            book.restore(minute)
+        open_orders = len(book.open_orders())
+        held = sum(1 for position in book.positions.values() if position.qty)
+        found.append(
+            f"{open_orders} open orders, {held} positions, {len(book.signals)} last signals"
+        )

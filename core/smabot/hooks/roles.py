@@ -1,0 +1,104 @@
+"""Base classes to write a plugin on: an editor completes the hooks' names, a type checker knows what
+each may return.
+
+They are optional, and empty when a bot runs: what a plugin does not define is no hook of it. A hook
+takes those of its arguments that it needs, in any order; its description in `smabot.hooks.specifications`
+names them all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from smabot.domain.records import OrderIntent, Signal
+    from smabot.domain.risk_answers import Check, Veto
+    from smabot.hooks.ports import Broker, Feed, Journal, Rows
+    from smabot.hooks.specifications import Finding, Reconciliation, RecoveryStep
+
+
+class Plugin:
+    """The hooks that any plugin may have."""
+
+    if TYPE_CHECKING:
+
+        def records(self) -> Sequence[type]:
+            """``records()``: the plugin's record classes."""
+
+        def on_startup_recover(self, *args: Any, **kwargs: Any) -> RecoveryStep | None:
+            """``on_startup_recover(recovery)``: look at what was restored, once a start."""
+
+        def on_order(self, *args: Any, **kwargs: Any) -> None:
+            """``on_order(order, book)``: see an order after each change of its status."""
+
+        def on_fill(self, *args: Any, **kwargs: Any) -> None:
+            """``on_fill(fill, book)``: see each new fill once."""
+
+        def on_equity(self, *args: Any, **kwargs: Any) -> None:
+            """``on_equity(point, book)``: see what the account is worth."""
+
+        def on_command(self, *args: Any, **kwargs: Any) -> str | None:
+            """``on_command(command, book)``: carry out an operator's command that is yours."""
+
+        def describe(self, *args: Any, **kwargs: Any) -> tuple[str, str] | None:
+            """``describe(book)``: a title and a line on the plugin's state."""
+
+        def diagnose(self, *args: Any, **kwargs: Any) -> Sequence[Finding]:
+            """``diagnose(config)``: what `smabot doctor` shows, a finding a line."""
+
+        def register_commands(self, *args: Any, **kwargs: Any) -> None:
+            """``register_commands(cli)``: add commands to `smabot`."""
+
+
+class Strategy(Plugin):
+    """A plugin that decides what to hold."""
+
+    if TYPE_CHECKING:
+
+        def lookback(self) -> int:
+            """``lookback()``: how many bars of each symbol it needs before it can decide."""
+
+        def on_bar(self, *args: Any, **kwargs: Any) -> Signal | list[Signal] | None:
+            """``on_bar(bar, book)``: decide at a minute's close."""
+
+        def on_signal(self, *args: Any, **kwargs: Any) -> OrderIntent | None:
+            """``on_signal(signal, book)``: turn a signal into an order."""
+
+
+class Rule(Plugin):
+    """A plugin that blocks orders."""
+
+    if TYPE_CHECKING:
+
+        def before_submit(self, *args: Any, **kwargs: Any) -> Veto | list[Check] | None:
+            """``before_submit(order, book)``: judge a new order once, before it is committed."""
+
+        def may_leave(self, *args: Any, **kwargs: Any) -> Veto | None:
+            """``may_leave(order, book)``: judge an order each time it is about to leave."""
+
+
+class Provider(Plugin):
+    """A plugin that keeps the database, or connects a broker or a feed."""
+
+    if TYPE_CHECKING:
+
+        def reconcile(self, *args: Any, **kwargs: Any) -> Reconciliation | None:
+            """``reconcile(recovery)``: compare the book with the broker."""
+
+        def open_journal(self, *args: Any, **kwargs: Any) -> Journal | None:
+            """``open_journal(config, records)``: open the journal for writing."""
+
+        def open_rows(self, *args: Any, **kwargs: Any) -> Rows | None:
+            """``open_rows(config, records)``: open the records read-only."""
+
+        def open_broker(self, *args: Any, **kwargs: Any) -> Broker | None:
+            """``open_broker(config)``: connect to where orders go."""
+
+        def open_feed(self, *args: Any, **kwargs: Any) -> Feed | None:
+            """``open_feed(config)``: connect to where bars and order updates come from."""
+
+        def account_files(self, *args: Any, **kwargs: Any) -> Sequence[Path]:
+            """``account_files(config, account_id)``: the files that hold a broker's account."""

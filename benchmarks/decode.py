@@ -72,7 +72,7 @@ def _ours() -> Callable[[Sequence[bytes]], int]:
     def decode(frames: Sequence[bytes]) -> int:
         bars: list[Bar] = []
         for frame in frames:
-            bars += decoder.frame(frame).bars
+            bars += decoder.decode_frame(frame).bars
         return len(bars)
 
     return decode

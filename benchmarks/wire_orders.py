@@ -23,7 +23,7 @@ from smabot.settings.model import Config
 from smabot_alpaca.broker import AlpacaBroker
 from smabot_alpaca.connection import connect
 from smabot_alpaca.credentials import LOOPBACK
-from smabot_alpaca.order_json import to_json
+from smabot_alpaca.order_json import order_body
 from smabot_alpaca.settings import AlpacaSettings
 
 WARM = 30
@@ -64,7 +64,7 @@ def _spent(url: str, rounds: int) -> dict[str, list[float]]:
 
     try:
         for _ in range(rounds):
-            body = to_json(_order(next(numbers)))
+            body = order_body(_order(next(numbers)))
             answer = timed("bare request", partial(bare.post, f"{url}/v2/orders", json=body))
             assert answer.ok, answer.text
             order = _order(next(numbers))

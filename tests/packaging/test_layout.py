@@ -45,6 +45,16 @@ FLOORS = {
         ["in_process", "embedded", "server_process"],
         ["commands", "doctor", "plugin"],
     ],
+    "smabot_alpaca": [
+        ["settings"],
+        ["credentials", "clock", "backoff", "order_json", "bar_json"],
+        ["endpoints"],
+        ["rest", "streams"],
+        ["connection"],
+        ["broker", "feed"],
+        ["doctor"],
+        ["plugin"],
+    ],
 }
 """From the ground up, the parts of a distribution that have floors of their own."""
 DISTRIBUTIONS = {

@@ -1,1 +1,10 @@
-"""Alpaca as the bot's broker and feed."""
+"""Alpaca as the bot's broker and feed. Imports run downward only; from the ground up:
+
+1. ``settings``
+2. ``credentials``, then ``endpoints``; ``clock``, ``backoff``; ``order_json``, ``bar_json``
+3. ``rest``: one request once, within the rate limit. ``streams``: two websockets, kept connected, and
+   `stream_health`, which judges them. Neither knows the other.
+4. ``connection``: where the bot trades, and what broker and feed share
+5. ``broker``: sends orders. ``feed``: delivers bars and order updates. Neither knows the other.
+6. ``doctor``, then ``plugin``
+"""

@@ -41,18 +41,18 @@ _rows = msgspec.msgpack.Decoder(list[_Row | _Revised])
 _anything = msgspec.msgpack.Decoder(list[dict[str, Any]])
 
 
-class Garbage(ValueError):
+class MalformedData(ValueError):
     """What came is not what Alpaca's documents say."""
 
 
 @dataclass(slots=True)
 class Frame:
-    """What one frame of the data stream held. ``counted`` is the number of its minute bars, all told."""
+    """What one frame of the data stream held. ``counted``: its minute bars, those left out too."""
 
     bars: list[Bar] = field(default_factory=list)
     revisions: list[Bar] = field(default_factory=list)
     control: list[dict[str, Any]] = field(default_factory=list)
-    odd: list[tuple[str, str]] = field(default_factory=list)
+    unreadable: list[tuple[str, str]] = field(default_factory=list)
     """Bars that are left out: the symbol, and what is wrong."""
     counted: int = 0
     beyond: int = 0
@@ -70,11 +70,11 @@ class BarDecoder:
         self._minutes: dict[str, datetime | None] = {}
         self._last: tuple[datetime | None, datetime | None] = (None, None)
 
-    def frame(self, data: bytes | str) -> Frame:
-        """Decode one frame of the data stream. Raises Garbage."""
+    def decode_frame(self, data: bytes | str) -> Frame:
+        """Decode one frame of the data stream. Raises MalformedData."""
         frame = Frame()
         if isinstance(data, str):
-            raise Garbage("text where msgpack was agreed on")
+            raise MalformedData("text where msgpack was agreed on")
         try:
             self._sort(_rows.decode(data), frame)
         except msgspec.MsgspecError:
@@ -95,11 +95,11 @@ class BarDecoder:
                     self._leave_out(frame, message, str(error))
             self._sort(rows, frame)
         except (msgspec.MsgspecError, LookupError, UnicodeError) as error:
-            raise Garbage(f"a frame that can't be read: {error}") from error
+            raise MalformedData(f"a frame that can't be read: {error}") from error
 
     def _leave_out(self, frame: Frame, message: Mapping[str, Any], why: str) -> None:
         frame.counted += message["T"] == "b"
-        frame.odd.append((str(message.get("S") or ""), f"a bar can't be read: {why}"))
+        frame.unreadable.append((str(message.get("S") or ""), f"a bar can't be read: {why}"))
 
     def _sort(self, rows: list[_Row | _Revised], frame: Frame) -> None:
         bars, revisions, new = frame.bars, frame.revisions, tuple.__new__
@@ -111,8 +111,8 @@ class BarDecoder:
                 last = row.t
                 try:
                     time = self._minute(last)
-                except Garbage as error:
-                    frame.odd.append((row.S, str(error)))
+                except MalformedData as error:
+                    frame.unreadable.append((row.S, str(error)))
                     last = None
                     continue
             if time is None:
@@ -123,18 +123,18 @@ class BarDecoder:
             if is_valid_bar(bar):
                 kind.append(bar)
             else:
-                frame.odd.append((row.S, left_out_bar(bar)))
+                frame.unreadable.append((row.S, left_out_bar(bar)))
         self._last = (last, time)
 
-    def page(
+    def decode_page(
         self, bars: Mapping[str, Iterable[Mapping[str, Any]]]
     ) -> tuple[list[Bar], list[tuple[str, str]]]:
         """Decode one page of historical bars; return them, and by symbol what is wrong with others.
 
-        Raises Garbage where it is no page at all.
+        Raises MalformedData where it is no page at all.
         """
         minutes, decoded = self._minutes, list[Bar]()
-        odd: list[tuple[str, str]] = []
+        unreadable: list[tuple[str, str]] = []
         try:
             for symbol, rows in bars.items():
                 for m in rows:
@@ -150,15 +150,15 @@ class BarDecoder:
                         )  # fmt: skip
                         sound = is_valid_bar(bar)
                     except UNREADABLE as error:
-                        odd.append((symbol, f"a bar can't be read: {error!r}"))
+                        unreadable.append((symbol, f"a bar can't be read: {error!r}"))
                         continue
                     if sound:
                         decoded.append(bar)
                     else:
-                        odd.append((symbol, left_out_bar(bar)))
+                        unreadable.append((symbol, left_out_bar(bar)))
         except UNREADABLE as error:
-            raise Garbage(f"bars that can't be read: {error!r}") from error
-        return decoded, odd
+            raise MalformedData(f"bars that can't be read: {error!r}") from error
+        return decoded, unreadable
 
     def _parsed(self, text: str) -> datetime | None:
         """Return `_minute` of an RFC 3339 time, which is parsed once."""
@@ -174,5 +174,5 @@ class BarDecoder:
     def _minute(self, time: datetime) -> datetime | None:
         """Return the minute's start, UTC, or None where no regular session is open."""
         if time.second or time.microsecond:
-            raise Garbage(f"a bar that begins at {time.isoformat()}, not at a minute")
+            raise MalformedData(f"a bar that begins at {time.isoformat()}, not at a minute")
         return time.replace(tzinfo=UTC) if self._calendar.session_at(time) else None

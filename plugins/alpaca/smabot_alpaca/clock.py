@@ -13,31 +13,34 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class MarketClock(Protocol):
-    """A clock that may be told the time: by answers, bars and updates."""
+    """A clock that may follow the times of answers, bars and updates.
+
+    The deciding thread alone advances it; any thread reads it.
+    """
 
     def now(self) -> datetime:
         """Return the time, UTC."""
         ...
 
-    def tell(self, time: datetime) -> None:
-        """Take note that it is at least ``time``, UTC."""
+    def advance_to(self, time: datetime) -> None:
+        """Move to ``time``, UTC, unless it is later already."""
         ...
 
 
 class WallClock:
-    """This machine's clock. What it is told, it ignores."""
+    """This machine's clock, which nothing else moves."""
 
     def now(self) -> datetime:
         return datetime.now(UTC)
 
-    def tell(self, time: datetime) -> None:
+    def advance_to(self, time: datetime) -> None:
         pass
 
 
-class ToldClock:
-    """The newest time that was told; it stands still in between and never goes back.
+class ExchangeClock:
+    """An exchange's own clock: the newest time it gave; it stands still in between and never goes back.
 
-    Safe to use from several threads.
+    The deciding thread advances it, any thread reads it.
     """
 
     def __init__(self, time: datetime = EPOCH) -> None:
@@ -47,7 +50,7 @@ class ToldClock:
     def now(self) -> datetime:
         return self._now
 
-    def tell(self, time: datetime) -> None:
+    def advance_to(self, time: datetime) -> None:
         with self._lock:
             self._now = max(self._now, time)
 

@@ -12,25 +12,27 @@ from pydantic import SecretStr
 
 from smabot.provider import BrokerError, Calendar, Config, ConfigError, OrderUpdate
 from smabot_alpaca import credentials, endpoints
-from smabot_alpaca.clock import MarketClock, ToldClock, WallClock
+from smabot_alpaca.clock import ExchangeClock, MarketClock, WallClock
 from smabot_alpaca.credentials import Credentials
-from smabot_alpaca.endpoints import Endpoints
-from smabot_alpaca.order_json import moment
-from smabot_alpaca.rest.client import ADMIN, Refused, Rest
+from smabot_alpaca.endpoints import Endpoints, StreamAddress
+from smabot_alpaca.order_json import parse_time
+from smabot_alpaca.rest.account import read_calendar
+from smabot_alpaca.rest.client import ADMIN, RequestRefused, RestClient
 from smabot_alpaca.settings import AlpacaSettings
 
 GET_KEYS = (
     "set APCA_API_KEY_ID and APCA_API_SECRET_KEY, or key_id and secret_key in "
     "[default.plugin.alpaca] of .secrets.toml"
 )
+ANSWERS_KEPT = 1000
 
 
 def connect(
     config: Config, settings: AlpacaSettings, environ: Mapping[str, str] = os.environ
-) -> Connection:
+) -> AlpacaConnection:
     """Decide where to trade, and connect.
 
-    Raises ConfigError when the settings contradict each other, BrokerError when nobody answers.
+    Raises ConfigError when the settings contradict each other, BrokerError when there is no answer.
     """
     key = credentials.find(settings, environ)
     if config.live:
@@ -39,22 +41,22 @@ def connect(
                 raise ConfigError(f"--live trades real money at Alpaca: leave out --{name}")
         if key is None:
             raise ConfigError(f"--live needs a live account's API key: {GET_KEYS}")
-        key.check(live=True)
-        return Connection(endpoints.alpaca(settings.feed, live=True), key, settings)
+        key.check_account_kind(live=True)
+        return AlpacaConnection(endpoints.alpaca(settings.feed, live=True), key, settings)
     if config.url is not None:
         if config.data is not None:
             raise ConfigError("--url and --data: the server replays its own data; leave one out")
         there = endpoints.at(config.url, settings.feed)
         if key is None and not there.loopback:
             raise ConfigError(f"--url {config.url} needs an API key: {GET_KEYS}")
-        return Connection(there, key or credentials.LOOPBACK, settings)
+        return AlpacaConnection(there, key or credentials.LOOPBACK, settings)
     if key is not None and config.data is None:
-        key.check(live=False)
-        return Connection(endpoints.alpaca(settings.feed, live=False), key, settings)
+        key.check_account_kind(live=False)
+        return AlpacaConnection(endpoints.alpaca(settings.feed, live=False), key, settings)
     return _embedded(config, settings)
 
 
-def _embedded(config: Config, settings: AlpacaSettings) -> Connection:
+def _embedded(config: Config, settings: AlpacaSettings) -> AlpacaConnection:
     try:
         from smabot_exchange.embedded import start
     except ModuleNotFoundError as error:
@@ -69,7 +71,7 @@ def _embedded(config: Config, settings: AlpacaSettings) -> Connection:
         key = Credentials(
             SecretStr(exchange.key_id), SecretStr(exchange.secret_key), "the embedded exchange"
         )
-        return Connection(endpoints.at(exchange.url, settings.feed), key, settings, exchange)
+        return AlpacaConnection(endpoints.at(exchange.url, settings.feed), key, settings, exchange)
     except BaseException:
         exchange.close()
         raise
@@ -79,11 +81,20 @@ class Closable(Protocol):
     def close(self) -> None: ...
 
 
-class Connection:
+class AlpacaConnection:
     """What broker and feed share; closed when both are.
 
-    ``exchange`` is what an exchange of smabot told of itself, None at Alpaca; ``answers`` are the
-    newest order updates that REST gave, for whoever compares them with the stream's.
+    ``exchange`` is what an exchange of smabot says of itself, None at Alpaca.
+
+    Threads share four of its parts:
+
+    - ``rest`` is safe for all of them.
+    - ``order_answers`` is a queue of what REST answered about orders: request threads append, the
+      deciding thread takes from the left and compares it with the trade stream. It is bounded, as a
+      broker may run without a feed.
+    - ``clock`` is moved by the deciding thread alone; request threads read it.
+    - ``calendar`` is extended by whichever thread asks the broker for it and only grows; the deciding
+      thread and the streams' thread read it.
     """
 
     def __init__(
@@ -96,10 +107,9 @@ class Connection:
         self.endpoints = endpoints
         self.credentials = credentials
         self.settings = settings
-        self.rest = Rest(endpoints, credentials, settings)
+        self.rest = RestClient(endpoints, credentials, settings)
         self.calendar = Calendar()
-        """The sessions known so far; it grows as they are read."""
-        self.answers: deque[OrderUpdate] = deque(maxlen=1000)
+        self.order_answers: deque[OrderUpdate] = deque(maxlen=ANSWERS_KEPT)
         self.closed = False
         self._embedded = embedded
         self._users: set[object] = set()
@@ -108,17 +118,33 @@ class Connection:
         except BaseException:
             self.rest.close()
             raise
-        self.stepped = self.exchange is not None and self.exchange["clock"] == "stepped"
-        self.name = "alpaca" if self.exchange is None else "exchange"
         self.clock: MarketClock = WallClock()
         if self.exchange is not None:
-            self.clock = ToldClock(moment(self.exchange["time"]))
+            self.clock = ExchangeClock(parse_time(self.exchange["time"]))
+
+    @property
+    def name(self) -> str:
+        return "alpaca" if self.exchange is None else "exchange"
+
+    @property
+    def stepped(self) -> bool:
+        """Whether the exchange's clock moves only when the feed asks for the next minute."""
+        return self.exchange is not None and bool(self.exchange["clock"] == "stepped")
+
+    def stream_address(self, url: str) -> StreamAddress:
+        """Return how to open the stream at one of the endpoints' addresses."""
+        return StreamAddress(url, self.credentials, self.endpoints.loopback)
+
+    def refresh_calendar(self) -> Calendar:
+        """Read the sessions around this year into ``calendar``, and return it. Raises BrokerError."""
+        self.calendar.extend(read_calendar(self.rest, self.clock.now().year))
+        return self.calendar
 
     def _ask_exchange(self) -> dict[str, Any] | None:
-        """Return what the exchange tells of itself; None when it is somebody else's server."""
+        """Return what the exchange says of itself; None when it is another kind of server."""
         try:
-            told = self.rest.trading("GET", ADMIN)
-        except Refused as refusal:
+            answer = self.rest.trading("GET", ADMIN)
+        except RequestRefused as refusal:
             if refusal.status == 404:
                 return None
             raise
@@ -129,17 +155,18 @@ class Connection:
                 f"{error}: is `smabot exchange serve` running there, and --url right?"
             ) from None
         try:
-            moment(told["time"])
-            return {**told, "clock": str(told["clock"])}
+            parse_time(answer["time"])
+            return {**answer, "clock": str(answer["clock"])}
         except (KeyError, TypeError, ValueError):
             raise BrokerError(
                 f"{self.endpoints.host} does not answer as an exchange of smabot does"
             ) from None
 
-    def join(self, user: object) -> None:
+    def add_user(self, user: object) -> None:
         self._users.add(user)
 
-    def leave(self, user: object) -> None:
+    def remove_user(self, user: object) -> None:
+        """Close the connection where nothing uses it any more."""
         self._users.discard(user)
         if not self._users and not self.closed:
             self.closed = True

@@ -1,4 +1,4 @@
-"""Alpaca's API keys: where they are found, and what can be told of them.
+"""Alpaca's API keys: where they are found, and what their prefix says.
 
 https://docs.alpaca.markets/docs/authentication
 """
@@ -29,7 +29,7 @@ class Credentials:
     secret_key: SecretStr
     source: str
 
-    def check(self, *, live: bool) -> None:
+    def check_account_kind(self, *, live: bool) -> None:
         """Raise ConfigError when the key is certainly one of the other kind of account."""
         prefix = self.key_id.get_secret_value()[:2]
         if live and prefix == PAPER:
@@ -45,7 +45,7 @@ class Credentials:
 
 
 LOOPBACK = Credentials(SecretStr("PKSMABOT"), SecretStr("smabot"), "an exchange on this machine")
-"""What `smabot exchange serve` takes unless it is told another key."""
+"""What `smabot exchange serve` takes unless another key is given."""
 
 
 def find(settings: AlpacaSettings, environ: Mapping[str, str] = os.environ) -> Credentials | None:

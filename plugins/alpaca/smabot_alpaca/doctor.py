@@ -1,7 +1,8 @@
-"""What `smabot doctor` is told of Alpaca: each part of the way to it, asked once."""
+"""What `smabot doctor` finds at Alpaca: each part of the way to it, asked once."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from importlib.util import find_spec
@@ -10,23 +11,24 @@ from typing import Any
 from smabot.provider import BrokerError, Config, ConfigError, Finding, Session, is_locked
 from smabot_alpaca import credentials
 from smabot_alpaca.bar_json import BarDecoder
-from smabot_alpaca.broker import BLOCKS, AlpacaBroker
-from smabot_alpaca.connection import GET_KEYS, Connection, connect
-from smabot_alpaca.order_json import moment
+from smabot_alpaca.broker import AlpacaBroker
+from smabot_alpaca.connection import GET_KEYS, AlpacaConnection, connect
+from smabot_alpaca.order_json import parse_time
 from smabot_alpaca.rest import assets
+from smabot_alpaca.rest.account import BLOCK_FLAGS
 from smabot_alpaca.settings import AlpacaSettings
-from smabot_alpaca.streams.event_queue import DATA, Broken, Down, Inbox
-from smabot_alpaca.streams.supervision import CONNECT_SECONDS, Stream, Streams
+from smabot_alpaca.streams.event_queue import DATA, EventQueue, StreamDown, StreamFailed, StreamUp
+from smabot_alpaca.streams.supervision import CONNECT_SECONDS, StreamSupervisor, SupervisedStream
 from smabot_alpaca.streams.websockets import DataStream, TradeStream
 
 LITTLE_SKEW, MUCH_SKEW = timedelta(seconds=2), timedelta(seconds=30)
 """A bar counts by this machine's clock, and is decided on for a minute."""
-SESSIONS = 10
-USUAL = "SPY"
+SESSIONS_COMPARED = 10
+SYMBOL_TO_TRY = "SPY"
 
 
 def diagnose(config: Config, settings: AlpacaSettings) -> list[Finding]:
-    """Ask Alpaca, or what stands for it. An embedded exchange is not started: nobody else needs it.
+    """Ask Alpaca, or the exchange in its place. An embedded exchange is not started for it.
 
     Raises ConfigError, BrokerError.
     """
@@ -38,20 +40,20 @@ def diagnose(config: Config, settings: AlpacaSettings) -> list[Finding]:
     try:
         source = connection.credentials.source
         found = [Finding.ok("keys", f"{source}, for {connection.endpoints.host}")]
-        account = list(_told("account", lambda: _account(connection)))
+        account = list(_findings("account", lambda: _account(connection)))
         found += account
         if all(each.exit_code == 0 for each in account):
-            found += _told("clock", lambda: _clock(connection))
-            found += _told("calendar", lambda: _calendar(connection, broker))
-            found += _told("data", lambda: _data(config, connection))
-            found += _told("streams", lambda: _streams(config, connection, broker))
-            found += _told("rate limit", lambda: _rate(connection))
+            found += _findings("clock", lambda: _clock(connection))
+            found += _findings("calendar", lambda: _calendar(connection, broker))
+            found += _findings("data", lambda: _data(config, connection))
+            found += _findings("streams", lambda: _streams(config, connection, broker))
+            found += _findings("rate limit", lambda: _rate(connection))
         return found
     finally:
         broker.close()
 
 
-def _told(name: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _findings(name: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
     try:
         yield from look()
     except BrokerError as error:
@@ -77,10 +79,10 @@ def _embedded(config: Config) -> Iterator[Finding]:
         )
 
 
-def _account(connection: Connection) -> Iterator[Finding]:
+def _account(connection: AlpacaConnection) -> Iterator[Finding]:
     raw = connection.rest.trading("GET", "/v2/account")
     status, number = str(raw.get("status")), raw.get("account_number")
-    blocked = [name for name in BLOCKS if raw.get(name) is True]
+    blocked = [name for name in BLOCK_FLAGS if raw.get(name) is True]
     if status != "ACTIVE" or blocked:
         what = ", ".join([f"status {status}", *blocked])
         yield Finding.failure("account", f"{number} may not trade: {what}; see Alpaca's page", 4)
@@ -91,9 +93,9 @@ def _account(connection: Connection) -> Iterator[Finding]:
     )
 
 
-def _clock(connection: Connection) -> Iterator[Finding]:
+def _clock(connection: AlpacaConnection) -> Iterator[Finding]:
     asked = datetime.now(UTC)
-    there = moment(connection.rest.trading("GET", "/v2/clock")["timestamp"])
+    there = parse_time(connection.rest.trading("GET", "/v2/clock")["timestamp"])
     answered = datetime.now(UTC)
     if connection.exchange is not None:
         yield Finding.ok("clock", f"the exchange's own: {there:%Y-%m-%d %H:%M} UTC")
@@ -110,9 +112,9 @@ def _clock(connection: Connection) -> Iterator[Finding]:
         yield Finding.ok("clock", words)
 
 
-def _calendar(connection: Connection, broker: AlpacaBroker) -> Iterator[Finding]:
+def _calendar(connection: AlpacaConnection, broker: AlpacaBroker) -> Iterator[Finding]:
     ours = broker.calendar()
-    coming = [s for s in ours.sessions if s.close > connection.clock.now()][:SESSIONS]
+    coming = [s for s in ours.sessions if s.close > connection.clock.now()][:SESSIONS_COMPARED]
     if not coming:
         yield Finding.failure("calendar", "the broker knows no coming session", 4)
         return
@@ -150,7 +152,7 @@ def calendar_difference(sessions: Iterable[Session]) -> str:
     return ""
 
 
-def _data(config: Config, connection: Connection) -> Iterator[Finding]:
+def _data(config: Config, connection: AlpacaConnection) -> Iterator[Finding]:
     symbols = _symbols(config, connection)
     feed = connection.settings.feed
     params = {"symbols": ",".join(symbols[:100]), "feed": feed}
@@ -159,61 +161,62 @@ def _data(config: Config, connection: Connection) -> Iterator[Finding]:
     if lacking := [symbol for symbol in symbols[:100] if symbol not in bars]:
         yield Finding.warning("data", f"feed {feed} has no bar of {', '.join(lacking[:10])}")
     else:
-        newest = max(moment(bar["t"]) for bar in bars.values())
+        newest = max(parse_time(bar["t"]) for bar in bars.values())
         yield Finding.ok("data", f"feed {feed}, newest bar {newest:%Y-%m-%d %H:%M} UTC")
 
 
-def _streams(config: Config, connection: Connection, broker: AlpacaBroker) -> Iterator[Finding]:
+def _streams(
+    config: Config, connection: AlpacaConnection, broker: AlpacaBroker
+) -> Iterator[Finding]:
     """Connect both, authenticate, subscribe as a run would, and hang up."""
-    places, inbox = connection.endpoints, Inbox()
-    key = (
-        connection.credentials.key_id.get_secret_value(),
-        connection.credentials.secret_key.get_secret_value(),
-    )
-    streams: list[Stream] = [TradeStream(inbox, places.trading_stream, key, places.loopback)]
+    places, events = connection.endpoints, EventQueue()
+    streams: list[SupervisedStream] = [
+        TradeStream(events, connection.stream_address(places.trading_stream))
+    ]
     symbols = _symbols(config, connection)
     if is_locked(config.db):
         yield Finding.ok(DATA, "not tried: a bot runs, and Alpaca allows one connection")
     elif connection.exchange is not None and not connection.stepped:
         yield Finding.ok(DATA, "not tried: the first to subscribe starts the exchange's clock")
     else:
-        decoder = BarDecoder(broker.calendar())
-        streams.append(
-            DataStream(inbox, places.data_stream, key, places.loopback, symbols, decoder)
-        )
-    running = Streams(streams)
+        address = connection.stream_address(places.data_stream)
+        streams.append(DataStream(events, address, symbols, BarDecoder(broker.calendar())))
+    running = StreamSupervisor(streams)
     running.start()
-    names = [stream.name for stream in streams]
-    links = inbox.links
     try:
-        inbox.wait(lambda: all(links[name].tries for name in names), 2 * CONNECT_SECONDS)
-        up = {name: links[name].up for name in names}
-        why = _reasons(inbox)
+        failures = _failures_to_connect(events, {stream.name for stream in streams})
     finally:
         running.close()
-    for name in names:
+    for name in (stream.name for stream in streams):
         what = f"{len(symbols)} symbols of feed {connection.settings.feed}" if name == DATA else ""
-        if up[name]:
-            yield Finding.ok(name, f"connected and subscribed{f' to {what}' if what else ''}")
+        if failures.get(name, "no answer in time"):
+            yield Finding.failure(name, failures.get(name, "no answer in time"), 4)
         else:
-            yield Finding.failure(name, why.get(name, "no answer in time"), 4)
+            yield Finding.ok(name, f"connected and subscribed{f' to {what}' if what else ''}")
 
 
-def _reasons(inbox: Inbox) -> dict[str, str]:
-    found = {}
-    for event in inbox.drain():
-        if isinstance(event, Down):
-            found[event.stream] = event.why
-        elif isinstance(event, Broken):
-            found[event.stream] = str(event.error)
+def _failures_to_connect(events: EventQueue, names: set[str]) -> dict[str, str]:
+    """Wait until each stream came up or failed to; return why it failed, empty where it came up."""
+    found: dict[str, str] = {}
+    deadline = time.monotonic() + 2 * CONNECT_SECONDS
+    while found.keys() < names and (left := deadline - time.monotonic()) > 0:
+        events.wait_for_events(left)
+        for event in events.drain():
+            match event:
+                case StreamUp(name):
+                    found[name] = ""
+                case StreamDown(name, why):
+                    found[name] = why
+                case StreamFailed(name, error):
+                    found[name] = str(error)
     return found
 
 
-def _rate(connection: Connection) -> Iterator[Finding]:
+def _rate(connection: AlpacaConnection) -> Iterator[Finding]:
     limit, room = connection.rest.allowance
     left = f", {room} left just now" if room is not None else ""
     if limit is None:
-        yield Finding.ok("rate limit", "none of our own: the exchange's answers tell")
+        yield Finding.ok("rate limit", "none of our own: the exchange's answers limit")
     elif room is not None and room < limit / 4:
         yield Finding.warning(
             "rate limit", f"{limit} requests a minute{left}: another program uses this account's"
@@ -222,11 +225,11 @@ def _rate(connection: Connection) -> Iterator[Finding]:
         yield Finding.ok("rate limit", f"{limit} requests a minute{left}")
 
 
-def _symbols(config: Config, connection: Connection) -> Sequence[str]:
+def _symbols(config: Config, connection: AlpacaConnection) -> Sequence[str]:
     """Return the symbols of the settings, checked; where there are none, one to try with."""
     exchange = connection.exchange is not None
     place = "the exchange" if exchange else "Alpaca"
     if exchange or config.symbols:
-        found = assets.check(connection.rest, config.symbols, place, all_of_them=exchange)
+        found = assets.check_symbols(connection.rest, config.symbols, place, all_of_them=exchange)
         return sorted(found)
-    return (USUAL,)
+    return (SYMBOL_TO_TRY,)

@@ -7,6 +7,7 @@ from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from smabot.provider import ConfigError
+from smabot_alpaca.credentials import Credentials
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,15 @@ class Endpoints:
     def host(self) -> str:
         """The trading API's host, for messages."""
         return urlsplit(self.trading).netloc
+
+
+@dataclass(frozen=True, slots=True)
+class StreamAddress:
+    """What it takes to open a stream: where it is, and the key. ``loopback``: it is on this machine."""
+
+    url: str
+    key: Credentials
+    loopback: bool
 
 
 def alpaca(feed: str, *, live: bool) -> Endpoints:

@@ -1,7 +1,7 @@
 """Alpaca's orders as JSON, and core's.
 
 Statuses and fields: https://docs.alpaca.markets/docs/orders-at-alpaca. Read from the raw JSON, so
-that one value nobody has heard of does not lose a whole list.
+that one unknown value does not lose a whole list.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ STATUSES = {
     "pending_replace": Status.ACCEPTED,
     "stopped": Status.ACCEPTED,  # a trade is guaranteed and has not occurred
     "suspended": Status.ACCEPTED,
-    "done_for_day": Status.ACCEPTED,  # of the day; its end is told by another status
+    "done_for_day": Status.ACCEPTED,  # of the day; its end has another status
     "calculated": Status.ACCEPTED,
     "filled": Status.FILLED,
     "canceled": Status.CANCELED,
@@ -59,11 +59,11 @@ FORBIDDEN, UNPROCESSABLE = 403, 422
 UNREADABLE = (AttributeError, KeyError, TypeError, ValueError, OverflowError, InvalidOperation)
 
 
-class Unreadable(BrokerError):
+class UnreadableAnswer(BrokerError):
     """An answer lacks what it must have."""
 
 
-def to_json(order: Order, *, intent: bool = True) -> dict[str, str]:
+def order_body(order: Order, *, intent: bool = True) -> dict[str, str]:
     """Return the body of ``POST /v2/orders``; with ``intent`` an order that reduces says so."""
     body = {
         "symbol": order.symbol,
@@ -97,7 +97,7 @@ def refusal_cause(
 def _available(value: Any) -> Decimal | None:
     """Return a number of shares; one that can't be read is as good as none."""
     try:
-        return decimal(value)
+        return parse_decimal(value)
     except (ValueError, InvalidOperation):
         return None
 
@@ -109,11 +109,11 @@ def broker_order(raw: Any) -> BrokerOrder:
     symbol or side) become the nearest that core has. Raises Unreadable when what every order has is missing.
     """
     try:
-        qty = decimal(raw.get("qty")) or ZERO
-        filled_qty = decimal(raw.get("filled_qty")) or ZERO
-        limit_price = decimal(raw.get("limit_price"))
+        qty = parse_decimal(raw.get("qty")) or ZERO
+        filled_qty = parse_decimal(raw.get("filled_qty")) or ZERO
+        limit_price = parse_decimal(raw.get("limit_price"))
         word = str(raw["status"])
-        submitted_at = moment(raw.get("submitted_at") or raw["created_at"])
+        submitted_at = parse_time(raw.get("submitted_at") or raw["created_at"])
         return BrokerOrder(
             client_order_id=str(raw["client_order_id"]),
             broker_order_id=str(raw["id"]),
@@ -125,22 +125,22 @@ def broker_order(raw: Any) -> BrokerOrder:
             time_in_force=TimeInForce.GTC if raw["time_in_force"] == "gtc" else TimeInForce.DAY,
             status=_status(word, qty, filled_qty),
             filled_qty=filled_qty,
-            filled_avg_price=decimal(raw.get("filled_avg_price")) if filled_qty else None,
+            filled_avg_price=parse_decimal(raw.get("filled_avg_price")) if filled_qty else None,
             submitted_at=submitted_at,
-            updated_at=moment(raw["updated_at"]) if raw.get("updated_at") else submitted_at,
+            updated_at=parse_time(raw["updated_at"]) if raw.get("updated_at") else submitted_at,
             reason=_reason(word, raw),
-            filled_at=moment(raw["filled_at"]) if raw.get("filled_at") else None,
+            filled_at=parse_time(raw["filled_at"]) if raw.get("filled_at") else None,
         )
     except UNREADABLE as error:
-        raise Unreadable(f"an order can't be read: {type(error).__name__} {error}") from None
+        raise UnreadableAnswer(f"an order can't be read: {type(error).__name__} {error}") from None
 
 
-def position(raw: Any) -> BrokerPosition:
+def broker_position(raw: Any) -> BrokerPosition:
     """Read a position; shares sold short are negative, also the available ones. Raises Unreadable."""
     try:
         sign = -1 if raw["side"] == "short" else 1
-        qty, price = decimal(raw["qty"]), decimal(raw["avg_entry_price"])
-        free = decimal(raw.get("qty_available"))
+        qty, price = parse_decimal(raw["qty"]), parse_decimal(raw["avg_entry_price"])
+        free = parse_decimal(raw.get("qty_available"))
         if qty is None or price is None:
             raise ValueError("a number is missing")
         return BrokerPosition(
@@ -148,19 +148,21 @@ def position(raw: Any) -> BrokerPosition:
             qty=sign * abs(qty),
             avg_price=price,
             available=None if free is None else sign * abs(free),
-            price=decimal(raw.get("current_price")),
+            price=parse_decimal(raw.get("current_price")),
         )
     except UNREADABLE as error:
-        raise Unreadable(f"a position can't be read: {type(error).__name__} {error}") from None
+        raise UnreadableAnswer(
+            f"a position can't be read: {type(error).__name__} {error}"
+        ) from None
 
 
-def name_of(raw: Any, field: str) -> str:
+def text_field(raw: Any, field: str) -> str:
     """Return what an order or position is called by, where even that much can be read."""
     name = raw.get(field) if isinstance(raw, Mapping) else None
     return name if isinstance(name, str) else ""
 
 
-def decimal(value: object) -> Decimal | None:
+def parse_decimal(value: object) -> Decimal | None:
     """Return a number that came as text or number, exactly as written; None for none."""
     if value is None or value == "":
         return None
@@ -170,7 +172,7 @@ def decimal(value: object) -> Decimal | None:
     return found
 
 
-def moment(text: str) -> datetime:
+def parse_time(text: str) -> datetime:
     """Return an RFC 3339 time as UTC; what is finer than a microsecond is cut off."""
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
@@ -181,7 +183,7 @@ def moment(text: str) -> datetime:
 def _status(word: str, qty: Decimal, filled_qty: Decimal) -> Status:
     status = STATUSES.get(word)
     if status is None:
-        _tell_once(word)
+        _log_unknown_status(word)
         status = Status.SUBMITTED
     if status.terminal or not filled_qty:
         return status
@@ -192,10 +194,10 @@ def _reason(word: str, raw: Mapping[str, Any]) -> str:
     if word == "rejected":
         return str(raw.get("reject_reason") or "rejected by the broker")
     if word == "replaced":
-        return f"replaced by order {raw.get('replaced_by') or 'of somebody else'}"
+        return f"replaced by order {raw.get('replaced_by') or 'of another client'}"
     return ""
 
 
 @lru_cache(maxsize=64)
-def _tell_once(word: str) -> None:
+def _log_unknown_status(word: str) -> None:
     logger.warning("an order has the status {!r}, which is not known here: taken as open", word)

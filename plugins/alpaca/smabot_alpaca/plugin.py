@@ -9,8 +9,8 @@ from smabot_alpaca.settings import AlpacaSettings
 
 if TYPE_CHECKING:
     from smabot_alpaca.broker import AlpacaBroker
-    from smabot_alpaca.connection import Connection
-    from smabot_alpaca.feed.feed import AlpacaFeed
+    from smabot_alpaca.connection import AlpacaConnection
+    from smabot_alpaca.feed.alpaca_feed import AlpacaFeed
 
 
 class AlpacaPlugin(Provider):
@@ -18,7 +18,7 @@ class AlpacaPlugin(Provider):
 
     def __init__(self, settings: AlpacaSettings) -> None:
         self.settings = settings
-        self._connection: Connection | None = None
+        self._connection: AlpacaConnection | None = None
 
     @hookimpl
     def open_broker(self, config: Config) -> AlpacaBroker | None:
@@ -32,7 +32,7 @@ class AlpacaPlugin(Provider):
     def open_feed(self, config: Config) -> AlpacaFeed | None:
         if config.broker != "alpaca":
             return None
-        from smabot_alpaca.feed.feed import AlpacaFeed
+        from smabot_alpaca.feed.alpaca_feed import AlpacaFeed
 
         return AlpacaFeed(self._connect(config), config.speed)
 
@@ -44,7 +44,7 @@ class AlpacaPlugin(Provider):
 
         return diagnose(config, self.settings)
 
-    def _connect(self, config: Config) -> Connection:
+    def _connect(self, config: Config) -> AlpacaConnection:
         if self._connection is None or self._connection.closed:
             from smabot_alpaca.connection import connect
 

@@ -33,13 +33,13 @@ class AlpacaSettings(Settings):
     """Send ``sell_to_close`` or ``buy_to_close`` with an order that reduces, so that the broker refuses
     it where it would open a position."""
     gather_seconds: float = Field(0.25, ge=0, le=10)
-    """A minute is decided on when so long no bar of it has come, though some symbols have none."""
+    """A minute is decided on when no bar of it has come for so long, though some symbols have none."""
     missing_bars_seconds: float = Field(3.0, ge=0, le=30)
     """So long after a minute's end REST is asked for the bars that have not come."""
     mute_minutes: int = Field(2, ge=1, le=60)
-    """The data stream is connected anew when so many minutes in a row came by REST alone."""
+    """The data stream is stale, and reconnected, when so many minutes in a row came by REST alone."""
     silent_order_seconds: float = Field(5.0, gt=0, le=60)
-    """The trade stream is connected anew when so long it says nothing of a fill that REST tells."""
+    """The trade stream is stale, and reconnected, when it misses a fill for so long that REST knows of."""
 
     @field_validator("lookups")
     @classmethod

@@ -18,7 +18,7 @@ from smabot.settings.model import Config
 from smabot.system.redaction import Redactor
 from smabot_alpaca import endpoints
 from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.connection import Connection, connect
+from smabot_alpaca.connection import AlpacaConnection, connect
 from smabot_alpaca.plugin import AlpacaPlugin
 from smabot_alpaca.settings import AlpacaSettings
 
@@ -35,10 +35,10 @@ def config_of(**values: Any) -> Config:
     return Config(broker="alpaca", **values)
 
 
-def open_up(config: Config, environ: dict[str, str]) -> Connection:
+def open_up(config: Config, environ: dict[str, str]) -> AlpacaConnection:
     connection = connect(config, NONE, environ)
-    connection.join("test")
-    connection.leave("test")
+    connection.add_user("test")
+    connection.remove_user("test")
     return connection
 
 
@@ -184,28 +184,28 @@ def test_loopback_needs_no_key_of_ones_own(script: Any) -> None:
 
 
 @pytest.fixture
-def embedded(tmp_path: Path) -> Iterator[Connection]:
+def embedded(tmp_path: Path) -> Iterator[AlpacaConnection]:
     pytest.importorskip("smabot_exchange")
     config = config_of(db=tmp_path / "trades.db", data="simulated:symbols=1,sessions=1")
     connection = connect(config, NONE, PAPER)
     yield connection
-    connection.leave(None)
+    connection.remove_user(None)
 
 
 def test_a_tape_is_played_by_an_exchange_of_its_own_though_there_is_a_key(
-    embedded: Connection,
+    embedded: AlpacaConnection,
 ) -> None:
     assert embedded.endpoints.loopback
     assert (embedded.name, embedded.stepped) == ("exchange", True)
 
 
-def test_the_embedded_exchange_ends_with_the_last_of_its_users(embedded: Connection) -> None:
+def test_the_embedded_exchange_ends_with_the_last_of_its_users(embedded: AlpacaConnection) -> None:
     broker, feed = AlpacaBroker(embedded), object()
-    embedded.join(feed)
+    embedded.add_user(feed)
     broker.close()
     assert not embedded.closed
     assert embedded.rest.trading("GET", "/_exchange")["clock"] == "stepped"
-    embedded.leave(feed)
+    embedded.remove_user(feed)
     assert embedded.closed
     with pytest.raises(BrokerError):
         embedded.rest.trading("GET", "/_exchange")

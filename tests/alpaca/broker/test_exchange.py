@@ -18,7 +18,7 @@ from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
 from smabot.hooks.ports import BrokerAccount, BrokerOrder
 from smabot.settings.model import Config
 from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.connection import Connection, connect
+from smabot_alpaca.connection import AlpacaConnection, connect
 from smabot_alpaca.settings import AlpacaSettings
 
 pytest.importorskip("smabot_exchange")
@@ -31,14 +31,14 @@ DEADLINE = 60.0
 class Market:
     """An embedded exchange, and a broker at it."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: AlpacaConnection) -> None:
         self.connection = connection
         self.broker = AlpacaBroker(connection)
 
     def play(self, minutes: int = 1) -> None:
         for _ in range(minutes):
             played = self.connection.rest.trading("POST", "/_exchange/play")
-            self.connection.clock.tell(datetime.fromisoformat(played["time"]))
+            self.connection.clock.advance_to(datetime.fromisoformat(played["time"]))
 
     def fault(self, kind: str, **fields: Any) -> None:
         self.connection.rest.trading("POST", "/_exchange/faults", json={"kind": kind, **fields})

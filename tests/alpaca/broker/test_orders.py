@@ -14,7 +14,7 @@ from loguru import logger
 
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot_alpaca import order_json as orders
-from smabot_alpaca.order_json import Unreadable, broker_order
+from smabot_alpaca.order_json import UnreadableAnswer, broker_order
 
 ENDS = {
     "filled": Status.FILLED,
@@ -117,7 +117,7 @@ def test_an_order_without_what_every_order_has_is_not_guessed(
     raw = told(**damage)
     if missing:
         del raw[missing]
-    with pytest.raises(Unreadable, match="an order can't be read"):
+    with pytest.raises(UnreadableAnswer, match="an order can't be read"):
         broker_order(raw)
 
 

@@ -158,7 +158,7 @@ def test_a_page_that_comes_again_is_an_error(script: Any, broker: Any, told: Any
 def test_questions_leave_room_for_orders(
     script: Any, broker_at: Any, order: Any, told: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smabot_alpaca.rest.client.MOST_PATIENCE", 0.0)
+    monkeypatch.setattr("smabot_alpaca.rest.client.LONGEST_READ_WAIT", 0.0)
     broker = broker_at(script.url, requests_per_minute=20, request_timeout=1)
     script.then(*[script.answer(200, [])] * 15, *[script.answer(200, told())] * 5)
     for _ in range(15):
@@ -205,5 +205,5 @@ def test_what_rest_told_is_kept_for_comparison_with_the_stream(
     script.then(script.answer(200, told()), script.answer(200, told(status="new")))
     broker.submit(order())
     broker.order(order().client_order_id)
-    answers = broker._connection.answers
+    answers = broker._connection.order_answers
     assert [update.status for update in answers] == [Status.SUBMITTED, Status.ACCEPTED]

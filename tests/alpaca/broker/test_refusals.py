@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from smabot.domain.order_terms import RefusalCause, Side, Status
-from smabot_alpaca.order_json import to_json
+from smabot_alpaca.order_json import order_body
 
 MISMATCH = "position intent mismatch, inferred: sell_to_open, specified: sell_to_close"
 OVERSELL = "insufficient qty available for order (requested: 10, available: 4)"
@@ -64,7 +64,7 @@ def test_an_order_that_reduces_says_so(
         script.then(script.answer(200, told(side=side.value)))
         broker_at(script.url, **settings).submit(order(side=side, reduces=reduces))
         assert script.requests[-1].body.get("position_intent") == sent
-    assert "position_intent" not in to_json(order(side=side, reduces=reduces), intent=False)
+    assert "position_intent" not in order_body(order(side=side, reduces=reduces), intent=False)
 
 
 def test_shares_that_no_order_holds_back(script: Any, broker: Any) -> None:

@@ -87,7 +87,7 @@ def test_a_question_waits_as_long_as_a_429_says(
 def test_a_question_does_not_wait_for_ever(
     script: Any, broker: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("smabot_alpaca.rest.client.MOST_PATIENCE", 10.0)
+    monkeypatch.setattr("smabot_alpaca.rest.client.LONGEST_READ_WAIT", 10.0)
     script.otherwise = lambda _: script.answer(429, {"message": "no"}, {"Retry-After": "3600"})
     with pytest.raises(BrokerError, match="429"):
         broker.positions()
@@ -155,7 +155,7 @@ def test_alpaca_is_reached_through_the_proxy(
             "https://broker.invalid", key_id="PKTEST", secret_key="s3cret-s3cret",
             request_timeout=2,
         )  # fmt: skip
-        with pytest.raises(NotSent, match="the proxy lets nobody through") as caught:
+        with pytest.raises(NotSent, match="the proxy refuses the connection") as caught:
             broker.order("x")
     assert asked[0].startswith(b"CONNECT broker.invalid:443")
     assert "s3cret" not in str(caught.value)

@@ -90,8 +90,8 @@ def refused_until(met: Any, true: Callable[[], bool]) -> Iterator[None]:
     ("faults", "noticed"),
     [
         ((), ""),
-        ((fault("mute", nth=8),), "it is mute, though REST has bars"),
-        ((fault("mute", stream="trade", nth=3),), "it does not tell of"),
+        ((fault("mute", nth=8),), "it is stale: REST has bars that it does not bring"),
+        ((fault("mute", stream="trade", nth=3),), "it is stale: REST knows more of order"),
         (
             (fault("disconnect", nth=8), fault("refuse", seconds=1.5)),
             "the stream of market data is back",
@@ -99,7 +99,7 @@ def refused_until(met: Any, true: Callable[[], bool]) -> Iterator[None]:
         (
             (fault("disconnect", stream="trade", nth=8), fault("garbage", nth=8),
              fault("garbage", name="later", stream="trade", nth=18)),
-            "garbage",
+            "malformed data",
         ),
         (
             (fault("bar_missing", probability=0.2), fault("minute_missing", probability=0.1),
@@ -114,7 +114,7 @@ def refused_until(met: Any, true: Callable[[], bool]) -> Iterator[None]:
             "",
         ),
     ],
-    ids=["fair", "mute bars", "mute updates", "bars refused", "both lost", "bars missing", "orders"],
+    ids=["fair", "stale bars", "stale updates", "bars refused", "both lost", "bars missing", "orders"],
 )  # fmt: skip
 def test_all_bars_come_and_the_books_agree(
     scene: Callable[..., Any], fair: Any, said: list[str],
@@ -133,22 +133,22 @@ def test_all_bars_come_and_the_books_agree(
         assert status != "unknown" or name not in arrived, name
 
 
-def test_the_end_may_be_told_before_the_last_bars(scene: Callable[..., Any], fair: Any) -> None:
+def test_the_end_may_be_known_before_the_last_bars(scene: Callable[..., Any], fair: Any) -> None:
     """The exchange says that its tape is over while the stream still owes the last minutes."""
     met = scene(fault("mute", nth=8), pace=PACE, **PATIENT)
     with met.started() as engine:
         feed = engine._feed
-        gather = feed._intake.gather
-        take = gather.take
+        assembly = feed._source._state.assembly
+        take_minutes = assembly.take_minutes
 
-        def told_in_between(at: float) -> Any:
-            minutes = take(at)
-            if feed.now() >= LAST_MINUTES and not feed._player.ended:
-                met.wait(lambda: met.exchange.next_time() is None, "the tape's end")
-                feed._player.look()
+        def end_in_between(at: float) -> Any:
+            minutes = take_minutes(at)
+            if not minutes and feed.now() >= LAST_MINUTES and not feed._replay.ended:
+                met.wait(lambda: met.exchange.next_time() is None, "the end of the data")
+                feed._replay.refresh()
             return minutes
 
-        gather.take = told_in_between
+        assembly.take_minutes = end_in_between
         assert engine.run() == "ended"
     assert sorted(met.here(BARS)) == sorted(fair.here(BARS))
 

@@ -136,7 +136,7 @@ def test_foreign_orders_are_let_be_where_that_is_wanted(scene: Callable[..., Any
 def test_a_start_that_gets_no_answer(
     scene: Callable[..., Any], fair: Any, kind: str, path: str, said: str, monkeypatch: Any
 ) -> None:
-    monkeypatch.setattr("smabot_alpaca.rest.client.MOST_PATIENCE", 1.0)
+    monkeypatch.setattr("smabot_alpaca.rest.client.LONGEST_READ_WAIT", 1.0)
     met = scene()
     with met.started() as engine:
         met.go(engine, QUARTER_TO)

@@ -14,7 +14,7 @@ import pytest
 
 from smabot.domain.calendar import Calendar
 from smabot.domain.records import Bar
-from smabot_alpaca.bar_json import BarDecoder, Garbage
+from smabot_alpaca.bar_json import BarDecoder, MalformedData
 
 Wire = Callable[..., dict[str, Any]]
 MakeBar = Callable[..., Bar]
@@ -27,7 +27,7 @@ def test_bars_and_revisions_of_a_frame(
     revised = spy._replace(close=660.25, low=660.25)
     ack = {"T": "subscription", "bars": ["KO", "SPY"]}
     messages = [ack, on_the_wire(spy), on_the_wire(ko), on_the_wire(revised, "u")]
-    frame = BarDecoder(calendar).frame(msgpack.packb(messages))
+    frame = BarDecoder(calendar).decode_frame(msgpack.packb(messages))
     assert (frame.bars, frame.revisions, frame.control) == ([spy, ko], [revised], [ack])
     assert frame.counted == 2
     assert all(type(value) is float for value in frame.bars[0][2:7])
@@ -38,7 +38,7 @@ def test_whole_numbers_become_floats(
     calendar: Calendar, make_bar: MakeBar, on_the_wire: Wire
 ) -> None:
     message = on_the_wire(make_bar("SPY", "2026-11-25 09:30"), o=660, h=660, l=660, c=660, vw=660)
-    (bar,) = BarDecoder(calendar).frame(msgpack.packb([message])).bars
+    (bar,) = BarDecoder(calendar).decode_frame(msgpack.packb([message])).bars
     assert [type(value) for value in bar[2:7]] == [float] * 5
     assert type(bar.vwap) is float
 
@@ -49,7 +49,7 @@ def test_what_the_tape_does_not_know_is_none(
     bar = make_bar("SPY", "2026-11-25 09:30")
     for nothing in (None, 0):
         message = on_the_wire(bar, n=nothing, vw=nothing)
-        (decoded,) = BarDecoder(calendar).frame(msgpack.packb([message])).bars
+        (decoded,) = BarDecoder(calendar).decode_frame(msgpack.packb([message])).bars
         assert decoded == bar._replace(trade_count=None, vwap=None)
 
 
@@ -62,10 +62,10 @@ def test_only_regular_sessions(
 ) -> None:
     bar = make_bar("SPY", local)
     decoder = BarDecoder(calendar)
-    frame = decoder.frame(msgpack.packb([on_the_wire(bar), on_the_wire(bar, "u")]))
+    frame = decoder.decode_frame(msgpack.packb([on_the_wire(bar), on_the_wire(bar, "u")]))
     assert (frame.bars, frame.revisions, frame.counted) == ([], [], 1)
     row = {"t": f"{bar.time:%Y-%m-%dT%H:%M:%SZ}", "o": 1, "h": 1, "l": 1, "c": 1, "v": 1}
-    assert decoder.page({"SPY": [row]}) == ([], [])
+    assert decoder.decode_page({"SPY": [row]}) == ([], [])
 
 
 def test_a_page_of_history(calendar: Calendar, at: Callable[[str], datetime]) -> None:
@@ -73,7 +73,7 @@ def test_a_page_of_history(calendar: Calendar, at: Callable[[str], datetime]) ->
         "KO": [{"t": "2026-11-25T14:30:00Z", "o": 70, "h": 71, "l": 69.5, "c": 70.1, "v": 900, "n": 9, "vw": 70.05}],
         "SPY": [{"t": "2026-11-25T09:31:00-05:00", "o": 660, "h": 661, "l": 659, "c": 660, "v": 5}],
     }  # fmt: skip
-    assert BarDecoder(calendar).page(page)[0] == [
+    assert BarDecoder(calendar).decode_page(page)[0] == [
         Bar("KO", at("2026-11-25 09:30"), 70.0, 71.0, 69.5, 70.1, 900.0, 9, 70.05),
         Bar("SPY", at("2026-11-25 09:31"), 660.0, 661.0, 659.0, 660.0, 5.0, None, None),
     ]
@@ -85,8 +85,8 @@ def test_a_page_of_history(calendar: Calendar, at: Callable[[str], datetime]) ->
      msgpack.packb([None]), msgpack.packb([{"T": "b", "t": msgpack.Timestamp(2**62)}])],
 )  # fmt: skip
 def test_garbage_is_named(calendar: Calendar, data: bytes | str) -> None:
-    with pytest.raises(Garbage):
-        BarDecoder(calendar).frame(data)
+    with pytest.raises(MalformedData):
+        BarDecoder(calendar).decode_frame(data)
 
 
 IMPOSSIBLE: list[dict[str, Any]] = [
@@ -103,11 +103,11 @@ def test_a_bar_that_can_not_be_costs_itself(
 ) -> None:
     good, bad = make_bar("KO", "2026-11-25 09:30"), make_bar("SPY", "2026-11-25 09:30")
     data = msgpack.packb([on_the_wire(good), on_the_wire(bad, **change), on_the_wire(bad, "u", **change)])  # fmt: skip
-    frame = BarDecoder(calendar).frame(data)
+    frame = BarDecoder(calendar).decode_frame(data)
     assert (frame.bars, frame.revisions, frame.counted) == ([good], [], 2)
-    assert [symbol for symbol, _ in frame.odd] == ["SPY", "SPY"]
-    assert "09:30" not in frame.odd[0][1]
-    assert "the bar of 14:30Z is left out" in frame.odd[0][1]
+    assert [symbol for symbol, _ in frame.unreadable] == ["SPY", "SPY"]
+    assert "09:30" not in frame.unreadable[0][1]
+    assert "the bar of 14:30Z is left out" in frame.unreadable[0][1]
 
 
 @pytest.mark.parametrize(
@@ -123,9 +123,9 @@ def test_a_bar_that_can_not_be_read_costs_itself(
 ) -> None:
     good, bad = make_bar("KO", "2026-11-25 09:30"), make_bar("SPY", "2026-11-25 09:30")
     data = msgpack.packb([on_the_wire(bad, **change), on_the_wire(good)])
-    frame = BarDecoder(calendar).frame(data)
+    frame = BarDecoder(calendar).decode_frame(data)
     assert (frame.bars, frame.counted) == ([good], 2)
-    ((symbol, why),) = frame.odd
+    ((symbol, why),) = frame.unreadable
     assert symbol == "SPY"
     assert why.startswith("a bar can't be read: ")
 
@@ -135,15 +135,15 @@ def test_a_bar_that_begins_within_a_minute_costs_itself(
 ) -> None:
     odd = make_bar("SPY", at("2026-11-25 09:30") + timedelta(seconds=5))
     good = make_bar("KO", "2026-11-25 09:30")
-    frame = BarDecoder(calendar).frame(msgpack.packb([on_the_wire(odd), on_the_wire(good)]))
+    frame = BarDecoder(calendar).decode_frame(msgpack.packb([on_the_wire(odd), on_the_wire(good)]))
     assert frame.bars == [good]
-    assert "not at a minute" in frame.odd[0][1]
+    assert "not at a minute" in frame.unreadable[0][1]
 
 
 @pytest.mark.parametrize("page", [{"SPY": None}, [], {"SPY": 1}])
 def test_a_page_that_is_none(calendar: Calendar, page: Any) -> None:
-    with pytest.raises(Garbage):
-        BarDecoder(calendar).page(page)
+    with pytest.raises(MalformedData):
+        BarDecoder(calendar).decode_page(page)
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ def test_a_page_that_is_none(calendar: Calendar, page: Any) -> None:
 def test_a_row_of_a_page_costs_itself(calendar: Calendar, row: Any) -> None:
     good = {"t": "2026-11-25T14:30:00Z", "o": 10, "h": 10.5, "l": 10, "c": 10.2, "v": 5, "n": 1}
     bad = {**good, **row} if row and isinstance(row, dict) and "t" not in row else row
-    bars, odd = BarDecoder(calendar).page({"KO": [good], "SPY": [bad, good]})
+    bars, odd = BarDecoder(calendar).decode_page({"KO": [good], "SPY": [bad, good]})
     assert [(bar.symbol, bar.close) for bar in bars] == [("KO", 10.2), ("SPY", 10.2)]
     assert [symbol for symbol, _ in odd] == ["SPY"]
 
@@ -181,9 +181,9 @@ def test_a_bar_costs_a_fifth_of_alpaca_py_s_model_path(
 
     decoder = BarDecoder(calendar)
     models = min(_seconds(lambda: asyncio.run(by_models())) for _ in range(5))
-    ours = min(_seconds(lambda: decoder.frame(data)) for _ in range(5))
+    ours = min(_seconds(lambda: decoder.decode_frame(data)) for _ in range(5))
     assert len(received) == 5 * len(bars)
-    assert decoder.frame(data).bars == bars
+    assert decoder.decode_frame(data).bars == bars
     assert ours * 5 < models
 
 

@@ -26,8 +26,8 @@ from smabot.domain.records import Bar, Order
 from smabot.errors import BrokerError
 from smabot_alpaca import credentials, endpoints
 from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.connection import Connection
-from smabot_alpaca.feed.feed import AlpacaFeed
+from smabot_alpaca.connection import AlpacaConnection
+from smabot_alpaca.feed.alpaca_feed import AlpacaFeed
 from smabot_alpaca.settings import AlpacaSettings
 
 SMABOT = str(Path(sys.executable).with_name("smabot"))
@@ -88,7 +88,7 @@ def test_killed_while_the_tape_goes_on(
     tape = tape_writer(tmp_path / "tape.csv", CLOSES, volume=100_000)
     process = Process(tmp_path, tape, speed)
     stack.callback(process.kill)
-    connection = Connection(
+    connection = AlpacaConnection(
         endpoints.at(f"http://127.0.0.1:{process.port}", "iex"),
         credentials.LOOPBACK,
         AlpacaSettings(request_timeout=2),

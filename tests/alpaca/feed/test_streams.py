@@ -13,6 +13,7 @@ from typing import Any
 
 import msgpack
 import pytest
+from pydantic import SecretStr
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
@@ -21,22 +22,26 @@ from smabot.domain.order_terms import Status
 from smabot.domain.records import Bar
 from smabot.errors import BrokerError, ConfigError
 from smabot_alpaca.bar_json import BarDecoder
+from smabot_alpaca.credentials import Credentials
+from smabot_alpaca.endpoints import StreamAddress
 from smabot_alpaca.streams.event_queue import (
     DATA,
     TRADE,
-    Broken,
-    Came,
-    Down,
-    Event,
-    Heard,
-    Inbox,
-    Up,
+    BarsReceived,
+    EventQueue,
+    QueuedEvent,
+    StreamDown,
+    StreamFailed,
+    StreamOpened,
+    StreamUp,
+    UpdateReceived,
 )
-from smabot_alpaca.streams.supervision import Streams
+from smabot_alpaca.streams.supervision import StreamSupervisor
 from smabot_alpaca.streams.websockets import DataStream, TradeStream
 
 DEADLINE = 60.0
 SYMBOLS = ("KO", "SPY")
+KEY = Credentials(SecretStr("key"), SecretStr("secret"), "the test")
 Script = Callable[["Talk"], None]
 
 
@@ -108,20 +113,20 @@ class Server:
 
 
 class Client:
-    """The streams under test, and what they left in the inbox."""
+    """The streams under test, and what they left in the event queue."""
 
-    def __init__(self, streams: Callable[[Inbox], Sequence[Any]]) -> None:
-        self.inbox = Inbox()
-        self.streams = Streams(streams(self.inbox))
-        self.events: list[Event] = []
+    def __init__(self, streams: Callable[[EventQueue], Sequence[Any]]) -> None:
+        self.queue = EventQueue()
+        self.streams = StreamSupervisor(streams(self.queue))
+        self.events: list[QueuedEvent] = []
         self.streams.start()
 
-    def wait(self, enough: Callable[[list[Event]], object]) -> list[Event]:
+    def wait(self, enough: Callable[[list[QueuedEvent]], object]) -> list[QueuedEvent]:
         deadline = time.monotonic() + DEADLINE
         while not enough(self.events):
             assert time.monotonic() < deadline, self.events
-            self.inbox.wait_for_events(0.1)
-            self.events += self.inbox.drain()
+            self.queue.wait_for_events(0.1)
+            self.events += self.queue.drain()
         return self.events
 
     def wait_for(self, kind: type, times: int = 1) -> Any:
@@ -143,10 +148,9 @@ def data(calendar: Calendar) -> Iterator[Callable[..., tuple[Server, Client]]]:
             server = Server(scripts)
             stack.callback(server.close)
 
-            def stream(inbox: Inbox) -> list[DataStream]:
-                place = url or server.url
-                decoder = BarDecoder(calendar)
-                return [DataStream(inbox, place, ("key", "secret"), loopback, symbols, decoder)]
+            def stream(events: EventQueue) -> list[DataStream]:
+                address = StreamAddress(url or server.url, KEY, loopback)
+                return [DataStream(events, address, symbols, BarDecoder(calendar))]
 
             client = Client(stream)
             stack.callback(client.streams.close)
@@ -163,7 +167,8 @@ def trade() -> Iterator[Callable[..., tuple[Server, Client]]]:
         def trade(*scripts: Script) -> tuple[Server, Client]:
             server = Server(scripts)
             stack.callback(server.close)
-            client = Client(lambda i: [TradeStream(i, server.url, ("key", "secret"), True)])
+            address = StreamAddress(server.url, KEY, True)
+            client = Client(lambda events: [TradeStream(events, address)])
             stack.callback(client.streams.close)
             return server, client
 
@@ -178,7 +183,7 @@ def good(talk: Talk) -> None:
 def test_everything_is_subscribed_in_one_message(data: Any) -> None:
     symbols = [f"SYMBOL{number}" for number in range(5000)]
     server, client = data(good, symbols=symbols)
-    assert client.wait_for(Up) == Up(DATA)
+    assert client.wait_for(StreamUp) == StreamUp(DATA)
     auth, subscription = server.talks[0].heard
     assert auth == {"action": "auth", "key": "key", "secret": "secret"}
     assert subscription == {"action": "subscribe", "bars": symbols, "updatedBars": symbols}
@@ -196,9 +201,9 @@ def test_bars_are_counted_as_they_came(
         talk.linger()
 
     _, client = data(send)
-    came = client.wait_for(Came)
+    came = client.wait_for(BarsReceived)
     assert (came.bars, came.revisions) == ([spy, ko], [spy])
-    assert client.inbox.links[DATA].messages == 3
+    assert came.counted == 3
 
 
 @pytest.mark.parametrize("code, words", [(402, "auth failed"), (401, "not authenticated")])
@@ -209,7 +214,7 @@ def test_a_refused_key_ends_it(data: Any, code: int, words: str) -> None:
         talk.linger()
 
     server, client = data(refuse)
-    broken = client.wait_for(Broken)
+    broken = client.wait_for(StreamFailed)
     assert isinstance(broken.error, BrokerError)
     assert words in str(broken.error)
     assert "secret" not in str(broken.error)
@@ -228,8 +233,8 @@ def test_a_key_that_was_good_before_is_tried_again_and_told_of(data: Any) -> Non
         talk.linger()
 
     server, client = data(drop, *[refuse] * 4, good)
-    client.wait_for(Up, 2)
-    refused = [e for e in client.events if isinstance(e, Down) and e.key_refused]
+    client.wait_for(StreamUp, 2)
+    refused = [e for e in client.events if isinstance(e, StreamDown) and e.key_refused]
     assert len(refused) == 4
     assert len(server.talks) == 6
 
@@ -244,9 +249,9 @@ def test_other_refusals_are_tried_again(data: Any, code: int, words: str) -> Non
         talk.error(code, words)
 
     server, client = data(refuse, refuse, refuse, good)
-    client.wait_for(Up)
-    downs = [event for event in client.events if isinstance(event, Down)]
-    assert downs == [Down(DATA, words)] * 3
+    client.wait_for(StreamUp)
+    downs = [event for event in client.events if isinstance(event, StreamDown)]
+    assert downs == [StreamDown(DATA, words)] * 3
     assert len(server.talks) == 4
 
 
@@ -258,13 +263,15 @@ def test_symbols_that_are_refused_are_named_at_the_start(data: Any) -> None:
         talk.error(405, "symbol limit exceeded")
         talk.linger()
 
-    error = data(limit)[1].wait_for(Broken).error
+    error = data(limit)[1].wait_for(StreamFailed).error
     assert isinstance(error, ConfigError)
     assert "405 symbol limit exceeded" in str(error)
 
 
 def test_a_symbol_that_is_left_out_is_named(data: Any) -> None:
-    error = data(lambda talk: (talk.subscribe(["SPY"]), talk.linger()))[1].wait_for(Broken).error
+    error = (
+        data(lambda talk: (talk.subscribe(["SPY"]), talk.linger()))[1].wait_for(StreamFailed).error
+    )
     assert isinstance(error, ConfigError)
     assert "takes 1 of 2 symbols and leaves out SPY" in str(error)
 
@@ -275,7 +282,7 @@ def test_a_plan_that_does_not_allow_the_feed_ends_it(data: Any) -> None:
         talk.error(409, "insufficient subscription")
         talk.linger()
 
-    broken = data(refuse)[1].wait_for(Broken)
+    broken = data(refuse)[1].wait_for(StreamFailed)
     assert "refuses this feed" in str(broken.error)
 
 
@@ -286,14 +293,38 @@ def test_garbage_replaces_the_connection(data: Any) -> None:
         talk.linger()
 
     server, client = data(garbage, good)
-    client.wait_for(Up, 2)
-    assert "garbage" in client.wait_for(Down).why
+    client.wait_for(StreamUp, 2)
+    assert "malformed data" in client.wait_for(StreamDown).why
     assert len(server.talks) == 2
+
+
+def test_events_follow_the_states_of_the_stream(data: Any) -> None:
+    def malformed(talk: Talk) -> None:
+        talk.subscribe()
+        talk.connection.send(b"\xc1")
+        talk.linger()
+
+    def refuse(talk: Talk) -> None:
+        talk.welcome()
+        talk.error(406, "connection limit exceeded")
+
+    def limit(talk: Talk) -> None:
+        talk.welcome()
+        talk.error(409, "insufficient subscription")
+
+    _, client = data(refuse, malformed, good, limit)
+    client.wait_for(StreamUp, 2)
+    client.streams.reconnect(DATA, "it is stale")
+    client.wait_for(StreamFailed)
+    assert [type(event) for event in client.events] == [
+        StreamOpened, StreamDown, StreamOpened, StreamUp, StreamDown, StreamOpened, StreamUp,
+        StreamDown, StreamOpened, StreamFailed,
+    ]  # fmt: skip
 
 
 def test_a_server_that_drops_everybody_is_not_stormed(data: Any) -> None:
     server, client = data(Talk.subscribe)
-    client.wait_for(Down, 3)
+    client.wait_for(StreamDown, 3)
     before, begun = len(server.talks), time.monotonic()
     client.wait(lambda _: time.monotonic() - begun > 2)
     more, seconds = len(server.talks) - before, time.monotonic() - begun
@@ -302,10 +333,10 @@ def test_a_server_that_drops_everybody_is_not_stormed(data: Any) -> None:
 
 def test_a_connection_that_is_not_trusted_is_replaced(data: Any) -> None:
     server, client = data(good)
-    client.wait_for(Up)
-    client.streams.replace(DATA, "it is mute")
-    client.wait_for(Up, 2)
-    assert client.wait_for(Down) == Down(DATA, "it is mute")
+    client.wait_for(StreamUp)
+    client.streams.reconnect(DATA, "it is stale")
+    client.wait_for(StreamUp, 2)
+    assert client.wait_for(StreamDown) == StreamDown(DATA, "it is stale")
     assert len(server.talks) == 2
 
 
@@ -314,7 +345,7 @@ def test_nobody_listens_there(data: Any) -> None:
         free.bind(("127.0.0.1", 0))
         url = f"ws://127.0.0.1:{free.getsockname()[1]}"
     _, client = data(good, url=url)
-    client.wait_for(Down, 2)
+    client.wait_for(StreamDown, 2)
     begun = time.monotonic()
     client.streams.close()
     assert time.monotonic() - begun < DEADLINE
@@ -322,7 +353,7 @@ def test_nobody_listens_there(data: Any) -> None:
 
 def test_it_ends_quickly_whatever_it_is_at(data: Any) -> None:
     _, client = data(Talk.linger)  # a server that never says a word
-    client.inbox.wait_for_events(0.2)
+    client.queue.wait_for_events(0.2)
     begun = time.monotonic()
     client.streams.close()
     assert time.monotonic() - begun < DEADLINE
@@ -336,9 +367,9 @@ def test_the_key_is_in_no_log(
     for name in ("websockets", "websockets.client", "alpaca"):
         caplog.set_level(logging.DEBUG, logger=name)
     _, client = data(good)
-    client.wait_for(Up)
+    client.wait_for(StreamUp)
     _, client = trade(lambda talk: (talk.trade(), talk.linger()))
-    client.wait_for(Up)
+    client.wait_for(StreamUp)
     ours = [r.getMessage() for r in caplog.records if not r.name.startswith("websockets.server")]
     assert ours
     assert not any("secret" in line.replace("secret_key", "") for line in ours)
@@ -348,8 +379,8 @@ def test_a_bug_does_not_end_it_in_silence(data: Any, monkeypatch: pytest.MonkeyP
     def broken(self: DataStream, error: BaseException) -> None:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(DataStream, "_final", broken)
-    broken_stream = data(Talk.subscribe)[1].wait_for(Broken)
+    monkeypatch.setattr(DataStream, "_final_error", broken)
+    broken_stream = data(Talk.subscribe)[1].wait_for(StreamFailed)
     assert "a bug" in str(broken_stream.error)
 
 
@@ -371,10 +402,9 @@ def test_updates_of_orders(trade: Any) -> None:
         talk.linger()
 
     _, client = trade(send)
-    assert client.wait_for(Up) == Up(TRADE)
-    assert client.wait_for(Heard).update.status is Status.FILLED
-    assert not client.wait_for(Heard, 2).update.status.terminal
-    assert client.inbox.links[TRADE].messages == 2
+    assert client.wait_for(StreamUp) == StreamUp(TRADE)
+    assert client.wait_for(UpdateReceived).update.status is Status.FILLED
+    assert not client.wait_for(UpdateReceived, 2).update.status.terminal
 
 
 def test_a_refused_key_of_the_trade_stream(trade: Any) -> None:
@@ -384,7 +414,7 @@ def test_a_refused_key_of_the_trade_stream(trade: Any) -> None:
         talk.linger()
 
     server, client = trade(refuse)
-    assert isinstance(client.wait_for(Broken).error, BrokerError)
+    assert isinstance(client.wait_for(StreamFailed).error, BrokerError)
     assert len(server.talks) == 1
 
 
@@ -404,8 +434,8 @@ def test_garbage_on_the_trade_stream(trade: Any, frame: bytes) -> None:
         talk.linger()
 
     server, client = trade(garbage, well)
-    client.wait_for(Up, 2)
-    assert client.wait_for(Down).why.startswith("garbage")
+    client.wait_for(StreamUp, 2)
+    assert client.wait_for(StreamDown).why.startswith("malformed data")
     assert len(server.talks) == 2
 
 
@@ -448,9 +478,9 @@ def test_a_peer_that_went_mute_is_noticed_by_pings(data: Any) -> None:
     pipe = Pipe(int(server.url.rpartition(":")[2]))
     try:
         _, client = data(good, url=pipe.url)
-        client.wait_for(Up)
+        client.wait_for(StreamUp)
         pipe.blocks[0].set()
-        client.wait_for(Down)
-        client.wait_for(Up, 2)
+        client.wait_for(StreamDown)
+        client.wait_for(StreamUp, 2)
     finally:
         pipe.close()

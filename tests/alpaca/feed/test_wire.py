@@ -26,10 +26,10 @@ from smabot.errors import BrokerError, ConfigError, UnknownOutcome
 from smabot.hooks.ports import Feed
 from smabot_alpaca import endpoints
 from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.connection import Connection
+from smabot_alpaca.connection import AlpacaConnection
 from smabot_alpaca.credentials import Credentials
-from smabot_alpaca.feed.feed import AlpacaFeed
-from smabot_alpaca.rest.client import Rest
+from smabot_alpaca.feed.alpaca_feed import AlpacaFeed
+from smabot_alpaca.rest.client import RestClient
 from smabot_alpaca.settings import AlpacaSettings
 from smabot_alpaca.streams.event_queue import DATA
 from smabot_exchange.exchange import Exchange
@@ -110,9 +110,10 @@ class World:
 
     def connect(self, secret: str = SECRET, **settings: Any) -> tuple[AlpacaBroker, AlpacaFeed]:
         credentials = Credentials(SecretStr(KEY), SecretStr(secret), "the test")
-        connection = Connection(
+        connection = AlpacaConnection(
             endpoints.at(self.url, "iex"), credentials, AlpacaSettings(**settings)
         )
+        self.connection = connection
         broker, feed = AlpacaBroker(connection), AlpacaFeed(connection)
         typed: Feed = feed
         assert typed
@@ -228,9 +229,9 @@ def test_nothing_is_lost_or_doubled_by_a_fault(world: World, fault: dict[str, An
 def test_a_minute_whose_answer_was_lost_is_not_played_twice(
     world: World, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:
-    carry, calls = Rest.trading, []
+    carry, calls = RestClient.trading, []
 
-    def lossy(rest: Rest, method: str, path: str, *more: Any, **named: Any) -> Any:
+    def lossy(rest: RestClient, method: str, path: str, *more: Any, **named: Any) -> Any:
         calls.append(path)
         if calls.count("/_exchange/play") % 9 or path != "/_exchange/play":
             return carry(rest, method, path, *more, **named)
@@ -238,7 +239,7 @@ def test_a_minute_whose_answer_was_lost_is_not_played_twice(
             carry(rest, method, path, *more, **named)
         raise UnknownOutcome("the connection broke")
 
-    monkeypatch.setattr(Rest, "trading", lossy)
+    monkeypatch.setattr(RestClient, "trading", lossy)
     seen = world.serve().trade()
     assert told(seen.bars) == as_the_tape()
     assert len(seen.ends) == 7
@@ -456,13 +457,13 @@ def test_bars_beyond_the_known_calendar_come_once_it_is_read_again_and_are_told_
     world.write = lambda path, closes, **options: tape_writer(path, closes, start=end, **options)
     late = [None] * (3 * 24 * 60 + 1050)
     broker, feed = world.serve({"SPY": [100.0, 101.0, *late, 102.0, 103.0]}).connect()
-    ask, days = broker._rest.trading, 1
+    ask, days = world.connection.rest.trading, 1
 
     def trading(method: str, path: str, *given: Any, **more: Any) -> Any:
         answer = ask(method, path, *given, **more)
         return answer[:days] if path == "/v2/calendar" else answer
 
-    monkeypatch.setattr(broker._rest, "trading", trading)
+    monkeypatch.setattr(world.connection.rest, "trading", trading)
     feed.subscribe(["SPY"])
     seen, events = Seen(), []
     while (batch := feed.next(0.2)) is not None:
@@ -471,7 +472,7 @@ def test_bars_beyond_the_known_calendar_come_once_it_is_read_again_and_are_told_
         if len(seen.bars) == 2 and read_again and days == 1:
             days = 1000
             known = broker.calendar()
-            assert known is feed._calendar()
+            assert known is world.connection.calendar
             assert len(known.sessions) > 1
     assert [bar.close for bar in seen.bars] == [100, 101] + [102, 103] * read_again
     told_of = [(event.kind, event.text, event.grave) for event in events]

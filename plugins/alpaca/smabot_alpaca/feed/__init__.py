@@ -1,1 +1,1 @@
-"""The feed: bars and order updates of the streams, with REST behind them."""
+"""The feed: bars and order updates of the streams, completed by REST."""

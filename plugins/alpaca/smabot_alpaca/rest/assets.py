@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from smabot.provider import BrokerError, ConfigError, suggest
-from smabot_alpaca.rest.client import Refused, Rest
+from smabot_alpaca.rest.client import RequestRefused, RestClient
 
 FEW = 16
 """Up to so many symbols are asked for one by one: the whole list has some megabytes."""
@@ -17,7 +17,9 @@ SHOWN = 10
 NOT_FOUND = 404
 
 
-def check(rest: Rest, symbols: Sequence[str], place: str, *, all_of_them: bool) -> tuple[str, ...]:
+def check_symbols(
+    rest: RestClient, symbols: Sequence[str], place: str, *, all_of_them: bool
+) -> tuple[str, ...]:
     """Return the symbols, or with none all that there are where ``all_of_them`` allows it.
 
     Raises ConfigError that names a symbol which can't be traded, BrokerError.
@@ -47,17 +49,17 @@ def check(rest: Rest, symbols: Sequence[str], place: str, *, all_of_them: bool) 
     return tuple(symbols) or tuple(name for name, asset in known.items() if _tradable(asset))
 
 
-def _asset(rest: Rest, symbol: str) -> dict[str, Any] | None:
+def _asset(rest: RestClient, symbol: str) -> dict[str, Any] | None:
     try:
         asset: dict[str, Any] = rest.trading("GET", f"/v2/assets/{quote(symbol, safe='')}")
-    except Refused as refusal:
+    except RequestRefused as refusal:
         if refusal.status == NOT_FOUND:
             return None
         raise
     return asset if asset.get("symbol") == symbol else None
 
 
-def _assets(rest: Rest) -> dict[str, dict[str, Any]]:
+def _assets(rest: RestClient) -> dict[str, dict[str, Any]]:
     listed = rest.trading("GET", "/v2/assets", {"asset_class": "us_equity"})
     try:
         return {asset["symbol"]: asset for asset in sorted(listed, key=lambda a: a["symbol"])}

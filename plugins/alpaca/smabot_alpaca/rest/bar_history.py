@@ -14,7 +14,7 @@ from typing import Any
 from loguru import logger
 
 from smabot.provider import MINUTE, Bar, BrokerError, Calendar
-from smabot_alpaca.bar_json import BarDecoder, Garbage
+from smabot_alpaca.bar_json import BarDecoder, MalformedData
 from smabot_alpaca.clock import last_closed, session_spans
 
 Get = Callable[[str, Mapping[str, Any]], Any]
@@ -89,12 +89,12 @@ class BarHistory:
         while True:
             page = self._get(PATH, params if token is None else {**params, "page_token": token})
             try:
-                decoded, odd = self._decoder.page(page["bars"] or {})
+                decoded, unreadable = self._decoder.decode_page(page["bars"] or {})
                 following = page["next_page_token"]
-            except (Garbage, KeyError, TypeError) as error:
+            except (MalformedData, KeyError, TypeError) as error:
                 raise BrokerError(f"bars by REST can't be read: {error}") from error
-            if odd:
-                logger.warning("alpaca: {} of {} bars by REST left out; {}: {}", len(odd), len(odd) + len(decoded), *odd[0])  # fmt: skip
+            if unreadable:
+                logger.warning("alpaca: {} of {} bars by REST left out; {}: {}", len(unreadable), len(unreadable) + len(decoded), *unreadable[0])  # fmt: skip
             yield from decoded
             if not following:
                 return
@@ -127,7 +127,7 @@ class BarHistory:
 
 
 def _minutes(bars: Sequence[Bar]) -> Iterator[list[Bar]]:
-    """Yield sorted bars by their minutes; of a bar told twice the first."""
+    """Yield sorted bars by their minutes; of a duplicate bar the first."""
     minute: list[Bar] = []
     for bar in bars:
         if minute and bar.time != minute[0].time:

@@ -7,6 +7,7 @@ endless patience.
 from __future__ import annotations
 
 import socket
+import threading
 import time
 from collections.abc import Mapping
 from json import loads
@@ -24,7 +25,7 @@ from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, Pro
 from smabot.provider import BrokerError, KeyRefused, NotSent, UnknownOutcome
 from smabot_alpaca.credentials import Credentials
 from smabot_alpaca.endpoints import Endpoints
-from smabot_alpaca.rest.rate_limit import TOO_MANY, Limiter, NoRoom, Urgency
+from smabot_alpaca.rest.rate_limit import TOO_MANY, RateLimiter, RateLimitFull, Urgency
 from smabot_alpaca.settings import AlpacaSettings
 
 ALPACA_LIMIT = 200
@@ -33,9 +34,9 @@ CONNECTIONS = 16
 REPEAT_AFTER = 0.25
 ADMIN = "/_exchange"
 """Calls to an embedded exchange itself; no limit counts them."""
-UNDECIDED = (408, 409, 425, 429)
+UNDECIDED_STATUSES = (408, 409, 425, 429)
 """Of the refusing statuses those that do not say what became of the request."""
-TRY_AGAIN = 1.0
+RETRY_SECONDS = 1.0
 """Seconds to wait before an address that could not be reached is tried again."""
 IDLE_SECONDS = 30
 _IDLE = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)  # macOS
@@ -44,22 +45,22 @@ _KEEP_ALIVE = [
     (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
     *([(socket.IPPROTO_TCP, _IDLE, IDLE_SECONDS)] if _IDLE else []),
 ]
-NO_KEY = (
+KEY_REFUSALS = (
     "forbidden",
     "unauthorized",
     "request is not authorized",
     "access key verification failed",
 )
 """What a 403 says that is about the key, and not about what was asked for."""
-MOST_PATIENCE = 120.0
+LONGEST_READ_WAIT = 120.0
 """Seconds that a read waits at most for room under the rate limit."""
-_KINDS = (
+_KEY_KINDS = (
     "a paper account's key is for paper trading, a live account's for --live, and each is void once "
     "a new one was made"
 )
 
 
-class Refused(BrokerError):
+class RequestRefused(BrokerError):
     """A clear no: HTTP status, Alpaca's code (None where it gives none) and message, whole body."""
 
     def __init__(self, status: int, body: Mapping[str, Any], hint: str = "") -> None:
@@ -72,18 +73,18 @@ class Refused(BrokerError):
         super().__init__(text + hint)
 
 
-class NotTaken(Refused, KeyRefused):
-    """The key is not taken: whatever was asked for, it was not done."""
+class RequestUnauthorized(RequestRefused, KeyRefused):
+    """The key is refused: whatever was asked for, it was not done."""
 
 
-class _Broken(BrokerError):
+class _ConnectionBroke(BrokerError):
     """A GET failed on the way: asking again may help."""
 
 
 _NAMED = ("code", "message")
 
 
-class Rest:
+class RestClient:
     """The trading and the data API. Safe to use from several threads."""
 
     def __init__(
@@ -105,11 +106,12 @@ class Rest:
         """Send a request, as ``GET /v2/account``, and return the JSON of its answer.
 
         What is no more urgent than a read waits for room under the rate limit, as long as the server
-        says within `MOST_PATIENCE`; anything else is sent at once or not at all. A GET that broke on
+        says within `LONGEST_READ_WAIT`; anything else is sent at once or not at all. A GET that broke on
         the way is sent once more, anything else never is. None: the answer was empty.
 
-        Raises NotTaken when the key is refused, Refused for another clear no, NotSent when it certainly was not sent, and else UnknownOutcome,
-        or for a GET BrokerError, which changes nothing whatever became of it.
+        Raises RequestUnauthorized when the key is refused, RequestRefused for another clear no, NotSent
+        when it certainly was not sent, and else UnknownOutcome, or for a GET BrokerError, which changes
+        nothing whatever became of it.
         """
         return self._trading.ask(method, path, params or json, urgency)
 
@@ -127,7 +129,7 @@ class Rest:
         self._data.close()
 
 
-class _Patience(HTTPAdapter):
+class _TimeoutAdapter(HTTPAdapter):
     """Gives every request a timeout and no second try, and keeps idle connections alive: else routers
     and load balancers forget them in silence, and the next order would be `unknown` by its timeout."""
 
@@ -153,14 +155,15 @@ class _Api:
         self, base: str, endpoints: Endpoints, credentials: Credentials, settings: AlpacaSettings
     ) -> None:
         self._host = base.partition("://")[2]
-        self._patience = settings.request_timeout
+        self._request_timeout = settings.request_timeout
         self._hint = f": {self._host} did not accept the key of {credentials.source}; " + (
-            "give the one that the exchange was started with" if endpoints.loopback else _KINDS
+            "give the one that the exchange was started with" if endpoints.loopback else _KEY_KINDS
         )
-        self._told_until = 0.0
+        self._wait_logged_until = 0.0
+        self._log_lock = threading.Lock()
         most = settings.requests_per_minute
         own = None if endpoints.loopback else ALPACA_LIMIT
-        self._limiter = Limiter(most or own, fixed=most is not None)
+        self._limiter = RateLimiter(most or own, fixed=most is not None)
         self._client = client = RESTClient(
             base,
             credentials.key_id.get_secret_value(),
@@ -170,59 +173,62 @@ class _Api:
         client._retry = 0
         session = client._session
         session.trust_env = not endpoints.loopback  # the environment's proxy is not for loopback
-        session.mount(base, _Patience(settings.connect_timeout, settings.request_timeout))
-        session.hooks["response"].append(self._heed)
+        session.mount(base, _TimeoutAdapter(settings.connect_timeout, settings.request_timeout))
+        session.hooks["response"].append(self._note_answer)
 
     def ask(self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency) -> Any:
         """Send a request; a GET that breaks on the way once more, a read when there is room for it."""
-        patience = MOST_PATIENCE if method == "GET" and urgency is Urgency.READ else 0.0
-        deadline = time.monotonic() + patience
+        longest = LONGEST_READ_WAIT if method == "GET" and urgency is Urgency.READ else 0.0
+        deadline = time.monotonic() + longest
         while True:
             try:
-                return self._once_more(method, path, data, urgency)
-            except NoRoom as full:
+                return self._ask_twice(method, path, data, urgency)
+            except RateLimitFull as full:
                 if time.monotonic() + full.wait > deadline:
                     raise
-                self._tell_of_waiting(full.wait)
+                self._log_wait(full.wait)
                 time.sleep(full.wait)
 
-    def _once_more(
+    def _ask_twice(
         self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency
     ) -> Any:
         try:
-            return self._pass(method, path, data, urgency)
-        except _Broken:
+            return self._limited(method, path, data, urgency)
+        except _ConnectionBroke:
             time.sleep(REPEAT_AFTER)
-            return self._pass(method, path, data, urgency)
+            return self._limited(method, path, data, urgency)
 
-    def _tell_of_waiting(self, seconds: float) -> None:
-        """Once for all requests that wait for the same."""
+    def _log_wait(self, seconds: float) -> None:
+        """Warn once for all requests that wait for the same."""
         until = time.monotonic() + seconds
-        if until > self._told_until + 1:
-            self._told_until = until
+        with self._log_lock:
+            news = until > self._wait_logged_until + 1
+            if news:
+                self._wait_logged_until = until
+        if news:
             logger.warning("alpaca: the rate limit is used up: waiting {:.0f} s, as {} asks", max(seconds, 1), self._host)  # fmt: skip
 
     @property
     def allowance(self) -> tuple[int | None, int | None]:
-        return self._limiter.known
+        return self._limiter.allowance
 
     def close(self) -> None:
         self._client._session.close()
 
-    def _pass(
+    def _limited(
         self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency
     ) -> Any:
         if path.startswith(ADMIN):
             return self._send(method, path, data)
-        self._limiter.enter(urgency, self._patience if urgency is Urgency.READ else 0.0)
+        self._limiter.acquire(urgency, self._request_timeout if urgency is Urgency.READ else 0.0)
         try:
             return self._send(method, path, data)
         finally:
-            self._limiter.leave()
+            self._limiter.release()
 
     def _send(self, method: str, path: str, data: Mapping[str, Any] | None) -> Any:
         what = f"{method} {path} at {self._host}"
-        lost: type[BrokerError] = _Broken if method == "GET" else UnknownOutcome
+        lost: type[BrokerError] = _ConnectionBroke if method == "GET" else UnknownOutcome
         version, slash, rest = path.removeprefix("/").partition("/")
         try:
             return self._client._request(
@@ -231,13 +237,13 @@ class _Api:
         except APIError as error:
             raise self._failure(error.status_code, str(error), what, lost, path) from None
         except ConnectTimeout:
-            raise NotSent(f"{self._host} can't be reached: no connection", TRY_AGAIN) from None
+            raise NotSent(f"{self._host} can't be reached: no connection", RETRY_SECONDS) from None
         except Timeout:
             slow = UnknownOutcome if method != "GET" else BrokerError
-            raise slow(f"{what}: no answer within {self._patience:g} s") from None
+            raise slow(f"{what}: no answer within {self._request_timeout:g} s") from None
         except RequestsConnectionError as error:
             if (reason := _not_connected(error)) is not None:
-                raise NotSent(f"{self._host} can't be reached: {reason}", TRY_AGAIN) from None
+                raise NotSent(f"{self._host} can't be reached: {reason}", RETRY_SECONDS) from None
             raise lost(f"{what}: the connection broke before the answer came") from None
         except ValueError:
             raise lost(f"{what}: the answer can't be read") from None
@@ -248,29 +254,29 @@ class _Api:
         self, status: int, text: str, what: str, lost: type[BrokerError], path: str
     ) -> BrokerError:
         """Return the error for an answer that is none of success."""
-        body = _object(text)
+        body = _json_object(text)
         message = body.get("message")
         said = f"{what}: {status} {message or 'without a reason'}"
-        if status == TOO_MANY and lost is _Broken:
-            return NoRoom(said, max(self._limiter.wait(Urgency.READ), 1.0))
-        if status in UNDECIDED:
+        if status == TOO_MANY and lost is _ConnectionBroke:
+            return RateLimitFull(said, max(self._limiter.seconds_until_room(Urgency.READ), 1.0))
+        if status in UNDECIDED_STATUSES:
             return UnknownOutcome(said) if lost is UnknownOutcome else BrokerError(said)
         if 400 <= status < 500 and isinstance(message, str):
-            if _is_of_the_key(status, message):
-                kind = Refused if path.startswith(ADMIN) else NotTaken
+            if _is_about_the_key(status, message):
+                kind = RequestRefused if path.startswith(ADMIN) else RequestUnauthorized
                 return kind(status, body, self._hint)
-            return Refused(status, body)
+            return RequestRefused(status, body)
         return lost(said)
 
-    def _heed(self, response: Response, **_: Any) -> None:
-        self._limiter.heed(response.status_code, response.headers)
+    def _note_answer(self, response: Response, **_: Any) -> None:
+        self._limiter.update_from_answer(response.status_code, response.headers)
 
 
-def _is_of_the_key(status: int, message: str) -> bool:
-    return status == 401 or (status == 403 and message.lower().strip(" .") in NO_KEY)
+def _is_about_the_key(status: int, message: str) -> bool:
+    return status == 401 or (status == 403 and message.lower().strip(" .") in KEY_REFUSALS)
 
 
-def _object(text: str) -> dict[str, Any]:
+def _json_object(text: str) -> dict[str, Any]:
     try:
         found = loads(text)
     except ValueError:
@@ -283,5 +289,5 @@ def _not_connected(error: RequestsConnectionError) -> str | None:
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else None
     if isinstance(reason, ProxyError):
-        return "the proxy lets nobody through"
+        return "the proxy refuses the connection"
     return str(reason).rpartition(": ")[2] if isinstance(reason, NewConnectionError) else None

@@ -1,4 +1,4 @@
-"""What symbols are worth by REST, where no bar tells: the latest trade, or the position's own price.
+"""What symbols are worth by REST, where no bar says it: the latest trade, or the position's own price.
 
 ``GET /v2/stocks/trades/latest`` (https://docs.alpaca.markets/reference/stocklatesttrades-1) knows one
 exchange's trades on the free plan, IEX's; ``current_price`` of a position knows all of them.
@@ -11,21 +11,21 @@ from datetime import datetime
 from decimal import Decimal, InvalidOperation
 
 from smabot.provider import STALE, Mark
-from smabot_alpaca.broker import AlpacaBroker
-from smabot_alpaca.order_json import Unreadable, decimal, moment
+from smabot_alpaca.order_json import UnreadableAnswer, parse_decimal, parse_time
+from smabot_alpaca.rest.account import read_positions
 from smabot_alpaca.rest.bar_history import in_batches
-from smabot_alpaca.rest.client import Rest
+from smabot_alpaca.rest.client import RestClient
 
 PATH = "/v2/stocks/trades/latest"
 
 
-def prices(
-    rest: Rest, broker: AlpacaBroker, feed: str, symbols: Collection[str], now: datetime
+def latest_prices(
+    rest: RestClient, feed: str, symbols: Collection[str], now: datetime
 ) -> list[Mark]:
     """Return the latest price of each symbol that has one. Raises BrokerError."""
     trades = _trades(rest, feed, sorted(symbols))
     quiet = [s for s in symbols if s not in trades or now - trades[s][1] >= STALE]
-    positions = {p.symbol: p.price for p in broker.positions()} if quiet else {}
+    positions = {p.symbol: p.price for p in read_positions(rest)} if quiet else {}
     marks = []
     for symbol in sorted(symbols):
         held_at = positions.get(symbol) if symbol in quiet else None
@@ -36,15 +36,15 @@ def prices(
     return marks
 
 
-def _trades(rest: Rest, feed: str, symbols: list[str]) -> dict[str, tuple[Decimal, datetime]]:
+def _trades(rest: RestClient, feed: str, symbols: list[str]) -> dict[str, tuple[Decimal, datetime]]:
     found: dict[str, tuple[Decimal, datetime]] = {}
     for batch in in_batches(symbols):
         answer = rest.data(PATH, {"symbols": ",".join(batch), "feed": feed})
         try:
             for symbol, trade in (answer["trades"] or {}).items():
-                price = decimal(trade["p"])
+                price = parse_decimal(trade["p"])
                 if price is not None and price > 0:
-                    found[symbol] = price, moment(trade["t"])
+                    found[symbol] = price, parse_time(trade["t"])
         except (AttributeError, KeyError, TypeError, ValueError, InvalidOperation) as error:
-            raise Unreadable(f"the latest trades can't be read: {error!r}") from error
+            raise UnreadableAnswer(f"the latest trades can't be read: {error!r}") from error
     return found

@@ -20,7 +20,7 @@ LONGEST_PAUSE = 60.0
 TOO_MANY = 429
 
 
-class NoRoom(NotSent):
+class RateLimitFull(NotSent):
     """The rate limit lets nothing of this urgency pass for ``wait`` more seconds."""
 
 
@@ -32,11 +32,11 @@ class Urgency(IntEnum):
     READ = 2
 
 
-_KEPT = {Urgency.EXIT: 0.0, Urgency.ENTRY: 0.05, Urgency.READ: 0.25}
+_RESERVED = {Urgency.EXIT: 0.0, Urgency.ENTRY: 0.05, Urgency.READ: 0.25}
 
 
-class Limiter:
-    """Lets requests pass; safe to use from several threads.
+class RateLimiter:
+    """Lets requests pass. Request threads share its counts, and read and write them under one lock.
 
     ``limit`` requests pass in each window; None: only the server's answers limit. The server's own
     limit replaces it, or only lowers it where it is ``fixed``.
@@ -65,12 +65,12 @@ class Limiter:
         self._changed = Condition()
 
     @property
-    def known(self) -> tuple[int | None, int | None]:
-        """The limit, and what the server last said is left of it; None where nobody said."""
+    def allowance(self) -> tuple[int | None, int | None]:
+        """The limit, and what the server last said is left of it; None where it is not known."""
         return self._limit, self._room
 
-    def enter(self, urgency: Urgency, timeout: float = 0.0) -> None:
-        """Let one request pass; `leave` has to follow.
+    def acquire(self, urgency: Urgency, timeout: float = 0.0) -> None:
+        """Let one request pass; `release` has to follow.
 
         Raises NoRoom when there is no room for it within ``timeout`` seconds.
         """
@@ -78,10 +78,10 @@ class Limiter:
             deadline = self._clock() + timeout
             self._waiting[urgency] += 1
             try:
-                while (wait := self._wait(urgency)) > 0:
+                while (wait := self._seconds_until_room(urgency)) > 0:
                     left = deadline - self._clock()
                     if left <= 0:
-                        raise NoRoom(f"the rate limit leaves no room for {wait:.1f} s", wait)
+                        raise RateLimitFull(f"the rate limit leaves no room for {wait:.1f} s", wait)
                     self._changed.wait(min(wait, left))
                 now = self._clock()
                 self._passed.append(now)
@@ -92,13 +92,13 @@ class Limiter:
                 self._waiting[urgency] -= 1
                 self._changed.notify_all()
 
-    def leave(self) -> None:
+    def release(self) -> None:
         """A request has been answered, or given up."""
         with self._changed:
             self._under_way -= 1
 
-    def heed(self, status: int, headers: Mapping[str, str]) -> None:
-        """Learn from the answer to a request that has not left yet."""
+    def update_from_answer(self, status: int, headers: Mapping[str, str]) -> None:
+        """Take the limit from the headers of an answer whose request is not yet released."""
         limit = _number(headers.get("X-RateLimit-Limit"))
         remaining = _number(headers.get("X-RateLimit-Remaining"))
         reset = _number(headers.get("X-RateLimit-Reset"))
@@ -116,29 +116,29 @@ class Limiter:
                 self._closed_until = max(self._closed_until, now + pause)
             self._changed.notify_all()
 
-    def wait(self, urgency: Urgency) -> float:
+    def seconds_until_room(self, urgency: Urgency) -> float:
         """Return the seconds until a request of that urgency may pass, as far as is known now."""
         with self._changed:
-            return max(self._wait(urgency), 0.0)
+            return max(self._seconds_until_room(urgency), 0.0)
 
-    def _wait(self, urgency: Urgency) -> float:
+    def _seconds_until_room(self, urgency: Urgency) -> float:
         """Return the seconds until a request of that urgency may pass, as far as is known now."""
         now = self._clock()
         wait = self._closed_until - now
         if self._limit is not None:
             while self._passed and self._passed[0] <= now - self._window:
                 self._passed.popleft()
-            allowed = self._limit - int(self._limit * _KEPT[urgency])
+            allowed = self._limit - int(self._limit * _RESERVED[urgency])
             if len(self._passed) >= allowed:
                 wait = max(wait, self._passed[len(self._passed) - allowed] + self._window - now)
         else:
             self._passed.clear()
         if self._room is not None and now >= self._reset:
             self._room = None
-        if self._room is not None and self._room <= int((self._limit or 0) * _KEPT[urgency]):
+        if self._room is not None and self._room <= int((self._limit or 0) * _RESERVED[urgency]):
             wait = max(wait, self._reset - now)
         if wait <= 0 and any(self._waiting[other] for other in Urgency if other < urgency):
-            return 0.05  # somebody more urgent wakes first
+            return 0.05  # a more urgent request goes first
         return wait
 
 

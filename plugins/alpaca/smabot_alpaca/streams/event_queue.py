@@ -1,12 +1,15 @@
-"""What the streams' thread leaves for the deciding thread, in the order in which it came."""
+"""The event queue: how other threads reach the deciding thread, in the order in which things came.
+
+The streams' thread puts what its streams bring and what becomes of them, background requests put
+their results; the deciding thread alone takes events. Nothing else is shared between them.
+"""
 
 from __future__ import annotations
 
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from smabot.provider import Bar, OrderUpdate, SmabotError
 
@@ -14,25 +17,26 @@ DATA, TRADE = "market data", "order updates"
 
 
 @dataclass(frozen=True, slots=True)
-class Came:
-    """Bars of the data stream. ``at``: when, by `time.monotonic`; ``odd``: those left out, by symbol
-    and with what is wrong."""
+class BarsReceived:
+    """Bars of the data stream. ``at``: when, by `time.monotonic`; ``unreadable``: those left out, by
+    symbol and with what is wrong; ``counted``: the minute bars on the wire, those left out too."""
 
     bars: list[Bar]
     revisions: list[Bar]
     at: float
-    odd: Sequence[tuple[str, str]] = ()
+    unreadable: Sequence[tuple[str, str]] = ()
+    counted: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Heard:
+class UpdateReceived:
     """An update of the trade stream."""
 
     update: OrderUpdate
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class BarsDropped:
     """Bars of the data stream were not taken."""
 
     count: int
@@ -40,15 +44,22 @@ class Dropped:
 
 
 @dataclass(frozen=True, slots=True)
-class Up:
+class StreamOpened:
+    """A new connection of a stream is made; what is sent counts from here."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True)
+class StreamUp:
     """A stream is connected, authenticated and subscribed."""
 
     stream: str
 
 
 @dataclass(frozen=True, slots=True)
-class Down:
-    """A stream was lost, or could not be had; ``key_refused``: because it does not take the key."""
+class StreamDown:
+    """A stream was lost, or could not be had; ``key_refused``: because it refuses the key."""
 
     stream: str
     why: str
@@ -56,7 +67,7 @@ class Down:
 
 
 @dataclass(frozen=True, slots=True)
-class Broken:
+class StreamFailed:
     """A stream has ended for good."""
 
     stream: str
@@ -64,74 +75,42 @@ class Broken:
 
 
 @dataclass(frozen=True, slots=True)
-class Done:
-    """Work beside the deciding thread is done; ``then`` takes its result in."""
+class RequestDone:
+    """A background request is done; the deciding thread calls ``finish``, which takes its result in."""
 
-    then: Callable[[], None]
-
-
-Event = Came | Dropped | Heard | Up | Down | Broken | Done
+    finish: Callable[[], None]
 
 
-@dataclass(slots=True)
-class Link:
-    """The state of one stream, as its thread sees it. Counts are of its newest connection."""
+QueuedEvent = (
+    BarsReceived
+    | BarsDropped
+    | UpdateReceived
+    | StreamOpened
+    | StreamUp
+    | StreamDown
+    | StreamFailed
+    | RequestDone
+)
 
-    up: bool = False
-    tries: int = 0
-    """How often it came up, went down, or was refused."""
-    messages: int = 0
-    """Minute bars, or trade updates, that have come."""
 
+class EventQueue:
+    """A queue that can be waited for without taking from it. Any thread puts, one thread takes."""
 
-@dataclass(slots=True)
-class Inbox:
-    """Events and the streams' states. Safe to use from several threads."""
+    def __init__(self) -> None:
+        self._events: deque[QueuedEvent] = deque()
+        self._changed = threading.Condition()
 
-    links: dict[str, Link] = field(default_factory=lambda: {DATA: Link(), TRADE: Link()})
-    _events: deque[Event] = field(default_factory=deque)
-    _changed: threading.Condition = field(default_factory=threading.Condition)
-
-    def put(self, event: Event, *, messages: int = 0) -> None:
-        """Leave an event; ``messages`` of its stream came with it."""
+    def put(self, event: QueuedEvent) -> None:
         with self._changed:
             self._events.append(event)
-            match event:
-                case Came():
-                    self.links[DATA].messages += messages
-                case Heard():
-                    self.links[TRADE].messages += messages
-                case Up(stream):
-                    link = self.links[stream]
-                    link.up = True
-                    link.tries += 1
-                case Down(stream) | Broken(stream):
-                    link = self.links[stream]
-                    link.up = False
-                    link.tries += 1
             self._changed.notify_all()
 
-    def connecting(self, stream: str) -> None:
-        """A new connection is made: its messages count from nought."""
-        with self._changed:
-            self.links[stream].messages = 0
-
-    def wait(self, ready: Callable[[], bool], timeout: float) -> bool:
-        """Wait until ``ready``, at most ``timeout`` seconds; tell whether it is. It is called at every
-        change, and must be quick."""
-        deadline = time.monotonic() + timeout
-        with self._changed:
-            while not ready():
-                left = deadline - time.monotonic()
-                if left <= 0:
-                    return False
-                self._changed.wait(left)
-            return True
-
     def wait_for_events(self, timeout: float) -> bool:
-        return self.wait(lambda: bool(self._events), timeout)
+        """Wait until there are events, at most ``timeout`` seconds; return whether there are."""
+        with self._changed:
+            return self._changed.wait_for(lambda: bool(self._events), timeout)
 
-    def drain(self) -> list[Event]:
+    def drain(self) -> list[QueuedEvent]:
         """Take all events."""
         with self._changed:
             events = list(self._events)

@@ -1,7 +1,7 @@
-"""Supervision of websockets: connected anew when they are lost, refused, mute or talk garbage.
+"""Supervision of websockets: reconnected when they are lost, refused, stale or malformed.
 
-alpaca-py's own is not used: it retries bad keys for ever, connects without a pause after an error, and
-dies with a handler.
+alpaca-py's own is not used: it retries bad keys for ever, reconnects without a pause after an error, and
+ends where a handler fails.
 """
 
 from __future__ import annotations
@@ -12,65 +12,109 @@ import logging
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from enum import Enum, auto
 from typing import Any
 
 from loguru import logger
 
 from smabot.provider import BrokerError, ConfigError, KeyRefused, SmabotError
 from smabot_alpaca.backoff import Backoff
-from smabot_alpaca.bar_json import Garbage
-from smabot_alpaca.streams.event_queue import Broken, Down, Inbox, Up
+from smabot_alpaca.bar_json import MalformedData
+from smabot_alpaca.endpoints import StreamAddress
+from smabot_alpaca.streams.event_queue import (
+    EventQueue,
+    StreamDown,
+    StreamFailed,
+    StreamOpened,
+    StreamUp,
+)
+from smabot_alpaca.streams.stream_health import (
+    LOOPBACK_PING_SECONDS,
+    LOOPBACK_PONG_SECONDS,
+    PING_SECONDS,
+    PONG_SECONDS,
+)
 
 CONNECT_SECONDS = 10.0
 CLOSE_SECONDS = 1.0
 JOIN_SECONDS = 2.0
 LARGEST_FRAME = 16 * 2**20
-_quiet = logging.getLogger("smabot_alpaca.websockets")
-_quiet.setLevel(logging.INFO)  # below it frames are logged, and one of them holds the key
+_library_log = logging.getLogger("smabot_alpaca.websockets")
+_library_log.setLevel(logging.INFO)  # below it frames are logged, and one of them holds the key
 _KEY_REFUSED = ("auth failed", "not authenticated", "failed to authenticate")
 PLAN_REFUSED = ("insufficient subscription", "v2 not enabled")
 
 
-class Refused(Exception):
-    """The stream refuses for another reason; it may take us later."""
+class StreamState(Enum):
+    """The states of a supervised stream; `SupervisedStream` numbers them."""
+
+    CONNECTING = auto()
+    UP = auto()
+    PAUSING = auto()
+    FAILED = auto()
 
 
-class Replaced(Exception):
-    """The deciding thread does not trust the connection any more."""
+class StreamRefused(Exception):
+    """The stream refuses for another reason than the key; it may accept later."""
 
 
-class Stream(ABC):
-    """One supervised websocket. Runs in the streams' loop."""
+class ReconnectRequested(Exception):
+    """The deciding thread found the stream stale."""
+
+
+def socket_options(*, loopback: bool) -> dict[str, Any]:
+    """Return the options of alpaca-py's websockets."""
+    return {
+        "ping_interval": LOOPBACK_PING_SECONDS if loopback else PING_SECONDS,
+        "ping_timeout": LOOPBACK_PONG_SECONDS if loopback else PONG_SECONDS,
+        "max_queue": 1024,
+        "max_size": LARGEST_FRAME,
+        "close_timeout": CLOSE_SECONDS,
+        "logger": _library_log,
+        "open_timeout": CONNECT_SECONDS,
+        **({"compression": None} if loopback else {}),
+    }
+
+
+class SupervisedStream(ABC):
+    """One websocket that is kept connected. Everything here runs in the streams' thread.
+
+    States:
+
+    1. CONNECTING: the connection is made, authenticated and subscribed, within `CONNECT_SECONDS`.
+       Confirmed: 2. Anything else: 3, or 4 where trying again is in vain.
+    2. UP: frames are read. A lost connection, malformed data, a refusal or a requested reconnect: 3 or 4.
+    3. PAUSING: the pause before the next attempt. Over: 1.
+    4. FAILED: refused for good. It stays.
+
+    Invariants:
+
+    - Entering 1 puts `StreamOpened` once there is a connection, 2 `StreamUp`, 3 `StreamDown`, 4
+      `StreamFailed`; nothing follows a `StreamFailed`.
+    - There is one connection at most: it is closed before 3 and 4 are entered.
+    - A reconnect can be requested in 2 alone: elsewhere it is under way.
+    - Pauses grow until a frame was read in 2.
+    - A key or symbols that were accepted once are never refused for good (`_ever_up`); a plan may be.
+    """
 
     name: str
 
-    def __init__(self, inbox: Inbox, url: str, key: tuple[str, str], loopback: bool) -> None:
-        self._inbox = inbox
-        self._url = url
-        self._key = key
-        self._backoff = Backoff(0.05, 1.0) if loopback else Backoff(1.0)
-        self._options = {
-            "ping_interval": 5 if loopback else 10,
-            "ping_timeout": 10 if loopback else 20,
-            "max_queue": 1024,
-            "max_size": LARGEST_FRAME,
-            "close_timeout": CLOSE_SECONDS,
-            "logger": _quiet,
-            "open_timeout": CONNECT_SECONDS,
-            **({"compression": None} if loopback else {}),
-        }
+    def __init__(self, events: EventQueue, address: StreamAddress) -> None:
+        self._events = events
+        self._address = address
+        self._backoff = Backoff(0.05, 1.0) if address.loopback else Backoff(1.0)
+        self._state = StreamState.CONNECTING
         self._client: Any = None
-        self._connected = False
-        self._connected_before = False
         self._attempt: asyncio.Task[None] | None = None
-        self._doubted = ""
-        self._told = False
-        self._garbage = 0
+        self._ever_up = False
+        self._reconnect_reason = ""
+        self._outage_logged = False
+        self._malformed = 0
 
     async def supervise(self) -> None:
-        """Keep the stream connected until cancelled, or for ever refused."""
+        """Keep the stream connected until cancelled, or refused for good."""
         while True:
-            self._connected, self._doubted = False, ""
+            self._state, self._reconnect_reason = StreamState.CONNECTING, ""
             self._attempt = asyncio.create_task(self._connect_and_read())
             try:
                 await asyncio.wait([self._attempt])
@@ -79,35 +123,39 @@ class Stream(ABC):
                 with contextlib.suppress(Exception, asyncio.CancelledError):
                     await self._attempt
                 await self._hang_up()
-            error = self._why()
-            if (final := self._final(error)) is not None:
+            error = self._why_it_ended()
+            if (final := self._final_error(error)) is not None:
                 self.fail(final)
                 return
-            self._garbage += isinstance(error, Garbage)
-            why = _words(error)
-            self._inbox.put(Down(self.name, why, isinstance(error, KeyRefused)))
-            if not self._told:
-                self._told = True
+            self._state = StreamState.PAUSING
+            self._malformed += isinstance(error, MalformedData)
+            why = _description(error)
+            self._events.put(StreamDown(self.name, why, isinstance(error, KeyRefused)))
+            if not self._outage_logged:
+                self._outage_logged = True
                 logger.warning("alpaca: the stream of {} is down: {}; trying again", self.name, why)
             await asyncio.sleep(self._backoff.pause())
 
     def fail(self, error: SmabotError) -> None:
         """Let the deciding thread raise an error."""
-        self._inbox.put(Broken(self.name, error))
+        self._state = StreamState.FAILED
+        self._events.put(StreamFailed(self.name, error))
 
-    def sum_up(self) -> None:
-        """Tell how often the stream talked garbage: each time it was told only where it was news."""
-        if self._garbage:
-            logger.info("alpaca: the stream of {}: garbage {} times", self.name, self._garbage)
+    def log_malformed_count(self) -> None:
+        """Log how often data were malformed: each time it is logged only where it begins an outage."""
+        if self._malformed:
+            logger.info(
+                "alpaca: the stream of {}: malformed data {} times", self.name, self._malformed
+            )
 
-    def replace(self, why: str) -> None:
-        """Hang up and connect anew, where it is connected. Call it in the streams' loop."""
-        if self._connected and self._attempt is not None:
-            self._doubted = why
+    def reconnect(self, why: str) -> None:
+        """Hang up and connect again, where it is up. Call it in the streams' loop."""
+        if self._state is StreamState.UP and self._attempt is not None:
+            self._reconnect_reason = why
             self._attempt.cancel()
 
     @abstractmethod
-    def _make(self) -> Any:
+    def _make_client(self) -> Any:
         """Return alpaca-py's client of the stream, subscribed to nothing on the wire yet."""
 
     @abstractmethod
@@ -115,25 +163,28 @@ class Stream(ABC):
         """Send one message that subscribes to everything."""
 
     @abstractmethod
-    def _read(self, data: bytes | str) -> bool:
-        """Take a frame in; tell whether it confirms the subscription. Raises Garbage, Refused."""
+    def _read_frame(self, data: bytes | str) -> bool:
+        """Take a frame in; return whether it confirms the subscription.
+
+        Raises MalformedData, StreamRefused.
+        """
 
     async def _connect_and_read(self) -> None:
-        self._client = client = self._make()
+        self._client = client = self._make_client()
         async with asyncio.timeout(CONNECT_SECONDS):
             await client._connect()
-            self._inbox.connecting(self.name)
+            self._events.put(StreamOpened(self.name))
             await self._authenticate(client)
             await self._subscribe(client)
-            while not self._read(await client._ws.recv()):
+            while not self._read_frame(await client._ws.recv()):
                 pass
-        self._connected = self._connected_before = True
-        self._inbox.put(Up(self.name))
-        if self._told:
+        self._state, self._ever_up = StreamState.UP, True
+        self._events.put(StreamUp(self.name))
+        if self._outage_logged:
             logger.info("alpaca: the stream of {} is back", self.name)
-            self._told = False
+            self._outage_logged = False
         while True:
-            self._read(await client._ws.recv())
+            self._read_frame(await client._ws.recv())
             self._backoff.reset()
 
     async def _authenticate(self, client: Any) -> None:
@@ -143,7 +194,7 @@ class Stream(ABC):
             words = str(error)
             if words in _KEY_REFUSED:
                 raise KeyRefused(words) from error
-            raise Refused(words) from error
+            raise StreamRefused(words) from error
 
     async def _hang_up(self) -> None:
         client, self._client = self._client, None
@@ -156,31 +207,38 @@ class Stream(ABC):
         with contextlib.suppress(Exception):
             websocket.transport.abort()
 
-    def _why(self) -> BaseException:
+    def _why_it_ended(self) -> BaseException:
         """Return why the last attempt ended."""
         assert self._attempt is not None
         if self._attempt.cancelled():
-            return Replaced(self._doubted)
-        return self._attempt.exception() or Replaced("it ended")
+            return ReconnectRequested(self._reconnect_reason)
+        return self._attempt.exception() or ReconnectRequested("it ended")
 
-    def _final(self, error: BaseException) -> SmabotError | None:
+    def _final_error(self, error: BaseException) -> SmabotError | None:
         """Return the error that ends the bot, where trying again is in vain.
 
         How long a key may be refused that was good before is core's to say.
         """
-        if isinstance(error, KeyRefused) and not self._connected_before:
+        if isinstance(error, KeyRefused) and not self._ever_up:
             return BrokerError(f"the stream of {self.name} refuses the key: {error}")
-        if isinstance(error, Refused) and str(error) in PLAN_REFUSED:
+        if isinstance(error, StreamRefused) and str(error) in PLAN_REFUSED:
             return BrokerError(f"the stream of {self.name} refuses this feed: {error}")
-        if isinstance(error, ConfigError) and not self._connected_before:
+        if isinstance(error, ConfigError) and not self._ever_up:
             return error
         return None
 
 
-class Streams:
-    """Runs the streams in a thread of their own."""
+class StreamSupervisor:
+    """Runs the streams in a thread of their own.
 
-    def __init__(self, streams: Sequence[Stream]) -> None:
+    The deciding thread starts, reconnects and closes; what it asks for runs in the streams' loop. Three
+    fields are shared: the streams' thread writes ``_loop`` once, before any stream runs, and the
+    deciding thread reads it; the deciding thread sets the event ``_closing``, and the streams' thread
+    reads it as it starts; each stream counts malformed data, and the deciding thread reads the counts
+    once that thread has ended.
+    """
+
+    def __init__(self, streams: Sequence[SupervisedStream]) -> None:
         self._streams = {stream.name: stream for stream in streams}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -190,45 +248,45 @@ class Streams:
     def start(self) -> None:
         self._thread.start()
 
-    def replace(self, name: str, why: str) -> None:
-        """Connect a stream anew, because of ``why``."""
-        self._call(lambda: self._streams[name].replace(why))
+    def reconnect(self, name: str, why: str) -> None:
+        """Hang up and connect a stream again, because of ``why``."""
+        self._run_in_loop(lambda: self._streams[name].reconnect(why))
 
     def close(self) -> None:
         """Hang up and end the thread, within some two seconds."""
         self._closing.set()
-        self._call(lambda: [task.cancel() for task in self._tasks])
+        self._run_in_loop(lambda: [task.cancel() for task in self._tasks])
         if self._thread.is_alive():
             self._thread.join(JOIN_SECONDS)
         for stream in self._streams.values():
-            stream.sum_up()
+            stream.log_malformed_count()
 
-    def _call(self, function: Callable[[], Any]) -> None:
+    def _run_in_loop(self, function: Callable[[], Any]) -> None:
         if self._loop is not None:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(function)
 
     def _run(self) -> None:
-        asyncio.run(self._supervise())
+        asyncio.run(self._supervise_all())
 
-    async def _supervise(self) -> None:
+    async def _supervise_all(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._tasks = [asyncio.create_task(_supervised(s)) for s in self._streams.values()]
+        self._tasks = [asyncio.create_task(_supervise_one(s)) for s in self._streams.values()]
         if self._closing.is_set():
             for task in self._tasks:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-async def _supervised(stream: Stream) -> None:
+async def _supervise_one(stream: SupervisedStream) -> None:
     try:
         await stream.supervise()
     except Exception as error:  # noqa: BLE001 - else it would end in silence
         stream.fail(BrokerError(f"the stream of {stream.name} has failed: {error!r}"))
 
 
-def _words(error: BaseException) -> str:
+def _description(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
     text = str(error) or type(error).__name__
-    return f"garbage: {text}" if isinstance(error, Garbage) else text
+    return f"malformed data: {text}" if isinstance(error, MalformedData) else text

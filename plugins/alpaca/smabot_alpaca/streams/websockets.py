@@ -12,17 +12,30 @@ from collections.abc import Sequence
 from typing import Any
 
 from smabot.provider import ConfigError, KeyRefused
-from smabot_alpaca.bar_json import BarDecoder, Garbage
-from smabot_alpaca.order_json import Unreadable, broker_order
-from smabot_alpaca.streams import alpaca_py as library
-from smabot_alpaca.streams.event_queue import DATA, TRADE, Came, Dropped, Heard, Inbox
-from smabot_alpaca.streams.supervision import PLAN_REFUSED, Refused, Stream
+from smabot_alpaca.bar_json import BarDecoder, MalformedData
+from smabot_alpaca.endpoints import StreamAddress
+from smabot_alpaca.order_json import UnreadableAnswer, broker_order
+from smabot_alpaca.streams import alpaca_py
+from smabot_alpaca.streams.event_queue import (
+    DATA,
+    TRADE,
+    BarsDropped,
+    BarsReceived,
+    EventQueue,
+    UpdateReceived,
+)
+from smabot_alpaca.streams.supervision import (
+    PLAN_REFUSED,
+    StreamRefused,
+    SupervisedStream,
+    socket_options,
+)
 
 FREE_SYMBOLS = 30
 """Symbols that the data stream takes on the free plan (https://alpaca.markets/data)."""
 
 
-class DataStream(Stream):
+class DataStream(SupervisedStream):
     """Minute bars and their revisions.
 
     Where the plan allows fewer symbols, the first `FREE_SYMBOLS` are subscribed to; bars of the others
@@ -33,21 +46,17 @@ class DataStream(Stream):
 
     def __init__(
         self,
-        inbox: Inbox,
-        url: str,
-        key: tuple[str, str],
-        loopback: bool,
+        events: EventQueue,
+        address: StreamAddress,
         symbols: Sequence[str],
         decoder: BarDecoder,
     ) -> None:
-        super().__init__(inbox, url, key, loopback)
+        super().__init__(events, address)
         self._symbols = tuple(dict.fromkeys(symbols))
         self._decoder = decoder
 
-    def _make(self) -> Any:
-        client = library.streams()[0](
-            *self._key, raw_data=True, url_override=self._url, websocket_params=self._options
-        )
+    def _make_client(self) -> Any:
+        client = _client(alpaca_py.streams()[0], self._address)
         client.subscribe_bars(_unused, *self._symbols)
         client.subscribe_updated_bars(_unused, *self._symbols)
         return client
@@ -55,14 +64,17 @@ class DataStream(Stream):
     async def _subscribe(self, client: Any) -> None:
         await client._send_subscribe_msg()
 
-    def _read(self, data: bytes | str) -> bool:
-        frame = self._decoder.frame(data)
+    def _read_frame(self, data: bytes | str) -> bool:
+        frame = self._decoder.decode_frame(data)
         confirmed = False
-        if frame.counted or frame.revisions or frame.odd:
-            came = Came(frame.bars, frame.revisions, time.monotonic(), frame.odd)
-            self._inbox.put(came, messages=frame.counted)
+        if frame.counted or frame.revisions or frame.unreadable:
+            self._events.put(
+                BarsReceived(
+                    frame.bars, frame.revisions, time.monotonic(), frame.unreadable, frame.counted
+                )
+            )
         if frame.beyond:
-            self._inbox.put(Dropped(frame.beyond, "no session is known so late"))
+            self._events.put(BarsDropped(frame.beyond, "no session is known so late"))
         for message in frame.control:
             if message["T"] == "subscription":
                 confirmed = self._confirm(message.get("bars") or [])
@@ -86,7 +98,7 @@ class DataStream(Stream):
         if code == 405 and len(self._symbols) > FREE_SYMBOLS:
             all_of_them = len(self._symbols)
             self._symbols = self._symbols[:FREE_SYMBOLS]
-            return Refused(
+            return StreamRefused(
                 f"{code} {words} with {all_of_them} symbols; from now on the first {FREE_SYMBOLS}, "
                 "held ones before others, and bars of the rest by REST"
             )
@@ -95,36 +107,44 @@ class DataStream(Stream):
                 f"the data stream refuses the {len(self._symbols)} symbols: {code} {words}: "
                 "name fewer or others with --symbols, or take a plan that allows them"
             )
-        return Refused(words if words in PLAN_REFUSED else f"{code} {words}")
+        return StreamRefused(words if words in PLAN_REFUSED else f"{code} {words}")
 
 
-class TradeStream(Stream):
+class TradeStream(SupervisedStream):
     """Updates of the account's orders."""
 
     name = TRADE
 
-    def _make(self) -> Any:
-        client = library.streams()[1](
-            *self._key, raw_data=True, url_override=self._url, websocket_params=self._options
-        )
+    def _make_client(self) -> Any:
+        client = _client(alpaca_py.streams()[1], self._address)
         client.subscribe_trade_updates(_unused)
         return client
 
     async def _subscribe(self, client: Any) -> None:
         await client._subscribe_trade_updates()
 
-    def _read(self, data: bytes | str) -> bool:
+    def _read_frame(self, data: bytes | str) -> bool:
         try:
             message = json.loads(data)
             stream, content = message["stream"], message["data"]
             if stream == "trade_updates":
-                self._inbox.put(Heard(broker_order(content["order"]).update()), messages=1)
+                self._events.put(UpdateReceived(broker_order(content["order"]).update()))
                 return False
-        except (Unreadable, LookupError, TypeError, ValueError) as error:
-            raise Garbage(f"no update of an order: {error!r}") from error
+        except (UnreadableAnswer, LookupError, TypeError, ValueError) as error:
+            raise MalformedData(f"no update of an order: {error!r}") from error
         if stream == "authorization" and content.get("status") != "authorized":
             raise KeyRefused(str(content.get("status")))
         return stream == "listening" and "trade_updates" in content.get("streams", ())
+
+
+def _client(kind: type[Any], address: StreamAddress) -> Any:
+    return kind(
+        address.key.key_id.get_secret_value(),
+        address.key.secret_key.get_secret_value(),
+        raw_data=True,
+        url_override=address.url,
+        websocket_params=socket_options(loopback=address.loopback),
+    )
 
 
 async def _unused(message: Any) -> None:

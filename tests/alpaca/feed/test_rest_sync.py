@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -15,12 +16,22 @@ from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import Bar, OrderUpdate
 from smabot.errors import BrokerError
 from smabot.hooks.ports import BrokerOrder
-from smabot_alpaca.feed.background_requests import Errands
-from smabot_alpaca.feed.minute_assembly import Gather
-from smabot_alpaca.feed.pending_events import Intake
-from smabot_alpaca.feed.rest_sync import HOLD_SECONDS, SECOND_LOOK_SECONDS, Sweep
+from smabot_alpaca.feed.background_requests import BackgroundRequests
+from smabot_alpaca.feed.bar_sync import HOLD_SECONDS, SECOND_REQUEST_SECONDS, BarSync, BarSyncLimits
+from smabot_alpaca.feed.event_handling import EventHandler, FeedState
+from smabot_alpaca.feed.minute_assembly import MinuteAssembly
+from smabot_alpaca.feed.order_sync import OrderSync
+from smabot_alpaca.feed.stream_status import StreamStatuses
 from smabot_alpaca.rest.bar_history import BarHistory
-from smabot_alpaca.streams.event_queue import DATA, TRADE, Came, Down, Heard, Inbox, Up
+from smabot_alpaca.streams.event_queue import (
+    DATA,
+    TRADE,
+    BarsReceived,
+    EventQueue,
+    StreamDown,
+    StreamUp,
+    UpdateReceived,
+)
 
 SETTLE, PATIENCE, QUIET = 3.0, 5.0, 0.25
 SYMBOLS = ("A", "B")
@@ -37,35 +48,38 @@ class Market:
         self.opens = opens
         self.seconds = 0.0
         self.bars: list[Bar] = []
-        self.orders: dict[str, BrokerOrder] = {}
+        self.at_the_broker: dict[str, BrokerOrder] = {}
         self.asked: list[tuple[str, int, int]] = []
         self.looked_up: list[str] = []
-        self.replaced: list[str] = []
+        self.reconnected: list[str] = []
         self.down = False
-        self.inbox = Inbox()
-        gather = Gather(SYMBOLS, calendar, QUIET, opens - MINUTE)
-        self.intake = Intake(self, self.inbox, gather, 0)
-        self.sweep = Sweep(
-            self.intake, self, self, self,
-            BarHistory(self.get, calendar, "iex"), Errands(self.inbox, inline=True),
-            settle=SETTLE, mute_minutes=2, patience=PATIENCE,
-        )  # type: ignore[arg-type]  # fmt: skip
+        self.events = EventQueue()
+        assembly = MinuteAssembly(SYMBOLS, calendar, QUIET, opens - MINUTE)
+        self.state = FeedState(self, assembly, StreamStatuses((DATA, TRADE), 0))
+        self.handler = EventHandler(self.events, deque(), self.state)
+        requests = BackgroundRequests(self.events, inline=True)
+        history = BarHistory(self.get, calendar, "iex")
+        self.bar_sync = BarSync(self.state, self, history, requests, BarSyncLimits(SETTLE, 2))
+        self.order_sync = OrderSync(self.state, self, self, requests, PATIENCE)
         for stream in (DATA, TRADE):
-            self.put(Up(stream))
+            self.put(StreamUp(stream))
         self.go(0)
 
     def now(self) -> datetime:
         return self.opens + timedelta(seconds=self.seconds)
 
-    def tell(self, time: datetime) -> None:
-        """A wall clock is told nothing."""
+    def advance_to(self, time: datetime) -> None:
+        """A wall clock is moved by nothing."""
 
-    def replace(self, stream: str, why: str) -> None:
-        self.replaced.append(stream)
+    def reconnect(self, name: str, why: str) -> None:
+        self.reconnected.append(name)
 
-    def order(self, name: str) -> BrokerOrder | None:
-        self.looked_up.append(name)
-        return self.orders.get(name)
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        self.looked_up.append(client_order_id)
+        return self.at_the_broker.get(client_order_id)
+
+    def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
+        raise NotImplementedError
 
     def get(self, path: str, params: Mapping[str, Any]) -> Any:
         if self.down:
@@ -81,12 +95,12 @@ class Market:
         return {"bars": page, "next_page_token": None}
 
     def put(self, event: Any) -> None:
-        self.inbox.put(event)
+        self.events.put(event)
 
     def send(self, minute: int, symbols: Sequence[str] = SYMBOLS) -> None:
         """Bars by the stream, on whose minutes REST has them too."""
         bars = [Bar(s, self.opens + minute * MINUTE, 1.0, 1.0, 1.0, 1.0, 1.0) for s in symbols]
-        self.put(Came(bars, [], self.seconds))
+        self.put(BarsReceived(bars, [], self.seconds))
 
     def have(self, minute: int, symbols: Sequence[str] = SYMBOLS) -> None:
         """Bars that REST has."""
@@ -97,10 +111,11 @@ class Market:
     def go(self, seconds: float) -> list[tuple[str, int]]:
         """Let the time come, and return the bars that leave: symbols and minute."""
         self.seconds = seconds
-        self.intake.absorb(seconds)
-        self.sweep.mind(seconds)
-        minutes = self.intake.gather.take(seconds)
-        minutes += self.intake.gather.take(seconds + QUIET)
+        self.handler.handle_events(seconds)
+        self.bar_sync.ask_for_missing_bars(seconds)
+        self.order_sync.ask_for_overdue_orders(seconds)
+        minutes = self.state.assembly.take_minutes(seconds)
+        minutes += self.state.assembly.take_minutes(seconds + QUIET)
         return [
             ("".join(bar.symbol for bar in minute), (minute[0].time - self.opens) // MINUTE)
             for minute in minutes
@@ -117,7 +132,7 @@ class Market:
 @pytest.fixture
 def market(calendar: Calendar, at: Callable[[str], datetime], monkeypatch: Any) -> Market:
     market = Market(calendar, at("2026-11-25 09:30"))
-    monkeypatch.setattr("smabot_alpaca.feed.rest_sync.time.monotonic", lambda: market.seconds)
+    monkeypatch.setattr("smabot_alpaca.feed.bar_sync.time.monotonic", lambda: market.seconds)
     return market
 
 
@@ -149,39 +164,39 @@ def test_a_minute_without_trades_is_asked_for_once(market: Market) -> None:
 
 
 def test_while_the_data_stream_is_down_bars_come_by_rest(market: Market) -> None:
-    market.put(Down(DATA, "406"))
+    market.put(StreamDown(DATA, "406"))
     for minute in range(3):
         market.have(minute)
         assert market.go(minute * 60 + 60) == []
         assert market.go(minute * 60 + 63) == [("AB", minute)]
-    assert market.replaced == []
+    assert market.reconnected == []
 
 
 def test_what_rest_has_not_made_yet_is_asked_for_again(market: Market) -> None:
     """REST has bars 2 to 3 seconds after the minute, and this machine's clock may be early."""
-    market.put(Down(DATA, "406"))
+    market.put(StreamDown(DATA, "406"))
     market.have(0, "A")
     assert market.go(60) == []
     assert market.go(63) == [("A", 0)]
     market.have(0, "B")
-    assert market.go(63 + SECOND_LOOK_SECONDS - 1) == []
-    assert market.go(63 + SECOND_LOOK_SECONDS) == [("B", 0)]
+    assert market.go(63 + SECOND_REQUEST_SECONDS - 1) == []
+    assert market.go(63 + SECOND_REQUEST_SECONDS) == [("B", 0)]
     for second in range(80, 120, 5):
         assert market.go(second) == []
     assert market.asked == [("A,B", 0, 0)] * 2
-    assert market.intake.gather.revisions == []
+    assert market.state.assembly.revisions == []
 
 
 def test_what_the_stream_brings_meanwhile_is_not_brought_twice(market: Market) -> None:
-    market.put(Down(DATA, "406"))
+    market.put(StreamDown(DATA, "406"))
     assert market.go(60) == []
     assert market.go(63) == []
-    market.put(Up(DATA))
+    market.put(StreamUp(DATA))
     market.send(0)
     market.have(0)
     assert market.go(64) == [("AB", 0)]
-    assert market.go(63 + SECOND_LOOK_SECONDS) == []
-    assert market.intake.gather.revisions == []
+    assert market.go(63 + SECOND_REQUEST_SECONDS) == []
+    assert market.state.assembly.revisions == []
 
 
 def test_going_on_without_bars_is_told_once_an_outage(market: Market) -> None:
@@ -240,7 +255,7 @@ def test_a_weekend_and_a_holiday_pass_without_a_question_and_without_memory(
 ) -> None:
     """Wednesday's close to Friday's half-day and Monday: Thanksgiving is no session."""
     begin = (at("2026-11-25 15:59") - market.opens).total_seconds()
-    market.intake.gather.check(at("2026-11-25 15:58"))
+    market.state.assembly.mark_checked(at("2026-11-25 15:58"))
     market.send(389)
     assert market.go(begin + 60) == [("AB", 389)]
     friday = (at("2026-11-27 09:30") - market.opens).total_seconds()
@@ -250,19 +265,21 @@ def test_a_weekend_and_a_holiday_pass_without_a_question_and_without_memory(
         market.go(min(second, friday + 59))
     assert market.asked == []
     market.put(
-        Came([Bar(s, at("2026-11-27 09:30"), 1.0, 1.0, 1.0, 1.0, 1.0) for s in SYMBOLS], [], 0)
+        BarsReceived(
+            [Bar(s, at("2026-11-27 09:30"), 1.0, 1.0, 1.0, 1.0, 1.0) for s in SYMBOLS], [], 0
+        )
     )
     assert [symbols for symbols, _ in market.go(friday + 60.1)] == ["AB"]
     assert market.asked == []
 
 
-def test_a_mute_data_stream_is_replaced(market: Market) -> None:
+def test_a_stale_data_stream_is_reconnected(market: Market) -> None:
     for minute in range(2):
         market.have(minute)
         market.go(minute * 60 + 60)
-        assert market.replaced == []
+        assert market.reconnected == []
         assert market.go(minute * 60 + 63) == [("AB", minute)]
-    assert market.replaced == [DATA]
+    assert market.reconnected == [DATA]
 
 
 def test_a_stream_that_speaks_now_and_then_is_kept(market: Market) -> None:
@@ -272,7 +289,7 @@ def test_a_stream_that_speaks_now_and_then_is_kept(market: Market) -> None:
             market.send(minute)
         market.go(minute * 60 + 60)
         assert len(market.go(minute * 60 + 63)) + minute % 2 == 1
-    assert market.replaced == []
+    assert market.reconnected == []
 
 
 def test_holes_before_the_newest_bar_are_no_reason_for_distrust(market: Market) -> None:
@@ -282,28 +299,28 @@ def test_holes_before_the_newest_bar_are_no_reason_for_distrust(market: Market) 
     market.send(3)
     assert market.go(240) == [("AB", minute) for minute in range(4)]
     assert market.asked == [("A,B", 0, 2)]
-    assert market.replaced == []
+    assert market.reconnected == []
 
 
 def test_after_a_reconnect_missed_minutes_come_at_once_and_in_order(market: Market) -> None:
     market.send(0)
     market.go(60)
-    market.put(Down(DATA, "lost"))
+    market.put(StreamDown(DATA, "lost"))
     market.go(70)
     for minute in (1, 2, 3):
         market.have(minute)
     market.seconds = 245
-    market.put(Up(DATA))
+    market.put(StreamUp(DATA))
     assert market.go(245) == [("AB", 1), ("AB", 2), ("AB", 3)]
     assert market.asked == [("A,B", 1, 3)]
 
 
 def test_newer_bars_wait_for_missed_ones(market: Market) -> None:
-    market.put(Down(DATA, "lost"))
+    market.put(StreamDown(DATA, "lost"))
     market.down = True
     for second in (60, 64):
         assert market.go(second) == []
-    market.put(Up(DATA))
+    market.put(StreamUp(DATA))
     market.send(1)
     assert market.go(120) == []
     market.down = False
@@ -329,37 +346,37 @@ def test_nothing_is_asked_for_outside_the_sessions(market: Market) -> None:
     assert market.asked == []
 
 
-def test_a_silent_order_is_looked_up_and_a_mute_trade_stream_replaced(market: Market) -> None:
+def test_a_silent_order_is_looked_up_and_a_stale_trade_stream_reconnected(market: Market) -> None:
     market.seconds = 10
-    market.intake.watch.told(news(market.seen("o", Status.SUBMITTED)), 10)
+    market.state.orders.note_answer(news(market.seen("o", Status.SUBMITTED)), 10)
     market.go(14)
     assert market.looked_up == []
     market.seconds = 14
-    market.orders["o"] = market.seen("o", Status.FILLED, 5)
+    market.at_the_broker["o"] = market.seen("o", Status.FILLED, 5)
     market.go(15)
     assert market.looked_up == ["o"]
-    assert [update.status for update in market.intake.updates] == [Status.FILLED]
-    assert market.replaced == []
+    assert [update.status for update in market.state.batch.updates] == [Status.FILLED]
+    assert market.reconnected == []
     market.go(20)
-    assert market.replaced == [TRADE]
+    assert market.reconnected == [TRADE]
     market.go(40)
-    assert market.replaced == [TRADE]
+    assert market.reconnected == [TRADE]
 
 
 def test_an_order_that_rests_is_no_reason_for_distrust(market: Market) -> None:
     market.seconds = 10
-    market.orders["o"] = market.seen("o", Status.ACCEPTED)
-    market.intake.watch.told(news(market.orders["o"]), 10)
+    market.at_the_broker["o"] = market.seen("o", Status.ACCEPTED)
+    market.state.orders.note_answer(news(market.at_the_broker["o"]), 10)
     for second in range(11, 200):
         market.go(second)
     assert 2 <= len(market.looked_up) <= 5
-    assert market.replaced == []
+    assert market.reconnected == []
 
 
 def test_a_stream_that_tells_is_not_asked_behind_its_back(market: Market) -> None:
     market.seconds = 10
-    market.intake.watch.told(news(market.seen("o", Status.SUBMITTED)), 10)
-    market.put(Heard(news(market.seen("o", Status.FILLED, 5))))
+    market.state.orders.note_answer(news(market.seen("o", Status.SUBMITTED)), 10)
+    market.put(UpdateReceived(news(market.seen("o", Status.FILLED, 5))))
     for second in range(11, 100):
         market.go(second)
     assert market.looked_up == []

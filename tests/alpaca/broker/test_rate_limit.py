@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smabot.errors import NotSent
-from smabot_alpaca.rest.rate_limit import WINDOW, Limiter, Urgency
+from smabot_alpaca.rest.rate_limit import WINDOW, RateLimiter, Urgency
 
 EXIT, ENTRY, READ = Urgency
 
@@ -35,16 +35,16 @@ def clock() -> Time:
     return Time()
 
 
-def limiter_of(clock: Time, limit: int | None, **more: Any) -> Limiter:
-    return Limiter(limit, clock=clock, wall=clock.wall, **more)
+def limiter_of(clock: Time, limit: int | None, **more: Any) -> RateLimiter:
+    return RateLimiter(limit, clock=clock, wall=clock.wall, **more)
 
 
-def passes(limiter: Limiter, urgency: Urgency) -> bool:
+def passes(limiter: RateLimiter, urgency: Urgency) -> bool:
     try:
-        limiter.enter(urgency)
+        limiter.acquire(urgency)
     except NotSent:
         return False
-    limiter.leave()
+    limiter.release()
     return True
 
 
@@ -74,7 +74,7 @@ def test_never_more_than_the_limit_in_any_minute(
         if passes(limiter, urgency):
             passed.append(clock.now)
             if told:
-                limiter.heed(200, headers(clock, 1000, remaining, 30))
+                limiter.update_from_answer(200, headers(clock, 1000, remaining, 30))
     for begin in passed:
         assert sum(begin <= at < begin + 60 for at in passed) <= limit
 
@@ -86,7 +86,7 @@ def test_what_is_refused_passes_after_the_wait_it_was_told(limit: int, urgency: 
     while passes(limiter, urgency):
         clock.now += 0.01
     with pytest.raises(NotSent) as caught:
-        limiter.enter(urgency)
+        limiter.acquire(urgency)
     clock.now += caught.value.wait + 1e-6
     assert passes(limiter, urgency)
 
@@ -101,21 +101,21 @@ def test_a_part_is_kept_for_orders_and_the_last_for_exits(clock: Time) -> None:
 def test_the_servers_limit_replaces_ours(clock: Time) -> None:
     limiter = limiter_of(clock, 200)
     assert passes(limiter, EXIT)
-    limiter.heed(200, headers(clock, 1000, 999, 60))
+    limiter.update_from_answer(200, headers(clock, 1000, 999, 60))
     assert sum(passes(limiter, EXIT) for _ in range(2000)) == 999
 
 
 def test_a_limit_that_was_set_is_never_raised(clock: Time) -> None:
     limiter = limiter_of(clock, 100, fixed=True)
-    limiter.heed(200, headers(clock, 1000, 999, 60))
+    limiter.update_from_answer(200, headers(clock, 1000, 999, 60))
     assert sum(passes(limiter, EXIT) for _ in range(2000)) == 100
 
 
 def test_what_others_use_under_the_same_key_counts(clock: Time) -> None:
     limiter = limiter_of(clock, 200)
-    limiter.enter(EXIT)
-    limiter.heed(200, headers(clock, 200, 3, 30))
-    limiter.leave()
+    limiter.acquire(EXIT)
+    limiter.update_from_answer(200, headers(clock, 200, 3, 30))
+    limiter.release()
     assert sum(passes(limiter, EXIT) for _ in range(10)) == 3
     clock.now += 31
     assert passes(limiter, EXIT)
@@ -124,9 +124,9 @@ def test_what_others_use_under_the_same_key_counts(clock: Time) -> None:
 def test_requests_under_way_count_against_what_the_server_says(clock: Time) -> None:
     limiter = limiter_of(clock, 200)
     for _ in range(3):
-        limiter.enter(EXIT)
-    limiter.heed(200, headers(clock, 200, 5, 30))
-    limiter.leave()
+        limiter.acquire(EXIT)
+    limiter.update_from_answer(200, headers(clock, 200, 5, 30))
+    limiter.release()
     assert sum(passes(limiter, EXIT) for _ in range(10)) == 3
 
 
@@ -141,9 +141,9 @@ def test_requests_under_way_count_against_what_the_server_says(clock: Time) -> N
 )
 def test_too_many_requests_close_the_door(clock: Time, told: dict[str, str], wait: float) -> None:
     limiter = limiter_of(clock, None)
-    limiter.heed(429, told)
+    limiter.update_from_answer(429, told)
     with pytest.raises(NotSent) as caught:
-        limiter.enter(EXIT)
+        limiter.acquire(EXIT)
     assert caught.value.wait == pytest.approx(wait)
     clock.now += wait
     assert passes(limiter, EXIT)
@@ -151,7 +151,7 @@ def test_too_many_requests_close_the_door(clock: Time, told: dict[str, str], wai
 
 def test_too_many_requests_wait_for_the_reset(clock: Time) -> None:
     limiter = limiter_of(clock, None)
-    limiter.heed(429, headers(clock, 200, 0, 20))
+    limiter.update_from_answer(429, headers(clock, 200, 0, 20))
     clock.now += 18
     assert not passes(limiter, EXIT)
     clock.now += 2.01
@@ -167,21 +167,21 @@ def test_without_a_limit_only_the_server_limits(clock: Time) -> None:
 def test_headers_that_make_no_sense_change_nothing(clock: Time, odd: str) -> None:
     limiter = limiter_of(clock, 10)
     names = ("Limit", "Remaining", "Reset")
-    limiter.heed(200, {f"X-RateLimit-{name}": odd for name in names})
+    limiter.update_from_answer(200, {f"X-RateLimit-{name}": odd for name in names})
     assert sum(passes(limiter, EXIT) for _ in range(20)) == 10
 
 
 def test_who_waits_is_served_by_urgency(clock: Time) -> None:
     """All wait for the same room, the least urgent longest."""
     limiter = limiter_of(clock, 1)
-    limiter.enter(EXIT)
+    limiter.acquire(EXIT)
     served: list[Urgency] = []
     waiting = []
 
     def wait_for_room(urgency: Urgency) -> None:
-        limiter.enter(urgency, timeout=1000)
+        limiter.acquire(urgency, timeout=1000)
         served.append(urgency)
-        limiter.leave()
+        limiter.release()
 
     def eventually(true: Callable[[], object]) -> None:
         deadline = time.monotonic() + 60
@@ -196,7 +196,7 @@ def test_who_waits_is_served_by_urgency(clock: Time) -> None:
         eventually(lambda urgency=urgency: limiter._waiting[urgency])
     for number in range(1, 4):
         clock.now += WINDOW + 1
-        limiter.heed(200, {})  # who waits looks again
+        limiter.update_from_answer(200, {})  # who waits looks again
         eventually(lambda number=number: len(served) == number)
     for thread in waiting:
         thread.join(60)
@@ -204,11 +204,11 @@ def test_who_waits_is_served_by_urgency(clock: Time) -> None:
 
 
 def test_nobody_waits_longer_than_asked() -> None:
-    limiter = Limiter(1)
-    limiter.enter(READ)
+    limiter = RateLimiter(1)
+    limiter.acquire(READ)
     begun = time.monotonic()
     with pytest.raises(NotSent):
-        limiter.enter(READ, timeout=0.1)
+        limiter.acquire(READ, timeout=0.1)
     assert 0.09 < time.monotonic() - begun < 30
 
 
@@ -219,14 +219,14 @@ def test_many_threads_together_stay_below_the_limit() -> None:
         own.now = time.monotonic()
         return float(own.now)
 
-    limiter = Limiter(20, fixed=True, window=0.25, clock=clock)
+    limiter = RateLimiter(20, fixed=True, window=0.25, clock=clock)
     passed: list[float] = []
 
     def press() -> None:
         for _ in range(10):
-            limiter.enter(EXIT, timeout=60)
+            limiter.acquire(EXIT, timeout=60)
             passed.append(own.now)  # as the limiter saw it
-            limiter.leave()
+            limiter.release()
 
     threads = [threading.Thread(target=press) for _ in range(8)]
     for thread in threads:

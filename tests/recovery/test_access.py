@@ -22,7 +22,7 @@ def world(make_world: Any) -> Any:
 
 
 def exchange_of(session: Any) -> Any:
-    return session.broker._line.exchange
+    return session.broker._exchange
 
 
 def test_exits_are_kept_and_entries_dropped_while_the_account_may_not_trade(world: Any) -> None:

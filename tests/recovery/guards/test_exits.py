@@ -681,7 +681,7 @@ def test_an_entry_that_was_given_up_and_filled_while_the_bot_was_down_is_ours(
 
 def wake(bot: Any, exit_: Order, **changes: Any) -> None:
     """An order that the broker was done with trades again."""
-    desk = exchange(bot)._market
+    desk = exchange(bot)._engine
     found = exchange(bot).order_by_client_id(exit_.client_order_id)
     day = timedelta(days=1)
     desk.open_orders.put(

@@ -4,6 +4,18 @@ Strategies' signals, missed exits, `smabot flatten`, timeouts and blocks are not
 `next_action` alone says what to do about it. It is asked again after each of its answers, until it
 says `Done` or `Wait`.
 
+A position is in one of four states, by what is held and open, not by a field of its own:
+
+1. flat: no shares, no open order;
+2. entering: an entry is open;
+3. held: shares, and no exit is open that counts;
+4. exiting: an exit is open that counts.
+
+`Enter` leads from 1 to 2, a fill from 2 to 3, `Exit` from 3 to 4, a fill from 4 to 1; a cancel or a
+refusal leads back. What must hold: an entry is made at its decision only (an edge), an exit for as long as
+flat is wanted (a level); open exits never sell more than is held; no order ends here while the broker may
+fill it, unless a comparison left it open.
+
 First what is open, whatever is wanted:
 
 | an open order | and | then |

@@ -71,7 +71,9 @@ def test_data_outside_of_the_calendar_are_one_clear_line(lab: Any, day: str) -> 
 
 
 def test_a_made_market_outside_of_the_calendar_is_one_clear_line(lab: Any) -> None:
-    with pytest.raises(ConfigError, match="simulated market: no trading calendar for 1950-01-01: it"):
+    with pytest.raises(
+        ConfigError, match="simulated market: no trading calendar for 1950-01-01: it"
+    ):
         lab.open("made:start=1950-01-01")
 
 

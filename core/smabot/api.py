@@ -1,6 +1,6 @@
-"""All that the author of a strategy or a rule needs, in one import.
+"""Everything that the author of a strategy or a risk rule needs, in one import.
 
-What brokers, feeds and journals need beside it is in `smabot.provider`.
+What brokers, feeds and journals also need is in `smabot.provider`.
 """
 
 from __future__ import annotations

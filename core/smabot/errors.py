@@ -1,4 +1,4 @@
-"""Errors an operator can act on, each with the exit code of the process that meets it.
+"""Errors that an operator can act on, each with the exit code of the process that fails with it.
 
 The message is the one line that is shown: what is wrong, where, and what to do.
 """
@@ -47,11 +47,11 @@ class BrokerError(SmabotError):
 
 
 class UnknownOutcome(BrokerError):
-    """A request was sent and nobody knows what became of it: neither accepted nor refused."""
+    """A request was sent and it is unknown whether the broker has it: neither accepted nor refused."""
 
 
 class NotSent(BrokerError):
-    """A request was certainly not sent: there is no room for it for ``wait`` more seconds."""
+    """A request was certainly not sent: the rate limit leaves no room for ``wait`` more seconds."""
 
     def __init__(self, message: str, wait: float) -> None:
         super().__init__(message)
@@ -59,22 +59,22 @@ class NotSent(BrokerError):
 
 
 class NotAllowed(BrokerError):
-    """The broker takes nothing from this key, or of this account, just now.
+    """The broker accepts no request with this key, or for this account, at the moment.
 
-    It says nothing about what was asked for: an order was certainly not taken.
+    It says nothing about the order itself, except that it was not accepted.
     """
 
 
 class KeyRefused(NotAllowed):
-    """The broker does not take the API key."""
+    """The broker refuses the API key."""
 
 
 class AccountBlocked(NotAllowed):
-    """The broker takes the key, and no orders of its account."""
+    """The broker accepts the key, but no orders of its account."""
 
 
 class PartlyUnreadable(BrokerError):
-    """Some of a list can't be read. ``readable`` is the rest; ``names`` are what the others are called
+    """Some items of a list can't be read. ``readable`` are the others; ``names`` name the unreadable ones
     (orders by client order id, positions by symbol), ``""`` where even that can't be read."""
 
     def __init__(self, message: str, readable: Sequence[Any], names: Sequence[str]) -> None:
@@ -84,7 +84,7 @@ class PartlyUnreadable(BrokerError):
 
 
 class RiskHalt(SmabotError):
-    """Trading was stopped by a risk rule. Exit code 5."""
+    """A risk rule stopped trading. Exit code 5."""
 
     exit_code = 5
 
@@ -102,7 +102,7 @@ class LockHeld(SmabotError):
 
 
 class JournalError(SmabotError):
-    """The journal can't be read or written: nothing may be submitted. Exit code 1."""
+    """The journal can't be read or written: the bot sends nothing. Exit code 1."""
 
 
 class PluginError(SmabotError):
@@ -110,13 +110,13 @@ class PluginError(SmabotError):
 
 
 class PluginFault(PluginError):
-    """A plugin answered or applied what no plugin may: it is wrong in itself. Exit code 3."""
+    """A plugin returned or applied something invalid: the plugin is wrong. Exit code 3."""
 
     exit_code = 3
 
 
 class Interrupted(SmabotError):
-    """Ctrl-C, with more to say than that. Exit code 130."""
+    """Ctrl-C, with a message. Exit code 130."""
 
     exit_code = 130
 

@@ -1,4 +1,4 @@
-"""All that the author of a broker, a feed or a journal needs, in one import.
+"""Everything that the author of a broker, a feed or a journal needs, in one import.
 
 What authors of strategies and rules need is in `smabot.api`; a provider may use both.
 """

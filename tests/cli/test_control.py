@@ -194,7 +194,7 @@ def test_waiting_commands_are_dealt_with_before_this_one(database: Path, call: C
     assert call("breaker", "reset").code == 0
     (halt, flatten, reset) = told()
     assert halt[1].startswith("halted")
-    assert flatten[1].startswith("closes 1 holding")
+    assert flatten[1].startswith("closes 1 position")
     assert reset[1].startswith("the circuit breaker is reset")
     assert call("status", "--json").json["halted"] == "news"
 

@@ -70,7 +70,7 @@ def test_a_mistyped_setting(in_tmp: Path, call: Call) -> None:
     assert result.code == 3
     assert "FAILURE  settings" in result.out
     assert "did you mean 'symbols'?" in result.out
-    assert result.err == "smabot: something is wrong with: settings\n"
+    assert result.err == "smabot: failed checks: settings\n"
 
 
 def test_a_plugin_that_is_not_there(in_tmp: Path, call: Call) -> None:
@@ -118,7 +118,7 @@ def test_a_damaged_database(traded: Path, call: Call) -> None:
     assert result.code == 3
     assert levels(result)["database"] == "failure"
     assert "restore a copy" in text(result, "database")
-    assert text(result, "agreement") == "not compared with the broker, as something is wrong"
+    assert text(result, "agreement") == "not compared with the broker: fix the failures first"
 
 
 def test_another_programs_database(in_tmp: Path, call: Call) -> None:

@@ -30,7 +30,7 @@ def pipe(name: Path) -> None:
 
 
 WRONG: dict[str, tuple[Callable[[Path], None], str]] = {
-    "dangling": (dangling, "is a link to nowhere, which is not there: mend or remove the link"),
+    "dangling": (dangling, "is a link to nowhere, which is not there: fix or remove the link"),
     "circle": (circle, "is a link that can't be followed (Too many levels of symbolic links)"),
     "folder": (Path.mkdir, "is a folder: give a file"),
     "pipe": (pipe, "is no regular file: give another one"),

@@ -164,8 +164,8 @@ def test_a_halt_never_expires(plugins: Plugins, book: Book) -> None:
 def test_an_expired_flatten_of_everything_still_halts(plugins: Plugins, book: Book) -> None:
     carried = carry_out(given("flatten"), plugins, book, lambda: GIVEN + STANDS)
     assert carried.answers["0"] == (
-        "expired at 2026-03-02 14:31:00 UTC: not carried out; new entries are halted all the same: "
-        "`smabot resume` ends that"
+        "expired at 2026-03-02 14:31:00 UTC: not carried out; new entries are halted nevertheless: "
+        "`smabot resume` allows them again"
     )
     assert not carried.flattened
     assert book.halted == "a flatten expired before it was carried out"

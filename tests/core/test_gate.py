@@ -394,7 +394,7 @@ def test_no_entry_while_nobody_knows_of_another_order_of_the_symbol(
     bot: Bot, status: Status, symbol: str, passed: bool
 ) -> None:
     bot.apply(entry(client_order_id="u", strategy="t", symbol=symbol, status=status, reason="lost"))
-    why = "nobody knows what became of u: lost"
+    why = "it is unknown whether the broker has u: lost"
     assert bot.failed(entry()) == ({} if passed else {"unknown_order": why})
 
 
@@ -403,7 +403,7 @@ def test_no_entry_while_nobody_knows_of_another_order_of_the_symbol(
     [
         (exit_(), "the exit exit is still open"),
         (exit_(type=OrderType.LIMIT, limit_price=D(300)), "the exit exit is still open"),
-        (exit_(strategy="t"), "it would meet the exit exit, which goes before it"),
+        (exit_(strategy="t"), "it would cross the exit exit, which takes priority"),
         (exit_(strategy="t", side=BUY), ""),
         (exit_(strategy="t", symbol="IBM"), ""),
         (entry(client_order_id="e", strategy="t"), ""),
@@ -440,7 +440,7 @@ def test_no_entry_against_an_exit_that_another_strategy_waits_for(
     [
         (held(-5, "t"), BUY, "t holds -5 SPY: close that first"),
         (held(5, "t"), SELL, "t holds 5 SPY: close that first"),
-        (held(-5, ""), BUY, "nobody holds -5 SPY: close that first"),
+        (held(-5, ""), BUY, "no strategy holds -5 SPY: close that first"),
         (held(5, "t"), BUY, ""),
         (held(0, "t"), BUY, ""),
         (held(-5, "s"), BUY, ""),

@@ -250,7 +250,7 @@ def test_no_hook_can_be_wrapped(hook: str, options: Any) -> None:
         def around(self) -> Any:
             yield
 
-    with pytest.raises(ConfigError, match=f"'mine': {hook} can't be wrapped: a plugin answers for"):
+    with pytest.raises(ConfigError, match=f"'mine': {hook} can't be wrapped: no hook may"):
         registered(Mine())
 
 

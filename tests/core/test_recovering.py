@@ -202,7 +202,7 @@ def test_that_nothing_is_kept_is_told() -> None:
     plugins.check()
     session = open_session(Config(), plugins)
     assert session.report.notes
-    assert session.report.notes[0].startswith("NOTHING IS KEPT")
+    assert session.report.notes[0].startswith("NOTHING IS SAVED")
     session.close()
     assert (session.journal, session.broker, session.feed) == (None, None, None)
     session.close()
@@ -525,7 +525,7 @@ def test_a_command_without_a_bot_counts_from_when_it_is_sent() -> None:
         assert exchange.subscribed == ()
         (done,) = bot.rows(Command)
         assert (done.created_at, done.expires_at) == (wall, wall + MINUTE)
-        assert done.answer.startswith("closes 1 holding")
+        assert done.answer.startswith("closes 1 position")
         batch = exchange.next(0)
         assert batch is not None
         assert batch.bars == ()

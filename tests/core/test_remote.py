@@ -464,7 +464,7 @@ def test_what_was_granted_and_has_not_left_is_judged_again_in_a_new_epoch() -> N
 
 @pytest.mark.usefixtures("one_at_a_time")
 def test_what_was_granted_does_not_leave_once_its_cancel_was_asked_for() -> None:
-    """As where an exit of the symbol goes before it: no block and no target has changed."""
+    """As where an exit in the symbol takes priority: no block and no target has changed."""
     far = Far(stepped=False)
     far.gate.clear()
     post = Post(far)

@@ -318,7 +318,7 @@ def test_an_entry_that_does_not_fill_is_canceled_once_in_time(running: Make) -> 
     with running({2: LONG, 6: FLAT}, low=0.0, script={"limit": "99.00"}) as bot:
         bot.play(9)
         (order,) = bot.orders()
-        assert (order.status, order.reason) == (Status.CANCELED, "its target is flat by now")
+        assert (order.status, order.reason) == (Status.CANCELED, "its target is now flat")
         assert order.cancel_requested_at == minute(7)
         assert len(bot.exchange.of("cancel")) == 1
 
@@ -334,9 +334,7 @@ def test_a_cancel_that_is_not_answered_is_asked_for_once_a_minute_and_told(
         assert len(bot.exchange.of("cancel")) == 3
         events = [e for e in bot.rows(Event) if e.kind == "cancel_unanswered"]
         assert [(e.time, e.grave) for e in events] == [(minute(6), True)]
-        assert (
-            "its cancel of 14:35:00 UTC is unanswered (its target is flat by now)" in events[0].text
-        )
+        assert "its cancel of 14:35:00 UTC is unanswered (its target is now flat)" in events[0].text
 
 
 @pytest.mark.parametrize("cancels", [True, False])
@@ -452,7 +450,7 @@ def test_a_buy_s_limit_is_rounded_down_to_the_grid(running: Make, limit: str, ro
         (order,) = bot.orders()
         assert order.limit_price == D(rounded)
         told = [(e.kind, e.subject, e.text) for e in bot.rows(Event)]
-        text = f"buy limit {limit} is off the grid: rounded to {rounded}"
+        text = f"buy limit {limit} is off the exchange's price grid: rounded to {rounded}"
         assert told == ([("price_rounded", "SPY", text)] if limit != rounded else [])
 
 

@@ -128,7 +128,7 @@ def test_what_was_missed_is_made_up_for_at_the_first_fresh_bar_of_its_symbol(act
     told = [s for s in found.rows(Signal) if s.bar_time >= minute(7)]
     expected = [("A", FLAT, "STOP")] + ([("B", LONG, "BUY")] if acts else [])
     assert [(s.symbol, s.target, s.label) for s in told] == expected
-    assert {s.reason for s in told} == {"makes up for a missed signal"}
+    assert {s.reason for s in told} == {"acts late on a missed signal"}
     assert {(s.bar_time, s.price, s.strategy) for s in told} == {(minute(8), 108.0, "s")}
     assert states(found) == {
         "A": (FLAT, "STOP", minute(8), False),

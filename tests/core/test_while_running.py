@@ -495,7 +495,7 @@ def test_a_fill_of_an_order_that_was_given_up_stops_the_bot(running: Make) -> No
             bot.update(entry.client_order_id, Status.FILLED, filled_qty=D(4), filled_avg_price=D(9))
         (conflict,) = caught.value.conflicts
         assert (conflict.kind, conflict.here, conflict.there) == (
-            "filled_after_its_end", "ended here with 0 filled", "filled 4",
+            "filled_after_its_end", "ended by the bot with 0 filled", "filled 4",
         )  # fmt: skip
         assert bot.events() == [("conflict", entry.client_order_id, True)]
         assert bot.rows(Position) == []

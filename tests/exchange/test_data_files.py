@@ -153,7 +153,7 @@ def test_a_truncated_gzip_is_named(lab: Any) -> None:
     )
     cut = lab.folder / "cut.csv.gz"
     cut.write_bytes(whole[: len(whole) // 2])
-    with pytest.raises(ConfigError, match=r"cut\.csv\.gz: the gzip data is cut off or damaged"):
+    with pytest.raises(ConfigError, match=r"cut\.csv\.gz: the gzip data is truncated or damaged"):
         list(read_bars(cut))
 
 

@@ -96,14 +96,14 @@ def test_accounts_of_two_ledgers_differ(lab: Any, tape: Path) -> None:
 def test_a_changed_tape_is_refused(lab: Any, used: Path, tape: Path) -> None:
     tape.write_text(tape.read_text().replace("13,13,13,13", "14,14,14,14"))
     with pytest.raises(
-        ConfigError, match=r"ledger\.db: was begun with other data .*another --ledger or --db"
+        ConfigError, match=r"ledger\.db: was created with other data .*another --ledger or --db"
     ):
         lab.open(tape, used.name)
 
 
 def test_another_tape_is_refused(lab: Any, used: Path) -> None:
     with pytest.raises(
-        ConfigError, match=r"was begun with other data \(data tape\.csv\) than simulated market"
+        ConfigError, match=r"was created with other data \(data tape\.csv\) than simulated market"
     ):
         lab.open("simulated", used.name)
 
@@ -201,7 +201,7 @@ def test_a_ledger_that_was_cut_to_nothing_is_no_new_account(
     lab: Any, used: Path, tape: Path
 ) -> None:
     os.truncate(used, 0)
-    with pytest.raises(ConfigError, match="is empty, it was cut off; restore it from a copy"):
+    with pytest.raises(ConfigError, match="is empty, it was truncated; restore it from a copy"):
         lab.open(tape, used.name)
     assert used.stat().st_size == 0
 

@@ -107,7 +107,7 @@ def test_a_truncated_gzip(world: Any) -> None:
     (world.folder / "t.csv.gz").write_bytes(whole[: len(whole) // 2])
     refused = world.run("run", "--data", "t.csv.gz")
     assert refused.code == CONFIG
-    assert refused.line.startswith("t.csv.gz: the gzip data is cut off or damaged after ")
+    assert refused.line.startswith("t.csv.gz: the gzip data is truncated or damaged after ")
 
 
 def test_gaps_are_traded_over_and_told_in_a_line(world: Any) -> None:

@@ -23,7 +23,9 @@ def test_a_reset_that_no_plugin_of_the_run_knows_has_failed(world: Any) -> None:
     try:
         answer = world.run("breaker", "reset")
         assert answer.code == 1
-        assert answer.line.startswith("no plugin of this run knows 'breaker reset', so nothing was")
+        assert answer.line.startswith(
+            "no plugin in this run handles 'breaker reset', so nothing was"
+        )
         shown = world.run("status")
         assert "breaker   NOT PART OF THE LAST RUN; armed" in shown.out
     finally:

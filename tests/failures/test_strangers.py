@@ -87,7 +87,7 @@ def test_an_unselected_plugin_never_matters(
         ("a column that can't be", "records: record Mine: column 'prices' has a type"),
         ("an import", "can't be imported: ImportError: no such thing"),
         ("an exit", "can't be imported: SystemExit: 0"),
-        ("no hook", "on_bar is no hook as it stands"),
+        ("no hook", "on_bar is not a valid hook"),
     ],
 )
 def test_the_list_of_plugins_says_what_is_wrong_with_one(
@@ -209,12 +209,12 @@ def test_two_distributions_with_one_plugin_name(world: Any, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     ("body", "line"),
     [
-        ("    def on_bar(self, bar): pass", "plugin 'mine': on_bar is no hook as it stands: mark the method with @hookimpl"),
+        ("    def on_bar(self, bar): pass", "plugin 'mine': on_bar is not a valid hook: mark the method with @hookimpl"),
         ("    def watch(self, bar): pass", "plugin 'mine' has no hook: mark its methods with @hookimpl"),
-        (QUIET + "    def on_fill(self, fill): pass", "plugin 'mine': on_fill is no hook as it stands: mark"),
-        (QUIET + "    def __init__(self): self.lookback = 30", "plugin 'mine': lookback is no hook as it stands: mark"),
-        ("    @hookimpl\n    @staticmethod\n    def on_bar(bar): pass", "plugin 'mine': on_bar is no hook as it stands: @hookimpl goes right above `def`"),
-        ("    @property\n    @hookimpl\n    def on_bar(self): raise KeyError", "plugin 'mine': on_bar is no hook as it stands: @hookimpl goes"),
+        (QUIET + "    def on_fill(self, fill): pass", "plugin 'mine': on_fill is not a valid hook: mark"),
+        (QUIET + "    def __init__(self): self.lookback = 30", "plugin 'mine': lookback is not a valid hook: mark"),
+        ("    @hookimpl\n    @staticmethod\n    def on_bar(bar): pass", "plugin 'mine': on_bar is not a valid hook: @hookimpl goes right above `def`"),
+        ("    @property\n    @hookimpl\n    def on_bar(self): raise KeyError", "plugin 'mine': on_bar is not a valid hook: @hookimpl goes"),
         ("    @hookimpl\n    async def on_bar(self, bar): pass", "plugin 'mine': on_bar is async: hooks are called and not awaited; write `def`"),
         ("    @hookimpl\n    def on_bar(self, bar): yield Signal.long(bar)", "plugin 'mine': on_bar has a `yield`: return the answer instead"),
         ("    @hookimpl\n    def on_bar(self, *bars): pass", "plugin 'mine': on_bar: argument 'bars' may not be there"),
@@ -483,4 +483,6 @@ def test_a_thread_of_a_plugin_does_not_keep_the_process(
     folder = installed("mine", HEAD + body)
     ended = world.execute("run", "--plugins", "sma,mine", PYTHONPATH=str(folder))
     assert ended.code == 0
-    assert ended.line.startswith("warning: a plugin's thread is left as it is: mine; make it a")
+    assert ended.line.startswith(
+        "warning: a plugin's thread is still running at exit: mine; make it a"
+    )

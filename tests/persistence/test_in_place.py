@@ -83,20 +83,20 @@ WAYS: dict[str, tuple[Callable[[Path], object], str]] = {
     "removed": (Path.unlink, " was removed or moved"),
     "moved": (lambda db: db.rename(db.with_name("x")), " was removed or moved"),
     "replaced": (lambda db: replace(db, db), " was replaced by another file"),
-    "cut": (lambda db: os.truncate(db, 8192), " was cut off"),
-    "cut to nothing": (lambda db: os.truncate(db, 0), " was cut off"),
-    "written over by a backup": (backup_over, " was written over"),
-    "written over by itself": (lambda db: write_over(db, db.read_bytes()), " was written over"),
-    "written over in the middle": (lambda db: write_over(db, b"\xa5" * 50, 9000), " was written over"),
+    "cut": (lambda db: os.truncate(db, 8192), " was truncated"),
+    "cut to nothing": (lambda db: os.truncate(db, 0), " was truncated"),
+    "written over by a backup": (backup_over, " was overwritten"),
+    "written over by itself": (lambda db: write_over(db, db.read_bytes()), " was overwritten"),
+    "written over in the middle": (lambda db: write_over(db, b"\xa5" * 50, 9000), " was overwritten"),
     "log removed": (lambda db: log_of(db).unlink(), "log trades.db-wal was removed or moved"),
     "log replaced": (lambda db: replace(log_of(db), log_of(db)), "trades.db-wal was replaced by"),
-    "log cut": (lambda db: os.truncate(log_of(db), 5000), "log trades.db-wal was cut off"),
-    "log written over": (lambda db: write_over(log_of(db), bytes(32)), "trades.db-wal was written over"),
+    "log cut": (lambda db: os.truncate(log_of(db), 5000), "log trades.db-wal was truncated"),
+    "log written over": (lambda db: write_over(log_of(db), bytes(32)), "trades.db-wal was overwritten"),
     "log's end written over": (
         lambda db: write_over(log_of(db), bytes(4120), log_of(db).stat().st_size - 4120),
-        "trades.db-wal was written over",
+        "trades.db-wal was overwritten",
     ),
-    "log's middle written over": (log_in_the_middle, "trades.db-wal was written over"),
+    "log's middle written over": (log_in_the_middle, "trades.db-wal was overwritten"),
     "index removed": (lambda db: index_of(db).unlink(), "its file trades.db-shm was removed"),
     "index replaced": (lambda db: replace(index_of(db), index_of(db)), "trades.db-shm was replaced"),
     "folder moved": (to_another_folder, " was removed or moved"),
@@ -174,7 +174,7 @@ def test_a_log_is_written_over_just_before_a_commit(db: Path, journal: SqliteJou
     journal.connection.set_trace_callback(act)
     write(journal)
     journal.connection.set_trace_callback(None)
-    with pytest.raises(JournalError, match=r"trades\.db-wal was written over"):
+    with pytest.raises(JournalError, match=r"trades\.db-wal was overwritten"):
         journal.check_in_place()
 
 
@@ -322,7 +322,7 @@ def test_a_database_that_was_half_made_is_made_again(db: Path, left: str) -> Non
 @pytest.mark.parametrize(
     ("target", "line"),
     [
-        ("nowhere.db", "is a link to nowhere.db, which is not there: mend or remove the link"),
+        ("nowhere.db", "is a link to nowhere.db, which is not there: fix or remove the link"),
         ("trades.db", "is a link that can't be followed (Too many levels of symbolic links)"),
         (".", "is a folder: give a file"),
         ("/dev/null", "is no regular file"),

@@ -66,10 +66,10 @@ def test_a_missing_file_is_made_with_its_folder(tmp_path: Path) -> None:
 
 
 def test_an_empty_file_is_no_new_database(db: Path) -> None:
-    """A new one gets its name when it is whole: an empty one was cut off, with all it knew."""
+    """A new one gets its name when it is whole: an empty one was truncated, with all it knew."""
     SqliteJournal.open(db).close()
     os.truncate(db, 0)
-    assert "is empty, it was cut off: restore a copy" in refusal(db)
+    assert "is empty, it was truncated: restore a copy" in refusal(db)
 
 
 def test_opening_what_is_there_imports_no_sqlalchemy(db: Path) -> None:

@@ -325,7 +325,10 @@ def test_shares_of_an_order_that_filled_after_its_end_are_no_second_conflict() -
     found = compared([position(2), ended], [seen(filled=6)], {"SPY": 6})
     assert kinds(found) == [("filled_after_its_end", ID)]
     conflict = found.conflicts[0]
-    assert (conflict.here, conflict.there) == ("ended here with 2 filled", "accepted, filled 6")
+    assert (conflict.here, conflict.there) == (
+        "ended by the bot with 2 filled",
+        "accepted, filled 6",
+    )
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,7 @@ def test_a_flatten_without_a_bot_stands_from_when_it_is_sent(world: Any) -> None
         recover_orders(session, command())
     (row,) = world.rows(Command)
     assert (row.created_at, row.expires_at) == (given, given + timedelta(minutes=1))
-    assert row.answer.startswith("closes 3 holdings")
+    assert row.answer.startswith("closes 3 positions")
     (event,) = [event for event in world.rows(Event) if event.kind == "flatten"]
     assert (event.subject, event.text) == ("", row.answer)
 
@@ -162,7 +162,7 @@ def test_a_running_bot_does_it_in_its_next_step(world: Any) -> None:
         world.go(engine, 5)
         assert left_over(session.book) == []
     (done,) = world.rows(Command)
-    assert done.answer.startswith("closes 3 holdings; new entries are halted")
+    assert done.answer.startswith("closes 3 positions; new entries are halted")
     blocked = [order for order in world.rows(Order) if order.status is Status.BLOCKED]
     assert [(o.strategy, o.symbol, o.reason) for o in blocked] == [
         ("a", "IBM", "halted: flattened by hand"), ("b", "SPY", "halted: flattened by hand"),

@@ -65,4 +65,4 @@ def test_a_start_tells_what_this_day_used_of_its_limits(make_world: Any, script:
     world.play()
     with world.started() as (session, _):
         (told,) = [step.found for step in session.report.steps if step.name == "plugins"]
-    assert "1 of 200 trades today" in told
+    assert "1 of 200 orders filled today" in told

@@ -271,7 +271,7 @@ def test_a_failed_question_refuses_the_start(
 
     with world.opened() as session:
         monkeypatch.setattr(session.broker, "positions", fail)
-        with pytest.raises(BrokerError, match="did not tell positions"):
+        with pytest.raises(BrokerError, match="did not return positions"):
             recover(session)
     assert len(asked) == 3
     assert dumper(world.folder / "trades.db", without=()) == before

@@ -20,12 +20,12 @@ def off(**limits: Any) -> dict[str, Any]:
 
 def test_what_was_used_is_told_at_a_start(desk: Any) -> None:
     bot = desk(limits={"max_trades": 50, "max_loss": 2000})
-    assert bot.told[1] == "0 of 50 trades today, loss 0.00 of 2,000.00"
+    assert bot.told[1] == "0 of 50 orders filled today, loss 0.00 of 2,000.00"
     bot.price("SPY", 100.0)
     bot.fill(bot.submit())
     bot.price("SPY", 98.76)
     bot.restart()
-    assert bot.told[1] == "1 of 50 trades today, loss 12.40 of 2,000.00"
+    assert bot.told[1] == "1 of 50 orders filled today, loss 12.40 of 2,000.00"
     assert bot.limits.describe(bot.book) == ("limits", bot.told[1])
 
 
@@ -33,10 +33,10 @@ def test_exits_beyond_the_limit_of_trades_are_told_as_such(desk: Any) -> None:
     bot = desk(limits=off(max_trades=1))
     bot.price("SPY", 100.0)
     bot.fill(bot.submit("SPY"))
-    assert bot.limits.describe(bot.book)[1].startswith("1 of 1 trades today, loss")
+    assert bot.limits.describe(bot.book)[1].startswith("1 of 1 orders filled today, loss")
     bot.fill(bot.submit("SPY", Side.SELL))
     told = bot.limits.describe(bot.book)[1]
-    assert told.startswith("2 of 1 (exits count, and pass) trades today, loss")
+    assert told.startswith("2 of 1 (exits count, and pass) orders filled today, loss")
 
 
 def test_five_symbols_can_trade_by_default(desk: Any) -> None:
@@ -75,7 +75,7 @@ def test_a_trade_is_an_order_with_a_fill(desk: Any) -> None:
     assert bot.day(MONDAY).trade_count == 1
     waiting = bot.submit("IBM")
     assert waiting.status is Status.PENDING
-    assert bot.submit("F").reason == ("max_trades 2: 1 trades and 1 unfilled orders on 2026-03-02")
+    assert bot.submit("F").reason == ("max_trades 2: 1 filled and 1 open orders on 2026-03-02")
     bot.take(waiting, Status.CANCELED)
     assert bot.submit("F").status is Status.PENDING
 
@@ -182,7 +182,7 @@ def test_switched_on_within_a_day_it_counts_what_the_day_has_had(desk: Any) -> N
     bot.price("SPY", 95.0)
     bot.kept = {key: row for key, row in bot.kept.items() if row not in bot.risk_rows()}
     bot.restart()
-    assert bot.told[1] == "1 trades today, loss 500.00 of 1,000.00"
+    assert bot.told[1] == "1 orders filled today, loss 500.00 of 1,000.00"
     bot.price("SPY", 90.0)
     assert bot.day(MONDAY).start_equity == 100_000
     assert bot.submit().status is Status.BLOCKED

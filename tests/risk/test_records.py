@@ -265,7 +265,7 @@ def test_an_order_that_has_filled_in_part_is_a_trade_and_waits_no_more(desk: Any
     bot.take(bot.submit(), Status.PARTIALLY_FILLED, 3)
     assert bot.submit("IBM").status is Status.PENDING
     assert bot.submit("F").status is Status.PENDING
-    assert bot.submit("GE").reason == "max_trades 3: 1 trades and 2 unfilled orders on 2026-03-02"
+    assert bot.submit("GE").reason == "max_trades 3: 1 filled and 2 open orders on 2026-03-02"
 
 
 @pytest.mark.parametrize("scope", ["entries", "all"])
@@ -333,7 +333,7 @@ def test_a_gain_reaches_no_limit(desk: Any) -> None:
     bot.price("SPY", 110.0)
     assert blocks(bot) == []
     assert bot.submit("IBM").status is Status.PENDING
-    assert bot.limits.describe(bot.book)[1] == "1 trades today, loss 0.00 of 1.00"
+    assert bot.limits.describe(bot.book)[1] == "1 orders filled today, loss 0.00 of 1.00"
 
 
 def test_each_check_is_told_with_its_measure(desk: Any) -> None:

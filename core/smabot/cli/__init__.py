@@ -85,7 +85,9 @@ def _leave_threads(app: App, code: int) -> None:
     """Leave at once where a plugin's thread would keep the process alive: all is done and kept."""
     others = [t for t in threading.enumerate() if t is not threading.main_thread()]
     if alive := [thread.name for thread in others if not thread.daemon]:
-        app.warn(f"a plugin's thread is left as it is: {', '.join(alive)}; make it a daemon")
+        app.warn(
+            f"a plugin's thread is still running at exit: {', '.join(alive)}; make it a daemon"
+        )
         stdio.flush()
         os._exit(code)
 

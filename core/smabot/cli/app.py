@@ -151,10 +151,10 @@ class App:
         only the plugin that keeps the journal. Raises SmabotError when the running bot does not
         answer, or has no plugin for it, and Interrupted when Ctrl-C withdrew it meanwhile.
         """
-        from smabot.engine.operator_commands import NOBODY_KNOWS
+        from smabot.engine.operator_commands import UNKNOWN_COMMAND
 
         answer = self._answer_of(verb, argument)
-        if answer.startswith(NOBODY_KNOWS):
+        if answer.startswith(UNKNOWN_COMMAND):
             raise SmabotError(
                 f"{answer}, so nothing was done: stop the bot and give it again, or start the bot with "
                 "that plugin"

@@ -43,7 +43,7 @@ def reconcile_with_broker(loaded: Loaded, accept: str | None, as_json: bool) -> 
         left = _compare(session).conflicts
         if left:
             screen.show_conflicts(left)
-            raise ConflictError(f"{len(left)} conflict(s) are left, which only you can resolve")
+            raise ConflictError(f"{len(left)} conflict(s) remain, which only you can resolve")
         screen.show_note("the broker's state is accepted: the database agrees with it now")
         return 0
 

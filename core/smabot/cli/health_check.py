@@ -41,7 +41,7 @@ def show_health(app: App, load: Callable[[], Loaded]) -> int:
         app.emit({"exit_code": code, "findings": lines}, "")
     failed = list(dict.fromkeys(each.name for each in found if each.level is Level.FAILURE))
     if failed:
-        return app.fail(f"something is wrong with: {', '.join(failed)}", None, code)
+        return app.fail(f"failed checks: {', '.join(failed)}", None, code)
     return 0
 
 
@@ -58,7 +58,9 @@ def _findings(app: App, load: Callable[[], Loaded]) -> Iterator[Finding]:
         return
     config = loaded.config
     count = sum(1 for dotted in loaded.shown() if loaded.origin(dotted) != "default")
-    yield Finding.ok("settings", f"{config.mode}, broker {config.broker}; {count} set")
+    yield Finding.ok(
+        "settings", f"{config.mode}, broker {config.broker}; settings changed: {count}"
+    )
     try:
         plugins = Plugins.load(config, origins=loaded.origins)
     except SmabotError as error:
@@ -87,4 +89,4 @@ def _further_findings(config: Config, plugins: Plugins) -> Iterator[Finding]:
     if sound:
         yield from core.agreement_with_broker(config, plugins)
     else:
-        yield Finding.ok("agreement", "not compared with the broker, as something is wrong")
+        yield Finding.ok("agreement", "not compared with the broker: fix the failures first")

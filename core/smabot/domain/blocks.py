@@ -44,8 +44,8 @@ def require_blocking_plugins(book: Book, plugins: Collection[str]) -> None:
     names = list(dict.fromkeys(block.plugin for block in held))
     anyway = " ".join(f"--ignore-block {name}" for name in names)
     raise RiskHalt(
-        f"{told}. This run has no {' and no '.join(names)}: add it to --plugins, or trade on all the "
-        f"same with {anyway}"
+        f"{told}. This run has no {' and no '.join(names)}: add it to --plugins, or trade "
+        f"anyway with {anyway}"
     )
 
 

@@ -38,16 +38,16 @@ R = TypeVar("R")
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 COLLAR = Decimal("0.10")
 ASKED_FOR = timedelta(days=7)
-"""How long the broker is asked about an order that was ended without its word."""
+"""How long the bot queries an order that it ended without the broker's confirmation."""
 STALE = timedelta(minutes=5)
-"""The age from which on a price says no more what a symbol is worth."""
+"""The age from which on a price is stale."""
 
 
 class BookView:
     """Positions, cash, orders, last prices, last signals and the plugins' declared records.
 
-    It is what a plugin's `Book` is to a type checker: all of it to read, and `apply` for rows of its
-    own. A test makes a ``Book()`` and applies what it needs.
+    A type checker sees a plugin's `Book` as this class: read-only, with `apply` for the plugin's
+    own rows. A test makes a ``Book()`` and applies what it needs.
     """
 
     if TYPE_CHECKING:  # what a Book has to be written, and a plugin to be read
@@ -66,20 +66,20 @@ class BookView:
 
         @property
         def point(self) -> EquityPoint | None:
-            """What the account was worth last."""
+            """The last point of the equity curve."""
 
         @property
         def stances(self) -> int:
-            """How often blocks and targets have changed: what may leave is judged again then."""
+            """How often blocks and targets have changed. After a change the gate checks waiting orders again."""
 
         def apply(self, record: Any) -> bool:
-            """Take in a row of a record that the plugin declared, its own `Block`, or an `Event`.
+            """Apply a row of a record that the plugin declared, its own `Block`, or an `Event`.
 
-            False: it was known already, and nothing changed. A row replaces the one with its key.
+            False: the book had it already, and nothing changed. A row replaces the one with its key.
             """
 
         def copy(self) -> BookView:
-            """Return a book of its own with the same account, positions, open orders and last prices."""
+            """Return an independent book with the same account, positions, open orders and last prices."""
 
     def __init__(
         self,
@@ -103,17 +103,17 @@ class BookView:
 
     @property
     def marks(self) -> Mapping[str, Mark]:
-        """Prices that were asked for because no bar came, by symbol."""
+        """Prices that the bot requested because no bar came, by symbol."""
         return self._prices.marks
 
     @property
     def orders(self) -> Mapping[str, Order]:
-        """Orders by id: the open ones, and the newest of each holding."""
+        """Orders by id: the open ones, and the newest of each position."""
         return self._orders.all
 
     @property
     def canceling(self) -> Mapping[str, Order]:
-        """Open orders whose cancel was asked for, by their ids."""
+        """Open orders whose cancel was requested, by id."""
         return self._orders.canceling
 
     @property
@@ -128,7 +128,7 @@ class BookView:
 
     @property
     def ignored(self) -> frozenset[str]:
-        """Plugins whose blocks hold no order of this run, by the operator's word."""
+        """Plugins whose blocks the operator ignores in this run (`--ignore-block`)."""
         return self._blocks.ignored
 
     @property
@@ -138,7 +138,7 @@ class BookView:
 
     @property
     def changes(self) -> int:
-        """How often orders and positions have changed: an answer asked for before may be outdated."""
+        """How often orders and positions have changed. An answer requested before a change may be outdated."""
         return self._orders.changes + self._positions.changes
 
     @property
@@ -159,7 +159,7 @@ class BookView:
         return self._orders.get(client_order_id)
 
     def latest_order(self, strategy: str, symbol: str) -> Order | None:
-        """Return the newest order of a holding: one that is open before one that was blocked since."""
+        """Return the newest order of a position. An open order comes before a later one that was blocked."""
         return self._orders.latest((strategy, symbol))
 
     def open_orders(self) -> list[Order]:
@@ -167,9 +167,9 @@ class BookView:
         return list(self._orders.open.values())
 
     def unconfirmed(self) -> list[Order]:
-        """Return the orders that were ended here lately, and not yet by the broker's word.
+        """Return the orders that the bot ended lately, and whose end the broker has not confirmed.
 
-        They may still fill there.
+        They may still fill at the broker.
         """
         return self._orders.given_up_since(self.now - ASKED_FOR)
 
@@ -197,7 +197,7 @@ class BookView:
     def price(self, symbol: str) -> Decimal | None:
         """Return the last price of a symbol in US dollars, or None before its first one.
 
-        It is the last bar's close, or what was asked for since.
+        It is the last bar's close, or a newer price that the bot requested.
         """
         return self._prices.price(symbol)
 
@@ -208,7 +208,7 @@ class BookView:
     def age(self, priced_at: datetime | None, now: datetime) -> timedelta:
         """Return how old a price is within the session that is open at an instant; 0 where none is.
 
-        It counts from the session's open on: before, there was nothing newer.
+        It counts from the session's open, as there is nothing newer before.
         """
         session = self.calendar.session_at(now)
         if session is None:
@@ -220,7 +220,7 @@ class BookView:
         return self.age(self.priced_at(symbol), now) >= STALE
 
     def at_risk(self) -> list[str]:
-        """Return the symbols that are held or have open orders, sorted."""
+        """Return the symbols with a position or an open order, sorted."""
         return self._valuation.symbols()
 
     def jumped_from(self, symbol: str) -> Decimal | None:
@@ -228,19 +228,19 @@ class BookView:
         return self._prices.jumped_from(symbol)
 
     def worse_price(self, symbol: str) -> Decimal | None:
-        """Return the last price for sizes and exposure: the higher one over a jump of the price.
+        """Return the price for sizes and exposure: the last one, after a jump the higher one of both.
 
-        One bad print can so make no order larger than the price before it would.
+        So one bad print can't make an order larger than the price before it would.
         """
         price, before = self.price(symbol), self.jumped_from(symbol)
         return price if price is None or before is None else max(price, before)
 
     def exposure(self, symbol: str | None = None) -> Decimal:
-        """Return the dollars at risk in a symbol, or in all: holdings and open buys at last prices."""
+        """Return the exposure in a symbol, or in all, in US dollars: positions and open buys at last prices."""
         return self._valuation.exposure(symbol)
 
     def blocking(self, *, reduces: bool = False) -> list[Block]:
-        """Return the blocks that hold an entry now, or (``reduces``) an exit."""
+        """Return the blocks that now stop an entry, or (``reduces``) an exit."""
         return self._blocks.holding(self.now, reduces=reduces)
 
     @property
@@ -253,7 +253,7 @@ class BookView:
         return self._valuation.value()
 
     def realized_pnl(self) -> Decimal:
-        """Return the P&L realized since the database began."""
+        """Return the P&L realized since the database was created."""
         return self._positions.realized_pnl
 
     def equity(self) -> Decimal:
@@ -266,7 +266,7 @@ class BookView:
         return not self._orders.open and not self._targets.unsettled
 
     def unsettled(self) -> Mapping[str, Mapping[str, SignalState]]:
-        """Return, by symbol and strategy, the signal states whose target is not what is held."""
+        """Return, by symbol and strategy, the signal states whose target differs from the position."""
         return MappingProxyType(self._targets.unsettled)
 
     def fill_of(self, update: OrderUpdate) -> Fill | None:

@@ -1,4 +1,4 @@
-"""What the bot keeps of itself: its runs, what blocks it, events, commands, and named values."""
+"""Records about the bot itself: its runs, blocks, events, commands, and named values."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ class BotState:
 
 
 HALT = "core"
-"""Whose block a halt is: no plugin has that name."""
+"""The owner of a halt's block: no plugin has that name."""
 
 
 @record(table="blocks", key=("plugin", "scope"))
 class Block:
-    """Why no order of ``scope`` may leave: ``entries``, or ``all`` for exits too.
+    """A reason why no order of ``scope`` may leave: ``entries``, or ``all`` for exits too.
 
-    Written in the step's transaction by whoever blocks (``core`` is a halt), read by core and the
-    screens also where that plugin is not part of the run. It holds from ``since`` on, and before
+    The plugin that blocks writes it in the step's transaction (``core`` is a halt); core and the
+    screens read it also where that plugin is not part of the run. It holds from ``since`` on, and before
     ``until``: a block that was lifted keeps its row.
     """
 
@@ -54,10 +54,10 @@ class Event:
 
 @record(table="commands", key=("id",), restore=False)
 class Command:
-    """What an operator tells the bot: halt, resume, flatten, breaker reset. Wall-clock times, UTC.
+    """An operator's command to the bot: halt, resume, flatten, breaker reset. Wall-clock times, UTC.
 
-    ``applied_at`` is the feed's time where a bot dealt with it; None: it still waits. From
-    ``expires_at`` on it is not carried out any more; None: it stands until it is, as every halt does.
+    ``applied_at`` is the feed's time at which a bot carried it out; None: it still waits. From
+    ``expires_at`` on it is not carried out any more; None: it never expires, as a halt.
     """
 
     id: str

@@ -46,7 +46,7 @@ class Calendar:
         return self.sessions[-1].close if self.sessions else None
 
     def extend(self, other: Calendar) -> None:
-        """Take in the sessions after the last known one. Safe beside threads that read."""
+        """Add the sessions after the last known one. Safe while other threads read."""
         last = self._dates[-1] if self._dates else date.min
         later = tuple(session for session in other.sessions if session.date > last)
         self.sessions += later  # first: an index of the lists below must find its session

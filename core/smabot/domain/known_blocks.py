@@ -13,10 +13,10 @@ class KnownBlocks:
     def __init__(self) -> None:
         self.all: dict[tuple[str, str], Block] = {}
         self.ignored: frozenset[str] = frozenset()
-        """Plugins whose blocks hold no order of this run, by the operator's word."""
+        """Plugins whose blocks the operator ignores in this run (`--ignore-block`)."""
 
     def holding(self, now: datetime, *, reduces: bool) -> list[Block]:
-        """Return the blocks that hold an entry now, or (``reduces``) an exit."""
+        """Return the blocks that now stop an entry, or (``reduces``) an exit."""
         scopes = ("all",) if reduces else ("all", "entries")
         return [
             block

@@ -18,7 +18,7 @@ class LastPrices:
         self.collar = collar
         self.bars: dict[str, Bar] = {}
         self.marks: dict[str, Mark] = {}
-        """Prices that were asked for because no bar came, by symbol."""
+        """Prices that the bot requested because no bar came, by symbol."""
         self._fills: dict[str, Decimal] = {}
         self._before: dict[str, float] = {}
 

@@ -1,4 +1,4 @@
-"""What an order can say: its side, its type, its time in force, its status."""
+"""The terms of an order: its side, its type, its time in force, its status."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ class TimeInForce(StrEnum):
 
 
 class Status(StrEnum):
-    """What is known of an order. ``order_intents.status`` holds these words."""
+    """The status of an order. ``order_intents.status`` has these values."""
 
     PENDING = "pending"  # committed, not known to be sent
-    UNKNOWN = "unknown"  # sent, and nobody knows what became of it
+    UNKNOWN = "unknown"  # sent, and it is unknown whether the broker has it
     SUBMITTED = "submitted"  # the broker has it, the market not yet
     ACCEPTED = "accepted"
     PARTIALLY_FILLED = "partially_filled"
@@ -45,12 +45,12 @@ class Status(StrEnum):
 
     @property
     def rank(self) -> int:
-        """Order of knowledge: an update never takes an order back to a lower rank."""
+        """The status's place in an order's life: an update never takes an order back to a lower rank."""
         return _RANK[self]
 
 
 class RefusalCause(StrEnum):
-    """Why a broker refused an order, where it decides what comes next."""
+    """Why a broker refused an order, where the next action depends on it."""
 
     OTHER = ""
     POSITION = "position"  # the account does not hold what the order was to close

@@ -42,13 +42,13 @@ class Bar(NamedTuple):
 
     @property
     def end(self) -> datetime:
-        """The minute's end: from then on the bar is known."""
+        """The end of the minute, when the bar is complete."""
         return self.time + MINUTE
 
 
 @record(table="signals", key=("strategy", "symbol", "bar_time"), restore=False)
 class Signal:
-    """A target holding decided at a bar: 1 long, 0 flat.
+    """A strategy's target position, decided at a bar: 1 long, 0 flat.
 
     A strategy makes one with `Signal.long` or `Signal.flat`; the engine fills in ``strategy`` and
     ``missed`` (true when it fell into minutes that passed while the bot was down).
@@ -65,18 +65,18 @@ class Signal:
 
     @classmethod
     def long(cls, bar: Bar, reason: str = "") -> Signal:
-        """Hold the strategy's full size of the bar's symbol: a BUY."""
+        """Target the strategy's full size of the bar's symbol: a BUY."""
         return cls(bar.symbol, 1, bar.time, bar.close, reason=reason, label="BUY")
 
     @classmethod
     def flat(cls, bar: Bar, reason: str = "") -> Signal:
-        """Hold nothing of the bar's symbol: a SELL."""
+        """Target no shares of the bar's symbol: a SELL."""
         return cls(bar.symbol, 0, bar.time, bar.close, reason=reason, label="SELL")
 
 
 @record(table="signal_state", key=("strategy", "symbol"))
 class SignalState:
-    """The last signal of a strategy for a symbol: the target it wants held now."""
+    """The last signal of a strategy for a symbol: its current target."""
 
     strategy: str
     symbol: str
@@ -88,7 +88,7 @@ class SignalState:
 
 @dataclass(frozen=True, slots=True)
 class OrderIntent:
-    """What a sizer asks for; the engine gives it its id and makes it an `Order`."""
+    """The order that a sizer wants. The engine adds an id and makes it an `Order`."""
 
     symbol: str
     side: Side
@@ -97,24 +97,24 @@ class OrderIntent:
     limit_price: Decimal | None = None
     time_in_force: TimeInForce = TimeInForce.DAY
     timeout_minutes: int | None = None
-    """Minutes after which what has not filled of an entry is canceled; 0: never. None: as
-    `entry_timeout_minutes` says for a market order, and never for a limit order without a fill."""
+    """Minutes after which the unfilled rest of an entry is canceled; 0: never. None: as
+    `entry_timeout_minutes` sets for a market order, and never for a limit order without a fill."""
 
 
 @record(table="order_intents", key=("client_order_id",))
 class Order:
-    """An order intent and all that is known of it. Money in US dollars, quantities in shares.
+    """An order intent and its current state. Money in US dollars, quantities in shares.
 
-    ``bar_time`` is the start of the bar that decided it, ``created_at`` that decision's time.
+    ``bar_time`` is the start of the bar that led to it, ``created_at`` the time of the decision.
     ``filled_qty`` and ``filled_avg_price`` are cumulative; ``realized_pnl`` is this order's.
-    ``reduces`` says that it only makes the holding smaller.
+    ``reduces`` says that it only makes the position smaller.
 
-    ``checks`` holds what each risk check answered, as JSON (`smabot.domain.risk_answers`). ``cancel_requested_at``
-    is when the bot first wanted it canceled, and ``cancel_reason`` why. ``cause`` and ``available``
-    are what the broker said when it refused it: the kind of refusal, and the shares that were free.
-    ``collared``: the bar that decided it was outside the price collar, so it waits for another one.
-    ``given_up_at``: when the bot ended it without the broker's word; None again once the broker has
-    confirmed that end.
+    ``checks`` holds what each risk check answered, as JSON (`smabot.domain.risk_answers`).
+    ``cancel_requested_at`` is when the bot first requested its cancel, and ``cancel_reason`` why.
+    ``cause`` and ``available`` come from the broker's refusal: its cause, and the number of free
+    shares. ``collared``: the bar that led to it was outside the price collar, so it waits for another
+    one. ``given_up_at``: when the bot ended it without the broker's confirmation; None again once the
+    broker has confirmed that end.
     """
 
     client_order_id: str
@@ -148,16 +148,16 @@ class Order:
 
     @property
     def open_qty(self) -> Decimal:
-        """Signed shares still to be filled; 0 once the order has ended."""
+        """Signed shares that may still fill; 0 once the order has ended."""
         return ZERO if self.status.terminal else (self.qty - self.filled_qty) * self.side.sign
 
 
 @dataclass(frozen=True, slots=True)
 class OrderUpdate:
     """The broker's view of one order at one time. Quantity and price are cumulative, so that any
-    update may be lost, doubled or late without harm. ``filled_at`` is the last fill's time.
+    update may be lost, duplicate or late without harm. ``filled_at`` is the last fill's time.
 
-    ``symbol`` is empty where the update was made here. ``cause`` and ``available`` are a refusal's,
+    ``symbol`` is empty where the bot made the update. ``cause`` and ``available`` belong to a refusal,
     see `Order`.
     """
 
@@ -192,15 +192,15 @@ class Fill:
 
     @property
     def first(self) -> bool:
-        """Whether this is the order's first fill: a day's trades are counted by it."""
+        """Whether this is the order's first fill: the limit `max_trades` counts it."""
         return self.cumulative_qty == self.qty
 
 
 @record(table="positions_snapshot", key=("strategy", "symbol"))
 class Position:
-    """What a strategy holds of a symbol: shares, their cost, and the P&L realized so far.
+    """A strategy's position in a symbol: shares, their cost, and the P&L realized so far.
 
-    ``cost`` is by average cost; ``avg_price`` is it per share, for the reader.
+    ``cost`` is by average cost; ``avg_price`` is ``cost`` per share, for display.
     """
 
     strategy: str
@@ -225,10 +225,10 @@ class EquityPoint:
 
 @record(table="account", key=("account_id",))
 class Account:
-    """The broker account that the database is bound to, and its cash as the fills tell it.
+    """The broker account that the database is bound to, and its cash as the fills give it.
 
-    ``opening_cash`` is the cash at the first start, and what came or went from outside since, by
-    `Adjustment`: the account's worth less it is profit and loss.
+    ``opening_cash`` is the cash at the first start, plus what came or went from outside since, by
+    `Adjustment`: equity less opening cash is profit and loss.
     """
 
     account_id: str
@@ -240,7 +240,7 @@ class Account:
 
 @record(table="adjustments", key=("time", "strategy", "symbol"), restore=False)
 class Adjustment:
-    """An audited change that no order of the bot made: `smabot reconcile --accept broker`.
+    """An audit record of a change that no order of the bot made, by `smabot reconcile --accept broker`.
 
     ``qty`` signed shares came, as if bought at ``price`` each (sold, where negative); ``price`` 0 is a
     split, which leaves the position's cost as it is. ``cash`` came to the account with it, signed, in
@@ -275,8 +275,8 @@ class Adjustment:
 
 @record(table="bar_revisions", key=("time", "symbol", "seen_at"), restore=False)
 class BarRevision:
-    """A bar that came late, or again with other values. No decision changes by it, so it is kept
-    beside ``bars``, which holds what was decided on. ``seen_at`` is when it came."""
+    """A bar that came late, or again with other values. No decision used it, so it is kept
+    apart from ``bars``, which has the values that decisions used. ``seen_at`` is when it came."""
 
     time: datetime
     symbol: str
@@ -299,7 +299,7 @@ class BarRevision:
 
 @record(table="marks", key=("symbol",))
 class Mark:
-    """A price that was asked for because no bar came: US dollars, at ``time`` UTC; ``source`` is
+    """A price that the bot requested because no bar came: US dollars, at ``time`` UTC; ``source`` is
     `trade` or `position`."""
 
     symbol: str
@@ -319,11 +319,11 @@ class Batch:
     """What a feed delivers at once: events up to ``time`` on the feed's clock.
 
     Updates come before bars: they happened within the bars' minute. ``resync`` says that the feed
-    lost its connection meanwhile, so that the broker has to be asked what happened. ``doubt`` says
-    why order updates may be missing just now; while it is not empty, entries wait and exits pass.
-    ``revisions`` are bars that came again with other values, after they were decided on. ``refused``
-    says why the feed's connections don't take the API key; empty: they do. ``events`` is what an
-    operator should know of the feed.
+    lost its connection meanwhile, so that the bot must compare itself with the broker. ``doubt`` says
+    why order updates may be missing; while it is not empty, entries are paused and exits pass.
+    ``revisions`` are bars that came again with other values, after decisions on them. ``refused``
+    says why the broker refuses the API key on the feed's connections; empty: it accepts it. ``events``
+    is what an operator should know of the feed.
     """
 
     time: datetime

@@ -1,4 +1,4 @@
-"""What risk checks answer about an order, and the text of it that is kept with the order."""
+"""The answers of risk checks about an order, and their text that is kept with the order."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Veto:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One risk check's answer about an order: what was measured against which limit.
+    """One risk check's answer about an order: the measured value and its limit.
 
     ``value`` and ``limit`` are text for the reader. A check that did not pass blocks the order with
     ``reason``.

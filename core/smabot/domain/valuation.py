@@ -70,7 +70,7 @@ class Valuation:
         return shares.orders.values() if shares else ()
 
     def symbols(self) -> list[str]:
-        """Return the symbols that are held or have open orders, sorted."""
+        """Return the symbols with a position or an open order, sorted."""
         return sorted(self._alive)
 
     def value(self) -> Decimal:

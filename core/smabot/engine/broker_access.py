@@ -10,7 +10,7 @@ from smabot.errors import AccountBlocked, KeyRefused, NotAllowed
 from smabot.hooks.ports import BrokerAccount, Clock
 from smabot.system.wall_clock import Wall
 
-MEANWHILE = "entries wait, exits are tried again"
+MEANWHILE = "entries are paused, exits are retried"
 
 
 class Access:
@@ -86,7 +86,7 @@ class Access:
             self._event("key_refused", f"{self.why}; {MEANWHILE}", grave=True)
         elif not self._key and self._since is not None:
             self._since = None
-            self._event("key_accepted", "the broker takes the key again")
+            self._event("key_accepted", "the broker accepts the key again")
         if self._account and not self._told_account:
             self._event("account_blocked", f"{self._account}; {MEANWHILE}", grave=True)
         elif self._told_account and not self._account:

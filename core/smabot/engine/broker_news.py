@@ -69,7 +69,7 @@ class BrokerNews:
             self._comparison.unknown_order_seen(update.client_order_id)
         elif update.symbol in self._followed or self._book.net(update.symbol):
             book = self._book
-            text = f"order {update.client_order_id} of somebody else is {update.status}"
+            text = f"external order {update.client_order_id} is {update.status}"
             book.apply(Event(book.now, "external_activity", update.symbol, text))
             self._comparison.external_activity_seen(update.symbol)
 

@@ -56,7 +56,7 @@ class Commit:
         if batch.doubt and not was:
             self._book.apply(Event(batch.time, "stream_lost", "", batch.doubt, grave=True))
         elif was and not batch.doubt:
-            self._book.apply(Event(batch.time, "stream_back", "", "order updates come again"))
+            self._book.apply(Event(batch.time, "stream_back", "", "order updates arrive again"))
 
     def commit(self) -> None:
         """Commit the step. Whatever changed what the gate goes by ends all grants first.
@@ -103,4 +103,4 @@ class Commit:
         try:
             self._watch(rows, bars)
         except Exception as error:  # noqa: BLE001 - it only looks on
-            logger.opt(exception=error).error("a step was not shown: {}", error)
+            logger.opt(exception=error).error("the screen did not show a step: {}", error)

@@ -9,7 +9,7 @@ after a restart); it only reads. Both are asked by the deciding thread alone.
 | the bot stops on a conflict | wait | wait |
 | its cancel was asked for | drop | drop |
 | a block of its scope holds, or a plugin's `may_leave` objects | drop | drop |
-| its target is flat by now, or its symbol is not entered in this run | drop | |
+| its target is now flat, or its symbol is not entered in this run | drop | |
 | its symbol, or anything that is held, is without a price | drop | |
 | it would sell more than is held | | drop |
 | it was decided too long ago | drop | drop only what may have left, where a miss proves that it did not |
@@ -36,7 +36,7 @@ from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Clock
 from smabot.settings.model import Config
 
-UNCONFIRMED = "the broker has not confirmed what we hold"
+UNCONFIRMED = "the broker has not confirmed the bot's positions"
 
 
 class Answer(Enum):
@@ -133,7 +133,7 @@ class Gate:
     def _entry(self, entry: Order) -> Verdict:
         state = self._book.signals.get((entry.strategy, entry.symbol))
         if state is not None and state.target == 0:
-            return Verdict(Answer.DROP, "its target is flat by now")
+            return Verdict(Answer.DROP, "its target is now flat")
         if entry.symbol not in self._enterable:
             return Verdict(Answer.DROP, f"{entry.symbol} is not among the symbols to trade")
         if without := self._without_price(entry.symbol):
@@ -187,7 +187,9 @@ class Gate:
     def _unknown(self, entry: Order) -> Check:
         for other in self._book.working(entry.symbol):
             if other.status is Status.UNKNOWN:
-                why = f"nobody knows what became of {other.client_order_id}: {other.reason}"
+                why = (
+                    f"it is unknown whether the broker has {other.client_order_id}: {other.reason}"
+                )
                 return Check("unknown_order", False, other.client_order_id, reason=why)
         return Check("unknown_order", True)
 
@@ -197,14 +199,14 @@ class Gate:
             if other.strategy == entry.strategy and other.reduces:
                 why = f"the exit {other.client_order_id} is still open"
             elif other.reduces and other.side is not entry.side and meet(entry, other):
-                why = f"it would meet the exit {other.client_order_id}, which goes before it"
+                why = f"it would cross the exit {other.client_order_id}, which takes priority"
             else:
                 continue
             return Check("open_exit", False, other.client_order_id, reason=why)
         for strategy, state in self._book.unsettled().get(entry.symbol, {}).items():
             held = self._book.holding(strategy, entry.symbol)
             if strategy != entry.strategy and state.target == 0 and held * entry.side.sign > 0:
-                why = f"it would meet the exit that {strategy} waits for, which goes before it"
+                why = f"it would cross the exit that {strategy} waits for, which takes priority"
                 return Check("open_exit", False, strategy, reason=why)
         return Check("open_exit", True)
 
@@ -213,7 +215,7 @@ class Gate:
         for strategy, position in self._book.in_symbol(entry.symbol).items():
             if strategy != entry.strategy and position.qty * entry.side.sign < 0:
                 held = f"{position.qty:f} {entry.symbol}"
-                why = f"{strategy or 'nobody'} holds {held}: close that first"
+                why = f"{strategy or 'no strategy'} holds {held}: close that first"
                 return Check("offsetting", False, f"{position.qty:f}", reason=why)
         return Check("offsetting", True)
 

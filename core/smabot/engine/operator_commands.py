@@ -49,7 +49,7 @@ def expiry(verb: str, now: datetime) -> datetime | None:
     return None if verb == "halt" else now + STANDS
 
 
-NOBODY_KNOWS = "no plugin of this run knows"
+UNKNOWN_COMMAND = "no plugin in this run handles"
 """How the answer begins where a command did nothing."""
 
 
@@ -93,7 +93,7 @@ def _obey(command: Command, plugins: Plugins, book: Book) -> str:
         book.apply(Event(book.now, "flatten", command.argument, answer))
         return answer
     answers = plugins.on_command(command, book)
-    return "; ".join(answers) or f"{NOBODY_KNOWS} '{command.verb}'"
+    return "; ".join(answers) or f"{UNKNOWN_COMMAND} '{command.verb}'"
 
 
 def _expire(command: Command, book: Book) -> str:
@@ -102,7 +102,7 @@ def _expire(command: Command, book: Book) -> str:
     if command.verb == "flatten" and not command.argument:
         if not book.halted:
             halt(book, "a flatten expired before it was carried out")
-        answer += "; new entries are halted all the same: `smabot resume` ends that"
+        answer += "; new entries are halted nevertheless: `smabot resume` allows them again"
     text = f"{_named(command)} of {command.created_at:%Y-%m-%d %H:%M:%S} UTC {answer}"
     book.apply(Event(book.now, "command_expired", command.id, text, grave=True))
     return answer

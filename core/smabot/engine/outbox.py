@@ -190,7 +190,7 @@ class Outbox:
             return NO_NEWS
         sending.frozen = True
         symbol = sending.order.symbol
-        reason = f"{symbol} is frozen: the broker does not show the order and may have it"
+        reason = f"{symbol} is frozen: the broker does not show the order but may have it"
         return [self._line.update(sending.order, Status.UNKNOWN, reason)]
 
     # -- sending -------------------------------------------------------------------------------------

@@ -286,7 +286,7 @@ def _check_attribute(name: str, plugin: object, attribute: str) -> bool:
     if lost or (attribute in hookspecs.HOOKS and not _is_foreign(plugin, value)):
         how = "@hookimpl goes right above `def`, below any other decorator"
         how = how if lost else "mark the method with @hookimpl, or give it another name"
-        raise ConfigError(f"plugin '{name}': {attribute} is no hook as it stands: {how}")
+        raise ConfigError(f"plugin '{name}': {attribute} is not a valid hook: {how}")
     return False
 
 
@@ -310,7 +310,7 @@ def _check_hook(name: str, function: Any, hook: str, options: Mapping[str, Any])
         raise ConfigError(f"plugin '{name}': no hook '{hook}'{suggest(hook, hookspecs.HOOKS)}")
     if options.get("wrapper") or options.get("hookwrapper"):
         raise ConfigError(
-            f"plugin '{name}': {hook} can't be wrapped: a plugin answers for itself alone"
+            f"plugin '{name}': {hook} can't be wrapped: no hook may change another plugin's answer"
         )
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
         raise ConfigError(

@@ -26,7 +26,7 @@ class Clock(Protocol):
 
 
 class Rows(Protocol):
-    """Reading of declared records. Safe beside a running bot."""
+    """Reads declared records. Safe while the bot is running."""
 
     def row(self, kind: type[R], *key: Any) -> R | None:
         """Return the record with that primary key, or None."""
@@ -62,7 +62,7 @@ class Rows(Protocol):
         ...
 
     def in_use(self) -> bool:
-        """Tell whether a bot runs on it. Raises JournalError when the bot writes elsewhere by now."""
+        """Return whether a bot runs on it. Raises JournalError when the bot writes to another file."""
         ...
 
     def send(self, command: Command) -> None:
@@ -70,9 +70,9 @@ class Rows(Protocol):
         ...
 
     def withdraw(self, command_id: str, at: datetime, answer: str) -> bool:
-        """End a command that still waits, at a wall time, UTC; it is not carried out any more.
+        """Withdraw a waiting command, at a wall time, UTC: it will not be carried out.
 
-        False: there is none, or a bot has taken it; then the command's row tells what was done.
+        False: there is none, or a bot has started on it; then the command's row says what was done.
         Raises JournalError.
         """
         ...
@@ -92,30 +92,30 @@ class Journal(Rows, Protocol):
 
     @property
     def location(self) -> str:
-        """Where it lies, for the screen."""
+        """Where the journal is stored, for the screen."""
         ...
 
     def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
         """Write all or nothing, durably: declared records by primary key, and new bars.
 
-        A row whose key exists replaces it. A bar that exists is left as it was decided on.
-        Raises JournalError; then nothing of it was written.
+        A row replaces the one with its key. A bar that exists keeps the values that decisions used.
+        Raises JournalError; then nothing was written.
         """
         ...
 
     def commands(self) -> list[Command]:
         """Return the `Command` rows not yet applied, in the order given: by ``created_at``, then id.
 
-        From then on until the next commit they are taken: nobody can withdraw them. Cheap when there
+        Until the next commit they can't be withdrawn any more. Cheap when there
         are none. Raises JournalError.
         """
         ...
 
     def check_in_place(self) -> None:
-        """Look whether what was committed is still where a restart and an operator look for it.
+        """Check that the committed data is still where a restart and an operator expect it.
 
-        Asked at every step, and before anything leaves: cheap. Raises JournalError when the journal
-        was taken away or tampered with; from then on every commit raises it.
+        Called at every step and before any order leaves: cheap. Raises JournalError when the journal
+        was removed, replaced or changed by others; from then on every commit raises it.
         """
         ...
 
@@ -167,7 +167,7 @@ class BrokerOrder:
         )
 
     def is_for(self, order: Order) -> bool:
-        """Whether it is the order that we wrote, and not another one under its id."""
+        """Whether it is the order that the bot wrote, and not another one with the same id."""
         return (
             order.symbol, order.side, order.qty, order.type, order.limit_price, order.time_in_force,
         ) == (
@@ -179,8 +179,8 @@ class BrokerOrder:
 class BrokerPosition:
     """Signed shares the account holds of a symbol, and their average price.
 
-    ``available`` shares are held back by no order, ``price`` is what the broker values one at in US
-    dollars; None: the broker does not say.
+    ``available`` shares are free of open orders; ``price`` is what the broker values one share at, in US
+    dollars. None: the broker does not say.
     """
 
     symbol: str
@@ -191,10 +191,10 @@ class BrokerPosition:
 
 
 class Broker(Protocol):
-    """Where orders go. Every call raises BrokerError when its answer can't be had.
+    """Takes orders and keeps the account. Every call raises BrokerError when it gets no answer.
 
-    KeyRefused: because the broker does not take the key. AccountBlocked, from `submit`: because it
-    takes no orders of the account. Neither says anything about what was asked for.
+    It raises KeyRefused when the broker rejects the API key, and `submit` raises AccountBlocked when
+    the broker takes no orders of the account. Neither says anything about the order itself.
     """
 
     @property
@@ -202,9 +202,9 @@ class Broker(Protocol):
 
     @property
     def visibility_delay(self) -> timedelta | None:
-        """How long an accepted order may stay invisible to `order`: a miss before is no proof.
+        """How long `order` may not find an accepted order. A miss before that proves nothing.
 
-        None: a miss never is.
+        None: a miss never proves anything.
         """
         ...
 
@@ -215,17 +215,17 @@ class Broker(Protocol):
     def submit(self, order: Order) -> OrderUpdate:
         """Send an order once. A refusal is an update with ``Status.REJECTED`` and the reason.
 
-        Raises UnknownOutcome when nobody knows whether it arrived, NotSent when it was not sent, and
+        Raises UnknownOutcome when it is unknown whether it arrived, NotSent when it was not sent, and
         ConflictError when another order has its id.
         """
         ...
 
     def cancel(self, order: Order) -> None:
-        """Ask for a cancel. That it came too late is no error: the order's update tells."""
+        """Request a cancel. It is no error when it comes too late: the order's update shows that."""
         ...
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
-        """Look an order up, in any state. None: the broker does not know it."""
+        """Return an order in any state. None: the broker does not know it."""
         ...
 
     def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
@@ -249,8 +249,8 @@ class BulkBroker(Broker, Protocol):
     def submit_many(self, orders: Sequence[Order]) -> list[OrderUpdate | BrokerError]:
         """Send orders once each, in this order, and return their answers, as `Broker.submit` does.
 
-        What it would raise for one of them stands in that one's place. Raises UnknownOutcome when
-        nobody knows which of them arrived.
+        An order's error takes the place of its answer. Raises UnknownOutcome when
+        it is unknown which of them arrived.
         """
         ...
 
@@ -261,47 +261,47 @@ class RemoteBroker(Broker, Protocol):
 
     @property
     def stepped(self) -> bool:
-        """Whether its market stands still until the feed is asked for more: then core waits for all
-        answers before it asks, so that a run gives the same every time."""
+        """Whether its market stands still until the feed requests the next minute. Core then waits for all
+        answers before that request, so that every run gives the same result."""
         ...
 
     @property
     def lookups(self) -> Sequence[float]:
-        """Seconds after which an unanswered order is looked up, counted from its sending, ascending.
+        """Seconds after which the status of an unanswered order is queried, counted from its sending, ascending.
 
-        After the last one it is sent again under its id, where it is still of use.
+        After the last one it is resent under the same id, where it is still useful.
         """
         ...
 
 
 @runtime_checkable
 class PricedFeed(Protocol):
-    """A feed that can be asked what symbols are worth, where no bar tells."""
+    """A feed that can return a symbol's price when no bar comes."""
 
     def prices(self, symbols: Collection[str]) -> list[Mark]:
-        """Return the latest price of each symbol that has one, at the time of asking.
+        """Return the latest price of each symbol that has one.
 
-        It is the latest trade's, or what the broker values the account's position at where that is
-        newer. Core may call it from another thread. Raises BrokerError.
+        It is the price of the latest trade, or the broker's valuation of the account's position where
+        that is newer. Core may call it from another thread. Raises BrokerError.
         """
         ...
 
 
 def goes_by_itself(broker: Broker) -> bool:
-    """Whether a broker's answers take time while its market moves: core asks it in other threads."""
+    """Whether a broker's answers take time while its market moves: core calls it in other threads."""
     return isinstance(broker, RemoteBroker) and not broker.stepped
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """How far a feed with an end has come, in minutes."""
+    """How many minutes of its data a feed has delivered."""
 
     done: int
     total: int
 
 
 class Feed(Clock, Protocol):
-    """Where events come from."""
+    """Delivers bars and order updates. Its clock is the bot's clock."""
 
     def tradable(self, symbols: Sequence[str]) -> tuple[str, ...]:
         """Return the symbols, checked; all that the feed has when none are given.
@@ -320,7 +320,7 @@ class Feed(Clock, Protocol):
         ...
 
     def catch_up(self, time: datetime) -> None:
-        """Skip to a time that the journal has seen, where the feed's clock can lag behind it."""
+        """Move the feed's clock forward to the journal's last time, where it can lag behind it."""
         ...
 
     def subscribe(self, symbols: Collection[str]) -> None:
@@ -335,7 +335,7 @@ class Feed(Clock, Protocol):
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What an operator should know of the feed, for the screen."""
+        """Notes on the feed for the operator, for the screen."""
         ...
 
     def close(self) -> None: ...

@@ -1,7 +1,7 @@
-"""Base classes to write a plugin on: an editor completes the hooks' names, a type checker knows what
+"""Optional base classes for plugins: an editor completes the hooks' names, a type checker knows what
 each may return.
 
-They are optional, and empty when a bot runs: what a plugin does not define is no hook of it. A hook
+They are empty at run time: a plugin has only the hooks that it defines. A hook
 takes those of its arguments that it needs, in any order; its description in `smabot.hooks.specifications`
 names them all.
 """
@@ -29,19 +29,19 @@ class Plugin:
             """``records()``: the plugin's record classes."""
 
         def on_startup_recover(self, *args: Any, **kwargs: Any) -> RecoveryStep | None:
-            """``on_startup_recover(recovery)``: look at what was restored, once a start."""
+            """``on_startup_recover(recovery)``: check what was restored, once per start."""
 
         def on_order(self, *args: Any, **kwargs: Any) -> None:
-            """``on_order(order, book)``: see an order after each change of its status."""
+            """``on_order(order, book)``: react to a change of an order's status."""
 
         def on_fill(self, *args: Any, **kwargs: Any) -> None:
-            """``on_fill(fill, book)``: see each new fill once."""
+            """``on_fill(fill, book)``: react to a new fill; each comes once."""
 
         def on_equity(self, *args: Any, **kwargs: Any) -> None:
-            """``on_equity(point, book)``: see what the account is worth."""
+            """``on_equity(point, book)``: react to the account's value."""
 
         def on_command(self, *args: Any, **kwargs: Any) -> str | None:
-            """``on_command(command, book)``: carry out an operator's command that is yours."""
+            """``on_command(command, book)``: carry out an operator's command if its name is yours."""
 
         def describe(self, *args: Any, **kwargs: Any) -> tuple[str, str] | None:
             """``describe(book)``: a title and a line on the plugin's state."""
@@ -74,10 +74,10 @@ class Rule(Plugin):
     if TYPE_CHECKING:
 
         def before_submit(self, *args: Any, **kwargs: Any) -> Veto | list[Check] | None:
-            """``before_submit(order, book)``: judge a new order once, before it is committed."""
+            """``before_submit(order, book)``: check a new order once, before it is committed."""
 
         def may_leave(self, *args: Any, **kwargs: Any) -> Veto | None:
-            """``may_leave(order, book)``: judge an order each time it is about to leave."""
+            """``may_leave(order, book)``: check an order each time it is about to leave."""
 
 
 class Provider(Plugin):

@@ -51,19 +51,19 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Reconciliation:
-    """What the broker knows that the bot does not: updates to apply, conflicts, notes for the screen."""
+    """The result of a comparison: updates that the bot lacks, conflicts, notes for the screen."""
 
     updates: tuple[OrderUpdate, ...] = ()
     conflicts: tuple[Conflict, ...] = ()
     notes: tuple[str, ...] = ()
     remedy: tuple[Any, ...] = ()
-    """Records that take over what differs and is no conflict, as cash that came or went: written by
+    """Records that adopt differences that are no conflict, as cash that came or went: written by
     `smabot reconcile --accept broker`, after the conflicts' remedies."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecoveryStep:
-    """What a plugin restored at start, in a few words, for the startup table and ``runs``."""
+    """A few words on what a plugin restored at the start, for the startup table and ``runs``."""
 
     restored: str
     conflicts: tuple[Conflict, ...] = ()
@@ -71,7 +71,7 @@ class RecoveryStep:
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """What a plugin may look at while the bot recovers. The Book holds all restored records."""
+    """What a plugin may read while the bot recovers. The book holds all restored records."""
 
     config: Config
     book: Book
@@ -79,9 +79,9 @@ class Recovery:
     broker: Broker
     clock: Clock
     symbols: tuple[str, ...]
-    """Those that are followed: what is held or has open orders, and what may be entered."""
+    """The followed symbols: those with a position or an open order, and those that may be entered."""
     asked: bool = False
-    """Whether the broker was asked beforehand: asking again gives the same answers, at once."""
+    """Whether core has queried the broker already: another query returns the same answers, at once."""
 
 
 class Level(StrEnum):
@@ -92,7 +92,7 @@ class Level(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A line of `smabot doctor`: what was looked at, and how it is. ``exit_code`` is a failure's:
+    """A line of `smabot doctor`: what was checked, and the result. ``exit_code`` is a failure's:
     3 for what is set up wrongly, 4 for the broker, 6 for a conflict."""
 
     name: str
@@ -137,7 +137,7 @@ def lookback() -> int:  # type: ignore[empty-body]
 
 @hookspec
 def on_startup_recover(recovery: Recovery) -> RecoveryStep | None:
-    """Look at what was restored, once per start, before the broker's news and before any bar.
+    """Check what was restored, once per start, before the broker's updates and before any bar.
 
     Rows of declared records are already in ``recovery.book``. Any conflict stops the start, and
     then nothing has been changed.
@@ -151,11 +151,11 @@ def on_startup_recover(recovery: Recovery) -> RecoveryStep | None:
 
 @hookspec
 def on_bar(bar: Bar, book: Book) -> Signal | list[Signal] | None:
-    """Decide at a minute's close. Called for every new bar, also while warming up.
+    """Decide at a minute's close. Called for every new bar, and for older bars during warm-up.
 
     All bars of the minute are in the book before the first call. Return a signal only when the
-    wanted holding changes. The result must be a function of the last ``lookback()`` bars and of
-    declared records, so that a restarted bot decides alike.
+    wanted position changes. The result must be a function of the last ``lookback()`` bars and of
+    declared records, so that a restarted bot makes the same decisions.
 
     Since 0.1.
 
@@ -167,9 +167,9 @@ def on_bar(bar: Bar, book: Book) -> Signal | list[Signal] | None:
 
 @hookspec(firstresult=True)
 def on_signal(signal: Signal, book: Book) -> OrderIntent | None:
-    """Turn a signal into an order; the first answer counts. The default sizer answers last.
+    """Turn a signal into an order. The first answer counts; the default sizer answers last.
 
-    Only a target of 1 opens, and only by a buy; every other order closes at most what is held.
+    Only a target of 1 opens a position, and only with a buy. Every other order closes at most what is held.
 
     Since 0.1.
 
@@ -182,10 +182,10 @@ def on_signal(signal: Signal, book: Book) -> OrderIntent | None:
 
 @hookspec
 def before_submit(order: Order, book: Book) -> Veto | list[Check] | None:
-    """Judge a new order once, before it is committed: sizes, and limits that count the order itself.
+    """Check a new order once, before it is committed: its size, and limits that count the order itself.
 
-    All plugins are asked; any Veto, or Check that did not pass, blocks it. Checks are kept with the
-    order, those that passed too. Let orders with ``order.reduces`` pass unless you mean to trap a
+    Core calls all plugins. A Veto, or a Check that did not pass, blocks the order. Checks are kept with the
+    order, also those that passed. Let orders with ``order.reduces`` pass unless you mean to trap a
     position.
 
     Since 0.1.
@@ -198,9 +198,9 @@ def before_submit(order: Order, book: Book) -> Veto | list[Check] | None:
 
 @hookspec
 def may_leave(order: Order, book: Book) -> Veto | None:
-    """Judge an order each time it is about to leave: first, after a wait, again, after a restart.
+    """Check an order each time it is about to leave: at first, after a wait, on a resend, after a restart.
 
-    Only read. A Veto drops an order that never left; one that may have left is not sent again. Let
+    Do not change anything. A Veto drops an order that never left; one that may have left is not resent. Let
     orders with ``order.reduces`` pass unless you mean to trap a position.
 
     Since 0.1.
@@ -213,7 +213,7 @@ def may_leave(order: Order, book: Book) -> Veto | None:
 
 @hookspec
 def on_order(order: Order, book: Book) -> None:
-    """See an order after each change of its status: pending, blocked, accepted, rejected, filled.
+    """React to a change of an order's status: pending, blocked, accepted, rejected, filled.
 
     Since 0.1.
 
@@ -225,7 +225,7 @@ def on_order(order: Order, book: Book) -> None:
 
 @hookspec
 def on_fill(fill: Fill, book: Book) -> None:
-    """See each new fill once, after it is in the book.
+    """React to a new fill. Each fill comes once, after it is in the book.
 
     Since 0.1.
 
@@ -236,9 +236,9 @@ def on_fill(fill: Fill, book: Book) -> None:
 
 @hookspec
 def on_equity(point: EquityPoint, book: Book) -> None:
-    """See what the account is worth at each minute's close, and after fills.
+    """React to the account's value at each minute's close, and after fills.
 
-    `equity_every_minutes` thins the curve that is kept, not these calls.
+    `equity_every_minutes` thins the stored curve, not these calls.
 
     Since 0.1.
 
@@ -249,7 +249,7 @@ def on_equity(point: EquityPoint, book: Book) -> None:
 
 @hookspec
 def on_command(command: Command, book: Book) -> str | None:
-    """Carry out an operator's command that is yours, by its verb; answer in a line what was done.
+    """Carry out an operator's command if its name is yours. Return a line that says what you did.
 
     Since 0.1.
 
@@ -261,7 +261,7 @@ def on_command(command: Command, book: Book) -> str | None:
 
 @hookspec
 def describe(book: Book) -> tuple[str, str] | None:
-    """Say in a title and a line what state you are in, for the table at a run's end.
+    """Return a title and a line on the plugin's state, for `smabot status` and the end of a run.
 
     Since 0.1.
 
@@ -272,9 +272,9 @@ def describe(book: Book) -> tuple[str, str] | None:
 
 @hookspec
 def diagnose(config: Config) -> Sequence[Finding]:  # type: ignore[empty-body]
-    """Look at what the plugin needs and say how it is, a line each. Change nothing.
+    """Check what the plugin needs, and report each result in a line. Change nothing.
 
-    Called by `smabot doctor`, also beside a running bot and before the first run.
+    Called by `smabot doctor`, also while the bot is running and before the first run.
 
     Since 0.1.
 
@@ -287,9 +287,9 @@ def diagnose(config: Config) -> Sequence[Finding]:  # type: ignore[empty-body]
 
 @hookspec(firstresult=True)
 def reconcile(recovery: Recovery) -> Reconciliation | None:
-    """Compare the book with the broker, changing neither. Core applies the updates.
+    """Compare the book with the broker, and change neither. Core applies the updates.
 
-    Called at start, after a lost connection, on a timer, and by `smabot reconcile`.
+    Called at the start, after a lost connection, at intervals, and by `smabot reconcile`.
 
     Since 0.1.
 
@@ -311,7 +311,7 @@ def open_journal(config: Config, records: Sequence[type]) -> Journal | None:
 
 @hookspec(firstresult=True)
 def open_rows(config: Config, records: Sequence[type]) -> Rows | None:
-    """Open the records read-only, beside a running bot. Raises ConfigError when there are none.
+    """Open the records read-only, also while the bot is running. Raises ConfigError when there are none.
 
     Since 0.1.
 
@@ -322,7 +322,7 @@ def open_rows(config: Config, records: Sequence[type]) -> Rows | None:
 
 @hookspec(firstresult=True)
 def open_broker(config: Config) -> Broker | None:
-    """Connect to where orders go.
+    """Connect to the broker.
 
     Since 0.1.
 
@@ -333,7 +333,7 @@ def open_broker(config: Config) -> Broker | None:
 
 @hookspec(firstresult=True)
 def open_feed(config: Config) -> Feed | None:
-    """Connect to where bars and order updates come from.
+    """Connect to the source of bars and order updates.
 
     Since 0.1.
 
@@ -344,7 +344,7 @@ def open_feed(config: Config) -> Feed | None:
 
 @hookspec
 def account_files(config: Config, account_id: str) -> Sequence[Path]:  # type: ignore[empty-body]
-    """Name the SQLite files on this machine that hold a broker's account: a backup takes them along.
+    """Return the SQLite files on this machine that hold a broker's account: a backup copies them too.
 
     Since 0.1.
 

@@ -146,14 +146,14 @@ class DatabaseWatch:
         name = f": its write-ahead log {self._log_path.name}"
         end = HEAD + index.frames * (FRAME_HEAD + index.page)
         if log.st_size < end:
-            return f"{name} was cut off"
+            return f"{name} was truncated"
         head = os.pread(self._log.fd, HEAD, 0)
         last = os.pread(self._log.fd, FRAME_HEAD, end - FRAME_HEAD - index.page)
         intact = head[16:24] == index.salt and last[8:] == index.salt + index.checksum
         if intact and _written(log) != self._known:
             intact = is_whole(self._log.fd, index.page, index.frames, index.salt)
         if not intact:
-            return f"{name} was written over"
+            return f"{name} was overwritten"
         return ""
 
     def _file_trouble(self, index: _Index, file: os.stat_result) -> str:
@@ -164,7 +164,7 @@ class DatabaseWatch:
         intact = head[:16] == MAGIC and head[18:] == WRITE_AHEAD
         if intact and (self._seen is None or index.folded != self._seen.folded):
             return ""
-        return " was cut off" if file.st_size < self._written[1] else " was written over"
+        return " was truncated" if file.st_size < self._written[1] else " was overwritten"
 
 
 def _written(found: os.stat_result) -> tuple[int, int]:

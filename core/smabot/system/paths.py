@@ -28,12 +28,12 @@ def file_exists(path: Path, shown: str) -> bool:
         if not _is_link(path):
             return False
         raise ConfigError(
-            f"{shown} is a link to {path.readlink()}, which is not there: mend or remove the link"
+            f"{shown} is a link to {path.readlink()}, which is not there: fix or remove the link"
         ) from None
     except OSError as error:
         if _is_link(path):
             raise ConfigError(
-                f"{shown} is a link that can't be followed ({error.strerror}): mend or remove it"
+                f"{shown} is a link that can't be followed ({error.strerror}): fix or remove it"
             ) from None
         raise ConfigError(f"{shown} can't be read: {error.strerror}") from None
     if stat.S_ISDIR(mode):

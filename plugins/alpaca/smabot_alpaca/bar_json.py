@@ -56,7 +56,7 @@ class Frame:
     """Bars that are left out: the symbol, and what is wrong."""
     counted: int = 0
     beyond: int = 0
-    """Bars that were dropped because no session is known so late."""
+    """Bars that were dropped because no session is known for that time."""
 
 
 class BarDecoder:

@@ -63,13 +63,13 @@ def _embedded(config: Config, settings: AlpacaSettings) -> AlpacaConnection:
         if not (error.name or "").startswith("smabot_exchange"):
             raise
         raise ConfigError(
-            "there is no exchange to play on: install smabot-exchange, or, to trade at Alpaca, "
+            "no paper exchange is installed: install smabot-exchange, or, to trade at Alpaca, "
             + GET_KEYS
         ) from None
     exchange = start(config)
     try:
         key = Credentials(
-            SecretStr(exchange.key_id), SecretStr(exchange.secret_key), "the embedded exchange"
+            SecretStr(exchange.key_id), SecretStr(exchange.secret_key), "the built-in exchange"
         )
         return AlpacaConnection(endpoints.at(exchange.url, settings.feed), key, settings, exchange)
     except BaseException:

@@ -66,10 +66,11 @@ def _embedded(config: Config) -> Iterator[Finding]:
     why = "historical data are replayed" if config.data is not None else "no API key"
     if find_spec("smabot_exchange") is None:
         yield Finding.failure(
-            "keys", f"{why}, and no exchange to play on: install smabot-exchange, or {GET_KEYS}"
+            "keys",
+            f"{why}, and no paper exchange is installed: install smabot-exchange, or {GET_KEYS}",
         )
         return
-    yield Finding.ok("keys", f"{why}: trades on the embedded exchange; for Alpaca {GET_KEYS}")
+    yield Finding.ok("keys", f"{why}: trades on the built-in exchange; for Alpaca {GET_KEYS}")
     there = config.db.is_file() and config.db.stat().st_size
     if there and not config.ledger_path.is_file():
         yield Finding.failure(
@@ -216,7 +217,7 @@ def _rate(connection: AlpacaConnection) -> Iterator[Finding]:
     limit, room = connection.rest.allowance
     left = f", {room} left just now" if room is not None else ""
     if limit is None:
-        yield Finding.ok("rate limit", "none of our own: the exchange's answers limit")
+        yield Finding.ok("rate limit", "no limit of its own: the exchange's answers set it")
     elif room is not None and room < limit / 4:
         yield Finding.warning(
             "rate limit", f"{limit} requests a minute{left}: another program uses this account's"

@@ -63,9 +63,9 @@ def at(url: str, feed: str) -> Endpoints:
     except ValueError as error:
         raise ConfigError(f"url {url!r}: {error}: {remedy}") from None
     if parts.scheme not in ("http", "https") or not host:
-        raise ConfigError(f"url {url!r}: is no address: {remedy}")
+        raise ConfigError(f"url {url!r}: is not an address: {remedy}")
     if parts.path or parts.query or parts.fragment:
-        raise ConfigError(f"url {url!r}: says too much: {remedy}")
+        raise ConfigError(f"url {url!r}: has extra parts: {remedy}")
     loopback = _is_loopback(host)
     if parts.scheme == "http" and not loopback:
         raise ConfigError(f"url {url!r}: keys would travel unencrypted: use https")

@@ -200,4 +200,6 @@ def _reason(word: str, raw: Mapping[str, Any]) -> str:
 
 @lru_cache(maxsize=64)
 def _log_unknown_status(word: str) -> None:
-    logger.warning("an order has the status {!r}, which is not known here: taken as open", word)
+    logger.warning(
+        "an order has the status {!r}, which this version does not know: treated as open", word
+    )

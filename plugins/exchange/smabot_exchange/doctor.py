@@ -52,7 +52,7 @@ def diagnose(config: Config) -> list[Finding]:
             )
         )
     elif config.broker == "exchange":
-        found.append(Finding.ok(LEDGER, f"{ledger} is made by the first run"))
+        found.append(Finding.ok(LEDGER, f"{ledger} is created by the first run"))
     return found
 
 
@@ -89,12 +89,12 @@ def account_of(path: Path) -> str | None:
 def _ledger(path: Path) -> Finding:
     resolved = path.resolve()
     if not resolved.stat().st_size:
-        return Finding.failure(LEDGER, f"{path} is empty, it was cut off: restore it from a copy")
+        return Finding.failure(LEDGER, f"{path} is empty, it was truncated: restore it from a copy")
     try:
         with closing(sqlite3.connect(f"{resolved.as_uri()}?mode=ro", uri=True)) as db:
             if db.execute("PRAGMA application_id").fetchone()[0] != APPLICATION_ID:
                 return Finding.failure(
-                    LEDGER, f"{path} is no exchange's ledger: give another --ledger"
+                    LEDGER, f"{path} is not an exchange ledger: give another --ledger"
                 )
             version = db.execute("PRAGMA user_version").fetchone()[0]
             if version > VERSION:

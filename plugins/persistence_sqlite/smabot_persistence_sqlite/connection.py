@@ -34,7 +34,7 @@ _MEANINGS = {
     "SQLITE_IOERR": "the disk failed, or a quota or limit is reached: check both, then run `smabot "
     "db check`",
     "SQLITE_CORRUPT": "it is damaged: run `smabot db check`, and restore a copy made by `smabot db backup`",
-    "SQLITE_NOTADB": "it is not a database, or its head is damaged: restore a copy made by "
+    "SQLITE_NOTADB": "it is not a database, or its header is damaged: restore a copy made by "
     "`smabot db backup`, or use another --db",
 }
 
@@ -169,7 +169,7 @@ def database_exists(db: Path) -> bool:
         )
     if there:
         raise JournalError(
-            f"database {db} is empty, it was cut off: restore a copy made by `smabot db backup`, or "
+            f"database {db} is empty, it was truncated: restore a copy made by `smabot db backup`, or "
             "remove the file to start over"
         )
     return False

@@ -71,7 +71,7 @@ def _check(connection: sqlite3.Connection, form: Form, shown: Path) -> None:
     if differing := sorted(name for name, _, _ in found ^ wanted):
         raise ConfigError(
             f"{shown}: column {form.table.name}.{differing[0]} is not as this smabot has it: "
-            "install smabot and smabot-persistence-sqlite of one release"
+            "install smabot and smabot-persistence-sqlite of the same release"
         )
 
 

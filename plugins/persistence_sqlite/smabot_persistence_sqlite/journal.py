@@ -147,13 +147,13 @@ class SqliteJournal(SqliteRows):
     def check_in_place(self) -> None:
         """Check that the files are still those that were opened, and hold what was written to them.
 
-        Raises JournalError when they were removed, moved, replaced, cut or written over, and then at
+        Raises JournalError when they were removed, moved, replaced, truncated or overwritten, and then at
         every later commit.
         """
         if not self._lost and (trouble := self._watch.trouble()):
             self._lost = (
-                f"database {self.db}{trouble} while the bot ran, and nothing is sent any more: put "
-                "back what was taken away, or restore a backup, then start again"
+                f"database {self.db}{trouble} while the bot was running, and nothing is sent any "
+                "more: put the original back, or restore a backup, then start again"
             )
         if self._lost:
             raise JournalError(self._lost)

@@ -176,8 +176,8 @@ class SqliteRows:
         if is_displaced(self.db):
             raise JournalError(
                 f"database {self.db} is not the one that the running bot (pid {lock_holder(self.db)}) has: "
-                "it, or a file of it, was removed or replaced beneath the bot, which nothing here "
-                "reaches; stop the bot, restore a backup, and start again"
+                "it, or a file of it, was removed or replaced while the bot was running, so that no "
+                "command reaches the bot; stop the bot, restore a backup, and start again"
             )
         return is_locked(self.db)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from smabot.provider import MICRO, ZERO, Book, BrokerOrder, Conflict, Fill, Order, Status, money
 
-ACCEPT = "`smabot reconcile --accept broker` accepts the broker's state, by audited records"
+ACCEPT = "`smabot reconcile --accept broker` accepts the broker's state, with audit records"
 
 
 def order_mismatch(book: Book, order: Order, seen: BrokerOrder, fills: Sequence[Fill]) -> Conflict:
@@ -76,7 +76,7 @@ def filled_after_its_end(here: Order, seen: BrokerOrder) -> Conflict:
     Where the broker still has it open, the remedy opens it here again: it ends once more by its time.
     """
     return Conflict(
-        "filled_after_its_end", here.client_order_id, f"ended here with {here.filled_qty:f} filled",
+        "filled_after_its_end", here.client_order_id, f"ended by the bot with {here.filled_qty:f} filled",
         f"{seen.status}, filled {seen.filled_qty:f}", ACCEPT,
         (replace(here, status=Status.PENDING, given_up_at=None), seen.update()),
     )  # fmt: skip
@@ -102,7 +102,7 @@ def unknown_locally(book: Book, seen: BrokerOrder, here: Order | None) -> Confli
     return Conflict(
         "unknown_locally", seen.client_order_id, str(here.status) if here else "never written",
         f"{seen.status}, {describe_payload(seen)}",
-        f"another bot under this name, or an older database? stop it or restore that; {ACCEPT}",
+        f"another bot with this name, or an older database? stop that bot, or restore the newer database; {ACCEPT}",
         (adopted, seen.update()),
     )  # fmt: skip
 

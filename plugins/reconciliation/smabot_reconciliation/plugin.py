@@ -155,4 +155,4 @@ def _query(what: str, question: Callable[[], T], pauses: Sequence[float]) -> T:
 
 
 def _unanswered_error(what: str, error: BrokerError) -> BrokerError:
-    return BrokerError(f"the broker did not tell {what}: {error}; nothing was changed")
+    return BrokerError(f"the broker did not return {what}: {error}; nothing was changed")

@@ -131,7 +131,7 @@ class DailyLimits(Rule):
 
     def _describe_use(self, book: Book) -> str:
         day, settings = self._counts(book.trading_date, book), self._settings
-        trades = f"{count_of_limit(day.trade_count, settings.max_trades)} trades today"
+        trades = f"{count_of_limit(day.trade_count, settings.max_trades)} orders filled today"
         of_loss = f" of {settings.max_loss:,.2f}" if settings.max_loss else ""
         loss = max(day.start_equity - book.equity(), ZERO)
         return f"{trades}, loss {loss:,.2f}{of_loss}"
@@ -175,7 +175,7 @@ class DailyLimits(Rule):
             waiting = 0
             if len(orders) >= left:
                 waiting = sum(1 for each in orders if not each.filled_qty)
-            what = f"trades and {waiting} unfilled orders on {today}"
+            what = f"filled and {waiting} open orders on {today}"
             checks.append(_check("max_trades", day.trade_count, most, waiting < left, what))
         return checks
 

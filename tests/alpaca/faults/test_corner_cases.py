@@ -39,7 +39,7 @@ def test_what_was_filled_before_an_end_is_kept(fair: Any) -> None:
     assert order(fair, "smabot-script-BBB-20260302T2048Z-1") == (
         "canceled",
         4,
-        "its target is flat by now",
+        "its target is now flat",
     )
     assert order(fair, LAST_BBB) == ("expired", 4, "")
 

@@ -477,5 +477,5 @@ def test_bars_beyond_the_known_calendar_come_once_it_is_read_again_and_are_told_
     assert [bar.close for bar in seen.bars] == [100, 101] + [102, 103] * read_again
     told_of = [(event.kind, event.text, event.grave) for event in events]
     assert told_of == [] if read_again else told_of[0] == (
-        "dropped_bars", "1 bars of the data stream were dropped: no session is known so late", True,
+        "dropped_bars", "1 bars of the data stream were dropped: no session is known for that time", True,
     )  # fmt: skip

@@ -330,7 +330,7 @@ class Told:
             self.told.append((order.status.value, order.reason))
 
 
-GOES_BEFORE = "an exit of the symbol goes before it"
+TAKES_PRIORITY = "an exit in the symbol takes priority"
 
 
 @pytest.mark.parametrize("killed", [False, True])
@@ -357,9 +357,9 @@ def test_another_strategys_resting_entry_gives_way_to_an_exit(
     assert calm.held() == {}
     assert sizes(calm) == [(10, "filled")]
     entry, exit_ = [order for order in calm.rows(Order) if order.created_at > minute(5)]
-    assert (entry.status, entry.reason) == (Status.CANCELED, GOES_BEFORE)
+    assert (entry.status, entry.reason) == (Status.CANCELED, TAKES_PRIORITY)
     assert entry.cancel_requested_at == exit_.created_at == minute(10)
-    assert told.told[-1] == ("canceled", GOES_BEFORE)
+    assert told.told[-1] == ("canceled", TAKES_PRIORITY)
     with alive(calm) as bot:
         until(bot, 17)
         assert bot.session.book.open_orders() == [], "no entry before its next signal"
@@ -806,7 +806,7 @@ def test_an_entry_that_would_offset_a_short_position_is_blocked(calm: Any, alive
         until(bot, 20)
         (entry,) = rows(bot, Order)
         assert (entry.status, entry.reason) == (
-            Status.BLOCKED, "nobody holds -10 SPY: close that first",
+            Status.BLOCKED, "no strategy holds -10 SPY: close that first",
         )  # fmt: skip
         bot.session.journal.send(Command("1", "flatten", "SPY", OPEN))
         until(bot, 30)

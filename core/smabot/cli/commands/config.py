@@ -55,7 +55,7 @@ def check(app: App) -> None:
     data = {"ok": True, "mode": loaded.config.mode, "plugins": names, "set": changed}
     app.emit(
         data,
-        f"{loaded.config.mode}: {changed} settings set, all good; plugins: {', '.join(names)}",
+        f"{loaded.config.mode}: all settings valid, {changed} changed; plugins: {', '.join(names)}",
     )
 
 

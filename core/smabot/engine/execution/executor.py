@@ -108,7 +108,7 @@ class Executor:
                 case Wait() | Done():
                     self._gate.standing.needs_comparison |= needs_comparison(situation)
                     return
-        raise AssertionError(f"no end of what to do about {holding}")
+        raise AssertionError(f"execution does not end for {holding}")
 
     def _situation(self, holding: Holding, decided: Signal | None, at_once: bool) -> Situation:
         book, (strategy, symbol) = self._book, holding
@@ -225,7 +225,7 @@ class Executor:
     def _give_up(self, order: Order) -> None:
         """End an order that the broker leaves open after its time, with what it filled."""
         book = self._book
-        why = f"ended here: the broker left it open after its session ({order.filled_qty:f} filled)"
+        why = f"ended by the bot: the broker left it open after its session ({order.filled_qty:f} filled)"
         book.apply(replace(order, given_up_at=book.now))
         book.apply(OrderUpdate(order.client_order_id, Status.EXPIRED, book.now, reason=why))
         book.apply(Event(book.now, "given_up", order.client_order_id, why, grave=True))
@@ -250,7 +250,9 @@ class Executor:
         price = limit.quantize(tick, passive)
         if price == limit or price <= 0:
             return intent
-        text = f"{intent.side} limit {limit:f} is off the grid: rounded to {price:f}"
+        text = (
+            f"{intent.side} limit {limit:f} is off the exchange's price grid: rounded to {price:f}"
+        )
         self._book.apply(Event(self._book.now, "price_rounded", intent.symbol, text))
         return replace(intent, limit_price=price)
 

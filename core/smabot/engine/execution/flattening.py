@@ -36,10 +36,12 @@ def flatten(book: Book, symbol: str = "") -> str:
     )
     left_alone = f"entries in {symbol} are not halted"
     parts = [
-        f"closes {closing} holding{'' if closing == 1 else 's'}" if closing else "nothing is held",
+        f"closes {closing} position{'' if closing == 1 else 's'}"
+        if closing
+        else "no open positions",
         f"cancels {entries} entr{'y' if entries == 1 else 'ies'}" if entries else "",
         closed_until(book),
-        left_alone if symbol else "new entries are halted: `smabot resume` ends that",
+        left_alone if symbol else "new entries are halted: `smabot resume` allows them again",
     ]
     return "; ".join(part for part in parts if part)
 

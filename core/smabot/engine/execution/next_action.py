@@ -204,7 +204,7 @@ def _unwanted(s: Situation, order: Order) -> Action | None:
 
 def _why_no_entry(s: Situation, entry: Order) -> str:
     if s.target == 0:
-        return "its target is flat by now"
+        return "its target is now flat"
     if s.entries_blocked:
         return s.entries_blocked
     timeout = timeout_of(entry, s.timeout)
@@ -230,7 +230,7 @@ def timeout_of(entry: Order, default: timedelta) -> timedelta:
 
 def _why_no_exit(s: Situation, exit_: Order) -> str:
     if s.by_operator and s.target == 0 and exit_.type is OrderType.LIMIT:
-        return "the operator wants it flat: a market order takes its place"
+        return "the operator flattens the position: a market order replaces it"
     counted = [order for order in s.orders if order.reduces and order.cancel_requested_at is None]
     if counted and exit_ is counted[-1] and _selling(counted) > abs(s.held):
         return f"only {abs(s.held):f} are held"
@@ -265,7 +265,7 @@ def _clear_the_way(s: Situation) -> Action | None:
     """A broker refuses an exit that would meet an open entry of the same account."""
     for entry in s.opposing:
         if entry.cancel_requested_at is None:
-            return Cancel(entry, "an exit of the symbol goes before it")
+            return Cancel(entry, "an exit in the symbol takes priority")
     asked = [
         entry.cancel_requested_at
         for entry in (*s.orders, *s.opposing)
@@ -285,7 +285,7 @@ def _after_the_last(s: Situation, missing: Decimal) -> Action:
         elif not s.at_once and s.now < (until := _retry_at(last, s.next_open)):
             return Wait(until, f"its exit was {last.status}: {last.reason}")
     if qty <= 0:
-        return Wait(None, "other orders hold its shares back")
+        return Wait(None, "other orders hold the shares")
     return Exit(qty, last.attempt + 1 if last is not None else 1)
 
 

@@ -84,7 +84,7 @@ class Targets:
         book.apply(replace(state, missed=False, bar_time=bar.time))
         return Signal(
             state.symbol, state.target, bar.time, bar.close, state.strategy,
-            reason="makes up for a missed signal", label=state.last_signal,
+            reason="acts late on a missed signal", label=state.last_signal,
         )  # fmt: skip
 
 

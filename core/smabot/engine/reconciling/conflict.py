@@ -22,17 +22,17 @@ class ReconciliationConflict(ConflictError):
 
 
 def another_bot(client_order_id: str) -> Conflict:
-    """Return the conflict that an order under our name means which we never wrote."""
+    """Return the conflict that an order means that has this bot's name and is not in its database."""
     return Conflict(
-        "unknown_locally", client_order_id, "never written", "the broker has told of it",
+        "unknown_locally", client_order_id, "never written", "the broker reported it",
         "another bot runs under this name: stop it, or give one of them another `bot`",
     )  # fmt: skip
 
 
 def filled_after_its_end(order: Order, update: OrderUpdate) -> Conflict:
-    """Return the conflict that a fill of an order means which was given up before."""
+    """Return the conflict that a fill means when the bot has already ended the order."""
     return Conflict(
         "filled_after_its_end", order.client_order_id,
-        f"ended here with {order.filled_qty:f} filled", f"filled {update.filled_qty:f}",
-        "`smabot reconcile --accept broker` takes the broker's word, on the record",
+        f"ended by the bot with {order.filled_qty:f} filled", f"filled {update.filled_qty:f}",
+        "`smabot reconcile --accept broker` takes the broker's state and records the adjustment",
     )  # fmt: skip

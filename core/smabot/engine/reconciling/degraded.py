@@ -28,14 +28,16 @@ class Degraded:
         self.why = why
         if not self._told:
             self._told = True
-            logger.warning("entries wait, the broker does not confirm what we hold: {}", why)
+            logger.warning(
+                "entries are paused: the broker does not confirm the bot's positions: {}", why
+            )
 
     def end(self) -> None:
         self.why = ""
         self._suspected.clear()
         if self._told:
             self._told = False
-            logger.info("the broker confirms what we hold")
+            logger.info("the broker confirms the bot's positions: entries resume")
 
     def lasts(self, conflicts: Sequence[Conflict], now: datetime) -> bool:
         """Whether the broker has said the same of any of them for long enough."""

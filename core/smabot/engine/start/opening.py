@@ -41,7 +41,8 @@ def _open_journal(session: BotSession) -> None:
         if journal is None:
             journal = MemoryJournal()
             session.report.notes.append(
-                "NOTHING IS KEPT: no journal plugin is on, a kill forgets all; an exchange's ledger still remembers"
+                "NOTHING IS SAVED: no journal plugin is loaded. A kill loses all state, but an "
+                "exchange's ledger keeps its own"
             )
         session.journal = journal
         found.append(journal.location)

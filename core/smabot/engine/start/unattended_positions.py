@@ -18,7 +18,9 @@ def unattended_positions(session: BotSession) -> list[str]:
             continue
         holder = f"{position.strategy} holds {shares}"
         if position.qty and position.strategy not in session.plugins.names:
-            notes.append(f"{holder}, but that plugin is not part of this run: nobody closes it")
+            notes.append(
+                f"{holder}, but that plugin is not part of this run: the bot does not close it"
+            )
         elif position.qty and position.symbol not in session.enterable:
             notes.append(
                 f"{holder}: it is valued and exited in this run, and not entered again, as "

@@ -106,7 +106,7 @@ def delivery_health(sent: int | None, received: int) -> Health:
     does not know, or has no connection."""
     if received >= (sent or 0):
         return FRESH
-    return Health(True, "it is stale: what was sent does not come")
+    return Health(True, "it is stale: updates of sent orders do not arrive")
 
 
 def knows_more(update: OrderUpdate, other: OrderUpdate | None) -> bool:

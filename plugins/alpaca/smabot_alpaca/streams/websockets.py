@@ -74,7 +74,7 @@ class DataStream(SupervisedStream):
                 )
             )
         if frame.beyond:
-            self._events.put(BarsDropped(frame.beyond, "no session is known so late"))
+            self._events.put(BarsDropped(frame.beyond, "no session is known for that time"))
         for message in frame.control:
             if message["T"] == "subscription":
                 confirmed = self._confirm(message.get("bars") or [])

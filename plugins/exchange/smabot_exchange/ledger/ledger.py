@@ -224,8 +224,8 @@ class Ledger(BarQueries, OrderQueries):
             if was == now and signature.startswith("made"):
                 was, now = _shown(self._meta["signature"]), _shown(signature)
             raise ConfigError(
-                f"ledger {self.path}: was begun with other data ({was}) than {now}, "
-                "or the data were changed since; give the data it was begun with, "
+                f"ledger {self.path}: was created with other data ({was}) than {now}, "
+                "or the data were changed since; give the data it was created with,  "
                 "or another --ledger or --db"
             )
         self._db.execute("UPDATE meta SET value = ? WHERE key = 'signature'", (signature,))

@@ -39,8 +39,8 @@ class LedgerFile:
             )
         if there:
             raise ConfigError(
-                f"ledger {self.path}: is empty, it was cut off; restore it from a copy, or remove it "
-                "to begin with a new account and another --db"
+                f"ledger {self.path}: is empty, it was truncated; restore it from a copy, or remove it "
+                "to start with a new account and another --db"
             )
         return False
 
@@ -49,7 +49,7 @@ class LedgerFile:
         if trouble := self._watch.trouble():
             raise self._error(
                 f"ledger {self.path}{trouble} while it was in use, and nothing is written any more: put "
-                "back what was taken away, or restore it from a copy, then start again"
+                "the original back, or restore it from a copy, then start again"
             )
 
     def _open(self) -> None:

@@ -52,7 +52,7 @@ class OrderStatus(StrEnum):
     NEW = "new"
     PARTIALLY_FILLED = "partially_filled"
     PENDING_CANCEL = "pending_cancel"  # a cancel was requested, and is not confirmed
-    DONE_FOR_DAY = "done_for_day"  # no more of it trades today
+    DONE_FOR_DAY = "done_for_day"  # no more of it orders filled today
     CALCULATED = "calculated"  # done for the day, and its settlement is being worked out
     STOPPED = "stopped"  # a trade is guaranteed and has not happened
     SUSPENDED = "suspended"  # may not trade

@@ -242,7 +242,7 @@ def test_a_sale_by_hand_that_fills_over_two_acceptances_counts_once(
         Status.PENDING, side=Side.SELL, client_order_id="hand-1", qty=Decimal(240)
     )  # fmt: skip
     world.there(sale, minutes=1)
-    with pytest.raises(ConflictError, match="left"):
+    with pytest.raises(ConflictError, match="remain"):
         world.accept()
     first = world.rows(Adjustment)
     assert 0 < -sum(row.qty for row in first) < 240

@@ -30,7 +30,7 @@ def test_the_step_of_an_order_finds_the_database_gone(world: Any) -> None:
         world.go(engine, 4)
         world.db.unlink()
         with pytest.raises(
-            JournalError, match=r"trades\.db was removed or moved while the bot ran"
+            JournalError, match=r"trades\.db was removed or moved while the bot was running"
         ):
             world.go(engine, 3)
         assert there(session) == []

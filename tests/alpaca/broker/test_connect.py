@@ -76,12 +76,12 @@ def test_a_key_without_a_known_kind_is_left_to_alpaca() -> None:
         ({"url": "https://broker.example"}, {}, "needs an API key"),
         ({"url": "http://broker.example"}, PAPER, "unencrypted: use https"),
         ({"url": "http://192.168.1.7:80"}, PAPER, "unencrypted: use https"),
-        ({"url": "ftp://127.0.0.1"}, PAPER, "is no address"),
-        ({"url": "127.0.0.1:8100"}, PAPER, "is no address"),
-        ({"url": "http://127.0.0.1:8100/v2"}, PAPER, "says too much"),
+        ({"url": "ftp://127.0.0.1"}, PAPER, "is not an address"),
+        ({"url": "127.0.0.1:8100"}, PAPER, "is not an address"),
+        ({"url": "http://127.0.0.1:8100/v2"}, PAPER, "has extra parts"),
         ({"url": "http://127.0.0.1:port"}, PAPER, "127.0.0.1:port"),
         ({"url": "http://[::1"}, PAPER, "::1"),
-        ({"url": ""}, PAPER, "is no address"),
+        ({"url": ""}, PAPER, "is not an address"),
     ],
 )
 def test_what_contradicts_itself_is_one_clear_error(

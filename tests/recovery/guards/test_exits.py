@@ -377,7 +377,7 @@ def test_an_exit_and_another_strategys_entry_of_one_bar(
         until(bot, 15)
     assert orders_of(calm)[1:] == [("a", "sell", "filled", 10), ("b", "buy", "blocked", 0)]
     assert len(told.told) == 1
-    assert "would meet the exit" in told.told[0][1]
+    assert "would cross the exit" in told.told[0][1]
 
 
 @pytest.mark.parametrize("killed", [False, True])

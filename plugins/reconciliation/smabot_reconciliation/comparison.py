@@ -161,7 +161,7 @@ def _unwritten_order(
         return unknown_locally(book, seen, None) if alive or seen.filled_qty else None
     if alive and seen.symbol in symbols and config.foreign == "conflict":
         return Conflict(
-            "foreign_activity", f"order {seen.client_order_id}", "not ours", describe_payload(seen),
+            "foreign_activity", f"order {seen.client_order_id}", "external", describe_payload(seen),
             'cancel it at the broker, or set foreign = "ignore"',
         )  # fmt: skip
     return None

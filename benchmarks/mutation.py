@@ -38,7 +38,7 @@ TARGETS = [
     *(f"core/smabot/engine/{name}.py" for name in ENGINE),
     *(f"core/smabot/engine/start/{name}.py" for name in START),
     *(f"core/smabot/engine/execution/{name}.py" for name in EXECUTION),
-    "core/smabot/engine/reconciling/comparison.py",
+    "core/smabot/engine/reconciling/running_comparison.py",
     *(
         f"plugins/reconciliation/smabot_reconciliation/{n}.py"
         for n in ("adjustments", "comparison", "external_trades", "order_conflicts")

@@ -31,7 +31,7 @@ MODULES = {
     "discovery": "hooks.discovery",
     "doubt": "engine.reconciling.degraded",
     "engine.access": "engine.broker_access",
-    "engine.comparison": "engine.reconciling.comparison",
+    "engine.comparison": "engine.reconciling.running_comparison",
     "engine.executor": "engine.execution.executor",
     "engine.marking": "engine.mark_to_market",
     "engine.ordering": "engine.execution.order_making",

@@ -18,7 +18,7 @@ from smabot.domain.book import Book
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import Order, OrderUpdate
 from smabot.engine.broker_access import Access
-from smabot.engine.broker_line import BrokerLine
+from smabot.engine.broker_connection import BrokerConnection
 from smabot.engine.dispatcher import Request, ThreadedDispatcher
 from smabot.engine.gate import GO, Answer, Verdict
 from smabot.engine.outbox import Outbox, Sending
@@ -152,7 +152,7 @@ class Post:
         self.gate = Gate(verdicts or {}, over)
         gate: Any = self.gate
         self.access = Access(self.book, Clock(), lambda: NOW, 5)
-        line = BrokerLine.to(far, Clock(), self.access)
+        line = BrokerConnection.to(far, Clock(), self.access)
         self.outbox = Outbox(line, self.book, gate)
 
     def add(self, *orders: Order) -> None:

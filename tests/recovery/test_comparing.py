@@ -17,7 +17,7 @@ from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.hooks.specifications import Reconciliation
 from smabot.settings.model import Config
 
-comparison = pytest.importorskip("smabot_reconciliation.comparison")
+comparison = pytest.importorskip("smabot_reconciliation.conflict_table")
 
 T0 = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 NOW = T0 + timedelta(hours=1)

@@ -16,7 +16,7 @@ from smabot.domain.records import Account, Adjustment, Bar, Fill, Mark, Order, O
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.settings.model import Config
 
-comparison = pytest.importorskip("smabot_reconciliation.comparison")
+comparison = pytest.importorskip("smabot_reconciliation.conflict_table")
 
 T0 = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

@@ -10,8 +10,8 @@ from smabot.domain.late_fills import may_be_counted
 from smabot.domain.order_terms import RefusalCause, Status
 from smabot.domain.records import Fill, Order, OrderUpdate
 from smabot.engine.mark_to_market import MarkToMarket
-from smabot.engine.reconciling.comparison import Comparison
 from smabot.engine.reconciling.conflict import ReconciliationConflict, filled_after_its_end
+from smabot.engine.reconciling.running_comparison import Comparison
 from smabot.hooks.plugins import Plugins
 
 

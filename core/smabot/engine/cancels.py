@@ -8,7 +8,7 @@ from typing import Any
 
 from smabot.domain.book import Book
 from smabot.domain.records import Order, OrderUpdate
-from smabot.engine.broker_line import CANCEL, NO_NEWS, BrokerLine, turn
+from smabot.engine.broker_connection import CANCEL, NO_NEWS, BrokerConnection, turn
 from smabot.engine.dispatcher import Request
 from smabot.engine.execution.next_action import ACKNOWLEDGED, PATIENCE
 from smabot.errors import BrokerError, NotSent
@@ -18,7 +18,7 @@ from smabot.hooks.ports import BrokerOrder
 class Cancels:
     """Asks for cancels, and again where they are not answered. What is wanted is in the book."""
 
-    def __init__(self, line: BrokerLine, book: Book) -> None:
+    def __init__(self, line: BrokerConnection, book: Book) -> None:
         self._line = line
         self._book = book
         self._asked: dict[str, datetime] = {}

@@ -14,8 +14,8 @@ from smabot.engine.broker_access import Access
 from smabot.engine.execution.executor import Executor
 from smabot.engine.gate import UNCONFIRMED, Standing
 from smabot.engine.outbox import Outbox
-from smabot.engine.reconciling.comparison import Comparison, conflict_events
 from smabot.engine.reconciling.conflict import ReconciliationConflict
+from smabot.engine.reconciling.running_comparison import Comparison, conflict_events
 from smabot.errors import PluginError
 from smabot.hooks.ports import Journal
 

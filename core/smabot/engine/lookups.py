@@ -7,10 +7,10 @@ from functools import partial
 from typing import Any
 
 from smabot.domain.records import OrderUpdate
-from smabot.engine.broker_line import CANCEL, LOOK_UP, NO_NEWS, BrokerLine, turn
+from smabot.engine.broker_connection import CANCEL, LOOK_UP, NO_NEWS, BrokerConnection, turn
 from smabot.engine.dispatcher import Request
 from smabot.engine.gate import Gate
-from smabot.engine.sending import Sending, State
+from smabot.engine.sending_states import Sending, State
 from smabot.errors import BrokerError, ConflictError, NotSent
 from smabot.hooks.ports import BrokerOrder
 
@@ -18,7 +18,9 @@ from smabot.hooks.ports import BrokerOrder
 class LookUps:
     """Asks for unanswered orders, at the broker's own pauses."""
 
-    def __init__(self, line: BrokerLine, gate: Gate, forget: Callable[[Sending], None]) -> None:
+    def __init__(
+        self, line: BrokerConnection, gate: Gate, forget: Callable[[Sending], None]
+    ) -> None:
         """``forget``: is given a sending that the broker is found to have."""
         self._line = line
         self._gate = gate

@@ -15,7 +15,7 @@ from smabot.domain.book_view import EPOCH
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Batch, OrderUpdate
 from smabot.engine.broker_access import Access
-from smabot.engine.broker_line import BrokerLine
+from smabot.engine.broker_connection import BrokerConnection
 from smabot.engine.broker_news import BrokerNews
 from smabot.engine.calendar_renewal import CalendarRenewal
 from smabot.engine.commit import Commit, Watcher
@@ -27,8 +27,8 @@ from smabot.engine.gate import Gate
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.outbox import Outbox
 from smabot.engine.price_requests import PriceRequests
-from smabot.engine.reconciling.comparison import Comparison
 from smabot.engine.reconciling.conflict import ReconciliationConflict
+from smabot.engine.reconciling.running_comparison import Comparison
 from smabot.engine.step import Step
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Broker, Feed, Journal, goes_by_itself
@@ -69,7 +69,7 @@ class Engine:
         standing = self.gate.standing
         recovery = Recovery(config, book, journal, broker, feed, tuple(symbols))
         self.comparison = Comparison(plugins, recovery, standing, self.access)
-        line = BrokerLine.to(broker, feed, self.access, dispatcher)
+        line = BrokerConnection.to(broker, feed, self.access, dispatcher)
         self._outbox = Outbox(line, book, self.gate, journal.check_in_place)
         beside = goes_by_itself(broker)
         equity = MarkToMarket(book, plugins, config.equity_every_minutes)

@@ -2,7 +2,7 @@
 
 An order is sent only after its commit, and each time only with the gate's word. Whether an unanswered
 one arrived is found out by its id: the id is deterministic, so sending it again can't make a second
-order, and a new id is never made for an order of which nobody knows what became. `smabot.engine.sending`
+order, and a new id is never made for an order of which nobody knows what became. `smabot.engine.sending_states`
 has the states that an order goes through.
 """
 
@@ -17,12 +17,12 @@ from typing import Any
 from smabot.domain.book import Book
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Order, OrderUpdate
-from smabot.engine.broker_line import ENTRY, EXIT, NO_NEWS, PAUSE, BrokerLine, turn
+from smabot.engine.broker_connection import ENTRY, EXIT, NO_NEWS, PAUSE, BrokerConnection, turn
 from smabot.engine.cancels import Cancels
 from smabot.engine.dispatcher import Request, Withdrawn
 from smabot.engine.gate import Answer, Gate, Verdict
 from smabot.engine.lookups import LookUps
-from smabot.engine.sending import Sending, State
+from smabot.engine.sending_states import Sending, State
 from smabot.errors import BrokerError, NotAllowed, NotSent
 from smabot.hooks.ports import BulkBroker
 
@@ -43,7 +43,7 @@ class Outbox:
 
     def __init__(
         self,
-        line: BrokerLine,
+        line: BrokerConnection,
         book: Book,
         gate: Gate,
         check_journal: Callable[[], None] = lambda: None,

@@ -14,8 +14,8 @@ from smabot_exchange.data.data_source import DEFAULT_DATA, open_data
 from smabot_exchange.exchange_queries import ExchangeQueries
 from smabot_exchange.faults.account_flags import AccountFlags
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
-from smabot_exchange.faults.halts import Halts
 from smabot_exchange.faults.market_faults import MarketFaults
+from smabot_exchange.faults.trading_halts import Halts
 from smabot_exchange.faults.wrong_bars import WrongBars
 from smabot_exchange.ledger.changes import LedgerChange, OutsideChange
 from smabot_exchange.ledger.ledger import Ledger

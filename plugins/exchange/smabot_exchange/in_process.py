@@ -33,7 +33,7 @@ from smabot.provider import (
 from smabot.provider import OrderType as CoreType
 from smabot.provider import TimeInForce as CoreTimeInForce
 from smabot_exchange.exchange import Exchange
-from smabot_exchange.matching.account_checks import INTENT_MISMATCH, TOO_FEW_SHARES, WASH_TRADE
+from smabot_exchange.matching.account_checks import INTENT_MISMATCH, TOO_FEW_SHARES
 from smabot_exchange.matching.order_states import OrderStatus
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
@@ -43,6 +43,7 @@ from smabot_exchange.matching.orders import (
     RequestRefused,
     TimeInForce,
 )
+from smabot_exchange.matching.wash_trades import WASH_TRADE
 
 _STATUS = {
     OrderStatus.PENDING_NEW: Status.SUBMITTED,

@@ -24,7 +24,6 @@ from smabot_exchange.matching.account_checks import (
     check_opening,
     check_purpose,
     check_shares,
-    check_wash_trade,
     hold_price,
 )
 from smabot_exchange.matching.fill_prices import trailing_stop
@@ -50,6 +49,7 @@ from smabot_exchange.matching.orders import (
     order_id,
 )
 from smabot_exchange.matching.replacing import changed_request, check_replaceable, trail
+from smabot_exchange.matching.wash_trades import check_wash_trade
 
 
 class OrderEntry:

@@ -28,7 +28,7 @@ from smabot.provider import (
     RemoteBroker,
     hookimpl,
 )
-from smabot_reconciliation.comparison import ACCOUNT_MISMATCH, BrokerSnapshot, compare_book
+from smabot_reconciliation.conflict_table import ACCOUNT_MISMATCH, BrokerSnapshot, compare_book
 
 T = TypeVar("T")
 RETRY_SECONDS = (0.2, 0.5, 1.0)

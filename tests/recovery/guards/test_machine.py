@@ -21,7 +21,7 @@ from smabot.engine import step
 from smabot.engine.execution.executor import Executor
 from smabot.engine.gate import GO, Gate, Verdict
 from smabot.engine.outbox import Outbox
-from smabot.engine.reconciling.comparison import Comparison
+from smabot.engine.reconciling.running_comparison import Comparison
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.opening import open_session
 from smabot.engine.start.recovery import recover

@@ -13,14 +13,12 @@ from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderClass,
     OrderRequest,
-    OrderType,
     PositionIntent,
     plain,
 )
 
 INTENT_MISMATCH = "position intent mismatch"
 TOO_FEW_SHARES = "insufficient qty available for order"
-WASH_TRADE = "potential wash trade detected"
 """How refusals begin that a client must distinguish, in Alpaca's words."""
 
 _SHORT_MARGIN = Decimal("1.03")
@@ -53,29 +51,6 @@ def hold_price(
     if intent is PositionIntent.SELL_TO_OPEN:
         return max(price, ask(last_price) * _SHORT_MARGIN)
     return price
-
-
-def check_wash_trade(request: OrderRequest, open_orders: Iterable[ExchangeOrder]) -> None:
-    """Raises RequestRefused when the order could trade against one of the account's own.
-
-    Orders with legs and trailing stops are exempt (docs.alpaca.markets/us/docs/user-protection).
-    """
-    if request.legged or request.type is OrderType.TRAILING_STOP:
-        return
-    for order in open_orders:
-        if order.side is request.side:
-            continue
-        if request.limit_price is None or order.limit_price is None:
-            kind = "limit" if order.limit_price is not None else "market/stop"
-        elif (request.limit_price - order.limit_price) * request.side.sign >= 0:
-            kind = "limit"
-        else:
-            continue
-        raise forbidden(
-            f"{WASH_TRADE}. use complex orders",
-            existing_order_id=str(order.id),
-            reject_reason=f"opposite side {kind} order exists",
-        )
 
 
 def check_opening(

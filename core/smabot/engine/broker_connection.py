@@ -21,7 +21,7 @@ CANCEL, EXIT, ENTRY, LOOK_UP, PAUSE = range(5)
 
 
 @dataclass(frozen=True, slots=True)
-class BrokerLine:
+class BrokerConnection:
     """The broker, who carries requests to it, and what its answers say about access.
 
     ``pauses``: seconds before each look-up of an unanswered order; none in process. ``stepped``:
@@ -42,7 +42,7 @@ class BrokerLine:
     @classmethod
     def to(
         cls, broker: Broker, clock: Clock, access: Access, dispatcher: Dispatcher | None = None
-    ) -> BrokerLine:
+    ) -> BrokerConnection:
         """Return the line to a broker; ``dispatcher``: by default threads to a remote one."""
         pauses: tuple[float, ...] = ()
         stepped, remote = True, isinstance(broker, RemoteBroker)

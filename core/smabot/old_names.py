@@ -1,4 +1,4 @@
-"""Names that modules had before they moved: they answer until smabot 0.3, and whoever uses one is told.
+"""Names that modules had before they moved: they work until smabot 0.3, with a warning.
 
 A table says where each is now. A finder behind all others answers imports of modules that are gone, so
 that the names cost nothing until somebody uses one.

@@ -41,7 +41,7 @@ class Valuation:
         self._stale = False
 
     def outdate(self) -> None:
-        """Note that prices changed: the next question values anew, once."""
+        """Note that prices changed: the next query values the positions again, once."""
         self._stale = True
 
     def add(self, symbol: str, qty: Decimal) -> None:

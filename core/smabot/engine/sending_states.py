@@ -43,7 +43,7 @@ class Sending:
     ``left``: it may have left, in this process or an earlier one. ``sent_at`` is when this process sent
     it last, ``looks`` how often it was looked up since, ``sends`` how often it was sent without an
     answer, ``waits`` how many look-ups a step still waits for. ``why``: why it waits. ``frozen``: the
-    operator was told that nobody can know. ``was_over``: its day was over when it was looked up last.
+    operator was informed. ``was_over``: its day was over at the last status query.
     ``turned_away``: how often the broker refused the key, or the
     account, with it, ``retry_at``: when it may be sent again after that.
     """

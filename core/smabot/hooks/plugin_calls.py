@@ -34,7 +34,7 @@ class PluginCalls:
     """Registered plugins, the records that they declare, and how each of their hooks is called."""
 
     def __init__(self, warn: Callable[[str], None] | None = None) -> None:
-        """``warn``: where a plugin that fails is told of, which is then left out. Without it, a
+        """``warn``: called for a plugin that fails, which is then left out. Without it, a
         plugin that fails raises."""
         self.manager = pluggy.PluginManager("smabot")
         self.manager.add_hookspecs(hookspecs)

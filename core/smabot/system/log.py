@@ -1,6 +1,6 @@
 """The log: loguru, set up by the command line alone, with every rendered line redacted.
 
-Libraries log through the standard library; their records are taken over. Text from outside is an
+Libraries log through the standard library; loguru writes their records, too. Text from outside is an
 argument of a message, never a part of its format.
 """
 

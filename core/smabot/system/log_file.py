@@ -8,7 +8,7 @@ What holds for each of them:
 3. One process rotates at a time: the one that has the lock of the file that is to be put aside, while
    the name still leads to it.
 4. The new file has the rights of the one before.
-5. What can't be rotated is written on; what can't be written is told once and stops nothing.
+5. A file that can't be rotated is written on; a write that fails is reported once and stops nothing.
 """
 
 from __future__ import annotations

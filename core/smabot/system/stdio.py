@@ -162,7 +162,7 @@ def _guard(stream: Any, number: int, closed: set[int]) -> Any:
     if isinstance(stream, Guarded):
         return stream
     if stream is not None and not _is(stream, number):
-        return Guarded(stream)  # somebody else's, as in a test
+        return Guarded(stream)  # another program's, as in a test
     if stream is not None:
         with suppress(OSError, ValueError):
             stream.flush()

@@ -24,7 +24,7 @@ R = TypeVar("R")
 class FakeBot:
     """The real engine with your plugins. ``journal`` and ``exchange`` outlive each process.
 
-    Each start makes the plugins anew by calling what is given, as a new process would: what they
+    Each start makes new plugins by calling the factories, as a new process would: what they
     remember beside their declared records is gone.
     """
 

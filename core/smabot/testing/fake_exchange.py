@@ -63,7 +63,7 @@ class FakeExchange:
 
     @hookimpl
     def open_feed(self, config: Config) -> FakeExchange:
-        """Connect anew: what an earlier bot was not told it has to ask for."""
+        """Reconnect: the new bot must query what an earlier bot did not receive."""
         self._waiting.clear()
         self._subscribed = frozenset()
         return self

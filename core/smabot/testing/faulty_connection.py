@@ -75,7 +75,7 @@ class FarBroker(NearBroker):
 
 
 class Stream:
-    """A feed whose order updates may be lost for a while; then the bot is told so, and asks."""
+    """A feed that may lose order updates for a while; then it says so, and the bot compares."""
 
     def __init__(self, feed: Any) -> None:
         self.down = False

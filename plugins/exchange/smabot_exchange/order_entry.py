@@ -91,7 +91,7 @@ class OrderEntry:
         return self._account(self.open_orders.held)
 
     def prices_changed(self) -> None:
-        """Value the account anew: last prices have changed."""
+        """Value the account again: last prices have changed."""
         self._values = None
 
     def end_day(self) -> None:

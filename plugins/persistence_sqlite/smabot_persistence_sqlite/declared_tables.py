@@ -23,7 +23,7 @@ def create_tables(
 ) -> list[str]:
     """Make the tables of declared records that are not known yet. Returns what was done.
 
-    Raises ConfigError where somebody else made a table of that name.
+    Raises ConfigError where another program made a table of that name.
     """
     news = []
     for form in forms:

@@ -89,7 +89,7 @@ def unknown_locally(book: Book, seen: BrokerOrder, here: Order | None) -> Confli
     A sale of what its strategy does not hold is no exit: it realizes nothing.
     """
     strategy = seen.client_order_id.split("-")[1] if seen.client_order_id.count("-") >= 4 else ""
-    reason = "taken over from the broker"
+    reason = "adopted from the broker"
     adopted = Order(
         client_order_id=seen.client_order_id, strategy=strategy, symbol=seen.symbol, side=seen.side,
         qty=seen.qty, type=seen.type, limit_price=seen.limit_price,

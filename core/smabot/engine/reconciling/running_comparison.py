@@ -68,12 +68,12 @@ class Comparison:
         self._due_at = self._now()
 
     def unknown_order_seen(self, client_order_id: str) -> None:
-        """Note an order under our name, told by the broker, that is not known here."""
+        """Note an order with the bot's name that the broker reports and the book does not have."""
         self._unknown_orders.add(client_order_id)
         self._due_at = self._now()
 
     def external_activity_seen(self, symbol: str) -> None:
-        """Compare a symbol soon: somebody else traded in it, and positions may have changed."""
+        """Compare a symbol soon: an external order traded in it, and positions may have changed."""
         now, before = self._now(), self._external.get(symbol)
         if before is not None and now - before < ONE_IN:
             return

@@ -120,7 +120,7 @@ def _read(file: Path, latest: dict[str, datetime]) -> Iterator[Bar]:
             yield bar
     except (EOFError, zlib.error) as error:
         raise ConfigError(
-            f"{file}: the gzip data is truncated or damaged after {count} rows: get the file anew"
+            f"{file}: the gzip data is truncated or damaged after {count} rows: get a new copy of the file"
         ) from error
     except OSError as error:
         raise ConfigError(f"{file}: can't be read: {error.strerror or error}") from error

@@ -246,7 +246,7 @@ def test_nothing_leaves_after_a_conflict(running: Any, monkeypatch: pytest.Monke
     with pytest.raises(ReconciliationConflict):
         bot.live(40)
     far.gate.set()
-    assert [a.client_order_id for a in bot.engine._outbox.settle(SECONDS)] == ["a"]
+    assert [a.client_order_id for a in bot.engine._outbox.stop_sending(SECONDS)] == ["a"]
     assert far.posts == ["a"]
     assert [e.kind for e in bot.engine._commit._journal.rows(Event)] == ["conflict"]
 

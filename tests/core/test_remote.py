@@ -537,7 +537,7 @@ def test_settling_waits_for_what_is_being_sent_and_sends_nothing_more() -> None:
     post.flush()
     assert far.begun.wait(SECONDS)
     threading.Timer(0.05, far.gate.set).start()
-    assert told(post.outbox.settle(SECONDS)) == [("a", Status.ACCEPTED)]
+    assert told(post.outbox.stop_sending(SECONDS)) == [("a", Status.ACCEPTED)]
     assert far.posts == ["a"]
 
 

@@ -30,7 +30,7 @@ def test_exits_are_kept_and_entries_dropped_while_the_account_may_not_trade(worl
         world.go(engine, 4)
         exchange_of(session).flag("trading_blocked")
         world.go(engine, 4)
-        assert engine.access.why.endswith("(trading_blocked)")
+        assert engine.access.refusal.endswith("(trading_blocked)")
         exchange_of(session).flag("trading_blocked", False)
         assert engine.run() == "ended"
     bought, dropped, sold = world.rows(Order)[:3]

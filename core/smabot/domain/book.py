@@ -79,7 +79,7 @@ class Book(BookView):
         """
         news = self._prices.take_bars(bars, self._refuse_bar)
         if news:
-            self._valuation.outdate()
+            self._valuation.note_new_prices()
             self._rows.note_bars(news)
         return news
 
@@ -188,7 +188,7 @@ class Book(BookView):
     def _fill(self, order: Order, fill: Fill, update: OrderUpdate) -> None:
         paid = filled_value(update) - filled_value(order)
         if self._prices.take_fill(order.symbol, fill.price, fill.time):
-            self._valuation.outdate()
+            self._valuation.note_new_prices()
         self._trade(
             (order.strategy, order.symbol),
             fill.qty * order.side.sign,
@@ -270,7 +270,7 @@ class Book(BookView):
     def _mark_asked(self, mark: Mark) -> bool:
         if not self._prices.take_mark(mark):
             return False
-        self._valuation.outdate()
+        self._valuation.note_new_prices()
         self._rows.note(mark)
         return True
 
@@ -306,7 +306,7 @@ class Book(BookView):
     def _review(self, holding: Holding) -> None:
         order = self._orders.latest(holding)
         working = order is not None and not order.status.terminal
-        self._targets.review(holding, exposed=working or self._positions.qty(holding) != 0)
+        self._targets.note_position(holding, exposed=working or self._positions.qty(holding) != 0)
 
     def _refuse_bar(self, bar: Bar) -> None:
         self.apply(bad_bar_event(bar, self.now))

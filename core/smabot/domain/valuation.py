@@ -40,7 +40,7 @@ class Valuation:
         self._exposure = ZERO
         self._stale = False
 
-    def outdate(self) -> None:
+    def note_new_prices(self) -> None:
         """Note that prices changed: the next query values the positions again, once."""
         self._stale = True
 

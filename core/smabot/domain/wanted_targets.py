@@ -13,7 +13,7 @@ class WantedTargets:
         self.unsettled: dict[str, dict[str, SignalState]] = {}
         """By symbol and strategy: a missed signal, or flat where something is held or open."""
 
-    def review(self, holding: Holding, *, exposed: bool) -> None:
+    def note_position(self, holding: Holding, *, exposed: bool) -> None:
         """Note whether a holding's target is what is held; ``exposed``: it has shares or an open order."""
         state = self.signals.get(holding)
         if state is None:

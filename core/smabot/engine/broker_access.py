@@ -32,7 +32,7 @@ class Access:
         self._told_account = ""
 
     @property
-    def why(self) -> str:
+    def refusal(self) -> str:
         """Why the bot can't trade just now; empty where it can."""
         return f"the broker refuses the key: {self._key}" if self._key else self._account
 
@@ -83,7 +83,7 @@ class Access:
         """Keep what has begun or ended among the events."""
         if self._key and self._since is None:
             self._since = (self._clock.now(), self._wall())
-            self._event("key_refused", f"{self.why}; {MEANWHILE}", grave=True)
+            self._event("key_refused", f"{self.refusal}; {MEANWHILE}", grave=True)
         elif not self._key and self._since is not None:
             self._since = None
             self._event("key_accepted", "the broker accepts the key again")

@@ -59,7 +59,7 @@ class BrokerConnection:
         """Queue a request, to be made in so many seconds at the earliest; None: at once."""
         self.dispatcher.put(request, seconds)
 
-    def failed(self, error: BrokerError) -> None:
+    def note_failure(self, error: BrokerError) -> None:
         """Take note of a request that failed: perhaps the broker refuses the key."""
         if isinstance(error, NotAllowed):
             self.access.request_refused(error)

@@ -47,7 +47,7 @@ class CalendarRenewal:
     def _take(self, now: datetime) -> None:
         book = self._book
         try:
-            book.calendar.extend(self._question.take())
+            book.calendar.extend(self._question.take_answer())
         except BrokerError as error:
             self._look_at = now + ASK_AGAIN
             text = f"it ends {book.calendar.end:%Y-%m-%d}, and can't be read again: {error}"

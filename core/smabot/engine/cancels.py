@@ -23,7 +23,7 @@ class Cancels:
         self._book = book
         self._asked: dict[str, datetime] = {}
 
-    def ask(self) -> None:
+    def request_due(self) -> None:
         """Ask for each wanted cancel that the broker can know of, again where it is not answered."""
         now, wanted = self._line.clock.now(), self._book.canceling
         for name in self._asked.keys() - wanted.keys():
@@ -47,7 +47,7 @@ class Cancels:
 
         def take(outcome: Any) -> Sequence[OrderUpdate]:
             if isinstance(outcome, BrokerError):
-                line.failed(outcome)
+                line.note_failure(outcome)
                 if tries < len(line.pauses) and order.client_order_id in self._asked:
                     wait = outcome.wait if isinstance(outcome, NotSent) else line.pauses[tries]
                     line.put(self._request(order, tries + 1), wait)

@@ -65,7 +65,7 @@ class Commit:
         """
         standing = self._standing
         trouble = self._feed_trouble or self._comparison.why_degraded
-        standing.degraded = self._access.why or (trouble and f"{UNCONFIRMED}: {trouble}")
+        standing.degraded = self._access.refusal or (trouble and f"{UNCONFIRMED}: {trouble}")
         judged_by = (
             self._book.stances, standing.degraded, standing.conflict, standing.unpriced,
         )  # fmt: skip

@@ -64,7 +64,7 @@ class LookUps:
         sending.looks += 1
         sending.waits -= 1
         if isinstance(outcome, BrokerError):
-            self._line.failed(outcome)
+            self._line.note_failure(outcome)
             self.begin_after_pause(sending)
             return NO_NEWS
         self._line.access.request_accepted()

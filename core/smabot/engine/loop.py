@@ -107,13 +107,13 @@ class Engine:
             raise
         if outcome == "ended":
             self._await_answers()
-        if answers := self._outbox.settle(STOP_SECONDS):
+        if answers := self._outbox.stop_sending(STOP_SECONDS):
             self.step(Batch(self._feed.now(), updates=tuple(answers)))
         return outcome
 
     def close(self) -> None:
         """Let nothing leave any more."""
-        self._outbox.settle(0.0)
+        self._outbox.stop_sending(0.0)
 
     def take(self, batch: Batch) -> None:
         """Take in what the feed delivered, and compare with the broker where that is due.
@@ -128,7 +128,7 @@ class Engine:
             self.compare()
             self._outbox.look_up_now()
         self.process(batch)
-        if self.access.why or self.gate.standing.needs_comparison:
+        if self.access.refusal or self.gate.standing.needs_comparison:
             self.comparison.ask_soon()
         if self.comparison.due:
             self.compare()
@@ -187,7 +187,7 @@ class Engine:
     def _await_answers(self) -> None:
         """The data has ended: find out for a while what became of orders that are not answered."""
         until = monotonic() + STOP_SECONDS
-        while self._outbox.asking and monotonic() < until:
+        while self._outbox.awaits_answers and monotonic() < until:
             self._take_answers(self.step(Batch(self._feed.now())))
 
     def _take_answers(self, answers: list[OrderUpdate]) -> None:

@@ -73,7 +73,7 @@ class Outbox:
                 self._lookups.begin(sending)
 
     @property
-    def asking(self) -> bool:
+    def awaits_answers(self) -> bool:
         """Whether a remote broker still has a question to answer about an order."""
         sendings = self._sendings.values()
         return self._line.remote and any(each.state is not State.TO_JUDGE for each in sendings)
@@ -102,7 +102,7 @@ class Outbox:
         dispatcher = self._line.dispatcher
         dispatcher.next_step()
         self._end_grants_that_do_not_hold()
-        self._cancels.ask()
+        self._cancels.request_due()
         answers = self._grant()
         rounds = 0
         while not answers and (self._line.stepped or rounds < ROUNDS):
@@ -115,7 +115,7 @@ class Outbox:
                 answers += self._grant()
         return sorted(answers, key=_never_arrived)
 
-    def settle(self, seconds: float) -> list[OrderUpdate]:
+    def stop_sending(self, seconds: float) -> list[OrderUpdate]:
         """Stop sending; return the answers to what is being sent, waiting for them that long."""
         outcomes = self._line.dispatcher.stop(seconds)
         return [answer for request, outcome in outcomes for answer in request.take(outcome)]
@@ -156,7 +156,7 @@ class Outbox:
         if sending.state is not State.TO_JUDGE:
             return False
         line = self._line
-        if line.access.why and sending.retry_at and line.clock.now() < sending.retry_at:
+        if line.access.refusal and sending.retry_at and line.clock.now() < sending.retry_at:
             return False
         order = self._book.orders.get(sending.order.client_order_id)
         if order is None or order.status not in (Status.PENDING, Status.UNKNOWN):
@@ -252,7 +252,7 @@ class Outbox:
 
     def _turned_away(self, sending: Sending, error: NotAllowed) -> Sequence[OrderUpdate]:
         """It was not taken, and is kept for when the broker takes something again."""
-        self._line.failed(error)
+        self._line.note_failure(error)
         pause = min(FIRST_RETRY * 2**sending.turned_away, LONGEST_RETRY)
         sending.turned_away += 1
         sending.retry_at = self._line.clock.now() + pause

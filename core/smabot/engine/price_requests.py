@@ -60,7 +60,7 @@ class PriceRequests:
 
     def _take(self, now: datetime) -> bool:
         try:
-            marks, why = self._question.take(), "the broker has none"
+            marks, why = self._question.take_answer(), "the broker has none"
         except BrokerError as error:
             marks, why = [], str(error)
             self._look_at = now + ASK_AGAIN

@@ -47,7 +47,7 @@ class BackgroundQuery(Generic[T]):
         """Whether `take` has an answer."""
         return self._asked and (self._thread is None or not self._thread.is_alive())
 
-    def take(self) -> T:
+    def take_answer(self) -> T:
         """Return the answer. Raises what asking raised."""
         self._asked, self._thread = False, None
         failure, self._failure = self._failure, None

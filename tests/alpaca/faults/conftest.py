@@ -225,7 +225,7 @@ class Scene:
                 yield engine
             finally:
                 watchdog.cancel()
-                engine._outbox.settle(0)
+                engine._outbox.stop_sending(0)
 
     def play(self, **settings: Any) -> None:
         """Let the bot live through the tape."""

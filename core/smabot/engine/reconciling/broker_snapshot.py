@@ -76,7 +76,7 @@ class SnapshotRequest:
     def take(self) -> Broker | None:
         """Return the answers once they are all there, else None. Raises what asking raised, where it
         was no BrokerError."""
-        return cast(Broker, self._question.take()) if self._question.answered else None
+        return cast(Broker, self._question.take_answer()) if self._question.answered else None
 
 
 def _asked(question: Callable[[], T]) -> Callable[[], T]:

@@ -39,7 +39,7 @@ class Degraded:
             self._told = False
             logger.info("the broker confirms the bot's positions: entries resume")
 
-    def lasts(self, conflicts: Sequence[Conflict], now: datetime) -> bool:
+    def conflict_lasts(self, conflicts: Sequence[Conflict], now: datetime) -> bool:
         """Whether the broker has said the same of any of them for long enough."""
         before, same = self._suspected, [replace(conflict, remedy=()) for conflict in conflicts]
         self._suspected = {conflict: before.get(conflict, now) for conflict in same}

@@ -86,7 +86,7 @@ class Comparison:
         """Ask within seconds: something keeps the bot from trading, and the answers show when it ends."""
         self._due_at = min(self._due_at, self._now() + ASK_AGAIN)
 
-    def agreed(self, begun_at: datetime) -> None:
+    def note_agreement(self, begun_at: datetime) -> None:
         """A comparison that began then has found no conflict, or nobody compares."""
         self._standing.agreed_at = begun_at
 
@@ -142,11 +142,11 @@ class Comparison:
             return self._conflicts(found.conflicts, now)
         self._degraded.end()
         self._standing.comparing.clear()
-        self.agreed(self._asked.at)
+        self.note_agreement(self._asked.at)
         return self._news(found, sorted(unknown_orders))
 
     def _conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> tuple[OrderUpdate, ...]:
-        if self._request is None or self._degraded.lasts(conflicts, now):
+        if self._request is None or self._degraded.conflict_lasts(conflicts, now):
             raise ReconciliationConflict(conflicts)
         first = conflicts[0]
         self._degrade(f"{first.what}: {first.here} here, {first.there} there", now)

@@ -80,7 +80,7 @@ def reconciled_engine(
     result = _reconcile(session)
     with session.report.step("plugins") as found:
         _recover_plugins(session, result, found)
-        engine.comparison.agreed(begun_at)
+        engine.comparison.note_agreement(begun_at)
         engine.process(Batch(feed.now(), updates=result.updates if result else ()))
     return engine
 

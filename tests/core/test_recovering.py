@@ -134,7 +134,7 @@ def test_each_step_tells_what_it_found() -> None:
     exchange.next(0)
     exchange.next(0)
     again = steps(bot)
-    assert again["load"] == "0 open orders, 1 positions, 1 last signals"
+    assert again["load"] == "0 open orders, 1 position, 1 last signal"
     assert again["warm"] == "3 bars of 1 symbols"
     assert again["backfill"] == f"{2 + 3} bars"
     assert again["subscribe"] == "2 symbols"

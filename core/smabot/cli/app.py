@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 
 class App:
-    """The options that all commands share, and what they lead to."""
+    """The options that all commands share, with the settings, plugins and database that follow from them."""
 
     def __init__(self) -> None:
         self.settings: Path | None = None
@@ -145,7 +145,7 @@ class App:
             yield rows
 
     def send(self, verb: str, argument: str = "") -> str:
-        """Have an operator's command carried out, by the running bot or here; returns the answer.
+        """Let the running bot carry out an operator's command, or do it here; return the answer.
 
         It is valid for a minute of wall time, a halt until it is carried out. Core's own commands need
         only the plugin that keeps the journal. Raises SmabotError when the running bot does not
@@ -237,12 +237,12 @@ class App:
         click.echo(f"smabot: {one_line(text)}", err=True)
 
     def outlive_screens(self) -> None:
-        """Keep running when nobody reads stdout and stderr any more: trading must not depend on it."""
+        """Keep running when stdout and stderr have no reader any more: trading must not depend on them."""
         self.answers = False
         stdio.do_not_wait()
 
     def set_up_log(self) -> None:
-        """Begin to log: to the file as the settings say, to stderr from WARNING on, or as ``-v`` says.
+        """Start the log: to the file as set, to stderr from WARNING on, or as ``-v`` sets it.
 
         The screen shows already what a run does.
         """

@@ -57,7 +57,7 @@ class Calendar:
     def trading_date(self, time: datetime) -> date:
         """Return the trading date that an instant belongs to.
 
-        It is the New York date where that is a session, else the next session's (a Saturday's
+        It is the New York date if that is a session, otherwise the next session's (a Saturday's
         order counts for Monday). Past the last known session it is the New York date.
         """
         if self._day is None or not self._day[0] <= time < self._day[1]:

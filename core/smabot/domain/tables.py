@@ -67,7 +67,7 @@ def record(
     >>> table_of(Streak).name
     'streaks'
 
-    Registered secrets are masked in its texts, but in its key's, when it is made.
+    Registered secrets are masked in its texts, except in its key, when an instance is made.
     Raises TypeError when a key column does not exist or a column's type can't be stored.
     """
 

@@ -40,14 +40,14 @@ def _register(value: object) -> object:
 Secret = Annotated[SecretStr, BeforeValidator(_register)]
 """The type of a setting that holds a secret, text of 3 characters or more; `get_secret_value` returns it.
 
-Whatever the setting's name, its value is masked in all that is shown, logged or recorded.
+Whatever the setting's name, smabot masks its value wherever it shows, logs or stores text.
 """
 
 
 class Settings(BaseModel):
-    """Base of every settings table, a plugin's too: frozen, and an unknown key is an error.
+    """Base of every settings table, also a plugin's: frozen, and an unknown key is an error.
 
-    True and false are no numbers and nothing else is true or false; numbers are finite (unless the
+    Booleans are only true and false, and are not accepted as numbers; numbers are finite (unless the
     model's own configuration says ``allow_inf_nan``), within 10^15 on either side of 0.
     """
 
@@ -90,7 +90,7 @@ def _mappings(kind: Any) -> list[tuple[Any, ...]]:
 
 
 class Sizing(Settings):
-    """How much the default sizer buys for a target of 1."""
+    """The number of shares that the default sizer buys for a target of 1."""
 
     method: Literal["shares", "notional", "fraction"] = "shares"
     shares: int = Field(10, gt=0, le=1_000_000_000)
@@ -102,14 +102,14 @@ class Sizing(Settings):
 
 
 class Logging(Settings):
-    """Where the log goes besides the screen."""
+    """The log's level, and a file for it besides the screen."""
 
     level: Literal["TRACE", "DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
     file: Path | None = None
 
 
 class Config(Settings):
-    """All settings but the plugins' own, which stay in ``plugin`` until each plugin checks its table."""
+    """All settings except the plugins' own, which stay in ``plugin`` until each plugin checks its table."""
 
     bot: str = "smabot"
     """Name of this bot: the first part of every client_order_id."""
@@ -122,12 +122,12 @@ class Config(Settings):
     )
     no_plugins: tuple[str, ...] = ()
     symbols: tuple[str, ...] = ()
-    """Symbols that may be entered; empty: all that the feed has. What is held is always followed."""
+    """Symbols that may be entered; empty: all that the feed has. Held symbols are always followed."""
     db: Path = Path("data/trades.db")
     broker: str = "alpaca"
     """Where orders go: ``alpaca``, or ``exchange`` for the built-in paper exchange, called in process."""
     url: str | None = None
-    """Where ``alpaca`` finds the API, as ``http://127.0.0.1:8100``, instead of at Alpaca."""
+    """The API's address for ``alpaca``, as ``http://127.0.0.1:8100``, instead of Alpaca's."""
     ledger: Path | None = None
     """The paper exchange's ledger; by default beside ``db``, as ``NAME.exchange.db``."""
     data: str | None = None
@@ -139,30 +139,30 @@ class Config(Settings):
     """Stop at this time of the feed's clock, UTC."""
     live: bool = False
     live_account: str | None = None
-    """With ``live``: the only broker account that may be traded; without it the operator is asked."""
+    """With ``live``: the only account that the bot may trade; without it the operator must confirm."""
     max_bar_age_minutes: int = Field(1, ge=1, le=A_YEAR)
-    """A bar is decided on while it closed less than this ago on the feed's clock."""
+    """Strategies decide on a bar only if it closed less than this ago on the feed's clock."""
     equity_every_minutes: int = Field(1, ge=1, le=A_YEAR)
     reconcile_every_minutes: int = Field(15, ge=1, le=A_YEAR)
     act_on_missed_entries: bool = False
     unauthorized_minutes: int = Field(5, ge=1, le=A_YEAR)
-    """Minutes for which the broker may refuse the API key while the bot runs, before the run ends."""
+    """Minutes for which the broker may refuse the API key before a run ends."""
     entry_timeout_minutes: int = Field(5, ge=0, le=A_YEAR)
-    """Minutes after which what has not filled of an entry is canceled: of a market order, and the rest
+    """Minutes after which the unfilled rest of an entry is canceled: of a market order, and the rest
     of a partly filled one; 0: never."""
     last_entry_minutes: int = Field(1, ge=0, le=A_YEAR)
-    """No entry is made when less than so many minutes of the session are left; 0: always."""
+    """The bot makes no entry when fewer minutes of the session are left; 0: off."""
     cancel_entries: bool = True
     """A halt, a tripped breaker and a reached loss limit cancel the bot's open entries at the broker."""
     price_collar: Decimal = Field(Decimal("0.10"), ge=0, lt=1)
-    """Fraction that a bar's close may be away from the one before: beyond, the higher price counts
-    for sizes and exposure, and an entry waits for a second bar; 0: any."""
+    """Largest change of a close from the one before, as a fraction: beyond it the higher price counts
+    for sizes and exposure, and an entry waits for a second bar; 0: off."""
     foreign: Literal["conflict", "ignore"] = "conflict"
-    """Orders and positions of others on a traded symbol."""
+    """What to do about external orders and positions in a traded symbol."""
     sizing: Sizing = Sizing()
     log: Logging = Logging()
     plugin: dict[str, Any] = {}
-    """One table a plugin, by its name; ``risk.daily_limits`` is ``plugin["risk"]["daily_limits"]``."""
+    """One table per plugin, by its name; ``risk.daily_limits`` is ``plugin["risk"]["daily_limits"]``."""
 
     @field_validator("bot")
     @classmethod

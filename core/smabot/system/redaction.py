@@ -1,4 +1,4 @@
-"""What is secret, and how it is kept out of everything that is shown, logged or recorded.
+"""Secrets, and how smabot masks them in everything that it shows, logs or stores.
 
 The process has one register of secrets. Whoever reads a secret registers it before using it; screens,
 errors, the log and the texts of records all go through `redact`.

@@ -74,5 +74,10 @@ def _load(session: BotSession) -> None:
         open_orders = len(book.open_orders())
         held = sum(1 for position in book.positions.values() if position.qty)
         found.append(
-            f"{open_orders} open orders, {held} positions, {len(book.signals)} last signals"
+            f"{_counted(open_orders, 'open order')}, {_counted(held, 'position')}, "
+            f"{_counted(len(book.signals), 'last signal')}"
         )
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

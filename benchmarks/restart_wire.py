@@ -29,7 +29,7 @@ def run(quick: bool, folder: Path) -> Iterator[Figure]:
         yield Figure(f"floor: imports, {name}", middle(python(code, count)), "s")
     ended = _restarts(folder, count)
     yield Figure(
-        "ready, embedded exchange", middle([each.seconds for each in ended]), "s", most=GOAL,
+        "ready, built-in exchange", middle([each.seconds for each in ended]), "s", most=GOAL,
         note=_parts(ended),
     )  # fmt: skip
     yield Figure("its peak memory", max(each.peak for each in ended), "MiB")

@@ -48,7 +48,7 @@ def diagnose(config: Config) -> list[Finding]:
             Finding.failure(
                 LEDGER,
                 f"{ledger} is not there, but the database {config.db} is, which was made with one: "
-                "put it back, give its place with --ledger, or begin with another --db",
+                "put it back, give its path with --ledger, or start with another --db",
             )
         )
     elif config.broker == "exchange":

@@ -37,7 +37,7 @@ STOPS: dict[str, tuple[dict[str, Any], str, str]] = {
     "another instance of this bot": (
         foreign_order(symbol="CCC", limit_price=100, client_order_id="smabot-other-CCC-20260302T2039Z-1"),
         "unknown_locally",
-        "another bot under this name",
+        "another bot with this name",
     ),
     "shares of AAA appear": (shares(5, symbol="AAA"), "position_mismatch", "10 shares, there 15 shares"),
     "shares of AAA vanish": (shares(-4, symbol="AAA"), "position_mismatch", "10 shares, there 6 shares"),

@@ -25,7 +25,7 @@ def another_bot(client_order_id: str) -> Conflict:
     """Return the conflict that an order means that has this bot's name and is not in its database."""
     return Conflict(
         "unknown_locally", client_order_id, "never written", "the broker reported it",
-        "another bot runs under this name: stop it, or give one of them another `bot`",
+        "another bot runs with this name: stop it, or give one of them another `bot`",
     )  # fmt: skip
 
 

@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import ctypes
 import os
+import signal
 import sqlite3
+import subprocess
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime, timedelta
@@ -28,6 +30,22 @@ hypothesis.settings.load_profile("same every time")
 
 for _key in ("APCA_API_KEY_ID", "APCA_API_SECRET_KEY", "CREDENTIALS_DIRECTORY"):
     os.environ.pop(_key, None)  # no test may trade in the account of whoever runs it
+
+if (
+    signal.getsignal(signal.SIGINT) is signal.SIG_IGN
+):  # as in a shell's background job: bots inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def _leave(process: Any, kind: Any, error: Any, trace: Any) -> None:
+    """A test that fails does not wait for the program that it started."""
+    if kind is not None:
+        process.kill()
+    _wait_for(process, kind, error, trace)
+
+
+_wait_for = subprocess.Popen.__exit__
+subprocess.Popen.__exit__ = _leave  # type: ignore[method-assign]
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap")

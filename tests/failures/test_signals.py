@@ -52,13 +52,15 @@ def test_ctrl_c_ends_with_the_summary(world: Any, undisturbed: Any) -> None:
 
 
 STUCK = """
+import os
 import time
-from smabot.hooks.specifications import hookimpl
+from pathlib import Path
+from smabot.api import hookimpl
 
 class Plugin:
     @hookimpl
     def on_bar(self):
-        print("stuck", flush=True)
+        Path(os.environ["STUCK"]).touch()
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             time.sleep(1)

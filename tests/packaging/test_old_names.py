@@ -28,7 +28,7 @@ NAMES = [
 ]
 INSIDE = [each for each in old_names.MODULES if each.startswith(("cli.", "engine."))]
 """Modules that nobody was told of; they can still be imported."""
-RUN = "run --broker exchange --tape tape.csv --speed max --plugins"
+RUN = "run --broker exchange --data tape.csv --speed max --plugins"
 
 
 @pytest.fixture(autouse=True)

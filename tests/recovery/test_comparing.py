@@ -195,6 +195,21 @@ def test_an_order_that_has_ended_here(here: Order, there: BrokerOrder, expected:
     assert bool(found.updates) == (expected == "update")
 
 
+def test_a_late_fill_is_counted_where_the_order_in_its_place_ended_without_one() -> None:
+    ended = order(Status.EXPIRED, given_up_at=NOW)
+    in_its_place = order(client_order_id=ID.replace("-1", "-2"), bar_time=NOW)
+    there = [
+        seen(ended, Status.FILLED, 10, filled_at=T0),
+        seen(in_its_place, Status.CANCELED),
+    ]
+    found = compared([in_its_place, ended], there, {"SPY": 10}, cash=CASH - 1000)
+    assert kinds(found) == []
+    assert news(found) == [
+        (in_its_place.client_order_id, Status.CANCELED, D(0)),
+        (ID, Status.FILLED, D(10)),
+    ]
+
+
 def test_a_late_fill_under_another_payload_is_not_taken() -> None:
     found = compared([order(Status.ABANDONED)], [seen(status=Status.FILLED, filled=10, qty=D(20))])
     assert found.updates == ()

@@ -120,7 +120,7 @@ class Findings:
 
     def add_update(self, update: OrderUpdate) -> None:
         self.updates.append(update)
-        if self.after.fill_of(update) is not None:
+        if self.after.fill_of(update) is not None or update.status.terminal:
             self._apply(update)
 
     def add_conflict(self, conflict: Conflict | None) -> None:

@@ -2,6 +2,9 @@
 
 A request that makes an order needs a grant: it carries the number of the epoch in which it was judged.
 A later epoch withdraws it, up to the last moment before it leaves.
+
+The deciding thread puts requests in and takes outcomes out; workers make requests and put outcomes in. All
+that both touch is in `_Shared`, under its condition.
 """
 
 from __future__ import annotations
@@ -30,9 +33,9 @@ class Withdrawn:
 WITHDRAWN = Withdrawn()
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class Request:
-    """One request. The smallest ``urgency`` goes first; ``awaited``: a step waits for its end.
+    """One request, a message: nobody changes it. The smallest ``urgency`` goes first; ``awaited``: a step waits for its end.
 
     ``ask`` makes it, and returns its answer or raises BrokerError. ``take`` is given that outcome, or
     `WITHDRAWN`, in the deciding thread. Without an ``epoch`` it needs no grant.
@@ -137,6 +140,8 @@ class _Shared:
     ready: list[tuple[Any, int, Request]] = field(default_factory=list)
     later: list[tuple[float, int, Request]] = field(default_factory=list)
     running: set[Request] = field(default_factory=set)
+    also_awaited: set[Request] = field(default_factory=set)
+    """Requests that the next step waits for, though it was not meant to."""
     outcomes: list[Outcome] = field(default_factory=list)
     failure: BaseException | None = None
     epoch: int = 0
@@ -190,8 +195,7 @@ class ThreadedDispatcher:
             shared.later = [(0.0, number, request) for _, number, request in shared.later]
             heapify(shared.later)
             queued = [request for _, _, request in (*shared.later, *shared.ready)]
-            for request in (*queued, *shared.running):
-                request.awaited = True
+            shared.also_awaited = {*queued, *shared.running}
             shared.changed.notify_all()
 
     def stop(self, seconds: float) -> list[Outcome]:
@@ -212,10 +216,13 @@ class ThreadedDispatcher:
     def _due(self) -> bool:
         """Whether something is under way that a step should wait for."""
         shared = self._shared
-        if any(r.awaited for r in shared.running) or any(r.awaited for _, _, r in shared.ready):
-            return True
         soon = float("inf") if self._stepped else monotonic()
-        return any(request.awaited and due <= soon for due, _, request in shared.later)
+        due = [request for at, _, request in shared.later if at <= soon]
+        queued = (request for _, _, request in shared.ready)
+        return any(self._is_awaited(each) for each in (*shared.running, *queued, *due))
+
+    def _is_awaited(self, request: Request) -> bool:
+        return request.awaited or request in self._shared.also_awaited
 
     def _start(self) -> None:
         for number in range(1 if self._stepped else WORKERS):
@@ -234,6 +241,7 @@ class ThreadedDispatcher:
                 failure = error
             with shared.changed:
                 shared.running.discard(request)
+                shared.also_awaited.discard(request)
                 shared.failure = shared.failure or failure
                 if failure is None:
                     shared.outcomes.append((request, outcome))

@@ -76,6 +76,23 @@ def test_each_mistake_is_found_and_nothing_else(
     assert checker() == {("wrong.py", number) for number in marked}
 
 
+@pytest.mark.slow
+def test_the_pages_strategy_and_its_test_are_right_for_a_type_checker(in_tmp: Path) -> None:
+    """mypy without the plugin of pydantic sees of a setting's default what pyright sees."""
+    pytest.importorskip("mypy")
+    page = (ROOT / "docs" / "plugins.md").read_text()
+    for name, flags in (
+        ("smabot_streak.py", "--strict"),
+        ("test_streak.py", "--check-untyped-defs"),
+    ):
+        found = re.search(rf"^\*\*`{name}`\*\*\n\n```python\n(.*?)```", page, re.S | re.M)
+        assert found
+        Path(name).write_text(found[1])
+        command = [sys.executable, "-m", "mypy", flags, name]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=300)
+        assert done.returncode == 0, done.stdout
+
+
 # -- base classes ----------------------------------------------------------------------------------
 
 

@@ -7,13 +7,14 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from smabot.domain.bot_records import BotState
+from smabot.domain.bot_records import BotState, Run
 from smabot.domain.records import Bar
 from smabot.errors import ConfigError, JournalError, LockHeld, SmabotError
 from smabot.settings.model import Config
@@ -132,6 +133,21 @@ def test_a_second_writer_is_told_who_has_it_until_that_is_killed(db: Path) -> No
         assert "write-ahead log" in journal.opening_notes[0]
     SqliteJournal.open(link).close()
     assert not db.with_name("link.db.lock").exists()
+
+
+def test_a_log_that_others_left_says_nothing_about_a_run_that_ended(db: Path) -> None:
+    time = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
+    run = Run("1", 1, "0.1.0", "sma", "PAPER", time)
+    killed = replace(run, run_id="2", started_at=time + timedelta(hours=1))
+    for each, noted in ((replace(run, ended_at=time), False), (killed, True)):
+        with closing(SqliteJournal.open(db)) as journal:
+            journal.commit([each])
+            with closing(sqlite3.connect(db)) as other:
+                other.execute("SELECT COUNT(*) FROM runs").fetchone()
+                journal.close()
+                assert db.with_name(db.name + "-wal").stat().st_size
+                with closing(SqliteJournal.open(db)) as again:
+                    assert bool(again.opening_notes) == noted
 
 
 def test_a_refused_start_leaves_the_lock_free(db: Path) -> None:

@@ -78,8 +78,7 @@ class SqliteJournal(SqliteRows):
                 notes.append("new database")
             if not is_writable(path):
                 raise ConfigError(f"database {db} can't be written: check the file's rights")
-            if file_size(path.with_name(path.name + "-wal")):
-                notes.append("the last run did not end by itself: its write-ahead log was read")
+            log_left = file_size(path.with_name(path.name + "-wal"))
             connection = opened.enter_context(closing(connect(path, "rw")))
             stamp = read_stamp(connection, db, lineage)
             make_durable(connection, db)
@@ -89,6 +88,8 @@ class SqliteJournal(SqliteRows):
                 notes += bring_up_to_date(path, db, forms.values(), stamp, lineage)
                 stamp = read_stamp(connection, db, lineage)
             _probe(connection, forms.values())
+            if log_left and not _last_run_ended(connection):
+                notes.append("the last run did not end by itself: its write-ahead log was read")
             watch = lock.watch()
             opened.pop_all()
         return cls(db, connection, forms, stamp, lock, watch, tuple(notes))
@@ -216,6 +217,12 @@ def _seconds(time: datetime) -> int:
     if time.tzinfo is None or time.microsecond:
         raise JournalError(f"a bar's time has to be a whole second with a time zone, not {time!r}")
     return int(time.timestamp())
+
+
+def _last_run_ended(connection: sqlite3.Connection) -> bool:
+    """Tell whether the last run ended by itself; a log may also be left by a reader or a command."""
+    query = "SELECT ended_at IS NOT NULL FROM runs ORDER BY started_at DESC LIMIT 1"
+    return bool((connection.execute(query).fetchone() or (False,))[0])
 
 
 def _probe(connection: sqlite3.Connection, forms: Collection[Form]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import sqlite3
 from collections.abc import Callable
@@ -108,6 +109,14 @@ def test_an_ignored_block_holds_nothing_in_this_run_and_is_told_at_each_start(
     assert ask("SELECT ignored_blocks FROM runs ORDER BY started_at")[1:] == [(BREAKER,)] * 2
     assert ask("SELECT plugin, until FROM blocks") == [(BREAKER, None)]
     assert run(call, 120, "--plugins", "sma").code == 5
+
+
+def test_a_halted_run_says_so_at_its_start_and_at_its_end(tripped: Call, call: Call) -> None:
+    assert "halted" not in run(call, 60).out
+    assert call("halt", "earnings", "today").code == 0
+    begun, ended = run(call, 65).out.split("ready in", 1)
+    assert "halted: earnings today" in begun
+    assert re.search(r"halted +YES: earnings today; `smabot resume` ends it", ended)
 
 
 @pytest.mark.parametrize(

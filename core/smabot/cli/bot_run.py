@@ -118,6 +118,7 @@ def _summary(session: BotSession, screen: Screen, outcome: str, ready_ms: float)
         ("positions", holding or "none"),
         *(("", line) for line in output.stale_price_lines(book)),
         ("equity", f"{book.equity():,.2f}"),
+        *((("halted", output.halt_line(book)),) if book.halted else ()),
         *described,
         ("ready in", f"{ready_ms:,.0f} ms"),
         ("database", journal.location),

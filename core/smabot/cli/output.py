@@ -126,6 +126,11 @@ def order_status(order: Order) -> str:
     return f"{order.status.value}, cancel unanswered since {iso(asked)}"
 
 
+def halt_line(book: Book) -> str:
+    """Return whether entries are halted, why, and how to end it."""
+    return f"YES: {book.halted}; `smabot resume` ends it" if book.halted else "no"
+
+
 def stale_price_lines(book: Book) -> list[str]:
     """Return a line for each held symbol whose price is old by the newest minute that is known."""
     from smabot.domain.book_view import STALE

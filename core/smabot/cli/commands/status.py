@@ -91,7 +91,7 @@ def status(app: App) -> None:
     }
     lines = [
         ("bot", _run_line(last, running)),
-        ("halted", f"YES: {data['halted']}; `smabot resume` ends it" if data["halted"] else "no"),
+        ("halted", output.halt_line(book)),
         *(("waiting", _waiting_line(command)) for command in waiting),
         *_block_lines(book, last.ignored_blocks.split(",") if last and running else ()),
         ("last bar", output.iso(bar_time) or "none"),

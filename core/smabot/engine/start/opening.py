@@ -77,6 +77,8 @@ def _load(session: BotSession) -> None:
             f"{_counted(open_orders, 'open order')}, {_counted(held, 'position')}, "
             f"{_counted(len(book.signals), 'last signal')}"
         )
+        if book.halted:
+            found.append(f"halted: {book.halted}")
 
 
 def _counted(number: int, noun: str) -> str:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 import pty
+import re
 import subprocess
 import sys
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -179,18 +180,38 @@ def test_pnl_goes_by_new_york_dates(database: Path, call: Call) -> None:
     assert call("pnl").out.splitlines()[-1].split() == ["2026-03-31", "1", "1", "+100.00", "+88.65"]
 
 
-@pytest.mark.parametrize("no_color", [False, True])
-def test_a_terminal_gets_color_unless_it_is_unwanted(database: Path, no_color: bool) -> None:
-    environ = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+def on_terminal(*arguments: str, columns: int, no_color: bool = True) -> str:
+    """Return what a command shows on a terminal of that width."""
+    environ = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
     environ.pop("NO_COLOR", None)
     if no_color:
         environ["NO_COLOR"] = "1"
     mine, theirs = pty.openpty()
     smabot = Path(sys.executable).with_name("smabot")
-    subprocess.run([smabot, "orders"], stdout=theirs, env=environ, check=True)
-    os.close(theirs)
-    out = os.read(mine, 65536).decode()
+    out = b""
+    with subprocess.Popen([smabot, *arguments], stdout=theirs, env=environ) as command:
+        os.close(theirs)
+        with suppress(OSError):  # Linux's way to say that nobody has the other end any more
+            while part := os.read(mine, 65536):
+                out += part
     os.close(mine)
+    assert command.returncode == 0
+    return out.decode()
+
+
+@pytest.mark.parametrize("columns", [40, 80])
+@pytest.mark.parametrize("verb", ["orders", "trades", "signals", "plugins", "config show --origin"])
+def test_a_narrow_terminal_loses_no_text(
+    database: Path, call: Call, verb: str, columns: int
+) -> None:
+    shown = on_terminal(*verb.split(), columns=columns)
+    assert "…" not in shown
+    assert set(call(*verb.split()).out.split()) <= set(re.sub("\x1b.*?m", "", shown).split())
+
+
+@pytest.mark.parametrize("no_color", [False, True])
+def test_a_terminal_gets_color_unless_it_is_unwanted(database: Path, no_color: bool) -> None:
+    out = on_terminal("orders", columns=120, no_color=no_color)
     assert "smabot-sma" not in out  # the screen has no ids
     assert "IBM" in out
     assert "\x1b[3" not in out if no_color else "\x1b[1m" in out

@@ -27,6 +27,9 @@ Columns = Sequence[tuple[str, Callable[[Any], Any]]]
 PIPE_WIDTH = 1000
 """Columns where there is no terminal: nothing is wrapped or cut."""
 
+TEXT_WIDTH = 16
+"""Columns that a wrapped text gets at least; a narrower terminal gets each row as one long line."""
+
 
 def print_json(data: Any) -> None:
     """Print one JSON document: Decimals as exact strings, times as UTC ISO 8601."""
@@ -64,7 +67,11 @@ def print_screen(parts: Iterable[Any]) -> None:
         console = Console(highlight=False, markup=False, emoji=False)
     else:
         console = Console(file=StringIO(), markup=False, emoji=False, width=PIPE_WIDTH)
+    terminal_width = console.width
     for part in parts:
+        if not isinstance(part, str):
+            needed = console.measure(part, options=console.options.update(width=PIPE_WIDTH)).minimum
+            console.width = terminal_width if needed <= terminal_width else PIPE_WIDTH
         console.print(clean(part) if isinstance(part, str) else part, soft_wrap=True)
     if isinstance(console.file, StringIO):
         lines = console.file.getvalue().splitlines()
@@ -79,10 +86,18 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, heads: bool 
     made = Table(
         box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold", show_header=heads
     )
-    for column in columns:
-        made.add_column(column.lstrip(">"), justify="right" if column[:1] == ">" else "left")
-    for row in rows:
-        made.add_row(*(Text(clean("" if cell is None else str(cell))) for cell in row))
+    cells = [[clean("" if cell is None else str(cell)) for cell in row] for row in rows]
+    for place, column in enumerate(columns):
+        texts = [row[place] for row in cells]
+        widest = max(map(len, texts), default=0)
+        made.add_column(
+            column.lstrip(">"),
+            justify="right" if column[:1] == ">" else "left",
+            no_wrap=not any(" " in text for text in texts),
+            min_width=min(widest, TEXT_WIDTH),
+        )
+    for row in cells:
+        made.add_row(*map(Text, row))
     return made
 
 

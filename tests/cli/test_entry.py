@@ -67,6 +67,8 @@ def test_version(execute: Call) -> None:
     [
         ("statsu", "smabot: no such command 'statsu' (did you mean 'status'?); see `smabot --help`"),
         ("braeker", "smabot: no such command 'braeker' (did you mean 'breaker'?)"),
+        ("config shwo", "'shwo'"),
+        ("db prune", "smabot: db prune: give either --bars-before DATE or --keep-days N\n"),
         ("run --symbls A", "--symbols"),
         ("orders --limit 0", "--limit"),
         ("orders --limit x", "--limit"),
@@ -86,6 +88,7 @@ def test_wrong_usage_is_one_line_and_code_2(
     assert message in result.err
     assert result.err.count("\n") == 1
     assert result.err.startswith("smabot: ")
+    assert "?;" not in result.err
 
 
 @pytest.mark.plugins

@@ -54,7 +54,10 @@ def _run(app: App, arguments: Sequence[str] | None) -> int:
             error.show()
             return error.exit_code
         command = error.ctx.command_path if error.ctx else "smabot"
-        return app.fail(f"{error.format_message().rstrip('.')}; see `{command} --help`", error)
+        what = error.format_message().rstrip(".")
+        return app.fail(
+            f"{what}{' See' if what[-1:] == '?' else '; see'} `{command} --help`", error
+        )
     except click.ClickException as error:
         return app.fail(error.format_message(), error)
     except (KeyboardInterrupt, click.Abort):

@@ -15,7 +15,7 @@ import click
 
 import smabot as package
 from smabot.cli.app import App
-from smabot.errors import SmabotError, suggest
+from smabot.errors import SmabotError, UsageError, suggest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -117,10 +117,9 @@ class CommandGroup(click.Group):
             return super().resolve_command(ctx, args)
         except click.UsageError:
             if (point := _plugin_entry_points().get(args[0])) is not None:
-                raise click.UsageError(
+                raise UsageError(
                     f"'{args[0]}' is a command of {_distribution_of(point)}, which is not selected or does not "
-                    "work: see `smabot plugins`",
-                    ctx,
+                    "work: see `smabot plugins`"
                 ) from None
             hint = suggest(args[0], [*COMMANDS, *self._of_plugins(ctx, args[0])])
             raise click.UsageError(f"no such command '{args[0]}'{hint}", ctx) from None

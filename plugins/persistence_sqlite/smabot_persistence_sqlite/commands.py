@@ -90,7 +90,7 @@ def prune(
     from smabot_persistence_sqlite.pruning import prune_database
 
     if (bars_before is None) == (keep_days is None):
-        raise UsageError("smabot db prune: give either --bars-before DATE or --keep-days N")
+        raise UsageError("db prune: give either --bars-before DATE or --keep-days N")
     pruned = prune_database(
         app.config().db,
         app.record_kinds(),

@@ -128,14 +128,14 @@ def test_each_step_tells_what_it_found() -> None:
         "plugins": "seeing is here",
         "warm": "0 bars of 0 symbols",
         "backfill": "0 bars",
-        "subscribe": "1 symbols",
+        "subscribe": "1 symbol",
     }
     bot.play(6, symbols=("SPY",))
     exchange.next(0)
     exchange.next(0)
     again = steps(bot)
     assert again["load"] == "0 open orders, 1 position, 1 last signal"
-    assert again["warm"] == "3 bars of 1 symbols"
+    assert again["warm"] == "3 bars of 1 symbol"
     assert again["backfill"] == f"{2 + 3} bars"
     assert again["subscribe"] == "2 symbols"
 

@@ -353,7 +353,7 @@ def test_a_broker_that_is_there_again_is_asked_at_once(monkeypatch: pytest.Monke
     assert told(post.rounds()) == [("a", Status.UNKNOWN)]
     assert far.posts == ["a"]
     monkeypatch.setattr("smabot.engine.dispatcher.STEPPED_PATIENCE", SECONDS)
-    post.outbox.look_up_now()
+    post.outbox.query_status_now()
     assert told(post.rounds()) == [("a", Status.ACCEPTED)]
     assert far.posts == ["a", "a"]
 
@@ -549,11 +549,11 @@ def test_a_cancel_is_asked_for_until_its_order_has_ended() -> None:
     post.flush()
     post.flush()
     assert far.posts == ["cancel a"], "once a minute"
-    post.outbox.look_up_now()
+    post.outbox.query_status_now()
     post.flush()
     assert far.posts == ["cancel a"] * 2
     post.book.apply(OrderUpdate("a", Status.CANCELED, NOW))
-    post.outbox.look_up_now()
+    post.outbox.query_status_now()
     post.flush()
     assert far.posts == ["cancel a"] * 2
 
@@ -596,7 +596,7 @@ def test_the_broker_s_word_on_a_cancel_is_an_answer() -> None:
     post.book.apply(replace(order("a"), status=Status.SUBMITTED, cancel_requested_at=NOW))
     assert told(post.flush()) == [("a", Status.ACCEPTED)]
     far.landed.clear()
-    post.outbox.look_up_now()
+    post.outbox.query_status_now()
     assert post.flush() == []
 
 

@@ -70,7 +70,7 @@ def test_another_tape_for_the_same_ledger(world: Any) -> None:
     world.half_way()
     refused = world.run("run", "--data", "simulated")
     assert refused.code == CONFIG
-    assert "was begun with other data (data tape.csv) than " in refused.line
+    assert "was created with other data (data tape.csv) than " in refused.line
 
 
 def test_a_damaged_database(world: Any, undisturbed: Any) -> None:

@@ -1,4 +1,4 @@
-"""The way to the broker: what sends, look-ups and cancels have in common."""
+"""The way to the broker: what sends, status queries and cancels have in common."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from smabot.errors import BrokerError, NotAllowed
 from smabot.hooks.ports import Broker, BulkBroker, Clock, RemoteBroker
 
 NO_NEWS: Sequence[OrderUpdate] = ()
-CANCEL, EXIT, ENTRY, LOOK_UP, PAUSE = range(5)
-"""What goes first. In process a look-up goes before what is sent: it costs no time."""
+CANCEL, EXIT, ENTRY, QUERY, PAUSE = range(5)
+"""What goes first. In process a status query goes before what is sent: it costs no time."""
 
 
 @dataclass(frozen=True, slots=True)
 class BrokerConnection:
     """The broker, who carries requests to it, and what its answers say about access.
 
-    ``pauses``: seconds before each look-up of an unanswered order; none in process. ``stepped``:
+    ``pauses``: seconds before each status query of an unanswered order; none in process. ``stepped``:
     whether the broker's market stands still between steps. ``bulk``: the broker, where it takes
     several orders at once in this process. ``begun``: when this process began.
     """

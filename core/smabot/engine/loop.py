@@ -126,7 +126,7 @@ class Engine:
         if batch.resync:
             self.comparison.connection_lost()
             self.compare()
-            self._outbox.look_up_now()
+            self._outbox.query_status_now()
         self.process(batch)
         if self.access.refusal or self.gate.standing.needs_comparison:
             self.comparison.ask_soon()

@@ -21,8 +21,8 @@ from smabot.engine.broker_connection import ENTRY, EXIT, NO_NEWS, PAUSE, BrokerC
 from smabot.engine.cancels import Cancels
 from smabot.engine.dispatcher import Request, Withdrawn
 from smabot.engine.gate import Answer, Gate, Verdict
-from smabot.engine.lookups import LookUps
 from smabot.engine.sending_states import Sending, State
+from smabot.engine.status_queries import StatusQueries
 from smabot.errors import BrokerError, NotAllowed, NotSent
 from smabot.hooks.ports import BulkBroker
 
@@ -53,7 +53,7 @@ class Outbox:
         self._book = book
         self._gate = gate
         self._check_journal = check_journal
-        self._lookups = LookUps(line, gate, self._forget)
+        self._status_queries = StatusQueries(line, gate, self._forget)
         self._cancels = Cancels(line, book)
         self._sendings: dict[str, Sending] = {}
         self._epoch = 0
@@ -70,7 +70,7 @@ class Outbox:
                 perhaps_sent = replace(order, status=Status.UNKNOWN)
                 sending = Sending(perhaps_sent, left=True, waits=len(self._line.pauses))
                 self._sendings[order.client_order_id] = sending
-                self._lookups.begin(sending)
+                self._status_queries.begin(sending)
 
     @property
     def awaits_answers(self) -> bool:
@@ -83,7 +83,7 @@ class Outbox:
         self._epoch += 1
         self._line.dispatcher.withdraw_before(self._epoch)
 
-    def look_up_now(self) -> None:
+    def query_status_now(self) -> None:
         """The broker is there again: look unanswered orders up now, whenever it was their turn."""
         for sending in self._sendings.values():
             sending.waits = len(self._line.pauses)
@@ -93,7 +93,7 @@ class Outbox:
     def flush(self) -> list[OrderUpdate]:
         """Send what may leave and return the answers that are there: events of the next step.
 
-        Cancels go first, then exits, then entries, then look-ups, each in an order that a restart
+        Cancels go first, then exits, then entries, then status queries, each in an order that a restart
         would find too. So are the answers: a restart learns first of what arrived.
         """
         idle = not self._sendings and not self._book.canceling
@@ -178,14 +178,14 @@ class Outbox:
         return self._line.update(sending.order, Status.BLOCKED, why)
 
     def _not_sent_again(self, sending: Sending, verdict: Verdict) -> Sequence[OrderUpdate]:
-        """It may have left, and is not sent again: abandoned where that is proven, else looked up."""
+        """It may have left, and is not sent again: abandoned where that is proven, else queried."""
         unprovable = self._line.broker.visibility_delay is None
-        proven = self._lookups.is_absence_proven(sending)
+        proven = self._status_queries.is_absence_proven(sending)
         if proven and (unprovable or verdict.answer is Answer.DROP):
             self._forget(sending)
             reason = f"never arrived, and not sent again: {verdict.why}"
             return [self._line.update(sending.order, Status.ABANDONED, reason)]
-        self._lookups.begin_after_pause(sending)
+        self._status_queries.begin_after_pause(sending)
         if not unprovable or sending.frozen:
             return NO_NEWS
         sending.frozen = True
@@ -261,10 +261,10 @@ class Outbox:
     def _unanswered(self, sending: Sending, error: BrokerError) -> Sequence[OrderUpdate]:
         known = sending.left
         sending.left = True
-        sending.sent_at, sending.looks = self._line.clock.now(), 0
+        sending.sent_at, sending.queries = self._line.clock.now(), 0
         sending.sends += 1
         sending.waits = len(self._line.pauses) if sending.sends <= AWAITED_SENDS else 0
-        self._lookups.begin_after_pause(sending)
+        self._status_queries.begin_after_pause(sending)
         return NO_NEWS if known else [self._line.update(sending.order, Status.UNKNOWN, str(error))]
 
     def _forget(self, sending: Sending) -> None:

@@ -10,11 +10,11 @@
 | | | the rate limit turns it away | 3 |
 | | | nobody knows whether it arrived | 4 |
 | 3 | `PAUSED` | its pause is over | 1 |
-| 4 | `LOOKED_UP` | the broker shows it | it ends |
+| 4 | `QUERIED` | the broker shows it | it ends |
 | | | the broker does not, and that is proven | 1 |
 
 What must hold: an order in state 2 was committed before, and its grant is of the current epoch. An order
-that may have left (``left``) is sent again only from state 1, that is, after it was looked up in vain. Its
+that may have left (``left``) is sent again only from state 1, that is, after its status was queried in vain. Its
 id never changes, so that the broker takes it once at most.
 """
 
@@ -33,7 +33,7 @@ class State(Enum):
     TO_JUDGE = 1
     GRANTED = 2
     PAUSED = 3
-    LOOKED_UP = 4
+    QUERIED = 4
 
 
 @dataclass(slots=True, eq=False)
@@ -41,8 +41,8 @@ class Sending:
     """An order that is not known to have arrived.
 
     ``left``: it may have left, in this process or an earlier one. ``sent_at`` is when this process sent
-    it last, ``looks`` how often it was looked up since, ``sends`` how often it was sent without an
-    answer, ``waits`` how many look-ups a step still waits for. ``why``: why it waits. ``frozen``: the
+    it last, ``queries`` how often its status was queried since, ``sends`` how often it was sent without an
+    answer, ``waits`` how many status queries a step still waits for. ``why``: why it waits. ``frozen``: the
     operator was informed. ``was_over``: its day was over at the last status query.
     ``turned_away``: how often the broker refused the key, or the
     account, with it, ``retry_at``: when it may be sent again after that.
@@ -52,7 +52,7 @@ class Sending:
     left: bool = False
     state: State = State.TO_JUDGE
     sent_at: datetime | None = None
-    looks: int = 0
+    queries: int = 0
     sends: int = 0
     waits: int = 0
     frozen: bool = False

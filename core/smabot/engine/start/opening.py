@@ -10,7 +10,7 @@ from smabot.domain.calendar import Calendar
 from smabot.engine.start.book_restore import restore_book
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.followed_symbols import followed_symbols, symbols_with_prices
-from smabot.engine.start.startup_report import StartupReport, StartupStep
+from smabot.engine.start.startup_report import StartupReport, StartupStep, counted
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import BrokerAccount
@@ -74,12 +74,8 @@ def _load(session: BotSession) -> None:
         open_orders = len(book.open_orders())
         held = sum(1 for position in book.positions.values() if position.qty)
         found.append(
-            f"{_counted(open_orders, 'open order')}, {_counted(held, 'position')}, "
-            f"{_counted(len(book.signals), 'last signal')}"
+            f"{counted(open_orders, 'open order')}, {counted(held, 'position')}, "
+            f"{counted(len(book.signals), 'last signal')}"
         )
         if book.halted:
             found.append(f"halted: {book.halted}")
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -16,6 +16,7 @@ from smabot.engine.operator_commands import expiry
 from smabot.engine.start.backfill import backfill
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.startup_reconciliation import reconciled_engine
+from smabot.engine.start.startup_report import counted
 from smabot.engine.start.unattended_positions import unattended_positions
 from smabot.engine.start.warm_up import newest_bar_end, warm_up
 
@@ -65,7 +66,7 @@ def _subscribe(session: BotSession, engine: Engine) -> None:
         engine.resume()
         engine.process(Batch(feed.now()))
         feed.subscribe(session.symbols)
-        found.append(f"{len(session.symbols)} symbols")
+        found.append(counted(len(session.symbols), "symbol"))
 
 
 def _subscribe_to_orders(session: BotSession, engine: Engine, command: Command) -> None:

@@ -10,6 +10,7 @@ from smabot.domain.book import Book
 from smabot.domain.records import Bar
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.followed_symbols import symbols_with_prices
+from smabot.engine.start.startup_report import counted
 
 
 def warm_up(session: BotSession) -> None:
@@ -30,7 +31,7 @@ def warm_up(session: BotSession) -> None:
                 book.drain()
         if newest := newest_bar_end(book):
             feed.catch_up(newest)
-        found.append(f"{count} bars of {len(book.last)} symbols")
+        found.append(f"{counted(count, 'bar')} of {counted(len(book.last), 'symbol')}")
 
 
 def show_to_strategies(minute: Sequence[Bar], session: BotSession) -> None:

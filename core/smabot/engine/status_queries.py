@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from smabot.domain.records import OrderUpdate
-from smabot.engine.broker_connection import CANCEL, LOOK_UP, NO_NEWS, BrokerConnection, turn
+from smabot.engine.broker_connection import CANCEL, NO_NEWS, QUERY, BrokerConnection, turn
 from smabot.engine.dispatcher import Request
 from smabot.engine.gate import Gate
 from smabot.engine.sending_states import Sending, State
@@ -15,7 +15,7 @@ from smabot.errors import BrokerError, ConflictError, NotSent
 from smabot.hooks.ports import BrokerOrder
 
 
-class LookUps:
+class StatusQueries:
     """Asks for unanswered orders, at the broker's own pauses."""
 
     def __init__(
@@ -48,9 +48,9 @@ class LookUps:
         return line.clock.now() - (sending.sent_at or line.begun) >= delay
 
     def _ask(self, sending: Sending, pause: float | None) -> None:
-        sending.state, sending.was_over = State.LOOKED_UP, self._gate.is_over(sending.order)
+        sending.state, sending.was_over = State.QUERIED, self._gate.is_over(sending.order)
         request = Request(
-            (LOOK_UP if self._line.remote else CANCEL, turn(sending.order)),
+            (QUERY if self._line.remote else CANCEL, turn(sending.order)),
             partial(self._line.broker.order, sending.order.client_order_id),
             partial(self._answered, sending),
             awaited=sending.waits > 0,
@@ -61,7 +61,7 @@ class LookUps:
         if isinstance(outcome, NotSent):
             self._ask(sending, outcome.wait)
             return NO_NEWS
-        sending.looks += 1
+        sending.queries += 1
         sending.waits -= 1
         if isinstance(outcome, BrokerError):
             self._line.note_failure(outcome)
@@ -89,9 +89,9 @@ class LookUps:
     def _may_still_show(self, sending: Sending) -> bool:
         """Whether that an order is not found says nothing yet."""
         if self._line.broker.visibility_delay is None:
-            return sending.looks < len(self._line.pauses)
+            return sending.queries < len(self._line.pauses)
         return not self.is_absence_proven(sending)
 
     def _pause(self, sending: Sending) -> float:
         pauses = self._line.pauses
-        return pauses[min(sending.looks, len(pauses) - 1)] if pauses else 0.0
+        return pauses[min(sending.queries, len(pauses) - 1)] if pauses else 0.0

@@ -32,7 +32,7 @@ def test_the_old_setting_works_and_says_so(
     assert loaded.describe("tape") == loaded.describe("data") == f"data = 'old.csv' ({FILE})"
     load()
     said = capsys.readouterr().err
-    assert said == f"{FILE}: tape is now data; it works until 1.0\n"
+    assert said == f"smabot: {FILE}: tape is now data; the old name works until 1.0\n"
 
 
 def test_the_new_setting_says_nothing(in_tmp: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -62,10 +62,10 @@ def test_flag_and_variable_say_their_new_names(
     loaded = load(flags=[Flag("tape", "--tape", "flag.csv")])
     assert loaded.config.table("exchange") == {"max_volume_share": 0.5}
     assert capsys.readouterr().err.splitlines() == [
-        "SMABOT_PLUGIN__EXCHANGE__PARTICIPATION is now "
-        "SMABOT_PLUGIN__EXCHANGE__MAX_VOLUME_SHARE; it works until 1.0",
-        "SMABOT_TAPE is now SMABOT_DATA; it works until 1.0",
-        "--tape is now --data; it works until 1.0",
+        "smabot: SMABOT_PLUGIN__EXCHANGE__PARTICIPATION is now "
+        "SMABOT_PLUGIN__EXCHANGE__MAX_VOLUME_SHARE; the old name works until 1.0",
+        "smabot: SMABOT_TAPE is now SMABOT_DATA; the old name works until 1.0",
+        "smabot: --tape is now --data; the old name works until 1.0",
     ]
 
 

@@ -19,7 +19,7 @@ class OldName(DeprecationWarning):
 def note_renamed(old: str, new: str, where: str = "") -> None:
     """Say on stderr that a setting or flag has a new name, once a process; ``where`` it was read from."""
     line = f"{where}: {old}" if where else old
-    line += f" is now {new}; it works until 1.0"
+    line = f"smabot: {line} is now {new}; the old name works until 1.0"
     if line not in _noted:
         _noted.add(line)
         print(line, file=sys.stderr)

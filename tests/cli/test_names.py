@@ -13,6 +13,8 @@ from smabot.errors import ConfigError
 from smabot.settings.loading import load
 from smabot.system.paths import file_exists
 
+pytestmark = pytest.mark.plugins
+
 Call = Callable[..., Any]
 CONFIG = 3
 

@@ -67,7 +67,7 @@ def test_version(execute: Call) -> None:
     [
         ("statsu", "smabot: no such command 'statsu' (did you mean 'status'?); see `smabot --help`"),
         ("braeker", "smabot: no such command 'braeker' (did you mean 'breaker'?)"),
-        ("config shwo", "'shwo'"),
+        ("config shwo", "'shwo'"),  # codespell:ignore
         ("db prune", "smabot: db prune: give either --bars-before DATE or --keep-days N\n"),
         ("run --symbls A", "--symbols"),
         ("orders --limit 0", "--limit"),

@@ -64,7 +64,10 @@ def test_the_old_name_of_the_market_says_the_new_one_once(
 ) -> None:
     lab.open(OLD, "ledger.db").close()
     lab.open(OLD, "ledger.db").close()
-    assert capsys.readouterr().err == "smabot: data: made is now simulated; the old name works until 1.0\n"
+    assert (
+        capsys.readouterr().err
+        == "smabot: data: made is now simulated; the old name works until 1.0\n"
+    )
     lab.open(NEW, "ledger.db").close()
     assert capsys.readouterr().err == ""
 
@@ -80,8 +83,16 @@ def test_another_market_is_refused_in_the_new_words(lab: Any) -> None:
 @pytest.mark.parametrize(
     ("flags", "data", "said"),
     [
-        (["--tape", "a.csv"], "a.csv", "smabot: --tape is now --data; the old name works until 1.0\n"),
-        (["--tape", "a.csv", "--data", "a.csv"], "a.csv", "smabot: --tape is now --data; the old name works until"),
+        (
+            ["--tape", "a.csv"],
+            "a.csv",
+            "smabot: --tape is now --data; the old name works until 1.0\n",
+        ),
+        (
+            ["--tape", "a.csv", "--data", "a.csv"],
+            "a.csv",
+            "smabot: --tape is now --data; the old name works until",
+        ),
         (["--data", "b.csv"], "b.csv", ""),
     ],
 )

@@ -111,9 +111,10 @@ class Book(BookView):
 
     def copy(self) -> Book:
         """Return a book of its own with the same account, positions, open orders and last prices."""
-        copy = Book(self.calendar, self.order)
+        copy = Book(self.calendar, self.order, self._prices.collar)
         copy.now = self.now
-        copy._take_prices(self._prices.copy())
+        copy._prices.bars.update(self._prices.bars)
+        copy._prices.marks.update(self._prices.marks)
         account = [self.account] if self.account is not None else []
         copy.restore([*account, *self.positions.values(), *self.open_orders()])
         return copy

@@ -298,7 +298,3 @@ class BookView:
     def _value_price(self, symbol: str) -> Decimal:
         price = self._prices.value_price(symbol)
         return self._positions.average_price(symbol) if price is None else price
-
-    def _take_prices(self, prices: LastPrices) -> None:
-        self._prices = prices
-        self._valuation = Valuation(self._value_price, prices.jumped_from)

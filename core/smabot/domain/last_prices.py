@@ -86,9 +86,3 @@ class LastPrices:
         """Return the close before the last bar where that bar is outside the price collar."""
         before = self._before.get(symbol)
         return None if before is None else Decimal(repr(before))
-
-    def copy(self) -> LastPrices:
-        """Return the same bars and marks, without fills and jumps."""
-        copy = LastPrices(self.collar)
-        copy.bars, copy.marks = dict(self.bars), dict(self.marks)
-        return copy

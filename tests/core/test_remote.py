@@ -152,8 +152,8 @@ class Post:
         self.gate = Gate(verdicts or {}, over)
         gate: Any = self.gate
         self.access = Access(self.book, Clock(), lambda: NOW, 5)
-        line = BrokerConnection.to(far, Clock(), self.access)
-        self.outbox = Outbox(line, self.book, gate)
+        connection = BrokerConnection.to(far, Clock(), self.access)
+        self.outbox = Outbox(connection, self.book, gate)
 
     def add(self, *orders: Order) -> None:
         for each in orders:

@@ -43,7 +43,7 @@ class BrokerConnection:
     def to(
         cls, broker: Broker, clock: Clock, access: Access, dispatcher: Dispatcher | None = None
     ) -> BrokerConnection:
-        """Return the line to a broker; ``dispatcher``: by default threads to a remote one."""
+        """Return the connection to a broker; ``dispatcher``: by default threads to a remote one."""
         pauses: tuple[float, ...] = ()
         stepped, remote = True, isinstance(broker, RemoteBroker)
         if isinstance(broker, RemoteBroker):

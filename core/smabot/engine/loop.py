@@ -69,8 +69,8 @@ class Engine:
         standing = self.gate.standing
         recovery = Recovery(config, book, journal, broker, feed, tuple(symbols))
         self.comparison = Comparison(plugins, recovery, standing, self.access)
-        line = BrokerConnection.to(broker, feed, self.access, dispatcher)
-        self._outbox = Outbox(line, book, self.gate, journal.check_in_place)
+        connection = BrokerConnection.to(broker, feed, self.access, dispatcher)
+        self._outbox = Outbox(connection, book, self.gate, journal.check_in_place)
         beside = goes_by_itself(broker)
         equity = MarkToMarket(book, plugins, config.equity_every_minutes)
         executor = Executor(config, book, plugins, self.gate)

@@ -43,18 +43,18 @@ class Outbox:
 
     def __init__(
         self,
-        line: BrokerConnection,
+        connection: BrokerConnection,
         book: Book,
         gate: Gate,
         check_journal: Callable[[], None] = lambda: None,
     ) -> None:
         """``check_journal``: raises JournalError where what was committed is not kept any more."""
-        self._line = line
+        self._connection = connection
         self._book = book
         self._gate = gate
         self._check_journal = check_journal
-        self._status_queries = StatusQueries(line, gate, self._forget)
-        self._cancels = Cancels(line, book)
+        self._status_queries = StatusQueries(connection, gate, self._forget)
+        self._cancels = Cancels(connection, book)
         self._sendings: dict[str, Sending] = {}
         self._epoch = 0
 
@@ -68,7 +68,7 @@ class Outbox:
         for order in orders:
             if order.status in (Status.PENDING, Status.UNKNOWN):
                 perhaps_sent = replace(order, status=Status.UNKNOWN)
-                sending = Sending(perhaps_sent, left=True, waits=len(self._line.pauses))
+                sending = Sending(perhaps_sent, left=True, waits=len(self._connection.pauses))
                 self._sendings[order.client_order_id] = sending
                 self._status_queries.begin(sending)
 
@@ -76,19 +76,21 @@ class Outbox:
     def awaits_answers(self) -> bool:
         """Whether a remote broker still has a question to answer about an order."""
         sendings = self._sendings.values()
-        return self._line.remote and any(each.state is not State.TO_JUDGE for each in sendings)
+        return self._connection.remote and any(
+            each.state is not State.TO_JUDGE for each in sendings
+        )
 
     def end_grants(self) -> None:
         """End all grants: what has not left by now is judged again."""
         self._epoch += 1
-        self._line.dispatcher.withdraw_before(self._epoch)
+        self._connection.dispatcher.withdraw_before(self._epoch)
 
     def query_status_now(self) -> None:
         """The broker is there again: look unanswered orders up now, whenever it was their turn."""
         for sending in self._sendings.values():
-            sending.waits = len(self._line.pauses)
+            sending.waits = len(self._connection.pauses)
         self._cancels.start_over()
-        self._line.dispatcher.make_due()
+        self._connection.dispatcher.make_due()
 
     def flush(self) -> list[OrderUpdate]:
         """Send what may leave and return the answers that are there: events of the next step.
@@ -97,15 +99,15 @@ class Outbox:
         would find too. So are the answers: a restart learns first of what arrived.
         """
         idle = not self._sendings and not self._book.canceling
-        if idle and not self._line.remote:
+        if idle and not self._connection.remote:
             return []
-        dispatcher = self._line.dispatcher
+        dispatcher = self._connection.dispatcher
         dispatcher.next_step()
         self._end_grants_that_do_not_hold()
         self._cancels.request_due()
         answers = self._grant()
         rounds = 0
-        while not answers and (self._line.stepped or rounds < ROUNDS):
+        while not answers and (self._connection.stepped or rounds < ROUNDS):
             rounds += 1
             outcomes = dispatcher.collect()
             if not outcomes:
@@ -117,7 +119,7 @@ class Outbox:
 
     def stop_sending(self, seconds: float) -> list[OrderUpdate]:
         """Stop sending; return the answers to what is being sent, waiting for them that long."""
-        outcomes = self._line.dispatcher.stop(seconds)
+        outcomes = self._connection.dispatcher.stop(seconds)
         return [answer for request, outcome in outcomes for answer in request.take(outcome)]
 
     # -- grants --------------------------------------------------------------------------------------
@@ -155,8 +157,12 @@ class Outbox:
         """Whether an order is to be judged now; one that has arrived, or ended, is forgotten."""
         if sending.state is not State.TO_JUDGE:
             return False
-        line = self._line
-        if line.access.refusal and sending.retry_at and line.clock.now() < sending.retry_at:
+        connection = self._connection
+        if (
+            connection.access.refusal
+            and sending.retry_at
+            and connection.clock.now() < sending.retry_at
+        ):
             return False
         order = self._book.orders.get(sending.order.client_order_id)
         if order is None or order.status not in (Status.PENDING, Status.UNKNOWN):
@@ -169,29 +175,29 @@ class Outbox:
         if sending.why == why:
             return NO_NEWS
         sending.why = why
-        return [self._line.update(sending.order, Status.PENDING, why)]
+        return [self._connection.update(sending.order, Status.PENDING, why)]
 
     def _dropped(self, sending: Sending, why: str) -> OrderUpdate:
         """It provably never left: blocked, with the gate's reason, and why it had to wait so long."""
         if sending.why:
             why = f"{why}; it waited: {sending.why}"
-        return self._line.update(sending.order, Status.BLOCKED, why)
+        return self._connection.update(sending.order, Status.BLOCKED, why)
 
     def _not_sent_again(self, sending: Sending, verdict: Verdict) -> Sequence[OrderUpdate]:
         """It may have left, and is not sent again: abandoned where that is proven, else queried."""
-        unprovable = self._line.broker.visibility_delay is None
+        unprovable = self._connection.broker.visibility_delay is None
         proven = self._status_queries.is_absence_proven(sending)
         if proven and (unprovable or verdict.answer is Answer.DROP):
             self._forget(sending)
             reason = f"never arrived, and not sent again: {verdict.why}"
-            return [self._line.update(sending.order, Status.ABANDONED, reason)]
+            return [self._connection.update(sending.order, Status.ABANDONED, reason)]
         self._status_queries.begin_after_pause(sending)
         if not unprovable or sending.frozen:
             return NO_NEWS
         sending.frozen = True
         symbol = sending.order.symbol
         reason = f"{symbol} is frozen: the broker does not show the order but may have it"
-        return [self._line.update(sending.order, Status.UNKNOWN, reason)]
+        return [self._connection.update(sending.order, Status.UNKNOWN, reason)]
 
     # -- sending -------------------------------------------------------------------------------------
 
@@ -201,18 +207,18 @@ class Outbox:
         sendings.sort(key=lambda sending: turn(sending.order))
         for sending in sendings:
             sending.state = State.GRANTED
-        if self._line.bulk is not None and len(sendings) > 1:
-            self._line.put(self._bulk_request(self._line.bulk, sendings))
+        if self._connection.bulk is not None and len(sendings) > 1:
+            self._connection.put(self._bulk_request(self._connection.bulk, sendings))
             return
         for sending in sendings:
             order = sending.order
             request = Request(
                 (EXIT if order.reduces else ENTRY, turn(order)),
-                partial(self._line.broker.submit, order),
+                partial(self._connection.broker.submit, order),
                 partial(self._sent, sending),
                 self._epoch,
             )
-            self._line.put(request)
+            self._connection.put(request)
 
     def _bulk_request(self, broker: BulkBroker, sendings: list[Sending]) -> Request:
         orders = [sending.order for sending in sendings]
@@ -235,7 +241,7 @@ class Outbox:
                 return self._turned_away(sending, outcome)
             case BrokerError():
                 return self._unanswered(sending, outcome)
-        self._line.access.request_accepted(took_order=outcome.status is not Status.REJECTED)
+        self._connection.access.request_accepted(took_order=outcome.status is not Status.REJECTED)
         self._forget(sending)
         return [outcome]
 
@@ -247,25 +253,29 @@ class Outbox:
             return NO_NEWS
 
         sending.state, sending.why = State.PAUSED, str(error)
-        self._line.put(Request((PAUSE, turn(sending.order)), lambda: None, over), error.wait)
+        self._connection.put(Request((PAUSE, turn(sending.order)), lambda: None, over), error.wait)
         return NO_NEWS
 
     def _turned_away(self, sending: Sending, error: NotAllowed) -> Sequence[OrderUpdate]:
         """It was not taken, and is kept for when the broker takes something again."""
-        self._line.note_failure(error)
+        self._connection.note_failure(error)
         pause = min(FIRST_RETRY * 2**sending.turned_away, LONGEST_RETRY)
         sending.turned_away += 1
-        sending.retry_at = self._line.clock.now() + pause
+        sending.retry_at = self._connection.clock.now() + pause
         return NO_NEWS if sending.left else self._waits(sending, str(error))
 
     def _unanswered(self, sending: Sending, error: BrokerError) -> Sequence[OrderUpdate]:
         known = sending.left
         sending.left = True
-        sending.sent_at, sending.queries = self._line.clock.now(), 0
+        sending.sent_at, sending.queries = self._connection.clock.now(), 0
         sending.sends += 1
-        sending.waits = len(self._line.pauses) if sending.sends <= AWAITED_SENDS else 0
+        sending.waits = len(self._connection.pauses) if sending.sends <= AWAITED_SENDS else 0
         self._status_queries.begin_after_pause(sending)
-        return NO_NEWS if known else [self._line.update(sending.order, Status.UNKNOWN, str(error))]
+        return (
+            NO_NEWS
+            if known
+            else [self._connection.update(sending.order, Status.UNKNOWN, str(error))]
+        )
 
     def _forget(self, sending: Sending) -> None:
         self._sendings.pop(sending.order.client_order_id, None)

@@ -19,10 +19,10 @@ class StatusQueries:
     """Asks for unanswered orders, at the broker's own pauses."""
 
     def __init__(
-        self, line: BrokerConnection, gate: Gate, forget: Callable[[Sending], None]
+        self, connection: BrokerConnection, gate: Gate, forget: Callable[[Sending], None]
     ) -> None:
         """``forget``: is given a sending that the broker is found to have."""
-        self._line = line
+        self._connection = connection
         self._gate = gate
         self._forget = forget
 
@@ -41,21 +41,21 @@ class StatusQueries:
         where an earlier one may have sent it. Where a miss never is a proof, its day has to have been over
         when the broker was asked: what it says of an earlier time may be outdated.
         """
-        line = self._line
-        delay = line.broker.visibility_delay
+        connection = self._connection
+        delay = connection.broker.visibility_delay
         if delay is None:
             return sending.was_over
-        return line.clock.now() - (sending.sent_at or line.begun) >= delay
+        return connection.clock.now() - (sending.sent_at or connection.begun) >= delay
 
     def _ask(self, sending: Sending, pause: float | None) -> None:
         sending.state, sending.was_over = State.QUERIED, self._gate.is_over(sending.order)
         request = Request(
-            (QUERY if self._line.remote else CANCEL, turn(sending.order)),
-            partial(self._line.broker.order, sending.order.client_order_id),
+            (QUERY if self._connection.remote else CANCEL, turn(sending.order)),
+            partial(self._connection.broker.order, sending.order.client_order_id),
             partial(self._answered, sending),
             awaited=sending.waits > 0,
         )
-        self._line.put(request, pause)
+        self._connection.put(request, pause)
 
     def _answered(self, sending: Sending, outcome: Any) -> Sequence[OrderUpdate]:
         if isinstance(outcome, NotSent):
@@ -64,10 +64,10 @@ class StatusQueries:
         sending.queries += 1
         sending.waits -= 1
         if isinstance(outcome, BrokerError):
-            self._line.note_failure(outcome)
+            self._connection.note_failure(outcome)
             self.begin_after_pause(sending)
             return NO_NEWS
-        self._line.access.request_accepted()
+        self._connection.access.request_accepted()
         if outcome is not None:
             return [self._found(sending, outcome)]
         if sending.sent_at is None or not self._may_still_show(sending):
@@ -88,10 +88,10 @@ class StatusQueries:
 
     def _may_still_show(self, sending: Sending) -> bool:
         """Whether that an order is not found says nothing yet."""
-        if self._line.broker.visibility_delay is None:
-            return sending.queries < len(self._line.pauses)
+        if self._connection.broker.visibility_delay is None:
+            return sending.queries < len(self._connection.pauses)
         return not self.is_absence_proven(sending)
 
     def _pause(self, sending: Sending) -> float:
-        pauses = self._line.pauses
+        pauses = self._connection.pauses
         return pauses[min(sending.queries, len(pauses) - 1)] if pauses else 0.0

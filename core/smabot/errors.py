@@ -149,6 +149,11 @@ def listed(names: Iterable[str], most: int = 12) -> str:
     return ", ".join(known[:most]) + more
 
 
+def counted(number: int, noun: str) -> str:
+    """Return a number with its noun, in the singular where it is 1."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"
+
+
 def suggest(name: str, known: Iterable[str]) -> str:
     """Return `` (did you mean 'x'?)`` when a known name is close to ``name``, else an empty string."""
     close = difflib.get_close_matches(name, list(known), n=1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
@@ -20,7 +20,7 @@ from smabot.domain.bot_records import Command
 from smabot.engine.execution.flattening import Left, left_over
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.recovery import recover_orders
-from smabot.errors import BrokerError, PartlyUnreadable, SmabotError, UsageError, suggest
+from smabot.errors import BrokerError, PartlyUnreadable, SmabotError, UsageError, counted, suggest
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -95,7 +95,7 @@ def _through_bot(app: App, screen: Screen, symbol: str, timeout: float) -> int:
             book, running = restored_book(app, rows, journal_plugins), rows.in_use()
             left = left_over(book, symbol)
             sure = 0 if left else sure + 1  # a fill may fall between two reads
-            now = f"{_count(left, 'position')} not flat, {_count(book.open_orders(), 'open order')}"
+            now = f"{counted(len(left), 'position')} not flat, {counted(len(book.open_orders()), 'open order')}"
             if left and now != before:
                 screen.show_note(now)
             before = now
@@ -216,7 +216,7 @@ def _summary(
     if not reason:
         entries = f"not halted: a strategy may buy {symbol} again" if symbol else "not halted"
     whole = f"{symbol} is flat" if symbol else "all is flat"
-    lines = [("flatten", f"{_count(left, 'position')} not flat" if left else whole)]
+    lines = [("flatten", f"{counted(len(left), 'position')} not flat" if left else whole)]
     lines += [
         (f"{each.qty:f} {each.symbol}", f"{each.strategy or '-'}: {each.why}") for each in left
     ]
@@ -236,16 +236,11 @@ def _summary(
 def _raise_if_left(left: Sequence[Left]) -> None:
     if _is_stuck(left):
         raise SmabotError(
-            f"{_count(left, 'position')} not flat: a plugin blocks the exits; change its settings, or "
+            f"{counted(len(left), 'position')} not flat: a plugin blocks the exits; change its settings, or "
             "leave it out with --no-plugin NAME --ignore-block NAME, then `smabot flatten` again"
         )
     if left:
         raise SmabotError(
-            f"{_count(left, 'position')} not flat yet: `smabot flatten` again, or "
+            f"{counted(len(left), 'position')} not flat yet: `smabot flatten` again, or "
             "`smabot run`, goes on with it"
         )
-
-
-def _count(things: Iterable[object], name: str) -> str:
-    count = len(list(things))
-    return f"{count} {name}{'' if count == 1 else 's'}"

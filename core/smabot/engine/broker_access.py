@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Event
-from smabot.errors import AccountBlocked, KeyRefused, NotAllowed
+from smabot.errors import AccountBlocked, KeyRefused, NotAllowed, counted
 from smabot.hooks.ports import BrokerAccount, Clock
 from smabot.system.wall_clock import Wall
 
@@ -74,7 +74,7 @@ class Access:
         if max(self._clock.now() - feed, self._wall() - wall) >= self._patience:
             minutes = self._patience // timedelta(minutes=1)
             raise KeyRefused(
-                f"the broker has refused the key for {minutes} minute{'' if minutes == 1 else 's'} "
+                f"the broker has refused the key for {counted(minutes, 'minute')} "
                 f"({self._key}): give a key that works and start again; positions and open orders "
                 "are left as they are"
             )

@@ -32,6 +32,7 @@ from smabot.domain.calendar import MINUTE
 from smabot.domain.order_terms import OrderType, Status, TimeInForce
 from smabot.domain.records import Order
 from smabot.domain.risk_answers import Check
+from smabot.errors import counted
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Clock
 from smabot.settings.model import Config
@@ -244,5 +245,4 @@ def close_of(order: Order, book: Book) -> datetime | None:
 
 
 def _minutes(span: timedelta) -> str:
-    minutes = span / MINUTE
-    return f"{minutes:.0f} minute{'' if round(minutes) == 1 else 's'}"
+    return counted(round(span / MINUTE), "minute")

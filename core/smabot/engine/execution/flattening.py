@@ -15,6 +15,7 @@ from smabot.domain.calendar import MINUTE
 from smabot.domain.halts import halt
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Holding, Order, SignalState
+from smabot.errors import counted
 
 FLATTEN = "FLATTEN"
 """The label of a target that the operator set; strategies don't change it."""
@@ -36,9 +37,7 @@ def flatten(book: Book, symbol: str = "") -> str:
     )
     left_alone = f"entries in {symbol} are not halted"
     parts = [
-        f"closes {closing} position{'' if closing == 1 else 's'}"
-        if closing
-        else "no open positions",
+        f"closes {counted(closing, 'position')}" if closing else "no open positions",
         f"cancels {entries} entr{'y' if entries == 1 else 'ies'}" if entries else "",
         closed_until(book),
         left_alone if symbol else "new entries are halted: `smabot resume` allows them again",

@@ -10,7 +10,8 @@ from smabot.domain.calendar import Calendar
 from smabot.engine.start.book_restore import restore_book
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.followed_symbols import followed_symbols, symbols_with_prices
-from smabot.engine.start.startup_report import StartupReport, StartupStep, counted
+from smabot.engine.start.startup_report import StartupReport, StartupStep
+from smabot.errors import counted
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import BrokerAccount

@@ -16,9 +16,9 @@ from smabot.engine.operator_commands import expiry
 from smabot.engine.start.backfill import backfill
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.startup_reconciliation import reconciled_engine
-from smabot.engine.start.startup_report import counted
 from smabot.engine.start.unattended_positions import unattended_positions
 from smabot.engine.start.warm_up import newest_bar_end, warm_up
+from smabot.errors import counted
 
 
 def recover(

@@ -41,8 +41,3 @@ class StartupReport:
         return json.dumps(
             [{"step": s.name, "found": s.found, "ms": round(s.milliseconds, 1)} for s in self.steps]
         )
-
-
-def counted(number: int, noun: str) -> str:
-    """Return a number with its noun, in the singular where it is 1."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"

@@ -10,7 +10,7 @@ from smabot.domain.book import Book
 from smabot.domain.records import Bar
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.followed_symbols import symbols_with_prices
-from smabot.engine.start.startup_report import counted
+from smabot.errors import counted
 
 
 def warm_up(session: BotSession) -> None:

@@ -21,6 +21,7 @@ from smabot.system.redaction import redact
 from smabot.system.wall_clock import Wall, utc_now
 
 if TYPE_CHECKING:
+    from smabot.cli.times import Times
     from smabot.hooks.plugins import Plugins
     from smabot.settings.loading import Flag, Loaded
     from smabot.settings.model import Config
@@ -34,6 +35,7 @@ class App:
         self.settings: Path | None = None
         self.db: Path | None = None
         self.as_json = False
+        self.utc = False
         self.verbose = 0
         self.wall: Wall = utc_now
         self.answers = True
@@ -191,6 +193,13 @@ class App:
         return self._header.get("mode", self.config().mode)
 
     # -- output ------------------------------------------------------------------------------------
+
+    @property
+    def times(self) -> Times:
+        """How times look on the screen."""
+        from smabot.cli.times import Times
+
+        return Times(utc=self.utc)
 
     @staticmethod
     def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, heads: bool = True) -> Any:

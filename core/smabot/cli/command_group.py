@@ -74,6 +74,7 @@ SHARED = (
     _shared("--settings", type=_file(), metavar="FILE", help="Settings file. [./settings.toml]"),
     _shared("--db", type=_file(), metavar="PATH", help="Database. [data/trades.db]"),
     _shared("--json", "as_json", is_flag=True, help="Print JSON on stdout."),
+    _shared("--utc", is_flag=True, help="Show times in UTC. [New York's, ET]"),
     _shared("-v", "--verbose", count=True, help="Log more; twice for everything."),
     _shared("--debug", is_flag=True, help="Show the traceback of an error."),
 )

@@ -63,10 +63,14 @@ def _ignore_blocks(session: BotSession) -> None:
 def _subscribe(session: BotSession, engine: Engine) -> None:
     feed = session.opened().feed
     with session.report.step("subscribe") as found:
-        engine.resume()
+        adopted = engine.resume()
+        found.facts["at"] = f"{feed.now():%Y-%m-%dT%H:%M:%SZ}"
         engine.process(Batch(feed.now()))
         feed.subscribe(session.symbols)
         found.append(counted(len(session.symbols), "symbol"))
+        if adopted:
+            found.append(f"queried the status of {counted(len(adopted), 'unanswered order')}")
+            found.facts["queried"] = [order.client_order_id for order in adopted]
 
 
 def _subscribe_to_orders(session: BotSession, engine: Engine, command: Command) -> None:

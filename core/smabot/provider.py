@@ -47,6 +47,7 @@ from smabot.errors import (
 )
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.ports import (
+    BarRows,
     Broker,
     BrokerAccount,
     BrokerOrder,
@@ -105,6 +106,7 @@ __all__ = [
     "Bar",
     "Batch",
     "Book",
+    "BarRows",
     "Broker",
     "BrokerAccount",
     "BrokerError",

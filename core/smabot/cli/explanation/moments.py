@@ -1,0 +1,127 @@
+"""A story's moments: what happened when, as the screen and JSON show it."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from smabot.cli.output import PIPE_WIDTH, clean
+
+if TYPE_CHECKING:
+    from rich.console import Console, ConsoleOptions
+    from rich.measure import Measurement
+    from rich.text import Text
+
+    from smabot.cli.times import Times
+
+ORDER = (
+    "bar", "command", "signal", "size", "order", "check", "blocked", "waits", "no_order", "missed", "no_answer",
+    "queried", "sent_again", "answer", "sent", "event", "cancel", "fill", "end", "pnl",
+)  # fmt: skip
+"""The kinds of moments, as they come where several have the same time."""
+
+NARROWEST = 24
+"""Columns that a text gets at least: a narrower terminal breaks its lines itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """Something that happened: its kind (one of `ORDER`), a word for the screen, and what, in words.
+
+    ``details`` are lines below it. ``grave`` is what an operator should not overlook.
+    """
+
+    time: datetime
+    kind: str
+    word: str
+    text: str
+    details: tuple[str, ...] = ()
+    grave: bool = False
+
+
+def in_order(moments: Iterable[Moment]) -> list[Moment]:
+    """Return moments, oldest first; those of one time in the order that they caused each other."""
+    return sorted(moments, key=lambda m: (m.time, ORDER.index(m.kind)))
+
+
+class Timeline:
+    """Moments for `App.emit`: a line each, with the seconds; the day stands above its moments."""
+
+    def __init__(self, times: Times, moments: Iterable[Moment]) -> None:
+        self._times = times
+        self._moments = in_order(moments)
+        self._word = max((len(m.word) for m in self._moments), default=0)
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.measure import Measurement
+
+        least = min(options.max_width, self._indent + NARROWEST)
+        return Measurement(least, max(least, min(PIPE_WIDTH, options.max_width)))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        from rich.text import Text
+
+        day = ""
+        for moment in self._moments:
+            if (its_day := self._times.day(moment.time)) != day:
+                day = its_day
+                yield Text(f"{day} {self._times.zone}", style="bold")
+            style = "bold red" if moment.grave else ""
+            text = "\n".join(self._lines(moment, options.max_width))
+            yield Text(text, style=style, no_wrap=True, overflow="ignore")
+
+    @property
+    def _indent(self) -> int:
+        return len("10:31:00") + 2 + self._word + 2
+
+    def _lines(self, moment: Moment, width: int) -> list[str]:
+        clock = self._times.clock(moment.time, seconds=True)
+        head = f"{clock}  {moment.word:<{self._word}}  "
+        lines = _wrapped(clean(moment.text), head, width)
+        for detail in moment.details:
+            lines += _wrapped(clean(detail), " " * len(head) + "  ", width)
+        return [line.rstrip() for line in lines]
+
+
+def _wrapped(text: str, head: str, width: int) -> list[str]:
+    text = text.replace("\n", " ")
+    if width - len(head) < NARROWEST:
+        return [head + text]
+    broken = textwrap.wrap(
+        text, width - len(head), break_long_words=False, break_on_hyphens=False,
+        drop_whitespace=True, replace_whitespace=False,
+    )  # fmt: skip
+    first, *others = broken or [""]
+    return [head + first, *(" " * len(head) + each for each in others)]
+
+
+def facts_lines(facts: Sequence[tuple[str, str]], width: int) -> list[str]:
+    """Return titles with their texts, aligned; a text that is too long goes on below itself."""
+    widest = max((len(title) for title, _ in facts), default=0)
+    return [
+        line.rstrip()
+        for title, text in facts
+        for line in _wrapped(clean(text), f"  {title:<{widest}}  ", width)
+    ]
+
+
+class Facts:
+    """Titles with their texts, for `App.emit`."""
+
+    def __init__(self, facts: Sequence[tuple[str, str]]) -> None:
+        self._facts = [(title, text) for title, text in facts if text]
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.measure import Measurement
+
+        least = min(options.max_width, 20 + NARROWEST)
+        return Measurement(least, max(least, min(PIPE_WIDTH, options.max_width)))
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        from rich.text import Text
+
+        lines = facts_lines(self._facts, options.max_width)
+        yield Text("\n".join(lines), no_wrap=True, overflow="ignore")

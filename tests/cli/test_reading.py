@@ -24,7 +24,18 @@ SqliteJournal = pytest.importorskip("smabot_persistence_sqlite.journal").SqliteJ
 
 Call = Callable[..., Any]
 NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
-READING = ("status", "orders", "trades", "signals", "equity", "pnl", "breaker", "limits")
+READING = (
+    "events",
+    "runs",
+    "status",
+    "orders",
+    "trades",
+    "signals",
+    "equity",
+    "pnl",
+    "breaker",
+    "limits",
+)
 
 
 @pytest.mark.parametrize("verb", READING)

@@ -34,7 +34,7 @@ def explain(
     P&L. SYMBOL shows what is wanted of it, what is held, why they differ, and the last signal's story;
     a --date all signals of a day, and --at one minute.
     """
-    with app.rows() as rows:
+    with app.rows(app.journal_plugins()) as rows:
         data, screen = _explained(app, rows, what, strategy, date, at)
     app.emit(data, screen)
 
@@ -55,7 +55,9 @@ def _explained(
     holdings = holdings_in(rows, symbol)
     if not holdings and _is_order(symbol):
         if strategy or date or at:
-            raise UsageError("--strategy, --date and --at are for a symbol: give none with an order")
+            raise UsageError(
+                "--strategy, --date and --at are for a symbol: give none with an order"
+            )
         return order_view.explained(app.times, rows, find_order(rows, what))
     if not holdings:
         _require_symbol(rows, symbol)

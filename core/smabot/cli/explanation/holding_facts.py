@@ -73,9 +73,7 @@ class HoldingFacts:
         given = [
             event
             for event in self.events
-            if event.kind == "flatten"
-            and event.subject in ("", self.symbol)
-            and event.time <= time
+            if event.kind == "flatten" and event.subject in ("", self.symbol) and event.time <= time
         ]
         return given[-1] if given else None
 

@@ -75,7 +75,9 @@ def why_no_order(facts: HoldingFacts, minute: MinuteFacts, times: Times) -> list
     gap = facts.gap_of(minute.bar.time)
     if gap is not None:
         first, last = times.full(gap.first + MINUTE), times.clock(gap.last + MINUTE)
-        return [f"no bot ran: the bars of {first} to {last} came with the next start, too old to decide on"]
+        return [
+            f"no bot ran: the bars of {first} to {last} came with the next start, too old to decide on"
+        ]
     return _no_signal(facts, minute, times)
 
 
@@ -90,9 +92,9 @@ def _no_bar(facts: HoldingFacts, minute: MinuteFacts, times: Times) -> str:
 
 def _no_signal(facts: HoldingFacts, minute: MinuteFacts, times: Times) -> list[str]:
     last = facts.signal_before(minute.at)
-    none = f"{facts.strategy} had no new signal at {times.clock(minute.at)}"
+    none = f"no new signal at {times.clock(minute.at)}"
     if last is None:
-        return [f"{none}, and had none before"]
+        return [f"{none}, and none before it"]
     held = facts.held_at(minute.at)
     wanted = "long" if last.target else "flat"
     lines = [

@@ -135,11 +135,11 @@ def _command(events: Collection[Event], order: Order) -> Event | None:
 
 
 def _queries(rows: Any, order: Order) -> list[tuple[Run, datetime]]:
-    found = []
-    for run in rows.rows(Run, newest_by="started_at"):
-        if order.client_order_id in queried_orders(run) and (at := begun_at(run)) is not None:
-            found.append((run, at))
-    return found
+    return [
+        (run, at)
+        for run in rows.rows(Run, newest_by="started_at")
+        if order.client_order_id in queried_orders(run) and (at := begun_at(run)) is not None
+    ]
 
 
 def _round_trip(

@@ -14,6 +14,8 @@ from smabot.domain.calendar import MINUTE
 from smabot.domain.order_terms import Status
 from smabot.domain.records import ZERO, Bar, Fill, Order
 from smabot.domain.risk_answers import Check
+from smabot.domain.round_trips import RoundTrip
+from smabot.errors import counted
 
 CENT = Decimal("0.01")
 OF_SENDING = {
@@ -47,7 +49,9 @@ def _decided(facts: OrderFacts, all_checks: bool) -> Iterator[Moment]:
         text = f"{number(order.qty)} shares; how it came was not kept"
     yield Moment(made, "size", "size", text)
     again = f", attempt {order.attempt}: {_last_failure(facts)}" if facts.before else ""
-    yield Moment(made, "order", "order", f"{terms(order)}, {short_id(order.client_order_id)}{again}")
+    yield Moment(
+        made, "order", "order", f"{terms(order)}, {short_id(order.client_order_id)}{again}"
+    )
     if facts.checks:
         yield _checks(facts, all_checks)
 
@@ -64,7 +68,8 @@ def _checks(facts: OrderFacts, all_checks: bool) -> Moment:
 
 def _check_line(check: Check, widest: int) -> str:
     answer = "passed" if check.passed else "FAILED"
-    measured = " of ".join(filter(None, (check.value, check.limit)))
+    limit = f"limit {check.limit}" if check.limit else ""
+    measured = ", ".join(filter(None, (check.value, limit)))
     parts = [f"{check.name:<{widest}}  {answer}", measured, check.reason]
     return "  ".join(filter(None, parts))
 
@@ -89,7 +94,9 @@ def _sent(facts: OrderFacts) -> Iterator[Moment]:
         named = f", its id {order.broker_order_id}" if order.broker_order_id else ""
         yield Moment(order.submitted_at, "sent", "sent", f"the broker has it{named}")
     if order.status in (Status.PENDING, Status.UNKNOWN):
-        waits = "it has not left yet" if order.status is Status.PENDING else "its outcome is unknown"
+        waits = (
+            "it has not left yet" if order.status is Status.PENDING else "its outcome is unknown"
+        )
         reason = f": {order.reason}" if order.reason else ""
         time = order.updated_at or order.created_at
         yield Moment(time, "waits", "waits", f"{waits}{reason}", grave=True)
@@ -113,14 +120,20 @@ def _filled(facts: OrderFacts) -> Iterator[Moment]:
     last = facts.fills[-1].time
     trip = facts.round_trip
     if order.reduces:
-        text = f"{gain(realized(facts))} realized by this order"
+        text = gain(realized(facts))
         if trip is not None and trip.closed_at <= last:
-            text += f"; the round trip since its entry made {gain(trip.realized_pnl)}"
+            text += f", {_trip_words(trip, apart=trip.realized_pnl != realized(facts))}"
         yield Moment(last, "pnl", "P&L", text)
     elif trip is not None:
-        minutes = round((trip.closed_at - trip.opened_at).total_seconds() / 60)
-        text = f"its round trip made {gain(trip.realized_pnl)} in {minutes:,} min"
-        yield Moment(trip.closed_at, "pnl", "P&L", text)
+        yield Moment(trip.closed_at, "pnl", "P&L", f"at the end of {_trip_words(trip)}")
+    else:
+        yield Moment(last, "pnl", "P&L", "its position is still open")
+
+
+def _trip_words(trip: RoundTrip, *, apart: bool = True) -> str:
+    minutes = round((trip.closed_at - trip.opened_at).total_seconds() / 60)
+    made = f" that made {gain(trip.realized_pnl)}" if apart else ""
+    return f"a round trip of {counted(minutes, 'minute')}{made}"
 
 
 def _slipped(facts: OrderFacts, fill: Fill) -> str:
@@ -160,8 +173,8 @@ def _ended(facts: OrderFacts) -> Iterator[Moment]:
 
 def bar_moment(bar: Bar) -> Moment:
     """Return a bar at its end, when it is known."""
-    prices = f"open {bar.open:,.2f}, high {bar.high:,.2f}, low {bar.low:,.2f}, close {bar.close:,.2f}"
-    return Moment(bar.end, "bar", "bar", f"{prices}, volume {bar.volume:,.0f}")
+    prices = f"O {bar.open:,.2f}  H {bar.high:,.2f}  L {bar.low:,.2f}  C {bar.close:,.2f}"
+    return Moment(bar.end, "bar", "bar", f"{prices}  volume {bar.volume:,.0f}")
 
 
 def event_moment(event: Event) -> Moment:

@@ -21,7 +21,10 @@ def explained(times: Times, rows: Any, order: Order) -> tuple[dict[str, Any], li
     moments = in_order(order_moments(facts))
     head = [
         ("order", short_id(order.client_order_id)),
-        ("what", f"{terms(order)}, {'an exit' if order.reduces else 'an entry'} of {order.strategy}"),
+        (
+            "what",
+            f"{terms(order)}, {'an exit' if order.reduces else 'an entry'} of {order.strategy}",
+        ),
         ("outcome", order_outcome(order, times).text),
     ]
     data = {"order": order, **order_data(facts), "outcome": order_outcome(order, times)}

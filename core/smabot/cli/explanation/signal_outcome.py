@@ -49,13 +49,18 @@ def outcome_of(signal: Signal, facts: HoldingFacts, times: Times) -> Outcome:
         if not facts.held_at(decided):
             return Outcome("nothing_held", "nothing was held, so there was nothing to sell", True)
         if flat := facts.flattened_before(decided):
-            return Outcome("flattened", f"`flatten` of {times.full(flat.time)} was closing it already")
+            return Outcome(
+                "flattened", f"`flatten` of {times.full(flat.time)} was closing it already"
+            )
         return Outcome("waits", "no exit has been made for it yet")
-    if flat := facts.flattened_before(decided):
-        if facts.state is not None and facts.state.bar_time != signal.bar_time:
-            text = f"`flatten` of {times.full(flat.time)} was still closing the position"
-            return Outcome("flattened", f"ignored: {text}")
+    if (flat := facts.flattened_before(decided)) and not _is_current(signal, facts):
+        text = f"`flatten` of {times.full(flat.time)} was still closing the position"
+        return Outcome("flattened", f"ignored: {text}")
     return Outcome("no_trace", "no order was made for it, and no event says why")
+
+
+def _is_current(signal: Signal, facts: HoldingFacts) -> bool:
+    return facts.state is not None and facts.state.bar_time == signal.bar_time
 
 
 def order_outcome(order: Order, times: Times) -> Outcome:
@@ -65,12 +70,20 @@ def order_outcome(order: Order, times: Times) -> Outcome:
     reason = f": {order.reason}" if order.reason else ""
     if status is Status.FILLED:
         assert order.filled_avg_price is not None
-        return Outcome("filled", f"its {what} filled: {number(order.qty)} at {order.filled_avg_price:,.2f}", True)
+        return Outcome(
+            "filled",
+            f"its {what} filled: {number(order.qty)} at {order.filled_avg_price:,.2f}",
+            True,
+        )
     if status in WORDS:
         after = f" after {filled}" if order.filled_qty else ""
         return Outcome(status.value, f"its {what}: {WORDS[status]}{after}{reason}")
     asked = order.cancel_requested_at
-    cancel = f"; its cancel of {times.clock(asked)} is unanswered ({order.cancel_reason})" if asked else ""
+    cancel = (
+        f"; its cancel of {times.clock(asked)} is unanswered ({order.cancel_reason})"
+        if asked
+        else ""
+    )
     return Outcome("open", f"its {what} is open at the broker, {filled}{cancel}")
 
 
@@ -100,7 +113,9 @@ def _missed(signal: Signal, facts: HoldingFacts, times: Times) -> Outcome:
     if later and later[0].target == signal.target and later[0].reason == LATE:
         return Outcome("late", f"{why}; acted on late at {times.full(later[0].bar_time + MINUTE)}")
     if signal.target:
-        return Outcome("missed", f"{why}; a missed entry is passed over, unless `act_on_missed_entries` is set")
+        return Outcome(
+            "missed", f"{why}; a missed entry is passed over, unless `act_on_missed_entries` is set"
+        )
     if not facts.held_at(signal.bar_time + MINUTE):
         return Outcome("missed", f"{why}; nothing was held, so there was nothing to sell", True)
     return Outcome("missed", f"{why}; its exit is made at the next bar")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any
 
 from smabot.cli.explanation.holding_facts import HoldingFacts, read_holding
@@ -25,9 +25,11 @@ from smabot.cli.explanation.why_not import (
     why_not_as_wanted,
 )
 from smabot.cli.output import gain, number
+from smabot.cli.run_outcome import failure_of, how_it_ended
 from smabot.cli.times import Times
-from smabot.domain.bot_records import Block
-from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, end_of
+from smabot.domain.book_view import EPOCH
+from smabot.domain.bot_records import Block, Run
+from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE
 from smabot.domain.records import Bar, Holding, Signal
 
 if TYPE_CHECKING:
@@ -41,8 +43,7 @@ Explained = tuple[dict[str, Any], list[Any]]
 def explained(times: Times, rows: Any, symbol: str, holdings: Sequence[Holding]) -> Explained:
     """Return what is wanted of a symbol and held, why they differ, and the last signal's story."""
     bar = last_bar(rows, symbol)
-    now = newest(rows) or datetime.now(UTC)
-    blocks = blocks_holding(rows.rows(Block), now)
+    blocks = blocks_holding(rows.rows(Block), newest(rows) or EPOCH)
     parts: list[Any] = []
     found = []
     for holding in holdings:
@@ -57,7 +58,11 @@ def explained(times: Times, rows: Any, symbol: str, holdings: Sequence[Holding])
             ("price", f"{bar.close:,.2f} at {times.full(bar.end)}" if bar else "no bar yet"),
             *(("blocked", line) for line in (() if why else block_lines(blocks, times))),
         ]
-        parts += [*([""] if parts else []), f"{symbol} by {facts.strategy or 'no strategy'}", Facts(head)]
+        parts += [
+            *([""] if parts else []),
+            f"{symbol} by {facts.strategy or 'no strategy'}",
+            Facts(head),
+        ]
         if len(signals) > 1:
             parts += ["", "last signals", Timeline(times, _lines(facts, signals, times))]
         if moments:
@@ -69,7 +74,11 @@ def explained(times: Times, rows: Any, symbol: str, holdings: Sequence[Holding])
         })  # fmt: skip
     if not parts:
         parts = [f"{symbol}: no strategy has signalled it yet, and nothing is held"]
-    return {"symbol": symbol, "last_bar": bar._asdict() if bar else None, "holdings": found}, parts
+    bot = _bot_words(rows)
+    data = {
+        "symbol": symbol, "bot": bot, "last_bar": bar._asdict() if bar else None, "holdings": found,
+    }  # fmt: skip
+    return data, [f"bot: {bot}", "", *parts]
 
 
 def explained_day(
@@ -123,7 +132,11 @@ def explained_at(
         why = [] if orders else why_no_order(facts, minute, times)
         moments = in_order(m for order in orders for m in order_moments(read_order(rows, order)))
         if orders:
-            parts += ["", f"{facts.strategy or 'no strategy'} made an order", Timeline(times, moments)]
+            parts += [
+                "",
+                f"{facts.strategy or 'no strategy'} made an order",
+                Timeline(times, moments),
+            ]
         else:
             parts += ["", Facts([(facts.strategy or "no strategy", line) for line in why])]
         found.append({
@@ -160,6 +173,20 @@ def last_bar(rows: Any, symbol: str) -> Bar | None:
     return next((bar for minute in rows.windows(1, {symbol}) for bar in minute), None)
 
 
+def _bot_words(rows: Any) -> str:
+    """Return whether a bot runs, or how the last run ended."""
+    runs = rows.rows(Run, newest_by="started_at", limit=1)
+    running = rows.in_use()
+    if not runs:
+        return "is starting" if running else "has never run"
+    how, why = how_it_ended(runs[0], running=running), failure_of(runs[0])
+    return (
+        how
+        if running
+        else f"not running; the last run {'was ' if how.startswith('killed') else ''}{how}{f': {why}' if why else ''}"
+    )
+
+
 def _held(facts: HoldingFacts, bar: Bar | None) -> str:
     from decimal import Decimal
 
@@ -185,9 +212,7 @@ def _lines(facts: HoldingFacts, signals: Sequence[Signal], times: Times) -> list
     ]  # fmt: skip
 
 
-def _story(
-    rows: Any, facts: HoldingFacts, signals: Sequence[Signal], times: Times
-) -> list[Moment]:
+def _story(rows: Any, facts: HoldingFacts, signals: Sequence[Signal], times: Times) -> list[Moment]:
     """Return the story of signals and their orders."""
     moments: list[Moment] = []
     for signal in signals:

@@ -27,7 +27,9 @@ def wanted_words(facts: HoldingFacts, times: Times) -> str:
     signal = _signal_of(facts)
     reason = f": {signal.reason}" if signal is not None and signal.reason else ""
     missed = ", missed" if state.missed else ""
-    return f"{'long' if state.target else 'flat'} since {since} ({state.last_signal}{missed}{reason})"
+    return (
+        f"{'long' if state.target else 'flat'} since {since} ({state.last_signal}{missed}{reason})"
+    )
 
 
 def why_not_as_wanted(facts: HoldingFacts, blocks: Iterable[Block], times: Times) -> list[str]:
@@ -37,7 +39,9 @@ def why_not_as_wanted(facts: HoldingFacts, blocks: Iterable[Block], times: Times
         return []
     lines = [_last_outcome(facts, times)]
     if state.target and _entry_is_over(facts):
-        lines.append("an entry is made at its signal only, and not tried again: it needs a new signal")
+        lines.append(
+            "an entry is made at its signal only, and not tried again: it needs a new signal"
+        )
     if state.target == 0 and facts.orders and facts.orders[-1].reduces:
         lines += _exit_goes_on(facts.orders[-1])
     return [*lines, *block_lines(blocks, times)]
@@ -83,5 +87,7 @@ def _entry_is_over(facts: HoldingFacts) -> bool:
 
 def _exit_goes_on(last: Order) -> list[str]:
     if last.status in (Status.REJECTED, Status.CANCELED, Status.EXPIRED, Status.BLOCKED):
-        return ["the exit is tried again after 1, 2, 4, 8, then 16 minutes, until the position is flat"]
+        return [
+            "the exit is tried again after 1, 2, 4, 8, then 16 minutes, until the position is flat"
+        ]
     return []

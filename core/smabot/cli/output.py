@@ -18,6 +18,7 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from smabot.cli.times import Times
     from smabot.domain.book import Book
     from smabot.domain.records import Order
 
@@ -117,6 +118,16 @@ def money(amount: Decimal | None) -> str:
     return "" if amount is None else f"{amount:,.2f}"
 
 
+def price(amount: Decimal | float | None) -> str:
+    """A price of one share in US dollars: two decimals, below one dollar up to four; empty for None."""
+    if amount is None:
+        return ""
+    if abs(float(amount)) >= 1:
+        return f"{amount:,.2f}"
+    whole, _, decimals = f"{amount:.4f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
+
+
 def gain(amount: Decimal | None) -> str:
     """The same with its sign."""
     return "" if amount is None else f"{amount:+,.2f}"
@@ -133,12 +144,12 @@ def iso(time: datetime | None) -> str:
     return "" if time is None else time.isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
-def order_status(order: Order) -> str:
+def order_status(order: Order, times: Times) -> str:
     """Return an order's status, and that its cancel is unanswered where it is."""
     asked = order.cancel_requested_at
     if asked is None or order.status.terminal:
         return order.status.value
-    return f"{order.status.value}, cancel unanswered since {iso(asked)}"
+    return f"{order.status.value}, cancel unanswered since {times.full(asked)}"
 
 
 def halt_line(book: Book) -> str:
@@ -146,7 +157,7 @@ def halt_line(book: Book) -> str:
     return f"YES: {book.halted}; `smabot resume` ends it" if book.halted else "no"
 
 
-def stale_price_lines(book: Book) -> list[str]:
+def stale_price_lines(book: Book, times: Times) -> list[str]:
     """Return a line for each held symbol whose price is old by the newest minute that is known."""
     from smabot.domain.book_view import STALE
 
@@ -154,6 +165,6 @@ def stale_price_lines(book: Book) -> list[str]:
     for symbol in sorted({p.symbol for p in book.positions.values() if p.qty}):
         at = book.priced_at(symbol)
         if at is None or book.now - at >= STALE:
-            since = f"of {iso(at)}" if at else "unknown"
+            since = f"of {times.full(at)}" if at else "unknown"
             lines.append(f"STALE: the price of {symbol} is {since}")
     return lines

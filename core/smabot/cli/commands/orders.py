@@ -40,7 +40,7 @@ def orders(app: App, only_open: bool, symbol: str | None, limit: int | None) -> 
         (">qty", lambda o: output.number(o.qty)),
         ("type", lambda o: o.type.value),
         (">limit", lambda o: output.money(o.limit_price)),
-        ("status", lambda o: output.order_status(o)),
+        ("status", lambda o: output.order_status(o, app.times)),
         (">filled", lambda o: output.number(o.filled_qty)),
         (">price", lambda o: output.money(o.filled_avg_price)),
         ("reason", lambda o: o.reason),

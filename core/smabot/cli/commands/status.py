@@ -11,6 +11,7 @@ import click
 from smabot.cli import output
 from smabot.cli.output import Columns
 from smabot.cli.restored_book import restored_book
+from smabot.cli.times import Times
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -43,7 +44,7 @@ ORDERS: Columns = (
     ("side", lambda o: o.side.value),
     (">qty", lambda o: output.number(o.qty)),
     (">filled", lambda o: output.number(o.filled_qty)),
-    ("status", lambda o: output.order_status(o)),
+    ("status", lambda o: output.order_status(o, Times())),
 )
 SIGNALS: Columns = (
     ("bar", lambda s: output.iso(s.bar_time)),
@@ -108,7 +109,7 @@ def status(app: App) -> None:
         [
             output.table(("", ""), lines, heads=False),
             *_section("positions", POSITIONS, [_position(book, p) for p in held]),
-            *output.stale_price_lines(book),
+            *output.stale_price_lines(book, app.times),
             *_section("open orders", ORDERS, book.open_orders()),
             *_section(
                 "last signals", (*SIGNALS, ("position", why.get)), states[-SIGNALS_ON_SCREEN:]
@@ -139,7 +140,7 @@ def _why(book: Book, rows: Any, state: SignalState) -> str:
         return not_yet
     since = ", and the shares are gone since" if order.status is Status.FILLED else ""
     reason = f": {order.reason}" if order.reason else ""
-    return f"its {order.side.value} is {output.order_status(order)}{since}{reason}"
+    return f"its {order.side.value} is {output.order_status(order, Times())}{since}{reason}"
 
 
 def _described(app: App, book: Book, last: Run | None) -> list[tuple[str, str]]:

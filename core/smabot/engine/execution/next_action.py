@@ -59,6 +59,7 @@ from decimal import Decimal
 
 from smabot.domain.order_terms import OrderType, RefusalCause, Status
 from smabot.domain.records import ZERO, Order
+from smabot.errors import counted
 
 PATIENCE = timedelta(minutes=1)
 """How long a cancel may stay unanswered before it is not waited for any more."""
@@ -209,7 +210,7 @@ def _why_no_entry(s: Situation, entry: Order) -> str:
         return s.entries_blocked
     timeout = timeout_of(entry, s.timeout)
     if timeout and entry.status is not Status.PENDING and s.now - _since(entry) >= timeout:
-        return f"not filled within {timeout // timedelta(minutes=1)} minutes"
+        return f"not filled within {counted(timeout // timedelta(minutes=1), 'minute')}"
     return ""
 
 

@@ -10,12 +10,13 @@ from smabot.domain.records import Batch
 from smabot.engine.loop import Engine
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.warm_up import newest_bar_end, show_to_strategies
+from smabot.errors import counted
 
 
 def backfill(session: BotSession, engine: Engine) -> None:
     """Fetch and process the minutes that passed while the bot was down, and warm new symbols up."""
     with session.report.step("backfill") as found:
-        found.append(f"{_fill_gap(session, engine)} bars")
+        found.append(counted(_fill_gap(session, engine), "bar"))
 
 
 def _fill_gap(session: BotSession, engine: Engine) -> int:

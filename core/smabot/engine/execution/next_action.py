@@ -283,7 +283,7 @@ def _after_the_last(s: Situation, missing: Decimal) -> Action:
     if last is not None and last.status.terminal and last.status is not Status.FILLED:
         if _learned(last):
             qty = min(qty, last.available or ZERO)
-        elif not s.at_once and s.now < (until := _retry_at(last, s.next_open)):
+        elif not s.at_once and s.now < (until := retry_at(last, s.next_open)):
             return Wait(until, f"its exit was {last.status}: {last.reason}")
     if qty <= 0:
         return Wait(None, "other orders hold the shares")
@@ -297,7 +297,7 @@ def _learned(last: Order) -> bool:
     return last.available is not None and 0 < last.available < last.qty
 
 
-def _retry_at(failed: Order, next_open: datetime | None) -> datetime:
+def retry_at(failed: Order, next_open: datetime | None) -> datetime:
     """Return when an exit that failed is tried again: the pause doubles with each attempt.
 
     What has failed while the market is closed is not tried again before it opens.

@@ -66,6 +66,7 @@ def _subscribe(session: BotSession, engine: Engine) -> None:
         engine.resume()
         engine.process(Batch(feed.now()))
         feed.subscribe(session.symbols)
+        session.report.market_time = feed.now()
         found.append(counted(len(session.symbols), "symbol"))
 
 
@@ -75,6 +76,7 @@ def _subscribe_to_orders(session: BotSession, engine: Engine, command: Command) 
         if newest := newest_bar_end(session.book):
             feed.catch_up(newest)
         feed.subscribe(())
+        session.report.market_time = feed.now()
         now = session.wall()
         journal.send(replace(command, created_at=now, expires_at=expiry(command.verb, now)))
         engine.resume()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import datetime
 from time import perf_counter
 
 
@@ -25,6 +26,8 @@ class StartupReport:
     show: Callable[[StartupStep], None] = lambda step: None
     steps: list[StartupStep] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    market_time: datetime | None = None
+    """The feed's time, UTC, when the bot began to follow the market; None before."""
 
     @contextmanager
     def step(self, name: str) -> Iterator[list[str]]:
@@ -37,7 +40,10 @@ class StartupReport:
         self.show(done)
 
     def steps_json(self) -> str:
-        """The steps as JSON, for the ``runs`` table."""
-        return json.dumps(
-            [{"step": s.name, "found": s.found, "ms": round(s.milliseconds, 1)} for s in self.steps]
-        )
+        """The steps as JSON, for the ``runs`` table; the last one has the market's time, too."""
+        steps: list[dict[str, str | float]] = [
+            {"step": s.name, "found": s.found, "ms": round(s.milliseconds, 1)} for s in self.steps
+        ]
+        if steps and self.market_time is not None:
+            steps[-1]["market_time"] = self.market_time.isoformat().replace("+00:00", "Z")
+        return json.dumps(steps)

@@ -4,7 +4,7 @@
 
 It kills real runs of the demo with SIGKILL, in a temporary folder, until one dies after it committed an
 order and before the broker's answer. Lines are left out, and `…` stands for them; none is written by
-hand but the prompts.
+hand but the prompts and the kill.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ def _screen(folder: Path) -> list[Text] | None:
     return [
         _prompt("smabot run --plugins sma,risk"),
         *_lines(killed[:1]), _left_out(), *_lines(killed[-3:]),
-        Text("Killed", "bold red"),
+        Text.assemble(("Killed", "bold red"), (f"    by kill -9 {pid}, from another terminal", "dim")),
         _prompt("smabot status"),
         *_lines(_matching(status, r"^bot ")), _left_out(),
         *_lines(_following(status, r"^open orders", 3)), _left_out(),

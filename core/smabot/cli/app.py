@@ -248,7 +248,10 @@ class App:
         return code if code is not None else int(getattr(error, "exit_code", 1))
 
     def _say(self, text: str) -> None:
-        click.echo(f"smabot: {one_line(text)}", err=True)
+        shown = one_line(text)
+        if " UTC" in shown:
+            shown = self.times.in_text(shown, near=self.wall())
+        click.echo(f"smabot: {shown}", err=True)
 
     def outlive_screens(self) -> None:
         """Keep running when stdout and stderr have no reader any more: trading must not depend on them."""

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 
     from smabot.cli.times import Times
     from smabot.domain.book import Book
-    from smabot.domain.records import Order
 
 Columns = Sequence[tuple[str, Callable[[Any], Any]]]
 """Titles, and how to get their cells from a record."""
@@ -164,19 +163,6 @@ def number(value: Decimal) -> str:
     """An exact number without trailing zeros or exponent."""
     text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text
-
-
-def iso(time: datetime | None) -> str:
-    """UTC as ISO 8601, to the second; empty for None."""
-    return "" if time is None else time.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def order_status(order: Order, times: Times) -> str:
-    """Return an order's status, and that its cancel is unanswered where it is."""
-    asked = order.cancel_requested_at
-    if asked is None or order.status.terminal:
-        return order.status.value
-    return f"{order.status.value}, cancel unanswered since {times.full(asked)}"
 
 
 def halt_line(book: Book) -> str:

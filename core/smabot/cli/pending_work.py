@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 GATE = "may_leave"
 """The check whose reason says all; others are named where their reason does not name them."""
-WITHOUT_SHARES = {"abandoned": "expired unsent", "blocked": "blocked", "rejected": "rejected"}
+ENDS = {"abandoned": "expired unsent", "expired": "expired"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +90,10 @@ def outcome_text(order: Order) -> str:
         return f"{side} {_where_it_is(order)}"
     reason = f": {order.reason}" if order.reason else ""
     if order.status is Status.FILLED:
-        return f"{side} is filled, and the shares are gone since"
+        return f"{side} is filled, and the shares are gone since{reason}"
     some = f", with {order.filled_qty:f} of {order.qty:f} filled" if order.filled_qty else ""
-    word = WITHOUT_SHARES.get(order.status.value, order.status.value)
-    return f"{side} was {word}{_by_check(order)}{some}{reason}"
+    end = ENDS.get(order.status.value, f"was {order.status.value}")
+    return f"{side} {end}{_by_check(order)}{some}{reason}"
 
 
 def _by_check(order: Order) -> str:
@@ -115,7 +115,7 @@ def _where_it_is(order: Order) -> str:
         where += f", {order.filled_qty:f} of {order.qty:f} filled"
     if order.cancel_requested_at is not None:
         where += f", cancel unanswered since {order.cancel_requested_at:%Y-%m-%d %H:%M} UTC"
-    return where
+    return f"{where}: {order.reason}" if order.reason else where
 
 
 def _open_order(order: Order) -> Pending:

@@ -220,7 +220,7 @@ def _order(order: Order) -> dict[str, Any]:
     from smabot.domain.risk_answers import read_checks
 
     checks = [asdict(check) for check in read_checks(order.checks)]
-    return {**asdict(order), "check_results": checks}
+    return {**asdict(order), "risk_checks": checks}
 
 
 def _described(app: App, book: Book, last: Run | None) -> list[tuple[str, str]]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import timedelta
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from smabot.cli import output
+from smabot.cli.listing import Listing
 from smabot.cli.market_time import span_text
-from smabot.cli.output import gain, money, number, price
+from smabot.cli.order_ids import short_id
+from smabot.cli.output import Columns, gain, money, number, price
 from smabot.cli.status_data import totals
+from smabot.domain.calendar import MINUTE
 
 if TYPE_CHECKING:
     from smabot.cli.status_data import BotStatus, HeldPosition
@@ -33,7 +36,6 @@ def status_parts(status: BotStatus, times: Times) -> list[Any]:
         output.table(("", ""), _summary(status, times), heads=False),
         *_positions(status),
         *output.stale_price_lines(status.book, times),
-        *_open_orders(status, times),
         *_pending(status, times),
         *_signals(status, times),
     ]
@@ -88,7 +90,7 @@ def _block_line(block: Block, ignored: Sequence[str], times: Times) -> str:
 def _bar_line(status: BotStatus, times: Times) -> str:
     if status.last_bar is None:
         return "none"
-    end = status.last_bar + timedelta(minutes=1)
+    end = status.last_bar + MINUTE
     if status.market.follows_wall:
         return f"{times.full(end)}, {span_text(status.market.now - end)} ago"
     own_clock = status.market.follows_wall is False
@@ -147,81 +149,67 @@ def _positions(status: BotStatus) -> list[Any]:
     held = status.positions
     if not held:
         return ["", "positions: none"]
-    sums = totals(status)
-    rows = [_position_row(each) for each in held]
+    rows = [_position_cells(each) for each in held]
     if len(held) > 1:
-        rows.append(
-            [
-                "total",
-                "",
-                "",
-                "",
-                "",
-                money(sums["market_value"]),
-                gain(sums["unrealized_pnl"]),
-                _percent(sums["equity_fraction"]),
-            ]
-        )
+        rows.append(_total_cells(totals(status)))
     titles = ("strategy", "symbol", ">qty", ">average", ">last", ">value", ">unrealized", ">equity")
-    return ["", "positions", output.table(titles, rows)]
+    columns = [(title, itemgetter(place)) for place, title in enumerate(titles)]
+    return ["", "positions", Listing(columns, rows)]
 
 
-def _position_row(held: HeldPosition) -> list[str]:
-    return [
+def _position_cells(held: HeldPosition) -> tuple[str, ...]:
+    return (
         held.strategy, held.symbol, number(held.qty), price(held.avg_price), price(held.price),
         money(held.market_value), gain(held.unrealized_pnl), _percent(held.equity_fraction),
-    ]  # fmt: skip
+    )  # fmt: skip
+
+
+def _total_cells(sums: Mapping[str, Decimal | None]) -> tuple[str, ...]:
+    value, unrealized = money(sums["market_value"]), gain(sums["unrealized_pnl"])
+    return ("total", "", "", "", "", value, unrealized, _percent(sums["equity_fraction"]))
 
 
 def _percent(fraction: Decimal | None) -> str:
     return "" if fraction is None else f"{fraction:.1%}"
 
 
-def _open_orders(status: BotStatus, times: Times) -> list[Any]:
-    orders = status.book.open_orders()
-    if not orders:
-        return ["", "open orders: none"]
-    title, at = times.column(orders, lambda o: o.created_at)
-    rows = [
-        [at(o), o.strategy, o.symbol, o.side.value, number(o.qty), number(o.filled_qty), o.status.value]
-        for o in orders
-    ]  # fmt: skip
-    titles = (title, "strategy", "symbol", "side", ">qty", ">filled", "status")
-    return ["", "open orders", output.table(titles, rows)]
-
-
 def _pending(status: BotStatus, times: Times) -> list[Any]:
-    """What is still to be traded: exits that are not ordered yet, and orders that may still fill."""
+    """Orders that may still fill, exits that are not ordered yet, and when the market takes them."""
+    title = "open orders and exits"
     if not status.pending:
-        return ["", "pending: nothing"]
+        return ["", f"{title}: none"]
     market, session = status.market, status.market.session
-    when = "" if status.running else ", when the bot runs again"
     if session is not None and not market.is_open:
-        when = f", at the open of {times.full(session.open)}{when}"
-    lines = ["", f"pending{when}"]
-    for each in status.pending:
-        of = f"for {each.strategy}" if each.strategy else "of no strategy"
-        lines.append(f"  {each.side} {number(each.qty)} {each.symbol} {of}")
-        lines.append(f"    {times.in_text(each.why)}")
-    return lines
+        title += f", at the open of {times.full(session.open)}"
+    if not status.running:
+        title += ", when the bot runs again"
+    columns: Columns = (
+        ("side", lambda p: p.side),
+        (">qty", lambda p: number(p.qty)),
+        ("symbol", lambda p: p.symbol),
+        ("strategy", lambda p: p.strategy),
+        ("order", lambda p: short_id(p.client_order_id) if p.client_order_id else "not made yet"),
+    )
+    whys = lambda p: [times.in_text(p.why)]  # noqa: E731
+    return ["", title, Listing(columns, status.pending, notes=whys)]
 
 
 def _signals(status: BotStatus, times: Times) -> list[Any]:
     if not status.signals:
         return ["", "last signals: none"]
     shown = status.signals[-SIGNALS_ON_SCREEN:]
-    title, at = times.column(shown, lambda s: s.state.bar_time + timedelta(minutes=1))
-    titles = (title, "strategy", "symbol", "signal", ">held", "")
-    rows = [
-        [at(s), s.state.strategy, s.state.symbol, s.state.last_signal, number(s.held),
-         "not as wanted" if s.why else ""]
-        for s in shown
-    ]  # fmt: skip
-    whys = [
-        f"  {s.state.symbol} of {s.state.strategy or 'no strategy'}: {times.in_text(s.why)}"
-        for s in shown
-        if s.why
-    ]
-    left_out = len(status.signals) - len(shown)
+    columns: Columns = (
+        times.column(shown, lambda s: s.state.bar_time + MINUTE),
+        ("strategy", lambda s: s.state.strategy),
+        ("symbol", lambda s: s.state.symbol),
+        ("signal", lambda s: s.state.last_signal),
+        (">held", lambda s: number(s.held)),
+    )
+    left_out = len(status.signals) > len(shown)
     more = [f"the newest {len(shown)} of {len(status.signals):,}"] if left_out else []
-    return ["", "last signals", output.table(titles, rows), *more, *whys]
+    return [
+        "",
+        "last signals",
+        Listing(columns, shown, notes=lambda s: [times.in_text(s.why)]),
+        *more,
+    ]

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import subprocess
-import sys
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -197,29 +193,10 @@ def test_pnl_goes_by_new_york_dates(database: Path, call: Call) -> None:
     ]  # fmt: skip
 
 
-def on_terminal(*arguments: str, columns: int, no_color: bool = True) -> str:
-    """Return what a command shows on a terminal of that width."""
-    environ = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
-    environ.pop("NO_COLOR", None)
-    if no_color:
-        environ["NO_COLOR"] = "1"
-    mine, theirs = pty.openpty()
-    smabot = Path(sys.executable).with_name("smabot")
-    out = b""
-    with subprocess.Popen([smabot, *arguments], stdout=theirs, env=environ) as command:
-        os.close(theirs)
-        with suppress(OSError):  # Linux's way to say that nobody has the other end any more
-            while part := os.read(mine, 65536):
-                out += part
-    os.close(mine)
-    assert command.returncode == 0
-    return out.decode()
-
-
 @pytest.mark.parametrize("columns", [40, 80])
 @pytest.mark.parametrize("verb", ["orders", "trades", "signals", "plugins", "config show --origin"])
 def test_a_narrow_terminal_loses_no_text(
-    database: Path, call: Call, verb: str, columns: int
+    database: Path, call: Call, on_terminal: Call, verb: str, columns: int
 ) -> None:
     shown = on_terminal(*verb.split(), columns=columns)
     assert "…" not in shown
@@ -227,7 +204,9 @@ def test_a_narrow_terminal_loses_no_text(
 
 
 @pytest.mark.parametrize("no_color", [False, True])
-def test_a_terminal_gets_color_unless_it_is_unwanted(database: Path, no_color: bool) -> None:
+def test_a_terminal_gets_color_unless_it_is_unwanted(
+    database: Path, on_terminal: Call, no_color: bool
+) -> None:
     out = on_terminal("orders", columns=120, no_color=no_color)
     assert "sma-SPY-0" in out
     assert "smabot-sma" not in out  # the screen's ids have no bot's name

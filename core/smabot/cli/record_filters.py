@@ -150,7 +150,7 @@ class Filters:
             return ""
         known = [row for kind in (Position, SignalState) for row in rows.rows(kind)]
         asked = {"symbol": self.symbols, "strategy": self.strategies}
-        return "; ".join(
+        return "\n".join(
             f"no {what} {name} was ever traded here{suggest(name, names)}"
             for what, given in asked.items()
             for name in given

@@ -58,8 +58,8 @@ CLOSES: dict[str, list[tuple[int, float]]] = {
     "DIA": [(0, 50.0), (33, 50.5)],
 }
 """From which minute on each symbol has which close: a step up is a BUY, a step down a SELL."""
-KILLED, PASSED = 12, 6
-"""The minute at which the second run is killed, and how many minutes pass without a bot."""
+KILLED, PASSED, LAST = 12, 6, 34
+"""The minute at which the second run is killed, how many minutes pass without a bot, and where all ends."""
 
 QUESTIONS: dict[str, tuple[str, Sequence[str]]] = {
     "why was this order made?": (
@@ -78,8 +78,9 @@ QUESTIONS: dict[str, tuple[str, Sequence[str]]] = {
     ),
     "why was none made: the breaker?": (
         "explain DIA",
-        ["never left: circuit breaker tripped", "entries are blocked by a halt",
-         "entries are blocked by risk.circuit_breaker since 2026-03-02 10:01 ET"],
+        ["never left: circuit breaker TRIPPED at 2026-03-02 10:01:00 ET: equity fell",
+         "entries, by a halt since 2026-03-02 10:04 ET: lunch",
+         "entries, by risk.circuit_breaker since 2026-03-02 10:01 ET"],
     ),
     "why was there no order at 9:50?": (
         "explain SPY --at 09:50",
@@ -96,19 +97,19 @@ QUESTIONS: dict[str, tuple[str, Sequence[str]]] = {
     ),
     "how did the last run end, and what did its start find?": (
         "runs last",
-        ["ended with the data", "load", "1 open order", "subscribe"],
+        ["ended at --until", "load", "1 open order", "subscribe"],
     ),
     "what is the P&L of each symbol?": ("pnl --by symbol", ["SPY", "QQQ", "-20.00"]),
     "what is the P&L of each strategy?": ("pnl --by strategy", ["sma"]),
     "what is the P&L of each day?": ("pnl --by day", ["2026-03-02"]),
-    "how often do trades win?": ("pnl", ["0 of 2 won"]),
+    "how often do trades win?": ("pnl", ["2 trades, win rate 0.0%"]),
     "what does it hold, and at what price?": ("status", ["XYZ", "20.50"]),
-    "is it running, and since when?": ("status", ["not running", "ended with the data"]),
+    "is it running, and since when?": ("status", ["not running", "ended at --until"]),
     "was a stream down?": ("events --kind stream_lost,stream_back", ["no events"]),
     "what blocks entries?": ("status", ["YES: lunch", "risk.circuit_breaker"]),
     "what happened to the breaker?": ("breaker", ["TRIPPED", "equity fell"]),
-    "how much of the limits is used?": ("limits", ["max_orders", "max_order_notional"]),
-    "which orders are open?": ("orders --open", ["XYZ", "partially_filled"]),
+    "how much of the limits is used?": ("limits", ["max_orders 5 of 500", "max_loss 390.00 of 2,000.00"]),
+    "which orders are open?": ("orders --open", ["XYZ", "filled 8 of 10", "cancel unanswered since"]),
     "which orders were blocked, and why?": (
         "orders --status blocked", ["IBM", "DIA", "max_order_notional 25,000.00"],
     ),
@@ -120,11 +121,11 @@ QUESTIONS: dict[str, tuple[str, Sequence[str]]] = {
     ),
     "what happened today?": ("events --date today", ["breaker_tripped", "equity fell"]),
     "which settings are in force, and where are they from?": (
-        "config show", ["max_session_drawdown", "0.003", "settings.toml"],
+        "config show --origin", ["max_session_drawdown", "0.003", "settings.toml"],
     ),
     "which plugins are there?": ("plugins", ["sma", "risk.circuit_breaker"]),
-    "is the database intact?": ("db check", ["ok"]),
-    "does it agree with the broker?": ("reconcile", ["agrees with the broker"]),
+    "is the database intact?": ("db check", ["intact"]),
+    "does it agree with the broker?": ("reconcile", ["no conflicts"]),
 }  # fmt: skip
 """The question, the command line, and what its answer must contain, spaces aside."""
 
@@ -190,8 +191,8 @@ def is_ready() -> bool:
         return runs == 2 and db.execute(sql).fetchone()[0] is not None
 
 
-def opened() -> BotSession:
-    config = App().config()
+def opened(**settings: Any) -> BotSession:
+    config = App().config().model_copy(update=settings)
     return open_session(config, Plugins.load(config))
 
 
@@ -207,8 +208,8 @@ def let_minutes_pass(minutes: int) -> None:
 
 
 def run_without_cancels() -> None:
-    """Run to the end of the data, with every cancel lost on its way to the broker."""
-    session = opened()
+    """Run on, with every cancel lost on its way to the broker."""
+    session = opened(until=OPEN + timedelta(minutes=LAST))
     try:
         row = begin_run_row(session)
         engine = recover(session)

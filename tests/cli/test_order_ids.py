@@ -82,7 +82,7 @@ def test_an_order_is_found_by_its_id_or_a_part_that_no_other_has(
         (
             "AAPL",
             "more than one order has 'AAPL' in its id: give more of it: sma-AAPL-20260302T1558Z-1, "
-            "sma-AAPL-20260302T1558Z-10, sma-AAPL-20260302T1558Z-11, sma-AAPL-20260302T1558Z-2 and 8 more",
+            "sma-AAPL-20260302T1558Z-10, sma-AAPL-20260302T1558Z-11, sma-AAPL-20260302T1558Z-2, …",
         ),
         (
             "spy-20260302T1554Z-1",

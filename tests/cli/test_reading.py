@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import subprocess
-import sys
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -66,9 +62,11 @@ def test_reading_disturbs_nothing(database: Path, call: Call, verb: str) -> None
 def test_status(database: Path, call: Call) -> None:
     screen = call("status").out
     assert "not running; the last run (pid 4194305) was killed" in screen
-    assert "105,000.50, 90,000.00 of it cash, at 2026-03-02T17:03:00Z" in screen
+    assert "105,000.50, 90,000.00 of it cash, 15,000.50 in positions" in screen
     held = next(line for line in screen.splitlines() if "1,240.50" in line)
-    assert held.split() == ["sma", "SPY", "10", "1,234.50", "1,240.50", "+60.00", "+88.65"]
+    assert held.split() == [
+        "sma", "SPY", "10", "1,234.50", "1,240.50", "12,405.00", "+60.00", "12.1%"
+    ]  # fmt: skip
     assert "limits " in screen
     assert "breaker " in screen
     data = call("status", "--json").json
@@ -78,7 +76,8 @@ def test_status(database: Path, call: Call) -> None:
     assert data["positions"] == [
         {
             "strategy": "sma", "symbol": "SPY", "qty": "10", "avg_price": "1234.5",
-            "price": "1240.5", "priced_at": "2026-03-02T17:01:00Z", "unrealized_pnl": "60", "realized_pnl": "88.654322",
+            "price": "1240.5", "priced_at": "2026-03-02T17:01:00Z", "market_value": "12405",
+            "unrealized_pnl": "60", "realized_pnl": "88.654322", "equity_fraction": "0.121137",
         }
     ]  # fmt: skip
     assert [order["symbol"] for order in data["open_orders"]] == ["IBM"]
@@ -89,7 +88,8 @@ def test_the_last_bar_is_the_newest_there_is_whatever_is_held(journal: Any, call
     times = [NOON + timedelta(minutes=n) for n in range(125)]
     journal.commit([], [Bar("SPY", time, 1.0, 1.0, 1.0, 1.0, 1.0) for time in times])
     journal.close()
-    assert "2026-03-02T19:04:00Z" in call("status").out
+    assert "last bar  2026-03-02 14:05 ET" in call("status").out
+    assert "last bar  2026-03-02 19:05 UTC" in call("status", "--utc").out
     assert call("status", "--json").json["last_bar"] == "2026-03-02T19:04:00Z"
 
 
@@ -98,10 +98,10 @@ def test_the_last_bar_is_the_newest_there_is_whatever_is_held(journal: Any, call
     [
         (None, {}, "no order was made for it"),
         (None, {"missed": True}, "missed while no bot ran"),
-        (Status.BLOCKED, {}, "its buy is blocked: because"),
-        (Status.REJECTED, {}, "its buy is rejected: because"),
-        (Status.EXPIRED, {}, "its buy is expired: because"),
-        (Status.ACCEPTED, {}, "its buy is accepted: because"),
+        (Status.BLOCKED, {}, "its buy was blocked: because"),
+        (Status.REJECTED, {}, "its buy was rejected: because"),
+        (Status.EXPIRED, {}, "its buy expired: because"),
+        (Status.ACCEPTED, {}, "its buy is open at the broker: because"),
         (Status.FILLED, {}, "its buy is filled, and the shares are gone since: because"),
     ],
 )
@@ -114,8 +114,9 @@ def test_a_signal_whose_position_is_not_as_it_wants_says_why(
         rows.append(make_order(0, "IBM", Side.BUY, status, bar_time=NOON, reason="because"))
     journal.commit(rows)
     journal.close()
-    line = next(line for line in call("status").out.splitlines() if " BUY " in line)
-    assert line.endswith(told)
+    lines = call("status").out.splitlines()
+    row = next(place for place, line in enumerate(lines) if " BUY " in line)
+    assert lines[row + 1].strip() == told
     signals = call("status", "--json").json["signals"]
     assert {each["symbol"]: each["why"] for each in signals} == {"IBM": told, "SPY": ""}
 
@@ -203,29 +204,10 @@ def test_pnl_goes_by_new_york_dates(database: Path, call: Call) -> None:
     ]  # fmt: skip
 
 
-def on_terminal(*arguments: str, columns: int, no_color: bool = True) -> str:
-    """Return what a command shows on a terminal of that width."""
-    environ = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
-    environ.pop("NO_COLOR", None)
-    if no_color:
-        environ["NO_COLOR"] = "1"
-    mine, theirs = pty.openpty()
-    smabot = Path(sys.executable).with_name("smabot")
-    out = b""
-    with subprocess.Popen([smabot, *arguments], stdout=theirs, env=environ) as command:
-        os.close(theirs)
-        with suppress(OSError):  # Linux's way to say that nobody has the other end any more
-            while part := os.read(mine, 65536):
-                out += part
-    os.close(mine)
-    assert command.returncode == 0
-    return out.decode()
-
-
 @pytest.mark.parametrize("columns", [40, 80])
 @pytest.mark.parametrize("verb", ["orders", "trades", "signals", "plugins", "config show --origin"])
 def test_a_narrow_terminal_loses_no_text(
-    database: Path, call: Call, verb: str, columns: int
+    database: Path, call: Call, on_terminal: Call, verb: str, columns: int
 ) -> None:
     shown = on_terminal(*verb.split(), columns=columns)
     assert "…" not in shown
@@ -233,7 +215,9 @@ def test_a_narrow_terminal_loses_no_text(
 
 
 @pytest.mark.parametrize("no_color", [False, True])
-def test_a_terminal_gets_color_unless_it_is_unwanted(database: Path, no_color: bool) -> None:
+def test_a_terminal_gets_color_unless_it_is_unwanted(
+    database: Path, on_terminal: Call, no_color: bool
+) -> None:
     out = on_terminal("orders", columns=120, no_color=no_color)
     assert "sma-SPY-0" in out
     assert "smabot-sma" not in out  # the screen's ids have no bot's name

@@ -173,7 +173,7 @@ def test_halted(make_world: Any, explain: Any) -> None:
     play(world, None, command("halt", "lunch"))
     text = in_one_line(explain(world, "SPY"))
     assert "never left: halted: lunch" in text
-    assert "entries are blocked by a halt since 2026-03-02 09:31 ET: lunch" in text
+    assert "blocked entries, by a halt since 2026-03-02 09:31 ET: lunch" in text
     at = explain(world, "SPY", "--at", "10:00", "--json")
     assert [event["kind"] for event in at["in_force"]] == ["halt"]
 
@@ -188,7 +188,7 @@ def test_a_tripped_breaker(make_world: Any, explain: Any) -> None:
     play(world)
     text = in_one_line(explain(world, "SPY", "--strategy", "t"))
     assert "equity fell" in text
-    assert "entries are blocked by risk.circuit_breaker" in text
+    assert "blocked entries, by risk.circuit_breaker since" in text
 
 
 def test_the_sizer_ordered_nothing(make_world: Any, explain: Any) -> None:

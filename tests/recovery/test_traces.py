@@ -114,6 +114,6 @@ def test_a_start_keeps_what_it_passed_over_and_asked_for(make_world: Any) -> Non
     assert steps["backfill"]["too_old"] == ["2026-03-02T14:35Z", "2026-03-02T14:39Z"]
     assert steps["backfill"]["found"] == "6 bars; 5 minutes too old to decide on"
     assert steps["subscribe"]["queried"] == ["smabot-s-SPY-20260302T1434Z-1"]
-    assert steps["subscribe"]["at"] == "2026-03-02T14:41:00Z"
+    assert steps["subscribe"]["market_time"] == "2026-03-02T14:41:00Z"
     assert steps["subscribe"]["found"] == ("1 symbol; queried the status of 1 unanswered order")
     assert events(world) == []

@@ -86,7 +86,8 @@ def _day_ends(rows: Any, span: Span) -> tuple[EquityPoint, list[EquityPoint]]:
         if span.since is not None and found[0].time < span.since:
             return found[0], ends[::-1]
         ends.append(found[0])
-        until = end_of(trading_date(found[0].time) - timedelta(days=1)) - INSTANT
+        begin = end_of(trading_date(found[0].time) - timedelta(days=1))
+        until = (max(begin, span.since) if span.since else begin) - INSTANT
     ends.reverse()
     if not ends:
         return None, []  # type: ignore[return-value]

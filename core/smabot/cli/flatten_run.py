@@ -58,7 +58,7 @@ def flatten_positions(
             "flatten",
             "flatten asks for confirmation, and there is no terminal: add --yes",
         )
-    screen = Screen(mode, app.as_json)
+    screen = Screen(mode, app.as_json, app.times)
     if running:
         return _through_bot(app, screen, symbol, timeout)
     return _in_own_session(app, loaded, screen, symbol, timeout, ignored_blocks)
@@ -77,7 +77,7 @@ def _question(book: Book, symbol: str, mode: str) -> str:
     left = left_over(book, symbol)
     shares = ", ".join(f"{each.qty:f} {each.symbol}" for each in left if each.qty)
     open_orders = sum(1 for order in book.open_orders() if symbol in ("", order.symbol))
-    what = f"closes {shares or 'nothing'}, with {open_orders} open orders"
+    what = f"closes {shares or 'nothing'}, with {counted(open_orders, 'open order')}"
     money = "LIVE: REAL MONEY. " if mode == "LIVE" else f"{mode}: "
     return f"{money}This {what}{'' if symbol else ', and halts new entries'}."
 

@@ -6,7 +6,7 @@ A terminal of 80 columns shows every cell in full: reasons and other long texts 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from smabot.cli.output import PIPE_WIDTH, Columns, clean
@@ -93,6 +93,29 @@ class Listing:
         return head, rows
 
 
+class Details:
+    """One record in full, for `App.emit`: a line for each name and its text, without those that are empty."""
+
+    def __init__(self, details: Mapping[str, str]) -> None:
+        self._details = {name: _text(text) for name, text in details.items() if text}
+
+    def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
+        from rich.measure import Measurement
+
+        return Measurement(1, options.max_width)
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        from rich.text import Text
+
+        names = max(map(len, self._details), default=0)
+        room = options.max_width - names - len(GAP)
+        for name, text in self._details.items():
+            lines = [text] if room < NARROWEST_NOTE else _wrapped(text, room)
+            for number, line in enumerate(lines):
+                label = name if number == 0 else ""
+                yield Text(f"{label:{names}}{GAP}{line}", no_wrap=True, overflow="ignore")
+
+
 def _text(value: Any) -> str:
     return clean("" if value is None else str(value)).replace("\n", " ")
 
@@ -106,8 +129,11 @@ def _indented(note: str, width: int) -> list[str]:
     room = width - len(INDENT)
     if room < NARROWEST_NOTE:
         return [INDENT + note]
-    wrapped = textwrap.wrap(note, room, break_long_words=False, break_on_hyphens=False)
-    return [INDENT + line for line in wrapped]
+    return [INDENT + line for line in _wrapped(note, room)]
+
+
+def _wrapped(text: str, room: int) -> list[str]:
+    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
 
 
 def _width(rows: Iterable[str]) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from smabot.errors import UsageError, listed, suggest
+from smabot.errors import UsageError, suggest
 
 if TYPE_CHECKING:
     from smabot.domain.records import Order
@@ -48,9 +48,14 @@ def find_order(rows: Any, text: str) -> Order:
     if len(whole) == 1 or len(matches) == 1:
         return (whole or list(matches.values()))[0]
     if matches:
-        latest_first = sorted(matches.values(), key=lambda o: o.created_at, reverse=True)
-        names = listed((short_id(each.client_order_id) for each in latest_first), NAMED)
-        raise UsageError(f"more than one order has '{text}' in its id: give more of it: {names}")
+        begins = tuple(beginnings)
+        recent = [order for order in newest if order.client_order_id.startswith(begins)]
+        latest_first = sorted(recent or matches.values(), key=lambda o: o.created_at, reverse=True)
+        names = ", ".join(short_id(each.client_order_id) for each in latest_first[:NAMED])
+        more = ", …" if len(matches) > NAMED else ""
+        raise UsageError(
+            f"more than one order has '{text}' in its id: give more of it: {names}{more}"
+        )
     hint = suggest(short_id(text), (short_id(each.client_order_id) for each in newest))
     raise UsageError(f"there is no order '{text}'{hint}: `smabot orders` lists them")
 

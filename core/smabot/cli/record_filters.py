@@ -65,7 +65,8 @@ class Span:
     since: datetime | None = None
     until: datetime | None = None
     note: str = ""
-    """What the typed times mean, where they depend on the newest time of the data."""
+    """Lines for the screen: what the typed times mean, where they depend on the newest time of the data,
+    and which names are unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +116,10 @@ class Filters:
         """
         from smabot.domain.calendar import EXCHANGE_ZONE
 
+        unknown = self._unknown_names(rows)
         first, last = self.date or self.since, self.date or self.until
         if first is None and last is None:
-            return Span()
+            return Span(note=unknown)
         relative = [each for each in (first, last) if each is not None and each.relative]
         newest = newest_time(rows) if relative else None
         now = newest or app.wall()
@@ -130,14 +132,30 @@ class Filters:
         if since and until and since > until:
             said = f"{app.times.full(since)} is after --until {app.times.full(until)}"
             raise UsageError(f"--since {said}")
-        note = ""
+        notes = [unknown] if unknown else []
         if newest is not None:
             bounds = [
                 f"since {app.times.full(since)}" if since else "",
                 f"until {app.times.full(until)}" if until else "",
             ]
-            note = f"{' '.join(filter(None, bounds))}; the newest data is of {app.times.full(now)}"
-        return Span(since, until, note)
+            said = " ".join(filter(None, bounds))
+            notes.append(f"{said}; the newest data is of {app.times.full(now)}")
+        return Span(since, until, "\n".join(notes))
+
+    def _unknown_names(self, rows: Any) -> str:
+        """Return what names nothing that was ever signalled or held, in a line; mistyped, perhaps."""
+        from smabot.domain.records import Position, SignalState
+
+        if not (self.symbols or self.strategies):
+            return ""
+        known = [row for kind in (Position, SignalState) for row in rows.rows(kind)]
+        asked = {"symbol": self.symbols, "strategy": self.strategies}
+        return "\n".join(
+            f"no {what} {name} was ever traded here{suggest(name, names)}"
+            for what, given in asked.items()
+            for name in given
+            if name not in (names := {getattr(row, what) for row in known})
+        )
 
 
 def newest_time(rows: Any) -> datetime | None:

@@ -49,12 +49,6 @@ def gaps(runs: Iterable[Run]) -> list[Gap]:
     return found
 
 
-def begun_at(run: Run) -> datetime | None:
-    """Return when a start was over by the feed's clock; None where it did not get so far."""
-    times = [str(step["at"]) for step in read_steps(run) if "at" in step]
-    return datetime.fromisoformat(times[-1]) if times else None
-
-
 def queried_orders(run: Run) -> list[str]:
     """Return the ids of the orders whose status a start queried: no answer had been committed."""
     return [str(name) for step in read_steps(run) for name in step.get("queried", ())]

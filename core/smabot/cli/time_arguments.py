@@ -17,7 +17,7 @@ else:
 FORMS = "give 2026-03-02, 2026-03-02T10:30, 10:30, today, or an age such as 2d, 3h or 30m"
 DAY_FORMS = "give 2026-03-02 or today"
 
-_AGE = re.compile(r"(\d{1,6})([mhdw])", re.IGNORECASE)
+_AGE = re.compile(r"(\d{1,4})([mhdw])", re.IGNORECASE)
 _UNITS = {
     "m": timedelta(minutes=1),
     "h": timedelta(hours=1),

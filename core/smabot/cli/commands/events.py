@@ -91,5 +91,5 @@ def _listing(app: App, events: list[Event]) -> Listing:
             ("subject", lambda e: short_id(e.subject)),
         ),
         events,
-        movable=("", lambda e: e.text),
+        movable=("", lambda e: app.times.in_text(e.text, near=e.time)),
     )

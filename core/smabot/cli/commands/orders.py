@@ -127,7 +127,7 @@ def _show_in_full(app: App, ids: tuple[str, ...], filters: Filters) -> None:
 
 
 def _in_full(app: App, order: Order, fills: list[Fill]) -> list[Any]:
-    from smabot.cli.listing import Listing
+    from smabot.cli.listing import Details, Listing
     from smabot.domain.calendar import MINUTE
     from smabot.domain.risk_answers import read_checks
 
@@ -164,16 +164,14 @@ def _in_full(app: App, order: Order, fills: list[Fill]) -> list[Any]:
         "price collar": "its bar was outside; it waits for another one" if order.collared else "",
         "given up": exact(order.given_up_at),
     }
-    parts: list[Any] = [
-        output.table(("", ""), [each for each in lines.items() if each[1]], heads=False)
-    ]
+    parts: list[Any] = [Details(lines)]
     if checks := read_checks(order.checks):
         parts += [Listing((
             ("check", lambda c: c.name),
             ("", lambda c: "passed" if c.passed else "FAILED"),
             (">value", lambda c: c.value),
             (">limit", lambda c: c.limit),
-        ), checks, notes=lambda c: [c.reason])]  # fmt: skip
+        ), checks, notes=lambda c: [c.reason] if c.reason != order.reason else [])]  # fmt: skip
     if fills:
         parts += [Listing((
             ("fill", lambda f: exact(f.time)),

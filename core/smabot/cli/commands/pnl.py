@@ -80,6 +80,7 @@ def pnl(app: App, by: str, filters: Filters) -> None:
     groups = grouped(fills, adjustments, trips, days if by in PERIODS else [], by)
     total = grouped(fills, adjustments, trips, days, "").get("", Group())
     found = _rows(groups, by, of_all)
+    count = len(found)
     found = found[-filters.limit if filters.limit else 0 :]
     if filters.as_csv:
         output.print_csv(_fields(by), found)
@@ -87,7 +88,7 @@ def pnl(app: App, by: str, filters: Filters) -> None:
         totals = _values(total) | _averages(total) | {"open_positions": still_held}
         app.emit({"by": by, "pnl": found, "totals": totals}, "")
     else:
-        app.emit({}, _screen(by, found, total, still_held, filters, span))
+        app.emit({}, _screen(by, found, count, total, still_held, filters, span))
 
 
 def grouped(
@@ -182,12 +183,15 @@ def _averages(total: Group) -> dict[str, Any]:
 def _screen(
     by: str,
     found: list[dict[str, Any]],
+    count: int,
     total: Group,
     still_held: int,
     filters: Filters,
     span: Span,
 ) -> list[Any]:
     shown, more = cut_for_screen(filters, found)
+    if len(shown) < count:
+        more.append(f"below: all {counted(count, by)}")
     below = [*more, *([span.note] if span.note else [])]
     if not found:
         return ["no fills", *below, *still_open(still_held)]

@@ -55,10 +55,14 @@ def show(
     *,
     csv_fields: type | Sequence[str],
     screen: Callable[[list[Any]], Any],
+    noun: str = "",
     notes: Iterable[str] = (),
     as_json: Callable[[Any], Any] | None = None,
 ) -> None:
-    """Show records as JSON, as CSV, or on the screen, where ``screen`` makes them a table."""
+    """Show records as JSON, as CSV, or on the screen, where ``screen`` makes them a table.
+
+    ``name`` is their key in JSON, ``noun`` what they are called on the screen where that differs.
+    """
     if filters.as_csv:
         output.print_csv(csv_fields, found)
         return
@@ -67,6 +71,6 @@ def show(
     if app.as_json:
         app.emit({name: [as_json(each) for each in found] if as_json else found}, "")
     elif not found:
-        app.emit({}, [f"no {name.replace('_', ' ')}", *below])
+        app.emit({}, [f"no {noun or name}", *below, *notes])
     else:
         app.emit({}, [screen(shown), *below, *notes])

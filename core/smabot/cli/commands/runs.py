@@ -83,7 +83,7 @@ def _listing(app: App, runs: list[Run], running: str) -> Listing:
         ("mode", lambda r: r.mode),
         (">pid", lambda r: r.pid),
     )
-    return Listing(columns, runs, notes=_notes)
+    return Listing(columns, runs, notes=lambda r: map(app.times.in_text, _notes(r)))
 
 
 def _notes(run: Run) -> list[str]:
@@ -170,10 +170,15 @@ def _in_full(app: App, run: Run, running: str) -> list[Any]:
     ]
     steps = read_steps(run)
     if not steps:
-        return [Facts(head), "", "no steps were kept: it did not get through its start"]
+        return [Facts(app.times, head), "", "no steps were kept: it did not get through its start"]
     widest = max(len(str(step["step"])) for step in steps)
     found = [(f"{s['step']:<{widest}}  {s['ms']:>8,.1f} ms", s.get("found") or "-") for s in steps]
-    return [Facts(head), "", f"the start, in {counted(len(steps), 'step')}", Facts(found)]
+    return [
+        Facts(app.times, head),
+        "",
+        f"the start, in {counted(len(steps), 'step')}",
+        Facts(app.times, found),
+    ]
 
 
 def _end_line(app: App, run: Run, running: str) -> str:

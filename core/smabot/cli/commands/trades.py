@@ -37,14 +37,15 @@ def trades(app: App, round_trips: bool, filters: Filters) -> None:
         found, open_positions, span = _round_trips(app, filters)
         show(
             app, "round_trips", found, filters, span, csv_fields=RoundTrip,
-            screen=lambda shown: _trip_listing(app, shown), notes=still_open(open_positions),
+            screen=lambda shown: _trip_listing(app, shown), noun="round trips",
+            notes=still_open(open_positions),
         )  # fmt: skip
         return
     with app.rows() as rows:
         fills, span = newest(app, rows, Fill, "time", filters)
     show(
         app, "trades", fills, filters, span, csv_fields=Fill,
-        screen=lambda shown: _fill_listing(app, shown),
+        screen=lambda shown: _fill_listing(app, shown), noun="fills",
     )  # fmt: skip
 
 

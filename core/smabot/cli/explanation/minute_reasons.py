@@ -12,8 +12,8 @@ from smabot.cli.explanation.moments import Moment
 from smabot.cli.explanation.order_facts import OF_ALL, OF_THE_SYMBOL
 from smabot.cli.explanation.order_timeline import bar_moment, event_moment
 from smabot.cli.explanation.signal_outcome import order_outcome, outcome_of
+from smabot.cli.market_time import started_at
 from smabot.cli.output import number
-from smabot.cli.start_steps import begun_at
 from smabot.cli.times import Times
 from smabot.domain.bot_records import Event, Run
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, end_of
@@ -42,7 +42,7 @@ def read_minute(rows: Any, symbol: str, at: datetime) -> MinuteFacts:
     own = next((bar for bar in bars or () if bar.symbol == symbol), None)
     events = rows.rows(Event, newest_by="time")
     runs = rows.rows(Run, newest_by="started_at")
-    starts = [start for run in runs if (start := begun_at(run)) is not None]
+    starts = [start for run in runs if (start := started_at(run)) is not None]
     day_began = end_of(at.astimezone(EXCHANGE_ZONE).date() - timedelta(days=1))
     return MinuteFacts(
         at=at,

@@ -80,10 +80,13 @@ class Timeline:
     def _lines(self, moment: Moment, width: int) -> list[str]:
         clock = self._times.clock(moment.time, seconds=True)
         head = f"{clock}  {moment.word:<{self._word}}  "
-        lines = _wrapped(clean(moment.text), head, width)
+        lines = _wrapped(self._shown(moment.text, moment), head, width)
         for detail in moment.details:
-            lines += _wrapped(clean(detail), " " * len(head) + "  ", width)
+            lines += _wrapped(self._shown(detail, moment), " " * len(head) + "  ", width)
         return [line.rstrip() for line in lines]
+
+    def _shown(self, text: str, moment: Moment) -> str:
+        return clean(self._times.in_text(text, near=moment.time))
 
 
 def _wrapped(text: str, head: str, width: int) -> list[str]:
@@ -111,8 +114,8 @@ def facts_lines(facts: Sequence[tuple[str, str]], width: int) -> list[str]:
 class Facts:
     """Titles with their texts, for `App.emit`."""
 
-    def __init__(self, facts: Sequence[tuple[str, str]]) -> None:
-        self._facts = [(title, text) for title, text in facts if text]
+    def __init__(self, times: Times, facts: Sequence[tuple[str, str]]) -> None:
+        self._facts = [(title, times.in_text(text)) for title, text in facts if text]
 
     def __rich_measure__(self, console: Console, options: ConsoleOptions) -> Measurement:
         from rich.measure import Measurement

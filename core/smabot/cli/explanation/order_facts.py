@@ -8,7 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from smabot.cli.start_steps import begun_at, queried_orders
+from smabot.cli.market_time import started_at
+from smabot.cli.start_steps import queried_orders
 from smabot.domain.bot_records import Event, Run
 from smabot.domain.order_terms import Status
 from smabot.domain.records import ZERO, Adjustment, Bar, Fill, Order, Signal
@@ -138,7 +139,7 @@ def _queries(rows: Any, order: Order) -> list[tuple[Run, datetime]]:
     return [
         (run, at)
         for run in rows.rows(Run, newest_by="started_at")
-        if order.client_order_id in queried_orders(run) and (at := begun_at(run)) is not None
+        if order.client_order_id in queried_orders(run) and (at := started_at(run)) is not None
     ]
 
 

@@ -155,7 +155,9 @@ def _ended(facts: OrderFacts) -> Iterator[Moment]:
     filled = ""
     if order.filled_qty:
         filled = f" after {number(order.filled_qty)} of {number(order.qty)}"
-    if order.status is Status.BLOCKED:
+    if order.status is Status.BLOCKED and any(not check.passed for check in facts.checks):
+        yield Moment(at, "end", "blocked", "it never left", grave=True)
+    elif order.status is Status.BLOCKED:
         yield Moment(at, "end", "blocked", f"it never left{reason}", grave=True)
     elif order.status is Status.ABANDONED:
         yield Moment(at, "end", "unsent", f"expired unsent{reason}", grave=True)

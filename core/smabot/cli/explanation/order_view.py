@@ -28,7 +28,7 @@ def explained(times: Times, rows: Any, order: Order) -> tuple[dict[str, Any], li
         ("outcome", order_outcome(order, times).text),
     ]
     data = {"order": order, **order_data(facts), "outcome": order_outcome(order, times)}
-    return data | {"timeline": as_data(moments)}, [Facts(head), "", Timeline(times, moments)]
+    return data | {"timeline": as_data(moments)}, [Facts(times, head), "", Timeline(times, moments)]
 
 
 def order_data(facts: OrderFacts) -> dict[str, Any]:

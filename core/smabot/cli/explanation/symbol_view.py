@@ -48,7 +48,7 @@ def explained(times: Times, rows: Any, symbol: str, holdings: Sequence[Holding])
     found = []
     for holding in holdings:
         facts = read_holding(rows, holding)
-        why = why_not_as_wanted(facts, blocks, times)
+        why = why_not_as_wanted(facts, times)
         signals = facts.signals[-LAST_SIGNALS:]
         moments = _story(rows, facts, signals[-1:], times)
         head = [
@@ -56,12 +56,11 @@ def explained(times: Times, rows: Any, symbol: str, holdings: Sequence[Holding])
             ("holds", _held(facts, bar)),
             *(("why" if not n else "", line) for n, line in enumerate(why)),
             ("price", f"{bar.close:,.2f} at {times.full(bar.end)}" if bar else "no bar yet"),
-            *(("blocked", line) for line in (() if why else block_lines(blocks, times))),
         ]
         parts += [
             *([""] if parts else []),
             f"{symbol} by {facts.strategy or 'no strategy'}",
-            Facts(head),
+            Facts(times, head),
         ]
         if len(signals) > 1:
             parts += ["", "last signals", Timeline(times, _lines(facts, signals, times))]
@@ -69,16 +68,18 @@ def explained(times: Times, rows: Any, symbol: str, holdings: Sequence[Holding])
             parts += ["", "the last one", Timeline(times, moments)]
         found.append({
             "strategy": facts.strategy, "state": facts.state, "position": facts.position, "why": why,
-            "blocks": blocks, "signals": _signals_data(facts, signals, times),
+            "signals": _signals_data(facts, signals, times),
             "timeline": as_data(moments),
         })  # fmt: skip
     if not parts:
         parts = [f"{symbol}: no strategy has signalled it yet, and nothing is held"]
     bot = _bot_words(rows)
     data = {
-        "symbol": symbol, "bot": bot, "last_bar": bar._asdict() if bar else None, "holdings": found,
+        "symbol": symbol, "bot": bot, "blocks": blocks,
+        "last_bar": bar._asdict() if bar else None, "holdings": found,
     }  # fmt: skip
-    return data, [f"bot: {bot}", "", *parts]
+    lines = [("blocked", line) for line in block_lines(blocks, times)]
+    return data, [Facts(times, [("bot", bot), *lines]), "", *parts]
 
 
 def explained_day(
@@ -138,7 +139,7 @@ def explained_at(
                 Timeline(times, moments),
             ]
         else:
-            parts += ["", Facts([(facts.strategy or "no strategy", line) for line in why])]
+            parts += ["", Facts(times, [(facts.strategy or "no strategy", line) for line in why])]
         found.append({
             "strategy": facts.strategy, "why_no_order": why,
             "orders": [{"order": o, **order_data(read_order(rows, o))} for o in orders],

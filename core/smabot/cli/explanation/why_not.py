@@ -32,7 +32,7 @@ def wanted_words(facts: HoldingFacts, times: Times) -> str:
     )
 
 
-def why_not_as_wanted(facts: HoldingFacts, blocks: Iterable[Block], times: Times) -> list[str]:
+def why_not_as_wanted(facts: HoldingFacts, times: Times) -> list[str]:
     """Return why shares and target differ; empty where they do not, or no target is known."""
     state = facts.state
     if state is None or (facts.held != 0) == (state.target != 0):
@@ -44,17 +44,17 @@ def why_not_as_wanted(facts: HoldingFacts, blocks: Iterable[Block], times: Times
         )
     if state.target == 0 and facts.orders and facts.orders[-1].reduces:
         lines += _exit_goes_on(facts.orders[-1])
-    return [*lines, *block_lines(blocks, times)]
+    return lines
 
 
 def block_lines(blocks: Iterable[Block], times: Times) -> list[str]:
-    """Return what blocks orders."""
-    return [
-        f"{'entries are' if block.scope == 'entries' else 'all orders are'} blocked "
-        f"{'by a halt' if block.plugin == HALT else f'by {block.plugin}'} since "
-        f"{times.full(block.since)}: {block.reason}"
-        for block in blocks
-    ]
+    """Return what blocks orders, by whom, since when and why."""
+    lines = []
+    for block in blocks:
+        what = "entries" if block.scope == "entries" else "all orders"
+        owner = "a halt" if block.plugin == HALT else block.plugin
+        lines.append(f"{what}, by {owner} since {times.full(block.since)}: {block.reason}")
+    return lines
 
 
 def blocks_holding(blocks: Iterable[Block], now: datetime) -> list[Block]:

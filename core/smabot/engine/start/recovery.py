@@ -64,9 +64,9 @@ def _subscribe(session: BotSession, engine: Engine) -> None:
     feed = session.opened().feed
     with session.report.step("subscribe") as found:
         adopted = engine.resume()
-        found.facts["at"] = f"{feed.now():%Y-%m-%dT%H:%M:%SZ}"
         engine.process(Batch(feed.now()))
         feed.subscribe(session.symbols)
+        found.facts["market_time"] = feed.now().isoformat().replace("+00:00", "Z")
         found.append(counted(len(session.symbols), "symbol"))
         if adopted:
             found.append(f"queried the status of {counted(len(adopted), 'unanswered order')}")
@@ -79,6 +79,7 @@ def _subscribe_to_orders(session: BotSession, engine: Engine, command: Command) 
         if newest := newest_bar_end(session.book):
             feed.catch_up(newest)
         feed.subscribe(())
+        found.facts["market_time"] = feed.now().isoformat().replace("+00:00", "Z")
         now = session.wall()
         journal.send(replace(command, created_at=now, expires_at=expiry(command.verb, now)))
         engine.resume()

@@ -69,9 +69,12 @@ class Timeline:
             if (its_day := self._times.day(moment.time)) != day:
                 day = its_day
                 yield Text(f"{day} {self._times.zone}", style="bold")
-            style = "bold red" if moment.grave else ""
-            text = "\n".join(self._lines(moment, options.max_width))
-            yield Text(text, style=style, no_wrap=True, overflow="ignore")
+            text = Text(
+                "\n".join(self._lines(moment, options.max_width)), no_wrap=True, overflow="ignore"
+            )
+            if moment.grave:
+                text.stylize("bold red", 0, self._indent)
+            yield text
 
     @property
     def _indent(self) -> int:

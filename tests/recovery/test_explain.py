@@ -279,6 +279,46 @@ def test_a_cancel_that_is_not_answered(make_world: Any, explain: Any) -> None:
     assert "cancel unanswered" in text
 
 
+def test_a_signal_while_the_operator_flattens(make_world: Any, explain: Any) -> None:
+    world = make_world(FLAT_SPY, volume=20)
+    world.follow(s={("SPY", 2): LONG, ("SPY", 14): FLAT, ("SPY", 15): LONG})
+    play(world, 14)
+    play(world, 4, command("flatten", "SPY"))
+    signals = explain(world, "SPY", "--json")["holdings"][0]["signals"]
+    assert signals[-1]["outcome"]["code"] == "flattened"
+    assert "was still closing the position" in in_one_line(explain(world, "SPY"))
+
+
+def test_an_exit_that_is_tried_again_names_the_attempt_before(
+    make_world: Any, explain: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    world = make_world(FLAT_SPY)
+    world.follow(s={("SPY", 2): LONG, ("SPY", 8): FLAT})
+    with world.started() as (session, engine):
+        send = session.broker.submit
+
+        def submit(order: Order) -> OrderUpdate:
+            if order.reduces and order.attempt == 1:
+                now = session.feed.now()
+                return OrderUpdate(order.client_order_id, Status.REJECTED, now, reason="not now")
+            answer: OrderUpdate = send(order)
+            return answer
+
+        monkeypatch.setattr(session.broker, "submit", submit)
+        world.go(engine, 9)
+        waits = in_one_line(explain(world, "SPY"))
+        world.go(engine, 3)
+    assert "why its exit: the broker rejected it: not now" in waits
+    assert "the exit is tried again after 1, 2, 4, 8, then 16 minutes" in waits
+    data = explain(world, "s-SPY-20260302T1438Z-2", "--json")
+    assert data["attempts_before"] == ["smabot-s-SPY-20260302T1438Z-1"]
+    screen = in_one_line(explain(world, "s-SPY-20260302T1438Z-2"))
+    assert "attempt 2: the one before was rejected: not now" in screen
+    first = in_one_line(explain(world, "s-SPY-20260302T1438Z-1"))
+    assert "rejected by the broker: not now" in first
+    assert "refused exit SPY: not now" in first
+
+
 def test_no_bar_of_the_symbol(make_world: Any, explain: Any) -> None:
     spy = [None if minute == 10 else 100.0 for minute in range(20)]
     world = make_world({"SPY": spy, "IBM": [50.0] * 20})

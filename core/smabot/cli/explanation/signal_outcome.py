@@ -53,7 +53,8 @@ def outcome_of(signal: Signal, facts: HoldingFacts, times: Times) -> Outcome:
                 "flattened", f"`flatten` of {times.full(flat.time)} was closing it already"
             )
         return Outcome("waits", "no exit has been made for it yet")
-    if (flat := facts.flattened_before(decided)) and not _is_current(signal, facts):
+    flat = facts.flattened_before(decided)
+    if flat is not None and facts.held_at(decided) and not _is_current(signal, facts):
         text = f"`flatten` of {times.full(flat.time)} was still closing the position"
         return Outcome("flattened", f"ignored: {text}")
     return Outcome("no_trace", "no order was made for it, and no event says why")

@@ -108,6 +108,7 @@ def test_names_are_made_as_far_as_asked_for() -> None:
         ("simulated:start=monday", "start must be a date like"),
         ("simulated:start=1800-01-01", "start must be in 1900 to 2200"),
         ("simulated:start=9999-12-31", "start must be in 1900 to 2200"),
+        ("simulated:shape=wave", "shape must be waves"),
         ("simulated:seed", "'seed' must be given once"),
         ("simulated:seed=1,seed=2", "'seed' must be given once"),
     ],

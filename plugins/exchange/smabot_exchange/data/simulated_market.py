@@ -30,6 +30,9 @@ _LETTERS = 26
 MOST_SYMBOLS = len(KNOWN_SYMBOLS) + _LETTERS**3
 MOST_SESSIONS = 2_520
 _YEARS = (1900, 2200)
+WAVES = "waves"
+SHAPES = (WAVES,)
+_SETTINGS = ("symbols", "sessions", "seed", "start", "shape")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +43,7 @@ class SimulatedMarket:
     sessions: int = 2
     seed: int = 1
     start: date = date(2026, 3, 2)
+    shape: str = WAVES
 
     label = "simulated market"
     stored_label = "made market"
@@ -53,18 +57,22 @@ class SimulatedMarket:
         settings: dict[str, str] = {}
         for part in filter(None, spec.removeprefix("simulated").removeprefix(":").split(",")):
             name, equals, text = (piece.strip() for piece in part.partition("="))
-            if name not in ("symbols", "sessions", "seed", "start"):
-                hint = suggest(name, ("symbols", "sessions", "seed", "start"))
+            if name not in _SETTINGS:
+                hint = suggest(name, _SETTINGS)
                 raise _wrong(spec, f"unknown setting {name!r}{hint}")
             if not equals or name in settings:
                 raise _wrong(spec, f"{name!r} must be given once, as {name}=VALUE")
             settings[name] = text
+        if (shape := settings.pop("shape", WAVES)) not in SHAPES:
+            raise _wrong(spec, f"shape must be {' or '.join(SHAPES)}")
         try:
             start = date.fromisoformat(settings.pop("start", cls().start.isoformat()))
         except ValueError:
             raise _wrong(spec, "start must be a date like 2026-03-02") from None
         try:
-            market = cls(**{name: int(text) for name, text in settings.items()}, start=start)
+            market = cls(
+                **{name: int(text) for name, text in settings.items()}, start=start, shape=shape
+            )
         except ValueError:
             raise _wrong(spec, "symbols, sessions and seed must be whole numbers") from None
         if not 1 <= market.symbols <= MOST_SYMBOLS:

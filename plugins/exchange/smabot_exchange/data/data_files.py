@@ -59,7 +59,7 @@ class DataFiles:
 
     def longer(self) -> str:
         """Return what to give as ``--data`` for more sessions after the last one."""
-        return "a file or folder with these bars and later ones"
+        return "a file with these bars and later ones"
 
     def cannot_extend(self, signature: str) -> str:
         """Return why they can't follow what a ledger has; of files the bars tell."""

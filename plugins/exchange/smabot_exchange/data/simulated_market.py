@@ -115,12 +115,12 @@ class SimulatedMarket:
 
     def longer(self) -> str:
         """Return what to give as ``--data`` for more sessions after the last one."""
-        default = SimulatedMarket()
-        more = replace(self, sessions=self.sessions * 2)
+        more = replace(self, sessions=min(self.sessions * 2, MOST_SESSIONS))
+        usual = SimulatedMarket(sessions=0)
         given = (
             f"{name}={getattr(more, name)}"
             for name in ("symbols", "sessions", "seed", "start")
-            if getattr(more, name) != getattr(default, name)
+            if getattr(more, name) != getattr(usual, name)
         )
         return f"simulated:{','.join(given)}"
 

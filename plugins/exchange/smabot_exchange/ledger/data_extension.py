@@ -98,8 +98,10 @@ def _check(path: Path, db: sqlite3.Connection, source: DataSource, meta: Mapping
 def _other_data(
     path: Path, source: DataSource, meta: Mapping[str, str], reason: str
 ) -> ConfigError:
+    was, now = shown_label(meta["label"]), source.label
+    others = "" if was == now else f" ({was}) than {now}"
     return ConfigError(
-        f"ledger {path}: was created with other data ({shown_label(meta['label'])}) than {source.label}: "
+        f"ledger {path}: was created with other data{others}: "
         f"{reason}; give the data it was created with, the same with more after their end, or "
         "another --ledger or --db"
     )

@@ -108,10 +108,8 @@ class Ledger(BarQueries, OrderQueries):
         if self.imported:
             return (f"{first}, imported in {self._meta['import_seconds']} s", *others)
         if self.now() >= self.last_session.close:
-            return (
-                f"{first}, nothing left to replay: give --data {self._longer} for more",
-                *others,
-            )
+            left = f"nothing left to replay: give --data {self._longer} for more"
+            return (first, *others, left)
         return (f"{first}, resumes at {self.now():%Y-%m-%d %H:%MZ}", *others)
 
     def symbols(self) -> tuple[str, ...]:

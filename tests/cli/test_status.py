@@ -208,7 +208,7 @@ def test_an_open_exit_is_no_pending_one_and_its_rest_is(
     written(journal, [position("KO", 10), SignalState("sma", "KO", "SELL", 0, NOON), selling])
     pending = call("status", "--json").json["pending"]
     assert [(each["kind"], each["qty"]) for each in pending] == [("exit", "6"), ("order", "4")]
-    assert pending[1]["why"] == "market, day: is open at the broker"
+    assert pending[1]["why"] == "market, day: open at the broker"
     assert pending[1]["client_order_id"] == "smabot-sma-KO-0"
 
 

@@ -4,7 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import Any
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from smabot.errors import counted
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
 
 SHORTEST = 0.5
 """Seconds between two looks, at least."""
@@ -22,24 +29,34 @@ def watch(show: Callable[[], list[Any]], title: Callable[[], str], seconds: floa
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             while True:
-                live.update(_fitted([title(), *show()], console), refresh=True)
+                parts = show()
+                live.update(_fitted([title(), *parts], console), refresh=True)
                 time.sleep(max(seconds, SHORTEST))
     except KeyboardInterrupt:
         return
 
 
-def _fitted(parts: list[Any], console: Any) -> Any:
+def _fitted(parts: list[Any], terminal: Console) -> Text:
     """Return parts as one text of as many lines as the terminal has."""
+    from rich.console import Console
     from rich.text import Text
 
     from smabot.cli.output import clean
 
-    with console.capture() as captured:
-        for part in parts:
-            console.print(clean(part) if isinstance(part, str) else part)
-    lines = captured.get().splitlines()
-    room = console.height
+    text = StringIO()
+    console = Console(
+        file=text,
+        width=terminal.width,
+        force_terminal=True,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    for part in parts:
+        console.print(clean(part) if isinstance(part, str) else part)
+    lines, room = text.getvalue().splitlines(), terminal.height
     if len(lines) > room:
         below = len(lines) - room + 1
-        lines = [*lines[: room - 1], f"… {below} more lines: `smabot status` shows all"]
+        more = f"… {counted(below, 'more line')}: `smabot status` shows all"
+        lines = [*lines[: room - 1], more]
     return Text.from_ansi("\n".join(lines), no_wrap=True)

@@ -123,7 +123,7 @@ def _open_order(order: Order) -> Pending:
     terms = f"{order.type.value}{price}, {order.time_in_force.value}"
     return Pending(
         "order", order.strategy, order.symbol, order.side.value, abs(order.open_qty),
-        f"{terms}: {_where_it_is(order)}", order.client_order_id,
+        f"{terms}: {_where_it_is(order).removeprefix('is ')}", order.client_order_id,
     )  # fmt: skip
 
 

@@ -131,6 +131,15 @@ def test_filters_of_runs(records: Path, call: Call, arguments: list[str], pids: 
     assert [each["pid"] for each in call("runs", *arguments, "--json").json["runs"]] == pids
 
 
+def test_today_and_ages_of_runs_are_this_machines(journal: Any, call: Call) -> None:
+    """The market's newest data are of another day."""
+    now = datetime.now(UTC)
+    journal.commit([*RUNS, replace(RUNS[0], run_id="now", pid=7, started_at=now, ended_at=now)])
+    for arguments in (["--since", "2h"], ["--date", "today"]):
+        found = call("runs", *arguments, "--json").json["runs"]
+        assert [each["pid"] for each in found] == [7]
+
+
 def test_one_run_in_full(records: Path, call: Call) -> None:
     screen = call("runs", "20260304").out
     assert "failed, exit code 6 at 2026-03-02 17:30:00 ET, after 1 h 30 min" in screen

@@ -43,7 +43,7 @@ def runs(app: App, filters: Filters, run: str | None) -> None:
     limit = None if unlimited else filters.limit or ON_SCREEN + 1
     with app.rows(app.journal_plugins()) as rows:
         running = _running(rows)
-        span = filters.span(app, rows)
+        span = filters.span(app, rows, by_wall=True)
         found: list[Run] = rows_within(rows, Run, "started_at", span, limit=limit)
     show(
         app, "runs", found, filters, span, csv_fields=Run,
@@ -127,7 +127,7 @@ def _show_one(app: App, text: str, filters: Filters) -> None:
     from smabot.cli import output
     from smabot.domain.bot_records import Run
 
-    if filters.any or filters.limit is not None:
+    if filters.selective or filters.limit is not None:
         raise UsageError("a run's id names it: give no --since, --date or other filter with it")
     with app.rows(app.journal_plugins()) as rows:
         running = _running(rows)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING
 
 from smabot.cli.output import PIPE_WIDTH, clean
+from smabot.cli.text_layout import named_values, wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -83,35 +83,17 @@ class Timeline:
     def _lines(self, moment: Moment, width: int) -> list[str]:
         clock = self._times.clock(moment.time, seconds=True)
         head = f"{clock}  {moment.word:<{self._word}}  "
-        lines = _wrapped(self._shown(moment.text, moment), head, width)
+        lines = _behind(head, self._shown(moment.text, moment), width)
         for detail in moment.details:
-            lines += _wrapped(self._shown(detail, moment), " " * len(head) + "  ", width)
+            lines += _behind(" " * len(head) + "  ", self._shown(detail, moment), width)
         return [line.rstrip() for line in lines]
 
     def _shown(self, text: str, moment: Moment) -> str:
         return clean(self._times.in_text(text, near=moment.time))
 
 
-def _wrapped(text: str, head: str, width: int) -> list[str]:
-    text = text.replace("\n", " ")
-    if width - len(head) < NARROWEST:
-        return [head + text]
-    broken = textwrap.wrap(
-        text, width - len(head), break_long_words=False, break_on_hyphens=False,
-        drop_whitespace=True, replace_whitespace=False,
-    )  # fmt: skip
-    first, *others = broken or [""]
-    return [head + first, *(" " * len(head) + each for each in others)]
-
-
-def facts_lines(facts: Sequence[tuple[str, str]], width: int) -> list[str]:
-    """Return titles with their texts, aligned; a text that is too long goes on below itself."""
-    widest = max((len(title) for title, _ in facts), default=0)
-    return [
-        line.rstrip()
-        for title, text in facts
-        for line in _wrapped(clean(text), f"  {title:<{widest}}  ", width)
-    ]
+def _behind(head: str, text: str, width: int) -> list[str]:
+    return wrapped(head + text.replace("\n", " "), max(width, len(head) + NARROWEST), len(head))
 
 
 class Facts:
@@ -129,5 +111,6 @@ class Facts:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         from rich.text import Text
 
-        lines = facts_lines(self._facts, options.max_width)
+        facts = [(title, clean(text).replace("\n", " ")) for title, text in self._facts]
+        lines = named_values(facts, options.max_width)
         yield Text("\n".join(lines), no_wrap=True, overflow="ignore")

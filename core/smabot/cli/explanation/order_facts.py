@@ -119,6 +119,8 @@ def _concerns(event: Event, order: Order) -> bool:
     if event.kind == "refused_exit" and not (order.reduces and order.status is Status.REJECTED):
         return False
     end = ended_at(order)
+    if end == order.created_at and event.kind in OF_ALL:
+        return False
     return event.time >= order.created_at and (end is None or event.time <= end)
 
 

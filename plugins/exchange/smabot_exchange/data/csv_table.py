@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from smabot.provider import ConfigError, listed
-from smabot_exchange.data.column_names import COLUMNS, Columns, match_columns
+from smabot_exchange.data.column_names import COLUMNS, Columns, match_columns, plain_name
 
 _DELIMITERS = ",\t;|"
 _NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars |"}
@@ -63,9 +63,11 @@ class CsvTable:
 
     def _header(self) -> Columns:
         header = next(self._rows)
-        if header[0].strip().casefold() in ("price", "ticker"):
+        label = plain_name(header[0])
+        of_tickers = label == "ticker" and "open" not in map(plain_name, header)
+        if label == "price" or of_tickers:
             second = next(self._rows, [])
-            labels = {row[0].strip().casefold() for row in (header, second) if row}
+            labels = {plain_name(row[0]) for row in (header, second) if row}
             if labels == {"price", "ticker"}:
                 return self._of_yfinance(header, second)
         return match_columns(header, self.where())
@@ -73,7 +75,7 @@ class CsvTable:
     def _of_yfinance(self, first: list[str], second: list[str]) -> Columns:
         """Read yfinance's header of three lines: prices, tickers, the index's name."""
         prices, tickers = first, second
-        if first[0].strip().casefold() == "ticker":
+        if plain_name(first[0]) == "ticker":
             prices, tickers = second, first
         names = sorted({name for name in tickers[1:] if name})
         if len(names) != 1:

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -260,26 +259,22 @@ def test_a_rarely_traded_symbol_is_not_taken_for_longer_bars(lab: Any) -> None:
     assert len(lab.play(lab.open(lab.tape([rows[minute] for minute in minutes])))) >= len(minutes)
 
 
-def _parquet(folder: Path, name: str, index: Callable[[Any], Any]) -> Path:
-    pytest.importorskip("pyarrow")
-    pandas = pytest.importorskip("pandas")
+@pytest.mark.parametrize("index", ["Datetime", "__index_level_0__"])
+@pytest.mark.parametrize("zone", ["UTC", NEW_YORK, None])
+def test_a_frame_of_pandas_is_read_from_parquet(
+    tmp_path: Path, index: str, zone: str | None
+) -> None:
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    local = timedelta(0) if zone else timedelta(hours=5)
+    times = [moment(minute).replace(tzinfo=None) - local for minute in (30, 31)]
     columns = {"Open": [10.0, 10.5], "High": [11.0, 11.0], "Low": [9.0, 9.5], "Close": [10.5, 10.0]}
-    frame = pandas.DataFrame({**columns, "Volume": [100, 200]}, index=index(pandas))
-    frame.to_parquet(folder / name)
-    return folder / name
-
-
-def test_a_frame_of_pandas_is_read_from_parquet(tmp_path: Path) -> None:
-    times = [moment(30), moment(31)]
-    named = _parquet(tmp_path, "SPY.parquet", lambda pd: pd.DatetimeIndex(times, name="Datetime"))
-    assert list(read_bars(named)) == PLAIN
-    without = _parquet(tmp_path, "SPY_1.parquet", lambda pd: pd.DatetimeIndex(times))
-    assert list(read_bars(without)) == PLAIN
-    local = _parquet(
-        tmp_path, "SPY_2.parquet",
-        lambda pd: pd.DatetimeIndex(times).tz_convert(NEW_YORK).tz_localize(None),
-    )  # fmt: skip
-    assert list(read_bars(local, NEW_YORK)) == PLAIN
+    stamps = pa.array(times, pa.timestamp("ns", zone))
+    table = pa.table({**columns, "Volume": [100, 200], "N": [float("nan"), 5.0], index: stamps})
+    parquet.write_table(table, tmp_path / "SPY.parquet")
+    bars = list(read_bars(tmp_path / "SPY.parquet", None if zone else NEW_YORK))
+    assert bars == [PLAIN[0], PLAIN[1]._replace(trade_count=5)]
 
 
 def test_a_folder_with_a_file_for_each_symbol_is_replayed(lab: Any) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
@@ -38,8 +40,19 @@ def show_check(app: App, spec: str, zone: str | None) -> int:
         app.emit(data, "\n".join(lines))
         return 0
     report = check_files(source)
-    app.emit(as_json(report), "\n".join(_screen(app, report)))
+    lines = [*_screen(app, report)]
+    if report.can_be_replayed:
+        given = f" --data-zone {zone}" if zone else ""
+        lines += _line(
+            "run it", f"smabot run --data {shlex.quote(spec)}{given} --db data/{_name(source)}.db"
+        )
+    app.emit(as_json(report), "\n".join(lines))
     return 0 if report.can_be_replayed else 3
+
+
+def _name(source: DataFiles) -> str:
+    """Return a name for a database of its own: with other data a ledger can't go on."""
+    return re.sub(r"\W", "-", source.path.resolve().name.partition(".")[0]) or "bars"
 
 
 def _screen(app: App, report: DataReport) -> Iterator[str]:
@@ -72,12 +85,12 @@ def _file(app: App, report: FileReport) -> Iterator[str]:
         yield from _line("format", report.kind)
     if report.columns:
         pairs = (
-            name if name == meaning else f"{meaning} from {name!r}"
+            name if name.casefold() == meaning else f"{meaning} from {name}"
             for meaning, name in report.columns
         )
         yield from _line("columns", ", ".join(pairs))
     if report.ignored:
-        yield from _line("ignored", listed([repr(name) for name in report.ignored]))
+        yield from _line("ignored", listed([name or "(no name)" for name in report.ignored]))
     if report.symbols:
         yield from _line("symbols", _symbols(report))
     if report.times:
@@ -92,7 +105,8 @@ def _remarks(report: FileReport) -> Iterator[str]:
         yield from _line("note", "the newest row comes first: read from the end")
     if report.zones:
         counts = ", ".join(f"{count:,} as {zone}" for zone, count in report.zones.items())
-        yield from _line("zone", f"rows in a regular session: {counts}; give --data-zone ZONE")
+        text = f"of {report.rows:,} rows these would lie in a regular session: {counts}"
+        yield from _line("zone", f"{text}; say which it is with --data-zone")
     if report.ends_of_minutes:
         text = (
             "sessions run from 09:31 to 16:00 New York: these times seem to be the ENDS of the minutes. "

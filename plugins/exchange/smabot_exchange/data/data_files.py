@@ -126,7 +126,7 @@ def _files(path: Path) -> list[Path]:
     if not file_exists(path, f"data {path}"):
         hint = ""
         if path.parent.is_dir():
-            hint = suggest(path.name, (f.name for f in path.parent.iterdir()))
+            hint = suggest(path.name, ("simulated", *(f.name for f in path.parent.iterdir())))
         raise ConfigError(
             f"data {path}: no such file{hint}; give a file, a folder, or 'simulated' for a simulated market"
         )

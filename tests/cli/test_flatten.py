@@ -282,7 +282,7 @@ def test_at_the_end_of_the_data_it_says_that_no_exit_can_fill(
         assert "flatten` again, or" not in done.err
         (market,) = [line for line in done.out.splitlines() if line.startswith("  market ")]
         assert market.split("  ")[-1].strip() == (
-            "the data ended at 2026-03-02 10:10 ET; open orders wait for more of it"
+            "the data ended at 2026-03-02 16:00 ET; open orders wait for more of it"
         )
         assert done.out.count("new entries are halted") == 1
     assert execute("flatten", "--yes", "--json").code == 1

@@ -43,9 +43,8 @@ def show_check(app: App, spec: str, zone: str | None) -> int:
     lines = [*_screen(app, report)]
     if report.can_be_replayed:
         given = f" --data-zone {zone}" if zone else ""
-        lines += _line(
-            "run it", f"smabot run --data {shlex.quote(spec)}{given} --db data/{_name(source)}.db"
-        )
+        database = f"data/{_name(source)}.db"
+        lines += ["run it", f"  smabot run --data {shlex.quote(spec)}{given} --db {database}"]
     app.emit(as_json(report), "\n".join(lines))
     return 0 if report.can_be_replayed else 3
 
@@ -60,11 +59,11 @@ def _screen(app: App, report: DataReport) -> Iterator[str]:
     yield f"{report.spec}: {verdict}"
     many = len(report.files) > _MOST_FILES
     for each in report.files:
-        if len(report.files) > 1:
-            yield f"{each.path.name}"
         if many and not each.refusals:
-            yield from _line("", f"{_symbols(each)}, {each.rows:,} rows, {_span(app, each)}")
+            yield f"{each.path.name}: {_in_short(app, each)}"
         else:
+            if len(report.files) > 1:
+                yield each.path.name
             yield from _file(app, each)
         yield from _remarks(each)
         for refusal in each.refusals.values():
@@ -122,6 +121,11 @@ def _symbols(report: FileReport) -> str:
     if report.symbol_from != "column":
         return f"{names[0]}, from the file's {report.symbol_from}" if names else ""
     return listed(names) if len(names) == 1 else f"{len(names)}: {listed(names)}"
+
+
+def _in_short(app: App, report: FileReport) -> str:
+    days = f"{app.times.day(report.first)} to {app.times.day(report.last)}"
+    return f"{listed(sorted(report.symbols), 3)}, {report.rows:,} rows, {days}"
 
 
 def _span(app: App, report: FileReport) -> str:

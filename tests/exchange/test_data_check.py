@@ -230,7 +230,7 @@ def test_a_simulated_market_is_answered_too(check: Check) -> None:
     assert found.line("sessions") == "3, from 2026-03-02 to 2026-03-04"
     assert found.line("bars").startswith("8,190, artificial")
     assert json.loads(check("simulated", "--json").out)["can_be_replayed"] is True
-    assert check("simulated:symbls=7").code == 3
+    assert check("simulated:sessions=none").code == 3
 
 
 def test_without_a_file_it_takes_the_settings(check: Check, monkeypatch: Any) -> None:

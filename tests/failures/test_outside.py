@@ -281,7 +281,7 @@ ROWS = [
     "SPY,1990-01-01T03:00:00Z,100,101,99,100.5,1,,", f'"{LONG}', f'"SPY,{TIME}',
 ]  # fmt: skip
 HEADERS = [
-    "", "\n", "x", "\x00", "\x00" * 16_000, LONG, HEADER.upper(), HEADER.replace("open", "opne"), f"{HEADER},",  # codespell:ignore
+    "", "\n", "x", "\x00", "\x00" * 16_000, LONG, HEADER.replace("open", "opne"), f"{HEADER},",  # codespell:ignore
     HEADER.replace("open,", ""), HEADER.replace("high", "open"), f"{HEADER},symbol", HEADER.replace(",", ";"),
     HEADER.replace(",", "\t"), HEADER[::-1], "\x1b[31m" + HEADER, "symbol,open,timestamp" + HEADER[16:],
     "{" + HEADER + "}", ",".join(f"c{n}" for n in range(5000)),

@@ -80,16 +80,16 @@ def _screen(app: App, report: DataReport) -> Iterator[str]:
 
 
 def _file(app: App, report: FileReport) -> Iterator[str]:
-    if report.kind:
-        yield from _line("format", report.kind)
-    if report.columns:
+    if report.format.kind:
+        yield from _line("format", report.format.kind)
+    if report.format.columns:
         pairs = (
             name if name.casefold() == meaning else f"{meaning} from {name}"
-            for meaning, name in report.columns
+            for meaning, name in report.format.columns
         )
         yield from _line("columns", ", ".join(pairs))
-    if report.ignored:
-        yield from _line("ignored", listed([name or "(no name)" for name in report.ignored]))
+    if report.format.ignored:
+        yield from _line("ignored", listed([name or "(no name)" for name in report.format.ignored]))
     if report.symbols:
         yield from _line("symbols", _symbols(report))
     if report.times:
@@ -100,7 +100,7 @@ def _file(app: App, report: FileReport) -> Iterator[str]:
 
 
 def _remarks(report: FileReport) -> Iterator[str]:
-    if report.newest_first:
+    if report.format.newest_first:
         yield from _line("note", "the newest row comes first: read from the end")
     if report.zones:
         counts = ", ".join(f"{count:,} as {zone}" for zone, count in report.zones.items())
@@ -118,8 +118,8 @@ def _remarks(report: FileReport) -> Iterator[str]:
 
 def _symbols(report: FileReport) -> str:
     names = sorted(report.symbols)
-    if report.symbol_from != "column":
-        return f"{names[0]}, from the file's {report.symbol_from}" if names else ""
+    if report.format.symbol_from != "column":
+        return f"{names[0]}, from the file's {report.format.symbol_from}" if names else ""
     return listed(names) if len(names) == 1 else f"{len(names)}: {listed(names)}"
 
 

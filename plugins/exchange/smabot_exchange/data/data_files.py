@@ -19,7 +19,7 @@ from smabot.provider import (
 )
 from smabot_exchange.data.column_names import COLUMNS
 from smabot_exchange.data.csv_table import CsvTable
-from smabot_exchange.data.file_layout import Table, layout_of, open_table
+from smabot_exchange.data.file_layout import Layout, Table, layout_of, open_table
 from smabot_exchange.data.row_reader import BadRow, RowReader, Values
 from smabot_exchange.data.ticker_names import ticker
 
@@ -78,7 +78,7 @@ class DataFiles:
                 ) from error
 
     def _not_in_file(self, file: Path) -> str:
-        layout = layout_of(file, self.zone)
+        layout = _layout_of(file, self.zone)
         if layout.naive and self.zone is None:
             raise ConfigError(
                 f"{file}: its times have no time zone: give the --data-zone that it was imported with"
@@ -90,6 +90,16 @@ class DataFiles:
 def read_bars(path: Path, zone: str | None = None) -> Iterator[Bar]:
     """Yield the bars of data files, checked. Raises ConfigError."""
     return DataFiles(path, zone).bars()
+
+
+def _layout_of(file: Path, zone: str | None) -> Layout:
+    """Return a file's layout. Raises ConfigError for whatever is wrong with it."""
+    import zlib
+
+    try:
+        return layout_of(file, zone)
+    except (EOFError, zlib.error, OSError, UnicodeDecodeError) as error:
+        raise data_file_error(file, error, 0) from error
 
 
 def data_file_error(file: Path, error: Exception, count: int) -> ConfigError:

@@ -32,22 +32,30 @@ class Refusal:
     count: int = 0
 
 
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """How a file is read."""
+
+    kind: str = ""
+    columns: tuple[tuple[str, str], ...] = ()
+    """Each meaning, and the file's column for it."""
+    ignored: tuple[str, ...] = ()
+    symbol_from: str = "column"
+    """Or ``name``, of the file, or ``header``."""
+    newest_first: bool = False
+
+
 @dataclass
 class FileReport:
     """What is known of one file."""
 
     path: Path
-    kind: str = ""
-    columns: list[tuple[str, str]] = field(default_factory=list)
-    """Each meaning, and the file's column for it."""
-    ignored: tuple[str, ...] = ()
-    symbol_from: str = "column"
+    format: FileFormat = FileFormat()
     rows: int = 0
     symbols: set[str] = field(default_factory=set)
     times: str = ""
     first: datetime | None = None
     last: datetime | None = None
-    newest_first: bool = False
     refusals: dict[str, Refusal] = field(default_factory=dict)
     zones: dict[str, int] = field(default_factory=dict)
     """Of times without a zone: how many lie in a regular session, read in each of some zones."""
@@ -93,14 +101,14 @@ class FileCheck:
         report.ends_of_minutes = self._sessions.end_late
 
     def _note_layout(self, table: Table, layout: Layout) -> None:
-        report = self.report
-        report.kind = table.kind
-        report.columns = table.columns.shown()
-        report.ignored = table.columns.ignored
-        report.newest_first = layout.newest_first
+        source = "column"
         if layout.symbol is not None:
-            report.symbol_from = "header" if table.symbol else "name"
-            report.symbols.add(layout.symbol)
+            source = "header" if table.symbol else "name"
+            self.report.symbols.add(layout.symbol)
+        columns = table.columns
+        self.report.format = FileFormat(
+            table.kind, tuple(columns.shown()), columns.ignored, source, layout.newest_first
+        )
 
     def _bars_of(self, table: Table, layout: Layout) -> Iterator[Bar]:
         report, reader = self.report, layout.reader(table, self._zone)

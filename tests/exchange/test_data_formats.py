@@ -301,7 +301,7 @@ def test_a_ledger_keeps_to_the_zone_and_the_symbol_it_was_created_with(lab: Any)
     ):
         lab.open(file, "ledger.db")
     with pytest.raises(ConfigError, match="was created with other data"):
-        lab.open(file, "ledger.db", data_zone="UTC")
+        lab.open(file, "ledger.db", data_zone="America/Chicago")
     other = file.rename(lab.folder / "IBM.csv")
     with pytest.raises(ConfigError, match="was created with other data"):
         lab.open(other, "ledger.db", data_zone=NEW_YORK)

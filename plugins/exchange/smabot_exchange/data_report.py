@@ -35,7 +35,7 @@ def show_check(app: App, spec: str, zone: str | None) -> int:
             f"{spec}: can be replayed",
             *_line("symbols", f"{len(symbols)}: {listed(sorted(symbols))}"),
             *_line("sessions", f"{len(sessions)}, from {sessions[0]} to {sessions[-1]}"),
-            *_line("bars", f"{bars:,}, artificial: a seed decides them, no market does"),
+            *_line("bars", f"{bars:,}, artificial: made from a seed, not by a market"),
         ]
         app.emit(data, "\n".join(lines))
         return 0
@@ -149,7 +149,8 @@ def _simulated(market: object) -> tuple[list[str], list[str], int]:
     """Return the sessions' dates, the symbols, and the number of bars."""
     from smabot.provider import MINUTE
     from smabot_exchange.data.sessions import first_sessions
-    from smabot_exchange.data.simulated_market import SimulatedMarket, simulated_symbols
+    from smabot_exchange.data.simulated_market import SimulatedMarket
+    from smabot_exchange.data.simulated_symbols import simulated_symbols
 
     assert isinstance(market, SimulatedMarket)
     sessions = first_sessions(market.start, market.sessions)

@@ -66,10 +66,13 @@ class FirstJournal:
         *,
         where: Mapping[str, Any] | None = None,
         since: tuple[str, Any] | None = None,
+        until: tuple[str, Any] | None = None,
         newest_by: str | None = None,
         limit: int | None = None,
     ) -> list[R]:
-        return self._opened().rows(kind, where=where, since=since, newest_by=newest_by, limit=limit)
+        return self._opened().rows(
+            kind, where=where, since=since, until=until, newest_by=newest_by, limit=limit
+        )
 
     def count(self, kind: type, *, where: Mapping[str, Any] | None = None) -> int:
         return self._opened().count(kind, where=where)

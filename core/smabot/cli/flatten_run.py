@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import smabot
 from smabot.cli.confirmation import require_confirmation
+from smabot.cli.order_ids import short_id
 from smabot.cli.restored_book import restored_book
 from smabot.cli.run_session import begin_run_row, opened_session, save_run_row
 from smabot.cli.screen import Screen
@@ -234,7 +235,8 @@ def _summary(
     whole = f"{symbol} is flat" if symbol else "all is flat"
     lines = [("flatten", f"{counted(len(left), 'position')} not flat" if left else whole)]
     lines += [
-        (f"{each.qty:f} {each.symbol}", f"{each.strategy or '-'}: {each.why}") for each in left
+        (f"{each.qty:f} {each.symbol}", f"{each.strategy or '-'}: {_with_short_ids(each.why)}")
+        for each in left
     ]
     if left and (market := _market(app, book, ended=ended)):
         lines += [("market", market)]
@@ -251,6 +253,10 @@ def _summary(
     screen.show_summary(data, lines)
 
 
+def _with_short_ids(text: str) -> str:
+    return " ".join(map(short_id, text.split(" ")))
+
+
 def _market(app: App, book: Book, *, ended: bool) -> str:
     """Say why no order fills now; empty where one can."""
     if ended:
@@ -264,9 +270,8 @@ def _market(app: App, book: Book, *, ended: bool) -> str:
 def _raise_if_left(left: Sequence[Left], *, ended: bool = False) -> None:
     if ended and left:
         raise SmabotError(
-            f"{counted(len(left), 'position')} not flat: the data ended, so no exit can fill; they fill "
-            "in the first minutes of data that goes on, with `smabot run`; another `smabot flatten` "
-            "changes nothing"
+            f"{counted(len(left), 'position')} not flat: the data ended, so no exit can fill; they do when "
+            "`smabot run` gets data with more sessions after these; another `smabot flatten` changes nothing"
         )
     if _is_stuck(left):
         raise SmabotError(

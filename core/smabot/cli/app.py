@@ -42,15 +42,15 @@ class App:
         """Whether a command exists for its answer on stdout, so that it fails where that is lost."""
         self.debug = os.environ.get("SMABOT_DEBUG", "0") not in ("", "0")
         self._loaded: Loaded | None = None
-        self._plugins: Plugins | None = None
-        self._journal_plugins: Plugins | None = None
+        self._plugins: dict[str, Plugins] = {}
         self._warned: set[str] = set()
         self._header: dict[str, str] = {}
 
     def set_option(self, name: str, value: Any) -> None:
         """Set a shared option; what was read without it is dropped."""
         setattr(self, name, value)
-        self._loaded = self._plugins = self._journal_plugins = None
+        self._loaded = None
+        self._plugins.clear()
 
     # -- settings and plugins ----------------------------------------------------------------------
 
@@ -61,7 +61,7 @@ class App:
 
         shared = [Flag("db", "--db", str(self.db))] if self.db is not None else []
         self._loaded = load(self.settings, [*shared, *flags], settings_of)
-        self._plugins = self._journal_plugins = None
+        self._plugins.clear()
         return self._loaded
 
     def loaded(self) -> Loaded:
@@ -77,11 +77,11 @@ class App:
 
         One that does not is left out with a warning. Raises ConfigError when the settings are wrong.
         """
-        if self._plugins is None:
+        if "all" not in self._plugins:
             config = self.config()
             names = [*config.base_plugins, *config.plugins, *self._plugins_of_last_run()]
-            self._plugins = self._working_plugins(names)
-        return self._plugins
+            self._plugins["all"] = self._working_plugins(names)
+        return self._plugins["all"]
 
     def selected_plugins(self) -> Plugins:
         """Return only the selected plugins, as far as they work, to flatten with."""
@@ -93,14 +93,15 @@ class App:
 
         It is one of `base_plugins`; the other plugins are imported only where none of those keeps one.
         """
-        if self._journal_plugins is None:
+        if "journal" not in self._plugins:
             from smabot.hooks.plugin_calls import KEEPING
 
             config = self.config()
-            self._journal_plugins = self._working_plugins(config.base_plugins, KEEPING)
-            if not self._journal_plugins.names:
-                self._journal_plugins = self._working_plugins(config.plugins, KEEPING)
-        return self._journal_plugins
+            found = self._working_plugins(config.base_plugins, KEEPING)
+            self._plugins["journal"] = (
+                found if found.names else self._working_plugins(config.plugins, KEEPING)
+            )
+        return self._plugins["journal"]
 
     def _working_plugins(
         self, names: Sequence[str], having: Collection[str] | None = None
@@ -115,15 +116,24 @@ class App:
         )
 
     def _plugins_of_last_run(self) -> list[str]:
-        """Return the plugins of the last run, which a flag may have chosen; none without a database."""
-        from smabot.domain.bot_records import Run
+        """Return the plugins of the last run, which a flag may have chosen; none without a database.
+
+        A file that only the database names is not loaded: a database must not make code run.
+        """
+        return [name for name, file in self._last_run().items() if not file]
+
+    def unnamed_files(self) -> dict[str, str]:
+        """Return by name the files of the last run's plugins that the settings do not name now."""
+        return {name: file for name, file in self._last_run().items() if file}
+
+    def _last_run(self) -> dict[str, str]:
+        from smabot.cli.last_run import plugins_of_last_run
 
         try:
             with closing(self.journal_plugins().open_rows(self.config())) as rows:
-                last = rows.rows(Run, newest_by="started_at", limit=1)
+                return plugins_of_last_run(rows, self.config())
         except SmabotError:
-            return []  # whoever needs the database gets the error
-        return [name for run in last for name in run.plugins.split(",") if name]
+            return {}  # whoever needs the database gets the error
 
     def record_kinds(self) -> tuple[type, ...]:
         """Return all declared record classes, core's and the plugins'."""

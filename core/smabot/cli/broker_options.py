@@ -32,10 +32,14 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
     return names
 
 
+PLUGINS_OPTION = click.option(
+    "--plugins",
+    metavar="A,B",
+    callback=_names,
+    help="Strategies and risk plugins: names, or files as ./rising.py. [sma,risk]",
+)
 PLUGIN_OPTIONS: Sequence[Option] = (
-    click.option(
-        "--plugins", metavar="A,B", callback=_names, help="Strategies and risk plugins. [sma,risk]"
-    ),
+    PLUGINS_OPTION,
     click.option(
         "--no-plugin",
         "no_plugins",
@@ -100,7 +104,7 @@ def with_options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def load_settings(app: App, flags: dict[str, Any]) -> Loaded:
     """Read the settings with a command's flags. Raises ConfigError and UsageError."""
-    if flags["live_account"] and not flags["live"]:
+    if flags.get("live_account") and not flags.get("live"):
         raise UsageError("--yes-live goes with --live: give both, or neither for paper trading")
     return app.load(_set_flags(flags))
 

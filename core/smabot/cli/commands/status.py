@@ -73,7 +73,7 @@ def status(app: App) -> None:
         why = {state: _why(book, rows, state) for state in states}
     last = runs[0] if runs else None
     held = [position for position in book.positions.values() if position.qty]
-    described = _described(app, book, last)
+    described, files = _described(app, book, last), app.unnamed_files()
     point = book.point
     data = {
         "running": running,
@@ -88,6 +88,7 @@ def status(app: App) -> None:
         "open_orders": book.open_orders(),
         "signals": [{**asdict(state), "why": why[state]} for state in states],
         "plugins": dict(described),
+        "plugin_files": files,
     }
     lines = [
         ("bot", _run_line(last, running)),
@@ -102,6 +103,10 @@ def status(app: App) -> None:
             else "not known yet",
         ),
         *described,
+        *(
+            (name, f"ran from {file}; name that under plugins in the settings to load it here")
+            for name, file in files.items()
+        ),
     ]
     app.emit(
         data,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smabot.cli.shell_completion import files, one_of, plugin_names
 from smabot.errors import UsageError
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ PLUGINS_OPTION = click.option(
     "--plugins",
     metavar="A,B",
     callback=_names,
+    shell_complete=plugin_names,
     help="Strategies and risk plugins: names, or files as ./rising.py. [sma,risk]",
 )
 PLUGIN_OPTIONS: Sequence[Option] = (
@@ -45,6 +47,7 @@ PLUGIN_OPTIONS: Sequence[Option] = (
         "no_plugins",
         metavar="NAME",
         multiple=True,
+        shell_complete=plugin_names,
         help="Switch a plugin off; may be repeated.",
     ),
 )
@@ -52,17 +55,22 @@ BROKER_OPTIONS: Sequence[Option] = (
     click.option(
         "--data",
         metavar="PATH",
+        shell_complete=files,
         help="Minute bars to replay: CSV, CSV.gz, Parquet or a folder. [a simulated market]",
     ),
     click.option("--tape", hidden=True),
     click.option(
         "--broker",
         metavar="NAME",
+        shell_complete=one_of("alpaca", "exchange"),
         help="alpaca, or exchange: the built-in one in process, faster. [alpaca]",
     ),
     click.option("--url", metavar="URL", help="API that alpaca connects to, instead of Alpaca's."),
     click.option(
-        "--ledger", metavar="PATH", help="The built-in exchange's own file. [beside the database]"
+        "--ledger",
+        metavar="PATH",
+        shell_complete=files,
+        help="The built-in exchange's own file. [beside the database]",
     ),
     click.option("--live", is_flag=True, default=None, help="Real money; asks first."),
     click.option(
@@ -84,10 +92,14 @@ IGNORE_BLOCK_OPTION = click.option(
     "ignored_blocks",
     metavar="NAME",
     multiple=True,
+    shell_complete=plugin_names,
     help="Ignore the blocks of this plugin, which is left out of the run; may be repeated.",
 )
 SPEED_OPTION = click.option(
-    "--speed", metavar="max|N", help="Replay speed, in minutes a second. [60]"
+    "--speed",
+    metavar="max|N",
+    shell_complete=one_of("max", "60"),
+    help="Replay speed, in minutes a second. [60]",
 )
 
 

@@ -25,7 +25,10 @@ def config() -> None:
 @click.option("--origin", is_flag=True, help="Also show where each value comes from.")
 @click.pass_obj
 def show(app: App, key: str | None, origin: bool) -> None:
-    """Show all settings in force, or KEY and what is under it; secrets are masked."""
+    """Show all settings in force, or KEY and what is under it.
+
+    Secrets are masked.
+    """
     loaded = app.loaded()
     shown = loaded.shown(_tables(app, loaded))
     if key is not None:

@@ -188,7 +188,8 @@ class CommandGroup(click.Group):
         try:
             return ctx.ensure_object(App).plugins().commands(taken=COMMANDS)
         except SmabotError:
-            if wanted not in COMMANDS_TYPED and not suggest(wanted, COMMANDS):
+            mistyped = wanted in COMMANDS_TYPED or suggest(wanted, COMMANDS)
+            if not mistyped or wanted in _plugin_entry_points():
                 raise
             return {}
 

@@ -8,7 +8,7 @@ from smabot.system.redaction import SECRETS_FILE
 
 SETTINGS = Path(__file__).with_name("settings.toml")
 """The shipped settings file, all commented out."""
-PLUGINS = 'plugins = ["./strategy.py", "risk"]'
+PLUGINS = 'plugins = ["./strategy.py", "risk"]  # files from this folder, names, prefixes: "risk" is all of risk.*'
 
 STRATEGY = """\
 from smabot.api import Bar, Signal, hookimpl
@@ -40,8 +40,7 @@ def _settings() -> str:
     """Return the shipped settings, with the strategy beside them in place of the shipped one."""
     lines = SETTINGS.read_text(encoding="utf-8").splitlines()
     (place,) = [n for n, line in enumerate(lines) if line.startswith("# plugins = ")]
-    comment = lines[place].partition("  #")[2].strip()
-    lines[place] = f"{PLUGINS}  # {comment}; a path begins here"
+    lines[place] = PLUGINS
     lines[0] = (
         "# Settings of smabot. Every commented line shows its default; uncomment what you change."
     )

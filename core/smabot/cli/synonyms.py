@@ -55,8 +55,8 @@ _PLUGINS = "name strategies with --plugins, as --plugins sma,risk or --plugins .
 _SYMBOLS = "name symbols with --symbols, as --symbols SPY,QQQ"
 _SYMBOL = "name one symbol with --symbol, as --symbol SPY"
 _KEYS = (
-    "set the keys as variables, APCA_API_KEY_ID and APCA_API_SECRET_KEY: a command line is no place "
-    "for a secret"
+    "put the variables APCA_API_KEY_ID and APCA_API_SECRET_KEY into the environment, as a command line "
+    "is no place for a secret"
 )
 _SIZE = "the settings have the size of orders, as SMABOT_SIZING__SHARES=5"
 
@@ -110,7 +110,7 @@ def answer_to_error(error: click.UsageError) -> str | None:
     if isinstance(error, click.NoSuchOption):
         for typed, needed, answer in OPTIONS_TYPED:
             if error.option_name in typed and needed in {"", *options}:
-                return f"{command}there is no option {error.option_name}: {answer}"
+                return f"{command}there is no option {error.option_name}; {answer}"
     elif found := _EXTRA.search(error.format_message()):
         for fits, needed, answer in _ARGUMENTS:
             if needed in options and fits(found["first"]):

@@ -136,6 +136,29 @@ def test_killed_and_run_again_it_ends_as_if_it_never_was(
     assert never["counted_bars"] == [("IBM", 120), ("SPY", 120)]
 
 
+def test_an_operator_controls_a_bot_that_runs_a_file(tape: Path, execute: Call) -> None:
+    write("rising.py", RISING)
+    with subprocess.Popen(
+        [SMABOT, *RUN, "15", "--plugins", "./rising.py,risk"],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as bot:  # fmt: skip
+        assert bot.stdout is not None
+        while "bought 10" not in (line := bot.stdout.readline()):
+            assert line
+        assert "running, pid" in execute("status").out
+        for command in ("halt lunch", "breaker", "flatten --yes"):
+            done = execute(*command.split())
+            assert (done.code, done.err) == (0, ""), command
+        bot.send_signal(signal.SIGKILL)
+    status = execute("status").out
+    assert "was killed" in status
+    assert "positions: none" in status
+    ran = execute(*RUN, "max", "--plugins", "./rising.py,risk")
+    assert ran.code == 0, ran.err
+    assert "halted" in ran.out
+    assert "bought" not in ran.out
+
+
 def test_commands_without_the_file_work_and_say_where_it_is(tape: Path, execute: Call) -> None:
     write("counting.py", f"{COUNTING}\nprint('imported', __file__)\n")
     until = ("--until", "2026-03-02T14:40:00Z")
@@ -351,12 +374,13 @@ def test_another_module_of_the_same_name_is_not_taken_for_it(in_tmp: Path, execu
 
 def test_nothing_is_added_to_the_search_path_for_a_file_alone(in_tmp: Path, execute: Call) -> None:
     write("bot/other.py", "")
-    write("bot/rising.py", f"import sys\n{RISING}\nprint('path', *sys.path)\n")
-    write("settings.toml", '[default]\nplugins = ["bot/rising.py"]\n[default.log]\nfile = "log"')
-    execute("run", "--broker", "exchange", "--speed", "max", "-v")
-    logged = Path("log").read_text() if Path("log").exists() else ""
-    checked = execute("config", "check", "-v")
-    assert str(in_tmp / "bot") not in logged + checked.err
+    alone = (
+        f"import sys\n{RISING}\nassert not [each for each in sys.path if each.endswith('bot')]\n"
+    )
+    write("bot/rising.py", alone)
+    assert execute("config", "check", SMABOT_PLUGINS='["bot/rising.py"]').code == 0
+    write("bot/rising.py", f"import other\n{alone}")
+    assert "bot/rising.py:" in execute("config", "check", SMABOT_PLUGINS='["bot/rising.py"]').err
 
 
 # -- a packaged plugin of the same name ------------------------------------------------------------
@@ -383,3 +407,13 @@ def test_packaged_under_the_same_name_it_keeps_its_positions(
     assert ran.code == 0, ran.err
     assert "is not part of this run" not in ran.out
     assert "by rising" in ran.out
+
+
+def test_what_a_hook_raises_has_file_and_line(tape: Path, execute: Call) -> None:
+    write("click.py", RISING.replace("if bar.close > bar.open", "if bar.shut > bar.open"))
+    ran = execute(*RUN, "max", "--plugins", "./click.py,risk")
+    assert ran.code == 1
+    assert ran.err == (
+        "smabot: plugin 'click' raised in on_bar: AttributeError: 'Bar' object has no attribute 'shut' "
+        f"({Path('click.py').resolve()}:8)\n"
+    )

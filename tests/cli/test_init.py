@@ -49,7 +49,7 @@ def test_what_it_makes_runs_and_what_it_prints_can_be_typed(in_tmp: Path) -> Non
         ".gitignore", "data", "settings.toml", "strategy.py",
     ]  # fmt: skip
     status = run("'../my env/bin/smabot' status", in_tmp / "my bot")
-    assert "ran from" not in status.stdout
+    assert "not loaded" not in status.stdout
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,9 @@ def test_commands_without_the_file_work_and_say_where_it_is(tape: Path, execute:
     write("counting.py", "raise SystemExit('a database must not make code run')")
     status = execute("status")
     assert (status.code, status.err) == (0, "")
-    assert re.search(r"counting +ran from \./counting\.py; name that under plugins", status.out)
+    assert re.search(
+        r"counting +from \./counting\.py, not loaded: name it under plugins", status.out
+    )
     assert execute("status", "--json").json["plugin_files"] == {"counting": "./counting.py"}
     for command in ("halt", "breaker", "orders", "trades", "resume", "config check"):
         assert (execute(*command.split()).code, execute(*command.split()).err) == (0, "")
@@ -180,7 +182,7 @@ def test_commands_without_the_file_work_and_say_where_it_is(tape: Path, execute:
     write("settings.toml", '[default]\nplugins = ["./counting.py", "risk"]\n')
     shown = execute("status")
     assert re.search(r"counting +.*2 symbols", shown.out)
-    assert "ran from" not in shown.out
+    assert "not loaded" not in shown.out
     assert execute("counted").out.splitlines()[1:] == ["IBM 10", "SPY 10"]
 
 
@@ -193,7 +195,40 @@ def test_a_run_without_the_file_names_it_where_it_holds_something(
     after = execute(*RUN, "max", "--plugins", "risk")
     assert after.code == 0, after.err
     told = " ".join(after.out.split())
-    assert f"but that plugin (last loaded from {file.resolve()}) is not part of this run" in told
+    assert (
+        f"rising (last loaded from {file.resolve()}) holds 10 SPY, but that plugin is not part"
+        in told
+    )
+
+
+def test_a_run_without_the_file_of_a_block_names_it(tape: Path, execute: Call) -> None:
+    file = write(
+        "floor.py",
+        f"{API}\nclass Floor(Rule):\n    @hookimpl\n    def on_equity(self, point, book):\n"
+        "        book.apply(Block('floor', 'entries', 'too low', point.time))\n",
+    )
+    until = ("--until", "2026-03-02T14:33:00Z")
+    assert execute(*RUN, "max", "--plugins", "./floor.py,sma,risk", *until).code == 0
+    refused = execute(*RUN, "max", "--plugins", "sma,risk")
+    assert refused.code == 5
+    assert f"This run has no floor (last loaded from {file.resolve()}): add it to" in refused.err
+
+
+def test_a_file_that_is_gone_costs_a_run_and_nothing_else(tape: Path, execute: Call) -> None:
+    write("rising.py", RISING)
+    write("settings.toml", '[default]\nplugins = ["./rising.py", "risk"]\n')
+    until = ("--until", "2026-03-02T14:33:00Z")
+    assert execute(*RUN, "max", *until).code == 0
+    Path("rising.py").unlink()
+    gone = "smabot: plugin './rising.py': no such file\n"
+    assert execute("run") == execute("config", "check") == (3, "", gone)
+    for command in ("status", "orders", "breaker", "plugins", "config show"):
+        done = execute(*command.split())
+        assert (done.code, done.err) == (0, gone.replace("plugin", "warning: plugin", 1)), command
+    assert execute("halt").err == ""
+    flat = execute("flatten", "--yes", "--broker", "exchange", "--data", "bars.csv")
+    assert flat.code == 0, flat.err
+    assert "all is flat" in flat.out
 
 
 # -- where paths begin -----------------------------------------------------------------------------
@@ -256,6 +291,13 @@ def test_it_is_listed_with_its_hooks(in_tmp: Path, call: Call) -> None:
     selected = {p["name"] for p in every if p["selected"]}
     assert {"rising", "risk.daily_limits"} < selected
     assert "sma" in {p["name"] for p in every} - selected
+    lines = call("plugins").out.splitlines()
+    assert lines[0].split() == ["plugin", "from", "selected"]
+    assert {
+        "sma                   smabot-sma 0.1.0                 yes",
+        "  lookback, on_bar",
+    } < set(lines)
+    assert max(map(len, lines)) < 80
     write("broken.py", "1/0")
     assert "BROKEN: plugin 'broken' (broken.py:1) can't be imported" in " ".join(
         call("plugins", "broken.py").out.split()
@@ -402,7 +444,7 @@ def test_packaged_under_the_same_name_it_keeps_its_positions(
     assert "has the name of an installed plugin, of smabot-rising 1.0" in clash.err
     status = execute("status", PYTHONPATH=str(site))
     assert "rising    SPY" in status.out
-    assert "ran from" not in status.out
+    assert "not loaded" not in status.out
     ran = execute(*RUN, "max", "--plugins", "rising,risk", PYTHONPATH=str(site))
     assert ran.code == 0, ran.err
     assert "is not part of this run" not in ran.out

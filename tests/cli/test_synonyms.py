@@ -14,6 +14,8 @@ from smabot import __version__
 from smabot.cli.command_group import COMMANDS, smabot
 from smabot.cli.synonyms import COMMANDS_TYPED, OPTIONS_TYPED
 
+pytestmark = pytest.mark.plugins
+
 Call = Callable[..., Any]
 ANSWERS = [*COMMANDS_TYPED.values(), *(answer for _, _, answer in OPTIONS_TYPED)]
 OF_PLUGINS = {"exchange", "breaker", "db"}

@@ -6,7 +6,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smabot.domain.bot_records import PLUGIN_FILE, BotState, Run
+from smabot.domain.bot_records import BotState, Run
+from smabot.domain.plugin_origins import PLUGIN_FILE
 from smabot.hooks.discovery import discover, named_by
 
 if TYPE_CHECKING:

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 
 import smabot
 from smabot.cli.screen import Screen
-from smabot.domain.bot_records import PLUGIN_FILE, BotState, Run
+from smabot.domain.bot_records import BotState, Run
+from smabot.domain.plugin_origins import PLUGIN_FILE
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.opening import open_session
 from smabot.errors import ConfigError

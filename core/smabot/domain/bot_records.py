@@ -16,8 +16,6 @@ class BotState:
     value: str
 
 
-PLUGIN_FILE = "plugin_file"
-"""The key of the path that a plugin was last loaded from; of an installed plugin there is none."""
 HALT = "core"
 """The owner of a halt's block: no plugin has that name."""
 

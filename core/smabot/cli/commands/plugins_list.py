@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from smabot.cli import output
 from smabot.cli.broker_options import PLUGINS_OPTION, load_settings
 from smabot.errors import SmabotError
 
@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from smabot.cli.app import App
     from smabot.hooks.discovery import Source
     from smabot.settings.loading import Loaded
+
+WIDTH = 78
 
 
 @click.command()
@@ -39,18 +41,24 @@ def plugins(app: App, /, names: Sequence[str], plugins: Sequence[str] | None) ->
             app.warn(str(error))
     listed = select(names, (), known) if names else sorted(known)
     found = [_look_at(loaded, name, source, selected) for name in listed for source in known[name]]
-    table = output.table(
-        ("plugin", "distribution", "version", "selected", "hooks"),
-        (
-            (
-                p["name"], p["file"] or p["distribution"], p["version"],
-                "yes" if p["selected"] else "no",
-                f"BROKEN: {p['broken']}" if p["broken"] else ", ".join(p["hooks"]),
-            )
-            for p in found
-        ),
-    )  # fmt: skip
-    app.emit({"plugins": found}, table if found else "no plugins are installed")
+    app.emit({"plugins": found}, _lines(found) or "no plugins are installed")
+
+
+def _lines(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Return a line for each plugin, and below it its hooks or what is wrong with it."""
+    rows = [("plugin", "from", "selected")]
+    below = [[""]]
+    for each in found:
+        origin = each["file"] or f"{each['distribution']} {each['version']}"
+        rows.append((each["name"], origin, "yes" if each["selected"] else "no"))
+        told = f"BROKEN: {each['broken']}" if each["broken"] else ", ".join(each["hooks"])
+        below.append(wrap(told, WIDTH, initial_indent="  ", subsequent_indent="  "))
+    name, origin = (max(len(row[place]) for row in rows) for place in (0, 1))
+    heads = [f"{row[0]:<{name}}  {row[1]:<{origin}}  {row[2]}" for row in rows]
+    lines = [
+        line for head, more in zip(heads, below, strict=True) for line in (head, *more) if line
+    ]
+    return lines if found else []
 
 
 def _look_at(loaded: Loaded, name: str, source: Source, selected: list[str]) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def status(app: App) -> None:
         ),
         *described,
         *(
-            (name, f"ran from {file}; name that under plugins in the settings to load it here")
+            (name, f"from {file}, not loaded: name it under plugins in the settings")
             for name, file in files.items()
         ),
     ]

@@ -54,6 +54,8 @@ OF_PLUGINS = {"exchange", "breaker", "db"}
         ("run ./rising.py", "run: './rising.py' stands alone: give the file with --plugins ./rising.py"),
         ("run bars.csv", "run: 'bars.csv' stands alone: give the data with --data bars.csv"),
         ("run SPY", "run: 'SPY' stands alone: give symbols with --symbols SPY"),
+        ("run spy,qqq", "run: 'spy,qqq' stands alone: give symbols with --symbols spy,qqq"),
+        ("run sma,risk", "run: 'sma,risk' stands alone: give strategies with --plugins sma,risk"),
         ("run sma", "run: 'sma' stands alone: give strategies with --plugins sma"),
     ],
 )  # fmt: skip

@@ -86,13 +86,27 @@ OPTIONS_TYPED: tuple[tuple[tuple[str, ...], str, str], ...] = (
 """What is typed, the option that the command must have for the answer (empty: none), the answer."""
 
 _EXTRA = re.compile(r"unexpected extra arguments? \((?P<first>\S+?)[\s)]")
+
+
+def _are_plugins(typed: str) -> bool:
+    from importlib.metadata import entry_points
+
+    names = {point.name for point in entry_points(group="smabot")}
+    return set(typed.split(",")) <= names | {name.partition(".")[0] for name in names}
+
+
+def _are_symbols(typed: str) -> bool:
+    return all(each.isalpha() for each in typed.split(","))
+
+
 _ARGUMENTS: tuple[tuple[Callable[[str], bool], str, str], ...] = (
     (lambda typed: typed.endswith(".py"), "--plugins", "give the file with --plugins ./{}"),
     (lambda typed: "." in typed or "/" in typed, "--data", "give the data with --data {}"),
-    (str.isupper, "--symbols", "give symbols with --symbols {}"),
-    (str.isupper, "--symbol", "give the symbol with --symbol {}"),
-    (str.isidentifier, "--plugins", "give strategies with --plugins {}"),
+    (_are_plugins, "--plugins", "give strategies with --plugins {}"),
+    (_are_symbols, "--symbols", "give symbols with --symbols {}"),
+    (_are_symbols, "--symbol", "give the symbol with --symbol {}"),
 )
+"""How an argument looks that an option should have, the option that the command must have, the answer."""
 
 
 def answer_to_command(name: str) -> str | None:

@@ -29,20 +29,19 @@ from smabot.settings.plugin_paths import names_file
 GROUP = "smabot"
 Source = EntryPoint | PluginFile
 """What a plugin is imported from."""
+Installed = dict[str, tuple[Source, ...]]
+"""The sources of each name: one, where only one distribution or file claims it."""
 
 _NAME = re.compile(r"\w+(\.\w+)*", re.ASCII)
 _DESCRIPTORS = (property, cached_property, staticmethod, classmethod)
 
 
-def discover(named: Iterable[str] = ()) -> dict[str, tuple[Source, ...]]:
-    """Return by name the installed plugins' entry points, and the files among ``named``.
-
-    A name has several where several distributions or files claim it.
-    """
+def discover(named: Iterable[str] = ()) -> Installed:
+    """Return by name the installed plugins' entry points, and the files among ``named``."""
     points: dict[str, dict[tuple[str, str], EntryPoint]] = {}
     for point in entry_points(group=GROUP):
         points.setdefault(point.name, {})[point.value, _distribution(point)] = point
-    found: dict[str, tuple[Source, ...]] = {n: tuple(some.values()) for n, some in points.items()}
+    found: Installed = {n: tuple(some.values()) for n, some in points.items()}
     for file in files_among(named):
         group = (some for name, some in found.items() if name.startswith(f"{file.name}."))
         rivals = found.get(file.name) or tuple(each for some in group for each in some)
@@ -164,12 +163,18 @@ def settings_of(
     for length in range(len(keys), 0, -1):
         name, points = installed.get(".".join(lowered[:length]), ("", ()))
         if name:
-            return length, settings_from(name, points)
+            return length, _settings_of(name, points)
     return 0, None
 
 
-def settings_from(name: str, points: Sequence[Source]) -> type[Settings] | None:
-    """Return the settings class of a plugin; None where it has none, or is broken."""
+def settings_named(name: str, named: Iterable[str] = ()) -> type[Settings] | None:
+    """Return the settings class of a plugin, installed or a file among ``named``; None where it has
+    none, or is broken."""
+    points = discover(named).get(name)
+    return _settings_of(name, points) if points else None
+
+
+def _settings_of(name: str, points: Sequence[Source]) -> type[Settings] | None:
     try:
         with printed_to_log(), undisturbed():
             target = _imported(name, _only(name, points))

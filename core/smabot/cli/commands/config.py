@@ -64,15 +64,16 @@ def check(app: App) -> None:
 
 def _tables(app: App, loaded: Loaded) -> dict[str, Any]:
     """Return the plugins' tables: of those that can be loaded with their defaults, of others as set."""
-    from smabot.hooks.discovery import discover, named_by, settings_from
+    from smabot.hooks.discovery import discover, named_by, settings_named
 
     tables: dict[str, Any] = dict(loaded.config.plugin)
     sound = app.plugins().names
-    for name, points in discover(named_by(loaded.config)).items():
+    named = named_by(loaded.config)
+    for name in discover(named):
         values = loaded.config.table(name)
         if not values and name not in sound:
             continue
-        model = settings_from(name, points)
+        model = settings_named(name, named)
         if model is not None and name in sound:
             values = model.model_validate(values).model_dump(mode="json")
         if values:

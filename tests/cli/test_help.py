@@ -16,7 +16,13 @@ import pytest
 from click.testing import CliRunner
 
 from smabot.cli.command_group import COMMANDS, smabot
-from smabot.cli.command_help import COMMAND_SECTIONS, OPTION_SECTIONS, OTHERS, command_sections
+from smabot.cli.command_help import (
+    COMMAND_SECTIONS,
+    OPTION_SECTIONS,
+    OTHERS,
+    SHARED,
+    command_sections,
+)
 
 Call = Callable[..., Any]
 SMABOT = str(Path(sys.executable).with_name("smabot"))
@@ -72,7 +78,7 @@ def test_no_command_stands_under_two_headings() -> None:
 
 def test_the_options_of_run_stand_under_headings(execute: Call) -> None:
     told = sections(execute("run", "--help").out)
-    assert list(told) == list(OPTION_SECTIONS)
+    assert list(told) == [*OPTION_SECTIONS, SHARED]
     assert [each.split()[0] for each in told["What trades"]] == [
         "--plugins", "--no-plugin", "--ignore-block", "--symbols",
     ]  # fmt: skip

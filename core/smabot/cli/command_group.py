@@ -44,7 +44,7 @@ COMMANDS = {
     "completion": "completion",
 }
 """Each command of core and its module in `smabot.cli.commands`."""
-WIDEST_HELP = 66
+WIDEST_HELP = 64
 """Characters of a command's description, which fits 80 columns with the name before it."""
 
 

@@ -30,12 +30,12 @@ OPTION_SECTIONS: dict[str, tuple[str, ...]] = {
     "Market data": ("--data", "--speed", "--until"),
     "Where orders go": ("--broker", "--url", "--ledger"),
     "Real money": ("--live", "--yes-live"),
-    "Options of every command": (
-        "--settings", "--db", "--json", "--utc", "--verbose", "--debug", "--help",
-    ),
-}  # fmt: skip
-"""The options under their headings; one that is not here comes first, under `OWN`."""
+}
+"""The options of the commands that ask the broker, under their headings; one that is not here comes
+first, under `OWN`."""
 OWN = "Options"
+SHARED = "Options of every command"
+SHARED_OPTIONS = ("--settings", "--db", "--json", "--utc", "--verbose", "--debug", "--help")
 
 
 def command_sections(names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
@@ -51,24 +51,21 @@ def command_sections(names: Iterable[str]) -> Iterator[tuple[str, list[str]]]:
 
 def write_options(command: click.Command, ctx: click.Context, out: click.HelpFormatter) -> None:
     """Write a command's own options, its subcommands, then other options under their headings."""
-    sections: dict[str, list[tuple[str, str]]] = {
-        heading: [] for heading in (OWN, *OPTION_SECTIONS)
-    }
-    for parameter in command.get_params(ctx):
-        if (record := parameter.get_help_record(ctx)) is not None:
-            sections[_heading(parameter)].append(record)
+    options = [each for each in command.get_params(ctx) if isinstance(each, click.Option)]
+    headings: dict[str, tuple[str, ...]] = {SHARED: SHARED_OPTIONS}
+    if any("--broker" in option.opts for option in options):
+        headings = {**OPTION_SECTIONS, **headings}
+    sections: dict[str, list[tuple[str, str]]] = {heading: [] for heading in (OWN, *headings)}
+    for option in options:
+        if (record := option.get_help_record(ctx)) is not None:
+            found = (title for title, names in headings.items() if set(option.opts) & set(names))
+            sections[next(found, OWN)].append(record)
     for heading, records in sections.items():
         if records:
             with out.section(heading):
                 out.write_dl(records)
         if heading == OWN and isinstance(command, click.Group):
             command.format_commands(ctx, out)
-
-
-def _heading(parameter: click.Parameter) -> str:
-    return next(
-        (title for title, names in OPTION_SECTIONS.items() if set(parameter.opts) & set(names)), OWN
-    )
 
 
 def description_of(point: EntryPoint, longest: int) -> str:

@@ -60,6 +60,11 @@ BROKER_OPTIONS: Sequence[Option] = (
     ),
     click.option("--tape", hidden=True),
     click.option(
+        "--data-zone",
+        metavar="ZONE",
+        help="Time zone of the data's times that have none: America/New_York, UTC, …",
+    ),
+    click.option(
         "--broker",
         metavar="NAME",
         shell_complete=one_of("alpaca", "exchange"),
@@ -124,7 +129,11 @@ def load_settings(app: App, flags: dict[str, Any]) -> Loaded:
 def _set_flags(flags: dict[str, Any]) -> list[Flag]:
     from smabot.settings.loading import Flag
 
-    options = {"no_plugins": "--no-plugin", "live_account": "--yes-live"}
+    options = {
+        "no_plugins": "--no-plugin",
+        "live_account": "--yes-live",
+        "data_zone": "--data-zone",
+    }
     return [
         Flag(key, options.get(key, f"--{key}"), list(value) if isinstance(value, tuple) else value)
         for key, value in flags.items()

@@ -107,7 +107,7 @@ def test_symbols_is_not_symbol(database: Path, call: Call) -> None:
     """The option of `run` would flatten everything, if it were taken here."""
     result = call("flatten", "--symbols", "SPY", "--yes")
     assert result.code == 2
-    assert "No such option" in result.err
+    assert "there is no option --symbols; name one symbol with --symbol" in result.err
 
 
 def typed(answer: str, arguments: Sequence[str]) -> tuple[int, str]:

@@ -111,7 +111,7 @@ def test_plugins_lists_what_is_installed(call: Call) -> None:
 def test_a_foreign_plugin_adds_a_verb(execute: Call, tmp_path: Path) -> None:
     path = install(tmp_path / "site", "shout", PLUGIN, commands="shout")
     variables = {"PYTHONPATH": str(path), "SMABOT_PLUGINS": '["shout"]'}
-    assert re.search(r"\n  shout +Makes it shout\n", execute("--help", **variables).out)
+    assert re.search(r"\n  shout +Say it loudly\.\n", execute("--help", **variables).out)
     assert execute("shout", **variables).out == "SMABOT\n"
     assert execute("shout", "--json", **variables).json == {"said": "SMABOT"}
     assert execute("shuot", **variables).err.startswith(

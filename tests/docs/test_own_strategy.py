@@ -1,4 +1,4 @@
-"""The strategy on docs/plugins.md, built, installed and run from the text of the page."""
+"""The strategies on README and docs/plugins.md, run, built and installed from the text of the pages."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "plugins.md"
+README = ROOT / "README.md"
 SMABOT = str(Path(sys.executable).with_name("smabot"))
 SHARED = """
 [default]
@@ -26,12 +27,54 @@ speed = "max"
 FALLS_TWICE = [10, 11, 12, 13, 13, 12, 11, 10, 11, 12, 13, 13, 12, 11, 10, 11, 12, 13, 14]
 
 
+def files_of_the_page() -> dict[str, str]:
+    blocks = r"^\*\*`([\w.]+)`\*\*\n\n```\w+\n(.*?)```"
+    return dict(re.findall(blocks, PAGE.read_text(), re.S | re.M))
+
+
 def write_distribution(folder: Path) -> None:
     folder.mkdir()
-    files = re.findall(r"^\*\*`([\w.]+)`\*\*\n\n```\w+\n(.*?)```", PAGE.read_text(), re.S | re.M)
-    for name, text in files:
+    files = files_of_the_page()
+    del files["rising.py"]
+    for name, text in files.items():
         (folder / name).write_text(text)
-    assert sorted(dict(files)) == ["pyproject.toml", "smabot_streak.py", "test_streak.py"]
+    assert sorted(files) == ["pyproject.toml", "smabot_streak.py", "test_streak.py"]
+
+
+def of_section(page: Path, title: str) -> tuple[str, list[str]]:
+    """The first Python block of a section, and its lines for a shell."""
+    _, _, rest = page.read_text().partition(f"## {title}\n")
+    section = re.split(r"^## ", rest, maxsplit=1, flags=re.M)[0]
+    (code, *_) = re.findall(r"```python\n(.*?)```", section, re.S)
+    lines = [
+        line
+        for block in re.findall(r"```sh\n(.*?)```", section, re.S)
+        for line in block.splitlines()
+    ]
+    return code, lines
+
+
+@pytest.mark.plugins
+@pytest.mark.parametrize(
+    ("page", "title"), [(README, "Your own strategy"), (PAGE, "Begin with a file")]
+)
+def test_the_nine_lines_run_as_they_are_shown(in_tmp: Path, page: Path, title: str) -> None:
+    code, lines = of_section(page, title)
+    assert len(code.splitlines()) <= 9
+    (in_tmp / "rising.py").write_text(code)
+    environ = {**os.environ, "PATH": f"{Path(SMABOT).parent}:{os.environ['PATH']}"}
+    assert lines[0].startswith("smabot run --plugins ./rising.py,risk ")
+    for line in lines:
+        done = subprocess.run(
+            line, shell=True, env=environ, capture_output=True, text=True, timeout=120
+        )
+        assert (done.returncode, done.stderr) == (0, ""), line
+    with closing(sqlite3.connect(in_tmp / "data" / "rising.db")) as db:
+        assert db.execute("SELECT DISTINCT strategy FROM trades").fetchall() == [("rising",)]
+
+
+def test_the_pages_show_one_strategy() -> None:
+    assert of_section(README, "Your own strategy")[0] == files_of_the_page()["rising.py"]
 
 
 @pytest.fixture
@@ -62,7 +105,11 @@ def test_the_strategy_is_built_installed_tested_and_run_by_name(
     )
     assert tested.returncode == 0, tested.stdout
 
-    assert re.search(r"^  streak +Rising", installed(SMABOT, "--help").stdout, re.M)
+    assert re.search(
+        r"^  streak +Show the losing trades of each symbol\.",
+        installed(SMABOT, "--help").stdout,
+        re.M,
+    )
     wrong = installed(SMABOT, "run", "--plugins", "streek")
     assert "did you mean 'streak'?" in wrong.stderr
 

@@ -43,7 +43,8 @@ ROWS = [f"SPY,2026-03-02T14:{30 + n}:00Z,100,101,99,100.5,10000,," for n in rang
         (["--db", "settings.toml/x.db"], CONFIG, "database settings.toml/x.db: its folder can't be"),
         (["--settings", "setings.toml"], CONFIG, "--settings setings.toml: no such file"),  # codespell:ignore
         (["--tap", "tape.csv"], USAGE, "No such option"),
-        (["spy"], USAGE, "Got unexpected extra argument (spy)"),
+        (["spy"], USAGE, "run: 'spy' stands alone: give symbols with --symbols spy"),
+        (["12"], USAGE, "Got unexpected extra argument (12)"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )  # fmt: skip

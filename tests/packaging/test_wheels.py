@@ -70,6 +70,14 @@ def test_the_migrations_are_in_the_wheel(built: dict[str, tuple[Path, Path]]) ->
     assert {f"{migrations}/env.py", f"{migrations}/versions/0001_first_schema.py"} <= names
 
 
+def test_the_settings_to_begin_with_are_in_the_wheel(
+    projects: dict[str, Path], built: dict[str, tuple[Path, Path]]
+) -> None:
+    with zipfile.ZipFile(built["smabot"][1]) as wheel:
+        settings = wheel.read("smabot/cli/settings.toml").decode()
+    assert settings == (projects["smabot"] / "settings.toml").read_text()
+
+
 def test_the_source_of_core_carries_no_plugin(built: dict[str, tuple[Path, Path]]) -> None:
     with tarfile.open(built["smabot"][0]) as sdist:
         tops = {Path(name).parts[1] for name in sdist.getnames()}
@@ -79,6 +87,7 @@ def test_the_source_of_core_carries_no_plugin(built: dict[str, tuple[Path, Path]
         "CHANGELOG.md",
         "LICENSE",
         "pyproject.toml",
+        "settings.toml",  # what a file of core links to
     }
 
 
@@ -108,3 +117,9 @@ def test_installed_from_wheels_it_runs(
             [smabot, *arguments], cwd=in_tmp, capture_output=True, text=True, timeout=120
         )
         assert done.returncode == 0, done.stderr
+    started = "init bot && cd bot && smabot run --until 2026-03-02T16:00:00Z --speed max"
+    environ = {"PATH": f"{smabot.parent}:/usr/bin:/bin"}
+    begun = subprocess.run(
+        f"smabot {started}", cwd=in_tmp, env=environ, shell=True, capture_output=True, timeout=120
+    )
+    assert begun.returncode == 0, begun.stderr

@@ -45,14 +45,21 @@ def _run(app: App, arguments: Sequence[str] | None) -> int:
     import click
 
     from smabot.cli.command_group import smabot
+    from smabot.cli.synonyms import answer_to_error
     from smabot.errors import SmabotError
 
+    if asked := os.environ.get("_SMABOT_COMPLETE"):
+        from smabot.cli.shell_completion import answer_shell
+
+        return answer_shell(smabot, app, asked)
     try:
         result = smabot.main(arguments, prog_name="smabot", standalone_mode=False, obj=app)
     except click.UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()
             return error.exit_code
+        if (answer := answer_to_error(error)) is not None:
+            return app.fail(answer, error)
         command = error.ctx.command_path if error.ctx else "smabot"
         what = error.format_message().rstrip(".")
         return app.fail(

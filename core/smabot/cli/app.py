@@ -123,15 +123,24 @@ class App:
         )
 
     def _plugins_of_last_run(self) -> list[str]:
-        """Return the plugins of the last run, which a flag may have chosen; none without a database."""
-        from smabot.domain.bot_records import Run
+        """Return the plugins of the last run, which a flag may have chosen; none without a database.
+
+        A file that only the database names is not loaded: a database must not make code run.
+        """
+        return [name for name, file in self._last_run().items() if not file]
+
+    def unnamed_files(self) -> dict[str, str]:
+        """Return by name the files of the last run's plugins that the settings do not name now."""
+        return {name: file for name, file in self._last_run().items() if file}
+
+    def _last_run(self) -> dict[str, str]:
+        from smabot.cli.last_run import plugins_of_last_run
 
         try:
             with closing(self.journal_plugins().open_rows(self.config())) as rows:
-                last = rows.rows(Run, newest_by="started_at", limit=1)
+                return plugins_of_last_run(rows, self.config())
         except SmabotError:
-            return []  # whoever needs the database gets the error
-        return [name for run in last for name in run.plugins.split(",") if name]
+            return {}  # whoever needs the database gets the error
 
     def record_kinds(self) -> tuple[type, ...]:
         """Return all declared record classes, core's and the plugins'."""

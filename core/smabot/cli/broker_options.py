@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smabot.cli.shell_completion import files, one_of, plugin_names
 from smabot.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,15 +33,21 @@ def _names(ctx: click.Context, parameter: click.Parameter, value: str | None) ->
     return names
 
 
+PLUGINS_OPTION = click.option(
+    "--plugins",
+    metavar="A,B",
+    callback=_names,
+    shell_complete=plugin_names,
+    help="Strategies and risk plugins: names, or files as ./rising.py. [sma,risk]",
+)
 PLUGIN_OPTIONS: Sequence[Option] = (
-    click.option(
-        "--plugins", metavar="A,B", callback=_names, help="Strategies and risk plugins. [sma,risk]"
-    ),
+    PLUGINS_OPTION,
     click.option(
         "--no-plugin",
         "no_plugins",
         metavar="NAME",
         multiple=True,
+        shell_complete=plugin_names,
         help="Switch a plugin off; may be repeated.",
     ),
 )
@@ -48,6 +55,7 @@ BROKER_OPTIONS: Sequence[Option] = (
     click.option(
         "--data",
         metavar="PATH",
+        shell_complete=files,
         help="Minute bars to replay: CSV, CSV.gz, Parquet or a folder. [a simulated market]",
     ),
     click.option("--tape", hidden=True),
@@ -59,11 +67,15 @@ BROKER_OPTIONS: Sequence[Option] = (
     click.option(
         "--broker",
         metavar="NAME",
+        shell_complete=one_of("alpaca", "exchange"),
         help="alpaca, or exchange: the built-in one in process, faster. [alpaca]",
     ),
     click.option("--url", metavar="URL", help="API that alpaca connects to, instead of Alpaca's."),
     click.option(
-        "--ledger", metavar="PATH", help="The built-in exchange's own file. [beside the database]"
+        "--ledger",
+        metavar="PATH",
+        shell_complete=files,
+        help="The built-in exchange's own file. [beside the database]",
     ),
     click.option("--live", is_flag=True, default=None, help="Real money; asks first."),
     click.option(
@@ -85,10 +97,14 @@ IGNORE_BLOCK_OPTION = click.option(
     "ignored_blocks",
     metavar="NAME",
     multiple=True,
+    shell_complete=plugin_names,
     help="Ignore the blocks of this plugin, which is left out of the run; may be repeated.",
 )
 SPEED_OPTION = click.option(
-    "--speed", metavar="max|N", help="Replay speed, in minutes a second. [60]"
+    "--speed",
+    metavar="max|N",
+    shell_complete=one_of("max", "60"),
+    help="Replay speed, in minutes a second. [60]",
 )
 
 
@@ -105,7 +121,7 @@ def with_options(*options: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 def load_settings(app: App, flags: dict[str, Any]) -> Loaded:
     """Read the settings with a command's flags. Raises ConfigError and UsageError."""
-    if flags["live_account"] and not flags["live"]:
+    if flags.get("live_account") and not flags.get("live"):
         raise UsageError("--yes-live goes with --live: give both, or neither for paper trading")
     return app.load(_set_flags(flags))
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from copy import copy
+from functools import partial
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -15,10 +16,14 @@ import click
 
 import smabot as package
 from smabot.cli.app import App
+from smabot.cli.command_help import command_sections, description_of, write_options
+from smabot.cli.synonyms import COMMANDS_TYPED, answer_to_command
 from smabot.errors import SmabotError, UsageError, suggest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
+
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "run": "run",
@@ -35,11 +40,15 @@ COMMANDS = {
     "runs": "runs",
     "halt": "halt",
     "resume": "resume",
+    "init": "init",
     "doctor": "doctor",
     "plugins": "plugins_list",
     "config": "config",
+    "completion": "completion",
 }
-"""Each command of core and its module in `smabot.cli.commands`, as ``--help`` lists them."""
+"""Each command of core and its module in `smabot.cli.commands`."""
+WIDEST_HELP = 64
+"""Characters of a command's description, which fits 80 columns with the name before it."""
 
 
 def _shared(*names: str, **options: Any) -> click.Option:
@@ -85,7 +94,8 @@ SHARED = (
 
 
 def add_shared_options(command: click.Command) -> click.Command:
-    """Give the shared options to a command and its subcommands, but those it has itself."""
+    """Give the shared options to a command and its subcommands, but those it has itself; ``--help``
+    shows options under headings."""
     taken = {option for parameter in command.params for option in parameter.opts}
     command.params += [option for option in SHARED if not taken & set(option.opts)]
     for parameter in command.params:
@@ -93,6 +103,8 @@ def add_shared_options(command: click.Command) -> click.Command:
             _refuse_blank(parameter)
     for inner in command.commands.values() if isinstance(command, click.Group) else ():
         add_shared_options(inner)
+    if type(command).format_options in (click.Command.format_options, click.Group.format_options):
+        command.format_options = partial(write_options, command)  # type: ignore[method-assign]
     return command
 
 
@@ -105,6 +117,8 @@ class CommandGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name in COMMANDS:
             return add_shared_options(_core_command(cmd_name))
+        if ctx.resilient_parsing and cmd_name not in _plugin_entry_points():
+            return None  # a shell waits for the completion: look no further
         command = self._of_plugins(ctx, cmd_name).get(cmd_name)
         return add_shared_options(command) if command else None
 
@@ -117,32 +131,68 @@ class CommandGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
+        if not ctx.resilient_parsing and args[0] in ("help", "version"):
+            args = _answered_as_option(ctx, args)
         try:
             return super().resolve_command(ctx, args)
         except click.UsageError:
-            if (point := _plugin_entry_points().get(args[0])) is not None:
-                raise UsageError(
-                    f"'{args[0]}' is a command of {_distribution_of(point)}, which is not selected or does not "
-                    "work: see `smabot plugins`"
-                ) from None
-            hint = suggest(args[0], [*COMMANDS, *self._of_plugins(ctx, args[0])])
-            raise click.UsageError(f"no such command '{args[0]}'{hint}", ctx) from None
+            raise self._unknown(ctx, args[0]) from None
+
+    def _unknown(self, ctx: click.Context, name: str) -> click.UsageError | UsageError:
+        if (point := _plugin_entry_points().get(name)) is not None:
+            return UsageError(
+                f"'{name}' is a command of {_distribution_of(point)}, which is not selected or does not "
+                "work: see `smabot plugins`"
+            )
+        if (answer := answer_to_command(name)) is not None:
+            return UsageError(answer)
+        hint = suggest(name, [*COMMANDS, *self._of_plugins(ctx, name)])
+        files = "" if hint else ", ".join(ctx.ensure_object(App).unnamed_files().values())
+        if files:
+            hint = f"; if it is one of {files}, name that file under plugins in the settings"
+        return click.UsageError(f"no such command '{name}'{hint}", ctx)
+
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """Complete a command from the entry points: no plugin is imported for it."""
+        from click.shell_completion import CompletionItem
+
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        told = {name: _core_command(name).get_short_help_str(WIDEST_HELP) for name in COMMANDS}
+        points = _plugin_entry_points().items()
+        told |= {name: description_of(point, WIDEST_HELP) for name, point in points}
+        return [
+            CompletionItem(name, help=text)
+            for name, text in told.items()
+            if name.startswith(incomplete)
+        ]
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        self.format_commands(ctx, formatter)
+        click.Command.format_options(self, ctx, formatter)
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(
-                [(name, _core_command(name).get_short_help_str(70)) for name in COMMANDS]
-            )
-        if points := _plugin_entry_points():
-            with formatter.section("Commands of plugins"):
-                formatter.write_dl([(name, _summary(point)) for name, point in points.items()])
+        sections = [
+            (title, [(name, _core_command(name).get_short_help_str(WIDEST_HELP)) for name in names])
+            for title, names in command_sections(COMMANDS)
+        ]
+        points = _plugin_entry_points().items()
+        sections.append(
+            ("Of plugins", [(name, description_of(point, WIDEST_HELP)) for name, point in points])
+        )
+        longest = max(len(name) for _, listed in sections for name, _ in listed)
+        for title, listed in sections:
+            if listed:
+                with formatter.section(title):
+                    formatter.write_dl([(name.ljust(longest), text) for name, text in listed])
 
     def _of_plugins(self, ctx: click.Context, wanted: str) -> Mapping[str, click.Command]:
         """Return the plugins' commands. Raises SmabotError unless ``wanted`` is a mistyped command."""
         try:
             return ctx.ensure_object(App).plugins().commands(taken=COMMANDS)
         except SmabotError:
-            if not suggest(wanted, COMMANDS):
+            mistyped = wanted in COMMANDS_TYPED or suggest(wanted, COMMANDS)
+            if not mistyped or wanted in _plugin_entry_points():
                 raise
             return {}
 
@@ -164,9 +214,15 @@ def _distribution_of(point: EntryPoint) -> str:
     return point.dist.name if point.dist else point.value.partition(":")[0]
 
 
-def _summary(point: EntryPoint) -> str:
-    summary = (point.dist.metadata["Summary"] if point.dist else "") or ""
-    return summary if len(summary) <= 70 else summary[:67] + "..."
+def _answered_as_option(ctx: click.Context, args: list[str]) -> list[str]:
+    """Answer `smabot help` and `smabot version`; return `smabot help run` as `run --help`."""
+    asked, *names = [arg for arg in args if not arg.startswith("-")]
+    if asked in _plugin_entry_points():
+        return args
+    if asked == "version" or not names:
+        click.echo(ctx.get_help() if asked == "help" else f"smabot {package.__version__}")
+        ctx.exit()
+    return [*names, "--help"]
 
 
 @click.group(

@@ -8,10 +8,13 @@ from contextlib import contextmanager
 
 import smabot
 from smabot.cli.screen import Screen
-from smabot.domain.bot_records import Run
+from smabot.domain.bot_records import BotState, Run
+from smabot.domain.plugin_origins import PLUGIN_FILE
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.opening import open_session
 from smabot.errors import ConfigError
+from smabot.hooks.discovery import named_by
+from smabot.hooks.plugin_files import files_among
 from smabot.hooks.plugin_output import printed_to_log
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
@@ -42,7 +45,7 @@ def _check_account(session: BotSession) -> None:
 
 
 def begin_run_row(session: BotSession) -> Run:
-    """Write the run's first row to ``runs``."""
+    """Write the run's first row to ``runs``, and where each plugin is that comes from a file."""
     now = session.wall()
     row = Run(
         run_id=f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.getpid()}",
@@ -53,11 +56,14 @@ def begin_run_row(session: BotSession) -> Run:
         started_at=now,
         ignored_blocks=",".join(session.ignored_blocks),
     )
-    save_run_row(session, row)
+    files = [
+        each for each in files_among(named_by(session.config)) if each.name in session.plugins.names
+    ]
+    save_run_row(session, row, *(BotState(f.name, PLUGIN_FILE, str(f.path)) for f in files))
     return row
 
 
-def save_run_row(session: BotSession, row: Run) -> None:
-    """Write the run's row; without a journal, nothing."""
+def save_run_row(session: BotSession, row: Run, *more: BotState) -> None:
+    """Write the run's row, and ``more`` with it; without a journal, nothing."""
     if session.journal is not None:
-        session.journal.commit([row])
+        session.journal.commit([row, *more])

@@ -79,6 +79,8 @@ class BotStatus:
     pending: Sequence[Pending]
     described: Sequence[tuple[str, str]]
     """The plugins' lines: their titles and texts."""
+    plugin_files: dict[str, str]
+    """By name, the files of the last run's plugins that the settings do not name now."""
 
     @property
     def blocks(self) -> list[Block]:
@@ -117,6 +119,7 @@ def read_status(app: App) -> BotStatus:
             signals=[_last_signal(book, rows, each, market) for each in states],
             pending=pending_work(book, market),
             described=_described(app, book, last),
+            plugin_files=app.unnamed_files(),
         )
 
 
@@ -139,6 +142,7 @@ def as_json(status: BotStatus) -> dict[str, Any]:
         "open_orders": [_order(each) for each in book.open_orders()],
         "signals": [_signal(each) for each in status.signals],
         "plugins": dict(status.described),
+        "plugin_files": status.plugin_files,
         "time": status.wall,
         "market": {
             "follows_wall_clock": market.follows_wall,

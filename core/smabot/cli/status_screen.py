@@ -53,6 +53,10 @@ def _summary(status: BotStatus, times: Times) -> list[tuple[str, str]]:
         ("day P&L", _day_line(status)),
         ("P&L", _pnl_line(status)),
         *status.described,
+        *(
+            (name, f"from {file}, not loaded: name it under plugins in the settings")
+            for name, file in status.plugin_files.items()
+        ),
     ]
     return [(title, times.in_text(text)) for title, text in lines]
 

@@ -6,6 +6,7 @@ from collections.abc import Collection, Sequence
 
 from smabot.domain.book import Book
 from smabot.domain.bot_records import HALT, Block, Event
+from smabot.domain.plugin_origins import with_file
 from smabot.errors import RiskHalt, UsageError, suggest
 
 
@@ -43,9 +44,9 @@ def require_blocking_plugins(book: Book, plugins: Collection[str]) -> None:
     told = "; ".join(f"{each.plugin} blocks {_scope(each)}: {each.reason}" for each in held)
     names = list(dict.fromkeys(block.plugin for block in held))
     anyway = " ".join(f"--ignore-block {name}" for name in names)
+    absent = " and no ".join(with_file(book, name) for name in names)
     raise RiskHalt(
-        f"{told}. This run has no {' and no '.join(names)}: add it to --plugins, or trade "
-        f"anyway with {anyway}"
+        f"{told}. This run has no {absent}: add it to --plugins, or trade anyway with {anyway}"
     )
 
 

@@ -1,7 +1,7 @@
 """Find, select, import and make plugins, and check what is wrong with one before it is used.
 
-A plugin is a class (or module) named by an entry point in group ``smabot``. Its name is also its
-name on the command line and of its settings table.
+A plugin is a class (or module) named by an entry point in group ``smabot``, or in a file that the
+settings name. Its name is also its name on the command line and of its settings table.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import typing
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -19,29 +20,45 @@ import smabot
 from smabot.domain.bot_records import HALT
 from smabot.errors import ConfigError, PluginError, SmabotError, suggest
 from smabot.hooks import specifications as hookspecs
+from smabot.hooks.plugin_files import PluginFile, files_among, plugin_named
 from smabot.hooks.plugin_isolation import undisturbed
 from smabot.hooks.plugin_output import printed_to_log
 from smabot.settings.model import Config, Settings
+from smabot.settings.plugin_paths import names_file
 
 GROUP = "smabot"
-Installed = Mapping[str, Sequence[EntryPoint]]
-"""The entry points of each name: one, where only one distribution claims it."""
+Source = EntryPoint | PluginFile
+"""What a plugin is imported from."""
+Installed = dict[str, tuple[Source, ...]]
+"""The sources of each name: one, where only one distribution or file claims it."""
 
 _NAME = re.compile(r"\w+(\.\w+)*", re.ASCII)
 _DESCRIPTORS = (property, cached_property, staticmethod, classmethod)
 
 
-def discover() -> dict[str, tuple[EntryPoint, ...]]:
-    """Return the installed plugins' entry points by name."""
-    found: dict[str, dict[tuple[str, str], EntryPoint]] = {}
+def discover(named: Iterable[str] = ()) -> Installed:
+    """Return by name the installed plugins' entry points, and the files among ``named``."""
+    points: dict[str, dict[tuple[str, str], EntryPoint]] = {}
     for point in entry_points(group=GROUP):
-        found.setdefault(point.name, {})[point.value, _distribution(point)] = point
-    return {name: tuple(points.values()) for name, points in found.items()}
+        points.setdefault(point.name, {})[point.value, _distribution(point)] = point
+    found: Installed = {n: tuple(some.values()) for n, some in points.items()}
+    for file in files_among(named):
+        group = (some for name, some in found.items() if name.startswith(f"{file.name}."))
+        rivals = found.get(file.name) or tuple(each for some in group for each in some)
+        found[file.name] = (*rivals, file)
+    return found
+
+
+def named_by(config: Config) -> tuple[str, ...]:
+    """Return the plugins that the settings name: names, prefixes, and paths of files."""
+    return (*config.base_plugins, *config.plugins)
 
 
 def user_of(module: str) -> str:
     """Return the plugin that a module is of, for a message; the module where it is of none."""
-    package = module.partition(".")[0]
+    package, _, inner = module.partition(".")
+    if inner == "py":
+        return f"plugin '{package}'"
     for name, points in sorted(discover().items()):
         if any(point.value.partition(":")[0].partition(".")[0] == package for point in points):
             return f"plugin '{name}'"
@@ -49,19 +66,23 @@ def user_of(module: str) -> str:
 
 
 def select(wanted: Sequence[str], blocked: Sequence[str], installed: Iterable[str]) -> list[str]:
-    """Return the names that are wanted, by name or by prefix (``risk``), less the blocked ones.
+    """Return the names that are wanted, by name, prefix (``risk``) or file, less the blocked ones.
 
     Raises ConfigError for a name that selects or blocks nothing.
     """
     known = sorted(installed)
 
     def expand(name: str) -> list[str]:
+        if names_file(name):
+            return [plugin_named(name)]
         found = [each for each in known if each == name or each.startswith(name + ".")]
         if not found:
             groups = {each.split(".")[0] for each in known}
+            hint = suggest(name, groups | set(known))
+            if Path(f"{name}.py").is_file():
+                hint = f" (for the file {name}.py write ./{name}.py)"
             raise ConfigError(
-                f"plugin '{name}' is not installed{suggest(name, groups | set(known))}; "
-                f"installed are: {', '.join(known) or 'none'}"
+                f"plugin '{name}' is not installed{hint}; installed are: {', '.join(known) or 'none'}"
             )
         return found
 
@@ -69,9 +90,7 @@ def select(wanted: Sequence[str], blocked: Sequence[str], installed: Iterable[st
     return list(dict.fromkeys(e for name in wanted for e in expand(name) if e not in off))
 
 
-def make(
-    name: str, points: Sequence[EntryPoint], config: Config, origins: Mapping[str, str]
-) -> object:
+def make(name: str, points: Sequence[Source], config: Config, origins: Mapping[str, str]) -> object:
     """Import a plugin and make it with its settings table; what it prints meanwhile is logged.
 
     Raises ConfigError for one that is installed twice, can't be imported, was made for another
@@ -131,13 +150,16 @@ def settings_model(plugin: type) -> type[Settings] | None:
     return None
 
 
-def settings_of(keys: Sequence[str]) -> tuple[int, type[Settings] | None]:
-    """Find the installed plugin whose name begins dotted keys, whatever their case.
+def settings_of(
+    keys: Sequence[str], named: Iterable[str] = ()
+) -> tuple[int, type[Settings] | None]:
+    """Find the plugin, installed or a file among ``named``, whose name begins dotted keys, whatever
+    their case.
 
     Returns how many of the keys are its name, and its settings class; 0 and None for none that works.
     """
     lowered = [key.lower() for key in keys]
-    installed = {name.lower(): (name, points) for name, points in discover().items()}
+    installed = {name.lower(): (name, points) for name, points in discover(named).items()}
     for length in range(len(keys), 0, -1):
         name, points = installed.get(".".join(lowered[:length]), ("", ()))
         if name:
@@ -145,13 +167,14 @@ def settings_of(keys: Sequence[str]) -> tuple[int, type[Settings] | None]:
     return 0, None
 
 
-def settings_named(name: str) -> type[Settings] | None:
-    """Return the settings class of an installed plugin; None where it has none, or is broken."""
-    points = discover().get(name)
+def settings_named(name: str, named: Iterable[str] = ()) -> type[Settings] | None:
+    """Return the settings class of a plugin, installed or a file among ``named``; None where it has
+    none, or is broken."""
+    points = discover(named).get(name)
     return _settings_of(name, points) if points else None
 
 
-def _settings_of(name: str, points: Sequence[EntryPoint]) -> type[Settings] | None:
+def _settings_of(name: str, points: Sequence[Source]) -> type[Settings] | None:
     try:
         with printed_to_log(), undisturbed():
             target = _imported(name, _only(name, points))
@@ -172,7 +195,8 @@ def check_tables(
         group = any(each.startswith(name + ".") for each in installed)
         if name not in installed and not group:
             raise ConfigError(
-                f"settings: plugin.{name}: no such plugin is installed{suggest(name, installed)}"
+                f"settings: plugin.{name}: no such plugin is installed{suggest(name, installed)}; one "
+                "in a file needs its path in plugins"
             )
         if not isinstance(value, dict):
             origin = origins.get(f"plugin.{name}", "settings")
@@ -204,12 +228,27 @@ def blame(plugin: str, where: str, error: BaseException) -> PluginError:
 # -- one entry point -------------------------------------------------------------------------------
 
 
-def _only(name: str, points: Sequence[EntryPoint]) -> EntryPoint:
-    """Return a name's one entry point. Raises ConfigError where the name is no good, or two claim it."""
-    if not _NAME.fullmatch(name) or name.split(".")[0] == HALT:
+def _only(name: str, points: Sequence[Source]) -> Source:
+    """Return a name's one source. Raises ConfigError where the name is no good, or two claim it."""
+    files = [point for point in points if isinstance(point, PluginFile)]
+    for file in files:
+        file.require()
+    if not _NAME.fullmatch(name) or name.split(".")[0] == HALT or (files and "." in name):
+        rule = "use letters, digits, underscores, and dots for groups; 'core' is taken"
+        if files:
+            rule = "name the file with letters, digits and underscores; 'core' is taken"
         raise ConfigError(
-            f"plugin '{name}' ({_origin(points[0])}): its name starts order ids: use letters, digits, "
-            "underscores, and dots for groups; 'core' is taken"
+            f"plugin '{name}' ({_origin(points[0])}): its name starts order ids: {rule}"
+        )
+    if len(files) > 1:
+        raise ConfigError(
+            f"plugin '{name}' is named twice, by {' and by '.join(file.value for file in files)}: a file's "
+            "name is its plugin's name: give each plugin a file and a name of its own"
+        )
+    if files and len(points) > 1:
+        raise ConfigError(
+            f"plugin '{name}' ({files[0].text}) has the name of an installed plugin, of "
+            f"{_origin(points[0])}: rename the file, or uninstall that one"
         )
     if len(points) > 1:
         raise ConfigError(
@@ -219,7 +258,9 @@ def _only(name: str, points: Sequence[EntryPoint]) -> EntryPoint:
     return points[0]
 
 
-def _origin(point: EntryPoint) -> str:
+def _origin(point: Source) -> str:
+    if isinstance(point, PluginFile):
+        return point.value
     return f"{_distribution(point)} ({point.value})"
 
 
@@ -227,7 +268,9 @@ def _distribution(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
 
 
-def _imported(name: str, point: EntryPoint) -> Any:
+def _imported(name: str, point: Source) -> Any:
+    if isinstance(point, PluginFile):
+        return point.load()
     try:
         return point.load()
     except KeyboardInterrupt:
@@ -238,7 +281,7 @@ def _imported(name: str, point: EntryPoint) -> Any:
         ) from error
 
 
-def _check_version(name: str, point: EntryPoint) -> None:
+def _check_version(name: str, point: Source) -> None:
     """Raise ConfigError when the plugin's distribution asks for another version of smabot."""
     for line in (point.dist.requires if point.dist else None) or ():
         if line.replace("_", "-").split("smabot", 1)[0] == "" and "extra ==" not in line:

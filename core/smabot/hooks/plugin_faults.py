@@ -75,9 +75,13 @@ def culprit(error: BaseException, packages: Mapping[str, str]) -> tuple[str, str
     found, trace = None, error.__traceback__
     while trace is not None:
         module = str(trace.tb_frame.f_globals.get("__name__"))
-        top = module.split(".")[0]
-        alike = [name for of, name in packages.items() if of.split(".")[0] == top]
+        alike = [name for of, name in packages.items() if _package(of) == _package(module)]
         if alike:
             found = packages.get(module, alike[0]), trace.tb_frame.f_code.co_qualname
         trace = trace.tb_next
     return found
+
+
+def _package(module: str) -> str:
+    """Return the outermost package of a module; a plugin's file is one of its own."""
+    return module if module.endswith(".py") else module.split(".")[0]

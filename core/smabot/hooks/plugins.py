@@ -15,7 +15,7 @@ from smabot.domain.records import Bar, EquityPoint, Fill, Order, OrderIntent, Si
 from smabot.domain.risk_answers import Check, Veto
 from smabot.errors import ConfigError, PluginFault, SmabotError, suggest
 from smabot.hooks import specifications as hookspecs
-from smabot.hooks.discovery import check_hooks, check_tables, discover, make, select
+from smabot.hooks.discovery import check_hooks, check_tables, discover, make, named_by, select
 from smabot.hooks.plugin_calls import KEEPING, PluginCalls
 from smabot.hooks.plugin_faults import fault, missing_member, named, shown
 from smabot.hooks.specifications import Finding, Reconciliation, Recovery, RecoveryStep
@@ -47,9 +47,9 @@ class Plugins(PluginCalls):
         Raises ConfigError for one that is unknown, installed twice, can't be imported, was made for
         another version, has wrong settings, no hook or a mistyped one, or records that can't be tables.
         """
-        installed = discover()
+        wanted = named_by(config) if names is None else names
+        installed = discover([*named_by(config), *wanted])
         check_tables(config.plugin, set(installed), origins or {})
-        wanted = [*config.base_plugins, *config.plugins] if names is None else names
         chosen = select(wanted, config.no_plugins, installed)
         made = {name: make(name, installed[name], config, origins or {}) for name in chosen}
         loaded = cls()._filled(config, made)
@@ -70,7 +70,8 @@ class Plugins(PluginCalls):
         So does one that fails later, except at what `STRICT` names. Where two claim one table, the
         one named first has it.
         """
-        self, installed, made = cls(warn), discover(), dict[str, object]()
+        self, made = cls(warn), dict[str, object]()
+        installed = discover([*named_by(config), *names])
         with self._warned():
             check_tables(config.plugin, set(installed), origins)
         blocked: list[str] = []

@@ -20,6 +20,7 @@ from pydantic import ValidationError
 
 from smabot.errors import ConfigError, suggest
 from smabot.settings.model import Config, Settings, mapping_keys
+from smabot.settings.plugin_paths import beside_settings, named_plugins
 from smabot.settings.renamed import RENAMED, NewNames, new_names
 from smabot.settings.setting_errors import (
     PREFIX,
@@ -44,7 +45,7 @@ NOT_SETTINGS = frozenset({"SMABOT_ENV", "SMABOT_DEBUG"})
 
 Tree = dict[str, Any]
 Origins = dict[str, str]
-SettingsOf = Callable[[Sequence[str]], tuple[int, type[Settings] | None]]
+SettingsOf = Callable[[Sequence[str], Sequence[str]], tuple[int, type[Settings] | None]]
 
 _DYNACONF: dict[str, Any] = {
     "settings_files": [],
@@ -115,20 +116,22 @@ class Loaded:
 def load(
     settings: Path | None = None,
     flags: Sequence[Flag] = (),
-    settings_of: SettingsOf = lambda keys: (0, None),
+    settings_of: SettingsOf = lambda keys, named: (0, None),
 ) -> Loaded:
     """Read all layers. Without ``settings``, ``./settings.toml`` is read if it is there.
 
-    ``settings_of`` finds the plugin that a variable's keys name: how many of them are its name, and
-    its settings class. Raises ConfigError: one line with the key, its value (unless secret), its origin, what is wrong.
+    ``settings_of`` finds the plugin that a variable's keys name, perhaps one in a file that the
+    settings name: how many of the keys are its name, and its settings class. Raises ConfigError: one line with the key, its value (unless secret), its origin, what is wrong.
     """
     tree: Tree = {}
     origins: Origins = {}
     for table, origin in _file_layers(settings):
         merge(tree, origins, new_names(table, origin), origin)
     variables, options = NewNames(), NewNames()
-    for name, value in _variables():
-        keys = _match(tree, name.removeprefix(PREFIX).split("__"), settings_of)
+    flagged = list(named_plugins({flag.key: flag.value for flag in flags}))
+    for name, value in _variables():  # SMABOT_PLUGINS comes before all SMABOT_PLUGIN__…
+        named = [*named_plugins(tree), *flagged]
+        keys = _match(tree, name.removeprefix(PREFIX).split("__"), settings_of, named)
         if (dotted := ".".join(keys)) in RENAMED or dotted in RENAMED.values():
             now = PREFIX + RENAMED.get(dotted, dotted).upper().replace(".", "__")
             keys = variables.of(dotted, value, name, now).split(".")
@@ -192,7 +195,7 @@ def _file_layers(settings: Path | None) -> Iterator[tuple[Tree, str]]:
         raise ConfigError(f"SMABOT_ENV={env}: no section [{env}] {where}{suggest(env, known)}")
     for file, sections in files.items():
         for section in dict.fromkeys(("default", env)):
-            yield sections.get(section, {}), f"{file} [{section}]"
+            yield beside_settings(sections.get(section, {}), file.parent), f"{file} [{section}]"
 
 
 def _sections(file: Path) -> dict[str, Tree]:
@@ -285,7 +288,9 @@ def _variables() -> list[tuple[str, Any]]:
     ]
 
 
-def _match(tree: Tree, keys: Sequence[str], settings_of: SettingsOf) -> list[str]:
+def _match(
+    tree: Tree, keys: Sequence[str], settings_of: SettingsOf, named: Sequence[str]
+) -> list[str]:
     """Find a variable's keys in a tree whatever their case; those that it doesn't have are lowered.
 
     In a plugin's table its settings class knows the names, and the keys of a mapping, as symbols,
@@ -295,7 +300,7 @@ def _match(tree: Tree, keys: Sequence[str], settings_of: SettingsOf) -> list[str
     here: Any = tree
     typed: frozenset[int] = frozenset()
     if keys[0].lower() == "plugin" and len(keys) > 2:
-        length, model = settings_of(keys[1:])
+        length, model = settings_of(keys[1:], named)
         typed = frozenset(1 + length + place for place in mapping_keys(model, keys[1 + length :]))
     for place, key in enumerate(keys):
         names = here if isinstance(here, dict) else {}

@@ -30,7 +30,10 @@ def config() -> None:
 @click.option("--origin", is_flag=True, help="Also show where each value comes from.")
 @click.pass_obj
 def show(app: App, key: str | None, origin: bool) -> None:
-    """Show all settings in force, or KEY and what is under it; secrets are masked."""
+    """Show all settings in force, or KEY and what is under it.
+
+    Secrets are masked.
+    """
     loaded = app.loaded()
     shown = loaded.shown(_tables(app, loaded))
     if key is not None:
@@ -86,15 +89,16 @@ def _require_data(loaded: Loaded) -> None:
 
 def _tables(app: App, loaded: Loaded) -> dict[str, Any]:
     """Return the plugins' tables: of those that can be loaded with their defaults, of others as set."""
-    from smabot.hooks.discovery import discover, settings_named
+    from smabot.hooks.discovery import discover, named_by, settings_named
 
     tables: dict[str, Any] = dict(loaded.config.plugin)
     sound = app.plugins().names
-    for name in discover():
+    named = named_by(loaded.config)
+    for name in discover(named):
         values = loaded.config.table(name)
         if not values and name not in sound:
             continue
-        model = settings_named(name)
+        model = settings_named(name, named)
         if model is not None and name in sound:
             values = model.model_validate(values).model_dump(mode="json")
         if values:

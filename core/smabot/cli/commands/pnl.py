@@ -59,7 +59,7 @@ class Group:
 @click.pass_obj
 @filtered(limit=limit_of("groups"))
 def pnl(app: App, by: str, filters: Filters) -> None:
-    """Show realized profit and loss, round trips, and how often they win.
+    """Show realized P&L, round trips, and how often they win.
 
     Days are New York trading dates. A trade is a round trip, from flat to flat, and counts when it is
     closed; a partial exit realizes P&L before. Fees are not counted. Positions that others closed for the

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 @filtered(limit=limit_of("fills or round trips"))
 def trades(app: App, round_trips: bool, filters: Filters) -> None:
-    """List fills or, with --round-trips, what each position made; the newest last.
+    """List fills, or what each position made (--round-trips).
 
     A round trip is a strategy's position in a symbol, from its first fill to the fill that closed it.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from smabot.domain.plugin_origins import with_file
 from smabot.engine.start.bot_session import BotSession
 
 
@@ -18,8 +19,10 @@ def unattended_positions(session: BotSession) -> list[str]:
             continue
         holder = f"{position.strategy} holds {shares}"
         if position.qty and position.strategy not in session.plugins.names:
+            strategy = with_file(session.book, position.strategy)
             notes.append(
-                f"{holder}, but that plugin is not part of this run: the bot does not close it"
+                f"{strategy} holds {shares}, but that plugin is not part of this run: the bot does not "
+                "close it"
             )
         elif position.qty and position.symbol not in session.enterable:
             notes.append(

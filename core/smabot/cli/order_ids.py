@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from smabot.errors import UsageError, suggest
 if TYPE_CHECKING:
     from smabot.domain.records import Order
 
+IN_TEXT = re.compile(r"\bsmabot-(?=\S+-\d{8}T\d{4}Z-\d)")
 PREFIX = "smabot-"
 """What ids begin with where the setting `bot` has its default."""
 
@@ -23,6 +25,11 @@ NAMED = 4
 def short_id(client_order_id: str) -> str:
     """Return an order's id as screens show it: ``sma-AAPL-20260302T1553Z-1``."""
     return client_order_id.removeprefix(PREFIX)
+
+
+def short_ids_in(text: str) -> str:
+    """Return a text with the ids in it as screens show them."""
+    return IN_TEXT.sub("", text)
 
 
 def find_order(rows: Any, text: str) -> Order:

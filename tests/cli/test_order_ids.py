@@ -66,7 +66,7 @@ def find(journal: Any, make_order: Any) -> Iterator[Find]:
         ("back-BRK.B-20260302", "mean-back-BRK.B-20260302T1553Z-1"),
         ("20260302T1555Z-1", "Second-bot-sma-IBM-20260302T1555Z-1"),
         ("second-BOT-sma-ibm-20260302T1555Z-1", "Second-bot-sma-IBM-20260302T1555Z-1"),
-        ("-SPY-20260302T1554Z-1", "-SPY-20260302T1554Z-1"),
+        ("-SPY-20260302T1554Z-1", "smabot--SPY-20260302T1554Z-1"),
         ("by-h", "by-hand"),
     ],
 )
@@ -87,7 +87,7 @@ def test_an_order_is_found_by_its_id_or_a_part_that_no_other_has(
         (
             "spy-20260302T1554Z-1",
             "more than one order has 'spy-20260302T1554Z-1' in its id: give more of it: "
-            "-SPY-20260302T1554Z-1, sma-SPY-20260302T1554Z-1",
+            "smabot--SPY-20260302T1554Z-1, sma-SPY-20260302T1554Z-1",
         ),
         (
             "smabot-sma-AAPL-20260302T1554Z-1",

@@ -23,8 +23,12 @@ NAMED = 4
 
 
 def short_id(client_order_id: str) -> str:
-    """Return an order's id as screens show it: ``sma-AAPL-20260302T1553Z-1``."""
-    return client_order_id.removeprefix(PREFIX)
+    """Return an order's id as screens show it: ``sma-AAPL-20260302T1553Z-1``.
+
+    An order of no strategy keeps its whole id: a text that begins with a dash would be an option.
+    """
+    short = client_order_id.removeprefix(PREFIX)
+    return client_order_id if short.startswith("-") else short
 
 
 def short_ids_in(text: str) -> str:

@@ -83,8 +83,8 @@ class Filters:
     as_csv: bool = False
 
     @property
-    def any(self) -> bool:
-        """Whether any but a limit was given."""
+    def selective(self) -> bool:
+        """Whether anything but a limit was asked for."""
         return bool(
             self.symbols
             or self.strategies

@@ -25,6 +25,9 @@ _UNITS = {
     "w": timedelta(weeks=1),
 }
 _DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
+_MOMENT = re.compile(
+    r"\d{4}-\d{2}-\d{2}[T ]\d{2}:\d{2}(:\d{2}(\.\d{1,6})?)?([+-]\d{2}:\d{2})?", re.IGNORECASE
+)
 _CLOCK = re.compile(r"\d{1,2}:\d{2}(:\d{2})?")
 _ZONE = re.compile(r"(.*[\d ])(UTC|GMT|ET|Z)", re.IGNORECASE)
 _INSTANT = timedelta(microseconds=1)
@@ -117,14 +120,14 @@ def _moment(text: str) -> TypedTime | None:
     from smabot.domain.calendar import EXCHANGE_ZONE
 
     zone = None
-    digits = text
-    if named := _ZONE.fullmatch(text):
+    digits = text.upper()
+    if named := _ZONE.fullmatch(digits):
         digits = named[1].strip()
-        zone = EXCHANGE_ZONE if named[2].upper() == "ET" else UTC
+        zone = EXCHANGE_ZONE if named[2] == "ET" else UTC
     if _CLOCK.fullmatch(digits):
         clock = time.fromisoformat(digits.rjust(8 if digits.count(":") == 2 else 5, "0"))
         return TypedTime(text, clock=clock.replace(tzinfo=zone), span=_span(digits))
-    if not _DAY.match(digits):
+    if not _MOMENT.fullmatch(digits):
         return None
     moment = datetime.fromisoformat(digits)
     if not 1 < moment.year < 9999 or (zone and moment.tzinfo):

@@ -103,7 +103,7 @@ def with_risk_checks(order: Order) -> dict[str, Any]:
 def _show_in_full(app: App, ids: tuple[str, ...], filters: Filters) -> None:
     from smabot.domain.records import Fill, Order
 
-    if filters.any or filters.limit is not None:
+    if filters.selective or filters.limit is not None:
         raise UsageError(
             "an order's id names it: give no --status, --symbol or other filter with it"
         )

@@ -191,7 +191,7 @@ def _screen(
 ) -> list[Any]:
     shown, more = cut_for_screen(filters, found)
     if len(shown) < count:
-        more.append(f"below: all {counted(count, by)}")
+        more.append(f"the totals are of all {_counted(count, by)}")
     below = [*more, *([span.note] if span.note else [])]
     if not found:
         return ["no fills", *below, *still_open(still_held)]
@@ -247,6 +247,10 @@ def _totals(total: Group) -> list[str]:
         moved = f", {output.gain(total.deposits)} deposited" if total.deposits else ""
         lines.append(f"equity    {output.gain(total.equity_change)}{moved}")
     return [*lines, f"trades    {', '.join(trades)}", f"          {', '.join(averages)}"]
+
+
+def _counted(groups: int, by: str) -> str:
+    return f"{groups:,} strategies" if by == "strategy" else f"{groups:,} {by}s"
 
 
 def percent(fraction: Decimal | None) -> str:

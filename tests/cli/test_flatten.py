@@ -166,7 +166,7 @@ def test_what_is_not_flat_in_time_is_told(holding: Path, execute: Call) -> None:
     result = execute("flatten", "--symbol", "SPY", "--yes", "--speed", "1", "--timeout", "0.5")
     assert result.code == 1
     assert "1 position not flat yet: `smabot flatten` again, or `smabot run`" in result.err
-    assert re.search(r"\d+ SPY +sma: its exit smabot-sma-SPY-20260302T1519Z-1 is ", result.out)
+    assert re.search(r"\d+ SPY +sma: its exit sma-SPY-20260302T1519Z-1 is ", result.out)
     assert "not halted: a strategy may buy SPY again" in result.out
     assert execute("run", "--speed", "max", "--until", "2026-03-02T15:50:00Z").code == 0
     (sale,) = ask(

@@ -32,6 +32,11 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
     )
     @click.option("--tape", hidden=True)
     @click.option(
+        "--data-zone",
+        metavar="ZONE",
+        help="Time zone of the data's times that have none: America/New_York, UTC, …",
+    )
+    @click.option(
         "--speed",
         metavar="N|max|step",
         default="60",

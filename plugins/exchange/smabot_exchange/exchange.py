@@ -58,10 +58,13 @@ class Exchange(ExchangeQueries):
         data: str = DEFAULT_DATA,
         terms: AccountTerms | RequestedTerms | None = None,
         faults: FaultPlan | None = None,
+        *,
+        data_zone: str | None = None,
     ) -> None:
         """Open the ledger; at the first start import the data into it.
 
         ``data`` is a path, ``simulated`` or ``simulated:symbols=50,sessions=3,seed=7,start=2026-03-02``.
+        ``data_zone`` is the time zone of times in data files that have none, as ``America/New_York``.
         ``terms`` are of a new ledger; an existing one keeps its own and must agree with those requested.
         ``faults`` may be added to at any time; what one has done to an order is in the ledger.
         Raises ConfigError for bad data or a bad ledger, LockHeld when another process has it open.
@@ -71,7 +74,7 @@ class Exchange(ExchangeQueries):
             if isinstance(terms, AccountTerms)
             else terms or RequestedTerms()
         )
-        ledger = Ledger(ledger_path, open_data(data), asked)
+        ledger = Ledger(ledger_path, open_data(data, data_zone), asked)
         self.faults = FaultPlan() if faults is None else faults
         """How it misbehaves. Those that are no faults of the market need a server."""
         self.halts = Halts(self.faults)

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def open_exchange(
-    config: Config, settings: ExchangeSettings, ledger: Path | None = None, data: str | None = None
+    config: Config,
+    settings: ExchangeSettings,
+    ledger: Path | None = None,
+    data: str | None = None,
+    data_zone: str | None = None,
 ) -> Exchange:
     """Open the exchange on the settings' ledger and data, or on others that are named.
 
@@ -28,4 +32,9 @@ def open_exchange(
     if ledger.resolve() == config.db.resolve():
         raise ConfigError(f"ledger {ledger}: is the bot's own database; give another --ledger")
     given = settings.model_dump(include=settings.model_fields_set)
-    return Exchange(ledger, data or config.data or DEFAULT_DATA, RequestedTerms(**given))
+    return Exchange(
+        ledger,
+        data or config.data or DEFAULT_DATA,
+        RequestedTerms(**given),
+        data_zone=data_zone or config.data_zone,
+    )

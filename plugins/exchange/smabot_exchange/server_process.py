@@ -38,6 +38,7 @@ class ServeOptions:
     """The command line."""
 
     data: str | None
+    data_zone: str | None
     speed: str
     ledger: Path
     port: int
@@ -62,7 +63,7 @@ def serve(
     seed, faults = read_faults(options.faults) if options.faults else (None, [])
     listener = listen(options.host, options.port)
     try:
-        exchange = open_exchange(config, settings, options.ledger, options.data)
+        exchange = open_exchange(config, settings, options.ledger, options.data, options.data_zone)
     except BaseException:
         listener.close()
         raise

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from smabot.cli import run_lines
+from smabot.cli.order_ids import short_ids_in
 from smabot.cli.output import clean, money
 from smabot.cli.run_lines import RunLine
 from smabot.cli.text_layout import named_values, width_of, with_reason, wrapped
@@ -62,7 +63,7 @@ class Screen:
         """Show a step of the startup, what it found below each other."""
         head = f"  {step.name:<10}{step.milliseconds:>7.0f} ms"
         lines = []
-        for place, found in enumerate(self._times.in_text(step.found).split("; ")):
+        for place, found in enumerate(self._said(step.found).split("; ")):
             begin = head if place == 0 else ""
             lines += wrapped(f"{begin:<{STEP_INDENT}}{found}", self._width, STEP_INDENT + 2)
         self._emit(
@@ -73,10 +74,10 @@ class Screen:
         )
 
     def show_note(self, text: str) -> None:
-        self._emit("note", {"text": text}, f"  {self._times.in_text(text)}", "dim", indent=4)
+        self._emit("note", {"text": text}, f"  {self._said(text)}", "dim", indent=4, log=text)
 
     def show_warning(self, text: str) -> None:
-        self._emit("warning", {"text": text}, f"  ! {self._times.in_text(text)}", "warn", indent=4)
+        self._emit("warning", {"text": text}, f"  ! {self._said(text)}", "warn", indent=4, log=text)
 
     def show_ready(self, milliseconds: float) -> None:
         self._emit(
@@ -154,7 +155,7 @@ class Screen:
             self._emit("summary", dict(data), "")
             return
         self._print("")
-        shown = [(title, self._times.in_text(text)) for title, text in lines]
+        shown = [(title, self._said(text)) for title, text in lines]
         for line in named_values(shown, self._width, between=" · "):
             self._print(line)
 
@@ -199,12 +200,16 @@ class Screen:
         if not (line.on_screen or self._json):
             return
         self._begin_day(line.time)
-        text = f"{self._times.clock(line.time)}  {line.text}"
-        reason = self._times.in_text(line.reason, near=line.time)
+        text = f"{self._times.clock(line.time)}  {short_ids_in(line.text)}"
+        reason = self._said(line.reason, near=line.time)
         lines = with_reason(text, reason, self._width, REASON_INDENT)
         (said,) = with_reason(line.text, line.reason, None, 0)
         exact = f"{line.time:%Y-%m-%d %H:%MZ}  {said}"
         self._emit(line.kind, line.data, "\n".join(lines), line.style, log=exact)
+
+    def _said(self, text: str, near: datetime | None = None) -> str:
+        """Return a text with times and order ids as screens show them."""
+        return short_ids_in(self._times.in_text(text, near))
 
     def _begin_day(self, time: datetime) -> None:
         day = self._times.day(time)
@@ -213,12 +218,12 @@ class Screen:
             self._print(f"{day}, {self._times.place}", "dim")
 
     def _show_conflict(self, conflict: Conflict) -> None:
-        pairs = [("here", conflict.here), ("broker", conflict.there)]
+        pairs = [("here", self._said(conflict.here)), ("broker", self._said(conflict.there))]
         data = {
             "kind": conflict.kind, "what": conflict.what, "here": conflict.here,
             "there": conflict.there, "resolve": conflict.resolve,
         }  # fmt: skip
-        head = f"  {conflict.kind}  {conflict.what}"
+        head = f"  {conflict.kind}  {short_ids_in(conflict.what)}"
         self._emit(
             "conflict",
             data,

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from smabot.cli import output
 from smabot.cli.listing import Listing
 from smabot.cli.market_time import span_text
-from smabot.cli.order_ids import short_id
+from smabot.cli.order_ids import short_id, short_ids_in
 from smabot.cli.output import Columns, gain, money, number, price
 from smabot.cli.run_outcome import OUTCOMES
 from smabot.cli.status_data import totals
@@ -58,7 +58,7 @@ def _summary(status: BotStatus, times: Times) -> list[tuple[str, str]]:
             for name, file in status.plugin_files.items()
         ),
     ]
-    return [(title, times.in_text(text)) for title, text in lines]
+    return [(title, short_ids_in(times.in_text(text))) for title, text in lines]
 
 
 def _bot_line(last: Run | None, *, running: bool, times: Times) -> str:
@@ -68,7 +68,7 @@ def _bot_line(last: Run | None, *, running: bool, times: Times) -> str:
         ready = f", ready in {last.ready_ms:,.0f} ms" if last.ready_ms is not None else ", starting"
         return f"running, pid {last.pid}, since {times.full(last.started_at)}{ready}"
     if last.ended_at is None:
-        return f"not running; the last run (pid {last.pid}) was killed: start it again to resume"
+        return f"not running; the last run (pid {last.pid}) was killed: run it again"
     how = OUTCOMES.get(last.outcome, f"failed ({last.outcome})")
     return f"not running; the last run {how} at {times.full(last.ended_at)}"
 

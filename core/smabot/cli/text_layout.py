@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import textwrap
 from collections.abc import Iterator, Sequence
@@ -13,13 +12,8 @@ NARROWEST = 40
 
 
 def width_of(out: TextIO) -> int | None:
-    """Return how many columns a stream's reader sees; None where nobody says: then nothing is wrapped.
-
-    A terminal has a width. Of a pipe or a file only the variable COLUMNS says one, where it is set.
-    """
-    if out.isatty() or os.environ.get("COLUMNS", "").isdigit():
-        return max(shutil.get_terminal_size().columns, NARROWEST)
-    return None
+    """Return how many columns a terminal has; None for a pipe or a file, where nothing is wrapped."""
+    return max(shutil.get_terminal_size().columns, NARROWEST) if out.isatty() else None
 
 
 def wrapped(text: str, width: int | None, indent: int = 0) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from datetime import datetime
 from typing import Literal
 
 from smabot_exchange.exchange import Exchange
@@ -29,6 +30,10 @@ class ClockDriver:
     def ended(self) -> bool:
         """Whether all data are replayed."""
         return self._exchange.next_time() is None
+
+    def now(self) -> datetime:
+        """Return what the clock shows."""
+        return self._exchange.now
 
     def step(self) -> bool:
         """Replay the next minute; return whether there was one. Raises BrokerError."""

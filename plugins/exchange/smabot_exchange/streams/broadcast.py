@@ -65,7 +65,7 @@ class Broadcast:
     def _send_order_message(self, message: bytes, occasion: Occasion) -> None:
         self.clients.apply_stream_faults("trade", occasion, "update")
         for connection in list(self.clients.trading):
-            if connection.listening and not connection.send_frame(message, self.exchange.now, 1):
+            if connection.listening and not connection.send_json(message, self.exchange.now, 1):
                 self.clients.disconnect_slow(connection)
 
     def show_cancel_pending(self, order_id: UUID, minutes: int | None) -> None:

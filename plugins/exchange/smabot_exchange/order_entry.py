@@ -218,18 +218,14 @@ class OrderEntry:
 
         ``instead`` is an open order whose place it takes.
         """
-        open_orders = [
-            order
-            for order in self.open_orders.of_symbol(request.symbol)
-            if order is not instead and not self.open_orders.awaits_entry(order)
-        ]
-        check_wash_trade(request, open_orders)
+        open_orders = self.open_orders.of_symbol(request.symbol)
+        check_wash_trade(request, open_orders, instead)
         held = self.held(request.symbol)
         account = self._account(self.open_orders.held - buying_power_of(instead))
         intent = account_checks.intent(request, held, account)
         check_purpose(request, intent, held)
         if intent.opens:
-            check_opening(request, intent, account, open_orders)
+            check_opening(request, intent, account, open_orders, instead)
             each = hold_price(request, intent, price, self._stop(request, price))
             cost = request.notional if request.qty is None else request.qty * each
             check_funds(cost or ZERO, account.buying_power)

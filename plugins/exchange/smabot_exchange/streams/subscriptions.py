@@ -72,9 +72,9 @@ def asked_for(message: Mapping[str, object]) -> dict[str, list[str]]:
         if channel == "action":
             continue
         symbols = message[channel]
-        if not isinstance(symbols, list):
+        if not isinstance(symbols, list) or not all(
+            isinstance(symbol, str) and symbol for symbol in symbols
+        ):
             raise ValueError(f"{channel} is not a channel with a list of symbols")
-        if not all(isinstance(symbol, str) and symbol for symbol in symbols):
-            raise ValueError(f"{channel} has a symbol that is not a string")
         found[channel] = symbols
     return found

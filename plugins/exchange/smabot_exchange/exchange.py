@@ -25,6 +25,7 @@ from smabot_exchange.matching.account import (
     ExchangePosition,
     RequestedTerms,
 )
+from smabot_exchange.matching.order_numbers import OrderNumbers
 from smabot_exchange.matching.order_validation import (
     bad_parameter,
     check_adjustment,
@@ -83,7 +84,8 @@ class Exchange(ExchangeQueries):
             self._replay = Replay(ledger)
             self._engine = MatchingEngine(
                 ledger.terms, self.calendar, self._price, ledger.cash(), ledger.positions(),
-                ledger.open_orders(), ledger.last_seq(), ledger.last_execution(),
+                ledger.open_orders(), OrderNumbers.after(ledger.newest_order()),
+                ledger.last_execution(),
                 ledger.last_day(), MarketFaults(self.faults),
             )  # fmt: skip
             self._day_ends = self._session_of(self._now).close

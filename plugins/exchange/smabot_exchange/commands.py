@@ -63,6 +63,11 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
         metavar="N",
         help="Quota of a key in a minute of the exchange; 0: none. [200; with step and max none]",
     )
+    @click.option(
+        "--keys",
+        metavar="N|FILE",
+        help="So many pairs of API keys, or a file with a key id and its secret on each line.",
+    )
     @click.option("--at-once", is_flag=True, help="Begin without waiting for a client.")
     @click.option(
         "--hide-admin",

@@ -21,6 +21,7 @@ from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.faults.fault_files import read_faults
 from smabot_exchange.http.auth import ApiKeys
 from smabot_exchange.http.clock_driver import PacedBy
+from smabot_exchange.http.key_pairs import numbered_pairs, read_pairs
 from smabot_exchange.http.rate_limit import RequestQuota
 from smabot_exchange.http.server import ReplayPace, ServerThread, listen
 from smabot_exchange.http.venue import Venue
@@ -46,6 +47,7 @@ class ServeOptions:
     requests_per_minute: int | None
     at_once: bool
     hide_admin: bool
+    keys: str | None = None
 
 
 def serve(
@@ -58,7 +60,7 @@ def serve(
     pace, quota = _pace(options), _quota(options)
     if options.hide_admin and pace is None:
         raise UsageError("--hide-admin and --speed step: no client could move the clock")
-    keys, shown = _keys(options.host)
+    keys = _keys(options)
     seed, faults = read_faults(options.faults) if options.faults else (None, [])
     listener = listen(options.host, options.port)
     try:
@@ -69,13 +71,13 @@ def serve(
     clock: PacedBy = "stepped" if pace is None else "paced"
     exchange.faults.seed = seed or 0
     exchange.faults.add(faults)
-    venue = Venue(exchange, ApiKeys(keys), quota, clock=clock, admin=not options.hide_admin)
+    venue = Venue(exchange, ApiKeys(keys.pairs), quota, clock=clock, admin=not options.hide_admin)
     serving = ServerThread(venue, listener, pace)
     screen = _Screen(serving, options, as_json=as_json)
     try:
         with _signals() as (received, stop):
             serving.start()
-            screen.title(shown)
+            screen.title(keys)
             while not stop.wait(POLL_SECONDS) and serving.alive:
                 screen.progress()
     finally:
@@ -113,8 +115,16 @@ def _quota(options: ServeOptions) -> RequestQuota | None:
     return RequestQuota(limit, 1 / float(speed)) if limit else None
 
 
-def _keys(host: str) -> tuple[dict[str, str], tuple[str, str]]:
-    """Return the keys that are let in, and those to show. Raises UsageError.
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The pairs that are let in, and the line that shows them."""
+
+    pairs: dict[str, str]
+    shown: str
+
+
+def _keys(options: ServeOptions) -> _Keys:
+    """Return the keys. Raises UsageError, and ConfigError for a bad file.
 
     Beyond loopback only keys that the operator chose are accepted.
     """
@@ -124,14 +134,26 @@ def _keys(host: str) -> tuple[dict[str, str], tuple[str, str]]:
         raise UsageError("APCA_API_KEY_ID and APCA_API_SECRET_KEY: set both, or neither")
     register_secret(key_id, secret)
     own = {key_id: secret} if key_id else {}
-    if _is_loopback(host):
-        return {KEY_ID: SECRET_KEY, **own}, (KEY_ID, SECRET_KEY)
+    asked = options.keys or "1"
+    if not (asked.isascii() and asked.isdigit()):
+        pairs = read_pairs(Path(asked))
+        return _Keys(pairs, f"{len(pairs)} of {asked}, all of this account")
+    pairs = numbered_pairs(asked, (KEY_ID, SECRET_KEY))
+    if _is_loopback(options.host):
+        shown = f"{KEY_ID}, secret {SECRET_KEY}, for other clients"
+        if len(pairs) > 1:
+            shown += f"; {KEY_ID}2, secret {SECRET_KEY}2, and so on: {len(pairs)} in all"
+        return _Keys({**pairs, **own}, shown)
+    if options.keys is not None:
+        raise UsageError(
+            f"--host {options.host} is not loopback: give --keys a file of keys that you chose"
+        )
     if not own:
         raise UsageError(
-            f"--host {host} is not loopback: set APCA_API_KEY_ID and APCA_API_SECRET_KEY to the "
-            "keys that clients must use"
+            f"--host {options.host} is not loopback: set APCA_API_KEY_ID and APCA_API_SECRET_KEY to "
+            "the keys that clients must use, or give --keys a file of them"
         )
-    return own, ("$APCA_API_KEY_ID", "$APCA_API_SECRET_KEY")
+    return _Keys(own, "$APCA_API_KEY_ID, secret $APCA_API_SECRET_KEY, for other clients")
 
 
 def _is_loopback(host: str) -> bool:
@@ -155,10 +177,15 @@ class _Screen:
         self._last = ""
         self._next = 0.0
 
-    def title(self, keys: tuple[str, str]) -> None:
+    def title(self, keys: _Keys) -> None:
         options, url = self._options, self._serving.url
         if self._as_json:
-            where = {"url": url, "key_id": keys[0], "account_id": self._exchange.account_id}
+            where = {
+                "url": url,
+                "key_id": next(iter(keys.pairs)),
+                "account_id": self._exchange.account_id,
+                "key_ids": list(keys.pairs),
+            }
             click.echo(orjson.dumps(where).decode())
         waits = "" if options.at_once else ", from a client's first subscription on"
         clock = {
@@ -179,7 +206,7 @@ class _Screen:
         bot = options.ledger.with_stem(f"{options.ledger.stem}-bot")
         lines += [
             f"  trade    smabot run --url {url} --db {bot}",
-            f"  key      {keys[0]}, secret {keys[1]}, for other clients",
+            f"  key      {keys.shown}",
         ]
         click.echo("\n".join(lines), err=True)
 

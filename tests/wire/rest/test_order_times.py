@@ -91,7 +91,7 @@ def test_nothing_happens_to_an_order_before_it_is_submitted(call: Any, place: An
 
 
 def test_times_outlive_the_process(lab_reopen: Any) -> None:
-    place, call, reopened = lab_reopen
+    call, reopened = lab_reopen
     before = [order["submitted_at"] for order in sent(call, 3)]
     again = reopened()
     listed = again.get("/v2/orders", direction="asc")
@@ -108,7 +108,7 @@ def lab_reopen(serve: Any, call_at: Any) -> Any:
         serve.close()
         return call_at(serve())
 
-    return place, call_at(place), reopened
+    return call_at(place), reopened
 
 
 def test_what_the_documents_say_of_fields(call: Any, place: Any) -> None:

@@ -42,7 +42,7 @@ def run(quick: bool, folder: Path) -> Iterator[Figure]:
 
 
 def _session(symbols: int, minutes: int, folder: Path) -> Iterator[Figure]:
-    settings = config(folder, data=f"simulated:symbols={symbols},sessions=1,seed=7")
+    settings = config(folder, data=f"simulated:symbols={symbols},sessions=1,seed=7,shape=waves")
     session = opened(settings)
     try:
         steps: list[Step] = []

@@ -38,7 +38,7 @@ def run(quick: bool, folder: Path) -> Iterator[Figure]:
 def _restarts(folder: Path, count: int) -> list[Ended]:
     command = [
         SMABOT, "run", "--plugins", "sma,risk", "--speed", "max", "--json",
-        "--data", "simulated", "--db", str(folder / "trades.db"), "--until",
+        "--data", "simulated:shape=waves", "--db", str(folder / "trades.db"), "--until",
     ]  # fmt: skip
     spawn([*command, "2026-03-02T16:30:00Z"])
     return rounds([*command, "2026-03-02T16:31:00Z"], count, READY)

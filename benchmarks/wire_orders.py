@@ -32,7 +32,7 @@ WARM = 30
 def run(quick: bool, folder: Path) -> Iterator[Figure]:
     """Yield p50 and p99 of a bare request, of the broker's, and of a look-up."""
     rounds = 300 if quick else 2000
-    with served(folder, "simulated:symbols=1,sessions=1,seed=7") as url:
+    with served(folder, "simulated:symbols=1,sessions=1,seed=7,shape=waves") as url:
         spent = _spent(url, rounds)
     for what, seconds in spent.items():
         hundredths = quantiles(seconds[WARM:], n=100)

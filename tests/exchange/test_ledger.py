@@ -96,7 +96,9 @@ def test_accounts_of_two_ledgers_differ(lab: Any, tape: Path) -> None:
 def test_a_changed_tape_is_refused(lab: Any, used: Path, tape: Path) -> None:
     tape.write_text(tape.read_text().replace("13,13,13,13", "14,14,14,14"))
     with pytest.raises(
-        ConfigError, match=r"ledger\.db: was created with other data .*another --ledger or --db"
+        ConfigError,
+        match=r"ledger\.db: was created with other data: the first difference is SPY at "
+        r"2026-03-02T14:33Z; .*another --ledger or --db",
     ):
         lab.open(tape, used.name)
 

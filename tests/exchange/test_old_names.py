@@ -47,7 +47,7 @@ def test_what_a_ledger_stores_is_the_same_by_either_name(lab: Any) -> None:
     for key in ("label", "signature", "fingerprint", "notes", "participation"):
         assert old[key] == new[key]
     assert old["label"] == "made market"
-    assert old["signature"] == "made 1 symbols=1 sessions=1 seed=1 start=2026-03-02"
+    assert old["signature"] == "made 2 symbols=1 sessions=1 seed=1 start=2026-03-02"
     assert old["participation"] == "0.1"
 
 
@@ -76,7 +76,7 @@ def test_another_market_is_refused_in_the_new_words(lab: Any) -> None:
     lab.open(OLD, "ledger.db").close()
     with pytest.raises(ConfigError) as caught:
         lab.open("simulated:seed=2", "ledger.db")
-    assert "(simulated 1 symbols=1 sessions=1 seed=1" in str(caught.value)
+    assert "it was simulated:symbols=1,sessions=1,seed=1," in str(caught.value)
     assert "made" not in str(caught.value)
 
 

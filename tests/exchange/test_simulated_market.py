@@ -71,15 +71,16 @@ def test_there_are_gaps_over_night() -> None:
     assert max(gaps) < 0.05
 
 
-def test_a_crossover_trades_a_handful_of_times_a_session() -> None:
-    for of_one in by_symbol("simulated:symbols=8,sessions=2").values():
+@pytest.mark.parametrize("shape", ["random", "waves"])
+def test_a_crossover_trades_a_handful_of_times_a_session(shape: str) -> None:
+    for of_one in by_symbol(f"simulated:symbols=8,sessions=2,shape={shape}").values():
         closes = [bar.close for bar in of_one]
         above = [
             mean(closes[i - 9 : i + 1]) > mean(closes[i - 29 : i + 1])
             for i in range(30, len(closes))
         ]
         crossings = sum(a != b for a, b in itertools.pairwise(above))
-        assert 4 <= crossings <= 30
+        assert 4 <= crossings <= 45
 
 
 def test_half_days_are_short() -> None:
@@ -108,6 +109,7 @@ def test_names_are_made_as_far_as_asked_for() -> None:
         ("simulated:start=monday", "start must be a date like"),
         ("simulated:start=1800-01-01", "start must be in 1900 to 2200"),
         ("simulated:start=9999-12-31", "start must be in 1900 to 2200"),
+        ("simulated:shape=wave", "shape must be random or waves (did you mean 'waves'?)"),
         ("simulated:seed", "'seed' must be given once"),
         ("simulated:seed=1,seed=2", "'seed' must be given once"),
     ],

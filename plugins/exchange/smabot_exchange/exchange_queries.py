@@ -31,6 +31,8 @@ class ExchangeQueries(Serialised):
         super().__init__()
         self._ledger = ledger
         self._opening_cash = ledger.terms.cash
+        self.half_spread = ledger.terms.half_spread
+        """US dollars a share between the bars' prices and the bid or the ask."""
         self.calendar = Calendar(ledger.sessions)
         self._opens = [session.open for session in self.calendar.sessions]
         self._now = ledger.now()

@@ -107,21 +107,22 @@ class MatchingEngine(OrderEntry):
 
     def _match_order(self, order: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
         """Match an order with its symbol's bar."""
+        half_spread = self.terms.half_spread
         if order.order_class is not OrderClass.SIMPLE:
             now = self.open_orders.get(order.id)
             if (
                 now is None
                 or self.open_orders.awaits_entry(now)
-                or yields_to_stop(self.open_orders, now, bar)
+                or yields_to_stop(self.open_orders, now, bar, half_spread)
             ):
                 return []
             order = now
         if order.opens_at > bar.time:
             return []
         if order.type not in STOPS or order.triggered_at is not None:
-            price = fill_price(order, bar)
+            price = fill_price(order, bar, half_spread)
             return [] if price is None else self._fill(order, price, bar)
-        watched, price = apply_bar_to_stop(order, bar)
+        watched, price = apply_bar_to_stop(order, bar, half_spread)
         if watched is not order:
             self.open_orders.put(watched)
         if watched.triggered_at is None:

@@ -228,7 +228,8 @@ class OrderEntry:
         check_purpose(request, intent, held)
         if intent.opens:
             check_opening(request, intent, account, open_orders, instead)
-            each = hold_price(request, intent, price, self._stop(request, price))
+            stop = self._stop(request, price)
+            each = hold_price(request, intent, price, stop, self.terms.half_spread)
             cost = request.notional if request.qty is None else request.qty * each
             check_funds(cost or ZERO, account.buying_power)
         else:
@@ -263,7 +264,7 @@ class OrderEntry:
             updated_at=submitted,
             opens_at=now if open_session or session is None else session.open,
             expires_at=self._end_of(request.time_in_force, session, submitted),
-            hold_price=hold_price(request, intent, price, stop),
+            hold_price=hold_price(request, intent, price, stop, self.terms.half_spread),
             notional=request.notional,
             stop_price=stop,
             trail_price=request.trail_price,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -17,6 +18,8 @@ from alpaca.data.requests import (
     StockTradesRequest,
 )
 from alpaca.data.timeframe import TimeFrame, TimeFrameUnit
+
+from smabot_exchange.matching.account import AccountTerms
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
@@ -181,6 +184,17 @@ def test_latest_of_the_client(data: Any) -> None:
     assert last < trade.timestamp < last + MINUTE
     quote = data.get_stock_latest_quote(StockLatestQuoteRequest(symbol_or_symbols="SPY"))["SPY"]
     assert (quote.bid_price, quote.ask_price) == (128.99, 129.01)
+
+
+def test_quotes_show_the_spread(serve: Any, call_at: Any) -> None:
+    place = serve(terms=AccountTerms(half_spread=Decimal("0.05")))
+    place.play(2)
+    call = call_at(place)
+    quote = call.get("/v2/stocks/SPY/quotes/latest")["quote"]
+    assert (quote["bp"], quote["ap"]) == (99.95, 100.05)
+    assert call.get("/v2/stocks/SPY/snapshot")["latestQuote"] == quote
+    assert call.get("/v2/stocks/SPY/quotes", start=OPEN.isoformat())["quotes"][-1] == quote
+    assert call.get("/v2/stocks/SPY/trades/latest")["trade"]["p"] == 100
 
 
 def test_trades_and_quotes_of_the_client(data: Any) -> None:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import msgpack
 import pytest
 from websockets.exceptions import ConnectionClosed
 
+from smabot_exchange.matching.account import AccountTerms
 from smabot_exchange.streams.frames import JSON, LARGEST_FRAME, MSGPACK
 from smabot_exchange.streams.stream_access import StreamLimits
 
@@ -47,6 +49,19 @@ def test_a_minute_is_one_frame_of_the_bars_asked_for(
         "T": "b", "S": "SPY", "t": start, "o": 100, "h": 100, "l": 100, "c": 100, "v": 100_000,
         "n": None, "vw": None,
     }  # fmt: skip
+
+
+class TestWithASpread:
+    @pytest.fixture
+    def place(self, serve: Any) -> Any:
+        return serve(terms=AccountTerms(half_spread=Decimal("0.05")))
+
+    def test_quotes_show_it(self, data_socket: Any, call: Any) -> None:
+        client = data_socket()
+        client.subscribe(quotes=["SPY"])
+        assert call("POST", "/_exchange/play").status_code == 200
+        (quote,) = client.said
+        assert (quote["T"], quote["bp"], quote["ap"]) == ("q", 99.95, 100.05)
 
 
 def test_a_fragmented_message_is_read(place: Any, data_socket: Any, step: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from smabot.provider import (
     EXCHANGE_ZONE,
+    ZERO,
     Bar,
     ConfigError,
     bar_fault,
@@ -36,6 +37,9 @@ class DataFiles:
         self.label = f"data {path.name}"
         self.stored_label = f"tape {path.name}"
 
+    half_spread = ZERO
+    """Unless the settings say otherwise."""
+
     def signature(self) -> str:
         """Return what a change of the files would change: cheap, but also changed by a move."""
         stats = (file.stat() for file in self.files)
@@ -52,6 +56,18 @@ class DataFiles:
         if len(digests) == 1:
             return digests[0]
         return hashlib.sha256(" ".join(digests).encode()).hexdigest()
+
+    def longer(self) -> str:
+        """Return what to give as ``--data`` for more sessions after the last one."""
+        return "a file with these bars and later ones"
+
+    def cannot_extend(self, signature: str) -> str:
+        """Return why they can't follow what a ledger has; of files the bars tell."""
+        return "it was a simulated market" if signature.startswith("made ") else ""
+
+    def continuing(self, signature: str) -> DataFiles:
+        """Return itself: files are what they are."""
+        return self
 
     def bars(self) -> Iterator[Bar]:
         """Yield all bars as they come in the files, checked; within a symbol times ascend.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
@@ -27,11 +28,31 @@ class DataSource(Protocol):
         """What it is called in ledgers, the same in every version."""
         ...
 
+    @property
+    def half_spread(self) -> Decimal:
+        """US dollars a share that a fill on these bars costs, unless the settings say otherwise."""
+        ...
+
     def signature(self) -> str:
         """Return a cheap sign of the contents; the fingerprint is compared where it differs."""
         ...
 
     def fingerprint(self) -> str: ...
+
+    def longer(self) -> str:
+        """Return what to give as ``--data`` for more sessions after the last one."""
+        ...
+
+    def cannot_extend(self, signature: str) -> str:
+        """Return why these can't be the data of a ledger with that signature and more after them.
+
+        Empty where they may be: the bars tell.
+        """
+        ...
+
+    def continuing(self, signature: str) -> DataSource:
+        """Return the same as a ledger goes on with it that keeps this signature."""
+        ...
 
     def bars(self) -> Iterator[Bar]: ...
 

@@ -41,7 +41,9 @@ def read_pairs(path: Path) -> dict[str, str]:
             raise ConfigError(f"keys {path}, line {number}: write a key id, a space and its secret")
         key_id, secret = words
         if key_id in pairs:
-            raise ConfigError(f"keys {path}, line {number}: its key id is there twice; remove a line")
+            raise ConfigError(
+                f"keys {path}, line {number}: its key id is there twice; remove a line"
+            )
         register_secret(key_id, secret)
         pairs[key_id] = secret
     if not pairs:

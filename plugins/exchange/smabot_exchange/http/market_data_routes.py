@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from starlette.requests import Request
@@ -36,19 +37,21 @@ ADJUSTMENTS = ("raw", "split", "dividend", "spin-off", "all")
 _SYMBOL = re.compile(r"[A-Za-z][A-Za-z0-9./-]{0,31}")
 _LAST_MOMENT = MINUTE - timedelta(microseconds=1)
 _AT_ONCE = 25
-_KINDS: dict[str, tuple[Callable[..., dict[str, Any]], timedelta]] = {
-    "bars": (market_data_json.bar, timedelta()),
-    "trades": (market_data_json.trade, _LAST_MOMENT),
-    "quotes": (market_data_json.quote, _LAST_MOMENT),
-}
+_KINDS = {"bars": timedelta(), "trades": _LAST_MOMENT, "quotes": _LAST_MOMENT}
+"""When in its minute each happens."""
 
 
 def routes(venue: Venue) -> list[Route]:
     """Return the routes under ``/v2/stocks``. Starlette runs these functions in threads."""
     exchange = venue.exchange
+    shapes: dict[str, Callable[..., dict[str, Any]]] = {
+        "bars": market_data_json.bar,
+        "trades": market_data_json.trade,
+        "quotes": partial(market_data_json.quote, half_spread=exchange.half_spread),
+    }
 
     def history(kind: str) -> Callable[[Request], Response]:
-        shape, offset = _KINDS[kind]
+        shape, offset = shapes[kind], _KINDS[kind]
 
         def many(request: Request) -> Response:
             query = _query(request)
@@ -59,7 +62,7 @@ def routes(venue: Venue) -> list[Route]:
         return many
 
     def history_of_one(kind: str) -> Callable[[Request], Response]:
-        shape, offset = _KINDS[kind]
+        shape, offset = shapes[kind], _KINDS[kind]
 
         def one(request: Request) -> Response:
             query = _query(request)
@@ -72,7 +75,7 @@ def routes(venue: Venue) -> list[Route]:
         return one
 
     def latest(kind: str) -> Callable[[Request], Response]:
-        shape, _ = _KINDS[kind]
+        shape = shapes[kind]
 
         def many(request: Request) -> Response:
             bars = exchange.latest_bars(_symbols(_query(request)))
@@ -81,7 +84,7 @@ def routes(venue: Venue) -> list[Route]:
         return many
 
     def latest_of_one(kind: str) -> Callable[[Request], Response]:
-        shape, _ = _KINDS[kind]
+        shape = shapes[kind]
         name = kind.removesuffix("s")
 
         def one(request: Request) -> Response:
@@ -146,7 +149,7 @@ def _symbol(text: str) -> str:
 def _span(query: Query, kind: str, symbols: list[str], now: datetime) -> BarRange:
     """Read what a call for history asks; by default it is the day up to now."""
     timeframe = Timeframe(1, "Min")
-    _, offset = _KINDS[kind]
+    offset = _KINDS[kind]
     if kind == "bars":
         text = query.text("timeframe")
         if text is None:
@@ -181,7 +184,7 @@ def _snapshots(venue: Venue, symbols: list[str]) -> dict[str, dict[str, Any]]:
             today, before = (day.get(symbol) for day in days)
             found[symbol] = {
                 "latestTrade": market_data_json.trade(bar),
-                "latestQuote": market_data_json.quote(bar),
+                "latestQuote": market_data_json.quote(bar, half_spread=venue.exchange.half_spread),
                 "minuteBar": market_data_json.bar(bar),
                 "dailyBar": today and market_data_json.bar(today),
                 "prevDailyBar": before and market_data_json.bar(before),

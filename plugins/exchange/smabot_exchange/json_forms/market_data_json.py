@@ -1,16 +1,17 @@
 """How bars, and the trades and quotes made of them, look as JSON, by REST and on the stream.
 
 The data have bars only. A bar's trade is a round lot at its close in its last microsecond; the quote
-then is one tick below to one tick above it. https://docs.alpaca.markets/reference/stockbars
+then is half a spread below to half a spread above it, without a spread one tick. https://docs.alpaca.markets/reference/stockbars
 """
 
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from math import isfinite
 from typing import Any
 
-from smabot.provider import MINUTE, Bar
+from smabot.provider import MINUTE, ZERO, Bar
 
 EXCHANGE = "V"
 """The code of the Investors Exchange, where all is said to be traded."""
@@ -64,9 +65,11 @@ def trade(bar: Bar, time: str | None = None) -> dict[str, Any]:
     }
 
 
-def quote(bar: Bar, time: str | None = None) -> dict[str, Any]:
+def quote(bar: Bar, time: str | None = None, *, half_spread: Decimal = ZERO) -> dict[str, Any]:
     """Return the quote at a minute's end."""
     tick, digits = (0.01, 2) if bar.close > 1 else (0.0001, 4)
+    if half_spread:
+        tick, digits = float(half_spread), 4
     return {
         "t": time or stamp(bar.time + _LAST_MOMENT),
         "ax": EXCHANGE,

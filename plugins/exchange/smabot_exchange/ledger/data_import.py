@@ -25,6 +25,7 @@ _AFTERMATH = timedelta(days=10)
 """Sessions after the data's last one are known too: an order sent after its close waits for them."""
 
 _INSERT_BAR = "INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+INSERT_SESSION = "INSERT INTO sessions VALUES (?, ?, ?, ?)"
 
 
 def build_ledger(path: Path, source: DataSource, terms: AccountTerms, lock: FileLock) -> None:
@@ -66,13 +67,7 @@ def _fill(path: Path, source: DataSource, terms: AccountTerms, began: float) -> 
         db.executemany(_INSERT_BAR, intake.rows(source.bars()))
         sessions = intake.finish()
         db.executemany("INSERT INTO assets VALUES (?, ?)", sorted(intake.first_opens.items()))
-        db.executemany(
-            "INSERT INTO sessions VALUES (?, ?, ?, ?)",
-            (
-                (s.date.isoformat(), int(s.open.timestamp()), int(s.close.timestamp()), played)
-                for s, played in sessions
-            ),
-        )
+        db.executemany(INSERT_SESSION, map(session_row, sessions))
         notes = intake.notes()
         meta = {
             "fingerprint": source.fingerprint(),
@@ -82,7 +77,9 @@ def _fill(path: Path, source: DataSource, terms: AccountTerms, began: float) -> 
             "opening_cash": plain(terms.cash),
             "participation": plain(terms.max_volume_share),
             "multiplier": plain(terms.multiplier),
+            "half_spread": plain(terms.half_spread),
             "minutes": str(len(intake.minutes)),
+            "bars": str(intake.bars),
             "notes": json.dumps(notes),
             "import_seconds": f"{time.perf_counter() - began:.1f}",
         }
@@ -97,6 +94,13 @@ def _fill(path: Path, source: DataSource, terms: AccountTerms, began: float) -> 
         db.execute(f"PRAGMA user_version = {VERSION}")
     finally:
         db.close()
+
+
+def session_row(known: tuple[Session, bool]) -> tuple[str, int, int, bool]:
+    """Return the row of table ``sessions`` of one that has data, or comes after them (false)."""
+    session, played = known
+    opens, closes = session.open.timestamp(), session.close.timestamp()
+    return session.date.isoformat(), int(opens), int(closes), played
 
 
 def _sync(path: Path) -> None:
@@ -118,7 +122,8 @@ class DataImport:
         self._stored_label = stored_label
         self._days: dict[int, tuple[int, int] | None] = {}
         self._played: dict[int, Session] = {}
-        self._bars = 0
+        self.bars = 0
+        """How many are kept."""
         self._dropped = 0
         self._gaps = MissingMinutes()
 
@@ -145,14 +150,14 @@ class DataImport:
             minutes.add(stamp)
             kept += 1
             yield (stamp, symbol, open_, *rest)
-        self._bars, self._dropped = kept, dropped
+        self.bars, self._dropped = kept, dropped
 
     def finish(self) -> list[tuple[Session, bool]]:
         """Return the sessions, those with data (true) and the few after its end (false).
 
         Raises ConfigError when no row fell into a regular session.
         """
-        if not self._bars:
+        if not self.bars:
             raise ConfigError(
                 f"{self._label}: none of its {self._dropped:,} rows lies in a regular session "
                 "(9:30 to 16:00 New York time on a trading day); timestamps must be UTC"
@@ -169,7 +174,7 @@ class DataImport:
         played = {minute // _DAY for minute in self.minutes}
         lines = [
             f"{self._stored_label}, {_count(len(self.first_opens), 'symbol')}, "
-            f"{_count(len(played), 'session')}, {_count(self._bars, 'bar')}"
+            f"{_count(len(played), 'session')}, {_count(self.bars, 'bar')}"
         ]
         if self._dropped:
             lines.append(f"{_count(self._dropped, 'row')} outside the regular sessions left out")

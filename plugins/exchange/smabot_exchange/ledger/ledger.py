@@ -12,6 +12,7 @@ from smabot.provider import BrokerError, ConfigError, FileLock, Session
 from smabot_exchange.data.data_source import DataSource, shown_label
 from smabot_exchange.ledger.bar_queries import BarQueries
 from smabot_exchange.ledger.changes import LedgerChange
+from smabot_exchange.ledger.data_extension import extend
 from smabot_exchange.ledger.data_import import build_ledger
 from smabot_exchange.ledger.order_queries import OrderQueries
 from smabot_exchange.ledger.rows import (
@@ -48,7 +49,7 @@ class Ledger(BarQueries, OrderQueries):
         self._lock = FileLock(path, f"ledger {path}", "give another --ledger or --db")
         try:
             if not self._exists():
-                build_ledger(path, source, asked.for_new_ledger(), self._lock)
+                build_ledger(path, source, asked.for_new_ledger(source.half_spread), self._lock)
                 self.imported = True
             self._open()
             try:
@@ -81,8 +82,9 @@ class Ledger(BarQueries, OrderQueries):
     @property
     def terms(self) -> AccountTerms:
         """The account's terms, as the ledger was opened with them."""
-        names = ("opening_cash", "participation", "multiplier")
-        return AccountTerms(*(Decimal(self._meta[name]) for name in names))
+        names = ("opening_cash", "participation", "multiplier", "half_spread")
+        kept = {"half_spread": "0"} | self._meta
+        return AccountTerms(*(Decimal(kept[name]) for name in names))
 
     @property
     def minutes(self) -> int:
@@ -105,6 +107,9 @@ class Ledger(BarQueries, OrderQueries):
         first = shown_label(first)
         if self.imported:
             return (f"{first}, imported in {self._meta['import_seconds']} s", *others)
+        if self.now() >= self.last_session.close:
+            left = f"nothing left to replay: give --data {self._longer} for more"
+            return (first, *others, left)
         return (f"{first}, resumes at {self.now():%Y-%m-%d %H:%MZ}", *others)
 
     def symbols(self) -> tuple[str, ...]:
@@ -210,25 +215,22 @@ class Ledger(BarQueries, OrderQueries):
             ("cash", asked.cash, kept.cash),
             ("max_volume_share", asked.max_volume_share, kept.max_volume_share),
             ("multiplier", asked.multiplier, kept.multiplier),
+            ("half_spread", asked.half_spread, kept.half_spread),
         ):
             if value is not None and value != own:
                 raise ConfigError(
                     f"ledger {self.path}: was opened with {name} {own}, the settings say "
                     f"{value}; set it back or give another --ledger or --db"
                 )
+        source = source.continuing(self._meta["signature"])
         signature = source.signature()
-        if signature == self._meta["signature"]:
-            return
-        if source.fingerprint() != self._meta["fingerprint"]:
-            was, now = shown_label(self._meta["label"]), source.label
-            if was == now and signature.startswith("made"):
-                was, now = _shown(self._meta["signature"]), _shown(signature)
-            raise ConfigError(
-                f"ledger {self.path}: was created with other data ({was}) than {now}, "
-                "or the data were changed since; give the data it was created with,  "
-                "or another --ledger or --db"
-            )
-        self._db.execute("UPDATE meta SET value = ? WHERE key = 'signature'", (signature,))
+        if signature != self._meta["signature"]:
+            if source.fingerprint() == self._meta["fingerprint"]:
+                self._db.execute("UPDATE meta SET value = ? WHERE key = 'signature'", (signature,))
+            else:
+                extend(self.path, self._db, source, self._meta)
+                self._meta = dict(self._db.execute("SELECT key, value FROM meta"))
+        self._longer = source.longer()
 
     def _read_sessions(self) -> list[tuple[Session, bool]]:
         rows = self._db.execute("SELECT date, open, close, played FROM sessions ORDER BY date")
@@ -236,8 +238,3 @@ class Ledger(BarQueries, OrderQueries):
             (Session(date.fromisoformat(day), to_time(opens), to_time(closes)), bool(played))
             for day, opens, closes, played in rows
         ]
-
-
-def _shown(signature: str) -> str:
-    """Return a simulated market's signature as screens show it."""
-    return signature.replace("made ", "simulated ", 1)

@@ -28,11 +28,13 @@ class AccountTerms:
     may take;
     ``multiplier``: buying power is this times equity, less what is invested and held. Above 1 it is
     a margin account, which may sell short, as Alpaca's paper accounts are; with 1 a cash account.
+    ``half_spread``: US dollars a share between a bar's prices, the mid prices, and the bid or the ask.
     """
 
     cash: Decimal = Decimal(100_000)
     max_volume_share: Decimal = Decimal("0.1")
     multiplier: Decimal = _TWO
+    half_spread: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,18 +44,20 @@ class RequestedTerms:
     cash: Decimal | None = None
     max_volume_share: Decimal | None = None
     multiplier: Decimal | None = None
+    half_spread: Decimal | None = None
 
     @classmethod
     def exactly(cls, terms: AccountTerms) -> RequestedTerms:
         return cls(*astuple(terms))
 
-    def for_new_ledger(self) -> AccountTerms:
-        """Return the terms that a new ledger is opened with."""
+    def for_new_ledger(self, half_spread: Decimal = ZERO) -> AccountTerms:
+        """Return the terms that a new ledger is opened with; ``half_spread`` is that of its data."""
         default = AccountTerms()
         return AccountTerms(
             default.cash if self.cash is None else self.cash,
             default.max_volume_share if self.max_volume_share is None else self.max_volume_share,
             default.multiplier if self.multiplier is None else self.multiplier,
+            half_spread if self.half_spread is None else self.half_spread,
         )
 
 

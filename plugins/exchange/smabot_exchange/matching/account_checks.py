@@ -50,12 +50,16 @@ def intent(request: OrderRequest, held: Decimal, account: AccountState) -> Posit
 
 
 def hold_price(
-    request: OrderRequest, intent: PositionIntent, last_price: Decimal, stop: Decimal | None
+    request: OrderRequest,
+    intent: PositionIntent,
+    last_price: Decimal,
+    stop: Decimal | None,
+    half_spread: Decimal,
 ) -> Decimal:
     """Return what each share takes from the buying power of an order that opens a position."""
     price = request.limit_price or stop or last_price
     if intent is PositionIntent.SELL_TO_OPEN:
-        return max(price, ask(last_price) * _SHORT_MARGIN)
+        return max(price, ask(last_price, half_spread) * _SHORT_MARGIN)
     return price
 
 

@@ -83,7 +83,9 @@ def shrink_others(orders: OpenOrders, exit: ExchangeOrder) -> None:
         )
 
 
-def yields_to_stop(orders: OpenOrders, order: ExchangeOrder, bar: Bar) -> bool:
+def yields_to_stop(
+    orders: OpenOrders, order: ExchangeOrder, bar: Bar, half_spread: Decimal
+) -> bool:
     """Whether a take-profit must let its stop go first, as the bar reaches both.
 
     Which came first is not known, so the worse one did, unless the bar opens at the profit.
@@ -91,7 +93,7 @@ def yields_to_stop(orders: OpenOrders, order: ExchangeOrder, bar: Bar) -> bool:
     if order.order_class is OrderClass.SIMPLE or order.type in STOPS:
         return False
     opens_there = bar._replace(high=bar.open, low=bar.open, close=bar.open)
-    return fill_price(order, opens_there) is None and any(
+    return fill_price(order, opens_there, half_spread) is None and any(
         other.type in STOPS and other.triggered_at is None and would_trigger(other, bar)
         for other in orders.others_of(order)
     )

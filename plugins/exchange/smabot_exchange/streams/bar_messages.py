@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from functools import partial
 
 from smabot.provider import EXCHANGE_ZONE, MINUTE, Bar
@@ -121,8 +122,11 @@ class MinuteComposer:
 class MinuteEncoder:
     """Writes one minute's update, once for each way and set of subscriptions."""
 
-    def __init__(self, update: MinuteUpdate, symbols: tuple[str, ...]) -> None:
+    def __init__(
+        self, update: MinuteUpdate, symbols: tuple[str, ...], half_spread: Decimal
+    ) -> None:
         self._update = update
+        self._half_spread = half_spread
         self._symbols = symbols
         self._written: list[tuple[MessageCodec, Subscriptions, list[tuple[bytes | str, int]]]] = []
 
@@ -145,7 +149,7 @@ class MinuteEncoder:
                 yield frames.trade(codec, bar), False
         if wanted.wants("quotes"):
             for bar in _chosen(update.traded, wanted.of("quotes")):
-                yield frames.quote(codec, bar), False
+                yield frames.quote(codec, bar, self._half_spread), False
         if wanted.wants("updatedBars"):
             for bar in _chosen(update.updated, wanted.of("updatedBars")):
                 yield frames.bar(codec, "u", bar), False

@@ -107,7 +107,11 @@ class Broadcast:
     def _send_minute(self, minute: ReplayedMinute) -> None:
         connections = list(self.clients.data.values())
         daily = any(each.subscriptions.wants("dailyBars") for each in connections)
-        encoder = MinuteEncoder(self._composer.compose(minute, daily=daily), self.exchange.symbols)
+        encoder = MinuteEncoder(
+            self._composer.compose(minute, daily=daily),
+            self.exchange.symbols,
+            self.exchange.half_spread,
+        )
         for connection in connections:
             for frame, bars in encoder.frames(connection.codec, connection.subscriptions):
                 if not connection.send_frame(frame, minute.time, bars):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -97,9 +98,10 @@ def trade(codec: MessageCodec, bar: Bar) -> bytes:
     return codec.pack({"T": "t", "S": bar.symbol, **market_data_json.trade(bar, time)})
 
 
-def quote(codec: MessageCodec, bar: Bar) -> bytes:
+def quote(codec: MessageCodec, bar: Bar, half_spread: Decimal) -> bytes:
     time = codec.time(bar.time + LAST_MOMENT)
-    return codec.pack({"T": "q", "S": bar.symbol, **market_data_json.quote(bar, time)})
+    shown = market_data_json.quote(bar, time, half_spread=half_spread)
+    return codec.pack({"T": "q", "S": bar.symbol, **shown})
 
 
 def status(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from typing import Any
 
 from starlette.requests import Request
@@ -129,19 +130,22 @@ def _days(venue: Venue, start: date, end: date, *, by_settlement: bool) -> list[
     for session, settles in zip(days, market_hours.settlement(exchange, days), strict=True):
         if not start <= (settles if by_settlement else session.date) <= end:
             continue
-        opens, closes = (t.astimezone(EXCHANGE_ZONE) for t in (session.open, session.close))
-        after = market_hours.post_close(session).astimezone(EXCHANGE_ZONE)
-        found.append(
-            {
-                "date": session.date.isoformat(),
-                "open": f"{opens:%H:%M}",
-                "close": f"{closes:%H:%M}",
-                "session_open": "0400",
-                "session_close": f"{after:%H%M}",
-                "settlement_date": settles.isoformat(),
-            }
-        )
+        found.append(_day(session, settles))
     return found
+
+
+@lru_cache(maxsize=16_384)
+def _day(session: Session, settles: date) -> dict[str, Any]:
+    """Return a day as the older calendar shows it."""
+    opens, closes = (time.astimezone(EXCHANGE_ZONE) for time in (session.open, session.close))
+    return {
+        "date": session.date.isoformat(),
+        "open": f"{opens:%H:%M}",
+        "close": f"{closes:%H:%M}",
+        "session_open": "0400",
+        "session_close": f"{closes + market_hours.AFTER_HOURS:%H%M}",
+        "settlement_date": settles.isoformat(),
+    }
 
 
 def _hours(session: Session, settles: date, shown: Shown) -> dict[str, Any]:

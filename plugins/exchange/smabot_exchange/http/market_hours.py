@@ -11,7 +11,7 @@ from smabot_exchange.data import sessions as regular
 from smabot_exchange.exchange import Exchange
 
 _PRE_OPEN = time(4)
-_AFTER_HOURS = timedelta(hours=4)
+AFTER_HOURS = timedelta(hours=4)
 _FRIDAY = 4
 _LOOK_AHEAD = timedelta(days=15)
 """Longer than any time without a session, but for closures that the calendar knows of."""
@@ -96,7 +96,7 @@ def pre_open(session: Session) -> datetime:
 
 def post_close(session: Session) -> datetime:
     """Return when a session's trading after hours ends, UTC."""
-    return session.close + _AFTER_HOURS
+    return session.close + AFTER_HOURS
 
 
 def settlement(exchange: Exchange, days: list[Session]) -> list[date]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,14 +14,23 @@ if TYPE_CHECKING:
 
 
 def open_exchange(
-    config: Config, settings: ExchangeSettings, ledger: Path | None = None, data: str | None = None
+    config: Config,
+    settings: ExchangeSettings,
+    ledger: Path | None = None,
+    data: str | None = None,
+    history: int | None = None,
+    time: datetime | None = None,
 ) -> Exchange:
     """Open the exchange on the settings' ledger and data, or on others that are named.
+
+    ``history`` is given instead of the setting. With a ``time`` the data are those of its day, and the clock
+    of a new ledger starts at it.
 
     Raises ConfigError for bad data or a bad ledger, LockHeld when another process has it open.
     """
     from smabot_exchange.data.data_source import DEFAULT_DATA
     from smabot_exchange.exchange import Exchange
+    from smabot_exchange.ledger.beginning import Beginning
     from smabot_exchange.matching.account import RequestedTerms
 
     ledger = ledger or config.ledger_path
@@ -28,4 +38,7 @@ def open_exchange(
     if ledger.resolve() == config.db.resolve():
         raise ConfigError(f"ledger {ledger}: is the bot's own database; give another --ledger")
     given = settings.model_dump(include=settings.model_fields_set)
-    return Exchange(ledger, data or config.data or DEFAULT_DATA, RequestedTerms(**given))
+    kept = given.pop("history", None)
+    beginning = Beginning(kept if history is None else history, time)
+    wanted = data or config.data or DEFAULT_DATA
+    return Exchange(ledger, wanted, RequestedTerms(**given), beginning=beginning)

@@ -20,7 +20,7 @@ from smabot.provider import Config, SmabotError, UsageError, register_secret
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.faults.fault_files import read_faults
 from smabot_exchange.http.auth import ApiKeys
-from smabot_exchange.http.clock_driver import PacedBy
+from smabot_exchange.http.clock_driver import PacedBy, wall_clock
 from smabot_exchange.http.key_pairs import numbered_pairs, read_pairs
 from smabot_exchange.http.rate_limit import RequestQuota
 from smabot_exchange.http.server import ReplayPace, ServerThread, listen
@@ -48,6 +48,13 @@ class ServeOptions:
     at_once: bool
     hide_admin: bool
     keys: str | None = None
+    history: int | None = None
+    clock: str = "replay"
+
+    @property
+    def wall(self) -> bool:
+        """Whether the clock follows the wall clock."""
+        return self.clock == "wall"
 
 
 def serve(
@@ -58,17 +65,20 @@ def serve(
     Raises UsageError, ConfigError, or LockHeld when another process has the ledger open.
     """
     pace, quota = _pace(options), _quota(options)
-    if options.hide_admin and pace is None:
+    if options.hide_admin and pace is None and not options.wall:
         raise UsageError("--hide-admin and --speed step: no client could move the clock")
     keys = _keys(options)
     seed, faults = read_faults(options.faults) if options.faults else (None, [])
     listener = listen(options.host, options.port)
     try:
-        exchange = open_exchange(config, settings, options.ledger, options.data)
+        now = wall_clock() if options.wall else None
+        exchange = open_exchange(
+            config, settings, options.ledger, options.data, options.history, now
+        )
     except BaseException:
         listener.close()
         raise
-    clock: PacedBy = "stepped" if pace is None else "paced"
+    clock: PacedBy = "wall" if options.wall else "stepped" if pace is None else "paced"
     exchange.faults.seed = seed or 0
     exchange.faults.add(faults)
     venue = Venue(exchange, ApiKeys(keys.pairs), quota, clock=clock, admin=not options.hide_admin)
@@ -93,7 +103,7 @@ def serve(
 
 def _pace(options: ServeOptions) -> ReplayPace | None:
     """Return how fast the clock goes, None when clients move it. Raises UsageError."""
-    if options.speed == "step":
+    if options.wall or options.speed == "step":
         return None
     if options.speed == "max":
         return ReplayPace(None, options.at_once)
@@ -109,6 +119,9 @@ def _pace(options: ServeOptions) -> ReplayPace | None:
 def _quota(options: ServeOptions) -> RequestQuota | None:
     """Return the quota; its minute is the exchange's where the pace is known."""
     asked, speed = options.requests_per_minute, options.speed
+    if options.wall:
+        limit = ALPACA_QUOTA if asked is None else asked
+        return RequestQuota(limit) if limit else None
     if speed in ("step", "max"):
         return RequestQuota(asked) if asked else None
     limit = ALPACA_QUOTA if asked is None else asked
@@ -188,10 +201,14 @@ class _Screen:
             }
             click.echo(orjson.dumps(where).decode())
         waits = "" if options.at_once else ", from a client's first subscription on"
-        clock = {
-            "step": "a minute when a client asks for it",
-            "max": f"as fast as clients follow{waits}",
-        }.get(options.speed, f"{options.speed} minutes a second{waits}")
+        clock = (
+            "the wall clock's, a minute a minute"
+            if options.wall
+            else {
+                "step": "a minute when a client asks for it",
+                "max": f"as fast as clients follow{waits}",
+            }.get(options.speed, f"{options.speed} minutes a second{waits}")
+        )
         lines = [
             f"smabot exchange  PAPER  account {self._exchange.account_id}",
             *(f"  {note}" for note in self._exchange.notes),

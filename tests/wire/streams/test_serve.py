@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,33 @@ def test_a_bad_file_of_keys_is_one_line(
     assert words in err
 
 
+def test_the_wall_clock_is_followed_with_data_of_today(tmp_path: Path) -> None:
+    process = Process(
+        tmp_path,
+        "--clock",
+        "wall",
+        "--history",
+        "3",
+        "--ledger",
+        "w.db",
+        "--data",
+        "simulated:symbols=2",
+    ).ready()
+    try:
+        assert process.ask().json()["clock"] == "wall"
+        clock = process.ask(path="/v2/clock").json()
+        shown = datetime.fromisoformat(clock["timestamp"])
+        assert abs(datetime.now(UTC) - shown) < timedelta(seconds=DEADLINE)
+        today = shown.date().isoformat()
+        days = process.ask(path=f"/v2/calendar?start={today}").json()
+        opens = datetime.fromisoformat(clock["next_open"]).date().isoformat()
+        assert clock["is_open"] or opens == days[0]["date"] or opens == days[1]["date"]
+        bars = process.ask(path="/v2/stocks/SPY/bars?timeframe=1Day&start=2020-01-01&limit=99")
+        assert len(bars.json()["bars"]) in (3, 4)
+    finally:
+        assert process.end(signal.SIGTERM)[0] == 0
+
+
 def test_a_taken_port_is_one_line(serving: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         code, err = serving("--port", str(taken.getsockname()[1])).end()
@@ -258,6 +286,10 @@ def test_a_held_ledger_is_one_line(serving: Any) -> None:
         (["--speed", "nan"], 2, "--speed nan"),
         (["--requests-per-minute", "-1"], 2, "-1"),
         (["--port", "70000"], 2, "70000"),
+        (["--clock", "wall", "--speed", "5"], 2, "--clock wall and --speed 5"),
+        (["--clock", "wall", "--at-once"], 2, "--clock wall and --at-once"),
+        (["--history", "-1"], 2, "-1"),
+        (["--history", "1"], 3, "was opened with history 0, the settings say 1"),
         (["--keys", "0"], 2, "--keys 0: give 1 to 1000 pairs"),
         (["--keys", "1001"], 2, "--keys 1001"),
         (["--keys", "2", "--host", "0.0.0.0"], 2, "give --keys a file"),

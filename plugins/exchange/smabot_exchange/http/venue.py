@@ -10,7 +10,7 @@ from smabot_exchange.faults.fault_kinds import KeysRefused
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 from smabot_exchange.http.account_configuration import AccountConfiguration
 from smabot_exchange.http.auth import ApiKeys
-from smabot_exchange.http.clock_driver import ClockDriver, PacedBy
+from smabot_exchange.http.clock_driver import Clock, ClockDriver, PacedBy, wall_clock
 from smabot_exchange.http.rate_limit import RequestQuota
 from smabot_exchange.streams.broadcast import Broadcast
 from smabot_exchange.streams.stream_access import StreamLimits
@@ -22,6 +22,7 @@ class Venue:
     """An exchange as clients of the API see it.
 
     ``quota`` limits the requests of each key, None does not; ``largest_body`` is in bytes.
+    ``wall`` is the clock that a ``clock`` of that name follows.
     Without ``admin`` the calls under ``/_exchange`` are unknown, as at Alpaca.
     """
 
@@ -32,6 +33,7 @@ class Venue:
     clock: PacedBy = "stepped"
     stream_limits: StreamLimits = field(default_factory=StreamLimits)
     admin: bool = True
+    wall: Clock = wall_clock
     tcp_connections: TcpConnections = field(default_factory=TcpConnections)
     configuration: AccountConfiguration = field(init=False)
     broadcast: Broadcast = field(init=False)
@@ -40,7 +42,7 @@ class Venue:
     def __post_init__(self) -> None:
         self.configuration = AccountConfiguration(self.exchange)
         self.broadcast = Broadcast(self.exchange, self.faults, self.tcp_connections)
-        self.clock_driver = ClockDriver(self.exchange, self.broadcast, self.clock)
+        self.clock_driver = ClockDriver(self.exchange, self.broadcast, self.clock, self.wall)
         self._closing = asyncio.Event()
 
     @property

@@ -104,6 +104,11 @@ class Broadcast:
         self._apply_external_faults(occasion)
         return minute
 
+    def time_passed(self) -> None:
+        """Send what became of orders as time passed without a bar."""
+        self.timers.run_due(self.exchange.now)
+        self.send_order_events()
+
     def _send_minute(self, minute: ReplayedMinute) -> None:
         connections = list(self.clients.data.values())
         daily = any(each.subscriptions.wants("dailyBars") for each in connections)

@@ -20,7 +20,7 @@ from smabot.provider import Config, SmabotError, UsageError, register_secret
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.faults.fault_files import read_faults
 from smabot_exchange.http.auth import ApiKeys
-from smabot_exchange.http.clock_driver import PacedBy, wall_clock
+from smabot_exchange.http.clock_driver import Clock, PacedBy, wall_clock
 from smabot_exchange.http.key_pairs import numbered_pairs, read_pairs
 from smabot_exchange.http.rate_limit import RequestQuota
 from smabot_exchange.http.server import ReplayPace, ServerThread, listen
@@ -78,7 +78,9 @@ def serve(
     except BaseException:
         listener.close()
         raise
-    clock: PacedBy = "wall" if options.wall else "stepped" if pace is None else "paced"
+    clock: PacedBy | Clock = "stepped" if pace is None else "paced"
+    if options.wall:
+        clock = wall_clock
     exchange.faults.seed = seed or 0
     exchange.faults.add(faults)
     venue = Venue(exchange, ApiKeys(keys.pairs), quota, clock=clock, admin=not options.hide_admin)

@@ -38,7 +38,7 @@ def wall() -> Wall:
 @pytest.fixture
 def today(serve: Any, wall: Wall) -> Any:
     data, beginning = "simulated:symbols=1,sessions=2", Beginning(1, wall.time)
-    return serve(data, beginning=beginning, clock="wall", wall=wall)
+    return serve(data, beginning=beginning, clock=wall)
 
 
 def test_it_starts_in_the_middle_of_todays_session(
@@ -78,7 +78,7 @@ def test_overnight_it_is_closed_and_orders_wait(
     serve: Any, call_at: Any, wall: Wall, eventually: Any
 ) -> None:
     beginning = Beginning(1, wall.time)
-    place = serve("simulated:symbols=1", beginning=beginning, clock="wall", wall=wall)
+    place = serve("simulated:symbols=1", beginning=beginning, clock=wall)
     call = call_at(place)
     wall.time = datetime(2026, 3, 4, 23, 0, 10, tzinfo=UTC)
     eventually(lambda: place.exchange.now == datetime(2026, 3, 4, 23, tzinfo=UTC))
@@ -107,7 +107,7 @@ def test_after_the_data_it_stays_closed(
 
 def test_before_the_open_it_waits(serve: Any, call_at: Any, eventually: Any) -> None:
     wall = Wall(datetime(2026, 3, 4, 13, 0, 30, tzinfo=UTC))
-    place = serve("simulated:symbols=1", beginning=Beginning(1, wall.time), clock="wall", wall=wall)
+    place = serve("simulated:symbols=1", beginning=Beginning(1, wall.time), clock=wall)
     call = call_at(place)
     clock = call.get("/v2/clock")
     assert (clock["is_open"], clock["next_open"]) == (False, "2026-03-04T09:30:00-05:00")

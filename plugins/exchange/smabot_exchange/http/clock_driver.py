@@ -19,7 +19,7 @@ LONGEST_SLEEP = 1.0
 SETTLING = 0.05
 """Seconds after a minute's end until its bars are sent."""
 
-PacedBy = Literal["stepped", "paced", "wall"]
+PacedBy = Literal["stepped", "paced"]
 Clock = Callable[[], datetime]
 
 
@@ -28,19 +28,21 @@ def wall_clock() -> datetime:
 
 
 class ClockDriver:
-    """Replays minute after minute. ``clock`` says who requests the next."""
+    """Replays minute after minute. ``clock`` says who requests the next; given as a function it is followed."""
 
     def __init__(
         self,
         exchange: Exchange,
         broadcast: Broadcast,
-        clock: PacedBy = "stepped",
-        wall: Clock = wall_clock,
+        clock: PacedBy | Clock = "stepped",
     ) -> None:
-        self.clock: PacedBy = clock
-        self._wall = wall
-        if clock == "wall":
-            exchange.follow(wall)
+        self.clock: Literal["stepped", "paced", "wall"]
+        self._wall = wall_clock
+        if callable(clock):
+            self.clock, self._wall = "wall", clock
+            exchange.follow(clock)
+        else:
+            self.clock = clock
         self._exchange = exchange
         self._broadcast = broadcast
 

@@ -10,7 +10,7 @@ from smabot_exchange.faults.fault_kinds import KeysRefused
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 from smabot_exchange.http.account_configuration import AccountConfiguration
 from smabot_exchange.http.auth import ApiKeys
-from smabot_exchange.http.clock_driver import Clock, ClockDriver, PacedBy, wall_clock
+from smabot_exchange.http.clock_driver import Clock, ClockDriver, PacedBy
 from smabot_exchange.http.rate_limit import RequestQuota
 from smabot_exchange.streams.broadcast import Broadcast
 from smabot_exchange.streams.stream_access import StreamLimits
@@ -22,7 +22,7 @@ class Venue:
     """An exchange as clients of the API see it.
 
     ``quota`` limits the requests of each key, None does not; ``largest_body`` is in bytes.
-    ``wall`` is the clock that a ``clock`` of that name follows.
+    ``clock`` says what moves the exchange's clock: clients, the server, or a clock that it follows.
     Without ``admin`` the calls under ``/_exchange`` are unknown, as at Alpaca.
     """
 
@@ -30,10 +30,9 @@ class Venue:
     keys: ApiKeys
     quota: RequestQuota | None = None
     largest_body: int = 64 * 1024
-    clock: PacedBy = "stepped"
+    clock: PacedBy | Clock = "stepped"
     stream_limits: StreamLimits = field(default_factory=StreamLimits)
     admin: bool = True
-    wall: Clock = wall_clock
     tcp_connections: TcpConnections = field(default_factory=TcpConnections)
     configuration: AccountConfiguration = field(init=False)
     broadcast: Broadcast = field(init=False)
@@ -42,7 +41,7 @@ class Venue:
     def __post_init__(self) -> None:
         self.configuration = AccountConfiguration(self.exchange)
         self.broadcast = Broadcast(self.exchange, self.faults, self.tcp_connections)
-        self.clock_driver = ClockDriver(self.exchange, self.broadcast, self.clock, self.wall)
+        self.clock_driver = ClockDriver(self.exchange, self.broadcast, self.clock)
         self._closing = asyncio.Event()
 
     @property

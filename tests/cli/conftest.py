@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import pty
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -70,6 +72,29 @@ def execute(in_tmp: Path) -> Callable[..., Result]:
         return Result(done.returncode, done.stdout, done.stderr)
 
     return execute
+
+
+@pytest.fixture
+def on_terminal(in_tmp: Path) -> Callable[..., str]:
+    """Return what a command shows on a terminal of a width."""
+
+    def on_terminal(*arguments: str, columns: int, no_color: bool = True) -> str:
+        environ = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
+        environ.pop("NO_COLOR", None)
+        if no_color:
+            environ["NO_COLOR"] = "1"
+        mine, theirs = pty.openpty()
+        out = b""
+        with subprocess.Popen([SMABOT, *arguments], stdout=theirs, env=environ) as command:
+            os.close(theirs)
+            with suppress(OSError):  # Linux's way to say that nobody has the other end any more
+                while part := os.read(mine, 65536):
+                    out += part
+        os.close(mine)
+        assert command.returncode == 0
+        return out.decode()
+
+    return on_terminal
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_version(execute: Call) -> None:
         ("run --symbls A", "--symbols"),
         ("orders --limit 0", "--limit"),
         ("orders --limit x", "--limit"),
-        ("pnl --by year", "'day', 'month'"),
+        ("pnl --by hour", "'day', 'week', 'month'"),
         ("trades --date yesterday", "--date"),
         ("reconcile --accept me", "broker"),
         ("run --live", "smabot: --live asks for confirmation, and there is no terminal: add --yes-live ACCOUNT"),

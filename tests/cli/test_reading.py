@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import os
-import pty
 import re
-import subprocess
-import sys
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -133,8 +129,8 @@ def test_trades(database: Path, call: Call) -> None:
     assert found("--date", "2026-04-01") == []
     assert found("--date", "2026-03-02", "--limit", "2") == ["-12.345678", "1"]
     screen = call("trades").out.splitlines()
-    assert screen[3].split()[:7] == [
-        "2026-03-02T18:00:00Z", "sma", "SPY", "sell", "10", "1,234.50", "-12.35",
+    assert screen[3].split() == [
+        "03-02", "13:00", "SPY", "sell", "10", "1,234.50", "-12.35", "sma-SPY-1",
     ]  # fmt: skip
 
 
@@ -146,10 +142,11 @@ def test_the_screen_shows_the_newest_twenty_and_json_all(journal: Any, call: Cal
     start = datetime(2026, 3, 2, tzinfo=UTC)
     journal.commit(
         [Signal("SPY", n % 2, start + timedelta(minutes=n), 1.0, "sma") for n in range(25)]
+        + [SignalState("sma", "SPY", "SELL", 0, start + timedelta(minutes=24))]
     )
     lines = call("signals").out.splitlines()
     assert len(lines) == 1 + 1 + 20 + 1
-    assert lines[-2].startswith("2026-03-02T00:24:00Z")
+    assert lines[-2].startswith("03-01 19:25")  # in New York, at the bar's end
     assert lines[-1] == "the newest 20; --limit N shows more"
     assert len(call("signals", "--limit", "22").out.splitlines()) == 1 + 1 + 22
     assert len(call("signals", "--json").json["signals"]) == 25
@@ -161,10 +158,19 @@ def test_equity(database: Path, call: Call) -> None:
     assert data["max_drawdown"] == "0.1"
     assert data["start"] == {"time": "2026-03-02T17:00:00Z", "equity": "100000"}
     assert len(data["points"]) == 4
-    screen = call("equity", "--limit", "1").out
-    assert "return  +5.00%, largest drawdown 10.00%, 4 points" in screen
+    assert (data["drawdown_from"], data["drawdown_to"]) == (
+        "2026-03-02T17:01:00Z",
+        "2026-03-02T17:02:00Z",
+    )
+    assert [
+        point["equity"] for point in call("equity", "--json", "--limit", "1").json["points"]
+    ] == ["105000.5"]
+    screen = call("equity", "--points", "--limit", "1").out
+    assert "return    +5.00% over 4 points" in screen
+    assert "drawdown  10.00%, 2026-03-02 12:01 ET to 2026-03-02 12:02 ET" in screen
     assert screen.count(",000.00") > 0
     assert "99,000.00" not in screen
+    assert "2026-03-02  105,000.50  +5,000.50  90,000.00  15,000.50" in call("equity").out
 
 
 def test_pnl_goes_by_new_york_dates(database: Path, call: Call) -> None:
@@ -177,32 +183,15 @@ def test_pnl_goes_by_new_york_dates(database: Path, call: Call) -> None:
     assert [(m["month"], m["fills"], m["cumulative_pnl"]) for m in months] == [
         ("2026-03", 4, "88.654322")
     ]
-    assert call("pnl").out.splitlines()[-1].split() == ["2026-03-31", "1", "1", "+100.00", "+88.65"]
-
-
-def on_terminal(*arguments: str, columns: int, no_color: bool = True) -> str:
-    """Return what a command shows on a terminal of that width."""
-    environ = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
-    environ.pop("NO_COLOR", None)
-    if no_color:
-        environ["NO_COLOR"] = "1"
-    mine, theirs = pty.openpty()
-    smabot = Path(sys.executable).with_name("smabot")
-    out = b""
-    with subprocess.Popen([smabot, *arguments], stdout=theirs, env=environ) as command:
-        os.close(theirs)
-        with suppress(OSError):  # Linux's way to say that nobody has the other end any more
-            while part := os.read(mine, 65536):
-                out += part
-    os.close(mine)
-    assert command.returncode == 0
-    return out.decode()
+    assert call("pnl").out.splitlines()[3].split() == [
+        "2026-03-31", "0", "0", "1", "+100.00", "+88.65", "+0.00",
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("columns", [40, 80])
 @pytest.mark.parametrize("verb", ["orders", "trades", "signals", "plugins", "config show --origin"])
 def test_a_narrow_terminal_loses_no_text(
-    database: Path, call: Call, verb: str, columns: int
+    database: Path, call: Call, on_terminal: Call, verb: str, columns: int
 ) -> None:
     shown = on_terminal(*verb.split(), columns=columns)
     assert "…" not in shown
@@ -210,9 +199,12 @@ def test_a_narrow_terminal_loses_no_text(
 
 
 @pytest.mark.parametrize("no_color", [False, True])
-def test_a_terminal_gets_color_unless_it_is_unwanted(database: Path, no_color: bool) -> None:
+def test_a_terminal_gets_color_unless_it_is_unwanted(
+    database: Path, on_terminal: Call, no_color: bool
+) -> None:
     out = on_terminal("orders", columns=120, no_color=no_color)
-    assert "smabot-sma" not in out  # the screen has no ids
+    assert "sma-SPY-0" in out
+    assert "smabot-sma" not in out  # the screen's ids have no bot's name
     assert "IBM" in out
     assert "\x1b[3" not in out if no_color else "\x1b[1m" in out
 

@@ -67,9 +67,11 @@ def test_pages_lead_to_the_glossary(name: str) -> None:
 # -- the decisions ---------------------------------------------------------------------------------
 
 
-def test_ten_decisions_of_three_lines_each() -> None:
+def test_decisions_of_three_lines_each() -> None:
     _, *decisions = re.split(r"^## ", page("docs/decisions.md"), flags=re.M)
-    assert [text.split(".")[0] for text in decisions] == [str(n) for n in range(1, 11)]
+    numbers = [str(n) for n in range(1, len(decisions) + 1)]
+    assert [text.split(".")[0] for text in decisions] == numbers
+    assert len(decisions) >= 11
     for text in decisions:
         lines = text.strip().splitlines()[2:]
         assert [line.partition(":**")[0] for line in lines] == [

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from smabot.domain.bot_records import BotState, Command
-from smabot.domain.records import Bar, Fill, Order
+from smabot.domain.records import Bar, EquityPoint, Fill, Order
 from smabot.domain.tables import key_of, record
 from smabot.errors import ConfigError
 from smabot.hooks.memory_journal import MemoryJournal
@@ -45,6 +45,14 @@ entries = st.builds(
 )
 
 
+bounds = (
+    st.none()
+    | st.tuples(st.just("time"), moments)
+    | st.tuples(st.just("amount"), amounts)
+    | st.tuples(st.just("word"), st.sampled_from("abc"))
+)
+
+
 @pytest.fixture(scope="module")
 def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteJournal]:
     db = tmp_path_factory.mktemp("reading") / "trades.db"
@@ -64,7 +72,8 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteJournal]
             "amount": st.lists(amounts, max_size=5).map(tuple),
         },
     ),
-    since=st.none() | st.tuples(st.just("time"), moments) | st.tuples(st.just("amount"), amounts),
+    since=bounds,
+    until=bounds,
     newest_by=st.none() | st.sampled_from(["time", "amount", "word"]),
     limit=st.none() | st.integers(0, 30),
 )
@@ -74,6 +83,7 @@ def test_rows_are_those_of_a_journal_in_memory(
     kept: list[Entry],
     where: dict[str, Any],
     since: tuple[str, Any] | None,
+    until: tuple[str, Any] | None,
     newest_by: str | None,
     limit: int | None,
 ) -> None:
@@ -85,14 +95,15 @@ def test_rows_are_those_of_a_journal_in_memory(
         assert journal.rows(Entry, limit=0) == []
         return
 
-    found = journal.rows(Entry, where=where, since=since, newest_by=newest_by, limit=limit)
-    wanted = memory.rows(Entry, where=where, since=since, newest_by=newest_by, limit=limit)
+    asked: dict[str, Any] = {"where": where, "since": since, "until": until}
+    found = journal.rows(Entry, **asked, newest_by=newest_by, limit=limit)
+    wanted = memory.rows(Entry, **asked, newest_by=newest_by, limit=limit)
 
     if newest_by is None:
         assert found == wanted
     else:  # among equals any may be the newest
         assert [getattr(e, newest_by) for e in found] == [getattr(e, newest_by) for e in wanted]
-        assert set(found) <= set(memory.rows(Entry, where=where, since=since))
+        assert set(found) <= set(memory.rows(Entry, **asked))
     for entry in kept:
         assert journal.row(Entry, *key_of(entry)) == entry
     assert journal.row(Entry, START - timedelta(days=1), Decimal(1)) is None
@@ -279,3 +290,16 @@ def test_the_rows_since_a_time_are_sought_and_not_read_through(
     (step,) = plan
     assert step.startswith("SEARCH")
     assert f"({column}>?)" in step
+
+
+def test_a_days_last_point_is_sought_and_not_read_through(tmp_path: Path) -> None:
+    asked: list[str] = []
+    with closing(SqliteJournal.open(tmp_path / "trades.db")) as journal:
+        journal.connection.set_trace_callback(asked.append)
+        journal.rows(EquityPoint, until=("time", START), newest_by="time", limit=1)
+        journal.connection.set_trace_callback(None)
+        (sql,) = [each for each in asked if "FROM" in each]
+        plan = [row[3] for row in journal.connection.execute(f"EXPLAIN QUERY PLAN {sql}")]
+    (step,) = plan
+    assert step.startswith("SEARCH")
+    assert "(time<?)" in step

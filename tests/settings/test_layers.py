@@ -179,6 +179,7 @@ def test_the_shipped_file_changes_nothing_and_its_comments_are_the_defaults(in_t
         "ledger",
         "data",
         "url",
+        "half_spread",
     }  # None, or follows another setting
     example = "# [default.plugin.sma.symbols.SPY]"
     lines = (
@@ -203,7 +204,7 @@ def test_the_shipped_file_changes_nothing_and_its_comments_are_the_defaults(in_t
         assert model is not None
         table = loaded.config.table(name)
         assert model.model_validate(table) == model(), name
-        assert set(model.model_fields) - {"symbols"} <= set(table), name
+        assert set(model.model_fields) - {"symbols"} - unset <= set(table), name
 
 
 # -- merging ---------------------------------------------------------------------------------------

@@ -9,6 +9,7 @@ import os
 import traceback
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,15 @@ if TYPE_CHECKING:
     from smabot.system.deprecation import OldName
 
 
+@dataclass(slots=True)
+class _Read:
+    """What was read with the shared options as they are; None: not yet."""
+
+    loaded: Loaded | None = None
+    plugins: Plugins | None = None
+    journal_plugins: Plugins | None = None
+
+
 class App:
     """The options that all commands share, with the settings, plugins and database that follow from them."""
 
@@ -41,16 +51,14 @@ class App:
         self.answers = True
         """Whether a command exists for its answer on stdout, so that it fails where that is lost."""
         self.debug = os.environ.get("SMABOT_DEBUG", "0") not in ("", "0")
-        self._loaded: Loaded | None = None
-        self._plugins: Plugins | None = None
-        self._journal_plugins: Plugins | None = None
+        self._read = _Read()
         self._warned: set[str] = set()
         self._header: dict[str, str] = {}
 
     def set_option(self, name: str, value: Any) -> None:
         """Set a shared option; what was read without it is dropped."""
         setattr(self, name, value)
-        self._loaded = self._plugins = self._journal_plugins = None
+        self._read = _Read()
 
     # -- settings and plugins ----------------------------------------------------------------------
 
@@ -60,13 +68,13 @@ class App:
         from smabot.settings.loading import Flag, load
 
         shared = [Flag("db", "--db", str(self.db))] if self.db is not None else []
-        self._loaded = load(self.settings, [*shared, *flags], settings_of)
-        self._plugins = self._journal_plugins = None
-        return self._loaded
+        loaded = load(self.settings, [*shared, *flags], settings_of)
+        self._read = _Read(loaded)
+        return loaded
 
     def loaded(self) -> Loaded:
         """Return the settings with their origins, read once. Raises ConfigError."""
-        return self._loaded or self.load()
+        return self._read.loaded or self.load()
 
     def config(self) -> Config:
         """Return the settings, read once. Raises ConfigError."""
@@ -77,11 +85,11 @@ class App:
 
         One that does not is left out with a warning. Raises ConfigError when the settings are wrong.
         """
-        if self._plugins is None:
+        if self._read.plugins is None:
             config = self.config()
             names = [*config.base_plugins, *config.plugins, *self._plugins_of_last_run()]
-            self._plugins = self._working_plugins(names)
-        return self._plugins
+            self._read.plugins = self._working_plugins(names)
+        return self._read.plugins
 
     def selected_plugins(self) -> Plugins:
         """Return only the selected plugins, as far as they work, to flatten with."""
@@ -93,14 +101,14 @@ class App:
 
         It is one of `base_plugins`; the other plugins are imported only where none of those keeps one.
         """
-        if self._journal_plugins is None:
+        if self._read.journal_plugins is None:
             from smabot.hooks.plugin_calls import KEEPING
 
             config = self.config()
-            self._journal_plugins = self._working_plugins(config.base_plugins, KEEPING)
-            if not self._journal_plugins.names:
-                self._journal_plugins = self._working_plugins(config.plugins, KEEPING)
-        return self._journal_plugins
+            self._read.journal_plugins = self._working_plugins(config.base_plugins, KEEPING)
+            if not self._read.journal_plugins.names:
+                self._read.journal_plugins = self._working_plugins(config.plugins, KEEPING)
+        return self._read.journal_plugins
 
     def _working_plugins(
         self, names: Sequence[str], having: Collection[str] | None = None

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, is_dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import Enum
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -53,6 +54,32 @@ def plain(value: Any) -> Any:
     if isinstance(value, Enum):
         return value.value
     return str(value) if isinstance(value, Path) else value
+
+
+def print_csv(kind_or_fields: type | Sequence[str], records: Iterable[Any]) -> None:
+    """Print records as CSV, with a heading row even where there are none.
+
+    The columns are a record class's fields, or those named; records are dataclasses or mappings. Values
+    are those of JSON: exact numbers, UTC times as ISO 8601, ``true`` and ``false``; None is empty.
+    """
+    import csv
+
+    if isinstance(kind_or_fields, type):
+        names = [field.name for field in fields(kind_or_fields)]
+    else:
+        names = list(kind_or_fields)
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(names)
+    for record in records:
+        get = record.get if isinstance(record, Mapping) else partial(getattr, record)
+        writer.writerow([_csv_cell(get(name)) for name in names])
+    click.echo(text.getvalue(), nl=False)
+
+
+def _csv_cell(value: Any) -> Any:
+    value = plain(value)
+    return str(value).lower() if isinstance(value, bool) else value
 
 
 def print_screen(parts: Iterable[Any]) -> None:

@@ -42,6 +42,7 @@ class MemoryJournal:
         since: tuple[str, Any] | None = None,
         newest_by: str | None = None,
         limit: int | None = None,
+        until: tuple[str, Any] | None = None,
     ) -> list[R]:
         table = self._tables.get(kind, {})
         found = [table[key] for key in sorted(table)]
@@ -50,6 +51,8 @@ class MemoryJournal:
             found = [row for row in found if getattr(row, column) in members]
         if since is not None:
             found = [row for row in found if getattr(row, since[0]) >= since[1]]
+        if until is not None:
+            found = [row for row in found if getattr(row, until[0]) <= until[1]]
         if newest_by is not None:
             found.sort(key=lambda row: getattr(row, newest_by))
             return found[-limit:] if limit is not None else found

@@ -40,12 +40,15 @@ class Rows(Protocol):
         since: tuple[str, Any] | None = None,
         newest_by: str | None = None,
         limit: int | None = None,
+        until: tuple[str, Any] | None = None,
     ) -> list[R]:
         """Return records whose columns equal ``where`` (a tuple or list: any of its members).
 
-        ``since=(column, value)`` keeps those with ``column >= value``. With ``newest_by`` they come
-        in ascending order of that column and ``limit`` keeps the last ones; else in the order of the
-        primary key.
+        ``since=(column, value)`` keeps those with ``column >= value``, ``until`` those with
+        ``column <= value``. With ``newest_by`` they come in ascending order of that column and
+        ``limit`` keeps the last ones; else in the order of the primary key, and it keeps the first.
+
+        A journal may leave ``until`` out: core then reads more than it needs.
         """
         ...
 

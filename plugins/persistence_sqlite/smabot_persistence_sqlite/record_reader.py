@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable, Collection, Generator, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from itertools import islice
 from pathlib import Path
@@ -100,6 +100,7 @@ class SqliteRows:
         since: tuple[str, Any] | None = None,
         newest_by: str | None = None,
         limit: int | None = None,
+        until: tuple[str, Any] | None = None,
     ) -> list[R]:
         """Return records, as `smabot.hooks.ports.Rows` describes.
 
@@ -112,6 +113,8 @@ class SqliteRows:
         clauses, parameters = _matching(form, where or {})
         if since is not None:
             _narrow(form, since, clauses, parameters)
+        if until is not None:
+            _narrow_end(form, until, clauses, parameters)
         order = form.table.key if newest_by is None else (newest_by, *form.table.key)
         direction = "" if newest_by is None else " DESC"
         sql = form.select
@@ -121,7 +124,9 @@ class SqliteRows:
         with closing(self._decoded(form, sql, parameters)) as records:
             kept: Iterator[Any] = records
             if since is not None and not form.codecs[since[0]].sorts:
-                kept = (r for r in records if getattr(r, since[0]) >= since[1])
+                kept = (r for r in kept if _at_least(r, *since))
+            if until is not None and not form.codecs[until[0]].sorts:
+                kept = (r for r in kept if _at_most(r, *until))
             if newest_by is not None:
                 return _newest(kept, newest_by, limit)
             if all(form.codecs[name].sorts for name in order):
@@ -287,6 +292,30 @@ def _narrow(form: Form, since: tuple[str, Any], clauses: list[str], parameters: 
     else:
         clauses.append(f"{quoted(name)} >= ?")
         parameters.append(bound)
+
+
+def _narrow_end(
+    form: Form, until: tuple[str, Any], clauses: list[str], parameters: list[Any]
+) -> None:
+    """Add what SQL can say of ``column <= value``: for a time, to the end of its second."""
+    name, value = until
+    bound = form.value(name, value)
+    if isinstance(value, Decimal):
+        clauses.append(f"{quoted(name)} IS NOT NULL")
+        return
+    if isinstance(value, datetime):
+        following = value.replace(microsecond=0) + timedelta(seconds=1)
+        bound = form.value(name, following).removesuffix("Z")
+    clauses.append(f"{quoted(name)} <= ?")
+    parameters.append(bound)
+
+
+def _at_least(record: Any, column: str, value: Any) -> bool:
+    return bool(getattr(record, column) >= value)
+
+
+def _at_most(record: Any, column: str, value: Any) -> bool:
+    return bool(getattr(record, column) <= value)
 
 
 def _newest(records: Iterator[Any], column: str, limit: int | None) -> list[Any]:

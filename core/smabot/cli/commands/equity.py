@@ -2,90 +2,123 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from smabot.cli import output
+from smabot.cli.commands.record_listing import cut_for_screen, limit_of
+from smabot.cli.record_filters import Filters, filtered
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
-    from smabot.domain.records import Adjustment, EquityPoint
-
-ZERO = Decimal(0)
+    from smabot.cli.equity_history import CurveSummary, EquityDay
+    from smabot.cli.listing import Listing
+    from smabot.domain.records import EquityPoint
 
 
 @click.command()
 @click.option(
-    "--limit",
-    type=click.IntRange(1, 1_000_000_000),
-    metavar="N",
-    help="The newest N points only. [20 on the screen, all with --json]",
+    "--points", "each_point", is_flag=True, help="Each point, instead of each day's last."
 )
 @click.pass_obj
-def equity(app: App, limit: int | None) -> None:
-    """Show the equity curve: its points, return and largest drawdown.
+@filtered(limit=limit_of("days or points"), names=False)
+def equity(app: App, each_point: bool, filters: Filters) -> None:
+    """Show the equity curve by day, its return and largest drawdown.
 
-    Deposits and withdrawals that `reconcile` accepted change equity, and count neither as return nor as
-    drawdown.
+    Return and drawdown are of all points from the first to the last one asked for. Deposits and
+    withdrawals that `reconcile` accepted change equity, and count neither as return nor as drawdown.
+    JSON and CSV have all points.
     """
+    from smabot.cli.equity_history import CurveSummary, equity_days, points
     from smabot.domain.records import Adjustment, EquityPoint
 
+    keeping = app.as_json or filters.as_csv
+    kept: list[EquityPoint] = []
     with app.rows() as rows:
-        points = rows.rows(EquityPoint)
+        span = filters.span(app, rows)
         adjustments = rows.rows(Adjustment, newest_by="time")
-    if not points:
-        app.emit({"points": []}, "no equity yet")
+        days = equity_days(rows, span, adjustments)
+        curve = CurveSummary(adjustments)
+        for point in points(rows, span):
+            curve.take(point)
+            if keeping or each_point:
+                kept.append(point)
+    if filters.as_csv:
+        output.print_csv(EquityPoint, kept[-filters.limit if filters.limit else 0 :])
         return
-    start, end = points[0], points[-1]
-    own = without_deposits(points, adjustments)
-    gained = (own[-1] - start.equity) / start.equity if start.equity else None
-    fell = drawdown(own)
-    shown = points[-limit:] if limit else points if app.as_json else points[-20:]
-    data = {
-        "start": {"time": start.time, "equity": start.equity},
-        "end": {"time": end.time, "equity": end.equity},
-        "return": gained, "max_drawdown": fell, "points": shown,
+    if curve.first is None:
+        app.emit({"points": []}, ["no equity yet", *([span.note] if span.note else [])])
+        return
+    if app.as_json:
+        app.emit(_document(curve, kept[-filters.limit if filters.limit else 0 :], days), "")
+        return
+    shown: list[Any] = list(kept if each_point else days)
+    shown, more = cut_for_screen(filters, shown[-filters.limit if filters.limit else 0 :])
+    listed = _point_listing(app, shown) if each_point else _day_listing(shown)
+    app.emit({}, [listed, *more, *([span.note] if span.note else []), *_summary(app, curve)])
+
+
+def _document(
+    curve: CurveSummary, shown: list[EquityPoint], days: list[EquityDay]
+) -> dict[str, Any]:
+    assert curve.first is not None
+    assert curve.last is not None
+    return {
+        "start": {"time": curve.first.time, "equity": curve.first.equity},
+        "end": {"time": curve.last.time, "equity": curve.last.equity},
+        "return": curve.gained, "max_drawdown": curve.drawdown,
+        "drawdown_from": curve.fell_from, "drawdown_to": curve.fell_to,
+        "points": shown,
+        "days": [
+            {
+                "day": each.day, "equity": each.end.equity, "change": each.change,
+                "deposits": each.deposits,
+            }
+            for each in days
+        ],
     }  # fmt: skip
-    listed = output.table(
-        ("time", ">equity", ">cash", ">positions", ">realized P&L"),
-        (
-            (
-                output.iso(p.time),
-                *map(output.money, (p.equity, p.cash, p.positions_value)),
-                output.gain(p.realized_pnl),
-            )
-            for p in shown
-        ),
+
+
+def _day_listing(days: list[EquityDay]) -> Listing:
+    from smabot.cli.listing import Listing
+
+    moved = any(each.deposits for each in days)
+    deposits = [(">deposits", lambda d: output.gain(d.deposits) if d.deposits else "")]
+    columns: output.Columns = (
+        ("day", lambda d: d.day.isoformat()),
+        (">equity", lambda d: output.money(d.end.equity)),
+        (">change", lambda d: output.gain(d.change)),
+        *(deposits if moved else []),
+        (">cash", lambda d: output.money(d.end.cash)),
+        (">positions", lambda d: output.money(d.end.positions_value)),
     )
-    app.emit(data, [
-        listed,
-        f"start   {output.money(start.equity)} at {output.iso(start.time)}",
-        f"end     {output.money(end.equity)} at {output.iso(end.time)}",
-        f"return  {'' if gained is None else f'{gained:+.2%}'}, largest drawdown {fell:.2%}, {len(points):,} points",
-    ])  # fmt: skip
+    return Listing(columns, days)
 
 
-def without_deposits(
-    points: Sequence[EquityPoint], adjustments: Sequence[Adjustment]
-) -> list[Decimal]:
-    """Return the points' equity less the deposits since the first point; both oldest first."""
-    later = [each for each in reversed(adjustments) if each.time > points[0].time]
-    own, came = [], ZERO
-    for point in points:
-        while later and later[-1].time <= point.time:
-            came += later.pop().from_outside
-        own.append(point.equity - came)
-    return own
+def _point_listing(app: App, points: list[EquityPoint]) -> Listing:
+    from smabot.cli.listing import Listing
+
+    columns: output.Columns = (
+        app.times.column(points, lambda p: p.time),
+        (">equity", lambda p: output.money(p.equity)),
+        (">cash", lambda p: output.money(p.cash)),
+        (">positions", lambda p: output.money(p.positions_value)),
+        (">realized P&L", lambda p: output.gain(p.realized_pnl)),
+    )
+    return Listing(columns, points)
 
 
-def drawdown(equities: Sequence[Decimal]) -> Decimal:
-    """Return the largest fall from a peak, as a fraction of the peak."""
-    peak, largest = ZERO, ZERO
-    for equity in equities:
-        peak = max(peak, equity)
-        if peak > 0:
-            largest = max(largest, (peak - equity) / peak)
-    return largest
+def _summary(app: App, curve: CurveSummary) -> list[str]:
+    assert curve.first is not None
+    assert curve.last is not None
+    full, gained = app.times.full, curve.gained
+    fell = f"{curve.drawdown:.2%}"
+    if curve.drawdown:
+        fell += f", {full(curve.fell_from)} to {full(curve.fell_to)}"
+    return [
+        f"start     {output.money(curve.first.equity)} at {full(curve.first.time)}",
+        f"end       {output.money(curve.last.equity)} at {full(curve.last.time)}",
+        f"return    {'' if gained is None else f'{gained:+.2%}'} over {curve.count:,} point{'' if curve.count == 1 else 's'}",
+        f"drawdown  {fell}",
+    ]

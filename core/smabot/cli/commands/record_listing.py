@@ -1,45 +1,76 @@
-"""What `orders`, `trades` and `signals` share: their options, the newest rows, and the listing."""
+"""What `orders`, `trades`, `signals`, `equity` and `pnl` share: how a listing is shown."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-import click
-
 from smabot.cli import output
+from smabot.cli.record_filters import Filters, Span, limit_option, rows_within
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
 
 ON_SCREEN = 20
 
-SYMBOL_OPTION = click.option("--symbol", metavar="SYMBOL", help="This symbol only.")
-LIMIT_OPTION = click.option(
-    "--limit",
-    type=click.IntRange(1, 1_000_000_000),
-    metavar="N",
-    help=f"The newest N only. [{ON_SCREEN} on the screen, all with --json]",
-)
+
+def limit_of(what: str) -> Any:
+    return limit_option(what, ON_SCREEN)
 
 
-def where_symbol(symbol: str | None) -> dict[str, Any]:
-    return {} if symbol is None else {"symbol": symbol.upper()}
+def newest(
+    app: App, rows: Any, kind: type, column: str, filters: Filters
+) -> tuple[list[Any], Span]:
+    """Return the newest records and the span of time that was asked for.
+
+    On the screen it is one more than is shown, to tell that there are more.
+    """
+    span = filters.span(app, rows)
+    found = rows_within(
+        rows, kind, column, span, where=filters.where, limit=reading_limit(app, filters)
+    )
+    return found, span
 
 
-def newest_rows(
-    app: App, rows: Any, kind: type, by: str, where: dict[str, Any], limit: int | None
-) -> list[Any]:
-    """Return the newest records; on the screen one more than is shown, to tell that there are more."""
-    if limit is None and not app.as_json:
-        limit = ON_SCREEN + 1
-    return list(rows.rows(kind, where=where, newest_by=by, limit=limit))
+def reading_limit(app: App, filters: Filters) -> int | None:
+    """Return how many records are to be read."""
+    if filters.limit is None and not app.as_json and not filters.as_csv:
+        return ON_SCREEN + 1
+    return filters.limit
 
 
-def show_rows(
-    app: App, name: str, found: list[Any], limit: int | None, columns: output.Columns
+def cut_for_screen(filters: Filters, found: list[Any]) -> tuple[list[Any], list[str]]:
+    """Return the records that the screen shows, and a note where there are more."""
+    if filters.limit is not None or len(found) <= ON_SCREEN:
+        return found, []
+    return found[-ON_SCREEN:], [f"the newest {ON_SCREEN}; --limit N shows more"]
+
+
+def show(
+    app: App,
+    name: str,
+    found: list[Any],
+    filters: Filters,
+    span: Span,
+    *,
+    csv_fields: type | Sequence[str],
+    screen: Callable[[list[Any]], Any],
+    noun: str = "",
+    notes: Iterable[str] = (),
+    as_json: Callable[[Any], Any] | None = None,
 ) -> None:
-    shown, more = found, limit is None and not app.as_json and len(found) > ON_SCREEN
-    if more:
-        shown = found[-ON_SCREEN:]
-    note = [f"the newest {ON_SCREEN}; --limit N shows more"] if more else []
-    app.emit({name: found}, [output.listing(columns, shown), *note] if found else f"no {name}")
+    """Show records as JSON, as CSV, or on the screen, where ``screen`` makes them a table.
+
+    ``name`` is their key in JSON, ``noun`` what they are called on the screen where that differs.
+    """
+    if filters.as_csv:
+        output.print_csv(csv_fields, found)
+        return
+    shown, more = cut_for_screen(filters, found)
+    below = [*more, *([span.note] if span.note else [])]
+    if app.as_json:
+        app.emit({name: [as_json(each) for each in found] if as_json else found}, "")
+    elif not found:
+        app.emit({}, [f"no {noun or name}", *below, *notes])
+    else:
+        app.emit({}, [screen(shown), *below, *notes])

@@ -1,65 +1,117 @@
-"""`smabot trades`: lists fills."""
+"""`smabot trades`: lists fills, or round trips."""
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from smabot.cli import output
-from smabot.cli.commands.record_listing import (
-    LIMIT_OPTION,
-    SYMBOL_OPTION,
-    newest_rows,
-    show_rows,
-    where_symbol,
-)
+from smabot.cli.commands.record_listing import limit_of, newest, show
+from smabot.cli.order_ids import short_id
+from smabot.cli.record_filters import Filters, Span, filtered, rows_within
+from smabot.errors import counted
 
 if TYPE_CHECKING:
-    from datetime import date
-
     from smabot.cli.app import App
+    from smabot.cli.listing import Listing
+    from smabot.domain.records import Fill
+    from smabot.domain.round_trips import RoundTrip
 
 
 @click.command()
-@SYMBOL_OPTION
 @click.option(
-    "--date",
-    "day",
-    type=click.DateTime(["%Y-%m-%d"]),
-    metavar="YYYY-MM-DD",
-    help="This New York trading date only.",
+    "--round-trips", is_flag=True, help="Positions from flat to flat, by when they were closed."
 )
-@LIMIT_OPTION
 @click.pass_obj
-def trades(app: App, symbol: str | None, day: datetime | None, limit: int | None) -> None:
-    """List fills, the newest last."""
-    from smabot.domain.records import Fill
+@filtered(limit=limit_of("fills or round trips"))
+def trades(app: App, round_trips: bool, filters: Filters) -> None:
+    """List fills or, with --round-trips, what each position made; the newest last.
 
+    A round trip is a strategy's position in a symbol, from its first fill to the fill that closed it.
+    """
+    from smabot.domain.records import Fill
+    from smabot.domain.round_trips import RoundTrip
+
+    if round_trips:
+        found, open_positions, span = _round_trips(app, filters)
+        show(
+            app, "round_trips", found, filters, span, csv_fields=RoundTrip,
+            screen=lambda shown: _trip_listing(app, shown), noun="round trips",
+            notes=still_open(open_positions),
+        )  # fmt: skip
+        return
     with app.rows() as rows:
-        if day is None:
-            found = newest_rows(app, rows, Fill, "time", where_symbol(symbol), limit)
-        else:
-            found = _fills_of_day(rows, Fill, where_symbol(symbol), day.date())[
-                -limit if limit else None :
-            ]
-    show_rows(app, "trades", found, limit if day is None else len(found) or 1, (
-        ("time", lambda f: output.iso(f.time)),
-        ("strategy", lambda f: f.strategy),
+        fills, span = newest(app, rows, Fill, "time", filters)
+    show(
+        app, "trades", fills, filters, span, csv_fields=Fill,
+        screen=lambda shown: _fill_listing(app, shown), noun="fills",
+    )  # fmt: skip
+
+
+def still_open(positions: int) -> list[str]:
+    """Say that open positions are no trades, where there are some."""
+    if not positions:
+        return []
+    verb = "is" if positions == 1 else "are"
+    return [f"{counted(positions, 'position')} {verb} still open and no trade yet"]
+
+
+def all_trips(
+    rows: Any, filters: Filters, until: Any
+) -> tuple[list[Fill], list[Any], list[RoundTrip], int]:
+    """Return fills, adjustments and round trips up to a time, and how many positions are open then.
+
+    All fills are read, from the first one: where a position begins shows only so.
+    """
+    from smabot.domain.records import Adjustment, Fill
+    from smabot.domain.round_trips import round_trips
+
+    span = Span(until=until)
+    fills = rows_within(rows, Fill, "time", span, where=filters.where)
+    adjustments = rows_within(rows, Adjustment, "time", span, where=filters.where)
+    trips, still_held = round_trips(fills, adjustments)
+    return fills, adjustments, trips, len(still_held)
+
+
+def _round_trips(app: App, filters: Filters) -> tuple[list[RoundTrip], int, Span]:
+    with app.rows() as rows:
+        span = filters.span(app, rows)
+        _, _, trips, still_held = all_trips(rows, filters, span.until)
+    found = [trip for trip in trips if span.since is None or trip.closed_at >= span.since]
+    return found[-filters.limit if filters.limit else 0 :], still_held, span
+
+
+def _fill_listing(app: App, fills: list[Fill]) -> Listing:
+    from smabot.cli.listing import Listing
+
+    columns: output.Columns = (
+        app.times.column(fills, lambda f: f.time),
         ("symbol", lambda f: f.symbol),
         ("side", lambda f: f.side.value),
         (">qty", lambda f: output.number(f.qty)),
         (">price", lambda f: output.money(f.price)),
-        (">realized P&L", lambda f: output.gain(f.realized_pnl) if f.reduces else ""),
-        ("order", lambda f: f.client_order_id),
-    ))  # fmt: skip
+        (">realized", lambda f: output.gain(f.realized_pnl) if f.reduces else ""),
+    )
+    return Listing(columns, fills, movable=("order", lambda f: short_id(f.client_order_id)))
 
 
-def _fills_of_day(rows: Any, kind: type, where: dict[str, Any], day: date) -> list[Any]:
-    from smabot.domain.calendar import EXCHANGE_ZONE, Calendar
+def _trip_listing(app: App, trips: list[RoundTrip]) -> Listing:
+    from smabot.cli.listing import Listing
+    from smabot.domain.order_terms import Side
 
-    midnight = datetime.combine(day, time(), EXCHANGE_ZONE).astimezone(UTC)
-    found = rows.rows(kind, where=where, since=("time", midnight), newest_by="time")
-    trading_date = Calendar().trading_date
-    return [record for record in found if trading_date(record.time) == day]
+    opened, opened_at = app.times.column(trips, lambda t: t.opened_at)
+    closed, closed_at = app.times.column(trips, lambda t: t.closed_at)
+    short = any(trip.side is Side.SELL for trip in trips)
+    sides = [("side", lambda t: "long" if t.side is Side.BUY else "short")]
+    columns: output.Columns = (
+        (f"opened {opened.split()[0]}", opened_at),
+        (f"closed {closed.split()[-1]}", closed_at),
+        ("symbol", lambda t: t.symbol),
+        *(sides if short else []),
+        (">qty", lambda t: output.number(t.qty)),
+        (">entry", lambda t: output.money(t.entry_price)),
+        (">exit", lambda t: output.money(t.exit_price)),
+        (">P&L", lambda t: output.gain(t.realized_pnl)),
+    )
+    return Listing(columns, trips, movable=("strategy", lambda t: t.strategy or "none"))

@@ -1,0 +1,146 @@
+"""The equity curve by trading dates and as a whole, read in parts: it has a point for each minute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from smabot.cli.record_filters import Span, reads_until, rows_within
+
+if TYPE_CHECKING:
+    from smabot.domain.records import Adjustment, EquityPoint
+
+ZERO = Decimal(0)
+INSTANT = timedelta(microseconds=1)
+DAYS_AT_ONCE = 30
+
+
+@dataclass(frozen=True, slots=True)
+class EquityDay:
+    """A trading date's equity: its last point, and how that differs from the day before's.
+
+    ``change`` is without ``deposits``, which came from outside (negative: withdrawals).
+    """
+
+    day: date
+    end: EquityPoint
+    change: Decimal
+    deposits: Decimal
+
+
+def equity_days(rows: Any, span: Span, adjustments: Sequence[Adjustment]) -> list[EquityDay]:
+    """Return the days of a span that have equity, oldest first; adjustments come oldest first, too.
+
+    The first one's change counts from the last point before the span, or from its own first point where
+    there is none. Reads a point for each day.
+    """
+    before, ends = _day_ends(rows, span)
+    if not ends:
+        return []
+    came = [(each.time, each.from_outside) for each in adjustments if each.from_outside]
+    days = []
+    for point in ends:
+        deposits = sum((cash for at, cash in came if before.time < at <= point.time), ZERO)
+        change = point.equity - before.equity - deposits
+        days.append(EquityDay(trading_date(point.time), point, change, deposits))
+        before = point
+    return days
+
+
+def points(rows: Any, span: Span) -> Iterator[EquityPoint]:
+    """Yield the equity curve's points, oldest first, read some days at a time."""
+    from smabot.domain.calendar import end_of
+    from smabot.domain.records import EquityPoint
+
+    _, ends = _day_ends(rows, span)
+    if not ends or not reads_until(rows):
+        yield from rows_within(rows, EquityPoint, "time", span)
+        return
+    since = span.since
+    for place in range(0, len(ends), DAYS_AT_ONCE):
+        last = ends[min(place + DAYS_AT_ONCE, len(ends)) - 1]
+        yield from rows_within(rows, EquityPoint, "time", Span(since, last.time))
+        since = end_of(trading_date(last.time))
+
+
+def trading_date(time: datetime) -> date:
+    """Return the New York date of a time."""
+    from smabot.domain.calendar import EXCHANGE_ZONE
+
+    return time.astimezone(EXCHANGE_ZONE).date()
+
+
+def _day_ends(rows: Any, span: Span) -> tuple[EquityPoint, list[EquityPoint]]:
+    """Return the point that the first day counts from, and the last point of each day."""
+    from smabot.domain.calendar import end_of
+    from smabot.domain.records import EquityPoint
+
+    if not reads_until(rows):
+        return _day_ends_of(rows_within(rows, EquityPoint, "time", Span(until=span.until)), span)
+    ends: list[Any] = []
+    until = span.until
+    while found := rows_within(rows, EquityPoint, "time", Span(until=until), limit=1):
+        if span.since is not None and found[0].time < span.since:
+            return found[0], ends[::-1]
+        ends.append(found[0])
+        begin = end_of(trading_date(found[0].time) - timedelta(days=1))
+        until = (max(begin, span.since) if span.since else begin) - INSTANT
+    ends.reverse()
+    if not ends:
+        return None, []  # type: ignore[return-value]
+    first_day = Span(span.since, ends[0].time)
+    return rows_within(rows, EquityPoint, "time", first_day)[0], ends
+
+
+def _day_ends_of(
+    points: Iterable[EquityPoint], span: Span
+) -> tuple[EquityPoint, list[EquityPoint]]:
+    before, ends = None, dict[date, "EquityPoint"]()
+    for point in points:
+        if span.since is not None and point.time < span.since:
+            before = point
+            continue
+        before = before or point
+        ends[trading_date(point.time)] = point
+    return before, list(ends.values())  # type: ignore[return-value]
+
+
+class CurveSummary:
+    """Return and largest drawdown of a curve, whose points come one by one, without deposits."""
+
+    def __init__(self, adjustments: Sequence[Adjustment]) -> None:
+        """``adjustments``: oldest first."""
+        self.first: EquityPoint | None = None
+        self.last: EquityPoint | None = None
+        self.count = 0
+        self.drawdown = ZERO
+        """The largest fall from a peak, as a fraction of the peak."""
+        self.fell_from: datetime | None = None
+        self.fell_to: datetime | None = None
+        self._adjustments = list(reversed(adjustments))
+        self._came = self._own = self._peak = ZERO
+        self._peak_at: datetime | None = None
+
+    def take(self, point: EquityPoint) -> None:
+        if self.first is None:
+            self.first = point
+            while self._adjustments and self._adjustments[-1].time <= point.time:
+                self._adjustments.pop()
+        while self._adjustments and self._adjustments[-1].time <= point.time:
+            self._came += self._adjustments.pop().from_outside
+        self.last, self.count = point, self.count + 1
+        self._own = own = point.equity - self._came
+        if own > self._peak:
+            self._peak, self._peak_at = own, point.time
+        elif self._peak and (fell := (self._peak - own) / self._peak) > self.drawdown:
+            self.drawdown, self.fell_from, self.fell_to = fell, self._peak_at, point.time
+
+    @property
+    def gained(self) -> Decimal | None:
+        """The return since the first point, as a fraction; None where that was 0."""
+        if self.first is None or not self.first.equity:
+            return None
+        return (self._own - self.first.equity) / self.first.equity

@@ -166,7 +166,7 @@ def test_what_is_not_flat_in_time_is_told(holding: Path, execute: Call) -> None:
     result = execute("flatten", "--symbol", "SPY", "--yes", "--speed", "1", "--timeout", "0.5")
     assert result.code == 1
     assert "1 position not flat yet: `smabot flatten` again, or `smabot run`" in result.err
-    assert re.search(r"\d+ SPY +sma: its exit smabot-sma-SPY-20260302T1519Z-1 is ", result.out)
+    assert re.search(r"\d+ SPY +sma: its exit sma-SPY-20260302T1519Z-1 is ", result.out)
     assert "not halted: a strategy may buy SPY again" in result.out
     assert execute("run", "--speed", "max", "--until", "2026-03-02T15:50:00Z").code == 0
     (sale,) = ask(
@@ -264,3 +264,25 @@ def test_a_running_bot_that_is_killed_leaves_it_to_the_next(holding: Path, execu
     assert result.code == 0, result.err
     assert held() == {}
     assert set(sold_and_bought().values()) == {0.0}
+
+
+def test_at_the_end_of_the_data_it_says_that_no_exit_can_fill(
+    in_tmp: Path, tape_writer: Callable[..., Path], execute: Call
+) -> None:
+    tape_writer(in_tmp / "tape.csv", {"SPY": [100.0] * 20 + [100 + n / 4 for n in range(20)]})
+    (in_tmp / "settings.toml").write_text(SETTINGS.replace("speed = 40", 'speed = "max"'))
+    assert execute("run").code == 0
+    assert held().keys() == {"SPY"}
+    for _ in range(2):
+        done = execute("flatten", "--yes")
+        assert done.code == 1
+        assert done.err.startswith(
+            "smabot: 1 position not flat: the data ended, so no exit can fill"
+        )
+        assert "flatten` again, or" not in done.err
+        (market,) = [line for line in done.out.splitlines() if line.startswith("  market ")]
+        assert market.split("  ")[-1].strip() == (
+            "the data ended at 2026-03-02 16:00 ET; open orders wait for more of it"
+        )
+        assert done.out.count("new entries are halted") == 1
+    assert execute("flatten", "--yes", "--json").code == 1

@@ -71,11 +71,19 @@ class Lab:
         path.write_text("\n".join([header, *lines]) + "\n")
         return path
 
-    def open(self, tape: Path | str, ledger: str | None = None, **terms: Any) -> Exchange:
+    def open(
+        self,
+        tape: Path | str,
+        ledger: str | None = None,
+        data_zone: str | None = None,
+        **terms: Any,
+    ) -> Exchange:
         """An exchange; on a new ledger unless one is named."""
         self._ledgers += ledger is None
         name = ledger or f"ledger{self._ledgers}.db"
-        exchange = Exchange(self.folder / name, str(tape), RequestedTerms(**terms))
+        exchange = Exchange(
+            self.folder / name, str(tape), RequestedTerms(**terms), data_zone=data_zone
+        )
         self._open.append(exchange)
         return exchange
 

@@ -276,12 +276,12 @@ ROWS = [
     *(f"SPY,{TIME},100,101,99,100.5,{bad},," for bad in ["", "x", "-1", "nan", "inf"]),
     *(f"SPY,{TIME},100,101,99,100.5,1,{bad}," for bad in ["x", "-1", "1.5", "9" * 5000]),
     *(f"SPY,{TIME},100,101,99,100.5,1,,{bad}" for bad in ["x", "-1", "0", "nan"]),
-    *(f"{bad},{TIME},100,101,99,100.5,1,," for bad in ["", "spy", "S P", "ü", "\x00", "\x1b[31m", "-", LONG]),
-    f"SPY,{TIME},100,99,101,100,1,,", f"{ROW}\n{ROW}", f"{ROW}\nSPY,2026-03-02T14:29:00Z,100,101,99,100.5,1,,",
+    *(f"{bad},{TIME},100,101,99,100.5,1,," for bad in ["", "Spy", "S P", "ü", "\x00", "\x1b[31m", "-", LONG]),
+    f"SPY,{TIME},100,99,101,100,1,,", f"{ROW}\n{ROW}", f"{ROW}\nSPY,2026-03-02T14:31:00Z,100,101,99,100.5,1,,\nSPY,2026-03-02T14:29:00Z,100,101,99,100.5,1,,",
     "SPY,1990-01-01T03:00:00Z,100,101,99,100.5,1,,", f'"{LONG}', f'"SPY,{TIME}',
 ]  # fmt: skip
 HEADERS = [
-    "", "\n", "x", "\x00", "\x00" * 16_000, LONG, HEADER.upper(), HEADER.replace("open", "opne"), f"{HEADER},",  # codespell:ignore
+    "", "\n", "x", "\x00", "\x00" * 16_000, LONG, HEADER.replace("open", "opne"), f"{HEADER},",  # codespell:ignore
     HEADER.replace("open,", ""), HEADER.replace("high", "open"), f"{HEADER},symbol", HEADER.replace(",", ";"),
     HEADER.replace(",", "\t"), HEADER[::-1], "\x1b[31m" + HEADER, "symbol,open,timestamp" + HEADER[16:],
     "{" + HEADER + "}", ",".join(f"c{n}" for n in range(5000)),

@@ -44,7 +44,9 @@ FLOORS = {
         ["streams"],
         ["http", "settings", "opening"],
         ["in_process", "embedded", "server_process"],
-        ["commands", "doctor", "plugin"],
+        ["data_check"],
+        ["data_report"],
+        ["commands", "data_commands", "doctor", "plugin"],
     ],
     "smabot_alpaca": [
         ["settings"],

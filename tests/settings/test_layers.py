@@ -179,6 +179,7 @@ def test_the_shipped_file_changes_nothing_and_its_comments_are_the_defaults(in_t
         "ledger",
         "data",
         "url",
+        "data_zone",
         "half_spread",
     }  # None, or follows another setting
     example = "# [default.plugin.sma.symbols.SPY]"

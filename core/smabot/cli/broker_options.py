@@ -52,6 +52,11 @@ BROKER_OPTIONS: Sequence[Option] = (
     ),
     click.option("--tape", hidden=True),
     click.option(
+        "--data-zone",
+        metavar="ZONE",
+        help="Time zone of the data's times that have none: America/New_York, UTC, …",
+    ),
+    click.option(
         "--broker",
         metavar="NAME",
         help="alpaca, or exchange: the built-in one in process, faster. [alpaca]",
@@ -108,7 +113,11 @@ def load_settings(app: App, flags: dict[str, Any]) -> Loaded:
 def _set_flags(flags: dict[str, Any]) -> list[Flag]:
     from smabot.settings.loading import Flag
 
-    options = {"no_plugins": "--no-plugin", "live_account": "--yes-live"}
+    options = {
+        "no_plugins": "--no-plugin",
+        "live_account": "--yes-live",
+        "data_zone": "--data-zone",
+    }
     return [
         Flag(key, options.get(key, f"--{key}"), list(value) if isinstance(value, tuple) else value)
         for key, value in flags.items()

@@ -12,6 +12,7 @@ from uuid import uuid4
 
 import smabot
 from smabot.cli.confirmation import require_confirmation
+from smabot.cli.order_ids import short_id
 from smabot.cli.restored_book import restored_book
 from smabot.cli.run_session import begin_run_row, opened_session, save_run_row
 from smabot.cli.screen import Screen
@@ -77,7 +78,7 @@ def _question(book: Book, symbol: str, mode: str) -> str:
     left = left_over(book, symbol)
     shares = ", ".join(f"{each.qty:f} {each.symbol}" for each in left if each.qty)
     open_orders = sum(1 for order in book.open_orders() if symbol in ("", order.symbol))
-    what = f"closes {shares or 'nothing'}, with {open_orders} open orders"
+    what = f"closes {shares or 'nothing'}, with {counted(open_orders, 'open order')}"
     money = "LIVE: REAL MONEY. " if mode == "LIVE" else f"{mode}: "
     return f"{money}This {what}{'' if symbol else ', and halts new entries'}."
 
@@ -103,7 +104,7 @@ def _through_bot(app: App, screen: Screen, symbol: str, timeout: float) -> int:
             if sure > 1 or (left and over):
                 break
             time.sleep(POLL_SECONDS)
-    _summary(screen, book, symbol, left)
+    _summary(app, screen, book, symbol, left)
     if left and not running:
         raise SmabotError("the bot ended meanwhile: run `smabot flatten` again to finish it")
     _raise_if_left(left)
@@ -133,12 +134,13 @@ def _in_own_session(
         book, code, outcome = session.book, 1, "failed"
         try:
             with stop_signals() as (received, stopping):
-                left = _run_until_flat(session, screen, command, stopping, timeout)
+                left, ended = _run_until_flat(app, session, screen, command, stopping, timeout)
             screen.end_progress()
-            _summary(screen, book, symbol, left, _external_positions(session, symbol))
+            others = _external_positions(session, symbol)
+            _summary(app, screen, book, symbol, left, others, ended=ended)
             code, outcome = 130 if signal.SIGINT in received else 0, "not flat" if left else "flat"
             if code == 0:
-                _raise_if_left(left)
+                _raise_if_left(left, ended=ended)
         except SmabotError as error:
             screen.log_failure(error)
             if isinstance(error, ReconciliationConflict):
@@ -153,18 +155,27 @@ def _in_own_session(
 
 
 def _run_until_flat(
-    session: BotSession, screen: Screen, command: Command, stopping: threading.Event, timeout: float
-) -> list[Left]:
-    """Process the broker's updates until all is flat, nothing will change, or the time is over."""
+    app: App,
+    session: BotSession,
+    screen: Screen,
+    command: Command,
+    stopping: threading.Event,
+    timeout: float,
+) -> tuple[list[Left], bool]:
+    """Process the broker's updates until all is flat, nothing will change, or the time is over.
+
+    Returns what is left, and whether the data ended.
+    """
     book, symbol = session.book, command.argument
-    begun = False
+    begun = ended = False
 
     def committed(rows: list[Any], bars: list[Any]) -> None:
         nonlocal begun
         screen.show_committed(rows, bars)
         for row in rows:
             if isinstance(row, Command):
-                screen.show_note(row.answer)
+                if app.as_json:  # the screen shows the same line as an event
+                    screen.show_note(row.answer)
                 begun = begun or row.id == command.id
         left = left_over(book, symbol)
         if begun and (not left or _is_stuck(left)):
@@ -180,11 +191,10 @@ def _run_until_flat(
     timer.daemon = True
     timer.start()
     try:
-        if engine.run() == "ended":
-            screen.show_note("end of the data: nothing can fill any more")
+        ended = engine.run() == "ended"
     finally:
         timer.cancel()
-    return left_over(book, symbol)
+    return left_over(book, symbol), ended
 
 
 def _external_positions(session: BotSession, symbol: str) -> list[str]:
@@ -209,7 +219,14 @@ def _is_stuck(left: Sequence[Left]) -> bool:
 
 
 def _summary(
-    screen: Screen, book: Book, symbol: str, left: Sequence[Left], external: Sequence[str] = ()
+    app: App,
+    screen: Screen,
+    book: Book,
+    symbol: str,
+    left: Sequence[Left],
+    external: Sequence[str] = (),
+    *,
+    ended: bool = False,
 ) -> None:
     reason = book.halted
     entries = f"halted ({reason}); `smabot resume` allows them again"
@@ -218,8 +235,11 @@ def _summary(
     whole = f"{symbol} is flat" if symbol else "all is flat"
     lines = [("flatten", f"{counted(len(left), 'position')} not flat" if left else whole)]
     lines += [
-        (f"{each.qty:f} {each.symbol}", f"{each.strategy or '-'}: {each.why}") for each in left
+        (f"{each.qty:f} {each.symbol}", f"{each.strategy or '-'}: {_with_short_ids(each.why)}")
+        for each in left
     ]
+    if left and (market := _market(app, book, ended=ended)):
+        lines += [("market", market)]
     lines += [("entries", entries)]
     if external:
         lines.append(("external", f"{', '.join(external)}: left alone"))
@@ -228,12 +248,31 @@ def _summary(
         "left": [
             {"strategy": e.strategy, "symbol": e.symbol, "qty": e.qty, "why": e.why} for e in left
         ],
-        "not_ours": list(external),
+        "not_ours": list(external), "data_ended": ended,
     }  # fmt: skip
     screen.show_summary(data, lines)
 
 
-def _raise_if_left(left: Sequence[Left]) -> None:
+def _with_short_ids(text: str) -> str:
+    return " ".join(map(short_id, text.split(" ")))
+
+
+def _market(app: App, book: Book, *, ended: bool) -> str:
+    """Say why no order fills now; empty where one can."""
+    if ended:
+        return f"the data ended at {app.times.full(book.now)}; open orders wait for more of it"
+    following = book.calendar.next_session(book.now)
+    if following is None or following.open <= book.now:
+        return ""
+    return f"closed until {app.times.full(following.open)}; open orders wait for it"
+
+
+def _raise_if_left(left: Sequence[Left], *, ended: bool = False) -> None:
+    if ended and left:
+        raise SmabotError(
+            f"{counted(len(left), 'position')} not flat: the data ended, so no exit can fill; they do when "
+            "`smabot run` gets data with more sessions after these; another `smabot flatten` changes nothing"
+        )
     if _is_stuck(left):
         raise SmabotError(
             f"{counted(len(left), 'position')} not flat: a plugin blocks the exits; change its settings, or "

@@ -21,6 +21,7 @@ from pydantic import (
     model_validator,
 )
 
+from smabot.errors import suggest
 from smabot.settings.renamed import new_names
 from smabot.settings.values import check_kind, declared_kinds
 from smabot.system.redaction import register_secret, texts
@@ -89,6 +90,18 @@ def _mappings(kind: Any) -> list[tuple[Any, ...]]:
     return [found for each in get_args(kind) for found in _mappings(each)]
 
 
+def _require_zone(name: str) -> None:
+    from zoneinfo import ZoneInfo, available_timezones
+
+    try:
+        ZoneInfo(name)
+    except (KeyError, OSError, ValueError):  # as ZoneInfo says it of no zone's name, or of no name
+        hint = suggest(name, available_timezones())
+        raise ValueError(
+            f"no such time zone{hint}: give one like America/New_York or UTC"
+        ) from None
+
+
 class Sizing(Settings):
     """The number of shares that the default sizer buys for a target of 1."""
 
@@ -133,6 +146,8 @@ class Config(Settings):
     data: str | None = None
     """What the paper exchange replays: ``simulated`` (the default),
     ``simulated:symbols=50,sessions=3,seed=7``, or a path."""
+    data_zone: str | None = None
+    """The time zone of times in data files that have none, as ``America/New_York``."""
     speed: Literal["max"] | float = 60.0
     """Replay speed: minutes of the data a second, or ``max``."""
     until: datetime | None = None
@@ -192,6 +207,13 @@ class Config(Settings):
         if not isinstance(speed, str) and not 0 < speed < 1e6:
             raise ValueError("use 'max' or a number of minutes a second above 0")
         return speed
+
+    @field_validator("data_zone")
+    @classmethod
+    def _data_zone(cls, zone: str | None) -> str | None:
+        if zone is not None:
+            _require_zone(zone)
+        return zone
 
     @field_validator("until", mode="before")
     @classmethod

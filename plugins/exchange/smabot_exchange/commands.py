@@ -34,6 +34,11 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
     )
     @click.option("--tape", hidden=True)
     @click.option(
+        "--data-zone",
+        metavar="ZONE",
+        help="Time zone of the data's times that have none: America/New_York, UTC, …",
+    )
+    @click.option(
         "--speed",
         metavar="N|max|step",
         help="Replay speed: minutes of the data a second; step: a minute when a client asks for it. [60]",

@@ -52,11 +52,14 @@ class Exchange(ExchangeOrders):
         data: str = DEFAULT_DATA,
         terms: AccountTerms | RequestedTerms | None = None,
         faults: FaultPlan | None = None,
+        *,
+        data_zone: str | None = None,
         beginning: Beginning | None = None,
     ) -> None:
         """Open the ledger; at the first start import the data into it.
 
         ``data`` is a path, ``simulated`` or ``simulated:symbols=50,sessions=3,seed=7,start=2026-03-02``.
+        ``data_zone`` is the time zone of times in data files that have none, as ``America/New_York``.
         ``terms`` are of a new ledger; an existing one keeps its own and must agree with those requested.
         ``beginning`` is how much of the data of a new ledger is the past; an existing one keeps its own.
         ``faults`` may be added to at any time; what one has done to an order is in the ledger.
@@ -68,7 +71,7 @@ class Exchange(ExchangeOrders):
             else terms or RequestedTerms()
         )
         begins = beginning or Beginning()
-        source = begins.around(open_data(data))
+        source = begins.around(open_data(data, data_zone))
         ledger = Ledger(ledger_path, source, asked, begins)
         self.faults = FaultPlan() if faults is None else faults
         """How it misbehaves. Those that are no faults of the market need a server."""

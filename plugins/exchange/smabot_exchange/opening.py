@@ -18,6 +18,8 @@ def open_exchange(
     settings: ExchangeSettings,
     ledger: Path | None = None,
     data: str | None = None,
+    data_zone: str | None = None,
+    *,
     history: int | None = None,
     time: datetime | None = None,
 ) -> Exchange:
@@ -39,6 +41,10 @@ def open_exchange(
         raise ConfigError(f"ledger {ledger}: is the bot's own database; give another --ledger")
     given = settings.model_dump(include=settings.model_fields_set)
     kept = given.pop("history", None)
-    beginning = Beginning(kept if history is None else history, time)
-    wanted = data or config.data or DEFAULT_DATA
-    return Exchange(ledger, wanted, RequestedTerms(**given), beginning=beginning)
+    return Exchange(
+        ledger,
+        data or config.data or DEFAULT_DATA,
+        RequestedTerms(**given),
+        data_zone=data_zone or config.data_zone,
+        beginning=Beginning(kept if history is None else history, time),
+    )

@@ -55,8 +55,10 @@ class ExchangePlugin(Provider):
     @hookimpl
     def register_commands(self, cli: click.Group) -> None:
         from smabot_exchange.commands import exchange_group
+        from smabot_exchange.data_commands import data_group
 
         cli.add_command(exchange_group(self.settings))
+        cli.add_command(data_group(self.settings))
 
     def _open(self, config: Config) -> SharedExchange:
         if config.url is not None:

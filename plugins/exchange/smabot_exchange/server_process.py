@@ -39,6 +39,7 @@ class ServeOptions:
     """The command line."""
 
     data: str | None
+    data_zone: str | None
     speed: str
     ledger: Path
     port: int
@@ -71,9 +72,14 @@ def serve(
     seed, faults = read_faults(options.faults) if options.faults else (None, [])
     listener = listen(options.host, options.port)
     try:
-        now = wall_clock() if options.wall else None
         exchange = open_exchange(
-            config, settings, options.ledger, options.data, options.history, now
+            config,
+            settings,
+            options.ledger,
+            options.data,
+            options.data_zone,
+            history=options.history,
+            time=wall_clock() if options.wall else None,
         )
     except BaseException:
         listener.close()

@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from smabot.settings.loading import Loaded
 
 
+_NO_FILES = ("simulated", "made")
+"""What `data` may be instead of a path: a simulated market, by its name and its old name."""
+
+
 @click.group()
 def config() -> None:
     """Show or check the settings."""
@@ -50,6 +54,7 @@ def check(app: App) -> None:
     from smabot.hooks.plugins import Plugins
 
     loaded = app.loaded()
+    _require_data(loaded)
     names = Plugins.load(loaded.config, origins=loaded.origins).names
     changed = sum(1 for dotted in loaded.shown() if loaded.origin(dotted) != "default")
     data = {"ok": True, "mode": loaded.config.mode, "plugins": names, "set": changed}
@@ -57,6 +62,22 @@ def check(app: App) -> None:
         data,
         f"{loaded.config.mode}: all settings valid, {changed} changed; plugins: {', '.join(names)}",
     )
+
+
+def _require_data(loaded: Loaded) -> None:
+    """Raise ConfigError where the data file that the settings name is not there."""
+    from pathlib import Path
+
+    data = loaded.config.data
+    if data is None or data.partition(":")[0] in _NO_FILES:
+        return
+    path = Path(data).expanduser()
+    if not path.exists():
+        names = (each.name for each in path.parent.iterdir()) if path.parent.is_dir() else ()
+        raise ConfigError(
+            f"data = {data!r} ({loaded.origin('data')}): no such file or folder{suggest(path.name, names)}; "
+            "`smabot data check FILE` shows what is in one"
+        )
 
 
 def _tables(app: App, loaded: Loaded) -> dict[str, Any]:

@@ -99,11 +99,7 @@ def _left(book: Book, strategy: str, symbol: str, working: list[Order]) -> Left:
         why = f"its exit {latest.client_order_id} was {latest.status}"
         why += f": {latest.reason}" if latest.reason else ""
         blocked = latest.status is Status.BLOCKED
-    closed = closed_until(book) if working else ""
-    return Left(
-        strategy, symbol, book.holding(strategy, symbol),
-        f"{why}; {closed}" if closed else why, blocked,
-    )  # fmt: skip
+    return Left(strategy, symbol, book.holding(strategy, symbol), why, blocked)
 
 
 def _at_work(order: Order) -> str:

@@ -62,8 +62,11 @@ def is_simulated(spec: str) -> bool:
     return spec.partition(":")[0] in (DEFAULT_DATA, _OLD_NAME)
 
 
-def open_data(spec: str) -> DataSource:
-    """Return the source that ``simulated``, ``simulated:…`` or a path names. Raises ConfigError."""
+def open_data(spec: str, zone: str | None = None) -> DataSource:
+    """Return the source that ``simulated``, ``simulated:…`` or a path names. Raises ConfigError.
+
+    ``zone`` is the time zone of times in files that have none.
+    """
     if is_simulated(spec):
         from smabot_exchange.data.simulated_market import SimulatedMarket
 
@@ -74,7 +77,7 @@ def open_data(spec: str) -> DataSource:
     from smabot_exchange.data.data_files import DataFiles
 
     try:
-        return DataFiles(Path(spec).expanduser())
+        return DataFiles(Path(spec).expanduser(), zone)
     except OSError as error:
         raise ConfigError(f"data {spec}: can't be read: {error.strerror}") from None
     except RuntimeError:  # as expanduser says it

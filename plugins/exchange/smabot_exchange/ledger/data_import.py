@@ -13,8 +13,9 @@ from typing import Any
 from uuid import uuid4
 
 from smabot.provider import EXCHANGE_ZONE, Bar, ConfigError, FileLock, Session
+from smabot_exchange.data.bar_spacing import bar_length, too_long
 from smabot_exchange.data.data_source import DataSource
-from smabot_exchange.data.sessions import OutsideCalendar, regular_sessions, session_on
+from smabot_exchange.data.sessions import OutsideCalendar, regular_sessions, session_on, span
 from smabot_exchange.ledger.beginning import Beginning
 from smabot_exchange.ledger.schema import APPLICATION_ID, SCHEMA, VERSION
 from smabot_exchange.matching.account import AccountTerms
@@ -24,6 +25,8 @@ _DAY = 86_400
 _MINUTE = 60
 _AFTERMATH = timedelta(days=10)
 """Sessions after the data's last one are known too: an order sent after its close waits for them."""
+
+_ENOUGH = 1_000
 
 _INSERT_BAR = "INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_SESSION = "INSERT INTO sessions VALUES (?, ?, ?, ?)"
@@ -137,6 +140,8 @@ class DataImport:
         self.bars = 0
         """How many are kept."""
         self._dropped = 0
+        self._outside: set[int] = set()
+        """Minutes out of session, until there are enough to tell how long the bars are."""
         self._gaps = MissingMinutes()
 
     def rows(self, bars: Iterable[Bar]) -> Iterator[tuple[Any, ...]]:
@@ -152,6 +157,8 @@ class DataImport:
             hours = days[day]
             if hours is None or not hours[0] <= stamp < hours[1]:
                 dropped += 1
+                if dropped < _ENOUGH:
+                    self._outside.add(stamp)
                 continue
             if symbol not in opens:
                 opens[symbol] = open_
@@ -169,16 +176,18 @@ class DataImport:
 
         Raises ConfigError when no row fell into a regular session.
         """
+        if minutes := bar_length(self.minutes or self._outside):
+            raise ConfigError(f"{self._label}: {too_long(minutes)}")
         if not self.bars:
             raise ConfigError(
                 f"{self._label}: none of its {self._dropped:,} rows lies in a regular session "
-                "(9:30 to 16:00 New York time on a trading day); timestamps must be UTC"
+                "(9:30 to 16:00 New York time on a trading day): `smabot data check` with it shows how "
+                "its times are read"
             )
         self._gaps.finish()
         days = sorted({minute // _DAY for minute in self.minutes})
         played = [self._played[day] for day in days]
-        end = played[-1].date
-        after = regular_sessions(end + timedelta(days=1), end + _AFTERMATH)
+        after = _sessions_after(played[-1].date)
         return [(session, True) for session in played] + [(session, False) for session in after]
 
     def minutes_from(self, start: int) -> int:
@@ -213,7 +222,10 @@ class DataImport:
         return absent
 
     def _hours_of(self, day: int) -> tuple[int, int] | None:
-        session = session_on(_utc(day * _DAY).date())
+        try:
+            session = session_on(_utc(day * _DAY).date())
+        except OutsideCalendar as error:
+            raise OutsideCalendar(f"{error}, or leave out the rows beyond") from None
         if session is None:
             return None
         self._played[day] = session
@@ -272,6 +284,18 @@ class MissingMinutes:
         self._minutes[symbol] = self._minutes.get(symbol, 0) + (end - start) // _MINUTE
         self._sessions.setdefault(symbol, set()).add(end // _DAY)
         self._first.setdefault(symbol, (start, end - _MINUTE))
+
+
+def _sessions_after(end: date) -> list[Session]:
+    """Return the sessions that follow the data. Raises OutsideCalendar where they are not known."""
+    last = span()[1]
+    if end + _AFTERMATH > last:
+        raise OutsideCalendar(
+            f"its last session is {end}, and orders after it wait for the next ones, but the trading "
+            f"calendar ends on {last}: leave out the rows after {last - _AFTERMATH}, or upgrade "
+            "smabot-exchange"
+        )
+    return regular_sessions(end + timedelta(days=1), end + _AFTERMATH)
 
 
 def _count(number: int, noun: str) -> str:

@@ -1,0 +1,238 @@
+"""What smabot makes of one data file, without stopping at what is wrong in it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from contextlib import closing
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+
+from smabot.provider import EXCHANGE_ZONE, Bar, ConfigError
+from smabot_exchange.data.bar_spacing import bar_length, too_long
+from smabot_exchange.data.data_files import data_file_error, order_fault
+from smabot_exchange.data.file_layout import Layout, Table, layout_of, open_table
+from smabot_exchange.data.row_reader import BadRow
+from smabot_exchange.data.sessions import OutsideCalendar, session_on
+from smabot_exchange.data.time_stamps import TimeReader, zone_named
+
+_ZONES = ("America/New_York", "UTC")
+"""Of those that data are given in the most usual; which one it is, only the operator knows."""
+_SPLITS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 100, 1.5)
+_NEAR = 0.06
+"""How far an opening price may lie from a split's, as a fraction."""
+
+
+@dataclass
+class Refusal:
+    """What is wrong in one way: how often, and where first."""
+
+    kind: str
+    first: str
+    count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class FileFormat:
+    """How a file is read."""
+
+    kind: str = ""
+    columns: tuple[tuple[str, str], ...] = ()
+    """Each meaning, and the file's column for it."""
+    ignored: tuple[str, ...] = ()
+    symbol_from: str = "column"
+    """Or ``name``, of the file, or ``header``."""
+    newest_first: bool = False
+
+
+@dataclass
+class FileReport:
+    """What is known of one file."""
+
+    path: Path
+    format: FileFormat = FileFormat()
+    rows: int = 0
+    symbols: set[str] = field(default_factory=set)
+    times: str = ""
+    first: datetime | None = None
+    last: datetime | None = None
+    refusals: dict[str, Refusal] = field(default_factory=dict)
+    zones: dict[str, int] = field(default_factory=dict)
+    """Of times without a zone: how many lie in a regular session, read in each of some zones."""
+    splits: list[str] = field(default_factory=list)
+    ends_of_minutes: bool = False
+    """Whether each session runs from 09:31 to 16:00: times seem to be the ends of minutes."""
+
+    def refuse(self, kind: str, text: str) -> None:
+        """Count what is wrong."""
+        self.refusals.setdefault(kind, Refusal(kind, text)).count += 1
+
+
+class FileCheck:
+    """Reads one file to its end; ``bars`` yields what can be used, ``report`` is complete after that."""
+
+    def __init__(self, file: Path, zone: str | None, latest: MutableMapping[str, datetime]) -> None:
+        self.report = FileReport(file)
+        self._zone = zone
+        self._latest = latest
+        """The last time of each symbol, over all files."""
+        self._stamps: set[int] = set()
+        self._sessions = _SessionEnds()
+
+    def bars(self) -> Iterator[Bar]:
+        """Yield the bars that can be used, in the order of the file."""
+        import zlib
+
+        report, file = self.report, self.report.path
+        try:
+            layout = layout_of(file, self._zone)
+            with closing(open_table(file)) as table:
+                self._note_layout(table, layout)
+                yield from self._bars_of(table, layout)
+        except (EOFError, zlib.error, OSError, UnicodeDecodeError) as error:
+            report.refuse("file", _apart(data_file_error(file, error, report.rows), file))
+        except ConfigError as error:
+            report.refuse("file", _apart(error, file))
+        if not report.rows and not report.refusals:
+            report.refuse("file", "has no rows after its header")
+        if minutes := bar_length(self._stamps):
+            report.refuse("length", too_long(minutes))
+        report.splits = self._sessions.splits
+        report.ends_of_minutes = self._sessions.end_late
+
+    def _note_layout(self, table: Table, layout: Layout) -> None:
+        source = "column"
+        if layout.symbol is not None:
+            source = "header" if table.symbol else "name"
+            self.report.symbols.add(layout.symbol)
+        columns = table.columns
+        self.report.format = FileFormat(
+            table.kind, tuple(columns.shown()), columns.ignored, source, layout.newest_first
+        )
+
+    def _bars_of(self, table: Table, layout: Layout) -> Iterator[Bar]:
+        report, reader = self.report, layout.reader(table, self._zone)
+        rows = ((row, table.where()) for row in table.rows())
+        counts = _InSession(self._zone is None and layout.naive, layout.day_first)
+        for row, where in reversed(list(rows)) if layout.newest_first else rows:
+            report.rows += 1
+            place = _place(where, report.path)
+            try:
+                bar = Bar(*reader.values(row))
+            except BadRow as error:
+                report.refuse(error.kind, f"{place}: {error}")
+                if error.kind == "no zone":
+                    counts.add(reader.stamp(row))
+                continue
+            if fault := self._fault(bar):
+                report.refuse(fault[0], f"{place}: {fault[1]}")
+                continue
+            self._note(bar)
+            yield bar
+        report.times = _described(reader.times.forms, self._zone)
+        report.zones = counts.found
+
+    def _fault(self, bar: Bar) -> tuple[str, str] | None:
+        before = self._latest.get(bar.symbol)
+        if before is not None and bar.time <= before:
+            return ("duplicate" if bar.time == before else "order"), order_fault(bar, before)
+        try:
+            session_on(bar.time.date())
+        except OutsideCalendar as error:
+            return "calendar", str(error)
+        return None
+
+    def _note(self, bar: Bar) -> None:
+        report = self.report
+        self._latest[bar.symbol] = bar.time
+        self._stamps.add(int(bar.time.timestamp()))
+        report.symbols.add(bar.symbol)
+        report.first = min(report.first or bar.time, bar.time)
+        report.last = max(report.last or bar.time, bar.time)
+        self._sessions.add(bar)
+
+
+class _InSession:
+    """Counts the rows that lie in a regular session, in each of the usual zones."""
+
+    def __init__(self, wanted: bool, day_first: bool | None) -> None:
+        self.found = dict.fromkeys(_ZONES, 0) if wanted else {}
+        self._readers = {zone: TimeReader(zone_named(zone), day_first) for zone in self.found}
+
+    def add(self, stamp: object) -> None:
+        for zone, reader in self._readers.items():
+            self.found[zone] += is_regular(reader.read(stamp))
+
+
+class _SessionEnds:
+    """The first and last minute of a symbol's sessions, and the prices over the nights between them."""
+
+    def __init__(self) -> None:
+        self.splits: list[str] = []
+        self._of: dict[str, tuple[date, float]] = {}
+        """Of each symbol the date and close of its last bar."""
+        self._opened: set[date] = set()
+        self._second: set[date] = set()
+        self._closed: set[date] = set()
+
+    def add(self, bar: Bar) -> None:
+        local = bar.time.astimezone(EXCHANGE_ZONE)
+        day, minute = local.date(), (local.hour, local.minute)
+        if minute == (9, 30):
+            self._opened.add(day)
+        elif minute == (9, 31):
+            self._second.add(day)
+        elif minute == (16, 0):
+            self._closed.add(day)
+        before = self._of.get(bar.symbol)
+        if before is not None and before[0] != day and (split := _split(before[1], bar.open)):
+            self.splits.append(
+                f"{bar.symbol} {day}: opens at {bar.open:g} after {before[1]:g}: a {split} split?"
+            )
+        self._of[bar.symbol] = (day, bar.close)
+
+    @property
+    def end_late(self) -> bool:
+        return bool(self._closed) and not self._opened and self._closed <= self._second
+
+
+def is_regular(moment: datetime) -> bool:
+    """Whether a time lies in a regular session."""
+    try:
+        session = session_on(moment.astimezone(EXCHANGE_ZONE).date())
+    except OutsideCalendar:
+        return False
+    return session is not None and session.open <= moment < session.close
+
+
+def _split(close: float, open_: float) -> str:
+    """Return the split that a change of price overnight looks like, as ``4:1``; else an empty text."""
+    ratio = close / open_
+    for size in _SPLITS:
+        for seen, words in ((ratio, f"{size:g}:1"), (1 / ratio, f"1:{size:g}")):
+            if abs(seen / size - 1) < _NEAR / 2:
+                return words
+    return ""
+
+
+def _described(forms: set[str], zone: str | None) -> str:
+    words = []
+    for form in sorted(forms):
+        if form == "offset":
+            words.append("with their zone")
+        elif form == "no zone":
+            words.append(f"without a zone, read as {zone}" if zone else "without a zone")
+        elif form == "date":
+            words.append("dates without a time of day")
+        else:
+            words.append(f"{form} (UTC)")
+    return ", ".join(words)
+
+
+def _place(where: str, file: Path) -> str:
+    return where.removeprefix(f"{file} ")
+
+
+def _apart(error: ConfigError, file: Path) -> str:
+    """Return an error's text without the file's path, which the report names already."""
+    return str(error).removeprefix(f"{file}").lstrip(": ")

@@ -1,0 +1,108 @@
+"""How one data file is to be read: which column means what, whose bars they are, in which zone and order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import islice, pairwise
+from pathlib import Path
+from typing import Any
+
+from smabot.provider import ConfigError
+from smabot_exchange.data.csv_table import CsvTable
+from smabot_exchange.data.parquet_table import ParquetTable
+from smabot_exchange.data.row_reader import BadRow, RowReader
+from smabot_exchange.data.ticker_names import ticker, ticker_of_file
+from smabot_exchange.data.time_stamps import (
+    TimeReader,
+    find_day_first,
+    is_ordered_by_file,
+    zone_named,
+)
+
+Table = CsvTable | ParquetTable
+
+_ROWS_TO_LOOK_AT = 50
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """What must be known of a file besides its rows."""
+
+    symbol: str | None
+    """Of all rows, where no column has it."""
+    naive: bool
+    """Whether its times have no zone, by its first rows."""
+    day_first: bool | None
+    """In dates like 03/02/2026; None where there are none, or none that tells."""
+    newest_first: bool
+
+    def reader(self, table: Table, zone: str | None) -> RowReader:
+        """Return what reads the rows of the file. Raises ConfigError for a zone that does not exist."""
+        times = TimeReader(zone_named(zone) if zone else None, self.day_first)
+        return RowReader(table.columns, self.symbol, times)
+
+
+def open_table(file: Path) -> Table:
+    """Open a file and match its columns. Raises ConfigError, OSError or UnicodeDecodeError."""
+    if file.name.lower().endswith(".parquet"):
+        return ParquetTable(file)
+    return CsvTable(file)
+
+
+def layout_of(file: Path, zone: str | None) -> Layout:
+    """Look at a file's first rows, and where dates ask for it at all of them.
+
+    Raises ConfigError where the file's columns or symbol are not clear, OSError and its like where it can't
+    be read.
+    """
+    with closing(open_table(file)) as table:
+        symbol = None if "symbol" in table.columns.places else _symbol_of(table)
+        reader = Layout(symbol, False, None, False).reader(table, zone)
+        first = list(islice(table.rows(), _ROWS_TO_LOOK_AT))
+    stamps = [reader.stamp(row) for row in first if len(row) == len(table.columns.header)]
+    day_first = None
+    if any(isinstance(stamp, str) and is_ordered_by_file(stamp) for stamp in stamps[:1]):
+        day_first = find_day_first(_all_stamps(file))
+    layout = Layout(symbol, False, day_first, False)
+    reader = layout.reader(table, zone)
+    times = list(_times(reader, first))
+    naive = "no zone" in reader.times.forms
+    return Layout(symbol, naive, day_first, _falls(times))
+
+
+def _symbol_of(table: Table) -> str:
+    try:
+        name = ticker(table.symbol) if table.symbol else ticker_of_file(table.file)
+    except ValueError as error:
+        raise ConfigError(f"{table.where()}: {error}") from None
+    if name is None:
+        raise ConfigError(
+            f"{table.file}: no column symbol, and the file's name does not tell the symbol as SPY.csv "
+            "or SPY_1min.csv would: rename the file, or add the column"
+        )
+    return name
+
+
+def _all_stamps(file: Path) -> Iterator[str]:
+    with closing(open_table(file)) as table:
+        reader = RowReader(table.columns, "", TimeReader(None))
+        for row in table.rows():
+            if len(row) == len(table.columns.header):
+                yield str(reader.stamp(row))
+
+
+def _times(reader: RowReader, rows: list[Any]) -> Iterator[datetime]:
+    for row in rows:
+        try:
+            yield reader.values(row)[1]
+        except BadRow:
+            continue
+
+
+def _falls(times: list[datetime]) -> bool:
+    """Whether times go from new to old: some step does, and none goes forward."""
+    steps = list(pairwise(times))
+    return any(a > b for a, b in steps) and not any(a < b for a, b in steps)

@@ -1,0 +1,99 @@
+"""From a row of a data file to a bar's values, or to a line that says why it is none."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from smabot.provider import Bar, bar_fault
+from smabot_exchange.data.column_names import Columns
+from smabot_exchange.data.ticker_names import ticker
+from smabot_exchange.data.time_stamps import BadTime, TimeReader
+
+Values = tuple[str, datetime, float, float, float, float, float, int | None, float | None]
+"""A bar's fields."""
+
+_PRICES = ("open", "high", "low", "close")
+
+
+class BadRow(ValueError):
+    """A row that is no bar; ``kind`` says in which way, for counting."""
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
+
+
+class RowReader:
+    """Reads the rows of one file."""
+
+    def __init__(self, columns: Columns, symbol: str | None, times: TimeReader) -> None:
+        self.times = times
+        self._columns = columns
+        self._symbol = symbol
+        """Of all rows, where the file has no column for it."""
+
+    def values(self, row: Sequence[Any]) -> Values:
+        """Return what a row says, the symbol in capitals and the time in UTC. Raises BadRow."""
+        columns = self._columns
+        if len(row) != len(columns.header):
+            raise BadRow("fields", f"{len(row)} fields where {len(columns.header)} are expected")
+        places = columns.places
+        try:
+            symbol = self._symbol or ticker(_text(row[places["symbol"]]))
+        except ValueError as error:
+            raise BadRow("symbol", str(error)) from None
+        try:
+            time = self.times.read(self.stamp(row))
+        except BadTime as error:
+            raise BadRow(error.kind, str(error)) from None
+        o, h, low, c = (_number(name, row[places[name]]) for name in _PRICES)
+        volume = _number("volume", row[places["volume"]])
+        count = places.get("trade_count")
+        vwap = places.get("vwap")
+        values = (
+            symbol, time, o, h, low, c, volume,
+            None if count is None else _whole("trade_count", row[count]),
+            None if vwap is None or _is_missing(row[vwap]) else _number("vwap", row[vwap]),
+        )  # fmt: skip
+        if wrong := bar_fault(Bar(*values)):
+            raise BadRow("prices", wrong)
+        return values
+
+    def stamp(self, row: Sequence[Any]) -> Any:
+        """Return a row's time as the file has it; a date and a time of day as one text."""
+        stamp = row[self._columns.places["timestamp"]]
+        clock = self._columns.clock
+        return stamp if clock is None else f"{_text(stamp)} {_text(row[clock])}"
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else str(value)
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether a field is empty; NaN is so only where it is a number, as in Parquet."""
+    return value is None or value == "" or (isinstance(value, float) and value != value)
+
+
+def _number(name: str, value: Any) -> float:
+    if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool):
+        try:
+            return float(value)
+        except (OverflowError, ValueError):
+            pass
+    hint = ""
+    if isinstance(value, str) and "," in value:
+        hint = ": write it with a decimal point and without separators, as 1234.5"
+    raise BadRow("number", f"{name} {value!r} is not a number{hint}")
+
+
+def _whole(name: str, value: Any) -> int | None:
+    if _is_missing(value):
+        return None
+    number = _number(name, value)
+    if number != number // 1 or abs(number) >= 2**63:
+        raise BadRow("number", f"{name} {value!r} is not a whole number")
+    return int(number)

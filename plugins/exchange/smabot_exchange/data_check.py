@@ -1,0 +1,92 @@
+"""What `smabot data check` finds: each file on its own, and what their bars are together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from smabot.provider import Bar, ConfigError
+from smabot_exchange.data.data_files import DataFiles
+from smabot_exchange.data.file_check import FileCheck, FileReport
+from smabot_exchange.ledger.data_import import DataImport
+
+
+@dataclass
+class DataReport:
+    """What smabot would make of a data file or a folder of them."""
+
+    spec: str
+    files: list[FileReport]
+    notes: list[str] = field(default_factory=list)
+    """As the import tells them."""
+    problem: str = ""
+    """What the import would refuse, where no row of a file is at fault."""
+    sessions: int = 0
+    minutes: int = 0
+
+    @property
+    def can_be_replayed(self) -> bool:
+        return not self.problem and not any(report.refusals for report in self.files)
+
+
+def check_files(source: DataFiles) -> DataReport:
+    """Read all files to their end. Changes nothing."""
+    latest: dict[str, datetime] = {}
+    checks = [FileCheck(file, source.zone, latest) for file in source.files]
+
+    def bars() -> Iterator[Bar]:
+        for check in checks:
+            yield from check.bars()
+
+    intake = DataImport(source.label, source.stored_label)
+    for _ in intake.rows(bars()):
+        pass
+    report = DataReport(str(source.path), [check.report for check in checks])
+    refused = any(each.refusals for each in report.files)
+    try:
+        sessions = intake.finish()
+    except ConfigError as error:
+        report.problem = "" if refused else str(error).removeprefix(f"{source.label}: ")
+    else:
+        report.sessions = sum(played for _, played in sessions)
+        report.minutes = len(intake.minutes)
+        report.notes = intake.notes()[1:]
+    return report
+
+
+def as_json(report: DataReport) -> dict[str, Any]:
+    """Return a report as ``--json`` prints it; times are UTC."""
+    return {
+        "data": report.spec,
+        "can_be_replayed": report.can_be_replayed,
+        "problem": report.problem or None,
+        "sessions": report.sessions,
+        "minutes": report.minutes,
+        "notes": report.notes,
+        "files": [_file_as_json(each) for each in report.files],
+    }
+
+
+def _file_as_json(report: FileReport) -> dict[str, Any]:
+    return {
+        "path": report.path,
+        "kind": report.format.kind,
+        "symbols": sorted(report.symbols),
+        "symbol_from": report.format.symbol_from,
+        "rows": report.rows,
+        "columns": dict(report.format.columns),
+        "ignored": list(report.format.ignored),
+        "times": report.times,
+        "first": report.first,
+        "last": report.last,
+        "newest_first": report.format.newest_first,
+        "ends_of_minutes": report.ends_of_minutes,
+        "splits": report.splits,
+        "rows_in_session_by_zone": report.zones or None,
+        "refused": [
+            {"kind": each.kind, "rows": each.count, "first": each.first}
+            for each in report.refusals.values()
+        ],
+    }

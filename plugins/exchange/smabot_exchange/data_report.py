@@ -1,0 +1,159 @@
+"""The screen of `smabot data check`."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from smabot.provider import listed
+from smabot_exchange.data.data_files import DataFiles
+from smabot_exchange.data.data_source import open_data
+from smabot_exchange.data.file_check import FileReport
+from smabot_exchange.data_check import DataReport, as_json, check_files
+
+if TYPE_CHECKING:
+    from smabot.api import App
+
+WIDTH = 80
+_INDENT = 12
+_MOST_FILES = 10
+"""More files than these are shown in full only where something is to be said of them."""
+
+
+def show_check(app: App, spec: str, zone: str | None) -> int:
+    """Show what smabot makes of data; returns the exit code. Raises ConfigError where nothing is there."""
+    source = open_data(spec, zone)
+    if not isinstance(source, DataFiles):
+        sessions, symbols, bars = _simulated(source)
+        data = {
+            "data": spec, "can_be_replayed": True, "problem": None, "sessions": len(sessions),
+            "symbols": sorted(symbols), "bars": bars, "files": [],
+        }  # fmt: skip
+        lines = [
+            f"{spec}: can be replayed",
+            *_line("symbols", f"{len(symbols)}: {listed(sorted(symbols))}"),
+            *_line("sessions", f"{len(sessions)}, from {sessions[0]} to {sessions[-1]}"),
+            *_line("bars", f"{bars:,}, artificial: made from a seed, not by a market"),
+        ]
+        app.emit(data, "\n".join(lines))
+        return 0
+    report = check_files(source)
+    lines = [*_screen(app, report)]
+    if report.can_be_replayed:
+        given = f" --data-zone {zone}" if zone else ""
+        database = f"data/{_name(source)}.db"
+        lines += ["run it", f"  smabot run --data {shlex.quote(spec)}{given} --db {database}"]
+    app.emit(as_json(report), "\n".join(lines))
+    return 0 if report.can_be_replayed else 3
+
+
+def _name(source: DataFiles) -> str:
+    """Return a name for a database of its own: with other data a ledger can't go on."""
+    return re.sub(r"\W", "-", source.path.resolve().name.partition(".")[0]) or "bars"
+
+
+def _screen(app: App, report: DataReport) -> Iterator[str]:
+    verdict = "can be replayed" if report.can_be_replayed else "can't be replayed"
+    yield f"{report.spec}: {verdict}"
+    many = len(report.files) > _MOST_FILES
+    for each in report.files:
+        if many and not each.refusals:
+            yield f"{each.path.name}: {_in_short(app, each)}"
+        else:
+            if len(report.files) > 1:
+                yield each.path.name
+            yield from _file(app, each)
+        yield from _remarks(each)
+        for refusal in each.refusals.values():
+            count = f"{refusal.count:,} rows, first " if refusal.count > 1 else ""
+            yield from _line("refused", f"{count}{refusal.first}")
+    if len(report.files) > 1:
+        yield "all files"
+    if report.sessions:
+        yield from _line("sessions", f"{report.sessions:,}, with {report.minutes:,} minutes")
+    for note in report.notes:
+        yield from _line("note", note)
+    if report.problem:
+        yield from _line("refused", report.problem)
+
+
+def _file(app: App, report: FileReport) -> Iterator[str]:
+    if report.format.kind:
+        yield from _line("format", report.format.kind)
+    if report.format.columns:
+        pairs = (
+            name if name.casefold() == meaning else f"{meaning} from {name}"
+            for meaning, name in report.format.columns
+        )
+        yield from _line("columns", ", ".join(pairs))
+    if report.format.ignored:
+        yield from _line("ignored", listed([name or "(no name)" for name in report.format.ignored]))
+    if report.symbols:
+        yield from _line("symbols", _symbols(report))
+    if report.times:
+        yield from _line("times", report.times)
+    if report.first is not None:
+        yield from _line("minutes", _span(app, report))
+    yield from _line("rows", f"{report.rows:,}")
+
+
+def _remarks(report: FileReport) -> Iterator[str]:
+    if report.format.newest_first:
+        yield from _line("note", "the newest row comes first: read from the end")
+    if report.zones:
+        counts = ", ".join(f"{count:,} as {zone}" for zone, count in report.zones.items())
+        text = f"of {report.rows:,} rows these would lie in a regular session: {counts}"
+        yield from _line("zone", f"{text}; say which it is with --data-zone")
+    if report.ends_of_minutes:
+        text = (
+            "sessions run from 09:31 to 16:00 New York: these times seem to be the ENDS of the minutes. "
+            "smabot takes them for starts: take one minute off each"
+        )
+        yield from _line("note", text)
+    for split in report.splits:
+        yield from _line("split?", split)
+
+
+def _symbols(report: FileReport) -> str:
+    names = sorted(report.symbols)
+    if report.format.symbol_from != "column":
+        return f"{names[0]}, from the file's {report.format.symbol_from}" if names else ""
+    return listed(names) if len(names) == 1 else f"{len(names)}: {listed(names)}"
+
+
+def _in_short(app: App, report: FileReport) -> str:
+    days = f"{app.times.day(report.first)} to {app.times.day(report.last)}"
+    return f"{listed(sorted(report.symbols), 3)}, {report.rows:,} rows, {days}"
+
+
+def _span(app: App, report: FileReport) -> str:
+    if report.first is None:
+        return "no minute that can be used"
+    return f"{app.times.full(report.first)} to {app.times.full(report.last)}"
+
+
+def _line(title: str, text: str) -> Sequence[str]:
+    """Return a titled line, wrapped to the width of a small terminal."""
+    from textwrap import wrap
+
+    head = f"  {title:<{_INDENT - 2}}"
+    return wrap(
+        text, WIDTH - 1, initial_indent=head, subsequent_indent=" " * _INDENT, break_long_words=False,
+        break_on_hyphens=False,
+    )  # fmt: skip
+
+
+def _simulated(market: object) -> tuple[list[str], list[str], int]:
+    """Return the sessions' dates, the symbols, and the number of bars."""
+    from smabot.provider import MINUTE
+    from smabot_exchange.data.sessions import first_sessions
+    from smabot_exchange.data.simulated_market import SimulatedMarket
+    from smabot_exchange.data.simulated_symbols import simulated_symbols
+
+    assert isinstance(market, SimulatedMarket)
+    sessions = first_sessions(market.start, market.sessions)
+    symbols = simulated_symbols(market.symbols)
+    minutes = sum(int((each.close - each.open) / MINUTE) for each in sessions)
+    return [each.date.isoformat() for each in sessions], symbols, minutes * len(symbols)

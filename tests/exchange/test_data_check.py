@@ -1,0 +1,251 @@
+"""`smabot data check`: what it says of files that can be replayed, and of all that is wrong in others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pytest
+
+from smabot.cli import main
+
+HEADER = "Datetime,Open,High,Low,Close,Adj Close,Volume"
+
+
+class Answer(NamedTuple):
+    code: int
+    out: str
+    err: str
+
+    def line(self, title: str) -> str:
+        """The text that a title has, its lines as one."""
+        lines, found = self.out.splitlines(), []
+        for number, text in enumerate(lines):
+            if text.startswith(f"  {title} "):
+                found.append(text[12:].strip())
+                for more in lines[number + 1 :]:
+                    if not more.startswith(" " * 12):
+                        break
+                    found.append(more.strip())
+        return " ".join(found)
+
+
+Check = Callable[..., Answer]
+
+
+@pytest.fixture
+def check(in_tmp: Path, capsys: pytest.CaptureFixture[str]) -> Check:
+    def check(*arguments: str) -> Answer:
+        code = main(["data", "check", *arguments])
+        answer = Answer(code, *capsys.readouterr())
+        if "--json" not in arguments:
+            lines = answer.out.splitlines()
+            assert all(len(line) <= 80 for line in lines if "smabot run" not in line)
+        return answer
+
+    return check
+
+
+def sessions(
+    days: Sequence[int] = (2, 3), first: str = "09:30", price: float = 10, minutes: int = 390
+) -> list[str]:
+    """Rows of sessions in March 2026, with New York's times without a zone."""
+    rows = []
+    for day in days:
+        start = datetime.fromisoformat(f"2026-03-{day:02} {first}")
+        for minute in range(minutes):
+            time = start + timedelta(minutes=minute)
+            rows.append(f"{time},{price},{price + 1},{price - 1},{price},7,100")
+    return rows
+
+
+def write(name: str, rows: Sequence[str], header: str = HEADER) -> str:
+    Path(name).parent.mkdir(exist_ok=True)
+    Path(name).write_text("\n".join([header, *rows]) + "\n")
+    return name
+
+
+def test_it_says_how_a_file_is_read(check: Check) -> None:
+    rows = sessions()
+    del rows[100:130]
+    found = check(write("SPY_1min.csv", rows), "--data-zone", "America/New_York")
+    assert found.code == 0, found.err
+    assert found.out.startswith("SPY_1min.csv: can be replayed\n")
+    assert found.line("columns") == "timestamp from Datetime, Open, High, Low, Close, Volume"
+    assert found.line("ignored") == "Adj Close"
+    assert found.line("symbols") == "SPY, from the file's name"
+    assert found.line("times") == "without a zone, read as America/New_York"
+    assert found.line("minutes") == "2026-03-02 09:30 ET to 2026-03-03 15:59 ET"
+    assert found.line("sessions") == "2, with 750 minutes"
+    assert "30 minutes without a bar in 1 session" in found.line("note")
+    assert found.out.splitlines()[-2:] == [
+        "run it",
+        "  smabot run --data SPY_1min.csv --data-zone America/New_York --db data/SPY_1min.db",
+    ]
+
+
+def test_without_a_zone_it_counts_what_each_would_give(check: Check) -> None:
+    found = check(write("SPY.csv", sessions()))
+    assert found.code == 3
+    assert found.out.startswith("SPY.csv: can't be replayed\n")
+    assert found.line("zone") == (
+        "of 780 rows these would lie in a regular session: 780 as America/New_York, 180 as UTC; "
+        "say which it is with --data-zone"
+    )
+    assert found.line("refused").startswith(
+        "780 rows, first line 2: timestamp 2026-03-02 09:30:00 has"
+    )
+
+
+def test_it_counts_all_that_is_wrong(check: Check) -> None:
+    rows = sessions([2])
+    rows[5] = rows[5].replace(",11,", ",3,")
+    rows[6] = rows[6].replace(",11,", ",3,")
+    rows[9] = "x" + rows[9]
+    rows[20] = rows[19]
+    rows[30], rows[31] = rows[31], rows[30]
+    rows[40] = rows[40].replace(",100", ",many")
+    rows[50] = rows[50].replace("2026", "2086")
+    rows[60] += ",1"
+    found = check(write("SPY.csv", rows), "--data-zone", "America/New_York", "--json")
+    assert found.code == 3
+    (report,) = json.loads(found.out)["files"]
+    assert {each["kind"]: (each["rows"], each["first"].split(":")[0]) for each in report["refused"]} == {
+        "prices": (2, "line 7"), "time": (1, "line 11"), "duplicate": (1, "line 22"),
+        "order": (1, "line 33"), "number": (1, "line 42"), "calendar": (1, "line 52"),
+        "fields": (1, "line 62"),
+    }  # fmt: skip
+    assert report["rows"] == 390
+    assert report["first"] == "2026-03-02T14:30:00Z"
+    assert "refused" in check("SPY.csv", "--data-zone", "America/New_York").out
+
+
+def test_a_run_refuses_what_the_check_refuses_and_names_it(
+    check: Check, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("SPY.csv", sessions())
+    assert main(["run", "--data", "SPY.csv"]) == 3
+    line = capsys.readouterr().err
+    assert "has no time zone" in line
+    assert line.endswith("`smabot data check SPY.csv` looks at all of it\n")
+
+
+def test_times_that_seem_to_be_the_ends_of_minutes_are_told(check: Check) -> None:
+    late = check(write("SPY.csv", sessions(first="09:31")), "--data-zone", "America/New_York")
+    assert late.code == 0
+    assert "sessions run from 09:31 to 16:00 New York" in late.line("note")
+    right = check(write("IBM.csv", sessions(minutes=391)), "--data-zone", "America/New_York")
+    assert "sessions run" not in right.out
+
+
+@pytest.mark.parametrize(
+    ("price", "words"), [(2.5, "a 4:1 split?"), (20, "a 1:2 split?"), (10.7, "")]
+)
+def test_a_price_that_changes_as_by_a_split_is_told(check: Check, price: float, words: str) -> None:
+    rows = sessions([2]) + sessions([3], price=price)
+    found = check(write("SPY.csv", rows), "--data-zone", "America/New_York")
+    assert found.code == 0
+    assert found.line("split?").endswith(words)
+    assert bool(found.line("split?")) == bool(words)
+
+
+@pytest.mark.parametrize("every", [5, 30])
+def test_longer_bars_are_named(check: Check, every: int) -> None:
+    found = check(write("SPY.csv", sessions()[::every]), "--data-zone", "America/New_York")
+    assert found.code == 3
+    assert found.line("refused") == f"has bars of {every} minutes: smabot replays bars of 1 minute"
+
+
+def test_daily_bars_are_named(check: Check) -> None:
+    rows = [f"2026-03-0{day},10,11,9,10,7,100" for day in (2, 3, 4)]
+    found = check(write("SPY.csv", rows, HEADER.replace("Datetime", "Date")))
+    assert found.code == 3
+    assert found.line("refused").startswith("3 rows, first line 2: 2026-03-02 has no time of day")
+
+
+def test_a_folder_is_shown_file_by_file(check: Check) -> None:
+    for name in ("SPY", "AAPL"):
+        write(f"folder/{name}.csv", sessions())
+    write("folder/notes.csv", ["x"], "y")
+    found = check("folder", "--data-zone", "America/New_York")
+    assert found.code == 3
+    assert found.out.splitlines()[0] == "folder: can't be replayed"
+    assert found.line("refused").startswith("line 1: no column timestamp, open")
+    Path("folder/notes.csv").unlink()
+    found = check("folder", "--data-zone", "America/New_York")
+    assert found.code == 0
+    assert found.line("symbols") == "AAPL, from the file's name SPY, from the file's name"
+    assert found.line("sessions") == "2, with 780 minutes"
+
+
+def test_a_folder_of_many_files_has_a_line_for_each(check: Check) -> None:
+    for number in range(12):
+        write(f"folder/{'ABCDEFGHIJKL'[number] * 3}.csv", sessions([2], minutes=30))
+    found = check("folder", "--data-zone", "America/New_York")
+    assert found.code == 0
+    assert len(found.out.splitlines()) < 20
+    assert "AAA.csv: AAA, 30 rows, 2026-03-02 to 2026-03-02" in found.out.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("SPY.csv", b"", "is empty"),
+        ("SPY.csv", b"\xff\xfe\x00", "is not UTF-8 text"),
+        ("SPY.csv.gz", b"no gzip", "can't be read: Not a gzipped file"),
+        ("SPY.csv", HEADER.encode(), "has no rows after its header"),
+        (
+            "prices.csv",
+            f"{HEADER}\n1,1,1,1,1,1,1".encode(),
+            "no column symbol, and the file's name",
+        ),
+        ("SPY.csv", b"\x00\x00", "line 1"),
+    ],
+)
+def test_a_file_that_can_not_be_read_is_told(
+    check: Check, name: str, content: bytes, words: str
+) -> None:
+    Path(name).write_bytes(content)
+    found = check(name)
+    assert found.code == 3
+    assert words in found.line("refused")
+    assert found.err == ""
+
+
+def test_what_is_not_there_is_one_line(check: Check) -> None:
+    write("SPY.csv", [])
+    for name, words in (("SPX.csv", "did you mean 'SPY.csv'?"), ("simulatd", "'simulated'?")):
+        found = check(name)
+        assert (found.code, found.out, found.err.count("\n")) == (3, "", 1)
+        assert words in found.err
+
+
+def test_a_simulated_market_is_answered_too(check: Check) -> None:
+    found = check("simulated:symbols=7,sessions=3")
+    assert found.code == 0
+    assert found.line("symbols") == "7: AAPL, IBM, KO, MSFT, SPY, ZAAA, ZAAB"
+    assert found.line("sessions") == "3, from 2026-03-02 to 2026-03-04"
+    assert found.line("bars").startswith("8,190, artificial")
+    assert json.loads(check("simulated", "--json").out)["can_be_replayed"] is True
+    assert check("simulated:sessions=none").code == 3
+
+
+def test_without_a_file_it_takes_the_settings(check: Check, monkeypatch: Any) -> None:
+    monkeypatch.setenv("SMABOT_DATA", write("SPY.csv", sessions()))
+    monkeypatch.setenv("SMABOT_DATA_ZONE", "America/New_York")
+    assert check().out.startswith("SPY.csv: can be replayed")
+
+
+def test_config_check_looks_for_the_data_file(
+    in_tmp: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("SPY.csv").write_text(HEADER)
+    for data, code in (("SPY.csv", 0), ("simulated:seed=2", 0), ("SPYY.csv", 3)):
+        monkeypatch.setenv("SMABOT_DATA", data)
+        assert main(["config", "check"]) == code
+    assert "data = 'SPYY.csv' (SMABOT_DATA): no such file or folder (did you mean 'SPY.csv'?)" in (
+        capsys.readouterr().err
+    )

@@ -60,10 +60,10 @@ def main() -> None:
 
 
 def _screen(folder: Path) -> list[Text] | None:
-    """Return what the terminal showed, shortened; None when the broker's answer was faster."""
+    """Return what the terminal showed, shortened; None unless one order was on its way."""
     killed, pid = _killed_run(folder)
     state = json.loads(_answer(folder, "status", "--json"))
-    if not any(order["status"] == "pending" for order in state["open_orders"]):
+    if [order["status"] for order in state["open_orders"]] != ["pending"]:
         return None
     status = _answer(folder, "status").splitlines()
     resumed = _resumed_run(folder)
@@ -73,7 +73,7 @@ def _screen(folder: Path) -> list[Text] | None:
         Text.assemble(("Killed", "bold red"), (f"    by kill -9 {pid}, from another terminal", "dim")),
         _prompt("smabot status"),
         *_lines(_matching(status, r"^bot ")), _left_out(),
-        *_lines(_following(status, r"^open orders", 3)), _left_out(),
+        *_lines(_following(status, r"^open orders and exits", 3)), _left_out(),
         _prompt("smabot run --plugins sma,risk"),
         *_lines(resumed[:1]), *_lines(_matching(resumed, r"^  (load|reconcile|plugins|warm) ")),
         _left_out(), *_lines(_following(resumed, r"^ready in", 3)), _left_out(),

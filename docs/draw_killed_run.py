@@ -81,15 +81,22 @@ def _screen(folder: Path) -> list[Text] | None:
 
 
 def _killed_run(folder: Path) -> tuple[list[str], int]:
-    """Run until an order is committed while others are held already, and kill it there."""
+    """Run until an order is committed while a position is held already, and kill it there."""
     with _started(folder) as bot:
         lines: list[str] = []
         for line in _output(bot):
             lines.append(line)
-            if ORDER.search(line) and any("bought" in each for each in lines):
+            if ORDER.search(line) and _is_alone(line, lines):
                 break
         bot.kill()
         return lines, bot.pid
+
+
+def _is_alone(order: str, lines: list[str]) -> bool:
+    """Return whether it is the only order of its minute, and another one was filled before."""
+    minute = order.split()[0]
+    signals = [each for each in lines if each.startswith(minute) and " signal at " in each]
+    return len(signals) == 1 and any("bought" in each for each in lines)
 
 
 def _resumed_run(folder: Path) -> list[str]:

@@ -12,6 +12,7 @@ from benchmarks import (
     engine,
     first_start,
     market_minute,
+    open_orders,
     report,
     restart,
     restart_wire,
@@ -29,6 +30,7 @@ BENCHMARKS = {
     "decode": decode.run,
     "wire-minute": wire_minute.run,
     "wire-orders": wire_orders.run,
+    "open-orders": open_orders.run,
     "restart-wire": restart_wire.run,
 }
 

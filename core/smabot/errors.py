@@ -151,7 +151,7 @@ def listed(names: Iterable[str], most: int = 12) -> str:
 
 def counted(number: int, noun: str) -> str:
     """Return a number with its noun, in the singular where it is 1."""
-    return f"{number} {noun}{'' if number == 1 else 's'}"
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
 
 
 def suggest(name: str, known: Iterable[str]) -> str:

@@ -47,6 +47,7 @@ from smabot.errors import (
 )
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.ports import (
+    BarRows,
     Broker,
     BrokerAccount,
     BrokerOrder,
@@ -103,6 +104,7 @@ __all__ = [
     "AccountBlocked",
     "Adjustment",
     "Bar",
+    "BarRows",
     "Batch",
     "Book",
     "Broker",

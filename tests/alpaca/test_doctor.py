@@ -140,7 +140,7 @@ def test_nobody_there(in_tmp: Path) -> None:
 def test_without_a_key_the_embedded_exchange_is_not_started(in_tmp: Path) -> None:
     (found,) = diagnosed().values()
     assert found.level == "ok"
-    assert "trades on the built-in exchange" in found.text
+    assert "plugin alpaca trades at the built-in exchange" in found.text
     assert list(in_tmp.iterdir()) == []
 
 

@@ -258,9 +258,9 @@ def test_the_line_says_until_when_a_command_stands(
     result = call("resume")
     assert result.code == 1
     assert result.err == (
-        "smabot: 'resume' waits for the running bot until 14:31:00 UTC; Ctrl-C withdraws it\n"
+        "smabot: 'resume' waits for the running bot until 09:31:00 ET; Ctrl-C withdraws it\n"
         "smabot: 'resume' waits for the running bot, which did not answer within 0.1 s: it, or the "
-        "next one that starts, will carry it out until 2026-03-02 14:31:00 UTC, and not later\n"
+        "next one that starts, will carry it out until 2026-03-02 09:31:00 ET, and not later\n"
     )
     (command,) = journal.commands()
     assert (command.created_at, command.expires_at) == (GIVEN, GIVEN + timedelta(minutes=1))

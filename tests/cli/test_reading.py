@@ -20,7 +20,18 @@ SqliteJournal = pytest.importorskip("smabot_persistence_sqlite.journal").SqliteJ
 
 Call = Callable[..., Any]
 NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
-READING = ("status", "orders", "trades", "signals", "equity", "pnl", "breaker", "limits")
+READING = (
+    "events",
+    "runs",
+    "status",
+    "orders",
+    "trades",
+    "signals",
+    "equity",
+    "pnl",
+    "breaker",
+    "limits",
+)
 
 
 @pytest.mark.parametrize("verb", READING)
@@ -51,9 +62,11 @@ def test_reading_disturbs_nothing(database: Path, call: Call, verb: str) -> None
 def test_status(database: Path, call: Call) -> None:
     screen = call("status").out
     assert "not running; the last run (pid 4194305) was killed" in screen
-    assert "105,000.50, 90,000.00 of it cash, at 2026-03-02T17:03:00Z" in screen
+    assert "105,000.50, 90,000.00 of it cash, 15,000.50 in positions" in screen
     held = next(line for line in screen.splitlines() if "1,240.50" in line)
-    assert held.split() == ["sma", "SPY", "10", "1,234.50", "1,240.50", "+60.00", "+88.65"]
+    assert held.split() == [
+        "sma", "SPY", "10", "1,234.50", "1,240.50", "12,405.00", "+60.00", "12.1%"
+    ]  # fmt: skip
     assert "limits " in screen
     assert "breaker " in screen
     data = call("status", "--json").json
@@ -63,7 +76,8 @@ def test_status(database: Path, call: Call) -> None:
     assert data["positions"] == [
         {
             "strategy": "sma", "symbol": "SPY", "qty": "10", "avg_price": "1234.5",
-            "price": "1240.5", "priced_at": "2026-03-02T17:01:00Z", "unrealized_pnl": "60", "realized_pnl": "88.654322",
+            "price": "1240.5", "priced_at": "2026-03-02T17:01:00Z", "market_value": "12405",
+            "unrealized_pnl": "60", "realized_pnl": "88.654322", "equity_fraction": "0.121137",
         }
     ]  # fmt: skip
     assert [order["symbol"] for order in data["open_orders"]] == ["IBM"]
@@ -74,7 +88,8 @@ def test_the_last_bar_is_the_newest_there_is_whatever_is_held(journal: Any, call
     times = [NOON + timedelta(minutes=n) for n in range(125)]
     journal.commit([], [Bar("SPY", time, 1.0, 1.0, 1.0, 1.0, 1.0) for time in times])
     journal.close()
-    assert "2026-03-02T19:04:00Z" in call("status").out
+    assert "last bar  2026-03-02 14:05 ET" in call("status").out
+    assert "last bar  2026-03-02 19:05 UTC" in call("status", "--utc").out
     assert call("status", "--json").json["last_bar"] == "2026-03-02T19:04:00Z"
 
 
@@ -83,10 +98,10 @@ def test_the_last_bar_is_the_newest_there_is_whatever_is_held(journal: Any, call
     [
         (None, {}, "no order was made for it"),
         (None, {"missed": True}, "missed while no bot ran"),
-        (Status.BLOCKED, {}, "its buy is blocked: because"),
-        (Status.REJECTED, {}, "its buy is rejected: because"),
-        (Status.EXPIRED, {}, "its buy is expired: because"),
-        (Status.ACCEPTED, {}, "its buy is accepted: because"),
+        (Status.BLOCKED, {}, "its buy was blocked: because"),
+        (Status.REJECTED, {}, "its buy was rejected: because"),
+        (Status.EXPIRED, {}, "its buy expired: because"),
+        (Status.ACCEPTED, {}, "its buy is open at the broker: because"),
         (Status.FILLED, {}, "its buy is filled, and the shares are gone since: because"),
     ],
 )
@@ -99,8 +114,9 @@ def test_a_signal_whose_position_is_not_as_it_wants_says_why(
         rows.append(make_order(0, "IBM", Side.BUY, status, bar_time=NOON, reason="because"))
     journal.commit(rows)
     journal.close()
-    line = next(line for line in call("status").out.splitlines() if " BUY " in line)
-    assert line.endswith(told)
+    lines = call("status").out.splitlines()
+    row = next(place for place, line in enumerate(lines) if " BUY " in line)
+    assert lines[row + 1].strip() == told
     signals = call("status", "--json").json["signals"]
     assert {each["symbol"]: each["why"] for each in signals} == {"IBM": told, "SPY": ""}
 

@@ -75,7 +75,7 @@ def test_config_show_masks_secrets(call: Call) -> None:
 
 @pytest.mark.plugins
 def test_config_check(call: Call) -> None:
-    assert call("config", "check").out.startswith("PAPER: all settings valid, 0 changed; plugins: ")
+    assert call("config", "check").out.startswith("PAPER: all settings valid, 0 changed\nplugins: ")
     assert call("config", "check", "--json").json["ok"] is True
 
 

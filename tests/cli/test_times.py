@@ -37,3 +37,21 @@ def test_a_column_of_several_years_has_the_year_in_its_cells():
 def test_a_column_without_times_has_its_zone():
     title, cell = Times().column([], same)
     assert (title, cell(None)) == ("ET", "")
+
+
+def test_times_in_a_stored_text_are_shown_in_the_screens_zone():
+    text = "no price since 2026-03-02 14:40 UTC, asked at 15:42:00 UTC and 2026-03-02 15:42Z"
+    assert Times().in_text(text, near=MORNING) == (
+        "no price since 2026-03-02 09:40 ET, asked at 10:42:00 ET and 2026-03-02 10:42 ET"
+    )
+    assert Times(utc=True).in_text("at 15:42Z", near=MORNING) == "at 15:42 UTC"
+    assert Times().in_text("the bar of 14:40Z", near=SUMMER) == "the bar of 10:40 ET"
+
+
+def test_what_is_no_utc_time_in_a_text_stays():
+    for text in (
+        "smabot-sma-SPY-20260302T1535Z-1", "2026-03-02T15:30:00Z", "at 25:99 UTC", "15:42 ET",
+        "2026-13-02 10:00 UTC", "ratio 10:30",
+    ):  # fmt: skip
+        assert Times().in_text(text, near=MORNING) == text
+    assert Times().in_text("at 15:42 UTC") == "at 15:42 UTC"

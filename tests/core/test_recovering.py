@@ -136,7 +136,7 @@ def test_each_step_tells_what_it_found() -> None:
     again = steps(bot)
     assert again["load"] == "0 open orders, 1 position, 1 last signal"
     assert again["warm"] == "3 bars of 1 symbol"
-    assert again["backfill"] == f"{2 + 3} bars"
+    assert again["backfill"] == f"{2 + 3} bars; 1 minute too old to decide on"
     assert again["subscribe"] == "2 symbols"
 
 

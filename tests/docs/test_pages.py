@@ -17,6 +17,7 @@ from pydantic import BaseModel
 
 from smabot import errors
 from smabot.cli.command_group import COMMANDS
+from smabot.cli.event_kinds import EVENT_KINDS
 from smabot.hooks.discovery import discover, settings_model
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
@@ -90,6 +91,16 @@ def test_every_exit_code_is_told_where_it_should_be() -> None:
     codes = {kind.exit_code for kind in kinds if issubclass(kind, errors.SmabotError)} | {0, 130}
     for text in (README, page("docs/operations.md")):
         assert set(map(int, re.findall(r"^\| (\d+) \|", text, re.M))) == codes
+
+
+def test_every_kind_of_event_is_told_and_no_other() -> None:
+    told = page("docs/operations.md").partition("\n### Events\n")[2].partition("\n### ")[0]
+    first_cells = re.findall(r"^\| (`[^|]*) \|", told, re.M)
+    kinds = {kind for cell in first_cells for kind in re.findall(r"`(\w+)`", cell)}
+    assert kinds == EVENT_KINDS
+    modules = [*ROOT.glob("core/smabot/**/*.py"), *ROOT.glob("plugins/*/smabot_*/**/*.py")]
+    code = "".join(path.read_text() for path in modules if path.stem != "event_kinds")
+    assert [kind for kind in sorted(EVENT_KINDS) if f'"{kind}"' not in code] == []
 
 
 # -- settings --------------------------------------------------------------------------------------

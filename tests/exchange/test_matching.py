@@ -226,9 +226,20 @@ def test_a_gtc_order_outlives_its_session(lab: Any, client: Any) -> None:
     exchange = lab.open(tape)
     exchange.advance()
     order = client(exchange).buy(1, limit="9", tif=TimeInForce.GTC)
-    assert order.expires_at is None
+    assert order.expires_at == lab.time("2026-05-31 16:15")
     assert exchange.advance().events == ()
     assert exchange.advance().events[0].execution.price == 8
+
+
+def test_a_gtc_order_is_canceled_after_90_days(lab: Any, client: Any) -> None:
+    tape = lab.tape(
+        lab.rows("SPY", f"{DAY} 15:58", [10, 10]) + lab.rows("SPY", "2026-06-01 09:30", [10, 10])
+    )
+    exchange = lab.open(tape)
+    order = client(exchange).buy(1, limit="9", tif=TimeInForce.GTC)
+    lab.play(exchange)
+    ended = exchange.order(order.id)
+    assert (ended.status, ended.canceled_at) == (OrderStatus.CANCELED, order.expires_at)
 
 
 def test_orders_fill_in_the_order_they_came(lab: Any, client: Any) -> None:

@@ -59,7 +59,7 @@ def test_a_database_of_another_account(world: Any) -> None:
     before = world.tables()
     refused = world.run("run", "--ledger", "other.db")
     assert refused.code == CONFLICT
-    assert refused.line.startswith("1 conflict(s) with the broker (account_mismatch): nothing was")
+    assert refused.line.startswith("1 conflict with the broker (account_mismatch): nothing was")
     assert "disagrees with the broker" in refused.out
     assert " agrees with the broker" not in refused.out
     assert "this database belongs to another account" in refused.out

@@ -117,7 +117,7 @@ def test_status_tells_of_a_killed_bot(world: Any, undisturbed: Any) -> None:
         bot.wait()
     status = world.run("status")
     assert (status.code, status.err) == (0, "")
-    assert f"the last run (pid {bot.pid}) was killed: start it again to resume" in status.out
+    assert f"the last run (pid {bot.pid}) was killed: run it again" in status.out
     assert json.loads(world.run("status", "--json").out)["running"] is False
     assert world.run("run").code == 0
     assert world.tables() == undisturbed

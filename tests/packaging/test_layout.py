@@ -37,6 +37,7 @@ FLOORS = {
             "matching_engine",
             "replay",
             "exchange_queries",
+            "exchange_orders",
             "exchange",
         ],
         ["json_forms"],

@@ -85,7 +85,7 @@ def test_an_own_order_that_filled_while_the_bot_was_down_is_brought_up_to_date(
     assert dumper(world.db, without=()) == before
     assert "up to date" not in capsys.readouterr().out
     assert world.accept() == 0
-    assert "1 order(s) brought up to date" in capsys.readouterr().out
+    assert "1 order brought up to date" in capsys.readouterr().out
     assert [order.status for order in world.rows(Order)] == [Status.FILLED]
     assert len(world.rows(Fill)) == 1
     assert world.held() == {("sma", "SPY"): 10}

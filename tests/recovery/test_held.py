@@ -261,11 +261,11 @@ def test_screens_mark_old_prices(thin: Any, capsys: Any, monkeypatch: Any) -> No
         screen = Screen("PAPER", False)
         thin.go(recover(session, screen.show_committed), 40)
     shown = capsys.readouterr().out
-    assert "15:01Z  equity 100,000.00" in shown
-    assert "! no price SPY: no price since 2026-03-02 14:40 UTC, and none can be had" in shown
+    assert "2026-03-02, New York\n09:31  equity 100,000.00" in shown
+    assert "! no price SPY: no price since 2026-03-02 09:40 ET, and none can be had" in shown
     assert "STALE: the price of SPY" in shown
     monkeypatch.chdir(thin.folder)
     assert main(["--db", str(thin.db), "status"]) == 0
-    assert "STALE: the price of SPY is of 2026-03-02T14:40:00Z" in capsys.readouterr().out
+    assert "STALE: the price of SPY is of 2026-03-02 09:40 ET" in capsys.readouterr().out
     assert main(["--db", str(thin.db), "--json", "status"]) == 0
     assert '"priced_at": "2026-03-02T14:40:00Z"' in capsys.readouterr().out

@@ -59,7 +59,7 @@ def answer(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:
 def test_breaker_shows_why_it_tripped(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["breaker"]) == 0
     shown = capsys.readouterr().out
-    assert "TRIPPED at 2026-03-02 17:00:00 UTC: 5 submissions failed in a row" in shown
+    assert "TRIPPED at 2026-03-02 12:00:00 ET: 5 submissions failed in a row" in shown
     assert "5 of 5" in shown
     assert "100,000.00, trips 5.00% below" in shown
     data = answer(capsys, "breaker")

@@ -83,7 +83,11 @@ def test_a_cool_down_lifts_it_and_is_an_event(desk: Any) -> None:
     bot.price("SPY", 92.0)
     assert not bot.state.tripped
     assert [block.until for block in blocks(bot)] == [since + 2 * MINUTE]
-    assert events(bot)[-1] == ("breaker_reset", "armed again: 2 minutes have passed", False)
+    assert events(bot)[-1] == (
+        "breaker_reset",
+        "armed again: its cool-down of 2 min is over",
+        False,
+    )
 
 
 def test_another_scope_takes_the_place_of_the_one_before(desk: Any) -> None:

@@ -15,6 +15,7 @@ from smabot_exchange.exchange import Exchange
 from smabot_exchange.http.auth import ApiKeys
 from smabot_exchange.http.server import ServerThread, listen
 from smabot_exchange.http.venue import Venue
+from smabot_exchange.ledger.beginning import Beginning
 from smabot_exchange.matching.account import AccountTerms
 
 KEY_ID, SECRET = "PKTEST", "the secret"
@@ -92,6 +93,7 @@ class Houses:
         volume: float = 100_000,
         terms: AccountTerms | None = None,
         secret: str = SECRET,
+        beginning: Beginning | None = None,
         **venue: Any,
     ) -> Place:
         """Serve an exchange over closes by symbol, a minute each from ``start``, or any tape."""
@@ -100,7 +102,7 @@ class Houses:
         else:
             closes = closes or {"SPY": [100.0] * 30, "IBM": [50.0] * 30}
             tape = str(self._write(self._folder / "tape.csv", closes, start=start, volume=volume))
-        exchange = Exchange(self._folder / "ledger.db", tape, terms)
+        exchange = Exchange(self._folder / "ledger.db", tape, terms, beginning=beginning)
         self._open.callback(exchange.close)
         there = Venue(exchange, ApiKeys({KEY_ID: secret}), **venue)
         server = ServerThread(there, listen())

@@ -218,6 +218,11 @@ class App:
 
         return Times(utc=self.utc)
 
+    @property
+    def heading(self) -> str:
+        """PAPER or LIVE and the database's name, once `rows` was opened; else empty."""
+        return " ".join(self._header.values())
+
     @staticmethod
     def table(columns: Sequence[str], rows: Iterable[Sequence[Any]], *, heads: bool = True) -> Any:
         """Return a table for `emit`; a column whose name starts with ``>`` is aligned to the right."""
@@ -236,7 +241,7 @@ class App:
             headed = {**self._header, **data} if isinstance(data, dict) else data
             output.print_json(headed)
             return
-        title = [" ".join(self._header.values())] if self._header else []
+        title = [self.heading] if self._header else []
         parts = screen if isinstance(screen, list | tuple) else [screen]
         output.print_screen([*title, *parts])
 
@@ -260,7 +265,10 @@ class App:
         return code if code is not None else int(getattr(error, "exit_code", 1))
 
     def _say(self, text: str) -> None:
-        click.echo(f"smabot: {one_line(text)}", err=True)
+        shown = one_line(text)
+        if " UTC" in shown:
+            shown = self.times.in_text(shown, near=self.wall())
+        click.echo(f"smabot: {shown}", err=True)
 
     def outlive_screens(self) -> None:
         """Keep running when stdout and stderr have no reader any more: trading must not depend on them."""

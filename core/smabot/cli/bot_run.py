@@ -16,6 +16,7 @@ from smabot.cli.live_trading import check_live_settings, confirm_live_trading
 from smabot.cli.run_session import begin_run_row, opened_session, save_run_row
 from smabot.cli.screen import Screen
 from smabot.cli.stop_signals import StopRequested, stop_signals
+from smabot.cli.times import Times
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Fill, Order
 from smabot.engine.reconciling.conflict import ReconciliationConflict
@@ -37,10 +38,13 @@ OUTCOMES = {
 }
 
 
-def run_bot(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -> int:
+def run_bot(
+    loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = (), times: Times | None = None
+) -> int:
     """Trade until the feed ends or the operator stops it; returns the exit code.
 
-    ``ignored_blocks`` names plugins that are not part of the run and whose blocks hold nothing in it.
+    ``ignored_blocks`` names plugins that are not part of the run and whose blocks hold nothing in it;
+    ``times`` is how the screen shows times, by default in New York's zone.
 
     Raises SmabotError when it can't start or must not go on; the run's row then has the reason. For
     real money limits have to be set and the operator confirms: before that there is no row.
@@ -49,7 +53,8 @@ def run_bot(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -
     plugins = Plugins.load(config, origins=loaded.origins)
     if config.live:
         check_live_settings(config, loaded.origins, plugins.names)
-    screen = Screen(config.mode, as_json)
+    times = times or Times()
+    screen = Screen(config.mode, as_json, times)
     screen.show_title(smabot.__version__, str(config.db), plugins.names)
     for name in config.no_plugins:
         screen.show_warning(f"{name} is switched off")
@@ -77,7 +82,7 @@ def run_bot(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -
                 outcome = engine.run()
             code = 130 if signal.SIGINT in received else 0
             screen.end_progress()
-            _summary(session, screen, outcome, ready_ms)
+            _summary(session, screen, outcome, ready_ms, times)
         except StopRequested:
             code, outcome = 130 if signal.SIGINT in received else 0, "stopped"
             screen.show_note("stopped while starting; run it again to resume")
@@ -94,7 +99,9 @@ def run_bot(loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = ()) -
         return code
 
 
-def _summary(session: BotSession, screen: Screen, outcome: str, ready_ms: float) -> None:
+def _summary(
+    session: BotSession, screen: Screen, outcome: str, ready_ms: float, times: Times
+) -> None:
     book, journal, config = session.book, session.journal, session.config
     assert journal is not None
     fills, orders = journal.count(Fill), journal.count(Order)
@@ -116,7 +123,7 @@ def _summary(session: BotSession, screen: Screen, outcome: str, ready_ms: float)
         ("realized P&L", f"{book.realized_pnl():+,.2f}"),
         ("unrealized P&L", f"{unrealized:+,.2f}"),
         ("positions", holding or "none"),
-        *(("", line) for line in output.stale_price_lines(book)),
+        *(("", line) for line in output.stale_price_lines(book, times)),
         ("equity", f"{book.equity():,.2f}"),
         *((("halted", output.halt_line(book)),) if book.halted else ()),
         *described,

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import smabot
 from smabot.cli.run_session import opened_session
 from smabot.cli.screen import Screen
+from smabot.cli.times import Times
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
-from smabot.errors import ConfigError, ConflictError
+from smabot.errors import ConfigError, ConflictError, counted
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import Reconciliation
 
@@ -18,18 +19,23 @@ if TYPE_CHECKING:
     from smabot.settings.loading import Loaded
 
 
-def reconcile_with_broker(loaded: Loaded, accept: str | None, as_json: bool) -> int:
-    """Show what reconciliation finds, changing nothing; with ``accept`` take the broker's word."""
+def reconcile_with_broker(
+    loaded: Loaded, accept: str | None, as_json: bool, times: Times | None = None
+) -> int:
+    """Show what reconciliation finds, changing nothing; with ``accept`` take the broker's word.
+
+    ``times`` is how the screen shows times, by default in New York's zone.
+    """
     config = loaded.config
     plugins = Plugins.load(config, origins=loaded.origins)
-    screen = Screen(config.mode, as_json)
+    screen = Screen(config.mode, as_json, times)
     screen.show_title(smabot.__version__, str(config.db), plugins.names)
     with opened_session(config, plugins, screen) as session:
         found = _compare(session)
         if found.conflicts:
             screen.show_conflicts(found.conflicts)
         else:
-            screen.show_note(f"{len(found.updates)} orders queried; no conflicts")
+            screen.show_note(f"{counted(len(found.updates), 'order')} queried; no conflicts")
         for note in found.notes:
             screen.show_note(note)
         if accept is None and found.conflicts:
@@ -39,11 +45,14 @@ def reconcile_with_broker(loaded: Loaded, accept: str | None, as_json: bool) -> 
             return 0
         accept_broker_state(session, found)
         if behind:
-            screen.show_note(f"{behind} order(s) brought up to date")
+            screen.show_note(f"{counted(behind, 'order')} brought up to date")
         left = _compare(session).conflicts
         if left:
             screen.show_conflicts(left)
-            raise ConflictError(f"{len(left)} conflict(s) remain, which only you can resolve")
+            remain = "remains" if len(left) == 1 else "remain"
+            raise ConflictError(
+                f"{counted(len(left), 'conflict')} {remain}, which only you can resolve"
+            )
         screen.show_note("the broker's state is accepted: the database agrees with it now")
         return 0
 

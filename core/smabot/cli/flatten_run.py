@@ -59,7 +59,7 @@ def flatten_positions(
             "flatten",
             "flatten asks for confirmation, and there is no terminal: add --yes",
         )
-    screen = Screen(mode, app.as_json)
+    screen = Screen(mode, app.as_json, app.times)
     if running:
         return _through_bot(app, screen, symbol, timeout)
     return _in_own_session(app, loaded, screen, symbol, timeout, ignored_blocks)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Callable, Iterator
 from itertools import chain
 from typing import TYPE_CHECKING
@@ -10,7 +12,8 @@ import click
 
 from smabot.cli import installation_checks as core
 from smabot.cli.live_trading import check_live_settings
-from smabot.errors import ConfigError, SmabotError, one_line
+from smabot.cli.text_layout import width_of, wrapped
+from smabot.errors import ConfigError, SmabotError, counted, one_line
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import Finding, Level
 from smabot.system.redaction import redact
@@ -21,6 +24,8 @@ if TYPE_CHECKING:
     from smabot.settings.model import Config
 
 MARKS = {Level.OK: "ok", Level.WARNING: "WARNING", Level.FAILURE: "FAILURE"}
+MARK, TEXT = 8, 24
+"""Columns of the mark, and where the text begins."""
 STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILURE: "red"}
 
 
@@ -30,8 +35,7 @@ def show_health(app: App, load: Callable[[], Loaded]) -> int:
     for each in _findings(app, load):
         found.append(each)
         if not app.as_json:
-            mark = click.style(f"{MARKS[each.level]:<8}", fg=STYLES[each.level])
-            click.echo(f"{mark} {each.name:<14} {one_line(each.text)}")
+            click.echo("\n".join(_lines(each, app)))
     code = max((each.exit_code for each in found), default=0)
     if app.as_json:
         lines = [
@@ -43,6 +47,16 @@ def show_health(app: App, load: Callable[[], Loaded]) -> int:
     if failed:
         return app.fail(f"failed checks: {', '.join(failed)}", None, code)
     return 0
+
+
+def _lines(found: Finding, app: App) -> list[str]:
+    """Return a finding in the screen's width; its mark says the level, and its color only repeats it."""
+    text = app.times.in_text(one_line(found.text), near=app.wall())
+    plain = f"{MARKS[found.level]:<{MARK}} {found.name:<14} {text}"
+    lines = wrapped(plain, width_of(sys.stdout), TEXT)
+    if "NO_COLOR" not in os.environ:
+        lines[0] = click.style(lines[0][:MARK], fg=STYLES[found.level]) + lines[0][MARK:]
+    return lines
 
 
 def _findings(app: App, load: Callable[[], Loaded]) -> Iterator[Finding]:
@@ -59,7 +73,8 @@ def _findings(app: App, load: Callable[[], Loaded]) -> Iterator[Finding]:
     config = loaded.config
     count = sum(1 for dotted in loaded.shown() if loaded.origin(dotted) != "default")
     yield Finding.ok(
-        "settings", f"{config.mode}, broker {config.broker}; settings changed: {count}"
+        "settings",
+        f"{config.mode}, the broker is plugin {config.broker}; {counted(count, 'setting')} changed",
     )
     try:
         plugins = Plugins.load(config, origins=loaded.origins)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from smabot.errors import UsageError, suggest
 if TYPE_CHECKING:
     from smabot.domain.records import Order
 
+IN_TEXT = re.compile(r"\bsmabot-(?=\S+-\d{8}T\d{4}Z-\d)")
 PREFIX = "smabot-"
 """What ids begin with where the setting `bot` has its default."""
 
@@ -27,6 +29,11 @@ def short_id(client_order_id: str) -> str:
     """
     short = client_order_id.removeprefix(PREFIX)
     return client_order_id if short.startswith("-") else short
+
+
+def short_ids_in(text: str) -> str:
+    """Return a text with the ids in it as screens show them."""
+    return IN_TEXT.sub("", text)
 
 
 def find_order(rows: Any, text: str) -> Order:

@@ -19,8 +19,8 @@ import click
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from smabot.cli.times import Times
     from smabot.domain.book import Book
-    from smabot.domain.records import Order
 
 Columns = Sequence[tuple[str, Callable[[Any], Any]]]
 """Titles, and how to get their cells from a record."""
@@ -144,6 +144,16 @@ def money(amount: Decimal | None) -> str:
     return "" if amount is None else f"{amount:,.2f}"
 
 
+def price(amount: Decimal | float | None) -> str:
+    """A price of one share in US dollars: two decimals, below one dollar up to four; empty for None."""
+    if amount is None:
+        return ""
+    if abs(float(amount)) >= 1:
+        return f"{amount:,.2f}"
+    whole, _, decimals = f"{amount:.4f}".partition(".")
+    return f"{whole}.{decimals.rstrip('0'):0<2}"
+
+
 def gain(amount: Decimal | None) -> str:
     """The same with its sign."""
     return "" if amount is None else f"{amount:+,.2f}"
@@ -155,25 +165,12 @@ def number(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def iso(time: datetime | None) -> str:
-    """UTC as ISO 8601, to the second; empty for None."""
-    return "" if time is None else time.isoformat(timespec="seconds").replace("+00:00", "Z")
-
-
-def order_status(order: Order) -> str:
-    """Return an order's status, and that its cancel is unanswered where it is."""
-    asked = order.cancel_requested_at
-    if asked is None or order.status.terminal:
-        return order.status.value
-    return f"{order.status.value}, cancel unanswered since {iso(asked)}"
-
-
 def halt_line(book: Book) -> str:
     """Return whether entries are halted, why, and how to end it."""
     return f"YES: {book.halted}; `smabot resume` ends it" if book.halted else "no"
 
 
-def stale_price_lines(book: Book) -> list[str]:
+def stale_price_lines(book: Book, times: Times) -> list[str]:
     """Return a line for each held symbol whose price is old by the newest minute that is known."""
     from smabot.domain.book_view import STALE
 
@@ -181,6 +178,6 @@ def stale_price_lines(book: Book) -> list[str]:
     for symbol in sorted({p.symbol for p in book.positions.values() if p.qty}):
         at = book.priced_at(symbol)
         if at is None or book.now - at >= STALE:
-            since = f"of {iso(at)}" if at else "unknown"
+            since = f"of {times.full(at)}" if at else "unknown"
             lines.append(f"STALE: the price of {symbol} is {since}")
     return lines

@@ -109,10 +109,11 @@ class Filters:
             where["status"] = tuple(dict.fromkeys(status for group in groups for status in group))
         return where
 
-    def span(self, app: App, rows: Any) -> Span:
+    def span(self, app: App, rows: Any, *, by_wall: bool = False) -> Span:
         """Return the times asked for. Raises UsageError where they are none.
 
         Today and ages count from the newest time of the data: in a replay that is not today's date.
+        With ``by_wall`` they count from this machine's time.
         """
         from smabot.domain.calendar import EXCHANGE_ZONE
 
@@ -121,7 +122,7 @@ class Filters:
         if first is None and last is None:
             return Span(note=unknown)
         relative = [each for each in (first, last) if each is not None and each.relative]
-        newest = newest_time(rows) if relative else None
+        newest = newest_time(rows) if relative and not by_wall else None
         now = newest or app.wall()
         zone = UTC if app.utc else EXCHANGE_ZONE
         try:

@@ -6,6 +6,7 @@ full UTC times instead.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +14,10 @@ from typing import Any
 from smabot.domain.calendar import EXCHANGE_ZONE
 
 Moment = datetime | None
+IN_TEXT = re.compile(
+    r"(?<![\w:.-])(?:(?P<day>\d{4}-\d\d-\d\d) )?(?P<clock>\d\d:\d\d(?P<seconds>:\d\d)?)(?:Z| UTC)\b"
+)
+"""UTC times as stored texts have them: ``2026-03-02 15:31 UTC``, ``15:31:00 UTC``, ``15:31Z``."""
 
 
 class Times:
@@ -22,6 +27,8 @@ class Times:
         self._zone = UTC if utc else EXCHANGE_ZONE
         self.zone = "UTC" if utc else "ET"
         """The zone's short name: ET, of New York, where the exchange is."""
+        self.place = "UTC" if utc else "New York"
+        """The zone's name where there is room for it."""
 
     def full(self, time: Moment, *, seconds: bool = False) -> str:
         """Return date, time and zone, for a sentence: ``2026-03-02 10:31 ET``."""
@@ -34,6 +41,28 @@ class Times:
     def clock(self, time: Moment, *, seconds: bool = False) -> str:
         """Return the time of day: ``10:31``."""
         return self._format(time, "%H:%M:%S" if seconds else "%H:%M")
+
+    def in_text(self, text: str, near: Moment = None) -> str:
+        """Return a stored text with its UTC times as this screen shows times.
+
+        A time without a date is of the day of ``near``; without one it stays as it is.
+        """
+
+        def shown(match: re.Match[str]) -> str:
+            day, seconds = match["day"], match["seconds"] is not None
+            if day is None and near is None:
+                return match[0]
+            if day is None and near is not None:
+                day = near.astimezone(UTC).date().isoformat()
+            try:
+                time = datetime.fromisoformat(f"{day}T{match['clock']}+00:00")
+            except ValueError:
+                return match[0]
+            if match["day"]:
+                return self.full(time, seconds=seconds)
+            return f"{self.clock(time, seconds=seconds)} {self.zone}"
+
+        return IN_TEXT.sub(shown, text)
 
     def column(
         self,

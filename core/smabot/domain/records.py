@@ -99,6 +99,8 @@ class OrderIntent:
     timeout_minutes: int | None = None
     """Minutes after which the unfilled rest of an entry is canceled; 0: never. None: as
     `entry_timeout_minutes` sets for a market order, and never for a limit order without a fill."""
+    reason: str = ""
+    """How the sizer came to the quantity, in words; it is kept with the order's checks."""
 
 
 @record(table="order_intents", key=("client_order_id",))
@@ -109,7 +111,8 @@ class Order:
     ``filled_qty`` and ``filled_avg_price`` are cumulative; ``realized_pnl`` is this order's.
     ``reduces`` says that it only makes the position smaller.
 
-    ``checks`` holds what each risk check answered, as JSON (`smabot.domain.risk_answers`).
+    ``checks`` holds how its size came and what each risk check answered, as JSON
+    (`smabot.domain.risk_answers`).
     ``cancel_requested_at`` is when the bot first requested its cancel, and ``cancel_reason`` why.
     ``cause`` and ``available`` come from the broker's refusal: its cause, and the number of free
     shares. ``collared``: the bar that led to it was outside the price collar, so it waits for another

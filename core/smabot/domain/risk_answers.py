@@ -6,6 +6,9 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+SIZE = "size"
+"""The name of the first entry of an order's checks: its quantity, and how that came."""
+
 
 @dataclass(frozen=True, slots=True)
 class Veto:

@@ -58,6 +58,7 @@ class BrokerNews:
             return None
         after = book.order(update.client_order_id)
         if after is not None and after.status is not before.status:
+            self._note_unanswered(before, after)
             self._note_refused_exit(after)
             self._plugins.on_order(after, book)
         if fill is not None:
@@ -72,6 +73,17 @@ class BrokerNews:
             text = f"external order {update.client_order_id} is {update.status}"
             book.apply(Event(book.now, "external_activity", update.symbol, text))
             self._comparison.external_activity_seen(update.symbol)
+
+    def _note_unanswered(self, before: Order, after: Order) -> None:
+        """Keep among the events that an order got no answer, and what was found out of it later."""
+        book, name = self._book, after.client_order_id
+        reason = f": {after.reason}" if after.reason else ""
+        if after.status is Status.UNKNOWN:
+            text = f"no answer, so its status is queried{reason}"
+            book.apply(Event(book.now, "order_unanswered", name, text))
+        elif before.status is Status.UNKNOWN:
+            text = f"after no answer it is known to be {after.status}{reason}"
+            book.apply(Event(book.now, "order_answered", name, text))
 
     def _note_refused_exit(self, order: Order) -> None:
         """Keep a refused exit among the events; one that the account contradicts starts a comparison."""

@@ -1,13 +1,17 @@
-"""The calendar never ends before the run does: it is read again while it still reaches far enough."""
+"""The calendar never ends before the run does: it is read again while it still reaches far enough.
+
+Its next sessions are kept in the database, where screens read them.
+"""
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH
 from smabot.domain.bot_records import Event
 from smabot.domain.calendar import Calendar
+from smabot.domain.coming_sessions import sessions_row
 from smabot.errors import BrokerError
 from smabot.hooks.ports import Broker, Clock
 from smabot.system.background_query import BackgroundQuery
@@ -29,10 +33,18 @@ class CalendarRenewal:
         self._clock = clock
         self._question: BackgroundQuery[Calendar] = BackgroundQuery("calendar", beside=beside)
         self._look_at = EPOCH
+        self._kept_for: date | None = None
 
     def update(self) -> None:
-        """Ask where that is due, and take the answer."""
-        now = self._clock.now()
+        """Ask where that is due, and take the answer; keep the sessions around each new trading date."""
+        self._renew(self._clock.now())
+        day = self._book.trading_date
+        if day != self._kept_for:
+            self._kept_for = day
+            if row := sessions_row(self._book.calendar, day):
+                self._book.apply(row)
+
+    def _renew(self, now: datetime) -> None:
         if self._question.answered:
             self._take(now)
         if now < self._look_at or self._question.under_way:
@@ -48,6 +60,7 @@ class CalendarRenewal:
         book = self._book
         try:
             book.calendar.extend(self._question.take_answer())
+            self._kept_for = None
         except BrokerError as error:
             self._look_at = now + ASK_AGAIN
             text = f"it ends {book.calendar.end:%Y-%m-%d}, and can't be read again: {error}"

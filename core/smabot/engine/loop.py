@@ -13,7 +13,7 @@ from typing import Any
 from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH
 from smabot.domain.calendar import MINUTE
-from smabot.domain.records import Batch, OrderUpdate
+from smabot.domain.records import Batch, Order, OrderUpdate
 from smabot.engine.broker_access import Access
 from smabot.engine.broker_connection import BrokerConnection
 from smabot.engine.broker_news import BrokerNews
@@ -139,10 +139,13 @@ class Engine:
 
         Bars are decided on while they are fresh; older ones only move the indicators.
         """
-        oldest = self._config.max_bar_age + MINUTE
         for minute in batch.minutes():
-            newest = minute.bars[0].time if minute.bars else EPOCH
-            self._take_answers(self.step(minute, decide=self._feed.now() - newest < oldest))
+            self._take_answers(self.step(minute, decide=self.is_fresh(minute)))
+
+    def is_fresh(self, minute: Batch) -> bool:
+        """Whether a minute's bars are new enough to decide on; no bars are not."""
+        newest = minute.bars[0].time if minute.bars else EPOCH
+        return self._feed.now() - newest < self._config.max_bar_age + MINUTE
 
     def step(self, batch: Batch, *, decide: bool = False) -> list[OrderUpdate]:
         """Apply a batch, let the plugins decide, commit, send. Returns the broker's answers."""
@@ -161,13 +164,13 @@ class Engine:
         if updates or held_back or awaited:
             self.process(Batch(self._feed.now(), updates=updates))
 
-    def resume(self) -> None:
+    def resume(self) -> list[Order]:
         """Begin to trade: adopt what an earlier process had committed, and perhaps not sent.
 
-        From now on positions are pursued at every step.
+        From now on positions are pursued at every step. Returns the orders whose status is queried.
         """
         self._decisions.started = True
-        self._outbox.adopt(self.book.open_orders())
+        return self._outbox.adopt(self.book.open_orders())
 
     def adopt(self, updates: Sequence[OrderUpdate], remedies: Sequence[Any]) -> None:
         """Take the broker's word, in one transaction: its updates, then what resolves conflicts."""

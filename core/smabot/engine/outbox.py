@@ -15,6 +15,7 @@ from functools import partial
 from typing import Any
 
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Event
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Order, OrderUpdate
 from smabot.engine.broker_connection import ENTRY, EXIT, NO_NEWS, PAUSE, BrokerConnection, turn
@@ -23,7 +24,7 @@ from smabot.engine.dispatcher import Request, Withdrawn
 from smabot.engine.gate import Answer, Gate, Verdict
 from smabot.engine.sending_states import Sending, State
 from smabot.engine.status_queries import StatusQueries
-from smabot.errors import BrokerError, NotAllowed, NotSent
+from smabot.errors import BrokerError, NotAllowed, NotSent, counted
 from smabot.hooks.ports import BulkBroker
 
 AWAITED_SENDS = 3
@@ -63,14 +64,18 @@ class Outbox:
         if order.status is Status.PENDING:
             self._sendings[order.client_order_id] = Sending(order)
 
-    def adopt(self, orders: Iterable[Order]) -> None:
-        """Take an earlier process's orders: the last thing it did may have been to send them."""
-        for order in orders:
-            if order.status in (Status.PENDING, Status.UNKNOWN):
-                perhaps_sent = replace(order, status=Status.UNKNOWN)
-                sending = Sending(perhaps_sent, left=True, waits=len(self._connection.pauses))
-                self._sendings[order.client_order_id] = sending
-                self._status_queries.begin(sending)
+    def adopt(self, orders: Iterable[Order]) -> list[Order]:
+        """Take an earlier process's orders: the last thing it did may have been to send them.
+
+        Returns those whose status is queried.
+        """
+        adopted = [order for order in orders if order.status in (Status.PENDING, Status.UNKNOWN)]
+        for order in adopted:
+            perhaps_sent = replace(order, status=Status.UNKNOWN)
+            sending = Sending(perhaps_sent, left=True, waits=len(self._connection.pauses))
+            self._sendings[order.client_order_id] = sending
+            self._status_queries.begin(sending)
+        return adopted
 
     @property
     def awaits_answers(self) -> bool:
@@ -237,6 +242,8 @@ class Outbox:
                 return NO_NEWS
             case NotSent():
                 return self._paused(sending, outcome)
+        self._note_resend(sending)
+        match outcome:
             case NotAllowed():
                 return self._turned_away(sending, outcome)
             case BrokerError():
@@ -244,6 +251,14 @@ class Outbox:
         self._connection.access.request_accepted(took_order=outcome.status is not Status.REJECTED)
         self._forget(sending)
         return [outcome]
+
+    def _note_resend(self, sending: Sending) -> None:
+        """Keep among the events that an order was sent again; of many times the 1st, 2nd, 4th, 8th …"""
+        again = sending.sends
+        if again and not again & (again - 1):
+            text = f"sent again under its id, {counted(again + 1, 'time')} in all"
+            now = self._connection.clock.now()
+            self._book.apply(Event(now, "order_resent", sending.order.client_order_id, text))
 
     def _paused(self, sending: Sending, error: NotSent) -> Sequence[OrderUpdate]:
         """The rate limit kept it here: it is judged again after a pause."""

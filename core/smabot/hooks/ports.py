@@ -90,6 +90,18 @@ class Rows(Protocol):
     def close(self) -> None: ...
 
 
+@runtime_checkable
+class BarRows(Protocol):
+    """A journal that can also return the bars of a span of time: `smabot explain` shows them."""
+
+    def bars_within(self, since: datetime, until: datetime, symbol: str | None = None) -> list[Bar]:
+        """Return the bars that start from ``since`` to ``until``, both included, oldest first.
+
+        Of one minute they come sorted by symbol. Costs by the minutes, not by the table's size.
+        """
+        ...
+
+
 class Journal(Rows, Protocol):
     """The durable record of everything. One writer at a time."""
 

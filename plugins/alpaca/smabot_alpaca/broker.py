@@ -63,7 +63,9 @@ class AlpacaBroker:
     def __init__(self, connection: AlpacaConnection) -> None:
         self._connection = connection
         self._rest = connection.rest
-        self._queries = OrderQueries(connection.rest, connection.order_answers)
+        self._queries = OrderQueries(
+            connection.rest, connection.order_answers, by_minutes=connection.by_minutes
+        )
         self._unanswered: dict[str, int] = {}
         self.name = connection.name
         self.lookups = connection.settings.lookups or (
@@ -120,7 +122,7 @@ class AlpacaBroker:
                 symbol=order.symbol, cause=cause, available=available,
             )  # fmt: skip
         try:
-            seen = broker_order(answer)
+            seen = broker_order(answer, by_minutes=self._connection.by_minutes)
         except UnreadableAnswer as error:
             raise UnknownOutcome(f"POST /v2/orders was accepted, but {error}") from None
         return self._checked_update(order, seen)

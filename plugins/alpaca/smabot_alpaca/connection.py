@@ -131,9 +131,14 @@ class AlpacaConnection:
         """Whether the exchange's clock moves only when the feed asks for the next minute."""
         return self.exchange is not None and bool(self.exchange["clock"] == "stepped")
 
+    @property
+    def by_minutes(self) -> bool:
+        """Whether the exchange's clock moves in whole minutes."""
+        return self.exchange is not None and self.exchange["clock"] in ("stepped", "paced")
+
     def stream_address(self, url: str) -> StreamAddress:
         """Return how to open the stream at one of the endpoints' addresses."""
-        return StreamAddress(url, self.credentials, self.endpoints.loopback)
+        return StreamAddress(url, self.credentials, self.endpoints.loopback, self.by_minutes)
 
     def refresh_calendar(self) -> Calendar:
         """Read the sessions around this year into ``calendar``, and return it. Raises BrokerError."""

@@ -63,14 +63,16 @@ def _findings(name: str, look: Callable[[], Iterator[Finding]]) -> Iterator[Find
 
 
 def _embedded(config: Config) -> Iterator[Finding]:
-    why = "historical data are replayed" if config.data is not None else "no API key"
+    why = "historical data is replayed" if config.data is not None else "no API key"
     if find_spec("smabot_exchange") is None:
         yield Finding.failure(
             "keys",
             f"{why}, and no paper exchange is installed: install smabot-exchange, or {GET_KEYS}",
         )
         return
-    yield Finding.ok("keys", f"{why}: trades on the built-in exchange; for Alpaca {GET_KEYS}")
+    yield Finding.ok(
+        "keys", f"{why}: plugin alpaca trades at the built-in exchange; for Alpaca {GET_KEYS}"
+    )
     there = config.db.is_file() and config.db.stat().st_size
     if there and not config.ledger_path.is_file():
         yield Finding.failure(

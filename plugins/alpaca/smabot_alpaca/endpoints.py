@@ -28,11 +28,13 @@ class Endpoints:
 
 @dataclass(frozen=True, slots=True)
 class StreamAddress:
-    """What it takes to open a stream: where it is, and the key. ``loopback``: it is on this machine."""
+    """What it takes to open a stream: where it is, and the key. ``loopback``: it is on this machine;
+    ``by_minutes``: it belongs to an exchange whose clock moves in whole minutes."""
 
     url: str
     key: Credentials
     loopback: bool
+    by_minutes: bool = False
 
 
 def alpaca(feed: str, *, live: bool) -> Endpoints:

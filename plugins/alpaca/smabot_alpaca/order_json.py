@@ -102,8 +102,11 @@ def _available(value: Any) -> Decimal | None:
         return None
 
 
-def broker_order(raw: Any) -> BrokerOrder:
+def broker_order(raw: Any, *, by_minutes: bool = False) -> BrokerOrder:
     """Read an order, of an answer or of ``trade_updates``.
+
+    ``by_minutes``: of an exchange whose clock moves in whole minutes; what is finer there only tells its
+    orders apart, and is cut off.
 
     Kinds that this bot never sends (stops, ioc, an amount instead of a quantity, several legs of no one
     symbol or side) become the nearest that core has. Raises Unreadable when what every order has is missing.
@@ -113,7 +116,8 @@ def broker_order(raw: Any) -> BrokerOrder:
         filled_qty = parse_decimal(raw.get("filled_qty")) or ZERO
         limit_price = parse_decimal(raw.get("limit_price"))
         word = str(raw["status"])
-        submitted_at = parse_time(raw.get("submitted_at") or raw["created_at"])
+        read_time = _parse_minute if by_minutes else parse_time
+        submitted_at = read_time(raw.get("submitted_at") or raw["created_at"])
         return BrokerOrder(
             client_order_id=str(raw["client_order_id"]),
             broker_order_id=str(raw["id"]),
@@ -127,9 +131,9 @@ def broker_order(raw: Any) -> BrokerOrder:
             filled_qty=filled_qty,
             filled_avg_price=parse_decimal(raw.get("filled_avg_price")) if filled_qty else None,
             submitted_at=submitted_at,
-            updated_at=parse_time(raw["updated_at"]) if raw.get("updated_at") else submitted_at,
+            updated_at=read_time(raw["updated_at"]) if raw.get("updated_at") else submitted_at,
             reason=_reason(word, raw),
-            filled_at=parse_time(raw["filled_at"]) if raw.get("filled_at") else None,
+            filled_at=read_time(raw["filled_at"]) if raw.get("filled_at") else None,
         )
     except UNREADABLE as error:
         raise UnreadableAnswer(f"an order can't be read: {type(error).__name__} {error}") from None
@@ -178,6 +182,10 @@ def parse_time(text: str) -> datetime:
     if found.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
     return found.astimezone(UTC)
+
+
+def _parse_minute(text: str) -> datetime:
+    return parse_time(text).replace(second=0, microsecond=0)
 
 
 def _status(word: str, qty: Decimal, filled_qty: Decimal) -> Status:

@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from smabot_exchange.settings import ExchangeSettings
 
 DEFAULT_PORT = 8100
+DEFAULT_SPEED = "60"
+MOST_HISTORY = 2500
 DEFAULT_LEDGER = Path("data/exchange.db")
 
 
@@ -39,9 +41,20 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
     @click.option(
         "--speed",
         metavar="N|max|step",
-        default="60",
+        help="Replay speed: minutes of the data a second; step: a minute when a client asks for it. [60]",
+    )
+    @click.option(
+        "--clock",
+        type=click.Choice(["replay", "wall"]),
+        default="replay",
         show_default=True,
-        help="Replay speed: minutes of the data a second; step: a minute when a client asks for it.",
+        help="wall: the wall clock, with data of today, a minute a minute.",
+    )
+    @click.option(
+        "--history",
+        type=click.IntRange(0, MOST_HISTORY),
+        metavar="N",
+        help="The first N sessions of the data are the past. [the setting; 0]",
     )
     @click.option(
         "--ledger",
@@ -68,6 +81,11 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
         metavar="N",
         help="Quota of a key in a minute of the exchange; 0: none. [200; with step and max none]",
     )
+    @click.option(
+        "--keys",
+        metavar="N|FILE",
+        help="So many pairs of API keys, or a file with a key id and its secret on each line.",
+    )
     @click.option("--at-once", is_flag=True, help="Begin without waiting for a client.")
     @click.option(
         "--hide-admin",
@@ -79,9 +97,18 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
         """Serve the exchange on one port: REST, trade updates and market data."""
         from smabot_exchange.server_process import ServeOptions, serve
 
+        speed = options.pop("speed")
+        if options["clock"] == "wall" and (speed is not None or options["at_once"]):
+            given = "--at-once" if speed is None else f"--speed {speed}"
+            raise UsageError(
+                f"--clock wall and {given}: the wall clock has its own speed; leave one out"
+            )
         app.outlive_screens()
         return serve(
-            ServeOptions(_data(data, tape), **options), app.config(), settings, as_json=app.as_json
+            ServeOptions(_data(data, tape), speed=speed or DEFAULT_SPEED, **options),
+            app.config(),
+            settings,
+            as_json=app.as_json,
         )
 
     return exchange

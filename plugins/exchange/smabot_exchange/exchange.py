@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Literal
-from uuid import UUID
 
-from smabot.provider import MINUTE, ZERO, Bar, BrokerError, ConfigError, Side
+from smabot.provider import MINUTE, ZERO, BrokerError, ConfigError, Side
 from smabot_exchange.data.data_source import DEFAULT_DATA, open_data
-from smabot_exchange.exchange_queries import ExchangeQueries
-from smabot_exchange.faults.account_flags import AccountFlags
+from smabot_exchange.exchange_orders import ExchangeOrders
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
-from smabot_exchange.faults.market_faults import MarketFaults
 from smabot_exchange.faults.trading_halts import Halts
 from smabot_exchange.faults.wrong_bars import WrongBars
-from smabot_exchange.ledger.changes import LedgerChange, OutsideChange
+from smabot_exchange.ledger.beginning import Beginning
+from smabot_exchange.ledger.changes import OutsideChange
 from smabot_exchange.ledger.ledger import Ledger
 from smabot_exchange.matching.account import (
     AccountState,
@@ -28,24 +25,21 @@ from smabot_exchange.matching.account import (
 from smabot_exchange.matching.order_validation import (
     bad_parameter,
     check_adjustment,
-    check_client_id,
     not_found,
     part_of,
 )
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
-    OrderChange,
     OrderEvent,
     OrderRequest,
     PositionIntent,
     RequestRefused,
 )
-from smabot_exchange.matching_engine import MatchingEngine
-from smabot_exchange.replay import Replay, ReplayedMinute
+from smabot_exchange.replay import ReplayedMinute
 from smabot_exchange.serialisation import one_at_a_time
 
 
-class Exchange(ExchangeQueries):
+class Exchange(ExchangeOrders):
     """All is a function of the data and of what was submitted at which time of its clock.
 
     Every change is in the ledger before a method returns. Each method raises BrokerError when the
@@ -60,12 +54,14 @@ class Exchange(ExchangeQueries):
         faults: FaultPlan | None = None,
         *,
         data_zone: str | None = None,
+        beginning: Beginning | None = None,
     ) -> None:
         """Open the ledger; at the first start import the data into it.
 
         ``data`` is a path, ``simulated`` or ``simulated:symbols=50,sessions=3,seed=7,start=2026-03-02``.
         ``data_zone`` is the time zone of times in data files that have none, as ``America/New_York``.
         ``terms`` are of a new ledger; an existing one keeps its own and must agree with those requested.
+        ``beginning`` is how much of the data of a new ledger is the past; an existing one keeps its own.
         ``faults`` may be added to at any time; what one has done to an order is in the ledger.
         Raises ConfigError for bad data or a bad ledger, LockHeld when another process has it open.
         """
@@ -74,23 +70,17 @@ class Exchange(ExchangeQueries):
             if isinstance(terms, AccountTerms)
             else terms or RequestedTerms()
         )
-        ledger = Ledger(ledger_path, open_data(data, data_zone), asked)
+        begins = beginning or Beginning()
+        source = begins.around(open_data(data, data_zone))
+        ledger = Ledger(ledger_path, source, asked, begins)
         self.faults = FaultPlan() if faults is None else faults
         """How it misbehaves. Those that are no faults of the market need a server."""
         self.halts = Halts(self.faults)
         self.wrong_bars = WrongBars(self.faults)
         """What is sent of bars; `ReplayedMinute.bars` are as they were."""
         try:
-            super().__init__(ledger)
-            self._flags = AccountFlags(self.faults, ledger.flags(), ledger.save_flags)
-            self._replay = Replay(ledger)
-            self._engine = MatchingEngine(
-                ledger.terms, self.calendar, self._price, ledger.cash(), ledger.positions(),
-                ledger.open_orders(), ledger.last_seq(), ledger.last_execution(),
-                ledger.last_day(), MarketFaults(self.faults),
-            )  # fmt: skip
+            super().__init__(ledger, self.faults)
             self._day_ends = self._session_of(self._now).close
-            self._listeners: list[Callable[[Sequence[OrderEvent]], None]] = []
         except BrokerError as error:
             ledger.close()
             raise ConfigError(str(error)) from error
@@ -102,99 +92,6 @@ class Exchange(ExchangeQueries):
     def minutes(self) -> tuple[int, int]:
         """How many minutes with bars are replayed, and how many there are."""
         return self._replay.done, self._ledger.minutes
-
-    # Orders
-
-    def submit(self, request: OrderRequest) -> OrderEvent:
-        """Accept an order. Raises RequestRefused, which leaves nothing behind."""
-        (answer,) = self.submit_many([request])
-        if isinstance(answer, RequestRefused):
-            raise answer
-        return answer
-
-    @one_at_a_time
-    def submit_many(self, requests: Sequence[OrderRequest]) -> list[OrderEvent | RequestRefused]:
-        """Accept or refuse orders one after the other, as `submit` does; durable all at once."""
-        ids = [each.client_order_id for each in requests if each.client_order_id is not None]
-        taken = self._ledger.taken_ids(ids)
-        answers: list[OrderEvent | RequestRefused] = []
-        accepted: list[OrderEvent] = []
-        for request in requests:
-            try:
-                check_client_id(request.client_order_id, taken)
-                self._flags.check()
-                event = self._engine.accept(request, self._now)
-            except RequestRefused as refusal:
-                answers.append(refusal)
-            else:
-                answers.append(event)
-                accepted.append(event)
-                taken.add(event.order.client_order_id)
-        if accepted:
-            self._record(accepted)
-        return answers
-
-    @one_at_a_time
-    def replace(self, order_id: UUID, change: OrderChange) -> ExchangeOrder:
-        """Put a changed order in an open one's place; return the new one. Raises RequestRefused."""
-        self._flags.check()
-        new_id = change.client_order_id
-        check_client_id(new_id, self._ledger.taken_ids([new_id] if new_id else []))
-        events = self._engine.replace(self.order(order_id), change, self._now)
-        self._record(events)
-        return events[-1].order
-
-    @one_at_a_time
-    def cancel(self, order_id: UUID) -> OrderEvent:
-        """Cancel an open order, and with it the rest of its group.
-
-        Raises RequestRefused when it is unknown or has ended.
-        """
-        events = self._engine.cancel(self.order(order_id), self._now)
-        self._record(events)
-        return events[0]
-
-    @one_at_a_time
-    def cancel_all(self) -> list[tuple[UUID, int]]:
-        """Cancel every open order; return each one's id and HTTP status."""
-        events: list[OrderEvent] = []
-        for order in self._engine.open_orders:
-            if self._engine.open_orders.get(order.id) is not None:
-                events += self._engine.cancel(order, self._now)
-        self._record(events)
-        return [(event.order.id, 200) for event in events]
-
-    @one_at_a_time
-    def order(self, order_id: UUID) -> ExchangeOrder:
-        """Return an order in any state. Raises RequestRefused when it is unknown, or hidden by a fault."""
-        order = self._engine.open_orders.get(order_id)
-        return super().order(order_id) if order is None or order.hidden else order
-
-    @one_at_a_time
-    def orders(
-        self, status: Literal["open", "closed", "all"] = "open", since: datetime | None = None
-    ) -> list[ExchangeOrder]:
-        """Return orders in the order they came in; with ``since`` those submitted from then on."""
-        if status == "open":
-            found = [order for order in self._engine.open_orders if not order.hidden]
-            return [order for order in found if since is None or order.submitted_at >= since]
-        found = [order for order in self._ledger.orders_since(since) if not order.hidden]
-        return found if status == "all" else [order for order in found if not order.open]
-
-    @property
-    @one_at_a_time
-    def hides_orders(self) -> bool:
-        """Whether it has orders that status queries don't show."""
-        return any(order.hidden for order in self._engine.open_orders)
-
-    def listen(self, callback: Callable[[Sequence[OrderEvent]], None]) -> None:
-        """Call back with every change of orders after it is durable, in order.
-
-        The callback runs in the thread that caused the change, while the others wait: it must
-        return at once, must not raise, and may read this exchange.
-        """
-        with self._lock:
-            self._listeners.append(callback)
 
     # The account
 
@@ -337,6 +234,29 @@ class Exchange(ExchangeQueries):
         self._apply_cash_faults()
         return ReplayedMinute(end, tuple(events), bars, halted, resumed)
 
+    @one_at_a_time
+    def pass_time(self, until: datetime) -> None:
+        """Let time pass without a bar: up to the start of the next minute that has one, or the last close."""
+        minute = self._replay.next_minute(self._now)
+        limit = self._ledger.last_session.close if minute is None else minute[0]
+        time = min(until, limit)
+        if time <= self._now:
+            return
+        engine = self._engine
+        new_day = time >= self._day_ends and self._session_of(time).close > self._day_ends
+        if new_day:
+            engine.end_day()
+            self._day_ends = self._session_of(time).close
+        self._flags.begin_minute(time)
+        events = engine.pass_time(time)
+        self._now = time
+        self._record(events, new_day=new_day)
+
+    @one_at_a_time
+    def follow(self, wall: Callable[[], datetime]) -> None:
+        """Take the time at which orders are submitted from a clock, UTC, which never goes back."""
+        self._numbers.wall = wall
+
     def close(self) -> None:
         """Close the ledger and let go of its lock."""
         with self._lock:
@@ -360,29 +280,3 @@ class Exchange(ExchangeQueries):
         events = self._engine.pass_time(close)
         self._record(events)
         return ReplayedMinute(close, tuple(events), [])
-
-    def _record(
-        self,
-        events: Sequence[OrderEvent],
-        adjustment: OutsideChange | None = None,
-        *,
-        new_day: bool = False,
-        withheld: Sequence[Bar] = (),
-    ) -> None:
-        """Commit what happened, then pass it to the listeners, without what is hidden."""
-        engine = self._engine
-        orders, moved = engine.open_orders.take_changes(), engine.take_changed_positions()
-        if not (any(orders) or adjustment or new_day or withheld):
-            self._ledger.move_clock(self._now, self._replay.done)
-            return
-        change = LedgerChange(
-            self._now, self._replay.done, engine.cash, engine.last_day, orders,
-            [event.execution for event in events if event.execution is not None],
-            {symbol: engine.positions.get(symbol) for symbol in sorted(moved)},
-            adjustment, withheld,
-        )  # fmt: skip
-        self._ledger.record(change, durable=bool(events or adjustment))
-        shown = [event for event in events if not event.order.hidden]
-        if shown:
-            for listener in self._listeners:
-                listener(shown)

@@ -53,7 +53,13 @@ class ExchangeQueries(Serialised):
     @property
     def is_open(self) -> bool:
         """Whether a session is open now."""
-        return self.calendar.session_at(self._now) is not None
+        return self.is_open_at(self._now)
+
+    def is_open_at(self, time: datetime) -> bool:
+        """Whether a session of the data is open at an instant; after their end the exchange stays closed."""
+        return time < self._ledger.last_session.close and (
+            self.calendar.session_at(time) is not None
+        )
 
     # Orders
 

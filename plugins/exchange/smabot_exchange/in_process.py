@@ -323,7 +323,6 @@ def _update(order: ExchangeOrder) -> OrderUpdate:
 def _broker_order(order: ExchangeOrder) -> BrokerOrder:
     """Kinds that core doesn't know are other clients': it gets whether they have a limit."""
     limited = order.limit_price is not None
-    day = order.expires_at is not None
     status = _STATUS[order.status]
     if order.filled_qty and not status.terminal:
         status = Status.PARTIALLY_FILLED
@@ -335,7 +334,9 @@ def _broker_order(order: ExchangeOrder) -> BrokerOrder:
         qty=order.qty,
         type=CoreType.LIMIT if limited else CoreType.MARKET,
         limit_price=order.limit_price,
-        time_in_force=CoreTimeInForce.DAY if day else CoreTimeInForce.GTC,
+        time_in_force=CoreTimeInForce.GTC
+        if order.time_in_force is TimeInForce.GTC
+        else CoreTimeInForce.DAY,
         status=status,
         filled_qty=order.filled_qty,
         filled_avg_price=order.filled_avg_price,

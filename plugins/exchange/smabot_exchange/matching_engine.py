@@ -62,9 +62,7 @@ class MatchingEngine(OrderEntry):
                     self.open_orders.put(left)
                     events.append(OrderEvent(left.status.value, left.updated_at, left))
                     continue
-                missed = order.time_in_force is TimeInForce.CLS
-                status = OrderStatus.CANCELED if missed else OrderStatus.EXPIRED
-                events.append(self._end(order, status, order.expires_at))
+                events.append(self._end(order, _end_by_time(order), order.expires_at))
             elif order.status is OrderStatus.ACCEPTED and order.opens_at <= time:
                 started = replace(order, status=OrderStatus.NEW, updated_at=order.opens_at)
                 self.open_orders.put(started)
@@ -94,7 +92,7 @@ class MatchingEngine(OrderEntry):
         due, ends = order.stalled_until, order.expires_at
         works = stall in (StallReason.PENDING, StallReason.LOST)
         if works and ends is not None and ends <= time and (due is None or ends <= due):
-            return [self._end(order, OrderStatus.EXPIRED, ends)]
+            return [self._end(order, _end_by_time(order), ends)]
         if due is None or due > time:
             return []
         if not works:
@@ -205,3 +203,9 @@ class MatchingEngine(OrderEntry):
     def _trade(self, symbol: str, side: Side, qty: Decimal, price: Decimal) -> None:
         self.cash -= qty * price * side.sign
         self._change_position(symbol, side, qty, price)
+
+
+def _end_by_time(order: ExchangeOrder) -> OrderStatus:
+    """Return how an order ends that time ends: a DAY order expires, others are canceled."""
+    canceled = order.time_in_force in (TimeInForce.CLS, TimeInForce.GTC)
+    return OrderStatus.CANCELED if canceled else OrderStatus.EXPIRED

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,13 +19,20 @@ def open_exchange(
     ledger: Path | None = None,
     data: str | None = None,
     data_zone: str | None = None,
+    *,
+    history: int | None = None,
+    time: datetime | None = None,
 ) -> Exchange:
     """Open the exchange on the settings' ledger and data, or on others that are named.
+
+    ``history`` is given instead of the setting. With a ``time`` the data are those of its day, and the clock
+    of a new ledger starts at it.
 
     Raises ConfigError for bad data or a bad ledger, LockHeld when another process has it open.
     """
     from smabot_exchange.data.data_source import DEFAULT_DATA
     from smabot_exchange.exchange import Exchange
+    from smabot_exchange.ledger.beginning import Beginning
     from smabot_exchange.matching.account import RequestedTerms
 
     ledger = ledger or config.ledger_path
@@ -32,9 +40,11 @@ def open_exchange(
     if ledger.resolve() == config.db.resolve():
         raise ConfigError(f"ledger {ledger}: is the bot's own database; give another --ledger")
     given = settings.model_dump(include=settings.model_fields_set)
+    kept = given.pop("history", None)
     return Exchange(
         ledger,
         data or config.data or DEFAULT_DATA,
         RequestedTerms(**given),
         data_zone=data_zone or config.data_zone,
+        beginning=Beginning(kept if history is None else history, time),
     )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 
-from smabot.provider import ZERO, Calendar, Side
+from smabot.provider import ZERO, Calendar, Session, Side
 from smabot_exchange.faults.fault_plan import FaultPlan
 from smabot_exchange.faults.market_faults import MarketFaults
 from smabot_exchange.matching import account_checks
@@ -29,6 +29,7 @@ from smabot_exchange.matching.account_checks import (
 from smabot_exchange.matching.fill_prices import trailing_stop
 from smabot_exchange.matching.legs import make_legs
 from smabot_exchange.matching.open_orders import OpenOrders, buying_power_of
+from smabot_exchange.matching.order_numbers import OrderNumbers
 from smabot_exchange.matching.order_states import OrderStatus, StallReason
 from smabot_exchange.matching.order_validation import (
     check_hours,
@@ -46,6 +47,7 @@ from smabot_exchange.matching.orders import (
     PositionIntent,
     TimeInForce,
     generated_client_id,
+    good_till,
     order_id,
 )
 from smabot_exchange.matching.replacing import changed_request, check_replaceable, trail
@@ -66,7 +68,7 @@ class OrderEntry:
         cash: Decimal,
         positions: Iterable[ExchangePosition] = (),
         open_orders: Iterable[ExchangeOrder] = (),
-        last_seq: int = 0,
+        numbers: OrderNumbers | None = None,
         last_execution: int = 0,
         last_day: LastDay | None = None,
         faults: MarketFaults | None = None,
@@ -78,7 +80,7 @@ class OrderEntry:
         self.positions = {position.symbol: position for position in positions}
         self.open_orders = OpenOrders(open_orders)
         self._price = price
-        self._last_seq = last_seq
+        self._numbers = numbers or OrderNumbers()
         self._last_execution = last_execution
         self._changed_positions: set[str] = set()
         self._values: MarketValues | None = None
@@ -128,11 +130,11 @@ class OrderEntry:
         intent = self._check_account(request, price)
         order = self._faults.on_accept(self._new_order(request, intent, price, now), now)
         self.open_orders.put(order)
-        self._last_seq = order.seq
+        self._numbers.last = order.seq
         if request.legged:
             for leg in make_legs(order, request):
                 self.open_orders.put(leg)
-                self._last_seq = leg.seq
+                self._numbers.last = leg.seq
         return OrderEvent(order.status.value, now, order)
 
     def replace(self, order: ExchangeOrder, change: OrderChange, now: datetime) -> list[OrderEvent]:
@@ -159,7 +161,7 @@ class OrderEntry:
         )
         if order.hwm is not None:
             new = trail(new, order.hwm)
-        self._last_seq = new.seq
+        self._numbers.last = new.seq
         for leg in self.open_orders.others_of(order):
             if leg.parent_id == order.id:
                 self.open_orders.put(replace(leg, parent_id=new.id))
@@ -218,18 +220,14 @@ class OrderEntry:
 
         ``instead`` is an open order whose place it takes.
         """
-        open_orders = [
-            order
-            for order in self.open_orders.of_symbol(request.symbol)
-            if order is not instead and not self.open_orders.awaits_entry(order)
-        ]
-        check_wash_trade(request, open_orders)
+        open_orders = self.open_orders.of_symbol(request.symbol)
+        check_wash_trade(request, open_orders, instead)
         held = self.held(request.symbol)
         account = self._account(self.open_orders.held - buying_power_of(instead))
         intent = account_checks.intent(request, held, account)
         check_purpose(request, intent, held)
         if intent.opens:
-            check_opening(request, intent, account, open_orders)
+            check_opening(request, intent, account, open_orders, instead)
             stop = self._stop(request, price)
             each = hold_price(request, intent, price, stop, self.terms.half_spread)
             cost = request.notional if request.qty is None else request.qty * each
@@ -245,11 +243,11 @@ class OrderEntry:
     def _new_order(
         self, request: OrderRequest, intent: PositionIntent, price: Decimal, now: datetime
     ) -> ExchangeOrder:
-        seq = self._last_seq + 1
+        seq = self._numbers.last + 1
+        submitted, place = self._numbers.submission(seq, now)
         client_id = request.client_order_id or generated_client_id(seq)
         open_session = self.calendar.session_at(now)
         session = open_session or self.calendar.next_session(now)
-        ends = request.time_in_force in (TimeInForce.DAY, TimeInForce.CLS)
         stop = self._stop(request, price)
         return ExchangeOrder(
             id=order_id(client_id),
@@ -262,10 +260,10 @@ class OrderEntry:
             limit_price=request.limit_price,
             time_in_force=request.time_in_force,
             status=OrderStatus.NEW if open_session else OrderStatus.ACCEPTED,
-            submitted_at=now,
-            updated_at=now,
+            submitted_at=submitted,
+            updated_at=submitted,
             opens_at=now if open_session or session is None else session.open,
-            expires_at=session.close if ends and session else None,
+            expires_at=self._end_of(request.time_in_force, session, submitted),
             hold_price=hold_price(request, intent, price, stop, self.terms.half_spread),
             notional=request.notional,
             stop_price=stop,
@@ -275,7 +273,16 @@ class OrderEntry:
             extended_hours=request.extended_hours,
             order_class=request.order_class,
             position_intent=intent,
+            place=place,
         )
+
+    @staticmethod
+    def _end_of(tif: TimeInForce, session: Session | None, submitted: datetime) -> datetime | None:
+        """Return when time alone ends an order, where it does."""
+        if tif is TimeInForce.GTC:
+            return good_till(submitted)
+        lasts = tif in (TimeInForce.DAY, TimeInForce.CLS)
+        return session.close if lasts and session else None
 
     @staticmethod
     def _stop(request: OrderRequest, price: Decimal) -> Decimal | None:

@@ -20,7 +20,8 @@ from smabot.provider import Config, SmabotError, UsageError, register_secret
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.faults.fault_files import read_faults
 from smabot_exchange.http.auth import ApiKeys
-from smabot_exchange.http.clock_driver import PacedBy
+from smabot_exchange.http.clock_driver import Clock, PacedBy, wall_clock
+from smabot_exchange.http.key_pairs import numbered_pairs, read_pairs
 from smabot_exchange.http.rate_limit import RequestQuota
 from smabot_exchange.http.server import ReplayPace, ServerThread, listen
 from smabot_exchange.http.venue import Venue
@@ -47,6 +48,14 @@ class ServeOptions:
     requests_per_minute: int | None
     at_once: bool
     hide_admin: bool
+    keys: str | None = None
+    history: int | None = None
+    clock: str = "replay"
+
+    @property
+    def wall(self) -> bool:
+        """Whether the clock follows the wall clock."""
+        return self.clock == "wall"
 
 
 def serve(
@@ -57,26 +66,36 @@ def serve(
     Raises UsageError, ConfigError, or LockHeld when another process has the ledger open.
     """
     pace, quota = _pace(options), _quota(options)
-    if options.hide_admin and pace is None:
+    if options.hide_admin and pace is None and not options.wall:
         raise UsageError("--hide-admin and --speed step: no client could move the clock")
-    keys, shown = _keys(options.host)
+    keys = _keys(options)
     seed, faults = read_faults(options.faults) if options.faults else (None, [])
     listener = listen(options.host, options.port)
     try:
-        exchange = open_exchange(config, settings, options.ledger, options.data, options.data_zone)
+        exchange = open_exchange(
+            config,
+            settings,
+            options.ledger,
+            options.data,
+            options.data_zone,
+            history=options.history,
+            time=wall_clock() if options.wall else None,
+        )
     except BaseException:
         listener.close()
         raise
-    clock: PacedBy = "stepped" if pace is None else "paced"
+    clock: PacedBy | Clock = "stepped" if pace is None else "paced"
+    if options.wall:
+        clock = wall_clock
     exchange.faults.seed = seed or 0
     exchange.faults.add(faults)
-    venue = Venue(exchange, ApiKeys(keys), quota, clock=clock, admin=not options.hide_admin)
+    venue = Venue(exchange, ApiKeys(keys.pairs), quota, clock=clock, admin=not options.hide_admin)
     serving = ServerThread(venue, listener, pace)
     screen = _Screen(serving, options, as_json=as_json)
     try:
         with _signals() as (received, stop):
             serving.start()
-            screen.title(shown)
+            screen.title(keys)
             while not stop.wait(POLL_SECONDS) and serving.alive:
                 screen.progress()
     finally:
@@ -92,7 +111,7 @@ def serve(
 
 def _pace(options: ServeOptions) -> ReplayPace | None:
     """Return how fast the clock goes, None when clients move it. Raises UsageError."""
-    if options.speed == "step":
+    if options.wall or options.speed == "step":
         return None
     if options.speed == "max":
         return ReplayPace(None, options.at_once)
@@ -108,14 +127,25 @@ def _pace(options: ServeOptions) -> ReplayPace | None:
 def _quota(options: ServeOptions) -> RequestQuota | None:
     """Return the quota; its minute is the exchange's where the pace is known."""
     asked, speed = options.requests_per_minute, options.speed
+    if options.wall:
+        limit = ALPACA_QUOTA if asked is None else asked
+        return RequestQuota(limit) if limit else None
     if speed in ("step", "max"):
         return RequestQuota(asked) if asked else None
     limit = ALPACA_QUOTA if asked is None else asked
     return RequestQuota(limit, 1 / float(speed)) if limit else None
 
 
-def _keys(host: str) -> tuple[dict[str, str], tuple[str, str]]:
-    """Return the keys that are let in, and those to show. Raises UsageError.
+@dataclass(frozen=True, slots=True)
+class _Keys:
+    """The pairs that are let in, and the line that shows them."""
+
+    pairs: dict[str, str]
+    shown: str
+
+
+def _keys(options: ServeOptions) -> _Keys:
+    """Return the keys. Raises UsageError, and ConfigError for a bad file.
 
     Beyond loopback only keys that the operator chose are accepted.
     """
@@ -125,14 +155,26 @@ def _keys(host: str) -> tuple[dict[str, str], tuple[str, str]]:
         raise UsageError("APCA_API_KEY_ID and APCA_API_SECRET_KEY: set both, or neither")
     register_secret(key_id, secret)
     own = {key_id: secret} if key_id else {}
-    if _is_loopback(host):
-        return {KEY_ID: SECRET_KEY, **own}, (KEY_ID, SECRET_KEY)
+    asked = options.keys or "1"
+    if not (asked.isascii() and asked.isdigit()):
+        pairs = read_pairs(Path(asked))
+        return _Keys(pairs, f"{len(pairs)} of {asked}, all of this account")
+    pairs = numbered_pairs(asked, (KEY_ID, SECRET_KEY))
+    if _is_loopback(options.host):
+        shown = f"{KEY_ID}, secret {SECRET_KEY}, for other clients"
+        if len(pairs) > 1:
+            shown += f"; {KEY_ID}2, secret {SECRET_KEY}2, and so on: {len(pairs)} in all"
+        return _Keys({**pairs, **own}, shown)
+    if options.keys is not None:
+        raise UsageError(
+            f"--host {options.host} is not loopback: give --keys a file of keys that you chose"
+        )
     if not own:
         raise UsageError(
-            f"--host {host} is not loopback: set APCA_API_KEY_ID and APCA_API_SECRET_KEY to the "
-            "keys that clients must use"
+            f"--host {options.host} is not loopback: set APCA_API_KEY_ID and APCA_API_SECRET_KEY to "
+            "the keys that clients must use, or give --keys a file of them"
         )
-    return own, ("$APCA_API_KEY_ID", "$APCA_API_SECRET_KEY")
+    return _Keys(own, "$APCA_API_KEY_ID, secret $APCA_API_SECRET_KEY, for other clients")
 
 
 def _is_loopback(host: str) -> bool:
@@ -156,16 +198,25 @@ class _Screen:
         self._last = ""
         self._next = 0.0
 
-    def title(self, keys: tuple[str, str]) -> None:
+    def title(self, keys: _Keys) -> None:
         options, url = self._options, self._serving.url
         if self._as_json:
-            where = {"url": url, "key_id": keys[0], "account_id": self._exchange.account_id}
+            where = {
+                "url": url,
+                "key_id": next(iter(keys.pairs)),
+                "account_id": self._exchange.account_id,
+                "key_ids": list(keys.pairs),
+            }
             click.echo(orjson.dumps(where).decode())
         waits = "" if options.at_once else ", from a client's first subscription on"
-        clock = {
-            "step": "a minute when a client asks for it",
-            "max": f"as fast as clients follow{waits}",
-        }.get(options.speed, f"{options.speed} minutes a second{waits}")
+        clock = (
+            "the wall clock's, a minute a minute"
+            if options.wall
+            else {
+                "step": "a minute when a client asks for it",
+                "max": f"as fast as clients follow{waits}",
+            }.get(options.speed, f"{options.speed} minutes a second{waits}")
+        )
         lines = [
             f"smabot exchange  PAPER  account {self._exchange.account_id}",
             *(f"  {note}" for note in self._exchange.notes),
@@ -180,7 +231,7 @@ class _Screen:
         bot = options.ledger.with_stem(f"{options.ledger.stem}-bot")
         lines += [
             f"  trade    smabot run --url {url} --db {bot}",
-            f"  key      {keys[0]}, secret {keys[1]}, for other clients",
+            f"  key      {keys.shown}",
         ]
         click.echo("\n".join(lines), err=True)
 

@@ -20,6 +20,9 @@ class ExchangeSettings(Settings):
     multiplier: Decimal = Field(Decimal(2), ge=1, le=4)
     """Buying power is this times equity, less what is invested and held for orders. Above 1 the account
     may sell short; 1: a cash account."""
+    history: int = Field(0, ge=0, le=2500)
+    """The data's first sessions that are the past: the clock starts after them. The simulated market gets so
+    many more."""
     half_spread: Decimal | None = Field(None, ge=0, le=100)
     """US dollars a share that each fill costs: bars are mid prices, purchases pay this much more, sales get
     this much less. Not set: 0.01 on the simulated market, 0 on data files and on waves."""

@@ -23,6 +23,7 @@ from smabot.provider import (
     key_of,
     lock_holder,
 )
+from smabot_persistence_sqlite.bar_span import read_span
 from smabot_persistence_sqlite.connection import (
     connect,
     connect_reader,
@@ -159,6 +160,11 @@ class SqliteRows:
         with translated_errors(self.db):
             (ts,) = self.connection.execute("SELECT MAX(ts) FROM bars").fetchone()
         return None if ts is None else datetime.fromtimestamp(ts, UTC)
+
+    def bars_within(self, since: datetime, until: datetime, symbol: str | None = None) -> list[Bar]:
+        """Return the bars that start from ``since`` to ``until``, both included, oldest first."""
+        with translated_errors(self.db):
+            return read_span(self.connection, since, until, symbol)
 
     def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
         """Yield the newest ``lookback`` bars of each symbol, a minute at a time, oldest first."""

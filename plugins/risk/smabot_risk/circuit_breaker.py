@@ -165,7 +165,9 @@ class CircuitBreaker(Rule):
             if self._has_cooled_down(state, point.time):
                 state = reset_breaker_state(state, equity)
                 self._sync_block(state, book, point.time)
-                text = f"armed again: {self._settings.cool_down_minutes} minutes have passed"
+                text = (
+                    f"armed again: its cool-down of {self._settings.cool_down_minutes} min is over"
+                )
                 book.apply(Event(point.time, "breaker_reset", NAME, text))
         elif reason := self._drawdown_reason(state, equity):
             state = self._trip(state, book, point.time, reason)

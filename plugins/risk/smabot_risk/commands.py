@@ -32,7 +32,7 @@ def breaker_group(settings: CircuitBreakerSettings) -> click.Group:
     def reset(app: App) -> None:
         """Arm the breaker again; failures and drawdown start over."""
         answer = app.send(RESET_COMMAND)
-        app.emit({"answer": answer}, answer)
+        app.emit({"answer": answer}, app.times.in_text(answer))
 
     return breaker
 
@@ -53,9 +53,9 @@ def _show_breaker(app: App, settings: CircuitBreakerSettings) -> None:
     with app.rows() as rows:
         state = rows.row(BreakerState, "main") or BreakerState("main")
     lines = [
-        ("breaker", describe_breaker(state)),
+        ("breaker", app.times.in_text(describe_breaker(state))),
         ("failures in a row", _used_of(state.failure_count, settings.max_failures)),
-        ("last failure", state.failed_orders.split()[-1] if state.failed_orders else "none"),
+        ("last failure", _last_failure(state)),
         ("session opening equity", _baseline(state.session_equity, settings.max_session_drawdown)),
         ("peak", _baseline(state.peak_equity, settings.max_peak_drawdown)),
     ]
@@ -93,6 +93,13 @@ def _show_limits(app: App, settings: DailyLimitsSettings) -> None:
         "settings": settings.model_dump(),
     }
     app.emit(data, app.table((f"limits on {day.trading_date}", "used"), lines))
+
+
+def _last_failure(state: BreakerState) -> str:
+    """Return the id of the order that failed last, as `smabot orders` shows ids."""
+    return (
+        state.failed_orders.split()[-1].removeprefix("smabot-") if state.failed_orders else "none"
+    )
 
 
 def _used_of(used: int | Decimal, limit: int | Decimal, of: SymbolCounts | None = None) -> str:

@@ -283,7 +283,7 @@ class Scene:
         ]
         kept = sorted(t for t in tables if not t.startswith("sqlite_") and t != "runs")
         dumped = {name: sorted(self.here(f"SELECT * FROM {name}"), key=repr) for name in kept}
-        events = [row for row in dumped["events"] if not row[1].startswith("stream_")]
+        events = [row for row in dumped["events"] if not row[1].startswith(("stream_", "order_"))]
         orders = [tuple(map(_without_wait, row)) for row in dumped["order_intents"]]
         account = [row[1:] for row in dumped["account"]]
         return {**dumped, "account": account, "events": events, "order_intents": orders}

@@ -20,8 +20,8 @@ WHOM = {"bot": 0.6, "exchange": 0.25, "both": 0.15}
 
 def comparable(dumped: Dump) -> Dump:
     """What two databases must have in common: each exchange's account has its own number, and only
-    one whose exchange was killed lost its streams."""
-    events = [row for row in dumped["events"] if not row[1].startswith("stream_")]
+    one whose exchange was killed lost its streams, and answers to orders."""
+    events = [row for row in dumped["events"] if not row[1].startswith(("stream_", "order_"))]
     return {**dumped, "account": [row[1:] for row in dumped["account"]], "events": events}
 
 

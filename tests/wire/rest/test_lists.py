@@ -190,7 +190,7 @@ def test_the_history_of_minutes_between_two_times(place: Any, call: Any) -> None
 def test_half_days_and_holidays_in_the_calendar(serve: Any, call_at: Any) -> None:
     place = serve({"SPY": [100.0] * 5}, start=datetime(2026, 11, 25, 14, 30, tzinfo=UTC))
     call = call_at(place)
-    day, half, monday = call.get("/v2/calendar", end="2026-11-30")
+    day, half, monday = call.get("/v2/calendar", start="2026-11-25", end="2026-11-30")
     assert [one["date"][-2:] for one in (day, half, monday)] == ["25", "27", "30"]
     assert half == {
         "date": "2026-11-27",

@@ -230,6 +230,15 @@ def test_the_day_before_in_snapshots(serve: Any, call_at: Any) -> None:
     assert min(bar["l"] for bar in minutes["bars"]) < days[0]["vw"] < days[0]["h"]
 
 
+def test_adjustments_may_be_combined(call: Any) -> None:
+    bars = [
+        call.get("/v2/stocks/SPY/bars", timeframe="1Min", start="2026-03-02", adjustment=adjustment)
+        for adjustment in ("raw", "split,spin-off", "split,dividend,spin-off", "all")
+    ]
+    assert bars[0]["bars"]
+    assert all(each == bars[0] for each in bars)
+
+
 BAD = [
     ("bars", {"symbols": "SPY"}, "timeframe is required"),
     ("bars", {"timeframe": "1Min"}, "symbols is required"),
@@ -244,6 +253,7 @@ BAD = [
     ("bars", {"timeframe": "1Min", "limit": "many"}, "limit must be between 1 and 10000"),
     ("bars", {"timeframe": "1Min", "feed": "cta"}, "invalid feed: cta"),
     ("bars", {"timeframe": "1Min", "adjustment": "no"}, "invalid adjustment: no"),
+    ("bars", {"timeframe": "1Min", "adjustment": "split,no"}, "invalid adjustment: no"),
     ("bars", {"timeframe": "1Min", "sort": "up"}, "invalid sort: up"),
     ("bars", {"timeframe": "1Min", "page_token": "?"}, "invalid page_token"),
     ("bars", {"timeframe": "1Min", "currency": "EUR"}, "invalid currency: EUR"),

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -189,6 +190,79 @@ def test_other_hosts_need_keys_that_somebody_chose(serving: Any) -> None:
     assert "hush-hush" not in process.end(signal.SIGTERM)[1]
 
 
+def asked(process: Process, key_id: str, secret: str) -> requests.Response:
+    headers = {"APCA-API-KEY-ID": key_id, "APCA-API-SECRET-KEY": secret}
+    return process.ask(path="/v2/account", headers=headers)
+
+
+def test_many_keys_are_of_one_account_and_each_has_its_quota(serving: Any) -> None:
+    process = serving("--speed", "step", "--keys", "3", "--requests-per-minute", "2").ready()
+    pairs = [("PKSMABOT", "smabot"), ("PKSMABOT2", "smabot2"), ("PKSMABOT3", "smabot3")]
+    answers = [asked(process, *pair) for pair in pairs for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429] * 3
+    assert len({answer.json()["id"] for answer in answers if answer.ok}) == 1
+    assert asked(process, "PKSMABOT4", "smabot4").status_code == 401
+    assert asked(process, "PKSMABOT2", "smabot3").status_code == 401
+
+
+def test_keys_of_a_file_are_the_only_ones(serving: Any, tmp_path: Path) -> None:
+    (tmp_path / "keys.txt").write_text("# ours\nPKA secret-of-a\n\nPKB secret-of-b  # the other\n")
+    process = serving("--speed", "step", "--keys", "keys.txt", "--host", "0.0.0.0").ready()
+    process.url = process.url.replace("0.0.0.0", "127.0.0.1")
+    assert asked(process, "PKA", "secret-of-a").status_code == 200
+    assert asked(process, "PKB", "secret-of-b").status_code == 200
+    assert asked(process, "PKSMABOT", "smabot").status_code == 401
+    said = process.end(signal.SIGTERM)[1]
+    assert "2 of keys.txt" in said
+    assert "secret-of" not in said
+
+
+@pytest.mark.parametrize(
+    "text, code, words",
+    [
+        (None, 3, "keys keys.txt: can't be read: No such file or directory"),
+        ("", 3, "keys keys.txt: has no keys"),
+        ("PKA\n", 3, "keys keys.txt, line 1: write a key id, a space and its secret"),
+        ("PKA secret-1\nPKA secret-2\n", 3, "keys keys.txt, line 2: its key id is there twice"),
+    ],
+)
+def test_a_bad_file_of_keys_is_one_line(
+    serving: Any, tmp_path: Path, text: str | None, code: int, words: str
+) -> None:
+    if text is not None:
+        (tmp_path / "keys.txt").write_text(text)
+    ended, err = serving("--keys", "keys.txt").end()
+    assert (ended, err.count("\n")) == (code, 1), err
+    assert words in err
+
+
+def test_the_wall_clock_is_followed_with_data_of_today(tmp_path: Path) -> None:
+    process = Process(
+        tmp_path,
+        "--clock",
+        "wall",
+        "--history",
+        "3",
+        "--ledger",
+        "w.db",
+        "--data",
+        "simulated:symbols=2",
+    ).ready()
+    try:
+        assert process.ask().json()["clock"] == "wall"
+        clock = process.ask(path="/v2/clock").json()
+        shown = datetime.fromisoformat(clock["timestamp"])
+        assert abs(datetime.now(UTC) - shown) < timedelta(seconds=DEADLINE)
+        today = shown.date().isoformat()
+        days = process.ask(path=f"/v2/calendar?start={today}").json()
+        opens = datetime.fromisoformat(clock["next_open"]).date().isoformat()
+        assert clock["is_open"] or opens == days[0]["date"] or opens == days[1]["date"]
+        bars = process.ask(path="/v2/stocks/SPY/bars?timeframe=1Day&start=2020-01-01&limit=99")
+        assert len(bars.json()["bars"]) in (3, 4)
+    finally:
+        assert process.end(signal.SIGTERM)[0] == 0
+
+
 def test_a_taken_port_is_one_line(serving: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         code, err = serving("--port", str(taken.getsockname()[1])).end()
@@ -212,6 +286,13 @@ def test_a_held_ledger_is_one_line(serving: Any) -> None:
         (["--speed", "nan"], 2, "--speed nan"),
         (["--requests-per-minute", "-1"], 2, "-1"),
         (["--port", "70000"], 2, "70000"),
+        (["--clock", "wall", "--speed", "5"], 2, "--clock wall and --speed 5"),
+        (["--clock", "wall", "--at-once"], 2, "--clock wall and --at-once"),
+        (["--history", "-1"], 2, "-1"),
+        (["--history", "1"], 3, "was opened with history 0, the settings say 1"),
+        (["--keys", "0"], 2, "--keys 0: give 1 to 1000 pairs"),
+        (["--keys", "1001"], 2, "--keys 1001"),
+        (["--keys", "2", "--host", "0.0.0.0"], 2, "give --keys a file"),
         (["--host", "no.such.host.invalid"], 2, "not loopback"),
     ],
 )

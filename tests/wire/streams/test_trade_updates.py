@@ -142,3 +142,41 @@ def test_who_does_stays(serve: Any, plain: Any, call_at: Any) -> None:
     client.ask(LISTEN)
     call_at(place).buy()
     assert client.said["data"]["event"] == "new"
+
+
+def test_a_slash_at_the_end_changes_nothing(place: Any, plain: Any) -> None:
+    client = plain(f"{place.socket_url}/stream/")
+    login = {"key_id": "PKTEST", "secret_key": "the secret"}
+    assert client.ask({"action": "authenticate", "data": login})["data"]["status"] == "authorized"
+    assert plain(f"{place.socket_url}/v2/iex/").said == [{"T": "success", "msg": "connected"}]
+
+
+def test_msgpack_for_who_asks_for_it(
+    place: Any, plain: Any, trade_socket: Any, call: Any, step: Any
+) -> None:
+    packed = plain(f"{place.socket_url}/stream", headers={"Content-Type": "application/msgpack"})
+    login = {"key_id": "PKTEST", "secret_key": "the secret"}
+    answer = packed.ask({"action": "authenticate", "data": login})
+    assert answer == {
+        "stream": "authorization",
+        "data": {"status": "authorized", "action": "authenticate"},
+    }
+    assert packed.ask(LISTEN)["data"]["streams"] == ["trade_updates"]
+    plain_one = trade_socket()
+    call.buy(2)
+    step()
+    for _ in range(2):
+        assert packed.said == plain_one.said
+
+
+def test_unlisten_ends_the_updates_and_not_the_connection(
+    trade_socket: Any, call: Any, step: Any
+) -> None:
+    listener = trade_socket()
+    answer = listener.ask({"action": "unlisten", "data": {"streams": ["trade_updates"]}})
+    assert answer == {"stream": "listening", "data": {"streams": []}}
+    call.buy()
+    assert step()["updates_sent"] == 0
+    assert listener.ask(LISTEN)["data"]["streams"] == ["trade_updates"]
+    other = listener.ask({"action": "unlisten", "data": {"streams": ["weather"]}})
+    assert other["data"]["streams"] == ["trade_updates"]

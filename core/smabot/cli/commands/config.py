@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -63,7 +64,10 @@ def check(app: App) -> None:
     data = {"ok": True, "mode": loaded.config.mode, "plugins": names, "set": changed}
     app.emit(
         data,
-        f"{loaded.config.mode}: all settings valid, {changed} changed; plugins: {', '.join(names)}",
+        [
+            f"{loaded.config.mode}: all settings valid, {changed} changed",
+            *textwrap.wrap(f"plugins: {', '.join(names)}", 80, subsequent_indent="  "),
+        ],
     )
 
 

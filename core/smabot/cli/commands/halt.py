@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 def halt(app: App, reason: tuple[str, ...]) -> None:
     """Stop new entries, across restarts too; exits still pass."""
     answer = app.send("halt", _as_utf8(" ".join(reason)))
-    app.emit({"answer": answer}, answer)
+    app.emit({"answer": answer}, app.times.in_text(answer, near=app.wall()))
 
 
 def _as_utf8(text: str) -> str:

@@ -32,4 +32,4 @@ def reconcile(app: App, /, accept: str | None, **flags: Any) -> int:
 
     from smabot.cli.broker_reconciliation import reconcile_with_broker
 
-    return reconcile_with_broker(loaded, accept, app.as_json)
+    return reconcile_with_broker(loaded, accept, app.as_json, app.times)

@@ -15,4 +15,4 @@ if TYPE_CHECKING:
 def resume(app: App) -> None:
     """Allow new entries again."""
     answer = app.send("resume")
-    app.emit({"answer": answer}, answer)
+    app.emit({"answer": answer}, app.times.in_text(answer, near=app.wall()))

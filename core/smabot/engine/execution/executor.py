@@ -106,6 +106,8 @@ class Executor:
                 case GiveUp(order):
                     self._give_up(order)
                 case Wait() | Done():
+                    if decided is not None:
+                        self._tell_of_no_order(decided, "its last entry is still open")
                     self._gate.standing.needs_comparison |= needs_comparison(situation)
                     return
         raise AssertionError(f"execution does not end for {holding}")
@@ -168,6 +170,7 @@ class Executor:
     def _enter(self, signal: Signal) -> None:
         answer = self._plugins.on_signal(signal, self._book)
         if answer is None:
+            self._tell_of_no_order(signal, "the sizer ordered nothing")
             return
         sizer, intent = answer
         order = make_order(self._config.bot, self._book, self._on_grid(intent), signal, 1, sizer)
@@ -176,7 +179,7 @@ class Executor:
         if not order.reduces and self._book.jumped_from(signal.symbol) is not None:
             order = replace(order, collared=True)
             self._tell_of_collar(order)
-        self._keep(order)
+        self._keep(order, intent.reason or f"as the sizer {sizer} answered")
 
     def _exit(self, holding: Holding, qty: Decimal, attempt: int) -> None:
         """Order an exit: the sizer's, unless the operator wants flat, or less (or a lost exit's shares)
@@ -189,11 +192,13 @@ class Executor:
             sizer, intent = self._plugins.on_signal(signal, book) or ("", None)
         if intent is None or intent.qty > qty:
             side = Side.SELL if book.holding(*holding) > 0 else Side.BUY
-            intent = OrderIntent(state.symbol, side, qty)
+            reason = f"{qty:f} of {abs(book.holding(*holding)):f} held"
+            intent = OrderIntent(state.symbol, side, qty, reason=reason)
         while book.order(order_id(self._config.bot, signal, attempt)) is not None:
             attempt += 1
         intent = self._on_grid(intent)
-        self._keep(make_order(self._config.bot, book, intent, signal, attempt, sizer))
+        order = make_order(self._config.bot, book, intent, signal, attempt, sizer)
+        self._keep(order, intent.reason or f"as the sizer {sizer} answered")
 
     def _exit_signal(self, state: SignalState) -> Signal:
         book = self._book
@@ -202,15 +207,16 @@ class Executor:
             state.symbol, 0, state.bar_time, float(price), state.strategy, label=state.last_signal
         )
 
-    def _keep(self, order: Order) -> None:
+    def _keep(self, order: Order, why_qty: str) -> None:
         """Judge a new order and keep it, pending or blocked."""
         book = self._book
+        size = Check(checks.SIZE, True, f"{order.qty:f}", reason=why_qty)
         try:
             answers = self._gate.admit(order)
         except PluginError as error:
             self.broken = error
             answers = [Check("plugin", False, reason=str(error))]
-        order = replace(order, checks=checks.checks_text(answers))
+        order = replace(order, checks=checks.checks_text([size, *answers]))
         if failed := [check.reason for check in answers if not check.passed]:
             reason = "; ".join(dict.fromkeys(filter(None, failed)))
             order = replace(order, status=Status.BLOCKED, reason=reason, updated_at=book.now)
@@ -263,6 +269,16 @@ class Executor:
             "in a bar: the entry waits for a second one"
         )
         book.apply(Event(book.now, "price_collar", entry.symbol, text))
+
+    def _tell_of_no_order(self, signal: Signal, why: str) -> None:
+        """Keep why a target that was decided just now leads to no order."""
+        book, holding = self._book, (signal.strategy, signal.symbol)
+        held, coming = book.holding(*holding), book.open_qty(*holding)
+        text = f"{why}: {held:f} held, {coming:f} in open orders"
+        if not held and not coming:
+            text += "; `sizing` may allow less than one share"
+        subject = order_id(self._config.bot, signal, 1)
+        book.apply(Event(book.now, "no_order", subject, text))
 
     def _tell_of_unanswered_cancels(self) -> None:
         """Once a process for each order."""

@@ -59,6 +59,7 @@ from decimal import Decimal
 
 from smabot.domain.order_terms import OrderType, RefusalCause, Status
 from smabot.domain.records import ZERO, Order
+from smabot.errors import counted
 
 PATIENCE = timedelta(minutes=1)
 """How long a cancel may stay unanswered before it is not waited for any more."""
@@ -209,7 +210,7 @@ def _why_no_entry(s: Situation, entry: Order) -> str:
         return s.entries_blocked
     timeout = timeout_of(entry, s.timeout)
     if timeout and entry.status is not Status.PENDING and s.now - _since(entry) >= timeout:
-        return f"not filled within {timeout // timedelta(minutes=1)} minutes"
+        return f"not filled within {counted(timeout // timedelta(minutes=1), 'minute')}"
     return ""
 
 
@@ -282,7 +283,7 @@ def _after_the_last(s: Situation, missing: Decimal) -> Action:
     if last is not None and last.status.terminal and last.status is not Status.FILLED:
         if _learned(last):
             qty = min(qty, last.available or ZERO)
-        elif not s.at_once and s.now < (until := _retry_at(last, s.next_open)):
+        elif not s.at_once and s.now < (until := retry_at(last, s.next_open)):
             return Wait(until, f"its exit was {last.status}: {last.reason}")
     if qty <= 0:
         return Wait(None, "other orders hold the shares")
@@ -296,7 +297,7 @@ def _learned(last: Order) -> bool:
     return last.available is not None and 0 < last.available < last.qty
 
 
-def _retry_at(failed: Order, next_open: datetime | None) -> datetime:
+def retry_at(failed: Order, next_open: datetime | None) -> datetime:
     """Return when an exit that failed is tried again: the pause doubles with each attempt.
 
     What has failed while the market is closed is not tried again before it opens.

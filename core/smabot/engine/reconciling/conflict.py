@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from smabot.domain.records import Order, OrderUpdate
-from smabot.errors import ConflictError
+from smabot.errors import ConflictError, counted
 from smabot.hooks.specifications import Conflict
 
 
@@ -16,7 +16,7 @@ class ReconciliationConflict(ConflictError):
         self.conflicts = tuple(conflicts)
         kinds = ", ".join(sorted({conflict.kind for conflict in conflicts}))
         super().__init__(
-            f"{len(conflicts)} conflict(s) with the broker ({kinds}): nothing was changed; "
+            f"{counted(len(conflicts), 'conflict')} with the broker ({kinds}): nothing was changed; "
             "see `smabot reconcile` with the same flags"
         )
 

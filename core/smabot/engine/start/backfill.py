@@ -10,16 +10,24 @@ from smabot.domain.records import Batch
 from smabot.engine.loop import Engine
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.warm_up import newest_bar_end, show_to_strategies
+from smabot.errors import counted
 
 
 def backfill(session: BotSession, engine: Engine) -> None:
     """Fetch and process the minutes that passed while the bot was down, and warm new symbols up."""
     with session.report.step("backfill") as found:
-        found.append(f"{_fill_gap(session, engine)} bars")
+        passed: list[datetime] = []
+        found.append(counted(_fill_gap(session, engine, passed), "bar"))
+        if passed:
+            found.append(f"{counted(len(passed), 'minute')} too old to decide on")
+            found.facts["too_old"] = [
+                f"{passed[0]:%Y-%m-%dT%H:%MZ}",
+                f"{passed[-1]:%Y-%m-%dT%H:%MZ}",
+            ]
 
 
-def _fill_gap(session: BotSession, engine: Engine) -> int:
-    """Return the number of bars that were fetched."""
+def _fill_gap(session: BotSession, engine: Engine, passed: list[datetime]) -> int:
+    """Return the number of bars that were fetched; ``passed`` gets the minutes that were too old."""
     book, newest = session.book, newest_bar_end(session.book)
     new = [symbol for symbol in session.symbols if symbol not in book.last]
     if newest is None:
@@ -34,7 +42,7 @@ def _fill_gap(session: BotSession, engine: Engine) -> int:
     if behind:
         since = min(book.last[symbol].time for symbol in behind)
         count += _catch_up(session, engine, behind, since, until=newest)
-    return count + _catch_up(session, engine, session.symbols, recently)
+    return count + _catch_up(session, engine, session.symbols, recently, passed=passed)
 
 
 def _warm_up_new(
@@ -62,6 +70,7 @@ def _catch_up(
     symbols: Sequence[str],
     since: datetime,
     until: datetime | None = None,
+    passed: list[datetime] | None = None,
 ) -> int:
     """Process the minutes after ``since`` that the journal lacks."""
     feed = session.opened().feed
@@ -72,5 +81,8 @@ def _catch_up(
         bars = tuple(b for b in minute if b.symbol not in last or b.time > last[b.symbol].time)
         if bars:
             count += len(bars)
-            engine.process(Batch(bars[0].end, bars=bars))
+            batch = Batch(bars[0].end, bars=bars)
+            if passed is not None and not engine.is_fresh(batch):
+                passed.append(bars[0].time)
+            engine.process(batch)
     return count

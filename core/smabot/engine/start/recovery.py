@@ -63,10 +63,14 @@ def _ignore_blocks(session: BotSession) -> None:
 def _subscribe(session: BotSession, engine: Engine) -> None:
     feed = session.opened().feed
     with session.report.step("subscribe") as found:
-        engine.resume()
+        adopted = engine.resume()
         engine.process(Batch(feed.now()))
         feed.subscribe(session.symbols)
+        found.facts["market_time"] = feed.now().isoformat().replace("+00:00", "Z")
         found.append(counted(len(session.symbols), "symbol"))
+        if adopted:
+            found.append(f"queried the status of {counted(len(adopted), 'unanswered order')}")
+            found.facts["queried"] = [order.client_order_id for order in adopted]
 
 
 def _subscribe_to_orders(session: BotSession, engine: Engine, command: Command) -> None:
@@ -75,6 +79,7 @@ def _subscribe_to_orders(session: BotSession, engine: Engine, command: Command) 
         if newest := newest_bar_end(session.book):
             feed.catch_up(newest)
         feed.subscribe(())
+        found.facts["market_time"] = feed.now().isoformat().replace("+00:00", "Z")
         now = session.wall()
         journal.send(replace(command, created_at=now, expires_at=expiry(command.verb, now)))
         engine.resume()

@@ -178,7 +178,9 @@ class AlpacaFeed:
         settings = connection.settings
         limits = BarSyncLimits(self._settle_seconds, settings.mute_minutes)
         patience = settings.silent_order_seconds if replay is None else LOOPBACK_PATIENCE
-        queries = OrderQueries(connection.rest, connection.order_answers)
+        queries = OrderQueries(
+            connection.rest, connection.order_answers, by_minutes=connection.by_minutes
+        )
         bars = BarSync(state, streams, self._bar_history(), requests, limits)
         orders = OrderSync(state, streams, queries, requests, patience)
         if replay is None:

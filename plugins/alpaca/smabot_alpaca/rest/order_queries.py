@@ -24,12 +24,15 @@ class OrderQueries:
     """Reads orders. Safe to use from several threads.
 
     ``answers`` is a queue: whichever thread reads an order appends its update, and the deciding
-    thread takes it from there (`AlpacaConnection.order_answers`).
+    thread takes it from there (`AlpacaConnection.order_answers`). ``by_minutes`` as in `broker_order`.
     """
 
-    def __init__(self, rest: RestClient, answers: deque[OrderUpdate]) -> None:
+    def __init__(
+        self, rest: RestClient, answers: deque[OrderUpdate], *, by_minutes: bool = False
+    ) -> None:
         self._rest = rest
         self._answers = answers
+        self._by_minutes = by_minutes
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         """Return an order, None where the broker does not know it. Raises BrokerError."""
@@ -44,7 +47,7 @@ class OrderQueries:
             if refusal.status == NOT_FOUND:
                 return None
             raise
-        order = broker_order(raw)
+        order = broker_order(raw, by_minutes=self._by_minutes)
         self._answers.append(order.update())
         return order
 
@@ -85,7 +88,7 @@ class OrderQueries:
             page = as_list(self._rest.trading("GET", "/v2/orders", params))
             for raw in page:
                 try:
-                    order = broker_order(raw)
+                    order = broker_order(raw, by_minutes=self._by_minutes)
                     found[order.broker_order_id] = order
                 except UnreadableAnswer as error:
                     unreadable[text_field(raw, "client_order_id")] = error

@@ -128,7 +128,8 @@ class TradeStream(SupervisedStream):
             message = json.loads(data)
             stream, content = message["stream"], message["data"]
             if stream == "trade_updates":
-                self._events.put(UpdateReceived(broker_order(content["order"]).update()))
+                order = broker_order(content["order"], by_minutes=self._address.by_minutes)
+                self._events.put(UpdateReceived(order.update()))
                 return False
         except (UnreadableAnswer, LookupError, TypeError, ValueError) as error:
             raise MalformedData(f"no update of an order: {error!r}") from error

@@ -72,6 +72,18 @@ def first_sessions(start: date, count: int) -> list[Session]:
     return list(islice(_from(start), count))
 
 
+def sessions_before(day: date, count: int) -> date:
+    """Return the date of the session that is ``count`` sessions before the first one from ``day`` on.
+
+    Raises as `regular_sessions`.
+    """
+    found = first_sessions(day, 1)[0].date
+    while count:
+        found -= timedelta(days=1)
+        count -= session_on(found) is not None
+    return found
+
+
 def _from(day: date) -> Iterator[Session]:
     while True:
         if session := session_on(day):

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from smabot.provider import ZERO, Bar, ConfigError, suggest
 from smabot_exchange.data.simulated_symbols import KNOWN_SYMBOLS, MOST_SYMBOLS, simulated_symbols
@@ -44,6 +44,9 @@ class SimulatedMarket:
     unnamed: frozenset[str] = frozenset()
     """Settings that the description left out: those that may follow a ledger follow it."""
 
+    today: bool = False
+    """Whether it starts where it does because of the day on which it was opened."""
+
     label = "simulated market"
     stored_label = "made market"
 
@@ -70,7 +73,7 @@ class SimulatedMarket:
         except ValueError:
             raise _wrong(spec, "start must be a date like 2026-03-02") from None
         try:
-            numbers = {name: int(text) for name, text in settings.items()}
+            numbers: dict[str, Any] = {name: int(text) for name, text in settings.items()}
         except ValueError:
             raise _wrong(spec, "symbols, sessions and seed must be whole numbers") from None
         market = cls(**numbers, start=start, shape=shape, unnamed=unnamed)
@@ -109,8 +112,25 @@ class SimulatedMarket:
         market = self
         if "shape" in self.unnamed:
             market = replace(market, shape=stored.shape)
+        if self.today:
+            market = replace(market, start=stored.start)
         if "sessions" in self.unnamed and stored.sessions > self.sessions:
             market = replace(market, sessions=stored.sessions)
+        return market
+
+    def with_past(self, history: int, today: date | None) -> SimulatedMarket:
+        """Return the market with so many more sessions, at its begin, as far as its description leaves that
+        open.
+
+        With ``today`` the sessions after those begin on that day.
+        """
+        from smabot_exchange.data.sessions import sessions_before
+
+        market = self
+        if history and "sessions" in self.unnamed:
+            market = replace(market, sessions=self.sessions + history)
+        if today is not None and "start" in self.unnamed:
+            market = replace(market, start=sessions_before(today, history), today=True)
         return market
 
     def longer(self) -> str:

@@ -36,7 +36,7 @@ class AccountConfiguration:
             "no_shorting": False,
             "fractional_trading": True,
             "max_margin_multiplier": "4",
-            "max_options_trading_level": None,
+            "max_options_trading_level": 0,
             "ptp_no_exception_entry": False,
             "disable_overnight_trading": False,
         }

@@ -18,7 +18,7 @@ from smabot_exchange.http.query import Query, body_of
 from smabot_exchange.http.venue import Venue
 from smabot_exchange.json_forms import trading_json
 from smabot_exchange.json_forms.market_data_json import stamp
-from smabot_exchange.matching.orders import plain
+from smabot_exchange.matching.orders import plain, rounded
 
 LONGEST_PAGE = 100
 TRADES = ("", "FILL")
@@ -102,7 +102,7 @@ def account(exchange: Exchange) -> dict[str, Any]:
         "long_market_value": plain(state.long_market_value),
         "short_market_value": plain(state.short_market_value),
         "position_market_value": plain(state.long_market_value + abs(state.short_market_value)),
-        "initial_margin": plain(state.initial_margin),
+        "initial_margin": plain(rounded(state.initial_margin)),
         "maintenance_margin": plain(state.maintenance_margin),
         "last_maintenance_margin": plain(state.last_maintenance_margin),
         "sma": "0",

@@ -9,7 +9,8 @@ from starlette.middleware import Middleware
 from smabot.provider import BrokerError
 from smabot_exchange.http import account_routes as account
 from smabot_exchange.http import admin_routes as admin
-from smabot_exchange.http import asset_clock_calendar_routes as reference
+from smabot_exchange.http import asset_routes as assets
+from smabot_exchange.http import clock_calendar_routes as clock_calendar
 from smabot_exchange.http import market_data_routes as market_data
 from smabot_exchange.http import order_routes as orders
 from smabot_exchange.http import position_routes as positions
@@ -36,7 +37,8 @@ def create_app(venue: Venue) -> Starlette:
             *orders.routes(venue),
             *positions.routes(venue),
             *account.routes(venue),
-            *reference.routes(venue),
+            *assets.routes(venue),
+            *clock_calendar.routes(venue),
             *market_data.routes(venue),
             *trade_stream.routes(venue),
             *data_stream.routes(venue),

@@ -1,9 +1,11 @@
-"""What moves the exchange's clock: a client's calls, or the server at a pace of its own."""
+"""What moves the exchange's clock: a client's calls, the server at a pace of its own, or the wall clock."""
 
 from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Literal
 
 from smabot_exchange.exchange import Exchange
@@ -12,16 +14,35 @@ from smabot_exchange.streams.broadcast import Broadcast
 LONGEST_WAIT = 5.0
 """Seconds that clients get to take a minute in, when the pace is as fast as can be."""
 
+LONGEST_SLEEP = 1.0
+"""Seconds between looks at the wall clock, which may be set, or go on while the machine sleeps."""
+SETTLING = 0.05
+"""Seconds after a minute's end until its bars are sent."""
+
 PacedBy = Literal["stepped", "paced"]
+Clock = Callable[[], datetime]
+
+
+def wall_clock() -> datetime:
+    return datetime.now(UTC)
 
 
 class ClockDriver:
-    """Replays minute after minute. ``clock`` says who requests the next."""
+    """Replays minute after minute. ``clock`` says who requests the next; given as a function it is followed."""
 
     def __init__(
-        self, exchange: Exchange, broadcast: Broadcast, clock: PacedBy = "stepped"
+        self,
+        exchange: Exchange,
+        broadcast: Broadcast,
+        clock: PacedBy | Clock = "stepped",
     ) -> None:
-        self.clock: PacedBy = clock
+        self.clock: Literal["stepped", "paced", "wall"]
+        self._wall = wall_clock
+        if callable(clock):
+            self.clock, self._wall = "wall", clock
+            exchange.follow(clock)
+        else:
+            self.clock = clock
         self._exchange = exchange
         self._broadcast = broadcast
 
@@ -29,6 +50,11 @@ class ClockDriver:
     def ended(self) -> bool:
         """Whether all data are replayed."""
         return self._exchange.next_time() is None
+
+    def now(self) -> datetime:
+        """Return what the clock shows, UTC."""
+        now = self._exchange.now
+        return max(now, self._wall()) if self.clock == "wall" else now
 
     def step(self) -> bool:
         """Replay the next minute; return whether there was one. Raises BrokerError."""
@@ -51,6 +77,25 @@ class ClockDriver:
             now = time.monotonic()
             due = max(due + 1 / per_second, now - 1)  # late minutes pile up for a second
             await asyncio.sleep(max(due - now, 0))
+
+    async def follow_wall(self) -> None:
+        """Replay each minute when it has ended on the wall clock, for good; after a pause those missed.
+
+        Raises BrokerError when the exchange has failed.
+        """
+        while True:
+            self.catch_up()
+            now = self._wall()
+            left = 60 + SETTLING - now.second - now.microsecond / 1e6
+            await asyncio.sleep(min(left, LONGEST_SLEEP))
+
+    def catch_up(self) -> None:
+        """Replay the minutes that have ended on the wall clock. Raises BrokerError."""
+        minute = self._wall().replace(second=0, microsecond=0)
+        while (ends := self._exchange.next_time()) is not None and ends <= minute:
+            self.step()
+        self._exchange.pass_time(minute)
+        self._broadcast.time_passed()
 
     async def _wait_for_clients(self) -> None:
         await asyncio.sleep(0)

@@ -158,7 +158,9 @@ def _span(query: Query, kind: str, symbols: list[str], now: datetime) -> BarRang
             timeframe = Timeframe.parse(text)
         except ValueError as error:
             raise MarketDataRefused(str(error)) from None
-        query.choice("adjustment", ADJUSTMENTS, "raw")
+        for adjustment in query.names("adjustment"):
+            if adjustment.lower() not in ADJUSTMENTS:
+                raise MarketDataRefused(f"invalid adjustment: {adjustment}")
     return BarRange(
         symbols,
         timeframe,

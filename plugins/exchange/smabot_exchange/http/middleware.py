@@ -31,13 +31,18 @@ Header = tuple[bytes, bytes]
 
 
 class AccessMiddleware:
-    """ASGI middleware; websockets pass it, they are authenticated by their own messages."""
+    """ASGI middleware; websockets pass it, they are authenticated by their own messages.
+
+    Some clients of the streams end the path with a slash, which means the same.
+    """
 
     def __init__(self, app: ASGIApp, venue: Venue) -> None:
         self.app = app
         self.venue = venue
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            scope["path"] = scope["path"].rstrip("/")
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return

@@ -66,8 +66,8 @@ def routes(venue: Venue) -> list[Route]:
         orders = exchange.find_orders(
             OrderFilter(
                 status=query.choice("status", ("open", "closed", "all"), "open"),  # type: ignore[arg-type]
-                after=query.time("after"),
-                until=query.time("until"),
+                after=query.nanoseconds("after"),
+                until=query.nanoseconds("until"),
                 symbols=[name.upper() for name in query.names("symbols")] or None,
                 side=Side(side) if side else None,
                 limit=query.whole("limit", DEFAULT_LIMIT, LONGEST_LIST),

@@ -15,7 +15,7 @@ from smabot_exchange.http.symbols import symbol_of
 from smabot_exchange.http.venue import Venue
 from smabot_exchange.json_forms import trading_json
 from smabot_exchange.matching.account import ExchangePosition
-from smabot_exchange.matching.orders import RequestRefused, asset_id, plain
+from smabot_exchange.matching.orders import RequestRefused, asset_id, plain, rounded
 
 
 def routes(venue: Venue) -> list[Route]:
@@ -80,8 +80,8 @@ def position(exchange: Exchange, holding: ExchangePosition) -> dict[str, Any]:
         "avg_entry_price": plain(holding.avg_price),
         "side": "long" if qty > 0 else "short",
         "market_value": plain(value),
-        "cost_basis": plain(cost),
-        "unrealized_pl": plain(gain),
+        "cost_basis": plain(rounded(cost)),
+        "unrealized_pl": plain(rounded(gain)),
         "unrealized_plpc": trading_json.ratio(gain, abs(cost)),
         "unrealized_intraday_pl": plain(today),
         "unrealized_intraday_plpc": trading_json.ratio(today, abs(qty * before)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
 from decimal import Decimal, InvalidOperation
@@ -14,7 +15,9 @@ from starlette.requests import Request
 
 from smabot.provider import EXCHANGE_ZONE
 from smabot_exchange.http.answers import bad_parameter
+from smabot_exchange.matching.orders import nanoseconds
 
+_BEYOND_MICROSECONDS = re.compile(r"\.\d{6}(\d{1,3})")
 _TRUE = ("true", "1", "t")
 _FALSE = ("false", "0", "f")
 _MOST_DIGITS = 30
@@ -70,6 +73,14 @@ class Query:
             raise self._fail(
                 f"invalid {name}: {text} is not RFC 3339 like 2026-03-02T14:30:00Z, nor a date"
             ) from None
+
+    def nanoseconds(self, name: str) -> int | None:
+        """Return an instant as `time` does, nanoseconds since 1970, none of its digits cut off."""
+        moment = self.time(name)
+        if moment is None:
+            return None
+        finer = _BEYOND_MICROSECONDS.search(self.text(name) or "")
+        return nanoseconds(moment) + (int(finer[1].ljust(3, "0")) if finer else 0)
 
     def day(self, name: str) -> date | None:
         """Return a date; of an instant it is the date it is written with."""

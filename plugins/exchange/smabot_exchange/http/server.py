@@ -127,10 +127,14 @@ class ServerThread:
             conducting.cancel()
 
     async def _conduct(self) -> None:
-        if self._pace is None:
+        driver = self.venue.clock_driver
+        if self._pace is None and driver.clock != "wall":
             return
         try:
-            await self.venue.clock_driver.run(self._pace.per_second, at_once=self._pace.at_once)
+            if self._pace is None:
+                await driver.follow_wall()
+                return
+            await driver.run(self._pace.per_second, at_once=self._pace.at_once)
         except Exception as error:  # noqa: BLE001 - raised by who waits for it
             self.failure = error
             self._end()

@@ -10,7 +10,7 @@ from smabot_exchange.faults.fault_kinds import KeysRefused
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 from smabot_exchange.http.account_configuration import AccountConfiguration
 from smabot_exchange.http.auth import ApiKeys
-from smabot_exchange.http.clock_driver import ClockDriver, PacedBy
+from smabot_exchange.http.clock_driver import Clock, ClockDriver, PacedBy
 from smabot_exchange.http.rate_limit import RequestQuota
 from smabot_exchange.streams.broadcast import Broadcast
 from smabot_exchange.streams.stream_access import StreamLimits
@@ -22,6 +22,7 @@ class Venue:
     """An exchange as clients of the API see it.
 
     ``quota`` limits the requests of each key, None does not; ``largest_body`` is in bytes.
+    ``clock`` says what moves the exchange's clock: clients, the server, or a clock that it follows.
     Without ``admin`` the calls under ``/_exchange`` are unknown, as at Alpaca.
     """
 
@@ -29,7 +30,7 @@ class Venue:
     keys: ApiKeys
     quota: RequestQuota | None = None
     largest_body: int = 64 * 1024
-    clock: PacedBy = "stepped"
+    clock: PacedBy | Clock = "stepped"
     stream_limits: StreamLimits = field(default_factory=StreamLimits)
     admin: bool = True
     tcp_connections: TcpConnections = field(default_factory=TcpConnections)

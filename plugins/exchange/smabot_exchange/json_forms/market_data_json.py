@@ -6,7 +6,7 @@ then is half a spread below to half a spread above it, without a spread one tick
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from math import isfinite
 from typing import Any
@@ -26,6 +26,13 @@ def stamp(time: datetime) -> str:
     if time.microsecond:
         text += f".{time.microsecond:06d}".rstrip("0")
     return text + "Z"
+
+
+def stamp_ns(time: int) -> str:
+    """Return nanoseconds since 1970 as `stamp` returns an instant."""
+    seconds, fraction = divmod(time, 10**9)
+    text = f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}"
+    return text + (f".{fraction:09d}".rstrip("0") if fraction else "") + "Z"
 
 
 def bar(bar: Bar, time: str | None = None) -> dict[str, Any]:

@@ -13,9 +13,16 @@ from typing import Any
 from uuid import UUID
 
 from smabot.provider import EXCHANGE_ZONE
-from smabot_exchange.json_forms.market_data_json import stamp
+from smabot_exchange.json_forms.market_data_json import stamp, stamp_ns
 from smabot_exchange.matching.order_states import OrderStatus
-from smabot_exchange.matching.orders import ExchangeOrder, Execution, OrderClass, asset_id, plain
+from smabot_exchange.matching.orders import (
+    ExchangeOrder,
+    Execution,
+    OrderClass,
+    asset_id,
+    nanoseconds,
+    plain,
+)
 
 PENDING_NEW = "pending_new"
 """What the answer to an order in a session says; the stream says that it is ``new``."""
@@ -34,18 +41,19 @@ def order(
     status: str = order.status.value
     if answered and order.status is OrderStatus.NEW:
         status = PENDING_NEW
+    submitted = stamp_ns(order.submitted_ns)
     return {
         "id": str(order.id),
         "client_order_id": order.client_order_id,
-        "created_at": stamp(order.submitted_at),
-        "updated_at": stamp(order.updated_at),
-        "submitted_at": stamp(order.submitted_at),
-        "filled_at": _moment(order.filled_at),
-        "expired_at": _moment(order.expired_at),
-        "expires_at": _moment(order.expires_at),
-        "canceled_at": _moment(order.canceled_at),
-        "failed_at": _moment(order.failed_at),
-        "replaced_at": _moment(order.replaced_at),
+        "created_at": submitted,
+        "updated_at": moment(order, order.updated_at),
+        "submitted_at": submitted,
+        "filled_at": moment(order, order.filled_at),
+        "expired_at": moment(order, order.expired_at),
+        "expires_at": moment(order, order.expires_at),
+        "canceled_at": moment(order, order.canceled_at),
+        "failed_at": moment(order, order.failed_at),
+        "replaced_at": moment(order, order.replaced_at),
         "replaced_by": _id(order.replaced_by),
         "replaces": _id(order.replaces),
         "asset_id": str(asset_id(order.symbol)),
@@ -145,8 +153,12 @@ def _legs(legs: Iterable[ExchangeOrder] | None, *, answered: bool) -> list[dict[
     return found or None
 
 
-def _moment(time: datetime | None) -> str | None:
-    return None if time is None else stamp(time)
+def moment(order: ExchangeOrder, time: datetime | None) -> str | None:
+    """Return when something happened to an order: the exchange's clock moves in minutes, but nothing happens
+    before the order is submitted."""
+    if time is None:
+        return None
+    return stamp_ns(max(nanoseconds(time), order.submitted_ns))
 
 
 def _amount(value: Decimal | None) -> str | None:

@@ -50,7 +50,7 @@ def extend(path: Path, db: sqlite3.Connection, source: DataSource, meta: Mapping
             "fingerprint": source.fingerprint(),
             "signature": source.signature(),
             "label": source.stored_label,
-            "minutes": str(len(intake.minutes)),
+            "minutes": str(intake.minutes_from(int(meta.get("start", "0")))),
             "bars": str(intake.bars),
             "notes": json.dumps(intake.notes()),
             "import_seconds": f"{time.perf_counter() - began:.1f}",

@@ -16,6 +16,7 @@ from smabot.provider import EXCHANGE_ZONE, Bar, ConfigError, FileLock, Session
 from smabot_exchange.data.bar_spacing import bar_length, too_long
 from smabot_exchange.data.data_source import DataSource
 from smabot_exchange.data.sessions import OutsideCalendar, regular_sessions, session_on, span
+from smabot_exchange.ledger.beginning import Beginning
 from smabot_exchange.ledger.schema import APPLICATION_ID, SCHEMA, VERSION
 from smabot_exchange.matching.account import AccountTerms
 from smabot_exchange.matching.orders import plain
@@ -31,16 +32,17 @@ _INSERT_BAR = "INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_SESSION = "INSERT INTO sessions VALUES (?, ?, ?, ?)"
 
 
-def build_ledger(path: Path, source: DataSource, terms: AccountTerms, lock: FileLock) -> None:
+def build_ledger(
+    path: Path, source: DataSource, terms: AccountTerms, lock: FileLock, beginning: Beginning
+) -> None:
     """Write a new ledger beside its place, lock it, and move it there when it is whole.
 
     Raises ConfigError when the data are bad or the file can't be written; then nothing is there.
     """
-    began = time.perf_counter()
     unfinished = path.with_name(path.name + ".importing")
     try:
         unfinished.unlink(missing_ok=True)
-        _fill(unfinished, source, terms, began)
+        _fill(unfinished, source, terms, beginning)
         _sync(unfinished)
         lock.hold(unfinished)
         for left_over in ("-wal", "-shm"):
@@ -57,7 +59,8 @@ def build_ledger(path: Path, source: DataSource, terms: AccountTerms, lock: File
         unfinished.unlink(missing_ok=True)
 
 
-def _fill(path: Path, source: DataSource, terms: AccountTerms, began: float) -> None:
+def _fill(path: Path, source: DataSource, terms: AccountTerms, beginning: Beginning) -> None:
+    began = time.perf_counter()
     db = sqlite3.connect(path, isolation_level=None)
     try:
         db.execute("PRAGMA journal_mode = OFF")
@@ -71,7 +74,15 @@ def _fill(path: Path, source: DataSource, terms: AccountTerms, began: float) -> 
         sessions = intake.finish()
         db.executemany("INSERT INTO assets VALUES (?, ?)", sorted(intake.first_opens.items()))
         db.executemany(INSERT_SESSION, map(session_row, sessions))
+        played = [session for session, has_data in sessions if has_data]
+        starts = beginning.start(played, source.label)
+        start = int(starts.timestamp())
+        past = sum(session.close <= starts for session in played)
         notes = intake.notes()
+        if past:
+            notes.append(
+                f"{_count(past, 'session')} of them history, up to {played[past - 1].date}"
+            )
         meta = {
             "fingerprint": source.fingerprint(),
             "signature": signature,
@@ -81,13 +92,14 @@ def _fill(path: Path, source: DataSource, terms: AccountTerms, began: float) -> 
             "participation": plain(terms.max_volume_share),
             "multiplier": plain(terms.multiplier),
             "half_spread": plain(terms.half_spread),
-            "minutes": str(len(intake.minutes)),
+            "minutes": str(intake.minutes_from(start)),
+            "start": str(start),
+            "history": str(past),
             "bars": str(intake.bars),
             "notes": json.dumps(notes),
             "import_seconds": f"{time.perf_counter() - began:.1f}",
         }
         db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
-        start = int(sessions[0][0].open.timestamp())
         db.execute(
             "INSERT INTO state VALUES (1, ?, 0, ?, ?, '0')",
             (start, plain(terms.cash), plain(terms.cash)),
@@ -177,6 +189,10 @@ class DataImport:
         played = [self._played[day] for day in days]
         after = _sessions_after(played[-1].date)
         return [(session, True) for session in played] + [(session, False) for session in after]
+
+    def minutes_from(self, start: int) -> int:
+        """Return how many minutes with bars begin at or after a time, seconds since 1970."""
+        return sum(minute >= start for minute in self.minutes)
 
     def notes(self) -> list[str]:
         """Return what an operator should know, a line each."""

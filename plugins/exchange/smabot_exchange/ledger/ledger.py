@@ -11,6 +11,7 @@ from pathlib import Path
 from smabot.provider import BrokerError, ConfigError, FileLock, Session
 from smabot_exchange.data.data_source import DataSource, shown_label
 from smabot_exchange.ledger.bar_queries import BarQueries
+from smabot_exchange.ledger.beginning import Beginning
 from smabot_exchange.ledger.changes import LedgerChange
 from smabot_exchange.ledger.data_extension import extend
 from smabot_exchange.ledger.data_import import build_ledger
@@ -39,7 +40,13 @@ class Ledger(BarQueries, OrderQueries):
     file can't be read or written.
     """
 
-    def __init__(self, path: Path, source: DataSource, asked: RequestedTerms) -> None:
+    def __init__(
+        self,
+        path: Path,
+        source: DataSource,
+        asked: RequestedTerms,
+        beginning: Beginning = Beginning(),  # noqa: B008
+    ) -> None:
         """Open a ledger; write it from the source first when there is none.
 
         Raises ConfigError when it is not this source's, LockHeld when another process has it.
@@ -49,12 +56,15 @@ class Ledger(BarQueries, OrderQueries):
         self._lock = FileLock(path, f"ledger {path}", "give another --ledger or --db")
         try:
             if not self._exists():
-                build_ledger(path, source, asked.for_new_ledger(source.half_spread), self._lock)
+                terms = asked.for_new_ledger(source.half_spread)
+                build_ledger(path, source, terms, self._lock, beginning)
                 self.imported = True
             self._open()
             try:
                 with self._errors_in_one_line():
                     self._check(source, asked)
+                    if not self.imported:
+                        beginning.check(path, self._meta)
                     self._migrate()
                     self._sessions = self._read_sessions()
                     self._read_chunk_size()

@@ -19,7 +19,12 @@ from smabot_exchange.ledger.rows import (
     to_time,
 )
 from smabot_exchange.matching.order_states import OPEN_STATUSES, StallReason
-from smabot_exchange.matching.orders import ExchangeOrder, Execution, OrderFilter
+from smabot_exchange.matching.orders import (
+    BETWEEN_SUBMISSIONS,
+    ExchangeOrder,
+    Execution,
+    OrderFilter,
+)
 
 _OPEN = "status IN ('" + "', '".join(OPEN_STATUSES) + "')"
 
@@ -32,9 +37,10 @@ class OrderQueries(LedgerFile):
         with self._errors_in_one_line():
             return self._value("SELECT max(number) FROM fills") or 0
 
-    def last_seq(self) -> int:
-        with self._errors_in_one_line():
-            return self._value("SELECT max(seq) FROM orders") or 0
+    def newest_order(self) -> ExchangeOrder | None:
+        """Return the order that came in last."""
+        found = self._orders("ORDER BY seq DESC LIMIT 1")
+        return found[0] if found else None
 
     def order(self, order_id: UUID) -> ExchangeOrder | None:
         found = self._orders("WHERE id = ?", str(order_id))
@@ -67,9 +73,9 @@ class OrderQueries(LedgerFile):
         """Return the orders that a filter lets through, without hidden ones."""
         tests: list[tuple[str, object]] = []
         if wanted.after is not None:
-            tests.append(("submitted_at > ?", to_stamp(wanted.after)))
+            tests.append(("seq > ?", self._newest_until(wanted.after)))
         if wanted.until is not None:
-            tests.append(("submitted_at < ?", to_stamp(wanted.until, up=True)))
+            tests.append(("seq <= ?", self._newest_until(wanted.until - 1)))
         if wanted.after_seq is not None:
             tests.append(("seq > ?", wanted.after_seq))
         if wanted.before_seq is not None:
@@ -151,6 +157,20 @@ class OrderQueries(LedgerFile):
             for fill in self.executions()
         ]  # fmt: skip
         return sorted(fills + outside, key=lambda movement: movement.time)
+
+    def _newest_until(self, time: int) -> int:
+        """Return the number of the last order that was submitted at or before a time in nanoseconds."""
+        with self._errors_in_one_line():
+            earlier = "SELECT max(submitted_at) FROM orders WHERE submitted_at <= ?"
+            found: int | None = self._value(earlier, time // 10**9)
+            if found is None:
+                return 0
+            second = int(found)
+            of_it = "FROM orders WHERE submitted_at = ?"
+            first = int(self._value(f"SELECT min(seq) {of_it}", second))
+            last = int(self._value(f"SELECT max(seq) {of_it}", second))
+        place = (time - second * 10**9) // BETWEEN_SUBMISSIONS
+        return min(last, first - 1 + int(place))
 
     def _orders(self, where: str, *values: object) -> list[ExchangeOrder]:
         with self._errors_in_one_line():

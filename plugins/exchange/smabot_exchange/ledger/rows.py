@@ -34,8 +34,15 @@ _CHANGING = (
     "qty", "status", "updated_at", "opens_at", "filled_qty", "filled_value", "filled_at",
     "stop_price", "hwm", "triggered_at", "parent_id", "replaced_by", "stall", "stalled_until",
 )  # fmt: skip
-ORDER_COLUMNS = ", ".join(_COLUMNS)
-INSERT_ORDER = f"INSERT INTO orders ({ORDER_COLUMNS}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+_PLACE = (
+    "1 + seq - (SELECT min(earlier.seq) FROM orders AS earlier "
+    "WHERE earlier.submitted_at = orders.submitted_at)"
+)
+"""An order's place among those of the same time, which follows from their numbers."""
+ORDER_COLUMNS = ", ".join((*_COLUMNS, _PLACE))
+INSERT_ORDER = (
+    f"INSERT INTO orders ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
+)
 UPDATE_ORDER = f"UPDATE orders SET {', '.join(f'{name} = ?' for name in _CHANGING)} WHERE seq = ?"  # noqa: S608
 EXECUTION_COLUMNS = "id, order_id, symbol, side, qty, price, cumulative_qty, time, number"
 INSERT_EXECUTION = f"INSERT INTO fills ({EXECUTION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
@@ -89,7 +96,7 @@ def to_order(row: tuple[Any, ...]) -> ExchangeOrder:
         submitted_at, updated_at, opens_at, expires_at, hold_price, filled_qty, filled_value,
         filled_at, notional, stop_price, trail_price, trail_percent, hwm, triggered_at,
         extended_hours, order_class, position_intent, parent_id, replaces, replaced_by,
-        stall, stalled_until,
+        stall, stalled_until, place,
     ) = row  # fmt: skip
     return ExchangeOrder(
         id=UUID(id_),
@@ -124,6 +131,7 @@ def to_order(row: tuple[Any, ...]) -> ExchangeOrder:
         replaced_by=_uuid(replaced_by),
         stall=None if stall is None else StallReason(stall),
         stalled_until=_time(stalled_until),
+        place=place,
     )
 
 

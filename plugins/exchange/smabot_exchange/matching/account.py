@@ -9,6 +9,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from smabot.provider import ZERO, Side
+from smabot_exchange.matching.orders import average
 
 ONE = Decimal(1)
 _TWO = Decimal(2)
@@ -73,7 +74,7 @@ class ExchangePosition:
 
     @property
     def avg_price(self) -> Decimal:
-        return self.cost / self.qty
+        return average(self.cost, self.qty)
 
     def traded(self, side: Side, qty: Decimal, price: Decimal) -> ExchangePosition:
         """Return it after a trade, which may turn it from long to short or back."""

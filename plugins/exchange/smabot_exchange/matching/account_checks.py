@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 
 from smabot.provider import ZERO, Side
@@ -16,6 +15,7 @@ from smabot_exchange.matching.orders import (
     PositionIntent,
     plain,
 )
+from smabot_exchange.matching.symbol_orders import SymbolOrders
 
 INTENT_MISMATCH = "position intent mismatch"
 TOO_FEW_SHARES = "insufficient qty available for order"
@@ -23,6 +23,12 @@ TOO_FEW_SHARES = "insufficient qty available for order"
 
 _SHORT_MARGIN = Decimal("1.03")
 """A short sale is valued at 3 % above the ask at least (docs.alpaca.markets, orders-at-alpaca)."""
+
+
+_OPPOSED = {
+    PositionIntent.BUY_TO_OPEN: PositionIntent.SELL_TO_OPEN,
+    PositionIntent.SELL_TO_OPEN: PositionIntent.BUY_TO_OPEN,
+}
 
 
 def intent(request: OrderRequest, held: Decimal, account: AccountState) -> PositionIntent:
@@ -61,18 +67,25 @@ def check_opening(
     request: OrderRequest,
     intent: PositionIntent,
     account: AccountState,
-    open_orders: Iterable[ExchangeOrder],
+    open_orders: SymbolOrders,
+    instead: ExchangeOrder | None = None,
 ) -> None:
-    """Raises RequestRefused when the account may not open such a position."""
+    """Raises RequestRefused when the account may not open such a position.
+
+    ``instead`` is an open order whose place the order takes.
+    """
+    opposing = open_orders.intending(_OPPOSED[intent])
+    if instead is not None and instead.position_intent is _OPPOSED[intent]:
+        opposing -= 1
     if intent is PositionIntent.BUY_TO_OPEN:
-        if any(order.position_intent is PositionIntent.SELL_TO_OPEN for order in open_orders):
+        if opposing:
             raise forbidden("cannot open a long buy while a short sell order is open")
         return
     if request.notional is not None or digits(request.qty or ZERO):
         raise unprocessable("fractional orders cannot be sold short")
     if not account.shorting_enabled:
         raise forbidden("account is not allowed to short")
-    if any(order.position_intent is PositionIntent.BUY_TO_OPEN for order in open_orders):
+    if opposing:
         raise forbidden("cannot open a short sell while a long buy order is open")
 
 

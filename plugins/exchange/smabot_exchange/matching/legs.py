@@ -22,6 +22,7 @@ from smabot_exchange.matching.orders import (
     OrderEvent,
     OrderRequest,
     OrderType,
+    leg_client_id,
     order_id,
 )
 
@@ -48,7 +49,8 @@ def _leg(parent: ExchangeOrder, name: str, kind: OrderType, place: int) -> Excha
         parent,
         id=identity,
         seq=parent.seq + place,
-        client_order_id=str(identity),
+        place=parent.place + place,
+        client_order_id=leg_client_id(identity),
         parent_id=parent.id,
         side=parent.side if exits else opposite,
         position_intent=parent.position_intent if exits else parent.position_intent.opposite,

@@ -10,6 +10,7 @@ from uuid import UUID
 from smabot.provider import ZERO, Bar
 from smabot_exchange.matching.order_states import OrderStatus
 from smabot_exchange.matching.orders import ExchangeOrder, OrderClass
+from smabot_exchange.matching.symbol_orders import SymbolOrders
 
 
 class ChangedOrders(NamedTuple):
@@ -25,7 +26,7 @@ class OpenOrders:
     def __init__(self, orders: Iterable[ExchangeOrder] = ()) -> None:
         self.held = ZERO
         self._orders: dict[UUID, ExchangeOrder] = {}
-        self._of_symbol: dict[str, dict[UUID, ExchangeOrder]] = {}
+        self._of_symbol: dict[str, SymbolOrders] = {}
         self._of_group: dict[UUID, dict[UUID, ExchangeOrder]] = {}
         self._added: dict[UUID, ExchangeOrder] = {}
         self._changed: dict[UUID, ExchangeOrder] = {}
@@ -55,20 +56,24 @@ class OpenOrders:
         if order.open:
             self.held += buying_power_of(order)
             self._orders[order.id] = order
-            self._of_symbol.setdefault(order.symbol, {})[order.id] = order
+            of_symbol = self._of_symbol.setdefault(order.symbol, SymbolOrders())
+            of_symbol.put(order, counted=not self.awaits_entry(order))
             if order.order_class is not OrderClass.SIMPLE:
                 self._of_group.setdefault(order.group, {})[order.id] = order
         elif before is not None:
             del self._orders[order.id]
-            del self._of_symbol[order.symbol][order.id]
+            self._of_symbol[order.symbol].remove(order.id)
             self._leave(order)
+        if order.order_class is not OrderClass.SIMPLE:
+            self._recount(order)
 
-    def of_symbol(self, symbol: str) -> list[ExchangeOrder]:
-        return list(self._of_symbol.get(symbol, {}).values())
+    def of_symbol(self, symbol: str) -> SymbolOrders:
+        """Return the open orders of a symbol, to be read only."""
+        return self._of_symbol.get(symbol) or SymbolOrders()
 
     def bars_wanted(self, bars: Iterable[Bar]) -> dict[str, Bar]:
         """Return of a minute's bars, by symbol, those that some order waits for."""
-        wanted = {symbol for symbol, orders in self._of_symbol.items() if orders}
+        wanted = {symbol for symbol, orders in self._of_symbol.items() if len(orders)}
         return {bar.symbol: bar for bar in bars if bar.symbol in wanted}
 
     def others_of(self, order: ExchangeOrder) -> list[ExchangeOrder]:
@@ -85,11 +90,7 @@ class OpenOrders:
 
     def closing(self, symbol: str) -> Decimal:
         """Return the shares that open orders are about to close; exits of a group share theirs."""
-        shares: dict[UUID, Decimal] = {}
-        for order in self._of_symbol.get(symbol, {}).values():
-            if order.closes and not self.awaits_entry(order):
-                shares[order.group] = max(shares.get(order.group, ZERO), order.remaining)
-        return sum(shares.values(), ZERO)
+        return self.of_symbol(symbol).closing
 
     def take_changes(self) -> ChangedOrders:
         """Return what was put since the last call, each order once, as it is now."""
@@ -97,6 +98,12 @@ class OpenOrders:
         self._added.clear()
         self._changed.clear()
         return news
+
+    def _recount(self, order: ExchangeOrder) -> None:
+        """Count the rest of a group anew: an order that changed may have been what they wait for."""
+        for other in self.others_of(order):
+            of_symbol = self._of_symbol[other.symbol]
+            of_symbol.put(other, counted=not self.awaits_entry(other))
 
     def _leave(self, order: ExchangeOrder) -> None:
         group = self._of_group.get(order.group)

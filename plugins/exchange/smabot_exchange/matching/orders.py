@@ -4,20 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time, timedelta
 from decimal import ROUND_CEILING, Decimal
 from enum import StrEnum
 from typing import Any, Literal
 from uuid import NAMESPACE_URL, UUID, uuid5
 
-from smabot.provider import ZERO, Side
+from smabot.provider import EXCHANGE_ZONE, ZERO, Side
 from smabot_exchange.matching.order_states import OPEN_STATUSES, OrderStatus, StallReason
 
 LONGEST_CLIENT_ID = 128
 SMALLEST_FRACTION = Decimal("1E-9")
 """Of a share."""
+BETWEEN_SUBMISSIONS = 100_003
+"""Nanoseconds between orders that are submitted at the same time of the exchange's clock."""
+LASTS = timedelta(days=90)
+"""A GTC order is canceled after so many days, at `LAST_MOMENT` in New York (docs.alpaca.markets/us/docs,
+orders-at-alpaca)."""
+LAST_MOMENT = time(16, 15)
 DUPLICATE_ID = "client_order_id must be unique"
 
+_DIGITS = 12
 _IDS = uuid5(NAMESPACE_URL, "smabot exchange")
 
 
@@ -135,15 +142,15 @@ class OrderChange:
 
 @dataclass(frozen=True, slots=True)
 class OrderFilter:
-    """Which orders to list. ``after`` and ``until`` are submission times and exclusive, UTC.
+    """Which orders to list. ``after`` and ``until`` are submission times, nanoseconds since 1970, and exclusive.
 
     So are ``after_seq`` and ``before_seq``, an order's ``seq``. ``parents_only`` leaves out the legs.
     ``limit`` None: no limit.
     """
 
     status: Literal["open", "closed", "all"] = "open"
-    after: datetime | None = None
-    until: datetime | None = None
+    after: int | None = None
+    until: int | None = None
     symbols: Collection[str] | None = None
     side: Side | None = None
     limit: int | None = 50
@@ -155,11 +162,12 @@ class OrderFilter:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeOrder:
-    """An accepted order. Times are UTC; ``seq`` counts the orders of a ledger from 1.
+    """An accepted order. Times are UTC; ``seq`` counts the orders of a ledger from 1, ``place`` those that
+    were submitted at the same time of its clock.
 
     ``qty`` of an order by amount (``notional``) is what is filled so far. ``opens_at`` is when it
     starts to work: at once, or at the next session's open. ``expires_at`` is the close that ends a
-    DAY order. ``hold_price`` is what each share of an open order that opens a position takes from
+    DAY order, or the end of a GTC order's days. ``hold_price`` is what each share of an open order that opens a position takes from
     the buying power. ``hwm`` is a trailing stop's best price so far, to which ``stop_price``
     keeps its distance. ``triggered_at`` is when a stop price was reached. A leg has a
     ``parent_id``. ``stall`` is what a fault does to it, up to ``stalled_until`` (None: for good).
@@ -197,6 +205,12 @@ class ExchangeOrder:
     replaced_by: UUID | None = None
     stall: StallReason | None = None
     stalled_until: datetime | None = None
+    place: int = 1
+
+    @property
+    def submitted_ns(self) -> int:
+        """When it was submitted, nanoseconds since 1970: each order at a time of its own, in order."""
+        return nanoseconds(self.submitted_at) + self.place * BETWEEN_SUBMISSIONS
 
     @property
     def open(self) -> bool:
@@ -217,7 +231,7 @@ class ExchangeOrder:
 
     @property
     def filled_avg_price(self) -> Decimal | None:
-        return self.filled_value / self.filled_qty if self.filled_qty else None
+        return average(self.filled_value, self.filled_qty) if self.filled_qty else None
 
     @property
     def closes(self) -> bool:
@@ -317,9 +331,35 @@ class RequestRefused(Exception):
         return f"{self.status} {self.message}" + (f" ({extra})" if extra else "")
 
 
+def good_till(now: datetime) -> datetime:
+    """Return when a GTC order ends that is submitted at a time, UTC."""
+    day = now.astimezone(EXCHANGE_ZONE).date() + LASTS
+    return datetime.combine(day, LAST_MOMENT, EXCHANGE_ZONE).astimezone(UTC)
+
+
+def nanoseconds(moment: datetime) -> int:
+    """Return an instant as nanoseconds since 1970."""
+    return int(moment.timestamp()) * 10**9 + moment.microsecond * 1000
+
+
+def average(value: Decimal, qty: Decimal) -> Decimal:
+    """Return the average price of some shares, US dollars: a number that never ends, to twelve places."""
+    return rounded(value / qty)
+
+
+def rounded(value: Decimal) -> Decimal:
+    """Return a number to twelve decimal places."""
+    return round(value, _DIGITS)
+
+
 def generated_client_id(seq: int) -> str:
     """Return the id of an order that came without one."""
     return str(uuid5(_IDS, f"order {seq}"))
+
+
+def leg_client_id(leg: UUID) -> str:
+    """Return the client order id of a leg, which no client gave."""
+    return str(uuid5(leg, "client_order_id"))
 
 
 def order_id(client_order_id: str) -> UUID:

@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from smabot_exchange.matching.order_validation import forbidden
 from smabot_exchange.matching.orders import ExchangeOrder, OrderRequest, OrderType
+from smabot_exchange.matching.symbol_orders import SymbolOrders
 
 WASH_TRADE = "potential wash trade detected"
 """How the refusal begins, in Alpaca's words."""
 
 
-def check_wash_trade(request: OrderRequest, open_orders: Iterable[ExchangeOrder]) -> None:
+def check_wash_trade(
+    request: OrderRequest, open_orders: SymbolOrders, instead: ExchangeOrder | None = None
+) -> None:
     """Raises RequestRefused when the order could trade against one of the account's own.
 
-    Orders with legs and trailing stops are exempt (docs.alpaca.markets/us/docs/user-protection).
+    ``instead`` is an open order whose place it takes. Orders with legs and trailing stops are exempt
+    (docs.alpaca.markets/us/docs/user-protection).
     """
     if request.legged or request.type is OrderType.TRAILING_STOP:
         return
-    for order in open_orders:
-        if order.side is request.side:
+    if not open_orders.crosses(request.side, request.limit_price):
+        return
+    for order in open_orders.counted():
+        if order.side is request.side or order is instead:
             continue
         if request.limit_price is None or order.limit_price is None:
             kind = "limit" if order.limit_price is not None else "market/stop"

@@ -65,7 +65,7 @@ class Broadcast:
     def _send_order_message(self, message: bytes, occasion: Occasion) -> None:
         self.clients.apply_stream_faults("trade", occasion, "update")
         for connection in list(self.clients.trading):
-            if connection.listening and not connection.send_frame(message, self.exchange.now, 1):
+            if connection.listening and not connection.send_json(message, self.exchange.now, 1):
                 self.clients.disconnect_slow(connection)
 
     def show_cancel_pending(self, order_id: UUID, minutes: int | None) -> None:
@@ -103,6 +103,11 @@ class Broadcast:
         self._send_minute(minute)
         self._apply_external_faults(occasion)
         return minute
+
+    def time_passed(self) -> None:
+        """Send what became of orders as time passed without a bar."""
+        self.timers.run_due(self.exchange.now)
+        self.send_order_events()
 
     def _send_minute(self, minute: ReplayedMinute) -> None:
         connections = list(self.clients.data.values())

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+import msgpack
+import orjson
 from starlette.websockets import WebSocket
 
 from smabot.provider import MINUTE
@@ -37,9 +39,18 @@ SLOW_GRACE = 2.0
 
 
 class TradeConnection(ClientConnection):
-    """A client of the trading stream; it gets order updates once it has asked to listen."""
+    """A client of the trading stream; it gets order updates once it has asked to listen.
+
+    Its messages are JSON in binary frames, or ``packed`` as msgpack.
+    """
 
     listening = False
+    packed = False
+
+    def send_json(self, message: bytes, now: datetime, records: int = 0) -> bool:
+        """Send a message that is given as JSON, as `send_frame` does."""
+        frame = msgpack.packb(orjson.loads(message)) if self.packed else message
+        return self.send_frame(frame, now, records)
 
 
 class DataConnection(ClientConnection):

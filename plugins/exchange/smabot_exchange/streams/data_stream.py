@@ -121,7 +121,8 @@ class _DataConversation:
                 self._send_error(405)
                 return
             self._broadcast.time_wanted.set()
-        self._send({"T": "subscription", **self._connection.subscriptions.acknowledgement()})
+        acknowledged = self._connection.subscriptions.acknowledgement(symbols)
+        self._send({**acknowledged, "T": "subscription"})
 
     def _send_error(self, code: int) -> None:
         self._send({"T": "error", "code": code, "msg": ERRORS[code]})

@@ -23,7 +23,6 @@ from smabot_exchange.faults.fault_kinds import (
 )
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 from smabot_exchange.json_forms import trading_json
-from smabot_exchange.json_forms.market_data_json import stamp
 from smabot_exchange.matching.orders import OrderEvent, plain
 from smabot_exchange.streams.order_visibility import OrderVisibility
 from smabot_exchange.streams.timers import ExchangeTimers
@@ -86,7 +85,7 @@ class OrderMessages:
         order = self._visibility.as_shown(trading_json.order(event.order), now)
         data: dict[str, Any] = {
             "event": name,
-            "timestamp": stamp(event.time),
+            "timestamp": trading_json.moment(event.order, event.time),
             "order": order,
         }
         if event.execution is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 CHANNELS = (
@@ -52,22 +52,29 @@ class Subscriptions:
             }
         )
 
-    def acknowledgement(self) -> dict[str, Sequence[str]]:
-        """Return all of them, as the server acknowledges them."""
+    def acknowledgement(self, asked: Iterable[str] = ()) -> dict[str, Sequence[str]]:
+        """Return all of them, as the server acknowledges them.
+
+        Channels that were ``asked`` for and don't exist here are empty.
+        """
         lists = {channel: sorted(self.of(channel)) for channel in REQUESTABLE}
-        return {**lists, "corrections": lists["trades"], "cancelErrors": lists["trades"]}
+        absent: dict[str, list[str]] = {name: [] for name in asked if name not in CHANNELS}
+        return {**absent, **lists, "corrections": lists["trades"], "cancelErrors": lists["trades"]}
 
 
 def asked_for(message: Mapping[str, object]) -> dict[str, list[str]]:
-    """Return the symbols a message names, by channel. Raises ValueError when it is malformed."""
+    """Return the symbols a message names, by channel, also by channels that don't exist here.
+
+    Raises ValueError when it is malformed.
+    """
     found: dict[str, list[str]] = {}
     for channel in message:
         if channel == "action":
             continue
         symbols = message[channel]
-        if channel not in CHANNELS or not isinstance(symbols, list):
+        if not isinstance(symbols, list) or not all(
+            isinstance(symbol, str) and symbol for symbol in symbols
+        ):
             raise ValueError(f"{channel} is not a channel with a list of symbols")
-        if not all(isinstance(symbol, str) and symbol for symbol in symbols):
-            raise ValueError(f"{channel} has a symbol that is not a string")
         found[channel] = symbols
     return found

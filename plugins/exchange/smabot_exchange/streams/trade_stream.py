@@ -1,4 +1,5 @@
-"""``/stream``: updates of the account's orders, in binary frames of JSON as at Alpaca's paper API.
+"""``/stream``: updates of the account's orders, in binary frames as at Alpaca's paper API: of JSON, or of
+msgpack to clients that ask for it with the header ``Content-Type: application/msgpack``.
 
 https://docs.alpaca.markets/docs/websocket-streaming
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import msgpack
 import orjson
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute
@@ -37,6 +39,8 @@ class _TradeConversation:
         self._server = server
         self._broadcast = server.broadcast
         self._connection = TradeConnection(websocket)
+        content = websocket.headers.get("content-type", "")
+        self._connection.packed = "application/msgpack" in content
 
     async def run(self) -> None:
         await converse(self._broadcast.clients, "trade", self._connection, self._answer_all)
@@ -47,7 +51,7 @@ class _TradeConversation:
             async with asyncio.timeout(self._server.stream_limits.auth_seconds) as deadline:
                 async for frame in client_messages(connection.socket):
                     try:
-                        self._answer(orjson.loads(frame))
+                        self._answer(_message(frame))
                     except (ValueError, TypeError, AttributeError):
                         connection.close(1003, "invalid message")
                     if connection.key_id:
@@ -74,16 +78,32 @@ class _TradeConversation:
                 self._send_authorization("unauthorized", "listen")
                 return
             asked = data.get("streams") or []
-            streams = [name for name in STREAMS if name in asked]
-            self._connection.listening = bool(streams)
-            if streams and self._broadcast.exchange.orders("open"):
-                self._broadcast.time_wanted.set()
-            self._send({"stream": "listening", "data": {"streams": streams}})
+            self._listen([name for name in STREAMS if name in asked])
+        elif action == "unlisten":
+            left = data.get("streams") or []
+            heard = STREAMS if self._connection.listening else ()
+            self._listen([name for name in heard if name not in left])
         else:
             raise ValueError("unknown action")
+
+    def _listen(self, streams: list[str]) -> None:
+        self._connection.listening = bool(streams)
+        if streams and self._broadcast.exchange.orders("open"):
+            self._broadcast.time_wanted.set()
+        self._send({"stream": "listening", "data": {"streams": streams}})
 
     def _send_authorization(self, status: str, action: str) -> None:
         self._send({"stream": "authorization", "data": {"status": status, "action": action}})
 
     def _send(self, message: dict[str, Any]) -> None:
-        self._connection.send_frame(orjson.dumps(message), self._broadcast.exchange.now)
+        self._connection.send_json(orjson.dumps(message), self._broadcast.exchange.now)
+
+
+def _message(frame: str | bytes) -> Any:
+    """Read what a client sent: a map of msgpack, which no JSON begins like, or JSON. Raises ValueError."""
+    if isinstance(frame, bytes) and frame[:1] >= b"\x80":
+        try:
+            return msgpack.unpackb(frame)
+        except Exception as error:
+            raise ValueError(str(error)) from error
+    return orjson.loads(frame)

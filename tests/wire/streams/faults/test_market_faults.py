@@ -148,7 +148,7 @@ def test_a_symbol_is_halted(
     assert order is not None
     filled = trading.get_order_by_id(order.id)
     assert filled.status is OrderStatus.FILLED
-    assert filled.filled_at == order.submitted_at + timedelta(minutes=1)
+    assert filled.filled_at == order.submitted_at.replace(microsecond=0) + timedelta(minutes=1)
     from alpaca.data.requests import StockBarsRequest
     from alpaca.data.timeframe import TimeFrame
 

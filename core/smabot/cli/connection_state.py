@@ -1,0 +1,49 @@
+"""Whether the running bot gets order updates and may trade: its newest events say so, since when and why."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+PAIRS = (
+    ("stream_lost", "stream_back"),
+    ("key_refused", "key_accepted"),
+    ("account_blocked", "account_unblocked"),
+)
+"""Kinds of events that begin and end a state in which entries are paused; the streams' come first."""
+
+
+@dataclass(frozen=True, slots=True)
+class ConnectionState:
+    """``up`` since a time of the market; where not, ``why``. ``since_start``: as long as the run."""
+
+    up: bool
+    since: datetime
+    since_start: bool
+    why: str = ""
+
+
+def connection_states(rows: Any, started: datetime) -> dict[str, ConnectionState]:
+    """Return the state of ``streams``, and of ``key`` and ``account`` where they are refused.
+
+    ``started``: the market's time when the run began to follow it; earlier events are another run's.
+    """
+    states = {
+        name: _state(rows, pair, started)
+        for name, pair in zip(("streams", "key", "account"), PAIRS, strict=True)
+    }
+    return {name: state for name, state in states.items() if name == "streams" or not state.up}
+
+
+def _state(rows: Any, pair: tuple[str, str], started: datetime) -> ConnectionState:
+    from smabot.domain.bot_records import Event
+
+    newest = rows.rows(
+        Event, where={"kind": pair}, since=("time", started), newest_by="time", limit=2
+    )
+    if not newest:
+        return ConnectionState(True, started, True)
+    last = newest[-1]
+    lost = last.kind == pair[0]
+    return ConnectionState(not lost, last.time, False, last.text if lost else "")

@@ -1,0 +1,47 @@
+"""What held at a time in the past: halts, trips, lost streams, missing prices, by the events."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from smabot.domain.bot_records import Event
+
+ENDS = {
+    "halt": ("resume",),
+    "breaker_tripped": ("breaker_reset",),
+    "limit_reached": (),
+    "stream_lost": ("stream_back",),
+    "key_refused": ("key_accepted",),
+    "account_blocked": ("account_unblocked",),
+    "no_price": ("price_again",),
+}
+"""Kinds of events that begin something, and the kinds that end it."""
+OF_A_PROCESS = frozenset({"stream_lost", "key_refused", "account_blocked", "no_price"})
+"""Those that end with their process: the next start finds out anew."""
+
+
+def conditions_at(
+    events: Iterable[Event], time: datetime, starts: Iterable[datetime], day_began: datetime
+) -> list[Event]:
+    """Return the events that had begun something that held at a time, oldest first.
+
+    ``starts`` are the times of the starts. A loss limit counts from ``day_began`` on, as it ends with
+    its trading date.
+    """
+    begun: dict[tuple[str, str], Event] = {}
+    started = list(starts)
+    for event in sorted(events, key=lambda e: e.time):
+        if event.time > time:
+            break
+        if event.kind in ENDS:
+            begun[event.kind, event.subject] = event
+        for kind, ends in ENDS.items():
+            if event.kind in ends:
+                begun.pop((kind, event.subject), None)
+    return [
+        event
+        for (kind, _), event in sorted(begun.items(), key=lambda item: item[1].time)
+        if not (kind in OF_A_PROCESS and any(event.time < start <= time for start in started))
+        and not (kind == "limit_reached" and event.time < day_began)
+    ]

@@ -1,0 +1,62 @@
+"""A screen that shows a result again and again, until Ctrl-C ends it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from io import StringIO
+from typing import TYPE_CHECKING, Any
+
+from smabot.errors import counted
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.text import Text
+
+SHORTEST = 0.5
+"""Seconds between two looks, at least."""
+
+
+def watch(show: Callable[[], list[Any]], title: Callable[[], str], seconds: float) -> None:
+    """Show lines and tables on the whole terminal, read anew every ``seconds``; Ctrl-C returns.
+
+    What does not fit below each other is left out, and the last line says so.
+    """
+    from rich.console import Console
+    from rich.live import Live
+
+    console = Console(highlight=False, markup=False, emoji=False)
+    try:
+        with Live(console=console, screen=True, auto_refresh=False) as live:
+            while True:
+                parts = show()
+                live.update(_fitted([title(), *parts], console), refresh=True)
+                time.sleep(max(seconds, SHORTEST))
+    except KeyboardInterrupt:
+        return
+
+
+def _fitted(parts: list[Any], terminal: Console) -> Text:
+    """Return parts as one text of as many lines as the terminal has."""
+    from rich.console import Console
+    from rich.text import Text
+
+    from smabot.cli.output import clean
+
+    text = StringIO()
+    console = Console(
+        file=text,
+        width=terminal.width,
+        force_terminal=True,
+        highlight=False,
+        markup=False,
+        emoji=False,
+    )
+    for part in parts:
+        console.print(clean(part) if isinstance(part, str) else part)
+    lines, room = text.getvalue().splitlines(), terminal.height
+    if len(lines) > room:
+        below = len(lines) - room + 1
+        more = f"… {counted(below, 'more line')}: `smabot status` shows all"
+        lines = [*lines[: room - 1], more]
+    return Text.from_ansi("\n".join(lines), no_wrap=True)

@@ -1,0 +1,29 @@
+"""How a run ended, in words, from its row of `runs`."""
+
+from __future__ import annotations
+
+from smabot.domain.bot_records import Run
+
+OUTCOMES = {
+    "ended": "ended with the data",
+    "until": "ended at --until",
+    "stopped": "was stopped",
+    "flat": "closed all positions",
+    "not flat": "could not close all positions",
+}
+
+
+def how_it_ended(run: Run, *, running: bool) -> str:
+    """Return how a run ended: a word or two; ``running``: it is the one that runs now."""
+    if run.ended_at is None:
+        if running:
+            return "running" if run.ready_ms is not None else "starting"
+        return "killed" if run.ready_ms is not None else "killed at its start"
+    if run.outcome in OUTCOMES:
+        return OUTCOMES[run.outcome]
+    return f"failed, exit code {run.exit_code}"
+
+
+def failure_of(run: Run) -> str:
+    """Return why a run failed; empty where it did not."""
+    return "" if run.ended_at is None or run.outcome in OUTCOMES else run.outcome

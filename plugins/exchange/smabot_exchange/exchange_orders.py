@@ -1,0 +1,161 @@
+"""What clients of the paper exchange do with orders, and how every change is kept and told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Literal
+from uuid import UUID
+
+from smabot.provider import Bar
+from smabot_exchange.exchange_queries import ExchangeQueries
+from smabot_exchange.faults.account_flags import AccountFlags
+from smabot_exchange.faults.fault_plan import FaultPlan
+from smabot_exchange.faults.market_faults import MarketFaults
+from smabot_exchange.ledger.changes import LedgerChange, OutsideChange
+from smabot_exchange.ledger.ledger import Ledger
+from smabot_exchange.matching.order_numbers import OrderNumbers
+from smabot_exchange.matching.order_validation import check_client_id
+from smabot_exchange.matching.orders import (
+    ExchangeOrder,
+    OrderChange,
+    OrderEvent,
+    OrderRequest,
+    RequestRefused,
+)
+from smabot_exchange.matching_engine import MatchingEngine
+from smabot_exchange.replay import Replay
+from smabot_exchange.serialisation import one_at_a_time
+
+
+class ExchangeOrders(ExchangeQueries):
+    """The half of an `Exchange` that takes orders."""
+
+    def __init__(self, ledger: Ledger, faults: FaultPlan) -> None:
+        super().__init__(ledger)
+        self._flags = AccountFlags(faults, ledger.flags(), ledger.save_flags)
+        self._replay = Replay(ledger)
+        self._numbers = OrderNumbers.after(ledger.newest_order())
+        self._engine = MatchingEngine(
+            ledger.terms, self.calendar, self._price, ledger.cash(), ledger.positions(),
+            ledger.open_orders(), self._numbers, ledger.last_execution(), ledger.last_day(),
+            MarketFaults(faults),
+        )  # fmt: skip
+        self._listeners: list[Callable[[Sequence[OrderEvent]], None]] = []
+
+    def submit(self, request: OrderRequest) -> OrderEvent:
+        """Accept an order. Raises RequestRefused, which leaves nothing behind."""
+        (answer,) = self.submit_many([request])
+        if isinstance(answer, RequestRefused):
+            raise answer
+        return answer
+
+    @one_at_a_time
+    def submit_many(self, requests: Sequence[OrderRequest]) -> list[OrderEvent | RequestRefused]:
+        """Accept or refuse orders one after the other, as `submit` does; durable all at once."""
+        ids = [each.client_order_id for each in requests if each.client_order_id is not None]
+        taken = self._ledger.taken_ids(ids)
+        answers: list[OrderEvent | RequestRefused] = []
+        accepted: list[OrderEvent] = []
+        for request in requests:
+            try:
+                check_client_id(request.client_order_id, taken)
+                self._flags.check()
+                event = self._engine.accept(request, self._now)
+            except RequestRefused as refusal:
+                answers.append(refusal)
+            else:
+                answers.append(event)
+                accepted.append(event)
+                taken.add(event.order.client_order_id)
+        if accepted:
+            self._record(accepted)
+        return answers
+
+    @one_at_a_time
+    def replace(self, order_id: UUID, change: OrderChange) -> ExchangeOrder:
+        """Put a changed order in an open one's place; return the new one. Raises RequestRefused."""
+        self._flags.check()
+        new_id = change.client_order_id
+        check_client_id(new_id, self._ledger.taken_ids([new_id] if new_id else []))
+        events = self._engine.replace(self.order(order_id), change, self._now)
+        self._record(events)
+        return events[-1].order
+
+    @one_at_a_time
+    def cancel(self, order_id: UUID) -> OrderEvent:
+        """Cancel an open order, and with it the rest of its group.
+
+        Raises RequestRefused when it is unknown or has ended.
+        """
+        events = self._engine.cancel(self.order(order_id), self._now)
+        self._record(events)
+        return events[0]
+
+    @one_at_a_time
+    def cancel_all(self) -> list[tuple[UUID, int]]:
+        """Cancel every open order; return each one's id and HTTP status."""
+        events: list[OrderEvent] = []
+        for order in self._engine.open_orders:
+            if self._engine.open_orders.get(order.id) is not None:
+                events += self._engine.cancel(order, self._now)
+        self._record(events)
+        return [(event.order.id, 200) for event in events]
+
+    @one_at_a_time
+    def order(self, order_id: UUID) -> ExchangeOrder:
+        """Return an order in any state. Raises RequestRefused when it is unknown, or hidden by a fault."""
+        order = self._engine.open_orders.get(order_id)
+        return super().order(order_id) if order is None or order.hidden else order
+
+    @one_at_a_time
+    def orders(
+        self, status: Literal["open", "closed", "all"] = "open", since: datetime | None = None
+    ) -> list[ExchangeOrder]:
+        """Return orders in the order they came in; with ``since`` those submitted from then on."""
+        if status == "open":
+            found = [order for order in self._engine.open_orders if not order.hidden]
+            return [order for order in found if since is None or order.submitted_at >= since]
+        found = [order for order in self._ledger.orders_since(since) if not order.hidden]
+        return found if status == "all" else [order for order in found if not order.open]
+
+    @property
+    @one_at_a_time
+    def hides_orders(self) -> bool:
+        """Whether it has orders that status queries don't show."""
+        return any(order.hidden for order in self._engine.open_orders)
+
+    def listen(self, callback: Callable[[Sequence[OrderEvent]], None]) -> None:
+        """Call back with every change of orders after it is durable, in order.
+
+        The callback runs in the thread that caused the change, while the others wait: it must
+        return at once, must not raise, and may read this exchange.
+        """
+        with self._lock:
+            self._listeners.append(callback)
+
+    def _record(
+        self,
+        events: Sequence[OrderEvent],
+        adjustment: OutsideChange | None = None,
+        *,
+        new_day: bool = False,
+        withheld: Sequence[Bar] = (),
+    ) -> None:
+        """Commit what happened, then pass it to the listeners, without what is hidden."""
+        engine = self._engine
+        orders, moved = engine.open_orders.take_changes(), engine.take_changed_positions()
+        if not (any(orders) or adjustment or new_day or withheld):
+            self._ledger.move_clock(self._now, self._replay.done)
+            return
+        change = LedgerChange(
+            self._now, self._replay.done, engine.cash, engine.last_day, orders,
+            [event.execution for event in events if event.execution is not None],
+            {symbol: engine.positions.get(symbol) for symbol in sorted(moved)},
+            adjustment, withheld,
+        )  # fmt: skip
+        self._ledger.record(change, durable=bool(events or adjustment))
+        shown = [event for event in events if not event.order.hidden]
+        if shown:
+            for listener in self._listeners:
+                listener(shown)

@@ -27,7 +27,7 @@ COMMAND_SECTIONS: dict[str, tuple[str, ...]] = {
 OTHERS = "More commands"
 OPTION_SECTIONS: dict[str, tuple[str, ...]] = {
     "What trades": ("--plugins", "--no-plugin", "--ignore-block", "--symbols"),
-    "Market data": ("--data", "--speed", "--until"),
+    "Market data": ("--data", "--data-zone", "--speed", "--until"),
     "Where orders go": ("--broker", "--url", "--ledger"),
     "Real money": ("--live", "--yes-live"),
 }

@@ -44,6 +44,7 @@ COMMANDS_TYPED: dict[str, str] = {
         "`smabot init FOLDER` makes a folder with settings and a strategy",
     ),
     "settings": "`smabot config show` shows the settings, settings.toml changes them",
+    "why": "`smabot explain` shows why an order was made, or why none was",
     **dict.fromkeys(("strategies", "strategy"), "`smabot plugins` lists strategies and all other plugins"),
     "backup": "`smabot db backup` copies the database",
     "serve": "`smabot exchange serve` serves the paper exchange",

@@ -29,7 +29,7 @@ TOLD = ("load", "reconcile", "backfill", "subscribe")
 @click.pass_obj
 @filtered(limit=limit_of("runs"), names=False)
 def runs(app: App, filters: Filters, run: str | None) -> None:
-    """List runs, the newest last: how each start went, and how it ended.
+    """List runs, the newest last: how each began and ended.
 
     With RUN, an id or a part that no other run has, or last: all steps of its start. Times are this
     machine's.

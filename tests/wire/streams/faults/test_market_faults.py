@@ -148,7 +148,8 @@ def test_a_symbol_is_halted(
     assert order is not None
     filled = trading.get_order_by_id(order.id)
     assert filled.status is OrderStatus.FILLED
-    assert filled.filled_at == order.submitted_at.replace(microsecond=0) + timedelta(minutes=1)
+    accepted = order.submitted_at.replace(microsecond=0)
+    assert filled.filled_at == accepted + timedelta(minutes=1)
     from alpaca.data.requests import StockBarsRequest
     from alpaca.data.timeframe import TimeFrame
 
@@ -156,7 +157,7 @@ def test_a_symbol_is_halted(
         StockBarsRequest(
             symbol_or_symbols="SPY",
             timeframe=TimeFrame.Minute,
-            start=order.submitted_at - timedelta(minutes=2),
+            start=accepted - timedelta(minutes=2),
         )
     )
     assert [f"{bar.timestamp:%H:%M}" for bar in bars["SPY"]] == [minute(0)[11:16], minute(3)[11:16]]

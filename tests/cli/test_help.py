@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner
 
 from smabot.cli.command_group import COMMANDS, smabot
-from smabot.cli.command_help import (
+from smabot.cli.help.command_help import (
     COMMAND_SECTIONS,
     OPTION_SECTIONS,
     OTHERS,

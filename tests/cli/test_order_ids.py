@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from smabot.cli.app import App
-from smabot.cli.order_ids import find_order, short_id
+from smabot.cli.records.order_ids import find_order, short_id
 from smabot.domain.order_terms import Side, Status
 from smabot.errors import UsageError
 

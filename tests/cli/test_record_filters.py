@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from smabot.cli.equity_history import equity_days, points
-from smabot.cli.record_filters import Span, rows_within
+from smabot.cli.records.equity_history import equity_days, points
+from smabot.cli.records.record_filters import Span, rows_within
 from smabot.domain.order_terms import OrderType, Side, Status
 from smabot.domain.records import ZERO, Bar, EquityPoint, Fill, Order, Position, Signal, SignalState
 from smabot.domain.risk_answers import Check, checks_text

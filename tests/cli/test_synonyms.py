@@ -12,7 +12,7 @@ import pytest
 
 from smabot import __version__
 from smabot.cli.command_group import COMMANDS, smabot
-from smabot.cli.synonyms import COMMANDS_TYPED, OPTIONS_TYPED
+from smabot.cli.help.synonyms import COMMANDS_TYPED, OPTIONS_TYPED
 
 pytestmark = pytest.mark.plugins
 

@@ -45,11 +45,11 @@ def _run(app: App, arguments: Sequence[str] | None) -> int:
     import click
 
     from smabot.cli.command_group import smabot
-    from smabot.cli.synonyms import answer_to_error
+    from smabot.cli.help.synonyms import answer_to_error
     from smabot.errors import SmabotError
 
     if asked := os.environ.get("_SMABOT_COMPLETE"):
-        from smabot.cli.shell_completion import answer_shell
+        from smabot.cli.help.shell_completion import answer_shell
 
         return answer_shell(smabot, app, asked)
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smabot.cli.shell_completion import files, one_of, plugin_names
+from smabot.cli.help.shell_completion import files, one_of, plugin_names
 from smabot.errors import UsageError
 
 if TYPE_CHECKING:

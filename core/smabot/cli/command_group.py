@@ -16,8 +16,8 @@ import click
 
 import smabot as package
 from smabot.cli.app import App
-from smabot.cli.command_help import command_sections, description_of, write_options
-from smabot.cli.synonyms import COMMANDS_TYPED, answer_to_command
+from smabot.cli.help.command_help import command_sections, description_of, write_options
+from smabot.cli.help.synonyms import COMMANDS_TYPED, answer_to_command
 from smabot.errors import SmabotError, UsageError, suggest
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import smabot
 from smabot.cli.confirmation import require_confirmation
-from smabot.cli.order_ids import short_id
+from smabot.cli.records.order_ids import short_id
 from smabot.cli.restored_book import restored_book
 from smabot.cli.run_session import begin_run_row, opened_session, save_run_row
 from smabot.cli.screen import Screen

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from loguru import logger
 
 from smabot.cli import run_lines
-from smabot.cli.order_ids import short_ids_in
 from smabot.cli.output import clean, money
+from smabot.cli.records.order_ids import short_ids_in
 from smabot.cli.run_lines import RunLine
 from smabot.cli.text_layout import named_values, width_of, with_reason, wrapped
 from smabot.cli.times import Times

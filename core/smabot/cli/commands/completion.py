@@ -16,6 +16,6 @@ def completion(shell: str) -> None:
     completion zsh)"; for fish: smabot completion fish > ~/.config/fish/completions/smabot.fish
     """
     from smabot.cli.command_group import smabot
-    from smabot.cli.shell_completion import script
+    from smabot.cli.help.shell_completion import script
 
     click.echo(script(smabot, shell))

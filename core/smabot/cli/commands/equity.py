@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smabot.cli import output
-from smabot.cli.commands.record_listing import cut_for_screen, limit_of
-from smabot.cli.record_filters import Filters, filtered
+from smabot.cli.records.record_filters import Filters, filtered
+from smabot.cli.records.record_listing import cut_for_screen, limit_of
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
-    from smabot.cli.equity_history import CurveSummary, EquityDay
-    from smabot.cli.listing import Listing
+    from smabot.cli.records.equity_history import CurveSummary, EquityDay
+    from smabot.cli.records.listing import Listing
     from smabot.domain.records import EquityPoint
 
 
@@ -30,7 +30,7 @@ def equity(app: App, each_point: bool, filters: Filters) -> None:
     withdrawals that `reconcile` accepted change equity, and count neither as return nor as drawdown.
     JSON and CSV have all points.
     """
-    from smabot.cli.equity_history import CurveSummary, equity_days, points
+    from smabot.cli.records.equity_history import CurveSummary, equity_days, points
     from smabot.domain.records import Adjustment, EquityPoint
 
     keeping = app.as_json or filters.as_csv
@@ -81,7 +81,7 @@ def _document(
 
 
 def _day_listing(days: list[EquityDay]) -> Listing:
-    from smabot.cli.listing import Listing
+    from smabot.cli.records.listing import Listing
 
     moved = any(each.deposits for each in days)
     deposits = [(">deposits", lambda d: output.gain(d.deposits) if d.deposits else "")]
@@ -97,7 +97,7 @@ def _day_listing(days: list[EquityDay]) -> Listing:
 
 
 def _point_listing(app: App, points: list[EquityPoint]) -> Listing:
-    from smabot.cli.listing import Listing
+    from smabot.cli.records.listing import Listing
 
     columns: output.Columns = (
         app.times.column(points, lambda p: p.time),

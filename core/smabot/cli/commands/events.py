@@ -6,13 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smabot.cli.commands.record_listing import ON_SCREEN, limit_of, show
-from smabot.cli.record_filters import Filters, Names, filtered, rows_within
+from smabot.cli.records.record_filters import Filters, Names, filtered, rows_within
+from smabot.cli.records.record_listing import ON_SCREEN, limit_of, show
 from smabot.errors import UsageError, suggest
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
-    from smabot.cli.listing import Listing
+    from smabot.cli.records.listing import Listing
     from smabot.domain.bot_records import Event
 
 
@@ -80,8 +80,8 @@ def _is_about(event: Event, subject: str) -> bool:
 
 
 def _listing(app: App, events: list[Event]) -> Listing:
-    from smabot.cli.listing import Listing
-    from smabot.cli.order_ids import short_id
+    from smabot.cli.records.listing import Listing
+    from smabot.cli.records.order_ids import short_id
 
     return Listing(
         (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smabot.cli.time_arguments import TimeArgument, TypedTime
+from smabot.cli.records.time_arguments import TimeArgument, TypedTime
 from smabot.errors import UsageError, suggest
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _explained(
 ) -> tuple[dict[str, Any], list[Any]]:
     from smabot.cli.explanation import order_view, symbol_view
     from smabot.cli.explanation.holding_facts import holdings_in
-    from smabot.cli.order_ids import find_order
+    from smabot.cli.records.order_ids import find_order
 
     symbol = what.strip().upper()
     holdings = holdings_in(rows, symbol)

@@ -21,7 +21,7 @@ def init(app: App, folder: Path) -> None:
 
     Without FOLDER they go into the current folder. Nothing is overwritten.
     """
-    from smabot.cli.program_name import program_as_typed
+    from smabot.cli.help.program_name import program_as_typed
     from smabot.cli.starter_files import starter_files
 
     files = {folder / name: text for name, text in starter_files().items()}

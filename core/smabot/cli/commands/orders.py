@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smabot.cli import output
-from smabot.cli.commands.record_listing import limit_of, newest, show
-from smabot.cli.order_ids import find_order, short_id
-from smabot.cli.record_filters import OPEN_GROUP, Filters, filtered
+from smabot.cli.records.order_ids import find_order, short_id
+from smabot.cli.records.record_filters import OPEN_GROUP, Filters, filtered
+from smabot.cli.records.record_listing import limit_of, newest, show
 from smabot.errors import UsageError
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
-    from smabot.cli.listing import Listing
+    from smabot.cli.records.listing import Listing
     from smabot.domain.records import Fill, Order
 
 
@@ -49,7 +49,7 @@ def orders(app: App, ids: tuple[str, ...], only_open: bool, filters: Filters) ->
 
 def listing(app: App, orders: list[Order]) -> Listing:
     """Return orders as a table."""
-    from smabot.cli.listing import Listing
+    from smabot.cli.records.listing import Listing
 
     limited = any(order.limit_price is not None for order in orders)
     limits = [(">limit", lambda o: output.money(o.limit_price))] if limited else []
@@ -127,7 +127,7 @@ def _show_in_full(app: App, ids: tuple[str, ...], filters: Filters) -> None:
 
 
 def _in_full(app: App, order: Order, fills: list[Fill]) -> list[Any]:
-    from smabot.cli.listing import Details, Listing
+    from smabot.cli.records.listing import Details, Listing
     from smabot.domain.calendar import MINUTE
     from smabot.domain.risk_answers import read_checks
 

@@ -10,17 +10,17 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smabot.cli import output
-from smabot.cli.commands.record_listing import cut_for_screen, limit_of
 from smabot.cli.commands.trades import all_trips, still_open
-from smabot.cli.record_filters import Filters, Span, filtered
+from smabot.cli.records.record_filters import Filters, Span, filtered
+from smabot.cli.records.record_listing import cut_for_screen, limit_of
 from smabot.errors import counted
 
 if TYPE_CHECKING:
     from datetime import date
 
     from smabot.cli.app import App
-    from smabot.cli.equity_history import EquityDay
-    from smabot.cli.listing import Listing
+    from smabot.cli.records.equity_history import EquityDay
+    from smabot.cli.records.listing import Listing
     from smabot.domain.records import Adjustment, Fill
     from smabot.domain.round_trips import RoundTrip, TradeStatistics
 
@@ -66,7 +66,7 @@ def pnl(app: App, by: str, filters: Filters) -> None:
     bot count when `reconcile` accepts them. The change of equity also has what is not realized, and no
     deposits or withdrawals.
     """
-    from smabot.cli.equity_history import equity_days
+    from smabot.cli.records.equity_history import equity_days
 
     with app.rows() as rows:
         span = filters.span(app, rows)
@@ -102,7 +102,7 @@ def grouped(
 
     Groups are sorted by name. A day on which nothing happened has none.
     """
-    from smabot.cli.equity_history import trading_date
+    from smabot.cli.records.equity_history import trading_date
 
     groups: dict[str, Group] = {}
 
@@ -199,7 +199,7 @@ def _screen(
 
 
 def _listing(by: str, rows: list[dict[str, Any]]) -> Listing:
-    from smabot.cli.listing import Listing
+    from smabot.cli.records.listing import Listing
 
     def gain(name: str) -> tuple[str, Callable[[Any], Any]]:
         titles = {

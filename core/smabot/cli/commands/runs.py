@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smabot.cli.commands.record_listing import ON_SCREEN, limit_of, show
-from smabot.cli.record_filters import Filters, filtered, rows_within
+from smabot.cli.records.record_filters import Filters, filtered, rows_within
+from smabot.cli.records.record_listing import ON_SCREEN, limit_of, show
 from smabot.cli.run_outcome import failure_of, how_it_ended
 from smabot.cli.start_steps import found_by, read_steps
 from smabot.errors import UsageError, counted, listed
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from datetime import datetime, timedelta
 
     from smabot.cli.app import App
-    from smabot.cli.listing import Listing
+    from smabot.cli.records.listing import Listing
     from smabot.domain.bot_records import Run
 
 TOLD = ("load", "reconcile", "backfill", "subscribe")
@@ -73,7 +73,7 @@ def _data(run: Run, running: str) -> dict[str, Any]:
 
 
 def _listing(app: App, runs: list[Run], running: str) -> Listing:
-    from smabot.cli.listing import Listing
+    from smabot.cli.records.listing import Listing
 
     columns = (
         app.times.column(runs, lambda r: r.started_at, seconds=True),

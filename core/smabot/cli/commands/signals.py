@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smabot.cli import output
-from smabot.cli.commands.record_listing import limit_of, reading_limit, show
-from smabot.cli.record_filters import Filters, Span, filtered, rows_within
+from smabot.cli.records.record_filters import Filters, Span, filtered, rows_within
+from smabot.cli.records.record_listing import limit_of, reading_limit, show
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
-    from smabot.cli.listing import Listing
+    from smabot.cli.records.listing import Listing
     from smabot.domain.records import Signal
 
 
@@ -55,7 +55,7 @@ def _newest_signals(rows: Any, filters: Filters, of_bars: Span, limit: int | Non
 
 
 def _listing(app: App, signals: list[Signal]) -> Listing:
-    from smabot.cli.listing import Listing
+    from smabot.cli.records.listing import Listing
     from smabot.domain.calendar import MINUTE
 
     columns: output.Columns = (

@@ -1,4 +1,4 @@
-"""`smabot status`: its options; what it knows is `smabot.cli.status_data`."""
+"""`smabot status`: its options; what it knows is `smabot.cli.status.status_data`."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def status(app: App, watch: float | None) -> None:
     Equity and the day's P&L, positions, open orders, what it does next, last signals and why they have
     no position, breaker and limits.
     """
-    from smabot.cli.status_data import as_json, read_status
+    from smabot.cli.status.status_data import as_json, read_status
 
     if watch is None:
         found = read_status(app)
         if app.as_json:
             app.emit(as_json(found), "")
             return
-        from smabot.cli.status_screen import status_parts
+        from smabot.cli.status.status_screen import status_parts
 
         app.emit({}, status_parts(found, app.times))
         return
@@ -54,9 +54,9 @@ def _require_screen(app: App) -> None:
 
 
 def _watch(app: App, seconds: float) -> None:
-    from smabot.cli.live_screen import watch
-    from smabot.cli.status_data import read_status
-    from smabot.cli.status_screen import status_parts
+    from smabot.cli.status.live_screen import watch
+    from smabot.cli.status.status_data import read_status
+    from smabot.cli.status.status_screen import status_parts
 
     def title() -> str:
         return (

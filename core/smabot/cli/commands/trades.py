@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smabot.cli import output
-from smabot.cli.commands.record_listing import limit_of, newest, show
-from smabot.cli.order_ids import short_id
-from smabot.cli.record_filters import Filters, Span, filtered, rows_within
+from smabot.cli.records.order_ids import short_id
+from smabot.cli.records.record_filters import Filters, Span, filtered, rows_within
+from smabot.cli.records.record_listing import limit_of, newest, show
 from smabot.errors import counted
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
-    from smabot.cli.listing import Listing
+    from smabot.cli.records.listing import Listing
     from smabot.domain.records import Fill
     from smabot.domain.round_trips import RoundTrip
 
@@ -83,7 +83,7 @@ def _round_trips(app: App, filters: Filters) -> tuple[list[RoundTrip], int, Span
 
 
 def _fill_listing(app: App, fills: list[Fill]) -> Listing:
-    from smabot.cli.listing import Listing
+    from smabot.cli.records.listing import Listing
 
     columns: output.Columns = (
         app.times.column(fills, lambda f: f.time),
@@ -97,7 +97,7 @@ def _fill_listing(app: App, fills: list[Fill]) -> Listing:
 
 
 def _trip_listing(app: App, trips: list[RoundTrip]) -> Listing:
-    from smabot.cli.listing import Listing
+    from smabot.cli.records.listing import Listing
     from smabot.domain.order_terms import Side
 
     opened, opened_at = app.times.column(trips, lambda t: t.opened_at)

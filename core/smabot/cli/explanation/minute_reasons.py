@@ -12,8 +12,8 @@ from smabot.cli.explanation.moments import Moment
 from smabot.cli.explanation.order_facts import OF_ALL, OF_THE_SYMBOL
 from smabot.cli.explanation.order_timeline import bar_moment, event_moment
 from smabot.cli.explanation.signal_outcome import order_outcome, outcome_of
-from smabot.cli.market_time import started_at
 from smabot.cli.output import number
+from smabot.cli.status.market_time import started_at
 from smabot.cli.times import Times
 from smabot.domain.bot_records import Event, Run
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, end_of

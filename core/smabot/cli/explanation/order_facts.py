@@ -8,8 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from smabot.cli.market_time import started_at
 from smabot.cli.start_steps import queried_orders
+from smabot.cli.status.market_time import started_at
 from smabot.domain.bot_records import Event, Run
 from smabot.domain.order_terms import Status
 from smabot.domain.records import ZERO, Adjustment, Bar, Fill, Order, Signal

@@ -7,8 +7,8 @@ from decimal import Decimal
 
 from smabot.cli.explanation.moments import Moment
 from smabot.cli.explanation.order_facts import OrderFacts, realized
-from smabot.cli.order_ids import short_id
 from smabot.cli.output import gain, money, number
+from smabot.cli.records.order_ids import short_id
 from smabot.domain.bot_records import Event
 from smabot.domain.calendar import MINUTE
 from smabot.domain.order_terms import Status

@@ -10,7 +10,7 @@ from smabot.cli.explanation.moments import Facts, Moment, Timeline, in_order
 from smabot.cli.explanation.order_facts import OrderFacts, read_order, realized
 from smabot.cli.explanation.order_timeline import order_moments, terms
 from smabot.cli.explanation.signal_outcome import order_outcome
-from smabot.cli.order_ids import short_id
+from smabot.cli.records.order_ids import short_id
 from smabot.cli.times import Times
 from smabot.domain.records import Order
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from smabot.cli.explanation.holding_facts import HoldingFacts
-from smabot.cli.order_ids import short_id
 from smabot.cli.output import number
+from smabot.cli.records.order_ids import short_id
 from smabot.cli.times import Times
 from smabot.domain.calendar import MINUTE
 from smabot.domain.order_terms import Status

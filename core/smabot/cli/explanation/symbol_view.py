@@ -34,7 +34,7 @@ from smabot.domain.records import Bar, Holding, Signal
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
-    from smabot.cli.time_arguments import TypedTime
+    from smabot.cli.records.time_arguments import TypedTime
 
 LAST_SIGNALS = 5
 Explained = tuple[dict[str, Any], list[Any]]
@@ -164,7 +164,7 @@ def explained_at(
 
 def newest(rows: Any) -> datetime | None:
     """Return the newest time of a database, or None."""
-    from smabot.cli.record_filters import newest_time
+    from smabot.cli.records.record_filters import newest_time
 
     return newest_time(rows)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from smabot.cli import output
-from smabot.cli.record_filters import Filters, Span, limit_option, rows_within
+from smabot.cli.records.record_filters import Filters, Span, limit_option, rows_within
 
 if TYPE_CHECKING:
     from smabot.cli.app import App

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smabot.cli.time_arguments import ParamType, TimeArgument, TypedTime
+from smabot.cli.records.time_arguments import ParamType, TimeArgument, TypedTime
 from smabot.errors import UsageError, suggest
 
 if TYPE_CHECKING:

@@ -8,18 +8,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from smabot.cli.connection_state import ConnectionState, connection_states
-from smabot.cli.day_change import DayChange, day_change
-from smabot.cli.market_time import MarketTime, market_time, started_at
-from smabot.cli.pending_work import (
+from smabot.cli.restored_book import restored_book
+from smabot.cli.start_steps import read_steps
+from smabot.cli.status.connection_state import ConnectionState, connection_states
+from smabot.cli.status.day_change import DayChange, day_change
+from smabot.cli.status.market_time import MarketTime, market_time, started_at
+from smabot.cli.status.pending_work import (
     Pending,
     failed_checks,
     order_of,
     pending_work,
     why_not_as_wanted,
 )
-from smabot.cli.restored_book import restored_book
-from smabot.cli.start_steps import read_steps
 
 if TYPE_CHECKING:
     from smabot.cli.app import App

@@ -8,16 +8,16 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from smabot.cli import output
-from smabot.cli.listing import Listing
-from smabot.cli.market_time import span_text
-from smabot.cli.order_ids import short_id, short_ids_in
 from smabot.cli.output import Columns, gain, money, number, price
+from smabot.cli.records.listing import Listing
+from smabot.cli.records.order_ids import short_id, short_ids_in
 from smabot.cli.run_outcome import OUTCOMES
-from smabot.cli.status_data import totals
+from smabot.cli.status.market_time import span_text
+from smabot.cli.status.status_data import totals
 from smabot.domain.calendar import MINUTE
 
 if TYPE_CHECKING:
-    from smabot.cli.status_data import BotStatus, HeldPosition
+    from smabot.cli.status.status_data import BotStatus, HeldPosition
     from smabot.cli.times import Times
     from smabot.domain.bot_records import Block, Command, Run
 

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from smabot.cli.market_time import MarketTime
+    from smabot.cli.status.market_time import MarketTime
     from smabot.domain.book import Book
     from smabot.domain.records import Order, Position, SignalState
     from smabot.domain.risk_answers import Check

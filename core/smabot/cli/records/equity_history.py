@@ -8,7 +8,7 @@ from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from smabot.cli.record_filters import Span, reads_until, rows_within
+from smabot.cli.records.record_filters import Span, reads_until, rows_within
 
 if TYPE_CHECKING:
     from smabot.domain.records import Adjustment, EquityPoint

@@ -1,0 +1,1 @@
+"""What helps with typing: help texts, completion, and answers to what people expect."""

@@ -1,0 +1,1 @@
+"""How recorded orders, fills and other records are chosen and listed."""

@@ -1,0 +1,1 @@
+"""What `smabot status` reads and shows."""

@@ -92,7 +92,7 @@ def test_the_options_of_run_stand_under_headings(execute: Call) -> None:
 @pytest.mark.plugins
 def test_help_fits_80_columns_and_cuts_nothing(in_tmp: Path, call: Call) -> None:
     context = click.Context(smabot)
-    names = [*COMMANDS, "breaker", "limits", "db", "exchange"]
+    names = [*COMMANDS, "breaker", "limits", "db", "exchange", "data"]
     every = [
         path.split()
         for name in names

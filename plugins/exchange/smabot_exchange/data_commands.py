@@ -27,10 +27,11 @@ def data_group(_settings: ExchangeSettings) -> click.Group:
     )
     @click.pass_obj
     def check(app: App, file: str | None, data_zone: str | None) -> int:
-        """Show what smabot makes of FILE: a data file, a folder, or simulated:…
+        """Show what smabot makes of FILE.
 
-        Columns, symbols, times, sessions, gaps, and all that is wrong, not only the first. Without FILE:
-        what the settings name. Changes nothing. Exit code 3: it can't be replayed.
+        FILE is a data file, a folder, or simulated:…; without it, what the settings name. The answer has
+        columns, symbols, times, sessions, gaps, and all that is wrong, not only the first. Changes
+        nothing. Exit code 3: it can't be replayed.
         """
         from smabot_exchange.data.data_source import DEFAULT_DATA
         from smabot_exchange.data_report import show_check

@@ -148,7 +148,7 @@ def test_plugins_written_for_0_1_run_and_their_user_is_told(
         ]
     ]
     helped = installed(SMABOT, "--help")
-    assert re.search(r"^  streak +Rising", helped.stdout, re.M)
+    assert re.search(r"^  streak +Show the losing trades", helped.stdout, re.M)
     assert helped.stderr == ""
     check = WRITTEN / "streak" / "check_streak.py"
     tested = installed(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", check)

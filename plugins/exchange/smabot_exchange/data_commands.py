@@ -29,8 +29,9 @@ def data_group(_settings: ExchangeSettings) -> click.Group:
     def check(app: App, file: str | None, data_zone: str | None) -> int:
         """Show what smabot makes of FILE.
 
-        FILE is a data file, a folder, or simulated:… The answer has columns, symbols, times, sessions, gaps, and all that is wrong, not only the first. Without FILE:
-        what the settings name. Changes nothing. Exit code 3: it can't be replayed.
+        FILE is a data file, a folder, or simulated:…; without it, what the settings name. The answer has
+        columns, symbols, times, sessions, gaps, and all that is wrong, not only the first. Changes
+        nothing. Exit code 3: it can't be replayed.
         """
         from smabot_exchange.data.data_source import DEFAULT_DATA
         from smabot_exchange.data_report import show_check

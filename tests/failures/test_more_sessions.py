@@ -30,7 +30,7 @@ def test_a_run_to_the_end_and_more_sessions_are_one_longer_run(
     assert f"nothing left to replay: give --data {longer} for more" in ended.out
     more = run(extended, broker, 2)
     assert (more.code, more.err) == (0, "")
-    assert "resumes at 2026-11-25 21:00Z" in more.out
+    assert "resumes at 2026-11-25 16:00 ET" in more.out
     assert len(extended.dump("trades")) > 20
     assert extended.tables() == at_once.tables()
 

@@ -40,7 +40,7 @@ def test_status_shows_a_command_that_waits(world: Any) -> None:
             "INSERT INTO commands (id, verb, argument, created_at, applied_at, answer, expires_at) "
             "VALUES ('1', 'halt', 'oops', '2026-03-02T15:00:00Z', NULL, '', NULL)"
         )
-    line = "waiting   halt oops, of 2026-03-02T15:00:00Z: no bot has carried it out yet"
+    line = "waiting   halt oops, of 2026-03-02 10:00 ET: no bot has carried it out yet"
     assert line in world.run("status").out
     (waiting,) = json.loads(world.run("status", "--json").out)["waiting"]
     assert waiting["verb"] == "halt"

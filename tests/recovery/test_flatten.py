@@ -342,7 +342,7 @@ def test_after_the_close_the_orders_wait_for_the_next_session(make_world: Any) -
     world.play()
     assert world.held() == {("e", "SPY"): 10}
     (left,) = flatten(world)
-    assert "is accepted; the market is closed until 2026-03-03 14:30 UTC" in left.why
+    assert left.why.endswith("is accepted")
     assert not left.blocked
 
 

@@ -7,12 +7,12 @@ settings name. Its name is also its name on the command line and of its settings
 from __future__ import annotations
 
 import inspect
+import os
 import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
@@ -79,7 +79,7 @@ def select(wanted: Sequence[str], blocked: Sequence[str], installed: Iterable[st
         if not found:
             groups = {each.split(".")[0] for each in known}
             hint = suggest(name, groups | set(known))
-            if Path(f"{name}.py").is_file():
+            if os.path.isfile(f"{name}.py"):  # noqa: PTH113 - a name may be too long for a path
                 hint = f" (for the file {name}.py write ./{name}.py)"
             raise ConfigError(
                 f"plugin '{name}' is not installed{hint}; installed are: {', '.join(known) or 'none'}"

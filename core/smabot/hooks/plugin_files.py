@@ -58,7 +58,7 @@ class PluginFile:
         path = self.path
         if not path.is_dir() and path.suffix != ".py":
             whole = f"{self.text.removesuffix(path.suffix)}.py"
-            there = Path(whole).expanduser().is_file()
+            there = os.path.isfile(Path(whole).expanduser())  # noqa: PTH113 - it may be too long
             hint = f": give {whole}" if there else ": a plugin's file ends with .py"
             raise ConfigError(f"plugin '{self.text}' is no Python file{hint}")
         if path.is_dir():

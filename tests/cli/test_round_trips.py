@@ -113,13 +113,37 @@ def test_a_trade_is_a_position_from_flat_to_flat(traded: None, call: Call) -> No
         ("SPY", "sell", "5", "102", "101", "5"),
         ("KO", "buy", "1", "50", "50", "0"),
         ("QQQ", "buy", "2", "8", "10", "4"),
-        ("IWM", "buy", "2", "10", "6", "4"),
+        ("IWM", "buy", "4", "5", "6", "4"),
         ("SPY", "buy", "10", "50", "47", "-30"),
     ]
     first = trips[0]
     assert (first["opened_at"], first["closed_at"], first["fills"]) == (
         "2026-03-02T15:00:00Z", "2026-03-06T20:59:00Z", 3,
     )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "last", "told"),
+    [
+        (D(6), fill("03-02 14:00", "sell 12 SPY", "50", "60"), ("20", "45", "48", "60")),
+        (D(-3), fill("03-02 14:00", "sell 3 SPY", "200", "60"), ("5", "180", "192", "60")),
+        (D(-4), fill("03-02 14:00", "sell 2 SPY", "300", "60"), ("3.333333", "270", "288", "60")),
+    ],
+    ids=["2 for 1", "1 for 2", "1 for 3"],
+)
+def test_a_round_trip_over_a_split_has_quantities_and_prices_of_after_it(
+    journal: Any, call: Call, change: Decimal, last: Fill, told: tuple[str, ...]
+) -> None:
+    """10 bought at 90, 4 sold at 90; the 6 that are left become as many times more or fewer."""
+    journal.commit([
+        fill("03-02 10:00", "buy 10 SPY", "90"),
+        fill("03-02 11:00", "sell 4 SPY", "90", "0"),
+        Adjustment(at("03-02 12:00"), "sma", "SPY", change, ZERO, "split"),
+        last,
+    ])  # fmt: skip
+    journal.close()
+    (trip,) = call("trades", "--round-trips", "--json").json["round_trips"]
+    assert (trip["qty"], trip["entry_price"], trip["exit_price"], trip["realized_pnl"]) == told
 
 
 def test_round_trips_on_the_screen(traded: None, call: Call) -> None:

@@ -214,6 +214,33 @@ def test_a_mistyped_kind(records: Path, call: Call) -> None:
     assert result.err == "smabot: there is no kind of event 'hallt' (did you mean 'halt'?)\n"
 
 
+NASTY = [
+    ("=1+1", "'=1+1"),
+    (" @SUM(A1)", "' @SUM(A1)"),
+    ("-2+3|cmd", "'-2+3|cmd"),
+    ("-2.5", "-2.5"),
+    ("a=b", "a=b"),
+    ("red \x1b[31m bell \a C1 \x9b\rtab\tline\n", "red ?[31m bell ? C1 ??tab\tline\n"),
+]
+
+
+def test_csv_has_no_formula_and_no_control_character(journal: Any, call: Call) -> None:
+    journal.commit([
+        Event(NOON + timedelta(minutes=n), "halt", "core", text)
+        for n, (text, _) in enumerate(NASTY)
+    ])  # fmt: skip
+    journal.close()
+    rows = list(csv.DictReader(io.StringIO(call("events", "--csv").out)))
+    assert [row["text"] for row in rows] == [safe for _, safe in NASTY]
+
+
+def test_csv_on_a_terminal_is_clean(journal: Any, on_terminal: Callable[..., str]) -> None:
+    journal.commit([Event(NOON, "halt", "core", "left\u202eright \x1b[31m\tred")])
+    journal.close()
+    shown = on_terminal("events", "--csv", columns=200)
+    assert shown.splitlines()[1] == "2026-03-02T17:00:00Z,halt,core,left?right ?[31m?red,false"
+
+
 def test_a_kind_of_anothers_plugin_is_known_once_it_was_written(journal: Any, call: Call) -> None:
     assert call("events", "--kind", "moon_phase").code == 2
     journal.commit([Event(NOON, "moon_phase", "", "full")])

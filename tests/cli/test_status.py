@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -346,6 +347,26 @@ def test_watch_needs_a_screen(database: Any, execute: Call) -> None:
         result = execute("status", *arguments)
         assert (result.code, result.out) == (2, "")
         assert told in result.err
+
+
+def test_watch_ends_with_its_terminal(database: Any) -> None:
+    """Also where nothing ends it by a signal, as below nohup."""
+    pid, terminal = pty.fork()
+    if pid == 0:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        os.environ.update({"TERM": "xterm", "COLUMNS": "80", "LINES": "20"})
+        os.execvp(SMABOT, (SMABOT, "status", "--watch", "0.5"))
+    seen = b""
+    while b"Ctrl-C ends" not in seen:
+        seen += os.read(terminal, 65536)
+    os.close(terminal)
+    until = time.monotonic() + 5
+    while not (ended := os.waitpid(pid, os.WNOHANG)[0]) and time.monotonic() < until:
+        time.sleep(0.05)
+    if not ended:
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
+    assert ended
 
 
 @contextmanager

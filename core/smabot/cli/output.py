@@ -7,12 +7,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from datetime import date, datetime
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 from enum import Enum
 from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from unicodedata import category
 
 import click
 
@@ -60,7 +61,9 @@ def print_csv(kind_or_fields: type | Sequence[str], records: Iterable[Any]) -> N
     """Print records as CSV, with a heading row even where there are none.
 
     The columns are a record class's fields, or those named; records are dataclasses or mappings. Values
-    are those of JSON: exact numbers, UTC times as ISO 8601, ``true`` and ``false``; None is empty.
+    are those of JSON: exact numbers, UTC times as ISO 8601, ``true`` and ``false``; None is empty. A text
+    that a spreadsheet would take for a formula has a ``'`` before it. Control characters but tabs and
+    newlines are ``?``.
     """
     import csv
 
@@ -74,12 +77,30 @@ def print_csv(kind_or_fields: type | Sequence[str], records: Iterable[Any]) -> N
     for record in records:
         get = record.get if isinstance(record, Mapping) else partial(getattr, record)
         writer.writerow([_csv_cell(get(name)) for name in names])
-    click.echo(text.getvalue(), nl=False)
+    shown = text.getvalue()
+    click.echo(clean(shown) if sys.stdout.isatty() else shown, nl=False)
 
 
 def _csv_cell(value: Any) -> Any:
     value = plain(value)
-    return str(value).lower() if isinstance(value, bool) else value
+    if isinstance(value, bool):
+        return str(value).lower()
+    return _harmless(value) if isinstance(value, str) else value
+
+
+def _harmless(text: str) -> str:
+    """Return a text that neither a terminal obeys nor a spreadsheet calculates."""
+    text = "".join("?" if category(c) == "Cc" and c not in "\n\t" else c for c in text)
+    formula = text.lstrip().startswith(("=", "+", "-", "@")) and not _is_number(text)
+    return f"'{text}" if formula else text
+
+
+def _is_number(text: str) -> bool:
+    try:
+        Decimal(text)
+    except InvalidOperation:
+        return False
+    return True
 
 
 def print_screen(parts: Iterable[Any]) -> None:

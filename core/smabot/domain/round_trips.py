@@ -20,7 +20,8 @@ class RoundTrip:
     """A position that was opened and closed. Times in UTC, prices and P&L in US dollars.
 
     ``side`` opened it. ``qty`` shares were opened in all, at ``entry_price`` on average, and closed at
-    ``exit_price``. ``fills`` counts fills and adjustments.
+    ``exit_price``: after a split in it, both in shares of after the split. ``fills`` counts fills and
+    adjustments.
     """
 
     strategy: str
@@ -51,7 +52,7 @@ def round_trips(
         trip = open_trips.get(holding)
         if isinstance(row, Adjustment) and not row.price:  # a split, or cash alone
             if trip is not None:
-                trip.held += row.qty
+                trip.split(row.qty)
             continue
         qty = row.qty * row.side.sign if isinstance(row, Fill) else row.qty
         if not qty:
@@ -94,11 +95,20 @@ class _Trip:
         self.held += closing
         return qty - closing
 
+    def split(self, change: Decimal) -> None:
+        """Count what was traded before a split in shares of after it; what was paid and got stays."""
+        if not self.held:
+            return
+        factor = (self.held + change) / self.held
+        self._entered *= factor
+        self._exited *= factor
+        self.held += change
+
     def closed(self, holding: Holding, at: datetime) -> RoundTrip:
         return RoundTrip(
             *holding,
             side=Side.BUY if self._entered > 0 else Side.SELL,
-            qty=abs(self._entered),
+            qty=abs(self._entered).quantize(MICRO),
             entry_price=(self._paid / self._entered).quantize(MICRO),
             exit_price=(self._got / self._exited).quantize(MICRO),
             realized_pnl=self._realized,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 from smabot.errors import counted
+from smabot.system import stdio
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -18,7 +20,8 @@ SHORTEST = 0.5
 
 
 def watch(show: Callable[[], list[Any]], title: Callable[[], str], seconds: float) -> None:
-    """Show lines and tables on the whole terminal, read anew every ``seconds``; Ctrl-C returns.
+    """Show lines and tables on the whole terminal, read anew every ``seconds``; Ctrl-C returns, and so
+    does the end of the terminal.
 
     What does not fit below each other is left out, and the last line says so.
     """
@@ -31,6 +34,8 @@ def watch(show: Callable[[], list[Any]], title: Callable[[], str], seconds: floa
             while True:
                 parts = show()
                 live.update(_fitted([title(), *parts], console), refresh=True)
+                if stdio.lost() is not None or not sys.stdout.isatty():
+                    return  # it was closed: rich then writes nothing at all
                 time.sleep(max(seconds, SHORTEST))
     except KeyboardInterrupt:
         return

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.book import Book
 from smabot.domain.bot_records import Command, Event
 from smabot.domain.order_terms import Side
-from smabot.domain.records import Order
+from smabot.domain.records import Batch, Order
 from smabot.engine.start.offline_command import apply_command_offline
 from smabot.engine.start.recovery import recover
 from smabot.hooks.plugins import Plugins
@@ -157,3 +158,63 @@ def test_a_command_that_waits_is_carried_out_once(world: Any) -> None:
     leave(world, HALT)
     assert apply_command_offline(world.config(), Plugins.load(world.config()), HALT, clock(0)).startswith("halted")  # fmt: skip
     assert len(world.rows(Command)) == 1
+
+
+# -- the events of commands ------------------------------------------------------------------------
+
+
+def told(world: Any, *kinds: str) -> list[tuple[str, str]]:
+    """Kinds and texts of events, oldest first."""
+    events = [event for event in world.rows(Event) if event.kind in kinds]
+    events.sort(key=lambda event: event.time)
+    return [(event.kind, event.text) for event in events]
+
+
+def give(world: Any, number: int, verb: str, argument: str = "") -> str:
+    """Carry a command out while no bot runs."""
+    command = replace(HALT, id=f"{number}", verb=verb, argument=argument)
+    return apply_command_offline(world.config(), Plugins.load(world.config()), command, clock(0))
+
+
+def test_each_halt_and_resume_has_its_event_in_order_while_no_bot_runs(world: Any) -> None:
+    world.play(2)
+    given = [("halt", "A"), ("resume", ""), ("halt", "B"), ("resume", ""), ("halt", "A")]
+    for number, (verb, argument) in enumerate(given):
+        give(world, number, verb, argument)
+        give(world, number, verb, argument)  # as after a kill before the answer: done once
+    events = told(world, "halt", "resume")
+    assert [(kind, text if kind == "halt" else "") for kind, text in events] == given
+
+
+def test_commands_of_several_kinds_keep_their_order(make_world: Any) -> None:
+    world = make_world({"SPY": [100.0] * 30}, plugins=("risk",))
+    world.play(2)
+    verbs = [
+        ("flatten", "SPY"), ("halt", "A"), ("flatten", "SPY"), ("breaker reset", ""), ("resume", ""),
+        ("flatten", ""), ("breaker reset", ""),
+    ]  # fmt: skip
+    for number, (verb, argument) in enumerate(verbs):
+        give(world, number, verb, argument)
+    kinds = [kind for kind, _ in told(world, "flatten", "halt", "resume", "breaker_reset")]
+    assert kinds == [
+        "flatten", "halt", "flatten", "breaker_reset", "resume", "halt", "flatten", "breaker_reset",
+    ]  # fmt: skip
+
+
+def test_commands_in_one_standing_minute_of_a_running_bot_keep_their_order(world: Any) -> None:
+    with world.opened() as session:
+        engine = recover(session)
+        now = session.feed.now()
+        for number, (verb, why) in enumerate([("halt", "A"), ("resume", ""), ("halt", "B")]):
+            session.journal.send(replace(HALT, id=f"{number}", verb=verb, argument=why))
+            engine.process(Batch(now))
+    assert [text for kind, text in told(world, "halt")] == ["A", "B"]
+    assert [kind for kind, _ in told(world, "halt", "resume")] == ["halt", "resume", "halt"]
+
+
+def test_two_external_orders_in_a_minute_leave_two_events() -> None:
+    book = Book()
+    book.now = HALT.created_at
+    for name in ("X1", "X2", "X2"):
+        book.apply(Event(book.now, "external_activity", "SPY", f"external order {name} is new"))
+    assert [row.text[15:17] for row in book.drain()[0]] == ["X1", "X2"]

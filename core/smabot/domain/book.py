@@ -18,6 +18,7 @@ from smabot.domain.book_view import COLLAR, EPOCH, BookView
 from smabot.domain.bot_records import Block
 from smabot.domain.calendar import Calendar
 from smabot.domain.cost_basis import closed_pnl, filled_value
+from smabot.domain.event_order import FindEvents
 from smabot.domain.order_terms import Status
 from smabot.domain.records import (
     MICRO,
@@ -67,7 +68,7 @@ class Book(BookView):
         """Take a record in. False: it was known already, and nothing changed.
 
         Takes bars, order updates, and any declared record; a declared record replaces the row
-        with its key.
+        with its key. An event gets a later time where it would replace a related one.
         """
         applied = _APPLIED_BY.get(type(record))
         return self._rows.put(record) if applied is None else applied(self, record)
@@ -130,6 +131,10 @@ class Book(BookView):
     def find_ended_orders_by(self, find: Callable[[str], Order | None]) -> None:
         """Look up orders that ended long ago in the journal."""
         self._orders.find = find
+
+    def find_earlier_events_by(self, find: FindEvents) -> None:
+        """Look up committed events in the journal: a new one comes after those that it is related to."""
+        self._rows.event_times.find = find
 
     # -- how each kind of record is applied --------------------------------------------------------
 

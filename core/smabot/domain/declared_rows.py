@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from smabot.domain.bot_records import Event
+from smabot.domain.event_order import EventTimes
 from smabot.domain.records import Bar
 from smabot.domain.tables import key_of, table_of
 
@@ -16,6 +18,7 @@ class DeclaredRows:
     def __init__(self) -> None:
         self.frozen = False
         """Whether plugins' rows stay as they are: bars are played that they have seen before."""
+        self.event_times = EventTimes()
         self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
         self._changed: dict[tuple[type, tuple[Any, ...]], Any] = {}
         self._bars: list[Bar] = []
@@ -29,9 +32,13 @@ class DeclaredRows:
         return list(self._tables.get(kind, {}).values())
 
     def put(self, row: Any) -> bool:
-        """Take a plugin's row in. False: it is known, or rows are frozen."""
+        """Take a plugin's row or an event in. False: it is known, or rows are frozen."""
         if self.frozen:
             return False
+        if type(row) is Event:
+            row = self.event_times.placed(row)
+            if row is None:
+                return False
         if not table_of(type(row)).restore:
             self.note(row)
             return True
@@ -57,4 +64,5 @@ class DeclaredRows:
         if rows:
             self._changed = {}
         self._bars = []
+        self.event_times.committed()
         return rows, bars

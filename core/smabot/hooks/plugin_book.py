@@ -60,6 +60,9 @@ class PluginBook(Book):
     def find_ended_orders_by(self, find: Any) -> NoReturn:
         self._refuse("changed where orders are found")
 
+    def find_earlier_events_by(self, find: Any) -> NoReturn:
+        self._refuse("changed where events are found")
+
     def drain(self) -> NoReturn:
         self._refuse("took the step's rows")
 

@@ -36,6 +36,7 @@ def events(
     The documentation's page on operating says what each kind means.
     """
     from smabot.domain.bot_records import Event
+    from smabot.domain.event_order import causal_order
 
     wanted = [name.lower().replace("-", "_").replace(" ", "_") for names in kinds for name in names]
     where: dict[str, Any] = {"grave": True} if grave else {}
@@ -49,6 +50,7 @@ def events(
         span = filters.span(app, rows)
         read = limit if subject is None else None
         found: list[Event] = rows_within(rows, Event, "time", span, where=where, limit=read)
+    found.sort(key=causal_order)
     if subject is not None:
         found = [event for event in found if _is_about(event, subject)]
         found = found if limit is None else found[-limit:]

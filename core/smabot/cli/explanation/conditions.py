@@ -6,17 +6,8 @@ from collections.abc import Iterable
 from datetime import datetime
 
 from smabot.domain.bot_records import Event
+from smabot.domain.event_order import ENDS, OWN_TIME, causal_order
 
-ENDS = {
-    "halt": ("resume",),
-    "breaker_tripped": ("breaker_reset",),
-    "limit_reached": (),
-    "stream_lost": ("stream_back",),
-    "key_refused": ("key_accepted",),
-    "account_blocked": ("account_unblocked",),
-    "no_price": ("price_again",),
-}
-"""Kinds of events that begin something, and the kinds that end it."""
 OF_A_PROCESS = frozenset({"stream_lost", "key_refused", "account_blocked", "no_price"})
 """Those that end with their process: the next start finds out anew."""
 
@@ -31,8 +22,8 @@ def conditions_at(
     """
     begun: dict[tuple[str, str], Event] = {}
     started = list(starts)
-    for event in sorted(events, key=lambda e: e.time):
-        if event.time > time:
+    for event in sorted(events, key=causal_order):
+        if event.time > time + OWN_TIME:
             break
         if event.kind in ENDS:
             begun[event.kind, event.subject] = event

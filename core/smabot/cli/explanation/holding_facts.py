@@ -11,6 +11,7 @@ from typing import Any
 from smabot.cli.start_steps import Gap, gaps
 from smabot.domain.bot_records import Event, Run
 from smabot.domain.calendar import MINUTE
+from smabot.domain.event_order import OWN_TIME
 from smabot.domain.records import (
     ZERO,
     Adjustment,
@@ -73,7 +74,9 @@ class HoldingFacts:
         given = [
             event
             for event in self.events
-            if event.kind == "flatten" and event.subject in ("", self.symbol) and event.time <= time
+            if event.kind == "flatten"
+            and event.subject in ("", self.symbol)
+            and event.time <= time + OWN_TIME
         ]
         return given[-1] if given else None
 

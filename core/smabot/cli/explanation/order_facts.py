@@ -11,6 +11,7 @@ from typing import Any
 from smabot.cli.start_steps import queried_orders
 from smabot.cli.status.market_time import started_at
 from smabot.domain.bot_records import Event, Run
+from smabot.domain.event_order import OWN_TIME
 from smabot.domain.order_terms import Status
 from smabot.domain.records import ZERO, Adjustment, Bar, Fill, Order, Signal
 from smabot.domain.risk_answers import SIZE, Check, read_checks
@@ -121,7 +122,7 @@ def _concerns(event: Event, order: Order) -> bool:
     end = ended_at(order)
     if end == order.created_at and event.kind in OF_ALL:
         return False
-    return event.time >= order.created_at and (end is None or event.time <= end)
+    return event.time >= order.created_at and (end is None or event.time <= end + OWN_TIME)
 
 
 def _command(events: Collection[Event], order: Order) -> Event | None:
@@ -132,7 +133,7 @@ def _command(events: Collection[Event], order: Order) -> Event | None:
         for event in events
         if event.kind == "flatten"
         and event.subject in ("", order.symbol)
-        and event.time <= order.created_at
+        and event.time <= order.created_at + OWN_TIME
     ]
     return given[-1] if given else None
 

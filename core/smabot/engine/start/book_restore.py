@@ -17,6 +17,11 @@ CORE_STATE: tuple[type, ...] = (Account, Position, SignalState, BotState, Block,
 def restore_book(book: Book, rows: Rows, plugins: Plugins) -> None:
     """Load all state that records hold into an empty book; bars are not among it."""
     book.find_ended_orders_by(lambda client_order_id: rows.row(Order, client_order_id))
+    book.find_earlier_events_by(
+        lambda kinds, since: rows.rows(
+            Event, where={"kind": kinds}, since=("time", since), newest_by="time"
+        )
+    )
     declared = [k for k in plugins.kinds() if table_of(k).restore and k not in (*CORE_STATE, Order)]
     for kind in CORE_STATE:
         book.restore(rows.rows(kind))

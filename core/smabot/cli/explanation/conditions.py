@@ -4,12 +4,30 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import datetime
+from typing import Any
 
+from smabot.cli.records.record_filters import Span, rows_within
 from smabot.domain.bot_records import Event
 from smabot.domain.event_order import ENDS, OWN_TIME, causal_order
 
 OF_A_PROCESS = frozenset({"stream_lost", "key_refused", "account_blocked", "no_price"})
 """Those that end with their process: the next start finds out anew."""
+
+
+def read_conditions(
+    rows: Any, time: datetime, starts: Iterable[datetime], day_began: datetime
+) -> list[Event]:
+    """Read the events that had begun something that held at a time, oldest first."""
+    started = sorted(start for start in starts if start <= time)
+    begins = {"limit_reached": day_began}
+    if started:
+        begins |= dict.fromkeys(OF_A_PROCESS, started[-1])
+    until = time + OWN_TIME
+    found: list[Event] = []
+    for kind, ends in ENDS.items():
+        where = {"kind": (kind, *ends)}
+        found += rows_within(rows, Event, "time", Span(begins.get(kind), until), where=where)
+    return conditions_at(found, time, started, day_began)
 
 
 def conditions_at(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+from smabot.cli.records.record_filters import Span, rows_within
 from smabot.cli.start_steps import Gap, gaps
 from smabot.domain.bot_records import Event, Run
 from smabot.domain.calendar import MINUTE
@@ -24,12 +25,22 @@ from smabot.domain.records import (
 )
 
 SIGNALS_READ = 1000
-"""The newest signals of a holding that are read: those of some months."""
+"""The newest signals that are read to say how a holding is now: those of some months."""
+SHOWN = 20
+"""The newest signals of which it is said what came of them, at most."""
+ACTED_ON_LATE = timedelta(days=7)
+"""How long after a gap a missed signal is acted on late, at most: at its first bar, over holidays too."""
+DECIDED_WITHIN = timedelta(days=1)
+"""How long after its bar a decision is made, at most."""
 
 
 @dataclass(frozen=True, slots=True)
 class HoldingFacts:
-    """A strategy's business in a symbol. Lists are oldest first."""
+    """A strategy's business in a symbol. Lists are oldest first.
+
+    ``signals`` and ``orders`` are those of the time that was asked for, ``fills`` and ``adjustments`` those
+    from its begin until now; ``events`` are kinds `flatten` and `no_order`.
+    """
 
     strategy: str
     symbol: str
@@ -48,10 +59,10 @@ class HoldingFacts:
         return ZERO if self.position is None else self.position.qty
 
     def held_at(self, time: datetime) -> Decimal:
-        """Return the signed shares that were held at a time."""
-        bought = (f.qty * f.side.sign for f in self.fills if f.time <= time)
-        came = (a.qty for a in self.adjustments if a.time <= time)
-        return sum(bought, ZERO) + sum(came, ZERO)
+        """Return the signed shares that were held at a time: those held now without what came since."""
+        bought = (f.qty * f.side.sign for f in self.fills if f.time > time)
+        came = (a.qty for a in self.adjustments if a.time > time)
+        return self.held - sum(bought, ZERO) - sum(came, ZERO)
 
     def orders_of(self, signal: Signal) -> list[Order]:
         """Return the orders that a signal led to."""
@@ -81,24 +92,63 @@ class HoldingFacts:
         return given[-1] if given else None
 
 
-def read_holding(rows: Any, holding: Holding) -> HoldingFacts:
-    """Return what the database has of a strategy in a symbol."""
+def read_holding(rows: Any, holding: Holding, span: Span | None = None) -> HoldingFacts:
+    """Return what the database has of a strategy in a symbol: of the newest signals, or of those that were
+    known within a span, with the one before."""
     strategy, symbol = holding
     where = {"strategy": strategy, "symbol": symbol}
-    signals = rows.rows(Signal, where=where, newest_by="bar_time", limit=SIGNALS_READ)
-    since = {"since": ("created_at", signals[0].bar_time)} if len(signals) == SIGNALS_READ else {}
+    found_gaps = gaps(rows.rows(Run, newest_by="started_at"))
+    if span is None:
+        signals = rows.rows(Signal, where=where, newest_by="bar_time", limit=SIGNALS_READ)
+        begin = signals[0].bar_time if len(signals) == SIGNALS_READ else None
+        bars, lately = Span(begin), Span(signals[-SHOWN:][0].bar_time if signals else None)
+    else:
+        assert span.until is not None
+        signals = _signals_around(rows, where, span, found_gaps)
+        begin = signals[0].bar_time if signals else span.since
+        bars = lately = Span(begin, max([span.until, *(s.bar_time for s in signals)]))
+    orders = rows_within(rows, Order, "bar_time", bars, where=where)
     return HoldingFacts(
         strategy=strategy,
         symbol=symbol,
         state=rows.row(SignalState, strategy, symbol),
         position=rows.row(Position, strategy, symbol),
         signals=signals,
-        orders=rows.rows(Order, where=where, newest_by="created_at", **since),
-        fills=rows.rows(Fill, where=where, newest_by="time"),
-        adjustments=rows.rows(Adjustment, where=where, newest_by="time"),
-        events=rows.rows(Event, newest_by="time"),
-        gaps=gaps(rows.rows(Run, newest_by="started_at")),
+        orders=sorted(orders, key=lambda order: order.created_at),
+        fills=rows_within(rows, Fill, "time", Span(begin), where=where),
+        adjustments=rows_within(rows, Adjustment, "time", Span(begin), where=where),
+        events=_decision_events(rows, lately),
+        gaps=found_gaps,
     )
+
+
+def _signals_around(
+    rows: Any, where: dict[str, Any], span: Span, found_gaps: list[Gap]
+) -> list[Signal]:
+    """Return the signals that were known within a span, and the one before. Where one was missed, also the
+    later ones: it may have been acted on late."""
+    assert span.since is not None
+    assert span.until is not None
+    first, last = span.since - MINUTE, span.until - MINUTE
+    earlier = Span(None, first - timedelta(microseconds=1))
+    signals = [
+        *rows_within(rows, Signal, "bar_time", earlier, where=where, limit=1),
+        *rows_within(rows, Signal, "bar_time", Span(first, last), where=where),
+    ]
+    if not any(signal.missed for signal in signals):
+        return signals
+    ends = [gap.last for gap in found_gaps if any(gap.has(s.bar_time) for s in signals)]
+    later = Span(last + timedelta(microseconds=1), max([last, *ends]) + ACTED_ON_LATE)
+    return signals + rows_within(rows, Signal, "bar_time", later, where=where)
+
+
+def _decision_events(rows: Any, bars: Span) -> list[Event]:
+    """Return the events that say why decisions led to no order: of these bars, and each `flatten` before."""
+    until = None if bars.until is None else bars.until + DECIDED_WITHIN
+    return [
+        *rows_within(rows, Event, "time", Span(None, until), where={"kind": "flatten"}),
+        *rows_within(rows, Event, "time", Span(bars.since, until), where={"kind": "no_order"}),
+    ]
 
 
 def holdings_in(rows: Any, symbol: str) -> list[Holding]:

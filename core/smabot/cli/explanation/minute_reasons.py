@@ -6,13 +6,14 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from smabot.cli.explanation.conditions import conditions_at
+from smabot.cli.explanation.conditions import read_conditions
 from smabot.cli.explanation.holding_facts import HoldingFacts
 from smabot.cli.explanation.moments import Moment
-from smabot.cli.explanation.order_facts import OF_ALL, OF_THE_SYMBOL
+from smabot.cli.explanation.order_facts import ABOUT_ORDERS, OF_ALL, OF_THE_SYMBOL
 from smabot.cli.explanation.order_timeline import bar_moment, event_moment
 from smabot.cli.explanation.signal_outcome import order_outcome, outcome_of
 from smabot.cli.output import number
+from smabot.cli.records.record_filters import Span, rows_within
 from smabot.cli.status.market_time import started_at
 from smabot.cli.times import Times
 from smabot.domain.bot_records import Event, Run
@@ -40,7 +41,6 @@ def read_minute(rows: Any, symbol: str, at: datetime) -> MinuteFacts:
     begun = at - MINUTE
     bars = rows.bars_within(begun, begun) if isinstance(rows, BarRows) else None
     own = next((bar for bar in bars or () if bar.symbol == symbol), None)
-    events = rows.rows(Event, newest_by="time")
     runs = rows.rows(Run, newest_by="started_at")
     starts = [start for run in runs if (start := started_at(run)) is not None]
     day_began = end_of(at.astimezone(EXCHANGE_ZONE).date() - timedelta(days=1))
@@ -48,8 +48,12 @@ def read_minute(rows: Any, symbol: str, at: datetime) -> MinuteFacts:
         at=at,
         bar=own,
         others_had_bars=None if bars is None else bool(bars),
-        conditions=conditions_at(events, at, starts, day_began),
-        events=[e for e in events if at <= e.time < at + MINUTE and _is_of(e, symbol)],
+        conditions=read_conditions(rows, at, starts, day_began),
+        events=[
+            event
+            for event in rows_within(rows, Event, "time", Span(at, at + MINUTE), where=ABOUT_ORDERS)
+            if event.time < at + MINUTE and _is_of(event, symbol)
+        ],
     )
 
 
@@ -59,10 +63,12 @@ def _is_of(event: Event, symbol: str) -> bool:
     return event.kind in OF_THE_SYMBOL and event.subject in ("", symbol)
 
 
-def orders_made(facts: HoldingFacts, minute: MinuteFacts) -> list[Order]:
+def orders_made(rows: Any, facts: HoldingFacts, minute: MinuteFacts) -> list[Order]:
     """Return the orders that were made within the minute."""
     until = minute.at + MINUTE
-    return [o for o in facts.orders if minute.at <= o.created_at < until]
+    where = {"strategy": facts.strategy, "symbol": facts.symbol}
+    made = rows_within(rows, Order, "created_at", Span(minute.at, until), where=where)
+    return [order for order in made if order.created_at < until]
 
 
 def why_no_order(facts: HoldingFacts, minute: MinuteFacts, times: Times) -> list[str]:

@@ -8,10 +8,11 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from smabot.cli.records.record_filters import Span, rows_within
 from smabot.cli.start_steps import queried_orders
 from smabot.cli.status.market_time import started_at
 from smabot.domain.bot_records import Event, Run
-from smabot.domain.event_order import OWN_TIME
+from smabot.domain.event_order import OWN_TIME, causal_order
 from smabot.domain.order_terms import Status
 from smabot.domain.records import ZERO, Adjustment, Bar, Fill, Order, Signal
 from smabot.domain.risk_answers import SIZE, Check, read_checks
@@ -28,6 +29,8 @@ OF_ALL = frozenset({
     "key_accepted", "key_refused", "limit_reached", "resume", "stream_back", "stream_lost",
 })  # fmt: skip
 """Kinds of events that concern every order."""
+ABOUT_ORDERS = {"kind": tuple(sorted(OF_THE_SYMBOL | OF_ALL))}
+"""Which events to read to find those of an order's symbol and of all orders."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def read_order(rows: Any, order: Order) -> OrderFacts:
     adjustments = rows.rows(Adjustment, where=holding, newest_by="time")
     own = [fill for fill in fills if fill.client_order_id == order.client_order_id]
     alike = rows.rows(Order, where={**holding, "bar_time": order.bar_time}, newest_by="created_at")
-    events = rows.rows(Event, since=("time", order.bar_time), newest_by="time")
+    events = _events_of(rows, order)
     return OrderFacts(
         order=order,
         bar=bar_at(rows, order.symbol, order.bar_time),
@@ -108,6 +111,17 @@ def bar_at(rows: Any, symbol: str, time: datetime) -> Bar | None:
 def ended_at(order: Order) -> datetime | None:
     """Return when an order ended; None while it is open."""
     return (order.updated_at or order.created_at) if order.status.terminal else None
+
+
+def _events_of(rows: Any, order: Order) -> list[Event]:
+    """Return the order's own events, and those beside it until its end."""
+    end, own = ended_at(order), {"subject": order.client_order_id}
+    while_open = Span(order.bar_time, None if end is None else end + OWN_TIME)
+    found = [
+        *rows_within(rows, Event, "time", Span(order.bar_time), where=own),
+        *rows_within(rows, Event, "time", while_open, where=ABOUT_ORDERS),
+    ]
+    return sorted(dict.fromkeys(found), key=causal_order)
 
 
 def _concerns(event: Event, order: Order) -> bool:

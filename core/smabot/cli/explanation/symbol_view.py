@@ -14,7 +14,7 @@ from smabot.cli.explanation.minute_reasons import (
     why_no_order,
 )
 from smabot.cli.explanation.moments import Facts, Moment, Timeline, in_order
-from smabot.cli.explanation.order_facts import read_order
+from smabot.cli.explanation.order_facts import ABOUT_ORDERS, read_order
 from smabot.cli.explanation.order_timeline import event_moment, order_moments, price
 from smabot.cli.explanation.order_view import as_data, order_data
 from smabot.cli.explanation.signal_outcome import outcome_of
@@ -25,10 +25,11 @@ from smabot.cli.explanation.why_not import (
     why_not_as_wanted,
 )
 from smabot.cli.output import gain, number
+from smabot.cli.records.record_filters import Span, rows_within
 from smabot.cli.run_outcome import failure_of, how_it_ended
 from smabot.cli.times import Times
 from smabot.domain.book_view import EPOCH
-from smabot.domain.bot_records import Block, Run
+from smabot.domain.bot_records import Block, Event, Run
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE
 from smabot.domain.records import Bar, Holding, Signal
 
@@ -90,12 +91,13 @@ def explained_day(
     since, until = date.begin(now, EXCHANGE_ZONE), date.end(now, EXCHANGE_ZONE)
     parts: list[Any] = []
     found = []
+    beside = rows_within(rows, Event, "time", Span(since, until), where=ABOUT_ORDERS)
     for holding in holdings:
-        facts = read_holding(rows, holding)
+        facts = read_holding(rows, holding, Span(since, until))
         signals = [s for s in facts.signals if since <= s.bar_time + MINUTE <= until]
         moments = in_order([
             *_lines(facts, signals, times),
-            *(event_moment(e) for e in facts.events if since <= e.time <= until and _beside(e, facts)),
+            *(event_moment(e) for e in beside if _beside(e, facts)),
         ])  # fmt: skip
         none = f"no signals of {symbol} on {times.day(since)}"
         parts += [*([""] if parts else []), f"{symbol} by {facts.strategy or 'no strategy'}"]
@@ -128,8 +130,8 @@ def explained_at(
     parts: list[Any] = [f"{symbol} at {times.full(moment)}"]
     found = []
     for holding in holdings:
-        facts = read_holding(rows, holding)
-        orders = orders_made(facts, minute)
+        facts = read_holding(rows, holding, Span(moment, moment))
+        orders = orders_made(rows, facts, minute)
         why = [] if orders else why_no_order(facts, minute, times)
         moments = in_order(m for order in orders for m in order_moments(read_order(rows, order)))
         if orders:

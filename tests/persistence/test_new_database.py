@@ -21,12 +21,14 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects.sqlite.base import SQLiteIdentifierPreparer
 
+from smabot.domain.bot_records import Command
 from smabot.domain.records import CORE_RECORDS
 from smabot.domain.tables import record
 from smabot_persistence_sqlite import new_database
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.record_ddl import add_column, create_table
 from smabot_persistence_sqlite.record_mapping import Form, forms_of
+from smabot_persistence_sqlite.record_reader import SqliteRows
 
 
 @record(table="streaks", key=("symbol", "order"))
@@ -229,3 +231,12 @@ def test_any_name_is_written_as_sqlalchemy_writes_it() -> None:
 @pytest.mark.parametrize("name", ["nothing", "returning"])
 def test_a_name_that_only_sqlite_reserves_makes_a_table(name: str) -> None:
     assert f'"{name}"' in made_by_ourselves(declared(name, name))[0]
+
+
+def test_a_command_given_while_the_first_start_connects_is_there_when_it_has(db: Path) -> None:
+    halt = Command("1", "halt", "stop now", datetime(2026, 3, 2, 14, 30, tzinfo=UTC))
+    with closing(SqliteJournal.open(db, CORE_RECORDS)) as journal:
+        with closing(SqliteRows.open(db, CORE_RECORDS)) as rows:
+            assert rows.in_use()
+            rows.send(halt)
+        assert journal.commands() == [halt]

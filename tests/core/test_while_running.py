@@ -459,8 +459,9 @@ def test_a_refused_exit_is_an_event_and_compared_where_the_account_contradicts(
         (exit_,) = bot.book.open_orders()
         begun = len(bot.plugin.compared)
         bot.update(exit_.client_order_id, Status.REJECTED, reason="no shares", cause=cause)
-        assert bot.events() == [("refused_exit", "SPY", True)]
-        assert compares or bot.rows(Event)[0].text == "no shares"
+        refused = 2 if compares else 1  # the next attempt is, too, in the same minute
+        assert bot.events() == [("refused_exit", "SPY", True)] * refused
+        assert min(bot.rows(Event), key=lambda event: event.time).text == "no shares"
         assert (len(bot.plugin.compared) > begun) is compares
 
 

@@ -109,8 +109,8 @@ def test_a_database_without_its_ledger(world: Any) -> None:
         refused = world.run("run", "--broker", broker)
         assert refused.code == CONFIG
         assert refused.line.startswith(
-            "ledger data/trades.exchange.db: is not there, but the database data/trades.db is: put "
-            "the ledger back, name it with --ledger, or start over with another --db"
+            "ledger data/trades.exchange.db: is not there, but the database data/trades.db was "
+            "made with one: put the ledger back, name it with --ledger, or start over with another --db"
         )
         assert not world.ledger.exists(), "a new ledger would be in the way"
     assert world.run("run", "--ledger", str(moved)).code == 0

@@ -20,7 +20,6 @@ from smabot_exchange.data.data_source import is_simulated
 from smabot_exchange.data.sessions import span
 from smabot_exchange.ledger.rows import to_time
 from smabot_exchange.ledger.schema import APPLICATION_ID, VERSION
-from smabot_exchange.opening import missing_ledger
 
 LEDGER = "ledger"
 CALENDAR_ENDS_DAYS = 180
@@ -48,7 +47,8 @@ def diagnose(config: Config) -> list[Finding]:
         found.append(
             Finding.failure(
                 LEDGER,
-                f"{ledger} {missing_ledger(config)}",
+                f"{ledger} is not there, but the database {config.db} is, which was made with one: "
+                "put it back, give its path with --ledger, or start with another --db",
             )
         )
     elif config.broker == "exchange":

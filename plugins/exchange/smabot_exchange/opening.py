@@ -28,17 +28,14 @@ def open_exchange(
     ``history`` is given instead of the setting. With a ``time`` the data are those of its day, and the clock
     of a new ledger starts at it.
 
-    Raises ConfigError for bad data, a bad ledger, or one that is missing, LockHeld when another process has it open.
+    Raises ConfigError for bad data or a bad ledger, LockHeld when another process has it open.
     """
     from smabot_exchange.data.data_source import DEFAULT_DATA
     from smabot_exchange.exchange import Exchange
     from smabot_exchange.ledger.beginning import Beginning
     from smabot_exchange.matching.account import RequestedTerms
 
-    if ledger is None:
-        ledger = config.ledger_path
-        if lacks_ledger(config):
-            raise ConfigError(f"ledger {ledger}: {missing_ledger(config)}")
+    ledger = ledger or config.ledger_path
     file_exists(ledger, f"ledger {ledger}")
     if ledger.resolve() == config.db.resolve():
         raise ConfigError(f"ledger {ledger}: is the bot's own database; give another --ledger")
@@ -50,25 +47,4 @@ def open_exchange(
         RequestedTerms(**given),
         data_zone=data_zone or config.data_zone,
         beginning=Beginning(kept if history is None else history, time),
-    )
-
-
-def lacks_ledger(config: Config) -> bool:
-    """Whether the bot's database is there without a ledger: at a first start the ledger comes before it.
-
-    Where the ledger's write-ahead log is left, opening it says so.
-    """
-    ledger, db = config.ledger_path, config.db
-    log = ledger.resolve().with_name(f"{ledger.resolve().name}-wal")
-    if file_exists(ledger, f"ledger {ledger}") or log.exists():
-        return False
-    return db.is_file() and db.stat().st_size > 0
-
-
-def missing_ledger(config: Config) -> str:
-    """Return what a missing ledger means and what to do, for a message that names it."""
-    return (
-        f"is not there, but the database {config.db} is: put the ledger back, name it with --ledger, "
-        "or start over with another --db; if the database was made at Alpaca or with --url, give the "
-        "API key or --url"
     )

@@ -15,7 +15,7 @@ _NO_TICKERS = re.compile(
 )
 """Words that name files: no tickers, unless they are in capitals."""
 _EXCHANGES = ("AMEX", "ARCA", "BATS", "CBOE", "NASDAQ", "NYSE", "NYSEARCA")
-_PARTS = re.compile(r"\d+|\d*(?:m|t|min|mins|minute|minutes)|m\d+", re.IGNORECASE)
+_PARTS = re.compile(r"\d+|\d*(?:m|t|min|mins|minute|minutes)|m\d+|intraday", re.IGNORECASE)
 """What else a name may have: numbers, as of a date, and lengths of bars. With another word it is not
 clear which one is the ticker: ``yf_hist.csv`` holds no shares of YF."""
 

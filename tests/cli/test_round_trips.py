@@ -259,7 +259,8 @@ def test_the_equity_of_days(traded: None, call: Call) -> None:
     screen = call("equity", "--since", "2026-03-06", "--until", "2026-03-09").out
     assert "2026-03-06   99,990.00  -30.00" in screen
     assert "2027" not in screen
-    assert "return    +0.02% over 3 points" in screen
+    assert "start     100,020.00 at 2026-03-02 16:00 ET" in screen
+    assert "return    -0.01% over 3 points" in screen
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -263,6 +263,24 @@ def test_the_wall_clock_is_followed_with_data_of_today(tmp_path: Path) -> None:
         assert process.end(signal.SIGTERM)[0] == 0
 
 
+@pytest.mark.parametrize(
+    ("zone", "shown"), [((), "2026-03-02 09:30 ET"), (("--utc",), "2026-03-02 14:30 UTC")]
+)
+def test_its_screen_has_times_as_other_screens_and_an_address_to_call(
+    serving: Any, zone: tuple[str, ...], shown: str
+) -> None:
+    own = {"APCA_API_KEY_ID": "PKOWN", "APCA_API_SECRET_KEY": "own-secret"}
+    process = serving("--host", "0.0.0.0", *zone, **own).ready()
+    time.sleep(0.5)
+    code, err = process.end(signal.SIGTERM)
+    assert code == 0
+    port = process.url.rpartition(":")[2]
+    assert f"listens  http://0.0.0.0:{port}" in err
+    assert f"smabot run --url http://127.0.0.1:{port} --db" in err
+    assert f"resumes at {shown}\n" in err
+    assert f"\n{shown}  0 of 390 minutes\n" in err
+
+
 def test_a_taken_port_is_one_line(serving: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         code, err = serving("--port", str(taken.getsockname()[1])).end()

@@ -25,7 +25,7 @@ CREATE TEMP TABLE incoming (
 _RESCHEDULE = f"""
 UPDATE orders SET (opens_at, expires_at) = (
     SELECT max(orders.opens_at, sessions.open),
-        iif(time_in_force IN ('day', 'cls'), sessions.close, expires_at)
+        CASE WHEN time_in_force IN ('day', 'cls') THEN sessions.close ELSE expires_at END
     FROM sessions WHERE sessions.close > orders.opens_at ORDER BY sessions.close LIMIT 1
 )
 WHERE {OPEN} AND opens_at > (SELECT now FROM state)
@@ -122,11 +122,12 @@ def _last_bar(db: sqlite3.Connection, meta: Mapping[str, str], imported: int, st
     """
     if "last_bar" in meta:
         return int(meta["last_bar"])
-    query, values = "SELECT max(ts) FROM bars", ()
-    if stored != imported:
-        query = "SELECT max(ts) FROM (SELECT ts FROM incoming ORDER BY ts LIMIT ?)"
-        values = (imported,)
-    return int(db.execute(query, values).fetchone()[0])
+    if stored == imported:
+        found = db.execute("SELECT max(ts) FROM bars")
+    else:
+        first = "SELECT ts FROM incoming ORDER BY ts LIMIT ?"
+        found = db.execute(f"SELECT max(ts) FROM ({first})", (imported,))  # noqa: S608
+    return int(found.fetchone()[0])
 
 
 def _other_data(

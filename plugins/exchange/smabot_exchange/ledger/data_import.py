@@ -195,7 +195,7 @@ class DataImport:
         """When the last bar starts, seconds since 1970."""
         return max(self.minutes)
 
-    def notes(self, past: int) -> list[str]:
+    def notes(self, past: int = 0) -> list[str]:
         """Return what an operator should know, a line each; so many sessions are history."""
         played = {minute // _DAY for minute in self.minutes}
         lines = [

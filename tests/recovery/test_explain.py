@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -111,6 +112,69 @@ def test_an_exit_by_the_operator_names_the_command(make_world: Any, explain: Any
     assert "wants flat, by the operator's `flatten`" in screen
     assert "command flatten: closes 1 position" in screen
     assert "sold 10 at" in screen
+
+
+def test_a_minute_after_a_flatten_knows_it(make_world: Any, explain: Any) -> None:
+    world = make_world(FLAT_SPY, volume=30)
+    world.follow(s={("SPY", 2): LONG, ("SPY", 20): LONG})
+    play(world, 10)
+    play(world, 15, command("flatten", "SPY"))
+    wants = "it wanted to be flat, by the operator's `flatten`, since 2026-03-02 09:41 ET"
+    later = in_one_line(explain(world, "SPY", "--at", "09:48"))
+    assert f"no new signal at 09:48: {wants}, and 0 were held" in later
+    assert "its entry filled" not in later
+    meanwhile = in_one_line(explain(world, "SPY", "--at", "09:42"))
+    assert wants in meanwhile
+    assert "`flatten`: its exit filled: 10 at 100.00" in meanwhile
+    before = in_one_line(explain(world, "SPY", "--at", "09:39"))
+    assert "it wanted to be long since 2026-03-02 09:33 ET" in before
+    bought_again = in_one_line(explain(world, "SPY", "--at", "09:53"))
+    assert "it wanted to be long since 2026-03-02 09:51 ET" in bought_again
+
+
+def test_a_flatten_of_nothing_changes_no_target(make_world: Any, explain: Any) -> None:
+    world = make_world(FLAT_SPY, sizing={"method": "notional", "notional": 50})
+    world.follow(s={("SPY", 2): LONG})
+    play(world, 8)
+    play(world, 6, command("flatten", "SPY"))
+    text = in_one_line(explain(world, "SPY", "--at", "09:42"))
+    assert "it wanted to be long since 2026-03-02 09:33 ET, and 0 were held" in text
+
+
+def test_a_flatten_has_one_time_on_all_screens(
+    make_world: Any, explain: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = make_world(FLAT_SPY)
+    world.follow(s={("SPY", 2): LONG})
+    play(world, 8)
+    play(world, 3, command("flatten"))
+    assert "flat, by the operator's `flatten`, since 2026-03-02 09:39 ET" in explain(world, "SPY")
+    assert main(["--db", str(world.db), "status"]) == 0
+    assert re.search(r"(?m)^03-02 09:39 .* FLATTEN ", capsys.readouterr().out)
+    assert main(["--db", str(world.db), "--json", "status"]) == 0
+    (signal,) = json.loads(capsys.readouterr().out)["signals"]
+    assert signal["time"] == "2026-03-02T14:39:00Z"
+    assert main(["--db", str(world.db), "events", "--kind", "flatten"]) == 0
+    assert "03-02 09:39:00" in capsys.readouterr().out
+
+
+def test_the_minute_of_an_id_points_to_the_minute_of_the_decision(
+    make_world: Any, explain: Any
+) -> None:
+    world = make_world(FLAT_SPY)
+    world.follow(s={("SPY", 4): LONG})
+    play(world)
+    text = in_one_line(explain(world, "SPY", "--at", "09:34"))
+    assert "no new signal at 09:34, and none before it" in text
+    pointer = (
+        "the bar that starts at 09:34 ends later: its BUY signal is of 09:35, with "
+        "s-SPY-20260302T1434Z-1; --at 2026-03-02T09:35 explains it"
+    )
+    assert pointer in text
+    assert "made an order" in explain(world, "SPY", "--at", "2026-03-02T09:35")
+    assert "ends later" not in explain(world, "SPY", "--at", "09:36")
+    utc = in_one_line(explain(world, "SPY", "--utc", "--at", "14:34"))
+    assert "--at 2026-03-02T14:35 explains it" in utc
 
 
 def test_an_order_that_was_not_answered_says_how_it_was_found(

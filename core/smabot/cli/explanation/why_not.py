@@ -15,13 +15,13 @@ from smabot.domain.records import Order, Signal
 
 def wanted_words(facts: HoldingFacts, times: Times) -> str:
     """Return what is wanted, and since when."""
-    from smabot.domain.calendar import MINUTE
+    from smabot.cli.records.target_times import target_time
     from smabot.engine.execution.flattening import FLATTEN
 
     state = facts.state
     if state is None:
         return "nothing: it has not signalled it yet"
-    since = times.full(state.bar_time + MINUTE)
+    since = times.full(target_time(state, facts.events))
     if state.last_signal == FLATTEN:
         return f"flat, by the operator's `flatten`, since {since}"
     signal = _signal_of(facts)

@@ -78,6 +78,7 @@ def test_status(database: Path, call: Call) -> None:
             "strategy": "sma", "symbol": "SPY", "qty": "10", "avg_price": "1234.5",
             "price": "1240.5", "priced_at": "2026-03-02T17:01:00Z", "market_value": "12405",
             "unrealized_pnl": "60", "realized_pnl": "88.654322", "equity_fraction": "0.121137",
+            "unattended": "",
         }
     ]  # fmt: skip
     assert [order["symbol"] for order in data["open_orders"]] == ["IBM"]

@@ -99,11 +99,11 @@ def test_the_last_bar_is_the_newest_there_is_whatever_is_held(journal: Any, call
     [
         (None, {}, "no order was made for it"),
         (None, {"missed": True}, "missed while no bot ran"),
-        (Status.BLOCKED, {}, "its buy was blocked: because"),
-        (Status.REJECTED, {}, "its buy was rejected: because"),
-        (Status.EXPIRED, {}, "its buy expired: because"),
-        (Status.ACCEPTED, {}, "its buy is open at the broker: because"),
-        (Status.FILLED, {}, "its buy is filled, and the shares are gone since: because"),
+        (Status.BLOCKED, {}, "its entry was blocked: because"),
+        (Status.REJECTED, {}, "its entry was rejected by the broker: because"),
+        (Status.EXPIRED, {}, "its entry expired: because"),
+        (Status.ACCEPTED, {}, "its entry is open at the broker: because"),
+        (Status.FILLED, {}, "its entry filled: 10; the shares are gone since"),
     ],
 )
 def test_a_signal_whose_position_is_not_as_it_wants_says_why(

@@ -255,7 +255,7 @@ def test_80_columns_are_enough(
     ("changes", "said"),
     [
         ({"status": Status.UNKNOWN, "reason": "SPY is frozen: the broker does not show the order but may have it"},
-         ["it is unknown whether the broker has it: SPY is frozen", "its outcome is unknown"]),
+         ["may or may not have reached the broker, which the bot queries: SPY is frozen", "its outcome is unknown"]),
         ({"status": Status.PENDING, "reason": "the broker has not confirmed the bot's positions"},
          ["it has not left yet: the broker has not confirmed"]),
         ({"status": Status.EXPIRED, "given_up_at": NOON, "filled_qty": 0,

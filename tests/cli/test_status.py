@@ -179,7 +179,7 @@ def test_an_exit_that_was_refused_says_why_and_when_it_is_tried_again(
     rows = [position("KO", 10), SignalState("sma", "KO", "SELL", 0, NOON), refused]
     written(journal, [*rows, kept(MONDAY), point(NOON, 1)])
     screen = call("status").out
-    why = "its sell was rejected: no locates; tried again from 2026-03-02 12:02 ET on"
+    why = "its exit was rejected by the broker: no locates; tried again from 2026-03-02 12:02 ET on"
     assert below(screen, "side  qty  symbol  strategy  order").split()[-3:] == [
         "not",
         "made",
@@ -203,7 +203,7 @@ def test_an_exit_that_fails_after_the_close_waits_for_the_open(
     written(journal, [*rows, kept(MONDAY, TUESDAY), point(late, 1)])
     screen = call("status").out
     assert "open orders and exits, at the open of 2026-03-03 09:30 ET, if the bot runs" in screen
-    assert "its sell expired; tried again from 2026-03-03 09:30 ET on" in screen
+    assert "its exit expired; tried again from 2026-03-03 09:30 ET on" in screen
 
 
 @pytest.mark.parametrize(
@@ -243,7 +243,7 @@ def test_a_blocked_entry_names_the_check_and_its_reason(
         checks=checks_text(checks),
     )  # fmt: skip
     written(journal, [SignalState("sma", "KO", "BUY", 1, NOON), blocked])
-    assert below(call("status").out, "03-02") == "its buy was blocked by big: too much of it"
+    assert below(call("status").out, "03-02") == "its entry was blocked by big: too much of it"
     (signal,) = call("status", "--json").json["signals"]
     assert signal["failed_checks"] == [
         {"name": "big", "passed": False, "value": "9", "limit": "5", "reason": "too much of it"}

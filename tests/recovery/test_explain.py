@@ -224,7 +224,7 @@ def test_blocked_by_a_limit(make_world: Any, explain: Any) -> None:
     world.follow(s={("SPY", 4): LONG})
     play(world)
     text = in_one_line(explain(world, "SPY"))
-    assert "its entry: it was blocked and never left: max_order_qty 5: 10 shares" in text
+    assert "its entry was blocked: max_order_qty 5: 10 shares" in text
     assert "not tried again: it needs a new signal" in text
     assert "max_order_qty FAILED 10, limit 5" in text
     (holding,) = explain(world, "SPY", "--json")["holdings"]
@@ -236,7 +236,7 @@ def test_halted(make_world: Any, explain: Any) -> None:
     world.follow(s={("SPY", 4): LONG})
     play(world, None, command("halt", "lunch"))
     text = in_one_line(explain(world, "SPY"))
-    assert "never left: halted: lunch" in text
+    assert "its entry was blocked: halted: lunch" in text
     assert "blocked entries, by a halt since 2026-03-02 09:31 ET: lunch" in text
     at = explain(world, "SPY", "--at", "10:00", "--json")
     assert [event["kind"] for event in at["in_force"]] == ["halt"]
@@ -319,7 +319,7 @@ def test_rejected_by_the_broker(make_world: Any, explain: Any) -> None:
     world.follow(s={("SPY", 2): LONG})
     play(world)
     text = in_one_line(explain(world, "SPY"))
-    assert "the broker rejected it: 403 insufficient buying power" in text
+    assert "its entry was rejected by the broker: 403 insufficient buying power" in text
 
 
 def test_expired_unsent_after_a_kill(make_world: Any, explain: Any) -> None:
@@ -329,7 +329,9 @@ def test_expired_unsent_after_a_kill(make_world: Any, explain: Any) -> None:
     world.pass_by(8)
     play(world, 3)
     text = in_one_line(explain(world, "SPY"))
-    assert "it expired unsent: never arrived, and not sent again: decided 8 minutes ago" in text
+    assert (
+        "its entry expired unsent: never arrived, and not sent again: decided 8 minutes ago" in text
+    )
 
 
 def test_a_cancel_that_is_not_answered(make_world: Any, explain: Any) -> None:
@@ -372,7 +374,7 @@ def test_an_exit_that_is_tried_again_names_the_attempt_before(
         world.go(engine, 9)
         waits = in_one_line(explain(world, "SPY"))
         world.go(engine, 3)
-    assert "why its exit: the broker rejected it: not now" in waits
+    assert "why its exit was rejected by the broker: not now" in waits
     assert "the exit is tried again after 1, 2, 4, 8, then 16 minutes" in waits
     data = explain(world, "s-SPY-20260302T1438Z-2", "--json")
     assert data["attempts_before"] == ["smabot-s-SPY-20260302T1438Z-1"]
@@ -448,7 +450,7 @@ def test_without_a_database(in_tmp: Path, capsys: Any) -> None:
 
 
 def test_statuses_that_end_an_order_have_words() -> None:
-    from smabot.cli.explanation.signal_outcome import WORDS
+    from smabot.cli.records.order_outcome import ENDS, WAITS
 
     ended = {s for s in Status if s.terminal} | {Status.PENDING, Status.UNKNOWN}
-    assert ended - set(WORDS) == {Status.FILLED}
+    assert ended - set(ENDS) - set(WAITS) == {Status.FILLED}

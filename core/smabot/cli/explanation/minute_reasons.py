@@ -121,7 +121,7 @@ def _exit_so_far(
 ) -> list[str]:
     """Return what came of the exits of a `flatten` that there were at a minute."""
     exits = [o for o in facts.orders if o.reduces and flatten.time <= o.created_at <= minute.at]
-    return [f"`flatten`: {order_outcome(exits[-1], times).text}"] if exits else []
+    return [f"`flatten`: {order_outcome(exits[-1]).text}"] if exits else []
 
 
 def orders_of_the_next_bar(facts: HoldingFacts, minute: MinuteFacts, times: Times) -> list[str]:
@@ -147,7 +147,7 @@ def orders_of_the_next_bar(facts: HoldingFacts, minute: MinuteFacts, times: Time
 def _so_far(signal: Signal, facts: HoldingFacts, minute: MinuteFacts, times: Times) -> str:
     """Return what came of a signal's orders that there were at a minute."""
     made = [order for order in facts.orders_of(signal) if order.created_at <= minute.at]
-    return order_outcome(made[-1], times).text if made else outcome_of(signal, facts, times).text
+    return order_outcome(made[-1]).text if made else outcome_of(signal, facts, times).text
 
 
 def minute_moments(minute: MinuteFacts) -> list[Moment]:

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from smabot.cli.records.order_outcome import failed_checks
 from smabot.cli.restored_book import restored_book
 from smabot.cli.start_steps import read_steps
 from smabot.cli.status.connection_state import ConnectionState, connection_states
@@ -15,7 +16,6 @@ from smabot.cli.status.day_change import DayChange, day_change
 from smabot.cli.status.market_time import MarketTime, market_time, started_at
 from smabot.cli.status.pending_work import (
     Pending,
-    failed_checks,
     order_of,
     pending_work,
     why_not_as_wanted,

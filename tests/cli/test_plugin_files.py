@@ -280,6 +280,25 @@ def test_its_settings_table_is_checked_as_any_other(
     )
 
 
+def test_the_settings_of_a_file_that_is_not_named_are_masked(in_tmp: Path, call: Call) -> None:
+    write(
+        "settings.toml", '[default]\nplugins = ["risk"]\n[default.plugin.tok]\nhook = "hunter2"\n'
+    )
+    for words in (["--json"], [], ["--origin"]):
+        shown = call("config", "show", *words).out
+        assert "hunter2" not in shown
+        assert "plugin.tok.hook" in shown
+
+
+def test_two_names_of_one_file_are_two_plugins(tape: Path, execute: Call) -> None:
+    write("rising.py", RISING)
+    Path("other.py").symlink_to("rising.py")
+    ran = execute(*RUN, "max", "--plugins", "./other.py,./rising.py,risk")
+    assert (ran.code, ran.err) == (0, "")
+    signals = execute("signals", "--json").json["signals"]
+    assert {each["strategy"] for each in signals} == {"other", "rising"}
+
+
 def test_it_is_listed_with_its_hooks(in_tmp: Path, call: Call) -> None:
     write("rising.py", RISING)
     (listed,) = call("plugins", "./rising.py", "--json").json["plugins"]

@@ -21,14 +21,14 @@ from alembic.operations import Operations
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy.dialects.sqlite.base import SQLiteIdentifierPreparer
 
+from smabot.domain.bot_records import Command
 from smabot.domain.records import CORE_RECORDS
 from smabot.domain.tables import record
-from smabot.errors import ConfigError, LockHeld
 from smabot_persistence_sqlite import new_database
-from smabot_persistence_sqlite.first_journal import open_journal
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.record_ddl import add_column, create_table
 from smabot_persistence_sqlite.record_mapping import Form, forms_of
+from smabot_persistence_sqlite.record_reader import SqliteRows
 
 
 @record(table="streaks", key=("symbol", "order"))
@@ -233,35 +233,10 @@ def test_a_name_that_only_sqlite_reserves_makes_a_table(name: str) -> None:
     assert f'"{name}"' in made_by_ourselves(declared(name, name))[0]
 
 
-# -- before anything is recorded ----------------------------------------------------------------------
-
-
-def test_a_database_that_nobody_used_leaves_nothing(db: Path) -> None:
-    with closing(open_journal(db, [])) as journal:
-        assert journal.location == str(db)
-        assert not db.exists()
-        with pytest.raises(LockHeld):
-            open_journal(db, [])
-    assert [each.name for each in db.parent.iterdir()] == [f"{db.name}.lock"]
-
-
-def test_it_is_there_once_it_is_read_and_the_same_as_any(db: Path, tmp_path: Path) -> None:
-    with closing(open_journal(db, [Streak])) as journal:
-        assert journal.rows(Streak) == []
-        assert db.exists()
-        assert journal.opening_notes == ("new database",)
-        with pytest.raises(LockHeld):
-            SqliteJournal.open(db)
-    SqliteJournal.open(tmp_path / "other.db", [Streak]).close()
-    assert everything(db) == everything(tmp_path / "other.db")
-    with closing(open_journal(db, [Streak])) as again:
-        assert isinstance(again, SqliteJournal)
-
-
-def test_what_was_put_in_its_place_meanwhile_stays(db: Path) -> None:
-    with closing(open_journal(db, [])) as journal:
-        db.write_text("a copy")
-        with pytest.raises(ConfigError, match="was put there during this start: start again"):
-            journal.newest_bar()
-    assert db.read_text() == "a copy"
-    assert not db.with_name(f"{db.name}.new").exists()
+def test_a_command_given_while_the_first_start_connects_is_there_when_it_has(db: Path) -> None:
+    halt = Command("1", "halt", "stop now", datetime(2026, 3, 2, 14, 30, tzinfo=UTC))
+    with closing(SqliteJournal.open(db, CORE_RECORDS)) as journal:
+        with closing(SqliteRows.open(db, CORE_RECORDS)) as rows:
+            assert rows.in_use()
+            rows.send(halt)
+        assert journal.commands() == [halt]

@@ -60,6 +60,13 @@ class App:
         setattr(self, name, value)
         self._read = _Read()
 
+    def shared_options(self) -> list[str]:
+        """Return the words that make another command use the same settings and database."""
+        from shlex import quote
+
+        named = (("--settings", self.settings), ("--db", self.db))
+        return [f"{option} {quote(str(path))}" for option, path in named if path is not None]
+
     # -- settings and plugins ----------------------------------------------------------------------
 
     def load(self, flags: Sequence[Flag] = ()) -> Loaded:

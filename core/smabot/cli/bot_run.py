@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import shlex
 import signal
 from collections.abc import Sequence
 from dataclasses import replace
@@ -16,7 +17,6 @@ from smabot.cli.live_trading import check_live_settings, confirm_live_trading
 from smabot.cli.run_session import begin_run_row, opened_session, save_run_row
 from smabot.cli.screen import Screen
 from smabot.cli.stop_signals import StopRequested, stop_signals
-from smabot.cli.times import Times
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Fill, Order
 from smabot.engine.reconciling.conflict import ReconciliationConflict
@@ -27,6 +27,8 @@ from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
 
 if TYPE_CHECKING:
+    from smabot.cli.app import App
+    from smabot.domain.book import Book
     from smabot.settings.loading import Loaded
 
 GC_THRESHOLDS = (100_000, 50, 100)
@@ -38,13 +40,10 @@ OUTCOMES = {
 }
 
 
-def run_bot(
-    loaded: Loaded, as_json: bool, ignored_blocks: Sequence[str] = (), times: Times | None = None
-) -> int:
+def run_bot(app: App, loaded: Loaded, ignored_blocks: Sequence[str] = ()) -> int:
     """Trade until the feed ends or the operator stops it; returns the exit code.
 
-    ``ignored_blocks`` names plugins that are not part of the run and whose blocks hold nothing in it;
-    ``times`` is how the screen shows times, by default in New York's zone.
+    ``ignored_blocks`` names plugins that are not part of the run and whose blocks hold nothing in it.
 
     Raises SmabotError when it can't start or must not go on; the run's row then has the reason. For
     real money limits have to be set and the operator confirms: before that there is no row.
@@ -53,8 +52,7 @@ def run_bot(
     plugins = Plugins.load(config, origins=loaded.origins)
     if config.live:
         check_live_settings(config, loaded.origins, plugins.names)
-    times = times or Times()
-    screen = Screen(config.mode, as_json, times)
+    screen = Screen(config.mode, app.as_json, app.times)
     screen.show_title(smabot.__version__, str(config.db), plugins.names)
     for name in config.no_plugins:
         screen.show_warning(f"{name} is switched off")
@@ -82,7 +80,7 @@ def run_bot(
                 outcome = engine.run()
             code = 130 if signal.SIGINT in received else 0
             screen.end_progress()
-            _summary(session, screen, outcome, ready_ms, times)
+            _summary(app, session, screen, outcome, ready_ms)
         except StopRequested:
             code, outcome = 130 if signal.SIGINT in received else 0, "stopped"
             screen.show_note("stopped while starting; run it again to resume")
@@ -99,9 +97,7 @@ def run_bot(
         return code
 
 
-def _summary(
-    session: BotSession, screen: Screen, outcome: str, ready_ms: float, times: Times
-) -> None:
+def _summary(app: App, session: BotSession, screen: Screen, outcome: str, ready_ms: float) -> None:
     book, journal, config = session.book, session.journal, session.config
     assert journal is not None
     fills, orders = journal.count(Fill), journal.count(Order)
@@ -123,22 +119,26 @@ def _summary(
         ("realized P&L", f"{book.realized_pnl():+,.2f}"),
         ("unrealized P&L", f"{unrealized:+,.2f}"),
         ("positions", holding or "none"),
-        *(("", line) for line in output.stale_price_lines(book, times)),
+        *(("", line) for line in output.stale_price_lines(book, app.times)),
         ("equity", f"{book.equity():,.2f}"),
         *((("halted", output.halt_line(book)),) if book.halted else ()),
         *described,
         ("ready in", f"{ready_ms:,.0f} ms"),
         ("database", journal.location),
-        ("try next", _next_step(config, outcome)),
+        ("try next", _next_step(app, book, config, outcome)),
     ]
     screen.show_summary(data, lines)
 
 
-def _next_step(config: Config, outcome: str) -> str:
+def _next_step(app: App, book: Book, config: Config, outcome: str) -> str:
+    same = "".join(f" {word}" for word in app.shared_options())
     if outcome == "ended":
-        look = "smabot trades · smabot pnl --by day"
+        look = f"smabot pnl{same}"
+        if book.signals:
+            latest = max(book.signals.values(), key=lambda state: state.bar_time)
+            look += f" · smabot explain {latest.symbol}{same}"
         if config.url is not None:  # another database at the same account would be a conflict
             return look
         new_db = config.db.with_stem(config.db.stem + "-2")
-        return f"{look} · a fresh start: smabot run --db {new_db}"
-    return "the same command resumes from this minute · smabot status"
+        return f"{look} · a fresh start: the same command with --db {shlex.quote(str(new_db))}"
+    return f"the same command resumes from this minute · smabot status{same}"

@@ -212,9 +212,9 @@ class _WithoutCache(SourceFileLoader):
 
 
 def files_among(names: Iterable[str]) -> list[PluginFile]:
-    """Return the plugins' files among names, each file and class once."""
+    """Return the plugins' files among names, each name, file and class once."""
     files = [PluginFile(name) for name in names if names_file(name)]
-    return list({(file.path, file.attribute): file for file in files}.values())
+    return list({(file.name, file.path, file.attribute): file for file in files}.values())
 
 
 def plugin_named(reference: str) -> str:

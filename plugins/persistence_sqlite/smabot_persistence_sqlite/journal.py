@@ -34,15 +34,6 @@ _INSERT_SYMBOL = (
 )
 
 
-NEW = "new database"
-"""The note of a database that was created."""
-
-
-def lock_database(db: Path) -> FileLock:
-    """Take the locks of a database, or of the name of one that is to be created. Raises LockHeld."""
-    return FileLock(db, f"database {db}", "use another --db")
-
-
 class SqliteJournal(SqliteRows):
     """Implements `smabot.hooks.ports.Journal` on a database that it alone writes."""
 
@@ -77,30 +68,14 @@ class SqliteJournal(SqliteRows):
         """
         forms = forms_of(records)
         with ExitStack() as opened, translated_errors(db):
-            lock = lock_database(db)
+            lock = FileLock(db, f"database {db}", "use another --db")
             opened.callback(lock.release)
-            notes = list[str]()
+            path, notes = db.resolve(), list[str]()
             if not database_exists(db):
                 from smabot_persistence_sqlite.new_database import create
 
-                create(db.resolve(), db, forms.values(), lock)
-                notes.append(NEW)
-            journal = cls.on_locked(db, forms, lock, lineage, notes)
-            opened.pop_all()
-        return journal
-
-    @classmethod
-    def on_locked(
-        cls,
-        db: Path,
-        forms: dict[type, Form],
-        lock: FileLock,
-        lineage: Lineage,
-        notes: Collection[str],
-    ) -> SqliteJournal:
-        """Open a database that is there and locked. Raises as `open` does; then the lock is still held."""
-        news, path = list(notes), db.resolve()
-        with ExitStack() as opened, translated_errors(db):
+                create(path, db, forms.values(), lock)
+                notes.append("new database")
             if not is_writable(path):
                 raise ConfigError(f"database {db} can't be written: check the file's rights")
             log_left = file_size(path.with_name(path.name + "-wal"))
@@ -110,14 +85,14 @@ class SqliteJournal(SqliteRows):
             if not stamp.fits(forms.values(), lineage):
                 from smabot_persistence_sqlite.migrating import bring_up_to_date
 
-                news += bring_up_to_date(path, db, forms.values(), stamp, lineage)
+                notes += bring_up_to_date(path, db, forms.values(), stamp, lineage)
                 stamp = read_stamp(connection, db, lineage)
             _probe(connection, forms.values())
             if log_left and not _last_run_ended(connection):
-                news.append("the last run did not end by itself: its write-ahead log was read")
+                notes.append("the last run did not end by itself: its write-ahead log was read")
             watch = lock.watch()
             opened.pop_all()
-        return cls(db, connection, forms, stamp, lock, watch, tuple(news))
+        return cls(db, connection, forms, stamp, lock, watch, tuple(notes))
 
     def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
         """Write all or nothing, durably. Raises JournalError; then nothing of it was written."""

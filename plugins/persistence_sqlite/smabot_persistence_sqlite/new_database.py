@@ -21,48 +21,20 @@ def create(path: Path, shown: Path, forms: Collection[Form], lock: FileLock) -> 
 
     Raises ConfigError when it can't be written.
     """
-    prepare(path, shown, forms, lock)
-    put_in_place(path, shown)
-
-
-def prepare(path: Path, shown: Path, forms: Collection[Form], lock: FileLock) -> None:
-    """Make and lock a new database that has no name yet. Raises ConfigError when it can't be written."""
-    unfinished = _unfinished(path)
+    unfinished = path.with_name(path.name + ".new")
     try:
         _remove(unfinished)
         unfinished.touch()
         _fill(unfinished, shown, forms)
         sync(unfinished)
         lock.hold(unfinished)
-    except OSError as error:
-        discard(path)
-        raise ConfigError(f"database {shown} can't be written: {error.strerror}") from error
-    except BaseException:
-        discard(path)
-        raise
-
-
-def put_in_place(path: Path, shown: Path) -> None:
-    """Give a prepared database its name. Raises ConfigError where there is another one by now."""
-    try:
-        if path.exists():
-            raise ConfigError(f"database {shown} was put there during this start: start again")
-        _unfinished(path).replace(path)
+        unfinished.replace(path)
         sync(path.parent)
     except OSError as error:
         raise ConfigError(f"database {shown} can't be written: {error.strerror}") from error
     finally:
-        discard(path)
-
-
-def discard(path: Path) -> None:
-    """Remove what was prepared and has no name yet, if anything."""
-    with suppress(OSError):
-        _remove(_unfinished(path))
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(path.name + ".new")
+        with suppress(OSError):
+            _remove(unfinished)
 
 
 def _fill(path: Path, shown: Path, forms: Collection[Form]) -> None:

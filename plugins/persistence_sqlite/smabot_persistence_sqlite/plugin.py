@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from smabot.provider import Config, Finding, Provider, Recovery, RecoveryStep, hookimpl
-from smabot_persistence_sqlite.first_journal import FirstJournal, open_journal
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.record_reader import SqliteRows
 
@@ -18,9 +17,9 @@ class PersistenceSqlite(Provider):
     """Keeps the journal in one SQLite file, ``db`` of the settings. It has no settings of its own."""
 
     @hookimpl
-    def open_journal(self, config: Config, records: Sequence[type]) -> SqliteJournal | FirstJournal:
+    def open_journal(self, config: Config, records: Sequence[type]) -> SqliteJournal:
         """Lock, open and if need be create or migrate the database."""
-        return open_journal(config.db, records)
+        return SqliteJournal.open(config.db, records)
 
     @hookimpl
     def open_rows(self, config: Config, records: Sequence[type]) -> SqliteRows:
@@ -31,7 +30,7 @@ class PersistenceSqlite(Provider):
     def on_startup_recover(self, recovery: Recovery) -> RecoveryStep | None:
         """Report what opening the database did to it."""
         journal = recovery.journal
-        if isinstance(journal, SqliteJournal | FirstJournal) and journal.opening_notes:
+        if isinstance(journal, SqliteJournal) and journal.opening_notes:
             return RecoveryStep("; ".join(journal.opening_notes))
         return None
 

@@ -88,10 +88,11 @@ def _require_data(loaded: Loaded) -> None:
 
 
 def _tables(app: App, loaded: Loaded) -> dict[str, Any]:
-    """Return the plugins' tables: of those that can be loaded with their defaults, of others as set."""
+    """Return the plugins' tables: of those that can be loaded with their defaults, of others as set, and
+    masked, as any of their values may be a secret."""
     from smabot.hooks.discovery import discover, named_by, settings_named
 
-    tables: dict[str, Any] = dict(loaded.config.plugin)
+    tables = _masked(None, loaded.config.plugin)
     sound = app.plugins().names
     named = named_by(loaded.config)
     for name in discover(named):

@@ -44,4 +44,4 @@ def run(app: App, /, ignored_blocks: Sequence[str], **flags: Any) -> int:
 
     from smabot.cli.bot_run import run_bot
 
-    return run_bot(loaded, app.as_json, ignored_blocks, app.times)
+    return run_bot(app, loaded, ignored_blocks)

@@ -470,6 +470,14 @@ def test_orders_that_were_given_up_are_unconfirmed_for_a_week(book: Book) -> Non
     assert book.unconfirmed() == []
 
 
+def test_an_order_that_was_given_up_ends_as_the_broker_says(book: Book) -> None:
+    book.apply(order("1", 10, status=Status.EXPIRED, given_up_at=T0, cancel_reason="too old"))
+    book.apply(OrderUpdate("1", Status.CANCELED, minute(1)))
+    ended = book.order("1")
+    assert ended is not None
+    assert (ended.status, ended.reason, ended.given_up_at) == (Status.CANCELED, "too old", None)
+
+
 def test_a_copy_is_a_book_of_its_own(book: Book) -> None:
     book.now = minute(3)
     book.apply(bar(0, 100.0))

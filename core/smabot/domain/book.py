@@ -151,18 +151,20 @@ class Book(BookView):
         if order is None or (update.filled_qty and update.filled_avg_price is None):
             return False
         fill = self.fill_of(update)
-        newer = update.status.rank > order.status.rank or (
-            update.status is order.status and order.status in (Status.UNKNOWN, Status.PENDING)
-        )
-        reason = update.reason
-        if not reason and update.status is Status.CANCELED:
-            reason = order.cancel_reason
-        filled_qty = max(order.filled_qty, update.filled_qty)
         confirmed = (
             order.status.terminal
             and update.status.terminal
             and update.filled_qty >= order.filled_qty
         )
+        newer = (
+            update.status.rank > order.status.rank
+            or (update.status is order.status and order.status in (Status.UNKNOWN, Status.PENDING))
+            or (confirmed and order.given_up_at is not None)
+        )
+        reason = update.reason
+        if not reason and update.status is Status.CANCELED:
+            reason = order.cancel_reason
+        filled_qty = max(order.filled_qty, update.filled_qty)
         changed = replace(
             order,
             status=Status.FILLED if filled_qty >= order.qty

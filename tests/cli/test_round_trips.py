@@ -133,7 +133,7 @@ def test_round_trips_on_the_screen(traded: None, call: Call) -> None:
     ]
     assert call("trades", "--round-trips", "--symbol", "MSFT").out.splitlines()[1:] == [
         "no round trips",
-        "1 position is still open and no trade yet",
+        "1 position is still open: it is not a trade until it is closed",
     ]
     assert "side" not in call("trades", "--round-trips", "--symbol", "KO").out
 
@@ -150,7 +150,7 @@ def test_totals(traded: None, call: Call) -> None:
         "equity    +2.00, +1,000.00 deposited",
         "trades    8 trades, win rate 62.5%, profit factor 0.96",
         "          average trade -0.25, win +9.60, loss -25.00",
-        "1 position is still open and no trade yet",
+        "1 position is still open: it is not a trade until it is closed",
     ]
 
 

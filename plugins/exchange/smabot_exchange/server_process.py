@@ -144,6 +144,8 @@ class _Keys:
 
     pairs: dict[str, str]
     shown: str
+    more: str = ""
+    """A second line, where there are several pairs."""
 
 
 def _keys(options: ServeOptions) -> _Keys:
@@ -164,9 +166,8 @@ def _keys(options: ServeOptions) -> _Keys:
     pairs = numbered_pairs(asked, (KEY_ID, SECRET_KEY))
     if _is_loopback(options.host):
         shown = f"{KEY_ID}, secret {SECRET_KEY}, for other clients"
-        if len(pairs) > 1:
-            shown += f"; {KEY_ID}2, secret {SECRET_KEY}2, and so on: {len(pairs)} in all"
-        return _Keys({**pairs, **own}, shown)
+        more = f"{KEY_ID}2, secret {SECRET_KEY}2, and so on: {len(pairs)} in all"
+        return _Keys({**pairs, **own}, shown, more if len(pairs) > 1 else "")
     if options.keys is not None:
         raise UsageError(
             f"--host {options.host} is not loopback: give --keys a file of keys that you chose"
@@ -241,6 +242,7 @@ class _Screen:
         lines += [
             f"  trade    smabot run --url {near} --db {bot}",
             f"  key      {keys.shown}",
+            *([f"           {keys.more}"] if keys.more else []),
         ]
         click.echo("\n".join(lines), err=True)
 

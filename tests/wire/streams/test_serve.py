@@ -104,6 +104,14 @@ def test_it_says_what_a_client_needs_and_ends_in_peace(
     assert "Traceback" not in err
 
 
+def test_several_keys_have_a_line_of_their_own(serving: Any) -> None:
+    _, err = serving("--speed", "step", "--keys", "3").ready().end(signal.SIGTERM)
+    lines = err.splitlines()
+    place = lines.index("  key      PKSMABOT, secret smabot, for other clients")
+    assert lines[place + 1] == "           PKSMABOT2, secret smabot2, and so on: 3 in all"
+    assert max(map(len, lines[place:])) <= 80
+
+
 def test_a_paced_clock_waits_for_the_first_listener(
     serving: Any, plain: Any, eventually: Any
 ) -> None:

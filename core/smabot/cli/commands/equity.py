@@ -8,7 +8,7 @@ import click
 
 from smabot.cli import output
 from smabot.cli.records.record_filters import Filters, filtered
-from smabot.cli.records.record_listing import cut_for_screen, limit_of
+from smabot.cli.records.record_listing import cut_for_screen, limit_of, lines_below
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -49,7 +49,7 @@ def equity(app: App, each_point: bool, filters: Filters) -> None:
         output.print_csv(EquityPoint, kept[-filters.limit if filters.limit else 0 :])
         return
     if curve.last is None:
-        app.emit({"points": []}, ["no equity yet", *([span.note] if span.note else [])])
+        app.emit({"points": []}, ["no equity yet", *lines_below(span.notes)])
         return
     if app.as_json:
         app.emit(_document(curve, kept[-filters.limit if filters.limit else 0 :], days), "")
@@ -57,7 +57,7 @@ def equity(app: App, each_point: bool, filters: Filters) -> None:
     shown: list[Any] = list(kept if each_point else days)
     shown, more = cut_for_screen(filters, shown[-filters.limit if filters.limit else 0 :])
     listed = _point_listing(app, shown) if each_point else _day_listing(shown)
-    app.emit({}, [listed, *more, *([span.note] if span.note else []), *_summary(app, curve)])
+    app.emit({}, [listed, *more, *lines_below(span.notes), *_summary(app, curve)])
 
 
 def _document(

@@ -101,6 +101,23 @@ def test_a_clock_that_waits_for_the_first_client_goes_on_waiting(
         assert exchange.minutes[0] == 0
 
 
+def test_a_wall_clock_waits_for_nobody_and_the_stream_is_tried(
+    in_tmp: Path, tape_writer: Callable[..., Path]
+) -> None:
+    tape = tape_writer(in_tmp / "tape.csv", {"SPY": [100.0] * 40})
+    time = datetime(2026, 3, 2, 14, 45, tzinfo=UTC)
+    with closing(Exchange(in_tmp / "wall.db", str(tape))) as exchange:
+        venue = Venue(exchange, ApiKeys({KEY_ID: SECRET_KEY}), clock=lambda: time)
+        serving = ServerThread(venue, listen())
+        serving.start()
+        try:
+            found = diagnosed(url=serving.url)
+        finally:
+            serving.stop()
+    assert not failures(found)
+    assert found["market data"].text.startswith("connected and subscribed to")
+
+
 def test_it_hangs_up_so_that_a_run_gets_the_one_connection(served: EmbeddedServer) -> None:
     assert not failures(there(served))
     assert not failures(there(served))

@@ -39,7 +39,9 @@ SCREENS = (
 STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def on_pty(*arguments: str, columns: int = 80, **variables: str) -> str:
+def on_pty(
+    *arguments: str, columns: int = 80, typed: str = "", code: int = 0, **variables: str
+) -> str:
     """Return all that a command writes to a terminal of that size, styles included."""
     pid, terminal = pty.fork()
     if pid == 0:
@@ -49,11 +51,13 @@ def on_pty(*arguments: str, columns: int = 80, **variables: str) -> str:
         fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         os.execvp(SMABOT, [SMABOT, *arguments])
     seen = b""
+    if typed:
+        os.write(terminal, f"{typed}\n".encode())
     with suppress(OSError):  # Linux's way to say that nobody has the other end any more
         while select.select([terminal], [], [], 30)[0] and (part := os.read(terminal, 65536)):
             seen += part
     os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 0, seen.decode()
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == code, seen.decode()
     return seen.decode()
 
 
@@ -64,6 +68,32 @@ def lines_of(shown: str) -> list[str]:
 
 def too_wide(lines: list[str]) -> list[str]:
     return [line for line in lines if len(line.rstrip()) > 80 or "…" in line]
+
+
+@pytest.mark.parametrize("command", ["orders", "trades", "signals", "events", "equity", "pnl"])
+def test_notes_below_a_listing(journal: Any, command: str) -> None:
+    journal.commit([EquityPoint(NOON, D(1), D(1), D(0), D(0))])
+    journal.close()
+    shown = lines_of(on_pty(command, "--since", "2h", "--until", "10m"))
+    assert too_wide(shown) == []
+    said = " ".join(" ".join(shown).split())
+    assert "since 2026-03-02 10:00 ET until 2026-03-02 11:50 ET; the newest data is of 2026-03-02 12:00" in said  # fmt: skip
+
+
+@pytest.mark.plugins
+def test_what_init_says(in_tmp: Path) -> None:
+    assert too_wide(lines_of(on_pty("init"))) == []
+
+
+@pytest.mark.plugins
+def test_the_question_of_flatten(journal: Any) -> None:
+    symbols = ("AAPL", "IBM", "MSFT", "QQQ", "SPY")
+    journal.commit([Position("sma", s, D(100), D(1), D(1), D(0), NOON) for s in symbols])
+    journal.close()
+    shown = lines_of(on_pty("flatten", typed="no", code=2))
+    question = [line for line in shown if not line.startswith("smabot: ")]
+    assert "halts new entries." in " ".join(question)
+    assert too_wide(question) == []
 
 
 @pytest.mark.plugins
@@ -94,6 +124,8 @@ def test_color_says_nothing_that_words_do_not(in_tmp: Path, execute: Call) -> No
     for screen in (("status",), ("doctor",), ("breaker",)):
         colored, plain = on_pty(*screen), on_pty(*screen, NO_COLOR="1")
         assert not re.search(r"\x1b\[[0-9;]*(3[0-7]|9[0-7]|38;5;\d+)m", plain), screen
+        free = r"[\d.]+ GB"  # of the disk, which others fill meanwhile
+        colored, plain = (re.sub(free, "N GB", each) for each in (colored, plain))
         assert lines_of(colored) == lines_of(plain), screen
 
 

@@ -179,7 +179,9 @@ def test_what_is_not_flat_in_time_is_told(holding: Path, execute: Call) -> None:
 @pytest.mark.plugins
 def test_a_conflict_is_a_conflict(holding: Path, execute: Call) -> None:
     """Somebody else's file: an account that knows nothing of what is held here."""
-    Path("data/trades.exchange.db").unlink()
+    done = execute("run", "--speed", "max", "--db", "other.db", "--until", "2026-03-02T14:40:00Z")
+    assert done.code == 0, done.err
+    Path("other.exchange.db").replace("data/trades.exchange.db")
     result = execute("flatten", "--yes", "--json")
     assert result.code == 6
     assert ask("SELECT COUNT(*) FROM commands") == [(0,)]

@@ -176,7 +176,7 @@ def test_a_log_in_a_file_of_the_run(
 )
 def test_a_file_of_two_names(in_tmp: Path, call: Call, command: list[str], what: str) -> None:
     """Each name would have a write-ahead log of its own."""
-    (in_tmp / "own.db").write_bytes(bytes(100))
+    (in_tmp / "own.db").write_bytes(b"SQLite format 3\0" + bytes(84))
     os.link("own.db", "other.db")
     told = call(*command, "own.db")
     assert told.code == CONFIG

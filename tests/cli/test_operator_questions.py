@@ -70,7 +70,7 @@ QUESTIONS: dict[str, tuple[str, Sequence[str]]] = {
     ),
     "why was none made: a limit?": (
         "explain IBM",
-        ["it was blocked and never left: max_order_notional 25,000.00: 30,100.00",
+        ["its entry was blocked: max_order_notional 25,000.00: 30,100.00",
          "max_order_notional FAILED 30,100.00, limit 25,000.00"],
     ),
     "why was none made: was it missed?": (
@@ -79,7 +79,7 @@ QUESTIONS: dict[str, tuple[str, Sequence[str]]] = {
     ),
     "why was none made: the breaker?": (
         "explain DIA",
-        ["never left: circuit breaker TRIPPED at 2026-03-02 10:01:00 ET: equity fell",
+        ["its entry was blocked: circuit breaker TRIPPED at 2026-03-02 10:01:00 ET: equity fell",
          "entries, by a halt since 2026-03-02 10:04 ET: lunch",
          "entries, by risk.circuit_breaker since 2026-03-02 10:01 ET"],
     ),

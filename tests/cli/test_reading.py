@@ -78,6 +78,7 @@ def test_status(database: Path, call: Call) -> None:
             "strategy": "sma", "symbol": "SPY", "qty": "10", "avg_price": "1234.5",
             "price": "1240.5", "priced_at": "2026-03-02T17:01:00Z", "market_value": "12405",
             "unrealized_pnl": "60", "realized_pnl": "88.654322", "equity_fraction": "0.121137",
+            "unattended": "",
         }
     ]  # fmt: skip
     assert [order["symbol"] for order in data["open_orders"]] == ["IBM"]
@@ -98,11 +99,11 @@ def test_the_last_bar_is_the_newest_there_is_whatever_is_held(journal: Any, call
     [
         (None, {}, "no order was made for it"),
         (None, {"missed": True}, "missed while no bot ran"),
-        (Status.BLOCKED, {}, "its buy was blocked: because"),
-        (Status.REJECTED, {}, "its buy was rejected: because"),
-        (Status.EXPIRED, {}, "its buy expired: because"),
-        (Status.ACCEPTED, {}, "its buy is open at the broker: because"),
-        (Status.FILLED, {}, "its buy is filled, and the shares are gone since: because"),
+        (Status.BLOCKED, {}, "its entry was blocked: because"),
+        (Status.REJECTED, {}, "its entry was rejected by the broker: because"),
+        (Status.EXPIRED, {}, "its entry expired: because"),
+        (Status.ACCEPTED, {}, "its entry is open at the broker: because"),
+        (Status.FILLED, {}, "its entry filled: 10; the shares are gone since"),
     ],
 )
 def test_a_signal_whose_position_is_not_as_it_wants_says_why(

@@ -157,7 +157,7 @@ def test_round_trips_on_the_screen(traded: None, call: Call) -> None:
     ]
     assert call("trades", "--round-trips", "--symbol", "MSFT").out.splitlines()[1:] == [
         "no round trips",
-        "1 position is still open and no trade yet",
+        "1 position is still open: it is not a trade until it is closed",
     ]
     assert "side" not in call("trades", "--round-trips", "--symbol", "KO").out
 
@@ -174,7 +174,7 @@ def test_totals(traded: None, call: Call) -> None:
         "equity    +2.00, +1,000.00 deposited",
         "trades    8 trades, win rate 62.5%, profit factor 0.96",
         "          average trade -0.25, win +9.60, loss -25.00",
-        "1 position is still open and no trade yet",
+        "1 position is still open: it is not a trade until it is closed",
     ]
 
 
@@ -283,7 +283,8 @@ def test_the_equity_of_days(traded: None, call: Call) -> None:
     screen = call("equity", "--since", "2026-03-06", "--until", "2026-03-09").out
     assert "2026-03-06   99,990.00  -30.00" in screen
     assert "2027" not in screen
-    assert "return    +0.02% over 3 points" in screen
+    assert "start     100,020.00 at 2026-03-02 16:00 ET" in screen
+    assert "return    -0.01% over 3 points" in screen
 
 
 @pytest.mark.parametrize("seed", range(3))

@@ -282,7 +282,7 @@ def test_80_columns_are_enough(
     ("changes", "said"),
     [
         ({"status": Status.UNKNOWN, "reason": "SPY is frozen: the broker does not show the order but may have it"},
-         ["it is unknown whether the broker has it: SPY is frozen", "its outcome is unknown"]),
+         ["may or may not have reached the broker, which the bot queries: SPY is frozen", "its outcome is unknown"]),
         ({"status": Status.PENDING, "reason": "the broker has not confirmed the bot's positions"},
          ["it has not left yet: the broker has not confirmed"]),
         ({"status": Status.EXPIRED, "given_up_at": NOON, "filled_qty": 0,
@@ -306,3 +306,22 @@ def test_the_end_of_an_order(
     screen = " ".join(call("explain", "sma-SPY-0").out.split())
     assert [text for text in said if text not in screen] == []
     assert "10 shares; how it came was not kept" in screen
+
+
+@pytest.mark.parametrize(
+    ("last", "said"),
+    [
+        (RUNS[3], ["the last run failed: conflict: position_mismatch SPY; `smabot runs` shows it"]),
+        (RUNS[1], ["the last run was killed; `smabot runs` shows it"]),
+        (RUNS[2], ["the last run was killed at its start; `smabot runs` shows it"]),
+        (RUNS[4], []),
+    ],
+)
+def test_events_end_with_a_run_that_failed(
+    journal: Any, call: Call, last: Run, said: list[str]
+) -> None:
+    """A start that fails has a row in `runs`, and commits no event."""
+    journal.commit([last])
+    journal.close()
+    assert call("events").out.splitlines()[1:] == ["no events", *said]
+    assert call("events", "--json").json["events"] == []

@@ -148,6 +148,28 @@ def test_a_position_without_a_price_makes_no_total_up(journal: Any, call: Call) 
 # -- why, and what is pending ------------------------------------------------------------------------
 
 
+def test_a_position_whose_plugin_was_not_part_of_the_last_run_says_so(
+    journal: Any, call: Call, on_terminal: Call
+) -> None:
+    rows = [position("IBM", 10, "rising"), position("KO", 5), position("XYZ", 1, "")]
+    written(journal, [*rows, a_run(NOON), point(NOON, 1)])
+    why = "NOT CLOSED BY THE BOT: plugin rising is not part of the last run; add it, or"
+    shown = call("status")
+    assert below(shown.out, "rising").startswith(why)
+    assert "`smabot flatten --symbol IBM` closes all IBM" in shown.out
+    assert shown.out.count("NOT CLOSED") == 1
+    assert "belongs to no strategy: `smabot flatten --symbol XYZ` closes all XYZ" in shown.out
+    unattended = {p["symbol"]: p["unattended"] for p in call("status", "--json").json["positions"]}
+    assert unattended["IBM"].startswith(why)
+    assert unattended["KO"] == ""
+    assert max(map(len, on_terminal("status", columns=80).splitlines())) <= 80
+
+
+def test_without_a_run_nobody_knows_which_plugins_take_part(journal: Any, call: Call) -> None:
+    written(journal, [position("IBM", 10, "rising"), point(NOON, 1)])
+    assert "NOT CLOSED" not in call("status").out
+
+
 def test_an_exit_that_was_refused_says_why_and_when_it_is_tried_again(
     journal: Any, call: Call, make_order: Any
 ) -> None:
@@ -158,7 +180,7 @@ def test_an_exit_that_was_refused_says_why_and_when_it_is_tried_again(
     rows = [position("KO", 10), SignalState("sma", "KO", "SELL", 0, NOON), refused]
     written(journal, [*rows, kept(MONDAY), point(NOON, 1)])
     screen = call("status").out
-    why = "its sell was rejected: no locates; tried again from 2026-03-02 12:02 ET on"
+    why = "its exit was rejected by the broker: no locates; tried again from 2026-03-02 12:02 ET on"
     assert below(screen, "side  qty  symbol  strategy  order").split()[-3:] == [
         "not",
         "made",
@@ -181,8 +203,8 @@ def test_an_exit_that_fails_after_the_close_waits_for_the_open(
     rows = [position("KO", 10), SignalState("sma", "KO", "SELL", 0, late), expired]
     written(journal, [*rows, kept(MONDAY, TUESDAY), point(late, 1)])
     screen = call("status").out
-    assert "open orders and exits, at the open of 2026-03-03 09:30 ET" in screen
-    assert "its sell expired; tried again from 2026-03-03 09:30 ET on" in screen
+    assert "open orders and exits, at the open of 2026-03-03 09:30 ET, if the bot runs" in screen
+    assert "its exit expired; tried again from 2026-03-03 09:30 ET on" in screen
 
 
 @pytest.mark.parametrize(
@@ -222,7 +244,7 @@ def test_a_blocked_entry_names_the_check_and_its_reason(
         checks=checks_text(checks),
     )  # fmt: skip
     written(journal, [SignalState("sma", "KO", "BUY", 1, NOON), blocked])
-    assert below(call("status").out, "03-02") == "its buy was blocked by big: too much of it"
+    assert below(call("status").out, "03-02") == "its entry was blocked by big: too much of it"
     (signal,) = call("status", "--json").json["signals"]
     assert signal["failed_checks"] == [
         {"name": "big", "passed": False, "value": "9", "limit": "5", "reason": "too much of it"}

@@ -123,6 +123,41 @@ def test_it_counts_all_that_is_wrong(check: Check) -> None:
     assert "refused" in check("SPY.csv", "--data-zone", "America/New_York").out
 
 
+def test_different_faults_are_counted_apart(check: Check) -> None:
+    rows = sessions([2])
+    rows[5] = rows[5].replace(",11,", ",3,")
+    rows[6] = rows[6].replace(",11,", ",nan,")
+    rows[7] = rows[7].replace(",100", ",-5")
+    rows[8] = rows[8].replace(",11,", ",9.5,")
+    rows[9] = rows[9].replace(",100", ",nan")
+    found = check(write("SPY.csv", rows), "--data-zone", "America/New_York")
+    assert found.code == 3
+    for words in (
+        "line 7: high 3.0 is below low 9.0",
+        "line 8: high nan must be a finite price above 0",
+        "2 rows, first line 9: volume -5.0 must be a finite number, 0 or more",
+        "line 10: open 10.0 is outside of low 9.0 to high 9.5",
+    ):
+        assert words in found.line("refused")
+
+
+def test_a_price_that_jumps_within_a_day_is_told(check: Check) -> None:
+    rows = sessions([2])
+    rows[5] = rows[5].replace(",11,", ",1000000000,")
+    rows[0] = rows[0].replace(",9,", ",0.5,")
+    found = check(write("SPY.csv", rows), "--data-zone", "America/New_York")
+    assert found.code == 0
+    assert found.line("jump?") == (
+        "2 minutes with such a jump, first SPY 2026-03-02 09:30 ET: 0.5 after 10, more than 10 times off: "
+        "a wrong price?"
+    )
+    told = check("SPY.csv", "--data-zone", "America/New_York", "--json").out
+    assert json.loads(told)["files"][0]["price_jumps"][1] == {
+        "symbol": "SPY", "time": "2026-03-02T14:35:00Z", "price": 1e9, "before": 10.0,
+    }  # fmt: skip
+    assert "jump?" not in check(write("IBM.csv", sessions()), "--data-zone", "America/New_York").out
+
+
 def test_a_run_refuses_what_the_check_refuses_and_names_it(
     check: Check, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -200,6 +200,8 @@ def test_a_date_that_may_be_of_two_months_is_refused(tmp_path: Path) -> None:
         ("data.csv", None), ("bars.csv", None), ("tape.csv", None), ("x.csv", None), ("2026-03-02.csv", None),
         ("SPY_AAPL.csv", None), ("export (1).csv", None), ("my-backtest.csv", None), ("prices.csv", None),
         ("Spy.csv", None), ("intraday_1min_SPY.csv", None),
+        ("yf_hist.csv", None), ("yahoo_1min.csv", "YAHOO"), ("AAPL_data.csv", None), ("SPY_raw_1min.csv", None),
+        ("aapl-1m.csv", "AAPL"), ("AAPL_minute_2024-01-02.csv", "AAPL"), ("AAPL_1T.csv", "AAPL"),
     ],
 )  # fmt: skip
 def test_a_files_name_tells_its_symbol_or_it_does_not(name: str, symbol: str | None) -> None:

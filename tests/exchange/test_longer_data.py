@@ -11,6 +11,8 @@ from typing import Any
 import pytest
 
 from smabot.errors import ConfigError
+from smabot_exchange.exchange import Exchange
+from smabot_exchange.ledger.beginning import Beginning
 
 LEDGERS = Path(__file__).with_name("ledgers")
 WAVES = "simulated:symbols=1,sessions=1,start=2026-11-27"
@@ -232,6 +234,75 @@ def test_bars_that_a_halt_withheld_are_no_other_past(
         bar.time for bar in exchange.bars(["SPY"], *[lab.time(f"{MONDAY} 09:30"), exchange.now])
     ] == [lab.time(f"{MONDAY} 15:57")]
     assert exchange.minutes == (3, 4)
+
+
+@pytest.fixture
+def halted(lab: Any) -> list[str]:
+    """Bars of one symbol, the last of which a halt withheld in ledger.db."""
+    lines: list[str] = lab.rows("SPY", f"{MONDAY} 10:00", range(20, 50))
+    exchange = lab.open(lab.tape(lines, "first.csv"), "ledger.db")
+    for _ in range(20):
+        exchange.advance()
+    exchange.halts.halt("SPY")
+    lab.play(exchange)
+    exchange.close()
+    return lines
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_data_go_on_after_a_halt_at_their_end(lab: Any, halted: list[str], older: bool) -> None:
+    if older:
+        with closing(sqlite3.connect(lab.folder / "ledger.db")) as db:
+            db.execute("DELETE FROM meta WHERE key = 'last_bar'")
+            db.commit()
+    longer = lab.tape(halted + lab.rows("SPY", f"{TUESDAY} 09:30", [51, 52]))
+    exchange = lab.open(longer, "ledger.db")
+    assert exchange.minutes == (30, 32)
+    lab.play(exchange)
+    assert exchange.last_price("SPY") == 52
+    assert len(stored(lab.folder / "ledger.db", ("bars",))["bars"]) == 22
+
+
+@pytest.mark.parametrize(("dropped", "count"), [(25, 29), (None, 31)])
+def test_another_past_is_refused_after_a_halt_too(
+    lab: Any, halted: list[str], dropped: int | None, count: int
+) -> None:
+    """A bar that the halt withheld is missing, or there is one of another symbol."""
+    if dropped is None:
+        halted.append(lab.row("ZZZ", f"{MONDAY} 10:25", 1))
+    else:
+        del halted[dropped]
+    longer = lab.tape(halted + lab.rows("KO", f"{TUESDAY} 09:30", [51]))
+    with pytest.raises(ConfigError, match=f"up to 2026-03-02T15:29Z it has {count} bars, not 30"):
+        lab.open(longer, "ledger.db")
+
+
+def test_what_is_history_is_still_said(lab: Any) -> None:
+    def notes(data: str) -> tuple[str, ...]:
+        exchange = Exchange(lab.folder / "ledger.db", data, beginning=Beginning(1))
+        exchange.close()
+        return exchange.notes
+
+    note = "1 session of them history, up to 2026-11-27"
+    assert note in notes(f"{SMALL},sessions=2")
+    assert note in notes(f"{SMALL},sessions=3")
+
+
+@pytest.mark.parametrize("tif", ["day", "opg", "cls"])
+def test_an_order_waits_for_the_next_session_that_there_is(
+    lab: Any, monday: list[str], begun: Path, client: Any, tif: str
+) -> None:
+    """The file goes on, without a bar on Tuesday."""
+    exchange = lab.open(lab.folder / "first.csv", begun.name)
+    client(exchange).sell(2, id=f"waiting {tif}", tif=tif)
+    exchange.close()
+    wednesday = lab.rows("SPY", "2026-03-04 09:30", [13] + [14] * 389)
+    exchange = lab.open(lab.tape(monday + wednesday), begun.name)
+    (waiting,) = (o for o in exchange.orders() if o.client_order_id == f"waiting {tif}")
+    ends = None if tif == "opg" else lab.time("2026-03-04 16:00")
+    assert (waiting.opens_at, waiting.expires_at) == (lab.time("2026-03-04 09:30"), ends)
+    lab.play(exchange)
+    assert {o.status.value for o in exchange.orders("all")} == {"filled"}
 
 
 def test_bad_bars_in_the_new_part_change_nothing(lab: Any, monday: list[str], begun: Path) -> None:

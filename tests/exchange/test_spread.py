@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from smabot.errors import ConfigError
+from smabot_exchange.matching.orders import RequestRefused
 
 DAY = "2026-03-02"
 HALF = Decimal("0.05")
@@ -135,6 +137,35 @@ def test_a_short_sale_reserves_3_percent_above_the_ask(market: Any) -> None:
     trader.exchange.advance()
     order = trader.sell(10)
     assert order.hold_price == Decimal("10.05") * Decimal("1.03")
+
+
+@pytest.mark.parametrize(
+    ("more", "each"),
+    [
+        ({}, "10.05"),
+        ({"stop": "11"}, "11.05"),
+        ({"trail": "1"}, "11.05"),
+        ({"limit": "10"}, "10"),
+        ({"stop": "11", "limit": "11.02"}, "11.02"),
+    ],
+)
+def test_a_purchase_holds_what_it_may_pay(market: Any, more: dict[str, str], each: str) -> None:
+    trader = market(10)
+    before = trader.exchange.account().buying_power
+    assert trader.buy(10, **more).hold_price == Decimal(each)
+    assert before - trader.exchange.account().buying_power == 10 * Decimal(each)
+
+
+@pytest.mark.parametrize(("cash", "accepted"), [("10000", False), ("10005", True)])
+def test_a_cash_account_pays_the_spread_from_its_cash(
+    lab: Any, client: Any, cash: str, accepted: bool
+) -> None:
+    tape = lab.tape(lab.rows("SPY", f"{DAY} 09:30", [100, 100]))
+    exchange = lab.open(tape, multiplier=Decimal(1), cash=Decimal(cash), half_spread=HALF)
+    with nullcontext() if accepted else pytest.raises(RequestRefused, match="buying power"):
+        client(exchange).buy(100)
+    lab.play(exchange)
+    assert exchange.account().cash == (0 if accepted else Decimal(cash))
 
 
 @pytest.mark.parametrize(

@@ -57,6 +57,7 @@ def test_a_ledger_of_a_newer_schema(world: Any) -> None:
 def test_a_database_of_another_account(world: Any) -> None:
     world.half_way()
     before = world.tables()
+    assert world.run("run", "--db", "b.db", "--ledger", "other.db").code == 0
     refused = world.run("run", "--ledger", "other.db")
     assert refused.code == CONFLICT
     assert refused.line.startswith("1 conflict with the broker (account_mismatch): nothing was")
@@ -103,9 +104,27 @@ def test_a_damaged_ledger(world: Any) -> None:
 
 def test_a_database_without_its_ledger(world: Any) -> None:
     world.half_way()
-    world.ledger.unlink()
-    refused = world.run("run")
-    assert (refused.code, "account_mismatch" in refused.line) == (CONFLICT, True)
+    moved = world.ledger.rename(world.ledger.with_name("moved.db"))
+    for broker in ("exchange", "alpaca"):
+        refused = world.run("run", "--broker", broker)
+        assert refused.code == CONFIG
+        assert refused.line.startswith(
+            "ledger data/trades.exchange.db: is not there, but the database data/trades.db was "
+            "made with one: put the ledger back, name it with --ledger, or start over with another --db"
+        )
+        assert not world.ledger.exists(), "a new ledger would be in the way"
+    assert world.run("run", "--ledger", str(moved)).code == 0
+
+
+@pytest.mark.parametrize("option", ["--db", "--ledger"])
+def test_a_file_that_is_no_database_gets_no_lock_beside_it(world: Any, option: str) -> None:
+    mine = world.folder / "notes.txt"
+    mine.write_text("my notes, longer than a header\n")
+    refused = world.run("run", option, str(mine))
+    assert refused.code == CONFIG
+    assert f"{mine}: it is not a database" in refused.line
+    assert mine.read_text() == "my notes, longer than a header\n"
+    assert [each.name for each in world.folder.glob("notes*")] == ["notes.txt"]
 
 
 def test_a_second_bot_on_the_same_database(world: Any, undisturbed: Any) -> None:

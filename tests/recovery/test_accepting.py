@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from decimal import Decimal as D
 from typing import Any
 
 import pytest
 
+from smabot.domain.bot_records import Event
 from smabot.domain.order_terms import Side, Status
 from smabot.domain.records import Adjustment, Fill, Order, Position
 
@@ -26,6 +28,23 @@ def test_shares_that_are_gone_are_sold_by_nobody_again(make_world: Any, make_ord
     assert world.held() == {}
     sells = [(o.strategy, o.qty) for o in world.rows(Order) if o.side is Side.SELL]
     assert sells == [("b", 10)]
+
+
+def test_each_adjustment_has_its_event(make_world: Any, make_order: Any) -> None:
+    world = make_world({"SPY": [100.0] * 40})
+    world.follow(a={("SPY", 2): LONG}, b={("SPY", 2): LONG})
+    world.play(6)
+    gone = make_order(Status.PENDING, side=Side.SELL, client_order_id="hand-1", qty=D(20))
+    world.there(gone, minutes=3)
+    assert world.accept() == 0
+    events = [e for e in world.rows(Event) if e.kind == "adjustment"]
+    adjustments = world.rows(Adjustment)
+    assert [(e.time, e.subject) for e in events] == [(a.time, "SPY") for a in adjustments]
+    assert [e.text.split(":")[0] for e in events] == [
+        f"-10 shares of {who}, +{cash:,.2f} cash"
+        for who, cash in [(a.strategy, a.cash) for a in adjustments]
+    ]
+    assert {a.strategy for a in adjustments} == {"a", "b"}
 
 
 def test_a_position_that_is_gone_whole_is_flat_here_too(make_world: Any, make_order: Any) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -113,6 +114,69 @@ def test_an_exit_by_the_operator_names_the_command(make_world: Any, explain: Any
     assert "sold 10 at" in screen
 
 
+def test_a_minute_after_a_flatten_knows_it(make_world: Any, explain: Any) -> None:
+    world = make_world(FLAT_SPY, volume=30)
+    world.follow(s={("SPY", 2): LONG, ("SPY", 20): LONG})
+    play(world, 10)
+    play(world, 15, command("flatten", "SPY"))
+    wants = "it wanted to be flat, by the operator's `flatten`, since 2026-03-02 09:41 ET"
+    later = in_one_line(explain(world, "SPY", "--at", "09:48"))
+    assert f"no new signal at 09:48: {wants}, and 0 were held" in later
+    assert "its entry filled" not in later
+    meanwhile = in_one_line(explain(world, "SPY", "--at", "09:42"))
+    assert wants in meanwhile
+    assert "`flatten`: its exit filled: 10 at 100.00" in meanwhile
+    before = in_one_line(explain(world, "SPY", "--at", "09:39"))
+    assert "it wanted to be long since 2026-03-02 09:33 ET" in before
+    bought_again = in_one_line(explain(world, "SPY", "--at", "09:53"))
+    assert "it wanted to be long since 2026-03-02 09:51 ET" in bought_again
+
+
+def test_a_flatten_of_nothing_changes_no_target(make_world: Any, explain: Any) -> None:
+    world = make_world(FLAT_SPY, sizing={"method": "notional", "notional": 50})
+    world.follow(s={("SPY", 2): LONG})
+    play(world, 8)
+    play(world, 6, command("flatten", "SPY"))
+    text = in_one_line(explain(world, "SPY", "--at", "09:42"))
+    assert "it wanted to be long since 2026-03-02 09:33 ET, and 0 were held" in text
+
+
+def test_a_flatten_has_one_time_on_all_screens(
+    make_world: Any, explain: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    world = make_world(FLAT_SPY)
+    world.follow(s={("SPY", 2): LONG})
+    play(world, 8)
+    play(world, 3, command("flatten"))
+    assert "flat, by the operator's `flatten`, since 2026-03-02 09:39 ET" in explain(world, "SPY")
+    assert main(["--db", str(world.db), "status"]) == 0
+    assert re.search(r"(?m)^03-02 09:39 .* FLATTEN ", capsys.readouterr().out)
+    assert main(["--db", str(world.db), "--json", "status"]) == 0
+    (signal,) = json.loads(capsys.readouterr().out)["signals"]
+    assert signal["time"] == "2026-03-02T14:39:00Z"
+    assert main(["--db", str(world.db), "events", "--kind", "flatten"]) == 0
+    assert "03-02 09:39:00" in capsys.readouterr().out
+
+
+def test_the_minute_of_an_id_points_to_the_minute_of_the_decision(
+    make_world: Any, explain: Any
+) -> None:
+    world = make_world(FLAT_SPY)
+    world.follow(s={("SPY", 4): LONG})
+    play(world)
+    text = in_one_line(explain(world, "SPY", "--at", "09:34"))
+    assert "no new signal at 09:34, and none before it" in text
+    pointer = (
+        "the bar that starts at 09:34 ends later: its BUY signal is of 09:35, with "
+        "s-SPY-20260302T1434Z-1; --at 2026-03-02T09:35 explains it"
+    )
+    assert pointer in text
+    assert "made an order" in explain(world, "SPY", "--at", "2026-03-02T09:35")
+    assert "ends later" not in explain(world, "SPY", "--at", "09:36")
+    utc = in_one_line(explain(world, "SPY", "--utc", "--at", "14:34"))
+    assert "--at 2026-03-02T14:35 explains it" in utc
+
+
 def test_an_order_that_was_not_answered_says_how_it_was_found(
     make_world: Any, explain: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -160,7 +224,7 @@ def test_blocked_by_a_limit(make_world: Any, explain: Any) -> None:
     world.follow(s={("SPY", 4): LONG})
     play(world)
     text = in_one_line(explain(world, "SPY"))
-    assert "its entry: it was blocked and never left: max_order_qty 5: 10 shares" in text
+    assert "its entry was blocked: max_order_qty 5: 10 shares" in text
     assert "not tried again: it needs a new signal" in text
     assert "max_order_qty FAILED 10, limit 5" in text
     (holding,) = explain(world, "SPY", "--json")["holdings"]
@@ -172,7 +236,7 @@ def test_halted(make_world: Any, explain: Any) -> None:
     world.follow(s={("SPY", 4): LONG})
     play(world, None, command("halt", "lunch"))
     text = in_one_line(explain(world, "SPY"))
-    assert "never left: halted: lunch" in text
+    assert "its entry was blocked: halted: lunch" in text
     assert "blocked entries, by a halt since 2026-03-02 09:31 ET: lunch" in text
     at = explain(world, "SPY", "--at", "10:00", "--json")
     assert [event["kind"] for event in at["in_force"]] == ["halt"]
@@ -255,7 +319,7 @@ def test_rejected_by_the_broker(make_world: Any, explain: Any) -> None:
     world.follow(s={("SPY", 2): LONG})
     play(world)
     text = in_one_line(explain(world, "SPY"))
-    assert "the broker rejected it: 403 insufficient buying power" in text
+    assert "its entry was rejected by the broker: 403 insufficient buying power" in text
 
 
 def test_expired_unsent_after_a_kill(make_world: Any, explain: Any) -> None:
@@ -265,7 +329,9 @@ def test_expired_unsent_after_a_kill(make_world: Any, explain: Any) -> None:
     world.pass_by(8)
     play(world, 3)
     text = in_one_line(explain(world, "SPY"))
-    assert "it expired unsent: never arrived, and not sent again: decided 8 minutes ago" in text
+    assert (
+        "its entry expired unsent: never arrived, and not sent again: decided 8 minutes ago" in text
+    )
 
 
 def test_a_cancel_that_is_not_answered(make_world: Any, explain: Any) -> None:
@@ -308,7 +374,7 @@ def test_an_exit_that_is_tried_again_names_the_attempt_before(
         world.go(engine, 9)
         waits = in_one_line(explain(world, "SPY"))
         world.go(engine, 3)
-    assert "why its exit: the broker rejected it: not now" in waits
+    assert "why its exit was rejected by the broker: not now" in waits
     assert "the exit is tried again after 1, 2, 4, 8, then 16 minutes" in waits
     data = explain(world, "s-SPY-20260302T1438Z-2", "--json")
     assert data["attempts_before"] == ["smabot-s-SPY-20260302T1438Z-1"]
@@ -384,7 +450,7 @@ def test_without_a_database(in_tmp: Path, capsys: Any) -> None:
 
 
 def test_statuses_that_end_an_order_have_words() -> None:
-    from smabot.cli.explanation.signal_outcome import WORDS
+    from smabot.cli.records.order_outcome import ENDS, WAITS
 
     ended = {s for s in Status if s.terminal} | {Status.PENDING, Status.UNKNOWN}
-    assert ended - set(WORDS) == {Status.FILLED}
+    assert ended - set(ENDS) - set(WAITS) == {Status.FILLED}

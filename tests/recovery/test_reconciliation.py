@@ -191,11 +191,27 @@ def test_another_position_is_a_conflict_and_a_split_is_guessed(
 
 
 def test_another_account_is_a_conflict(world: Any, dumper: Callable[..., Any]) -> None:
-    other = world.folder / "other.exchange.db"
-    changed = world.tape.with_name("other.csv")
-    changed.write_text(world.tape.read_text().replace("100.0", "101.0"))
-    world.tape = changed
-    assert world.refused(dumper, ledger=other) == {"account_mismatch"}
+    other = world.again("other")
+    other.play(1)
+    ledger = other.config().ledger_path
+    assert world.refused(dumper, ledger=ledger) == {"account_mismatch"}
+    world.settings["ledger"] = ledger
+    with pytest.raises(ReconciliationConflict) as caught:
+        world.compared()
+    assert str(caught.value).endswith(
+        "nothing was changed; each one's `resolve` above says what to do"
+    )
+
+
+def test_a_comparison_on_demand_says_what_is_next(world: Any) -> None:
+    world.here(Position("sma", "SPY", Decimal(7), Decimal(700), Decimal(100), Decimal(0), OPEN))
+    with pytest.raises(ReconciliationConflict) as caught:
+        world.compared()
+    assert str(caught.value).endswith(
+        "nothing was changed; if the broker is right, the same command with `--accept broker` accepts "
+        "the broker's state"
+    )
+    assert world.accept() == 0
 
 
 def test_a_strange_order_or_position_is_a_conflict_unless_ignored(

@@ -363,3 +363,12 @@ def test_each_check_is_told_with_its_measure(desk: Any) -> None:
         ("max_exposure", True, "1,980.00", "9,000.00"),
         ("max_exposure_per_symbol", True, "1,980.00", "8,000.00"),
     ]
+
+
+def test_a_gain_is_no_loss_below_zero(desk: Any) -> None:
+    bot = limited(desk, max_loss=1000, max_loss_fraction="0.1")
+    bot.fill(bot.submit(qty=10))
+    bot.price("SPY", 103.83)
+    order = bot.submit(qty=10)
+    checks = {check.name: check.value for check in bot.limits.before_submit(order, bot.book)}
+    assert (checks["max_loss"], checks["max_loss_fraction"]) == ("0.00", "0.00")

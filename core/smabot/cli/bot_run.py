@@ -24,6 +24,7 @@ from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.recovery import recover
 from smabot.errors import SmabotError
 from smabot.hooks.plugins import Plugins
+from smabot.hooks.ports import goes_by_itself
 from smabot.settings.model import Config
 
 if TYPE_CHECKING:
@@ -73,6 +74,8 @@ def run_bot(app: App, loaded: Loaded, ignored_blocks: Sequence[str] = ()) -> int
                     screen.show_note(note)
                 ready_ms = (perf_counter() - smabot.BEGUN) * 1000
                 screen.show_ready(ready_ms)
+                if waits := _closed_market(session):
+                    screen.show_note(waits)
                 row = replace(row, ready_ms=round(ready_ms, 1), steps=session.report.steps_json())
                 save_run_row(session, row)
                 assert session.feed is not None
@@ -95,6 +98,18 @@ def run_bot(app: App, loaded: Loaded, ignored_blocks: Sequence[str] = ()) -> int
             ended = replace(row, ended_at=session.wall(), exit_code=code, outcome=outcome)
             save_run_row(session, ended)
         return code
+
+
+def _closed_market(session: BotSession) -> str:
+    """Return until when a market that goes by itself is closed; an empty text where it is open."""
+    _, broker, feed = session.opened()
+    calendar, now = session.book.calendar, feed.now()
+    if not goes_by_itself(broker) or calendar.session_at(now) is not None:
+        return ""
+    following = calendar.next_session(now)
+    if following is None:
+        return ""
+    return f"the market is closed until {following.open:%Y-%m-%d %H:%M} UTC; the bot waits"
 
 
 def _summary(app: App, session: BotSession, screen: Screen, outcome: str, ready_ms: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import smabot
@@ -13,7 +14,7 @@ from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
 from smabot.errors import ConfigError, ConflictError, counted
 from smabot.hooks.plugins import Plugins
-from smabot.hooks.specifications import Reconciliation
+from smabot.hooks.specifications import Conflict, Reconciliation
 
 if TYPE_CHECKING:
     from smabot.settings.loading import Loaded
@@ -39,7 +40,7 @@ def reconcile_with_broker(
         for note in found.notes:
             screen.show_note(note)
         if accept is None and found.conflicts:
-            raise ReconciliationConflict(found.conflicts)
+            raise ReconciliationConflict(found.conflicts, _next_step(found.conflicts))
         behind = _orders_behind(session, found)
         if accept is None or not (found.conflicts or found.remedy or behind):
             return 0
@@ -55,6 +56,17 @@ def reconcile_with_broker(
             )
         screen.show_note("the broker's state is accepted: the database agrees with it now")
         return 0
+
+
+def _next_step(conflicts: Sequence[Conflict]) -> str:
+    """Return what to do once the conflicts are on the screen."""
+    acceptable = sum(1 for each in conflicts if each.remedy)
+    if not acceptable:
+        return "each one's `resolve` above says what to do"
+    accept = "the same command with `--accept broker` accepts the broker's state"
+    if acceptable < len(conflicts):
+        return f"{accept}, except where `resolve` above says otherwise"
+    return f"if the broker is right, {accept}"
 
 
 def _compare(session: BotSession) -> Reconciliation:

@@ -6,6 +6,7 @@ import sys
 
 import click
 
+from smabot.cli.text_layout import width_of, wrapped
 from smabot.errors import UsageError
 
 NO_TERMINAL_FOR_LIVE = (
@@ -22,7 +23,7 @@ def require_terminal(otherwise: str) -> None:
 def require_confirmation(what: str, word: str, otherwise: str) -> None:
     """Let the operator confirm by typing a word. Raises UsageError without it."""
     require_terminal(otherwise)
-    click.echo(what, err=True)
+    click.echo("\n".join(wrapped(what, width_of(sys.stderr))), err=True)
     if (
         click.prompt(f"Type '{word}' to continue", default="no", show_default=False, err=True)
         != word

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+from smabot.errors import ConfigError
 from smabot.system.descriptors import FileHandle, inode_of
 from smabot.system.write_ahead_log import FRAME_HEAD, HEAD, is_whole
 
@@ -25,6 +26,26 @@ MAGIC, WRITE_AHEAD = b"SQLite format 3\0", b"\2\2"
 _INDEX = struct.Struct("=I4xIBxHIIII8s8x")
 _INDEX_BYTES = 136
 _INDEX_VERSION = 3007000
+
+
+def refuse_other_files(path: Path, shown: str, otherwise: str) -> None:
+    """Raise ConfigError for a file with something else in it than a database of SQLite.
+
+    An empty file passes, and one that can't be read: whoever opens it says so.
+    """
+    try:
+        file = FileHandle(path)
+    except OSError:
+        return
+    try:
+        begins = os.pread(file.fd, len(MAGIC), 0)
+    finally:
+        file.close()
+    if begins and begins != MAGIC:
+        raise ConfigError(
+            f"{shown}: it is not a database, or its header is damaged: restore a copy made by "
+            f"`smabot db backup`, or {otherwise}"
+        )
 
 
 class _Index(NamedTuple):

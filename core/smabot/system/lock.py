@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from smabot.errors import ConfigError, LockHeld
-from smabot.system.database_file import DatabaseWatch
+from smabot.system.database_file import DatabaseWatch, refuse_other_files
 from smabot.system.descriptors import FileHandle, inode_of
 from smabot.system.paths import file_exists, refuse_hard_links
 
@@ -32,10 +32,13 @@ class FileLock:
 
         ``what`` names the file and ``otherwise`` the way out, both for the message. A file that is
         not there yet is locked by `hold`. Raises LockHeld when another holder lives, ConfigError when
-        the file can't be locked or has a second name.
+        the file can't be locked, has a second name, or is no database; beside one that is none, no lock
+        is made.
         """
         there = file_exists(named, what)
         path = named.resolve()
+        if there:
+            refuse_other_files(path, what, otherwise)
         self._what, self._otherwise, self._place, self._named = what, otherwise, path, named
         self.path = _beside(path)
         self.file: FileHandle | None = None

@@ -136,6 +136,11 @@ class AlpacaConnection:
         """Whether the exchange's clock moves in whole minutes."""
         return self.exchange is not None and self.exchange["clock"] in ("stepped", "paced")
 
+    @property
+    def waits_for_client(self) -> bool:
+        """Whether the first subscription may start the exchange's clock."""
+        return self.exchange is not None and bool(self.exchange["clock"] == "paced")
+
     def stream_address(self, url: str) -> StreamAddress:
         """Return how to open the stream at one of the endpoints' addresses."""
         return StreamAddress(url, self.credentials, self.endpoints.loopback, self.by_minutes)

@@ -179,7 +179,7 @@ def _streams(
     symbols = _symbols(config, connection)
     if is_locked(config.db):
         yield Finding.ok(DATA, "not tried: a bot runs, and Alpaca allows one connection")
-    elif connection.exchange is not None and not connection.stepped:
+    elif connection.waits_for_client:
         yield Finding.ok(DATA, "not tried: the first to subscribe starts the exchange's clock")
     else:
         address = connection.stream_address(places.data_stream)

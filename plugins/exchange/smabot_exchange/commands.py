@@ -106,9 +106,8 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
         app.outlive_screens()
         return serve(
             ServeOptions(_data(data, tape), speed=speed or DEFAULT_SPEED, **options),
-            app.config(),
+            app,
             settings,
-            as_json=app.as_json,
         )
 
     return exchange

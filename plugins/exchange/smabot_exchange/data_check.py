@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -84,6 +84,7 @@ def _file_as_json(report: FileReport) -> dict[str, Any]:
         "newest_first": report.format.newest_first,
         "ends_of_minutes": report.ends_of_minutes,
         "splits": report.splits,
+        "price_jumps": [asdict(each) for each in report.jumps],
         "rows_in_session_by_zone": report.zones or None,
         "refused": [
             {"kind": each.kind, "rows": each.count, "first": each.first}

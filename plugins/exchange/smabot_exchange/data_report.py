@@ -65,7 +65,7 @@ def _screen(app: App, report: DataReport) -> Iterator[str]:
             if len(report.files) > 1:
                 yield each.path.name
             yield from _file(app, each)
-        yield from _remarks(each)
+        yield from _remarks(app, each)
         for refusal in each.refusals.values():
             count = f"{refusal.count:,} rows, first " if refusal.count > 1 else ""
             yield from _line("refused", f"{count}{refusal.first}")
@@ -99,7 +99,7 @@ def _file(app: App, report: FileReport) -> Iterator[str]:
     yield from _line("rows", f"{report.rows:,}")
 
 
-def _remarks(report: FileReport) -> Iterator[str]:
+def _remarks(app: App, report: FileReport) -> Iterator[str]:
     if report.format.newest_first:
         yield from _line("note", "the newest row comes first: read from the end")
     if report.zones:
@@ -114,6 +114,14 @@ def _remarks(report: FileReport) -> Iterator[str]:
         yield from _line("note", text)
     for split in report.splits:
         yield from _line("split?", split)
+    if report.jumps:
+        first, count = report.jumps[0], len(report.jumps)
+        others = f"{count:,} minutes with such a jump, first " if count > 1 else ""
+        yield from _line(
+            "jump?",
+            f"{others}{first.symbol} {app.times.full(first.time)}: {first.price:g} after {first.before:g}, "
+            "more than 10 times off: a wrong price?",
+        )
 
 
 def _symbols(report: FileReport) -> str:

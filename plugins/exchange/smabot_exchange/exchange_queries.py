@@ -108,7 +108,8 @@ class ExchangeQueries(Serialised):
     ) -> list[Execution]:
         """Return fills, a page at a time; `Execution.number` is their stable, unique order.
 
-        ``after_number`` is the last one of the page before; ``since`` and ``until`` are exclusive.
+        ``after_number`` is the last one of the page before; ``since`` and ``until`` are exclusive, but a
+        time within a second includes the fills of that second.
         """
         return self._ledger.activities(limit, after_number, oldest_first, since, until)
 

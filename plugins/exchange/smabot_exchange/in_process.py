@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Literal
 
@@ -33,6 +33,7 @@ from smabot.provider import (
 from smabot.provider import OrderType as CoreType
 from smabot.provider import TimeInForce as CoreTimeInForce
 from smabot_exchange.exchange import Exchange
+from smabot_exchange.http.market_hours import sessions
 from smabot_exchange.matching.account_checks import INTENT_MISMATCH, TOO_FEW_SHARES
 from smabot_exchange.matching.order_states import OrderStatus
 from smabot_exchange.matching.orders import (
@@ -118,7 +119,9 @@ class ExchangeBroker:
         )  # fmt: skip
 
     def calendar(self) -> Calendar:
-        return self._exchange.calendar
+        """Return the sessions from the year before to the year after, as the API has them."""
+        year = self._exchange.now.year
+        return Calendar(sessions(self._exchange, date(year - 1, 1, 1), date(year + 1, 12, 31)))
 
     def submit(self, order: Order) -> OrderUpdate:
         """Send an order once; the same order again gets the first one's present state.

@@ -16,7 +16,8 @@ Invariants:
 1. The same orders at the same times and the same bars give the same events, ids and prices.
 2. An order fills at most once a bar, in whole shares up to the maximum share of its volume, but one share at
    least (by amount: to nine decimals).
-3. No order meets a bar that starts before it was sent, or before it opens.
+3. No order meets a bar that starts before the minute of its submission, or before it opens; nothing happens to
+   an order before its submission.
 4. Cash moves by fills and transfers alone, positions by fills and adjustments alone.
 5. `open_orders` holds open orders alone; what they hold of the buying power is the sum over them.
 6. Executions are numbered in the order in which they happen, without gaps.
@@ -64,9 +65,10 @@ class MatchingEngine(OrderEntry):
                     continue
                 events.append(self._end(order, _end_by_time(order), order.expires_at))
             elif order.status is OrderStatus.ACCEPTED and order.opens_at <= time:
-                started = replace(order, status=OrderStatus.NEW, updated_at=order.opens_at)
+                opened = order.not_before_submission(order.opens_at)
+                started = replace(order, status=OrderStatus.NEW, updated_at=opened)
                 self.open_orders.put(started)
-                events.append(OrderEvent("new", order.opens_at, started))
+                events.append(OrderEvent("new", opened, started))
         return sorted(events, key=lambda event: (event.time, event.order.seq))
 
     def match(self, start: datetime, bars: Sequence[Bar]) -> list[OrderEvent]:
@@ -101,9 +103,10 @@ class MatchingEngine(OrderEntry):
             return [self._end(order, status, due)]
         opened = order.opens_at <= due
         status = OrderStatus.NEW if opened else OrderStatus.ACCEPTED
-        order = replace(order, status=status, updated_at=due, stall=None, stalled_until=None)
+        released = order.not_before_submission(due)
+        order = replace(order, status=status, updated_at=released, stall=None, stalled_until=None)
         self.open_orders.put(order)
-        return [OrderEvent(status.value, due, order)]
+        return [OrderEvent(status.value, released, order)]
 
     def _match_order(self, order: ExchangeOrder, bar: Bar) -> list[OrderEvent]:
         """Match an order with its symbol's bar."""
@@ -135,9 +138,10 @@ class MatchingEngine(OrderEntry):
         if order.order_class is not OrderClass.SIMPLE:
             events += self._end_others(order, bar.time)
         if order.status is OrderStatus.HELD:
-            order = replace(order, status=OrderStatus.NEW, updated_at=bar.time)
+            time = order.not_before_submission(bar.time)
+            order = replace(order, status=OrderStatus.NEW, updated_at=time)
             self.open_orders.put(order)
-            events.append(OrderEvent("new", bar.time, order))
+            events.append(OrderEvent("new", time, order))
         return events if price is None else events + self._fill(order, price, bar)
 
     def _fill(self, order: ExchangeOrder, price: Decimal, bar: Bar) -> list[OrderEvent]:
@@ -147,24 +151,25 @@ class MatchingEngine(OrderEntry):
         if qty <= 0 or (order.time_in_force is TimeInForce.FOK and qty < wanted):
             return []
         filled, whole = order.filled_qty + qty, qty == wanted
+        time = order.not_before_submission(bar.time)
         order = replace(
             order,
             status=OrderStatus.FILLED if whole else OrderStatus.PARTIALLY_FILLED,
             qty=order.qty if order.notional is None else filled,
-            updated_at=bar.time,
+            updated_at=time,
             filled_qty=filled,
             filled_value=order.filled_value + qty * price,
-            filled_at=bar.time,
+            filled_at=time,
         )
         self._last_execution += 1
         execution = Execution(
             execution_id(order.id, filled), order.id, order.symbol, order.side, qty, price,
-            filled, bar.time, self._last_execution,
+            filled, time, self._last_execution,
         )  # fmt: skip
         self.open_orders.put(order)
         self._trade(order.symbol, order.side, qty, price)
         event = OrderEvent(
-            "fill" if whole else "partial_fill", bar.time, order, execution, self.held(order.symbol)
+            "fill" if whole else "partial_fill", time, order, execution, self.held(order.symbol)
         )
         if order.order_class is OrderClass.SIMPLE:
             return [event]

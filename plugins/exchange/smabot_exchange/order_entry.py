@@ -135,7 +135,7 @@ class OrderEntry:
             for leg in make_legs(order, request):
                 self.open_orders.put(leg)
                 self._numbers.last = leg.seq
-        return OrderEvent(order.status.value, now, order)
+        return OrderEvent(order.status.value, order.submitted_at, order)
 
     def replace(self, order: ExchangeOrder, change: OrderChange, now: datetime) -> list[OrderEvent]:
         """Put a changed order in an order's place, the filled part left to the old one.
@@ -166,12 +166,13 @@ class OrderEntry:
             if leg.parent_id == order.id:
                 self.open_orders.put(replace(leg, parent_id=new.id))
         old = replace(
-            order, status=OrderStatus.REPLACED, updated_at=now, replaced_by=new.id, stall=None,
-            stalled_until=None,
+            order, status=OrderStatus.REPLACED, updated_at=new.submitted_at, replaced_by=new.id,
+            stall=None, stalled_until=None,
         )  # fmt: skip
         self.open_orders.put(old)
         self.open_orders.put(new)
-        return [OrderEvent("replaced", now, old), OrderEvent(new.status.value, now, new)]
+        time = new.submitted_at
+        return [OrderEvent("replaced", time, old), OrderEvent(new.status.value, time, new)]
 
     def cancel(self, order: ExchangeOrder, now: datetime) -> list[OrderEvent]:
         """End an open order, keeping what is filled, and after it the rest of its group.
@@ -183,7 +184,7 @@ class OrderEntry:
         frozen = order if order.stall is StallReason.CANCEL else self._faults.on_cancel(order, now)
         if frozen is not None:
             self.open_orders.put(frozen)
-            return [OrderEvent(frozen.status.value, now, frozen)]
+            return [OrderEvent(frozen.status.value, frozen.updated_at, frozen)]
         return [self._end(order, OrderStatus.CANCELED, now), *self._end_others(order, now)]
 
     def adjust(self, symbol: str, qty: Decimal, price: Decimal) -> None:
@@ -193,6 +194,7 @@ class OrderEntry:
         self._change_position(symbol, side, abs(qty), price)
 
     def _end(self, order: ExchangeOrder, status: OrderStatus, time: datetime) -> OrderEvent:
+        time = order.not_before_submission(time)
         ended = replace(order, status=status, updated_at=time, stall=None, stalled_until=None)
         self.open_orders.put(ended)
         return OrderEvent(status.value, time, ended)
@@ -246,8 +248,11 @@ class OrderEntry:
         seq = self._numbers.last + 1
         submitted, place = self._numbers.submission(seq, now)
         client_id = request.client_order_id or generated_client_id(seq)
-        open_session = self.calendar.session_at(now)
-        session = open_session or self.calendar.next_session(now)
+        opens = submitted.replace(second=0, microsecond=0)
+        session = self.calendar.session_at(opens) or self.calendar.next_session(opens)
+        if session is not None:
+            opens = max(opens, session.open)
+        works = opens <= now and self.calendar.session_at(now) is not None
         stop = self._stop(request, price)
         return ExchangeOrder(
             id=order_id(client_id),
@@ -259,10 +264,10 @@ class OrderEntry:
             type=request.type,
             limit_price=request.limit_price,
             time_in_force=request.time_in_force,
-            status=OrderStatus.NEW if open_session else OrderStatus.ACCEPTED,
+            status=OrderStatus.NEW if works else OrderStatus.ACCEPTED,
             submitted_at=submitted,
             updated_at=submitted,
-            opens_at=now if open_session or session is None else session.open,
+            opens_at=opens,
             expires_at=self._end_of(request.time_in_force, session, submitted),
             hold_price=hold_price(request, intent, price, stop, self.terms.half_spread),
             notional=request.notional,

@@ -12,11 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 import orjson
 
-from smabot.provider import Config, SmabotError, UsageError, register_secret
+from smabot.provider import SmabotError, UsageError, register_secret
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.faults.fault_files import read_faults
 from smabot_exchange.http.auth import ApiKeys
@@ -27,6 +28,9 @@ from smabot_exchange.http.server import ReplayPace, ServerThread, listen
 from smabot_exchange.http.venue import Venue
 from smabot_exchange.opening import open_exchange
 from smabot_exchange.settings import ExchangeSettings
+
+if TYPE_CHECKING:
+    from smabot.api import App
 
 ALPACA_QUOTA = 200
 POLL_SECONDS = 0.2
@@ -58,9 +62,7 @@ class ServeOptions:
         return self.clock == "wall"
 
 
-def serve(
-    options: ServeOptions, config: Config, settings: ExchangeSettings, *, as_json: bool
-) -> int:
+def serve(options: ServeOptions, app: App, settings: ExchangeSettings) -> int:
     """Serve until Ctrl-C (130) or SIGTERM (0); returns the exit code.
 
     Raises UsageError, ConfigError, or LockHeld when another process has the ledger open.
@@ -73,7 +75,7 @@ def serve(
     listener = listen(options.host, options.port)
     try:
         exchange = open_exchange(
-            config,
+            app.config(),
             settings,
             options.ledger,
             options.data,
@@ -91,7 +93,7 @@ def serve(
     exchange.faults.add(faults)
     venue = Venue(exchange, ApiKeys(keys.pairs), quota, clock=clock, admin=not options.hide_admin)
     serving = ServerThread(venue, listener, pace)
-    screen = _Screen(serving, options, as_json=as_json)
+    screen = _Screen(serving, options, app)
     try:
         with _signals() as (received, stop):
             serving.start()
@@ -142,6 +144,8 @@ class _Keys:
 
     pairs: dict[str, str]
     shown: str
+    more: str = ""
+    """A second line, where there are several pairs."""
 
 
 def _keys(options: ServeOptions) -> _Keys:
@@ -162,9 +166,8 @@ def _keys(options: ServeOptions) -> _Keys:
     pairs = numbered_pairs(asked, (KEY_ID, SECRET_KEY))
     if _is_loopback(options.host):
         shown = f"{KEY_ID}, secret {SECRET_KEY}, for other clients"
-        if len(pairs) > 1:
-            shown += f"; {KEY_ID}2, secret {SECRET_KEY}2, and so on: {len(pairs)} in all"
-        return _Keys({**pairs, **own}, shown)
+        more = f"{KEY_ID}2, secret {SECRET_KEY}2, and so on: {len(pairs)} in all"
+        return _Keys({**pairs, **own}, shown, more if len(pairs) > 1 else "")
     if options.keys is not None:
         raise UsageError(
             f"--host {options.host} is not loopback: give --keys a file of keys that you chose"
@@ -186,14 +189,20 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
+def _url_from_here(url: str) -> str:
+    """Return a server's address for clients on this machine: one that listens everywhere is on loopback too."""
+    return url.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
+
+
 class _Screen:
     """What is said on stderr; with ``--json`` where it listens on stdout."""
 
-    def __init__(self, serving: ServerThread, options: ServeOptions, *, as_json: bool) -> None:
+    def __init__(self, serving: ServerThread, options: ServeOptions, app: App) -> None:
         self._serving = serving
         self._exchange = serving.venue.exchange
         self._options = options
-        self._as_json = as_json
+        self._times = app.times
+        self._as_json = app.as_json
         self._terminal = sys.stderr.isatty()
         self._last = ""
         self._next = 0.0
@@ -219,7 +228,7 @@ class _Screen:
         )
         lines = [
             f"smabot exchange  PAPER  account {self._exchange.account_id}",
-            *(f"  {note}" for note in self._exchange.notes),
+            *(f"  {self._times.in_text(note)}" for note in self._exchange.notes),
             f"  listens  {url}  Alpaca's REST, /stream and /v2/iex on one port",
             f"  clock    {clock}",
             f"  ledger   {options.ledger}",
@@ -228,17 +237,19 @@ class _Screen:
             lines.append(
                 f"  faults   {options.faults}: {', '.join(self._serving.venue.faults.counts())}"
             )
+        near = _url_from_here(url)
         bot = options.ledger.with_stem(f"{options.ledger.stem}-bot")
         lines += [
-            f"  trade    smabot run --url {url} --db {bot}",
+            f"  trade    smabot run --url {near} --db {bot}",
             f"  key      {keys.shown}",
+            *([f"           {keys.more}"] if keys.more else []),
         ]
         click.echo("\n".join(lines), err=True)
 
     def progress(self) -> None:
         now = time.monotonic()
         done, total = self._exchange.minutes
-        line = f"{self._exchange.now:%Y-%m-%d %H:%MZ}  {done:,} of {total:,} minutes"
+        line = f"{self._times.full(self._exchange.now)}  {done:,} of {total:,} minutes"
         if self._serving.venue.clock_driver.ended:
             line += "  end of the data; Ctrl-C ends the server"
         if line == self._last or (not self._terminal and now < self._next):

@@ -187,7 +187,7 @@ class DailyLimits(Rule):
         settings, checks = self._settings, []
         if not (settings.max_loss or settings.max_loss_fraction):
             return []
-        loss = day.start_equity - equity
+        loss = max(day.start_equity - equity, ZERO)
         dollars, part = self._reached(day, loss)
         lost = f"lost {loss:,.2f} of {day.start_equity:,.2f} on {day.trading_date}"
         if limit := settings.max_loss:

@@ -104,6 +104,14 @@ def test_it_says_what_a_client_needs_and_ends_in_peace(
     assert "Traceback" not in err
 
 
+def test_several_keys_have_a_line_of_their_own(serving: Any) -> None:
+    _, err = serving("--speed", "step", "--keys", "3").ready().end(signal.SIGTERM)
+    lines = err.splitlines()
+    place = lines.index("  key      PKSMABOT, secret smabot, for other clients")
+    assert lines[place + 1] == "           PKSMABOT2, secret smabot2, and so on: 3 in all"
+    assert max(map(len, lines[place:])) <= 80
+
+
 def test_a_paced_clock_waits_for_the_first_listener(
     serving: Any, plain: Any, eventually: Any
 ) -> None:
@@ -261,6 +269,24 @@ def test_the_wall_clock_is_followed_with_data_of_today(tmp_path: Path) -> None:
         assert len(bars.json()["bars"]) in (3, 4)
     finally:
         assert process.end(signal.SIGTERM)[0] == 0
+
+
+@pytest.mark.parametrize(
+    ("zone", "shown"), [((), "2026-03-02 09:30 ET"), (("--utc",), "2026-03-02 14:30 UTC")]
+)
+def test_its_screen_has_times_as_other_screens_and_an_address_to_call(
+    serving: Any, zone: tuple[str, ...], shown: str
+) -> None:
+    own = {"APCA_API_KEY_ID": "PKOWN", "APCA_API_SECRET_KEY": "own-secret"}
+    process = serving("--host", "0.0.0.0", *zone, **own).ready()
+    time.sleep(0.5)
+    code, err = process.end(signal.SIGTERM)
+    assert code == 0
+    port = process.url.rpartition(":")[2]
+    assert f"listens  http://0.0.0.0:{port}" in err
+    assert f"smabot run --url http://127.0.0.1:{port} --db" in err
+    assert f"resumes at {shown}\n" in err
+    assert f"\n{shown}  0 of 390 minutes\n" in err
 
 
 def test_a_taken_port_is_one_line(serving: Any) -> None:

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -119,3 +124,38 @@ def test_before_the_open_it_waits(serve: Any, call_at: Any, eventually: Any) -> 
     assert call.buy(1)["status"] == "pending_new"
     wall.go(minutes=1)
     eventually(lambda: call.get(f"/v2/orders/{early['id']}")["status"] == "filled")
+
+
+@pytest.mark.plugins
+@pytest.mark.parametrize(
+    ("time", "said"),
+    [
+        (datetime(2026, 3, 7, 15, 0, 30, tzinfo=UTC), "until 2026-03-09 09:30 ET; the bot waits"),
+        (datetime(2026, 3, 4, 21, 0, 0, tzinfo=UTC), "until 2026-03-05 09:30 ET; the bot waits"),
+        (MID_SESSION, ""),
+    ],
+)
+def test_a_bot_says_until_when_the_market_is_closed(
+    serve: Any, in_tmp: Path, time: datetime, said: str
+) -> None:
+    wall = Wall(time)
+    keys = {"APCA_API_KEY_ID": "PKTEST", "APCA_API_SECRET_KEY": "the-secret"}
+    place = serve(
+        "simulated:symbols=1",
+        beginning=Beginning(1, time),
+        clock=wall,
+        secret=keys["APCA_API_SECRET_KEY"],
+    )
+    bot = subprocess.Popen(
+        [Path(sys.executable).with_name("smabot"), "run", "--url", place.url],
+        env={**os.environ, **keys}, stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True,
+    )  # fmt: skip
+    with bot:
+        assert bot.stdout is not None
+        assert any(line.startswith("ready in") for line in bot.stdout)
+        if said:
+            assert bot.stdout.readline() == f"  the market is closed {said}\n"
+        bot.send_signal(signal.SIGTERM)
+        rest = bot.stdout.read()
+    assert bot.returncode == 0
+    assert "the market is closed" not in rest

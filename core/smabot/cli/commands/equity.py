@@ -8,7 +8,7 @@ import click
 
 from smabot.cli import output
 from smabot.cli.records.record_filters import Filters, filtered
-from smabot.cli.records.record_listing import cut_for_screen, limit_of
+from smabot.cli.records.record_listing import cut_for_screen, limit_of, lines_below
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 def equity(app: App, each_point: bool, filters: Filters) -> None:
     """Show the equity curve by day, its return and largest drawdown.
 
-    Return and drawdown are of all points from the first to the last one asked for. Deposits and
-    withdrawals that `reconcile` accepted change equity, and count neither as return nor as drawdown.
-    JSON and CSV have all points.
+    Return and drawdown count from the last point before those asked for, so that a day's return is that
+    of its change; the first day of all counts from its first point. Deposits and withdrawals that
+    `reconcile` accepted change equity, and count neither as return nor as drawdown. JSON and CSV have
+    all points.
     """
-    from smabot.cli.records.equity_history import CurveSummary, equity_days, points
+    from smabot.cli.records.equity_history import CurveSummary, equity_days, point_before, points
     from smabot.domain.records import Adjustment, EquityPoint
 
     keeping = app.as_json or filters.as_csv
@@ -39,7 +40,7 @@ def equity(app: App, each_point: bool, filters: Filters) -> None:
         span = filters.span(app, rows)
         adjustments = rows.rows(Adjustment, newest_by="time")
         days = equity_days(rows, span, adjustments)
-        curve = CurveSummary(adjustments)
+        curve = CurveSummary(adjustments, point_before(rows, span))
         for point in points(rows, span):
             curve.take(point)
             if keeping or each_point:
@@ -47,8 +48,8 @@ def equity(app: App, each_point: bool, filters: Filters) -> None:
     if filters.as_csv:
         output.print_csv(EquityPoint, kept[-filters.limit if filters.limit else 0 :])
         return
-    if curve.first is None:
-        app.emit({"points": []}, ["no equity yet", *([span.note] if span.note else [])])
+    if curve.last is None:
+        app.emit({"points": []}, ["no equity yet", *lines_below(span.notes)])
         return
     if app.as_json:
         app.emit(_document(curve, kept[-filters.limit if filters.limit else 0 :], days), "")
@@ -56,16 +57,16 @@ def equity(app: App, each_point: bool, filters: Filters) -> None:
     shown: list[Any] = list(kept if each_point else days)
     shown, more = cut_for_screen(filters, shown[-filters.limit if filters.limit else 0 :])
     listed = _point_listing(app, shown) if each_point else _day_listing(shown)
-    app.emit({}, [listed, *more, *([span.note] if span.note else []), *_summary(app, curve)])
+    app.emit({}, [listed, *more, *lines_below(span.notes), *_summary(app, curve)])
 
 
 def _document(
     curve: CurveSummary, shown: list[EquityPoint], days: list[EquityDay]
 ) -> dict[str, Any]:
-    assert curve.first is not None
+    assert curve.begin is not None
     assert curve.last is not None
     return {
-        "start": {"time": curve.first.time, "equity": curve.first.equity},
+        "start": {"time": curve.begin.time, "equity": curve.begin.equity},
         "end": {"time": curve.last.time, "equity": curve.last.equity},
         "return": curve.gained, "max_drawdown": curve.drawdown,
         "drawdown_from": curve.fell_from, "drawdown_to": curve.fell_to,
@@ -110,14 +111,14 @@ def _point_listing(app: App, points: list[EquityPoint]) -> Listing:
 
 
 def _summary(app: App, curve: CurveSummary) -> list[str]:
-    assert curve.first is not None
+    assert curve.begin is not None
     assert curve.last is not None
     full, gained = app.times.full, curve.gained
     fell = f"{curve.drawdown:.2%}"
     if curve.drawdown:
         fell += f", {full(curve.fell_from)} to {full(curve.fell_to)}"
     return [
-        f"start     {output.money(curve.first.equity)} at {full(curve.first.time)}",
+        f"start     {output.money(curve.begin.equity)} at {full(curve.begin.time)}",
         f"end       {output.money(curve.last.equity)} at {full(curve.last.time)}",
         f"return    {'' if gained is None else f'{gained:+.2%}'} over {curve.count:,} point{'' if curve.count == 1 else 's'}",
         f"drawdown  {fell}",

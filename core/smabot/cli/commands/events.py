@@ -48,6 +48,7 @@ def events(
         if wanted:
             _require_kinds(rows, wanted)
         span = filters.span(app, rows)
+        failed_run = _failed_run(rows)
         read = limit if subject is None else None
         found: list[Event] = rows_within(rows, Event, "time", span, where=where, limit=read)
     found.sort(key=causal_order)
@@ -56,8 +57,22 @@ def events(
         found = found if limit is None else found[-limit:]
     show(
         app, "events", found, filters, span, csv_fields=Event,
-        screen=lambda shown: _listing(app, shown),
+        screen=lambda shown: _listing(app, shown), notes=failed_run,
     )  # fmt: skip
+
+
+def _failed_run(rows: Any) -> list[str]:
+    """Return a line on the last run where it failed or was killed: a start that fails writes no event."""
+    from smabot.cli.run_outcome import failure_of, how_it_ended
+    from smabot.domain.bot_records import Run
+
+    runs = rows.rows(Run, newest_by="started_at", limit=1)
+    if not runs or (runs[0].ended_at is None and rows.in_use()):
+        return []
+    why = failure_of(runs[0])
+    if runs[0].ended_at is None:
+        return [f"the last run was {how_it_ended(runs[0], running=False)}; `smabot runs` shows it"]
+    return [f"the last run failed: {why}; `smabot runs` shows it"] if why else []
 
 
 def _require_kinds(rows: Any, wanted: list[str]) -> None:

@@ -42,8 +42,8 @@ def init(app: App, folder: Path) -> None:
             "try it on a simulated market:",
             *(f"  {step}" for step in steps),
             "",
-            "then change strategy.py and settings.toml. After a change start over with another",
-            "database, or the bot resumes with what it holds:",
+            "then change strategy.py and settings.toml. After a change start over with",
+            "another database, or the bot resumes with what it holds:",
             f"  {smabot} run --speed max --db data/second.db",
         ],
     )

@@ -12,7 +12,7 @@ import click
 from smabot.cli import output
 from smabot.cli.commands.trades import all_trips, still_open
 from smabot.cli.records.record_filters import Filters, Span, filtered
-from smabot.cli.records.record_listing import cut_for_screen, limit_of
+from smabot.cli.records.record_listing import cut_for_screen, limit_of, lines_below
 from smabot.errors import counted
 
 if TYPE_CHECKING:
@@ -192,7 +192,7 @@ def _screen(
     shown, more = cut_for_screen(filters, found)
     if len(shown) < count:
         more.append(f"the totals are of all {_counted(count, by)}")
-    below = [*more, *([span.note] if span.note else [])]
+    below = [*more, *lines_below(span.notes)]
     if not found:
         return ["no fills", *below, *still_open(still_held)]
     return [_listing(by, shown), *below, *_totals(total), *still_open(still_held)]

@@ -10,7 +10,6 @@ from smabot.cli import output
 from smabot.cli.records.order_ids import short_id
 from smabot.cli.records.record_filters import Filters, Span, filtered, rows_within
 from smabot.cli.records.record_listing import limit_of, newest, show
-from smabot.errors import counted
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -50,11 +49,12 @@ def trades(app: App, round_trips: bool, filters: Filters) -> None:
 
 
 def still_open(positions: int) -> list[str]:
-    """Say that open positions are no trades, where there are some."""
+    """Say that open positions are not among the trades, where there are some."""
     if not positions:
         return []
-    verb = "is" if positions == 1 else "are"
-    return [f"{counted(positions, 'position')} {verb} still open and no trade yet"]
+    if positions == 1:
+        return ["1 position is still open: it is not a trade until it is closed"]
+    return [f"{positions:,} positions are still open: they are not trades until they are closed"]
 
 
 def all_trips(

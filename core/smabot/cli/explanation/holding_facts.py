@@ -8,7 +8,12 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
+<<<<<<< HEAD
 from smabot.cli.records.record_filters import Span, rows_within
+=======
+from smabot.cli.explanation.order_facts import ended_at
+from smabot.cli.records.target_times import flattens_of
+>>>>>>> 129378845eeff564421e03a3ff2f6b14da6d2b75
 from smabot.cli.start_steps import Gap, gaps
 from smabot.domain.bot_records import Event, Run
 from smabot.domain.calendar import MINUTE
@@ -82,6 +87,7 @@ class HoldingFacts:
 
     def flattened_before(self, time: datetime) -> Event | None:
         """Return the operator's last `flatten` of it up to a time."""
+<<<<<<< HEAD
         given = [
             event
             for event in self.events
@@ -89,7 +95,38 @@ class HoldingFacts:
             and event.subject in ("", self.symbol)
             and event.time <= time + OWN_TIME
         ]
+=======
+        given = [event for event in flattens_of(self.events, self.symbol) if event.time <= time]
+>>>>>>> 129378845eeff564421e03a3ff2f6b14da6d2b75
         return given[-1] if given else None
+
+    def target_at(self, time: datetime) -> Signal | Event | None:
+        """Return what said how many shares are wanted at a time: a signal, or the operator's `flatten`.
+
+        Signals that came while a `flatten` was closing the position are passed over, as the bot did.
+        """
+        given: list[tuple[datetime, Signal | Event]] = [
+            *((event.time, event) for event in flattens_of(self.events, self.symbol)),
+            *((signal.bar_time + MINUTE, signal) for signal in self.signals),
+        ]
+        target: Signal | Event | None = None
+        for at, each in sorted(given, key=lambda pair: pair[0]):
+            if at > time:
+                break
+            if isinstance(each, Event):
+                target = each if self._was_busy(at) else target
+            elif not (isinstance(target, Event) and (at == target.time or self._was_busy(at))):
+                target = each
+        return target
+
+    def _was_busy(self, time: datetime) -> bool:
+        """Whether shares were held, or an order was open, just before a time."""
+        just_before = time - timedelta(microseconds=1)
+        open_then = (
+            order.created_at < time and ((end := ended_at(order)) is None or end >= time)
+            for order in self.orders
+        )
+        return self.held_at(just_before) != 0 or any(open_then)
 
 
 def read_holding(rows: Any, holding: Holding, span: Span | None = None) -> HoldingFacts:

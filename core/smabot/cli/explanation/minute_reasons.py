@@ -13,7 +13,11 @@ from smabot.cli.explanation.order_facts import ABOUT_ORDERS, OF_ALL, OF_THE_SYMB
 from smabot.cli.explanation.order_timeline import bar_moment, event_moment
 from smabot.cli.explanation.signal_outcome import order_outcome, outcome_of
 from smabot.cli.output import number
+<<<<<<< HEAD
 from smabot.cli.records.record_filters import Span, rows_within
+=======
+from smabot.cli.records.order_ids import short_id
+>>>>>>> 129378845eeff564421e03a3ff2f6b14da6d2b75
 from smabot.cli.status.market_time import started_at
 from smabot.cli.times import Times
 from smabot.domain.bot_records import Event, Run
@@ -97,25 +101,62 @@ def _no_bar(facts: HoldingFacts, minute: MinuteFacts, times: Times) -> str:
 
 
 def _no_signal(facts: HoldingFacts, minute: MinuteFacts, times: Times) -> list[str]:
-    last = facts.signal_before(minute.at)
+    last = facts.target_at(minute.at)
     none = f"no new signal at {times.clock(minute.at)}"
     if last is None:
         return [f"{none}, and none before it"]
     held = facts.held_at(minute.at)
-    wanted = "long" if last.target else "flat"
+    if isinstance(last, Event):
+        target, since = 0, times.full(last.time)
+        wanted = f"flat, by the operator's `flatten`, since {since}"
+    else:
+        target, since = last.target, times.full(last.bar_time + MINUTE)
+        wanted = f"{'long' if target else 'flat'} since {since}"
     lines = [
-        f"{none}: it wanted to be {wanted} since {times.full(last.bar_time + MINUTE)}, and "
-        f"{number(held)} were held. A signal that repeats the last one makes no order"
+        f"{none}: it wanted to be {wanted}, and {number(held)} were held. A signal that repeats the "
+        "last one makes no order"
     ]
-    if (held != 0) != (last.target != 0):
+    if (held != 0) == (target != 0):
+        return lines
+    if isinstance(last, Event):
+        lines += _exit_so_far(last, facts, minute, times)
+    else:
         lines.append(f"that signal: {_so_far(last, facts, minute, times)}")
     return lines
+
+
+def _exit_so_far(
+    flatten: Event, facts: HoldingFacts, minute: MinuteFacts, times: Times
+) -> list[str]:
+    """Return what came of the exits of a `flatten` that there were at a minute."""
+    exits = [o for o in facts.orders if o.reduces and flatten.time <= o.created_at <= minute.at]
+    return [f"`flatten`: {order_outcome(exits[-1]).text}"] if exits else []
+
+
+def orders_of_the_next_bar(facts: HoldingFacts, minute: MinuteFacts, times: Times) -> list[str]:
+    """Return a pointer to what the bar led to that starts at a minute, and so is decided on later.
+
+    An order's id has its bar's start, so that one may well look for it there.
+    """
+    bar_end = minute.at + MINUTE
+    signal = next((s for s in facts.signals if s.bar_time == minute.at), None)
+    orders = [o for o in facts.orders if o.bar_time == minute.at and o.created_at >= bar_end]
+    if signal is None and not orders:
+        return []
+    decided = orders[0].created_at if signal is None else bar_end
+    named = f"its {signal.label} signal" if signal is not None else "an order of its own"
+    ids = ", ".join(short_id(order.client_order_id) for order in orders)
+    return [
+        f"the bar that starts at {times.clock(minute.at)} ends later: {named} is of "
+        f"{times.clock(decided)}{f', with {ids}' if ids else ''}; "
+        f"--at {times.day(decided)}T{times.clock(decided)} explains it"
+    ]
 
 
 def _so_far(signal: Signal, facts: HoldingFacts, minute: MinuteFacts, times: Times) -> str:
     """Return what came of a signal's orders that there were at a minute."""
     made = [order for order in facts.orders_of(signal) if order.created_at <= minute.at]
-    return order_outcome(made[-1], times).text if made else outcome_of(signal, facts, times).text
+    return order_outcome(made[-1]).text if made else outcome_of(signal, facts, times).text
 
 
 def minute_moments(minute: MinuteFacts) -> list[Moment]:

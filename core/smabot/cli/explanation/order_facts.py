@@ -20,7 +20,7 @@ from smabot.domain.round_trips import RoundTrip, round_trips
 from smabot.hooks.ports import BarRows
 
 OF_THE_SYMBOL = frozenset({
-    "bad_bar", "external_activity", "flatten", "no_price", "price_again", "price_collar", "price_rounded",
+    "adjustment", "bad_bar", "external_activity", "flatten", "no_price", "price_again", "price_collar", "price_rounded",
     "refused_exit",
 })  # fmt: skip
 """Kinds of events whose subject is a symbol; a `flatten` of all has none."""

@@ -25,9 +25,9 @@ def explained(times: Times, rows: Any, order: Order) -> tuple[dict[str, Any], li
             "what",
             f"{terms(order)}, {'an exit' if order.reduces else 'an entry'} of {order.strategy}",
         ),
-        ("outcome", order_outcome(order, times).text),
+        ("outcome", order_outcome(order).text),
     ]
-    data = {"order": order, **order_data(facts), "outcome": order_outcome(order, times)}
+    data = {"order": order, **order_data(facts), "outcome": order_outcome(order)}
     return data | {"timeline": as_data(moments)}, [Facts(times, head), "", Timeline(times, moments)]
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from smabot.cli.explanation.holding_facts import HoldingFacts
-from smabot.cli.output import number
-from smabot.cli.records.order_ids import short_id
+from smabot.cli.records.order_outcome import ENDS, WAITS, order_words
 from smabot.cli.times import Times
 from smabot.domain.calendar import MINUTE
 from smabot.domain.order_terms import Status
@@ -14,17 +13,6 @@ from smabot.domain.records import Order, Signal
 
 LATE = "acts late on a missed signal"
 """The reason of a signal that the engine makes of a missed one."""
-
-WORDS = {
-    Status.PENDING: "it has not left yet",
-    Status.UNKNOWN: "it is unknown whether the broker has it",
-    Status.BLOCKED: "it was blocked and never left",
-    Status.ABANDONED: "it expired unsent",
-    Status.REJECTED: "the broker rejected it",
-    Status.CANCELED: "it was canceled",
-    Status.EXPIRED: "it expired",
-}
-"""What became of an order, in words, where it is neither open at the broker nor filled."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +27,7 @@ class Outcome:
 def outcome_of(signal: Signal, facts: HoldingFacts, times: Times) -> Outcome:
     """Return what came of a signal."""
     if orders := facts.orders_of(signal):
-        return _of_order(orders, times)
+        return _of_order(orders)
     if (text := _no_order(signal, facts)) is not None:
         return Outcome("no_order", f"no order: {text}")
     if signal.missed:
@@ -64,32 +52,14 @@ def _is_current(signal: Signal, facts: HoldingFacts) -> bool:
     return facts.state is not None and facts.state.bar_time == signal.bar_time
 
 
-def order_outcome(order: Order, times: Times) -> Outcome:
+def order_outcome(order: Order) -> Outcome:
     """Return what became of an order."""
-    status, what = order.status, "exit" if order.reduces else "entry"
-    filled = f"{number(order.filled_qty)} of {number(order.qty)} filled"
-    reason = f": {order.reason}" if order.reason else ""
-    if status is Status.FILLED:
-        assert order.filled_avg_price is not None
-        return Outcome(
-            "filled",
-            f"its {what} filled: {number(order.qty)} at {order.filled_avg_price:,.2f}",
-            True,
-        )
-    if status in WORDS:
-        after = f" after {filled}" if order.filled_qty else ""
-        return Outcome(status.value, f"its {what}: {WORDS[status]}{after}{reason}")
-    asked = order.cancel_requested_at
-    cancel = (
-        f"; its cancel of {times.clock(asked)} is unanswered ({order.cancel_reason})"
-        if asked
-        else ""
-    )
-    return Outcome("open", f"its {what} is open at the broker, {filled}{cancel}")
+    code = order.status.value if order.status in (*ENDS, *WAITS, Status.FILLED) else "open"
+    return Outcome(code, order_words(order), order.status is Status.FILLED)
 
 
-def _of_order(orders: list[Order], times: Times) -> Outcome:
-    last = order_outcome(orders[-1], times)
+def _of_order(orders: list[Order]) -> Outcome:
+    last = order_outcome(orders[-1])
     if len(orders) == 1:
         return last
     return Outcome(last.code, f"{last.text} (attempt {orders[-1].attempt})", last.done)
@@ -120,8 +90,3 @@ def _missed(signal: Signal, facts: HoldingFacts, times: Times) -> Outcome:
     if not facts.held_at(signal.bar_time + MINUTE):
         return Outcome("missed", f"{why}; nothing was held, so there was nothing to sell", True)
     return Outcome("missed", f"{why}; its exit is made at the next bar")
-
-
-def order_line(order: Order, times: Times) -> str:
-    """Return an order and what became of it, in a line."""
-    return f"{short_id(order.client_order_id)}: {order_outcome(order, times).text}"

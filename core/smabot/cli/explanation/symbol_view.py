@@ -10,6 +10,7 @@ from smabot.cli.explanation.holding_facts import HoldingFacts, read_holding
 from smabot.cli.explanation.minute_reasons import (
     minute_moments,
     orders_made,
+    orders_of_the_next_bar,
     read_minute,
     why_no_order,
 )
@@ -130,9 +131,17 @@ def explained_at(
     parts: list[Any] = [f"{symbol} at {times.full(moment)}"]
     found = []
     for holding in holdings:
+<<<<<<< HEAD
         facts = read_holding(rows, holding, Span(moment, moment))
         orders = orders_made(rows, facts, minute)
         why = [] if orders else why_no_order(facts, minute, times)
+=======
+        facts = read_holding(rows, holding)
+        orders = orders_made(facts, minute)
+        why = []
+        if not orders:
+            why = why_no_order(facts, minute, times) + orders_of_the_next_bar(facts, minute, times)
+>>>>>>> 129378845eeff564421e03a3ff2f6b14da6d2b75
         moments = in_order(m for order in orders for m in order_moments(read_order(rows, order)))
         if orders:
             parts += [
@@ -141,7 +150,16 @@ def explained_at(
                 Timeline(times, moments),
             ]
         else:
-            parts += ["", Facts(times, [(facts.strategy or "no strategy", line) for line in why])]
+            parts += [
+                "",
+                Facts(
+                    times,
+                    [
+                        ((facts.strategy or "no strategy") if not n else "", line)
+                        for n, line in enumerate(why)
+                    ],
+                ),
+            ]
         found.append({
             "strategy": facts.strategy, "why_no_order": why,
             "orders": [{"order": o, **order_data(read_order(rows, o))} for o in orders],

@@ -7,6 +7,7 @@ from datetime import datetime
 
 from smabot.cli.explanation.holding_facts import HoldingFacts
 from smabot.cli.explanation.signal_outcome import order_outcome, outcome_of
+from smabot.cli.records.order_outcome import GONE
 from smabot.cli.times import Times
 from smabot.domain.bot_records import HALT, Block
 from smabot.domain.order_terms import Status
@@ -15,13 +16,13 @@ from smabot.domain.records import Order, Signal
 
 def wanted_words(facts: HoldingFacts, times: Times) -> str:
     """Return what is wanted, and since when."""
-    from smabot.domain.calendar import MINUTE
+    from smabot.cli.records.target_times import target_time
     from smabot.engine.execution.flattening import FLATTEN
 
     state = facts.state
     if state is None:
         return "nothing: it has not signalled it yet"
-    since = times.full(state.bar_time + MINUTE)
+    since = times.full(target_time(state, facts.events))
     if state.last_signal == FLATTEN:
         return f"flat, by the operator's `flatten`, since {since}"
     signal = _signal_of(facts)
@@ -73,8 +74,8 @@ def _last_outcome(facts: HoldingFacts, times: Times) -> str:
     assert state is not None
     last = facts.orders[-1] if facts.orders else None
     if last is not None and last.bar_time >= state.bar_time:
-        text = order_outcome(last, times).text
-        return f"{text}; the shares are gone since" if last.status is Status.FILLED else text
+        text = order_outcome(last).text
+        return text + GONE if last.status is Status.FILLED else text
     signal = _signal_of(facts) or (facts.signals[-1] if facts.signals else None)
     if signal is None:
         return "no order was made for it"

@@ -66,6 +66,17 @@ def points(rows: Any, span: Span) -> Iterator[EquityPoint]:
         since = end_of(trading_date(last.time))
 
 
+def point_before(rows: Any, span: Span) -> EquityPoint | None:
+    """Return the last point before a span, which the span's return counts from; None where there is none."""
+    from smabot.domain.records import EquityPoint
+
+    if span.since is None:
+        return None
+    earlier = Span(until=span.since - INSTANT)
+    found: list[EquityPoint] = rows_within(rows, EquityPoint, "time", earlier, limit=1)
+    return found[-1] if found else None
+
+
 def trading_date(time: datetime) -> date:
     """Return the New York date of a time."""
     from smabot.domain.calendar import EXCHANGE_ZONE
@@ -109,11 +120,18 @@ def _day_ends_of(
 
 
 class CurveSummary:
-    """Return and largest drawdown of a curve, whose points come one by one, without deposits."""
+    """Return and largest drawdown of a curve, whose points come one by one, without deposits.
 
-    def __init__(self, adjustments: Sequence[Adjustment]) -> None:
-        """``adjustments``: oldest first."""
-        self.first: EquityPoint | None = None
+    Both count from the last point before the curve, as a day's change does; a curve that has none
+    counts from its own first point.
+    """
+
+    def __init__(
+        self, adjustments: Sequence[Adjustment], before: EquityPoint | None = None
+    ) -> None:
+        """``adjustments``: oldest first. ``before`` is the last point before the curve."""
+        self.begin: EquityPoint | None = None
+        """The point that return and drawdown count from."""
         self.last: EquityPoint | None = None
         self.count = 0
         self.drawdown = ZERO
@@ -123,12 +141,12 @@ class CurveSummary:
         self._adjustments = list(reversed(adjustments))
         self._came = self._own = self._peak = ZERO
         self._peak_at: datetime | None = None
+        if before is not None:
+            self._begin_at(before)
 
     def take(self, point: EquityPoint) -> None:
-        if self.first is None:
-            self.first = point
-            while self._adjustments and self._adjustments[-1].time <= point.time:
-                self._adjustments.pop()
+        if self.begin is None:
+            self._begin_at(point)
         while self._adjustments and self._adjustments[-1].time <= point.time:
             self._came += self._adjustments.pop().from_outside
         self.last, self.count = point, self.count + 1
@@ -140,7 +158,13 @@ class CurveSummary:
 
     @property
     def gained(self) -> Decimal | None:
-        """The return since the first point, as a fraction; None where that was 0."""
-        if self.first is None or not self.first.equity:
+        """The return since the beginning, as a fraction; None where equity was 0 then."""
+        if self.begin is None or not self.begin.equity:
             return None
-        return (self._own - self.first.equity) / self.first.equity
+        return (self._own - self.begin.equity) / self.begin.equity
+
+    def _begin_at(self, point: EquityPoint) -> None:
+        self.begin, self._own = point, point.equity
+        self._peak, self._peak_at = point.equity, point.time
+        while self._adjustments and self._adjustments[-1].time <= point.time:
+            self._adjustments.pop()

@@ -64,7 +64,7 @@ class Span:
 
     since: datetime | None = None
     until: datetime | None = None
-    note: str = ""
+    notes: tuple[str, ...] = ()
     """Lines for the screen: what the typed times mean, where they depend on the newest time of the data,
     and which names are unknown."""
 
@@ -120,7 +120,7 @@ class Filters:
         unknown = self._unknown_names(rows)
         first, last = self.date or self.since, self.date or self.until
         if first is None and last is None:
-            return Span(note=unknown)
+            return Span(notes=unknown)
         relative = [each for each in (first, last) if each is not None and each.relative]
         newest = newest_time(rows) if relative and not by_wall else None
         now = newest or app.wall()
@@ -133,7 +133,7 @@ class Filters:
         if since and until and since > until:
             said = f"{app.times.full(since)} is after --until {app.times.full(until)}"
             raise UsageError(f"--since {said}")
-        notes = [unknown] if unknown else []
+        notes = list(unknown)
         if newest is not None:
             bounds = [
                 f"since {app.times.full(since)}" if since else "",
@@ -141,17 +141,17 @@ class Filters:
             ]
             said = " ".join(filter(None, bounds))
             notes.append(f"{said}; the newest data is of {app.times.full(now)}")
-        return Span(since, until, "\n".join(notes))
+        return Span(since, until, tuple(notes))
 
-    def _unknown_names(self, rows: Any) -> str:
-        """Return what names nothing that was ever signalled or held, in a line; mistyped, perhaps."""
+    def _unknown_names(self, rows: Any) -> tuple[str, ...]:
+        """Return a line for each name that nothing has which was ever signalled or held; mistyped, perhaps."""
         from smabot.domain.records import Position, SignalState
 
         if not (self.symbols or self.strategies):
-            return ""
+            return ()
         known = [row for kind in (Position, SignalState) for row in rows.rows(kind)]
         asked = {"symbol": self.symbols, "strategy": self.strategies}
-        return "\n".join(
+        return tuple(
             f"no {what} {name} was ever traded here{suggest(name, names)}"
             for what, given in asked.items()
             for name in given

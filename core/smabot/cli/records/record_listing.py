@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from smabot.cli import output
 from smabot.cli.records.record_filters import Filters, Span, limit_option, rows_within
+from smabot.cli.text_layout import width_of, wrapped
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -67,10 +69,16 @@ def show(
         output.print_csv(csv_fields, found)
         return
     shown, more = cut_for_screen(filters, found)
-    below = [*more, *([span.note] if span.note else [])]
+    below = lines_below([*more, *span.notes, *notes])
     if app.as_json:
         app.emit({name: [as_json(each) for each in found] if as_json else found}, "")
     elif not found:
-        app.emit({}, [f"no {noun or name}", *below, *notes])
+        app.emit({}, [f"no {noun or name}", *below])
     else:
-        app.emit({}, [screen(shown), *below, *notes])
+        app.emit({}, [screen(shown), *below])
+
+
+def lines_below(notes: Iterable[str]) -> list[str]:
+    """Return the lines below a listing, wrapped to the terminal's width."""
+    width = width_of(sys.stdout)
+    return [line for note in notes for line in wrapped(note, width)]

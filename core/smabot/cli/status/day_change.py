@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from smabot.domain.book import Book
-
-EARLIER = timedelta(days=10)
-"""How long before the day its opening equity may have been valued."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +31,8 @@ def day_change(book: Book, rows: Any) -> DayChange | None:
 
     A first day begins with its first point.
     """
+    from smabot.cli.records.equity_history import point_before
+    from smabot.cli.records.record_filters import Span, rows_within
     from smabot.domain.records import ZERO, Adjustment, EquityPoint
 
     last = book.point
@@ -41,10 +40,12 @@ def day_change(book: Book, rows: Any) -> DayChange | None:
         return None
     day = book.calendar.trading_date(last.time)
     begin = book.calendar.begin_of(day)
-    points = rows.rows(EquityPoint, since=("time", begin - EARLIER), newest_by="time")
-    if not points:
-        return None
-    opening = next((each for each in reversed(points) if each.time < begin), points[0])
+    opening = point_before(rows, Span(since=begin))
+    if opening is None:
+        points = rows_within(rows, EquityPoint, "time", Span(since=begin))
+        if not points:
+            return None
+        opening = points[0]
     moved = rows.rows(Adjustment, since=("time", opening.time), newest_by="time")
     external = sum((each.from_outside for each in moved if each.time > opening.time), ZERO)
     equity = opening.equity + external

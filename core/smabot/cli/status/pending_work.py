@@ -15,11 +15,6 @@ if TYPE_CHECKING:
     from smabot.cli.status.market_time import MarketTime
     from smabot.domain.book import Book
     from smabot.domain.records import Order, Position, SignalState
-    from smabot.domain.risk_answers import Check
-
-GATE = "may_leave"
-"""The check whose reason says all; others are named where their reason does not name them."""
-ENDS = {"abandoned": "expired unsent", "expired": "expired"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,12 +50,15 @@ def why_not_as_wanted(book: Book, rows: Any, state: SignalState, market: MarketT
     held = book.holding(state.strategy, state.symbol)
     if (held != 0) == (state.target != 0):
         return ""
+    from smabot.cli.records.order_outcome import GONE, order_words
+    from smabot.domain.order_terms import Status
+
     order = order_of(book, rows, state)
     if order is None:
         return "missed while no bot ran" if state.missed else "no order was made for it"
     if state.target == 0 and order.status.terminal:
         return _why_exit_waits(book, state, order, market)[0]
-    return outcome_text(order)
+    return order_words(order) + (GONE if order.status is Status.FILLED else "")
 
 
 def order_of(book: Book, rows: Any, state: SignalState) -> Order | None:
@@ -74,56 +72,14 @@ def order_of(book: Book, rows: Any, state: SignalState) -> Order | None:
     return None if order is None or order.bar_time < state.bar_time else order
 
 
-def failed_checks(order: Order) -> list[Check]:
-    """Return the risk checks that blocked an order."""
-    from smabot.domain.risk_answers import read_checks
-
-    return [check for check in read_checks(order.checks) if not check.passed]
-
-
-def outcome_text(order: Order) -> str:
-    """Say what became of a signal's order, and why."""
-    from smabot.domain.order_terms import Status
-
-    side = f"its {order.side.value}"
-    if not order.status.terminal:
-        return f"{side} {_where_it_is(order)}"
-    reason = f": {order.reason}" if order.reason else ""
-    if order.status is Status.FILLED:
-        return f"{side} is filled, and the shares are gone since{reason}"
-    some = f", with {order.filled_qty:f} of {order.qty:f} filled" if order.filled_qty else ""
-    end = ENDS.get(order.status.value, f"was {order.status.value}")
-    return f"{side} {end}{_by_check(order)}{some}{reason}"
-
-
-def _by_check(order: Order) -> str:
-    names = [check.name for check in failed_checks(order) if check.name != GATE]
-    unnamed = [name for name in names if name not in order.reason]
-    return f" by {', '.join(unnamed)}" if unnamed else ""
-
-
-def _where_it_is(order: Order) -> str:
-    from smabot.domain.order_terms import Status
-
-    if order.status is Status.PENDING:
-        where = "waits to be sent"
-    elif order.status is Status.UNKNOWN:
-        where = "may or may not have reached the broker: the bot queries it"
-    else:
-        where = "is open at the broker"
-    if order.filled_qty:
-        where += f", {order.filled_qty:f} of {order.qty:f} filled"
-    if order.cancel_requested_at is not None:
-        where += f", cancel unanswered since {order.cancel_requested_at:%Y-%m-%d %H:%M} UTC"
-    return f"{where}: {order.reason}" if order.reason else where
-
-
 def _open_order(order: Order) -> Pending:
+    from smabot.cli.records.order_outcome import where_it_is
+
     price = f" {order.limit_price:f}" if order.limit_price is not None else ""
     terms = f"{order.type.value}{price}, {order.time_in_force.value}"
     return Pending(
         "order", order.strategy, order.symbol, order.side.value, abs(order.open_qty),
-        f"{terms}: {_where_it_is(order).removeprefix('is ')}", order.client_order_id,
+        f"{terms}: {where_it_is(order).removeprefix('is ')}", order.client_order_id,
     )  # fmt: skip
 
 
@@ -157,6 +113,7 @@ def _why_exit_waits(
     book: Book, state: SignalState, last: Order | None, market: MarketTime
 ) -> tuple[str, datetime | None]:
     """Return why shares that are wanted flat are not sold yet, and when the bot tries it again."""
+    from smabot.cli.records.order_outcome import order_words
     from smabot.domain.order_terms import Status
     from smabot.engine.execution.flattening import FLATTEN
     from smabot.engine.execution.next_action import retry_at
@@ -172,4 +129,4 @@ def _why_exit_waits(
     session = market.session
     next_open = session.open if session is not None and not market.is_open else None
     again = retry_at(last, next_open)
-    return f"{outcome_text(last)}; tried again from {again:%Y-%m-%d %H:%M} UTC on", again
+    return f"{order_words(last)}; tried again from {again:%Y-%m-%d %H:%M} UTC on", again

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
+from smabot.cli.records.order_outcome import failed_checks
 from smabot.cli.restored_book import restored_book
 from smabot.cli.start_steps import read_steps
 from smabot.cli.status.connection_state import ConnectionState, connection_states
@@ -15,11 +16,11 @@ from smabot.cli.status.day_change import DayChange, day_change
 from smabot.cli.status.market_time import MarketTime, market_time, started_at
 from smabot.cli.status.pending_work import (
     Pending,
-    failed_checks,
     order_of,
     pending_work,
     why_not_as_wanted,
 )
+from smabot.cli.status.unattended_position import why_unattended
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -46,6 +47,8 @@ class HeldPosition:
     unrealized_pnl: Decimal | None
     realized_pnl: Decimal
     equity_fraction: Decimal | None
+    unattended: str
+    """Why no bot closes it; empty where its strategy is part of the last run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +60,8 @@ class LastSignal:
     why: str
     order: Order | None
     """The newest order that it led to, where the position is not as wanted."""
+    time: datetime
+    """When it was given: its bar's end, or the time of the operator's `flatten`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +109,6 @@ def read_status(app: App) -> BotStatus:
         running = rows.in_use()
         market = market_time(runs, book.now, wall, book.calendar)
         started = started_at(last) if last is not None and running else None
-        states = sorted(book.signals.values(), key=lambda s: (s.bar_time, s.strategy, s.symbol))
         return BotStatus(
             wall=wall,
             running=running,
@@ -115,8 +119,12 @@ def read_status(app: App) -> BotStatus:
             market=market,
             connections=connection_states(rows, started) if started is not None else {},
             day=day_change(book, rows),
-            positions=[_held(book, each) for each in book.positions.values() if each.qty],
-            signals=[_last_signal(book, rows, each, market) for each in states],
+            positions=[
+                _held(book, each, why_unattended(book, each, last, running=running))
+                for each in book.positions.values()
+                if each.qty
+            ],
+            signals=_last_signals(book, rows, market),
             pending=pending_work(book, market),
             described=_described(app, book, last),
             plugin_files=app.unnamed_files(),
@@ -182,7 +190,7 @@ def _bar_end(status: BotStatus) -> datetime | None:
     return None if status.last_bar is None else status.last_bar + MINUTE
 
 
-def _held(book: Book, position: Position) -> HeldPosition:
+def _held(book: Book, position: Position, unattended: str) -> HeldPosition:
     price = book.price(position.symbol)
     value = None if price is None else position.qty * price
     sign = 1 if position.qty > 0 else -1
@@ -190,7 +198,7 @@ def _held(book: Book, position: Position) -> HeldPosition:
         position.strategy, position.symbol, position.qty, position.avg_price, price,
         book.priced_at(position.symbol), value,
         None if value is None else value - position.cost * sign,
-        position.realized_pnl, _part(value, book),
+        position.realized_pnl, _part(value, book), unattended,
     )  # fmt: skip
 
 
@@ -204,16 +212,31 @@ def _rounded(fraction: Decimal | None) -> Decimal | None:
     return None if fraction is None else fraction.quantize(FRACTION)
 
 
-def _last_signal(book: Book, rows: Any, state: SignalState, market: MarketTime) -> LastSignal:
+def _last_signals(book: Book, rows: Any, market: MarketTime) -> list[LastSignal]:
+    """Return the last signals, the newest last."""
+    from smabot.cli.records.target_times import read_flattens, target_time
+
+    flattens = read_flattens(rows, book.signals.values())
+    found = [
+        _last_signal(book, rows, state, market, target_time(state, flattens))
+        for state in book.signals.values()
+    ]
+    return sorted(found, key=lambda each: (each.time, each.state.strategy, each.state.symbol))
+
+
+def _last_signal(
+    book: Book, rows: Any, state: SignalState, market: MarketTime, time: datetime
+) -> LastSignal:
     why = why_not_as_wanted(book, rows, state, market)
     order = order_of(book, rows, state) if why else None
-    return LastSignal(state, book.holding(state.strategy, state.symbol), why, order)
+    return LastSignal(state, book.holding(state.strategy, state.symbol), why, order, time)
 
 
 def _signal(each: LastSignal) -> dict[str, Any]:
     order = each.order
     return {
         **asdict(each.state),
+        "time": each.time,
         "why": each.why,
         "held": each.held,
         "order": order.client_order_id if order else None,

@@ -147,12 +147,12 @@ def _positions(status: BotStatus) -> list[Any]:
     held = status.positions
     if not held:
         return ["", "positions: none"]
-    rows = [_position_cells(each) for each in held]
+    rows = [(*_position_cells(each), each.unattended) for each in held]
     if len(held) > 1:
-        rows.append(_total_cells(totals(status)))
+        rows.append((*_total_cells(totals(status)), ""))
     titles = ("strategy", "symbol", ">qty", ">average", ">last", ">value", ">unrealized", ">equity")
     columns = [(title, itemgetter(place)) for place, title in enumerate(titles)]
-    return ["", "positions", Listing(columns, rows)]
+    return ["", "positions", Listing(columns, rows, notes=lambda row: row[-1:])]
 
 
 def _position_cells(held: HeldPosition) -> tuple[str, ...]:
@@ -179,7 +179,8 @@ def _pending(status: BotStatus, times: Times) -> list[Any]:
     market, session = status.market, status.market.session
     if session is not None and not market.is_open:
         title += f", at the open of {times.full(session.open)}"
-    if not status.running:
+        title += "" if status.running else ", if the bot runs"
+    elif not status.running:
         title += ", when the bot runs again"
     columns: Columns = (
         ("side", lambda p: p.side),
@@ -197,7 +198,7 @@ def _signals(status: BotStatus, times: Times) -> list[Any]:
         return ["", "last signals: none"]
     shown = status.signals[-SIGNALS_ON_SCREEN:]
     columns: Columns = (
-        times.column(shown, lambda s: s.state.bar_time + MINUTE),
+        times.column(shown, lambda s: s.time),
         ("strategy", lambda s: s.state.strategy),
         ("symbol", lambda s: s.state.symbol),
         ("signal", lambda s: s.state.last_signal),

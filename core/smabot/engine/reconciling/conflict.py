@@ -8,16 +8,18 @@ from smabot.domain.records import Order, OrderUpdate
 from smabot.errors import ConflictError, counted
 from smabot.hooks.specifications import Conflict
 
+SEE_THEM = "see `smabot reconcile` with the same flags"
+
 
 class ReconciliationConflict(ConflictError):
-    """Carries the conflicts for the screen. Exit code 6."""
+    """Carries the conflicts for the screen, and ``advice``: what to do next. Exit code 6."""
 
-    def __init__(self, conflicts: Sequence[Conflict]) -> None:
+    def __init__(self, conflicts: Sequence[Conflict], advice: str = SEE_THEM) -> None:
         self.conflicts = tuple(conflicts)
         kinds = ", ".join(sorted({conflict.kind for conflict in conflicts}))
         super().__init__(
             f"{counted(len(conflicts), 'conflict')} with the broker ({kinds}): nothing was changed; "
-            "see `smabot reconcile` with the same flags"
+            f"{advice}"
         )
 
 

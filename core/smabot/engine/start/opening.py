@@ -7,15 +7,17 @@ from datetime import datetime
 
 from smabot.domain.book import Book
 from smabot.domain.calendar import Calendar
+from smabot.domain.records import Account
 from smabot.engine.start.book_restore import restore_book
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.followed_symbols import followed_symbols, symbols_with_prices
 from smabot.engine.start.startup_report import StartupReport, StartupStep
-from smabot.errors import counted
+from smabot.errors import ConfigError, counted
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import BrokerAccount
 from smabot.settings.model import Config
+from smabot.system.paths import file_exists
 
 
 def open_session(
@@ -52,6 +54,7 @@ def _open_journal(session: BotSession) -> None:
 def _connect(session: BotSession) -> None:
     config, plugins = session.config, session.plugins
     with session.report.step("connect") as found:
+        _refuse_missing_ledger(session)
         session.broker = broker = plugins.open_broker(config)
         session.feed = feed = plugins.open_feed(config)
         expected = plugins.expected
@@ -63,6 +66,28 @@ def _connect(session: BotSession) -> None:
         account = expected(BrokerAccount, "broker", "account()", broker.account())
         session.account = account
         found.append(f"{broker.name} account {account.account_id}, equity {account.equity:,.2f}")
+
+
+def _refuse_missing_ledger(session: BotSession) -> None:
+    """Raise ConfigError where the paper exchange's ledger of this database is gone.
+
+    The exchange would create another one, of another account, in its place. Where the ledger's
+    write-ahead log is left, the exchange says so.
+    """
+    config, journal = session.config, session.journal
+    if config.url is not None or config.live or journal is None:
+        return
+    ledger = config.ledger_path
+    log = ledger.with_name(f"{ledger.name}-wal")
+    bound = journal.rows(Account)
+    if any(each.broker == "exchange" for each in bound) and not (
+        file_exists(ledger, f"ledger {ledger}") or log.exists()
+    ):
+        raise ConfigError(
+            f"ledger {ledger}: is not there, but the database {config.db} was made with one: put the "
+            "ledger back, name it with --ledger, or start over with another --db; if the database was "
+            "made with --url, give the --url"
+        )
 
 
 def _load(session: BotSession) -> None:

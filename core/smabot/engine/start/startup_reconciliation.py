@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Event
 from smabot.domain.records import Account, Adjustment, Batch
 from smabot.engine.commit import Watcher
 from smabot.engine.dispatcher import Dispatcher
@@ -33,7 +34,7 @@ def compare_with_broker(session: BotSession) -> Reconciliation | None:
 def accept_broker_state(session: BotSession, found: Reconciliation) -> None:
     """Make the database agree with the broker, in one transaction that all plugins see.
 
-    Each adjustment has a time of its own, where the feed's clock may stand still.
+    Each adjustment has a time of its own, where the feed's clock may stand still, and an event beside it.
     """
     journal, broker, feed = session.opened()
     engine = Engine(
@@ -50,8 +51,18 @@ def accept_broker_state(session: BotSession, found: Reconciliation) -> None:
             book.now = max([book.now, *(each.time + MICROSECOND for each in newest)])
             row = replace(row, time=book.now)
             newest = [row]
+            remedies.append(_adjustment_event(row, book))
         remedies.append(row)
     engine.adopt(found.updates, remedies)
+
+
+def _adjustment_event(row: Adjustment, book: Book) -> Event:
+    """Return the event that tells of an adjustment: of its symbol, or of the account for cash alone."""
+    account = book.account.account_id if book.account is not None else ""
+    parts = [f"{row.qty:+f} shares of {row.strategy or 'no strategy'}"] if row.symbol else []
+    parts += [f"{row.cash:+,.2f} cash"] if row.cash else []
+    text = f"{', '.join(parts)}: {row.reason}"
+    return Event(row.time, "adjustment", row.symbol or account, text)
 
 
 def reconciled_engine(

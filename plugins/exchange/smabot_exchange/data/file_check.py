@@ -23,6 +23,20 @@ _NEAR = 0.06
 """How far an opening price may lie from a split's, as a fraction."""
 
 
+_JUMP = 10
+"""How many times the price before, within a day, is more than a market's move."""
+
+
+@dataclass(frozen=True, slots=True)
+class PriceJump:
+    """A minute with a price far from the one before it; ``time`` is its start."""
+
+    symbol: str
+    time: datetime
+    price: float
+    before: float
+
+
 @dataclass
 class Refusal:
     """What is wrong in one way: how often, and where first."""
@@ -60,6 +74,7 @@ class FileReport:
     zones: dict[str, int] = field(default_factory=dict)
     """Of times without a zone: how many lie in a regular session, read in each of some zones."""
     splits: list[str] = field(default_factory=list)
+    jumps: list[PriceJump] = field(default_factory=list)
     ends_of_minutes: bool = False
     """Whether each session runs from 09:31 to 16:00: times seem to be the ends of minutes."""
 
@@ -97,7 +112,7 @@ class FileCheck:
             report.refuse("file", "has no rows after its header")
         if minutes := bar_length(self._stamps):
             report.refuse("length", too_long(minutes))
-        report.splits = self._sessions.splits
+        report.splits, report.jumps = self._sessions.splits, self._sessions.jumps
         report.ends_of_minutes = self._sessions.end_late
 
     def _note_layout(self, table: Table, layout: Layout) -> None:
@@ -165,10 +180,11 @@ class _InSession:
 
 
 class _SessionEnds:
-    """The first and last minute of a symbol's sessions, and the prices over the nights between them."""
+    """The first and last minute of a symbol's sessions, and the prices from bar to bar."""
 
     def __init__(self) -> None:
         self.splits: list[str] = []
+        self.jumps: list[PriceJump] = []
         self._of: dict[str, tuple[date, float]] = {}
         """Of each symbol the date and close of its last bar."""
         self._opened: set[date] = set()
@@ -189,7 +205,15 @@ class _SessionEnds:
             self.splits.append(
                 f"{bar.symbol} {day}: opens at {bar.open:g} after {before[1]:g}: a {split} split?"
             )
+        same_day = before is not None and before[0] == day
+        self._note_jump(bar, before[1] if same_day and before is not None else bar.open)
         self._of[bar.symbol] = (day, bar.close)
+
+    def _note_jump(self, bar: Bar, before: float) -> None:
+        for price in (bar.high, bar.low):
+            if not before / _JUMP <= price <= before * _JUMP:
+                self.jumps.append(PriceJump(bar.symbol, bar.time, price, before))
+                return
 
     @property
     def end_late(self) -> bool:

@@ -80,8 +80,9 @@ def _symbol_of(table: Table) -> str:
         raise ConfigError(f"{table.where()}: {error}") from None
     if name is None:
         raise ConfigError(
-            f"{table.file}: no column symbol, and the file's name does not tell the symbol as SPY.csv "
-            "or SPY_1min.csv would: rename the file, or add the column"
+            f"{table.file}: no column symbol, and the file's name is not a ticker alone (SPY.csv) or "
+            "with a length of bars or a date (SPY_1min.csv, SPY-2024.csv): rename the file, or add the "
+            "column"
         )
     return name
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
+from math import inf
 from typing import Any
 
 from smabot.provider import Bar, bar_fault
@@ -59,7 +60,7 @@ class RowReader:
             None if vwap is None or _is_missing(row[vwap]) else _number("vwap", row[vwap]),
         )  # fmt: skip
         if wrong := bar_fault(Bar(*values)):
-            raise BadRow("prices", wrong)
+            raise BadRow(_kind_of_fault(Bar(*values)), wrong)
         return values
 
     def stamp(self, row: Sequence[Any]) -> Any:
@@ -67,6 +68,19 @@ class RowReader:
         stamp = row[self._columns.places["timestamp"]]
         clock = self._columns.clock
         return stamp if clock is None else f"{_text(stamp)} {_text(row[clock])}"
+
+
+def _kind_of_fault(bar: Bar) -> str:
+    """Return in which way a bar is at fault, for counting; in the order in which `bar_fault` looks."""
+    if not all(0 < price < inf for price in (bar.open, bar.high, bar.low, bar.close)):
+        return "no price"
+    if bar.high < bar.low:
+        return "prices"
+    if not (bar.low <= bar.open <= bar.high and bar.low <= bar.close <= bar.high):
+        return "outside"
+    if not 0 <= bar.volume < inf:
+        return "volume"
+    return "optional"
 
 
 def _text(value: Any) -> str:

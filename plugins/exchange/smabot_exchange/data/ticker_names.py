@@ -15,12 +15,9 @@ _NO_TICKERS = re.compile(
 )
 """Words that name files: no tickers, unless they are in capitals."""
 _EXCHANGES = ("AMEX", "ARCA", "BATS", "CBOE", "NASDAQ", "NYSE", "NYSEARCA")
-_PARTS = re.compile(
-    r"\d+|\d*(?:m|t|min|mins|minute|minutes)|m\d+|bars?|data|ohlcv?|hist|history|historical|full|intraday"
-    r"|raw|unadjusted|us|usa|usd|utc|gmt|est|et|ny|rth|eth|sip|iex|alpaca|polygon|yahoo|stooq|kaggle",
-    re.IGNORECASE,
-)
-"""What else a name may have: numbers, as of a date, and words that say what kind of data it is."""
+_PARTS = re.compile(r"\d+|\d*(?:m|t|min|mins|minute|minutes)|m\d+|intraday", re.IGNORECASE)
+"""What else a name may have: numbers, as of a date, and lengths of bars. With another word it is not
+clear which one is the ticker: ``yf_hist.csv`` holds no shares of YF."""
 
 
 def ticker(text: str) -> str:
@@ -37,7 +34,7 @@ def ticker_of_file(file: Path) -> str | None:
     """Return the symbol that a file's name begins with, None where that is not clear.
 
     ``SPY.csv``, ``AAPL_1min.csv``, ``spy-2024.csv.gz``, ``brk.b.us.txt``: the first word is the ticker,
-    and the others are dates, lengths of bars, or words that no ticker is named beside.
+    and the others are dates or lengths of bars.
     """
     stem = re.sub(r"\.(csv|txt|parquet)(\.gz)?$", "", file.name, flags=re.IGNORECASE)
     first, *others = re.split(r"[_\s,]+|[.-](?![ABCabc](?:[._\s-]|$))", _US.sub("", stem))

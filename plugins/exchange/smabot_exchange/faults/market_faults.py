@@ -54,7 +54,8 @@ class MarketFaults:
             occasion = _occasion("cancel", order, now)
             if fault := self._plan.first(kinds.FrozenCancel, occasion, partial=wanted):
                 stalled = _stalled(order, StallReason.CANCEL, now, fault.minutes)
-                return replace(stalled, status=OrderStatus.PENDING_CANCEL, updated_at=now)
+                requested = order.not_before_submission(now)
+                return replace(stalled, status=OrderStatus.PENDING_CANCEL, updated_at=requested)
         return None
 
     def on_close(self, order: ExchangeOrder) -> ExchangeOrder | None:

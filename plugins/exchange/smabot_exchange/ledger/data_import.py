@@ -78,11 +78,6 @@ def _fill(path: Path, source: DataSource, terms: AccountTerms, beginning: Beginn
         starts = beginning.start(played, source.label)
         start = int(starts.timestamp())
         past = sum(session.close <= starts for session in played)
-        notes = intake.notes()
-        if past:
-            notes.append(
-                f"{_count(past, 'session')} of them history, up to {played[past - 1].date}"
-            )
         meta = {
             "fingerprint": source.fingerprint(),
             "signature": signature,
@@ -96,7 +91,8 @@ def _fill(path: Path, source: DataSource, terms: AccountTerms, beginning: Beginn
             "start": str(start),
             "history": str(past),
             "bars": str(intake.bars),
-            "notes": json.dumps(notes),
+            "last_bar": str(intake.last_bar),
+            "notes": json.dumps(intake.notes(past)),
             "import_seconds": f"{time.perf_counter() - began:.1f}",
         }
         db.executemany("INSERT INTO meta VALUES (?, ?)", meta.items())
@@ -194,8 +190,13 @@ class DataImport:
         """Return how many minutes with bars begin at or after a time, seconds since 1970."""
         return sum(minute >= start for minute in self.minutes)
 
-    def notes(self) -> list[str]:
-        """Return what an operator should know, a line each."""
+    @property
+    def last_bar(self) -> int:
+        """When the last bar starts, seconds since 1970."""
+        return max(self.minutes)
+
+    def notes(self, past: int = 0) -> list[str]:
+        """Return what an operator should know, a line each; so many sessions are history."""
         played = {minute // _DAY for minute in self.minutes}
         lines = [
             f"{self._stored_label}, {_count(len(self.first_opens), 'symbol')}, "
@@ -210,6 +211,9 @@ class DataImport:
             )
         if missing := self._gaps.describe():
             lines.append(missing)
+        if past:
+            last = self._played[sorted(played)[past - 1]]
+            lines.append(f"{_count(past, 'session')} of them history, up to {last.date}")
         return lines
 
     def _absent_sessions(self, played: set[int]) -> list[date]:

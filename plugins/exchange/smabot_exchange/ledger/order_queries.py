@@ -26,7 +26,8 @@ from smabot_exchange.matching.orders import (
     OrderFilter,
 )
 
-_OPEN = "status IN ('" + "', '".join(OPEN_STATUSES) + "')"
+OPEN = "status IN ('" + "', '".join(OPEN_STATUSES) + "')"
+"""Which rows of table ``orders`` are open."""
 
 
 class OrderQueries(LedgerFile):
@@ -61,7 +62,7 @@ class OrderQueries(LedgerFile):
             return {client_order_id for (client_order_id,) in rows}
 
     def open_orders(self) -> list[ExchangeOrder]:
-        return self._orders(f"WHERE {_OPEN} ORDER BY seq")
+        return self._orders(f"WHERE {OPEN} ORDER BY seq")
 
     def orders_since(self, time: datetime | None) -> list[ExchangeOrder]:
         """Return the orders submitted at or after a time, or all, in the order they came in."""
@@ -88,7 +89,7 @@ class OrderQueries(LedgerFile):
         clauses = [clause for clause, _ in tests]
         clauses.append(f"stall IS NOT '{StallReason.LOST}'")
         if wanted.status != "all":
-            clauses.append(_OPEN if wanted.status == "open" else f"NOT {_OPEN}")
+            clauses.append(OPEN if wanted.status == "open" else f"NOT {OPEN}")
         if wanted.parents_only:
             clauses.append("parent_id IS NULL")
         return self._orders(
@@ -126,7 +127,8 @@ class OrderQueries(LedgerFile):
             clauses.append("number > ?" if oldest_first else "number < ?")
             values.append(after_number)
         if since is not None:
-            clauses.append("time > ?")
+            # A fill is of some moment of its second: a time within that second does not exclude it.
+            clauses.append("time >= ?" if since.microsecond else "time > ?")
             values.append(to_stamp(since))
         if until is not None:
             clauses.append("time < ?")

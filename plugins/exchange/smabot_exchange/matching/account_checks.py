@@ -6,7 +6,7 @@ from decimal import Decimal
 
 from smabot.provider import ZERO, Side
 from smabot_exchange.matching.account import AccountState
-from smabot_exchange.matching.fill_prices import ask
+from smabot_exchange.matching.fill_prices import ask, bid_or_ask
 from smabot_exchange.matching.order_validation import digits, forbidden, unprocessable
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
@@ -56,10 +56,15 @@ def hold_price(
     stop: Decimal | None,
     half_spread: Decimal,
 ) -> Decimal:
-    """Return what each share takes from the buying power of an order that opens a position."""
+    """Return what each share takes from the buying power of an order that opens a position.
+
+    Without a limit a purchase pays the ask.
+    """
     price = request.limit_price or stop or last_price
     if intent is PositionIntent.SELL_TO_OPEN:
         return max(price, ask(last_price, half_spread) * _SHORT_MARGIN)
+    if intent is PositionIntent.BUY_TO_OPEN and request.limit_price is None:
+        return bid_or_ask(price, request.side, half_spread)
     return price
 
 

@@ -67,10 +67,11 @@ def activate_exits(
     """Activate the exits of a filled entry from ``time`` on, for ``qty`` shares."""
     events = []
     for leg in orders.others_of(entry):
-        leg = replace(leg, qty=qty, opens_at=time, updated_at=entry.updated_at)
+        active = leg.not_before_submission(entry.updated_at)
+        leg = replace(leg, qty=qty, opens_at=time, updated_at=active)
         if leg.type is OrderType.LIMIT:
             leg = replace(leg, status=OrderStatus.NEW)
-            events.append(OrderEvent("new", entry.updated_at, leg))
+            events.append(OrderEvent("new", active, leg))
         orders.put(leg)
     return events
 
@@ -78,9 +79,8 @@ def activate_exits(
 def shrink_others(orders: OpenOrders, exit: ExchangeOrder) -> None:
     """Reduce an exit's counterpart to what the exit has left."""
     for other in orders.others_of(exit):
-        orders.put(
-            replace(other, qty=other.filled_qty + exit.remaining, updated_at=exit.updated_at)
-        )
+        changed = other.not_before_submission(exit.updated_at)
+        orders.put(replace(other, qty=other.filled_qty + exit.remaining, updated_at=changed))
 
 
 def yields_to_stop(

@@ -216,6 +216,10 @@ class ExchangeOrder:
     def open(self) -> bool:
         return self.status in OPEN_STATUSES
 
+    def not_before_submission(self, time: datetime) -> datetime:
+        """Return when something happened to it: a minute, unless it was submitted later in that minute."""
+        return max(time, self.submitted_at)
+
     @property
     def hidden(self) -> bool:
         """Whether status queries and lists don't show it."""

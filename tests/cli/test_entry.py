@@ -121,6 +121,7 @@ def test_wrong_configuration_is_one_line_and_code_3(
     assert not Path("other.db").exists()
 
 
+@pytest.mark.plugins
 def test_a_plugin_command_with_wrong_settings_tells_of_the_settings(call: Call) -> None:
     Path("settings.toml").write_text("[default]\nspeed = 'x'\n")
     assert call("limits").code == 3

@@ -268,6 +268,7 @@ def test_a_running_bot_that_is_killed_leaves_it_to_the_next(holding: Path, execu
     assert set(sold_and_bought().values()) == {0.0}
 
 
+@pytest.mark.plugins
 def test_at_the_end_of_the_data_it_says_that_no_exit_can_fill(
     in_tmp: Path, tape_writer: Callable[..., Path], execute: Call
 ) -> None:

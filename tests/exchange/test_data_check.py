@@ -158,6 +158,7 @@ def test_a_price_that_jumps_within_a_day_is_told(check: Check) -> None:
     assert "jump?" not in check(write("IBM.csv", sessions()), "--data-zone", "America/New_York").out
 
 
+@pytest.mark.plugins
 def test_a_run_refuses_what_the_check_refuses_and_names_it(
     check: Check, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -225,6 +226,7 @@ def test_a_folder_of_many_files_has_a_line_for_each(check: Check) -> None:
     assert "AAA.csv: AAA, 30 rows, 2026-03-02 to 2026-03-02" in found.out.splitlines()
 
 
+@pytest.mark.plugins
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
@@ -250,6 +252,7 @@ def test_a_file_that_can_not_be_read_is_told(
     assert found.err == ""
 
 
+@pytest.mark.plugins
 def test_what_is_not_there_is_one_line(check: Check) -> None:
     write("SPY.csv", [])
     for name, words in (("SPX.csv", "did you mean 'SPY.csv'?"), ("simulatd", "'simulated'?")):
@@ -274,6 +277,7 @@ def test_without_a_file_it_takes_the_settings(check: Check, monkeypatch: Any) ->
     assert check().out.startswith("SPY.csv: can be replayed")
 
 
+@pytest.mark.plugins
 def test_config_check_looks_for_the_data_file(
     in_tmp: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -197,7 +197,7 @@ def test_commands_of_several_kinds_keep_their_order(make_world: Any) -> None:
         give(world, number, verb, argument)
     kinds = [kind for kind, _ in told(world, "flatten", "halt", "resume", "breaker_reset")]
     assert kinds == [
-        "flatten", "halt", "flatten", "breaker_reset", "resume", "halt", "flatten", "breaker_reset",
+        "flatten", "halt", "flatten", "breaker_reset", "resume", "flatten", "halt", "breaker_reset",
     ]  # fmt: skip
 
 

@@ -89,9 +89,7 @@ def _obey(command: Command, plugins: Plugins, book: Book) -> str:
         resume(book)
         return "resumed: entries are allowed again"
     if command.verb == "flatten":
-        answer = flatten(book, command.argument)
-        book.apply(Event(book.now, "flatten", command.argument, answer))
-        return answer
+        return flatten(book, command.argument)
     answers = plugins.on_command(command, book)
     return "; ".join(answers) or f"{UNKNOWN_COMMAND} '{command.verb}'"
 

@@ -8,12 +8,9 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-<<<<<<< HEAD
-from smabot.cli.records.record_filters import Span, rows_within
-=======
 from smabot.cli.explanation.order_facts import ended_at
+from smabot.cli.records.record_filters import Span, rows_within
 from smabot.cli.records.target_times import flattens_of
->>>>>>> 129378845eeff564421e03a3ff2f6b14da6d2b75
 from smabot.cli.start_steps import Gap, gaps
 from smabot.domain.bot_records import Event, Run
 from smabot.domain.calendar import MINUTE
@@ -87,17 +84,8 @@ class HoldingFacts:
 
     def flattened_before(self, time: datetime) -> Event | None:
         """Return the operator's last `flatten` of it up to a time."""
-<<<<<<< HEAD
-        given = [
-            event
-            for event in self.events
-            if event.kind == "flatten"
-            and event.subject in ("", self.symbol)
-            and event.time <= time + OWN_TIME
-        ]
-=======
-        given = [event for event in flattens_of(self.events, self.symbol) if event.time <= time]
->>>>>>> 129378845eeff564421e03a3ff2f6b14da6d2b75
+        flattens = flattens_of(self.events, self.symbol)
+        given = [event for event in flattens if event.time <= time + OWN_TIME]
         return given[-1] if given else None
 
     def target_at(self, time: datetime) -> Signal | Event | None:
@@ -140,6 +128,7 @@ def read_holding(rows: Any, holding: Holding, span: Span | None = None) -> Holdi
         begin = signals[0].bar_time if len(signals) == SIGNALS_READ else None
         bars, lately = Span(begin), Span(signals[-SHOWN:][0].bar_time if signals else None)
     else:
+        span = _with_last_flatten(rows, symbol, span)
         assert span.until is not None
         signals = _signals_around(rows, where, span, found_gaps)
         begin = signals[0].bar_time if signals else span.since
@@ -154,9 +143,17 @@ def read_holding(rows: Any, holding: Holding, span: Span | None = None) -> Holdi
         orders=sorted(orders, key=lambda order: order.created_at),
         fills=rows_within(rows, Fill, "time", Span(begin), where=where),
         adjustments=rows_within(rows, Adjustment, "time", Span(begin), where=where),
-        events=_decision_events(rows, lately),
+        events=_decision_events(rows, symbol, Span() if span is None else Span(begin), lately),
         gaps=found_gaps,
     )
+
+
+def _with_last_flatten(rows: Any, symbol: str, span: Span) -> Span:
+    """Return a span that begins with the last `flatten` before it: what was wanted follows from there."""
+    assert span.since is not None
+    where = {"kind": "flatten", "subject": ("", symbol)}
+    last = rows_within(rows, Event, "time", Span(None, span.since), where=where, limit=1)
+    return Span(min([span.since, *(event.time for event in last)]), span.until)
 
 
 def _signals_around(
@@ -179,11 +176,12 @@ def _signals_around(
     return signals + rows_within(rows, Signal, "bar_time", later, where=where)
 
 
-def _decision_events(rows: Any, bars: Span) -> list[Event]:
-    """Return the events that say why decisions led to no order: of these bars, and each `flatten` before."""
+def _decision_events(rows: Any, symbol: str, begin: Span, bars: Span) -> list[Event]:
+    """Return the events that say why decisions on bars led to no order, and each `flatten` from a time on."""
+    flattens = {"kind": "flatten", "subject": ("", symbol)}
     until = None if bars.until is None else bars.until + DECIDED_WITHIN
     return [
-        *rows_within(rows, Event, "time", Span(None, until), where={"kind": "flatten"}),
+        *rows_within(rows, Event, "time", Span(begin.since, until), where=flattens),
         *rows_within(rows, Event, "time", Span(bars.since, until), where={"kind": "no_order"}),
     ]
 

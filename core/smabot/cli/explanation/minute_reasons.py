@@ -13,11 +13,8 @@ from smabot.cli.explanation.order_facts import ABOUT_ORDERS, OF_ALL, OF_THE_SYMB
 from smabot.cli.explanation.order_timeline import bar_moment, event_moment
 from smabot.cli.explanation.signal_outcome import order_outcome, outcome_of
 from smabot.cli.output import number
-<<<<<<< HEAD
-from smabot.cli.records.record_filters import Span, rows_within
-=======
 from smabot.cli.records.order_ids import short_id
->>>>>>> 129378845eeff564421e03a3ff2f6b14da6d2b75
+from smabot.cli.records.record_filters import Span, rows_within
 from smabot.cli.status.market_time import started_at
 from smabot.cli.times import Times
 from smabot.domain.bot_records import Event, Run

@@ -131,17 +131,11 @@ def explained_at(
     parts: list[Any] = [f"{symbol} at {times.full(moment)}"]
     found = []
     for holding in holdings:
-<<<<<<< HEAD
-        facts = read_holding(rows, holding, Span(moment, moment))
+        facts = read_holding(rows, holding, Span(moment, moment + MINUTE))
         orders = orders_made(rows, facts, minute)
-        why = [] if orders else why_no_order(facts, minute, times)
-=======
-        facts = read_holding(rows, holding)
-        orders = orders_made(facts, minute)
         why = []
         if not orders:
             why = why_no_order(facts, minute, times) + orders_of_the_next_bar(facts, minute, times)
->>>>>>> 129378845eeff564421e03a3ff2f6b14da6d2b75
         moments = in_order(m for order in orders for m in order_moments(read_order(rows, order)))
         if orders:
             parts += [

@@ -11,6 +11,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Event
 from smabot.domain.calendar import MINUTE
 from smabot.domain.halts import halt
 from smabot.domain.order_terms import Status
@@ -29,8 +30,6 @@ def flatten(book: Book, symbol: str = "") -> str:
     wanted = sorted(_concerned(book, symbol))
     for holding in wanted:
         book.apply(SignalState(*holding, FLATTEN, 0, _decided_at(book, *holding)))
-    if not symbol and not book.halted:
-        halt(book, "flattened by hand")
     closing = sum(1 for holding in wanted if book.holding(*holding))
     entries = sum(
         1 for order in book.open_orders() if _in_scope(order, symbol) and not order.reduces
@@ -42,7 +41,11 @@ def flatten(book: Book, symbol: str = "") -> str:
         closed_until(book),
         left_alone if symbol else "new entries are halted: `smabot resume` allows them again",
     ]
-    return "; ".join(part for part in parts if part)
+    answer = "; ".join(part for part in parts if part)
+    book.apply(Event(book.now, "flatten", symbol, answer))
+    if not symbol and not book.halted:
+        halt(book, "flattened by hand")
+    return answer
 
 
 def being_flattened(book: Book, state: SignalState | None) -> bool:

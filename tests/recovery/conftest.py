@@ -18,12 +18,13 @@ import pytest
 
 from smabot.cli.broker_reconciliation import reconcile_with_broker
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
-from smabot.domain.records import Bar, Order, Position, Signal
+from smabot.domain.records import Bar, Order, OrderUpdate, Position, Signal
 from smabot.engine.loop import Engine
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.opening import open_session
 from smabot.engine.start.recovery import recover
+from smabot.errors import UnknownOutcome
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Config
@@ -325,6 +326,25 @@ def make_world(tmp_path: Path, tape_writer: Callable[..., Path]) -> Callable[...
         return World(folder, tape, settings)
 
     return make
+
+
+@pytest.fixture
+def lose_first_order(monkeypatch: pytest.MonkeyPatch) -> Callable[[Any], None]:
+    """Let the first order of a session get no answer, and never arrive."""
+
+    def lose(session: Any) -> None:
+        send, lost = session.broker.submit, [1]
+
+        def submit(order: Order) -> OrderUpdate:
+            if lost:
+                lost.pop()
+                raise UnknownOutcome("timeout")
+            answer: OrderUpdate = send(order)
+            return answer
+
+        monkeypatch.setattr(session.broker, "submit", submit)
+
+    return lose
 
 
 @pytest.fixture

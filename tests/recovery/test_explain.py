@@ -18,7 +18,6 @@ from smabot.cli.run_session import begin_run_row, save_run_row
 from smabot.domain.bot_records import Command
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Bar, Order, OrderUpdate, Signal
-from smabot.errors import UnknownOutcome
 from smabot.hooks.specifications import hookimpl
 
 pytestmark = pytest.mark.plugins
@@ -178,21 +177,12 @@ def test_the_minute_of_an_id_points_to_the_minute_of_the_decision(
 
 
 def test_an_order_that_was_not_answered_says_how_it_was_found(
-    make_world: Any, explain: Any, monkeypatch: pytest.MonkeyPatch
+    make_world: Any, explain: Any, lose_first_order: Any
 ) -> None:
     world = make_world(FLAT_SPY)
     world.follow(s={("SPY", 2): LONG})
     with world.started() as (session, engine):
-        send, lost = session.broker.submit, [1]
-
-        def submit(order: Order) -> OrderUpdate:
-            if lost:
-                lost.pop()
-                raise UnknownOutcome("timeout")
-            answer: OrderUpdate = send(order)
-            return answer
-
-        monkeypatch.setattr(session.broker, "submit", submit)
+        lose_first_order(session)
         world.go(engine, 6)
     words = [line.split()[1:3] for line in explain(world, "s-SPY-20260302T1432Z-1").splitlines()]
     found = [

@@ -10,10 +10,9 @@ import pytest
 
 from smabot.domain.bot_records import Event
 from smabot.domain.order_terms import Status
-from smabot.domain.records import Order, OrderUpdate
+from smabot.domain.records import Order
 from smabot.domain.risk_answers import read_checks
 from smabot.engine.start.recovery import recover
-from smabot.errors import UnknownOutcome
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 LONG, FLAT = 1, 0
@@ -76,21 +75,12 @@ def test_an_order_keeps_how_its_size_came(make_world: Any, sizing: Any, why: str
 
 
 def test_an_order_that_is_not_answered_keeps_its_story(
-    make_world: Any, monkeypatch: pytest.MonkeyPatch
+    make_world: Any, lose_first_order: Any
 ) -> None:
     world = make_world(FLAT_SPY)
     world.follow(s={("SPY", 2): LONG})
     with world.started() as (session, engine):
-        send, lost = session.broker.submit, [1]
-
-        def submit(order: Order) -> OrderUpdate:
-            if lost:
-                lost.pop()
-                raise UnknownOutcome("timeout")
-            answer: OrderUpdate = send(order)
-            return answer
-
-        monkeypatch.setattr(session.broker, "submit", submit)
+        lose_first_order(session)
         world.go(engine, 6)
     (order,) = world.rows(Order)
     assert order.status is Status.FILLED

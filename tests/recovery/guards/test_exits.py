@@ -610,8 +610,8 @@ def test_an_exit_left_at_its_close_that_nothing_ends_there_ends_here(
         with alive(evening) as bot:
             live_until(bot, MORNING + timedelta(minutes=60))
     first, *others, last = exits(evening)
-    assert (first.status, first.filled_qty) == (Status.EXPIRED, 6)
-    assert first.given_up_at is None  # the broker has confirmed it since
+    assert (first.status, first.filled_qty) == (Status.CANCELED, 6)
+    assert first.given_up_at is None  # the broker has confirmed its end since, as a cancel
     assert {(o.qty, o.status, o.available) for o in others} == {(4, Status.REJECTED, 0)}
     assert len(others) <= 6
     assert (last.qty, last.status) == (4, Status.FILLED)

@@ -232,7 +232,7 @@ def test_a_trip_a_limit_and_a_halt_are_rows_of_blocks_and_events(
     assert events_of(world) == [
         ("halt", "core", True), ("breaker_tripped", "risk.circuit_breaker", True),
         ("limit_reached", "risk.daily_limits", True),
-        ("breaker_reset", "risk.circuit_breaker", False), ("resume", "core", False),
+        ("resume", "core", False), ("breaker_reset", "risk.circuit_breaker", False),
     ]  # fmt: skip
     blocks = {block.plugin: block for block in world.rows(Block)}
     assert blocks["core"].until == blocks["risk.circuit_breaker"].until == minute(13)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from pathlib import Path
 
 from smabot.domain.book import Book
 from smabot.domain.calendar import Calendar
@@ -78,10 +79,9 @@ def _refuse_missing_ledger(session: BotSession) -> None:
     if config.url is not None or config.live or journal is None:
         return
     ledger = config.ledger_path
-    log = ledger.with_name(f"{ledger.name}-wal")
     bound = journal.rows(Account)
     if any(each.broker == "exchange" for each in bound) and not (
-        file_exists(ledger, f"ledger {ledger}") or log.exists()
+        file_exists(ledger, f"ledger {ledger}") or Path(f"{ledger}-wal").exists()
     ):
         raise ConfigError(
             f"ledger {ledger}: is not there, but the database {config.db} was made with one: put the "

@@ -426,3 +426,18 @@ def test_watch_shows_news_until_ctrl_c(journal: Any, in_tmp: Any, execute: Call)
         assert execute("halt", "lunch").code == 0
         assert "YES: lunch" in wait_for("YES: lunch")
         os.write(terminal, b"\x03")
+
+
+def test_watch_goes_on_where_the_database_can_not_be_read_for_a_while(
+    journal: Any, in_tmp: Any, execute: Call
+) -> None:
+    journal.close()
+    database, away = Path("data/trades.db"), Path("data/away.db")
+    with on_pty(SMABOT, "status", "--watch", "0.5") as (terminal, wait_for):
+        wait_for("halted    no")
+        database.rename(away)
+        assert "can't be read now: " in wait_for("no database")
+        away.rename(database)
+        assert execute("halt", "lunch").code == 0
+        assert "YES: lunch" in wait_for("YES: lunch")
+        os.write(terminal, b"\x03")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from io import StringIO
 from typing import TYPE_CHECKING, Any
 
-from smabot.errors import counted
+from smabot.errors import SmabotError, counted, one_line
 from smabot.system import stdio
 
 if TYPE_CHECKING:
@@ -23,7 +23,8 @@ def watch(show: Callable[[], list[Any]], title: Callable[[], str], seconds: floa
     """Show lines and tables on the whole terminal, read anew every ``seconds``; Ctrl-C returns, and so
     does the end of the terminal.
 
-    What does not fit below each other is left out, and the last line says so.
+    What does not fit below each other is left out, and the last line says so. An error of the first look
+    is raised; a later one is shown, as the next look may succeed.
     """
     from rich.console import Console
     from rich.live import Live
@@ -31,12 +32,16 @@ def watch(show: Callable[[], list[Any]], title: Callable[[], str], seconds: floa
     console = Console(highlight=False, markup=False, emoji=False)
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
+            parts = show()
             while True:
-                parts = show()
                 live.update(_fitted([title(), *parts], console), refresh=True)
                 if stdio.lost() is not None or not sys.stdout.isatty():
                     return  # it was closed: rich then writes nothing at all
                 time.sleep(max(seconds, SHORTEST))
+                try:
+                    parts = show()
+                except SmabotError as error:
+                    parts = ["", f"can't be read now: {one_line(str(error))}"]
     except KeyboardInterrupt:
         return
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import gzip
 from collections.abc import Iterator
 from pathlib import Path
 from typing import IO
@@ -19,6 +17,8 @@ class CsvTable:
     """An open CSV file. Its first rows are read: what follows are data."""
 
     def __init__(self, file: Path) -> None:
+        import csv
+
         self.file = file
         self.symbol: str | None = None
         """Of all rows, where the header names it, as yfinance's does."""
@@ -51,6 +51,8 @@ class CsvTable:
 
     def rows(self) -> Iterator[list[str]]:
         """Yield the rows that are left. Raises ConfigError where the text is no CSV."""
+        import csv
+
         try:
             for row in self._rows:
                 if row:
@@ -90,6 +92,8 @@ class CsvTable:
 
 def _opened(file: Path) -> IO[str]:
     if file.suffix.lower() == ".gz":
+        import gzip
+
         return gzip.open(file, "rt", encoding="utf-8-sig", newline="")
     return file.open(encoding="utf-8-sig", newline="")
 

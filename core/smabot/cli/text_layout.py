@@ -26,7 +26,6 @@ def wrapped(text: str, width: int | None, indent: int = 0) -> list[str]:
         subsequent_indent=" " * indent,
         break_long_words=False,
         break_on_hyphens=False,
-        drop_whitespace=True,
     )
 
 

@@ -43,8 +43,9 @@ class Block:
 @record(table="events", key=("time", "kind", "subject"), restore=False)
 class Event:
     """Something an operator should know of. ``subject`` is a symbol, an order's or a command's id, an
-    account, a plugin or empty; ``grave`` events are red on the screen. ``time`` is the feed's; `Book.apply` makes it some microseconds
-    later where it would not come after a related event, as a second halt after a `resume`."""
+    account, a plugin or empty; ``grave`` events are red on the screen. ``time`` is the feed's;
+    `Book.apply` makes it some microseconds later where it would not come after a related event, as a
+    second halt after a `resume`."""
 
     time: datetime
     kind: str

@@ -121,7 +121,9 @@ def load(
     """Read all layers. Without ``settings``, ``./settings.toml`` is read if it is there.
 
     ``settings_of`` finds the plugin that a variable's keys name, perhaps one in a file that the
-    settings name: how many of the keys are its name, and its settings class. Raises ConfigError: one line with the key, its value (unless secret), its origin, what is wrong.
+    settings name: how many of the keys are its name, and its settings class.
+
+    Raises ConfigError: one line with the key, its value (unless secret), its origin, what is wrong.
     """
     tree: Tree = {}
     origins: Origins = {}

@@ -38,7 +38,7 @@ def equity_days(rows: Any, span: Span, adjustments: Sequence[Adjustment]) -> lis
     there is none. Reads a point for each day.
     """
     before, ends = _day_ends(rows, span)
-    if not ends:
+    if before is None:
         return []
     came = [(each.time, each.from_outside) for each in adjustments if each.from_outside]
     days = []
@@ -84,8 +84,9 @@ def trading_date(time: datetime) -> date:
     return time.astimezone(EXCHANGE_ZONE).date()
 
 
-def _day_ends(rows: Any, span: Span) -> tuple[EquityPoint, list[EquityPoint]]:
-    """Return the point that the first day counts from, and the last point of each day."""
+def _day_ends(rows: Any, span: Span) -> tuple[EquityPoint | None, list[EquityPoint]]:
+    """Return the point that the first day counts from, and the last point of each day; None and no day
+    where there is no point."""
     from smabot.domain.calendar import end_of
     from smabot.domain.records import EquityPoint
 
@@ -101,14 +102,14 @@ def _day_ends(rows: Any, span: Span) -> tuple[EquityPoint, list[EquityPoint]]:
         until = (max(begin, span.since) if span.since else begin) - INSTANT
     ends.reverse()
     if not ends:
-        return None, []  # type: ignore[return-value]
+        return None, []
     first_day = Span(span.since, ends[0].time)
     return rows_within(rows, EquityPoint, "time", first_day)[0], ends
 
 
 def _day_ends_of(
     points: Iterable[EquityPoint], span: Span
-) -> tuple[EquityPoint, list[EquityPoint]]:
+) -> tuple[EquityPoint | None, list[EquityPoint]]:
     before, ends = None, dict[date, "EquityPoint"]()
     for point in points:
         if span.since is not None and point.time < span.since:
@@ -116,7 +117,7 @@ def _day_ends_of(
             continue
         before = before or point
         ends[trading_date(point.time)] = point
-    return before, list(ends.values())  # type: ignore[return-value]
+    return before, list(ends.values())
 
 
 class CurveSummary:

@@ -5,11 +5,11 @@ A terminal of 80 columns shows every cell in full: reasons and other long texts 
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from smabot.cli.output import PIPE_WIDTH, Columns, clean
+from smabot.cli.text_layout import wrapped
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions
@@ -110,7 +110,7 @@ class Details:
         names = max(map(len, self._details), default=0)
         room = options.max_width - names - len(GAP)
         for name, text in self._details.items():
-            lines = [text] if room < NARROWEST_NOTE else _wrapped(text, room)
+            lines = [text] if room < NARROWEST_NOTE else wrapped(text, room)
             for number, line in enumerate(lines):
                 label = name if number == 0 else ""
                 yield Text(f"{label:{names}}{GAP}{line}", no_wrap=True, overflow="ignore")
@@ -129,11 +129,7 @@ def _indented(note: str, width: int) -> list[str]:
     room = width - len(INDENT)
     if room < NARROWEST_NOTE:
         return [INDENT + note]
-    return [INDENT + line for line in _wrapped(note, room)]
-
-
-def _wrapped(text: str, room: int) -> list[str]:
-    return textwrap.wrap(text, room, break_long_words=False, break_on_hyphens=False)
+    return [INDENT + line for line in wrapped(note, room)]
 
 
 def _width(rows: Iterable[str]) -> int:

@@ -6,12 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-PAIRS = (
-    ("stream_lost", "stream_back"),
-    ("key_refused", "key_accepted"),
-    ("account_blocked", "account_unblocked"),
-)
-"""Kinds of events that begin and end a state in which entries are paused; the streams' come first."""
+LOST_BY = {"streams": "stream_lost", "key": "key_refused", "account": "account_blocked"}
+"""The kinds of events that begin a state in which entries are paused, by what is lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +25,20 @@ def connection_states(rows: Any, started: datetime) -> dict[str, ConnectionState
 
     ``started``: the market's time when the run began to follow it; earlier events are another run's.
     """
-    states = {
-        name: _state(rows, pair, started)
-        for name, pair in zip(("streams", "key", "account"), PAIRS, strict=True)
-    }
+    states = {name: _state(rows, kind, started) for name, kind in LOST_BY.items()}
     return {name: state for name, state in states.items() if name == "streams" or not state.up}
 
 
-def _state(rows: Any, pair: tuple[str, str], started: datetime) -> ConnectionState:
+def _state(rows: Any, lost_by: str, started: datetime) -> ConnectionState:
     from smabot.domain.bot_records import Event
+    from smabot.domain.event_order import ENDS
 
+    kinds = (lost_by, *ENDS[lost_by])
     newest = rows.rows(
-        Event, where={"kind": pair}, since=("time", started), newest_by="time", limit=2
+        Event, where={"kind": kinds}, since=("time", started), newest_by="time", limit=2
     )
     if not newest:
         return ConnectionState(True, started, True)
     last = newest[-1]
-    lost = last.kind == pair[0]
+    lost = last.kind == lost_by
     return ConnectionState(not lost, last.time, False, last.text if lost else "")

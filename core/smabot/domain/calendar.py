@@ -25,6 +25,11 @@ class Session:
     close: datetime
 
 
+def new_york_date(time: datetime) -> date:
+    """Return the date that an instant has in New York, whether the exchange is open on it or not."""
+    return time.astimezone(EXCHANGE_ZONE).date()
+
+
 def end_of(day: date) -> datetime:
     """Return when a trading date ends: the midnight after it in New York, as UTC."""
     midnight = datetime.combine(day + timedelta(days=1), clock_time(), EXCHANGE_ZONE)

@@ -102,12 +102,12 @@ def grouped(
 
     Groups are sorted by name. A day on which nothing happened has none.
     """
-    from smabot.cli.records.equity_history import trading_date
+    from smabot.domain.calendar import new_york_date
 
     groups: dict[str, Group] = {}
 
     def group_of(row: Any, time: Any) -> Group:
-        name = period_name(trading_date(time), by) if by in PERIODS else getattr(row, by, "")
+        name = period_name(new_york_date(time), by) if by in PERIODS else getattr(row, by, "")
         return groups.setdefault(name, Group())
 
     for fill in fills:

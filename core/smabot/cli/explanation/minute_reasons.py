@@ -18,7 +18,7 @@ from smabot.cli.records.record_filters import Span, rows_within
 from smabot.cli.status.market_time import started_at
 from smabot.cli.times import Times
 from smabot.domain.bot_records import Event, Run
-from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, end_of
+from smabot.domain.calendar import MINUTE, end_of, new_york_date
 from smabot.domain.records import Bar, Order, Signal
 from smabot.hooks.ports import BarRows
 
@@ -44,7 +44,7 @@ def read_minute(rows: Any, symbol: str, at: datetime) -> MinuteFacts:
     own = next((bar for bar in bars or () if bar.symbol == symbol), None)
     runs = rows.rows(Run, newest_by="started_at")
     starts = [start for run in runs if (start := started_at(run)) is not None]
-    day_began = end_of(at.astimezone(EXCHANGE_ZONE).date() - timedelta(days=1))
+    day_began = end_of(new_york_date(at) - timedelta(days=1))
     return MinuteFacts(
         at=at,
         bar=own,

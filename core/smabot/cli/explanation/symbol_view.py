@@ -31,7 +31,7 @@ from smabot.cli.run_outcome import failure_of, how_it_ended
 from smabot.cli.times import Times
 from smabot.domain.book_view import EPOCH
 from smabot.domain.bot_records import Block, Event, Run
-from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE
+from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, new_york_date
 from smabot.domain.records import Bar, Holding, Signal
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def explained_at(
     times, now = app.times, newest(rows) or app.wall()
     zone = UTC if app.utc else EXCHANGE_ZONE
     if date is not None:
-        day = date.begin(now, EXCHANGE_ZONE).astimezone(EXCHANGE_ZONE).date()
+        day = new_york_date(date.begin(now, EXCHANGE_ZONE))
         now = datetime.combine(day, time(12), EXCHANGE_ZONE)
     moment = at.begin(now, zone).replace(second=0, microsecond=0)
     minute = read_minute(rows, symbol, moment)

@@ -37,6 +37,8 @@ def equity_days(rows: Any, span: Span, adjustments: Sequence[Adjustment]) -> lis
     The first one's change counts from the last point before the span, or from its own first point where
     there is none. Reads a point for each day.
     """
+    from smabot.domain.calendar import new_york_date
+
     before, ends = _day_ends(rows, span)
     if before is None:
         return []
@@ -45,14 +47,14 @@ def equity_days(rows: Any, span: Span, adjustments: Sequence[Adjustment]) -> lis
     for point in ends:
         deposits = sum((cash for at, cash in came if before.time < at <= point.time), ZERO)
         change = point.equity - before.equity - deposits
-        days.append(EquityDay(trading_date(point.time), point, change, deposits))
+        days.append(EquityDay(new_york_date(point.time), point, change, deposits))
         before = point
     return days
 
 
 def points(rows: Any, span: Span) -> Iterator[EquityPoint]:
     """Yield the equity curve's points, oldest first, read some days at a time."""
-    from smabot.domain.calendar import end_of
+    from smabot.domain.calendar import end_of, new_york_date
     from smabot.domain.records import EquityPoint
 
     _, ends = _day_ends(rows, span)
@@ -63,7 +65,7 @@ def points(rows: Any, span: Span) -> Iterator[EquityPoint]:
     for place in range(0, len(ends), DAYS_AT_ONCE):
         last = ends[min(place + DAYS_AT_ONCE, len(ends)) - 1]
         yield from rows_within(rows, EquityPoint, "time", Span(since, last.time))
-        since = end_of(trading_date(last.time))
+        since = end_of(new_york_date(last.time))
 
 
 def point_before(rows: Any, span: Span) -> EquityPoint | None:
@@ -77,17 +79,10 @@ def point_before(rows: Any, span: Span) -> EquityPoint | None:
     return found[-1] if found else None
 
 
-def trading_date(time: datetime) -> date:
-    """Return the New York date of a time."""
-    from smabot.domain.calendar import EXCHANGE_ZONE
-
-    return time.astimezone(EXCHANGE_ZONE).date()
-
-
 def _day_ends(rows: Any, span: Span) -> tuple[EquityPoint | None, list[EquityPoint]]:
     """Return the point that the first day counts from, and the last point of each day; None and no day
     where there is no point."""
-    from smabot.domain.calendar import end_of
+    from smabot.domain.calendar import end_of, new_york_date
     from smabot.domain.records import EquityPoint
 
     if not reads_until(rows):
@@ -98,7 +93,7 @@ def _day_ends(rows: Any, span: Span) -> tuple[EquityPoint | None, list[EquityPoi
         if span.since is not None and found[0].time < span.since:
             return found[0], ends[::-1]
         ends.append(found[0])
-        begin = end_of(trading_date(found[0].time) - timedelta(days=1))
+        begin = end_of(new_york_date(found[0].time) - timedelta(days=1))
         until = (max(begin, span.since) if span.since else begin) - INSTANT
     ends.reverse()
     if not ends:
@@ -110,13 +105,15 @@ def _day_ends(rows: Any, span: Span) -> tuple[EquityPoint | None, list[EquityPoi
 def _day_ends_of(
     points: Iterable[EquityPoint], span: Span
 ) -> tuple[EquityPoint | None, list[EquityPoint]]:
+    from smabot.domain.calendar import new_york_date
+
     before, ends = None, dict[date, "EquityPoint"]()
     for point in points:
         if span.since is not None and point.time < span.since:
             before = point
             continue
         before = before or point
-        ends[trading_date(point.time)] = point
+        ends[new_york_date(point.time)] = point
     return before, list(ends.values())
 
 

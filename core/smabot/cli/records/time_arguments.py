@@ -59,7 +59,7 @@ class TypedTime:
 
     def begin(self, now: datetime, zone: Any) -> datetime:
         """Return where it begins, in UTC; ``zone`` is that of times without one."""
-        from smabot.domain.calendar import EXCHANGE_ZONE, end_of
+        from smabot.domain.calendar import end_of, new_york_date
 
         if self.age is not None:
             return now - self.age
@@ -70,15 +70,15 @@ class TypedTime:
             here = self.clock.tzinfo or zone
             day = now.astimezone(here).date()
             return datetime.combine(day, self.clock.replace(tzinfo=here)).astimezone(UTC)
-        day = self.day or now.astimezone(EXCHANGE_ZONE).date()
+        day = self.day or new_york_date(now)
         return end_of(day - timedelta(days=1))
 
     def end(self, now: datetime, zone: Any) -> datetime:
         """Return its last moment, in UTC: of the day, the minute or the second that it names."""
-        from smabot.domain.calendar import EXCHANGE_ZONE, end_of
+        from smabot.domain.calendar import end_of, new_york_date
 
         if self.is_day:
-            return end_of(self.day or now.astimezone(EXCHANGE_ZONE).date()) - _INSTANT
+            return end_of(self.day or new_york_date(now)) - _INSTANT
         return self.begin(now, zone) + self.span - _INSTANT
 
 

@@ -30,12 +30,13 @@ def watch(show: Callable[[], list[Any]], title: Callable[[], str], seconds: floa
     from rich.live import Live
 
     console = Console(highlight=False, markup=False, emoji=False)
+    terminal = sys.stdout  # `Live` puts a proxy there, which is no terminal to an older rich
     try:
         with Live(console=console, screen=True, auto_refresh=False) as live:
             parts = show()
             while True:
                 live.update(_fitted([title(), *parts], console), refresh=True)
-                if stdio.lost() is not None or not sys.stdout.isatty():
+                if stdio.lost() is not None or not terminal.isatty():
                     return  # it was closed: rich then writes nothing at all
                 time.sleep(max(seconds, SHORTEST))
                 try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from smabot.engine.dispatcher import DirectDispatcher, Outcome, Request
-from smabot.testing.kill_points import KillSwitch
+from smabot.testing.kill_points import REQUEST, KillSwitch, after, before
 
 
 class ScheduledDispatcher(DirectDispatcher):
@@ -36,7 +36,7 @@ class ScheduledDispatcher(DirectDispatcher):
         return request.epoch is not None and request.epoch >= self._epoch
 
     def _made(self, request: Request) -> Any:
-        self._switch.point("before a request")
+        self._switch.point(before(REQUEST))
         answer = super()._made(request)
-        self._switch.point("after a request")
+        self._switch.point(after(REQUEST))
         return answer

@@ -26,6 +26,18 @@ class MemoryJournal:
         self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
         self._commands: dict[str, Command] = {}
 
+    def copy(self) -> MemoryJournal:
+        """Return a journal of its own that has the same rows, bars and waiting commands."""
+        copy = MemoryJournal()
+        copy.bars = list(self.bars)
+        copy._tables = {kind: dict(rows) for kind, rows in self._tables.items()}
+        copy._commands = dict(self._commands)
+        return copy
+
+    def kinds(self) -> list[type]:
+        """Return the classes of the records that were committed."""
+        return list(self._tables)
+
     def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
         for row in rows:
             self._tables.setdefault(type(row), {})[key_of(row)] = row

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from decimal import Decimal
 from types import ModuleType
@@ -15,15 +14,15 @@ from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.opening import open_session
 from smabot.engine.start.recovery import recover
 from smabot.errors import ConfigError
-from smabot.hooks.default_sizer import DefaultSizer
-from smabot.hooks.discovery import discover, load_plugin, make_from, select
+from smabot.hooks.discovery import discover, load_plugin, select
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
-from smabot.testing.durable_world import DurableWorld, WorldPlugin
+from smabot.testing.durable_world import DurableWorld
 from smabot.testing.fake_exchange import FakeExchange
 from smabot.testing.kill_everywhere import KillReport, kill_everywhere, killed_at
-from smabot.testing.kill_points import Switch, make_hooks_mortal, start_steps
+from smabot.testing.kill_points import Switch, start_steps
+from smabot.testing.process_plugins import ProcessPlugins
 from smabot.testing.table_comparison import Tables, tables_of
 
 R = TypeVar("R")
@@ -58,6 +57,7 @@ class Bot:
             raise ConfigError("a bot needs bars: give at least one")
         self.config = Config(**{"broker": "fake", **dict(settings or {})})
         self._made_of = _named(plugins)
+        self._processes = ProcessPlugins(self._made_of, self.config)
         self._begin = DurableWorld(FakeExchange(given, cash, sessions))
         self._world = self._begin.copy()
         self._session: BotSession | None = None
@@ -106,14 +106,15 @@ class Bot:
         """
         if self._engine is not None:
             return self._engine
-        plugins = self._plugins(switch)
+        plugins = self._processes.take(self._world, switch)
         if tailor is not None:
             tailor(plugins)
         show = (lambda step: None) if switch is None else start_steps(switch)
-        self._session = open_session(self.config, plugins, show)
         try:
+            self._session = open_session(self.config, plugins, show)
             self._engine = recover(self._session)
         except BaseException:
+            self._processes.give_back(plugins)
             self.kill()
             raise
         return self._engine
@@ -135,6 +136,7 @@ class Bot:
         """End the process at once: what was not committed is lost."""
         session, self._session, self._engine = self._session, None, None
         if session is not None:
+            self._processes.give_back(session.plugins)
             session.close()
         return self
 
@@ -165,25 +167,6 @@ class Bot:
         A second number is a boundary of the restart.
         """
         return killed_at(self, boundaries)
-
-    def _plugins(self, switch: Switch | None) -> Plugins:
-        plugins = Plugins()
-        made = {
-            name: make_from(name, target, self.config, {})
-            if inspect.isclass(target) or isinstance(target, ModuleType)
-            else target()
-            for name, target in self._made_of.items()
-        }
-        world = WorldPlugin(self._world, switch)
-        sizer = DefaultSizer(self.config.sizing)
-        for name in sorted(made, reverse=True):
-            plugins.register(name, made[name])
-        plugins.register("fake.world", world)
-        plugins.register("core.sizing", sizer)
-        plugins.check()
-        if switch is not None:
-            make_hooks_mortal(plugins, switch, self.names)
-        return plugins
 
 
 def _named(plugins: Iterable[Any]) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from random import Random
 from typing import TYPE_CHECKING
 
 from smabot.errors import SmabotError, counted
@@ -56,15 +57,17 @@ class KillFailure:
 
 @dataclass(slots=True)
 class KillReport:
-    """What was tried: boundaries, the different states they leave, and the first that failed."""
+    """What was tried, and the first case that failed."""
 
     boundaries: int = 0
-    cases: int = 0
+    states: int = 0
+    """Different states that a kill at these boundaries can leave."""
+    kills: int = 0
     failure: KillFailure | None = None
 
     def __str__(self) -> str:
-        what = f"{self.boundaries:,} boundaries, {counted(self.cases, 'kill')}"
-        return f"{what}: {self.failure or 'every table equal'}"
+        said = f"{self.boundaries:,} boundaries, {self.states:,} states, {counted(self.kills, 'kill')}"
+        return f"{said}: {self.failure or 'every table equal'}"
 
 
 class Recorder:
@@ -87,16 +90,23 @@ class Recorder:
             self.cases.append(Case((self.boundaries,), name, world.exchange.now(), world))
 
 
-def kill_everywhere(bot: Bot) -> KillReport:
-    """Try every boundary of a bot's life, and of each restart's start; stop at the first difference."""
+def kill_everywhere(bot: Bot, most: int | None = None) -> KillReport:
+    """Try every boundary of a bot's life, and of each restart's start; stop at the first difference.
+
+    ``most``: try only so many of the states, the same ones each time.
+    """
     whole = bot.again()
     recorder = Recorder(whole.world)
     whole.start(switch=recorder)
     expected = whole.run().tables
-    report = KillReport(recorder.boundaries)
-    for case in recorder.cases:
-        for each, found in _restarted(bot, case):
-            report.cases += 1
+    cases = recorder.cases
+    report = KillReport(recorder.boundaries, len(cases))
+    if most is not None and most < len(cases):
+        chosen = Random(len(cases)).sample(range(len(cases)), most)  # noqa: S311 - which ones to try
+        cases = [cases[place] for place in sorted(chosen)]
+    for number, case in enumerate(cases):
+        for each, found in _restarted(bot, case, deeper=most is None or number % 4 == 0):
+            report.kills += 1
             if (what := _difference(expected, found)) is not None:
                 report.failure = KillFailure(each, what)
                 return report
@@ -117,12 +127,12 @@ def killed_at(bot: Bot, path: Sequence[int]) -> Bot:
     return bot.again(world)
 
 
-def _restarted(bot: Bot, case: Case) -> Iterator[tuple[Case, Tables | SmabotError]]:
-    """Yield how a bot ends that was killed there, and how those do that were killed in its start, too."""
+def _restarted(bot: Bot, case: Case, deeper: bool) -> Iterator[tuple[Case, Tables | SmabotError]]:
+    """Yield how a bot ends that was killed there; ``deeper``: and those killed in its restart, too."""
     restart = bot.again(case.world)
-    recorder = Recorder(restart.world, case.world)
+    recorder = Recorder(restart.world, case.world) if deeper else None
     yield case, _end(restart, recorder)
-    for inner in recorder.cases:
+    for inner in recorder.cases if recorder is not None else ():
         path = (*case.path, *inner.path)
         yield replace(inner, path=path), _end(bot.again(inner.world))
 

@@ -113,6 +113,17 @@ def kill_everywhere(bot: Bot, most: int | None = None) -> KillReport:
     return report
 
 
+def try_kill_at(bot: Bot, path: Sequence[int]) -> KillReport:
+    """Try one case again, as `Case.path` names it."""
+    expected = bot.again().run().tables
+    killed = killed_at(bot, path)
+    case = Case(tuple(path), "replayed", killed.exchange.now(), killed.world)
+    report = KillReport(1, 1, 1)
+    if (what := _difference(expected, _end(killed))) is not None:
+        report.failure = KillFailure(case, what)
+    return report
+
+
 def killed_at(bot: Bot, path: Sequence[int]) -> Bot:
     """Return a bot that was killed at a boundary, and then at one of its restart's."""
     world = None

@@ -77,6 +77,7 @@ class BotUnderTest:
 
     def open(self, arriving: Callable[[Order], None]) -> None:
         """Open a session as a new process would; ``arriving`` gets each order that reaches the exchange."""
+        self.kill_switch.revive()
         scene = self._setup.scene
         config = Config(
             db=self._folder / scene.database.name, data=scene.data, speed="max", broker="exchange",

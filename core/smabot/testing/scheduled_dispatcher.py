@@ -7,7 +7,7 @@ from typing import Any
 from smabot.engine.dispatcher import DirectDispatcher, Dispatcher, Outcome, Request
 from smabot.engine.surroundings import Surroundings
 from smabot.system.wall_clock import Wall
-from smabot.testing.kill_points import KillSwitch
+from smabot.testing.kill_points import REQUEST, KillSwitch, after, before
 
 
 class ScheduledDispatcher(DirectDispatcher):
@@ -38,9 +38,9 @@ class ScheduledDispatcher(DirectDispatcher):
         return request.epoch is not None and request.epoch >= self._epoch
 
     def _made(self, request: Request) -> Any:
-        self._switch.point("before a request")
+        self._switch.point(before(REQUEST))
         answer = super()._made(request)
-        self._switch.point("after a request")
+        self._switch.point(after(REQUEST))
         return answer
 
 

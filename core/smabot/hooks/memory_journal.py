@@ -28,6 +28,8 @@ class MemoryJournal:
         """Each symbol's bars, by their time."""
         self._waiting: dict[str, Command] = {}
         """Commands that no committed step has carried out yet."""
+        self._taken: frozenset[str] = frozenset()
+        """Those of them that a step is carrying out."""
 
     def copy(self) -> MemoryJournal:
         """Return a journal of its own that has the same rows, bars and waiting commands."""
@@ -48,6 +50,7 @@ class MemoryJournal:
                 self._waiting.pop(row.id, None)
         for bar in bars:
             self._keep(bar)
+        self._taken = frozenset()
 
     def _keep(self, bar: Bar) -> None:
         """Keep a bar, unless its minute has one: that one's values were decided on."""
@@ -119,7 +122,7 @@ class MemoryJournal:
     def withdraw(self, command_id: str, at: datetime, answer: str) -> bool:
         """End a command that still waits; False when it was carried out already."""
         command = self._waiting.get(command_id)
-        if command is None:
+        if command is None or command_id in self._taken:
             return False
         self.commit([replace(command, applied_at=at, answer=answer)])
         return True
@@ -127,6 +130,7 @@ class MemoryJournal:
     def commands(self) -> list[Command]:
         if not self._waiting:
             return []
+        self._taken = frozenset(self._waiting)
         return sorted(self._waiting.values(), key=lambda each: (each.created_at, each.id))
 
     def check_in_place(self) -> None:

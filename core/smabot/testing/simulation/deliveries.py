@@ -226,7 +226,7 @@ class SimulatedFeed:
         batch = Batch(
             self.now(), updates, bars, resync=back, doubt=DOWN if down else "", revisions=revisions
         )
-        self._points.reach(f"event: {_kind(batch)}")
+        self._points.point(f"taken from the feed: {_kind(batch)}")
         return batch
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from smabot.domain.bot_records import Command
 from smabot.domain.records import Bar
 from smabot.errors import JournalError
-from smabot.testing.kill_points import Killed
+from smabot.testing.kill_points import COMMIT, after, before
 from smabot.testing.simulation.points import Points
 
 COMMIT_FAULTS = ("disk full", "locked", "I/O error", "I/O error after it")
@@ -26,7 +26,6 @@ class KeptRecords:
         struck: Callable[[str], None],
     ) -> None:
         """``faults``: what befalls the next commits; ``struck``: called with each that does."""
-        self.dead = False
         self.steps = 0
         """Commits with a bar or an order."""
         self._journal = journal
@@ -36,7 +35,7 @@ class KeptRecords:
         self._broken = ""
 
     def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
-        self._points.reach("commit: before")
+        self._points.point(before(COMMIT))
         self._check()
         fault = self._faults.pop(0) if self._faults else ""
         if fault:
@@ -47,10 +46,10 @@ class KeptRecords:
         self.steps += bool(bars) or any(type(row).__name__ == "Order" for row in rows)
         if fault:
             self._fail(fault)
-        self._points.reach("commit: after")
+        self._points.point(after(COMMIT))
 
     def commands(self) -> list[Command]:
-        self._points.reach("commands: before")
+        self._points.point("before reading commands")
         found: list[Command] = self._journal.commands()
         return found
 
@@ -65,8 +64,6 @@ class KeptRecords:
         return getattr(self._journal, name)
 
     def _check(self) -> None:
-        if self.dead:
-            raise Killed("it is dead already")
         if self._broken:
             raise JournalError(f"the database can't be written: {self._broken}")
 

@@ -1,41 +1,69 @@
-"""Where a process can die: every boundary that a bot in this process crosses, by name, and the kills armed there."""
+"""The kills of a schedule: which boundary of the bot they wait for, and what was known at each of them."""
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Callable
 
 from smabot.testing.kill_points import Killed
 
+_HOOK = re.compile(
+    r"^(before|after) [\w.]+\.(on_\w+|before_submit|may_leave|reconcile|lookback|records|describe)$"
+)
+
+
+def kind_of(boundary: str) -> str:
+    """Return a boundary without what is particular to one run: the plugin."""
+    found = _HOOK.match(boundary)
+    return f"{found[1]} {found[2]}" if found else boundary
+
 
 class Points:
-    """Counts the points that are reached, and kills at the one that is armed."""
+    """The `Switch` of a simulation: kills at the boundary that is armed."""
 
     def __init__(self, on_kill: Callable[[str], None]) -> None:
-        """``on_kill``: called with the point's name before the process dies there."""
+        """``on_kill``: called with the kind of the boundary before the process dies there."""
         self.visited: Counter[str] = Counter()
+        self.failing: Counter[str] = Counter()
+        """How often the boundary before a hook raises, as a plugin that fails."""
         self._armed = ""
         self._left = 0
+        self._dead_at = ""
         self._on_kill = on_kill
 
-    def arm(self, name: str, nth: int = 1) -> None:
-        """Kill at the so many-th time that a point is reached from now on."""
-        self._armed, self._left = name, nth
+    def arm(self, kind: str, nth: int = 1) -> None:
+        """Kill at the so many-th time that a kind of boundary is reached from now on."""
+        self._armed, self._left = kind, nth
 
     def disarm(self) -> None:
         self._armed = ""
 
+    def revive(self) -> None:
+        """Begin another process; a kill that is armed stays so."""
+        self._dead_at = ""
+
     @property
     def armed(self) -> str:
+        """The kind of boundary that a kill waits for; empty where none does."""
         return self._armed
 
-    def reach(self, name: str) -> None:
-        """Raise Killed where a kill is armed."""
-        self.visited[name] += 1
-        if name != self._armed:
-            return
-        self._left -= 1
-        if self._left <= 0:
-            self._armed = ""
-            self._on_kill(name)
-            raise Killed(name)
+    def point(self, name: str) -> None:
+        """Raise Killed where a kill is armed, and at every boundary of a dead process."""
+        if self._dead_at:
+            raise Killed(self._dead_at)
+        kind = kind_of(name)
+        self.visited[kind] += 1
+        if kind == self._armed:
+            self._left -= 1
+            if self._left <= 0:
+                self._armed, self._dead_at = "", kind
+                self._on_kill(kind)
+                raise Killed(kind)
+        if self.failing and self.failing[kind] > 0:
+            self.failing[kind] -= 1
+            raise PluginFailure(f"{kind}: the plugin fails")
+
+
+class PluginFailure(RuntimeError):
+    """What a plugin raises where a schedule says so."""

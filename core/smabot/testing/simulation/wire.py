@@ -16,6 +16,7 @@ from smabot.domain.records import Order, OrderUpdate
 from smabot.errors import AccountBlocked, BrokerError, KeyRefused, NotSent, UnknownOutcome
 from smabot.hooks.ports import Broker, BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.hooks.simulated_exchange import SimulatedExchange
+from smabot.testing.kill_points import after, before
 from smabot.testing.simulation.points import Points
 from smabot.testing.simulation.timeline import Timeline
 
@@ -130,10 +131,10 @@ class NearBroker:
         fault = wire.fault(kind)
         if fault == "full":
             raise NotSent("no room under the rate limit", 1.0)
-        wire.points.reach(f"{call}: before")
+        wire.points.point(before(f"broker.{call}"))
         hand_over()
         answer = self._carried_out(kind, fault, carry_out)
-        wire.points.reach(f"{call}: after")
+        wire.points.point(after(f"broker.{call}"))
         return answer
 
     def _carried_out(self, kind: str, fault: str, carry_out: Callable[[], T]) -> T:

@@ -18,6 +18,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from operator import attrgetter
 from typing import Protocol
 
 from smabot.domain.book import Book
@@ -144,7 +145,8 @@ class Judge:
         ]
 
     def _last_command(self) -> Command | None:
-        """Return the operator's last halt, resume or flatten of all that was carried out."""
+        """Return the operator's last halt, resume or flatten of everything: of those that one step carries out, the
+        one that was given last by the wall clock."""
         carried = [
             command
             for command in self._journal.rows(Command)
@@ -153,7 +155,8 @@ class Judge:
             and command.applied_at is not None
             and not command.answer.startswith(("not carried out", "expired"))
         ]
-        return max(carried, key=lambda each: (each.created_at, each.id), default=None)
+        order = attrgetter("applied_at", "created_at", "id")
+        return max(carried, key=order, default=None)
 
     def _count(self, entry: Order) -> None:
         limits = self._config.table("risk").get("daily_limits", {})

@@ -27,26 +27,22 @@ class Points:
         self.visited: Counter[str] = Counter()
         self.failing: Counter[str] = Counter()
         """How often the boundary before a hook raises, as a plugin that fails."""
-        self._armed = ""
-        self._left = 0
+        self._armed: dict[str, int] = {}
         self._dead_at = ""
         self._on_kill = on_kill
 
     def arm(self, kind: str, nth: int = 1) -> None:
         """Kill at the so many-th time that a kind of boundary is reached from now on."""
-        self._armed, self._left = kind, nth
+        self._armed[kind] = nth
 
-    def disarm(self) -> None:
-        self._armed = ""
+    def disarm(self) -> dict[str, int]:
+        """Kill nowhere from now on; returns the kills that were still to come."""
+        armed, self._armed = self._armed, {}
+        return armed
 
     def revive(self) -> None:
         """Begin another process; a kill that is armed stays so."""
         self._dead_at = ""
-
-    @property
-    def armed(self) -> str:
-        """The kind of boundary that a kill waits for; empty where none does."""
-        return self._armed
 
     def point(self, name: str) -> None:
         """Raise Killed where a kill is armed, and at every boundary of a dead process."""
@@ -54,10 +50,11 @@ class Points:
             raise Killed(self._dead_at)
         kind = kind_of(name)
         self.visited[kind] += 1
-        if kind == self._armed:
-            self._left -= 1
-            if self._left <= 0:
-                self._armed, self._dead_at = "", kind
+        if kind in self._armed:
+            self._armed[kind] -= 1
+            if self._armed[kind] <= 0:
+                del self._armed[kind]
+                self._dead_at = kind
                 self._on_kill(kind)
                 raise Killed(kind)
         if self.failing and self.failing[kind] > 0:

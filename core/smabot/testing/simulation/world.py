@@ -186,7 +186,7 @@ class World:
     def _begin_life(self) -> None:
         self._stay_down()
         self.result.starts += 1
-        if self.kills_in_starts and not self.points.armed:
+        if self.kills_in_starts:
             self.points.arm(*self.kills_in_starts.pop(0))
         self.conflict = ""
         self._life = self.lives.new()
@@ -262,8 +262,7 @@ class World:
 
     def _accept(self) -> None:
         """The operator lets the bot accept the broker's state, on a good line."""
-        armed = self.points.armed
-        self.points.disarm()
+        armed = self.points.disarm()
         faults, self.wire.faults = self.wire.faults, {each: [] for each in self.wire.faults}
         commit_faults = self.commit_faults[:]
         self.commit_faults.clear()
@@ -276,8 +275,8 @@ class World:
             life.end()
         self.wire.faults = faults
         self.commit_faults += commit_faults
-        if armed:
-            self.points.arm(armed)
+        for point, nth in armed.items():
+            self.points.arm(point, nth)
         self.trace("accepted the broker's state")
 
     # -- the market ----------------------------------------------------------------------------------
@@ -321,6 +320,9 @@ class World:
         self._quiet(FLAT_MINUTES)
         if not self.market.ended:
             self.judge.all_is_flat(FLAT_MINUTES)
+        if self.outside_changes:
+            self._end_life()
+            self._accept()
         self.judge.books_agree()
 
     def _quiet(self, minutes: int) -> None:

@@ -49,13 +49,13 @@ FLOORS = {
         ["commands", "data_commands", "doctor", "plugin"],
     ],
     "smabot_alpaca": [
-        ["settings"],
+        ["settings", "machine", "http_adapter"],
         ["credentials", "clock", "backoff", "order_json", "bar_json"],
         ["endpoints"],
         ["rest", "streams"],
         ["connection"],
         ["broker", "feed"],
-        ["doctor"],
+        ["doctor", "simulated_client"],
         ["plugin"],
     ],
 }

@@ -14,16 +14,32 @@ from smabot.engine.start.opening import open_session
 from smabot.engine.start.recovery import recover
 from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
 from smabot.hooks.memory_journal import MemoryJournal
+from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 from smabot.settings.model import Config
-from smabot.testing.kill_points import start_steps
+from smabot.testing.kill_points import TAKEN, start_steps
 from smabot.testing.process_plugins import ProcessPlugins
-from smabot.testing.simulation.deliveries import Deliveries, Market, SimulatedFeed
+from smabot.testing.simulation.deliveries import Deliveries, Market, SimulatedFeed, kind_of_batch
 from smabot.testing.simulation.doors import Doors
+from smabot.testing.simulation.http_line import HttpLine
 from smabot.testing.simulation.kept_records import KeptRecords
 from smabot.testing.simulation.points import Points
+from smabot.testing.simulation.socket_line import SocketLine
 from smabot.testing.simulation.timeline import Timeline
+from smabot.testing.simulation.virtual_machine import VirtualMachine
 from smabot.testing.simulation.virtual_surroundings import VirtualSurroundings
 from smabot.testing.simulation.wire import FarBroker, NearBroker, Wire
+
+
+@dataclass
+class Server:
+    """The exchange behind its API, and what makes the clients of a process, which reach it on a machine."""
+
+    http: HttpLine
+    sockets: SocketLine
+    clients: Callable[[SimulatedMachine], SimulatedClient]
+
+    def machine(self) -> VirtualMachine:
+        return VirtualMachine(self.sockets.timeline, self.http, self.sockets)
 
 
 @dataclass
@@ -33,7 +49,7 @@ class Outside:
     timeline: Timeline
     wire: Wire
     market: Market
-    deliveries: Deliveries
+    deliveries: Deliveries | SocketLine
     points: Points
     journal: MemoryJournal
     symbols: tuple[str, ...]
@@ -42,6 +58,8 @@ class Outside:
     wall: Callable[[], datetime]
     struck: Callable[[str], None]
     commit_faults: list[str] = field(default_factory=list)
+    server: Server | None = None
+    """Where broker and feed are a plugin's own."""
 
 
 class Life:
@@ -59,6 +77,7 @@ class Life:
         self._records = KeptRecords(
             outside.journal, outside.points, outside.commit_faults, outside.struck
         )
+        self._machine = outside.server.machine() if outside.server is not None else None
         self._session: BotSession | None = None
         self._engine: Engine | None = None
 
@@ -93,6 +112,8 @@ class Life:
         batch = self._session.opened().feed.next(0.5)
         if batch is None:
             return False
+        if self._machine is not None:
+            self._outside.points.point(TAKEN + kind_of_batch(batch))
         self._engine.take(batch)
         return True
 
@@ -106,6 +127,8 @@ class Life:
         """Throw the process away, dead or not."""
         self._around.dead = True
         self._outside.timeline.drop_waiting()
+        if self._machine is not None:
+            self._machine.end()
         session, self._session, self._engine = self._session, None, None
         if session is not None:
             self._processes.give_back(session.plugins)
@@ -113,12 +136,8 @@ class Life:
 
     def _opened(self) -> BotSession:
         outside = self._outside
-        broker = FarBroker(outside.wire) if outside.far else NearBroker(outside.wire)
-        feed = SimulatedFeed(
-            outside.timeline, outside.market, outside.deliveries, outside.points, outside.symbols,
-            None if outside.far else outside.pass_minute,
-        )  # fmt: skip
-        doors = Doors(self._records, broker, feed)
+        client = self._client()
+        doors = Doors(self._records, client.broker, client.feed)
         plugins = self._processes.take(doors, outside.points)
         try:
             self._session = open_session(self._config, plugins, start_steps(outside.points))
@@ -127,6 +146,19 @@ class Life:
             raise
         self._session.surroundings = self._around
         return self._session
+
+    def _client(self) -> SimulatedClient:
+        outside = self._outside
+        if outside.server is not None:
+            assert self._machine is not None
+            return outside.server.clients(self._machine)
+        assert isinstance(outside.deliveries, Deliveries)
+        broker = FarBroker(outside.wire) if outside.far else NearBroker(outside.wire)
+        feed = SimulatedFeed(
+            outside.timeline, outside.market, outside.deliveries, outside.points, outside.symbols,
+            None if outside.far else outside.pass_minute,
+        )  # fmt: skip
+        return SimulatedClient(broker, feed)
 
 
 class Lives:

@@ -11,6 +11,7 @@ from loguru import logger
 from smabot.hooks.discovery import discover, load_plugin, named_by, select
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.simulated_exchange import SimulatedExchanges
+from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 from smabot.settings.model import Config
 from smabot.testing.simulation.drawing import Draw
 from smabot.testing.simulation.prices import session_bars
@@ -44,16 +45,28 @@ SETTINGS: dict[str, Any] = {
 class Setup:
     """Plays schedules with some plugins."""
 
-    def __init__(self, plugins: Sequence[str] = ("risk",), faults: Sequence[str] = ()) -> None:
-        """``plugins``: as ``--plugins`` names them; ``faults``: kinds of them, where not all.
+    def __init__(
+        self,
+        plugins: Sequence[str] = ("risk",),
+        faults: Sequence[str] = (),
+        broker: str = "",
+    ) -> None:
+        """``plugins``: as ``--plugins`` names them; ``faults``: kinds of them, where not all; ``broker``: the
+        plugin whose broker and feed are played with; without: simulated ones.
 
         Raises ConfigError.
         """
         self.config = Config(**SETTINGS, plugins=tuple(plugins))
+        if broker:
+            base = (*self.config.base_plugins, broker)
+            self.config = self.config.model_copy(update={"base_plugins": base})
+        self._broker = broker
         self._plugins = Plugins.load(self.config)
         installed = discover(named_by(self.config))
         chosen = select(named_by(self.config), (), installed)
-        self._made_of = {n: load_plugin(n, installed[n]) for n in chosen if n != "exchange"}
+        self._made_of = {
+            n: load_plugin(n, installed[n]) for n in chosen if n not in ("exchange", broker)
+        }
         rules = [name for name in chosen if name.startswith("risk.")]
         self.draw = Draw(SYMBOLS, rules, faults)
         self._markets: dict[int, SimulatedExchanges] = {}
@@ -63,9 +76,13 @@ class Setup:
         exchange = self._market(schedule.seed % MARKETS).open()
         logger.disable("smabot")
         try:
-            return World(schedule, exchange, self.config, self._made_of, SYMBOLS).run()
+            clients = self._client if self._broker else None
+            return World(schedule, exchange, self.config, self._made_of, SYMBOLS, clients).run()
         finally:
             logger.enable("smabot")
+
+    def _client(self, machine: SimulatedMachine) -> SimulatedClient:
+        return self._plugins.simulated_client(self.config, machine)
 
     def _market(self, number: int) -> SimulatedExchanges:
         if number not in self._markets:

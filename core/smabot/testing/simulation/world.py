@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smabot.domain.book import Book
+from smabot.domain.records import Order
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import (
     BrokerError,
@@ -21,16 +22,20 @@ from smabot.errors import (
 )
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.simulated_exchange import SimulatedExchange
+from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 from smabot.settings.model import Config
 from smabot.testing.kill_points import Killed
 from smabot.testing.simulation.actions import Actions
 from smabot.testing.simulation.actors import ACTORS, Actor, Wants
 from smabot.testing.simulation.deliveries import Deliveries, Market
+from smabot.testing.simulation.http_line import HttpLine
 from smabot.testing.simulation.judge import Judge, Violation
-from smabot.testing.simulation.life import Life, Lives, Outside
+from smabot.testing.simulation.life import Life, Lives, Outside, Server
 from smabot.testing.simulation.points import PluginFailure, Points
 from smabot.testing.simulation.schedule import Schedule
+from smabot.testing.simulation.socket_line import SocketLine
 from smabot.testing.simulation.timeline import Timeline
+from smabot.testing.simulation.virtual_machine import KEY
 from smabot.testing.simulation.wire import Wire
 
 EXIT_MINUTES = 25
@@ -78,7 +83,9 @@ class World:
         config: Config,
         made_of: Mapping[str, Any],
         symbols: Sequence[str],
+        clients: Callable[[SimulatedMachine], SimulatedClient] | None = None,
     ) -> None:
+        """``clients``: makes a plugin's own broker and feed for a process; None: they are simulated, too."""
         self.schedule = schedule
         self.exchange = exchange
         self.chance = random.Random(schedule.seed)  # noqa: S311 - it must come again
@@ -86,7 +93,11 @@ class World:
         self.points = Points(self._note_kill)
         self.wire = Wire(self.timeline, exchange, self.points, self.chance)
         self.market = Market()
-        self.deliveries = Deliveries(self.timeline, self.chance, schedule.far)
+        self.deliveries: Deliveries | SocketLine = (
+            Deliveries(self.timeline, self.chance, schedule.far)
+            if clients is None
+            else SocketLine(self.timeline, self.chance)
+        )
         self.journal = MemoryJournal()
         self.wants: Wants = {}
         self.result = Result(schedule)
@@ -109,6 +120,8 @@ class World:
             tuple(symbols), schedule.far, self._trade_minute, self.wall, self.struck,
         )  # fmt: skip
         actors = {name: self._actor(name) for name in ACTORS}
+        if clients is not None:
+            outside.server = self._serve(clients)
         self.lives = Lives(outside, {**made_of, **actors}, config)
         self.commit_faults = outside.commit_faults
         self.judge = Judge(self.journal, exchange, config, self)
@@ -116,6 +129,20 @@ class World:
         self.wire.arrived = self._send_updates
         self.wire.struck = self.deliveries.struck = self.struck
         self.actions = Actions(self)
+
+    def _serve(self, clients: Callable[[SimulatedMachine], SimulatedClient]) -> Server:
+        sockets = self.deliveries
+        assert isinstance(sockets, SocketLine)
+        application = self.exchange.serve(sockets.loop, lambda: self.timeline.now, dict([KEY]))
+        sockets.application = application
+        http = HttpLine(self.wire, application, sockets.loop, self._leaves)
+        return Server(http, sockets, clients)
+
+    def _leaves(self, client_order_id: str) -> None:
+        order = self.journal.row(Order, client_order_id)
+        if order is None:
+            raise Violation("1 committed first", f"{client_order_id} leaves before it is committed")
+        self.judge.handed_over(order)
 
     # -- what the judge asks -------------------------------------------------------------------------
 
@@ -164,6 +191,7 @@ class World:
             self.trace(f"VIOLATION {self.result.violation}")
         finally:
             self._end_life()
+            self.deliveries.close()
         return self.result
 
     def _live(self, goes_on: Callable[[], bool]) -> None:

@@ -41,15 +41,20 @@ SLOW_GRACE = 2.0
 class TradeConnection(ClientConnection):
     """A client of the trading stream; it gets order updates once it has asked to listen.
 
-    Its messages are JSON in binary frames, or ``packed`` as msgpack.
+    Its messages are JSON in binary frames, or ``packed`` as msgpack; ``in_text``: JSON in text frames.
     """
 
     listening = False
     packed = False
+    in_text = False
 
     def send_json(self, message: bytes, now: datetime, records: int = 0) -> bool:
         """Send a message that is given as JSON, as `send_frame` does."""
-        frame = msgpack.packb(orjson.loads(message)) if self.packed else message
+        frame: bytes | str = message
+        if self.packed:
+            frame = msgpack.packb(orjson.loads(message))
+        elif self.in_text:
+            frame = message.decode()
         return self.send_frame(frame, now, records)
 
 

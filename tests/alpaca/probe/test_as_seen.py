@@ -142,7 +142,7 @@ def test_the_page_lists_every_behaviour_and_the_exchange_its_default() -> None:
 def test_what_is_accepted_against_the_expectation_can_not_be_played_back(
     serve: Any, probe: Any, instead: Any, in_tmp: Path
 ) -> None:
-    from smabot_alpaca.probe.assumption import Seen
+    from smabot_alpaca.probe.seen import Seen
 
     instead(lambda at: Seen("numbers"))
     probe(serve(), "--only", "5")
@@ -157,7 +157,7 @@ def test_what_is_accepted_against_the_expectation_can_not_be_played_back(
 def test_the_served_exchange_says_what_it_plays_back(
     serve: Any, probe: Any, instead: Any, in_tmp: Path
 ) -> None:
-    from smabot_alpaca.probe.assumption import Seen
+    from smabot_alpaca.probe.seen import Seen
 
     instead(lambda at: Seen("numbers"))
     first = serve(

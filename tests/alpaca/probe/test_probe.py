@@ -13,9 +13,9 @@ import pytest
 
 from smabot.cli import main
 from smabot.system.lock import FileLock
-from smabot_alpaca.probe.assumption import Seen
 from smabot_alpaca.probe.catalogue import ASSUMPTIONS, TRIED
 from smabot_alpaca.probe.probe_account import FarPrices, ProbeAccount
+from smabot_alpaca.probe.seen import Seen
 
 pytestmark = pytest.mark.plugins
 SECRET_ID, SECRET = "PKOFSOMEBODYELSE", "a-secret-of-somebody"

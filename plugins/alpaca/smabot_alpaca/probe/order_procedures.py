@@ -8,8 +8,8 @@ from typing import Any
 
 from smabot.provider import EXCHANGE_ZONE
 from smabot_alpaca.order_json import parse_time
-from smabot_alpaca.probe.assumption import NotTried, Seen, played_refusal, refusal_words
 from smabot_alpaca.probe.probe_account import CENT, LOOKS, Json, ProbeAccount, look_for
+from smabot_alpaca.probe.seen import NotTried, Seen, played_refusal, refusal_words
 from smabot_alpaca.rest.client import RequestRefused
 
 AT_ONCE = "at once"

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 from smabot.provider import ZERO, BrokerError, NotSent, UnknownOutcome
 from smabot_alpaca.connection import AlpacaConnection
 from smabot_alpaca.order_json import STATUSES, parse_time
-from smabot_alpaca.probe.assumption import NotTried
+from smabot_alpaca.probe.seen import NotTried
 from smabot_alpaca.rest.account import read_positions
 from smabot_alpaca.rest.client import RequestRefused, RequestUnauthorized
 from smabot_alpaca.rest.rate_limit import RateLimitFull, Urgency

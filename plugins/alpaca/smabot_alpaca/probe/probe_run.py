@@ -11,8 +11,9 @@ from enum import StrEnum
 from typing import Any
 
 from smabot.provider import BrokerError, KeyRefused
-from smabot_alpaca.probe.assumption import Assumption, NotTried, Seen, refusal_words
+from smabot_alpaca.probe.assumption import Assumption
 from smabot_alpaca.probe.probe_account import ProbeAccount
+from smabot_alpaca.probe.seen import NotTried, Seen, refusal_words
 from smabot_alpaca.probe.stream_conversations import HandshakeRefused
 from smabot_alpaca.rest.client import RequestRefused
 

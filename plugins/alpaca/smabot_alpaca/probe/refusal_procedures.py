@@ -6,9 +6,9 @@ from collections.abc import Callable
 from decimal import Decimal
 from uuid import uuid4
 
-from smabot_alpaca.probe.assumption import Seen, seen_refusal
 from smabot_alpaca.probe.order_procedures import started_bracket, started_order
 from smabot_alpaca.probe.probe_account import CENT, Json, ProbeAccount
+from smabot_alpaca.probe.seen import Seen, seen_refusal
 
 UNKNOWN_SYMBOL = "SMABOTX"
 Place = Callable[[ProbeAccount], Json]

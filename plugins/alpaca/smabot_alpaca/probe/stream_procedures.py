@@ -6,8 +6,8 @@ from pydantic import SecretStr
 
 from smabot_alpaca.credentials import Credentials
 from smabot_alpaca.endpoints import StreamAddress
-from smabot_alpaca.probe.assumption import NotTried, Seen, refusal_words
 from smabot_alpaca.probe.probe_account import Json, ProbeAccount
+from smabot_alpaca.probe.seen import NotTried, Seen, refusal_words
 from smabot_alpaca.probe.stream_conversations import (
     CLOSED,
     Conversation,

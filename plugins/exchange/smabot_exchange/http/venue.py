@@ -36,17 +36,20 @@ class Venue:
     stream_limits: StreamLimits = field(default_factory=StreamLimits)
     admin: bool = True
     as_seen: AsSeen = field(default_factory=AsSeen)
-    tcp_connections: TcpConnections = field(default_factory=TcpConnections)
     configuration: AccountConfiguration = field(init=False)
     broadcast: Broadcast = field(init=False)
     clock_driver: ClockDriver = field(init=False)
 
     def __post_init__(self) -> None:
         self.configuration = AccountConfiguration(self.exchange)
-        self.broadcast = Broadcast(self.exchange, self.faults, self.tcp_connections, self.as_seen)
+        self.broadcast = Broadcast(self.exchange, self.faults, self.as_seen)
         self.exchange.allow_opposite(self.as_seen.opposite_allowed.pairs)
         self.clock_driver = ClockDriver(self.exchange, self.broadcast, self.clock)
         self._closing = asyncio.Event()
+
+    @property
+    def tcp_connections(self) -> TcpConnections:
+        return self.broadcast.clients.tcp_connections
 
     @property
     def faults(self) -> FaultPlan:

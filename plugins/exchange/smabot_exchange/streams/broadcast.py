@@ -19,7 +19,6 @@ from smabot_exchange.streams.bar_messages import MinuteComposer, MinuteEncoder
 from smabot_exchange.streams.connected_clients import ConnectedClients
 from smabot_exchange.streams.order_messages import OrderMessages
 from smabot_exchange.streams.order_visibility import PENDING_CANCEL, OrderVisibility
-from smabot_exchange.streams.tcp_connections import TcpConnections
 from smabot_exchange.streams.timers import ExchangeTimers
 
 
@@ -31,12 +30,11 @@ class Broadcast:
         self,
         exchange: Exchange,
         plan: FaultPlan,
-        tcp_connections: TcpConnections,
         as_seen: AsSeen | None = None,
     ) -> None:
         self.exchange = exchange
         self.plan = plan
-        self.clients = ConnectedClients(plan, tcp_connections, lambda: exchange.now)
+        self.clients = ConnectedClients(plan, lambda: exchange.now)
         self.visibility = OrderVisibility(plan, as_seen)
         self.timers = ExchangeTimers()
         self.time_wanted = asyncio.Event()

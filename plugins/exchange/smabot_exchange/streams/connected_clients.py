@@ -78,15 +78,13 @@ class ConnectedClients:
     ``now`` gives the exchange's time.
     """
 
-    def __init__(
-        self, plan: FaultPlan, tcp_connections: TcpConnections, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, plan: FaultPlan, now: Callable[[], datetime]) -> None:
         self.trading: list[TradeConnection] = []
         """The newest last."""
         self.data: dict[str, DataConnection] = {}
         """By key id."""
         self._plan = plan
-        self._tcp_connections = tcp_connections
+        self.tcp_connections = TcpConnections()
         self._now = now
         self._refused_until: dict[Stream, float] = {}
 
@@ -136,7 +134,7 @@ class ConnectedClients:
                 if cut.clean:
                     connection.close(cut.code)
                 else:
-                    self._tcp_connections.reset(connection.socket.scope)
+                    self.tcp_connections.reset(connection.socket.scope)
 
     def disconnect_slow(self, connection: ClientConnection) -> None:
         """Say to a client that it is too slow, and disconnect it."""
@@ -149,5 +147,5 @@ class ConnectedClients:
             self.remove("trade", connection, clean=True)
         connection.close(1008, "slow client")
         asyncio.get_running_loop().call_later(
-            SLOW_GRACE, self._tcp_connections.reset_if_open, connection.socket.scope
+            SLOW_GRACE, self.tcp_connections.reset_if_open, connection.socket.scope
         )

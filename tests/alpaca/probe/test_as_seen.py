@@ -41,7 +41,8 @@ BEHAVIOURS: dict[str, tuple[dict[str, Any], dict[int, str]]] = {
                 "unknown position": (28,), "unknown order": (29,), "unknown client id": (30,),
                 "already ended": (31,), "bad intent": (32,), "intent mismatch": (33,),
                 "replaced unchanged": (35,), "replaced qty": (36,),
-                "wash trade": (37, 38, 39, 40), "opposite opening": (41, 42),
+                "wash trade": (37, 38, 39, 40), "short beside buy": (41,),
+                "long beside short": (42,),
             }.items()
             for number in numbers
         },
@@ -149,6 +150,19 @@ def test_what_is_accepted_against_the_expectation_can_not_be_played_back(
     played = read_probe(in_tmp / "probe.json")
     assert played.as_seen == AsSeen()
     assert played.left_out == ("5 Quantities and prices in answers are text.",)
+
+
+def test_of_two_refusals_of_one_kind_the_first_is_played_back(
+    serve: Any, probe: Any, instead: Any, in_tmp: Path
+) -> None:
+    from smabot_alpaca.probe.seen import Seen
+
+    instead(lambda at: Seen("told otherwise", {"refusals.duplicate_id": NOT_TODAY}))
+    place = serve(AsSeen(refusals={RefusalKind.DUPLICATE_ID: SeenRefusal(**BARE)}))  # type: ignore[arg-type]
+    done = probe(place, "--only", "5,20")
+    assert [each["played_back"] for each in done.file["assumptions"]] == [True, False]
+    played = read_probe(in_tmp / "probe.json")
+    assert played.left_out == ("20 A client_order_id that is in use is refused.",)
 
 
 # -- exchange serve --as ---------------------------------------------------------------------------

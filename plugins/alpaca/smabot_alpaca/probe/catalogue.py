@@ -181,12 +181,12 @@ TRIED = (
     Assumption(
         41, SIDES, "Without a position a resting limit buy refuses a limit sell above it.",
         "403 40310000 cannot open a short sell while a long buy order is open",
-        beside(limit("buy"), limit("sell"), "limit_sell_against_limit_buy", "opposite_opening"),
+        beside(limit("buy"), limit("sell"), "limit_sell_against_limit_buy", "short_beside_buy"),
     ),
     Assumption(
         42, SIDES, "Without a position a resting limit sell refuses a limit buy below it.",
         "403 40310000 cannot open a long buy while a short sell order is open",
-        beside(limit("sell"), limit("buy"), "limit_buy_against_limit_sell", "opposite_opening"),
+        beside(limit("sell"), limit("buy"), "limit_buy_against_limit_sell", "long_beside_short"),
     ),
     Assumption(
         43, STREAMS, "A wrong key is refused, without a code.", "401 without code unauthorized.",

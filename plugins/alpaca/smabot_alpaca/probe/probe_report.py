@@ -41,6 +41,7 @@ class ProbeReport:
 
     def document(self, *, answers: bool) -> dict[str, Any]:
         """Return it as JSON has it, with or without the raw answers."""
+        behaviours = as_seen(self.probe.trials)
         document = {
             "smabot_probe": VERSION,
             "time": f"{self.time:%Y-%m-%dT%H:%M:%SZ}",
@@ -48,8 +49,10 @@ class ProbeReport:
             "symbol": self.symbol,
             "market": self.market,
             "left": list(self.probe.left),
-            "as_seen": as_seen(self.probe.trials),
-            "assumptions": [_trial_json(trial, answers=answers) for trial in self.probe.trials],
+            "as_seen": behaviours,
+            "assumptions": [
+                _trial_json(trial, behaviours, answers=answers) for trial in self.probe.trials
+            ],
         }
         masked: dict[str, Any] = json.loads(self._masked(json.dumps(document, ensure_ascii=False)))
         return masked
@@ -100,6 +103,17 @@ def as_seen(trials: Sequence[Trial]) -> dict[str, Any]:
     return found
 
 
+def is_played_back(trial: Trial, behaviours: Mapping[str, Any]) -> bool:
+    """Whether the behaviours are what an assumption saw: another one may have seen something else."""
+    for path, value in trial.plays.items():
+        place: Any = behaviours
+        for name in path.split("."):
+            place = place[name]
+        if place != value:
+            return False
+    return bool(trial.plays)
+
+
 def trial_lines(trial: Trial) -> Iterator[str]:
     """Yield a result: number, result, assumption, and below them what was expected and seen."""
     yield from _row(f"{trial.assumption.number:>3}  {trial.result}", trial.assumption.text)
@@ -133,7 +147,7 @@ def assumption_json(assumption: Assumption) -> dict[str, Any]:
     }
 
 
-def _trial_json(trial: Trial, *, answers: bool) -> Mapping[str, Any]:
+def _trial_json(trial: Trial, behaviours: Mapping[str, Any], *, answers: bool) -> Mapping[str, Any]:
     raw = {"answers": list(trial.answers)} if answers else {}
     return {
         "number": trial.assumption.number,
@@ -143,7 +157,7 @@ def _trial_json(trial: Trial, *, answers: bool) -> Mapping[str, Any]:
         "seen": trial.seen or None,
         "result": str(trial.result),
         "why": trial.why or None,
-        "played_back": bool(trial.plays),
+        "played_back": is_played_back(trial, behaviours),
         **raw,
     }
 

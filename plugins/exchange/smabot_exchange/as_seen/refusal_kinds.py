@@ -23,7 +23,8 @@ class RefusalKind(StrEnum):
     BAD_INTENT = "bad_intent"
     INTENT_MISMATCH = "intent_mismatch"
     WASH_TRADE = "wash_trade"
-    OPPOSITE_OPENING = "opposite_opening"
+    SHORT_BESIDE_BUY = "short_beside_buy"
+    LONG_BESIDE_SHORT = "long_beside_short"
     REPLACED_TOO_EARLY = "replaced_too_early"
     REPLACED_UNCHANGED = "replaced_unchanged"
     REPLACED_QTY = "replaced_qty"
@@ -50,7 +51,8 @@ _WORDS = {
     RefusalKind.ALREADY_ENDED: re.compile("order is already in "),
     RefusalKind.INTENT_MISMATCH: re.compile("position intent mismatch"),
     RefusalKind.WASH_TRADE: re.compile("potential wash trade detected"),
-    RefusalKind.OPPOSITE_OPENING: re.compile("cannot open a (long buy|short sell) while"),
+    RefusalKind.SHORT_BESIDE_BUY: re.compile("cannot open a short sell while"),
+    RefusalKind.LONG_BESIDE_SHORT: re.compile("cannot open a long buy while"),
     RefusalKind.REPLACED_TOO_EARLY: re.compile("unable to replace order, order isn't sent"),
     RefusalKind.REPLACED_UNCHANGED: re.compile("order parameters are not changed"),
     RefusalKind.REPLACED_QTY: re.compile("qty cannot be changed for advanced orders"),

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,14 @@ from typing import Any
 import pytest
 
 from smabot.cli import main
+from smabot.errors import ConfigError
+from smabot.settings.model import Config
 from smabot.system.lock import FileLock
 from smabot_alpaca.probe.catalogue import ASSUMPTIONS, TRIED
 from smabot_alpaca.probe.probe_account import FarPrices, ProbeAccount
+from smabot_alpaca.probe.probe_guard import connect_to_paper, open_account
 from smabot_alpaca.probe.seen import Seen
+from smabot_alpaca.settings import AlpacaSettings
 
 pytestmark = pytest.mark.plugins
 SECRET_ID, SECRET = "PKOFSOMEBODYELSE", "a-secret-of-somebody"
@@ -271,6 +277,18 @@ def test_with_live_in_the_settings(probe: Any, in_tmp: Path) -> None:
     (in_tmp / "settings.toml").write_text("[default]\nlive = true\n")
     code, said = refused(probe, None)
     assert (code, "refuses live accounts" in said) == (3, True)
+
+
+def test_elsewhere_the_account_has_the_number_of_a_paper_account(serve: Any) -> None:
+    """Behind another address there may be a live account."""
+    config, settings = Config(url=serve().url), AlpacaSettings()
+    connection = connect_to_paper(config, settings, None)
+    now = datetime(2026, 3, 2, tzinfo=UTC)
+    open_account(connection, "SPY", now, despite_open=False)
+    connection.endpoints = replace(connection.endpoints, loopback=False)
+    with pytest.raises(ConfigError, match="does not begin with PA"):
+        open_account(connection, "SPY", now, despite_open=False)
+    connection.rest.close()
 
 
 def test_where_orders_or_shares_of_the_symbol_are(serve: Any, probe: Any) -> None:

@@ -77,8 +77,13 @@ class ProbeReport:
                 yield section
             yield from map(self._masked, trial_lines(trial))
         yield ""
-        counts = [trial.result for trial in self.probe.trials]
-        yield ", ".join(f"{counts.count(result)} {result}" for result in Result)
+        results = [trial.result for trial in self.probe.trials]
+        differing = results.count(Result.DIFFERS)
+        yield (
+            f"{results.count(Result.AS_EXPECTED)} as expected, "
+            f"{differing} {'differs' if differing == 1 else 'differ'}, "
+            f"{results.count(Result.NOT_TRIED)} not tried"
+        )
         for line in self.probe.left:
             yield from _row("LEFT", line)
         yield f"written to {path}; play it back: smabot exchange serve --as {path}"

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     )
     from smabot.domain.risk_answers import Check, Veto
     from smabot.hooks.ports import Broker, Clock, Feed, Journal, Rows
+    from smabot.hooks.simulated_exchange import SimulatedExchanges
     from smabot.settings.model import Config
 
 hookspec = pluggy.HookspecMarker("smabot")
@@ -339,6 +340,17 @@ def open_feed(config: Config) -> Feed | None:
 
     def open_feed(self, config):
         return MyFeed(config.symbols)
+    """
+
+
+@hookspec(firstresult=True)
+def simulated_exchanges(config: Config, bars: Sequence[Bar]) -> SimulatedExchanges | None:
+    """Return what makes exchanges in memory over given bars: `smabot simulate` trades on them.
+
+    Since 0.1.
+
+    def simulated_exchanges(self, config, bars):
+        return MyExchanges(bars)
     """
 
 

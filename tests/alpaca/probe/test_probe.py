@@ -17,6 +17,7 @@ from smabot.cli import main
 from smabot.errors import ConfigError
 from smabot.settings.model import Config
 from smabot.system.lock import FileLock
+from smabot_alpaca.probe import probe_guard
 from smabot_alpaca.probe.catalogue import ASSUMPTIONS, TRIED
 from smabot_alpaca.probe.probe_account import FarPrices, ProbeAccount
 from smabot_alpaca.probe.probe_guard import connect_to_paper, open_account
@@ -279,15 +280,21 @@ def test_with_live_in_the_settings(probe: Any, in_tmp: Path) -> None:
     assert (code, "refuses live accounts" in said) == (3, True)
 
 
-def test_elsewhere_the_account_has_the_number_of_a_paper_account(serve: Any) -> None:
+def test_elsewhere_the_account_has_the_number_of_a_paper_account(
+    serve: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Behind another address there may be a live account."""
     config, settings = Config(url=serve().url), AlpacaSettings()
     connection = connect_to_paper(config, settings, None)
     now = datetime(2026, 3, 2, tzinfo=UTC)
+    here = connection.endpoints
+    connection.endpoints = replace(here, loopback=False)
     open_account(connection, "SPY", now, despite_open=False)
-    connection.endpoints = replace(connection.endpoints, loopback=False)
-    with pytest.raises(ConfigError, match="does not begin with PA"):
+    monkeypatch.setattr(probe_guard, "PAPER_NUMBER", "not it")
+    with pytest.raises(ConfigError, match="does not begin with not it"):
         open_account(connection, "SPY", now, despite_open=False)
+    connection.endpoints = here
+    open_account(connection, "SPY", now, despite_open=False)
     connection.rest.close()
 
 

@@ -18,18 +18,16 @@ OTHER_WORDS = {
 }
 NO_INTENT = {"status": 422, "code": 42210000, "message": "position_intent is for options only"}
 SAME_END: dict[str, dict[str, Any]] = {
-    "orders look otherwise": {
+    "orders look otherwise, lists lag behind, refusals have other words": {
         "first_status": "accepted", "stamps": "submitted first", "after_includes": True,
         "gtc_expires_at": "null", "day_expires_at": "null", "position_intent": "null",
         "trade_frames": "text", "announces_pending": True,
         "opposite_allowed": dict.fromkeys(OppositeAllowed.model_fields, True),
-        "leg_replacement_refused": NO_INTENT,
+        "leg_replacement_refused": NO_INTENT, "listed_after_seconds": 0.1, "refusals": OTHER_WORDS,
     },
     "orders show no intent, and a status that nobody knows": {
         "first_status": "under_review", "position_intent": "absent",
     },
-    "lists lag behind": {"listed_after_seconds": 0.1},
-    "refusals in other words": {"refusals": OTHER_WORDS},
 }  # fmt: skip
 CUT = {"kind": "disconnect", "stream": "trade", "nth": 12}
 CROWDED = (

@@ -136,9 +136,10 @@ def test_an_error_ends_it_with_all_cleaned_up(serve: Any, probe: Any, instead: A
         raise RuntimeError("a mistake")
 
     instead(failing)
-    done = probe(place, "--only", "5")
+    done = probe(place, "--only", "3,5,6")
     assert done.code == 1
     assert "a mistake" in done.err
+    assert done.results == {3: "as expected"}
     assert place.untouched
 
 

@@ -23,16 +23,7 @@ def first_status(at: ProbeAccount) -> Seen:
 
 def visible_by_id(at: ProbeAccount) -> Seen:
     name = at.submit()["client_order_id"]
-
-    def look() -> Json | None:
-        try:
-            return at.order(name)
-        except RequestRefused as refusal:
-            if refusal.status == 404:
-                return None
-            raise
-
-    return _seen_after(look, "visible_after_seconds")
+    return _seen_after(lambda: at.find(name), "visible_after_seconds")
 
 
 def visible_in_list(at: ProbeAccount) -> Seen:
@@ -118,17 +109,8 @@ def intent_accepted(at: ProbeAccount) -> Seen:
 
 def unusual_id(at: ProbeAccount) -> Seen:
     order = at.submit(client_order_id=f"{at.new_id()} a/b+c:d")
-    found, *_ = look_for(lambda: _id_of(at, order["client_order_id"]))
-    return Seen("found" if found == order["id"] else "not found")
-
-
-def _id_of(at: ProbeAccount, name: str) -> str | None:
-    try:
-        return str(at.order(name)["id"])
-    except RequestRefused as refusal:
-        if refusal.status == 404:
-            return None
-        raise
+    found, *_ = look_for(lambda: at.find(order["client_order_id"]))
+    return Seen("found" if found and found["id"] == order["id"] else "not found")
 
 
 def longest_id(at: ProbeAccount) -> Seen:

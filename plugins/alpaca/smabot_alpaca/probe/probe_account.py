@@ -140,6 +140,15 @@ class ProbeAccount:
         )
         return answer
 
+    def find(self, client_order_id: str) -> Json | None:
+        """Return an order; None: Alpaca does not find it."""
+        try:
+            return self.order(client_order_id)
+        except RequestRefused as refusal:
+            if refusal.status == NOT_FOUND:
+                return None
+            raise
+
     def open_orders(self) -> list[Json]:
         """Return the open orders of the symbol."""
         params = {"status": "open", "symbols": self.symbol, "limit": 500}
@@ -223,20 +232,12 @@ class ProbeAccount:
 
     def _look_for_unanswered(self, name: str) -> None:
         """Find out the id of an order whose request was not answered."""
-        found, *_ = look_for(lambda: self._order_id(name), GONE_LOOKS)
+        found, *_ = look_for(lambda: self.find(name), GONE_LOOKS)
         if found is None:
             del self._open[name]
             self._missing.add(name)
         else:
-            self._open[name].add(found)
-
-    def _order_id(self, name: str) -> str | None:
-        try:
-            return str(self.order(name)["id"])
-        except RequestRefused as refusal:
-            if refusal.status == NOT_FOUND:
-                return None
-            raise
+            self._open[name].add(str(found["id"]))
 
     def _cancel_if_open(self, broker_id: str) -> None:
         try:
@@ -261,7 +262,7 @@ class ProbeAccount:
             raise
         except RequestRefused:
             return False  # it is not shown yet
-        status = STATUSES.get(str(order.get("status")))
+        status = STATUSES.get(str(order.get("status"))) if isinstance(order, dict) else None
         return status is not None and status.terminal
 
     def held(self) -> Decimal:

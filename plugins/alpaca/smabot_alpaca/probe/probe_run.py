@@ -44,8 +44,8 @@ class Probe:
     trials: list[Trial] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
     interrupted: bool = False
-    ended_by: BrokerError | None = None
-    """The refusal of the key that ended it."""
+    ended_by: Exception | None = None
+    """What ended it early: the key was refused, or the probe itself has a mistake."""
 
     @property
     def all_as_expected(self) -> bool:
@@ -69,7 +69,7 @@ def run_probe(
                 tried(probe.trials[-1])
         except KeyboardInterrupt:
             probe.interrupted = True
-        except KeyRefused as error:
+        except Exception as error:  # noqa: BLE001 - raised again once all is cleaned up and shown
             probe.ended_by = error
         probe.left = _leave_as_it_was(at, held)
     return probe

@@ -64,7 +64,9 @@ class Engine:
         entered = symbols if enterable is None else enterable
         self.gate = Gate(config, book, plugins, feed, provable=provable, enterable=entered)
         standing = self.gate.standing
-        recovery = Recovery(config, book, journal, broker, feed, tuple(symbols))
+        recovery = Recovery(
+            config, book, journal, broker, feed, tuple(symbols), wait=surroundings.wait
+        )
         self.comparison = Comparison(plugins, recovery, standing, self.access, surroundings)
         connection = BrokerConnection.to(broker, feed, self.access, surroundings)
         self._outbox = Outbox(connection, book, self.gate, journal.check_in_place)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from time import monotonic
+from time import monotonic, sleep
 from typing import Any
 
 from smabot.engine.dispatcher import DirectDispatcher, Dispatcher, ThreadedDispatcher
@@ -26,6 +26,10 @@ class Surroundings:
     def seconds(self) -> float:
         """Return the seconds of a clock that never goes back."""
         return monotonic()
+
+    def wait(self, seconds: float) -> None:
+        """Let seconds pass."""
+        sleep(seconds)
 
     def dispatcher(self, broker: Any) -> Dispatcher:
         """Return what carries requests to a broker: threads to a remote one."""

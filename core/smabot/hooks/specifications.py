@@ -6,10 +6,11 @@ description says which implementation goes first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -83,6 +84,8 @@ class Recovery:
     """The followed symbols: those with a position or an open order, and those that may be entered."""
     asked: bool = False
     """Whether core has queried the broker already: another query returns the same answers, at once."""
+    wait: Callable[[float], None] = sleep
+    """Lets seconds pass, as before another query; a simulation has a clock of its own."""
 
 
 class Level(StrEnum):

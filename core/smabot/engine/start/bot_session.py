@@ -53,7 +53,8 @@ class BotSession:
     def recovery(self) -> Recovery:
         """Return what plugins may look at."""
         journal, broker, feed = self.opened()
-        return Recovery(self.config, self.book, journal, broker, feed, self.symbols)
+        wait = self.surroundings.wait
+        return Recovery(self.config, self.book, journal, broker, feed, self.symbols, wait=wait)
 
     def close(self) -> None:
         """Close feed, broker and journal. Safe to call at any stage, and twice."""

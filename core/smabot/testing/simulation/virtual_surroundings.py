@@ -36,6 +36,9 @@ class VirtualSurroundings(Surroundings):
     def seconds(self) -> float:
         return self._wire.timeline.now.timestamp()
 
+    def wait(self, seconds: float) -> None:
+        self._wire.timeline.sleep(seconds)
+
     def dispatcher(self, broker: Any) -> Dispatcher:
         return TimelineDispatcher(self, self._wire) if self._far else DirectDispatcher()
 

@@ -159,7 +159,7 @@ class FarBroker(NearBroker):
     """A broker whose answers take time, and who may not show an order yet: `RemoteBroker`."""
 
     stepped = False
-    lookups: Sequence[float] = (0.5, 1.0, 2.0, 5.0, 15.0)
+    lookups: Sequence[float] = (0.5, 2.0, 10.0, 60.0, 300.0)
 
     @property
     def visibility_delay(self) -> timedelta | None:

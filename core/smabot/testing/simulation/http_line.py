@@ -17,9 +17,6 @@ from smabot.testing.kill_points import after, before
 from smabot.testing.simulation.timeline_loop import TimelineLoop, drive
 from smabot.testing.simulation.wire import SURVIVES, Wire
 
-HTTP_FAULTS = ("before", "reset", "no connection", "garbage", "cut", "page", "small pages")
-"""Besides those of `wire`: it fails before anything is done; the connection breaks after it; there is none; the
-answer can't be read, ends in the middle, or is a web page; a list comes in small pages."""
 JSON = {"content-type": "application/json"}
 PAGE = b"<html><head><title>504 Gateway Time-out</title></head><body></body></html>"
 REFUSED = {

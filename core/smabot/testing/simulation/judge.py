@@ -100,6 +100,13 @@ class Judge:
 
     # -- an order leaves -----------------------------------------------------------------------------
 
+    def leaves(self, client_order_id: str) -> None:
+        """Judge an order of which only the id can be seen."""
+        kept = self._journal.row(Order, client_order_id)
+        if kept is None:
+            raise Violation("1 committed first", f"{client_order_id} leaves before it is committed")
+        self.handed_over(kept)
+
     def handed_over(self, order: Order) -> None:
         """Judge an order that is handed to the transport."""
         name, outside = order.client_order_id, self._happenings
@@ -187,15 +194,16 @@ class Judge:
 
     # -- at the end ----------------------------------------------------------------------------------
 
-    def exits_were_made(self, minutes: int) -> None:
-        """Rule 6, where the line was good for so many minutes."""
+    def exits_were_made(self, since: datetime) -> None:
+        """Rule 6, where the line has been good since a time, long enough."""
         book = self._happenings.book
         assert book is not None
         for holding, state in book.signals.items():
-            if state.target == 0 and not state.missed and book.holding(*holding):
+            wanted = state.target == 0 and not state.missed and state.bar_time < since
+            if wanted and book.holding(*holding):
                 latest = book.latest_order(*holding)
                 raise Violation(
-                    "6 exits", f"{holding} is wanted flat for {minutes} minutes: {latest}"
+                    "6 exits", f"{holding} is wanted flat since {state.bar_time}: {latest}"
                 )
 
     def all_is_flat(self, minutes: int) -> None:
@@ -286,8 +294,6 @@ class Judge:
         if abs(account.cash - self._exchange.cash()) >= CENT:
             raise Violation("3 cash", f"{account.cash} here, {self._exchange.cash()} there")
         point = max(self._journal.rows(EquityPoint), key=lambda each: each.time, default=None)
-        if point is not None and not self._exchange.positions():
-            if abs(point.cash - self._exchange.cash()) >= CENT:
-                raise Violation(
-                    "3 equity", f"cash {point.cash} here, {self._exchange.cash()} there"
-                )
+        flat = point is not None and not self._exchange.positions()
+        if point is not None and flat and abs(point.cash - self._exchange.cash()) >= CENT:
+            raise Violation("3 equity", f"cash {point.cash} here, {self._exchange.cash()} there")

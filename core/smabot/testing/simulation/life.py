@@ -14,32 +14,19 @@ from smabot.engine.start.opening import open_session
 from smabot.engine.start.recovery import recover
 from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
 from smabot.hooks.memory_journal import MemoryJournal
-from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
+from smabot.hooks.simulated_machine import SimulatedClient
 from smabot.settings.model import Config
 from smabot.testing.kill_points import TAKEN, start_steps
 from smabot.testing.process_plugins import ProcessPlugins
 from smabot.testing.simulation.deliveries import Deliveries, Market, SimulatedFeed, kind_of_batch
 from smabot.testing.simulation.doors import Doors
-from smabot.testing.simulation.http_line import HttpLine
 from smabot.testing.simulation.kept_records import KeptRecords
 from smabot.testing.simulation.points import Points
+from smabot.testing.simulation.server import Server
 from smabot.testing.simulation.socket_line import SocketLine
 from smabot.testing.simulation.timeline import Timeline
-from smabot.testing.simulation.virtual_machine import VirtualMachine
 from smabot.testing.simulation.virtual_surroundings import VirtualSurroundings
 from smabot.testing.simulation.wire import FarBroker, NearBroker, Wire
-
-
-@dataclass
-class Server:
-    """The exchange behind its API, and what makes the clients of a process, which reach it on a machine."""
-
-    http: HttpLine
-    sockets: SocketLine
-    clients: Callable[[SimulatedMachine], SimulatedClient]
-
-    def machine(self) -> VirtualMachine:
-        return VirtualMachine(self.sockets.timeline, self.http, self.sockets)
 
 
 @dataclass
@@ -68,6 +55,8 @@ class Life:
     def __init__(self, outside: Outside, plugins: ProcessPlugins, config: Config) -> None:
         outside.wire.life += 1
         outside.points.revive()
+        self.symbols = config.symbols
+        """Those that it may enter."""
         self.ready = False
         """Whether its start is done."""
         self._outside = outside

@@ -22,14 +22,16 @@ def kind_of(boundary: str) -> str:
 class Points:
     """The `Switch` of a simulation: kills at the boundary that is armed."""
 
-    def __init__(self, on_kill: Callable[[str], None]) -> None:
-        """``on_kill``: called with the kind of the boundary before the process dies there."""
+    def __init__(self, on_kill: Callable[[str], None], on_failure: Callable[[str], None]) -> None:
+        """``on_kill``: called with the kind of the boundary before the process dies there; ``on_failure``:
+        with that at which a plugin fails."""
         self.visited: Counter[str] = Counter()
         self.failing: Counter[str] = Counter()
         """How often the boundary before a hook raises, as a plugin that fails."""
         self._armed: dict[str, int] = {}
         self._dead_at = ""
         self._on_kill = on_kill
+        self._on_failure = on_failure
 
     def arm(self, kind: str, nth: int = 1) -> None:
         """Kill at the so many-th time that a kind of boundary is reached from now on."""
@@ -59,8 +61,27 @@ class Points:
                 raise Killed(kind)
         if self.failing and self.failing[kind] > 0:
             self.failing[kind] -= 1
+            self._on_failure(kind)
             raise PluginFailure(f"{kind}: the plugin fails")
 
 
 class PluginFailure(RuntimeError):
     """What a plugin raises where a schedule says so."""
+
+
+def is_kill(error: BaseException | None) -> bool:
+    """Whether an error is what a plugin's caller made of a kill."""
+    while error is not None:
+        if isinstance(error, Killed):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def is_injected(error: BaseException | None) -> bool:
+    """Whether an error is what a plugin's caller made of its failure."""
+    while error is not None:
+        if isinstance(error, PluginFailure):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

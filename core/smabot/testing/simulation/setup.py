@@ -64,11 +64,9 @@ class Setup:
         self._plugins = Plugins.load(self.config)
         installed = discover(named_by(self.config))
         chosen = select(named_by(self.config), (), installed)
-        self._made_of = {
-            n: load_plugin(n, installed[n]) for n in chosen if n not in ("exchange", broker)
-        }
-        rules = [name for name in chosen if name.startswith("risk.")]
-        self.draw = Draw(SYMBOLS, rules, faults)
+        own = ("exchange", broker)
+        self._made_of = {n: load_plugin(n, installed[n]) for n in chosen if n not in own}
+        self.draw = Draw(SYMBOLS, faults, served=bool(broker))
         self._markets: dict[int, SimulatedExchanges] = {}
 
     def play(self, schedule: Schedule) -> Result:

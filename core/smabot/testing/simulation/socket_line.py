@@ -17,12 +17,15 @@ from smabot.testing.simulation.http_line import base_scope
 from smabot.testing.simulation.timeline import Timeline
 from smabot.testing.simulation.timeline_loop import TimelineLoop
 
-STREAM_FAULTS = ("garbage", "muted", "closed", "refused")
-"""What may befall both streams: a frame can't be read; no frame comes any more; the connection ends; and the next
-ones are refused."""
 GARBAGE = b"\xc1\xff\x00\xfe garbage"
 REFUSALS = 3
 _AS_FRAMES = {"missing": "dropped", "late": "delayed", "repeated": "doubled"}
+_AT_THE_EXCHANGE: dict[str, tuple[str, dict[str, object]]] = {
+    "revised": ("bar_revised", {"times": 1}),
+    "bad print": ("bar_wrong", {"times": 1, "field": "close", "value": 140.0}),
+    "no number": ("bar_wrong", {"times": 1, "field": "close", "value": float("nan")}),
+}
+"""Faults of bars that the exchange itself makes, in its next minute."""
 
 
 class SocketLine:
@@ -35,6 +38,8 @@ class SocketLine:
         """What befalls the next frames of the stream of bars."""
         self.struck: Callable[[str], None] = lambda fault: None
         self.application: Application | None = None
+        self.set_fault: Callable[[str, Mapping[str, object]], None] = lambda kind, fields: None
+        """Lets the exchange have a fault."""
         self.loop = TimelineLoop(timeline)
         """In which the server runs."""
         self.timeline = timeline
@@ -111,6 +116,8 @@ class SocketLine:
         if fault in ("closed", "refused"):
             self._end(kind)
             return "dropped"
+        if fault in _AT_THE_EXCHANGE:
+            self.set_fault(*_AT_THE_EXCHANGE[fault])
         return _AS_FRAMES.get(fault, fault)
 
     def forget(self, socket: VirtualSocket) -> None:
@@ -134,9 +141,7 @@ class SocketLine:
 class VirtualSocket:
     """A connection, seen from both sides. Frames of each direction keep their order, unless a fault says else."""
 
-    def __init__(
-        self, line: SocketLine, kind: StreamKind, arrived: Callable[[], None]
-    ) -> None:
+    def __init__(self, line: SocketLine, kind: StreamKind, arrived: Callable[[], None]) -> None:
         self.kind: StreamKind = kind
         self._line = line
         self._arrived = arrived

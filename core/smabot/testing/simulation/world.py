@@ -5,12 +5,11 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from smabot.domain.book import Book
-from smabot.domain.records import Order
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import (
     BrokerError,
@@ -22,27 +21,25 @@ from smabot.errors import (
 )
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.simulated_exchange import SimulatedExchange
-from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 from smabot.settings.model import Config
 from smabot.testing.kill_points import Killed
 from smabot.testing.simulation.actions import Actions
 from smabot.testing.simulation.actors import ACTORS, Actor, Wants
 from smabot.testing.simulation.deliveries import Deliveries, Market
-from smabot.testing.simulation.http_line import HttpLine
 from smabot.testing.simulation.judge import Judge, Violation
-from smabot.testing.simulation.life import Life, Lives, Outside, Server
-from smabot.testing.simulation.points import PluginFailure, Points
+from smabot.testing.simulation.life import Life, Lives, Outside
+from smabot.testing.simulation.points import Points, is_injected, is_kill
 from smabot.testing.simulation.schedule import Schedule
+from smabot.testing.simulation.server import Clients, Server
 from smabot.testing.simulation.socket_line import SocketLine
 from smabot.testing.simulation.timeline import Timeline
-from smabot.testing.simulation.virtual_machine import KEY
 from smabot.testing.simulation.wire import Wire
 
 EXIT_MINUTES = 25
 """Longer than the longest pause of an exit that failed."""
 FLAT_MINUTES = 25
-MOST_STARTS = 60
-"""In a row that fail: then the bot never gets through."""
+MOST_STARTS = 10
+"""In a row that fail without a kill or a fault: then the bot never gets through."""
 RECENT = timedelta(minutes=5)
 """A fault that struck so lately may still have to do with a kill."""
 TRACED = 400
@@ -72,6 +69,10 @@ class Result:
     violation: Violation | None = None
     trace: list[str] = field(default_factory=list)
 
+    def without_trace(self) -> Result:
+        """Return the same without what nobody reads."""
+        return replace(self, trace=[], schedule=self.schedule.with_actions(()))
+
 
 class World:
     """One run of a schedule."""
@@ -83,14 +84,14 @@ class World:
         config: Config,
         made_of: Mapping[str, Any],
         symbols: Sequence[str],
-        clients: Callable[[SimulatedMachine], SimulatedClient] | None = None,
+        clients: Clients | None = None,
     ) -> None:
         """``clients``: makes a plugin's own broker and feed for a process; None: they are simulated, too."""
         self.schedule = schedule
         self.exchange = exchange
         self.chance = random.Random(schedule.seed)  # noqa: S311 - it must come again
         self.timeline = Timeline(exchange.now)
-        self.points = Points(self._note_kill)
+        self.points = Points(self._note_kill, self._note_failure)
         self.wire = Wire(self.timeline, exchange, self.points, self.chance)
         self.market = Market()
         self.deliveries: Deliveries | SocketLine = (
@@ -120,29 +121,15 @@ class World:
             tuple(symbols), schedule.far, self._trade_minute, self.wall, self.struck,
         )  # fmt: skip
         actors = {name: self._actor(name) for name in ACTORS}
-        if clients is not None:
-            outside.server = self._serve(clients)
         self.lives = Lives(outside, {**made_of, **actors}, config)
         self.commit_faults = outside.commit_faults
         self.judge = Judge(self.journal, exchange, config, self)
+        if isinstance(self.deliveries, SocketLine) and clients is not None:
+            outside.server = Server.of(self.wire, self.deliveries, self.judge.leaves, clients)
         self.wire.handed_over = self.judge.handed_over
         self.wire.arrived = self._send_updates
         self.wire.struck = self.deliveries.struck = self.struck
         self.actions = Actions(self)
-
-    def _serve(self, clients: Callable[[SimulatedMachine], SimulatedClient]) -> Server:
-        sockets = self.deliveries
-        assert isinstance(sockets, SocketLine)
-        application = self.exchange.serve(sockets.loop, lambda: self.timeline.now, dict([KEY]))
-        sockets.application = application
-        http = HttpLine(self.wire, application, sockets.loop, self._leaves)
-        return Server(http, sockets, clients)
-
-    def _leaves(self, client_order_id: str) -> None:
-        order = self.journal.row(Order, client_order_id)
-        if order is None:
-            raise Violation("1 committed first", f"{client_order_id} leaves before it is committed")
-        self.judge.handed_over(order)
 
     # -- what the judge asks -------------------------------------------------------------------------
 
@@ -160,7 +147,7 @@ class World:
 
     @property
     def enterable(self) -> Sequence[str]:
-        return self.lives.symbols
+        return self._life.symbols if self._life is not None else ()
 
     @property
     def stopped_by(self) -> str:
@@ -196,20 +183,23 @@ class World:
 
     def _live(self, goes_on: Callable[[], bool]) -> None:
         """Let the bot live, and begin again, for as long as a condition holds."""
-        starts = 0
+        failed, happened = 0, 0
         while goes_on() and not self.market.ended:
             try:
                 if self._life is None:
-                    starts += 1
-                    if starts > MOST_STARTS:
-                        raise Violation("9 gets through", f"{starts} starts in a row fail")
+                    failed += 1
+                    if failed > MOST_STARTS:
+                        raise Violation("9 gets through", f"{failed} starts in a row fail")
+                    happened = self._happened
                     self._begin_life()
-                    starts = 0
+                    failed = 0
                 self._step()
             except Killed:
                 self._end_life()
             except SmabotError as error:
                 self._stopped(error)
+            if self._happened != happened:
+                failed = 0
 
     def _begin_life(self) -> None:
         self._stay_down()
@@ -256,7 +246,7 @@ class World:
 
     def _stopped(self, error: SmabotError) -> None:
         """The bot has stopped by an error: for a cause, or it is a violation."""
-        if _is_kill(error):
+        if is_kill(error):
             self._end_life()
             return
         self.trace(f"stopped, exit code {error.exit_code}: {error}")
@@ -267,7 +257,7 @@ class World:
             self._conflict(error)
         elif isinstance(error, RiskHalt):
             self.lives.left_out = frozenset()
-        elif (isinstance(error, PluginError) and _is_injected(error)) or (
+        elif (isinstance(error, PluginError) and is_injected(error)) or (
             isinstance(error, JournalError) and self._struck_lately("commit ")
         ):
             pass
@@ -290,6 +280,8 @@ class World:
 
     def _accept(self) -> None:
         """The operator lets the bot accept the broker's state, on a good line."""
+        self.actions.postpone()
+        self.points.failing.clear()
         armed = self.points.disarm()
         faults, self.wire.faults = self.wire.faults, {each: [] for each in self.wire.faults}
         commit_faults = self.commit_faults[:]
@@ -306,6 +298,7 @@ class World:
         for point, nth in armed.items():
             self.points.arm(point, nth)
         self.trace("accepted the broker's state")
+        self.actions.carry_out_postponed()
 
     # -- the market ----------------------------------------------------------------------------------
 
@@ -341,9 +334,10 @@ class World:
     def _bring_to_an_end(self) -> None:
         """With a good line exits are made, then everything gets flat, and both books are equal."""
         self.actions.calm()
+        since = self.now
         self._quiet(EXIT_MINUTES)
         if not self.market.ended:
-            self.judge.exits_were_made(EXIT_MINUTES)
+            self.judge.exits_were_made(since)
         self.actions.command("flatten")
         self._quiet(FLAT_MINUTES)
         if not self.market.ended:
@@ -356,6 +350,11 @@ class World:
     def _quiet(self, minutes: int) -> None:
         until = self.minute + minutes
         self._live(lambda: self.minute < until)
+
+    @property
+    def _happened(self) -> int:
+        """How many kills and faults there have been."""
+        return len(self.result.kills) + self.result.faults.total()
 
     # -- notes ---------------------------------------------------------------------------------------
 
@@ -389,22 +388,8 @@ class World:
         self.result.kills.append(kill)
         self.trace(f"KILLED {point}")
 
+    def _note_failure(self, boundary: str) -> None:
+        self.struck(f"plugin fails in {boundary.removeprefix('before ')}")
+
     def _actor(self, name: str) -> Callable[[], Actor]:
         return lambda: Actor(name, self.wants)
-
-
-def _is_kill(error: BaseException | None) -> bool:
-    """Whether an error is what a plugin's caller made of a kill."""
-    while error is not None:
-        if isinstance(error, Killed):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _is_injected(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, PluginFailure):
-            return True
-        error = error.__cause__ or error.__context__
-    return False

@@ -45,14 +45,8 @@ def in_process_venue(
 ) -> Venue:
     """Return the venue of an exchange whose streams run in a loop."""
     quota = RequestQuota(REQUESTS_A_MINUTE, clock=lambda: clock().timestamp())
-    venue = Venue(
-        exchange,
-        ApiKeys(keys),
-        quota,
-        clock=clock,
-        admin=False,
-        tcp_connections=InProcessConnections(),
-    )
+    venue = Venue(exchange, ApiKeys(keys), quota, clock=clock, admin=False)
+    venue.broadcast.clients.tcp_connections = InProcessConnections()
     venue.broadcast.attach(loop)
     return venue
 

@@ -6,10 +6,9 @@ import asyncio
 from collections.abc import Callable, Mapping
 from datetime import datetime
 from inspect import iscoroutinefunction
+from typing import Any
 
 from starlette.applications import Starlette
-from starlette.requests import Request
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Route
 from starlette.types import Receive, Scope
 
@@ -52,18 +51,24 @@ def in_process_venue(
 
 
 def in_process_app(venue: Venue) -> Starlette:
-    """Return its application: none of its routes runs in a thread."""
+    """Return its application: nothing of it runs in a thread."""
     app = create_app(venue)
-    app.router.routes = [_inline(route) for route in app.router.routes]
+    app.router.routes = [_without_thread(route) for route in app.router.routes]
     return app
 
 
-def _inline(route: BaseRoute) -> BaseRoute:
-    if not isinstance(route, Route) or iscoroutinefunction(route.endpoint):
+def _without_thread(route: BaseRoute) -> BaseRoute:
+    if not isinstance(route, Route):
         return route
-    function: Callable[[Request], Response] = route.endpoint
+    return Route(route.path, _awaitable(route.endpoint), methods=sorted(route.methods or ()))
 
-    async def call(request: Request) -> Response:
-        return function(request)
 
-    return Route(route.path, call, methods=sorted(route.methods or ()))
+def _awaitable(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a function that Starlette awaits; others it calls in threads."""
+    if iscoroutinefunction(function):
+        return function
+
+    async def call(*values: Any) -> Any:
+        return function(*values)
+
+    return call

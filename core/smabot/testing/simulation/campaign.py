@@ -36,6 +36,7 @@ class Orders:
 
     plugins: tuple[str, ...] = ("risk",)
     faults: tuple[str, ...] = ()
+    broker: str = ""
 
 
 @dataclass
@@ -128,7 +129,7 @@ def _seeds(goal: Goal, coverage: Coverage, first_seed: int) -> Iterator[int]:
 
 def _begin(orders: Orders) -> None:
     global _setup
-    _setup = Setup(orders.plugins, orders.faults)
+    _setup = Setup(orders.plugins, orders.faults, orders.broker)
 
 
 def _play(seeds: Sequence[int]) -> list[Result]:

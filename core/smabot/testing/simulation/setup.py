@@ -72,12 +72,12 @@ class Setup:
     def play(self, schedule: Schedule) -> Result:
         """Play a schedule from the beginning."""
         exchange = self._market(schedule.seed % MARKETS).open()
-        logger.disable("smabot")
+        logger.disable("")
         try:
             clients = self._client if self._broker else None
             return World(schedule, exchange, self.config, self._made_of, SYMBOLS, clients).run()
         finally:
-            logger.enable("smabot")
+            logger.enable("")
 
     def _client(self, machine: SimulatedMachine) -> SimulatedClient:
         return self._plugins.simulated_client(self.config, machine)

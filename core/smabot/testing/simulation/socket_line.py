@@ -97,9 +97,10 @@ class SocketLine:
 
     def cut(self, sockets: Sequence[VirtualSocket]) -> None:
         """A process is dead: the server notices it, most times at once."""
-        for socket in sockets:
+        for socket in [each for each in sockets if each in self._open]:
             late = self.chance.random() < 0.1
             socket.hang_up(1006, self.chance.uniform(1, 20) if late else self.latency() / 4)
+            socket.end()
 
     def latency(self) -> float:
         return self.chance.uniform(0.005, 0.04)
@@ -172,8 +173,9 @@ class VirtualSocket:
         return frame
 
     async def close(self) -> None:
-        self.hang_up(1000, self._line.latency())
-        self.end()
+        if not self._ended:
+            self.hang_up(1000, self._line.latency())
+            self.end()
 
     def hang_up(self, code: int, seconds: float) -> None:
         """Let the server know, in a while, that the client is gone."""

@@ -66,6 +66,8 @@ class Result:
     faults: Counter[str] = field(default_factory=Counter)
     steps: int = 0
     starts: int = 0
+    accepted: int = 0
+    """How often the operator had the bot accept the broker's state."""
     violation: Violation | None = None
     trace: list[str] = field(default_factory=list)
 
@@ -297,6 +299,7 @@ class World:
         self.commit_faults += commit_faults
         for point, nth in armed.items():
             self.points.arm(point, nth)
+        self.result.accepted += 1
         self.trace("accepted the broker's state")
         self.actions.carry_out_postponed()
 
@@ -353,8 +356,8 @@ class World:
 
     @property
     def _happened(self) -> int:
-        """How many kills and faults there have been."""
-        return len(self.result.kills) + self.result.faults.total()
+        """How many kills, faults and conflicts that somebody caused there have been."""
+        return len(self.result.kills) + self.result.faults.total() + self.result.accepted
 
     # -- notes ---------------------------------------------------------------------------------------
 

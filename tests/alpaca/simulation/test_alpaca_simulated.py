@@ -16,10 +16,15 @@ pytestmark = pytest.mark.plugins
 
 ROUND_TRIP = (Action(3, "want", "AAA", 1, "0"), Action(8, "want", "AAA", 0, "0"))
 BOUNDARIES = (
-    "before broker.submit", "after broker.submit", "before broker.orders", "after broker.positions",
-    "before commit", "after commit", "taken from the feed: bars",
-    "taken from the feed: order updates",
+    "before broker.submit", "after broker.submit", "before commit", "after commit",
+    "taken from the feed: bars", "taken from the feed: order updates",
 )  # fmt: skip
+OF_STARTS = (
+    "before broker.account",
+    "before broker.orders",
+    "after broker.positions",
+    "after broker.bars",
+)
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +62,13 @@ def test_it_is_killed_and_goes_on(setup: Setup, point: str) -> None:
     result = played(setup, *kills)
     assert result.kills
     assert result.starts == 1 + len(result.kills)
+
+
+@pytest.mark.parametrize("point", OF_STARTS)
+def test_it_is_killed_while_it_starts_and_goes_on(setup: Setup, point: str) -> None:
+    again = [Action(minute, "kill_start", point) for minute in (3, 8)]
+    result = played(setup, *again, *(Action(minute, "kill", "after commit") for minute in (3, 8)))
+    assert [kill.point for kill in result.kills] == ["after commit", point] * 2
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -18,11 +19,26 @@ def timeline() -> Timeline:
     return Timeline(BEGIN)
 
 
+@pytest.fixture
+def new_loop(timeline: Timeline) -> Iterator[Callable[[], TimelineLoop]]:
+    loops: list[TimelineLoop] = []
+
+    def make() -> TimelineLoop:
+        loops.append(TimelineLoop(timeline))
+        return loops[-1]
+
+    yield make
+    for loop in loops:
+        loop.end()
+
+
 def seconds(timeline: Timeline) -> float:
     return (timeline.now - BEGIN).total_seconds()
 
 
-def test_sleep_and_timeouts_take_virtual_time(timeline: Timeline) -> None:
+def test_sleep_and_timeouts_take_virtual_time(
+    timeline: Timeline, new_loop: Callable[[], TimelineLoop]
+) -> None:
     seen: list[tuple[str, float]] = []
 
     async def wait() -> None:
@@ -34,12 +50,14 @@ def test_sleep_and_timeouts_take_virtual_time(timeline: Timeline) -> None:
         except TimeoutError:
             seen.append(("given up", seconds(timeline)))
 
-    TimelineLoop(timeline).create_task(wait())
+    new_loop().create_task(wait())
     timeline.run_until(BEGIN + timedelta(hours=1))
     assert seen == [("slept", 60.0), ("given up", 70.0)]
 
 
-def test_two_loops_speak_by_a_queue(timeline: Timeline) -> None:
+def test_two_loops_speak_by_a_queue(
+    timeline: Timeline, new_loop: Callable[[], TimelineLoop]
+) -> None:
     queue: asyncio.Queue[int] = asyncio.Queue()
     got: list[tuple[int, float]] = []
 
@@ -52,11 +70,9 @@ def test_two_loops_speak_by_a_queue(timeline: Timeline) -> None:
         while True:
             got.append((await queue.get(), seconds(timeline)))
 
-    TimelineLoop(timeline).create_task(send())
-    other = TimelineLoop(timeline)
-    other.create_task(receive())
+    new_loop().create_task(send())
+    new_loop().create_task(receive())
     timeline.run_until(BEGIN + timedelta(seconds=10))
-    other.end()
     assert got == [(0, 1.0), (1, 2.0), (2, 3.0)]
 
 
@@ -79,6 +95,8 @@ def test_its_end_cancels_what_waits_and_nothing_runs_after_it(timeline: Timeline
         loop.call_soon_threadsafe(print)
 
 
-def test_what_should_answer_at_once_may_not_wait(timeline: Timeline) -> None:
+def test_what_should_answer_at_once_may_not_wait(
+    new_loop: Callable[[], TimelineLoop],
+) -> None:
     with pytest.raises(RuntimeError, match="waits"):
-        drive(asyncio.sleep(1), TimelineLoop(timeline))
+        drive(asyncio.sleep(1), new_loop())

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from smabot.domain.bot_records import Block
 from smabot.domain.calendar import Calendar
 from smabot.domain.cost_basis import closed_pnl, filled_value
 from smabot.domain.event_order import FindEvents
+from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import Status
 from smabot.domain.records import (
     MICRO,

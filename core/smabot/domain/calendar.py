@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
 from zoneinfo import ZoneInfo
+
+from smabot.domain.frozen_classes import frozen
 
 EXCHANGE_ZONE = ZoneInfo("America/New_York")
 MINUTE = timedelta(minutes=1)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Session:
     """A regular session: its trading date, and its open and close in UTC."""
 

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+from smabot.domain.frozen_classes import frozen
 
 SIZE = "size"
 """The name of the first entry of an order's checks: its quantity, and how that came."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Veto:
     """A plugin's refusal of an order. The reason is kept with the order."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """One risk check's answer about an order: the measured value and its limit.
 

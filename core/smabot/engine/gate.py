@@ -29,6 +29,7 @@ from enum import Enum, auto
 from smabot.domain.book import Book
 from smabot.domain.bot_records import HALT, Block
 from smabot.domain.calendar import MINUTE
+from smabot.domain.frozen_classes import frozen
 from smabot.domain.order_terms import OrderType, Status, TimeInForce
 from smabot.domain.records import Order
 from smabot.domain.risk_answers import Check
@@ -46,7 +47,7 @@ class Answer(Enum):
     DROP = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """An answer, and why it is not `Answer.GO`."""
 

@@ -9,13 +9,13 @@ has the states that an order goes through.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Event
+from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Order, OrderUpdate
 from smabot.engine.broker_connection import ENTRY, EXIT, NO_NEWS, PAUSE, BrokerConnection, turn

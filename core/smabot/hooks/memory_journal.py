@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from typing import Any, TypeVar
 
 from smabot.domain.bot_records import Command
+from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Bar
 from smabot.domain.tables import key_of
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from decimal import localcontext
 from types import ModuleType
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import pluggy
 
 from smabot.domain.book import Book
+from smabot.domain.frozen_classes import replace
 from smabot.domain.records import CORE_RECORDS, Bar, EquityPoint
 from smabot.domain.tables import table_of
 from smabot.errors import ConfigError, PluginError, SmabotError

@@ -76,6 +76,11 @@ def known_masked(text: str) -> str:
     return _register.known(text)
 
 
+def any_secret() -> bool:
+    """Whether a secret is registered."""
+    return _register.has_values
+
+
 class Redactor:
     """Replaces known secret values, and what looks like a credential, by asterisks."""
 
@@ -96,6 +101,11 @@ class Redactor:
             longest_first = sorted(forms, key=lambda form: (-len(form), form))
             self._values = re.compile("|".join(map(_searched, longest_first)))
             self._secrets = known
+
+    @property
+    def has_values(self) -> bool:
+        """Whether there is a value to mask."""
+        return self._values is not None
 
     def known(self, text: str) -> str:
         """Mask known values alone."""

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
-from smabot.api import Book, record
+from smabot.api import Book, record, replace
 from smabot_risk.external_cash import external_cash_since, opening_cash
 
 RESET_COMMAND = "breaker reset"

@@ -6,7 +6,6 @@ Once tripped it stays tripped, across restarts too, until an operator resets it 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from smabot.api import (
     Status,
     Veto,
     hookimpl,
+    replace,
 )
 from smabot_risk.blocks import lift_block, put_block
 from smabot_risk.breaker_state import (

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -22,6 +21,7 @@ from smabot.api import (
     Status,
     end_of,
     hookimpl,
+    replace,
 )
 from smabot_risk.blocks import put_block
 from smabot_risk.daily_counts import DayCounts, SymbolCounts, count_of_limit, orders_of_symbol

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from smabot.domain import risk_answers as checks
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Event
+from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import OrderType, Side, Status
 from smabot.domain.records import (
     ZERO,

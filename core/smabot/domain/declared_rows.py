@@ -25,7 +25,8 @@ class DeclaredRows:
 
     def get(self, kind: type[R], key: tuple[Any, ...]) -> R | None:
         """Return a plugin's row by its key, or None."""
-        return self._tables.get(kind, {}).get(key)
+        rows = self._tables.get(kind)
+        return rows.get(key) if rows else None
 
     def table(self, kind: type[R]) -> list[R]:
         """Return all rows of a kind that are restored at start."""
@@ -35,19 +36,20 @@ class DeclaredRows:
         """Take a plugin's row or an event in. False: it is known, or rows are frozen."""
         if self.frozen:
             return False
-        if type(row) is Event:
+        kind = type(row)
+        if kind is Event:
             row = self.event_times.placed(row)
             if row is None:
                 return False
-        if not table_of(type(row)).restore:
+        if not table_of(kind).restore:
             self.note(row)
             return True
-        rows = self._tables.setdefault(type(row), {})
+        rows = self._tables.setdefault(kind, {})
         key = key_of(row)
         if rows.get(key) == row:
             return False
         rows[key] = row
-        self._changed[(type(row), key)] = row
+        self._changed[(kind, key)] = row
         return True
 
     def note(self, row: Any) -> None:

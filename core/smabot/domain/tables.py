@@ -104,8 +104,11 @@ def _text_masker(cls: type, key: tuple[str, ...]) -> Callable[[Any], None] | Non
 
 def table_of(kind: type) -> Table:
     """Return the table of a declared record. Raises TypeError for any other class."""
-    if kind in _made:
-        return _made[kind]
+    table = _made.get(kind)
+    return _table_of(kind) if table is None else table
+
+
+def _table_of(kind: type) -> Table:
     try:
         name, key, restore = _tables[kind]
     except KeyError:

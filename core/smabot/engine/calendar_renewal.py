@@ -37,7 +37,9 @@ class CalendarRenewal:
 
     def update(self) -> None:
         """Ask where that is due, and take the answer; keep the sessions around each new trading date."""
-        self._renew(self._clock.now())
+        now = self._clock.now()
+        if now >= self._look_at or self._question.under_way:
+            self._renew(now)
         day = self._book.trading_date
         if day != self._kept_for:
             self._kept_for = day

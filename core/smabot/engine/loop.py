@@ -11,7 +11,6 @@ from time import monotonic
 from typing import Any
 
 from smabot.domain.book import Book
-from smabot.domain.book_view import EPOCH
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Batch, Order, OrderUpdate
 from smabot.engine.broker_access import Access
@@ -91,6 +90,7 @@ class Engine:
             book, plugins, journal, wall, calendar, news, equity, self._decisions, self._commit
         )
         self._config = config
+        self._fresh_for = config.max_bar_age + MINUTE
         self._plugins = plugins
         self._feed = feed
 
@@ -144,8 +144,9 @@ class Engine:
 
     def is_fresh(self, minute: Batch) -> bool:
         """Whether a minute's bars are new enough to decide on; no bars are not."""
-        newest = minute.bars[0].time if minute.bars else EPOCH
-        return self._feed.now() - newest < self._config.max_bar_age + MINUTE
+        if not minute.bars:
+            return False
+        return self._feed.now() - minute.bars[0].time < self._fresh_for
 
     def step(self, batch: Batch, *, decide: bool = False) -> list[OrderUpdate]:
         """Apply a batch, let the plugins decide, commit, send. Returns the broker's answers."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from decimal import localcontext
 from types import ModuleType
 from typing import Any
 
@@ -20,12 +19,15 @@ from smabot.hooks import specifications as hookspecs
 from smabot.hooks.discovery import blame, check_hooks
 from smabot.hooks.plugin_book import PluginBook
 from smabot.hooks.plugin_faults import culprit, fault, is_answer, named
+from smabot.hooks.plugin_isolation import DecimalGuard
 from smabot.hooks.plugin_output import LOGGED
 
 KEEPING = ("open_journal", "open_rows")
 """The hooks of a plugin that keeps the database."""
 STRICT = ("open_broker", "open_feed", "reconcile", "on_command")
 """Hooks that nobody can do without for a failed one: another broker is no substitute."""
+OWN = ("book", "recovery")
+"""Arguments of which each plugin gets its own."""
 OPENING = (*KEEPING, *STRICT)
 """Hooks whose SmabotError is about what they open, and not about the plugin."""
 
@@ -42,6 +44,8 @@ class PluginCalls:
         self.bar_hooks: list[tuple[str, Callable[[Bar, Book], Any]]] = []
         self.equity_hooks: list[tuple[str, Callable[[EquityPoint, Book], Any]]] = []
         self._warn = warn
+        self._decimals = DecimalGuard()
+        self._implementations: dict[str, tuple[Any, ...]] = {}
         self._declared: dict[str, tuple[type, ...]] | None = None
         self._book: Book | None = None
         self._views: dict[str, PluginBook] = {}
@@ -55,27 +59,29 @@ class PluginCalls:
             self.manager.register(plugin, name)
         except Exception as error:
             raise ConfigError(str(blame(name, "being registered", error))) from error
-        self._declared = None
+        self._forget_plugins()
 
     def check(self) -> None:
         """Resolve the hooks that are called every minute."""
+        self._forget_plugins()
         registered = [name for name, _ in self.manager.list_name_plugin()]
         self.names = tuple(name for name in registered if not name.startswith("core."))
         self.bar_hooks = self._resolve("on_bar", "bar")
         self.equity_hooks = self._resolve("on_equity", "point")
-        self._book = None
+
+    def _forget_plugins(self) -> None:
+        self._declared = self._book = None
+        self._implementations.clear()
 
     def _resolve(self, hook: str, event: str) -> list[tuple[str, Callable[[Any, Book], Any]]]:
         """Return a hook's implementations in call order as functions of (event, book).
 
         Calling them so is ten times cheaper than through pluggy.
         """
-        impls = getattr(self.manager.hook, hook).get_hookimpls()
-        return [(impl.plugin_name, _two_arguments(impl, event)) for impl in reversed(impls)]
+        return [(impl.plugin_name, _two_arguments(impl, event)) for impl in self._impls(hook)]
 
     def _has(self, name: str, hook: str) -> bool:
-        impls = getattr(self.manager.hook, hook).get_hookimpls()
-        return any(impl.plugin_name == name for impl in impls)
+        return any(impl.plugin_name == name for impl in self._impls(hook))
 
     def kinds(self) -> tuple[type, ...]:
         """Return core's record classes and all that the plugins declare.
@@ -122,9 +128,13 @@ class PluginCalls:
 
     # -- calls ---------------------------------------------------------------------------------
 
-    def _impls(self, hook: str) -> list[Any]:
+    def _impls(self, hook: str) -> tuple[Any, ...]:
         """Return a hook's implementations in call order."""
-        return list(reversed(getattr(self.manager.hook, hook).get_hookimpls()))
+        impls = self._implementations.get(hook)
+        if impls is None:
+            impls = tuple(reversed(getattr(self.manager.hook, hook).get_hookimpls()))
+            self._implementations[hook] = impls
+        return impls
 
     def _as_named(self, hook: str) -> list[Any]:
         """Return a hook's implementations in the order in which their plugins were named."""
@@ -134,7 +144,7 @@ class PluginCalls:
     def _ask(self, hook: str, *, first: bool = False, **given: Any) -> list[tuple[str, Any]]:
         """Call a hook; returns the answers that are not None with the plugins' names."""
         found = []
-        for impl in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
+        for impl in self._impls(hook):
             try:
                 answer = self._called(impl, hook, given)
             except SmabotError as error:
@@ -149,16 +159,20 @@ class PluginCalls:
     def _called(self, impl: Any, hook: str, given: Mapping[str, Any]) -> Any:
         """Call one implementation. Raises only SmabotError, and KeyboardInterrupt."""
         name = impl.plugin_name
-        arguments = [self._own(name, each, given[each]) for each in impl.argnames]
+        arguments = [
+            given[each] if each not in OWN else self._own(name, each, given[each])
+            for each in impl.argnames
+        ]
         screen, sys.stdout = sys.stdout, LOGGED
+        self._decimals.enter()
         try:
-            with localcontext():
-                answer = impl.function(*arguments)
+            answer = impl.function(*arguments)
         except (SmabotError, KeyboardInterrupt):
             raise
         except BaseException as error:
             raise blame(name, hook, error) from error
         finally:
+            self._decimals.leave()
             sys.stdout = screen
         if not is_answer(hook, answer):
             raise fault(name, hook, answer)
@@ -167,12 +181,11 @@ class PluginCalls:
     def _own(self, name: str, argument: str, value: Any) -> Any:
         """Return an argument as a plugin gets it: the book through its own door."""
         if argument == "book":
-            return self._view(name, value)
-        if argument == "recovery":
-            return replace(value, book=self._view(name, value.book))
-        return value
+            return self._views_of(value)[name]
+        return replace(value, book=self._views_of(value.book)[name])
 
-    def _view(self, name: str, book: Book) -> Book:
+    def _views_of(self, book: Book) -> Mapping[str, Book]:
+        """Return each plugin's view of a book, by the plugins' names."""
         if book is not self._book:
             declared = self._by_plugin()
             self._views = {
@@ -180,7 +193,7 @@ class PluginCalls:
                 for each, _ in self.manager.list_name_plugin()
             }
             self._book = book
-        return self._views[name]
+        return self._views
 
     # -- failures ------------------------------------------------------------------------------
 
@@ -200,7 +213,6 @@ class PluginCalls:
     def _leave_out(self, name: str) -> None:
         self.manager.unregister(name=name)
         names = self.names
-        self._declared = None
         self.check()
         self.names = tuple(each for each in names if each != name)
 

@@ -6,7 +6,6 @@ Whatever a plugin raises is named by its plugin, hook, file and line.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from decimal import localcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from smabot.domain.book import Book
@@ -116,27 +115,33 @@ class Plugins(PluginCalls):
     def on_bar(self, bars: Sequence[Bar], book: Book) -> list[tuple[str, Any]]:
         """Tell every plugin of a minute's bars; returns what they answered, with their names."""
         found = []
+        views, decimals = self._views_of(book), self._decimals
+        decimals.enter()
         for name, on_bar in self.bar_hooks:
-            view = self._view(name, book)
+            view = views[name]
             try:
-                with localcontext():
-                    for bar in bars:
-                        answer = on_bar(bar, view)
-                        if answer is not None:
-                            found.append((name, answer))
+                for bar in bars:
+                    answer = on_bar(bar, view)
+                    if answer is not None:
+                        found.append((name, answer))
             except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
                 self._failed(name, "on_bar", error)
+            finally:
+                decimals.leave()
         return found
 
     def on_equity(self, point: EquityPoint, book: Book) -> None:
+        views, decimals = self._views_of(book), self._decimals
+        decimals.enter()
         for name, on_equity in self.equity_hooks:
             try:
-                with localcontext():
-                    answer = on_equity(point, self._view(name, book))
+                answer = on_equity(point, views[name])
                 if answer is not None:
                     raise fault(name, "on_equity", answer)
             except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
                 self._failed(name, "on_equity", error)
+            finally:
+                decimals.leave()
 
     def on_signal(self, signal: Signal, book: Book) -> tuple[str, OrderIntent] | None:
         """Return the first answer, with the name of the plugin that gave it."""

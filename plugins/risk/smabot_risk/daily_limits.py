@@ -95,8 +95,11 @@ class DailyLimits(Rule):
 
     @hookimpl
     def on_equity(self, point: EquityPoint, book: Book) -> None:
-        counts = self._counts(book.calendar.trading_date(point.time), book)
-        book.apply(counts)
+        day = book.calendar.trading_date(point.time)
+        row = book.row(DayCounts, day)
+        counts = self._up_to_date(row, day, book)
+        if counts is not row:
+            book.apply(counts)
         self._day_start.note_point(point, book)
         self._block_after_loss(counts, point.equity, point.time, book)
 
@@ -137,7 +140,11 @@ class DailyLimits(Rule):
         return f"{trades}, loss {loss:,.2f}{of_loss}"
 
     def _counts(self, day: date, book: Book) -> DayCounts:
-        counts, opening = book.row(DayCounts, day), opening_cash(book)
+        return self._up_to_date(book.row(DayCounts, day), day, book)
+
+    def _up_to_date(self, counts: DayCounts | None, day: date, book: Book) -> DayCounts:
+        """Return a date's row with its equity moved along by external cash; a new one where it has none."""
+        opening = opening_cash(book)
         if counts is None:
             return DayCounts(day, start_equity=self._day_start.equity(book), opening_cash=opening)
         if counts.opening_cash == opening:

@@ -19,18 +19,13 @@ class DeclaredRows:
         self.frozen = False
         """Whether plugins' rows stay as they are: bars are played that they have seen before."""
         self.event_times = EventTimes()
-        self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
+        self.tables: dict[type, dict[tuple[Any, ...], Any]] = {}
         self._changed: dict[tuple[type, tuple[Any, ...]], Any] = {}
         self._bars: list[Bar] = []
 
-    def get(self, kind: type[R], key: tuple[Any, ...]) -> R | None:
-        """Return a plugin's row by its key, or None."""
-        rows = self._tables.get(kind)
-        return rows.get(key) if rows else None
-
     def table(self, kind: type[R]) -> list[R]:
         """Return all rows of a kind that are restored at start."""
-        return list(self._tables.get(kind, {}).values())
+        return list(self.tables.get(kind, {}).values())
 
     def put(self, row: Any) -> bool:
         """Take a plugin's row or an event in. False: it is known, or rows are frozen."""
@@ -44,7 +39,7 @@ class DeclaredRows:
         if not table_of(kind).restore:
             self.note(row)
             return True
-        rows = self._tables.setdefault(kind, {})
+        rows = self.tables.setdefault(kind, {})
         key = key_of(row)
         if rows.get(key) == row:
             return False
@@ -65,6 +60,6 @@ class DeclaredRows:
         rows, bars = list(self._changed.values()), self._bars
         if rows:
             self._changed = {}
+            self.event_times.committed()
         self._bars = []
-        self.event_times.committed()
         return rows, bars

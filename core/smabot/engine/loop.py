@@ -140,7 +140,8 @@ class Engine:
         Bars are decided on while they are fresh; older ones only move the indicators.
         """
         for minute in batch.minutes():
-            self._take_answers(self.step(minute, decide=self.is_fresh(minute)))
+            if answers := self._step.take(minute, fresh=self.is_fresh(minute)):
+                self._take_answers(answers)
 
     def is_fresh(self, minute: Batch) -> bool:
         """Whether a minute's bars are new enough to decide on; no bars are not."""

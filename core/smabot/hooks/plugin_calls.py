@@ -164,7 +164,6 @@ class PluginCalls:
             for each in impl.argnames
         ]
         screen, sys.stdout = sys.stdout, LOGGED
-        self._decimals.enter()
         try:
             answer = impl.function(*arguments)
         except (SmabotError, KeyboardInterrupt):
@@ -172,7 +171,7 @@ class PluginCalls:
         except BaseException as error:
             raise blame(name, hook, error) from error
         finally:
-            self._decimals.leave()
+            self._decimals.restore()
             sys.stdout = screen
         if not is_answer(hook, answer):
             raise fault(name, hook, answer)

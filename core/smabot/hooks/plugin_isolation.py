@@ -36,29 +36,18 @@ class DecimalGuard:
     def __init__(self) -> None:
         self._set(getcontext())
 
-    def enter(self) -> None:
-        """Note the context that there is; call it before plugins are called."""
-        if not self._is_in_place():
-            self._set(getcontext())
-
-    def leave(self) -> None:
-        """Put the noted context back, where a plugin has changed or replaced it; call it after each."""
-        if not self._is_in_place():
-            self._set(self._settings)
-
-    def _is_in_place(self) -> bool:
+    def restore(self) -> None:
+        """Set the context as it was when this was made, where it is not so; call it after each plugin."""
         watched = self._watched
-        return (
-            getcontext() is watched
-            and not watched.touched
-            and watched.traps == self._settings.traps
-        )
+        if getcontext() is not watched or watched.touched or watched.traps != self._traps:
+            self._set(self._settings)
 
     def _set(self, settings: Context) -> None:
         self._settings = s = settings.copy()
         self._watched = _Watched(
             s.prec, s.rounding, s.Emin, s.Emax, s.capitals, s.clamp, s.flags, s.traps
         )
+        self._traps = s.traps
         setcontext(self._watched)
 
 

@@ -116,7 +116,6 @@ class Plugins(PluginCalls):
         """Tell every plugin of a minute's bars; returns what they answered, with their names."""
         found = []
         views, decimals = self._views_of(book), self._decimals
-        decimals.enter()
         for name, on_bar in self.bar_hooks:
             view = views[name]
             try:
@@ -127,12 +126,11 @@ class Plugins(PluginCalls):
             except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
                 self._failed(name, "on_bar", error)
             finally:
-                decimals.leave()
+                decimals.restore()
         return found
 
     def on_equity(self, point: EquityPoint, book: Book) -> None:
         views, decimals = self._views_of(book), self._decimals
-        decimals.enter()
         for name, on_equity in self.equity_hooks:
             try:
                 answer = on_equity(point, views[name])
@@ -141,7 +139,7 @@ class Plugins(PluginCalls):
             except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
                 self._failed(name, "on_equity", error)
             finally:
-                decimals.leave()
+                decimals.restore()
 
     def on_signal(self, signal: Signal, book: Book) -> tuple[str, OrderIntent] | None:
         """Return the first answer, with the name of the plugin that gave it."""

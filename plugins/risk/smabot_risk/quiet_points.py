@@ -14,48 +14,58 @@ if TYPE_CHECKING:
 
 MARGIN = Decimal(1)
 """Dollars above the equity that trips: from there on down the drawdown is computed, and rounded, in full."""
+NEVER = Decimal("-Infinity")
 
 
 class QuietPoints:
     """Knows the breaker's row and the lowest equity at which it does not trip, while both last."""
 
     def __init__(self, settings: CircuitBreakerSettings) -> None:
-        self._session_limit = settings.max_session_drawdown
-        self._peak_limit = settings.max_peak_drawdown
+        self._settings = settings
         self._state: BreakerState | None = None
         self._account: Account | None = None
-        self._floor = Decimal("-Infinity")
+        self._peak = self._session_floor = self._floor = NEVER
 
     def take(self, point: EquityPoint, book: Book) -> bool:
         """Take a point in that the breaker has nothing to decide about; False: it must decide itself."""
-        state = self._state
-        if state is None or book.row(BreakerState, "main") is not state:
+        state, equity = self._state, point.equity
+        if state is None or equity <= self._floor or book.row(BreakerState, "main") is not state:
             return False
         account = book.account
         if account is not self._account:
             if account is None or account.opening_cash != state.opening_cash:
                 return False
             self._account = account
-        date, peak, equity = state.session_date, state.peak_equity, point.equity
-        if date is None or peak is None or equity <= self._floor:
+        if (
+            state.session_date is None
+            or book.calendar.trading_date(point.time) > state.session_date
+        ):
             return False
-        if book.calendar.trading_date(point.time) > date:
-            return False
-        if equity > peak:
-            seen = seen_until(state, book, point.time)
-            book.apply(replace(state, peak_equity=equity, seen_at=seen))
-            self.begin(book)
+        if equity > self._peak:
+            self._raise_peak(state, point, book)
         return True
 
     def begin(self, book: Book) -> None:
         """Go by the breaker's row as it is now; a tripped breaker decides about every point."""
-        state = book.row(BreakerState, "main")
-        self._state = state if state is not None and not state.tripped else None
-        if self._state is not None:
-            session = self._lowest(self._state.session_equity, self._session_limit)
-            self._floor = max(session, self._lowest(self._state.peak_equity, self._peak_limit))
+        state = self._state = book.row(BreakerState, "main")
+        if state is None or state.tripped or state.peak_equity is None:
+            self._state = None
+            return
+        self._session_floor = _floor(state.session_equity, self._settings.max_session_drawdown)
+        self._set_peak(state.peak_equity)
 
-    def _lowest(self, base: Decimal | None, limit: Decimal) -> Decimal:
-        if base is None or base <= 0 or not limit:
-            return Decimal("-Infinity")
-        return base - base * limit + MARGIN
+    def _raise_peak(self, state: BreakerState, point: EquityPoint, book: Book) -> None:
+        seen = seen_until(state, book, point.time)
+        raised = replace(state, peak_equity=point.equity, seen_at=seen)
+        if book.apply(raised):
+            self._state = raised
+            self._set_peak(point.equity)
+
+    def _set_peak(self, peak: Decimal) -> None:
+        self._peak = peak
+        self._floor = max(self._session_floor, _floor(peak, self._settings.max_peak_drawdown))
+
+
+def _floor(base: Decimal | None, limit: Decimal) -> Decimal:
+    """Return an equity above all at which a drawdown from a base reaches its limit."""
+    return base - base * limit + MARGIN if limit and base is not None and base > 0 else NEVER

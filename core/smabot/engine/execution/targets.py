@@ -41,9 +41,9 @@ class Targets:
         A missed exit is always acted on, a missed entry where `act_on_missed_entries` says so.
         """
         book, unsettled = self._book, self._book.unsettled()
+        entries: list[Signal] = []
         if not unsettled:
-            return []
-        entries = []
+            return entries
         for bar in bars:
             if bar.symbol not in unsettled:
                 continue

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from smabot.domain.bot_records import Event
 from smabot.domain.event_order import EventTimes
 from smabot.domain.records import Bar
-from smabot.domain.tables import key_of, table_of
+from smabot.domain.tables import KEYS, table_of
 
 R = TypeVar("R")
 
@@ -40,7 +40,7 @@ class DeclaredRows:
             self.note(row)
             return True
         rows = self.tables.setdefault(kind, {})
-        key = key_of(row)
+        key = KEYS[kind](row)
         if rows.get(key) == row:
             return False
         rows[key] = row
@@ -49,7 +49,8 @@ class DeclaredRows:
 
     def note(self, row: Any) -> None:
         """Note a row to be committed, in place of an earlier one with its key."""
-        self._changed[(type(row), key_of(row))] = row
+        kind = type(row)
+        self._changed[(kind, KEYS[kind](row))] = row
 
     def note_bars(self, bars: list[Bar]) -> None:
         """Note bars to be committed."""

@@ -49,7 +49,8 @@ class Table:
 
 
 _tables: dict[type, tuple[str, tuple[str, ...], bool]] = {}
-_keys: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
+KEYS: dict[type, Callable[[Any], tuple[Any, ...]]] = {}
+"""What returns the primary key of a row, by the record's class."""
 _made: dict[type, Table] = {}
 
 
@@ -77,7 +78,7 @@ def record(
         if missing := [name for name in key if name not in field_names(made)]:
             raise TypeError(f"record {cls.__name__}: key column {missing[0]!r} is not a field")
         _tables[made] = (table, key, restore)
-        _keys[made] = _key_getter(key)
+        KEYS[made] = _key_getter(key)
         return made
 
     return declare
@@ -121,7 +122,7 @@ def _table_of(kind: type) -> Table:
 
 def key_of(row: Any) -> tuple[Any, ...]:
     """Return the primary key of a declared record."""
-    return _keys[type(row)](row)
+    return KEYS[type(row)](row)
 
 
 def _key_getter(key: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:

@@ -39,11 +39,13 @@ class Valuation:
         self._value = ZERO
         self._exposure = ZERO
         self._values_stale = False
-        self._exposures_stale = False
+        self._unexposed: dict[str, None] = {}
+        """Symbols whose exposure is to be computed again; only entries and screens ask for it."""
 
     def note_new_prices(self) -> None:
         """Note that prices changed: the next query values the positions again, once."""
-        self._values_stale = self._exposures_stale = True
+        self._values_stale = True
+        self._unexposed.update(self._alive)
 
     def add(self, symbol: str, qty: Decimal) -> None:
         """Add signed shares to what is held of a symbol."""
@@ -84,10 +86,10 @@ class Valuation:
 
     def exposure(self, symbol: str | None = None) -> Decimal:
         """Return what is at risk in a symbol, or in all: holdings and open entries."""
-        if self._exposures_stale:
-            self._exposures_stale = False
-            for each in self._alive:
+        if self._unexposed:
+            for each in self._unexposed:
                 self._expose(each, self._symbols[each])
+            self._unexposed = {}
         if symbol is None:
             return self._exposure
         shares = self._symbols.get(symbol)
@@ -95,7 +97,7 @@ class Valuation:
 
     def _weigh(self, symbol: str, shares: Shares) -> None:
         self._revalue(symbol, shares)
-        self._expose(symbol, shares)
+        self._unexposed[symbol] = None
         if shares.held or shares.orders:
             self._alive[symbol] = None
         else:

@@ -41,8 +41,10 @@ class CalendarRenewal:
         now, book = self._clock.now(), self._book
         if now >= self._look_at or self._question.under_way:
             self._renew(now)
-        if book.now < self._same_day_until:
-            return
+        if book.now >= self._same_day_until:
+            self._keep_sessions(book)
+
+    def _keep_sessions(self, book: Book) -> None:
         self._same_day_until = end_of(new_york_date(book.now))
         day = book.trading_date
         if day != self._kept_for:

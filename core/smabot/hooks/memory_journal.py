@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 from smabot.domain.bot_records import Command
 from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Bar
-from smabot.domain.tables import key_of
+from smabot.domain.tables import KEYS
 
 R = TypeVar("R")
 
@@ -27,8 +27,12 @@ class MemoryJournal:
         self._commands: dict[str, Command] = {}
 
     def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
+        tables = self._tables
         for row in rows:
-            self._tables.setdefault(type(row), {})[key_of(row)] = row
+            kind = type(row)
+            if kind not in tables:
+                tables[kind] = {}
+            tables[kind][KEYS[kind](row)] = row
         self.bars += bars
 
     def row(self, kind: type[R], *key: Any) -> R | None:

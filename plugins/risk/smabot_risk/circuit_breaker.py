@@ -73,7 +73,7 @@ class CircuitBreaker(Rule):
     @hookimpl
     def on_startup_recover(self, recovery: Recovery) -> RecoveryStep:
         book = recovery.book
-        self._day_start.note_point(book.point, book)
+        self._day_start.note_point(book.point, book.account)
         state = breaker_state(book)
         if state.seen_at is not None or book.row(BreakerState, "main") is None:
             state = self._catch_up(state, TradingDay(recovery), book)
@@ -154,10 +154,11 @@ class CircuitBreaker(Rule):
 
     @hookimpl
     def on_equity(self, point: EquityPoint, book: Book) -> None:
-        if not self._quiet_points.take(point, book):
+        account = book.account
+        if not self._quiet_points.take(point, account, book):
             self._decide(point, book)
             self._quiet_points.begin(book)
-        self._day_start.note_point(point, book)
+        self._day_start.note_point(point, account)
 
     def _decide(self, point: EquityPoint, book: Book) -> None:
         day = book.calendar.trading_date(point.time)

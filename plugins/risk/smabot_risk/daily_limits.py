@@ -57,7 +57,7 @@ class DailyLimits(Rule):
     @hookimpl
     def on_startup_recover(self, recovery: Recovery) -> RecoveryStep:
         today, book = TradingDay(recovery), recovery.book
-        self._day_start.note_point(book.point, book)
+        self._day_start.note_point(book.point, book.account)
         self._recount(today, book)
         if curve := today.curve():
             lowest = min(worth.equity for worth in curve)
@@ -95,13 +95,14 @@ class DailyLimits(Rule):
 
     @hookimpl
     def on_equity(self, point: EquityPoint, book: Book) -> None:
-        day = book.calendar.trading_date(point.time)
-        row = book.row(DayCounts, day)
-        counts = self._up_to_date(row, day, book)
-        if counts is not row:
+        day, account = book.calendar.trading_date(point.time), book.account
+        counts = book.row(DayCounts, day)
+        if counts is None or account is None or counts.opening_cash != account.opening_cash:
+            counts = self._counts(day, book)
             book.apply(counts)
-        self._day_start.note_point(point, book)
-        self._block_after_loss(counts, point.equity, point.time, book)
+        self._day_start.note_point(point, account)
+        if point.equity < counts.start_equity:
+            self._block_after_loss(counts, point.equity, point.time, book)
 
     def _recount(self, today: TradingDay, book: Book) -> None:
         """Count the date's orders and trades, also those made in runs without this plugin."""
@@ -140,11 +141,7 @@ class DailyLimits(Rule):
         return f"{trades}, loss {loss:,.2f}{of_loss}"
 
     def _counts(self, day: date, book: Book) -> DayCounts:
-        return self._up_to_date(book.row(DayCounts, day), day, book)
-
-    def _up_to_date(self, counts: DayCounts | None, day: date, book: Book) -> DayCounts:
-        """Return a date's row with its equity moved along by external cash; a new one where it has none."""
-        opening = opening_cash(book)
+        counts, opening = book.row(DayCounts, day), opening_cash(book)
         if counts is None:
             return DayCounts(day, start_equity=self._day_start.equity(book), opening_cash=opening)
         if counts.opening_cash == opening:

@@ -22,10 +22,10 @@ class DayStart:
         self._last: EquityPoint | None = None
         self._account: Account | None = None
 
-    def note_point(self, point: EquityPoint | None, book: Book) -> None:
+    def note_point(self, point: EquityPoint | None, account: Account | None) -> None:
         """Remember the newest point: when the next one comes, it has replaced this one in the book."""
         self._last = point
-        self._account = book.account
+        self._account = account
 
     def equity(self, book: Book) -> Decimal:
         """Return the equity in US dollars before the present event."""

@@ -26,12 +26,11 @@ class QuietPoints:
         self._account: Account | None = None
         self._peak = self._session_floor = self._floor = NEVER
 
-    def take(self, point: EquityPoint, book: Book) -> bool:
+    def take(self, point: EquityPoint, account: Account | None, book: Book) -> bool:
         """Take a point in that the breaker has nothing to decide about; False: it must decide itself."""
         state, equity = self._state, point.equity
         if state is None or equity <= self._floor or book.row(BreakerState, "main") is not state:
             return False
-        account = book.account
         if account is not self._account:
             if account is None or account.opening_cash != state.opening_cash:
                 return False

@@ -28,6 +28,11 @@ STRICT = ("open_broker", "open_feed", "reconcile", "on_command")
 """Hooks that nobody can do without for a failed one: another broker is no substitute."""
 OWN = ("book", "recovery")
 """Arguments of which each plugin gets its own."""
+EVENTS = {
+    "on_signal": "signal", "before_submit": "order", "may_leave": "order", "on_order": "order",
+    "on_fill": "fill",
+}  # fmt: skip
+"""Hooks that are called for each order, and the name of what they are called with besides the book."""
 OPENING = (*KEEPING, *STRICT)
 """Hooks whose SmabotError is about what they open, and not about the plugin."""
 
@@ -43,6 +48,7 @@ class PluginCalls:
         self.names: tuple[str, ...] = ()
         self.bar_hooks: list[tuple[str, Callable[[Bar, Book], Any]]] = []
         self.equity_hooks: list[tuple[str, Callable[[EquityPoint, Book], Any]]] = []
+        self._event_hooks: dict[str, list[tuple[str, Callable[[Any, Book], Any]]]] = {}
         self._warn = warn
         self._decimals = DecimalGuard()
         self._implementations: dict[str, tuple[Any, ...]] = {}
@@ -68,6 +74,7 @@ class PluginCalls:
         self.names = tuple(name for name in registered if not name.startswith("core."))
         self.bar_hooks = self._resolve("on_bar", "bar")
         self.equity_hooks = self._resolve("on_equity", "point")
+        self._event_hooks = {hook: self._resolve(hook, event) for hook, event in EVENTS.items()}
 
     def _forget_plugins(self) -> None:
         self._declared = self._book = None
@@ -154,6 +161,32 @@ class PluginCalls:
                 found.append((impl.plugin_name, answer))
                 if first:
                     break
+        return found
+
+    def _ask_of(
+        self, hook: str, event: Any, book: Book, *, first: bool = False
+    ) -> list[tuple[str, Any]]:
+        """Do what `_ask` does, for a hook that is called for each order."""
+        found = []
+        views, screen = self._views_of(book), sys.stdout
+        for name, function in self._event_hooks[hook]:
+            sys.stdout = LOGGED
+            try:
+                answer = function(event, views[name])
+                if answer is None:
+                    continue
+                if not is_answer(hook, answer):
+                    raise fault(name, hook, answer)
+            except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
+                sys.stdout = screen
+                self._failed(name, hook, error)
+                continue
+            finally:
+                self._decimals.restore()
+                sys.stdout = screen
+            found.append((name, answer))
+            if first:
+                break
         return found
 
     def _called(self, impl: Any, hook: str, given: Mapping[str, Any]) -> Any:

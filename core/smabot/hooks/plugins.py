@@ -143,12 +143,12 @@ class Plugins(PluginCalls):
 
     def on_signal(self, signal: Signal, book: Book) -> tuple[str, OrderIntent] | None:
         """Return the first answer, with the name of the plugin that gave it."""
-        return next(iter(self._ask("on_signal", first=True, signal=signal, book=book)), None)
+        return next(iter(self._ask_of("on_signal", signal, book, first=True)), None)
 
     def before_submit(self, order: Order, book: Book) -> list[Check]:
         """Return every plugin's checks of a new order; a Veto is one that did not pass."""
         checks: list[Check] = []
-        for name, answer in self._ask("before_submit", order=order, book=book):
+        for name, answer in self._ask_of("before_submit", order, book):
             if isinstance(answer, Veto):
                 checks.append(Check("before_submit", False, reason=answer.reason))
             elif all(isinstance(each, Check) for each in answer):
@@ -158,13 +158,13 @@ class Plugins(PluginCalls):
         return checks
 
     def may_leave(self, order: Order, book: Book) -> list[Veto]:
-        return [veto for _, veto in self._ask("may_leave", order=order, book=book)]
+        return [veto for _, veto in self._ask_of("may_leave", order, book)]
 
     def on_order(self, order: Order, book: Book) -> None:
-        self._ask("on_order", order=order, book=book)
+        self._ask_of("on_order", order, book)
 
     def on_fill(self, fill: Fill, book: Book) -> None:
-        self._ask("on_fill", fill=fill, book=book)
+        self._ask_of("on_fill", fill, book)
 
     def on_command(self, command: Command, book: Book) -> list[str]:
         return [answer for _, answer in self._ask("on_command", command=command, book=book)]

@@ -78,7 +78,7 @@ def known_masked(text: str) -> str:
 
 def any_secret() -> bool:
     """Whether a secret is registered."""
-    return _register.has_values
+    return _register.values is not None
 
 
 class Redactor:
@@ -87,7 +87,7 @@ class Redactor:
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
         self._secrets: frozenset[str] = frozenset()
-        self._values: re.Pattern[str] | None = None
+        self.values: re.Pattern[str] | None = None
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
@@ -99,17 +99,12 @@ class Redactor:
             known = self._secrets | new
             forms = {form for secret in known for form in _forms(secret)}
             longest_first = sorted(forms, key=lambda form: (-len(form), form))
-            self._values = re.compile("|".join(map(_searched, longest_first)))
+            self.values = re.compile("|".join(map(_searched, longest_first)))
             self._secrets = known
-
-    @property
-    def has_values(self) -> bool:
-        """Whether there is a value to mask."""
-        return self._values is not None
 
     def known(self, text: str) -> str:
         """Mask known values alone."""
-        return text if self._values is None else self._values.sub(MASK, text)
+        return text if self.values is None else self.values.sub(MASK, text)
 
     def __call__(self, text: str) -> str:
         text = self.known(text)

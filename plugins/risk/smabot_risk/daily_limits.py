@@ -26,6 +26,7 @@ from smabot.api import (
 from smabot_risk.blocks import put_block
 from smabot_risk.daily_counts import DayCounts, SymbolCounts, count_of_limit, orders_of_symbol
 from smabot_risk.day_start import DayStart
+from smabot_risk.equity_floor import equity_floor
 from smabot_risk.external_cash import external_cash_since, opening_cash
 from smabot_risk.settings import DailyLimitsSettings
 from smabot_risk.trading_day import TradingDay
@@ -43,6 +44,8 @@ class DailyLimits(Rule):
     def __init__(self, settings: DailyLimitsSettings) -> None:
         self._settings = settings
         self._day_start = DayStart()
+        self._floor_of: DayCounts | None = None
+        self._floor = ZERO
 
     @hookimpl
     def records(self) -> list[type]:
@@ -101,7 +104,11 @@ class DailyLimits(Rule):
             counts = self._counts(day, book)
             book.apply(counts)
         self._day_start.note_point(point, account)
-        if point.equity < counts.start_equity:
+        if counts is not self._floor_of:
+            fraction, dollars = self._settings.max_loss_fraction, self._settings.max_loss
+            self._floor_of = counts
+            self._floor = equity_floor(counts.start_equity, fraction, dollars)
+        if point.equity < self._floor:
             self._block_after_loss(counts, point.equity, point.time, book)
 
     def _recount(self, today: TradingDay, book: Book) -> None:

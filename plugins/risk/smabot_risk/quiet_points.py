@@ -7,14 +7,11 @@ from typing import TYPE_CHECKING
 
 from smabot.api import Book, EquityPoint, replace
 from smabot_risk.breaker_state import BreakerState, seen_until
+from smabot_risk.equity_floor import NEVER, equity_floor
 from smabot_risk.settings import CircuitBreakerSettings
 
 if TYPE_CHECKING:
     from smabot.provider import Account
-
-MARGIN = Decimal(1)
-"""Dollars above the equity that trips: from there on down the drawdown is computed, and rounded, in full."""
-NEVER = Decimal("-Infinity")
 
 
 class QuietPoints:
@@ -50,7 +47,8 @@ class QuietPoints:
         if state is None or state.tripped or state.peak_equity is None:
             self._state = None
             return
-        self._session_floor = _floor(state.session_equity, self._settings.max_session_drawdown)
+        limit = self._settings.max_session_drawdown
+        self._session_floor = equity_floor(state.session_equity, limit)
         self._set_peak(state.peak_equity)
 
     def _raise_peak(self, state: BreakerState, point: EquityPoint, book: Book) -> None:
@@ -62,9 +60,5 @@ class QuietPoints:
 
     def _set_peak(self, peak: Decimal) -> None:
         self._peak = peak
-        self._floor = max(self._session_floor, _floor(peak, self._settings.max_peak_drawdown))
-
-
-def _floor(base: Decimal | None, limit: Decimal) -> Decimal:
-    """Return an equity above all at which a drawdown from a base reaches its limit."""
-    return base - base * limit + MARGIN if limit and base is not None and base > 0 else NEVER
+        floor = equity_floor(peak, self._settings.max_peak_drawdown)
+        self._floor = max(self._session_floor, floor)

@@ -81,8 +81,10 @@ class LastPrices:
 
     def value_price(self, symbol: str) -> Decimal | None:
         """Return what values a share: a fill's price where no bar came since, else the last price."""
-        fill = self._fills.get(symbol) if self._fills else None
-        return fill or self.price(symbol)
+        if self._fills or self.marks:
+            return self._fills.get(symbol) or self.price(symbol)
+        bar = self.bars.get(symbol)
+        return decimal_price(bar.close) if bar else None
 
     def priced_at(self, symbol: str) -> datetime | None:
         """Return when a symbol had its last price, or None before its first one."""

@@ -11,9 +11,9 @@ import os
 import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import Any
 
 import smabot
@@ -205,13 +205,21 @@ def check_tables(
             check_tables(value, installed, origins, name + ".")
 
 
-def check_hooks(name: str, plugin: object) -> None:
-    """Raise ConfigError unless a plugin has a hook, and each of its hooks can be called as one."""
+def check_hooks(name: str, plugin: object) -> dict[str, Any]:
+    """Return the attributes of a plugin that are hooks, and how each was marked.
+
+    Raises ConfigError unless it has one, and each of its hooks can be called as one.
+    """
     if inspect.isclass(plugin):
         raise ConfigError(f"plugin '{name}': a class was registered instead of an instance")
-    hooks = [each for each in dir(plugin) if _check_attribute(name, plugin, each)]
+    hooks = {}
+    for attribute, kept in sorted(_attributes(plugin).items()):
+        options = _hook_options(name, plugin, attribute, kept)
+        if options is not None:
+            hooks[attribute] = options
     if not hooks:
         raise ConfigError(f"plugin '{name}' has no hook: mark its methods with @hookimpl")
+    return hooks
 
 
 def blame(plugin: str, where: str, error: BaseException) -> PluginError:
@@ -310,27 +318,46 @@ def _is_needed(parameter: inspect.Parameter) -> bool:
 # -- hooks -----------------------------------------------------------------------------------------
 
 
-def _check_attribute(name: str, plugin: object, attribute: str) -> bool:
-    """Return whether an attribute is a hook. Raises ConfigError for one that was meant to be.
+def _attributes(plugin: object) -> dict[str, object]:
+    """Return what a plugin and its class keep by name, without what every object has."""
+    kept: dict[str, object] = {}
+    for cls in reversed(type(plugin).__mro__[:-1]):
+        kept.update(vars(cls))
+    own = getattr(plugin, "__dict__", {})
+    shown = {name for name in own if name in kept and inspect.isdatadescriptor(kept[name])}
+    return kept | {name: value for name, value in own.items() if name not in shown}
+
+
+def _hook_options(name: str, plugin: object, attribute: str, kept: object) -> Any:
+    """Return how a hook was marked; None: the attribute is none. Raises ConfigError for one that was
+    meant to be.
 
     Properties are not asked for their value: that would run the plugin's code.
     """
-    kept = inspect.getattr_static(plugin, attribute, None)
+    if (
+        isinstance(kept, FunctionType)
+        and attribute not in hookspecs.HOOKS
+        and not hasattr(kept, "smabot_impl")
+    ):
+        return None
     value = None
     if not isinstance(kept, property | cached_property):
         value = getattr(plugin, attribute, None)
         if value is None:  # as a subclass switches a hook off
-            return False
+            return None
     options = getattr(value, "smabot_impl", None)
     if options is not None and inspect.isroutine(value):
-        _check_hook(name, value, options.get("specname") or attribute, options)
-        return True
+        wraps = bool(options.get("wrapper") or options.get("hookwrapper"))
+        function, bound = getattr(value, "__func__", value), inspect.ismethod(value)
+        if fault := _hook_fault(function, bound, options.get("specname") or attribute, wraps):
+            raise ConfigError(f"plugin '{name}': {fault}")
+        return options
     lost = _is_lost(kept)
     if lost or (attribute in hookspecs.HOOKS and not _is_foreign(plugin, value)):
         how = "@hookimpl goes right above `def`, below any other decorator"
         how = how if lost else "mark the method with @hookimpl, or give it another name"
         raise ConfigError(f"plugin '{name}': {attribute} is not a valid hook: {how}")
-    return False
+    return None
 
 
 def _is_lost(kept: object) -> bool:
@@ -348,30 +375,29 @@ def _is_foreign(plugin: object, value: object) -> bool:
     )
 
 
-def _check_hook(name: str, function: Any, hook: str, options: Mapping[str, Any]) -> None:
+@lru_cache(maxsize=1024)
+def _hook_fault(function: Any, bound: bool, hook: str, wraps: bool) -> str:
+    """Return why a function can't be called as a hook; empty: it can. A start looks at each once."""
     if hook not in hookspecs.HOOKS:
-        raise ConfigError(f"plugin '{name}': no hook '{hook}'{suggest(hook, hookspecs.HOOKS)}")
-    if options.get("wrapper") or options.get("hookwrapper"):
-        raise ConfigError(
-            f"plugin '{name}': {hook} can't be wrapped: no hook may change another plugin's answer"
-        )
+        return f"no hook '{hook}'{suggest(hook, hookspecs.HOOKS)}"
+    if wraps:
+        return f"{hook} can't be wrapped: no hook may change another plugin's answer"
     if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise ConfigError(
-            f"plugin '{name}': {hook} is async: hooks are called and not awaited; write `def`"
-        )
+        return f"{hook} is async: hooks are called and not awaited; write `def`"
     if inspect.isgeneratorfunction(function):
-        raise ConfigError(f"plugin '{name}': {hook} has a `yield`: return the answer instead")
+        return f"{hook} has a `yield`: return the answer instead"
     known = inspect.signature(getattr(hookspecs, hook)).parameters
-    for parameter in inspect.signature(function).parameters.values():
+    for parameter in list(inspect.signature(function).parameters.values())[bound:]:
         if not _is_needed(parameter):
             what = (
                 "may not be there"
                 if parameter.default is parameter.empty
                 else "must not have a default"
             )
-            raise ConfigError(f"plugin '{name}': {hook}: argument '{parameter.name}' {what}")
+            return f"{hook}: argument '{parameter.name}' {what}"
         if parameter.name not in known:
-            raise ConfigError(
-                f"plugin '{name}': {hook} has no argument '{parameter.name}'"
-                f"{suggest(parameter.name, known)}; it may take: {', '.join(known) or 'none'}"
+            return (
+                f"{hook} has no argument '{parameter.name}'{suggest(parameter.name, known)}; it may take: "
+                f"{', '.join(known) or 'none'}"
             )
+    return ""

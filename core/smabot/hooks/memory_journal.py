@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -48,19 +47,24 @@ class MemoryJournal:
         limit: int | None = None,
         until: tuple[str, Any] | None = None,
     ) -> list[R]:
-        table = self._tables.get(kind, {})
-        found = [table[key] for key in sorted(table)]
+        found = list(self._tables.get(kind, {}).items())
         for column, value in (where or {}).items():
             members = value if isinstance(value, (tuple, list)) else (value,)
-            found = [row for row in found if getattr(row, column) in members]
+            found = [pair for pair in found if getattr(pair[1], column) in members]
         if since is not None:
-            found = [row for row in found if getattr(row, since[0]) >= since[1]]
+            found = [pair for pair in found if getattr(pair[1], since[0]) >= since[1]]
         if until is not None:
-            found = [row for row in found if getattr(row, until[0]) <= until[1]]
-        if newest_by is not None:
-            found.sort(key=lambda row: getattr(row, newest_by))
-            return found[-limit:] if limit is not None else found
-        return found[:limit]
+            found = [pair for pair in found if getattr(pair[1], until[0]) <= until[1]]
+        if newest_by is None:
+            return [row for _, row in sorted(found, key=_by_key)[:limit]]
+
+        def by_age(pair: tuple[tuple[Any, ...], Any]) -> tuple[Any, tuple[Any, ...]]:
+            return getattr(pair[1], newest_by), pair[0]
+
+        if limit == 1:
+            return [max(found, key=by_age)[1]] if found else []
+        found.sort(key=by_age)
+        return [row for _, row in (found if limit is None else found[-limit:])]
 
     def count(self, kind: type, *, where: Mapping[str, Any] | None = None) -> int:
         return len(self.rows(kind, where=where))
@@ -75,13 +79,17 @@ class MemoryJournal:
         return max((bar.time for bar in self.bars), default=None)
 
     def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
-        newest: dict[str, deque[Bar]] = {symbol: deque(maxlen=lookback) for symbol in symbols}
-        for bar in self.bars:
-            if bar.symbol in newest:
-                newest[bar.symbol].append(bar)
-        kept = sorted(
-            (b for bars in newest.values() for b in bars), key=lambda b: (b.time, b.symbol)
-        )
+        missing = dict.fromkeys(symbols, lookback) if lookback else {}
+        kept: list[Bar] = []
+        for bar in reversed(self.bars):
+            if not missing:
+                break
+            if bar.symbol in missing:
+                kept.append(bar)
+                missing[bar.symbol] -= 1
+                if not missing[bar.symbol]:
+                    del missing[bar.symbol]
+        kept.sort(key=lambda bar: (bar.time, bar.symbol))
         for _, minute in groupby(kept, key=lambda bar: bar.time):
             yield list(minute)
 
@@ -112,3 +120,7 @@ class MemoryJournal:
 
     def close(self) -> None:
         return
+
+
+def _by_key(pair: tuple[tuple[Any, ...], Any]) -> tuple[Any, ...]:
+    return pair[0]

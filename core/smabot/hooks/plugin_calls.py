@@ -8,15 +8,13 @@ from contextlib import contextmanager
 from types import ModuleType
 from typing import Any
 
-import pluggy
-
 from smabot.domain.book import Book
 from smabot.domain.frozen_classes import replace
 from smabot.domain.records import CORE_RECORDS, Bar, EquityPoint
 from smabot.domain.tables import table_of
 from smabot.errors import ConfigError, PluginError, SmabotError
-from smabot.hooks import specifications as hookspecs
 from smabot.hooks.discovery import blame, check_hooks
+from smabot.hooks.hook_manager import HookManager
 from smabot.hooks.plugin_book import PluginBook
 from smabot.hooks.plugin_faults import culprit, fault, is_answer, named
 from smabot.hooks.plugin_isolation import DecimalGuard
@@ -43,8 +41,7 @@ class PluginCalls:
     def __init__(self, warn: Callable[[str], None] | None = None) -> None:
         """``warn``: called for a plugin that fails, which is then left out. Without it, a
         plugin that fails raises."""
-        self.manager = pluggy.PluginManager("smabot")
-        self.manager.add_hookspecs(hookspecs)
+        self.manager = HookManager()
         self.names: tuple[str, ...] = ()
         self.bar_hooks: list[tuple[str, Callable[[Bar, Book], Any]]] = []
         self.equity_hooks: list[tuple[str, Callable[[EquityPoint, Book], Any]]] = []
@@ -60,9 +57,9 @@ class PluginCalls:
 
     def register(self, name: str, plugin: object) -> None:
         """Add one plugin object. Call `check` after the last."""
-        check_hooks(name, plugin)
+        hooks = check_hooks(name, plugin)
         try:
-            self.manager.register(plugin, name)
+            self.manager.add(name, plugin, hooks)
         except Exception as error:
             raise ConfigError(str(blame(name, "being registered", error))) from error
         self._forget_plugins()

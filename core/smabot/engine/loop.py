@@ -90,7 +90,6 @@ class Engine:
             book, plugins, journal, wall, calendar, news, equity, self._decisions, self._commit
         )
         self._config = config
-        self._fresh_for = config.max_bar_age + MINUTE
         self._plugins = plugins
         self._feed = feed
 
@@ -147,7 +146,7 @@ class Engine:
         """Whether a minute's bars are new enough to decide on; no bars are not."""
         if not minute.bars:
             return False
-        return self._feed.now() - minute.bars[0].time < self._fresh_for
+        return self._feed.now() - minute.bars[0].time < self.gate.max_bar_age + MINUTE
 
     def step(self, batch: Batch, *, decide: bool = False) -> list[OrderUpdate]:
         """Apply a batch, let the plugins decide, commit, send. Returns the broker's answers."""

@@ -13,7 +13,8 @@ from smabot.domain.frozen_classes import replace
 from smabot.domain.records import CORE_RECORDS, Bar, EquityPoint
 from smabot.domain.tables import table_of
 from smabot.errors import ConfigError, PluginError, SmabotError
-from smabot.hooks.discovery import blame, check_hooks
+from smabot.hooks.discovery import blame
+from smabot.hooks.hook_checks import check_hooks
 from smabot.hooks.hook_manager import HookManager
 from smabot.hooks.plugin_book import PluginBook
 from smabot.hooks.plugin_faults import culprit, fault, is_answer, named

@@ -14,7 +14,8 @@ from smabot.domain.records import Bar, EquityPoint, Fill, Order, OrderIntent, Si
 from smabot.domain.risk_answers import Check, Veto
 from smabot.errors import ConfigError, PluginFault, SmabotError, suggest
 from smabot.hooks import specifications as hookspecs
-from smabot.hooks.discovery import check_hooks, check_tables, discover, make, named_by, select
+from smabot.hooks.discovery import check_tables, discover, make, named_by, select
+from smabot.hooks.hook_checks import check_hooks
 from smabot.hooks.plugin_calls import KEEPING, PluginCalls
 from smabot.hooks.plugin_faults import fault, missing_member, named, shown
 from smabot.hooks.specifications import Finding, Reconciliation, Recovery, RecoveryStep

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 from smabot.domain.book import Book
 from smabot.domain.book_view import BookView
 from smabot.domain.bot_records import Block, Event
-from smabot.domain.records import Bar
+from smabot.domain.records import Bar, Fill, OrderUpdate
 from smabot.errors import PluginFault
 
 
@@ -47,6 +47,9 @@ class PluginBook(Book):
 
     def apply_bars(self, bars: Iterable[Bar]) -> NoReturn:
         self._refuse("applied bars")
+
+    def apply_update(self, update: OrderUpdate, fill: Fill | None) -> NoReturn:
+        self._refuse("applied an order update")
 
     def restore(self, records: Iterable[Any]) -> NoReturn:
         self._refuse("restored rows")

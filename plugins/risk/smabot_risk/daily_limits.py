@@ -44,7 +44,7 @@ class DailyLimits(Rule):
     def __init__(self, settings: DailyLimitsSettings) -> None:
         self._settings = settings
         self._day_start = DayStart()
-        self._floor_of: DayCounts | None = None
+        self._floor_of: Decimal | None = None
         self._floor = ZERO
 
     @hookimpl
@@ -104,10 +104,10 @@ class DailyLimits(Rule):
             counts = self._counts(day, book)
             book.apply(counts)
         self._day_start.note_point(point, account)
-        if counts is not self._floor_of:
+        start = counts.start_equity
+        if start is not self._floor_of:
             fraction, dollars = self._settings.max_loss_fraction, self._settings.max_loss
-            self._floor_of = counts
-            self._floor = equity_floor(counts.start_equity, fraction, dollars)
+            self._floor_of, self._floor = start, equity_floor(start, fraction, dollars)
         if point.equity < self._floor:
             self._block_after_loss(counts, point.equity, point.time, book)
 

@@ -116,12 +116,12 @@ class Executor:
         book, (strategy, symbol) = self._book, holding
         now, state = book.now, book.signals.get(holding)
         in_symbol = list(book.working(symbol))
+        orders = tuple(o for o in in_symbol if o.strategy == strategy) if in_symbol else ()
         held = book.holding(strategy, symbol)
         flat = state is not None and state.target == 0
         by_operator = flat and state is not None and state.last_signal == FLATTEN
-        orders = tuple(order for order in in_symbol if order.strategy == strategy)
         opposing: tuple[Order, ...] = ()
-        if flat and held:
+        if flat and held and in_symbol:
             opposing = tuple(
                 o for o in in_symbol
                 if o.strategy != strategy and not o.reduces and o.side.sign * held > 0

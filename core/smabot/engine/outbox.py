@@ -107,7 +107,8 @@ class Outbox:
         Cancels go first, then exits, then entries, then status queries, each in an order that a restart
         would find too. So are the answers: a restart learns first of what arrived.
         """
-        idle = not self._sendings and not self._book.canceling
+        book = self._book
+        idle = not (self._sendings or book.canceling or book.unconfirmed())
         if idle and not self._connection.remote:
             return []
         dispatcher = self._connection.dispatcher

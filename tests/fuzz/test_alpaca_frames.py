@@ -139,8 +139,8 @@ def _is(stamp: Any, time: datetime) -> bool:
     if isinstance(stamp, msgpack.Timestamp):
         stamp = stamp.to_datetime().isoformat()
     try:
-        return datetime.fromisoformat(stamp).replace(microsecond=0) == time
-    except (TypeError, ValueError):
+        return datetime.fromisoformat(stamp.upper()).replace(microsecond=0) == time
+    except (AttributeError, TypeError, ValueError):
         return False
 
 

@@ -39,6 +39,12 @@ class Form:
             for index, codec in enumerate(self.codecs.values())
             if codec.decode is not None
         )
+        self._stored = [
+            {codec.stored, type(None)} if column.optional else {codec.stored}
+            for column, codec in zip(self.table.columns, self.codecs.values(), strict=True)
+        ]
+        self._sound: set[tuple[type, ...]] = set()
+        """The types of rows whose values all were of their column's kind."""
         self._values = attrgetter(*self.names)
         columns = ", ".join(map(quoted, self.names))
         self.select = f"SELECT {columns} FROM {quoted(self.table.name)}"  # noqa: S608
@@ -110,6 +116,11 @@ class Form:
         values = list(stored)
         index = 0
         try:
+            if (kinds := tuple(map(type, values))) not in self._sound:
+                for index, kind in enumerate(kinds):
+                    if kind not in self._stored[index]:
+                        raise TypeError
+                self._sound.add(kinds)
             for index, decode in self._decoders:
                 if values[index] is not None:
                     values[index] = decode(values[index])
@@ -117,7 +128,7 @@ class Form:
             raise about(
                 self.kind,
                 JournalError(
-                    f"{self.table.name}.{self.names[index]} holds {values[index]!r}, which is no "
+                    f"{self.table.name}.{self.names[index]} holds {repr(values[index])[:80]}, which is no "
                     f"{self.table.columns[index].type.__name__}: restore a backup, or put it right with sqlite3"
                 ),
             ) from None

@@ -23,7 +23,7 @@ from smabot_exchange.http.venue import Venue
 KEY, SECRET = "PKTEST", "the secret"
 KEYS = [(b"apca-api-key-id", KEY.encode()), (b"apca-api-secret-key", SECRET.encode())]
 MARKET = {
-    "symbol": "AAPL", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day",
+    "symbol": "SPY", "qty": "1", "side": "buy", "type": "market", "time_in_force": "day",
     "extended_hours": False, "order_class": "simple", "position_intent": "buy_to_open",
 }  # fmt: skip
 LIMIT = {**MARKET, "type": "limit", "limit_price": "12.34", "qty": 2, "time_in_force": "gtc"}
@@ -37,9 +37,9 @@ BODIES: dict[tuple[str, str], list[Any]] = {
         {"suspend_trade": False, "max_margin_multiplier": "4", "no_shorting": False}
     ],
     ("POST", "/_exchange/cash"): [{"amount": "100.25"}],
-    ("POST", "/_exchange/positions"): [{"symbol": "AAPL", "qty": "2", "price": "270.5"}],
+    ("POST", "/_exchange/positions"): [{"symbol": "SPY", "qty": "2", "price": "270.5"}],
     ("POST", "/_exchange/account"): [{"trading_blocked": False}],
-    ("POST", "/_exchange/orders"): [{"symbol": "AAPL", "qty": "1", "side": "buy", "limit_price": "9.5"}],
+    ("POST", "/_exchange/orders"): [{"symbol": "SPY", "qty": "1", "side": "buy", "limit_price": "9.5"}],
     ("POST", "/_exchange/faults"): [
         {"seed": 7, "faults": [{"kind": "error", "path": "/nowhere", "status": 504, "times": 1}]},
         {"faults": [{"kind": "reset", "path": "/nowhere", "nth": 3, "since": "2026-03-02T15:00:00Z"}]},
@@ -49,7 +49,7 @@ TIME = "2026-03-02T14:30:00.123456789Z"
 QUERIES: dict[str, dict[str, Any]] = {
     "/v2/orders": {
         "status": "all", "after": TIME, "until": TIME, "limit": 50, "direction": "asc", "nested": "true",
-        "symbols": "AAPL,SPY", "side": "buy", "after_order_id": "61e69015-8549-4bfd-b9c3-01e75843f47d",
+        "symbols": "QQQ,SPY", "side": "buy", "after_order_id": "61e69015-8549-4bfd-b9c3-01e75843f47d",
     },
     "/v2/orders:by_client_order_id": {"client_order_id": "a"},
     "/v2/account/activities/FILL": {
@@ -63,12 +63,12 @@ QUERIES: dict[str, dict[str, Any]] = {
     "/v3/calendar/NYSE": {"start": "2026-03-02", "end": "2026-03-09", "timezone": "UTC"},
     "/v3/clock": {"markets": "NYSE,XNAS", "time": TIME},
     "/v2/stocks/bars": {
-        "symbols": "AAPL,SPY", "timeframe": "1Min", "start": TIME, "end": TIME, "limit": 10, "feed": "iex",
+        "symbols": "QQQ,SPY", "timeframe": "1Min", "start": TIME, "end": TIME, "limit": 10, "feed": "iex",
         "adjustment": "raw", "page_token": "QUFQTHxNfDIwMjYtMDMtMDJUMTQ6MzA6MDArMDA6MDA=", "sort": "desc",
     },
-    "/v2/stocks/trades": {"symbols": "AAPL", "start": TIME, "end": TIME},
-    "/v2/stocks/quotes/latest": {"symbols": "AAPL"},
-    "/v2/stocks/snapshots": {"symbols": "AAPL"},
+    "/v2/stocks/trades": {"symbols": "SPY", "start": TIME, "end": TIME},
+    "/v2/stocks/quotes/latest": {"symbols": "SPY"},
+    "/v2/stocks/snapshots": {"symbols": "SPY"},
     "/v2/assets": {"status": "active", "asset_class": "us_equity"},
 }  # fmt: skip
 
@@ -232,8 +232,8 @@ def test_client_messages(explore: Explore, odd: Any, server: Server) -> None:
     ]  # fmt: skip
     stocks = [
         {"action": "auth", "key": KEY, "secret": SECRET},
-        {"action": "subscribe", "bars": ["AAPL", "*"], "quotes": ["AAPL"]},
-        {"action": "unsubscribe", "bars": ["AAPL"]},
+        {"action": "subscribe", "bars": ["SPY", "*"], "quotes": ["SPY"]},
+        {"action": "unsubscribe", "bars": ["SPY"]},
     ]
 
     def check(data: Any) -> None:

@@ -135,7 +135,7 @@ def odd() -> Any:
 
 
 @pytest.fixture(
-    params=[pytest.param(60, id="quick"), pytest.param(600, id="deep", marks=pytest.mark.slow)]
+    params=[pytest.param(25, id="quick"), pytest.param(400, id="deep", marks=pytest.mark.slow)]
 )
 def explore(request: pytest.FixtureRequest) -> Callable[..., None]:
     """Call a check, which draws what it needs, with many examples; the same in every run.

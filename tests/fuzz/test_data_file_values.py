@@ -126,7 +126,7 @@ def test_cells(explore: Explore, tmp_path: Path, one_line: Any) -> None:
             count = next((cells[name] for name in ("trade_count", "n") if name in cells), "")
             assert bar.trade_count == (int(Decimal(count.strip(" "))) if count else None)
 
-    explore(check, share=4)
+    explore(check, share=2)
 
 
 PRICES = [
@@ -163,7 +163,7 @@ def test_bytes(explore: Explore, odd: Any, tmp_path: Path, one_line: Any) -> Non
         used = list(check.bars())
         assert len(used) + sum(refusal.count for refusal in check.report.refusals.values()) >= 1
 
-    explore(check, share=2)
+    explore(check)
 
 
 def test_parquet_values(explore: Explore, tmp_path: Path, one_line: Any) -> None:
@@ -227,7 +227,7 @@ def test_parquet_values(explore: Explore, tmp_path: Path, one_line: Any) -> None
         assert bar.trade_count == {"int": 10, "big": 2**53 + 1}.get(count)
         assert count in ("int", "big", "null", "nan")
 
-    explore(check, share=3)
+    explore(check)
 
 
 def test_a_quote_that_nothing_closes_swallows_no_rows(tmp_path: Path) -> None:
@@ -264,4 +264,4 @@ def test_simulated_markets(explore: Explore, odd: Any, one_line: Any) -> None:
         assert market.shape == parts["shape"].strip()
         assert SimulatedMarket.parse(market.describe()).signature() == market.signature()
 
-    explore(check, share=4)
+    explore(check, share=2)

@@ -171,7 +171,7 @@ def test_bodies(explore: Explore, odd: Any, written: Any, server: Server) -> Non
             )
             assert answer["extended_hours"] is (raw.get("extended_hours") or False)
 
-    explore(check, share=3)
+    explore(check, share=2)
     assert server.call("GET", "/v2/account")[0] == 200
 
 
@@ -205,7 +205,7 @@ def test_queries(explore: Explore, odd: Any, server: Server) -> None:
         status, answer = server.call("GET", path, query)
         assert status in (200, 400, 404, 422), answer
 
-    explore(check, share=3)
+    explore(check, share=2)
 
 
 def test_paths(explore: Explore, odd: Any, server: Server) -> None:
@@ -221,7 +221,7 @@ def test_paths(explore: Explore, odd: Any, server: Server) -> None:
         status, answer = server.call(method, path, quote(name), data.draw(odd.choice([b"", b"{}"])))
         assert status in (200, 204, 307, 400, 403, 404, 405, 422), answer
 
-    explore(check, share=3)
+    explore(check, share=2)
 
 
 def test_client_messages(explore: Explore, odd: Any, server: Server) -> None:
@@ -251,6 +251,6 @@ def test_client_messages(explore: Explore, odd: Any, server: Server) -> None:
         sent = server.talk(path, frames, headers)
         assert sent[0]["type"] == "websocket.accept"
 
-    explore(check, share=3)
+    explore(check, share=2)
     clients = server.venue.broadcast.clients
     assert (clients.data, clients.trading) == ({}, [])

@@ -123,7 +123,7 @@ def test_columns(
         finally:
             raw.execute(f'UPDATE kinds SET "{column.name}" = ?', (before,))
 
-    explore(check, share=4)
+    explore(check, share=2)
     assert rows.rows(Kinds) == [ROW]
 
 
@@ -161,7 +161,7 @@ def test_bars(explore: Explore, rows: SqliteRows, raw: sqlite3.Connection, one_l
             values = (first + 60, "SPY", 10, 11, 9, 10.5, 100, 3, 10.2)
             raw.execute(f"INSERT INTO bars ({', '.join(names)}) VALUES (?,?,?,?,?,?,?,?,?)", values)
 
-    explore(check, share=4)
+    explore(check, share=2)
     assert len(rows.bars_within(START, START + timedelta(minutes=5))) == 3
 
 

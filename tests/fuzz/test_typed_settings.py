@@ -118,7 +118,7 @@ def test_files(explore: Explore, odd: Any, in_tmp: Path, one_line: Any) -> None:
                 value = list(dict.fromkeys(symbol.strip().upper() for symbol in value))
             assert agrees(value, getattr(config, name)), name
 
-    explore(check, share=3)
+    explore(check)
 
 
 def test_variables(
@@ -168,7 +168,7 @@ def test_variables(
         elif isinstance(found, str):
             assert text.strip('"') == found
 
-    explore(check, share=2)
+    explore(check)
 
 
 def _toml_number(text: str) -> Decimal:
@@ -203,7 +203,7 @@ def test_times(explore: Explore, odd: Any) -> None:
                 here = moment if moment.tzinfo else moment.replace(tzinfo=zone)
                 assert begin == here.astimezone(UTC)
 
-    explore(check, share=3)
+    explore(check)
 
 
 def test_checks_of_an_order(explore: Explore, odd: Any, one_line: Any) -> None:

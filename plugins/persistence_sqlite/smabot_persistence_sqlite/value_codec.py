@@ -13,6 +13,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 
+MOST_DIGITS = 1_000
+"""Of a stored number, before or after the point: what has more was not written here."""
+
+
 class Codec(NamedTuple):
     """How one type is stored.
 
@@ -111,7 +115,7 @@ def _read_boolean(stored: int) -> bool:
 
 def _read_decimal(stored: str) -> Decimal:
     value = Decimal(stored)
-    if not value.is_finite():
+    if not value.is_finite() or (value and abs(value.adjusted()) > MOST_DIGITS):
         raise ValueError
     return value
 

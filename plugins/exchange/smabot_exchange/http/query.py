@@ -19,7 +19,7 @@ from smabot_exchange.http.answers import bad_parameter
 from smabot_exchange.matching.orders import nanoseconds
 
 _BEYOND_MICROSECONDS = re.compile(r"\.\d{6}(\d{1,3})")
-_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]*)?(?:[eE][+-]?[0-9]+)?|-?\.[0-9]+")
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
 _YEARS = range(1900, 2200)
 """Of times that clients may ask about: some days before or after any of them are dates, too."""
 _TRUE = ("true", "1", "t")

@@ -34,6 +34,8 @@ _CHANGING = (
     "qty", "status", "updated_at", "opens_at", "filled_qty", "filled_value", "filled_at",
     "stop_price", "hwm", "triggered_at", "parent_id", "replaced_by", "stall", "stalled_until",
 )  # fmt: skip
+_MOST_DIGITS = 30
+"""Before or after the point: more are no number of dollars or shares."""
 _PLACE = (
     "1 + seq - (SELECT min(earlier.seq) FROM orders AS earlier "
     "WHERE earlier.submitted_at = orders.submitted_at)"
@@ -174,7 +176,7 @@ def to_decimal(text: str) -> Decimal:
         value = Decimal(text)
     except (ArithmeticError, TypeError):
         value = Decimal("NaN")
-    if not value.is_finite():
+    if not value.is_finite() or (value and abs(value.adjusted()) > _MOST_DIGITS):
         raise ValueError(f"{str(text)[:40]!r} is no number")
     return value
 

@@ -12,7 +12,6 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-
 MOST_DIGITS = 1_000
 """Of a stored number, before or after the point: what has more was not written here."""
 

@@ -201,6 +201,13 @@ def test_too_deep_a_body_is_an_error_like_any_other(broker: AlpacaBroker) -> Non
             broker.positions()
 
 
+def test_a_refusal_of_several_lines_is_told_in_one(broker: AlpacaBroker, one_line: Any) -> None:
+    Wire.status, Wire.content = 422, as_json({"message": "no\nand\tno", "why": "a\nb"})
+    with pytest.raises(BrokerError, match="422 no and no") as caught:
+        broker.positions()
+    assert one_line(caught.value)
+
+
 def test_accounts(explore: Explore, odd: Any, written: Any, broker: AlpacaBroker) -> None:
     def check(data: Any) -> None:
         raw = data.draw(odd.mutated(ACCOUNT))

@@ -8,6 +8,8 @@ from json.encoder import encode_basestring_ascii as quoted
 
 from smabot.domain.frozen_classes import frozen
 
+from smabot.errors import JournalError
+
 SIZE = "size"
 """The name of the first entry of an order's checks: its quantity, and how that came."""
 
@@ -49,5 +51,23 @@ def _check_text(check: Check) -> str:
 
 
 def read_checks(text: str) -> list[Check]:
-    """Return the checks of `Order.checks`; none for an order of an older release."""
-    return [Check(*fields) for fields in json.loads(text or "[]")]
+    """Return the checks of `Order.checks`; none for an order of an older release.
+
+    Raises JournalError for a text that holds something else.
+    """
+    try:
+        checks = [Check(*fields) for fields in json.loads(text or "[]")]
+    except (RecursionError, TypeError, ValueError):
+        raise _damaged(text) from None
+    for check in checks:
+        texts = check.name, check.value, check.limit, check.reason
+        if type(check.passed) is not bool or not all(isinstance(each, str) for each in texts):
+            raise _damaged(text)
+    return checks
+
+
+def _damaged(text: str) -> JournalError:
+    return JournalError(
+        f"order_intents.checks holds {text[:80]!r}, which is no list of checks: restore a backup, or put "
+        "it right with sqlite3"
+    )

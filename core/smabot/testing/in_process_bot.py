@@ -150,6 +150,14 @@ class Bot:
         other._session = other._engine = None
         return other
 
+    def with_settings(self, **changes: Any) -> Bot:
+        """Return a bot like this one, from the first bar, with other settings."""
+        other = self.again()
+        values = {name: getattr(self.config, name) for name in self.config.model_fields_set}
+        other.config = Config(**{**values, **changes})
+        other._processes = ProcessPlugins(self._made_of, other.config)
+        return other
+
     def kill_everywhere(self) -> KillReport:
         """Kill at each boundary, restart, run on, compare the tables row by row with an uninterrupted run.
 

@@ -15,8 +15,9 @@ from smabot.testing.in_process_bot import Bot
 from smabot.testing.verifying.generated_markets import Market, generated_markets
 from smabot.testing.verifying.plugin_checks import Role, roles_of
 from smabot.testing.verifying.probe_plugins import PROBES
+from smabot.testing.verifying.trial_rows import TrialRows
 
-MOST_KILLS = 100
+MOST_KILLS = 60
 """States that are tried of each market, unless all of them are asked for."""
 
 
@@ -39,12 +40,26 @@ class Subject:
     folder: Path = Path()
     """Where a check may write."""
 
+    def alone(self, *, with_trial_rows: bool = False) -> Plugins:
+        """Return the plugin, made anew, as the only one of a run; or beside the rows of a trial."""
+        plugins = Plugins()
+        made = make_from(self.name, self.target, self.config, self.origins)
+        plugins.register(self.name, made)
+        if with_trial_rows:
+            plugins.register("trial", TrialRows())
+        plugins.check()
+        return plugins
+
+    def over(self, name: str, **settings: Any) -> Config:
+        """Return the settings with a database of that name in the folder of the trial."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.config.model_copy(update={"db": self.folder / f"{name}.db", **settings})
+
     @cached_property
     def hooks(self) -> frozenset[str]:
-        plugins = Plugins()
-        plugin = make_from(self.name, self.target, self.config, self.origins)
-        plugins.register(self.name, plugin)
-        return frozenset(each.name for each in plugins.manager.get_hookcallers(plugin) or ())
+        manager = self.alone().manager
+        callers = manager.get_hookcallers(manager.get_plugin(self.name))
+        return frozenset(each.name for each in callers or ())
 
     @cached_property
     def roles(self) -> tuple[Role, ...]:
@@ -53,9 +68,7 @@ class Subject:
     @cached_property
     def lookback(self) -> int:
         """How many bars of each symbol it says it needs."""
-        plugins = Plugins()
-        plugins.register(self.name, make_from(self.name, self.target, self.config, self.origins))
-        return max(plugins.lookback(), 2)
+        return max(self.alone().lookback(), 2)
 
     @property
     def most_kills(self) -> int | None:
@@ -76,13 +89,13 @@ class Subject:
         named = self.case.partition("/")[2]
         return tuple(map(int, named.split("."))) if named else ()
 
-    def bot(self, market: Market) -> Bot:
+    def bot(self, market: Market, probes: Sequence[tuple[str, type]] = PROBES) -> Bot:
         """Return a bot with the plugin over a market; probes trade where it is no strategy."""
         plugins: list[tuple[str, Any]] = [(self.name, self.target)]
         settings = {name: getattr(self.config, name) for name in self.config.model_fields_set}
         settings["broker"] = "fake"
         if Role.STRATEGY not in self.roles:
-            plugins += PROBES
+            plugins += probes
             settings.setdefault("sizing", {"shares": 150})
         return Bot(plugins, market.bars, settings, sessions=market.sessions)
 

@@ -11,7 +11,7 @@ from smabot.errors import ConfigError, SmabotError, suggest
 from smabot.testing.verifying.plugin_checks import CHECKS, Check, Outcome, Result, failed
 from smabot.testing.verifying.subject import Subject
 
-PROMISES = ("strategy_promises", "deciding_promises")
+PROMISES = ("strategy_promises", "rule_promises", "deciding_promises", "journal_promises")
 """The modules whose checks are run, in this order."""
 
 

@@ -34,7 +34,7 @@ TRIED = (
 
 def verify_plugins(
     app: App, names: Sequence[str], checks: Sequence[str], case: str | None, data: str | None,
-    assigned: Sequence[str], *, thorough: bool, badge: bool,
+    assigned: Sequence[str], *, thorough: bool, may_send: bool, badge: bool,
 ) -> int:  # fmt: skip
     """Verify plugins and show what was found; returns the exit code."""
     from smabot.testing.verifying.own_bars import market_of
@@ -49,7 +49,7 @@ def verify_plugins(
         def tailor(subject: Subject) -> Subject:
             return replace(
                 subject, origins=loaded.origins, own_bars=own, case=case or "", thorough=thorough,
-                folder=Path(folder) / subject.name,
+                may_send=may_send, folder=Path(folder) / subject.name,
             )  # fmt: skip
 
         found = subjects(names, config, tailor)

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     help="A setting for the trial, as sma.slow=20 or symbols=KO,PEP.",
 )  # fmt: skip
 @click.option("--thorough", is_flag=True, help="Kill at every boundary, not at a choice of them.")
+@click.option("--send-orders", "may_send", is_flag=True, help="Let a broker's checks send orders of one share: to paper accounts.")
 @click.option("--badge", is_flag=True, help="Print a line for a README.")
 @click.pass_obj
 def verify(
     app: App, /, names: Sequence[str], checks: Sequence[str], case: str | None, data: str | None,
-    assigned: Sequence[str], thorough: bool, badge: bool,
+    assigned: Sequence[str], thorough: bool, may_send: bool, badge: bool,
 ) -> int:  # fmt: skip
     """Check that a plugin keeps its promises: killed anywhere, no lookahead.
 
@@ -34,4 +35,4 @@ def verify(
     """
     from smabot.cli.verification_screen import verify_plugins
 
-    return verify_plugins(app, names, checks, case, data, assigned, thorough=thorough, badge=badge)
+    return verify_plugins(app, names, checks, case, data, assigned, thorough=thorough, may_send=may_send, badge=badge)

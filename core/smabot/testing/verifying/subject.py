@@ -37,6 +37,8 @@ class Subject:
     case: str = ""
     """The only case to try; empty: all."""
     thorough: bool = False
+    may_send: bool = False
+    """Whether a broker's checks may send orders."""
     folder: Path = Path()
     """Where a check may write."""
 

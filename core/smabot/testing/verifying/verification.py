@@ -11,7 +11,9 @@ from smabot.errors import ConfigError, SmabotError, suggest
 from smabot.testing.verifying.plugin_checks import CHECKS, Check, Outcome, Result, failed
 from smabot.testing.verifying.subject import Subject
 
-PROMISES = ("strategy_promises", "rule_promises", "deciding_promises", "journal_promises")
+PROMISES = (
+    "strategy_promises", "rule_promises", "deciding_promises", "journal_promises", "broker_promises", "feed_promises",
+)  # fmt: skip
 """The modules whose checks are run, in this order."""
 
 

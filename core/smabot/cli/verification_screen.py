@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,10 +37,12 @@ def verify_plugins(
     assigned: Sequence[str], *, thorough: bool, may_send: bool, badge: bool,
 ) -> int:  # fmt: skip
     """Verify plugins and show what was found; returns the exit code."""
+    from smabot.system import log
     from smabot.testing.verifying.own_bars import market_of
     from smabot.testing.verifying.subject import subjects
     from smabot.testing.verifying.verification import checks_of, verify
 
+    log.set_up(("ERROR", "WARNING", "DEBUG")[min(app.verbose, 2)])
     loaded = app.load(_flags(assigned))
     config = _trial(loaded.config)
     with TemporaryDirectory(prefix="smabot-verify-") as folder:
@@ -49,7 +51,7 @@ def verify_plugins(
         def tailor(subject: Subject) -> Subject:
             return replace(
                 subject, origins=loaded.origins, own_bars=own, case=case or "", thorough=thorough,
-                may_send=may_send, folder=Path(folder) / subject.name,
+                may_send=may_send, within=Path(folder),
             )  # fmt: skip
 
         found = subjects(names, config, tailor)
@@ -62,7 +64,7 @@ def verify_plugins(
             own_verdicts = []
             if not quiet:
                 click.echo(f"{each.name}  {', '.join(each.roles)}\n{HEADS}")
-            for verdict in verify(each, checks):
+            for verdict in _quietly(verify(each, checks)):
                 own_verdicts.append(verdict)
                 if not quiet:
                     click.echo("\n".join(_lines(verdict)))
@@ -74,6 +76,18 @@ def verify_plugins(
     elif badge:
         click.echo("\n".join(_badge(each, verdicts) for each in found))
     return 0 if all(verdict.proved for verdict in verdicts) else 1
+
+
+def _quietly(verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
+    """Yield verdicts, and log what plugins print meanwhile."""
+    from smabot.hooks.plugin_output import printed_to_log
+
+    while True:
+        with printed_to_log():
+            verdict = next(verdicts, None)
+        if verdict is None:
+            return
+        yield verdict
 
 
 def _flags(assigned: Sequence[str]) -> list[Flag]:

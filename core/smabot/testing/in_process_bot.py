@@ -158,13 +158,14 @@ class Bot:
         other._processes = ProcessPlugins(self._made_of, other.config)
         return other
 
-    def kill_everywhere(self) -> KillReport:
+    def kill_everywhere(self, most: int | None = None) -> KillReport:
         """Kill at each boundary, restart, run on, compare the tables row by row with an uninterrupted run.
 
-        Raises AssertionError at the first difference: which boundary, which row, what differs, and how
-        to replay it. What this bot has done does not matter.
+        It begins at the first bar, whatever this bot has done. ``most``: only so many of the states that
+        kills leave. Raises AssertionError at the first difference: which boundary, which row, what
+        differs, and how to replay it.
         """
-        report = kill_everywhere(self)
+        report = kill_everywhere(self, most)
         if report.failure is not None:
             raise AssertionError(str(report.failure))
         return report

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 from smabot.errors import SmabotError, counted
 from smabot.testing.durable_world import DurableWorld
-from smabot.testing.table_comparison import Difference, Tables, first_difference
+from smabot.testing.table_comparison import Tables, first_difference
 
 if TYPE_CHECKING:
     from smabot.testing.in_process_bot import Bot
@@ -66,7 +66,9 @@ class KillReport:
     failure: KillFailure | None = None
 
     def __str__(self) -> str:
-        said = f"{self.boundaries:,} boundaries, {self.states:,} states, {counted(self.kills, 'kill')}"
+        said = (
+            f"{self.boundaries:,} boundaries, {self.states:,} states, {counted(self.kills, 'kill')}"
+        )
         return f"{said}: {self.failure or 'every table equal'}"
 
 

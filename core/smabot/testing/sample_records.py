@@ -14,6 +14,7 @@ from smabot.domain.records import ZERO, Bar, Fill, Order
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 """The first minute of a Monday's regular session."""
+FIRST_DAY = OPEN.date()
 
 
 def bars(
@@ -41,7 +42,7 @@ def bars(
     return made
 
 
-def sessions(count: int, *, minutes: int = 390, first: date = OPEN.date()) -> list[Session]:
+def sessions(count: int, *, minutes: int = 390, first: date = FIRST_DAY) -> list[Session]:
     """Return regular sessions on weekdays from a date on, each opening at 9:30 New York."""
     found: list[Session] = []
     day = first
@@ -81,7 +82,9 @@ def fill(**given: Any) -> Fill:
     } | _with_decimals(given, ("qty", "price", "realized_pnl", "cumulative_qty"))  # fmt: skip
     fields.setdefault("cumulative_qty", fields["qty"])
     minute = f"{fields['time'] - MINUTE:%Y%m%dT%H%MZ}"
-    fields.setdefault("client_order_id", f"smabot-{fields['strategy']}-{fields['symbol']}-{minute}-1")
+    fields.setdefault(
+        "client_order_id", f"smabot-{fields['strategy']}-{fields['symbol']}-{minute}-1"
+    )
     return Fill(**fields)
 
 

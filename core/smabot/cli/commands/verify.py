@@ -13,7 +13,9 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("names", metavar="NAME|FILE.py...", nargs=-1, required=True)
-@click.option("--check", "checks", multiple=True, metavar="NAME", help="Run only this check; repeat for more.")
+@click.option(
+    "--check", "checks", multiple=True, metavar="NAME", help="Run only this check; repeat for more."
+)
 @click.option("--case", metavar="CASE", help="Try only this case, as a failed check names it.")
 @click.option("--data", metavar="PATH", help="Bars to try it on, instead of generated ones.")
 @click.option(
@@ -21,7 +23,12 @@ if TYPE_CHECKING:
     help="A setting for the trial, as sma.slow=20 or symbols=KO,PEP.",
 )  # fmt: skip
 @click.option("--thorough", is_flag=True, help="Kill at every boundary, not at a choice of them.")
-@click.option("--send-orders", "may_send", is_flag=True, help="Let a broker's checks send orders of one share: to paper accounts.")
+@click.option(
+    "--send-orders",
+    "may_send",
+    is_flag=True,
+    help="Let a broker's checks send orders of one share: to paper accounts.",
+)
 @click.option("--badge", is_flag=True, help="Print a line for a README.")
 @click.pass_obj
 def verify(
@@ -35,4 +42,6 @@ def verify(
     """
     from smabot.cli.verification_screen import verify_plugins
 
-    return verify_plugins(app, names, checks, case, data, assigned, thorough=thorough, may_send=may_send, badge=badge)
+    return verify_plugins(
+        app, names, checks, case, data, assigned, thorough=thorough, may_send=may_send, badge=badge
+    )

@@ -89,13 +89,17 @@ def sends_once(subject: Subject) -> Outcome:
         if not _is_update_of(first, resting):
             return failed(1, f"submit() answers {first!r}, which is no OrderUpdate of that order")
         if first.status is Status.REJECTED:
-            return failed(1, f"an order of one share, far from the market, is refused: {first.reason}")
+            return failed(
+                1, f"an order of one share, far from the market, is refused: {first.reason}"
+            )
         try:
             again = broker.submit(resting)
         except BrokerError:
             again = first  # unknown, or refused as a duplicate: core asks for it then
         if again.status is Status.REJECTED:
-            return failed(2, "the same order again is answered as rejected: core would take it as ended")
+            return failed(
+                2, "the same order again is answered as rejected: core would take it as ended"
+            )
         known = [o for o in broker.orders() if o.client_order_id == resting.client_order_id]
         if len(known) != 1:
             return failed(2, f"an order that was sent twice stands {len(known)} times in orders()")

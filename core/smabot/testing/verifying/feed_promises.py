@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from itertools import pairwise
+from typing import Any
 
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Bar, Batch
@@ -36,8 +38,10 @@ def clock(subject: Subject) -> Outcome:
         for batch in connection.run(MINUTES):
             seen.append(feed.now())
             if batch.time > seen[-1]:
-                return failed(len(seen), f"a batch of {batch.time} arrives when now() is {seen[-1]}")
-    back = [later for before, later in zip(seen, seen[1:], strict=False) if later < before]
+                return failed(
+                    len(seen), f"a batch of {batch.time} arrives when now() is {seen[-1]}"
+                )
+    back = [later for before, later in pairwise(seen) if later < before]
     return failed(len(seen), f"now() goes back, to {back[0]}") if back else passed(len(seen))
 
 
@@ -51,7 +55,7 @@ def whole_minutes(subject: Subject) -> Outcome:
     with connected(subject, "minutes") as connection:
         begun = connection.feed.now()
         connection.subscribe()
-        batches = connection.run(MINUTES)
+        batches: list[Any] = connection.run(MINUTES)
         for number, batch in enumerate(batches, 1):
             if not isinstance(batch, Batch):
                 return failed(number, f"next() answers {type(batch).__name__}, which is no Batch")
@@ -61,7 +65,9 @@ def whole_minutes(subject: Subject) -> Outcome:
         if not bars:
             return failed(len(batches), "no bar arrives")
         if early := [bar for bar in bars if bar.end <= begun]:
-            return failed(len(bars), f"next() delivers {_named(early[0])}, which was over at the start")
+            return failed(
+                len(bars), f"next() delivers {_named(early[0])}, which was over at the start"
+            )
         keys = [(bar.time, bar.symbol) for bar in bars]
         if len({*keys}) < len(keys):
             return failed(len(bars), "next() delivers a bar twice")
@@ -96,9 +102,14 @@ def history(subject: Subject) -> Outcome:
         found = {(bar.time, bar.symbol): bar for minute in minutes for bar in minute}
         for bar in delivered:
             if (kept := found.get((bar.time, bar.symbol))) is None:
-                return failed(len(found), f"after a restart history() lacks {_named(bar)}, which was delivered")
+                return failed(
+                    len(found),
+                    f"after a restart history() lacks {_named(bar)}, which was delivered",
+                )
             if kept[:7] != bar[:7]:
-                return failed(len(found), f"after a restart history() has {_named(bar)} with other values")
+                return failed(
+                    len(found), f"after a restart history() has {_named(bar)} with other values"
+                )
         for newest in (1, 5):
             few = list(again.feed.history(again.symbols, None, newest))
             if len(few) > newest:

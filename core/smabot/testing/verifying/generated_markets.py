@@ -102,16 +102,14 @@ def at_minutes(market: Market, count: int) -> list[datetime]:
     return [minute + MINUTE for minute in minutes[step // 2 :: step]]
 
 
-
-
 def with_other_future(market: Market, since: datetime) -> Market:
     """Return the market with other prices in every bar that starts from a time on."""
     chance = Random(61)  # noqa: S311 - the same each time
-    made: list[Bar] = []
-    for bar in market.bars:
-        if bar.time >= since:
-            open_, close = (round(p * chance.uniform(0.96, 1.04), 2) for p in (bar.open, bar.close))
-            prices = {"open": open_, "close": close, "high": max(open_, close), "low": min(open_, close)}
-            bar = bar._replace(**prices)  # noqa: PLW2901
-        made.append(bar)
-    return Market(market.name, tuple(made), market.sessions)
+
+    def other(bar: Bar) -> Bar:
+        if bar.time < since:
+            return bar
+        begin, end = (round(p * chance.uniform(0.96, 1.04), 2) for p in (bar.open, bar.close))
+        return bar._replace(open=begin, close=end, high=max(begin, end), low=min(begin, end))
+
+    return Market(market.name, tuple(map(other, market.bars)), market.sessions)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 from collections.abc import Sequence
 from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from smabot.errors import PluginError
@@ -23,13 +25,10 @@ def tables_under_seed(subject: Subject, seeds: Sequence[str]) -> dict[str, str]:
 
     Raises PluginError where a process fails.
     """
-    asked = {
-        "reference": subject.reference,
-        "name": subject.name,
-        "settings": subject.config.model_dump(mode="json", exclude_unset=True),
-    }
+    markets = subject.written("markets", pickle.dumps(list(subject.markets())))
+    asked = {**subject.described(subject.config), "markets": str(markets)}
     running = {
-        seed: subprocess.Popen(  # noqa: S603 - this Python, this module
+        seed: subprocess.Popen(
             [sys.executable, "-c", CHILD, json.dumps(asked)],
             env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(sys.path)},
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -47,15 +46,14 @@ def tables_under_seed(subject: Subject, seeds: Sequence[str]) -> dict[str, str]:
 
 
 def main() -> None:
-    """Print the digest of all tables of the plugin that the first argument describes, as JSON."""
-    from smabot.settings.model import Config
-    from smabot.testing.verifying.subject import subjects
+    """Print a digest of all tables of the plugin that the first argument describes, as JSON."""
+    from smabot.testing.verifying.subject import from_description
 
     asked = json.loads(sys.argv[1])
-    config = Config.model_validate(asked["settings"])
-    found = [each for each in subjects([asked["reference"]], config) if each.name == asked["name"]]
+    subject = from_description(asked)
     digest = sha256()
-    for market in found[0].markets():
-        for name, rows in sorted(found[0].bot(market).run().tables.items()):
+    markets = pickle.loads(Path(asked["markets"]).read_bytes())  # noqa: S301 - the parent wrote it
+    for market in markets:
+        for name, rows in sorted(subject.bot(market).run().tables.items()):
             digest.update(repr((name, sorted(rows.items(), key=repr))).encode())
     print(digest.hexdigest())

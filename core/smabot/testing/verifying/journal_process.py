@@ -26,13 +26,10 @@ def batch(number: int) -> tuple[list[TrialRow], list[Bar]]:
 
 def main() -> None:
     """Commit batch after batch; print each one's number when its commit has returned."""
-    from smabot.settings.model import Config
-    from smabot.testing.verifying.subject import subjects
+    from smabot.testing.verifying.subject import from_description
 
-    asked = json.loads(sys.argv[1])
-    config = Config(db=asked["db"])
-    (subject,) = [each for each in subjects([asked["reference"]], config) if each.name == asked["name"]]
-    journal = subject.alone(with_trial_rows=True).open_journal(config)
+    subject = from_description(json.loads(sys.argv[1]))
+    journal = subject.alone(with_trial_rows=True).open_journal(subject.config)
     assert journal is not None
     number = 0
     while True:

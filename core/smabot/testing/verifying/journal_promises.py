@@ -68,7 +68,9 @@ def loads_as_kept(subject: Subject) -> Outcome:
             for question, found, expected in _answers(reader, oracle):
                 cases += 1
                 if found != expected:
-                    return failed(cases, f"{said} answers {question} with other rows than were committed")
+                    return failed(
+                        cases, f"{said} answers {question} with other rows than were committed"
+                    )
     return passed(cases)
 
 
@@ -126,7 +128,9 @@ def idempotent(subject: Subject) -> Outcome:
             if before[0] != after[0]:
                 return failed(cases, "the same rows, committed again, changed a table")
             if before[1] != after[1]:
-                return failed(cases, "a bar that came again with another close replaced the first one")
+                return failed(
+                    cases, "a bar that came again with another close replaced the first one"
+                )
     return passed(cases)
 
 
@@ -165,9 +169,8 @@ def durable(subject: Subject) -> Outcome:
     cases = 0
     for kill in KILLS:
         name = f"killed-{kill}"
-        asked = json.dumps({"reference": subject.reference, "name": subject.name,
-                            "db": str(subject.over(name).db)})  # fmt: skip
-        with subprocess.Popen(  # noqa: S603 - this Python, this module
+        asked = json.dumps(subject.described(subject.over(name)))
+        with subprocess.Popen(
             [sys.executable, "-c", CHILD, asked], stdout=subprocess.PIPE, text=True
         ) as process:
             assert process.stdout is not None
@@ -185,7 +188,9 @@ def durable(subject: Subject) -> Outcome:
                     what = "is not whole" if any(kept) else "is lost"
                     return failed(cases, f"killed after commit {done[-1]}: commit {number} {what}")
             if int(done[-1]) not in found:
-                return failed(cases, f"killed after commit {done[-1]}, which had returned: it is lost")
+                return failed(
+                    cases, f"killed after commit {done[-1]}, which had returned: it is lost"
+                )
     return passed(cases)
 
 
@@ -210,7 +215,9 @@ def read_beside(subject: Subject) -> Outcome:
                 if rows.rows(Event) != journal.rows(Event):
                     return failed(cases, "a reader does not see a commit that has returned")
             if not rows.in_use():
-                return failed(cases, "in_use() says that no bot runs, while one has the journal open")
+                return failed(
+                    cases, "in_use() says that no bot runs, while one has the journal open"
+                )
     with read(subject, "beside") as rows:
         if rows.in_use():
             return failed(cases, "in_use() says that a bot runs, when its journal is closed")

@@ -22,7 +22,9 @@ def market_of(data: str, config: Config, folder: Path) -> Market:
     that reads it is not installed.
     """
     if READER not in discover():
-        raise ConfigError("--data needs the plugin that reads data files: pip install smabot-exchange")
+        raise ConfigError(
+            "--data needs the plugin that reads data files: pip install smabot-exchange"
+        )
     replayed = Config(
         broker=READER, data=data, data_zone=config.data_zone, speed="max", symbols=config.symbols,
         db=folder / "own_bars.db",

@@ -95,7 +95,7 @@ class PurityGuard:
             self.note(frame, f"reads the clock with {name}()", "the time: use bar.time or book.now")
         elif name == "sleep" and module == "time":
             self.note(frame, "sleeps", "a wait")
-        elif owner is random._inst or (module, name) in CHANCE:  # type: ignore[attr-defined]
+        elif owner is random._inst or (module, name) in CHANCE:
             self.note(frame, f"uses chance with {name}()", "a random number")
 
     def note(self, frame: FrameType | None, what: str, instead_of: str) -> None:
@@ -146,4 +146,6 @@ def _audit() -> None:
 def _audit_event(event: str, args: tuple[Any, ...]) -> None:
     if _ACTIVE and (what := AUDITED.get(event)) is not None:
         named = f" {args[0]}" if event == "open" and isinstance(args[0], str) else ""
-        _ACTIVE[-1].note(sys._getframe(1), f"{what}{named}", "a file, the network or another program")
+        _ACTIVE[-1].note(
+            sys._getframe(1), f"{what}{named}", "a file, the network or another program"
+        )

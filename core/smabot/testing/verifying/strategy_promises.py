@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 from smabot.domain.records import Bar, Signal
 from smabot.testing.in_process_bot import Bot
 from smabot.testing.kill_points import wrap_hooks
@@ -65,7 +68,9 @@ def no_lookahead(subject: Subject) -> Outcome:
         bot = subject.bot(market)
         strays = _strays(bot)
         if strays:
-            remedy = "return Signal.long(bar) or Signal.flat(bar) of a bar of the minute: it trades now"
+            remedy = (
+                "return Signal.long(bar) or Signal.flat(bar) of a bar of the minute: it trades now"
+            )
             return failed(cases + 1, strays[0], market.name, remedy)
         whole = bot.again().run()
         for time in at_minutes(market, FUTURES):
@@ -86,21 +91,25 @@ def _strays(bot: Bot) -> list[str]:
     """Return what was signalled for another minute than the one decided on."""
     found: list[str] = []
 
-    def watched(call: object, name: str, hook: str) -> object:
-        def on_bar(*args: object) -> object:
-            answer = call(*args)  # type: ignore[operator]
+    def watched(call: Callable[..., Any], name: str, hook: str) -> Callable[..., Any]:
+        def on_bar(*args: Any) -> Any:
+            answer = call(*args)
             bar = next((each for each in args if isinstance(each, Bar)), None)
-            for signal in answer if isinstance(answer, list) else [answer]:
-                if isinstance(signal, Signal) and bar is not None and signal.bar_time != bar.time:
-                    found.append(
-                        f"on the bar of {bar.time:%Y-%m-%d %H:%M} UTC it signals for one of "
-                        f"{signal.bar_time:%Y-%m-%d %H:%M} UTC ({signal.symbol})"
-                    )
+            signals = answer if isinstance(answer, list) else [answer]
+            strays = [
+                s for s in signals if isinstance(s, Signal) and bar and s.bar_time != bar.time
+            ]
+            for stray in strays[:1]:
+                assert bar is not None
+                found.append(
+                    f"on the bar of {bar.time:%Y-%m-%d %H:%M} UTC it signals for the one of "
+                    f"{stray.bar_time:%Y-%m-%d %H:%M} UTC ({stray.symbol})"
+                )
             return answer
 
         return on_bar if hook == "on_bar" else call
 
     living = bot.again()
-    living.start(tailor=lambda plugins: wrap_hooks(plugins, bot.names[:1], watched))  # type: ignore[arg-type]
+    living.start(tailor=lambda plugins: wrap_hooks(plugins, bot.names[:1], watched))
     living.run()
     return found

@@ -6,7 +6,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
 from typing import Any
+from weakref import finalize
 
 from smabot.hooks.discovery import discover, load_plugin, make_from, select
 from smabot.hooks.plugins import Plugins
@@ -39,8 +42,15 @@ class Subject:
     thorough: bool = False
     may_send: bool = False
     """Whether a broker's checks may send orders."""
-    folder: Path = Path()
-    """Where a check may write."""
+    within: Path | None = None
+    """Where a check may write; None: a folder of its own, for as long as it is needed."""
+
+    @cached_property
+    def folder(self) -> Path:
+        """A folder for this trial."""
+        made = mkdtemp(prefix=f"{self.name}-", dir=self.within)
+        finalize(self, rmtree, made, ignore_errors=True)
+        return Path(made)
 
     def alone(self, *, with_trial_rows: bool = False) -> Plugins:
         """Return the plugin, made anew, as the only one of a run; or beside the rows of a trial."""
@@ -54,8 +64,18 @@ class Subject:
 
     def over(self, name: str, **settings: Any) -> Config:
         """Return the settings with a database of that name in the folder of the trial."""
-        self.folder.mkdir(parents=True, exist_ok=True)
         return self.config.model_copy(update={"db": self.folder / f"{name}.db", **settings})
+
+    def described(self, config: Config) -> dict[str, Any]:
+        """Return what another process makes the same of, by `from_description`."""
+        settings = config.model_dump(mode="json", exclude_unset=True)
+        return {"reference": self.reference, "name": self.name, "settings": settings}
+
+    def written(self, name: str, content: bytes) -> Path:
+        """Write a file in the folder of the trial, for another process."""
+        path = self.folder / name
+        path.write_bytes(content)
+        return path
 
     @cached_property
     def hooks(self) -> frozenset[str]:
@@ -116,3 +136,10 @@ def subjects(
             target = load_plugin(name, installed[name])
             found.append(tailor(Subject(name, reference, target, config)))
     return found
+
+
+def from_description(described: Mapping[str, Any]) -> Subject:
+    """Return the subject that another process described."""
+    config = Config.model_validate(described["settings"])
+    found = subjects([described["reference"]], config)
+    return next(each for each in found if each.name == described["name"])

@@ -51,7 +51,14 @@ class TrialCommit:
     bars: tuple[Bar, ...]
 
 
-TEXTS = ("", "plain", "it's \"quoted\"; DROP TABLE x", "two\nlines\tand a tab", "Zürich €5 — 株式", " pad ")
+TEXTS = (
+    "",
+    "plain",
+    'it\'s "quoted"; DROP TABLE x',
+    "two\nlines\tand a tab",
+    "Zürich €5 — 株式",
+    " pad ",
+)
 AMOUNTS = ("0", "0.000001", "-12.5", "123456789012.123456", "1E+3", "0.10")
 
 

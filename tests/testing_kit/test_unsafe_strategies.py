@@ -97,7 +97,7 @@ def test_one_that_never_signals_has_proved_nothing(found: Found) -> None:
 
 
 def test_a_longer_lookback_than_it_needs_is_no_fault(found: Found) -> None:
-    assert found("wall_clock", "window-pure").proved
+    assert found("wall_clock", "window-pure", {"case": "gaps"}).proved
 
 
 def test_a_case_is_replayed_alone(found: Found) -> None:

@@ -18,7 +18,7 @@ from smabot.errors import ConfigError, counted, suggest
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
-    from smabot.settings.loading import Flag
+    from smabot.settings.loading import Flag, Loaded
     from smabot.settings.model import Config
     from smabot.testing.verifying.subject import Subject
     from smabot.testing.verifying.verification import Verdict
@@ -44,7 +44,7 @@ def verify_plugins(
 
     log.set_up(("ERROR", "WARNING", "DEBUG")[min(app.verbose, 2)])
     loaded = app.load(_flags(assigned))
-    config = _trial(loaded.config)
+    config = _trial(loaded)
     with TemporaryDirectory(prefix="smabot-verify-") as folder:
         own = (market_of(data, config, Path(folder)),) if data is not None else ()
 
@@ -58,6 +58,8 @@ def verify_plugins(
         _require_known_tables(assigned, [each.name for each in found])
         for each in found:
             checks_of(each, checks)  # a mistake is told before the first check runs
+            if case:
+                _ = each.markets(), each.boundaries
         verdicts: list[Verdict] = []
         quiet = app.as_json or badge
         for each in found:
@@ -126,13 +128,19 @@ def _require_known_tables(assigned: Sequence[str], names: Sequence[str]) -> None
             raise ConfigError(f"--set {text}: it is a setting of none of the plugins{hint}")
 
 
-def _trial(config: Config) -> Config:
-    """Return the settings of a trial: those that say how to trade, and none that says where."""
-    from smabot.settings.model import Config as Settings
+def _trial(loaded: Loaded) -> Config:
+    """Return the settings of a trial: those that say how to trade, and none that says where.
 
-    return Settings(
-        **{name: getattr(config, name) for name in TRIED if name in config.model_fields_set}
-    )
+    Sizes are the trial's own, so that limits are reached, unless they are given with ``--set``.
+    """
+    from smabot.settings.model import Config
+
+    config = loaded.config
+    own = {name: getattr(config, name) for name in TRIED if name in config.model_fields_set}
+    origins = {origin for key, origin in loaded.origins.items() if key.startswith("sizing")}
+    if "--set" not in origins:
+        own.pop("sizing", None)
+    return Config(**own)
 
 
 def _lines(verdict: Verdict) -> Iterable[str]:

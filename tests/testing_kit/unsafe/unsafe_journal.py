@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 from typing import Any
 
+from smabot.provider import Config, Settings, hookimpl
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.record_reader import SqliteRows
-
-from smabot.provider import Config, Settings, hookimpl
 
 
 class JournalSettings(Settings):

@@ -74,11 +74,14 @@ def _sessions(symbols: Sequence[str], minutes: int) -> Market:
 
 
 def _fall(symbols: Sequence[str], minutes: int) -> Market:
+    """Quiet at first; then prices fall by a third, and come back."""
     made: list[Bar] = []
     for n, symbol in enumerate(symbols):
         prices = _prices(51 + n, minutes)
-        depth = [1 - sin(pi * minute / minutes) / 3 for minute in range(minutes)]
-        closes = [round(price * part, 2) for price, part in zip(prices, depth, strict=True)]
+        quiet = minutes // 4
+        fallen = [max(0, minute - quiet) / (minutes - quiet) for minute in range(minutes)]
+        parts = [1 - sin(pi * each) / 3 for each in fallen]
+        closes = [round(price * part, 2) for price, part in zip(prices, parts, strict=True)]
         made += bars(symbol, closes)
     return Market("fall", tuple(made))
 

@@ -25,7 +25,7 @@ def tables_under_seed(subject: Subject, seeds: Sequence[str]) -> dict[str, str]:
 
     Raises PluginError where a process fails.
     """
-    markets = subject.written("markets", pickle.dumps(list(subject.markets())))
+    markets = subject.written("markets", pickle.dumps(subject.markets()))
     asked = {**subject.described(subject.config), "markets": str(markets)}
     running = {
         seed: subprocess.Popen(

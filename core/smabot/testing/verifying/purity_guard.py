@@ -29,7 +29,6 @@ AUDITED = {
     "os.system": "starts a program", "os.posix_spawn": "starts a program", "os.fork": "starts a process",
     "socket.__new__": "opens a socket", "socket.connect": "opens a connection",
     "socket.getaddrinfo": "asks for an address", "urllib.Request": "requests an address",
-    "_thread.start_new_thread": "starts a thread",
 }  # fmt: skip
 TRUSTED = frozenset({"logging", "loguru", "warnings", "smabot", "importlib", "zoneinfo"})
 """Packages within which everything is allowed: a log has times, an import reads files."""
@@ -95,6 +94,8 @@ class PurityGuard:
             self.note(frame, f"reads the clock with {name}()", "the time: use bar.time or book.now")
         elif name == "sleep" and module == "time":
             self.note(frame, "sleeps", "a wait")
+        elif module == "_thread" and name.startswith("start_"):
+            self.note(frame, "starts a thread", "another thread")
         elif owner is random._inst or (module, name) in CHANCE:
             self.note(frame, f"uses chance with {name}()", "a random number")
 

@@ -121,7 +121,7 @@ def asked_again(subject: Subject) -> Outcome:
     for market in subject.markets():
         passing: datetime | None = None
         bot = subject.bot(market, probes=(("probe_buys_once", BuyOnce),))
-        for stopped, now in _stopped_at(bot, at_minutes(market, CUTS)[2:]):
+        for stopped, now in _stopped_at(bot, at_minutes(market, CUTS)):
             cases += 1
             entry = _order(market.bars[0].symbol, now)
             if not _asked(subject, stopped, entry, ASKED[:1]):

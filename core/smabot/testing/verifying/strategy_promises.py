@@ -25,13 +25,15 @@ FUTURES = 5
     "shorter windows with --set NAME.KEY=VALUE",
 )
 def signals(subject: Subject) -> Outcome:
-    count = bars = 0
+    found: list[Signal] = []
+    bars = 0
     for market in subject.markets():
-        count += len(subject.bot(market).run().rows(Signal))
+        found += subject.bot(market).run().rows(Signal)
         bars += len(market.bars)
-    if not count:
-        return unproved(0, f"never signalled: {bars:,} bars; nothing proved")
-    return passed(count, f"signals on {bars:,} bars")
+    if not any(signal.target for signal in found):
+        said = "never signalled an entry" if found else "never signalled"
+        return unproved(len(found), f"{said}: {bars:,} bars; nothing proved")
+    return passed(len(found), f"signals on {bars:,} bars")
 
 
 @check(

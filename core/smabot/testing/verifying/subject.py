@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +12,7 @@ from tempfile import mkdtemp
 from typing import Any
 from weakref import finalize
 
+from smabot.errors import ConfigError, suggest
 from smabot.hooks.discovery import discover, load_plugin, make_from, select
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
@@ -96,19 +98,32 @@ class Subject:
     def most_kills(self) -> int | None:
         return None if self.thorough else MOST_KILLS
 
-    def markets(self) -> Iterator[Market]:
-        """Yield the markets of the cases to try."""
+    def markets(self) -> list[Market]:
+        """Return the markets of the cases to try. Raises ConfigError where the case names none."""
         falling = Role.RULE in self.roles
         wanted = self.case.partition("/")[0]
-        found = self.own_bars or generated_markets(
+        found = list(self.own_bars) or generated_markets(
             self.lookback, self.config.symbols, falling=falling
         )
-        yield from (market for market in found if wanted in ("", market.name))
+        chosen = [market for market in found if wanted in ("", market.name)]
+        if not chosen:
+            known = [market.name for market in found]
+            raise ConfigError(
+                f"no market '{wanted}'{suggest(wanted, known)}; there are: {', '.join(known)}"
+            )
+        return chosen
 
     @property
     def boundaries(self) -> tuple[int, ...]:
-        """The boundaries that the case names, as `gaps/43.28`; empty: none."""
+        """The boundaries that the case names, as `gaps/43.28`; empty: none.
+
+        Raises ConfigError where they are no numbers.
+        """
         named = self.case.partition("/")[2]
+        if not re.fullmatch(r"(\d+(\.\d+)*)?", named):
+            raise ConfigError(
+                f"--case {self.case}: write a case as a failed check shows it, as waves/43.28"
+            )
         return tuple(map(int, named.split("."))) if named else ()
 
     def bot(self, market: Market, probes: Sequence[tuple[str, type]] = PROBES) -> Bot:

@@ -175,7 +175,8 @@ class Bot:
 
         A second number is a boundary of the restart.
         """
-        return killed_at(self, boundaries)
+        killed: Bot = killed_at(self, boundaries)
+        return killed
 
 
 def _named(plugins: Iterable[Any]) -> dict[str, Any]:

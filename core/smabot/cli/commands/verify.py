@@ -35,10 +35,10 @@ def verify(
     app: App, /, names: Sequence[str], checks: Sequence[str], case: str | None, data: str | None,
     assigned: Sequence[str], thorough: bool, may_send: bool, badge: bool,
 ) -> int:  # fmt: skip
-    """Check that a plugin keeps its promises: killed anywhere, no lookahead.
+    """Check that a plugin keeps the promises of its role.
 
-    It runs in this process on generated bars; nothing is traded, and no database is touched. Exit code 1:
-    a check failed, or proved nothing.
+    It is killed at each boundary and restarted, for example, on generated bars. Nothing is traded, and
+    no database is touched. Exit code 1: a check failed, or proved nothing.
     """
     from smabot.cli.verification_screen import verify_plugins
 

@@ -16,14 +16,8 @@ from smabot.domain.order_terms import OrderType, Side, Status
 from smabot.domain.records import Order, OrderUpdate
 from smabot.errors import BrokerError, ConflictError
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
-from smabot.testing.verifying.plugin_checks import (
-    Outcome,
-    Role,
-    check,
-    failed,
-    passed,
-    unproved,
-)
+from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed, unproved
+from smabot.testing.verifying.plugin_roles import Role
 from smabot.testing.verifying.provider_connection import Connection, connected
 from smabot.testing.verifying.subject import Subject
 

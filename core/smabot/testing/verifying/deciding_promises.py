@@ -16,7 +16,8 @@ from smabot.testing.kill_points import wrap_hooks
 from smabot.testing.table_comparison import first_difference
 from smabot.testing.verifying.hash_seeds import tables_under_seed
 from smabot.testing.verifying.lookback_diagnosis import LOST, remedy_for
-from smabot.testing.verifying.plugin_checks import DECIDING, Outcome, Role, check, failed, passed
+from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed
+from smabot.testing.verifying.plugin_roles import DECIDING, Role
 from smabot.testing.verifying.purity_guard import PurityGuard
 from smabot.testing.verifying.subject import Subject
 

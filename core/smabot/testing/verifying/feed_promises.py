@@ -10,7 +10,8 @@ from typing import Any
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Bar, Batch
 from smabot.errors import ConfigError
-from smabot.testing.verifying.plugin_checks import Outcome, Role, check, failed, passed
+from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed
+from smabot.testing.verifying.plugin_roles import Role
 from smabot.testing.verifying.provider_connection import connected
 from smabot.testing.verifying.subject import Subject
 

@@ -20,7 +20,8 @@ from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
 from smabot.testing.sample_records import OPEN
 from smabot.testing.verifying.journal_process import CHILD, batch
-from smabot.testing.verifying.plugin_checks import Outcome, Role, check, failed, passed
+from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed
+from smabot.testing.verifying.plugin_roles import Role
 from smabot.testing.verifying.subject import Subject
 from smabot.testing.verifying.trial_rows import TrialRow, trial_commits
 

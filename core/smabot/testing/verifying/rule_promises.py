@@ -17,7 +17,8 @@ from smabot.testing.in_process_bot import Bot
 from smabot.testing.kill_points import wrap_hooks
 from smabot.testing.sample_records import order
 from smabot.testing.verifying.generated_markets import at_minutes
-from smabot.testing.verifying.plugin_checks import Outcome, Role, check, failed, passed, unproved
+from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed, unproved
+from smabot.testing.verifying.plugin_roles import Role
 from smabot.testing.verifying.probe_plugins import BuyOnce
 from smabot.testing.verifying.subject import Subject
 
@@ -25,6 +26,7 @@ CUTS = 12
 """Minutes of each market at which a rule is asked about an order."""
 SIZES = (Decimal(1), Decimal(100_000))
 """Shares of an entry that only a condition blocks, and of one that any limit of a size blocks."""
+EXIT: dict[str, Any] = {"side": Side.SELL, "reduces": True}
 ASKED = ("before_submit", "may_leave")
 
 
@@ -68,16 +70,16 @@ def exits_pass(subject: Subject) -> Outcome:
     cases = 0
     for market in subject.markets():
         for bot, now in _stopped_at(subject.bot(market), at_minutes(market, CUTS)):
-            for position in list(bot.session.book.positions.values()):
-                if position.qty > 0:
-                    cases += 1
-                    exit_ = _order(
-                        position.symbol, now, strategy=position.strategy, side=Side.SELL,
-                        qty=position.qty, reduces=True,
-                    )  # fmt: skip
-                    if reason := _objection(subject, bot, exit_):
-                        said = f"at {now:%Y-%m-%d %H:%M} UTC of the market '{market.name}' it blocks an exit"
-                        return failed(cases, f"{said}: {reason}", market.name)
+            held = [each for each in bot.session.book.positions.values() if each.qty > 0]
+            exits = [
+                _order(each.symbol, now, strategy=each.strategy, qty=each.qty, **EXIT)
+                for each in held
+            ]
+            for exit_ in exits or [_order(market.bars[0].symbol, now, **EXIT)]:
+                cases += 1
+                if reason := _objection(subject, bot, exit_):
+                    said = f"at {now:%Y-%m-%d %H:%M} UTC of the market '{market.name}' it blocks an exit"
+                    return failed(cases, f"{said}: {reason}", market.name)
     return passed(cases)
 
 
@@ -156,7 +158,7 @@ def fails_closed(subject: Subject) -> Outcome:
                     if _passes(subject, bot, entry, hook, unreadable):
                         said = f"{hook} lets an entry pass where reading book.{unreadable.failed} fails"
                         return failed(cases, said, market.name)
-    return passed(cases)
+    return passed(cases, "" if cases else "no hook of it reads the book")
 
 
 class FailingBook:

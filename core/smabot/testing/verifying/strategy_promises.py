@@ -10,7 +10,8 @@ from smabot.testing.in_process_bot import Bot
 from smabot.testing.kill_points import wrap_hooks
 from smabot.testing.verifying.generated_markets import at_minutes, with_other_future
 from smabot.testing.verifying.lookback_diagnosis import decisions, first_of, remedy_for, restarts
-from smabot.testing.verifying.plugin_checks import Outcome, Role, check, failed, passed, unproved
+from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed, unproved
+from smabot.testing.verifying.plugin_roles import Role
 from smabot.testing.verifying.subject import Subject
 
 FUTURES = 5

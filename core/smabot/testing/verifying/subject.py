@@ -18,7 +18,7 @@ from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
 from smabot.testing.in_process_bot import Bot
 from smabot.testing.verifying.generated_markets import Market, generated_markets
-from smabot.testing.verifying.plugin_checks import Role, roles_of
+from smabot.testing.verifying.plugin_roles import Role, roles_of
 from smabot.testing.verifying.probe_plugins import PROBES
 from smabot.testing.verifying.trial_rows import TrialRows
 
@@ -133,7 +133,7 @@ class Subject:
         settings["broker"] = "fake"
         if Role.STRATEGY not in self.roles:
             plugins += probes
-            settings.setdefault("sizing", {"shares": 150})
+            settings.setdefault("sizing", {"shares": 100})
         return Bot(plugins, market.bars, settings, sessions=market.sessions)
 
 

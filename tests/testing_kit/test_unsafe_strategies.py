@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from smabot.settings.model import Config
 from smabot.testing import bars
 from smabot.testing.verifying.generated_markets import Market
+from smabot.testing.verifying.subject import subjects
+from smabot.testing.verifying.verification import verify
 
 Found = Callable[..., Any]
 
@@ -81,6 +84,25 @@ def test_chance_of_numpy_is_seen(found: Found) -> None:
         "on_bar uses numpy.random"
         in found("impure", "pure-hooks", uses="numpy_chance").outcome.said
     )
+
+
+@pytest.mark.plugins
+def test_the_clock_of_pandas_is_seen(found: Found) -> None:
+    pandas = pytest.importorskip("pandas")
+    said = found("impure", "pure-hooks", uses="pandas_clock").outcome.said
+    assert "on_bar reads the clock with now() (" in said
+    assert pandas.Timestamp.now("UTC").tzinfo is not None
+
+
+def test_a_strategy_that_raises_is_told_once(unsafe: Callable[[str], str], tmp_path: Path) -> None:
+    (tmp_path / "raises.py").write_text(
+        "from smabot.api import hookimpl\n\n\nclass Raises:\n    @hookimpl\n"
+        "    def on_bar(self, bar):\n        raise ValueError('no')\n"
+    )
+    (subject,) = subjects([str(tmp_path / "raises.py")], Config())
+    (verdict,) = verify(subject)
+    assert "plugin 'raises' raised in on_bar: ValueError: no" in verdict.outcome.said
+    assert "raises.py:7" in verdict.outcome.said
 
 
 @pytest.mark.parametrize("uses", ["", "seeded", "formatted"])

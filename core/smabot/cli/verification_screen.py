@@ -151,7 +151,10 @@ def _lines(verdict: Verdict) -> Iterable[str]:
         return
     yield head
     for text in (said, f"do: {verdict.remedy}"):
-        yield from wrap(text, WIDTH, initial_indent="    ", subsequent_indent="      ")
+        yield from wrap(
+            text, WIDTH, initial_indent="    ", subsequent_indent="      ",
+            break_on_hyphens=False, break_long_words=False,
+        )  # fmt: skip
     if verdict.replay:
         yield f"    replay: {verdict.replay}"
 

@@ -75,12 +75,16 @@ class KillReport:
     boundaries: int = 0
     states: int = 0
     """Different states that a kill at these boundaries can leave."""
+    tried: int = 0
+    """How many of them were tried: all, unless fewer were asked for."""
     kills: int = 0
+    """Restarts, with those of bots that were killed in a restart, too."""
     failure: KillFailure | None = None
 
     def __str__(self) -> str:
         said = (
-            f"{self.boundaries:,} boundaries, {self.states:,} states, {counted(self.kills, 'kill')}"
+            f"{self.boundaries:,} boundaries, {self.tried:,} of {self.states:,} states, "
+            f"{counted(self.kills, 'kill')}"
         )
         return f"{said}: {self.failure or 'every table equal'}"
 
@@ -120,6 +124,7 @@ def kill_everywhere(bot: Restartable, most: int | None = None) -> KillReport:
         chosen = Random(len(cases)).sample(range(len(cases)), most)  # noqa: S311 - which ones to try
         cases = [cases[place] for place in sorted(chosen)]
     for number, case in enumerate(cases):
+        report.tried += 1
         for each, found in _restarted(bot, case, deeper=most is None or number % 4 == 0):
             report.kills += 1
             if (what := _difference(expected, found)) is not None:
@@ -133,7 +138,7 @@ def try_kill_at(bot: Restartable, path: Sequence[int]) -> KillReport:
     expected = bot.again().run().tables
     killed = killed_at(bot, path)
     case = Case(tuple(path), "replayed", killed.exchange.now(), killed.world)
-    report = KillReport(1, 1, 1)
+    report = KillReport(1, 1, 1, 1)
     if (what := _difference(expected, _end(killed))) is not None:
         report.failure = KillFailure(case, what)
     return report

@@ -54,6 +54,11 @@ class Impure:
 
         numpy.random.random()
 
+    def pandas_clock(self) -> None:
+        import pandas
+
+        pandas.Timestamp.now("UTC")
+
     def file(self) -> None:
         Path(__file__).read_text()
 

@@ -33,21 +33,21 @@ PLAIN = (list, dict, set, bytearray, int, float, str)
     remedy=LOST,
 )
 def restart_safe(subject: Subject) -> Outcome:
-    kills = 0
+    kills = tried = states = 0
     for market in subject.markets():
         bot = subject.bot(market)
         if subject.boundaries:
             report = try_kill_at(bot, subject.boundaries)
         else:
             report = kill_everywhere(bot, subject.most_kills)
-        kills += report.kills
+        kills, tried, states = kills + report.kills, tried + report.tried, states + report.states
         if (failure := report.failure) is not None:
             path = ".".join(map(str, failure.case.path))
             said = f"killed at {failure.case} of the market '{market.name}': {failure.what}"
             decides = Role.STRATEGY in subject.roles
             remedy = remedy_for(bot, market, subject.lookback) if decides else ""
             return failed(kills, said, f"{market.name}/{path}", remedy)
-    return passed(kills)
+    return passed(kills, f"in {tried:,} of {states:,} states")
 
 
 @check(
@@ -107,8 +107,9 @@ def pure_hooks(subject: Subject) -> Outcome:
 
     for market in subject.markets():
         bot = subject.bot(market)
-        bot.start(tailor=lambda plugins: wrap_hooks(plugins, [subject.name], counted))
-        bot.run()
+        with guard.watching_pandas():
+            bot.start(tailor=lambda plugins: wrap_hooks(plugins, [subject.name], counted))
+            bot.run()
         if guard.found:
             worst = next(iter(guard.found.values()))
             more = f", and {len(guard.found) - 1} more" if len(guard.found) > 1 else ""

@@ -32,6 +32,9 @@ AUDITED = {
 }  # fmt: skip
 TRUSTED = frozenset({"logging", "loguru", "warnings", "smabot", "importlib", "zoneinfo"})
 """Packages within which everything is allowed: a log has times, an import reads files."""
+CLOCK = "the computer's time: use bar.time or book.now"
+NUMBER = "chance: random.Random(…), seeded from the bar within the hook, is the same each time"
+OUTSIDE = "a file, the network or another program: read what it needs in the constructor"
 _ACTIVE: list[PurityGuard] = []
 _audited = False
 
@@ -58,6 +61,31 @@ class PurityGuard:
         self._folder = str(folder)
         self._hook = ""
 
+    @contextmanager
+    def watching_pandas(self) -> Iterator[None]:
+        """Watch the clock of pandas, which the profiler does not see, where it is imported."""
+        pandas = sys.modules.get("pandas")
+        if pandas is None:
+            yield
+            return
+        stamp = pandas.Timestamp
+        kept = {name: vars(stamp)[name] for name in DATES if name in vars(stamp)}
+        for name in kept:
+            setattr(stamp, name, self._noting(name, getattr(stamp, name)))
+        try:
+            yield
+        finally:
+            for name, method in kept.items():
+                setattr(stamp, name, method)
+
+    def _noting(self, name: str, read: Callable[..., Any]) -> Callable[..., Any]:
+        def noting(*args: Any, **kwargs: Any) -> Any:
+            if _ACTIVE:
+                self.note(sys._getframe(1), f"reads the clock with {name}()", CLOCK)
+            return read(*args, **kwargs)
+
+        return staticmethod(noting)
+
     def wrap(self, call: Callable[..., Any], name: str, hook: str) -> Callable[..., Any]:
         """Return a hook function that is watched while it runs."""
 
@@ -68,7 +96,7 @@ class PurityGuard:
                 if chance != _numpy_state():
                     code = getattr(call, "__code__", None)
                     file, line = (code.co_filename, code.co_firstlineno) if code else ("?", 0)
-                    self._note(file, line, "uses numpy.random", "a random number")
+                    self._note(file, line, "uses numpy.random", NUMBER)
                 return answer
 
         return guarded
@@ -91,13 +119,13 @@ class PurityGuard:
         name, owner = getattr(called, "__name__", ""), getattr(called, "__self__", None)
         module = getattr(called, "__module__", None)
         if (name in CLOCKS and module == "time") or _is_date(name, owner):
-            self.note(frame, f"reads the clock with {name}()", "the time: use bar.time or book.now")
+            self.note(frame, f"reads the clock with {name}()", CLOCK)
         elif name == "sleep" and module == "time":
             self.note(frame, "sleeps", "a wait")
         elif module == "_thread" and name.startswith("start_"):
-            self.note(frame, "starts a thread", "another thread")
+            self.note(frame, "starts a thread", "the order in which threads run")
         elif owner is random._inst or (module, name) in CHANCE:
-            self.note(frame, f"uses chance with {name}()", "a random number")
+            self.note(frame, f"uses chance with {name}()", NUMBER)
 
     def note(self, frame: FrameType | None, what: str, instead_of: str) -> None:
         """Keep what was done below a frame, at the innermost line of the plugin's own code."""
@@ -116,8 +144,8 @@ class PurityGuard:
 
     def _note(self, file: str, line: int, what: str, instead_of: str) -> None:
         remedy = (
-            f"a restart decides again, and gets another answer: no hook may depend on {instead_of}. Take "
-            "it from the bar, the book or the settings; logging is allowed"
+            "a restart decides again, and gets another answer: no hook may depend on "
+            f"{instead_of}. Logging is allowed"
         )
         key = (file, line, what)
         self.found.setdefault(key, Impurity(self._hook, file, line, what, remedy))
@@ -147,6 +175,4 @@ def _audit() -> None:
 def _audit_event(event: str, args: tuple[Any, ...]) -> None:
     if _ACTIVE and (what := AUDITED.get(event)) is not None:
         named = f" {args[0]}" if event == "open" and isinstance(args[0], str) else ""
-        _ACTIVE[-1].note(
-            sys._getframe(1), f"{what}{named}", "a file, the network or another program"
-        )
+        _ACTIVE[-1].note(sys._getframe(1), f"{what}{named}", OUTSIDE)

@@ -12,6 +12,7 @@ from smabot.errors import ConfigError, SmabotError, suggest
 from smabot.hooks.discovery import blame
 from smabot.settings.model import Config
 from smabot.testing.verifying.plugin_checks import CHECKS, Check, Outcome, Result, failed
+from smabot.testing.verifying.plugin_roles import DECIDING, Role
 from smabot.testing.verifying.subject import Subject, subjects
 
 PROMISES = (
@@ -110,13 +111,20 @@ def plugin_promises(name: str, **settings: Any) -> list[Promise]:
 
 
 def verify(subject: Subject, names: Sequence[str] = ()) -> Iterator[Verdict]:
-    """Run the checks of a plugin's roles, and yield what each found."""
+    """Run the checks of a plugin's roles, and yield what each found.
+
+    Where a run with it ends with an error, no other check would say more.
+    """
+    broken: set[Role] = set()
     for each in checks_of(subject, names):
         begun = perf_counter()
         try:
             outcome = each.run(subject)
         except SmabotError as error:
             outcome = failed(0, f"the run ends with: {error}", remedy=MEND)
+            broken = {*DECIDING} & {*subject.roles}
         except Exception as error:  # noqa: BLE001 - a broker, a feed or a journal may raise anything
             outcome = failed(0, str(blame(subject.name, each.name, error)), remedy=MEND)
         yield Verdict(subject, each, outcome, perf_counter() - begun)
+        if broken:
+            return

@@ -18,7 +18,7 @@ from smabot.hooks.discovery import discover, load_plugin, select
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
-from smabot.testing.durable_world import DurableWorld
+from smabot.testing.durable_world import DurableWorld, WorldPlugin
 from smabot.testing.fake_exchange import FakeExchange
 from smabot.testing.kill_everywhere import KillReport, kill_everywhere, killed_at
 from smabot.testing.kill_points import Switch, start_steps
@@ -106,7 +106,7 @@ class Bot:
         """
         if self._engine is not None:
             return self._engine
-        plugins = self._processes.take(self._world, switch)
+        plugins = self._processes.take(WorldPlugin(self._world, switch), switch)
         if tailor is not None:
             tailor(plugins)
         show = (lambda step: None) if switch is None else start_steps(switch)

@@ -11,7 +11,6 @@ from smabot.hooks.default_sizer import DefaultSizer
 from smabot.hooks.discovery import make_from
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
-from smabot.testing.durable_world import DurableWorld, WorldPlugin
 from smabot.testing.kill_points import Switch, make_hooks_mortal
 
 WORLD = "fake.world"
@@ -27,9 +26,12 @@ class ProcessPlugins:
         self._in_use = False
         self._methods: list[tuple[Any, str]] = []
 
-    def take(self, world: DurableWorld, switch: Switch | None) -> Plugins:
-        """Return new plugins over a world, registered and checked. `give_back` ends their process."""
-        plugin_of = {WORLD: WorldPlugin(world, switch), **self._made()}
+    def take(self, world: object, switch: Switch | None) -> Plugins:
+        """Return new plugins, registered and checked. `give_back` ends their process.
+
+        ``world``: the plugin that opens journal, broker and feed, of the same class each time.
+        """
+        plugin_of = {WORLD: world, **self._made()}
         if self._in_use:
             plugins = self._registered(plugin_of)
         elif self._plugins is None:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from smabot.engine.dispatcher import DirectDispatcher, Outcome, Request
+from smabot.engine.dispatcher import DirectDispatcher, Dispatcher, Outcome, Request
+from smabot.engine.surroundings import Surroundings
+from smabot.system.wall_clock import Wall
 from smabot.testing.kill_points import REQUEST, KillSwitch, after, before
 
 
@@ -40,3 +42,14 @@ class ScheduledDispatcher(DirectDispatcher):
         answer = super()._made(request)
         self._switch.point(after(REQUEST))
         return answer
+
+
+class ScheduledSurroundings(Surroundings):
+    """Whose dispatcher is a given one; other questions have threads of their own."""
+
+    def __init__(self, dispatcher: ScheduledDispatcher, wall: Wall) -> None:
+        super().__init__(wall)
+        self._dispatcher = dispatcher
+
+    def dispatcher(self, broker: Any) -> Dispatcher:
+        return self._dispatcher

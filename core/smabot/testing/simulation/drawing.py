@@ -1,0 +1,122 @@
+"""Draws a schedule from a seed. Each seed has a theme: a boundary and a kind of fault that it brings together.
+
+Themes come one after the other with the seeds, so that whoever lacks one knows which seeds to play.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+from itertools import product
+from typing import NamedTuple
+
+from smabot.testing.simulation.fault_kinds import FAR, FAULT_KINDS, NEAR, FaultKind, Occasion
+from smabot.testing.simulation.schedule import Action, Schedule
+
+MINUTES = 90
+_HOOKS = (
+    "lookback", "on_bar", "on_command", "on_equity", "on_fill", "on_order", "on_signal",
+    "on_startup_recover", "reconcile", "before_submit", "may_leave",
+)  # fmt: skip
+_CALLS = ("account", "cancel", "order", "orders", "positions", "submit")
+_STEPS = ("journal", "connect", "load", "reconcile", "plugins", "warm", "backfill", "subscribe")
+POINTS: tuple[str, ...] = (
+    "before commit", "after commit", "before reading commands",
+    *(f"{when} broker.{call}" for call, when in product(_CALLS, ("before", "after"))),
+    *(f"{when} {hook}" for hook, when in product(_HOOKS, ("before", "after"))),
+    *(f"taken from the feed: {what}" for what in ("bars", "order updates", "revised bars", "nothing")),
+    *(f"start: {step}" for step in _STEPS),
+)  # fmt: skip
+"""The boundaries at which a kill can be. The order never changes: seeds go by it."""
+COMMANDS = ("halt", "resume", "resume", "flatten", "breaker reset")
+OFTEN = (
+    "before commit", "after commit", "before broker.submit", "after broker.submit",
+    "taken from the feed: bars", "taken from the feed: order updates",
+)  # fmt: skip
+"""Boundaries that any schedule has some kills at."""
+
+
+class Theme(NamedTuple):
+    """What a seed brings together."""
+
+    point: str
+    fault: FaultKind
+    line: str
+
+
+THEMES: tuple[Theme, ...] = tuple(
+    Theme(point, fault, line)
+    for point, fault in product(POINTS, FAULT_KINDS)
+    for line in (NEAR, FAR)
+    if line in fault.lines
+)
+_STRIDE = 1_009
+"""Prime to the number of themes: seeds that follow each other have themes that differ in all."""
+
+
+def theme_of(seed: int) -> Theme:
+    """Return what a seed brings together."""
+    return THEMES[seed * _STRIDE % len(THEMES)]
+
+
+def seed_of(theme: int, turn: int) -> int:
+    """Return the seed that has a theme, by its place in `THEMES`, for the so many-th time, from 0."""
+    inverse = pow(_STRIDE, -1, len(THEMES))
+    return theme * inverse % len(THEMES) + turn * len(THEMES)
+
+
+class Draw:
+    """Draws schedules of a bot in some symbols."""
+
+    def __init__(self, symbols: Sequence[str], only: Sequence[str] = ()) -> None:
+        """``only``: the names of the kinds of faults, where not all are wanted."""
+        self._symbols = symbols
+        self._kinds = [kind for kind in FAULT_KINDS if not only or kind.name in only]
+
+    def schedule(self, seed: int) -> Schedule:
+        """Return the schedule of a seed."""
+        chance = random.Random(seed)  # noqa: S311 - it must come again
+        theme = theme_of(seed)
+        others = [kind for kind in self._kinds if theme.line in kind.lines]
+        more = min(len(others), chance.choice((0, 1, 3, 8)))
+        faults = chance.sample(others, more)
+        if theme.fault in self._kinds:
+            faults += [theme.fault] * max(more, 1)
+        often = chance.choice((0.15, 0.4, 0.7))
+        actions: list[Action] = []
+        for minute in range(1, MINUTES):
+            occasion = Occasion(chance, minute, self._symbols)
+            if chance.random() < 0.45:
+                actions += self._wants(occasion)
+            if faults and chance.random() < often:
+                actions += chance.choice(faults).draw(occasion)
+            if chance.random() < 0.06:
+                actions.append(occasion.action("operator", chance.choice(COMMANDS)))
+            if chance.random() < 0.7:
+                actions += self._kill(occasion, theme.point)
+        return Schedule(seed, theme.line == FAR, MINUTES, tuple(actions))
+
+    @staticmethod
+    def _wants(o: Occasion) -> list[Action]:
+        def want() -> Action:
+            return o.action("want", o.symbol, o.chance.randrange(2), str(o.chance.randrange(2)))
+
+        wants = [want()]
+        while o.chance.random() < 0.4:
+            wants.append(want())
+        return wants
+
+    @staticmethod
+    def _kill(o: Occasion, theme: str) -> list[Action]:
+        chance = o.chance
+        down = chance.choices((0, 1, 2, 7), (0.7, 0.15, 0.1, 0.05))[0]
+        point = theme if chance.random() < 0.6 else chance.choice(OFTEN)
+        if point.startswith("start: ") or point in ("after on_startup_recover", "after lookback"):
+            return [o.action("kill", "after commit", 1, str(down)), o.action("kill_start", point)]
+        nth = chance.choice((1, 1, 1, 2, 3, 8))
+        actions = [o.action("kill", point, nth, str(down))]
+        while chance.random() < 0.1:
+            actions.append(
+                o.action("kill_start", chance.choice(POINTS), chance.choice((1, 1, 2, 4)))
+            )
+        return actions

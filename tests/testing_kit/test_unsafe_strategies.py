@@ -37,7 +37,8 @@ Found = Callable[..., Any]
     ],
 )
 def test_it_fails_and_says_what_to_do(found: Found, name: str, check: str, remedy: str) -> None:
-    verdict = found(name, check)
+    gaps = {"case": "gaps"} if name == "pairs_with_gaps" else None
+    verdict = found(name, check, gaps)
     assert verdict.outcome.result == "FAILED", verdict.outcome
     assert remedy in verdict.remedy
     assert f"--check {check}" in verdict.replay

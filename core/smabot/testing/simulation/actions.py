@@ -109,8 +109,8 @@ class Actions:
 
     def plugin_fails(self, action: Action) -> None:
         """Let the next calls of a hook raise."""
-        self._world.points.failing[before(action.what)] += action.count
-        self._world.struck(f"plugin fails in {action.what}")
+        failing, hook = self._world.points.failing, before(action.what)
+        failing[hook] = min(failing[hook] + action.count, MOST_WAITING)
 
     # -- what strategies want ------------------------------------------------------------------------
 

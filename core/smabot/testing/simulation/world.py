@@ -87,7 +87,7 @@ class World:
         self.exchange = exchange
         self.chance = random.Random(schedule.seed)  # noqa: S311 - it must come again
         self.timeline = Timeline(exchange.now)
-        self.points = Points(self._note_kill)
+        self.points = Points(self._note_kill, self._note_failure)
         self.wire = Wire(self.timeline, exchange, self.points, self.chance)
         self.market = Market()
         self.deliveries = Deliveries(self.timeline, self.chance, schedule.far)
@@ -376,6 +376,9 @@ class World:
         )
         self.result.kills.append(kill)
         self.trace(f"KILLED {point}")
+
+    def _note_failure(self, boundary: str) -> None:
+        self.struck(f"plugin fails in {boundary.removeprefix('before ')}")
 
     def _actor(self, name: str) -> Callable[[], Actor]:
         return lambda: Actor(name, self.wants)

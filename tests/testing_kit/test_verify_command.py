@@ -88,6 +88,16 @@ def test_one_that_never_signals_is_not_called_verified(
     assert done.code == 0
 
 
+def test_a_replay_has_the_settings_of_the_trial(
+    verify: Callable[..., Result], unsafe: Callable[[str], str]
+) -> None:
+    name, settings = unsafe("impure"), ("--set", "impure.uses=chance", "--set", "symbols=KO,PEP")
+    done = verify(name, *settings, "--check", "pure-hooks")
+    replay = f"{name} {' '.join(settings)} --check pure-hooks --case waves"
+    assert f"replay: smabot verify {replay}\n" in done.out
+    assert verify(*replay.split()).code == 1
+
+
 @pytest.mark.plugins
 def test_it_takes_the_authors_own_data(
     verify: Callable[..., Result], tape_writer: Any, in_tmp: Path

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote as quoted_address
 
 import click
 
@@ -32,52 +33,83 @@ TRIED = (
 """The settings that a trial takes over; the others say where a bot runs."""
 
 
-def verify_plugins(
-    app: App, names: Sequence[str], checks: Sequence[str], case: str | None, data: str | None,
-    assigned: Sequence[str], *, thorough: bool, may_send: bool, badge: bool,
-) -> int:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """The arguments of `smabot verify`."""
+
+    names: Sequence[str]
+    checks: Sequence[str]
+    case: str | None
+    data: str | None
+    assigned: Sequence[str]
+    thorough: bool
+    may_send: bool
+    badge: bool
+
+    @property
+    def replayed(self) -> str:
+        """Those that a replay of a case needs, as typed."""
+        words = [] if self.data is None else ["--data", self.data]
+        words += [word for text in self.assigned for word in ("--set", text)]
+        words += ["--send-orders"] if self.may_send else []
+        return " ".join(map(quote, words))
+
+
+def verify_plugins(app: App, options: VerifyOptions) -> int:
     """Verify plugins and show what was found; returns the exit code."""
     from smabot.system import log
-    from smabot.testing.verifying.own_bars import market_of
-    from smabot.testing.verifying.subject import subjects
-    from smabot.testing.verifying.verification import checks_of, verify
 
     log.set_up(("ERROR", "WARNING", "DEBUG")[min(app.verbose, 2)])
-    loaded = app.load(_flags(assigned))
-    config = _trial(loaded)
     with TemporaryDirectory(prefix="smabot-verify-") as folder:
-        own = (market_of(data, config, Path(folder)),) if data is not None else ()
-
-        def tailor(subject: Subject) -> Subject:
-            return replace(
-                subject, origins=loaded.origins, own_bars=own, case=case or "", thorough=thorough,
-                may_send=may_send, within=Path(folder),
-            )  # fmt: skip
-
-        found = subjects(names, config, tailor)
-        _require_known_tables(assigned, [each.name for each in found])
-        for each in found:
-            checks_of(each, checks)  # a mistake is told before the first check runs
-            if case:
-                _ = each.markets(), each.boundaries
-        verdicts: list[Verdict] = []
-        quiet = app.as_json or badge
-        for each in found:
-            own_verdicts = []
-            if not quiet:
-                click.echo(f"{each.name}  {', '.join(each.roles)}\n{HEADS}")
-            for verdict in _quietly(verify(each, checks)):
-                own_verdicts.append(verdict)
-                if not quiet:
-                    click.echo("\n".join(_lines(verdict)))
-            verdicts += own_verdicts
-            if not quiet:
-                click.echo(_sum(own_verdicts))
+        found = _subjects(app, options, Path(folder))
+        quiet = app.as_json or options.badge
+        verdicts = [verdict for each in found for verdict in _verified(each, options, quiet=quiet)]
     if app.as_json:
         app.emit({"plugins": [_plugin_json(each, verdicts) for each in found]}, "")
-    elif badge:
+    elif options.badge:
         click.echo("\n".join(_badge(each, verdicts) for each in found))
     return 0 if all(verdict.proved for verdict in verdicts) else 1
+
+
+def _subjects(app: App, options: VerifyOptions, folder: Path) -> list[Subject]:
+    """Return the plugins to verify. Raises ConfigError for every mistake, before the first check runs."""
+    from smabot.testing.verifying.own_bars import market_of
+    from smabot.testing.verifying.subject import subjects
+    from smabot.testing.verifying.verification import checks_of
+
+    loaded = app.load(_flags(options.assigned))
+    config = _trial(loaded)
+    own = (market_of(options.data, config, folder),) if options.data is not None else ()
+
+    def tailor(subject: Subject) -> Subject:
+        return replace(
+            subject, origins=loaded.origins, own_bars=own, case=options.case or "",
+            thorough=options.thorough, options=options.replayed, may_send=options.may_send,
+            within=folder,
+        )  # fmt: skip
+
+    found = subjects(options.names, config, tailor)
+    _require_known_tables(options.assigned, [each.name for each in found])
+    for each in found:
+        checks_of(each, options.checks)
+        each.check_case()
+    return found
+
+
+def _verified(subject: Subject, options: VerifyOptions, *, quiet: bool) -> list[Verdict]:
+    """Run the checks of a plugin, and show each when it is done."""
+    from smabot.testing.verifying.verification import verify
+
+    if not quiet:
+        click.echo(f"{subject.name}  {', '.join(subject.roles)}\n{HEADS}")
+    found = []
+    for verdict in _quietly(verify(subject, options.checks)):
+        found.append(verdict)
+        if not quiet:
+            click.echo("\n".join(_lines(verdict)))
+    if not quiet:
+        click.echo(_sum(found))
+    return found
 
 
 def _quietly(verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
@@ -160,7 +192,7 @@ def _lines(verdict: Verdict) -> Iterable[str]:
 
 
 def _sum(verdicts: Sequence[Verdict]) -> str:
-    name = verdicts[0].subject.name if verdicts else ""
+    name = verdicts[0].subject.name
     seconds = sum(verdict.seconds for verdict in verdicts)
     bad = [verdict.check.name for verdict in verdicts if not verdict.proved]
     if bad:
@@ -190,6 +222,6 @@ def _badge(subject: Subject, verdicts: Sequence[Verdict]) -> str:
     good = sum(verdict.proved for verdict in own)
     text = f"{good} of {counted(len(own), 'check')} passed, {smabot.__version__}"
     color = "brightgreen" if good == len(own) else "red"
-    label = quote(text.replace("-", "--"), safe="")
+    label = quoted_address(text.replace("-", "--"), safe="")
     image = f"https://img.shields.io/badge/smabot%20verify-{label}-{color}"
     return f"![smabot verify {subject.name}: {text}]({image})"

@@ -155,6 +155,7 @@ def killed_at(bot: Restartable, path: Sequence[int]) -> Any:
             living.run()
         reached = [case for case in recorder.cases if case.path[0] <= number]
         world = reached[-1].world
+        living.kill()
     return bot.again(world)
 
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -31,17 +30,12 @@ if TYPE_CHECKING:
 )
 @click.option("--badge", is_flag=True, help="Print a line for a README.")
 @click.pass_obj
-def verify(
-    app: App, /, names: Sequence[str], checks: Sequence[str], case: str | None, data: str | None,
-    assigned: Sequence[str], thorough: bool, may_send: bool, badge: bool,
-) -> int:  # fmt: skip
+def verify(app: App, /, **options: Any) -> int:
     """Check that a plugin keeps the promises of its role.
 
     It is killed at each boundary and restarted, for example, on generated bars. Nothing is traded, and
     no database is touched. Exit code 1: a check failed, or proved nothing.
     """
-    from smabot.cli.verification_screen import verify_plugins
+    from smabot.cli.verification_screen import VerifyOptions, verify_plugins
 
-    return verify_plugins(
-        app, names, checks, case, data, assigned, thorough=thorough, may_send=may_send, badge=badge
-    )
+    return verify_plugins(app, VerifyOptions(**options))

@@ -22,9 +22,7 @@ def kind_of(boundary: str) -> str:
 class Points:
     """The `Switch` of a simulation: kills at the boundary that is armed."""
 
-    def __init__(
-        self, on_kill: Callable[[str], None], on_failure: Callable[[str], None]
-    ) -> None:
+    def __init__(self, on_kill: Callable[[str], None], on_failure: Callable[[str], None]) -> None:
         """``on_kill``: called with the kind of the boundary before the process dies there; ``on_failure``:
         with that at which a plugin fails."""
         self.visited: Counter[str] = Counter()

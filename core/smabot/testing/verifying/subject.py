@@ -42,6 +42,8 @@ class Subject:
     case: str = ""
     """The only case to try; empty: all."""
     thorough: bool = False
+    options: str = ""
+    """Options of the command line that a replay needs, as typed."""
     may_send: bool = False
     """Whether a broker's checks may send orders."""
     within: Path | None = None
@@ -112,6 +114,12 @@ class Subject:
                 f"no market '{wanted}'{suggest(wanted, known)}; there are: {', '.join(known)}"
             )
         return chosen
+
+    def check_case(self) -> None:
+        """Raise ConfigError where the case names nothing that there is."""
+        if self.case:
+            self.markets()
+            self.boundaries  # noqa: B018 - it raises
 
     @property
     def boundaries(self) -> tuple[int, ...]:

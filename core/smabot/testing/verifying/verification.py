@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib import import_module
+from shlex import quote
 from time import perf_counter
 from typing import Any
 
@@ -46,8 +47,10 @@ class Verdict:
         """The command that tries just the case that failed; empty where there is none."""
         if self.outcome.result is not Result.FAILED:
             return ""
-        case = f" --case {self.outcome.case}" if self.outcome.case else ""
-        return f"smabot verify {self.subject.reference} --check {self.check.name}{case}"
+        words = ["smabot verify", quote(self.subject.reference), self.subject.options]
+        words += ["--check", self.check.name]
+        words += ["--case", self.outcome.case] if self.outcome.case else []
+        return " ".join(word for word in words if word)
 
 
 def all_checks() -> dict[str, Check]:

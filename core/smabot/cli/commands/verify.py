@@ -33,8 +33,8 @@ if TYPE_CHECKING:
 def verify(app: App, /, **options: Any) -> int:
     """Check that a plugin keeps the promises of its role.
 
-    It is killed at each boundary and restarted, for example, on generated bars. Nothing is traded, and
-    no database is touched. Exit code 1: a check failed, or proved nothing.
+    It is killed at each boundary and restarted, for example, on generated bars. No order leaves, but
+    with --send-orders, and no database is touched. Exit code 1: a check failed, or proved nothing.
     """
     from smabot.cli.verification_screen import VerifyOptions, verify_plugins
 

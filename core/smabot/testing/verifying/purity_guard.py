@@ -93,7 +93,7 @@ class PurityGuard:
             with self._watching(hook):
                 chance = _numpy_state()
                 answer = call(*args)
-                if chance != _numpy_state():
+                if chance is not None and chance != _numpy_state():
                     code = getattr(call, "__code__", None)
                     file, line = (code.co_filename, code.co_firstlineno) if code else ("?", 0)
                     self._note(file, line, "uses numpy.random", NUMBER)

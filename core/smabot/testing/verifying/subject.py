@@ -22,7 +22,7 @@ from smabot.testing.verifying.plugin_roles import Role, roles_of
 from smabot.testing.verifying.probe_plugins import PROBES
 from smabot.testing.verifying.trial_rows import TrialRows
 
-MOST_KILLS = 100
+MOST_KILLS = 60
 """States that are tried of each market, unless all of them are asked for."""
 
 

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import ctypes
+import importlib.metadata
 import os
+import pkgutil
 import signal
 import sqlite3
 import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, timedelta
-from importlib.metadata import entry_points
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
@@ -47,6 +52,16 @@ def _leave(process: Any, kind: Any, error: Any, trace: Any) -> None:
 _wait_for = subprocess.Popen.__exit__
 subprocess.Popen.__exit__ = _leave  # type: ignore[method-assign]
 
+
+@cache
+def _installed(path: tuple[str, ...], group: str) -> importlib.metadata.EntryPoints:
+    return _read_installed(group=group)
+
+
+_read_installed = importlib.metadata.entry_points
+# Every start of a bot reads what is installed; here it stays the same for as long as the path does.
+importlib.metadata.entry_points = lambda *, group: _installed(tuple(sys.path), group)
+
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap")
 CAPABILITIES_V3 = 0x20080522  # see capget(2)
@@ -65,7 +80,7 @@ SPY_TAPE = Path(__file__).parents[2] / "shared/data/minute/pyalgotrade/SPY.csv.g
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what plays on the plugins that smabot comes with where they are not all installed."""
-    installed = {point.name for point in entry_points(group="smabot")}
+    installed = {point.name for point in importlib.metadata.entry_points(group="smabot")}
     if item.get_closest_marker("plugins") and (missing := PLUGINS - installed):
         pytest.skip(f"not installed: {', '.join(sorted(missing))}")
 
@@ -105,6 +120,79 @@ def dump(db: Path, *, without: Sequence[str] = ("runs",)) -> dict[str, list[tupl
         }
     finally:
         connection.close()
+
+
+# -- smabot in a process of its own ----------------------------------------------------------------
+
+
+class Fork:
+    """`smabot` in a fork of this process, which costs little: all that it may import is there already.
+
+    For what is the interpreter's own (its encoding, its end, what it imports) run the executable.
+    """
+
+    def __init__(self) -> None:
+        codecs.lookup("utf-8-sig")
+        points = importlib.metadata.entry_points(group="smabot")
+        plugins = {point.module.partition(".")[0] for point in points}
+        for package in map(importlib.import_module, ["smabot", *sorted(plugins)]):
+            for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+                if not module.name.endswith("__main__") and ".migrations." not in module.name:
+                    importlib.import_module(module.name)
+        for name in ("dynaconf", "packaging.requirements", "rich.progress", "rich.table"):
+            importlib.import_module(name)
+        if "smabot_exchange" in plugins:
+            importlib.import_module("smabot_exchange.data.sessions").session_on(date(2026, 3, 2))
+
+    def __call__(
+        self,
+        arguments: Sequence[str],
+        variables: Mapping[str, str],
+        folder: Path,
+        before: Callable[[], None] = lambda: None,
+    ) -> tuple[int, str, str]:
+        """Run a command in a folder, with more environment variables; return code, stdout and stderr."""
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            child = os.fork()
+            if child == 0:
+                os.chdir(folder)
+                nothing = os.open(os.devnull, os.O_RDONLY)
+                for number, file in enumerate((nothing, out.fileno(), err.fileno())):
+                    os.dup2(file, number)
+                self.become(arguments, variables, before)
+            _, status = os.waitpid(child, 0)
+            said = [(file.seek(0), file.read())[1] for file in (out, err)]
+        return os.waitstatus_to_exitcode(status), *said
+
+    @staticmethod
+    def become(
+        arguments: Sequence[str],
+        variables: Mapping[str, str],
+        before: Callable[[], None] = lambda: None,
+    ) -> NoReturn:
+        """Run a command in this process, which was forked for it, and end."""
+        from smabot.cli import main
+
+        code = 99
+        try:
+            sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w")
+            sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace")
+            os.environ.update(variables)
+            sys.path[:0] = variables.get("PYTHONPATH", "").split(os.pathsep)
+            before()
+            code = main(arguments)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+
+
+@pytest.fixture(scope="session")
+def fork() -> Fork:
+    return Fork()
+
+
+# -- what tests share --------------------------------------------------------------------------------
 
 
 @pytest.fixture

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
+import struct
 import subprocess
 import sys
+import termios
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
@@ -57,7 +60,13 @@ def call(in_tmp: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Resu
 
 
 @pytest.fixture
-def execute(in_tmp: Path) -> Callable[..., Result]:
+def execute(in_tmp: Path, fork: Callable[..., Any]) -> Callable[..., Result]:
+    """Run a command in a process of its own."""
+    return lambda *arguments, **variables: Result(*fork(arguments, variables, in_tmp))
+
+
+@pytest.fixture
+def execute_itself(in_tmp: Path) -> Callable[..., Result]:
     """Run the real executable."""
 
     def execute(*arguments: str, **variables: str) -> Result:
@@ -75,24 +84,33 @@ def execute(in_tmp: Path) -> Callable[..., Result]:
 
 
 @pytest.fixture
-def on_terminal(in_tmp: Path) -> Callable[..., str]:
-    """Return what a command shows on a terminal of a width."""
+def on_terminal(in_tmp: Path, fork: Any) -> Callable[..., str]:
+    """Return all that a command writes to a terminal of a width, where something may be typed."""
 
-    def on_terminal(*arguments: str, columns: int, no_color: bool = True) -> str:
-        environ = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
-        environ.pop("NO_COLOR", None)
-        if no_color:
-            environ["NO_COLOR"] = "1"
-        mine, theirs = pty.openpty()
-        out = b""
-        with subprocess.Popen([SMABOT, *arguments], stdout=theirs, env=environ) as command:
-            os.close(theirs)
-            with suppress(OSError):  # Linux's way to say that nobody has the other end any more
-                while part := os.read(mine, 65536):
-                    out += part
-        os.close(mine)
-        assert command.returncode == 0
-        return out.decode()
+    def on_terminal(
+        *arguments: str,
+        columns: int = 80,
+        typed: str = "",
+        code: int = 0,
+        no_color: bool = True,
+    ) -> str:
+        pid, terminal = pty.fork()
+        if pid == 0:
+            for name in ("COLUMNS", "LINES", "NO_COLOR"):
+                os.environ.pop(name, None)
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            fork.become(
+                arguments, {"TERM": "xterm-256color"} | ({"NO_COLOR": "1"} if no_color else {})
+            )
+        seen = b""
+        if typed:
+            os.write(terminal, f"{typed}\n".encode())
+        with suppress(OSError):  # Linux's way to say that nobody has the other end any more
+            while part := os.read(terminal, 65536):
+                seen += part
+        os.close(terminal)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == code, seen.decode()
+        return seen.decode()
 
     return on_terminal
 

@@ -10,10 +10,11 @@ import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -119,11 +120,16 @@ def on_terminal(in_tmp: Path, fork: Any) -> Callable[..., str]:
 def journal(in_tmp: Path) -> Any:
     """A journal open for writing on the default database."""
     sqlite = pytest.importorskip("smabot_persistence_sqlite.journal")
-    from smabot.cli.app import App
-
-    opened = sqlite.SqliteJournal.open(Path("data/trades.db"), App().record_kinds())
+    opened = sqlite.SqliteJournal.open(Path("data/trades.db"), _record_kinds())
     yield opened
     opened.close()
+
+
+@cache
+def _record_kinds() -> Sequence[type]:
+    from smabot.cli.app import App
+
+    return App().record_kinds()
 
 
 def order(number: int, symbol: str, side: Side, status: Status, **changes: Any) -> Order:

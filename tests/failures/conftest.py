@@ -81,8 +81,17 @@ class World:
         )  # fmt: skip
 
     def half_way(self) -> None:
-        """Run until the middle of the tape."""
-        assert self.run("run", "--until", "2026-03-02T14:50:00Z").code == 0
+        """Run until the middle of the tape, once for all tests: the others get its files."""
+        if not _half_way:
+            assert self.run("run", "--until", "2026-03-02T14:50:00Z").code == 0
+            _half_way.update(
+                (path.name, path.read_bytes())
+                for path in self.db.parent.iterdir()
+                if path.is_file()
+            )
+        self.db.parent.mkdir(exist_ok=True)
+        for name, content in _half_way.items():
+            (self.db.parent / name).write_bytes(content)
 
     def wait_ready(self, running: subprocess.Popen[str]) -> None:
         """Wait until a started bot trades."""
@@ -131,6 +140,7 @@ def world(make_world: Callable[..., World]) -> World:
 
 
 _whole: list[Dump] = []
+_half_way: dict[str, bytes] = {}
 
 
 @pytest.fixture

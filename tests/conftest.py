@@ -8,6 +8,7 @@ import ctypes
 import importlib.metadata
 import os
 import pkgutil
+import shutil
 import signal
 import sqlite3
 import subprocess
@@ -65,6 +66,7 @@ importlib.metadata.entry_points = lambda *, group: _installed(tuple(sys.path), g
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap")
 CAPABILITIES_V3 = 0x20080522  # see capget(2)
+MEMORY, ROOM = Path("/dev/shm"), 2 << 30
 OVERRIDE_RIGHTS = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
 PLUGINS = {
     "persistence_sqlite",
@@ -76,6 +78,12 @@ PLUGINS = {
     "risk.daily_limits",
 }
 SPY_TAPE = Path(__file__).parents[2] / "shared/data/minute/pyalgotrade/SPY.csv.gz"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the files of tests in memory where there is room: thousands of databases wait for no disk."""
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

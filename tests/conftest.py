@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import codecs
 import csv
 import ctypes
 import importlib.metadata
 import os
 import pkgutil
+import pty
 import shutil
 import signal
 import sqlite3
@@ -19,6 +21,7 @@ from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, NoReturn
 
 import hypothesis
@@ -158,18 +161,32 @@ class Fork:
         variables: Mapping[str, str],
         folder: Path,
         before: Callable[[], None] = lambda: None,
+        typed: str | None = None,
     ) -> tuple[int, str, str]:
-        """Run a command in a folder, with more environment variables; return code, stdout and stderr."""
+        """Run a command in a folder, with more environment variables; return code, stdout and stderr.
+
+        ``typed``: on a terminal on which this is typed, though nothing is shown there.
+        """
+        if typed is None:
+            keyboard, stdin = None, os.open(os.devnull, os.O_RDONLY)
+        else:
+            keyboard, stdin = pty.openpty()
+            os.write(keyboard, typed.encode())
         with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
             child = os.fork()
             if child == 0:
-                os.chdir(folder)
-                nothing = os.open(os.devnull, os.O_RDONLY)
-                for number, file in enumerate((nothing, out.fileno(), err.fileno())):
-                    os.dup2(file, number)
-                self.become(arguments, variables, before)
+                try:
+                    os.chdir(folder)
+                    for number, file in enumerate((stdin, out.fileno(), err.fileno())):
+                        os.dup2(file, number)
+                    self.become(arguments, variables, before)
+                finally:
+                    os._exit(99)
             _, status = os.waitpid(child, 0)
             said = [(file.seek(0), file.read())[1] for file in (out, err)]
+        for terminal in (stdin, keyboard):
+            if terminal is not None:
+                os.close(terminal)
         return os.waitstatus_to_exitcode(status), *said
 
     @staticmethod
@@ -186,7 +203,7 @@ class Fork:
             sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w")
             sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace")
             os.environ.update(variables)
-            sys.path[:0] = variables.get("PYTHONPATH", "").split(os.pathsep)
+            sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
             before()
             code = main(arguments)
             sys.stdout.flush()
@@ -253,6 +270,15 @@ def unprivileged() -> Callable[[], AbstractContextManager[None]]:
             assert libc.capset(header, sets) == 0
 
     return unprivileged
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _servers_end_at_once() -> None:
+    """Let uvicorn, which looks every tenth of a second whether to end, look more often."""
+    if (server := sys.modules.get("uvicorn.server")) is not None:
+        server.asyncio = SimpleNamespace(  # type: ignore[attr-defined]
+            **{**vars(asyncio), "sleep": lambda seconds: asyncio.sleep(seconds / 20)}
+        )
 
 
 @pytest.fixture(autouse=True)

@@ -62,8 +62,12 @@ def call(in_tmp: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Resu
 
 @pytest.fixture
 def execute(in_tmp: Path, fork: Callable[..., Any]) -> Callable[..., Result]:
-    """Run a command in a process of its own."""
-    return lambda *arguments, **variables: Result(*fork(arguments, variables, in_tmp))
+    """Run a command in a process of its own; ``typed``: on a terminal."""
+
+    def execute(*arguments: str, typed: str | None = None, **variables: str) -> Result:
+        return Result(*fork(arguments, variables, in_tmp, typed=typed))
+
+    return execute
 
 
 @pytest.fixture

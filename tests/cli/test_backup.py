@@ -35,6 +35,7 @@ def folder(in_tmp: Path, tape_writer: Callable[..., Path]) -> Path:
     return in_tmp
 
 
+@pytest.mark.slow
 def test_a_backup_of_a_running_bot_starts_without_conflict(folder: Path, call: Call) -> None:
     """Whatever moment it is taken at: an order may be on its way."""
     with subprocess.Popen(

@@ -59,11 +59,12 @@ class World:
         *arguments: str,
         plugins: Path | None = None,
         before: Callable[[], None] = lambda: None,
+        typed: str | None = None,
         **variables: str,
     ) -> Result:
         """Run the command's entry in a forked process, with the distributions of a folder."""
         more = {} if plugins is None else {"PYTHONPATH": str(plugins)}
-        return Result(*self._fork(arguments, variables | more, self.folder, before))
+        return Result(*self._fork(arguments, variables | more, self.folder, before, typed))
 
     def execute(self, *arguments: str, **variables: str) -> Result:
         """Run the real executable."""

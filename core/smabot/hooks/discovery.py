@@ -265,10 +265,11 @@ def _origin(point: Source) -> str:
 
 
 def _distinct(points: list[EntryPoint]) -> tuple[Source, ...]:
-    """Return each once: a distribution that is found in two places claims a name twice."""
+    """Return each once, by distribution: one that is found in two places claims a name twice."""
     if len(points) == 1:
         return tuple(points)  # to read a distribution's name takes as long as to find it
-    return tuple({(point.value, _distribution(point)): point for point in points}.values())
+    claims = {(_distribution(point), point.value): point for point in points}
+    return tuple(claims[claim] for claim in sorted(claims))
 
 
 def _distribution(point: EntryPoint) -> str:

@@ -33,6 +33,7 @@ Installed = dict[str, tuple[Source, ...]]
 """The sources of each name: one, where only one distribution or file claims it."""
 
 _NAME = re.compile(r"\w+(\.\w+)*", re.ASCII)
+_EVERY_OBJECTS = frozenset(dir(object))
 _DESCRIPTORS = (property, cached_property, staticmethod, classmethod)
 
 
@@ -209,7 +210,8 @@ def check_hooks(name: str, plugin: object) -> None:
     """Raise ConfigError unless a plugin has a hook, and each of its hooks can be called as one."""
     if inspect.isclass(plugin):
         raise ConfigError(f"plugin '{name}': a class was registered instead of an instance")
-    hooks = [each for each in dir(plugin) if _check_attribute(name, plugin, each)]
+    own = [each for each in dir(plugin) if each not in _EVERY_OBJECTS]
+    hooks = [each for each in own if _check_attribute(name, plugin, each)]
     if not hooks:
         raise ConfigError(f"plugin '{name}' has no hook: mark its methods with @hookimpl")
 

@@ -62,6 +62,12 @@ from smabot.hooks.ports import (
     Rows,
 )
 from smabot.hooks.roles import Provider
+from smabot.hooks.simulated_exchange import (
+    ExchangeFill,
+    ExchangeMinute,
+    SimulatedExchange,
+    SimulatedExchanges,
+)
 from smabot.hooks.specifications import (
     Conflict,
     Finding,
@@ -123,6 +129,8 @@ __all__ = [
     "ConflictError",
     "DatabaseWatch",
     "Event",
+    "ExchangeFill",
+    "ExchangeMinute",
     "Feed",
     "FileHandle",
     "FileLock",
@@ -155,6 +163,8 @@ __all__ = [
     "Session",
     "Settings",
     "Side",
+    "SimulatedExchange",
+    "SimulatedExchanges",
     "SmabotError",
     "Status",
     "Table",

@@ -209,6 +209,8 @@ def test_a_memory_journal_gives_them_in_order_and_withdraws_them_once() -> None:
     assert journal.row(Command, "1") == replace(second, applied_at=GIVEN, answer="withdrawn")
     assert journal.commands() == [first, third]
     assert not journal.withdraw("0", GIVEN, "withdrawn")
+    assert journal.commands() == [first, third], "no step has carried them out"
+    journal.commit([replace(each, applied_at=GIVEN) for each in (first, third)])
     assert journal.commands() == []
 
 

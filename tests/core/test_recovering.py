@@ -30,6 +30,7 @@ from smabot.engine.start.opening import open_session
 from smabot.engine.start.recovery import recover, recover_orders
 from smabot.engine.start.startup_reconciliation import accept_broker_state
 from smabot.engine.start.startup_report import StartupStep
+from smabot.engine.surroundings import Surroundings
 from smabot.errors import ConfigError, PluginError, RiskHalt
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
@@ -517,7 +518,7 @@ def test_a_command_without_a_bot_counts_from_when_it_is_sent() -> None:
     seeing.seen.clear()
     wall = datetime(2026, 8, 1, tzinfo=UTC)
     with bot.opened() as session:
-        session.wall = lambda: wall
+        session.surroundings = Surroundings(lambda: wall)
         old = Command("1", "flatten", "SPY", wall - timedelta(hours=1), expires_at=wall - MINUTE)
         engine = recover_orders(session, old)
         assert [step.found for step in session.report.steps][-1] == "order updates only"

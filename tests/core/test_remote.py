@@ -23,6 +23,7 @@ from smabot.engine.dispatcher import Request, ThreadedDispatcher
 from smabot.engine.gate import GO, Answer, Verdict
 from smabot.engine.outbox import Outbox, Sending
 from smabot.engine.reconciling.broker_snapshot import BrokerSnapshot, SnapshotRequest
+from smabot.engine.surroundings import Surroundings
 from smabot.errors import BrokerError, ConflictError, NotSent, UnknownOutcome
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, RemoteBroker
 
@@ -152,7 +153,7 @@ class Post:
         self.gate = Gate(verdicts or {}, over)
         gate: Any = self.gate
         self.access = Access(self.book, Clock(), lambda: NOW, 5)
-        connection = BrokerConnection.to(far, Clock(), self.access)
+        connection = BrokerConnection.to(far, Clock(), self.access, Surroundings())
         self.outbox = Outbox(connection, self.book, gate)
 
     def add(self, *orders: Order) -> None:
@@ -660,7 +661,7 @@ def test_answers_fetched_beforehand_are_given_again_with_their_failures() -> Non
 
 def test_an_inquiry_is_beside_the_deciding_thread() -> None:
     far = Far()
-    inquiry = SnapshotRequest(far)
+    inquiry = SnapshotRequest(far, Surroundings().query("snapshot"))
     assert not inquiry.under_way
     inquiry.begin(NOW, [])
     deadline = time.monotonic() + SECONDS
@@ -674,7 +675,7 @@ def test_an_inquiry_is_beside_the_deciding_thread() -> None:
 def test_what_an_inquiry_raises_is_raised_where_it_is_taken() -> None:
     far = Far()
     far.account = lambda: 1 / 0  # type: ignore[assignment,return-value]
-    inquiry = SnapshotRequest(far)
+    inquiry = SnapshotRequest(far, Surroundings().query("snapshot"))
     inquiry.begin(NOW, [])
     deadline = time.monotonic() + SECONDS
     with pytest.raises(ZeroDivisionError):  # noqa: PT012 - it takes a while

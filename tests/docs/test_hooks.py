@@ -114,6 +114,7 @@ NAMES: dict[str, Any] = {
     "streaks": streaks,
     "MyJournal": lambda db, records: Opened(("journal", db, tuple(records))),
     "MyRows": lambda db, records: Opened(("rows", db, tuple(records))),
+    "MyExchanges": lambda bars: Opened(("exchanges", bars)),
     "MyBroker": lambda paper: Opened(("broker", paper)),
     "MyFeed": lambda symbols: Opened(("feed", symbols)),
 }
@@ -252,6 +253,10 @@ def open_broker(plugins: Plugins, plugin: Any, book: Book) -> None:
 def open_feed(plugins: Plugins, plugin: Any, book: Book) -> None:
     opened: Any = plugins.open_feed(Config(symbols=("SPY",)))
     assert opened == ("feed", ("SPY",))
+
+
+def simulated_exchanges(plugins: Plugins, plugin: Any, book: Book) -> None:
+    assert plugins.simulated_exchanges(Config(), []) == ("exchanges", [])
 
 
 def account_files(plugins: Plugins, plugin: Any, book: Book) -> None:

@@ -28,6 +28,7 @@ from smabot.domain.risk_answers import Veto
 from smabot.engine.execution.flattening import FLATTEN, Left, left_over
 from smabot.engine.start.offline_command import apply_command_offline
 from smabot.engine.start.recovery import recover_orders
+from smabot.engine.surroundings import Surroundings
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import hookimpl
 
@@ -117,7 +118,7 @@ def test_a_flatten_without_a_bot_stands_from_when_it_is_sent(world: Any) -> None
     """However long its own start took."""
     given = OPEN + timedelta(hours=1)
     with world.opened() as session:
-        session.wall = lambda: given
+        session.surroundings = Surroundings(lambda: given)
         recover_orders(session, command())
     (row,) = world.rows(Command)
     assert (row.created_at, row.expires_at) == (given, given + timedelta(minutes=1))

@@ -95,7 +95,9 @@ def run_bot(app: App, loaded: Loaded, ignored_blocks: Sequence[str] = ()) -> int
             raise
         finally:
             screen.end_progress()
-            ended = replace(row, ended_at=session.wall(), exit_code=code, outcome=outcome)
+            ended = replace(
+                row, ended_at=session.surroundings.wall(), exit_code=code, outcome=outcome
+            )
             save_run_row(session, ended)
         return code
 

@@ -43,6 +43,7 @@ COMMANDS = {
     "init": "init",
     "doctor": "doctor",
     "plugins": "plugins_list",
+    "verify": "verify",
     "config": "config",
     "completion": "completion",
 }

@@ -21,6 +21,7 @@ from smabot.domain.bot_records import Command
 from smabot.engine.execution.flattening import Left, left_over
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.recovery import recover_orders
+from smabot.engine.surroundings import Surroundings
 from smabot.errors import BrokerError, PartlyUnreadable, SmabotError, UsageError, counted, suggest
 
 if TYPE_CHECKING:
@@ -128,7 +129,7 @@ def _in_own_session(
     screen.show_title(smabot.__version__, str(config.db), plugins.names)
     command = Command(uuid4().hex, "flatten", symbol, wall())
     with opened_session(config, plugins, screen) as session:
-        session.wall = wall
+        session.surroundings = Surroundings(wall)
         session.ignored_blocks = tuple(ignored_blocks)
         row = begin_run_row(session)
         book, code, outcome = session.book, 1, "failed"

@@ -46,7 +46,7 @@ def _check_account(session: BotSession) -> None:
 
 def begin_run_row(session: BotSession) -> Run:
     """Write the run's first row to ``runs``, and where each plugin is that comes from a file."""
-    now = session.wall()
+    now = session.surroundings.wall()
     row = Run(
         run_id=f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.getpid()}",
         pid=os.getpid(),

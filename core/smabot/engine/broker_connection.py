@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from itertools import pairwise
@@ -11,7 +11,8 @@ from typing import Any
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Order, OrderUpdate
 from smabot.engine.broker_access import Access
-from smabot.engine.dispatcher import DirectDispatcher, Dispatcher, Request, ThreadedDispatcher
+from smabot.engine.dispatcher import Dispatcher, Request
+from smabot.engine.surroundings import Surroundings
 from smabot.errors import BrokerError, NotAllowed
 from smabot.hooks.ports import Broker, BulkBroker, Clock, RemoteBroker
 
@@ -26,7 +27,8 @@ class BrokerConnection:
 
     ``pauses``: seconds before each status query of an unanswered order; none in process. ``stepped``:
     whether the broker's market stands still between steps. ``bulk``: the broker, where it takes
-    several orders at once in this process. ``begun``: when this process began.
+    several orders at once in this process. ``begun``: when this process began. ``seconds``: a clock that
+    never goes back.
     """
 
     broker: Broker
@@ -38,22 +40,33 @@ class BrokerConnection:
     remote: bool
     bulk: BulkBroker | None
     begun: datetime
+    seconds: Callable[[], float]
 
     @classmethod
     def to(
-        cls, broker: Broker, clock: Clock, access: Access, dispatcher: Dispatcher | None = None
+        cls, broker: Broker, clock: Clock, access: Access, surroundings: Surroundings
     ) -> BrokerConnection:
-        """Return the connection to a broker; ``dispatcher``: by default threads to a remote one."""
+        """Return the connection to a broker."""
         pauses: tuple[float, ...] = ()
         stepped, remote = True, isinstance(broker, RemoteBroker)
         if isinstance(broker, RemoteBroker):
             pauses = tuple(b - a for a, b in pairwise([0.0, *broker.lookups]))
             stepped = broker.stepped
-            dispatcher = dispatcher or ThreadedDispatcher(broker.stepped)
-        dispatcher = dispatcher or DirectDispatcher()
         bulk = broker if isinstance(broker, BulkBroker) and not remote else None
         begun = clock.now()
-        return cls(broker, clock, access, dispatcher, pauses, stepped, remote, bulk, begun)
+        dispatcher = surroundings.dispatcher(broker)
+        return cls(
+            broker,
+            clock,
+            access,
+            dispatcher,
+            pauses,
+            stepped,
+            remote,
+            bulk,
+            begun,
+            surroundings.seconds,
+        )
 
     def put(self, request: Request, seconds: float | None = None) -> None:
         """Queue a request, to be made in so many seconds at the earliest; None: at once."""

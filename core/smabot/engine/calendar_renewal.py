@@ -26,12 +26,13 @@ ASK_AGAIN = timedelta(hours=1)
 class CalendarRenewal:
     """Reads the broker's calendar again in time, once a day at most."""
 
-    def __init__(self, book: Book, broker: Broker, clock: Clock, *, beside: bool) -> None:
-        """``beside``: ask in another thread, so that nothing waits for the answer."""
+    def __init__(
+        self, book: Book, broker: Broker, clock: Clock, question: BackgroundQuery[Calendar]
+    ) -> None:
         self._book = book
         self._broker = broker
         self._clock = clock
-        self._question: BackgroundQuery[Calendar] = BackgroundQuery("calendar", beside=beside)
+        self._question = question
         self._look_at = EPOCH
         self._kept_for: date | None = None
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Sequence
-from time import monotonic
 from typing import Any
 
 from smabot.domain.book import Book
@@ -20,7 +19,6 @@ from smabot.engine.broker_news import BrokerNews
 from smabot.engine.calendar_renewal import CalendarRenewal
 from smabot.engine.commit import Commit, Watcher
 from smabot.engine.decisions import Decisions
-from smabot.engine.dispatcher import Dispatcher
 from smabot.engine.execution.executor import Executor
 from smabot.engine.execution.targets import Targets
 from smabot.engine.gate import Gate
@@ -30,13 +28,14 @@ from smabot.engine.price_requests import PriceRequests
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.reconciling.running_comparison import Comparison
 from smabot.engine.step import Step
+from smabot.engine.surroundings import Surroundings
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Broker, Feed, Journal, goes_by_itself
 from smabot.hooks.specifications import Recovery
 from smabot.settings.model import Config
-from smabot.system.wall_clock import Wall, utc_now
 
 STOP_SECONDS = 5.0
+SURROUNDINGS = Surroundings()
 
 
 class Engine:
@@ -52,24 +51,24 @@ class Engine:
         feed: Feed,
         symbols: Sequence[str],
         watch: Watcher | None = None,
-        dispatcher: Dispatcher | None = None,
-        wall: Wall = utc_now,
         enterable: Collection[str] | None = None,
+        surroundings: Surroundings = SURROUNDINGS,
     ) -> None:
         """``symbols``: those whose bars come; ``enterable``: those of them that may be entered, by
-        default all; what is held of another one is only exited. ``dispatcher``: who carries requests to
-        the broker; by default threads to a remote one. ``wall``: the wall clock by which an operator's
-        commands expire."""
+        default all; what is held of another one is only exited. ``surroundings``: threads beside
+        this one, and clocks."""
         self.book = book
         self.stopping = threading.Event()
-        self.access = Access(book, feed, wall, config.unauthorized_minutes)
+        self.access = Access(book, feed, surroundings.wall, config.unauthorized_minutes)
         provable = broker.visibility_delay is not None
         entered = symbols if enterable is None else enterable
         self.gate = Gate(config, book, plugins, feed, provable=provable, enterable=entered)
         standing = self.gate.standing
-        recovery = Recovery(config, book, journal, broker, feed, tuple(symbols))
-        self.comparison = Comparison(plugins, recovery, standing, self.access)
-        connection = BrokerConnection.to(broker, feed, self.access, dispatcher)
+        recovery = Recovery(
+            config, book, journal, broker, feed, tuple(symbols), wait=surroundings.wait
+        )
+        self.comparison = Comparison(plugins, recovery, standing, self.access, surroundings)
+        connection = BrokerConnection.to(broker, feed, self.access, surroundings)
         self._outbox = Outbox(connection, book, self.gate, journal.check_in_place)
         beside = goes_by_itself(broker)
         equity = MarkToMarket(book, plugins, config.equity_every_minutes)
@@ -78,7 +77,7 @@ class Engine:
             book,
             plugins,
             equity,
-            PriceRequests(book, feed, standing, beside=beside),
+            PriceRequests(book, feed, standing, surroundings.query("prices", beside=beside)),
             Targets(config, book, symbols),
             executor,
         )
@@ -86,9 +85,19 @@ class Engine:
             book, journal, self._outbox, executor, standing, self.access, self.comparison, watch
         )
         news = BrokerNews(config.bot, book, plugins, self.comparison, equity, symbols)
-        calendar = CalendarRenewal(book, broker, feed, beside=beside)
+        calendar = CalendarRenewal(
+            book, broker, feed, surroundings.query("calendar", beside=beside)
+        )
         self._step = Step(
-            book, plugins, journal, wall, calendar, news, equity, self._decisions, self._commit
+            book,
+            plugins,
+            journal,
+            surroundings.wall,
+            calendar,
+            news,
+            equity,
+            self._decisions,
+            self._commit,
         )
         self._config = config
         self._plugins = plugins
@@ -189,8 +198,8 @@ class Engine:
 
     def _await_answers(self) -> None:
         """The data has ended: find out for a while what became of orders that are not answered."""
-        until = monotonic() + STOP_SECONDS
-        while self._outbox.awaits_answers and monotonic() < until:
+        until = self._outbox.seconds() + STOP_SECONDS
+        while self._outbox.awaits_answers and self._outbox.seconds() < until:
             self._take_answers(self.step(Batch(self._feed.now())))
 
     def _take_answers(self, answers: list[OrderUpdate]) -> None:

@@ -85,6 +85,10 @@ class Outbox:
             each.state is not State.TO_JUDGE for each in sendings
         )
 
+    def seconds(self) -> float:
+        """Return the seconds of the clock by which answers are awaited."""
+        return self._connection.seconds()
+
     def end_grants(self) -> None:
         """End all grants: what has not left by now is judged again."""
         self._epoch += 1

@@ -28,12 +28,13 @@ class PriceRequests:
     blocked for as long as it is held.
     """
 
-    def __init__(self, book: Book, feed: Feed, standing: Standing, *, beside: bool) -> None:
-        """``beside``: ask in another thread, so that nothing waits for the answer."""
+    def __init__(
+        self, book: Book, feed: Feed, standing: Standing, question: BackgroundQuery[list[Mark]]
+    ) -> None:
         self._book = book
         self._feed = feed
         self._standing = standing
-        self._question: BackgroundQuery[list[Mark]] = BackgroundQuery("prices", beside=beside)
+        self._question = question
         self._asked: list[str] = []
         self._look_at = EPOCH
         self._without: set[str] = set()

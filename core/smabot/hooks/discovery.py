@@ -97,27 +97,41 @@ def make(name: str, points: Sequence[Source], config: Config, origins: Mapping[s
     Raises ConfigError for one that is installed twice, can't be imported, was made for another
     version or has wrong settings, PluginError for one whose constructor raises.
     """
+    target = load_plugin(name, points)
+    with printed_to_log(), undisturbed():
+        return make_from(name, target, config, origins)
+
+
+def make_from(name: str, target: Any, config: Config, origins: Mapping[str, str]) -> object:
+    """Make a plugin of its class with its settings table; a module is a plugin as it is.
+
+    Raises ConfigError for wrong settings, PluginError for a class whose constructor raises.
+    """
+    if not inspect.isclass(target):
+        return target
+    model = settings_model(target)
+    try:
+        settings = model.model_validate(config.table(name)) if model else None
+    except ValueError as error:
+        from smabot.settings.loading import plugin_settings_error
+
+        raise plugin_settings_error(name, typing.cast(Any, error), origins, model) from None
+    if model is None and config.table(name):
+        raise ConfigError(f"plugin '{name}' has no settings: remove the table plugin.{name}")
+    try:
+        return target(**({"settings": settings} if model else {}))
+    except (SmabotError, KeyboardInterrupt):
+        raise
+    except BaseException as error:
+        raise blame(name, "its constructor", error) from error
+
+
+def load_plugin(name: str, points: Sequence[Source]) -> Any:
+    """Return what `make` makes a plugin of: its class or module. Raises ConfigError as `make` does."""
     point = _only(name, points)
     _check_version(name, point)
     with printed_to_log(), undisturbed():
-        target = _imported(name, point)
-        if not inspect.isclass(target):
-            return target
-        model = settings_model(target)
-        try:
-            settings = model.model_validate(config.table(name)) if model else None
-        except ValueError as error:
-            from smabot.settings.loading import plugin_settings_error
-
-            raise plugin_settings_error(name, typing.cast(Any, error), origins, model) from None
-        if model is None and config.table(name):
-            raise ConfigError(f"plugin '{name}' has no settings: remove the table plugin.{name}")
-        try:
-            return target(**({"settings": settings} if model else {}))
-        except (SmabotError, KeyboardInterrupt):
-            raise
-        except BaseException as error:
-            raise blame(name, "its constructor", error) from error
+        return _imported(name, point)
 
 
 def settings_model(plugin: type) -> type[Settings] | None:

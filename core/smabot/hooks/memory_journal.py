@@ -1,12 +1,13 @@
-"""A journal that keeps everything in memory: for backtests, tests, and runs without persistence."""
+"""A journal that keeps everything in memory, as SQLite would: for backtests, tests, and runs without persistence."""
 
 from __future__ import annotations
 
-from collections import deque
+from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
+from operator import attrgetter
 from typing import Any, TypeVar
 
 from smabot.domain.bot_records import Command
@@ -17,19 +18,55 @@ R = TypeVar("R")
 
 
 class MemoryJournal:
-    """Implements `smabot.hooks.ports.Journal`; all is gone at the process's end."""
+    """Implements `smabot.hooks.ports.Journal`; all is gone with the object."""
 
     location = "memory"
 
     def __init__(self) -> None:
-        self.bars: list[Bar] = []
         self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
-        self._commands: dict[str, Command] = {}
+        self._bars: dict[str, list[Bar]] = {}
+        """Each symbol's bars, by their time."""
+        self._waiting: dict[str, Command] = {}
+        """Commands that no committed step has carried out yet."""
+        self._taken: frozenset[str] = frozenset()
+        """Those of them that a step is carrying out."""
+
+    def copy(self) -> MemoryJournal:
+        """Return a journal of its own that has the same rows, bars and waiting commands."""
+        copy = MemoryJournal()
+        copy._tables = {kind: dict(rows) for kind, rows in self._tables.items()}
+        copy._bars = {symbol: list(bars) for symbol, bars in self._bars.items()}
+        copy._waiting = dict(self._waiting)
+        return copy
+
+    def kinds(self) -> list[type]:
+        """Return the classes of the records that were committed."""
+        return list(self._tables)
 
     def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
         for row in rows:
             self._tables.setdefault(type(row), {})[key_of(row)] = row
-        self.bars += bars
+            if type(row) is Command:
+                self._waiting.pop(row.id, None)
+        for bar in bars:
+            self._keep(bar)
+        self._taken = frozenset()
+
+    def _keep(self, bar: Bar) -> None:
+        """Keep a bar, unless its minute has one: that one's values were decided on."""
+        kept = self._bars.setdefault(bar.symbol, [])
+        if not kept or kept[-1].time < bar.time:
+            kept.append(bar)
+            return
+        place = bisect_left(kept, bar.time, key=lambda each: each.time)
+        if kept[place].time != bar.time:
+            kept.insert(place, bar)
+
+    @property
+    def bars(self) -> list[Bar]:
+        """All bars, by time and symbol."""
+        found = (bar for bars in self._bars.values() for bar in bars)
+        return sorted(found, key=lambda bar: (bar.time, bar.symbol))
 
     def row(self, kind: type[R], *key: Any) -> R | None:
         return self._tables.get(kind, {}).get(key)
@@ -45,7 +82,7 @@ class MemoryJournal:
         until: tuple[str, Any] | None = None,
     ) -> list[R]:
         table = self._tables.get(kind, {})
-        found = [table[key] for key in sorted(table)]
+        found = list(table.values())
         for column, value in (where or {}).items():
             members = value if isinstance(value, (tuple, list)) else (value,)
             found = [row for row in found if getattr(row, column) in members]
@@ -53,8 +90,9 @@ class MemoryJournal:
             found = [row for row in found if getattr(row, since[0]) >= since[1]]
         if until is not None:
             found = [row for row in found if getattr(row, until[0]) <= until[1]]
+        found.sort(key=key_of)
         if newest_by is not None:
-            found.sort(key=lambda row: getattr(row, newest_by))
+            found.sort(key=attrgetter(newest_by))
             return found[-limit:] if limit is not None else found
         return found[:limit]
 
@@ -62,22 +100,14 @@ class MemoryJournal:
         return len(self.rows(kind, where=where))
 
     def bar_counts(self) -> dict[str, int]:
-        counts: dict[str, int] = {}
-        for bar in self.bars:
-            counts[bar.symbol] = counts.get(bar.symbol, 0) + 1
-        return counts
+        return {symbol: len(bars) for symbol, bars in self._bars.items()}
 
     def newest_bar(self) -> datetime | None:
-        return max((bar.time for bar in self.bars), default=None)
+        return max((bars[-1].time for bars in self._bars.values()), default=None)
 
     def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
-        newest: dict[str, deque[Bar]] = {symbol: deque(maxlen=lookback) for symbol in symbols}
-        for bar in self.bars:
-            if bar.symbol in newest:
-                newest[bar.symbol].append(bar)
-        kept = sorted(
-            (b for bars in newest.values() for b in bars), key=lambda b: (b.time, b.symbol)
-        )
+        newest = (self._bars.get(symbol, [])[-lookback:] for symbol in symbols)
+        kept = sorted((b for bars in newest for b in bars), key=lambda b: (b.time, b.symbol))
         for _, minute in groupby(kept, key=lambda bar: bar.time):
             yield list(minute)
 
@@ -85,23 +115,23 @@ class MemoryJournal:
         return True
 
     def send(self, command: Command) -> None:
-        """Queue an operator's command for the next step."""
-        self._commands[command.id] = command
+        """Leave an operator's command: it waits until a committed step has carried it out."""
+        self._tables.setdefault(Command, {})[key_of(command)] = command
+        self._waiting[command.id] = command
 
     def withdraw(self, command_id: str, at: datetime, answer: str) -> bool:
-        """End a command that still waits; False when it was taken already."""
-        command = self._commands.pop(command_id, None)
-        if command is None:
+        """End a command that still waits; False when it was carried out already."""
+        command = self._waiting.get(command_id)
+        if command is None or command_id in self._taken:
             return False
         self.commit([replace(command, applied_at=at, answer=answer)])
         return True
 
     def commands(self) -> list[Command]:
-        if not self._commands:
+        if not self._waiting:
             return []
-        found = sorted(self._commands.values(), key=lambda each: (each.created_at, each.id))
-        self._commands.clear()
-        return found
+        self._taken = frozenset(self._waiting)
+        return sorted(self._waiting.values(), key=lambda each: (each.created_at, each.id))
 
     def check_in_place(self) -> None:
         """Nobody can take it away."""

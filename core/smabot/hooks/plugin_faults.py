@@ -27,6 +27,7 @@ ANSWERS: dict[str, tuple[type, ...]] = {
     "open_rows": (object,),
     "open_broker": (object,),
     "open_feed": (object,),
+    "simulated_exchanges": (object,),
 }
 """What the answer of a hook may be besides None; nothing where the hook is not here."""
 

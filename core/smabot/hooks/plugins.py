@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     import click
 
     from smabot.hooks.ports import Broker, Feed, Journal, Rows
+    from smabot.hooks.simulated_exchange import SimulatedExchanges
 
 T = TypeVar("T")
 BROKERS = ("alpaca", "exchange")
@@ -232,6 +233,17 @@ class Plugins(PluginCalls):
                 "base_plugins"
             )
         return feed
+
+    def simulated_exchanges(self, config: Config, bars: Sequence[Bar]) -> SimulatedExchanges:
+        """Return what makes exchanges in memory. Raises ConfigError when no plugin can."""
+        answers = self._ask("simulated_exchanges", first=True, config=config, bars=bars)
+        if not answers:
+            raise ConfigError(
+                "no plugin has an exchange to simulate on: install smabot-exchange, and add exchange to "
+                "base_plugins"
+            )
+        made: SimulatedExchanges = answers[0][1]
+        return made
 
     def account_files(self, config: Config, account_id: str) -> list[Path]:
         """Return the files on this machine that hold the account of a broker."""

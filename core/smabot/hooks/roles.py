@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from smabot.domain.records import OrderIntent, Signal
     from smabot.domain.risk_answers import Check, Veto
     from smabot.hooks.ports import Broker, Feed, Journal, Rows
+    from smabot.hooks.simulated_exchange import SimulatedExchanges
     from smabot.hooks.specifications import Finding, Reconciliation, RecoveryStep
 
 
@@ -99,6 +100,9 @@ class Provider(Plugin):
 
         def open_feed(self, *args: Any, **kwargs: Any) -> Feed | None:
             """``open_feed(config)``: connect to where bars and order updates come from."""
+
+        def simulated_exchanges(self, *args: Any, **kwargs: Any) -> SimulatedExchanges | None:
+            """``simulated_exchanges(config, bars)``: make exchanges in memory, for simulations."""
 
         def account_files(self, *args: Any, **kwargs: Any) -> Sequence[Path]:
             """``account_files(config, account_id)``: the files that hold a broker's account."""

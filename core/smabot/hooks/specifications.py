@@ -6,10 +6,11 @@ description says which implementation goes first.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import pluggy
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     )
     from smabot.domain.risk_answers import Check, Veto
     from smabot.hooks.ports import Broker, Clock, Feed, Journal, Rows
+    from smabot.hooks.simulated_exchange import SimulatedExchanges
     from smabot.settings.model import Config
 
 hookspec = pluggy.HookspecMarker("smabot")
@@ -82,6 +84,8 @@ class Recovery:
     """The followed symbols: those with a position or an open order, and those that may be entered."""
     asked: bool = False
     """Whether core has queried the broker already: another query returns the same answers, at once."""
+    wait: Callable[[float], None] = sleep
+    """Lets seconds pass, as before another query; a simulation has a clock of its own."""
 
 
 class Level(StrEnum):
@@ -339,6 +343,17 @@ def open_feed(config: Config) -> Feed | None:
 
     def open_feed(self, config):
         return MyFeed(config.symbols)
+    """
+
+
+@hookspec(firstresult=True)
+def simulated_exchanges(config: Config, bars: Sequence[Bar]) -> SimulatedExchanges | None:
+    """Return what makes exchanges in memory over given bars: `smabot simulate` trades on them.
+
+    Since 0.1.
+
+    def simulated_exchanges(self, config, bars):
+        return MyExchanges(bars)
     """
 
 

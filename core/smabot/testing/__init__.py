@@ -1,4 +1,6 @@
-"""For tests of bots and plugins: a fake exchange, and what proves that a bot keeps its promises.
+"""For tests of bots and plugins: a bot in process, a fake exchange, and checks that a plugin keeps its promises.
+
+pytest offers `bars`, `order`, `fill` and `bot` (a `Bot`) as fixtures, too.
 
 `Book` is the one of `smabot.api` to a program; a type checker lets a test change this one.
 `GuardMachine` needs hypothesis: ``pip install smabot[testing]``.
@@ -13,15 +15,32 @@ if TYPE_CHECKING:
     from smabot.domain.book import Book
     from smabot.testing.fake_bot import FakeBot
     from smabot.testing.fake_exchange import FakeExchange
+    from smabot.testing.in_process_bot import Bot
+    from smabot.testing.sample_records import bars, fill, order, sessions
     from smabot.testing.state_machine import GuardMachine
 
-__all__ = ["Book", "FakeBot", "FakeExchange", "GuardMachine"]
+__all__ = [
+    "Book",
+    "Bot",
+    "FakeBot",
+    "FakeExchange",
+    "GuardMachine",
+    "bars",
+    "fill",
+    "order",
+    "sessions",
+]
 
 _WHERE = {
     "Book": "smabot.domain.book",
+    "Bot": "smabot.testing.in_process_bot",
     "FakeBot": "smabot.testing.fake_bot",
     "FakeExchange": "smabot.testing.fake_exchange",
     "GuardMachine": "smabot.testing.state_machine",
+    "bars": "smabot.testing.sample_records",
+    "fill": "smabot.testing.sample_records",
+    "order": "smabot.testing.sample_records",
+    "sessions": "smabot.testing.sample_records",
 }
 
 

@@ -20,7 +20,7 @@ from smabot.settings.model import Config
 from smabot.testing.faulty_connection import FarBroker, Market, NearBroker, Stream
 from smabot.testing.kill_points import KillSwitch, MortalJournal
 from smabot.testing.machine_scene import STRATEGIES, Scene, Schedule, ScheduledStrategy
-from smabot.testing.scheduled_dispatcher import ScheduledDispatcher
+from smabot.testing.scheduled_dispatcher import ScheduledDispatcher, ScheduledSurroundings
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +77,7 @@ class BotUnderTest:
 
     def open(self, arriving: Callable[[Order], None]) -> None:
         """Open a session as a new process would; ``arriving`` gets each order that reaches the exchange."""
+        self.kill_switch.revive()
         scene = self._setup.scene
         config = Config(
             db=self._folder / scene.database.name, data=scene.data, speed="max", broker="exchange",
@@ -94,11 +95,11 @@ class BotUnderTest:
         session.broker = line(session.broker, arriving)
         session.feed = Stream(session.feed)
         session.journal = MortalJournal(session.journal, self.kill_switch)
-        session.wall = lambda: self.wall
         self.dispatcher = ScheduledDispatcher(self.kill_switch)
+        session.surroundings = ScheduledSurroundings(self.dispatcher, lambda: self.wall)
 
     def recover(self) -> None:
-        self._engine = recover(self.session, dispatcher=self.dispatcher)
+        self._engine = recover(self.session)
 
     def skip_minutes(self, minutes: int) -> None:
         """Let minutes pass at the exchange while the bot does nothing."""

@@ -7,6 +7,7 @@ does not hold, or buys what it can't pay. Partial fills, faults and the wire are
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -54,6 +55,13 @@ class FakeExchange:
         self._orders: dict[str, BrokerOrder] = {}
         self._waiting: list[OrderUpdate] = []
         self._subscribed: frozenset[str] = frozenset()
+
+    def copy(self) -> FakeExchange:
+        """Return an exchange of its own in the same state, over the same bars."""
+        copied = copy(self)
+        copied._held, copied._prices = dict(self._held), dict(self._prices)
+        copied._orders, copied._waiting = dict(self._orders), list(self._waiting)
+        return copied
 
     # -- the plugin ----------------------------------------------------------------------------------
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from smabot.engine.dispatcher import DirectDispatcher, Outcome, Request
-from smabot.testing.kill_points import KillSwitch
+from smabot.engine.dispatcher import DirectDispatcher, Dispatcher, Outcome, Request
+from smabot.engine.surroundings import Surroundings
+from smabot.system.wall_clock import Wall
+from smabot.testing.kill_points import REQUEST, KillSwitch, after, before
 
 
 class ScheduledDispatcher(DirectDispatcher):
@@ -36,7 +38,18 @@ class ScheduledDispatcher(DirectDispatcher):
         return request.epoch is not None and request.epoch >= self._epoch
 
     def _made(self, request: Request) -> Any:
-        self._switch.point("before a request")
+        self._switch.point(before(REQUEST))
         answer = super()._made(request)
-        self._switch.point("after a request")
+        self._switch.point(after(REQUEST))
         return answer
+
+
+class ScheduledSurroundings(Surroundings):
+    """Whose dispatcher is a given one; other questions have threads of their own."""
+
+    def __init__(self, dispatcher: ScheduledDispatcher, wall: Wall) -> None:
+        super().__init__(wall)
+        self._dispatcher = dispatcher
+
+    def dispatcher(self, broker: Any) -> Dispatcher:
+        return self._dispatcher

@@ -16,6 +16,7 @@ from smabot_exchange.faults.wrong_bars import WrongBars
 from smabot_exchange.ledger.beginning import Beginning
 from smabot_exchange.ledger.changes import OutsideChange
 from smabot_exchange.ledger.ledger import Ledger
+from smabot_exchange.ledger.memory_ledger import LedgerImage, MemoryLedger
 from smabot_exchange.matching.account import (
     AccountState,
     AccountTerms,
@@ -72,14 +73,23 @@ class Exchange(ExchangeOrders):
         )
         begins = beginning or Beginning()
         source = begins.around(open_data(data, data_zone))
-        ledger = Ledger(ledger_path, source, asked, begins)
+        self._begin(Ledger(ledger_path, source, asked, begins), faults)
+
+    @classmethod
+    def in_memory(cls, image: LedgerImage, faults: FaultPlan | None = None) -> Exchange:
+        """Return a new exchange that is gone with its process."""
+        self = cls.__new__(cls)
+        self._begin(MemoryLedger(image), faults)
+        return self
+
+    def _begin(self, ledger: Ledger, faults: FaultPlan | None) -> None:
         self.faults = FaultPlan() if faults is None else faults
         """How it misbehaves. Those that are no faults of the market need a server."""
         self.halts = Halts(self.faults)
         self.wrong_bars = WrongBars(self.faults)
         """What is sent of bars; `ReplayedMinute.bars` are as they were."""
         try:
-            super().__init__(ledger, self.faults)
+            ExchangeOrders.__init__(self, ledger, self.faults)
             self._day_ends = self._session_of(self._now).close
         except BrokerError as error:
             ledger.close()

@@ -119,6 +119,11 @@ class ExchangeOrders(ExchangeQueries):
         found = [order for order in self._ledger.orders_since(since) if not order.hidden]
         return found if status == "all" else [order for order in found if not order.open]
 
+    @one_at_a_time
+    def every_order(self) -> list[ExchangeOrder]:
+        """Return all orders in the order they came in, also those that a fault hides."""
+        return self._ledger.orders_since(None)
+
     @property
     @one_at_a_time
     def hides_orders(self) -> bool:

@@ -156,7 +156,7 @@ class ExchangeBroker:
         return [
             self._refused(request, answer)
             if isinstance(answer, RequestRefused)
-            else _update(answer.order)
+            else to_update(answer.order)
             for request, answer in zip(requests, answers, strict=True)
         ]
 
@@ -169,13 +169,13 @@ class ExchangeBroker:
             found = self._exchange.order_by_client_id(order.client_order_id)
             if found.open:
                 event = self._exchange.cancel(found.id)
-                self._shared.waiting.append(_update(event.order))
+                self._shared.waiting.append(to_update(event.order))
         except RequestRefused as refusal:
             raise BrokerError(f"order {order.client_order_id}: {refusal}") from refusal
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         try:
-            return _broker_order(self._exchange.order_by_client_id(client_order_id))
+            return to_broker_order(self._exchange.order_by_client_id(client_order_id))
         except RequestRefused:
             return None
 
@@ -183,7 +183,7 @@ class ExchangeBroker:
         found = {order.seq: order for order in self._exchange.orders("open")}
         if since is not None:
             found |= {order.seq: order for order in self._exchange.orders("all", since)}
-        return [_broker_order(found[seq]) for seq in sorted(found)]
+        return [to_broker_order(found[seq]) for seq in sorted(found)]
 
     def positions(self) -> list[BrokerPosition]:
         exchange = self._exchange
@@ -222,7 +222,7 @@ class ExchangeBroker:
                 f"{found.side} {found.qty} {found.symbol}, here {request.side} {request.qty} "
                 f"{request.symbol}; nothing was sent"
             )
-        return _update(found)
+        return to_update(found)
 
 
 class ExchangeFeed:
@@ -290,7 +290,7 @@ class ExchangeFeed:
             return None
         return Batch(
             minute.time,
-            tuple(_update(event.order) for event in minute.events),
+            tuple(to_update(event.order) for event in minute.events),
             tuple([as_sent(bar) for bar in minute.bars if bar.symbol in self._subscribed]),
         )
 
@@ -319,11 +319,12 @@ def _intent(order: Order) -> PositionIntent | None:
     return PositionIntent.SELL_TO_CLOSE if order.side is Side.SELL else PositionIntent.BUY_TO_CLOSE
 
 
-def _update(order: ExchangeOrder) -> OrderUpdate:
-    return _broker_order(order).update()
+def to_update(order: ExchangeOrder) -> OrderUpdate:
+    """Return an order of the exchange as an event."""
+    return to_broker_order(order).update()
 
 
-def _broker_order(order: ExchangeOrder) -> BrokerOrder:
+def to_broker_order(order: ExchangeOrder) -> BrokerOrder:
     """Kinds that core doesn't know are other clients': it gets whether they have a limit."""
     limited = order.limit_price is not None
     status = _STATUS[order.status]

@@ -10,6 +10,7 @@ from smabot.provider import Config, ConfigError, file_exists
 
 if TYPE_CHECKING:
     from smabot_exchange.exchange import Exchange
+    from smabot_exchange.matching.account import RequestedTerms
     from smabot_exchange.settings import ExchangeSettings
 
 
@@ -33,18 +34,23 @@ def open_exchange(
     from smabot_exchange.data.data_source import DEFAULT_DATA
     from smabot_exchange.exchange import Exchange
     from smabot_exchange.ledger.beginning import Beginning
-    from smabot_exchange.matching.account import RequestedTerms
 
     ledger = ledger or config.ledger_path
     file_exists(ledger, f"ledger {ledger}")
     if ledger.resolve() == config.db.resolve():
         raise ConfigError(f"ledger {ledger}: is the bot's own database; give another --ledger")
-    given = settings.model_dump(include=settings.model_fields_set)
-    kept = given.pop("history", None)
+    kept = settings.history if "history" in settings.model_fields_set else None
     return Exchange(
         ledger,
         data or config.data or DEFAULT_DATA,
-        RequestedTerms(**given),
+        requested_terms(settings),
         data_zone=data_zone or config.data_zone,
         beginning=Beginning(kept if history is None else history, time),
     )
+
+
+def requested_terms(settings: ExchangeSettings) -> RequestedTerms:
+    """Return the account's terms that the settings name."""
+    from smabot_exchange.matching.account import RequestedTerms
+
+    return RequestedTerms(**settings.model_dump(include=settings.model_fields_set - {"history"}))

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smabot.provider import Config, ConfigError, Finding, Provider, hookimpl
-from smabot_exchange.opening import open_exchange
+from smabot.provider import Bar, Config, ConfigError, Finding, Provider, hookimpl
+from smabot_exchange.opening import open_exchange, requested_terms
 from smabot_exchange.settings import ExchangeSettings
 
 if TYPE_CHECKING:
     import click
 
+    from smabot_exchange.in_memory import ExchangesInMemory
     from smabot_exchange.in_process import ExchangeBroker, ExchangeFeed, SharedExchange
 
 
@@ -37,6 +39,12 @@ class ExchangePlugin(Provider):
         from smabot_exchange.in_process import ExchangeFeed
 
         return ExchangeFeed(self._open(config), config.speed)
+
+    @hookimpl
+    def simulated_exchanges(self, config: Config, bars: Sequence[Bar]) -> ExchangesInMemory:
+        from smabot_exchange.in_memory import ExchangesInMemory
+
+        return ExchangesInMemory(bars, requested_terms(self.settings))
 
     @hookimpl
     def diagnose(self, config: Config) -> list[Finding]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 from functools import partial
@@ -54,7 +53,7 @@ class ReconciliationPlugin(Provider):
         for pause in _conflict_pauses(recovery.broker):
             if all(conflict.kind == ACCOUNT_MISMATCH for conflict in found.conflicts):
                 break
-            time.sleep(pause)
+            recovery.wait(pause)
             found = _compare(recovery, RETRY_SECONDS)
         return found
 
@@ -73,7 +72,7 @@ def _compare(recovery: Recovery, pauses: Sequence[float]) -> Reconciliation:
     since = book.point.time if book.point else None
 
     def ask(what: str, question: Callable[[], T]) -> T:
-        return _query(what, question, pauses)
+        return _query(what, question, pauses, recovery.wait)
 
     def ours(name: str) -> bool:
         return name.startswith(f"{recovery.config.bot}-")
@@ -135,7 +134,12 @@ def _explained_since(book: Book) -> datetime | None:
     return max(book.account.bound_at, book.point.time - EXPLAINED_BY)
 
 
-def _query(what: str, question: Callable[[], T], pauses: Sequence[float]) -> T:
+def _query(
+    what: str,
+    question: Callable[[], T],
+    pauses: Sequence[float],
+    wait: Callable[[float], None],
+) -> T:
     """Query the broker, and retry after a failure. Raises BrokerError when no answer comes."""
     for pause in pauses:
         try:
@@ -145,7 +149,7 @@ def _query(what: str, question: Callable[[], T], pauses: Sequence[float]) -> T:
         except BrokerError as error:
             if isinstance(error, NotSent) and error.wait > RETRY_SECONDS[-1]:
                 raise _unanswered_error(what, error) from error  # it has waited for room already
-            time.sleep(pause)
+            wait(pause)
     try:
         return question()
     except FINAL:

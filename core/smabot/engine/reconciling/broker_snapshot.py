@@ -60,9 +60,9 @@ class BrokerSnapshot:
 class SnapshotRequest:
     """One set of questions at a time, in a thread of its own."""
 
-    def __init__(self, broker: Broker) -> None:
+    def __init__(self, broker: Broker, question: BackgroundQuery[BrokerSnapshot]) -> None:
         self._broker = broker
-        self._question: BackgroundQuery[BrokerSnapshot] = BackgroundQuery("broker-snapshot")
+        self._question = question
 
     @property
     def under_way(self) -> bool:

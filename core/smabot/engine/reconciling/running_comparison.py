@@ -14,6 +14,7 @@ from smabot.engine.gate import Standing
 from smabot.engine.reconciling.broker_snapshot import SnapshotRequest
 from smabot.engine.reconciling.conflict import ReconciliationConflict, another_bot
 from smabot.engine.reconciling.degraded import Degraded
+from smabot.engine.surroundings import Surroundings
 from smabot.errors import BrokerError, NotAllowed
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import goes_by_itself
@@ -42,14 +43,23 @@ class Comparison:
     """
 
     def __init__(
-        self, plugins: Plugins, recovery: Recovery, standing: Standing, access: Access
+        self,
+        plugins: Plugins,
+        recovery: Recovery,
+        standing: Standing,
+        access: Access,
+        surroundings: Surroundings,
     ) -> None:
         clock, broker = recovery.clock, recovery.broker
         self._plugins = plugins
         self._recovery = recovery
         self._standing = standing
         self._access = access
-        self._request = SnapshotRequest(broker) if goes_by_itself(broker) else None
+        self._request = (
+            SnapshotRequest(broker, surroundings.query("broker-snapshot"))
+            if goes_by_itself(broker)
+            else None
+        )
         self._degraded = Degraded()
         self._asked = Asked(NEVER, clock.now())
         self._due_at = clock.now() + self._every

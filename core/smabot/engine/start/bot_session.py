@@ -7,11 +7,11 @@ from typing import NamedTuple
 
 from smabot.domain.book import Book
 from smabot.engine.start.startup_report import StartupReport
+from smabot.engine.surroundings import Surroundings
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Broker, BrokerAccount, Feed, Journal
 from smabot.hooks.specifications import Recovery
 from smabot.settings.model import Config
-from smabot.system.wall_clock import Wall, utc_now
 
 
 class Opened(NamedTuple):
@@ -39,7 +39,7 @@ class BotSession:
     """Those whose bars come: what is held or has open orders first, then those that may be entered."""
     enterable: tuple[str, ...] = ()
     """Those of them that may be entered, as the settings name them."""
-    wall: Wall = utc_now
+    surroundings: Surroundings = field(default_factory=Surroundings)
     ignored_blocks: tuple[str, ...] = ()
     """Plugins that are not part of the run, and whose blocks hold no order of it all the same."""
 
@@ -53,7 +53,8 @@ class BotSession:
     def recovery(self) -> Recovery:
         """Return what plugins may look at."""
         journal, broker, feed = self.opened()
-        return Recovery(self.config, self.book, journal, broker, feed, self.symbols)
+        wait = self.surroundings.wait
+        return Recovery(self.config, self.book, journal, broker, feed, self.symbols, wait=wait)
 
     def close(self) -> None:
         """Close feed, broker and journal. Safe to call at any stage, and twice."""

@@ -10,7 +10,6 @@ from smabot.domain.blocks import ignore_blocks, require_blocking_plugins
 from smabot.domain.bot_records import Command
 from smabot.domain.records import Batch
 from smabot.engine.commit import Watcher
-from smabot.engine.dispatcher import Dispatcher
 from smabot.engine.loop import Engine
 from smabot.engine.operator_commands import expiry
 from smabot.engine.start.backfill import backfill
@@ -21,18 +20,15 @@ from smabot.engine.start.warm_up import newest_bar_end, warm_up
 from smabot.errors import counted
 
 
-def recover(
-    session: BotSession, watch: Watcher | None = None, dispatcher: Dispatcher | None = None
-) -> Engine:
+def recover(session: BotSession, watch: Watcher | None = None) -> Engine:
     """Reconcile, warm up, fill the gap and subscribe; returns the engine, ready.
 
-    ``dispatcher`` carries requests to the broker; None: threads to a remote one. Raises RiskHalt where a
-    block holds whose plugin is not part of the run, and ReconciliationConflict on any conflict; then
-    nothing has been changed.
+    Raises RiskHalt where a block holds whose plugin is not part of the run, and ReconciliationConflict on
+    any conflict; then nothing has been changed.
     """
     _ignore_blocks(session)
     require_blocking_plugins(session.book, session.plugins.names)
-    engine = reconciled_engine(session, watch, dispatcher)
+    engine = reconciled_engine(session, watch)
     with _closed_on_failure(engine):
         warm_up(session)
         backfill(session, engine)
@@ -49,7 +45,7 @@ def recover_orders(session: BotSession, command: Command, watch: Watcher | None 
     ReconciliationConflict on any conflict; then nothing has been changed.
     """
     _ignore_blocks(session)
-    engine = reconciled_engine(session, watch, None)
+    engine = reconciled_engine(session, watch)
     with _closed_on_failure(engine):
         _subscribe_to_orders(session, engine, command)
     return engine
@@ -80,7 +76,7 @@ def _subscribe_to_orders(session: BotSession, engine: Engine, command: Command) 
             feed.catch_up(newest)
         feed.subscribe(())
         found.facts["market_time"] = feed.now().isoformat().replace("+00:00", "Z")
-        now = session.wall()
+        now = session.surroundings.wall()
         journal.send(replace(command, created_at=now, expires_at=expiry(command.verb, now)))
         engine.resume()
         engine.process(Batch(feed.now()))

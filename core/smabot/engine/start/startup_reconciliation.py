@@ -10,7 +10,6 @@ from smabot.domain.book import Book
 from smabot.domain.bot_records import Event
 from smabot.domain.records import Account, Adjustment, Batch
 from smabot.engine.commit import Watcher
-from smabot.engine.dispatcher import Dispatcher
 from smabot.engine.loop import Engine
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.bot_session import BotSession
@@ -65,9 +64,7 @@ def _adjustment_event(row: Adjustment, book: Book) -> Event:
     return Event(row.time, "adjustment", row.symbol or account, text)
 
 
-def reconciled_engine(
-    session: BotSession, watch: Watcher | None, dispatcher: Dispatcher | None
-) -> Engine:
+def reconciled_engine(session: BotSession, watch: Watcher | None) -> Engine:
     """Return an engine whose book has the broker's news.
 
     Raises ReconciliationConflict, and AccountBlocked where the account may not trade.
@@ -83,9 +80,8 @@ def reconciled_engine(
         feed,
         session.symbols,
         watch,
-        dispatcher,
-        session.wall,
         session.enterable,
+        session.surroundings,
     )
     begun_at = feed.now()
     result = _reconcile(session)

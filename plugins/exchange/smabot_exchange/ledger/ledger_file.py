@@ -5,18 +5,28 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from smabot.provider import ConfigError, DatabaseWatch, SmabotError, file_exists, is_disk_full
+from smabot.provider import ConfigError, SmabotError, file_exists, is_disk_full
 from smabot_exchange.ledger.schema import APPLICATION_ID, VERSION, migration
+
+
+class Watch(Protocol):
+    """Looks after the files: `smabot.provider.DatabaseWatch`."""
+
+    def trouble(self) -> str: ...
+
+    def writing(self) -> AbstractContextManager[None]: ...
+
+    def close(self) -> None: ...
 
 
 class LedgerFile:
     """An open ledger. Trouble with it is a ConfigError, once it is ready another error."""
 
-    _watch: DatabaseWatch
+    _watch: Watch
 
     def __init__(self, path: Path) -> None:
         self.path = path

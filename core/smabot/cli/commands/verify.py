@@ -1,0 +1,39 @@
+"""`smabot verify`: checks that plugins keep the promises of their roles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from smabot.cli.app import App
+
+
+@click.command()
+@click.argument("names", metavar="NAME|FILE.py...", nargs=-1, required=True)
+@click.option(
+    "--check", "checks", multiple=True, metavar="NAME", help="Run only this check; repeat for more."
+)
+@click.option("--case", metavar="CASE", help="Try only this case, as a failed check names it.")
+@click.option("--data", metavar="PATH", help="Bars to try it on, instead of generated ones.")
+@click.option(
+    "--set", "assigned", multiple=True, metavar="KEY=VALUE",
+    help="A setting for the trial, as sma.slow=20 or symbols=KO,PEP.",
+)  # fmt: skip
+@click.option("--thorough", is_flag=True, help="Kill at every boundary, not at a choice of them.")
+@click.option("--badge", is_flag=True, help="Print a line for a README.")
+@click.pass_obj
+def verify(
+    app: App, /, names: Sequence[str], checks: Sequence[str], case: str | None, data: str | None,
+    assigned: Sequence[str], thorough: bool, badge: bool,
+) -> int:  # fmt: skip
+    """Check that a plugin keeps its promises: killed anywhere, no lookahead.
+
+    It runs in this process on generated bars; nothing is traded, and no database is touched. Exit code 1:
+    a check failed, or proved nothing.
+    """
+    from smabot.cli.verification_screen import verify_plugins
+
+    return verify_plugins(app, names, checks, case, data, assigned, thorough=thorough, badge=badge)

@@ -1,0 +1,115 @@
+"""What a simulation needs of an exchange in its process: a market with an account, seen from outside the bot."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Protocol
+
+from smabot.domain.order_terms import Side
+from smabot.domain.records import Bar, OrderUpdate
+from smabot.hooks.ports import Broker, BrokerOrder
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeMinute:
+    """A minute that the market has traded: its end, UTC, and its bars, sorted by symbol."""
+
+    time: datetime
+    bars: tuple[Bar, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ExchangeFill:
+    """A fill as the exchange keeps it. ``cumulative_qty`` shares of the order are filled after it;
+    ``price`` is in US dollars a share, ``time`` UTC."""
+
+    client_order_id: str
+    symbol: str
+    side: Side
+    qty: Decimal
+    price: Decimal
+    cumulative_qty: Decimal
+    time: datetime
+
+
+class SimulatedExchange(Protocol):
+    """A deterministic exchange on a virtual clock. It outlives the bots that connect to it.
+
+    The same calls give the same answers. Nothing it keeps is lost with a bot.
+    """
+
+    def connect(self) -> Broker:
+        """Return the broker of a new bot, in this process."""
+        ...
+
+    # The clock
+
+    @property
+    def now(self) -> datetime:
+        """The virtual clock, UTC."""
+        ...
+
+    def next_minute(self) -> datetime | None:
+        """Return when the next minute that has bars ends, UTC; None where the data have ended."""
+        ...
+
+    def trade_minute(self) -> ExchangeMinute | None:
+        """Let the market trade that minute; the clock shows its end. None at the data's end."""
+        ...
+
+    def pass_time(self, until: datetime) -> None:
+        """Let time pass without trades, at most up to the next minute that has bars."""
+        ...
+
+    def take_updates(self) -> list[OrderUpdate]:
+        """Return what happened to orders, the bot's and others, since this was asked last, oldest first."""
+        ...
+
+    # What is true
+
+    def positions(self) -> dict[str, Decimal]:
+        """Return the account's signed shares by symbol, without those that are 0."""
+        ...
+
+    def cash(self) -> Decimal: ...
+
+    def equity(self) -> Decimal: ...
+
+    def orders(self) -> list[BrokerOrder]:
+        """Return every order there ever was, also those that a fault hides."""
+        ...
+
+    def fills(self) -> list[ExchangeFill]:
+        """Return every fill, oldest first."""
+        ...
+
+    # What happens from outside
+
+    def trade_by_hand(self, symbol: str, side: Side, qty: Decimal) -> bool:
+        """Send a market order that is not the bot's; False: it was refused."""
+        ...
+
+    def transfer(self, amount: Decimal) -> None:
+        """Add cash, US dollars; negative: it goes."""
+        ...
+
+    def split(self, symbol: str, ratio: Decimal) -> None:
+        """Multiply the shares held of a symbol, at an unchanged cost."""
+        ...
+
+    def set_fault(self, kind: str, fields: Mapping[str, Any]) -> None:
+        """Let a fault of the market happen. Raises ConfigError for an unknown one."""
+        ...
+
+    def fault_counts(self) -> dict[str, int]:
+        """Return how often each kind of fault has struck."""
+        ...
+
+
+class SimulatedExchanges(Protocol):
+    """Makes exchanges over the same bars, each at its beginning."""
+
+    def open(self) -> SimulatedExchange: ...

@@ -1,0 +1,204 @@
+"""What a schedule can say: each verb of an `Action` is a method here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+from decimal import Decimal
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from smabot.domain.bot_records import Command
+from smabot.domain.calendar import MINUTE
+from smabot.domain.order_terms import Side
+from smabot.domain.records import ZERO
+from smabot.engine.operator_commands import expiry
+from smabot.testing.kill_points import before
+from smabot.testing.simulation.actors import ACTORS
+from smabot.testing.simulation.schedule import Action
+from smabot.testing.simulation.wire import REQUESTS
+
+if TYPE_CHECKING:
+    from smabot.testing.simulation.world import World
+
+
+class Actions:
+    """Carries out the actions of a minute, before the market trades it."""
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._commands = 0
+
+    def carry_out(self, actions: Sequence[Action]) -> None:
+        for action in actions:
+            self._world.trace(f"schedule: {action}")
+            getattr(self, action.verb)(action)
+
+    # -- the bot's process ---------------------------------------------------------------------------
+
+    def kill(self, action: Action) -> None:
+        """Kill at a kind of boundary, the ``count``-th time; ``detail``: minutes until the next start."""
+        self._world.points.arm(action.what, action.count)
+        self._world.down_for = int(action.detail or 0)
+
+    def kill_start(self, action: Action) -> None:
+        """Kill the next start at a kind of boundary."""
+        self._world.kills_in_starts.append((action.what, action.count))
+
+    def stop(self, action: Action) -> None:
+        """Stop it as by a signal, and start it again ``count`` - 1 minutes later."""
+        self._world.stop_wanted = True
+        self._world.down_for = action.count - 1
+
+    def sleep(self, action: Action) -> None:
+        """Let the process stand still for so many minutes."""
+        if self._world.schedule.far:
+            self._world.asleep = action.count
+            self._world.struck("process asleep")
+
+    def leave_out(self, action: Action) -> None:
+        """Start it again without a symbol, or with all."""
+        world = self._world
+        everything = world.lives.all_symbols
+        world.lives.symbols = tuple(s for s in everything if s != action.what) or everything
+        self._restart("symbols changed")
+
+    def without_plugin(self, action: Action) -> None:
+        """Start it again without a plugin; with all, where none is named."""
+        self._world.lives.left_out = frozenset([action.what] if action.what else [])
+        self._restart("plugins changed")
+
+    def plugin_fails(self, action: Action) -> None:
+        """Let the next calls of a hook raise."""
+        self._world.points.failing[before(action.what)] += action.count
+        self._world.struck(f"plugin fails in {action.what}")
+
+    # -- what strategies want ------------------------------------------------------------------------
+
+    def want(self, action: Action) -> None:
+        """At the bar of this minute an actor wants ``count`` (1 or 0) of a symbol."""
+        world = self._world
+        end = world.exchange.next_minute()
+        if end is not None:
+            world.wants[ACTORS[int(action.detail or 0)], action.what, end - MINUTE] = action.count
+
+    # -- the line, the stream and the database -------------------------------------------------------
+
+    def line(self, action: Action) -> None:
+        """A fault befalls the next ``count`` requests of a kind (``detail``; all kinds without)."""
+        kinds = (action.detail,) if action.detail else REQUESTS
+        for kind in kinds:
+            self._world.wire.faults[kind] += [action.what] * action.count
+
+    def refused(self, action: Action) -> None:
+        """For ``count`` minutes the ``key`` or the account is refused."""
+        wire = self._world.wire
+        wire.key_refused = action.what == "key"
+        wire.refused_until = self._world.now + timedelta(minutes=action.count)
+        self._world.struck(f"{action.what} refused")
+
+    def busy(self, action: Action) -> None:
+        """Requests wait behind others, or no longer (``count`` 0)."""
+        self._world.wire.busy = bool(action.count)
+        if action.count:
+            self._world.struck("dispatcher busy")
+
+    def stream(self, action: Action) -> None:
+        """The stream of order updates is down, or up again (``count`` 0)."""
+        self._world.deliveries.down = bool(action.count)
+        if action.count:
+            self._world.struck("stream down")
+
+    def updates(self, action: Action) -> None:
+        """A fault befalls the next order updates."""
+        self._world.deliveries.update_faults += [action.what] * action.count
+
+    def bars(self, action: Action) -> None:
+        """A fault befalls the next bars."""
+        self._world.deliveries.bar_faults += [action.what] * action.count
+
+    def commit_fails(self, action: Action) -> None:
+        """The next commits fail."""
+        self._world.commit_faults += [action.what] * action.count
+
+    def clock_steps(self, action: Action) -> None:
+        """The wall clock steps by so many seconds, back where ``what`` says so."""
+        by = timedelta(seconds=action.count)
+        self._world.wall_ahead += -by if action.what == "back" else by
+        self._world.struck("clock steps")
+
+    # -- the market and the account ------------------------------------------------------------------
+
+    def market(self, action: Action) -> None:
+        """A fault of the exchange; ``count``: minutes, ``detail``: the symbol of those that have one."""
+        fields: dict[str, object] = {"times": 1}
+        if action.what in (
+            "frozen_cancel",
+            "stuck_pending",
+            "rejected_later",
+            "lost_answer",
+            "halt",
+        ):
+            fields["minutes"] = action.count
+        if action.what == "frozen_cancel":
+            fields["partial"] = False
+        if action.what == "halt":
+            fields["symbol"] = action.detail
+        self._world.exchange.set_fault(action.what, fields)
+        self._world.struck(f"exchange {action.what}")
+
+    def by_hand(self, action: Action) -> None:
+        """Somebody sells a part of what the account holds of a symbol: ``count`` percent; or buys."""
+        world = self._world
+        held = world.exchange.positions().get(action.what, ZERO)
+        qty = (held * action.count / 100).to_integral_value()
+        side = Side.BUY if action.detail == "buy" else Side.SELL
+        if side is Side.BUY:
+            qty = Decimal(action.count)
+        if qty > 0 and world.exchange.trade_by_hand(action.what, side, qty):
+            world.outside_changes = True
+            world.struck(f"{side} by hand")
+
+    def transfer(self, action: Action) -> None:
+        """Cash comes, or goes (``what`` is "out"), US dollars."""
+        amount = Decimal(action.count)
+        self._world.exchange.transfer(-amount if action.what == "out" else amount)
+        self._world.outside_changes = True
+        self._world.struck("cash moved")
+
+    # -- the operator --------------------------------------------------------------------------------
+
+    def operator(self, action: Action) -> None:
+        """The operator gives a command."""
+        self.command(action.what)
+
+    def command(self, verb: str) -> None:
+        self._commands += 1
+        wall = self._world.wall() + timedelta(microseconds=self._commands)
+        given = Command(
+            str(UUID(int=self._commands)), verb, "", wall, expires_at=expiry(verb, wall)
+        )
+        self._world.journal.send(given)
+        self._world.result.faults[f"command {verb}"] += 1
+
+    # -- the end -------------------------------------------------------------------------------------
+
+    def calm(self) -> None:
+        """From now on all is well, and all plugins and symbols are there."""
+        world = self._world
+        world.trace("from now on all is well")
+        world.wire.calm()
+        world.deliveries.calm()
+        world.commit_faults.clear()
+        world.points.failing.clear()
+        world.points.disarm()
+        world.kills_in_starts.clear()
+        world.stop_wanted = (
+            bool(world.lives.left_out) or world.lives.symbols != world.lives.all_symbols
+        )
+        world.lives.left_out, world.lives.symbols = frozenset(), world.lives.all_symbols
+        world.asleep = 0
+
+    def _restart(self, why: str) -> None:
+        self._world.struck(why)
+        self._world.stop_wanted = True

@@ -1,0 +1,32 @@
+"""The plugin by which one simulated process reaches what outlives it: database, broker and feed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from smabot.hooks.specifications import hookimpl
+from smabot.settings.model import Config
+from smabot.testing.simulation.deliveries import SimulatedFeed
+from smabot.testing.simulation.kept_records import KeptRecords
+from smabot.testing.simulation.wire import NearBroker
+
+
+class Doors:
+    """Opens what it was made of."""
+
+    def __init__(self, journal: KeptRecords, broker: NearBroker, feed: SimulatedFeed) -> None:
+        self._journal = journal
+        self._broker = broker
+        self._feed = feed
+
+    @hookimpl
+    def open_journal(self, config: Config) -> Any:
+        return self._journal
+
+    @hookimpl
+    def open_broker(self, config: Config) -> Any:
+        return self._broker
+
+    @hookimpl
+    def open_feed(self, config: Config) -> Any:
+        return self._feed

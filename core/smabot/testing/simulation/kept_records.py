@@ -1,0 +1,72 @@
+"""The simulated database: what is committed outlives the process, and a commit can fail or be the last thing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from smabot.domain.bot_records import Command
+from smabot.domain.records import Bar
+from smabot.errors import JournalError
+from smabot.testing.kill_points import COMMIT, after, before
+from smabot.testing.simulation.points import Points
+
+COMMIT_FAULTS = ("disk full", "locked", "I/O error", "I/O error after it")
+"""How a commit fails; after the last one its rows are there all the same."""
+
+
+class KeptRecords:
+    """A process's way to the journal, which is a door to what all processes share."""
+
+    def __init__(
+        self,
+        journal: Any,
+        points: Points,
+        faults: list[str],
+        struck: Callable[[str], None],
+    ) -> None:
+        """``faults``: what befalls the next commits; ``struck``: called with each that does."""
+        self.steps = 0
+        """Commits with a bar or an order."""
+        self._journal = journal
+        self._points = points
+        self._faults = faults
+        self._struck = struck
+        self._broken = ""
+
+    def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
+        self._points.point(before(COMMIT))
+        self._check()
+        fault = self._faults.pop(0) if self._faults else ""
+        if fault:
+            self._struck(f"commit {fault}")
+        if fault and fault != "I/O error after it":
+            self._fail(fault)
+        self._journal.commit(rows, bars)
+        self.steps += bool(bars) or any(type(row).__name__ == "Order" for row in rows)
+        if fault:
+            self._fail(fault)
+        self._points.point(after(COMMIT))
+
+    def commands(self) -> list[Command]:
+        self._points.point("before reading commands")
+        found: list[Command] = self._journal.commands()
+        return found
+
+    def check_in_place(self) -> None:
+        self._check()
+        self._journal.check_in_place()
+
+    def close(self) -> None:
+        return
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._journal, name)
+
+    def _check(self) -> None:
+        if self._broken:
+            raise JournalError(f"the database can't be written: {self._broken}")
+
+    def _fail(self, fault: str) -> None:
+        self._broken = fault
+        raise JournalError(f"the database can't be written: {fault}")

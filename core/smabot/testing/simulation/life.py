@@ -1,0 +1,156 @@
+"""One process of the bot, from its start to its end. What outlives it is given to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from smabot.domain.book import Book
+from smabot.engine.loop import Engine
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.start.opening import open_session
+from smabot.engine.start.recovery import recover
+from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
+from smabot.hooks.memory_journal import MemoryJournal
+from smabot.settings.model import Config
+from smabot.testing.kill_points import start_steps
+from smabot.testing.process_plugins import ProcessPlugins
+from smabot.testing.simulation.deliveries import Deliveries, Market, SimulatedFeed
+from smabot.testing.simulation.doors import Doors
+from smabot.testing.simulation.kept_records import KeptRecords
+from smabot.testing.simulation.points import Points
+from smabot.testing.simulation.timeline import Timeline
+from smabot.testing.simulation.virtual_surroundings import VirtualSurroundings
+from smabot.testing.simulation.wire import FarBroker, NearBroker, Wire
+
+
+@dataclass
+class Outside:
+    """What outlives a process."""
+
+    timeline: Timeline
+    wire: Wire
+    market: Market
+    deliveries: Deliveries
+    points: Points
+    journal: MemoryJournal
+    symbols: tuple[str, ...]
+    far: bool
+    pass_minute: Callable[[], None]
+    wall: Callable[[], datetime]
+    struck: Callable[[str], None]
+    commit_faults: list[str] = field(default_factory=list)
+
+
+class Life:
+    """A process: `begin` is its start, `step` takes what its feed delivers next, `end` throws it away."""
+
+    def __init__(self, outside: Outside, plugins: ProcessPlugins, config: Config) -> None:
+        outside.wire.life += 1
+        outside.points.revive()
+        self.ready = False
+        """Whether its start is done."""
+        self._outside = outside
+        self._processes = plugins
+        self._config = config
+        self._around = VirtualSurroundings(outside.wire, outside.wall, far=outside.far)
+        self._records = KeptRecords(
+            outside.journal, outside.points, outside.commit_faults, outside.struck
+        )
+        self._session: BotSession | None = None
+        self._engine: Engine | None = None
+
+    @property
+    def book(self) -> Book | None:
+        """Its book, once it is open."""
+        return self._session.book if self._session is not None else None
+
+    @property
+    def committed(self) -> int:
+        """How many steps with a bar or an order it has committed."""
+        return self._records.steps
+
+    def begin(self, ignored_blocks: tuple[str, ...] = ()) -> None:
+        """Start. Raises what a start raises."""
+        session = self._opened()
+        session.ignored_blocks = ignored_blocks
+        self._engine = recover(session)
+        self.ready = True
+
+    def accept_broker_state(self) -> None:
+        """Do what `smabot reconcile --accept broker` does."""
+        session = self._opened()
+        found = compare_with_broker(session)
+        if found is not None:
+            accept_broker_state(session, found)
+
+    def step(self) -> bool:
+        """Take what comes next; False where nothing comes any more."""
+        assert self._session is not None
+        assert self._engine is not None
+        batch = self._session.opened().feed.next(0.5)
+        if batch is None:
+            return False
+        self._engine.take(batch)
+        return True
+
+    def stop(self) -> None:
+        """End as after a signal: nothing leaves any more, and what was under way is answered."""
+        assert self._engine is not None
+        self._engine.stopping.set()
+        self._engine.run()
+
+    def end(self) -> None:
+        """Throw the process away, dead or not."""
+        self._around.dead = True
+        self._outside.timeline.drop_waiting()
+        session, self._session, self._engine = self._session, None, None
+        if session is not None:
+            self._processes.give_back(session.plugins)
+            session.close()
+
+    def _opened(self) -> BotSession:
+        outside = self._outside
+        broker = FarBroker(outside.wire) if outside.far else NearBroker(outside.wire)
+        feed = SimulatedFeed(
+            outside.timeline, outside.market, outside.deliveries, outside.points, outside.symbols,
+            None if outside.far else outside.pass_minute,
+        )  # fmt: skip
+        doors = Doors(self._records, broker, feed)
+        plugins = self._processes.take(doors, outside.points)
+        try:
+            self._session = open_session(self._config, plugins, start_steps(outside.points))
+        except BaseException:
+            self._processes.give_back(plugins)
+            raise
+        self._session.surroundings = self._around
+        return self._session
+
+
+class Lives:
+    """Begins one process after the other, with the settings of the moment."""
+
+    def __init__(self, outside: Outside, made_of: Mapping[str, Any], config: Config) -> None:
+        """``made_of``: the plugins by name, each as `ProcessPlugins` takes it."""
+        self._outside = outside
+        self._made_of = made_of
+        self._config = config
+        self._known: dict[tuple[Any, ...], tuple[ProcessPlugins, Config]] = {}
+        self.left_out: frozenset[str] = frozenset()
+        """Plugins that the next process runs without."""
+        self.symbols = self.all_symbols = outside.symbols
+        """Symbols that the next process may enter."""
+        self.changes: dict[str, Any] = {}
+        """Settings that differ in the next process."""
+
+    def new(self) -> Life:
+        """Return a process that has not begun."""
+        key = (self.left_out, self.symbols, repr(self.changes))
+        if key not in self._known:
+            config = self._config.model_copy(update={"symbols": self.symbols, **self.changes})
+            made_of = {n: kind for n, kind in self._made_of.items() if n not in self.left_out}
+            self._known[key] = ProcessPlugins(made_of, config), config
+        plugins, config = self._known[key]
+        return Life(self._outside, plugins, config)

@@ -1,0 +1,74 @@
+"""What schedules are played on: the plugins, their settings, and markets, made once for a process."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+from loguru import logger
+
+from smabot.hooks.discovery import discover, load_plugin, named_by, select
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.simulated_exchange import SimulatedExchanges
+from smabot.settings.model import Config
+from smabot.testing.simulation.drawing import Draw
+from smabot.testing.simulation.prices import session_bars
+from smabot.testing.simulation.schedule import Schedule
+from smabot.testing.simulation.world import Result, World
+
+SYMBOLS = ("AAA", "BBB")
+SESSIONS = 3
+MARKETS = 6
+"""So many different markets are played on."""
+DRAWDOWN = Decimal("0.03")
+SETTINGS: dict[str, Any] = {
+    "broker": "simulated",
+    "base_plugins": ("reconciliation", "exchange"),
+    "speed": "max",
+    "sizing": {"method": "shares", "shares": 300},
+    "plugin": {
+        "risk": {
+            "circuit_breaker": {
+                "max_failures": 5, "max_session_drawdown": DRAWDOWN, "max_peak_drawdown": 0,
+            },
+            "daily_limits": {
+                "max_order_notional": 0, "max_exposure_per_symbol": 0, "max_loss": 4_000,
+                "max_orders": 60,
+            },
+        }
+    },
+}  # fmt: skip
+
+
+class Setup:
+    """Plays schedules with some plugins."""
+
+    def __init__(self, plugins: Sequence[str] = ("risk",), faults: Sequence[str] = ()) -> None:
+        """``plugins``: as ``--plugins`` names them; ``faults``: kinds of them, where not all.
+
+        Raises ConfigError.
+        """
+        self.config = Config(**SETTINGS, plugins=tuple(plugins))
+        self._plugins = Plugins.load(self.config)
+        installed = discover(named_by(self.config))
+        chosen = select(named_by(self.config), (), installed)
+        self._made_of = {n: load_plugin(n, installed[n]) for n in chosen if n != "exchange"}
+        rules = [name for name in chosen if name.startswith("risk.")]
+        self.draw = Draw(SYMBOLS, rules, faults)
+        self._markets: dict[int, SimulatedExchanges] = {}
+
+    def play(self, schedule: Schedule) -> Result:
+        """Play a schedule from the beginning."""
+        exchange = self._market(schedule.seed % MARKETS).open()
+        logger.disable("smabot")
+        try:
+            return World(schedule, exchange, self.config, self._made_of, SYMBOLS).run()
+        finally:
+            logger.enable("smabot")
+
+    def _market(self, number: int) -> SimulatedExchanges:
+        if number not in self._markets:
+            bars = session_bars(number, SYMBOLS, SESSIONS)
+            self._markets[number] = self._plugins.simulated_exchanges(self.config, bars)
+        return self._markets[number]

@@ -1,0 +1,235 @@
+"""The line to the broker: what is lost, late or refused on the way, and who may look at what leaves.
+
+A request is judged when it is handed to the transport, is carried out when it arrives, and its answer takes
+time, too. On the near line, to an exchange in the bot's process, nothing takes time.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Generic, TypeVar
+
+from smabot.domain.calendar import Calendar
+from smabot.domain.records import Order, OrderUpdate
+from smabot.errors import AccountBlocked, BrokerError, KeyRefused, NotSent, UnknownOutcome
+from smabot.hooks.ports import Broker, BrokerAccount, BrokerOrder, BrokerPosition
+from smabot.hooks.simulated_exchange import SimulatedExchange
+from smabot.testing.kill_points import after, before
+from smabot.testing.simulation.points import Points
+from smabot.testing.simulation.timeline import Timeline
+
+T = TypeVar("T")
+SURVIVES = 0.5
+"""The share of requests that arrive though their process has died while they were on their way."""
+TIMEOUT = 6.0
+"""Seconds after which a client gives an answer up."""
+FAULTS = ("lost", "unanswered", "late", "full", "error", "slow", "key", "blocked")
+"""What may befall a request: it never arrives; its answer does not; it arrives when the client has given it up;
+there is no room for it under the rate limit; the broker fails; all takes seconds; the key or the account is
+refused."""
+REQUESTS = ("submit", "cancel", "query")
+
+
+class Wire:
+    """The state of the line. It outlives each process."""
+
+    def __init__(
+        self, timeline: Timeline, exchange: SimulatedExchange, points: Points, chance: random.Random
+    ) -> None:
+        self.faults: dict[str, list[str]] = {request: [] for request in REQUESTS}
+        """What befalls the next requests of each kind."""
+        self.refused_until: datetime | None = None
+        """Until when the key or the account is refused."""
+        self.key_refused = False
+        """Whether that is the key, and every request; else the account, and orders alone."""
+        self.struck: Callable[[str], None] = lambda fault: None
+        """Called with each fault that strikes."""
+        self.handed_over: Callable[[Order], None] = lambda order: None
+        """Called with each order that is handed to the transport."""
+        self.arrived: Callable[[], None] = lambda: None
+        """Called when the exchange has carried a request out."""
+        self.busy = False
+        """Whether requests wait behind others before they leave."""
+        self.life = 0
+        """Counts the processes."""
+        self.points = points
+        self.timeline = timeline
+        self.exchange = exchange
+        self.chance = chance
+
+    def busy_seconds(self) -> float:
+        """Return how long a request waits until a worker is free."""
+        return self.chance.uniform(0.3, 3.0) if self.busy else self.chance.uniform(0.0, 0.01)
+
+    def calm(self) -> None:
+        """From now on all is well."""
+        self.busy = False
+        self.faults = {request: [] for request in REQUESTS}
+        self.refused_until = None
+
+    def fault(self, request: str) -> str:
+        """Return what befalls the next request of a kind; empty: nothing."""
+        waiting = self.faults[request]
+        if self.refused_until is not None and self.timeline.now < self.refused_until:
+            return "key" if self.key_refused else "blocked" if request == "submit" else ""
+        fault = waiting.pop(0) if waiting else ""
+        if fault:
+            self.struck(fault)
+        return fault
+
+
+class NearBroker:
+    """The broker in the bot's process, on a line that loses requests and answers."""
+
+    name = "simulated"
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        self._broker: Broker = wire.exchange.connect()
+
+    @property
+    def visibility_delay(self) -> timedelta | None:
+        return self._broker.visibility_delay
+
+    def submit(self, order: Order) -> OrderUpdate:
+        def hand_over() -> None:
+            self._wire.handed_over(order)
+
+        return self._request("submit", "submit", lambda: self._broker.submit(order), hand_over)
+
+    def cancel(self, order: Order) -> None:
+        self._request("cancel", "cancel", lambda: self._broker.cancel(order))
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        return self._request("query", "order", lambda: self._broker.order(client_order_id))
+
+    def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
+        return self._request("query", "orders", lambda: self._broker.orders(since))
+
+    def positions(self) -> list[BrokerPosition]:
+        return self._request("query", "positions", self._broker.positions)
+
+    def account(self) -> BrokerAccount:
+        return self._request("query", "account", self._broker.account)
+
+    def calendar(self) -> Calendar:
+        return self._broker.calendar()
+
+    def close(self) -> None:
+        return
+
+    def _request(
+        self,
+        kind: str,
+        call: str,
+        carry_out: Callable[[], T],
+        hand_over: Callable[[], None] = lambda: None,
+    ) -> T:
+        wire = self._wire
+        fault = wire.fault(kind)
+        if fault == "full":
+            raise NotSent("no room under the rate limit", 1.0)
+        wire.points.point(before(f"broker.{call}"))
+        hand_over()
+        answer = self._carried_out(kind, fault, carry_out)
+        wire.points.point(after(f"broker.{call}"))
+        return answer
+
+    def _carried_out(self, kind: str, fault: str, carry_out: Callable[[], T]) -> T:
+        self._refuse(kind, fault)
+        if fault in ("lost", "error", "late"):
+            raise _no_answer(kind, "the request was lost")
+        answer = carry_out()
+        self._wire.arrived()
+        if fault == "unanswered":
+            raise _no_answer(kind, "the answer was lost")
+        return answer
+
+    @staticmethod
+    def _refuse(kind: str, fault: str) -> None:
+        if fault == "key":
+            raise KeyRefused("the key is refused")
+        if fault == "blocked" and kind == "submit":
+            raise AccountBlocked("the account is blocked")
+
+
+class FarBroker(NearBroker):
+    """A broker whose answers take time, and who may not show an order yet: `RemoteBroker`."""
+
+    stepped = False
+    lookups: Sequence[float] = (0.5, 2.0, 10.0, 60.0, 300.0)
+
+    @property
+    def visibility_delay(self) -> timedelta | None:
+        return None
+
+    def _carried_out(self, kind: str, fault: str, carry_out: Callable[[], T]) -> T:
+        timeline, chance = self._wire.timeline, self._wire.chance
+        slow = 20.0 if fault == "slow" else 1.0
+        there = chance.uniform(0.01, 0.06) * slow
+        if fault in ("lost", "error", "key", "blocked"):
+            timeline.sleep(TIMEOUT if fault == "lost" else there)
+            self._refuse(kind, fault)
+            raise _no_answer(kind, "the request was lost")
+        if fault == "late":
+            self._arrive_late(kind, carry_out)
+            timeline.sleep(TIMEOUT)
+            raise _no_answer(kind, "no answer in time")
+        answer = self._arrive(carry_out, there)
+        timeline.sleep(TIMEOUT if fault == "unanswered" else chance.uniform(0.01, 0.06) * slow)
+        if fault == "unanswered":
+            raise _no_answer(kind, "the answer was lost")
+        return answer
+
+    def _arrive(self, carry_out: Callable[[], T], seconds: float) -> T:
+        """Carry it out when it arrives; it may do so even where this process has died meanwhile."""
+        wire, box = self._wire, _Box[T]()
+        life, survives = wire.life, wire.chance.random() < SURVIVES
+
+        def arrive() -> None:
+            if wire.life == life or survives:
+                wire.exchange.pass_time(wire.timeline.now)
+                box.fill(carry_out)
+                wire.arrived()
+
+        wire.timeline.at(wire.timeline.now + timedelta(seconds=seconds), arrive)
+        wire.timeline.sleep(seconds)
+        return box.content()
+
+    def _arrive_late(self, kind: str, carry_out: Callable[[], T]) -> None:
+        """Carry it out some time later, whether or not this process still lives."""
+        wire, box = self._wire, _Box[T]()
+
+        def arrive() -> None:
+            wire.exchange.pass_time(wire.timeline.now)
+            box.fill(carry_out)
+            wire.arrived()
+
+        if kind != "query":
+            later = timedelta(seconds=wire.chance.uniform(TIMEOUT, 90.0))
+            wire.timeline.at(wire.timeline.now + later, arrive)
+
+
+class _Box(Generic[T]):
+    """An answer that is opened later."""
+
+    def __init__(self) -> None:
+        self._content: list[T] = []
+        self._failure: BrokerError | None = None
+
+    def fill(self, carry_out: Callable[[], T]) -> None:
+        try:
+            self._content.append(carry_out())
+        except BrokerError as error:
+            self._failure = error
+
+    def content(self) -> T:
+        if self._failure is not None:
+            raise self._failure
+        return self._content[0]
+
+
+def _no_answer(kind: str, why: str) -> BrokerError:
+    return UnknownOutcome(why) if kind == "submit" else BrokerError(why)

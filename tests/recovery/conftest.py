@@ -331,8 +331,7 @@ def make_world(tmp_path: Path, tape_writer: Callable[..., Path]) -> Callable[...
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """A comparison that finds a conflict looks again at once: what changes meanwhile, tests change."""
-    at_once = SimpleNamespace(sleep=lambda seconds: None)
-    monkeypatch.setattr("smabot_reconciliation.plugin.time", at_once)
+    monkeypatch.setattr("smabot.engine.surroundings.sleep", lambda seconds: None)
 
 
 @pytest.fixture

@@ -54,8 +54,7 @@ class Setup:
         installed = discover(named_by(self.config))
         chosen = select(named_by(self.config), (), installed)
         self._made_of = {n: load_plugin(n, installed[n]) for n in chosen if n != "exchange"}
-        rules = [name for name in chosen if name.startswith("risk.")]
-        self.draw = Draw(SYMBOLS, rules, faults)
+        self.draw = Draw(SYMBOLS, faults)
         self._markets: dict[int, SimulatedExchanges] = {}
 
     def play(self, schedule: Schedule) -> Result:

@@ -48,7 +48,7 @@ def test_a_backup_of_a_running_bot_starts_without_conflict(folder: Path, call: C
             (ledger,) = told.json["account_files"]
             assert (told.json["path"], ledger["path"]) == (f"{name}.db", f"{name}.exchange.db")
         bot.terminate()
-        assert bot.wait(10) == 0
+        assert bot.wait(60) == 0
     ends = []
     for db in ("data/trades.db", "a.db", "b.db", "c.db"):
         again = call("run", "--db", db)

@@ -302,7 +302,7 @@ def interrupted(journal: Any, *arguments: str) -> tuple[int, str]:
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
     return process.returncode, err
 
 

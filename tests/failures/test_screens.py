@@ -110,7 +110,7 @@ def test_a_reader_that_is_killed_in_the_middle(world: Any, undisturbed: Any) -> 
     running.stdout.readline()
     running.stdout.close()
     running.stderr.close()
-    assert running.wait(30) == 0
+    assert running.wait(60) == 0
     assert world.tables() == undisturbed
 
 
@@ -159,4 +159,4 @@ def test_an_exchange_that_nobody_can_read_serves(world: Any) -> None:
     serving.stdout.close()
     serving.stderr.close()
     serving.send_signal(signal.SIGTERM)
-    assert serving.wait(20) == 0
+    assert serving.wait(60) == 0

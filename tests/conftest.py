@@ -57,14 +57,16 @@ _wait_for = subprocess.Popen.__exit__
 subprocess.Popen.__exit__ = _leave  # type: ignore[method-assign]
 
 
-@cache
-def _installed(path: tuple[str, ...], group: str) -> importlib.metadata.EntryPoints:
-    return _read_installed(group=group)
-
-
 _read_installed = importlib.metadata.entry_points
+
+
+@cache
+def _installed(path: tuple[str, ...], **wanted: str) -> Any:
+    return _read_installed(**wanted)
+
+
 # Every start of a bot reads what is installed; here it stays the same for as long as the path does.
-importlib.metadata.entry_points = lambda *, group: _installed(tuple(sys.path), group)
+importlib.metadata.entry_points = lambda **wanted: _installed(tuple(sys.path), **wanted)
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap")

@@ -134,6 +134,9 @@ def records() -> Sequence[type]:  # type: ignore[empty-body]
 def lookback() -> int:  # type: ignore[empty-body]
     """Return how many bars of each symbol a strategy needs before it can decide.
 
+    Each symbol's are counted by themselves: minutes that several symbols have in common reach further
+    back where one of them has gaps.
+
     Since 0.1.
 
     def lookback(self):

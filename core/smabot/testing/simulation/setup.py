@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -49,17 +49,21 @@ class Setup:
         self,
         plugins: Sequence[str] = ("risk",),
         faults: Sequence[str] = (),
+        tables: Mapping[str, Any] | None = None,
         broker: str = "",
     ) -> None:
-        """``plugins``: as ``--plugins`` names them; ``faults``: kinds of them, where not all; ``broker``: the
-        plugin whose broker and feed are played with; without: simulated ones.
+        """``plugins``: as ``--plugins`` names them; ``faults``: kinds of them, where not all; ``tables``: the
+        plugins' settings, beside or instead of those here; ``broker``: the plugin whose broker and feed are played
+        with; without: simulated ones.
 
         Raises ConfigError.
         """
-        self.config = Config(**SETTINGS, plugins=tuple(plugins))
+        given = {**SETTINGS, "plugin": {**SETTINGS["plugin"], **(tables or {})}}
+        if "risk" not in {name.partition(".")[0] for name in plugins}:
+            given["plugin"] = dict(tables or {})
         if broker:
-            base = (*self.config.base_plugins, broker)
-            self.config = self.config.model_copy(update={"base_plugins": base})
+            given["base_plugins"] = (*SETTINGS["base_plugins"], broker)
+        self.config = Config(**given, plugins=tuple(plugins))
         self._broker = broker
         self._plugins = Plugins.load(self.config)
         installed = discover(named_by(self.config))

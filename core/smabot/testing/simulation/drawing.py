@@ -17,6 +17,7 @@ from smabot.testing.simulation.fault_kinds import (
     SERVED_KINDS,
     FaultKind,
     Occasion,
+    kinds_for,
 )
 from smabot.testing.simulation.schedule import Action, Schedule
 
@@ -82,8 +83,7 @@ class Draw:
         plugin's own, and far away."""
         self._symbols = symbols
         self._served = served
-        kinds = (*FAULT_KINDS, *SERVED_KINDS) if served else FAULT_KINDS
-        self._kinds = [kind for kind in kinds if not only or kind.name in only]
+        self._kinds = [kind for kind in kinds_for(served=served) if not only or kind.name in only]
 
     def schedule(self, seed: int) -> Schedule:
         """Return the schedule of a seed."""

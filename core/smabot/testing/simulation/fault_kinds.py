@@ -174,3 +174,8 @@ FAULT_KINDS: tuple[FaultKind, ...] = (
     FaultKind("process asleep", _sleep, (FAR,)),
     FaultKind("stopped and started", _stop),
 )
+
+
+def kinds_for(*, served: bool) -> tuple[FaultKind, ...]:
+    """Return the kinds that there can be; ``served``: where broker and feed are a plugin's own."""
+    return (*FAULT_KINDS, *SERVED_KINDS) if served else FAULT_KINDS

@@ -7,7 +7,6 @@ from collections.abc import Iterable
 from json.encoder import encode_basestring_ascii as quoted
 
 from smabot.domain.frozen_classes import frozen
-
 from smabot.errors import JournalError
 
 SIZE = "size"

@@ -43,7 +43,7 @@ FLOORS = {
         ["json_forms"],
         ["streams"],
         ["http", "settings", "opening"],
-        ["in_process", "embedded", "server_process"],
+        ["in_process", "in_memory", "embedded", "server_process"],
         ["data_check"],
         ["data_report"],
         ["commands", "data_commands", "doctor", "plugin"],

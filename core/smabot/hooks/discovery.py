@@ -35,10 +35,10 @@ _NAME = re.compile(r"\w+(\.\w+)*", re.ASCII)
 
 def discover(named: Iterable[str] = ()) -> Installed:
     """Return by name the installed plugins' entry points, and the files among ``named``."""
-    points: dict[str, dict[tuple[str, str], EntryPoint]] = {}
+    points: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=GROUP):
-        points.setdefault(point.name, {})[point.value, _distribution(point)] = point
-    found: Installed = {n: tuple(some.values()) for n, some in points.items()}
+        points.setdefault(point.name, []).append(point)
+    found: Installed = {name: _distinct(some) for name, some in points.items()}
     for file in files_among(named):
         group = (some for name, some in found.items() if name.startswith(f"{file.name}."))
         rivals = found.get(file.name) or tuple(each for some in group for each in some)
@@ -264,6 +264,14 @@ def _origin(point: Source) -> str:
     if isinstance(point, PluginFile):
         return point.value
     return f"{_distribution(point)} ({point.value})"
+
+
+def _distinct(points: list[EntryPoint]) -> tuple[Source, ...]:
+    """Return each once, by distribution: one that is found in two places claims a name twice."""
+    if len(points) == 1:
+        return tuple(points)  # to read a distribution's name takes as long as to find it
+    claims = {(_distribution(point), point.value): point for point in points}
+    return tuple(claims[claim] for claim in sorted(claims))
 
 
 def _distribution(point: EntryPoint) -> str:

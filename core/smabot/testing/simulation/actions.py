@@ -156,13 +156,14 @@ class Actions:
         if side is Side.BUY:
             qty = Decimal(action.count)
         if qty > 0 and world.exchange.trade_by_hand(action.what, side, qty):
-            world.outside_changes = True
+            world.outside_changes = world.judge.others_traded = True
             world.struck(f"{side} by hand")
 
     def transfer(self, action: Action) -> None:
         """Cash comes, or goes (``what`` is "out"), US dollars."""
-        amount = Decimal(action.count)
-        self._world.exchange.transfer(-amount if action.what == "out" else amount)
+        amount = Decimal(-action.count if action.what == "out" else action.count)
+        self._world.exchange.transfer(amount)
+        self._world.judge.opening_cash += amount
         self._world.outside_changes = True
         self._world.struck("cash moved")
 

@@ -15,15 +15,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from decimal import Decimal
 from operator import attrgetter
 from typing import Protocol
 
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Block, Command
-from smabot.domain.order_terms import Status
+from smabot.domain.calendar import Calendar
 from smabot.domain.records import (
     ZERO,
     Account,
@@ -32,14 +32,27 @@ from smabot.domain.records import (
     Fill,
     Order,
     Position,
-    SignalState,
 )
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.settings.model import Config
+from smabot.testing.simulation.deliveries import Market
+from smabot.testing.simulation.entry_rules import EntryRules
+from smabot.testing.simulation.ledger_sums import (
+    differing_ends,
+    differing_profit,
+    invented_refusals,
+    miscounted_fills,
+    profit_from_outside,
+    tried_twice,
+    unexplained_cancels,
+)
+from smabot.testing.simulation.life import Life
+from smabot.testing.simulation.limits_oracle import LIMITS, LimitsOracle
+from smabot.testing.simulation.process_knowledge import ProcessKnowledge
+from smabot.testing.simulation.step_rules import StepRules
 
 CENT = Decimal("0.01")
-MINUTE = timedelta(minutes=1)
 
 
 class Violation(AssertionError):
@@ -78,7 +91,14 @@ class Happenings(Protocol):
         ...
 
     @property
-    def stream_down(self) -> bool: ...
+    def process(self) -> Life | None: ...
+
+    @property
+    def undisturbed(self) -> bool:
+        """Whether no fault has struck lately."""
+        ...
+
+    def wall(self) -> datetime: ...
 
 
 class Judge:
@@ -90,13 +110,29 @@ class Judge:
         exchange: SimulatedExchange,
         config: Config,
         happenings: Happenings,
+        knowledge: ProcessKnowledge,
+        market: Market,
+        refused: Collection[str],
     ) -> None:
+        """``refused``: the ids of the orders that the exchange has refused."""
         self._journal = journal
         self._exchange = exchange
         self._config = config
         self._happenings = happenings
         self.by_hand: dict[str, Decimal] = {}
         """Signed shares that somebody else has traded, by symbol."""
+        self.opening_cash = exchange.cash()
+        """Cash at the first start, with what came and went from outside."""
+        self.others_traded = False
+        risk = config.table("risk")
+        self._entries = EntryRules(journal, risk.get("daily_limits", {}).get("max_orders", 0))
+        self._limits = LimitsOracle(exchange, risk, self._resets)
+        self._steps = StepRules(Violation)
+        self._knowledge = knowledge
+        self._market = market
+        self._refused = refused
+        self._calendar: Calendar | None = None
+        self._expired: dict[str, datetime] = {}
 
     # -- an order leaves -----------------------------------------------------------------------------
 
@@ -108,31 +144,46 @@ class Judge:
             raise Violation("1 committed first", f"{name} leaves before it is committed")
         if outside.stopped_by:
             raise Violation("8 conflict", f"{name} leaves after {outside.stopped_by}")
-        if not outside.ready and outside.book is None:
-            raise Violation("8 reconciled first", f"{name} leaves before the start has compared")
+        if why := self._knowledge.forbids(kept):
+            raise Violation("8 compared first", f"{name} leaves {why}")
         blocked = self._blocks(order)
         if blocked:
             raise Violation("4 block", f"{name} leaves despite a block: {blocked[0].reason}")
-        if not order.reduces:
+        if order.reduces:
+            self._exit(kept)
+        else:
             self._entry(kept)
 
+    def cancel_handed_over(self, order: Order) -> None:
+        """Judge a cancel that is handed to the transport."""
+        kept = self._journal.row(Order, order.client_order_id)
+        if kept is None or kept.cancel_requested_at is None or not kept.cancel_reason:
+            raise Violation("1 committed first", f"the cancel of {order.client_order_id} leaves")
+        self._steps.cancel_handed_over(order)
+
     def _entry(self, entry: Order) -> None:
-        name, outside = entry.client_order_id, self._happenings
-        if entry.cancel_requested_at is not None:
-            raise Violation("4 cancel", f"{name} leaves though its cancel was requested")
+        name, outside, process = entry.client_order_id, self._happenings, self._happenings.process
+        assert process is not None
+        assert process.book is not None
         if entry.symbol not in outside.enterable:
             raise Violation("4 symbols", f"{name} leaves, and its symbol is not to be traded")
-        state = self._journal.row(SignalState, entry.strategy, entry.symbol)
-        if state is not None and state.target == 0:
-            raise Violation("4 wanted", f"{name} leaves though {entry.strategy} wants flat")
-        age = outside.now - entry.created_at
-        life = self._config.max_bar_age + (MINUTE if entry.collared else timedelta(0))
-        if age >= life + timedelta(seconds=2):
-            raise Violation("4 fresh", f"{name} leaves {age} after its decision")
+        counted = LIMITS in process.plugins
+        for rule, why in self._entries.broken_by(
+            entry, process.book, process.config, outside.now, counted=counted
+        ):
+            raise Violation(rule, f"{name} leaves {why}")
         last = self._last_command()
         if last is not None and last.verb in ("halt", "flatten"):
             raise Violation("7 last command", f"{name} leaves after the operator's {last.verb}")
-        self._count(entry)
+        self._look_at_limits()
+        if why := self._limits.forbids_entries():
+            raise Violation("4 losses", f"{name} leaves though {why}")
+
+    def _exit(self, exit_: Order) -> None:
+        position = self._journal.row(Position, exit_.strategy, exit_.symbol)
+        held = position.qty if position is not None else ZERO
+        if abs(exit_.open_qty) > -held * exit_.side.sign:
+            raise Violation("5 exits", f"{exit_.client_order_id} leaves, and {held} are held")
 
     def _blocks(self, order: Order) -> list[Block]:
         scopes = ("all",) if order.reduces else ("all", "entries")
@@ -158,28 +209,59 @@ class Judge:
         order = attrgetter("applied_at", "created_at", "id")
         return max(carried, key=order, default=None)
 
-    def _count(self, entry: Order) -> None:
-        limits = self._config.table("risk").get("daily_limits", {})
-        most = limits.get("max_orders")
-        if not most:
+    def _resets(self) -> int:
+        return sum(
+            1
+            for command in self._journal.rows(Command, where={"verb": "breaker reset"})
+            if command.answer.startswith("the circuit breaker is reset")
+        )
+
+    def _look_at_limits(self) -> None:
+        process = self._happenings.process
+        if self.others_traded or process is None or process.book is None or not process.ready:
             return
-        calendar = self._happenings.book.calendar if self._happenings.book else None
-        if calendar is None:
-            return
-        today = calendar.trading_date(entry.created_at)
-        sent = [
-            order
-            for order in self._journal.rows(Order)
-            if order.status is not Status.BLOCKED
-            and calendar.trading_date(order.created_at) == today
-        ]
-        entries = [order for order in sent if not order.reduces]
-        if len(entries) > most:
-            raise Violation("4 limit", f"{len(entries)} entries on {today}, max_orders is {most}")
+        self._limits.look(process.book, process.plugins)
 
     # -- at any time ---------------------------------------------------------------------------------
 
-    def nothing_is_short(self) -> None:
+    def process_begins(self) -> None:
+        self._knowledge.begin()
+        self._steps.begin()
+
+    def minute_traded(self) -> None:
+        """The market has traded a minute."""
+        if (book := self._happenings.book) is not None:
+            self._calendar = book.calendar
+        if self._calendar is not None:
+            self._limits.minute_traded(self._calendar)
+
+    def after_step(self) -> None:
+        """Judge what a step has left."""
+        outside = self._happenings
+        process = outside.process
+        self._nothing_is_short()
+        if process is None or process.book is None:
+            return
+        self._look_at_limits()
+        self._steps.look(
+            process.book, process.config, outside.now, self._market.latest(),
+            undisturbed=outside.undisturbed,
+        )  # fmt: skip
+        self._nothing_expired_is_done()
+
+    def _nothing_expired_is_done(self) -> None:
+        """Rule 7: a command that has waited too long, by the wall clock, is not carried out."""
+        wall = self._happenings.wall()
+        for command in self._journal.rows(Command):
+            name, until = command.id, command.expires_at
+            if command.applied_at is None and until is not None and wall >= until:
+                self._expired.setdefault(name, wall)
+            elif name in self._expired and not command.answer.startswith(
+                ("expired", "not carried")
+            ):
+                raise Violation("7 expired", f"{command.verb} of {command.created_at} is done")
+
+    def _nothing_is_short(self) -> None:
         """Rule 5."""
         for symbol, qty in self._exchange.positions().items():
             if qty < min(ZERO, self.by_hand.get(symbol, ZERO)):
@@ -232,6 +314,23 @@ class Judge:
         self._fills_once()
         self._positions_agree()
         self._money_agrees()
+        self._ledger_agrees()
+
+    def _ledger_agrees(self) -> None:
+        journal, exchange = self._journal, self._exchange
+        findings = {
+            "1 once": tried_twice(journal, exchange),
+            "2 ends": differing_ends(journal, exchange),
+            "2 refusals": invented_refusals(journal, exchange, self._refused),
+            "2 reasons": unexplained_cancels(journal),
+            "2 hooks": miscounted_fills(journal),
+        }
+        if not self.others_traded:
+            findings["3 profit"] = differing_profit(journal, exchange)
+            findings["3 outside"] = profit_from_outside(journal, self.opening_cash)
+        for rule, found in findings.items():
+            for what in found:
+                raise Violation(rule, what)
 
     @staticmethod
     def _one_order_a_decision(names: Sequence[str]) -> None:
@@ -286,8 +385,6 @@ class Judge:
         if abs(account.cash - self._exchange.cash()) >= CENT:
             raise Violation("3 cash", f"{account.cash} here, {self._exchange.cash()} there")
         point = max(self._journal.rows(EquityPoint), key=lambda each: each.time, default=None)
-        if point is not None and not self._exchange.positions():
-            if abs(point.cash - self._exchange.cash()) >= CENT:
-                raise Violation(
-                    "3 equity", f"cash {point.cash} here, {self._exchange.cash()} there"
-                )
+        flat = point is not None and not self._exchange.positions()
+        if point is not None and flat and abs(point.cash - self._exchange.cash()) >= CENT:
+            raise Violation("3 equity", f"cash {point.cash} here, {self._exchange.cash()} there")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -52,9 +52,9 @@ class Life:
         outside.points.revive()
         self.ready = False
         """Whether its start is done."""
+        self.config = config
         self._outside = outside
         self._processes = plugins
-        self._config = config
         self._around = VirtualSurroundings(outside.wire, outside.wall, far=outside.far)
         self._records = KeptRecords(
             outside.journal, outside.points, outside.commit_faults, outside.struck
@@ -66,6 +66,11 @@ class Life:
     def book(self) -> Book | None:
         """Its book, once it is open."""
         return self._session.book if self._session is not None else None
+
+    @property
+    def plugins(self) -> Collection[str]:
+        """The names of the plugins that are part of its run."""
+        return self._session.plugins.names if self._session is not None else ()
 
     @property
     def committed(self) -> int:
@@ -121,7 +126,7 @@ class Life:
         doors = Doors(self._records, broker, feed)
         plugins = self._processes.take(doors, outside.points)
         try:
-            self._session = open_session(self._config, plugins, start_steps(outside.points))
+            self._session = open_session(self.config, plugins, start_steps(outside.points))
         except BaseException:
             self._processes.give_back(plugins)
             raise

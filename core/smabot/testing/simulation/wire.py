@@ -12,12 +12,14 @@ from datetime import datetime, timedelta
 from typing import Generic, TypeVar
 
 from smabot.domain.calendar import Calendar
+from smabot.domain.order_terms import Status
 from smabot.domain.records import Order, OrderUpdate
 from smabot.errors import AccountBlocked, BrokerError, KeyRefused, NotSent, UnknownOutcome
 from smabot.hooks.ports import Broker, BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.testing.kill_points import after, before
 from smabot.testing.simulation.points import Points
+from smabot.testing.simulation.process_knowledge import ProcessKnowledge
 from smabot.testing.simulation.timeline import Timeline
 
 T = TypeVar("T")
@@ -48,6 +50,12 @@ class Wire:
         """Called with each fault that strikes."""
         self.handed_over: Callable[[Order], None] = lambda order: None
         """Called with each order that is handed to the transport."""
+        self.canceling: Callable[[Order], None] = lambda order: None
+        """Called with each order whose cancel is handed to the transport."""
+        self.knowledge = ProcessKnowledge()
+        """What the process knows of the broker."""
+        self.refused: set[str] = set()
+        """The ids of the orders that the exchange has refused."""
         self.arrived: Callable[[], None] = lambda: None
         """Called when the exchange has carried a request out."""
         self.busy = False
@@ -97,10 +105,19 @@ class NearBroker:
         def hand_over() -> None:
             self._wire.handed_over(order)
 
-        return self._request("submit", "submit", lambda: self._broker.submit(order), hand_over)
+        def carry_out() -> OrderUpdate:
+            answer = self._broker.submit(order)
+            if answer.status is Status.REJECTED:
+                self._wire.refused.add(order.client_order_id)
+            return answer
+
+        return self._request("submit", "submit", carry_out, hand_over)
 
     def cancel(self, order: Order) -> None:
-        self._request("cancel", "cancel", lambda: self._broker.cancel(order))
+        def hand_over() -> None:
+            self._wire.canceling(order)
+
+        self._request("cancel", "cancel", lambda: self._broker.cancel(order), hand_over)
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         return self._request("query", "order", lambda: self._broker.order(client_order_id))
@@ -109,7 +126,10 @@ class NearBroker:
         return self._request("query", "orders", lambda: self._broker.orders(since))
 
     def positions(self) -> list[BrokerPosition]:
-        return self._request("query", "positions", self._broker.positions)
+        question = self._wire.knowledge.question_begins()
+        positions = self._request("query", "positions", self._broker.positions)
+        self._wire.knowledge.positions_known(question)
+        return positions
 
     def account(self) -> BrokerAccount:
         return self._request("query", "account", self._broker.account)

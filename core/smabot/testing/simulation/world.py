@@ -26,6 +26,7 @@ from smabot.testing.kill_points import Killed
 from smabot.testing.simulation.actions import Actions
 from smabot.testing.simulation.actors import ACTORS, Actor, Wants
 from smabot.testing.simulation.deliveries import Deliveries, Market
+from smabot.testing.simulation.fill_probe import PROBE, FillProbe
 from smabot.testing.simulation.judge import Judge, Violation
 from smabot.testing.simulation.life import Life, Lives, Outside
 from smabot.testing.simulation.points import PluginFailure, Points
@@ -109,10 +110,20 @@ class World:
             tuple(symbols), schedule.far, self._trade_minute, self.wall, self.struck,
         )  # fmt: skip
         actors = {name: self._actor(name) for name in ACTORS}
-        self.lives = Lives(outside, {**made_of, **actors}, config)
+        self.lives = Lives(outside, {**made_of, **actors, PROBE: FillProbe}, config)
         self.commit_faults = outside.commit_faults
-        self.judge = Judge(self.journal, exchange, config, self)
+        self.judge = Judge(
+            self.journal,
+            exchange,
+            config,
+            self,
+            self.wire.knowledge,
+            self.market,
+            self.wire.refused,
+        )
         self.wire.handed_over = self.judge.handed_over
+        self.wire.canceling = self.judge.cancel_handed_over
+        self.deliveries.taken = self.wire.knowledge.batch_taken
         self.wire.arrived = self._send_updates
         self.wire.struck = self.deliveries.struck = self.struck
         self.actions = Actions(self)
@@ -142,6 +153,14 @@ class World:
     @property
     def stream_down(self) -> bool:
         return self.deliveries.down
+
+    @property
+    def process(self) -> Life | None:
+        return self._life
+
+    @property
+    def undisturbed(self) -> bool:
+        return not self.wire.busy and not self._lately()
 
     def wall(self) -> datetime:
         return self.timeline.now + self.wall_ahead
@@ -190,6 +209,7 @@ class World:
             self.points.arm(*self.kills_in_starts.pop(0))
         self.conflict = ""
         self._life = self.lives.new()
+        self.judge.process_begins()
         self.trace("start")
         self._life.begin(self.ignored)
         self.trace("ready")
@@ -208,7 +228,7 @@ class World:
         if not self._life.step():
             self.market.ended = True
         self.result.steps += 1
-        self.judge.nothing_is_short()
+        self.judge.after_step()
 
     def _stay_down(self) -> None:
         """Let the minutes pass that a process waits to begin."""
@@ -269,8 +289,8 @@ class World:
         life = self.lives.new()
         try:
             life.accept_broker_state()
-        except BrokerError:
-            self.down_for = 1
+        except (BrokerError, JournalError, Killed):
+            self.down_for = 1  # and the next start finds the conflict again
         finally:
             life.end()
         self.wire.faults = faults
@@ -302,6 +322,7 @@ class World:
             return
         self.timeline.now = max(self.timeline.now, traded.time)
         self.market.minutes.append(traded.bars)
+        self.judge.minute_traded()
         self._send_updates()
         self.deliveries.send_minute(traded.bars)
 

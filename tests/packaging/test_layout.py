@@ -27,7 +27,7 @@ FLOORS = {
         ["api", "provider"],
     ],
     "smabot_exchange": [
-        ["data"],
+        ["data", "as_seen"],
         ["matching"],
         ["faults"],
         ["ledger"],
@@ -55,7 +55,9 @@ FLOORS = {
         ["rest", "streams"],
         ["connection"],
         ["broker", "feed"],
-        ["doctor"],
+        ["doctor", "probe"],
+        ["probe_command"],
+        ["commands"],
         ["plugin"],
     ],
 }

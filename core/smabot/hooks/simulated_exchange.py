@@ -104,6 +104,10 @@ class SimulatedExchange(Protocol):
         """Let a fault of the market happen. Raises ConfigError for an unknown one."""
         ...
 
+    def clear_faults(self) -> None:
+        """Let no fault happen any more; what one has done stays done."""
+        ...
+
     def fault_counts(self) -> dict[str, int]:
         """Return how often each kind of fault has struck."""
         ...

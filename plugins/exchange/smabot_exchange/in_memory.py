@@ -123,6 +123,9 @@ class ExchangeInMemory:
             raise ConfigError(f"no such fault: {kind}")
         self._exchange.faults.add([KINDS[kind](**fields)])
 
+    def clear_faults(self) -> None:
+        self._exchange.faults.clear()
+
     def fault_counts(self) -> dict[str, int]:
         return self._exchange.faults.counts()
 

@@ -22,7 +22,7 @@ from operator import attrgetter
 from typing import Protocol
 
 from smabot.domain.book import Book
-from smabot.domain.bot_records import Block, Command
+from smabot.domain.bot_records import Block, Command, Event
 from smabot.domain.calendar import Calendar
 from smabot.domain.records import (
     ZERO,
@@ -50,7 +50,7 @@ from smabot.testing.simulation.ledger_sums import (
 from smabot.testing.simulation.life import Life
 from smabot.testing.simulation.limits_oracle import LIMITS, LimitsOracle
 from smabot.testing.simulation.process_knowledge import ProcessKnowledge
-from smabot.testing.simulation.step_rules import StepRules
+from smabot.testing.simulation.step_rules import OPEN_AT_BROKER, StepRules
 
 CENT = Decimal("0.01")
 
@@ -132,6 +132,7 @@ class Judge:
         self._market = market
         self._refused = refused
         self._calendar: Calendar | None = None
+        self._conflicts = 0
         self._expired: dict[str, datetime] = {}
 
     # -- an order leaves -----------------------------------------------------------------------------
@@ -142,6 +143,8 @@ class Judge:
         kept = self._journal.row(Order, name)
         if kept is None:
             raise Violation("1 committed first", f"{name} leaves before it is committed")
+        if self._conflict_kept():
+            raise Violation("8 conflict", f"{name} leaves after a conflict was committed")
         if outside.stopped_by:
             raise Violation("8 conflict", f"{name} leaves after {outside.stopped_by}")
         if why := self._knowledge.forbids(kept):
@@ -179,7 +182,18 @@ class Judge:
         if why := self._limits.forbids_entries():
             raise Violation("4 losses", f"{name} leaves though {why}")
 
+    def _conflict_kept(self) -> bool:
+        """Whether the process has committed a conflict: it must not go on."""
+        conflicts = self._journal.rows(Event, where={"kind": "conflict"})
+        return len(conflicts) > self._conflicts
+
     def _exit(self, exit_: Order) -> None:
+        book = self._happenings.book
+        for other in book.working(exit_.symbol) if book is not None else ():
+            in_the_way = not other.reduces and other.status in OPEN_AT_BROKER
+            if in_the_way and other.cancel_requested_at is None:
+                name = exit_.client_order_id
+                raise Violation("6 way", f"{name} would meet our own {other.client_order_id}")
         position = self._journal.row(Position, exit_.strategy, exit_.symbol)
         held = position.qty if position is not None else ZERO
         if abs(exit_.open_qty) > -held * exit_.side.sign:
@@ -227,6 +241,7 @@ class Judge:
     def process_begins(self) -> None:
         self._knowledge.begin()
         self._steps.begin()
+        self._conflicts = len(self._journal.rows(Event, where={"kind": "conflict"}))
 
     def minute_traded(self) -> None:
         """The market has traded a minute."""
@@ -269,15 +284,16 @@ class Judge:
 
     # -- at the end ----------------------------------------------------------------------------------
 
-    def exits_were_made(self, minutes: int) -> None:
-        """Rule 6, where the line was good for so many minutes."""
+    def exits_were_made(self, since: datetime) -> None:
+        """Rule 6, where the line has been good since a time, long enough."""
         book = self._happenings.book
         assert book is not None
         for holding, state in book.signals.items():
-            if state.target == 0 and not state.missed and book.holding(*holding):
+            wanted = state.target == 0 and not state.missed and state.bar_time < since
+            if wanted and book.holding(*holding):
                 latest = book.latest_order(*holding)
                 raise Violation(
-                    "6 exits", f"{holding} is wanted flat for {minutes} minutes: {latest}"
+                    "6 exits", f"{holding} is wanted flat since {state.bar_time}: {latest}"
                 )
 
     def all_is_flat(self, minutes: int) -> None:

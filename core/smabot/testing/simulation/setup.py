@@ -34,7 +34,7 @@ SETTINGS: dict[str, Any] = {
             },
             "daily_limits": {
                 "max_order_notional": 0, "max_exposure_per_symbol": 0, "max_loss": 4_000,
-                "max_orders": 60,
+                "max_orders": 25,
             },
         }
     },
@@ -54,8 +54,7 @@ class Setup:
         installed = discover(named_by(self.config))
         chosen = select(named_by(self.config), (), installed)
         self._made_of = {n: load_plugin(n, installed[n]) for n in chosen if n != "exchange"}
-        rules = [name for name in chosen if name.startswith("risk.")]
-        self.draw = Draw(SYMBOLS, rules, faults)
+        self.draw = Draw(SYMBOLS, faults)
         self._markets: dict[int, SimulatedExchanges] = {}
 
     def play(self, schedule: Schedule) -> Result:

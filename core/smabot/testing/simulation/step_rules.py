@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from smabot.domain.bar_checks import is_valid_bar
 from smabot.domain.book import Book
 from smabot.domain.calendar import MINUTE
-from smabot.domain.order_terms import OrderType, Status
+from smabot.domain.order_terms import OrderType, Status, TimeInForce
 from smabot.domain.records import Bar, Order
 from smabot.settings.model import Config
 
@@ -19,6 +19,8 @@ ASKED_WITHIN = timedelta(seconds=15)
 OUT_OF_SIGHT = timedelta(minutes=7)
 """Older than the exchange's no price of what is held may be: after 5 minutes it is asked for."""
 OPEN_AT_BROKER = (Status.SUBMITTED, Status.ACCEPTED, Status.PARTIALLY_FILLED)
+LEFT_OPEN = timedelta(minutes=61)
+"""After its session's close the cancel of an order must be wanted."""
 MARKET_WAITS = timedelta(minutes=1)
 
 
@@ -52,6 +54,7 @@ class StepRules:
         lasting = {
             **self._unwanted_entries(book, config, now),
             **(self._cancels(book) if undisturbed else {}),
+            **_overdue(book, now),
             **self._out_of_sight(book, now, latest),
         }
         self._since = {key: self._since.get(key, now) for key in lasting}
@@ -97,6 +100,20 @@ class StepRules:
             if bar.end - known > OUT_OF_SIGHT:
                 found["6 watched", symbol] = MINUTE, f"is held, and its price is of {seen},"
         return found
+
+
+def _overdue(book: Book, now: datetime) -> dict[tuple[str, str], tuple[timedelta, str]]:
+    """Return the DAY orders that are left open after their session, and that nobody ends."""
+    found = {}
+    for order in book.open_orders():
+        day = order.time_in_force is TimeInForce.DAY and order.status in OPEN_AT_BROKER
+        session = book.calendar.session_at(order.created_at)
+        session = session or book.calendar.next_session(order.created_at)
+        if not day or session is None or order.cancel_requested_at is not None:
+            continue
+        if now >= session.close + LEFT_OPEN:
+            found["6 overdue", order.client_order_id] = SOON, "is of an earlier session and open"
+    return found
 
 
 def _why_unwanted(entry: Order, book: Book, config: Config, now: datetime) -> str:

@@ -5,11 +5,11 @@ They are parted by what they break: the gate, exits, commands, sight, counting, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from functools import wraps
+from functools import partial, wraps
 from typing import Any
 
 import pytest
@@ -18,12 +18,13 @@ from smabot.domain import last_prices
 from smabot.domain.book import Book
 from smabot.domain.known_blocks import KnownBlocks
 from smabot.domain.known_positions import KnownPositions
-from smabot.domain.order_terms import RefusalCause, Status
-from smabot.domain.records import ZERO, Account, EquityPoint, Fill, Order, OrderUpdate
+from smabot.domain.order_terms import Status
+from smabot.domain.records import ZERO, Fill, Order, OrderUpdate
 from smabot.domain.risk_answers import Check
 from smabot.engine import operator_commands, step
 from smabot.engine.cancels import Cancels
 from smabot.engine.commit import Commit
+from smabot.engine.dispatcher import Request
 from smabot.engine.execution import executor, next_action
 from smabot.engine.execution.executor import Executor
 from smabot.engine.gate import GO, Answer, Gate, Verdict
@@ -32,10 +33,10 @@ from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.outbox import Outbox
 from smabot.engine.price_requests import PriceRequests
 from smabot.engine.reconciling.running_comparison import Comparison
-from smabot.engine.sending_states import Sending
+from smabot.engine.sending_states import Sending, State
 from smabot.engine.start import opening, recovery, startup_reconciliation
 from smabot.engine.status_queries import StatusQueries
-from smabot.errors import BrokerError, JournalError, KeyRefused
+from smabot.errors import BrokerError, JournalError
 from smabot.hooks.plugins import Plugins
 from smabot.testing.simulation.kept_records import KeptRecords
 
@@ -134,24 +135,26 @@ def retried_by_the_courier(patch: Patch) -> None:
 
     def make(original: Any) -> Any:
         def paused(self: Outbox, sending: Sending, error: Any) -> Any:
-            self._send_all([sending])
+            ask = partial(self._connection.broker.submit, sending.order)
+            request = Request((2,), ask, partial(self._sent, sending))
+            sending.state = State.GRANTED
+            self._connection.put(request, error.wait)
             return ()
 
         return paused
 
-    never(patch, Outbox, "_end_grants_that_do_not_hold")
-    never(patch, Outbox, "end_grants")
     instead(patch, Outbox, "_paused", make)
 
 
 def sent_after_a_conflict(patch: Patch) -> None:
-    """A conflict is kept among the events, and nothing is held back."""
+    """A conflict is kept among the events, and what waits behind others still leaves."""
+    never(patch, Engine, "close")
 
     def make(original: Any) -> Any:
         def keeping(self: Commit, error: Any) -> None:
-            original(self, error)
-            self._standing.conflict = ""
-            self.send()
+            with pytest.MonkeyPatch.context() as meanwhile:
+                never(meanwhile, Outbox, "end_grants")
+                original(self, error)
 
         return keeping
 
@@ -723,21 +726,36 @@ def sent_before_the_start_has_compared(patch: Patch) -> None:
     never(patch, startup_reconciliation, "_reconcile")
 
 
-FAULTS: tuple[PlantedFault, ...] = (
-    judged_once, sent_again_unjudged, sent_again_while_entries_wait, left_unjudged_after_a_wait,
-    no_epochs, retried_by_the_courier, sent_after_a_conflict, blocks_of_absent_plugins_ignored,
-    no_price_collar, stale_entries_leave, entered_in_the_last_minute, entered_beside_an_unknown_order,
-    entries_while_updates_are_missing, not_compared_after_a_reconnect, symbols_entered_that_were_dropped,
-    sold_unasked, own_entries_in_the_way, resting_entries_stay, entries_live_for_ever,
-    an_unanswered_cancel_is_waited_for, yesterday_s_exit_counts, exit_made_twice,
-    a_cancel_s_answer_ends_an_order, cancels_forgotten_by_a_restart, a_halt_stops_exits,
-    a_revoked_key_refuses_orders, first_word_last, commands_never_expire, resume_lifts_every_block,
-    breaker_reset_at_start, daily_count_in_memory, not_counted_while_the_limits_were_off,
-    a_loss_limit_ends_with_the_loss, not_marked_after_a_fill, marked_every_hour,
-    dropped_symbols_are_out_of_sight, no_price_is_asked_for, garbage_is_a_price,
-    a_failed_query_means_flat, not_found_means_never_sent, deposits_are_profit,
-    fills_known_by_their_execution_alone, cumulative_read_as_incremental, profit_by_the_last_price_paid,
-    hooks_called_again_after_a_restart, a_fill_found_late_is_shown_to_nobody, sent_before_the_commit,
-    a_commit_for_each_record, a_failed_commit_is_passed_over, pending_orders_forgotten_by_a_restart,
-    sent_before_the_start_has_compared,
-)  # fmt: skip
+CALM = ("bar repeated",)
+LINE = ("submit lost", "submit unanswered", "submit late")
+MISSING = ("stream down",)
+STOPS = ("stopped and started",)
+THEMES: dict[PlantedFault, tuple[str, ...]] = {
+    judged_once: MISSING, sent_again_unjudged: LINE, sent_again_while_entries_wait: (*LINE, *MISSING),
+    left_unjudged_after_a_wait: MISSING, no_epochs: ("dispatcher busy",),
+    retried_by_the_courier: ("submit full", "stream down"), sent_after_a_conflict: ("dispatcher busy", "bought by hand", "bar repeated"),
+    blocks_of_absent_plugins_ignored: ("plugins changed", "bar repeated", "bar revised"), no_price_collar: ("bar bad print",),
+    stale_entries_leave: MISSING, entered_in_the_last_minute: CALM,
+    entered_beside_an_unknown_order: LINE, entries_while_updates_are_missing: MISSING,
+    not_compared_after_a_reconnect: MISSING, symbols_entered_that_were_dropped: ("symbols changed",),
+    sold_unasked: ("sold by hand",), own_entries_in_the_way: CALM, resting_entries_stay: CALM,
+    entries_live_for_ever: ("exchange halt", "exchange stuck_pending"),
+    an_unanswered_cancel_is_waited_for: ("exchange frozen_cancel",),
+    yesterday_s_exit_counts: ("exchange left_at_close", "exchange halt"), exit_made_twice: LINE,
+    a_cancel_s_answer_ends_an_order: ("exchange frozen_cancel",),
+    cancels_forgotten_by_a_restart: ("cancel lost",), a_halt_stops_exits: CALM,
+    a_revoked_key_refuses_orders: ("key refused",), first_word_last: STOPS,
+    commands_never_expire: ("clock steps",), resume_lifts_every_block: CALM, breaker_reset_at_start: CALM,
+    daily_count_in_memory: CALM, not_counted_while_the_limits_were_off: ("plugins changed",),
+    a_loss_limit_ends_with_the_loss: CALM, not_marked_after_a_fill: ("bar late",),
+    marked_every_hour: CALM, dropped_symbols_are_out_of_sight: ("symbols changed",),
+    no_price_is_asked_for: ("bar missing",), garbage_is_a_price: ("bar no number",),
+    a_failed_query_means_flat: ("query lost",), not_found_means_never_sent: ("submit late",),
+    deposits_are_profit: ("cash moved",), fills_known_by_their_execution_alone: ("update doubled",),
+    cumulative_read_as_incremental: CALM, profit_by_the_last_price_paid: CALM,
+    hooks_called_again_after_a_restart: CALM, a_fill_found_late_is_shown_to_nobody: CALM,
+    sent_before_the_commit: CALM, a_commit_for_each_record: CALM,
+    a_failed_commit_is_passed_over: ("commit disk full",), pending_orders_forgotten_by_a_restart: CALM,
+    sent_before_the_start_has_compared: CALM,
+}  # fmt: skip
+"""Each fault with the kinds of faults of the world that it shows up under."""

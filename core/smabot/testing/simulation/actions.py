@@ -77,9 +77,11 @@ class Actions:
         seconds = world.chance.uniform(0.0, world.chance.choice((1.0, 5.0, 55.0)))
 
         def carry_out() -> None:
+            following = world.exchange.next_minute()
+            soon = following is not None and following - world.now <= MINUTE
             if self._postponed is not None:
                 self._postponed.append(action)
-            elif not self._is_calm:
+            elif not self._is_calm and (soon or action.verb != "by_hand"):
                 world.exchange.pass_time(world.now)
                 getattr(self, action.verb)(action)
                 world.wire.arrived()

@@ -121,12 +121,14 @@ class Judge:
         self._happenings = happenings
         self.by_hand: dict[str, Decimal] = {}
         """Signed shares that somebody else has traded, by symbol."""
-        self.opening_cash = exchange.cash()
+        self.opening_cash = self._first_cash = exchange.cash()
         """Cash at the first start, with what came and went from outside."""
         self.others_traded = False
         risk = config.table("risk")
         self._entries = EntryRules(journal, risk.get("daily_limits", {}).get("max_orders", 0))
-        self._limits = LimitsOracle(exchange, risk, self._resets)
+        self._limits = LimitsOracle(
+            exchange, risk, self._resets, lambda: self.opening_cash - self._first_cash
+        )
         self._steps = StepRules(Violation)
         self._knowledge = knowledge
         self._market = market

@@ -13,6 +13,7 @@ from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.opening import open_session
 from smabot.engine.start.recovery import recover
 from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
+from smabot.errors import SmabotError
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.settings.model import Config
 from smabot.testing.kill_points import start_steps
@@ -24,6 +25,9 @@ from smabot.testing.simulation.points import Points
 from smabot.testing.simulation.timeline import Timeline
 from smabot.testing.simulation.virtual_surroundings import VirtualSurroundings
 from smabot.testing.simulation.wire import FarBroker, NearBroker, Wire
+
+LAST_SECONDS = 2.0
+"""Between an error and the end of the process."""
 
 
 @dataclass
@@ -100,7 +104,13 @@ class Life:
         batch = self._session.opened().feed.next(0.5)
         if batch is None:
             return False
-        self._engine.take(batch)
+        try:
+            self._engine.take(batch)
+        except SmabotError:
+            self._engine.close()
+            if self._outside.far:
+                self._outside.timeline.sleep(LAST_SECONDS)
+            raise
         return True
 
     def stop(self) -> None:

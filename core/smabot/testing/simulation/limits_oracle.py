@@ -25,10 +25,16 @@ class LimitsOracle:
     """
 
     def __init__(
-        self, exchange: SimulatedExchange, risk: dict[str, Any], resets: Callable[[], int]
+        self,
+        exchange: SimulatedExchange,
+        risk: dict[str, Any],
+        resets: Callable[[], int],
+        deposited: Callable[[], Decimal],
     ) -> None:
-        """``risk``: the settings of the risk plugins; ``resets``: how often the breaker was reset."""
+        """``risk``: the settings of the risk plugins; ``resets``: how often the breaker was reset;
+        ``deposited``: the cash that came from outside, less what went."""
         self._exchange = exchange
+        self._deposited = deposited
         self._drawdown = Decimal(risk.get("circuit_breaker", {}).get("max_session_drawdown", 0))
         self._most_loss = Decimal(risk.get("daily_limits", {}).get("max_loss", 0))
         self._resets = resets
@@ -44,11 +50,11 @@ class LimitsOracle:
         if day != self._day:
             self._day, self._day_base, self._breaker_base = day, self._last, self._last
             self._lost = ""
-        self._last = self._exchange.equity()
+        self._last = self._earned()
 
     def look(self, book: Book, plugins: Collection[str]) -> None:
         """Note which limits have been reached, of those plugins that are part of the run."""
-        equity = self._exchange.equity()
+        equity = self._earned()
         if (resets := self._resets()) != self._resets_seen:
             self._resets_seen, self._fallen = resets, ""
             self._breaker_base = min(equity, self._last)
@@ -66,6 +72,9 @@ class LimitsOracle:
     def forbids_entries(self) -> str:
         """Return why no entry may leave any more; empty: it may."""
         return self._fallen or self._lost
+
+    def _earned(self) -> Decimal:
+        return self._exchange.equity() - self._deposited()
 
     def _is_known_to(self, book: Book) -> bool:
         if book.account is None or book.account.cash != self._exchange.cash():

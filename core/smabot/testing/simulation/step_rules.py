@@ -21,6 +21,8 @@ OUT_OF_SIGHT = timedelta(minutes=7)
 OPEN_AT_BROKER = (Status.SUBMITTED, Status.ACCEPTED, Status.PARTIALLY_FILLED)
 LEFT_OPEN = timedelta(minutes=61)
 """After its session's close the cancel of an order must be wanted."""
+MADE_WITHIN = timedelta(minutes=2.5)
+"""An exit that no other one came before: longer than it waits for an unanswered cancel, or a comparison."""
 MARKET_WAITS = timedelta(minutes=1)
 
 
@@ -55,6 +57,7 @@ class StepRules:
             **self._unwanted_entries(book, config, now),
             **(self._cancels(book) if undisturbed else {}),
             **_overdue(book, now),
+            **_unmade_exits(book),
             **self._out_of_sight(book, now, latest),
         }
         self._since = {key: self._since.get(key, now) for key in lasting}
@@ -113,6 +116,26 @@ def _overdue(book: Book, now: datetime) -> dict[tuple[str, str], tuple[timedelta
             continue
         if now >= session.close + LEFT_OPEN:
             found["6 overdue", order.client_order_id] = SOON, "is of an earlier session and open"
+    return found
+
+
+def _unmade_exits(book: Book) -> dict[tuple[str, str], tuple[timedelta, str]]:
+    """Return what is wanted flat and has no exit, though none has failed that would be tried again later."""
+    found = {}
+    for holding, state in book.signals.items():
+        if (
+            state.target
+            or state.missed
+            or book.holding(*holding) <= 0
+            or book.blocking(reduces=True)
+        ):
+            continue
+        latest = book.latest_order(*holding)
+        tried = latest is not None and latest.reduces and latest.bar_time >= state.bar_time
+        if not tried and not any(
+            o.reduces and o.strategy == holding[0] for o in book.working(holding[1])
+        ):
+            found["6 exits", " ".join(holding)] = MADE_WITHIN, "is wanted flat, and no exit is made"
     return found
 
 

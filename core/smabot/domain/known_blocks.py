@@ -17,6 +17,8 @@ class KnownBlocks:
 
     def holding(self, now: datetime, *, reduces: bool) -> list[Block]:
         """Return the blocks that now stop an entry, or (``reduces``) an exit."""
+        if not self.all:
+            return []
         scopes = ("all",) if reduces else ("all", "entries")
         return [
             block

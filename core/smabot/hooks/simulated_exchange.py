@@ -92,6 +92,10 @@ class SimulatedExchange(Protocol):
         """Send a market order that is not the bot's; False: it was refused."""
         ...
 
+    def cancel_by_hand(self) -> None:
+        """Cancel what is open of such orders."""
+        ...
+
     def transfer(self, amount: Decimal) -> None:
         """Add cash, US dollars; negative: it goes."""
         ...

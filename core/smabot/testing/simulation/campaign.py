@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from dataclasses import dataclass, field
 from itertools import count, islice
 from multiprocessing import get_context
+from typing import Any
 
 from smabot.testing.simulation.coverage import Coverage
 from smabot.testing.simulation.setup import Setup
@@ -36,6 +37,11 @@ class Orders:
 
     plugins: tuple[str, ...] = ("risk",)
     faults: tuple[str, ...] = ()
+    tables: Mapping[str, Any] = field(default_factory=dict)
+
+    def setup(self) -> Setup:
+        """Raises ConfigError."""
+        return Setup(self.plugins, self.faults, self.tables)
 
 
 @dataclass
@@ -128,7 +134,7 @@ def _seeds(goal: Goal, coverage: Coverage, first_seed: int) -> Iterator[int]:
 
 def _begin(orders: Orders) -> None:
     global _setup
-    _setup = Setup(orders.plugins, orders.faults)
+    _setup = orders.setup()
 
 
 def _play(seeds: Sequence[int]) -> list[Result]:

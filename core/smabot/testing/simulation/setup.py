@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -44,12 +44,21 @@ SETTINGS: dict[str, Any] = {
 class Setup:
     """Plays schedules with some plugins."""
 
-    def __init__(self, plugins: Sequence[str] = ("risk",), faults: Sequence[str] = ()) -> None:
-        """``plugins``: as ``--plugins`` names them; ``faults``: kinds of them, where not all.
+    def __init__(
+        self,
+        plugins: Sequence[str] = ("risk",),
+        faults: Sequence[str] = (),
+        tables: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``plugins``: as ``--plugins`` names them; ``faults``: kinds of them, where not all; ``tables``: the
+        plugins' settings, beside or instead of those here.
 
         Raises ConfigError.
         """
-        self.config = Config(**SETTINGS, plugins=tuple(plugins))
+        given = {**SETTINGS, "plugin": {**SETTINGS["plugin"], **(tables or {})}}
+        if "risk" not in {name.partition(".")[0] for name in plugins}:
+            given["plugin"] = dict(tables or {})
+        self.config = Config(**given, plugins=tuple(plugins))
         self._plugins = Plugins.load(self.config)
         installed = discover(named_by(self.config))
         chosen = select(named_by(self.config), (), installed)

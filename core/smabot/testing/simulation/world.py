@@ -288,13 +288,14 @@ class World:
         self._accept()
 
     def _accept(self) -> None:
-        """The operator lets the bot accept the broker's state, on a good line."""
+        """The operator cancels orders of others, and lets the bot accept the broker's state, on a good line."""
         self.actions.postpone()
         self.points.failing.clear()
         armed = self.points.disarm()
         faults, self.wire.faults = self.wire.faults, {each: [] for each in self.wire.faults}
         commit_faults = self.commit_faults[:]
         self.commit_faults.clear()
+        self.exchange.cancel_by_hand()
         life = self.lives.new()
         try:
             life.accept_broker_state()

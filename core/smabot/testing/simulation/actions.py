@@ -217,15 +217,15 @@ class Actions:
         if side is Side.BUY:
             qty = Decimal(action.count)
         if qty > 0 and world.exchange.trade_by_hand(action.what, side, qty):
-            world.outside_changes = world.judge.others_traded = True
+            world.outside_changes.traded = True
             world.struck("bought by hand" if side is Side.BUY else "sold by hand")
 
     def transfer(self, action: Action) -> None:
         """Cash comes, or goes (``what`` is "out"), US dollars."""
         amount = Decimal(-action.count if action.what == "out" else action.count)
         self._world.exchange.transfer(amount)
-        self._world.judge.opening_cash += amount
-        self._world.outside_changes = True
+        self._world.outside_changes.deposited += amount
+        self._world.outside_changes.moved = True
         self._world.struck("cash moved")
 
     def split(self, action: Action) -> None:
@@ -233,7 +233,7 @@ class Actions:
         world = self._world
         if 0 < world.exchange.positions().get(action.what, ZERO) <= MOST_SPLIT:
             world.exchange.split(action.what, Decimal(action.count))
-            world.outside_changes = world.judge.others_traded = True
+            world.outside_changes.traded = True
             world.struck("split")
 
     # -- the operator --------------------------------------------------------------------------------

@@ -15,19 +15,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from operator import attrgetter
 from typing import Protocol
 
 from smabot.domain.book import Book
-from smabot.domain.bot_records import Block, Command, Event
-from smabot.domain.calendar import Calendar
+from smabot.domain.bot_records import Block
 from smabot.domain.records import (
     ZERO,
     Account,
     Adjustment,
+    Bar,
+    Batch,
     EquityPoint,
     Fill,
     Order,
@@ -36,7 +36,7 @@ from smabot.domain.records import (
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.settings.model import Config
-from smabot.testing.simulation.deliveries import Market
+from smabot.testing.simulation.command_rules import CommandRules
 from smabot.testing.simulation.entry_rules import EntryRules
 from smabot.testing.simulation.ledger_sums import (
     differing_ends,
@@ -49,6 +49,7 @@ from smabot.testing.simulation.ledger_sums import (
 )
 from smabot.testing.simulation.life import Life
 from smabot.testing.simulation.limits_oracle import LIMITS, LimitsOracle
+from smabot.testing.simulation.outside_changes import OutsideChanges
 from smabot.testing.simulation.process_knowledge import ProcessKnowledge
 from smabot.testing.simulation.step_rules import OPEN_AT_BROKER, StepRules
 
@@ -94,6 +95,14 @@ class Happenings(Protocol):
     def process(self) -> Life | None: ...
 
     @property
+    def latest_bars(self) -> Mapping[str, Bar]:
+        """The exchange's newest bars by symbol."""
+        ...
+
+    @property
+    def outside_changes(self) -> OutsideChanges: ...
+
+    @property
     def undisturbed(self) -> bool:
         """Whether no fault has struck lately."""
         ...
@@ -110,32 +119,21 @@ class Judge:
         exchange: SimulatedExchange,
         config: Config,
         happenings: Happenings,
-        knowledge: ProcessKnowledge,
-        market: Market,
-        refused: Collection[str],
     ) -> None:
-        """``refused``: the ids of the orders that the exchange has refused."""
         self._journal = journal
         self._exchange = exchange
         self._config = config
         self._happenings = happenings
-        self.by_hand: dict[str, Decimal] = {}
-        """Signed shares that somebody else has traded, by symbol."""
-        self.opening_cash = self._first_cash = exchange.cash()
-        """Cash at the first start, with what came and went from outside."""
-        self.others_traded = False
+        self._refused: set[str] = set()
+        self._first_cash = exchange.cash()
         risk = config.table("risk")
+        self._commands = CommandRules(journal)
         self._entries = EntryRules(journal, risk.get("daily_limits", {}).get("max_orders", 0))
         self._limits = LimitsOracle(
-            exchange, risk, self._resets, lambda: self.opening_cash - self._first_cash
+            exchange, risk, self._commands.resets, lambda: happenings.outside_changes.deposited
         )
         self._steps = StepRules(Violation)
-        self._knowledge = knowledge
-        self._market = market
-        self._refused = refused
-        self._calendar: Calendar | None = None
-        self._conflicts = 0
-        self._expired: dict[str, datetime] = {}
+        self._knowledge = ProcessKnowledge(journal)
 
     # -- an order leaves -----------------------------------------------------------------------------
 
@@ -145,8 +143,6 @@ class Judge:
         kept = self._journal.row(Order, name)
         if kept is None:
             raise Violation("1 committed first", f"{name} leaves before it is committed")
-        if self._conflict_kept():
-            raise Violation("8 conflict", f"{name} leaves after a conflict was committed")
         if outside.stopped_by:
             raise Violation("8 conflict", f"{name} leaves after {outside.stopped_by}")
         if why := self._knowledge.forbids(kept):
@@ -177,17 +173,11 @@ class Judge:
             entry, process.book, process.config, outside.now, counted=counted
         ):
             raise Violation(rule, f"{name} leaves {why}")
-        last = self._last_command()
-        if last is not None and last.verb in ("halt", "flatten"):
-            raise Violation("7 last command", f"{name} leaves after the operator's {last.verb}")
+        if verb := self._commands.forbids_entries():
+            raise Violation("7 last command", f"{name} leaves after the operator's {verb}")
         self._look_at_limits()
         if why := self._limits.forbids_entries():
             raise Violation("4 losses", f"{name} leaves though {why}")
-
-    def _conflict_kept(self) -> bool:
-        """Whether the process has committed a conflict: it must not go on."""
-        conflicts = self._journal.rows(Event, where={"kind": "conflict"})
-        return len(conflicts) > self._conflicts
 
     def _exit(self, exit_: Order) -> None:
         book = self._happenings.book
@@ -211,46 +201,44 @@ class Judge:
             and block.plugin not in self._happenings.ignored
         ]
 
-    def _last_command(self) -> Command | None:
-        """Return the operator's last halt, resume or flatten of everything: of those that one step carries out, the
-        one that was given last by the wall clock."""
-        carried = [
-            command
-            for command in self._journal.rows(Command)
-            if command.verb in ("halt", "resume", "flatten")
-            and (command.verb != "flatten" or not command.argument)
-            and command.applied_at is not None
-            and not command.answer.startswith(("not carried out", "expired"))
-        ]
-        order = attrgetter("applied_at", "created_at", "id")
-        return max(carried, key=order, default=None)
-
-    def _resets(self) -> int:
-        return sum(
-            1
-            for command in self._journal.rows(Command, where={"verb": "breaker reset"})
-            if command.answer.startswith("the circuit breaker is reset")
-        )
-
     def _look_at_limits(self) -> None:
         process = self._happenings.process
-        if self.others_traded or process is None or process.book is None or not process.ready:
+        if (
+            self._happenings.outside_changes.traded
+            or process is None
+            or process.book is None
+            or not process.ready
+        ):
             return
         self._limits.look(process.book, process.plugins)
+
+    def refused(self, order: Order) -> None:
+        """Note that the exchange has refused an order."""
+        self._refused.add(order.client_order_id)
+
+    # -- what a process is shown ---------------------------------------------------------------------
+
+    def positions_queried(self) -> int:
+        """Note that a query of positions begins; returns its number."""
+        return self._knowledge.question_begins()
+
+    def positions_known(self, question: int) -> None:
+        """Note its answer."""
+        self._knowledge.positions_known(question)
+
+    def batch_taken(self, batch: Batch) -> None:
+        self._knowledge.batch_taken(batch)
 
     # -- at any time ---------------------------------------------------------------------------------
 
     def process_begins(self) -> None:
         self._knowledge.begin()
         self._steps.begin()
-        self._conflicts = len(self._journal.rows(Event, where={"kind": "conflict"}))
+        self._commands.done_too_late(self._happenings.wall())
 
     def minute_traded(self) -> None:
         """The market has traded a minute."""
-        if (book := self._happenings.book) is not None:
-            self._calendar = book.calendar
-        if self._calendar is not None:
-            self._limits.minute_traded(self._calendar)
+        self._limits.minute_traded(self._happenings.book)
 
     def after_step(self) -> None:
         """Judge what a step has left."""
@@ -261,27 +249,16 @@ class Judge:
             return
         self._look_at_limits()
         self._steps.look(
-            process.book, process.config, outside.now, self._market.latest(),
+            process.book, process.config, outside.now, outside.latest_bars,
             undisturbed=outside.undisturbed,
         )  # fmt: skip
-        self._nothing_expired_is_done()
-
-    def _nothing_expired_is_done(self) -> None:
-        """Rule 7: a command that has waited too long, by the wall clock, is not carried out."""
-        wall = self._happenings.wall()
-        for command in self._journal.rows(Command):
-            name, until = command.id, command.expires_at
-            if command.applied_at is None and until is not None and wall >= until:
-                self._expired.setdefault(name, wall)
-            elif name in self._expired and not command.answer.startswith(
-                ("expired", "not carried")
-            ):
-                raise Violation("7 expired", f"{command.verb} of {command.created_at} is done")
+        if late := self._commands.done_too_late(outside.wall()):
+            raise Violation("7 expired", late)
 
     def _nothing_is_short(self) -> None:
         """Rule 5."""
         for symbol, qty in self._exchange.positions().items():
-            if qty < min(ZERO, self.by_hand.get(symbol, ZERO)):
+            if qty < ZERO:
                 raise Violation("5 short", f"the account holds {qty} {symbol}")
 
     # -- at the end ----------------------------------------------------------------------------------
@@ -343,9 +320,11 @@ class Judge:
             "2 reasons": unexplained_cancels(journal),
             "2 hooks": miscounted_fills(journal),
         }
-        if not self.others_traded:
+        outside = self._happenings.outside_changes
+        if not outside.traded:
+            opening = self._first_cash + outside.deposited
             findings["3 profit"] = differing_profit(journal, exchange)
-            findings["3 outside"] = profit_from_outside(journal, self.opening_cash)
+            findings["3 outside"] = profit_from_outside(journal, opening)
         for rule, found in findings.items():
             for what in found:
                 raise Violation(rule, what)

@@ -39,14 +39,19 @@ class LimitsOracle:
         self._most_loss = Decimal(risk.get("daily_limits", {}).get("max_loss", 0))
         self._resets = resets
         self._resets_seen = 0
+        self._calendar = Calendar()
         self._day: date | None = None
         self._last = self._day_base = self._breaker_base = exchange.equity()
         self._fallen = ""
         self._lost = ""
 
-    def minute_traded(self, calendar: Calendar) -> None:
-        """Note equity at the end of a minute; the first of a date is compared with the one before it."""
-        day = calendar.trading_date(self._exchange.now)
+    def minute_traded(self, book: Book | None) -> None:
+        """Note equity at the end of a minute; the first of a date is compared with the one before it.
+
+        ``book``: the process's, which knows the calendar.
+        """
+        self._calendar = book.calendar if book is not None else self._calendar
+        day = self._calendar.trading_date(self._exchange.now)
         if day != self._day:
             self._day, self._day_base, self._breaker_base = day, self._last, self._last
             self._lost = ""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from smabot.domain.bot_records import Event
 from smabot.domain.records import Batch, Order
+from smabot.hooks.memory_journal import MemoryJournal
 
 
 class ProcessKnowledge:
     """Of one process after the other: `begin` forgets what the last one knew."""
 
-    def __init__(self) -> None:
+    def __init__(self, journal: MemoryJournal) -> None:
+        self._journal = journal
+        self._conflicts = 0
         self._number = 0
         self._compared = False
         self._reconnected = False
@@ -17,6 +21,7 @@ class ProcessKnowledge:
     def begin(self) -> None:
         """Another process begins."""
         self._forget_comparison()
+        self._conflicts = self._kept_conflicts()
         self._reconnected, self._updates_missing = False, ""
 
     def batch_taken(self, batch: Batch) -> None:
@@ -35,7 +40,9 @@ class ProcessKnowledge:
         self._compared = self._compared or question == self._number
 
     def forbids(self, order: Order) -> str:
-        """Return why a process may not send an order yet; empty: it may."""
+        """Return why a process may not send an order now; empty: it may."""
+        if self._kept_conflicts() > self._conflicts:
+            return "after its process has committed a conflict"
         if not self._compared and not self._reconnected:
             return "before its process has compared positions"
         if order.reduces:
@@ -43,6 +50,9 @@ class ProcessKnowledge:
         if self._updates_missing:
             return f"while {self._updates_missing}"
         return "" if self._compared else "before positions were compared after the lost connection"
+
+    def _kept_conflicts(self) -> int:
+        return self._journal.count(Event, where={"kind": "conflict"})
 
     def _forget_comparison(self) -> None:
         self._number += 1

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smabot.domain.book import Book
+from smabot.domain.records import Bar
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import (
     BrokerError,
@@ -29,6 +30,7 @@ from smabot.testing.simulation.deliveries import Deliveries, Market
 from smabot.testing.simulation.fill_probe import PROBE, FillProbe
 from smabot.testing.simulation.judge import Judge, Violation
 from smabot.testing.simulation.life import Life, Lives, Outside
+from smabot.testing.simulation.outside_changes import OutsideChanges
 from smabot.testing.simulation.points import PluginFailure, Points
 from smabot.testing.simulation.schedule import Schedule
 from smabot.testing.simulation.timeline import Timeline
@@ -105,8 +107,7 @@ class World:
         self.ignored: tuple[str, ...] = ()
         self.wall_ahead = timedelta(0)
         self.kills_in_starts: list[tuple[str, int]] = []
-        self.outside_changes = False
-        """Whether somebody else has changed the account, so that a conflict is right."""
+        self.outside_changes = OutsideChanges()
         self._recent: dict[str, datetime] = {}
         self._life: Life | None = None
         outside = Outside(
@@ -116,18 +117,8 @@ class World:
         actors = {name: self._actor(name) for name in ACTORS}
         self.lives = Lives(outside, {**made_of, **actors, PROBE: FillProbe}, config)
         self.commit_faults = outside.commit_faults
-        self.judge = Judge(
-            self.journal,
-            exchange,
-            config,
-            self,
-            self.wire.knowledge,
-            self.market,
-            self.wire.refused,
-        )
-        self.wire.handed_over = self.judge.handed_over
-        self.wire.canceling = self.judge.cancel_handed_over
-        self.deliveries.taken = self.wire.knowledge.batch_taken
+        self.judge = self.wire.watch = Judge(self.journal, exchange, config, self)
+        self.deliveries.taken = self.judge.batch_taken
         self.wire.arrived = self._send_updates
         self.wire.struck = self.deliveries.struck = self.struck
         self.actions = Actions(self)
@@ -161,6 +152,10 @@ class World:
     @property
     def process(self) -> Life | None:
         return self._life
+
+    @property
+    def latest_bars(self) -> Mapping[str, Bar]:
+        return self.market.latest()
 
     @property
     def undisturbed(self) -> bool:

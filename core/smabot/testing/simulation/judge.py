@@ -176,7 +176,8 @@ class Judge:
         if verb := self._commands.forbids_entries():
             raise Violation("7 last command", f"{name} leaves after the operator's {verb}")
         self._look_at_limits()
-        if why := self._limits.forbids_entries():
+        why = self._limits.forbids_entries()
+        if why and not outside.outside_changes.traded:
             raise Violation("4 losses", f"{name} leaves though {why}")
 
     def _exit(self, exit_: Order) -> None:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from smabot.cli.app import App
     from smabot.testing.simulation.campaign import Orders, Report
     from smabot.testing.simulation.coverage import Coverage
-    from smabot.testing.simulation.world import Result
+    from smabot.testing.simulation.schedule_result import Result
 
 DEFAULT_SEEDS = 100
 SHOWN_VIOLATIONS = 3

@@ -20,7 +20,8 @@ StreamKind = Literal["updates", "bars"]
 @dataclass(frozen=True, slots=True)
 class HttpRequest:
     """A request. ``kind`` and ``call`` say what it is for: its faults, and its boundaries, are named by them;
-    ``order`` is the client order id of one that is submitted."""
+    ``order`` is the
+    client order id of one that is submitted, the broker's id of one that is canceled."""
 
     kind: RequestKind
     call: str

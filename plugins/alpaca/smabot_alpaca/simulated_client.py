@@ -133,7 +133,7 @@ def _as_sent(request: PreparedRequest) -> HttpRequest:
     if method == "POST" and path == ORDERS:
         kind, call, order = "submit", "submit", json.loads(content)["client_order_id"]
     elif method == "DELETE":
-        kind, call = "cancel", "cancel"
+        kind, call, order = "cancel", "cancel", path.rpartition("/")[2]
     return HttpRequest(kind, call, method, url, headers, content, order)
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from smabot.testing.simulation.fault_kinds import SERVED_KINDS
 from smabot.testing.simulation.schedule import Action, Schedule
+from smabot.testing.simulation.schedule_result import Result
 from smabot.testing.simulation.setup import Setup
-from smabot.testing.simulation.world import Result, World
+from smabot.testing.simulation.world import World
 
 pytestmark = pytest.mark.plugins
 
@@ -107,6 +108,19 @@ def test_an_order_under_an_id_that_was_not_committed_is_noticed(
     violation = setup.play(Schedule(0, True, 12, ROUND_TRIP)).violation
     assert violation is not None
     assert violation.rule == "1 committed first"
+
+
+def test_a_server_error_that_is_taken_as_a_refusal_is_noticed(
+    setup: Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from smabot_alpaca.rest import client
+
+    def refused(self: Any, status: int, *rest: Any) -> Exception:
+        return client.RequestRefused(status, {"message": "a server error"})
+
+    monkeypatch.setattr(client._Api, "_failure", refused)
+    actions = (*ROUND_TRIP, Action(3, "line", "error", 1, "submit"))
+    assert setup.play(Schedule(0, True, 12, actions)).violation is not None
 
 
 @pytest.mark.slow

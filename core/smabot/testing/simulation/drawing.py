@@ -102,7 +102,7 @@ class Draw:
                 actions += self._wants(occasion)
             if faults and chance.random() < often:
                 actions += chance.choice(faults).draw(occasion)
-            if chance.random() < 0.06:
+            while chance.random() < 0.08:
                 actions.append(occasion.action("operator", chance.choice(COMMANDS)))
             if chance.random() < 0.7:
                 actions += self._kill(occasion, theme.point)

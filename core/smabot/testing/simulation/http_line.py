@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import urlsplit
 
 from smabot.hooks.simulated_exchange import Application
@@ -25,7 +25,25 @@ REFUSED = {
     "full": (429, {"retry-after": "1"}, b'{"code":42910000,"message":"rate limit exceeded"}'),
     "before": (500, {}, b'{"code":50010000,"message":"internal server error occurred"}'),
 }
+SPOILT = ("garbage", "cut", "page", "error")
+OK = 200
 SMALL_PAGE = "2"
+
+
+class HttpWatch(Protocol):
+    """What is shown each request."""
+
+    def leaves(self, request: HttpRequest) -> int:
+        """It is handed to the transport; returns a number for its answer."""
+        ...
+
+    def carried_out(self, request: HttpRequest, answer: HttpAnswer) -> None:
+        """The exchange has answered it."""
+        ...
+
+    def known(self, request: HttpRequest, number: int) -> None:
+        """Its answer has come, whole."""
+        ...
 
 
 class HttpLine:
@@ -36,22 +54,22 @@ class HttpLine:
         wire: Wire,
         application: Application,
         loop: TimelineLoop,
-        leaves: Callable[[str], None],
+        watch: HttpWatch,
     ) -> None:
-        """``leaves``: called with the client order id of each order as its request leaves."""
         self._wire = wire
         self._application = application
         self._loop = loop
-        self._leaves = leaves
+        self._watch = watch
 
     def request(self, request: HttpRequest, timeout: float) -> HttpAnswer:
         """Send a request; see `SimulatedMachine.request`."""
         wire = self._wire
         fault = wire.fault(request.kind)
         wire.points.point(before(f"broker.{request.call}"))
-        if request.kind == "submit":
-            self._leaves(request.order)
+        number = self._watch.leaves(request)
         answer = self._answered(request, fault, timeout)
+        if answer.status == OK and fault not in SPOILT:
+            self._watch.known(request, number)
         wire.points.point(after(f"broker.{request.call}"))
         return answer
 
@@ -129,7 +147,9 @@ class HttpLine:
             return None
         headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in sent[0]["headers"]}
         body = b"".join(message.get("body", b"") for message in sent[1:])
-        return HttpAnswer(sent[0]["status"], headers, body)
+        answer = HttpAnswer(sent[0]["status"], headers, body)
+        self._watch.carried_out(request, answer)
+        return answer
 
 
 def base_scope(kind: str, path: str, query: str, headers: Any) -> dict[str, Any]:

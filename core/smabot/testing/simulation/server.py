@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
-from smabot.testing.simulation.http_line import HttpLine
+from smabot.testing.simulation.http_line import HttpLine, HttpWatch
 from smabot.testing.simulation.socket_line import SocketLine
 from smabot.testing.simulation.virtual_machine import KEY, VirtualMachine
 from smabot.testing.simulation.wire import Wire
@@ -24,14 +24,12 @@ class Server:
     clients: Clients
 
     @classmethod
-    def of(
-        cls, wire: Wire, sockets: SocketLine, leaves: Callable[[str], None], clients: Clients
-    ) -> Server:
-        """Serve the exchange of a wire. ``leaves``: called with the id of each order as its request leaves."""
+    def of(cls, wire: Wire, sockets: SocketLine, watch: HttpWatch, clients: Clients) -> Server:
+        """Serve the exchange of a wire; ``watch`` sees the requests."""
         exchange, timeline = wire.exchange, wire.timeline
         application = exchange.serve(sockets.loop, lambda: timeline.now, dict([KEY]))
         sockets.application, sockets.set_fault = application, exchange.set_fault
-        return cls(HttpLine(wire, application, sockets.loop, leaves), sockets, clients)
+        return cls(HttpLine(wire, application, sockets.loop, watch), sockets, clients)
 
     def machine(self) -> VirtualMachine:
         """Return the machine of a new process."""

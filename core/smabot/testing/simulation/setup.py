@@ -16,7 +16,8 @@ from smabot.settings.model import Config
 from smabot.testing.simulation.drawing import Draw
 from smabot.testing.simulation.prices import session_bars
 from smabot.testing.simulation.schedule import Schedule
-from smabot.testing.simulation.world import Result, World
+from smabot.testing.simulation.schedule_result import Result
+from smabot.testing.simulation.world import World
 
 SYMBOLS = ("AAA", "BBB")
 SESSIONS = 3
@@ -35,7 +36,7 @@ SETTINGS: dict[str, Any] = {
             },
             "daily_limits": {
                 "max_order_notional": 0, "max_exposure_per_symbol": 0, "max_loss": 4_000,
-                "max_orders": 60,
+                "max_orders": 25,
             },
         }
     },

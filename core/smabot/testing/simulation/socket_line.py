@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 
-from smabot.domain.records import Bar, OrderUpdate
+from smabot.domain.records import Bar, Batch, OrderUpdate
 from smabot.hooks.simulated_exchange import Application
 from smabot.hooks.simulated_machine import StreamKind
 from smabot.testing.simulation.http_line import base_scope
@@ -37,6 +37,8 @@ class SocketLine:
         self.bar_faults: list[str] = []
         """What befalls the next frames of the stream of bars."""
         self.struck: Callable[[str], None] = lambda fault: None
+        self.taken: Callable[[Batch], None] = lambda batch: None
+        """Called with each batch that a process takes."""
         self.application: Application | None = None
         self.set_fault: Callable[[str, Mapping[str, object]], None] = lambda kind, fields: None
         """Lets the exchange have a fault."""

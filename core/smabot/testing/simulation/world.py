@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import random
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from smabot.domain.book import Book
+from smabot.domain.records import Bar
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import (
     BrokerError,
@@ -26,13 +25,17 @@ from smabot.testing.kill_points import Killed
 from smabot.testing.simulation.actions import Actions
 from smabot.testing.simulation.actors import ACTORS, Actor, Wants
 from smabot.testing.simulation.deliveries import Deliveries, Market
+from smabot.testing.simulation.fill_probe import PROBE, FillProbe
 from smabot.testing.simulation.judge import Judge, Violation
 from smabot.testing.simulation.life import Life, Lives, Outside
+from smabot.testing.simulation.outside_changes import OutsideChanges
 from smabot.testing.simulation.points import Points, is_injected, is_kill
 from smabot.testing.simulation.schedule import Schedule
+from smabot.testing.simulation.schedule_result import Kill, Result
 from smabot.testing.simulation.server import Clients, Server
 from smabot.testing.simulation.socket_line import SocketLine
 from smabot.testing.simulation.timeline import Timeline
+from smabot.testing.simulation.watched_requests import WatchedRequests
 from smabot.testing.simulation.wire import Wire
 
 EXIT_MINUTES = 25
@@ -43,37 +46,6 @@ MOST_STARTS = 10
 RECENT = timedelta(minutes=5)
 """A fault that struck so lately may still have to do with a kill."""
 TRACED = 400
-
-
-@dataclass
-class Kill:
-    """A kill: at which kind of boundary, while starting or not, and which faults had struck lately."""
-
-    point: str
-    starting: bool
-    fruitful: bool
-    """Whether the process had committed a step with a bar or an order."""
-    faults: tuple[str, ...]
-    circumstances: tuple[str, ...]
-
-
-@dataclass
-class Result:
-    """What became of a schedule."""
-
-    schedule: Schedule
-    kills: list[Kill] = field(default_factory=list)
-    faults: Counter[str] = field(default_factory=Counter)
-    steps: int = 0
-    starts: int = 0
-    accepted: int = 0
-    """How often the operator had the bot accept the broker's state."""
-    violation: Violation | None = None
-    trace: list[str] = field(default_factory=list)
-
-    def without_trace(self) -> Result:
-        """Return the same without what nobody reads."""
-        return replace(self, trace=[], schedule=self.schedule.with_actions(()))
 
 
 class World:
@@ -114,8 +86,7 @@ class World:
         self.ignored: tuple[str, ...] = ()
         self.wall_ahead = timedelta(0)
         self.kills_in_starts: list[tuple[str, int]] = []
-        self.outside_changes = False
-        """Whether somebody else has changed the account, so that a conflict is right."""
+        self.outside_changes = OutsideChanges()
         self._recent: dict[str, datetime] = {}
         self._life: Life | None = None
         outside = Outside(
@@ -123,12 +94,13 @@ class World:
             tuple(symbols), schedule.far, self._trade_minute, self.wall, self.struck,
         )  # fmt: skip
         actors = {name: self._actor(name) for name in ACTORS}
-        self.lives = Lives(outside, {**made_of, **actors}, config)
+        self.lives = Lives(outside, {**made_of, **actors, PROBE: FillProbe}, config)
         self.commit_faults = outside.commit_faults
-        self.judge = Judge(self.journal, exchange, config, self)
+        self.judge = self.wire.watch = Judge(self.journal, exchange, config, self)
+        self.deliveries.taken = self.judge.batch_taken
         if isinstance(self.deliveries, SocketLine) and clients is not None:
-            outside.server = Server.of(self.wire, self.deliveries, self.judge.leaves, clients)
-        self.wire.handed_over = self.judge.handed_over
+            requests = WatchedRequests(self.judge, self.journal, exchange)
+            outside.server = Server.of(self.wire, self.deliveries, requests, clients)
         self.wire.arrived = self._send_updates
         self.wire.struck = self.deliveries.struck = self.struck
         self.actions = Actions(self)
@@ -158,6 +130,18 @@ class World:
     @property
     def stream_down(self) -> bool:
         return self.deliveries.down
+
+    @property
+    def process(self) -> Life | None:
+        return self._life
+
+    @property
+    def latest_bars(self) -> Mapping[str, Bar]:
+        return self.market.latest()
+
+    @property
+    def undisturbed(self) -> bool:
+        return not self.wire.busy and not self._lately()
 
     def wall(self) -> datetime:
         return self.timeline.now + self.wall_ahead
@@ -210,6 +194,7 @@ class World:
             self.points.arm(*self.kills_in_starts.pop(0))
         self.conflict = ""
         self._life = self.lives.new()
+        self.judge.process_begins()
         self.trace("start")
         self._life.begin(self.ignored)
         self.trace("ready")
@@ -228,7 +213,7 @@ class World:
         if not self._life.step():
             self.market.ended = True
         self.result.steps += 1
-        self.judge.nothing_is_short()
+        self.judge.after_step()
 
     def _stay_down(self) -> None:
         """Let the minutes pass that a process waits to begin."""
@@ -327,6 +312,7 @@ class World:
             return
         self.timeline.now = max(self.timeline.now, traded.time)
         self.market.minutes.append(traded.bars)
+        self.judge.minute_traded()
         self._send_updates()
         self.deliveries.send_minute(traded.bars)
 

@@ -61,8 +61,7 @@ class Reconciliation:
     conflicts: tuple[Conflict, ...] = ()
     notes: tuple[str, ...] = ()
     remedy: tuple[Any, ...] = ()
-    """Records that adopt differences that are no conflict, as cash that came or went: written by
-    `smabot reconcile --accept broker`, after the conflicts' remedies."""
+    """Records that adopt what is no conflict, as moved cash: `reconcile --accept broker` writes them last."""
 
 
 @frozen

@@ -119,8 +119,13 @@ def test_a_server_error_that_is_taken_as_a_refusal_is_noticed(
         return client.RequestRefused(status, {"message": "a server error"})
 
     monkeypatch.setattr(client._Api, "_failure", refused)
-    actions = (*ROUND_TRIP, Action(3, "line", "error", 1, "submit"))
-    assert setup.play(Schedule(0, True, 12, actions)).violation is not None
+    actions = (
+        Action(3, "want", "AAA", 1, "1"), Action(3, "line", "error", 1, "submit"),
+        Action(4, "kill", "after commit"),
+    )  # fmt: skip
+    violation = setup.play(Schedule(0, True, 12, actions)).violation
+    assert violation is not None
+    assert violation.rule == "8 conflict"
 
 
 @pytest.mark.slow

@@ -49,14 +49,19 @@ class Outside:
     wall: Callable[[], datetime]
     struck: Callable[[str], None]
     commit_faults: list[str] = field(default_factory=list)
-    server: Server | None = None
-    """Where broker and feed are a plugin's own."""
 
 
 class Life:
     """A process: `begin` is its start, `step` takes what its feed delivers next, `end` throws it away."""
 
-    def __init__(self, outside: Outside, plugins: ProcessPlugins, config: Config) -> None:
+    def __init__(
+        self,
+        outside: Outside,
+        plugins: ProcessPlugins,
+        config: Config,
+        server: Server | None = None,
+    ) -> None:
+        """``server``: what a plugin's own broker and feed talk to; without it they are simulated."""
         outside.wire.life += 1
         outside.points.revive()
         self.symbols = config.symbols
@@ -70,7 +75,8 @@ class Life:
         self._records = KeptRecords(
             outside.journal, outside.points, outside.commit_faults, outside.struck
         )
-        self._machine = outside.server.machine() if outside.server is not None else None
+        self._client = server.clients if server is not None else None
+        self._machine = server.machine() if server is not None else None
         self._session: BotSession | None = None
         self._engine: Engine | None = None
 
@@ -141,7 +147,7 @@ class Life:
 
     def _opened(self) -> BotSession:
         outside = self._outside
-        client = self._client()
+        client = self._new_client()
         doors = Doors(self._records, client.broker, client.feed)
         plugins = self._processes.take(doors, outside.points)
         try:
@@ -152,11 +158,10 @@ class Life:
         self._session.surroundings = self._around
         return self._session
 
-    def _client(self) -> SimulatedClient:
+    def _new_client(self) -> SimulatedClient:
         outside = self._outside
-        if outside.server is not None:
-            assert self._machine is not None
-            return outside.server.clients(self._machine)
+        if self._machine is not None and self._client is not None:
+            return self._client(self._machine)
         assert isinstance(outside.deliveries, Deliveries)
         broker = FarBroker(outside.wire) if outside.far else NearBroker(outside.wire)
         feed = SimulatedFeed(
@@ -181,6 +186,8 @@ class Lives:
         """Symbols that the next process may enter."""
         self.changes: dict[str, Any] = {}
         """Settings that differ in the next process."""
+        self.server: Server | None = None
+        """Where broker and feed are a plugin's own."""
 
     def new(self) -> Life:
         """Return a process that has not begun."""
@@ -190,4 +197,4 @@ class Lives:
             made_of = {n: kind for n, kind in self._made_of.items() if n not in self.left_out}
             self._known[key] = ProcessPlugins(made_of, config), config
         plugins, config = self._known[key]
-        return Life(self._outside, plugins, config)
+        return Life(self._outside, plugins, config, self.server)

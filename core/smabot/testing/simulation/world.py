@@ -100,7 +100,7 @@ class World:
         self.deliveries.taken = self.judge.batch_taken
         if isinstance(self.deliveries, SocketLine) and clients is not None:
             requests = WatchedRequests(self.judge, self.journal, exchange)
-            outside.server = Server.of(self.wire, self.deliveries, requests, clients)
+            self.lives.server = Server.of(self.wire, self.deliveries, requests, clients)
         self.wire.arrived = self._send_updates
         self.wire.struck = self.deliveries.struck = self.struck
         self.actions = Actions(self)

@@ -120,9 +120,11 @@ def test_a_server_error_that_is_taken_as_a_refusal_is_noticed(
 
     monkeypatch.setattr(client._Api, "_failure", refused)
     actions = (
-        Action(3, "want", "AAA", 1, "1"), Action(3, "line", "error", 1, "submit"),
-        Action(4, "kill", "after commit"),
-    )  # fmt: skip
+        Action(3, "want", "AAA", 1, "1"),
+        Action(3, "line", "error", 1, "submit"),
+        Action(3, "updates", "dropped", 3),
+        Action(7, "kill", "after commit"),
+    )
     violation = setup.play(Schedule(0, True, 12, actions)).violation
     assert violation is not None
     assert violation.rule == "8 conflict"

@@ -32,6 +32,7 @@ from smabot.engine.loop import Engine
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.outbox import Outbox
 from smabot.engine.price_requests import PriceRequests
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.reconciling.running_comparison import Comparison
 from smabot.engine.sending_states import Sending, State
 from smabot.engine.start import opening, recovery, startup_reconciliation
@@ -147,18 +148,18 @@ def retried_by_the_courier(patch: Patch) -> None:
 
 
 def sent_after_a_conflict(patch: Patch) -> None:
-    """A conflict is kept among the events, and what waits behind others still leaves."""
-    never(patch, Engine, "close")
+    """A conflict is kept among the events, and the bot trades on."""
 
     def make(original: Any) -> Any:
-        def keeping(self: Commit, error: Any) -> None:
-            with pytest.MonkeyPatch.context() as meanwhile:
-                never(meanwhile, Outbox, "end_grants")
-                original(self, error)
+        def comparing(self: Engine) -> None:
+            try:
+                original(self)
+            except ReconciliationConflict:
+                self.gate.standing.conflict = ""
 
-        return keeping
+        return comparing
 
-    instead(patch, Commit, "keep_conflict", make)
+    instead(patch, Engine, "compare", make)
 
 
 def blocks_of_absent_plugins_ignored(patch: Patch) -> None:
@@ -449,13 +450,6 @@ def not_counted_while_the_limits_were_off(patch: Patch) -> None:
     never(patch, DailyLimits, "_recount")
 
 
-def a_loss_limit_ends_with_the_loss(patch: Patch) -> None:
-    """A reached loss limit holds only for as long as the loss is that large."""
-    from smabot_risk import daily_limits
-
-    never(patch, daily_limits, "put_block")
-
-
 def not_marked_after_a_fill(patch: Patch) -> None:
     """A minute is not marked where a fill of a later second was."""
 
@@ -733,7 +727,7 @@ STOPS = ("stopped and started",)
 THEMES: dict[PlantedFault, tuple[str, ...]] = {
     judged_once: MISSING, sent_again_unjudged: LINE, sent_again_while_entries_wait: (*LINE, *MISSING),
     left_unjudged_after_a_wait: MISSING, no_epochs: ("dispatcher busy",),
-    retried_by_the_courier: ("submit full", "stream down"), sent_after_a_conflict: ("dispatcher busy", "bought by hand", "bar repeated"),
+    retried_by_the_courier: ("submit full", "stream down"), sent_after_a_conflict: ("bought by hand", "bar repeated"),
     blocks_of_absent_plugins_ignored: ("plugins changed", "bar repeated", "bar revised"), no_price_collar: ("bar bad print",),
     stale_entries_leave: MISSING, entered_in_the_last_minute: CALM,
     entered_beside_an_unknown_order: LINE, entries_while_updates_are_missing: MISSING,
@@ -746,8 +740,7 @@ THEMES: dict[PlantedFault, tuple[str, ...]] = {
     cancels_forgotten_by_a_restart: ("cancel lost",), a_halt_stops_exits: CALM,
     a_revoked_key_refuses_orders: ("key refused",), first_word_last: STOPS,
     commands_never_expire: ("clock steps",), resume_lifts_every_block: CALM, breaker_reset_at_start: CALM,
-    daily_count_in_memory: CALM, not_counted_while_the_limits_were_off: ("plugins changed",),
-    a_loss_limit_ends_with_the_loss: CALM, not_marked_after_a_fill: ("bar late",),
+    daily_count_in_memory: CALM, not_counted_while_the_limits_were_off: ("plugins changed",), not_marked_after_a_fill: ("bar late",),
     marked_every_hour: CALM, dropped_symbols_are_out_of_sight: ("symbols changed",),
     no_price_is_asked_for: ("bar missing",), garbage_is_a_price: ("bar no number",),
     a_failed_query_means_flat: ("query lost",), not_found_means_never_sent: ("submit late",),

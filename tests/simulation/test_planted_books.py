@@ -16,6 +16,7 @@ from smabot.domain.records import ZERO, Fill, Order, OrderUpdate
 from smabot.engine.commit import Commit
 from smabot.engine.outbox import Outbox
 from smabot.engine.price_requests import PriceRequests
+from smabot.engine.sending_states import Sending
 from smabot.engine.start import opening, recovery, startup_reconciliation
 from smabot.engine.status_queries import StatusQueries
 from smabot.errors import BrokerError, JournalError
@@ -65,7 +66,17 @@ def a_failed_query_means_flat(plant: Any) -> None:
 
 def not_found_means_never_sent(plant: Any) -> None:
     """An order that the broker does not show yet was never sent."""
-    plant.never(StatusQueries, "is_absence_proven", answer=True)
+
+    def make(original: Any) -> Any:
+        def answered(self: StatusQueries, sending: Sending, outcome: Any) -> Any:
+            if outcome is not None:
+                return original(self, sending, outcome)
+            self._forget(sending)
+            return [self._connection.update(sending.order, Status.ABANDONED, "not found")]
+
+        return answered
+
+    plant.instead(StatusQueries, "_answered", make)
 
 
 def deposits_are_profit(plant: Any) -> None:

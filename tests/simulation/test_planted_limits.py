@@ -92,20 +92,6 @@ def not_counted_while_the_limits_were_off(plant: Any) -> None:
     plant.never(DailyLimits, "_recount")
 
 
-def not_marked_after_a_fill(plant: Any) -> None:
-    """A minute is not marked where a fill of a later second was."""
-
-    def make(original: Any) -> Any:
-        def marking(self: MarkToMarket, time: datetime) -> None:
-            last = self._book.point
-            if last is None or last.time < time:
-                original(self, time)
-
-        return marking
-
-    plant.instead(MarkToMarket, "mark_minute", make)
-
-
 def marked_every_hour(plant: Any) -> None:
     """Losses are looked at only where a point of the curve is due."""
 
@@ -126,7 +112,6 @@ FAULTS: dict[Any, tuple[str, ...]] = {
     breaker_reset_at_start: ("bar repeated",),
     daily_count_in_memory: ("bar repeated",),
     not_counted_while_the_limits_were_off: ("plugins changed",),
-    not_marked_after_a_fill: ("bar late",),
     marked_every_hour: ("bar repeated",),
 }
 """Each planted fault, and the kinds of faults of the world that it shows up under."""

@@ -16,12 +16,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Block
+from smabot.domain.order_terms import Status
 from smabot.domain.records import (
     ZERO,
     Account,
@@ -54,6 +55,7 @@ from smabot.testing.simulation.process_knowledge import ProcessKnowledge
 from smabot.testing.simulation.step_rules import OPEN_AT_BROKER, StepRules
 
 CENT = Decimal("0.01")
+LOST_AFTER = timedelta(minutes=1)
 
 
 class Violation(AssertionError):
@@ -189,8 +191,25 @@ class Judge:
                 raise Violation("6 way", f"{name} would meet our own {other.client_order_id}")
         position = self._journal.row(Position, exit_.strategy, exit_.symbol)
         held = position.qty if position is not None else ZERO
-        if abs(exit_.open_qty) > -held * exit_.side.sign:
-            raise Violation("5 exits", f"{exit_.client_order_id} leaves, and {held} are held")
+        selling = sum(
+            (
+                abs(other.open_qty)
+                for other in self._journal.rows(Order, where={"symbol": exit_.symbol})
+                if other.reduces and other.strategy == exit_.strategy and self._counts(other)
+            ),
+            ZERO,
+        )
+        if selling > -held * exit_.side.sign:
+            raise Violation(
+                "5 exits",
+                f"{exit_.client_order_id} leaves: {selling} are sold, and {held} are held",
+            )
+
+    def _counts(self, exit_: Order) -> bool:
+        """Whether an exit may still sell: not one that was canceled a while ago and may never have arrived."""
+        asked = exit_.cancel_requested_at
+        lost = asked is not None and self._happenings.now - asked >= LOST_AFTER
+        return not (lost and exit_.status is Status.UNKNOWN)
 
     def _blocks(self, order: Order) -> list[Block]:
         scopes = ("all",) if order.reduces else ("all", "entries")

@@ -12,6 +12,7 @@ import pytest
 from smabot.domain import last_prices
 from smabot.domain.book import Book
 from smabot.domain.known_positions import KnownPositions
+from smabot.domain.order_terms import Status
 from smabot.domain.records import ZERO, Fill, Order, OrderUpdate
 from smabot.engine.commit import Commit
 from smabot.engine.outbox import Outbox

@@ -16,13 +16,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Block
-from smabot.domain.order_terms import Status
 from smabot.domain.records import (
     ZERO,
     Account,
@@ -39,6 +38,7 @@ from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.settings.model import Config
 from smabot.testing.simulation.command_rules import CommandRules
 from smabot.testing.simulation.entry_rules import EntryRules
+from smabot.testing.simulation.exit_rules import ExitRules
 from smabot.testing.simulation.ledger_sums import (
     differing_ends,
     differing_profit,
@@ -52,10 +52,9 @@ from smabot.testing.simulation.life import Life
 from smabot.testing.simulation.limits_oracle import LIMITS, LimitsOracle
 from smabot.testing.simulation.outside_changes import OutsideChanges
 from smabot.testing.simulation.process_knowledge import ProcessKnowledge
-from smabot.testing.simulation.step_rules import OPEN_AT_BROKER, StepRules
+from smabot.testing.simulation.step_rules import StepRules
 
 CENT = Decimal("0.01")
-LOST_AFTER = timedelta(minutes=1)
 
 
 class Violation(AssertionError):
@@ -131,6 +130,7 @@ class Judge:
         risk = config.table("risk")
         self._commands = CommandRules(journal)
         self._entries = EntryRules(journal, risk.get("daily_limits", {}).get("max_orders", 0))
+        self._exits = ExitRules(journal)
         self._limits = LimitsOracle(
             exchange, risk, self._commands.resets, lambda: happenings.outside_changes.deposited
         )
@@ -184,32 +184,9 @@ class Judge:
 
     def _exit(self, exit_: Order) -> None:
         book = self._happenings.book
-        for other in book.working(exit_.symbol) if book is not None else ():
-            in_the_way = not other.reduces and other.status in OPEN_AT_BROKER
-            if in_the_way and other.cancel_requested_at is None:
-                name = exit_.client_order_id
-                raise Violation("6 way", f"{name} would meet our own {other.client_order_id}")
-        position = self._journal.row(Position, exit_.strategy, exit_.symbol)
-        held = position.qty if position is not None else ZERO
-        selling = sum(
-            (
-                abs(other.open_qty)
-                for other in self._journal.rows(Order, where={"symbol": exit_.symbol})
-                if other.reduces and other.strategy == exit_.strategy and self._counts(other)
-            ),
-            ZERO,
-        )
-        if selling > -held * exit_.side.sign:
-            raise Violation(
-                "5 exits",
-                f"{exit_.client_order_id} leaves: {selling} are sold, and {held} are held",
-            )
-
-    def _counts(self, exit_: Order) -> bool:
-        """Whether an exit may still sell: not one that was canceled a while ago and may never have arrived."""
-        asked = exit_.cancel_requested_at
-        lost = asked is not None and self._happenings.now - asked >= LOST_AFTER
-        return not (lost and exit_.status is Status.UNKNOWN)
+        assert book is not None
+        for rule, why in self._exits.broken_by(exit_, book, self._happenings.now):
+            raise Violation(rule, f"{exit_.client_order_id} leaves, {why}")
 
     def _blocks(self, order: Order) -> list[Block]:
         scopes = ("all",) if order.reduces else ("all", "entries")

@@ -108,7 +108,7 @@ def fills_known_by_their_execution_alone(plant: Any) -> None:
     def make(original: Any) -> Any:
         def fill_of(self: Book, update: OrderUpdate) -> Fill | None:
             executions = seen.setdefault(id(self), {}).setdefault(update.client_order_id, set())
-            execution = update.filled_at or update.time
+            execution = update.time
             fill = original(self, update)
             order = self.order(update.client_order_id)
             if fill is None and order is not None and update.filled_qty and update.filled_avg_price:

@@ -13,7 +13,6 @@ from smabot.domain.order_terms import Side
 from smabot.domain.records import Order
 from smabot.domain.risk_answers import Check as Measured
 from smabot.domain.risk_answers import Veto
-from smabot.hooks.plugin_book import PluginBook
 from smabot.testing.in_process_bot import Bot
 from smabot.testing.kill_points import wrap_hooks
 from smabot.testing.sample_records import order

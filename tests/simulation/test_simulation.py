@@ -74,9 +74,7 @@ def test_seeds_have_all_themes_in_turn() -> None:
 
 def test_a_broken_rule_is_found_and_shrunk(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
     """The rule is a planted one: AAA must never be held."""
-    monkeypatch.setattr(
-        "smabot.testing.simulation.judge.Judge.nothing_is_short", _fails_after_buying
-    )
+    monkeypatch.setattr("smabot.testing.simulation.judge.Judge.after_step", _fails_after_buying)
     actions = [Action(minute, "want", "BBB", minute % 2) for minute in range(2, 30)]
     actions += [Action(minute, "operator", "resume") for minute in range(30)]
     schedule = Schedule(1, False, 40, (*actions, Action(5, "want", "AAA", 1)))

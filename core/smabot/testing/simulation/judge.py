@@ -2,14 +2,14 @@
 
 | rule | judged |
 |---|---|
-| 1 an order is committed before it leaves; a decision has at most one order at the exchange | as it leaves; at the end |
-| 2 each fill at the exchange is in `trades` once; positions are the sum of trades, and the exchange's | at the end |
-| 3 cash and equity agree with the exchange | at the end |
-| 4 an entry leaves only where nothing committed forbids it | as it leaves |
-| 5 no order sells what is not held | after each step |
-| 6 what is wanted flat is sold | at the end |
-| 7 the operator's last command holds | as it leaves |
-| 8 nothing leaves before reconciliation is done, or after a conflict | as it leaves |
+| 1 an order is committed before it leaves, as is the wish to cancel one; a decision has at most one order at the exchange | as it leaves; at the end |
+| 2 each fill at the exchange is in `trades` once, and `on_fill` is called once for it; positions are the sum of trades, and the exchange's; orders end on both sides, with a reason | at the end |
+| 3 cash, equity and realized P&L agree with the exchange; a deposit is no profit | at the end |
+| 4 an entry leaves only where nothing committed forbids it (`entry_rules`), nor the losses at the exchange (`limits_oracle`); unwanted ones are canceled within seconds (`step_rules`) | as it leaves; after each step |
+| 5 no order sells what is not held | as it leaves; after each step |
+| 6 what is wanted flat is sold, nothing in the way of that; what is held has a price | as it leaves; after each step; at the end |
+| 7 the operator's last command holds; none is carried out that has expired | as it leaves; after each step |
+| 8 nothing leaves before the process has compared positions (`process_knowledge`), or after a conflict; no entry while order updates are missing | as it leaves |
 | 9 the bot stops only for a cause, with its exit code, and says why | when it stops |
 """
 
@@ -38,6 +38,7 @@ from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.settings.model import Config
 from smabot.testing.simulation.command_rules import CommandRules
 from smabot.testing.simulation.entry_rules import EntryRules
+from smabot.testing.simulation.exit_rules import ExitRules
 from smabot.testing.simulation.ledger_sums import (
     differing_ends,
     differing_profit,
@@ -51,7 +52,7 @@ from smabot.testing.simulation.life import Life
 from smabot.testing.simulation.limits_oracle import LIMITS, LimitsOracle
 from smabot.testing.simulation.outside_changes import OutsideChanges
 from smabot.testing.simulation.process_knowledge import ProcessKnowledge
-from smabot.testing.simulation.step_rules import OPEN_AT_BROKER, StepRules
+from smabot.testing.simulation.step_rules import StepRules
 
 CENT = Decimal("0.01")
 
@@ -129,6 +130,7 @@ class Judge:
         risk = config.table("risk")
         self._commands = CommandRules(journal)
         self._entries = EntryRules(journal, risk.get("daily_limits", {}).get("max_orders", 0))
+        self._exits = ExitRules(journal)
         self._limits = LimitsOracle(
             exchange, risk, self._commands.resets, lambda: happenings.outside_changes.deposited
         )
@@ -182,15 +184,9 @@ class Judge:
 
     def _exit(self, exit_: Order) -> None:
         book = self._happenings.book
-        for other in book.working(exit_.symbol) if book is not None else ():
-            in_the_way = not other.reduces and other.status in OPEN_AT_BROKER
-            if in_the_way and other.cancel_requested_at is None:
-                name = exit_.client_order_id
-                raise Violation("6 way", f"{name} would meet our own {other.client_order_id}")
-        position = self._journal.row(Position, exit_.strategy, exit_.symbol)
-        held = position.qty if position is not None else ZERO
-        if abs(exit_.open_qty) > -held * exit_.side.sign:
-            raise Violation("5 exits", f"{exit_.client_order_id} leaves, and {held} are held")
+        assert book is not None
+        for rule, why in self._exits.broken_by(exit_, book, self._happenings.now):
+            raise Violation(rule, f"{exit_.client_order_id} leaves, {why}")
 
     def _blocks(self, order: Order) -> list[Block]:
         scopes = ("all",) if order.reduces else ("all", "entries")

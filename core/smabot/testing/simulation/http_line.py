@@ -83,7 +83,10 @@ class HttpLine:
         if fault in REFUSED:
             timeline.sleep(there + back)
             status, headers, body = REFUSED[fault]
-            return HttpAnswer(status, {**JSON, **headers}, body)
+            refusal = HttpAnswer(status, {**JSON, **headers}, body)
+            if fault == "blocked":
+                self._watch.carried_out(request, refusal)
+            return refusal
         if fault in ("lost", "late"):
             if fault == "late" and request.kind != "query":
                 self._arrive_at(timeout + chance.uniform(0, 80), request, lambda answer: None, True)
@@ -147,6 +150,8 @@ class HttpLine:
             return None
         headers = {n.decode("latin-1"): v.decode("latin-1") for n, v in sent[0]["headers"]}
         body = b"".join(message.get("body", b"") for message in sent[1:])
+        if request.call == "account" and self._wire.account_is_refused:
+            body = body.replace(b'"account_blocked":false', b'"account_blocked":true')
         answer = HttpAnswer(sent[0]["status"], headers, body)
         self._watch.carried_out(request, answer)
         return answer

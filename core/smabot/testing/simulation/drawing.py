@@ -6,11 +6,14 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 
 from smabot.testing.simulation.deliveries import BAR_FAULTS, UPDATE_FAULTS
+from smabot.testing.simulation.equality import comparable
 from smabot.testing.simulation.kept_records import COMMIT_FAULTS
 from smabot.testing.simulation.schedule import Action, Schedule
 from smabot.testing.simulation.wire import FAULTS
 
 MINUTES = 90
+FAR, COMPARED = 0.6, 0.15
+"""The share of schedules on the far line, and of those that are played without their kills, too."""
 FIRST_POINTS = (
     "before commit", "after commit", "before broker.submit", "after broker.submit", "before broker.cancel",
     "after broker.cancel", "before broker.order", "taken from the feed: bars",
@@ -37,7 +40,9 @@ class Draw:
     def schedule(self, seed: int, kills: Mapping[str, int], far: bool | None = None) -> Schedule:
         """Return the schedule of a seed. ``kills``: how often each boundary has been the place of a kill."""
         chance = random.Random(seed)  # noqa: S311 - it must come again
-        far = chance.random() < 0.6 if far is None else far
+        drawn = chance.random()
+        compared = far is None and drawn >= 1 - COMPARED
+        far = drawn < FAR if far is None else far
         actions: list[Action] = []
         hooks = self._faults(chance)
         quiet = chance.choice((0.25, 0.5, 0.9))
@@ -50,7 +55,8 @@ class Draw:
                 actions.append(Action(minute, "operator", chance.choice(COMMANDS)))
             if chance.random() < 0.5:
                 actions += self._kill(chance, minute, kills)
-        return Schedule(seed, far, MINUTES, tuple(actions))
+        schedule = Schedule(seed, far, MINUTES, tuple(actions))
+        return comparable(schedule) if compared else schedule
 
     # -- kinds of actions ----------------------------------------------------------------------------
 

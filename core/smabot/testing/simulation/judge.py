@@ -11,6 +11,7 @@
 | 7 the operator's last command holds | as it leaves |
 | 8 nothing leaves before reconciliation is done, or after a conflict | as it leaves |
 | 9 the bot stops only for a cause, with its exit code, and says why | when it stops |
+| 9 kills that take no time leave every table as it is without them | at the end, in `equality` |
 """
 
 from __future__ import annotations

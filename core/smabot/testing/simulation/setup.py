@@ -13,6 +13,7 @@ from smabot.hooks.plugins import Plugins
 from smabot.hooks.simulated_exchange import SimulatedExchanges
 from smabot.settings.model import Config
 from smabot.testing.simulation.drawing import Draw
+from smabot.testing.simulation.equality import judge_equality, uninterrupted
 from smabot.testing.simulation.prices import session_bars
 from smabot.testing.simulation.schedule import Schedule
 from smabot.testing.simulation.world import Result, World
@@ -60,12 +61,22 @@ class Setup:
 
     def play(self, schedule: Schedule) -> Result:
         """Play a schedule from the beginning."""
-        exchange = self._market(schedule.seed % MARKETS).open()
         logger.disable("smabot")
         try:
-            return World(schedule, exchange, self.config, self._made_of, SYMBOLS).run()
+            world = self.world(schedule)
+            result = world.run()
+            if schedule.compared and result.violation is None:
+                whole = self.world(uninterrupted(schedule))
+                whole.run()
+                judge_equality(world, whole)
+            return result
         finally:
             logger.enable("smabot")
+
+    def world(self, schedule: Schedule) -> World:
+        """Return the world of a schedule, at its beginning."""
+        exchange = self._market(schedule.seed % MARKETS).open()
+        return World(schedule, exchange, self.config, self._made_of, SYMBOLS)
 
     def _market(self, number: int) -> SimulatedExchanges:
         if number not in self._markets:

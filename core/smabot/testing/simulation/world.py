@@ -91,6 +91,8 @@ class World:
         self.wants: Wants = {}
         self.result = Result(schedule)
         self.minute = 0
+        self._begun = -1
+        """The minute whose actions were carried out last."""
         self.down_for = 0
         """Minutes for which the next process waits to begin."""
         self.stop_wanted = False
@@ -294,7 +296,12 @@ class World:
 
     def _trade_minute(self) -> None:
         """Do what the schedule says of the next minute, and let the market trade it."""
-        self.actions.carry_out(self.schedule.at(self.minute))
+        if self._begun != self.minute:
+            self._begun = self.minute
+            actions = self.schedule.at(self.minute)
+            self.actions.carry_out(actions)
+            if self.schedule.compared and any(each.verb == "operator" for each in actions):
+                return  # in a step of its own, as a start carries a command out before it takes bars
         self.minute += 1
         traded = self.exchange.trade_minute()
         if traded is None:

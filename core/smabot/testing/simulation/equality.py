@@ -58,7 +58,7 @@ def judge_equality(killed: World, whole: World) -> None:
     """Note a violation in the first world's result where the tables of both differ."""
     violation = whole.result.violation
     if violation is None:
-        difference = first_difference(tables_of(whole.journal), tables_of(killed.journal))
+        difference = first_difference(tables_of(whole.database), tables_of(killed.database))
         if difference is None:
             return
         violation = Violation("9 equal", str(difference))

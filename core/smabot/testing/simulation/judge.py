@@ -35,9 +35,9 @@ from smabot.domain.records import (
     Position,
     SignalState,
 )
-from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.settings.model import Config
+from smabot.testing.simulation.databases import Database
 
 CENT = Decimal("0.01")
 MINUTE = timedelta(minutes=1)
@@ -87,12 +87,12 @@ class Judge:
 
     def __init__(
         self,
-        journal: MemoryJournal,
+        database: Database,
         exchange: SimulatedExchange,
         config: Config,
         happenings: Happenings,
     ) -> None:
-        self._journal = journal
+        self._journal = database
         self._exchange = exchange
         self._config = config
         self._happenings = happenings

@@ -19,12 +19,12 @@ from smabot.errors import (
     RiskHalt,
     SmabotError,
 )
-from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.settings.model import Config
 from smabot.testing.kill_points import Killed
 from smabot.testing.simulation.actions import Actions
 from smabot.testing.simulation.actors import ACTORS, Actor, Wants
+from smabot.testing.simulation.databases import Database, MemoryDatabase
 from smabot.testing.simulation.deliveries import Deliveries, Market
 from smabot.testing.simulation.judge import Judge, Violation
 from smabot.testing.simulation.life import Life, Lives, Outside
@@ -78,7 +78,9 @@ class World:
         config: Config,
         made_of: Mapping[str, Any],
         symbols: Sequence[str],
+        database: Database | None = None,
     ) -> None:
+        """``database``: where the bot keeps its tables, else in memory."""
         self.schedule = schedule
         self.exchange = exchange
         self.chance = random.Random(schedule.seed)  # noqa: S311 - it must come again
@@ -87,7 +89,7 @@ class World:
         self.wire = Wire(self.timeline, exchange, self.points, self.chance)
         self.market = Market()
         self.deliveries = Deliveries(self.timeline, self.chance, schedule.far)
-        self.journal = MemoryJournal()
+        self.database = database or MemoryDatabase()
         self.wants: Wants = {}
         self.result = Result(schedule)
         self.minute = 0
@@ -107,13 +109,13 @@ class World:
         self._recent: dict[str, datetime] = {}
         self._life: Life | None = None
         outside = Outside(
-            self.timeline, self.wire, self.market, self.deliveries, self.points, self.journal,
+            self.timeline, self.wire, self.market, self.deliveries, self.points, self.database,
             tuple(symbols), schedule.far, self._trade_minute, self.wall, self.struck,
         )  # fmt: skip
         actors = {name: self._actor(name) for name in ACTORS}
         self.lives = Lives(outside, {**made_of, **actors}, config)
         self.commit_faults = outside.commit_faults
-        self.judge = Judge(self.journal, exchange, config, self)
+        self.judge = Judge(self.database, exchange, config, self)
         self.wire.handed_over = self.judge.handed_over
         self.wire.arrived = self._send_updates
         self.wire.struck = self.deliveries.struck = self.struck

@@ -51,8 +51,12 @@ class FileDatabase:
         self._config = config
         self._records: tuple[type, ...] = CORE_RECORDS
 
-    def open(self, records: Sequence[type]) -> Journal:
+    def know(self, records: Sequence[type]) -> None:
+        """Note that there may be such records."""
         self._records = (*self._records, *(r for r in records if r not in self._records))
+
+    def open(self, records: Sequence[type]) -> Journal:
+        self.know(records)
         journal: Journal = self._plugin.open_journal(self._config, records)
         return journal
 

@@ -98,6 +98,8 @@ class World:
         self.down_for = 0
         """Minutes for which the next process waits to begin."""
         self.stop_wanted = False
+        self.killed: Callable[[], None] = lambda: None
+        """Called where the process dies."""
         self.asleep = 0
         """Minutes for which the process stands still."""
         self.conflict = ""
@@ -369,6 +371,7 @@ class World:
         )
         self.result.kills.append(kill)
         self.trace(f"KILLED {point}")
+        self.killed()
 
     def _actor(self, name: str) -> Callable[[], Actor]:
         return lambda: Actor(name, self.wants)

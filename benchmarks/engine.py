@@ -89,7 +89,7 @@ class Forgetful(MemoryJournal):
 
     def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
         super().commit(rows, bars)
-        self.bars.clear()
+        self._bars.clear()
         self._tables.clear()
 
 

@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
+import codecs
 import csv
 import ctypes
+import importlib.metadata
 import os
+import pkgutil
+import pty
+import shutil
 import signal
 import sqlite3
 import subprocess
+import sys
+import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from datetime import UTC, datetime, timedelta
-from importlib.metadata import entry_points
+from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NoReturn
 
 import hypothesis
 import pytest
@@ -47,9 +56,22 @@ def _leave(process: Any, kind: Any, error: Any, trace: Any) -> None:
 _wait_for = subprocess.Popen.__exit__
 subprocess.Popen.__exit__ = _leave  # type: ignore[method-assign]
 
+
+_read_installed = importlib.metadata.entry_points
+
+
+@cache
+def _installed(path: tuple[str, ...], **wanted: str) -> Any:
+    return _read_installed(**wanted)
+
+
+# Every start of a bot reads what is installed; here it stays the same for as long as the path does.
+importlib.metadata.entry_points = lambda **wanted: _installed(tuple(sys.path), **wanted)
+
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 COLUMNS = ("symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap")
 CAPABILITIES_V3 = 0x20080522  # see capget(2)
+MEMORY, ROOM = Path("/dev/shm"), 2 << 30
 OVERRIDE_RIGHTS = 1 << 1 | 1 << 2  # CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH
 PLUGINS = {
     "persistence_sqlite",
@@ -63,9 +85,15 @@ PLUGINS = {
 SPY_TAPE = Path(__file__).parents[2] / "shared/data/minute/pyalgotrade/SPY.csv.gz"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the files of tests in memory where there is room: thousands of databases wait for no disk."""
+    if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
+        os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip what plays on the plugins that smabot comes with where they are not all installed."""
-    installed = {point.name for point in entry_points(group="smabot")}
+    installed = {point.name for point in importlib.metadata.entry_points(group="smabot")}
     if item.get_closest_marker("plugins") and (missing := PLUGINS - installed):
         pytest.skip(f"not installed: {', '.join(sorted(missing))}")
 
@@ -105,6 +133,93 @@ def dump(db: Path, *, without: Sequence[str] = ("runs",)) -> dict[str, list[tupl
         }
     finally:
         connection.close()
+
+
+# -- smabot in a process of its own ----------------------------------------------------------------
+
+
+class Fork:
+    """`smabot` in a fork of this process, which costs little: all that it may import is there already.
+
+    For what is the interpreter's own (its encoding, its end, what it imports) run the executable.
+    """
+
+    def __init__(self) -> None:
+        codecs.lookup("utf-8-sig")
+        points = importlib.metadata.entry_points(group="smabot")
+        plugins = {point.module.partition(".")[0] for point in points}
+        for package in map(importlib.import_module, ["smabot", *sorted(plugins)]):
+            for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
+                if not module.name.endswith("__main__") and ".migrations." not in module.name:
+                    importlib.import_module(module.name)
+        for name in ("dynaconf", "packaging.requirements", "rich.progress", "rich.table"):
+            importlib.import_module(name)
+        if "smabot_exchange" in plugins:
+            importlib.import_module("smabot_exchange.data.sessions").session_on(date(2026, 3, 2))
+
+    def __call__(
+        self,
+        arguments: Sequence[str],
+        variables: Mapping[str, str],
+        folder: Path,
+        before: Callable[[], None] = lambda: None,
+        typed: str | None = None,
+    ) -> tuple[int, str, str]:
+        """Run a command in a folder, with more environment variables; return code, stdout and stderr.
+
+        ``typed``: on a terminal on which this is typed, though nothing is shown there.
+        """
+        if typed is None:
+            keyboard, stdin = None, os.open(os.devnull, os.O_RDONLY)
+        else:
+            keyboard, stdin = pty.openpty()
+            os.write(keyboard, typed.encode())
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            child = os.fork()
+            if child == 0:
+                try:
+                    os.chdir(folder)
+                    for number, file in enumerate((stdin, out.fileno(), err.fileno())):
+                        os.dup2(file, number)
+                    self.become(arguments, variables, before)
+                finally:
+                    os._exit(99)
+            _, status = os.waitpid(child, 0)
+            said = [(file.seek(0), file.read())[1] for file in (out, err)]
+        for terminal in (stdin, keyboard):
+            if terminal is not None:
+                os.close(terminal)
+        return os.waitstatus_to_exitcode(status), *said
+
+    @staticmethod
+    def become(
+        arguments: Sequence[str],
+        variables: Mapping[str, str],
+        before: Callable[[], None] = lambda: None,
+    ) -> NoReturn:
+        """Run a command in this process, which was forked for it, and end."""
+        from smabot.cli import main
+
+        code = 99
+        try:
+            sys.stdin, sys.stdout = os.fdopen(0), os.fdopen(1, "w")
+            sys.stderr = os.fdopen(2, "w", 1, errors="backslashreplace")
+            os.environ.update(variables)
+            sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+            before()
+            code = main(arguments)
+            sys.stdout.flush()
+            sys.stderr.flush()
+        finally:
+            os._exit(code)
+
+
+@pytest.fixture(scope="session")
+def fork() -> Fork:
+    return Fork()
+
+
+# -- what tests share --------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -157,6 +272,15 @@ def unprivileged() -> Callable[[], AbstractContextManager[None]]:
             assert libc.capset(header, sets) == 0
 
     return unprivileged
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _servers_end_at_once() -> None:
+    """Let uvicorn, which looks every tenth of a second whether to end, look more often."""
+    if (server := sys.modules.get("uvicorn.server")) is not None:
+        server.asyncio = SimpleNamespace(  # type: ignore[attr-defined]
+            **{**vars(asyncio), "sleep": lambda seconds: asyncio.sleep(seconds / 20)}
+        )
 
 
 @pytest.fixture(autouse=True)

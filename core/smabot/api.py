@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from smabot.domain.bot_records import Block, Command, Event
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
+from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import (
     ZERO,
@@ -128,6 +129,7 @@ __all__ = [
     "read_checks",
     "record",
     "register_secret",
+    "replace",
 ]
 
 

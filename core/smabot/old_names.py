@@ -87,6 +87,7 @@ NAMES = {
     "book.STALE": "domain.book_view.STALE",
     "checks.decode": "domain.risk_answers.read_checks",
     "checks.encode": "domain.risk_answers.checks_text",
+    "discovery.check_hooks": "hooks.hook_checks.check_hooks",
     "disagreement.Disagreement": "engine.reconciling.conflict.ReconciliationConflict",
     "doubt.Doubt": "engine.reconciling.degraded.Degraded",
     "engine.marking.Marking": "engine.mark_to_market.MarkToMarket",

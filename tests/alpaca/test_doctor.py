@@ -187,7 +187,7 @@ def test_a_data_stream_that_another_program_has(served: EmbeddedServer) -> None:
     address = served.url.replace("http", "ws") + "/v2/iex"
     with connect(address, proxy=None) as other:
         other.send(json.dumps(auth))
-        while "authenticated" not in str(other.recv(timeout=10)):
+        while "authenticated" not in str(other.recv(timeout=60)):
             pass
         found = there(served)
     assert failures(found) == {"market data": 4}

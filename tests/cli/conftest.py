@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
+import struct
 import subprocess
 import sys
-from collections.abc import Callable
+import termios
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -57,7 +61,17 @@ def call(in_tmp: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Resu
 
 
 @pytest.fixture
-def execute(in_tmp: Path) -> Callable[..., Result]:
+def execute(in_tmp: Path, fork: Callable[..., Any]) -> Callable[..., Result]:
+    """Run a command in a process of its own; ``typed``: on a terminal."""
+
+    def execute(*arguments: str, typed: str | None = None, **variables: str) -> Result:
+        return Result(*fork(arguments, variables, in_tmp, typed=typed))
+
+    return execute
+
+
+@pytest.fixture
+def execute_itself(in_tmp: Path) -> Callable[..., Result]:
     """Run the real executable."""
 
     def execute(*arguments: str, **variables: str) -> Result:
@@ -75,24 +89,33 @@ def execute(in_tmp: Path) -> Callable[..., Result]:
 
 
 @pytest.fixture
-def on_terminal(in_tmp: Path) -> Callable[..., str]:
-    """Return what a command shows on a terminal of a width."""
+def on_terminal(in_tmp: Path, fork: Any) -> Callable[..., str]:
+    """Return all that a command writes to a terminal of a width, where something may be typed."""
 
-    def on_terminal(*arguments: str, columns: int, no_color: bool = True) -> str:
-        environ = {**os.environ, "TERM": "xterm", "COLUMNS": str(columns)}
-        environ.pop("NO_COLOR", None)
-        if no_color:
-            environ["NO_COLOR"] = "1"
-        mine, theirs = pty.openpty()
-        out = b""
-        with subprocess.Popen([SMABOT, *arguments], stdout=theirs, env=environ) as command:
-            os.close(theirs)
-            with suppress(OSError):  # Linux's way to say that nobody has the other end any more
-                while part := os.read(mine, 65536):
-                    out += part
-        os.close(mine)
-        assert command.returncode == 0
-        return out.decode()
+    def on_terminal(
+        *arguments: str,
+        columns: int = 80,
+        typed: str = "",
+        code: int = 0,
+        no_color: bool = True,
+    ) -> str:
+        pid, terminal = pty.fork()
+        if pid == 0:
+            for name in ("COLUMNS", "LINES", "NO_COLOR"):
+                os.environ.pop(name, None)
+            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
+            fork.become(
+                arguments, {"TERM": "xterm-256color"} | ({"NO_COLOR": "1"} if no_color else {})
+            )
+        seen = b""
+        if typed:
+            os.write(terminal, f"{typed}\n".encode())
+        with suppress(OSError):  # Linux's way to say that nobody has the other end any more
+            while part := os.read(terminal, 65536):
+                seen += part
+        os.close(terminal)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == code, seen.decode()
+        return seen.decode()
 
     return on_terminal
 
@@ -101,11 +124,16 @@ def on_terminal(in_tmp: Path) -> Callable[..., str]:
 def journal(in_tmp: Path) -> Any:
     """A journal open for writing on the default database."""
     sqlite = pytest.importorskip("smabot_persistence_sqlite.journal")
-    from smabot.cli.app import App
-
-    opened = sqlite.SqliteJournal.open(Path("data/trades.db"), App().record_kinds())
+    opened = sqlite.SqliteJournal.open(Path("data/trades.db"), _record_kinds())
     yield opened
     opened.close()
+
+
+@cache
+def _record_kinds() -> Sequence[type]:
+    from smabot.cli.app import App
+
+    return App().record_kinds()
 
 
 def order(number: int, symbol: str, side: Side, status: Status, **changes: Any) -> Order:

@@ -35,6 +35,7 @@ def folder(in_tmp: Path, tape_writer: Callable[..., Path]) -> Path:
     return in_tmp
 
 
+@pytest.mark.slow
 def test_a_backup_of_a_running_bot_starts_without_conflict(folder: Path, call: Call) -> None:
     """Whatever moment it is taken at: an order may be on its way."""
     with subprocess.Popen(
@@ -47,7 +48,7 @@ def test_a_backup_of_a_running_bot_starts_without_conflict(folder: Path, call: C
             (ledger,) = told.json["account_files"]
             assert (told.json["path"], ledger["path"]) == (f"{name}.db", f"{name}.exchange.db")
         bot.terminate()
-        assert bot.wait(10) == 0
+        assert bot.wait(60) == 0
     ends = []
     for db in ("data/trades.db", "a.db", "b.db", "c.db"):
         again = call("run", "--db", db)

@@ -26,9 +26,13 @@ GIVEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 
 
 @pytest.fixture
-def slow_bot(in_tmp: Path, tape_writer: Callable[..., Path]) -> Callable[[], Any]:
+def tape(in_tmp: Path, tape_writer: Callable[..., Path]) -> Path:
+    return tape_writer(in_tmp / "tape.csv", {"SPY": [100.0 + n % 7 for n in range(300)]})
+
+
+@pytest.fixture
+def slow_bot(tape: Path) -> Callable[[], Any]:
     """A bot that trades already, slowly enough to be there until the end; killed then."""
-    tape = tape_writer(in_tmp / "tape.csv", {"SPY": [100.0 + n % 7 for n in range(300)]})
 
     @contextmanager
     def slow_bot() -> Iterator[Bot]:
@@ -56,9 +60,9 @@ def freeze(bot: Bot) -> None:
                 bot.send_signal(signal.SIGCONT)
 
 
-def play(execute: Call) -> None:
+def play(execute: Call, *until: str) -> None:
     """Run to the tape's end, as fast as can be."""
-    done = execute("run", "--data", "tape.csv", "--speed", "max", "--broker", "exchange")
+    done = execute("run", "--data", "tape.csv", "--speed", "max", "--broker", "exchange", *until)
     assert done.code == 0, done.err
 
 
@@ -100,6 +104,7 @@ def test_a_bot_that_does_not_answer(
     assert [(c.verb, c.argument) for c in journal.commands()] == [("halt", "now")]
 
 
+@pytest.mark.slow
 @pytest.mark.plugins
 def test_a_running_bot_carries_the_command_out(slow_bot: Callable[[], Bot], call: Call) -> None:
     with slow_bot() as bot:
@@ -128,6 +133,7 @@ def test_the_journal_keeps_the_command_and_its_answer(database: Path, call: Call
 # -- the last word ---------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.plugins
 def test_a_halt_counts_after_a_resume_that_nobody_answered(
     slow_bot: Callable[[], Any], call: Call, execute: Call, monkeypatch: pytest.MonkeyPatch
@@ -147,6 +153,7 @@ def test_a_halt_counts_after_a_resume_that_nobody_answered(
     assert execute("status", "--json").json["halted"] == "news"
 
 
+@pytest.mark.slow
 @pytest.mark.plugins
 def test_a_bot_that_is_killed_meanwhile_leaves_the_command_to_the_command_line(
     slow_bot: Callable[[], Any], call: Call, monkeypatch: pytest.MonkeyPatch
@@ -169,6 +176,7 @@ def test_a_bot_that_is_killed_meanwhile_leaves_the_command_to_the_command_line(
     assert call("status", "--json").json["halted"] == "news"
 
 
+@pytest.mark.slow
 @pytest.mark.plugins
 def test_a_resume_counts_after_a_halt_that_nobody_answered(
     slow_bot: Callable[[], Any], call: Call, execute: Call, monkeypatch: pytest.MonkeyPatch
@@ -200,12 +208,8 @@ def test_waiting_commands_are_dealt_with_before_this_one(database: Path, call: C
 
 
 @pytest.mark.plugins
-def test_a_start_carries_out_what_has_not_expired(
-    slow_bot: Callable[[], Any], execute: Call
-) -> None:
-    with slow_bot() as bot:
-        bot.send_signal(signal.SIGTERM)
-        bot.communicate(timeout=10)
+def test_a_start_carries_out_what_has_not_expired(tape: Path, execute: Call) -> None:
+    play(execute, "--until", "2026-03-02T14:35:00Z")
     now = datetime.now(UTC)
     old = now - timedelta(minutes=2)
     send(
@@ -225,12 +229,8 @@ def test_a_start_carries_out_what_has_not_expired(
 
 
 @pytest.mark.plugins
-def test_an_expired_flatten_halts_at_the_next_start(
-    slow_bot: Callable[[], Any], execute: Call
-) -> None:
-    with slow_bot() as bot:
-        bot.send_signal(signal.SIGTERM)
-        bot.communicate(timeout=10)
+def test_an_expired_flatten_halts_at_the_next_start(tape: Path, execute: Call) -> None:
+    play(execute, "--until", "2026-03-02T14:35:00Z")
     send(Command("a", "flatten", "", GIVEN, expires_at=GIVEN + timedelta(minutes=1)))
     play(execute)
     ((_, answer),) = told()
@@ -266,6 +266,7 @@ def test_the_line_says_until_when_a_command_stands(
     assert (command.created_at, command.expires_at) == (GIVEN, GIVEN + timedelta(minutes=1))
 
 
+@pytest.mark.slow
 @pytest.mark.plugins
 @pytest.mark.parametrize("verb", ["resume", "breaker reset"])
 def test_ctrl_c_withdraws_what_the_bot_has_not_taken(journal: Any, verb: str) -> None:
@@ -275,6 +276,7 @@ def test_ctrl_c_withdraws_what_the_bot_has_not_taken(journal: Any, verb: str) ->
     assert journal.commands() == []
 
 
+@pytest.mark.slow
 def test_ctrl_c_does_not_withdraw_a_halt(journal: Any) -> None:
     code, err = interrupted(journal, "halt")
     assert code == 130
@@ -282,6 +284,7 @@ def test_ctrl_c_does_not_withdraw_a_halt(journal: Any) -> None:
     assert [command.verb for command in journal.commands()] == ["halt"]
 
 
+@pytest.mark.slow
 @pytest.mark.plugins
 def test_ctrl_c_withdraws_a_flatten(journal: Any) -> None:
     code, err = interrupted(journal, "flatten", "--yes")
@@ -299,7 +302,7 @@ def interrupted(journal: Any, *arguments: str) -> tuple[int, str]:
             assert process.poll() is None
             time.sleep(0.01)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=30)
+        _, err = process.communicate(timeout=60)
     return process.returncode, err
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
-import pty
 import re
-import select
-import struct
 import sys
-import termios
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from functools import partial
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -30,7 +24,6 @@ from smabot.hooks.specifications import Conflict
 Call = Callable[..., Any]
 D = Decimal
 NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
-SMABOT = str(Path(sys.executable).with_name("smabot"))
 UNTIL = "2026-03-02T19:00:00Z"
 SCREENS = (
     ("status",), ("doctor",), ("breaker",), ("limits",), ("config", "check"), ("config", "show"),
@@ -39,26 +32,10 @@ SCREENS = (
 STYLE = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]")
 
 
-def on_pty(
-    *arguments: str, columns: int = 80, typed: str = "", code: int = 0, **variables: str
-) -> str:
-    """Return all that a command writes to a terminal of that size, styles included."""
-    pid, terminal = pty.fork()
-    if pid == 0:
-        for name in ("COLUMNS", "LINES", "NO_COLOR"):
-            os.environ.pop(name, None)
-        os.environ.update({"TERM": "xterm-256color", **variables})
-        fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
-        os.execvp(SMABOT, [SMABOT, *arguments])
-    seen = b""
-    if typed:
-        os.write(terminal, f"{typed}\n".encode())
-    with suppress(OSError):  # Linux's way to say that nobody has the other end any more
-        while select.select([terminal], [], [], 30)[0] and (part := os.read(terminal, 65536)):
-            seen += part
-    os.close(terminal)
-    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == code, seen.decode()
-    return seen.decode()
+@pytest.fixture
+def on_pty(on_terminal: Call) -> Call:
+    """Return all that a command writes to a terminal of 80 columns, styles included."""
+    return partial(on_terminal, no_color=False)
 
 
 def lines_of(shown: str) -> list[str]:
@@ -71,7 +48,7 @@ def too_wide(lines: list[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("command", ["orders", "trades", "signals", "events", "equity", "pnl"])
-def test_notes_below_a_listing(journal: Any, command: str) -> None:
+def test_notes_below_a_listing(journal: Any, on_pty: Call, command: str) -> None:
     journal.commit([EquityPoint(NOON, D(1), D(1), D(0), D(0))])
     journal.close()
     shown = lines_of(on_pty(command, "--since", "2h", "--until", "10m"))
@@ -81,12 +58,12 @@ def test_notes_below_a_listing(journal: Any, command: str) -> None:
 
 
 @pytest.mark.plugins
-def test_what_init_says(in_tmp: Path) -> None:
+def test_what_init_says(in_tmp: Path, on_pty: Call) -> None:
     assert too_wide(lines_of(on_pty("init"))) == []
 
 
 @pytest.mark.plugins
-def test_the_question_of_flatten(journal: Any) -> None:
+def test_the_question_of_flatten(journal: Any, on_pty: Call) -> None:
     symbols = ("AAPL", "IBM", "MSFT", "QQQ", "SPY")
     journal.commit([Position("sma", s, D(100), D(1), D(1), D(0), NOON) for s in symbols])
     journal.close()
@@ -97,7 +74,7 @@ def test_the_question_of_flatten(journal: Any) -> None:
 
 
 @pytest.mark.plugins
-def test_a_run_and_what_looks_at_it(in_tmp: Path, execute: Call) -> None:
+def test_a_run_and_what_looks_at_it(in_tmp: Path, on_pty: Call) -> None:
     run = ("run", "--data", "simulated", "--speed", "max", "--until", UNTIL)
     shown = lines_of(on_pty(*run))
     assert too_wide(shown) == []
@@ -119,10 +96,10 @@ def test_a_pipe_gets_each_line_whole(in_tmp: Path, execute: Call) -> None:
 
 
 @pytest.mark.plugins
-def test_color_says_nothing_that_words_do_not(in_tmp: Path, execute: Call) -> None:
+def test_color_says_nothing_that_words_do_not(in_tmp: Path, execute: Call, on_pty: Call) -> None:
     execute("run", "--speed", "max", "--until", UNTIL)
     for screen in (("status",), ("doctor",), ("breaker",)):
-        colored, plain = on_pty(*screen), on_pty(*screen, NO_COLOR="1")
+        colored, plain = on_pty(*screen), on_pty(*screen, no_color=True)
         assert not re.search(r"\x1b\[[0-9;]*(3[0-7]|9[0-7]|38;5;\d+)m", plain), screen
         free = r"[\d.]+ GB"  # of the disk, which others fill meanwhile
         colored, plain = (re.sub(free, "N GB", each) for each in (colored, plain))

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
 import random
 import re
 import shutil
@@ -13,7 +11,7 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -110,38 +108,22 @@ def test_symbols_is_not_symbol(database: Path, call: Call) -> None:
     assert "there is no option --symbols; name one symbol with --symbol" in result.err
 
 
-def typed(answer: str, arguments: Sequence[str]) -> tuple[int, str]:
-    """Run on a terminal and type an answer; returns the exit code and stderr."""
-    master, slave = pty.openpty()
-    try:
-        with subprocess.Popen(
-            [SMABOT, *arguments], stdin=slave, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE,
-            text=True,
-        ) as bot:  # fmt: skip
-            os.write(master, f"{answer}\n".encode())
-            _, err = bot.communicate(timeout=60)
-        return bot.returncode, err
-    finally:
-        os.close(master)
-        os.close(slave)
-
-
 @pytest.mark.plugins
-def test_on_a_terminal_it_asks(holding: Path) -> None:
+def test_on_a_terminal_it_asks(holding: Path, execute: Call) -> None:
     before = held()
-    code, err = typed("yes", ["flatten"])
+    code, _, err = execute("flatten", typed="yes\n")
     assert code == 2
     assert "PAPER: This closes" in err
     assert "and halts new entries" in err
     assert "not confirmed, nothing was started" in err
     assert held() == before
-    code, _ = typed("flatten", ["flatten", "--speed", "max"])
-    assert (code, held()) == (0, {})
+    assert execute("flatten", "--speed", "max", typed="flatten\n").code == 0
+    assert held() == {}
 
 
 @pytest.mark.plugins
-def test_live_says_so_loudly(holding: Path) -> None:
-    code, err = typed("no", ["flatten", "--live"])
+def test_live_says_so_loudly(holding: Path, execute: Call) -> None:
+    code, _, err = execute("flatten", "--live", typed="no\n")
     assert code == 2
     assert "LIVE: REAL MONEY. This closes" in err
 

@@ -134,6 +134,7 @@ def test_a_command_of_others_has_its_own_words_or_its_distributions(
     }  # fmt: skip
 
 
+@pytest.mark.slow
 def test_help_is_there_at_once(in_tmp: Path) -> None:
     environ = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     environ["PYTHONPYCACHEPREFIX"] = str(in_tmp / "compiled")
@@ -146,4 +147,4 @@ def test_help_is_there_at_once(in_tmp: Path) -> None:
 
     for arguments in (("--help",), ("run", "--help"), ("version",)):
         seconds(*arguments)  # compiles
-        assert min(seconds(*arguments) for _ in range(5)) < SECONDS, arguments
+        assert any(seconds(*arguments) < SECONDS for _ in range(20)), arguments

@@ -34,6 +34,7 @@ def run(line: str, folder: Path, **more: str) -> subprocess.CompletedProcess[str
     )
 
 
+@pytest.mark.slow
 @pytest.mark.plugins
 def test_what_it_makes_runs_and_what_it_prints_can_be_typed(in_tmp: Path) -> None:
     (in_tmp / "my env").symlink_to(BIN.parent)
@@ -52,6 +53,7 @@ def test_what_it_makes_runs_and_what_it_prints_can_be_typed(in_tmp: Path) -> Non
     assert "not loaded" not in status.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("typed", "path", "first"),
     [

@@ -15,6 +15,7 @@ MODULE = [sys.executable, "-m", "smabot"]
 Call = Callable[..., Any]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -22,8 +23,10 @@ Call = Callable[..., Any]
         ["run", "--settings", "no.toml"],
     ],
 )  # fmt: skip
-def test_it_answers_as_the_script_does(in_tmp: Path, execute: Call, arguments: list[str]) -> None:
-    script = execute(*arguments)
+def test_it_answers_as_the_script_does(
+    in_tmp: Path, execute_itself: Call, arguments: list[str]
+) -> None:
+    script = execute_itself(*arguments)
     done = subprocess.run([*MODULE, *arguments], capture_output=True, text=True, timeout=60)
     assert (done.returncode, done.stdout, done.stderr) == script
 
@@ -33,6 +36,7 @@ def test_the_help_names_the_program(in_tmp: Path) -> None:
     assert done.stdout.startswith("Usage: smabot ")
 
 
+@pytest.mark.slow
 @pytest.mark.plugins
 def test_ctrl_c_is_code_130(in_tmp: Path) -> None:
     run = [*MODULE, "run", "--broker", "exchange", "--speed", "1"]

@@ -227,7 +227,10 @@ def run_without_cancels() -> None:
         broker.cancel = lambda order: None
         row = replace(row, ready_ms=1.0, steps=session.report.steps_json())
         outcome = engine.run()
-        save_run_row(session, replace(row, ended_at=session.wall(), exit_code=0, outcome=outcome))
+        save_run_row(
+            session,
+            replace(row, ended_at=session.surroundings.wall(), exit_code=0, outcome=outcome),
+        )
     finally:
         session.close()
 

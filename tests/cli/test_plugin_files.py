@@ -111,6 +111,7 @@ def test_a_file_trades_under_its_own_name_and_no_other(tape: Path, execute: Call
     assert not Path("__pycache__").exists()
 
 
+@pytest.mark.slow
 def test_killed_and_run_again_it_ends_as_if_it_never_was(
     tape: Path, execute: Call, dumper: Any
 ) -> None:
@@ -136,6 +137,7 @@ def test_killed_and_run_again_it_ends_as_if_it_never_was(
     assert never["counted_bars"] == [("IBM", 120), ("SPY", 120)]
 
 
+@pytest.mark.slow
 def test_an_operator_controls_a_bot_that_runs_a_file(tape: Path, execute: Call) -> None:
     write("rising.py", RISING)
     with subprocess.Popen(

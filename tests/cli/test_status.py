@@ -371,6 +371,7 @@ def test_watch_needs_a_screen(database: Any, execute: Call) -> None:
         assert told in result.err
 
 
+@pytest.mark.slow
 def test_watch_ends_with_its_terminal(database: Any) -> None:
     """Also where nothing ends it by a signal, as below nohup."""
     pid, terminal = pty.fork()
@@ -382,7 +383,7 @@ def test_watch_ends_with_its_terminal(database: Any) -> None:
     while b"Ctrl-C ends" not in seen:
         seen += os.read(terminal, 65536)
     os.close(terminal)
-    until = time.monotonic() + 5
+    until = time.monotonic() + 30
     while not (ended := os.waitpid(pid, os.WNOHANG)[0]) and time.monotonic() < until:
         time.sleep(0.05)
     if not ended:
@@ -402,7 +403,7 @@ def on_pty(*arguments: str) -> Iterator[tuple[int, Callable[[str], str]]]:
 
     def wait_for(text: str) -> str:
         nonlocal seen
-        until = time.monotonic() + 20
+        until = time.monotonic() + 60
         while text.encode() not in seen and time.monotonic() < until:
             if select.select([terminal], [], [], 0.2)[0]:
                 seen += os.read(terminal, 65536)
@@ -411,7 +412,7 @@ def on_pty(*arguments: str) -> Iterator[tuple[int, Callable[[str], str]]]:
     try:
         yield terminal, wait_for
         with suppress(OSError):
-            while select.select([terminal], [], [], 20)[0] and os.read(terminal, 65536):
+            while select.select([terminal], [], [], 60)[0] and os.read(terminal, 65536):
                 pass
     finally:
         os.close(terminal)  # which hangs the command up where it still runs
@@ -419,6 +420,7 @@ def on_pty(*arguments: str) -> Iterator[tuple[int, Callable[[str], str]]]:
     assert code == 0
 
 
+@pytest.mark.slow
 def test_watch_shows_news_until_ctrl_c(journal: Any, in_tmp: Any, execute: Call) -> None:
     journal.close()
     with on_pty(SMABOT, "status", "--watch", "0.5") as (terminal, wait_for):
@@ -428,6 +430,7 @@ def test_watch_shows_news_until_ctrl_c(journal: Any, in_tmp: Any, execute: Call)
         os.write(terminal, b"\x03")
 
 
+@pytest.mark.slow
 def test_watch_goes_on_where_the_database_can_not_be_read_for_a_while(
     journal: Any, in_tmp: Any, execute: Call
 ) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import decimal
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
@@ -400,3 +402,120 @@ def test_two_plugins_may_share_a_class() -> None:
     plugins.register("one", Plugin())
     plugins.register("two", Plugin())
     assert plugins.kinds().count(Shared) == 1
+
+
+# -- decimal contexts ------------------------------------------------------------------------------
+
+
+def in_place() -> None:
+    decimal.getcontext().prec = 3
+
+
+def by_traps() -> None:
+    decimal.getcontext().traps[decimal.Inexact] = True
+
+
+def by_rounding() -> None:
+    decimal.getcontext().rounding = decimal.ROUND_UP
+
+
+def by_another() -> None:
+    decimal.setcontext(decimal.Context(prec=2))
+
+
+@pytest.mark.parametrize("disturb", [in_place, by_traps, by_rounding, by_another])
+@pytest.mark.parametrize("hook", ["on_bar", "on_equity", "on_order", "describe", "on_fill"])
+def test_a_plugin_changes_nobody_elses_sums(disturb: Callable[[], None], hook: str) -> None:
+    """Neither core's nor the next plugin's, and its own not beyond the call."""
+    sums: list[Decimal] = []
+
+    class Disturbing:
+        @hookimpl(specname=hook, tryfirst=True)
+        def disturb(self) -> None:
+            sums.append(Decimal(2) / 3)
+            disturb()
+
+    class Summing:
+        @hookimpl(specname=hook)
+        def add(self) -> None:
+            sums.append(Decimal(2) / 3)
+
+    plugins = Plugins()
+    plugins.register("disturbing", Disturbing())
+    plugins.register("summing", Summing())
+    plugins.check()
+    event: Any = None
+    calls: dict[str, Callable[[], object]] = {
+        "on_bar": lambda: plugins.on_bar([event], Book()),
+        "on_equity": lambda: plugins.on_equity(event, Book()),
+        "on_order": lambda: plugins.on_order(event, Book()),
+        "on_fill": lambda: plugins.on_fill(event, Book()),
+        "describe": lambda: plugins.describe(Book()),
+    }
+    for _ in range(2):
+        calls[hook]()
+        sums.append(Decimal(2) / 3)
+    assert sums == [Decimal("0.6666666666666666666666666667")] * 6
+
+
+def test_a_plugin_that_raises_changes_no_sums_either() -> None:
+    class Raising:
+        @hookimpl
+        def on_equity(self) -> None:
+            in_place()
+            raise ValueError("no")
+
+    with pytest.raises(PluginError):
+        registered(Raising()).on_equity(cast(Any, None), Book())
+    assert Decimal(2) / 3 == Decimal("0.6666666666666666666666666667")
+
+
+# -- what is looked at once ------------------------------------------------------------------------
+
+
+def test_a_hook_that_is_replaced_in_its_class_is_checked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Mine:
+        @hookimpl
+        def on_bar(self, bar: Bar) -> None: ...
+
+    class Other:
+        @hookimpl
+        def on_bar(self, baar: Bar) -> None: ...
+
+    registered(Mine())
+    monkeypatch.setattr(Mine, "on_bar", Other.on_bar)
+    with pytest.raises(ConfigError, match="on_bar has no argument 'baar'"):
+        registered(Mine())
+
+
+def test_a_hook_may_be_kept_by_the_instance() -> None:
+    class Mine:
+        def __init__(self) -> None:
+            self.on_bar = hookimpl(lambda bar: seen.append(bar))
+
+        @hookimpl
+        def lookback(self) -> int:
+            return 7
+
+    seen: list[Any] = []
+    plugins = registered(Mine())
+    plugins.on_bar(cast(Any, ["bar"]), Book())
+    assert (seen, plugins.lookback()) == (["bar"], 7)
+
+
+def test_a_subclass_switches_a_hook_off() -> None:
+    class Mine:
+        @hookimpl
+        def on_bar(self, bar: Bar) -> None: ...
+
+        @hookimpl
+        def lookback(self) -> int:
+            return 7
+
+    class Quiet(Mine):
+        on_bar: Any = None
+
+    assert registered(Quiet()).bar_hooks == []
+    assert registered(Quiet()).lookback() == 7

@@ -54,6 +54,7 @@ def of_section(page: Path, title: str) -> tuple[str, list[str]]:
     return code, lines
 
 
+@pytest.mark.slow
 @pytest.mark.plugins
 @pytest.mark.parametrize(
     ("page", "title"), [(README, "Your own strategy"), (PAGE, "Begin with a file")]

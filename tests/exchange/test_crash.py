@@ -68,6 +68,7 @@ def test_killed_at_every_commit_boundary(lab: Any, tape: Path, player: dict[str,
         assert player["contents"](ledger) == whole
 
 
+@pytest.mark.slow
 def test_killed_for_real_at_random_moments(lab: Any, tape: Path, player: dict[str, Any]) -> None:
     exchange = lab.open(tape, "whole.db", multiplier=Decimal(2))
     player["play"](exchange)

@@ -76,7 +76,7 @@ plan = st.lists(
     st.lists(asked | asked | asked | action, min_size=1, max_size=4), min_size=8, max_size=14
 )
 few = settings(
-    max_examples=80,
+    max_examples=20,
     deadline=None,
     suppress_health_check=[
         HealthCheck.function_scoped_fixture,
@@ -85,6 +85,7 @@ few = settings(
         HealthCheck.data_too_large,
     ],
 )
+many = settings(few, max_examples=120)
 
 
 def write(lab: Any, sessions: Any) -> Any:
@@ -168,6 +169,17 @@ def play(exchange: Any, plan: Any, each: Any = lambda exchange, step: exchange) 
 @given(sessions=sessions, plan=plan)
 @few
 def test_it_adds_up(lab: Any, sessions: Any, plan: Any) -> None:
+    add_up(lab, sessions, plan)
+
+
+@pytest.mark.slow
+@given(sessions=sessions, plan=plan)
+@many
+def test_many_add_up(lab: Any, sessions: Any, plan: Any) -> None:
+    add_up(lab, sessions, plan)
+
+
+def add_up(lab: Any, sessions: Any, plan: Any) -> None:
     exchange = lab.open(write(lab, sessions), cash=CASH, multiplier=Decimal(2))
 
     def check(exchange: Any, _: int) -> Any:
@@ -260,6 +272,17 @@ def check_account(exchange: Any) -> None:
 @given(sessions=sessions, plan=plan, kill=st.integers(0, 14))
 @few
 def test_the_same_again_also_over_a_kill(lab: Any, sessions: Any, plan: Any, kill: int) -> None:
+    run_twice(lab, sessions, plan, kill)
+
+
+@pytest.mark.slow
+@given(sessions=sessions, plan=plan, kill=st.integers(0, 14))
+@many
+def test_many_are_the_same_again(lab: Any, sessions: Any, plan: Any, kill: int) -> None:
+    run_twice(lab, sessions, plan, kill)
+
+
+def run_twice(lab: Any, sessions: Any, plan: Any, kill: int) -> None:
     tape = write(lab, sessions)
 
     def killed(exchange: Any, step: int) -> Any:

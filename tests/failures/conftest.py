@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import codecs
-import importlib
 import math
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
-from datetime import date
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -50,8 +47,9 @@ class Result(NamedTuple):
 class World:
     """A folder with a tape and settings, and the bot that is run in it."""
 
-    def __init__(self, folder: Path, dump: Callable[..., Dump]) -> None:
+    def __init__(self, folder: Path, dump: Callable[..., Dump], fork: Callable[..., Any]) -> None:
         self.folder = folder
+        self._fork = fork
         self.db = folder / "data/trades.db"
         self.ledger = folder / "data/trades.exchange.db"
         self._dump = dump
@@ -61,41 +59,12 @@ class World:
         *arguments: str,
         plugins: Path | None = None,
         before: Callable[[], None] = lambda: None,
+        typed: str | None = None,
         **variables: str,
     ) -> Result:
         """Run the command's entry in a forked process, with the distributions of a folder."""
-        sys.stdout.flush()
-        child = os.fork()
-        if child == 0:
-            code = 99
-            try:
-                code = self._main(arguments, plugins, before, variables)
-            finally:
-                sys.stdout.flush()
-                sys.stderr.flush()
-                os._exit(code)
-        _, status = os.waitpid(child, 0)
-        said = [(self.folder / name).read_text() for name in ("out", "err")]
-        return Result(os.waitstatus_to_exitcode(status), *said)
-
-    def _main(
-        self,
-        arguments: tuple[str, ...],
-        plugins: Path | None,
-        before: Callable[[], None],
-        variables: Mapping[str, str],
-    ) -> int:
-        os.chdir(self.folder)
-        for number, name in ((1, "out"), (2, "err")):
-            os.dup2(os.open(name, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644), number)
-        sys.stdout, sys.stderr = os.fdopen(1, "w"), os.fdopen(2, "w")
-        os.environ.update(variables)
-        if plugins is not None:
-            sys.path.insert(0, str(plugins))
-        before()
-        from smabot.cli import main
-
-        return main(arguments)
+        more = {} if plugins is None else {"PYTHONPATH": str(plugins)}
+        return Result(*self._fork(arguments, variables | more, self.folder, before, typed))
 
     def execute(self, *arguments: str, **variables: str) -> Result:
         """Run the real executable."""
@@ -113,8 +82,17 @@ class World:
         )  # fmt: skip
 
     def half_way(self) -> None:
-        """Run until the middle of the tape."""
-        assert self.run("run", "--until", "2026-03-02T14:50:00Z").code == 0
+        """Run until the middle of the tape, once for all tests: the others get its files."""
+        if not _half_way:
+            assert self.run("run", "--until", "2026-03-02T14:50:00Z").code == 0
+            _half_way.update(
+                (path.name, path.read_bytes())
+                for path in self.db.parent.iterdir()
+                if path.is_file()
+            )
+        self.db.parent.mkdir(exist_ok=True)
+        for name, content in _half_way.items():
+            (self.db.parent / name).write_bytes(content)
 
     def wait_ready(self, running: subprocess.Popen[str]) -> None:
         """Wait until a started bot trades."""
@@ -140,7 +118,10 @@ def _clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def make_world(
-    tmp_path: Path, tape_writer: Callable[..., Path], dumper: Callable[..., Dump]
+    tmp_path: Path,
+    tape_writer: Callable[..., Path],
+    dumper: Callable[..., Dump],
+    fork: Callable[..., Any],
 ) -> Callable[..., World]:
     """Lay out a folder to run in."""
 
@@ -149,7 +130,7 @@ def make_world(
         folder.mkdir()
         tape_writer(folder / "tape.csv", WAVES)
         (folder / "settings.toml").write_text(SETTINGS)
-        return World(folder, dumper)
+        return World(folder, dumper, fork)
 
     return make
 
@@ -159,16 +140,8 @@ def world(make_world: Callable[..., World]) -> World:
     return make_world("world")
 
 
-@pytest.fixture(autouse=True, scope="session")
-def _imported() -> None:
-    """Import what is slow to import once here, not in every child."""
-    codecs.lookup("utf-8-sig")
-    for module in ("alembic.command", "sqlalchemy", "dynaconf", "smabot.cli.bot_run"):
-        importlib.import_module(module)
-    importlib.import_module("smabot_exchange.data.sessions").session_on(date(2026, 3, 2))
-
-
 _whole: list[Dump] = []
+_half_way: dict[str, bytes] = {}
 
 
 @pytest.fixture

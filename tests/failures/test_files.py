@@ -138,7 +138,7 @@ def test_a_second_bot_on_the_same_database(world: Any, undisturbed: Any) -> None
         refused = world.run("run", "--db", "other.db", "--ledger", "data/trades.exchange.db")
         assert (refused.code, f"pid {running.pid}" in refused.line) == (LOCKED, True)
         running.terminate()
-        assert running.wait(timeout=10) == 0
+        assert running.wait(timeout=60) == 0
     assert world.run("run").code == 0
     assert world.tables() == undisturbed
 

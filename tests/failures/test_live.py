@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import pty
-import subprocess
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -134,25 +131,6 @@ def account(world: Any, installed: Callable[..., Path], monkeypatch: pytest.Monk
     return str(world.dump("account")[0][0])
 
 
-def typed(world: Any, answer: str, *arguments: str) -> tuple[int, str, str]:
-    """Run on a terminal and type an answer; returns the exit code, stdout and stderr."""
-    master, slave = pty.openpty()
-    try:
-        with subprocess.Popen(
-            [SMABOT, *arguments], cwd=world.folder, stdin=slave, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
-        ) as bot:  # fmt: skip
-            os.write(master, answer.encode())
-            try:
-                out, err = bot.communicate(timeout=60)
-            finally:
-                bot.kill()
-        return bot.returncode, out, err
-    finally:
-        os.close(master)
-        os.close(slave)
-
-
 def terms(account: str) -> str:
     """How the text begins that is confirmed; REST is how it ends, after equity and buying power."""
     return f"LIVE: REAL MONEY. Account {account}, equity "
@@ -167,7 +145,7 @@ REST = (
 @pytest.mark.parametrize("answer", ["no\n", "yes\n", "\n"])
 def test_without_confirmation_nothing_is_traded(world: Any, account: str, answer: str) -> None:
     before = world.tables(), world.dump("runs")
-    code, out, err = typed(world, answer, "run", "--live")
+    code, out, err = world.run("run", "--live", typed=answer)
     assert (code, "ready in" in out) == (2, False)
     assert terms(account) in err
     assert REST in err
@@ -176,7 +154,7 @@ def test_without_confirmation_nothing_is_traded(world: Any, account: str, answer
 
 
 def test_a_confirmed_start_is_an_event(world: Any, account: str) -> None:
-    code, out, err = typed(world, "live\n", "run", "--live", "--until", "2026-03-02T14:55:00Z")
+    code, out, err = world.run("run", "--live", "--until", "2026-03-02T14:55:00Z", typed="live\n")
     assert code == 0, err
     assert "ready in" in out
     ((_, kind, subject, text, grave),) = world.dump("events")
@@ -189,7 +167,7 @@ def test_a_confirmed_start_is_an_event(world: Any, account: str) -> None:
 
 def test_with_an_account_named_nobody_is_asked_and_the_log_has_it(world: Any, account: str) -> None:
     log = world.folder / "bot.log"
-    result = world.execute(
+    result = world.run(
         "run", "--live", "--yes-live", account, "--until", "2026-03-02T14:55:00Z",
         SMABOT_LOG__FILE=str(log),
     )  # fmt: skip
@@ -202,7 +180,7 @@ def test_with_an_account_named_nobody_is_asked_and_the_log_has_it(world: Any, ac
 
 
 def test_another_account_than_was_named(world: Any, account: str) -> None:
-    result = world.execute("run", "--live", "--yes-live", "A1")
+    result = world.run("run", "--live", "--yes-live", "A1")
     assert result.code == 3
     assert "live account A1 was named, but the broker's keys are those of account" in result.line
     assert world.dump("events") == []
@@ -212,13 +190,13 @@ def test_without_a_broker_for_real_money(
     world: Any, account: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SMABOT_BASE_PLUGINS")
-    result = world.execute("run", "--live", "--yes-live", account)
+    result = world.run("run", "--live", "--yes-live", account)
     assert result.code == 3
     assert result.line.startswith("--live needs the plugin of a real broker")
 
 
 def test_without_a_terminal_the_account_has_to_be_named(world: Any, account: str) -> None:
-    result = world.execute("run", "--live")
+    result = world.run("run", "--live")
     assert result.code == 2
     assert result.line == (
         "--live asks for confirmation, and there is no terminal: add --yes-live ACCOUNT"

@@ -15,6 +15,7 @@ def run(world: Any, broker: str, sessions: int, *more: str) -> Any:
     return world.run("run", *flags, "--data", f"{MARKET}{sessions}", *more)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("broker", ["exchange", "alpaca"])
 def test_a_run_to_the_end_and_more_sessions_are_one_longer_run(
     make_world: Callable[..., Any], broker: str

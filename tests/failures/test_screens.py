@@ -82,6 +82,7 @@ def test_a_flatten_that_nobody_can_read(world: Any, screen: Callable[[], None]) 
     assert all(float(row[2]) == 0 for row in world.dump("positions_snapshot"))
 
 
+@pytest.mark.slow
 def test_the_first_line_and_no_more(world: Any, undisturbed: Any) -> None:
     done = shell(world, "$S run 2>&1 | head -1; exit ${PIPESTATUS[0]}")
     assert (done.returncode, done.stderr) == (0, "")
@@ -89,6 +90,7 @@ def test_the_first_line_and_no_more(world: Any, undisturbed: Any) -> None:
     assert world.tables() == undisturbed
 
 
+@pytest.mark.slow
 def test_a_terminal_that_takes_no_more_holds_nothing_up(world: Any, undisturbed: Any) -> None:
     mine, theirs = pty.openpty()
     done = subprocess.run(
@@ -101,16 +103,18 @@ def test_a_terminal_that_takes_no_more_holds_nothing_up(world: Any, undisturbed:
     assert world.tables() == undisturbed
 
 
+@pytest.mark.slow
 def test_a_reader_that_is_killed_in_the_middle(world: Any, undisturbed: Any) -> None:
     running = world.start("run", "--speed", "40")
     world.wait_ready(running)
     running.stdout.readline()
     running.stdout.close()
     running.stderr.close()
-    assert running.wait(30) == 0
+    assert running.wait(60) == 0
     assert world.tables() == undisturbed
 
 
+@pytest.mark.slow
 def test_an_ascii_terminal_gets_what_it_can_show(world: Any, undisturbed: Any) -> None:
     done = world.execute("run", **ASCII)
     assert (done.code, done.err) == (0, "")
@@ -140,12 +144,14 @@ def test_an_answer_that_is_lost_is_a_failure(world: Any, command: str) -> None:
     assert (unread.code, unread.err) == (1, "")
 
 
+@pytest.mark.slow
 def test_a_pipe_that_is_closed_is_quiet(world: Any) -> None:
     done = shell(world, "$S --help | true; exit ${PIPESTATUS[0]}")
     assert done.returncode in (0, 1)  # it may have been written before the reader left
     assert done.stderr == ""
 
 
+@pytest.mark.slow
 def test_an_exchange_that_nobody_can_read_serves(world: Any) -> None:
     serving = world.start("exchange", "serve", "--data", "tape.csv", "--port", "0", "--json")
     assert serving.stdout is not None
@@ -153,4 +159,4 @@ def test_an_exchange_that_nobody_can_read_serves(world: Any) -> None:
     serving.stdout.close()
     serving.stderr.close()
     serving.send_signal(signal.SIGTERM)
-    assert serving.wait(20) == 0
+    assert serving.wait(60) == 0

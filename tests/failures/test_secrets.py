@@ -157,6 +157,7 @@ def leaks(world: Any, key: tuple[str, str], *said: str) -> list[tuple[str, str]]
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("how", "key"),
     [("variables", UGLY), ("systemd", UGLY), (".secrets.toml", UGLY), ("variables", SHORT)],

@@ -166,7 +166,7 @@ def test_nothing_leaves_that_is_not_recorded(place: Place, way: str) -> None:
         recorded = ids(place.db, "order_intents")
         WAYS[way](place)
         bot.send_signal(signal.SIGCONT)
-        _, err = bot.communicate(timeout=10)
+        _, err = bot.communicate(timeout=60)
     (line,) = err.splitlines()
     assert bot.returncode in ((FAILURE, BROKER) if "folder" in way else (FAILURE,))
     assert "database data/trades.db" in line or "ledger data/trades.exchange.db" in line
@@ -182,7 +182,7 @@ def test_the_exchange_writes_to_no_ledger_that_was_taken_away(place: Place, way:
         freeze(bot)
         WAYS[way](place._replace(name=place.ledger.name))
         bot.send_signal(signal.SIGCONT)
-        _, err = bot.communicate(timeout=10)
+        _, err = bot.communicate(timeout=60)
     assert bot.returncode == BROKER
     assert "ledger data/trades.exchange.db" in err.splitlines()[-1]
     assert "nothing is written any more" in err.splitlines()[-1]
@@ -234,5 +234,5 @@ def test_a_removed_lock_lets_nobody_in(place: Place) -> None:
         assert f"running, pid {bot.pid}" in place.smabot("status").stdout
         assert place.smabot("halt").stdout.splitlines()[-1].startswith("halted")
         bot.send_signal(signal.SIGTERM)
-        assert bot.wait(timeout=10) == 0
+        assert bot.wait(timeout=60) == 0
     assert "halted    YES" in place.smabot("status").stdout

@@ -27,7 +27,7 @@ FLOORS = {
         ["api", "provider"],
     ],
     "smabot_exchange": [
-        ["data"],
+        ["data", "as_seen"],
         ["matching"],
         ["faults"],
         ["ledger"],
@@ -43,7 +43,7 @@ FLOORS = {
         ["json_forms"],
         ["streams"],
         ["http", "settings", "opening"],
-        ["in_process", "embedded", "server_process"],
+        ["in_process", "in_memory", "embedded", "server_process"],
         ["data_check"],
         ["data_report"],
         ["commands", "data_commands", "doctor", "plugin"],
@@ -55,7 +55,9 @@ FLOORS = {
         ["rest", "streams"],
         ["connection"],
         ["broker", "feed"],
-        ["doctor"],
+        ["doctor", "probe"],
+        ["probe_command"],
+        ["commands"],
         ["plugin"],
     ],
 }

@@ -23,7 +23,7 @@ FOR_PLUGINS = {"smabot.api", "smabot.provider"}
 FOR_AUTHORS = {*FOR_PLUGINS, "smabot.testing"}
 EXPORTED = {*api.__all__, *provider.__all__}
 NOT_OURS = {
-    "Any", "Collection", "Decimal", "Iterator", "Mapping", "Path", "R", "Sequence", "click",
+    "Any", "Callable", "Collection", "Decimal", "Iterator", "Mapping", "Path", "R", "Sequence", "click",
     "date", "datetime", "timedelta", *vars(builtins),
 }  # fmt: skip
 """Names in annotations that smabot need not export."""

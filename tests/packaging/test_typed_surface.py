@@ -25,7 +25,7 @@ from smabot.hooks import plugin_book, roles, specifications
 ROOT = Path(__file__).parents[2]
 TYPED = Path(__file__).parent / "typed"
 CORES_OWN = {
-    "apply_bars", "drain", "find_earlier_events_by", "find_ended_orders_by", "forget_bars", "ignore_blocks_of", "replaying",
+    "apply_bars", "apply_update", "drain", "find_earlier_events_by", "find_ended_orders_by", "forget_bars", "ignore_blocks_of", "replaying",
     "restore",
 }  # fmt: skip
 """What only core may do with a Book, or has a use for."""

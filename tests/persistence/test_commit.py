@@ -149,6 +149,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 def test_killed_in_the_middle_of_commits_every_step_is_whole(db: Path) -> None:
     chance = random.Random(5)
     for _ in range(8):

@@ -62,7 +62,7 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteJournal]
         yield opened
 
 
-@given(
+drawn = given(
     kept=st.lists(entries, max_size=25, unique_by=key_of),
     where=st.fixed_dictionaries(
         {},
@@ -77,8 +77,24 @@ def journal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SqliteJournal]
     newest_by=st.none() | st.sampled_from(["time", "amount", "word"]),
     limit=st.none() | st.integers(0, 30),
 )
-@settings(max_examples=300, deadline=None)
-def test_rows_are_those_of_a_journal_in_memory(
+
+
+@drawn
+@settings(max_examples=60)
+def test_rows_are_those_of_a_journal_in_memory(journal: SqliteJournal, **asked: Any) -> None:
+    compare_rows(journal, **asked)
+
+
+@pytest.mark.slow
+@drawn
+@settings(max_examples=400)
+def test_rows_of_many_are_those_of_a_journal_in_memory(
+    journal: SqliteJournal, **asked: Any
+) -> None:
+    compare_rows(journal, **asked)
+
+
+def compare_rows(
     journal: SqliteJournal,
     kept: list[Entry],
     where: dict[str, Any],

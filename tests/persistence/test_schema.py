@@ -1,6 +1,7 @@
 """The schema: made by migrations, changed whole or not at all, declared records added to it."""
 
 import dataclasses
+import os
 import shutil
 import signal
 import sqlite3
@@ -154,6 +155,7 @@ SqliteJournal.open(Path(sys.argv[1]), lineage=Lineage(sys.argv[2], (*LINEAGE.rev
 """
 
 
+@pytest.mark.slow
 def test_a_migration_killed_in_the_middle_has_not_been(first: Path, tmp_path: Path) -> None:
     SqliteJournal.open(first).close()
     before = content(first), shape(first)
@@ -173,19 +175,21 @@ def test_a_migration_killed_in_the_middle_has_not_been(first: Path, tmp_path: Pa
 
 
 def test_a_first_start_killed_anywhere_is_made_up_for(db: Path) -> None:
-    code = (
-        "import sys, signal; from pathlib import Path\n"
-        "from smabot_persistence_sqlite import migrate\n"
-        "from smabot_persistence_sqlite.journal import SqliteJournal\n"
-        "signal.setitimer(signal.ITIMER_REAL, float(sys.argv[2]))\n"
-        "SqliteJournal.open(Path(sys.argv[1])).close()\n"
-    )
-    for delay in (0.01, 0.03, 0.05):
-        subprocess.run([sys.executable, "-c", code, str(db), str(delay)])
+    killed = 0
+    for millisecond in range(12):
+        child = os.fork()
+        if child == 0:
+            signal.signal(signal.SIGALRM, signal.SIG_DFL)
+            signal.setitimer(signal.ITIMER_REAL, millisecond / 1000 + 1e-4)
+            SqliteJournal.open(db).close()
+            os._exit(0)
+        _, status = os.waitpid(child, 0)
+        killed += os.WIFSIGNALED(status)
         with closing(SqliteJournal.open(db)) as journal:
             journal.commit([BotState("core", "a", "1")])
         for path in db.parent.iterdir():
             path.unlink()
+    assert killed
 
 
 # -- declared records ------------------------------------------------------------------------------

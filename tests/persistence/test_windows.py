@@ -64,13 +64,31 @@ def tapes(draw: st.DrawFn) -> list[list[Bar]]:
     return [part for part in parts if part]
 
 
-@given(
+drawn = given(
     tape=tapes(),
     lookback=st.integers(0, 40),
     symbols=st.sets(st.sampled_from([*SYMBOLS, "NONE"])),
 )
-@settings(max_examples=120, deadline=None)
+
+
+@drawn
+@settings(max_examples=20)
 def test_windows_are_those_of_a_search_of_all_bars(
+    journal: SqliteJournal, tape: list[list[Bar]], lookback: int, symbols: set[str]
+) -> None:
+    compare_windows(journal, tape, lookback, symbols)
+
+
+@pytest.mark.slow
+@drawn
+@settings(max_examples=200)
+def test_many_windows_are_those_of_a_search_of_all_bars(
+    journal: SqliteJournal, tape: list[list[Bar]], lookback: int, symbols: set[str]
+) -> None:
+    compare_windows(journal, tape, lookback, symbols)
+
+
+def compare_windows(
     journal: SqliteJournal, tape: list[list[Bar]], lookback: int, symbols: set[str]
 ) -> None:
     journal.connection.executescript("DELETE FROM bars; DELETE FROM symbols")

@@ -51,7 +51,10 @@ def play(world: Any, minutes: int | None = None, *commands: Command, **settings:
             engine.run()
         else:
             world.go(engine, minutes)
-        save_run_row(session, replace(row, ended_at=session.wall(), exit_code=0, outcome="stopped"))
+        save_run_row(
+            session,
+            replace(row, ended_at=session.surroundings.wall(), exit_code=0, outcome="stopped"),
+        )
 
 
 def command(verb: str, argument: str = "") -> Command:

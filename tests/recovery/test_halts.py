@@ -14,6 +14,7 @@ from smabot.domain.order_terms import Side
 from smabot.domain.records import Batch, Order
 from smabot.engine.start.offline_command import apply_command_offline
 from smabot.engine.start.recovery import recover
+from smabot.engine.surroundings import Surroundings
 from smabot.hooks.plugins import Plugins
 
 LONG, FLAT = 1, 0
@@ -95,7 +96,7 @@ def test_a_start_asks_its_own_wall_clock(world: Any, seconds: float, resumed: bo
     apply_command_offline(world.config(), Plugins.load(world.config()), HALT, clock(0))
     leave(world, RESUME)
     with world.opened() as session:
-        session.wall = clock(seconds)
+        session.surroundings = Surroundings(clock(seconds))
         recover(session)
         assert session.book.halted == ("" if resumed else "news")
     kinds = [(event.kind, event.grave) for event in world.rows(Event)]
@@ -110,7 +111,7 @@ def test_a_halt_without_a_bot_ends_a_resume_that_waits(world: Any) -> None:
     assert answers(world)["resume"] == "not carried out: a newer 'halt news' took its place"
     world.follow(s={("SPY", 6): LONG})
     with world.opened() as session:
-        session.wall = clock(11)
+        session.surroundings = Surroundings(clock(11))
         world.go(recover(session), 8)
         assert session.book.halted == "news"
     assert short(world) == [("buy", "blocked")]
@@ -132,7 +133,7 @@ def test_a_halt_that_is_older_than_a_waiting_resume_by_its_clock_is_newer_all_th
 def test_a_running_bot_lets_a_command_expire(world: Any) -> None:
     with world.opened() as session:
         seconds = [0.0]
-        session.wall = lambda: clock(seconds[0])()
+        session.surroundings = Surroundings(lambda: clock(seconds[0])())
         engine = recover(session)
         session.journal.send(HALT)
         world.go(engine, 2)

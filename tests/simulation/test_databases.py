@@ -19,7 +19,7 @@ def setup() -> Setup:
 
 
 def kills_on_both(setup: Setup, seed: int, path: Path) -> int:
-    schedule = setup.draw.schedule(seed, {})
+    schedule = setup.draw.schedule(seed)
     memory, file = MemoryDatabase(), setup.file_database(path)
     results = [setup.world(schedule, database).run() for database in (memory, file)]
     assert [result.violation for result in results] == [None, None]
@@ -44,7 +44,7 @@ def test_many_files_end_with_the_same_tables_as_memory(setup: Setup, folder: Pat
 
 def test_rows_that_are_lost_in_the_file_are_found(setup: Setup, folder: Path) -> None:
     memory, file = MemoryDatabase(), setup.file_database(folder / "t.db")
-    schedule = setup.draw.schedule(0, {})
+    schedule = setup.draw.schedule(0)
     setup.world(schedule, memory).run()
     lost = []
     open_journal = file.open

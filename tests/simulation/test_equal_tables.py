@@ -28,7 +28,7 @@ def setup() -> Setup:
 
 
 def drawn(setup: Setup, seed: int) -> Schedule:
-    return comparable(setup.draw.schedule(seed, {}, far=False))
+    return comparable(setup.draw.schedule(seed))
 
 
 @pytest.mark.parametrize("seed", [1, 2, 13])
@@ -68,7 +68,7 @@ def test_a_strategy_that_counts_in_an_attribute_is_found(
 def test_only_what_is_the_same_in_both_runs_is_compared(setup: Setup) -> None:
     verbs: Counter[str] = Counter()
     for seed in range(200):
-        schedule = comparable(setup.draw.schedule(seed, {}))
+        schedule = comparable(setup.draw.schedule(seed))
         assert (schedule.far, schedule.compared) == (False, True)
         for action in schedule.actions:
             verbs[action.verb] += 1
@@ -77,11 +77,11 @@ def test_only_what_is_the_same_in_both_runs_is_compared(setup: Setup) -> None:
             assert action.verb != "stop" or action.count == 1
             assert action.what not in OF_CHECKS
         assert not INTERRUPTIONS & {each.verb for each in uninterrupted(schedule).actions}
-    assert {*INTERRUPTIONS, "want", "operator", "market", "bars", "updates"} <= verbs.keys()
+    assert {*INTERRUPTIONS, "want", "operator", "exchange", "bars", "updates"} <= verbs.keys()
 
 
 def test_a_share_of_the_drawn_schedules_is_compared_and_written_down_so(setup: Setup) -> None:
-    drawn = [setup.draw.schedule(seed, {}) for seed in range(400)]
+    drawn = [setup.draw.schedule(seed) for seed in range(400)]
     compared = [each for each in drawn if each.compared]
     assert 40 < len(compared) < 80
     assert Schedule.from_json(compared[0].to_json()) == compared[0]

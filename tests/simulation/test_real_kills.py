@@ -23,7 +23,7 @@ from smabot.testing.simulation.setup import Setup
 logger.disable("smabot")
 setup, folder = Setup(), Path(sys.argv[1])
 for seed in map(int, sys.argv[3:]):
-    schedule = replace(setup.draw.schedule(seed, {}), minutes=int(sys.argv[2]))
+    schedule = replace(setup.draw.schedule(seed), minutes=int(sys.argv[2]))
     result, kills = play_with_real_kills(setup, schedule, folder / f"{seed}.db")
     print(json.dumps([schedule.far, len(result.kills), kills, str(result.violation)]), flush=True)
 """

@@ -192,9 +192,9 @@ def test_a_bot_upgraded_goes_on_where_the_release_was_killed(
     world = released()
     before = shares_there(world)
     arrived = {name for (name,) in there(world, "SELECT client_order_id FROM orders")}
-    (limits,) = world.rows(DayCounts)
     sent: Counter[str] = Counter()
     with world.opened() as session:
+        (limits,) = session.journal.rows(DayCounts)
         submit_many = session.broker.submit_many
 
         def counted(several: Any) -> Any:

@@ -6,7 +6,6 @@ import gc
 import shlex
 import signal
 from collections.abc import Sequence
-from dataclasses import replace
 from decimal import Decimal
 from time import perf_counter
 from typing import TYPE_CHECKING
@@ -17,6 +16,7 @@ from smabot.cli.live_trading import check_live_settings, confirm_live_trading
 from smabot.cli.run_session import begin_run_row, opened_session, save_run_row
 from smabot.cli.screen import Screen
 from smabot.cli.stop_signals import StopRequested, stop_signals
+from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Fill, Order
 from smabot.engine.reconciling.conflict import ReconciliationConflict

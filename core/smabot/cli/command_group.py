@@ -44,6 +44,7 @@ COMMANDS = {
     "doctor": "doctor",
     "plugins": "plugins_list",
     "verify": "verify",
+    "simulate": "simulate",
     "config": "config",
     "completion": "completion",
 }

@@ -6,7 +6,6 @@ import signal
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -18,6 +17,7 @@ from smabot.cli.run_session import begin_run_row, opened_session, save_run_row
 from smabot.cli.screen import Screen
 from smabot.cli.stop_signals import stop_signals
 from smabot.domain.bot_records import Command
+from smabot.domain.frozen_classes import replace
 from smabot.engine.execution.flattening import Left, left_over
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.recovery import recover_orders

@@ -27,7 +27,7 @@ def read_steps(run: Run) -> list[Mapping[str, Any]]:
     """Return a run's steps; none of one that did not get through its start."""
     try:
         steps = json.loads(run.steps or "[]")
-    except ValueError:
+    except (RecursionError, ValueError):
         return []
     return [step for step in steps if isinstance(step, dict)] if isinstance(steps, list) else []
 
@@ -44,11 +44,22 @@ def gaps(runs: Iterable[Run]) -> list[Gap]:
         for step in read_steps(run):
             bounds = step.get("too_old")
             if isinstance(bounds, list) and len(bounds) == 2:
-                first, last = (datetime.fromisoformat(str(bound)) for bound in bounds)
-                found.append(Gap(first, last, run))
+                first, last = (_read_time(bound) for bound in bounds)
+                if first is not None and last is not None:
+                    found.append(Gap(first, last, run))
     return found
 
 
 def queried_orders(run: Run) -> list[str]:
     """Return the ids of the orders whose status a start queried: no answer had been committed."""
-    return [str(name) for step in read_steps(run) for name in step.get("queried", ())]
+    listed = (step.get("queried") for step in read_steps(run))
+    return [str(name) for names in listed if isinstance(names, list) for name in names]
+
+
+def _read_time(value: object) -> datetime | None:
+    """Return a time of a step; None where it is none."""
+    try:
+        time = datetime.fromisoformat(str(value))
+    except ValueError:
+        return None
+    return None if time.tzinfo is None else time

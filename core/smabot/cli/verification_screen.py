@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
+from shlex import quote
 from tempfile import TemporaryDirectory
 from textwrap import wrap
 from typing import TYPE_CHECKING, Any
-from urllib.parse import quote
+from urllib.parse import quote as quoted_address
 
 import click
 
@@ -18,7 +19,7 @@ from smabot.errors import ConfigError, counted, suggest
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
-    from smabot.settings.loading import Flag
+    from smabot.settings.loading import Flag, Loaded
     from smabot.settings.model import Config
     from smabot.testing.verifying.subject import Subject
     from smabot.testing.verifying.verification import Verdict
@@ -32,48 +33,95 @@ TRIED = (
 """The settings that a trial takes over; the others say where a bot runs."""
 
 
-def verify_plugins(
-    app: App, names: Sequence[str], checks: Sequence[str], case: str | None, data: str | None,
-    assigned: Sequence[str], *, thorough: bool, badge: bool,
-) -> int:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class VerifyOptions:
+    """The arguments of `smabot verify`."""
+
+    names: Sequence[str]
+    checks: Sequence[str]
+    case: str | None
+    data: str | None
+    assigned: Sequence[str]
+    thorough: bool
+    may_send: bool
+    badge: bool
+
+    @property
+    def replayed(self) -> str:
+        """Those that a replay of a case needs, as typed."""
+        words = [] if self.data is None else ["--data", self.data]
+        words += [word for text in self.assigned for word in ("--set", text)]
+        words += ["--send-orders"] if self.may_send else []
+        return " ".join(map(quote, words))
+
+
+def verify_plugins(app: App, options: VerifyOptions) -> int:
     """Verify plugins and show what was found; returns the exit code."""
-    from smabot.testing.verifying.own_bars import market_of
-    from smabot.testing.verifying.subject import subjects
-    from smabot.testing.verifying.verification import checks_of, verify
+    from smabot.system import log
 
-    loaded = app.load(_flags(assigned))
-    config = _trial(loaded.config)
+    log.set_up(("ERROR", "WARNING", "DEBUG")[min(app.verbose, 2)])
     with TemporaryDirectory(prefix="smabot-verify-") as folder:
-        own = (market_of(data, config, Path(folder)),) if data is not None else ()
-
-        def tailor(subject: Subject) -> Subject:
-            return replace(
-                subject, origins=loaded.origins, own_bars=own, case=case or "", thorough=thorough,
-                folder=Path(folder) / subject.name,
-            )  # fmt: skip
-
-        found = subjects(names, config, tailor)
-        _require_known_tables(assigned, [each.name for each in found])
-        for each in found:
-            checks_of(each, checks)  # a mistake is told before the first check runs
-        verdicts: list[Verdict] = []
-        quiet = app.as_json or badge
-        for each in found:
-            own_verdicts = []
-            if not quiet:
-                click.echo(f"{each.name}  {', '.join(each.roles)}\n{HEADS}")
-            for verdict in verify(each, checks):
-                own_verdicts.append(verdict)
-                if not quiet:
-                    click.echo("\n".join(_lines(verdict)))
-            verdicts += own_verdicts
-            if not quiet:
-                click.echo(_sum(own_verdicts))
+        found = _subjects(app, options, Path(folder))
+        quiet = app.as_json or options.badge
+        verdicts = [verdict for each in found for verdict in _verified(each, options, quiet=quiet)]
     if app.as_json:
         app.emit({"plugins": [_plugin_json(each, verdicts) for each in found]}, "")
-    elif badge:
+    elif options.badge:
         click.echo("\n".join(_badge(each, verdicts) for each in found))
     return 0 if all(verdict.proved for verdict in verdicts) else 1
+
+
+def _subjects(app: App, options: VerifyOptions, folder: Path) -> list[Subject]:
+    """Return the plugins to verify. Raises ConfigError for every mistake, before the first check runs."""
+    from smabot.testing.verifying.own_bars import market_of
+    from smabot.testing.verifying.subject import subjects
+    from smabot.testing.verifying.verification import checks_of
+
+    loaded = app.load(_flags(options.assigned))
+    config = _trial(loaded)
+    own = (market_of(options.data, config, folder),) if options.data is not None else ()
+
+    def tailor(subject: Subject) -> Subject:
+        return replace(
+            subject, origins=loaded.origins, own_bars=own, case=options.case or "",
+            thorough=options.thorough, options=options.replayed, may_send=options.may_send,
+            within=folder,
+        )  # fmt: skip
+
+    found = subjects(options.names, config, tailor)
+    _require_known_tables(options.assigned, [each.name for each in found])
+    for each in found:
+        checks_of(each, options.checks)
+        each.check_case()
+    return found
+
+
+def _verified(subject: Subject, options: VerifyOptions, *, quiet: bool) -> list[Verdict]:
+    """Run the checks of a plugin, and show each when it is done."""
+    from smabot.testing.verifying.verification import verify
+
+    if not quiet:
+        click.echo(f"{subject.name}  {', '.join(subject.roles)}\n{HEADS}")
+    found = []
+    for verdict in _quietly(verify(subject, options.checks)):
+        found.append(verdict)
+        if not quiet:
+            click.echo("\n".join(_lines(verdict)))
+    if not quiet:
+        click.echo(_sum(found))
+    return found
+
+
+def _quietly(verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
+    """Yield verdicts, and log what plugins print meanwhile."""
+    from smabot.hooks.plugin_output import printed_to_log
+
+    while True:
+        with printed_to_log():
+            verdict = next(verdicts, None)
+        if verdict is None:
+            return
+        yield verdict
 
 
 def _flags(assigned: Sequence[str]) -> list[Flag]:
@@ -112,13 +160,19 @@ def _require_known_tables(assigned: Sequence[str], names: Sequence[str]) -> None
             raise ConfigError(f"--set {text}: it is a setting of none of the plugins{hint}")
 
 
-def _trial(config: Config) -> Config:
-    """Return the settings of a trial: those that say how to trade, and none that says where."""
-    from smabot.settings.model import Config as Settings
+def _trial(loaded: Loaded) -> Config:
+    """Return the settings of a trial: those that say how to trade, and none that says where.
 
-    return Settings(
-        **{name: getattr(config, name) for name in TRIED if name in config.model_fields_set}
-    )
+    Sizes are the trial's own, so that limits are reached, unless they are given with ``--set``.
+    """
+    from smabot.settings.model import Config
+
+    config = loaded.config
+    own = {name: getattr(config, name) for name in TRIED if name in config.model_fields_set}
+    origins = {origin for key, origin in loaded.origins.items() if key.startswith("sizing")}
+    if "--set" not in origins:
+        own.pop("sizing", None)
+    return Config(**own)
 
 
 def _lines(verdict: Verdict) -> Iterable[str]:
@@ -129,13 +183,16 @@ def _lines(verdict: Verdict) -> Iterable[str]:
         return
     yield head
     for text in (said, f"do: {verdict.remedy}"):
-        yield from wrap(text, WIDTH, initial_indent="    ", subsequent_indent="      ")
+        yield from wrap(
+            text, WIDTH, initial_indent="    ", subsequent_indent="      ",
+            break_on_hyphens=False, break_long_words=False,
+        )  # fmt: skip
     if verdict.replay:
         yield f"    replay: {verdict.replay}"
 
 
 def _sum(verdicts: Sequence[Verdict]) -> str:
-    name = verdicts[0].subject.name if verdicts else ""
+    name = verdicts[0].subject.name
     seconds = sum(verdict.seconds for verdict in verdicts)
     bad = [verdict.check.name for verdict in verdicts if not verdict.proved]
     if bad:
@@ -165,6 +222,6 @@ def _badge(subject: Subject, verdicts: Sequence[Verdict]) -> str:
     good = sum(verdict.proved for verdict in own)
     text = f"{good} of {counted(len(own), 'check')} passed, {smabot.__version__}"
     color = "brightgreen" if good == len(own) else "red"
-    label = quote(text.replace("-", "--"), safe="")
+    label = quoted_address(text.replace("-", "--"), safe="")
     image = f"https://img.shields.io/badge/smabot%20verify-{label}-{color}"
     return f"![smabot verify {subject.name}: {text}]({image})"

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Any, TypeVar
@@ -19,6 +18,7 @@ from smabot.domain.bot_records import Block
 from smabot.domain.calendar import Calendar
 from smabot.domain.cost_basis import closed_pnl, filled_value
 from smabot.domain.event_order import FindEvents
+from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import Status
 from smabot.domain.records import (
     MICRO,
@@ -83,6 +83,48 @@ class Book(BookView):
             self._valuation.note_new_prices()
             self._rows.note_bars(news)
         return news
+
+    def apply_update(self, update: OrderUpdate, fill: Fill | None) -> bool:
+        """Take an order update in whose fill is known: what `fill_of` returns of it."""
+        order = self.order(update.client_order_id)
+        if order is None or (update.filled_qty and update.filled_avg_price is None):
+            return False
+        confirmed = (
+            order.status.terminal
+            and update.status.terminal
+            and update.filled_qty >= order.filled_qty
+        )
+        newer = (
+            update.status.rank > order.status.rank
+            or (update.status is order.status and order.status in (Status.UNKNOWN, Status.PENDING))
+            or (confirmed and order.given_up_at is not None)
+        )
+        reason = update.reason
+        if not reason and update.status is Status.CANCELED:
+            reason = order.cancel_reason
+        filled_qty = max(order.filled_qty, update.filled_qty)
+        changed = replace(
+            order,
+            status=Status.FILLED if filled_qty >= order.qty
+            else update.status if newer else order.status,
+            reason=reason if newer else order.reason,
+            broker_order_id=update.broker_order_id or order.broker_order_id,
+            filled_qty=filled_qty,
+            filled_avg_price=update.filled_avg_price if fill else order.filled_avg_price,
+            realized_pnl=order.realized_pnl + (fill.realized_pnl if fill else ZERO),
+            submitted_at=update.submitted_at or order.submitted_at,
+            updated_at=max(update.time, order.updated_at or update.time),
+            cause=update.cause if newer else order.cause,
+            available=update.available if newer else order.available,
+            given_up_at=None if confirmed else order.given_up_at,
+        )  # fmt: skip
+        if changed == order:
+            return False
+        if fill is not None:
+            self._fill(order, fill, update)
+        self._orders.put(changed)
+        self._order_changed(changed)
+        return True
 
     @contextmanager
     def replaying(self) -> Iterator[None]:
@@ -152,46 +194,7 @@ class Book(BookView):
         return True
 
     def _update(self, update: OrderUpdate) -> bool:
-        order = self.order(update.client_order_id)
-        if order is None or (update.filled_qty and update.filled_avg_price is None):
-            return False
-        fill = self.fill_of(update)
-        confirmed = (
-            order.status.terminal
-            and update.status.terminal
-            and update.filled_qty >= order.filled_qty
-        )
-        newer = (
-            update.status.rank > order.status.rank
-            or (update.status is order.status and order.status in (Status.UNKNOWN, Status.PENDING))
-            or (confirmed and order.given_up_at is not None)
-        )
-        reason = update.reason
-        if not reason and update.status is Status.CANCELED:
-            reason = order.cancel_reason
-        filled_qty = max(order.filled_qty, update.filled_qty)
-        changed = replace(
-            order,
-            status=Status.FILLED if filled_qty >= order.qty
-            else update.status if newer else order.status,
-            reason=reason if newer else order.reason,
-            broker_order_id=update.broker_order_id or order.broker_order_id,
-            filled_qty=filled_qty,
-            filled_avg_price=update.filled_avg_price if fill else order.filled_avg_price,
-            realized_pnl=order.realized_pnl + (fill.realized_pnl if fill else ZERO),
-            submitted_at=update.submitted_at or order.submitted_at,
-            updated_at=max(update.time, order.updated_at or update.time),
-            cause=update.cause if newer else order.cause,
-            available=update.available if newer else order.available,
-            given_up_at=None if confirmed else order.given_up_at,
-        )  # fmt: skip
-        if changed == order:
-            return False
-        if fill is not None:
-            self._fill(order, fill, update)
-        self._orders.put(changed)
-        self._order_changed(changed)
-        return True
+        return self.apply_update(update, self.fill_of(update))
 
     def _fill(self, order: Order, fill: Fill, update: OrderUpdate) -> None:
         paid = filled_value(update) - filled_value(order)

@@ -148,7 +148,8 @@ class BookView:
 
     def row(self, kind: type[R], *key: object) -> R | None:
         """Return a plugin's declared record by its key, or None."""
-        return self._rows.get(kind, key)
+        rows = self._rows.tables.get(kind)
+        return rows.get(key) if rows else None
 
     def table(self, kind: type[R]) -> list[R]:
         """Return all records that a plugin declared and that are restored at start."""

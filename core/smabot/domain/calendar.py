@@ -7,16 +7,19 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
 from zoneinfo import ZoneInfo
 
+from smabot.domain.frozen_classes import frozen
+
 EXCHANGE_ZONE = ZoneInfo("America/New_York")
 MINUTE = timedelta(minutes=1)
+_NO_DAY = (datetime.max.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), date.max)
+"""A trading date that holds no time."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Session:
     """A regular session: its trading date, and its open and close in UTC."""
 
@@ -43,7 +46,7 @@ class Calendar:
         self.sessions: tuple[Session, ...] = tuple(sorted(sessions, key=lambda s: s.date))
         self._dates = [session.date for session in self.sessions]
         self._opens = [session.open for session in self.sessions]
-        self._day: tuple[datetime, datetime, date] | None = None
+        self._day = _NO_DAY
 
     @property
     def end(self) -> datetime | None:
@@ -57,7 +60,7 @@ class Calendar:
         self.sessions += later  # first: an index of the lists below must find its session
         self._dates += [session.date for session in later]
         self._opens += [session.open for session in later]
-        self._day = None
+        self._day = _NO_DAY
 
     def trading_date(self, time: datetime) -> date:
         """Return the trading date that an instant belongs to.
@@ -65,14 +68,15 @@ class Calendar:
         It is the New York date if that is a session, otherwise the next session's (a Saturday's
         order counts for Monday). Past the last known session it is the New York date.
         """
-        if self._day is None or not self._day[0] <= time < self._day[1]:
+        begin, end, day = self._day
+        if not begin <= time < end:
             local = time.astimezone(EXCHANGE_ZONE)
             midnight = local.replace(hour=0, minute=0, second=0, microsecond=0)
             following = midnight + timedelta(days=1)
             index = bisect_left(self._dates, local.date())
             day = self._dates[index] if index < len(self._dates) else local.date()
             self._day = (midnight.astimezone(UTC), following.astimezone(UTC), day)
-        return self._day[2]
+        return day
 
     def begin_of(self, day: date) -> datetime:
         """Return when a trading date begins: where the one before it ended."""

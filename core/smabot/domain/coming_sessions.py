@@ -9,6 +9,7 @@ from datetime import UTC, date, datetime
 from smabot.domain.book_view import BookView
 from smabot.domain.bot_records import BotState
 from smabot.domain.calendar import Calendar, Session
+from smabot.errors import JournalError
 
 OWNER, KEY = "core", "sessions"
 """Whose value it is, and its name."""
@@ -27,13 +28,26 @@ def sessions_row(calendar: Calendar, day: date) -> BotState | None:
 
 
 def kept_sessions(book: BookView) -> Calendar:
-    """Return the sessions that the last run has kept; none in a database of an older release."""
+    """Return the sessions that the last run has kept; none in a database of an older release.
+
+    Raises JournalError for a row that holds something else.
+    """
     row = book.row(BotState, OWNER, KEY)
-    return Calendar(
-        Session(date.fromisoformat(day), _utc(opens), _utc(closes))
-        for day, opens, closes in json.loads(row.value if row else "[]")
-    )
+    try:
+        sessions = [
+            Session(date.fromisoformat(day), _utc(opens), _utc(closes))
+            for day, opens, closes in json.loads(row.value if row else "[]")
+        ]
+    except (OverflowError, RecursionError, TypeError, ValueError):
+        raise JournalError(
+            f"the row of {OWNER} and {KEY} in the database holds no sessions: restore a backup, or remove "
+            "the row with sqlite3: the next run writes it"
+        ) from None
+    return Calendar(sessions)
 
 
 def _utc(text: str) -> datetime:
-    return datetime.fromisoformat(text).astimezone(UTC)
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError(f"{text} has no time zone")
+    return time.astimezone(UTC)

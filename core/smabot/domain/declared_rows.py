@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 from smabot.domain.bot_records import Event
 from smabot.domain.event_order import EventTimes
 from smabot.domain.records import Bar
-from smabot.domain.tables import key_of, table_of
+from smabot.domain.tables import KEYS, table_of
 
 R = TypeVar("R")
 
@@ -19,40 +19,38 @@ class DeclaredRows:
         self.frozen = False
         """Whether plugins' rows stay as they are: bars are played that they have seen before."""
         self.event_times = EventTimes()
-        self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
+        self.tables: dict[type, dict[tuple[Any, ...], Any]] = {}
         self._changed: dict[tuple[type, tuple[Any, ...]], Any] = {}
         self._bars: list[Bar] = []
 
-    def get(self, kind: type[R], key: tuple[Any, ...]) -> R | None:
-        """Return a plugin's row by its key, or None."""
-        return self._tables.get(kind, {}).get(key)
-
     def table(self, kind: type[R]) -> list[R]:
         """Return all rows of a kind that are restored at start."""
-        return list(self._tables.get(kind, {}).values())
+        return list(self.tables.get(kind, {}).values())
 
     def put(self, row: Any) -> bool:
         """Take a plugin's row or an event in. False: it is known, or rows are frozen."""
         if self.frozen:
             return False
-        if type(row) is Event:
+        kind = type(row)
+        if kind is Event:
             row = self.event_times.placed(row)
             if row is None:
                 return False
-        if not table_of(type(row)).restore:
+        if not table_of(kind).restore:
             self.note(row)
             return True
-        rows = self._tables.setdefault(type(row), {})
-        key = key_of(row)
+        rows = self.tables.setdefault(kind, {})
+        key = KEYS[kind](row)
         if rows.get(key) == row:
             return False
         rows[key] = row
-        self._changed[(type(row), key)] = row
+        self._changed[(kind, key)] = row
         return True
 
     def note(self, row: Any) -> None:
         """Note a row to be committed, in place of an earlier one with its key."""
-        self._changed[(type(row), key_of(row))] = row
+        kind = type(row)
+        self._changed[(kind, KEYS[kind](row))] = row
 
     def note_bars(self, bars: list[Bar]) -> None:
         """Note bars to be committed."""
@@ -63,6 +61,6 @@ class DeclaredRows:
         rows, bars = list(self._changed.values()), self._bars
         if rows:
             self._changed = {}
+            self.event_times.committed()
         self._bars = []
-        self.event_times.committed()
         return rows, bars

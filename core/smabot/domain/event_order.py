@@ -7,10 +7,10 @@ the place of the first, and would seem to come before the `resume` between them.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from smabot.domain.bot_records import Event
+from smabot.domain.frozen_classes import replace
 
 ENDS: Mapping[str, tuple[str, ...]] = {
     "halt": ("resume",),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from smabot.domain.book import Book
 from smabot.domain.bot_records import HALT, Block, Event
+from smabot.domain.frozen_classes import replace
 
 
 def halt(book: Book, reason: str) -> None:

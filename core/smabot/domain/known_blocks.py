@@ -20,6 +20,8 @@ class KnownBlocks:
 
         Not in the order in which they were set: reasons made of them are the same after a restart.
         """
+        if not self.all:
+            return []
         scopes = ("all",) if reduces else ("all", "entries")
         return [
             block

@@ -5,9 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 
 from smabot.domain.bar_checks import is_valid_bar
 from smabot.domain.records import Bar, Mark
+
+
+@lru_cache(maxsize=65_536, typed=True)
+def decimal_price(price: float) -> Decimal:
+    """Return a bar's price as money, by its shortest decimal form. The same prices come again and again."""
+    return Decimal(repr(price))
 
 
 class LastPrices:
@@ -16,6 +23,7 @@ class LastPrices:
     def __init__(self, collar: Decimal) -> None:
         """``collar``: the fraction that a close may be away from the one before; 0: any."""
         self.collar = collar
+        self._collar = float(collar)
         self.bars: dict[str, Bar] = {}
         self.marks: dict[str, Mark] = {}
         """Prices that the bot requested because no bar came, by symbol."""
@@ -24,7 +32,7 @@ class LastPrices:
 
     def take_bars(self, bars: Iterable[Bar], refuse: Callable[[Bar], None]) -> list[Bar]:
         """Take bars in and return those that were not known; ``refuse`` is given each invalid one."""
-        last, before, collar = self.bars, self._before, float(self.collar)
+        last, before, collar = self.bars, self._before, self._collar
         new = []
         for bar in bars:
             symbol = bar.symbol
@@ -69,11 +77,14 @@ class LastPrices:
         bar, mark = self.bars.get(symbol), self.marks.get(symbol) if self.marks else None
         if mark is not None and (bar is None or mark.time > bar.end):
             return mark.price
-        return Decimal(repr(bar.close)) if bar else None
+        return decimal_price(bar.close) if bar else None
 
     def value_price(self, symbol: str) -> Decimal | None:
         """Return what values a share: a fill's price where no bar came since, else the last price."""
-        return self._fills.get(symbol) or self.price(symbol)
+        if self._fills or self.marks:
+            return self._fills.get(symbol) or self.price(symbol)
+        bar = self.bars.get(symbol)
+        return decimal_price(bar.close) if bar else None
 
     def priced_at(self, symbol: str) -> datetime | None:
         """Return when a symbol had its last price, or None before its first one."""
@@ -85,4 +96,4 @@ class LastPrices:
     def jumped_from(self, symbol: str) -> Decimal | None:
         """Return the close before the last bar where that bar is outside the price collar."""
         before = self._before.get(symbol)
-        return None if before is None else Decimal(repr(before))
+        return None if before is None else decimal_price(before)

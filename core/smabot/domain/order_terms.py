@@ -11,7 +11,7 @@ class Side(StrEnum):
 
     @property
     def sign(self) -> int:
-        return 1 if self is Side.BUY else -1
+        return 1 if self == "buy" else -1
 
 
 class OrderType(StrEnum):

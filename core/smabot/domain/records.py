@@ -6,13 +6,13 @@ becomes money (fills, cash, P&L, marks) is Decimal, by a double's shortest decim
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from smabot.domain.bot_records import Block, BotState, Command, Event, Run
 from smabot.domain.calendar import MINUTE
+from smabot.domain.frozen_classes import frozen, replace
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.tables import record
 
@@ -86,7 +86,7 @@ class SignalState:
     missed: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OrderIntent:
     """The order that a sizer wants. The engine adds an id and makes it an `Order`."""
 
@@ -155,7 +155,7 @@ class Order:
         return ZERO if self.status.terminal else (self.qty - self.filled_qty) * self.side.sign
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class OrderUpdate:
     """The broker's view of one order at one time. Quantity and price are cumulative, so that any
     update may be lost, duplicate or late without harm. ``filled_at`` is the last fill's time.
@@ -317,7 +317,7 @@ CORE_RECORDS: tuple[type, ...] = (
 )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Batch:
     """What a feed delivers at once: events up to ``time`` on the feed's clock.
 

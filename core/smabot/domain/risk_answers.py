@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
+from json.encoder import encode_basestring_ascii as quoted
+
+from smabot.domain.frozen_classes import frozen
+from smabot.errors import JournalError
 
 SIZE = "size"
 """The name of the first entry of an order's checks: its quantity, and how that came."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Veto:
     """A plugin's refusal of an order. The reason is kept with the order."""
 
     reason: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Check:
     """One risk check's answer about an order: the measured value and its limit.
 
@@ -33,10 +36,37 @@ class Check:
 
 
 def checks_text(checks: Iterable[Check]) -> str:
-    """Return checks as JSON: a list of ``[name, passed, value, limit, reason]``."""
-    return json.dumps([[c.name, c.passed, c.value, c.limit, c.reason] for c in checks])
+    """Return checks as JSON: a list of ``[name, passed, value, limit, reason]``.
+
+    It is the text of `json.dumps`, in half the time: each order has a dozen.
+    """
+    return f"[{', '.join(map(_check_text, checks))}]"
+
+
+def _check_text(check: Check) -> str:
+    passed = "true" if check.passed else "false"
+    value, limit, reason = quoted(check.value), quoted(check.limit), quoted(check.reason)
+    return f"[{quoted(check.name)}, {passed}, {value}, {limit}, {reason}]"
 
 
 def read_checks(text: str) -> list[Check]:
-    """Return the checks of `Order.checks`; none for an order of an older release."""
-    return [Check(*fields) for fields in json.loads(text or "[]")]
+    """Return the checks of `Order.checks`; none for an order of an older release.
+
+    Raises JournalError for a text that holds something else.
+    """
+    try:
+        checks = [Check(*fields) for fields in json.loads(text or "[]")]
+    except (RecursionError, TypeError, ValueError):
+        raise _damaged(text) from None
+    for check in checks:
+        texts = check.name, check.value, check.limit, check.reason
+        if type(check.passed) is not bool or not all(isinstance(each, str) for each in texts):
+            raise _damaged(text)
+    return checks
+
+
+def _damaged(text: str) -> JournalError:
+    return JournalError(
+        f"order_intents.checks holds {text[:80]!r}, which is no list of checks: restore a backup, or put "
+        "it right with sqlite3"
+    )

@@ -38,11 +38,14 @@ class Valuation:
         self._alive: dict[str, None] = {}
         self._value = ZERO
         self._exposure = ZERO
-        self._stale = False
+        self._values_stale = False
+        self._unexposed: dict[str, None] = {}
+        """Symbols whose exposure is to be computed again; only entries and screens ask for it."""
 
     def note_new_prices(self) -> None:
         """Note that prices changed: the next query values the positions again, once."""
-        self._stale = True
+        self._values_stale = True
+        self._unexposed.update(self._alive)
 
     def add(self, symbol: str, qty: Decimal) -> None:
         """Add signed shares to what is held of a symbol."""
@@ -75,37 +78,41 @@ class Valuation:
 
     def value(self) -> Decimal:
         """Return the worth of all that is held."""
-        self._refresh()
+        if self._values_stale:
+            self._values_stale = False
+            for symbol in self._alive:
+                self._revalue(symbol, self._symbols[symbol])
         return self._value
 
     def exposure(self, symbol: str | None = None) -> Decimal:
         """Return what is at risk in a symbol, or in all: holdings and open entries."""
-        self._refresh()
+        if self._unexposed:
+            for each in self._unexposed:
+                self._expose(each, self._symbols[each])
+            self._unexposed = {}
         if symbol is None:
             return self._exposure
         shares = self._symbols.get(symbol)
         return shares.exposure if shares else ZERO
 
-    def _refresh(self) -> None:
-        if self._stale:
-            self._stale = False
-            for symbol in self._alive:
-                self._revalue(symbol, self._symbols[symbol])
-
     def _weigh(self, symbol: str, shares: Shares) -> None:
         self._revalue(symbol, shares)
+        self._unexposed[symbol] = None
         if shares.held or shares.orders:
             self._alive[symbol] = None
         else:
             self._alive.pop(symbol, None)
 
     def _revalue(self, symbol: str, shares: Shares) -> None:
-        price = self._price(symbol)
-        value = shares.held * price
-        before, exposure = self._jumped_from(symbol), abs(value)
+        value = shares.held * self._price(symbol)
+        self._value += value - shares.value
+        shares.value = value
+
+    def _expose(self, symbol: str, shares: Shares) -> None:
+        price, before = self._price(symbol), self._jumped_from(symbol)
+        exposure = abs(shares.held * price)
         if shares.orders or before is not None:
             at_risk = price if before is None else max(price, before)
             exposure = abs(shares.held + shares.opening()) * at_risk
-        self._value += value - shares.value
         self._exposure += exposure - shares.exposure
-        shares.value, shares.exposure = value, exposure
+        shares.exposure = exposure

@@ -30,11 +30,8 @@ class Access:
         self._account = ""
         self._since: tuple[datetime, datetime] | None = None
         self._told_account = ""
-
-    @property
-    def refusal(self) -> str:
+        self.refusal = ""
         """Why the bot can't trade just now; empty where it can."""
-        return f"the broker refuses the key: {self._key}" if self._key else self._account
 
     @property
     def _key(self) -> str:
@@ -63,8 +60,9 @@ class Access:
 
     def feed_refused(self, refused: str) -> None:
         """Take note of whether the feed's connections take the key: why they don't, or nothing."""
-        self._by_feed = refused
-        self._tell()
+        if refused != self._by_feed:
+            self._by_feed = refused
+            self._tell()
 
     def check_patience(self) -> None:
         """Raise KeyRefused where the key has been refused for too long."""
@@ -80,7 +78,9 @@ class Access:
             )
 
     def _tell(self) -> None:
-        """Keep what has begun or ended among the events."""
+        """Say why the bot can't trade, and keep what has begun or ended among the events."""
+        key = self._key
+        self.refusal = f"the broker refuses the key: {key}" if key else self._account
         if self._key and self._since is None:
             self._since = (self._clock.now(), self._wall())
             self._event("key_refused", f"{self.refusal}; {MEANWHILE}", grave=True)

@@ -54,7 +54,7 @@ class BrokerNews:
             if not may_be_counted(book, before, update):
                 raise ReconciliationConflict([filled_after_its_end(before, update)])
             self._comparison.external_activity_seen(before.symbol)
-        if not book.apply(update):
+        if not book.apply_update(update, fill):
             return None
         after = book.order(update.client_order_id)
         if after is not None and after.status is not before.status:

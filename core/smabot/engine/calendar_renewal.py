@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH
 from smabot.domain.bot_records import Event
-from smabot.domain.calendar import Calendar
+from smabot.domain.calendar import Calendar, end_of, new_york_date
 from smabot.domain.coming_sessions import sessions_row
 from smabot.errors import BrokerError
 from smabot.hooks.ports import Broker, Clock
@@ -35,15 +35,23 @@ class CalendarRenewal:
         self._question = question
         self._look_at = EPOCH
         self._kept_for: date | None = None
+        self._same_day_until = EPOCH
 
     def update(self) -> None:
         """Ask where that is due, and take the answer; keep the sessions around each new trading date."""
-        self._renew(self._clock.now())
-        day = self._book.trading_date
+        now, book = self._clock.now(), self._book
+        if now >= self._look_at or self._question.under_way:
+            self._renew(now)
+        if book.now >= self._same_day_until:
+            self._keep_sessions(book)
+
+    def _keep_sessions(self, book: Book) -> None:
+        self._same_day_until = end_of(new_york_date(book.now))
+        day = book.trading_date
         if day != self._kept_for:
             self._kept_for = day
-            if row := sessions_row(self._book.calendar, day):
-                self._book.apply(row)
+            if row := sessions_row(book.calendar, day):
+                book.apply(row)
 
     def _renew(self, now: datetime) -> None:
         if self._question.answered:
@@ -61,7 +69,7 @@ class CalendarRenewal:
         book = self._book
         try:
             book.calendar.extend(self._question.take_answer())
-            self._kept_for = None
+            self._kept_for, self._same_day_until = None, EPOCH
         except BrokerError as error:
             self._look_at = now + ASK_AGAIN
             text = f"it ends {book.calendar.end:%Y-%m-%d}, and can't be read again: {error}"

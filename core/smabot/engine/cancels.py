@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from smabot.domain.book import Book
@@ -13,6 +13,9 @@ from smabot.engine.dispatcher import Request
 from smabot.engine.execution.next_action import ACKNOWLEDGED, PATIENCE
 from smabot.errors import BrokerError, NotSent
 from smabot.hooks.ports import BrokerOrder
+
+GIVEN_UP_PATIENCE = timedelta(minutes=5)
+"""How often the cancel of an order is asked for again that the bot has ended and the broker has not."""
 
 
 class Cancels:
@@ -25,14 +28,24 @@ class Cancels:
 
     def request_due(self) -> None:
         """Ask for each wanted cancel that the broker can know of, again where it is not answered."""
-        now, wanted = self._connection.clock.now(), self._book.canceling
+        now, wanted = self._connection.clock.now(), self._wanted()
         for name in self._asked.keys() - wanted.keys():
             del self._asked[name]
         for name, order in wanted.items():
             asked = self._asked.get(name)
-            if order.status in ACKNOWLEDGED and (asked is None or now - asked >= PATIENCE):
+            if order.given_up_at is not None:
+                due = now - (asked or order.given_up_at) >= GIVEN_UP_PATIENCE
+            else:
+                due = order.status in ACKNOWLEDGED and (asked is None or now - asked >= PATIENCE)
+            if due:
                 self._asked[name] = now
                 self._connection.put(self._request(order))
+
+    def _wanted(self) -> Mapping[str, Order]:
+        """Return the orders to be canceled, also those that the bot has ended and the broker has not: they
+        stand in the way of exits there."""
+        given_up = {order.client_order_id: order for order in self._book.unconfirmed()}
+        return {**given_up, **self._book.canceling} if given_up else self._book.canceling
 
     def start_over(self) -> None:
         """Ask for all that are wanted in the next step: the broker may have heard of none."""

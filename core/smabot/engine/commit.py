@@ -75,7 +75,8 @@ class Commit:
         rows, bars = self._book.drain()
         if rows or bars:
             self._journal.commit(rows, bars)
-            self._show(rows, bars)
+            if self._watch is not None:
+                self._show(self._watch, rows, bars)
         if made := self._executor.made:
             self._executor.made = []
             for order in made:
@@ -96,11 +97,9 @@ class Commit:
             self._book.apply(event)
         self.commit()
 
-    def _show(self, rows: list[Any], bars: list[Bar]) -> None:
+    def _show(self, watch: Watcher, rows: list[Any], bars: list[Bar]) -> None:
         """Show a committed step to the watcher, whose failure must not keep its orders from leaving."""
-        if self._watch is None:
-            return
         try:
-            self._watch(rows, bars)
+            watch(rows, bars)
         except Exception as error:  # noqa: BLE001 - it only looks on
             logger.opt(exception=error).error("the screen did not show a step: {}", error)

@@ -29,6 +29,7 @@ from enum import Enum, auto
 from smabot.domain.book import Book
 from smabot.domain.bot_records import HALT, Block
 from smabot.domain.calendar import MINUTE
+from smabot.domain.frozen_classes import frozen
 from smabot.domain.order_terms import OrderType, Status, TimeInForce
 from smabot.domain.records import Order
 from smabot.domain.risk_answers import Check
@@ -46,7 +47,7 @@ class Answer(Enum):
     DROP = auto()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Verdict:
     """An answer, and why it is not `Answer.GO`."""
 
@@ -93,6 +94,8 @@ class Gate:
         ``enterable``: the symbols in which an entry may be made."""
         self.standing = Standing()
         self._enterable = frozenset(enterable)
+        self.max_bar_age = config.max_bar_age
+        """How old the bar behind a decision may be."""
         self._config = config
         self._book = book
         self._plugins = plugins
@@ -139,7 +142,7 @@ class Gate:
             return Verdict(Answer.DROP, f"{entry.symbol} is not among the symbols to trade")
         if without := self._without_price(entry.symbol):
             return Verdict(Answer.DROP, without)
-        age, life = self._clock.now() - entry.created_at, self._config.max_bar_age
+        age, life = self._clock.now() - entry.created_at, self.max_bar_age
         if age >= (life + MINUTE if entry.collared else life):
             return Verdict(Answer.DROP, f"decided {_minutes(age)} ago, which is too long")
         if self.standing.degraded:
@@ -164,7 +167,7 @@ class Gate:
         if abs(exit_.open_qty) > -held * exit_.side.sign:
             return Verdict(Answer.DROP, f"only {held:f} are held")
         age = self._clock.now() - exit_.created_at
-        if left and self._provable and age >= self._config.max_bar_age:
+        if left and self._provable and age >= self.max_bar_age:
             return Verdict(Answer.DROP, f"decided {_minutes(age)} ago")
         until = self.standing.comparing.get(exit_.symbol)
         if until is not None and self._clock.now() < until:

@@ -10,7 +10,6 @@ from collections.abc import Collection, Sequence
 from typing import Any
 
 from smabot.domain.book import Book
-from smabot.domain.book_view import EPOCH
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Batch, Order, OrderUpdate
 from smabot.engine.broker_access import Access
@@ -149,12 +148,14 @@ class Engine:
         Bars are decided on while they are fresh; older ones only move the indicators.
         """
         for minute in batch.minutes():
-            self._take_answers(self.step(minute, decide=self.is_fresh(minute)))
+            if answers := self._step.take(minute, fresh=self.is_fresh(minute)):
+                self._take_answers(answers)
 
     def is_fresh(self, minute: Batch) -> bool:
         """Whether a minute's bars are new enough to decide on; no bars are not."""
-        newest = minute.bars[0].time if minute.bars else EPOCH
-        return self._feed.now() - newest < self._config.max_bar_age + MINUTE
+        if not minute.bars:
+            return False
+        return self._feed.now() - minute.bars[0].time < self.gate.max_bar_age + MINUTE
 
     def step(self, batch: Batch, *, decide: bool = False) -> list[OrderUpdate]:
         """Apply a batch, let the plugins decide, commit, send. Returns the broker's answers."""

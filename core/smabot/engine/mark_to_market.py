@@ -23,7 +23,7 @@ class MarkToMarket:
     def mark_minute(self, time: datetime) -> None:
         """Value the account at a minute's close, whatever was valued since it ended."""
         last = self._book.point
-        at = time if last is None else max(time, last.time)
+        at = last.time if last is not None and last.time > time else time
         self._mark(at, keep=self._keeps_all or self._due(at))
 
     def mark_at(self, time: datetime) -> None:

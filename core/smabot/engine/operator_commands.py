@@ -7,11 +7,12 @@ waits, so that the operator's last word counts. One that waited too long expires
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Command, Event
+from smabot.domain.frozen_classes import replace
 from smabot.domain.halts import halt, resume
 from smabot.engine.execution.flattening import flatten
 from smabot.errors import PluginError

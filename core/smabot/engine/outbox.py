@@ -9,13 +9,13 @@ has the states that an order goes through.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 from typing import Any
 
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Event
+from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Order, OrderUpdate
 from smabot.engine.broker_connection import ENTRY, EXIT, NO_NEWS, PAUSE, BrokerConnection, turn
@@ -107,7 +107,8 @@ class Outbox:
         Cancels go first, then exits, then entries, then status queries, each in an order that a restart
         would find too. So are the answers: a restart learns first of what arrived.
         """
-        idle = not self._sendings and not self._book.canceling
+        book = self._book
+        idle = not (self._sendings or book.canceling or book.unconfirmed())
         if idle and not self._connection.remote:
             return []
         dispatcher = self._connection.dispatcher

@@ -42,6 +42,8 @@ class PriceRequests:
     def update(self) -> bool:
         """Ask where that is due, and take the answer; returns whether it gave a price."""
         now = self._feed.now()
+        if now < self._look_at and not self._question.under_way:
+            return False
         priced = self._take(now) if self._question.answered else False
         if now < self._look_at or self._question.under_way:
             return priced

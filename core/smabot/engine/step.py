@@ -7,6 +7,7 @@ from typing import Any
 
 from smabot.domain.bar_checks import bad_bar_event, is_valid_bar
 from smabot.domain.book import Book
+from smabot.domain.bot_records import Command
 from smabot.domain.records import BarRevision, Batch, OrderUpdate
 from smabot.engine.broker_news import BrokerNews
 from smabot.engine.calendar_renewal import CalendarRenewal
@@ -54,7 +55,8 @@ class Step:
         if batch.time > book.now:
             book.now = batch.time
         self._calendar.update()
-        flatten = self._carry_out_commands()
+        commands = self._journal.commands()
+        flatten = bool(commands) and self._carry_out(commands)
         if batch.updates:
             self._apply_news(batch.updates)
         for event in batch.events:
@@ -80,10 +82,8 @@ class Step:
         self._equity.mark_at(self._book.now)
         self._commit.commit()
 
-    def _carry_out_commands(self) -> bool:
+    def _carry_out(self, commands: Sequence[Command]) -> bool:
         """Carry out the operator's commands; returns whether one of them was a flatten."""
-        if not (commands := self._journal.commands()):
-            return False
         carried = carry_out(commands, self._plugins, self._book, self._wall)
         self._commit.broken = self._commit.broken or carried.failure
         return carried.flattened

@@ -11,15 +11,13 @@ import os
 import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
-from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
-from types import ModuleType
 from typing import Any
 
 import smabot
 from smabot.domain.bot_records import HALT
 from smabot.errors import ConfigError, PluginError, SmabotError, suggest
-from smabot.hooks import specifications as hookspecs
+from smabot.hooks.hook_checks import is_needed
 from smabot.hooks.plugin_files import PluginFile, files_among, plugin_named
 from smabot.hooks.plugin_isolation import undisturbed
 from smabot.hooks.plugin_output import printed_to_log
@@ -33,15 +31,14 @@ Installed = dict[str, tuple[Source, ...]]
 """The sources of each name: one, where only one distribution or file claims it."""
 
 _NAME = re.compile(r"\w+(\.\w+)*", re.ASCII)
-_DESCRIPTORS = (property, cached_property, staticmethod, classmethod)
 
 
 def discover(named: Iterable[str] = ()) -> Installed:
     """Return by name the installed plugins' entry points, and the files among ``named``."""
-    points: dict[str, dict[tuple[str, str], EntryPoint]] = {}
+    points: dict[str, list[EntryPoint]] = {}
     for point in entry_points(group=GROUP):
-        points.setdefault(point.name, {})[point.value, _distribution(point)] = point
-    found: Installed = {n: tuple(some.values()) for n, some in points.items()}
+        points.setdefault(point.name, []).append(point)
+    found: Installed = {name: _distinct(some) for name, some in points.items()}
     for file in files_among(named):
         group = (some for name, some in found.items() if name.startswith(f"{file.name}."))
         rivals = found.get(file.name) or tuple(each for some in group for each in some)
@@ -148,7 +145,7 @@ def settings_model(plugin: type) -> type[Settings] | None:
             f"{shown}: the types of its constructor's arguments can't be read: {error}"
         ) from error
     for parameter in takes.values():
-        if parameter.name != "settings" and _is_needed(parameter):
+        if parameter.name != "settings" and is_needed(parameter):
             raise ConfigError(
                 f"{shown}: its constructor asks for '{parameter.name}': it is given 'settings' and "
                 "nothing else"
@@ -219,15 +216,6 @@ def check_tables(
             check_tables(value, installed, origins, name + ".")
 
 
-def check_hooks(name: str, plugin: object) -> None:
-    """Raise ConfigError unless a plugin has a hook, and each of its hooks can be called as one."""
-    if inspect.isclass(plugin):
-        raise ConfigError(f"plugin '{name}': a class was registered instead of an instance")
-    hooks = [each for each in dir(plugin) if _check_attribute(name, plugin, each)]
-    if not hooks:
-        raise ConfigError(f"plugin '{name}' has no hook: mark its methods with @hookimpl")
-
-
 def blame(plugin: str, where: str, error: BaseException) -> PluginError:
     """Return the one line that says which plugin raised what, in what, and on which line."""
     frame = error.__traceback__
@@ -278,6 +266,14 @@ def _origin(point: Source) -> str:
     return f"{_distribution(point)} ({point.value})"
 
 
+def _distinct(points: list[EntryPoint]) -> tuple[Source, ...]:
+    """Return each once, by distribution: one that is found in two places claims a name twice."""
+    if len(points) == 1:
+        return tuple(points)  # to read a distribution's name takes as long as to find it
+    claims = {(_distribution(point), point.value): point for point in points}
+    return tuple(claims[claim] for claim in sorted(claims))
+
+
 def _distribution(point: EntryPoint) -> str:
     return f"{point.dist.name} {point.dist.version}" if point.dist else "an unknown distribution"
 
@@ -312,80 +308,3 @@ def _check_version(name: str, point: Source) -> None:
                     f"plugin '{name}' needs smabot{need.specifier}, this is {smabot.__version__}: "
                     f"upgrade {point.dist.name if point.dist else name}"
                 )
-
-
-def _is_needed(parameter: inspect.Parameter) -> bool:
-    return parameter.default is parameter.empty and parameter.kind not in (
-        parameter.VAR_POSITIONAL,
-        parameter.VAR_KEYWORD,
-    )
-
-
-# -- hooks -----------------------------------------------------------------------------------------
-
-
-def _check_attribute(name: str, plugin: object, attribute: str) -> bool:
-    """Return whether an attribute is a hook. Raises ConfigError for one that was meant to be.
-
-    Properties are not asked for their value: that would run the plugin's code.
-    """
-    kept = inspect.getattr_static(plugin, attribute, None)
-    value = None
-    if not isinstance(kept, property | cached_property):
-        value = getattr(plugin, attribute, None)
-        if value is None:  # as a subclass switches a hook off
-            return False
-    options = getattr(value, "smabot_impl", None)
-    if options is not None and inspect.isroutine(value):
-        _check_hook(name, value, options.get("specname") or attribute, options)
-        return True
-    lost = _is_lost(kept)
-    if lost or (attribute in hookspecs.HOOKS and not _is_foreign(plugin, value)):
-        how = "@hookimpl goes right above `def`, below any other decorator"
-        how = how if lost else "mark the method with @hookimpl, or give it another name"
-        raise ConfigError(f"plugin '{name}': {attribute} is not a valid hook: {how}")
-    return False
-
-
-def _is_lost(kept: object) -> bool:
-    """Whether a descriptor hides the mark of @hookimpl."""
-    if not isinstance(kept, _DESCRIPTORS):
-        return False
-    inner = getattr(kept, "fget", None) or getattr(kept, "func", None)
-    return hasattr(kept, "smabot_impl") or hasattr(inner, "smabot_impl")
-
-
-def _is_foreign(plugin: object, value: object) -> bool:
-    """Whether a module merely imported what has a hook's name."""
-    return isinstance(plugin, ModuleType) and (
-        not inspect.isroutine(value) or getattr(value, "__module__", "") != plugin.__name__
-    )
-
-
-def _check_hook(name: str, function: Any, hook: str, options: Mapping[str, Any]) -> None:
-    if hook not in hookspecs.HOOKS:
-        raise ConfigError(f"plugin '{name}': no hook '{hook}'{suggest(hook, hookspecs.HOOKS)}")
-    if options.get("wrapper") or options.get("hookwrapper"):
-        raise ConfigError(
-            f"plugin '{name}': {hook} can't be wrapped: no hook may change another plugin's answer"
-        )
-    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
-        raise ConfigError(
-            f"plugin '{name}': {hook} is async: hooks are called and not awaited; write `def`"
-        )
-    if inspect.isgeneratorfunction(function):
-        raise ConfigError(f"plugin '{name}': {hook} has a `yield`: return the answer instead")
-    known = inspect.signature(getattr(hookspecs, hook)).parameters
-    for parameter in inspect.signature(function).parameters.values():
-        if not _is_needed(parameter):
-            what = (
-                "may not be there"
-                if parameter.default is parameter.empty
-                else "must not have a default"
-            )
-            raise ConfigError(f"plugin '{name}': {hook}: argument '{parameter.name}' {what}")
-        if parameter.name not in known:
-            raise ConfigError(
-                f"plugin '{name}': {hook} has no argument '{parameter.name}'"
-                f"{suggest(parameter.name, known)}; it may take: {', '.join(known) or 'none'}"
-            )

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 from itertools import groupby
 from operator import attrgetter
 from typing import Any, TypeVar
 
 from smabot.domain.bot_records import Command
+from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Bar
-from smabot.domain.tables import key_of
+from smabot.domain.tables import KEYS, key_of
 
 R = TypeVar("R")
 
@@ -44,9 +44,13 @@ class MemoryJournal:
         return list(self._tables)
 
     def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
+        tables = self._tables
         for row in rows:
-            self._tables.setdefault(type(row), {})[key_of(row)] = row
-            if type(row) is Command:
+            kind = type(row)
+            if kind not in tables:
+                tables[kind] = {}
+            tables[kind][KEYS[kind](row)] = row
+            if kind is Command:
                 self._waiting.pop(row.id, None)
         for bar in bars:
             self._keep(bar)
@@ -90,6 +94,9 @@ class MemoryJournal:
             found = [row for row in found if getattr(row, since[0]) >= since[1]]
         if until is not None:
             found = [row for row in found if getattr(row, until[0]) <= until[1]]
+        if newest_by is not None and limit == 1:
+            age = attrgetter(newest_by)
+            return [max(found, key=lambda row: (age(row), key_of(row)))] if found else []
         found.sort(key=key_of)
         if newest_by is not None:
             found.sort(key=attrgetter(newest_by))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable, Collection, Iterable
 from operator import attrgetter
 from types import MappingProxyType
@@ -11,26 +10,28 @@ from typing import Any, NoReturn
 from smabot.domain.book import Book
 from smabot.domain.book_view import BookView
 from smabot.domain.bot_records import Block, Event
-from smabot.domain.records import Bar
+from smabot.domain.records import Bar, Fill, OrderUpdate
 from smabot.errors import PluginFault
 
 
 class PluginBook(Book):
-    """Another door to the same state: each name of the Book's leads there, at next to no cost.
+    """Another door to the same state: it shares the Book's attributes, at no cost.
 
     `apply` takes rows of the records that the plugin declared, its own `Block`, and an `Event`; it
     raises PluginFault for any other, and so does every other way to change something.
     """
 
-    def __init__(self, whole: Book, plugin: str, declared: Collection[type]) -> None:
-        own = {name: getattr(whole, name) for name in _READING}
-        accepted = frozenset((*declared, Block, Event))
-        self.__dict__.update(own, _whole=whole, _plugin=plugin, _accepted=accepted)
+    __slots__ = ("_accepted", "_plugin", "_whole")
+    _whole: Book
+    _plugin: str
+    _accepted: frozenset[type]
 
-    def __getattr__(self, name: str) -> Any:
-        if name == "_whole":
-            raise AttributeError(name)
-        return getattr(self._whole, name)
+    def __init__(self, whole: Book, plugin: str, declared: Collection[type]) -> None:
+        put = object.__setattr__
+        put(self, "_whole", whole)
+        put(self, "_plugin", plugin)
+        put(self, "_accepted", frozenset((*declared, Block, Event)))
+        put(self, "__dict__", whole.__dict__)
 
     def apply(self, record: Any) -> bool:
         """Take a row of the plugin's own in, as `Book.apply` does. Raises PluginFault for any other."""
@@ -47,6 +48,9 @@ class PluginBook(Book):
 
     def apply_bars(self, bars: Iterable[Bar]) -> NoReturn:
         self._refuse("applied bars")
+
+    def apply_update(self, update: OrderUpdate, fill: Fill | None) -> NoReturn:
+        self._refuse("applied an order update")
 
     def restore(self, records: Iterable[Any]) -> NoReturn:
         self._refuse("restored rows")
@@ -77,23 +81,15 @@ class PluginBook(Book):
 
 
 def _only_read(name: str) -> Callable[[Any], Any]:
-    """Return the getter of a name of the Book's state; its dicts come as views."""
+    """Return the getter of a dict of the Book's, as a view of it."""
     get = attrgetter(f"_whole.{name}")
-    if not isinstance(getattr(Book(), name), dict):
-        return get
     return lambda book: MappingProxyType(get(book))
 
 
-_NAMES = vars(BookView) | vars(Book)
-_READING = tuple(
+_DICTS = [
     name
-    for name, value in _NAMES.items()
-    if inspect.isfunction(value) and not name.startswith("_") and name not in vars(PluginBook)
-)
-_STATE = [
-    name
-    for name, value in (vars(Book()) | _NAMES).items()
-    if not name.startswith("_") and not inspect.isfunction(value)
+    for name in vars(BookView)
+    if not name.startswith("_") and isinstance(getattr(Book(), name), dict)
 ]
-for _name in _STATE:
+for _name in _DICTS:
     setattr(PluginBook, _name, property(_only_read(_name)))

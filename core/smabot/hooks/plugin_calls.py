@@ -5,27 +5,33 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
-from decimal import localcontext
 from types import ModuleType
 from typing import Any
 
-import pluggy
-
 from smabot.domain.book import Book
+from smabot.domain.frozen_classes import replace
 from smabot.domain.records import CORE_RECORDS, Bar, EquityPoint
 from smabot.domain.tables import table_of
 from smabot.errors import ConfigError, PluginError, SmabotError
-from smabot.hooks import specifications as hookspecs
-from smabot.hooks.discovery import blame, check_hooks
+from smabot.hooks.discovery import blame
+from smabot.hooks.hook_checks import check_hooks
+from smabot.hooks.hook_manager import HookManager
 from smabot.hooks.plugin_book import PluginBook
 from smabot.hooks.plugin_faults import culprit, fault, is_answer, named
+from smabot.hooks.plugin_isolation import DecimalGuard
 from smabot.hooks.plugin_output import LOGGED
 
 KEEPING = ("open_journal", "open_rows")
 """The hooks of a plugin that keeps the database."""
 STRICT = ("open_broker", "open_feed", "reconcile", "on_command")
 """Hooks that nobody can do without for a failed one: another broker is no substitute."""
+OWN = ("book", "recovery")
+"""Arguments of which each plugin gets its own."""
+EVENTS = {
+    "on_signal": "signal", "before_submit": "order", "may_leave": "order", "on_order": "order",
+    "on_fill": "fill",
+}  # fmt: skip
+"""Hooks that are called for each order, and the name of what they are called with besides the book."""
 OPENING = (*KEEPING, *STRICT)
 """Hooks whose SmabotError is about what they open, and not about the plugin."""
 
@@ -36,12 +42,14 @@ class PluginCalls:
     def __init__(self, warn: Callable[[str], None] | None = None) -> None:
         """``warn``: called for a plugin that fails, which is then left out. Without it, a
         plugin that fails raises."""
-        self.manager = pluggy.PluginManager("smabot")
-        self.manager.add_hookspecs(hookspecs)
+        self.manager = HookManager()
         self.names: tuple[str, ...] = ()
         self.bar_hooks: list[tuple[str, Callable[[Bar, Book], Any]]] = []
         self.equity_hooks: list[tuple[str, Callable[[EquityPoint, Book], Any]]] = []
+        self._event_hooks: dict[str, list[tuple[str, Callable[[Any, Book], Any]]]] = {}
         self._warn = warn
+        self._decimals = DecimalGuard()
+        self._implementations: dict[str, tuple[Any, ...]] = {}
         self._declared: dict[str, tuple[type, ...]] | None = None
         self._book: Book | None = None
         self._views: dict[str, PluginBook] = {}
@@ -50,32 +58,35 @@ class PluginCalls:
 
     def register(self, name: str, plugin: object) -> None:
         """Add one plugin object. Call `check` after the last."""
-        check_hooks(name, plugin)
+        hooks = check_hooks(name, plugin)
         try:
-            self.manager.register(plugin, name)
+            self.manager.add(name, plugin, hooks)
         except Exception as error:
             raise ConfigError(str(blame(name, "being registered", error))) from error
-        self._declared = None
+        self._forget_plugins()
 
     def check(self) -> None:
         """Resolve the hooks that are called every minute."""
+        self._forget_plugins()
         registered = [name for name, _ in self.manager.list_name_plugin()]
         self.names = tuple(name for name in registered if not name.startswith("core."))
         self.bar_hooks = self._resolve("on_bar", "bar")
         self.equity_hooks = self._resolve("on_equity", "point")
-        self._book = None
+        self._event_hooks = {hook: self._resolve(hook, event) for hook, event in EVENTS.items()}
+
+    def _forget_plugins(self) -> None:
+        self._declared = self._book = None
+        self._implementations.clear()
 
     def _resolve(self, hook: str, event: str) -> list[tuple[str, Callable[[Any, Book], Any]]]:
         """Return a hook's implementations in call order as functions of (event, book).
 
         Calling them so is ten times cheaper than through pluggy.
         """
-        impls = getattr(self.manager.hook, hook).get_hookimpls()
-        return [(impl.plugin_name, _two_arguments(impl, event)) for impl in reversed(impls)]
+        return [(impl.plugin_name, _two_arguments(impl, event)) for impl in self._impls(hook)]
 
     def _has(self, name: str, hook: str) -> bool:
-        impls = getattr(self.manager.hook, hook).get_hookimpls()
-        return any(impl.plugin_name == name for impl in impls)
+        return any(impl.plugin_name == name for impl in self._impls(hook))
 
     def kinds(self) -> tuple[type, ...]:
         """Return core's record classes and all that the plugins declare.
@@ -122,9 +133,13 @@ class PluginCalls:
 
     # -- calls ---------------------------------------------------------------------------------
 
-    def _impls(self, hook: str) -> list[Any]:
+    def _impls(self, hook: str) -> tuple[Any, ...]:
         """Return a hook's implementations in call order."""
-        return list(reversed(getattr(self.manager.hook, hook).get_hookimpls()))
+        impls = self._implementations.get(hook)
+        if impls is None:
+            impls = tuple(reversed(getattr(self.manager.hook, hook).get_hookimpls()))
+            self._implementations[hook] = impls
+        return impls
 
     def _as_named(self, hook: str) -> list[Any]:
         """Return a hook's implementations in the order in which their plugins were named."""
@@ -134,7 +149,7 @@ class PluginCalls:
     def _ask(self, hook: str, *, first: bool = False, **given: Any) -> list[tuple[str, Any]]:
         """Call a hook; returns the answers that are not None with the plugins' names."""
         found = []
-        for impl in reversed(getattr(self.manager.hook, hook).get_hookimpls()):
+        for impl in self._impls(hook):
             try:
                 answer = self._called(impl, hook, given)
             except SmabotError as error:
@@ -146,19 +161,48 @@ class PluginCalls:
                     break
         return found
 
+    def _ask_of(
+        self, hook: str, event: Any, book: Book, *, first: bool = False
+    ) -> list[tuple[str, Any]]:
+        """Do what `_ask` does, for a hook that is called for each order."""
+        found = []
+        views, screen = self._views_of(book), sys.stdout
+        for name, function in self._event_hooks[hook]:
+            sys.stdout = LOGGED
+            try:
+                answer = function(event, views[name])
+                if answer is None:
+                    continue
+                if not is_answer(hook, answer):
+                    raise fault(name, hook, answer)
+            except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
+                sys.stdout = screen
+                self._failed(name, hook, error)
+                continue
+            finally:
+                self._decimals.restore()
+                sys.stdout = screen
+            found.append((name, answer))
+            if first:
+                break
+        return found
+
     def _called(self, impl: Any, hook: str, given: Mapping[str, Any]) -> Any:
         """Call one implementation. Raises only SmabotError, and KeyboardInterrupt."""
         name = impl.plugin_name
-        arguments = [self._own(name, each, given[each]) for each in impl.argnames]
+        arguments = [
+            given[each] if each not in OWN else self._own(name, each, given[each])
+            for each in impl.argnames
+        ]
         screen, sys.stdout = sys.stdout, LOGGED
         try:
-            with localcontext():
-                answer = impl.function(*arguments)
+            answer = impl.function(*arguments)
         except (SmabotError, KeyboardInterrupt):
             raise
         except BaseException as error:
             raise blame(name, hook, error) from error
         finally:
+            self._decimals.restore()
             sys.stdout = screen
         if not is_answer(hook, answer):
             raise fault(name, hook, answer)
@@ -167,12 +211,11 @@ class PluginCalls:
     def _own(self, name: str, argument: str, value: Any) -> Any:
         """Return an argument as a plugin gets it: the book through its own door."""
         if argument == "book":
-            return self._view(name, value)
-        if argument == "recovery":
-            return replace(value, book=self._view(name, value.book))
-        return value
+            return self._views_of(value)[name]
+        return replace(value, book=self._views_of(value.book)[name])
 
-    def _view(self, name: str, book: Book) -> Book:
+    def _views_of(self, book: Book) -> Mapping[str, Book]:
+        """Return each plugin's view of a book, by the plugins' names."""
         if book is not self._book:
             declared = self._by_plugin()
             self._views = {
@@ -180,7 +223,7 @@ class PluginCalls:
                 for each, _ in self.manager.list_name_plugin()
             }
             self._book = book
-        return self._views[name]
+        return self._views
 
     # -- failures ------------------------------------------------------------------------------
 
@@ -200,7 +243,6 @@ class PluginCalls:
     def _leave_out(self, name: str) -> None:
         self.manager.unregister(name=name)
         names = self.names
-        self._declared = None
         self.check()
         self.names = tuple(each for each in names if each != name)
 

@@ -6,7 +6,6 @@ Whatever a plugin raises is named by its plugin, hook, file and line.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from decimal import localcontext
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from smabot.domain.book import Book
@@ -15,7 +14,8 @@ from smabot.domain.records import Bar, EquityPoint, Fill, Order, OrderIntent, Si
 from smabot.domain.risk_answers import Check, Veto
 from smabot.errors import ConfigError, PluginFault, SmabotError, suggest
 from smabot.hooks import specifications as hookspecs
-from smabot.hooks.discovery import check_hooks, check_tables, discover, make, named_by, select
+from smabot.hooks.discovery import check_tables, discover, make, named_by, select
+from smabot.hooks.hook_checks import check_hooks
 from smabot.hooks.plugin_calls import KEEPING, PluginCalls
 from smabot.hooks.plugin_faults import fault, missing_member, named, shown
 from smabot.hooks.specifications import Finding, Reconciliation, Recovery, RecoveryStep
@@ -117,36 +117,40 @@ class Plugins(PluginCalls):
     def on_bar(self, bars: Sequence[Bar], book: Book) -> list[tuple[str, Any]]:
         """Tell every plugin of a minute's bars; returns what they answered, with their names."""
         found = []
+        views, decimals = self._views_of(book), self._decimals
         for name, on_bar in self.bar_hooks:
-            view = self._view(name, book)
+            view = views[name]
             try:
-                with localcontext():
-                    for bar in bars:
-                        answer = on_bar(bar, view)
-                        if answer is not None:
-                            found.append((name, answer))
+                for bar in bars:
+                    answer = on_bar(bar, view)
+                    if answer is not None:
+                        found.append((name, answer))
             except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
                 self._failed(name, "on_bar", error)
+            finally:
+                decimals.restore()
         return found
 
     def on_equity(self, point: EquityPoint, book: Book) -> None:
+        views, decimals = self._views_of(book), self._decimals
         for name, on_equity in self.equity_hooks:
             try:
-                with localcontext():
-                    answer = on_equity(point, self._view(name, book))
+                answer = on_equity(point, views[name])
                 if answer is not None:
                     raise fault(name, "on_equity", answer)
             except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
                 self._failed(name, "on_equity", error)
+            finally:
+                decimals.restore()
 
     def on_signal(self, signal: Signal, book: Book) -> tuple[str, OrderIntent] | None:
         """Return the first answer, with the name of the plugin that gave it."""
-        return next(iter(self._ask("on_signal", first=True, signal=signal, book=book)), None)
+        return next(iter(self._ask_of("on_signal", signal, book, first=True)), None)
 
     def before_submit(self, order: Order, book: Book) -> list[Check]:
         """Return every plugin's checks of a new order; a Veto is one that did not pass."""
         checks: list[Check] = []
-        for name, answer in self._ask("before_submit", order=order, book=book):
+        for name, answer in self._ask_of("before_submit", order, book):
             if isinstance(answer, Veto):
                 checks.append(Check("before_submit", False, reason=answer.reason))
             elif all(isinstance(each, Check) for each in answer):
@@ -156,13 +160,13 @@ class Plugins(PluginCalls):
         return checks
 
     def may_leave(self, order: Order, book: Book) -> list[Veto]:
-        return [veto for _, veto in self._ask("may_leave", order=order, book=book)]
+        return [veto for _, veto in self._ask_of("may_leave", order, book)]
 
     def on_order(self, order: Order, book: Book) -> None:
-        self._ask("on_order", order=order, book=book)
+        self._ask_of("on_order", order, book)
 
     def on_fill(self, fill: Fill, book: Book) -> None:
-        self._ask("on_fill", fill=fill, book=book)
+        self._ask_of("on_fill", fill, book)
 
     def on_command(self, command: Command, book: Book) -> list[str]:
         return [answer for _, answer in self._ask("on_command", command=command, book=book)]

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol, TypeVar, runtime_checkable
 
 from smabot.domain.bot_records import Command
 from smabot.domain.calendar import Calendar
+from smabot.domain.frozen_classes import frozen
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import Bar, Batch, Mark, Order, OrderUpdate
 from smabot.errors import BrokerError
@@ -135,7 +135,7 @@ class Journal(Rows, Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BrokerAccount:
     """The broker's account. Money in US dollars. ``blocked``: why it may not trade; empty: it may."""
 
@@ -146,7 +146,7 @@ class BrokerAccount:
     blocked: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BrokerOrder:
     """An order as the broker knows it; quantities and prices are cumulative."""
 
@@ -190,7 +190,7 @@ class BrokerOrder:
         )  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class BrokerPosition:
     """Signed shares the account holds of a symbol, and their average price.
 
@@ -307,7 +307,7 @@ def goes_by_itself(broker: Broker) -> bool:
     return isinstance(broker, RemoteBroker) and not broker.stepped
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Progress:
     """How many minutes of its data a feed has delivered."""
 

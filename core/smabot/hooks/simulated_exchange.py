@@ -92,6 +92,10 @@ class SimulatedExchange(Protocol):
         """Send a market order that is not the bot's; False: it was refused."""
         ...
 
+    def cancel_by_hand(self) -> None:
+        """Cancel what is open of such orders."""
+        ...
+
     def transfer(self, amount: Decimal) -> None:
         """Add cash, US dollars; negative: it goes."""
         ...
@@ -102,6 +106,10 @@ class SimulatedExchange(Protocol):
 
     def set_fault(self, kind: str, fields: Mapping[str, Any]) -> None:
         """Let a fault of the market happen. Raises ConfigError for an unknown one."""
+        ...
+
+    def clear_faults(self) -> None:
+        """Let no fault happen any more; what one has done stays done."""
         ...
 
     def fault_counts(self) -> dict[str, int]:

@@ -7,13 +7,14 @@ description says which implementation goes first.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING, Any
 
 import pluggy
+
+from smabot.domain.frozen_classes import frozen
 
 if TYPE_CHECKING:
     import click
@@ -38,7 +39,7 @@ hookspec = pluggy.HookspecMarker("smabot")
 hookimpl = pluggy.HookimplMarker("smabot")
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Conflict:
     """A reconciliation conflict: database and broker can't both be right. The bot does not start on one."""
 
@@ -51,7 +52,7 @@ class Conflict:
     """Records that make the database agree, written by `smabot reconcile --accept broker`."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Reconciliation:
     """The result of a comparison: updates that the bot lacks, conflicts, notes for the screen."""
 
@@ -63,7 +64,7 @@ class Reconciliation:
     `smabot reconcile --accept broker`, after the conflicts' remedies."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class RecoveryStep:
     """A few words on what a plugin restored at the start, for the startup table and ``runs``."""
 
@@ -71,7 +72,7 @@ class RecoveryStep:
     conflicts: tuple[Conflict, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Recovery:
     """What a plugin may read while the bot recovers. The book holds all restored records."""
 
@@ -94,7 +95,7 @@ class Level(StrEnum):
     FAILURE = "failure"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Finding:
     """A line of `smabot doctor`: what was checked, and the result. ``exit_code`` is a failure's:
     3 for what is set up wrongly, 4 for the broker, 6 for a conflict."""
@@ -131,6 +132,9 @@ def records() -> Sequence[type]:  # type: ignore[empty-body]
 @hookspec
 def lookback() -> int:  # type: ignore[empty-body]
     """Return how many bars of each symbol a strategy needs before it can decide.
+
+    Each symbol's are counted by themselves: minutes that several symbols have in common reach further
+    back where one of them has gaps.
 
     Since 0.1.
 

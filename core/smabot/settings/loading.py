@@ -283,7 +283,11 @@ def _variables() -> list[tuple[str, Any]]:
     from dynaconf import Dynaconf
 
     loaders = ["dynaconf.loaders.env_loader"]
-    typed = Dynaconf(**_DYNACONF, loaders=loaders, envvar_prefix=PREFIX.rstrip("_")).as_dict()
+    try:
+        typed = Dynaconf(**_DYNACONF, loaders=loaders, envvar_prefix=PREFIX.rstrip("_")).as_dict()
+    except (RecursionError, ValueError):  # Python's own limits: all else that is no TOML is text
+        longest = max(names, key=lambda name: len(os.environ[name]))
+        raise ConfigError(f"{longest}: has too many digits, or too many lists in lists") from None
     return [
         (name, raw if is_secret(name) else typed.get(name.removeprefix(PREFIX).upper(), raw))
         for name, raw in ((name, os.environ[name]) for name in names)

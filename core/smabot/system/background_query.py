@@ -17,14 +17,10 @@ class BackgroundQuery(Generic[T]):
         self._name = name
         self._beside = beside
         self._thread: threading.Thread | None = None
-        self._asked = False
+        self.under_way = False
+        """Whether it was asked and the answer has not been taken yet."""
         self._answers: list[T] = []
         self._failure: BaseException | None = None
-
-    @property
-    def under_way(self) -> bool:
-        """Whether it was asked and the answer has not been taken yet."""
-        return self._asked
 
     def begin(self, question: Callable[[], T]) -> None:
         """Ask, by calling ``question``. Not before the last answer was taken."""
@@ -35,7 +31,7 @@ class BackgroundQuery(Generic[T]):
             except BaseException as error:  # noqa: BLE001 - it is raised in the deciding thread
                 self._failure = error
 
-        self._asked = True
+        self.under_way = True
         if not self._beside:
             ask()
             return
@@ -45,11 +41,11 @@ class BackgroundQuery(Generic[T]):
     @property
     def answered(self) -> bool:
         """Whether `take` has an answer."""
-        return self._asked and (self._thread is None or not self._thread.is_alive())
+        return self.under_way and (self._thread is None or not self._thread.is_alive())
 
     def take_answer(self) -> T:
         """Return the answer. Raises what asking raised."""
-        self._asked, self._thread = False, None
+        self.under_way, self._thread = False, None
         failure, self._failure = self._failure, None
         if failure is not None:
             raise failure

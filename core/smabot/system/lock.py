@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -169,7 +170,8 @@ def is_displaced(path: Path) -> bool:
 def lock_holder(path: Path) -> str:
     """Return the id of the process that has a file's lock, or ``unknown``."""
     path = path.resolve()
-    return _locked_by(path) or "".join(_signed(path)[:1]) or "unknown"
+    signed = "".join(_signed(path)[:1])
+    return _locked_by(path) or (signed if re.fullmatch("[0-9]{1,10}", signed) else "unknown")
 
 
 def _beside(path: Path) -> Path:
@@ -189,7 +191,7 @@ def _lie_there(path: Path) -> bool:
     for name, *inode in (line.rsplit(" ", 2) for line in _signed(path)[1:]):
         try:
             there = inode_of(path.with_name(name).stat())
-        except OSError:
+        except (OSError, ValueError):  # it is gone, or no name of a file
             return False
         if inode != [str(number) for number in there]:
             return False

@@ -76,13 +76,18 @@ def known_masked(text: str) -> str:
     return _register.known(text)
 
 
+def any_secret() -> bool:
+    """Whether a secret is registered."""
+    return _register.values is not None
+
+
 class Redactor:
     """Replaces known secret values, and what looks like a credential, by asterisks."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._lock = threading.Lock()
         self._secrets: frozenset[str] = frozenset()
-        self._values: re.Pattern[str] | None = None
+        self.values: re.Pattern[str] | None = None
         self.add(secrets)
 
     def add(self, secrets: Iterable[str]) -> None:
@@ -94,12 +99,12 @@ class Redactor:
             known = self._secrets | new
             forms = {form for secret in known for form in _forms(secret)}
             longest_first = sorted(forms, key=lambda form: (-len(form), form))
-            self._values = re.compile("|".join(map(_searched, longest_first)))
+            self.values = re.compile("|".join(map(_searched, longest_first)))
             self._secrets = known
 
     def known(self, text: str) -> str:
         """Mask known values alone."""
-        return text if self._values is None else self._values.sub(MASK, text)
+        return text if self.values is None else self.values.sub(MASK, text)
 
     def __call__(self, text: str) -> str:
         text = self.known(text)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from smabot.testing.in_process_bot import Bot
     from smabot.testing.sample_records import bars, fill, order, sessions
     from smabot.testing.state_machine import GuardMachine
+    from smabot.testing.verifying.verification import plugin_promises
 
 __all__ = [
     "Book",
@@ -28,6 +29,7 @@ __all__ = [
     "bars",
     "fill",
     "order",
+    "plugin_promises",
     "sessions",
 ]
 
@@ -40,6 +42,7 @@ _WHERE = {
     "bars": "smabot.testing.sample_records",
     "fill": "smabot.testing.sample_records",
     "order": "smabot.testing.sample_records",
+    "plugin_promises": "smabot.testing.verifying.verification",
     "sessions": "smabot.testing.sample_records",
 }
 

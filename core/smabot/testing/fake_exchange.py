@@ -8,12 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 
 from smabot.domain.calendar import Calendar, Session
+from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import ZERO, Bar, Batch, Order, OrderUpdate, money
 from smabot.errors import ConfigError, ConflictError

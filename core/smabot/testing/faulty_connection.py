@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any, Protocol
 
+from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Batch, Order, OrderUpdate
 from smabot.errors import NotSent, UnknownOutcome
 

@@ -150,13 +150,22 @@ class Bot:
         other._session = other._engine = None
         return other
 
-    def kill_everywhere(self) -> KillReport:
+    def with_settings(self, **changes: Any) -> Bot:
+        """Return a bot like this one, from the first bar, with other settings."""
+        other = self.again()
+        values = {name: getattr(self.config, name) for name in self.config.model_fields_set}
+        other.config = Config(**{**values, **changes})
+        other._processes = ProcessPlugins(self._made_of, other.config)
+        return other
+
+    def kill_everywhere(self, most: int | None = None) -> KillReport:
         """Kill at each boundary, restart, run on, compare the tables row by row with an uninterrupted run.
 
-        Raises AssertionError at the first difference: which boundary, which row, what differs, and how
-        to replay it. What this bot has done does not matter.
+        It begins at the first bar, whatever this bot has done. ``most``: only so many of the states that
+        kills leave. Raises AssertionError at the first difference: which boundary, which row, what
+        differs, and how to replay it.
         """
-        report = kill_everywhere(self)
+        report = kill_everywhere(self, most)
         if report.failure is not None:
             raise AssertionError(str(report.failure))
         return report
@@ -166,7 +175,8 @@ class Bot:
 
         A second number is a boundary of the restart.
         """
-        return killed_at(self, boundaries)
+        killed: Bot = killed_at(self, boundaries)
+        return killed
 
 
 def _named(plugins: Iterable[Any]) -> dict[str, Any]:

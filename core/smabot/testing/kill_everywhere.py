@@ -10,14 +10,27 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
-from typing import TYPE_CHECKING
+from typing import Any, Protocol
 
 from smabot.errors import SmabotError, counted
 from smabot.testing.durable_world import DurableWorld
+from smabot.testing.kill_points import Switch
 from smabot.testing.table_comparison import Tables, first_difference
 
-if TYPE_CHECKING:
-    from smabot.testing.in_process_bot import Bot
+
+class Restartable(Protocol):
+    """What is killed: `smabot.testing.Bot`."""
+
+    @property
+    def world(self) -> DurableWorld: ...
+
+    def again(self, world: DurableWorld | None = None) -> Any: ...
+
+    def start(self, *, switch: Switch | None = None) -> Any: ...
+
+    def run(self) -> Any: ...
+
+    def kill(self) -> Any: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +75,16 @@ class KillReport:
     boundaries: int = 0
     states: int = 0
     """Different states that a kill at these boundaries can leave."""
+    tried: int = 0
+    """How many of them were tried: all, unless fewer were asked for."""
     kills: int = 0
+    """Restarts, with those of bots that were killed in a restart, too."""
     failure: KillFailure | None = None
 
     def __str__(self) -> str:
         said = (
-            f"{self.boundaries:,} boundaries, {self.states:,} states, {counted(self.kills, 'kill')}"
+            f"{self.boundaries:,} boundaries, {self.tried:,} of {self.states:,} states, "
+            f"{counted(self.kills, 'kill')}"
         )
         return f"{said}: {self.failure or 'every table equal'}"
 
@@ -92,7 +109,7 @@ class Recorder:
             self.cases.append(Case((self.boundaries,), name, world.exchange.now(), world))
 
 
-def kill_everywhere(bot: Bot, most: int | None = None) -> KillReport:
+def kill_everywhere(bot: Restartable, most: int | None = None) -> KillReport:
     """Try every boundary of a bot's life, and of each restart's start; stop at the first difference.
 
     ``most``: try only so many of the states, the same ones each time.
@@ -107,6 +124,7 @@ def kill_everywhere(bot: Bot, most: int | None = None) -> KillReport:
         chosen = Random(len(cases)).sample(range(len(cases)), most)  # noqa: S311 - which ones to try
         cases = [cases[place] for place in sorted(chosen)]
     for number, case in enumerate(cases):
+        report.tried += 1
         for each, found in _restarted(bot, case, deeper=most is None or number % 4 == 0):
             report.kills += 1
             if (what := _difference(expected, found)) is not None:
@@ -115,18 +133,18 @@ def kill_everywhere(bot: Bot, most: int | None = None) -> KillReport:
     return report
 
 
-def try_kill_at(bot: Bot, path: Sequence[int]) -> KillReport:
+def try_kill_at(bot: Restartable, path: Sequence[int]) -> KillReport:
     """Try one case again, as `Case.path` names it."""
     expected = bot.again().run().tables
     killed = killed_at(bot, path)
     case = Case(tuple(path), "replayed", killed.exchange.now(), killed.world)
-    report = KillReport(1, 1, 1)
+    report = KillReport(1, 1, 1, 1)
     if (what := _difference(expected, _end(killed))) is not None:
         report.failure = KillFailure(case, what)
     return report
 
 
-def killed_at(bot: Bot, path: Sequence[int]) -> Bot:
+def killed_at(bot: Restartable, path: Sequence[int]) -> Any:
     """Return a bot that was killed at a boundary, and then at one of its restart's."""
     world = None
     for number in path:
@@ -137,10 +155,13 @@ def killed_at(bot: Bot, path: Sequence[int]) -> Bot:
             living.run()
         reached = [case for case in recorder.cases if case.path[0] <= number]
         world = reached[-1].world
+        living.kill()
     return bot.again(world)
 
 
-def _restarted(bot: Bot, case: Case, deeper: bool) -> Iterator[tuple[Case, Tables | SmabotError]]:
+def _restarted(
+    bot: Restartable, case: Case, deeper: bool
+) -> Iterator[tuple[Case, Tables | SmabotError]]:
     """Yield how a bot ends that was killed there; ``deeper``: and those killed in its restart, too."""
     restart = bot.again(case.world)
     recorder = Recorder(restart.world, case.world) if deeper else None
@@ -150,12 +171,13 @@ def _restarted(bot: Bot, case: Case, deeper: bool) -> Iterator[tuple[Case, Table
         yield replace(inner, path=path), _end(bot.again(inner.world))
 
 
-def _end(bot: Bot, recorder: Recorder | None = None) -> Tables | SmabotError:
+def _end(bot: Restartable, recorder: Recorder | None = None) -> Tables | SmabotError:
     try:
         bot.start(switch=recorder)
         if recorder is not None:
             recorder.stopped = True
-        return bot.run().tables
+        tables: Tables = bot.run().tables
+        return tables
     except SmabotError as error:
         bot.kill()
         return error

@@ -14,6 +14,7 @@ from smabot.domain.records import ZERO, Bar, Fill, Order
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 """The first minute of a Monday's regular session."""
+FIRST_DAY = OPEN.date()
 
 
 def bars(
@@ -41,7 +42,7 @@ def bars(
     return made
 
 
-def sessions(count: int, *, minutes: int = 390, first: date = OPEN.date()) -> list[Session]:
+def sessions(count: int, *, minutes: int = 390, first: date = FIRST_DAY) -> list[Session]:
     """Return regular sessions on weekdays from a date on, each opening at 9:30 New York."""
     found: list[Session] = []
     day = first

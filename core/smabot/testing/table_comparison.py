@@ -41,11 +41,11 @@ class Tabled(Protocol):
 
 def tables_of(journal: Tabled) -> Tables:
     """Return all tables that two bots' lives should have alike."""
-    found: dict[str, Mapping[tuple[Any, ...], Any]] = {
-        table_of(kind).name: {key_of(row): row for row in journal.rows(kind)}
-        for kind in journal.kinds()
-        if kind not in NOT_COMPARED
-    }
+    found: dict[str, Mapping[tuple[Any, ...], Any]] = {}
+    for kind in journal.kinds():
+        if kind not in NOT_COMPARED:
+            rows: list[Any] = journal.rows(kind)
+            found[table_of(kind).name] = {key_of(row): row for row in rows}
     return {**found, "bars": {(bar.symbol, bar.time): bar for bar in journal.bars}}
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -17,6 +17,8 @@ from smabot.provider import Bar, Calendar, is_valid_bar, left_out_bar
 
 CACHED_MINUTES = 5_000
 UNREADABLE = (AttributeError, LookupError, TypeError, ValueError, OverflowError)
+
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
 
 
 class _Row(msgspec.Struct, tag_field="T", tag="b", gc=False):
@@ -28,13 +30,26 @@ class _Row(msgspec.Struct, tag_field="T", tag="b", gc=False):
     l: float  # noqa: E741
     c: float
     v: float
-    t: datetime
+    t: Moment
     n: int | None = None
     vw: float | None = None
 
 
 class _Revised(_Row, tag="u", gc=False):
     """The same, with late trades."""
+
+
+class _PageRow(msgspec.Struct, gc=False):
+    """A bar of a page of history; its time is parsed once for all symbols."""
+
+    t: str
+    o: float
+    h: float
+    l: float  # noqa: E741
+    c: float
+    v: float
+    n: int | None = None
+    vw: float | None = None
 
 
 _rows = msgspec.msgpack.Decoder(list[_Row | _Revised])
@@ -76,26 +91,31 @@ class BarDecoder:
         if isinstance(data, str):
             raise MalformedData("text where msgpack was agreed on")
         try:
-            self._sort(_rows.decode(data), frame)
-        except msgspec.MsgspecError:
-            self._mixed(data, frame)
+            try:
+                self._sort(_rows.decode(data), frame)
+            except msgspec.MsgspecError:
+                self._mixed(data, frame)
+        except MalformedData:
+            raise
+        except (msgspec.MsgspecError, RecursionError, *UNREADABLE) as error:
+            raise MalformedData(f"a frame that can't be read: {error}") from error
         return frame
 
     def _mixed(self, data: bytes, frame: Frame) -> None:
         """Decode a frame that holds something else than bars, or bars that can't be read."""
         rows: list[_Row | _Revised] = []
-        try:
-            for message in _anything.decode(data):
-                if message["T"] not in ("b", "u"):
-                    frame.control.append(message)
-                    continue
-                try:
-                    rows.append(msgspec.convert(message, _Row | _Revised))
-                except msgspec.ValidationError as error:
-                    self._leave_out(frame, message, str(error))
-            self._sort(rows, frame)
-        except (msgspec.MsgspecError, LookupError, UnicodeError) as error:
-            raise MalformedData(f"a frame that can't be read: {error}") from error
+        for message in _anything.decode(data):
+            kind = message["T"]
+            if not isinstance(kind, str):
+                raise MalformedData("a message whose type is no text")
+            if kind not in ("b", "u"):
+                frame.control.append(message)
+                continue
+            try:
+                rows.append(msgspec.convert(message, _Row | _Revised))
+            except msgspec.ValidationError as error:
+                self._leave_out(frame, message, str(error))
+        self._sort(rows, frame)
 
     def _leave_out(self, frame: Frame, message: Mapping[str, Any], why: str) -> None:
         frame.counted += message["T"] == "b"
@@ -139,14 +159,12 @@ class BarDecoder:
             for symbol, rows in bars.items():
                 for m in rows:
                     try:
-                        t = m["t"]
-                        time = minutes[t] if t in minutes else self._parsed(t)
+                        row = msgspec.convert(m, _PageRow)
+                        time = minutes[row.t] if row.t in minutes else self._parsed(row.t)
                         if time is None:
                             continue
-                        vwap = m.get("vw")
                         bar = Bar(
-                            symbol, time, float(m["o"]), float(m["h"]), float(m["l"]), float(m["c"]),
-                            float(m["v"]), m.get("n") or None, float(vwap) if vwap else None,
+                            symbol, time, row.o, row.h, row.l, row.c, row.v, row.n or None, row.vw or None
                         )  # fmt: skip
                         sound = is_valid_bar(bar)
                     except UNREADABLE as error:
@@ -164,7 +182,10 @@ class BarDecoder:
         """Return `_minute` of an RFC 3339 time, which is parsed once."""
         if len(self._minutes) >= CACHED_MINUTES:
             self._minutes.clear()
-        self._minutes[text] = minute = self._minute(datetime.fromisoformat(text).astimezone(UTC))
+        time = datetime.fromisoformat(text)
+        if time.tzinfo is None:
+            raise MalformedData(f"{text} has no time zone")
+        self._minutes[text] = minute = self._minute(time)
         return minute
 
     def _beyond(self, time: datetime) -> bool:
@@ -175,4 +196,4 @@ class BarDecoder:
         """Return the minute's start, UTC, or None where no regular session is open."""
         if time.second or time.microsecond:
             raise MalformedData(f"a bar that begins at {time.isoformat()}, not at a minute")
-        return time.replace(tzinfo=UTC) if self._calendar.session_at(time) else None
+        return time.astimezone(UTC) if self._calendar.session_at(time) else None

@@ -15,7 +15,7 @@ from smabot_alpaca import credentials, endpoints
 from smabot_alpaca.clock import ExchangeClock, MarketClock, WallClock
 from smabot_alpaca.credentials import Credentials
 from smabot_alpaca.endpoints import Endpoints, StreamAddress
-from smabot_alpaca.order_json import parse_time
+from smabot_alpaca.order_json import UNREADABLE, parse_time
 from smabot_alpaca.rest.account import read_calendar
 from smabot_alpaca.rest.client import ADMIN, RequestRefused, RestClient
 from smabot_alpaca.settings import AlpacaSettings
@@ -167,7 +167,7 @@ class AlpacaConnection:
         try:
             parse_time(answer["time"])
             return {**answer, "clock": str(answer["clock"])}
-        except (KeyError, TypeError, ValueError):
+        except UNREADABLE:
             raise BrokerError(
                 f"{self.endpoints.host} does not answer as an exchange of smabot does"
             ) from None

@@ -6,6 +6,7 @@ that one unknown value does not lose a whole list.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal, InvalidOperation
@@ -47,6 +48,19 @@ STATUSES = {
     "expired": Status.EXPIRED,
     "rejected": Status.REJECTED,
 }
+SIDES = {
+    "buy": Side.BUY,
+    "buy_minus": Side.BUY,
+    "sell": Side.SELL,
+    "sell_plus": Side.SELL,
+    "sell_short": Side.SELL,
+    "sell_short_exempt": Side.SELL,
+}
+MULTI_LEG = "mleg"
+"""Orders of this class, spreads of options, have no symbol, side or quantity of their own."""
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_MOST_DIGITS = 30
+"""Before or after the point: beyond is nonsense, and costs memory to write out."""
 
 
 INTENT_MISMATCH = "position intent mismatch"
@@ -97,9 +111,10 @@ def refusal_cause(
 def _available(value: Any) -> Decimal | None:
     """Return a number of shares; one that can't be read is as good as none."""
     try:
-        return parse_decimal(value)
-    except (ValueError, InvalidOperation):
+        found = parse_decimal(value)
+    except (TypeError, ValueError):
         return None
+    return None if found is None or found < 0 else found
 
 
 def broker_order(raw: Any, *, by_minutes: bool = False) -> BrokerOrder:
@@ -109,46 +124,52 @@ def broker_order(raw: Any, *, by_minutes: bool = False) -> BrokerOrder:
     orders apart, and is cut off.
 
     Kinds that this bot never sends (stops, ioc, an amount instead of a quantity, several legs of no one
-    symbol or side) become the nearest that core has. Raises Unreadable when what every order has is missing.
+    symbol or side) become the nearest that core has. Raises UnreadableAnswer when what every order has is
+    missing, or its parts contradict each other.
     """
     try:
-        qty = parse_decimal(raw.get("qty")) or ZERO
-        filled_qty = parse_decimal(raw.get("filled_qty")) or ZERO
+        legs = raw.get("order_class") == MULTI_LEG
+        qty = _ordered_qty(raw, legs=legs)
+        filled_qty = _required_decimal(raw, "filled_qty")
         limit_price = parse_decimal(raw.get("limit_price"))
-        word = str(raw["status"])
+        word, force = required_text(raw, "status"), required_text(raw, "time_in_force")
         read_time = _parse_minute if by_minutes else parse_time
-        submitted_at = read_time(raw.get("submitted_at") or raw["created_at"])
+        submitted = raw.get("submitted_at")
+        filled = raw.get("filled_at")
         return BrokerOrder(
-            client_order_id=str(raw["client_order_id"]),
-            broker_order_id=str(raw["id"]),
-            symbol=str(raw.get("symbol") or ""),
-            side=Side.SELL if str(raw.get("side")).startswith("sell") else Side.BUY,
-            qty=qty,
+            client_order_id=required_text(raw, "client_order_id"),
+            broker_order_id=required_text(raw, "id"),
+            symbol="" if legs and not raw.get("symbol") else required_text(raw, "symbol"),
+            side=Side.BUY if legs and not raw.get("side") else _side(raw["side"]),
+            qty=qty or ZERO,
             type=OrderType.MARKET if limit_price is None else OrderType.LIMIT,
             limit_price=limit_price,
-            time_in_force=TimeInForce.GTC if raw["time_in_force"] == "gtc" else TimeInForce.DAY,
+            time_in_force=TimeInForce.GTC if force == "gtc" else TimeInForce.DAY,
             status=_status(word, qty, filled_qty),
             filled_qty=filled_qty,
             filled_avg_price=parse_decimal(raw.get("filled_avg_price")) if filled_qty else None,
-            submitted_at=submitted_at,
-            updated_at=read_time(raw["updated_at"]) if raw.get("updated_at") else submitted_at,
+            submitted_at=read_time(raw["created_at"] if submitted is None else submitted),
+            updated_at=read_time(raw["updated_at"]),
             reason=_reason(word, raw),
-            filled_at=read_time(raw["filled_at"]) if raw.get("filled_at") else None,
+            filled_at=None if filled is None else read_time(filled),
         )
     except UNREADABLE as error:
         raise UnreadableAnswer(f"an order can't be read: {type(error).__name__} {error}") from None
 
 
 def broker_position(raw: Any) -> BrokerPosition:
-    """Read a position; shares sold short are negative, also the available ones. Raises Unreadable."""
+    """Read a position; shares sold short are negative, also the available ones.
+
+    Raises UnreadableAnswer.
+    """
     try:
-        sign = -1 if raw["side"] == "short" else 1
-        qty, price = parse_decimal(raw["qty"]), parse_decimal(raw["avg_entry_price"])
+        sign = {"long": 1, "short": -1}[raw["side"]]
+        qty, price = _required_decimal(raw, "qty"), _required_decimal(raw, "avg_entry_price")
         free = parse_decimal(raw.get("qty_available"))
-        if qty is None or price is None:
-            raise ValueError("a number is missing")
+        if sign > 0 > qty:
+            raise ValueError(f"a long position of {qty} shares")
         return BrokerPosition(
-            symbol=str(raw["symbol"]),
+            symbol=required_text(raw, "symbol"),
             qty=sign * abs(qty),
             avg_price=price,
             available=None if free is None else sign * abs(free),
@@ -166,18 +187,37 @@ def text_field(raw: Any, field: str) -> str:
     return name if isinstance(name, str) else ""
 
 
+def required_text(raw: Mapping[str, Any], field: str) -> str:
+    """Return a field that must be there as text. Raises KeyError, ValueError."""
+    value = raw[field]
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"{field} is no text")
+    return value
+
+
 def parse_decimal(value: object) -> Decimal | None:
-    """Return a number that came as text or number, exactly as written; None for none."""
+    """Return a number that came as text or number, exactly as written; None for none.
+
+    Raises TypeError, ValueError.
+    """
     if value is None or value == "":
         return None
-    found = Decimal(str(value))
-    if not found.is_finite():
-        raise ValueError(f"{value} is no number")
+    if not isinstance(value, str | int | float | Decimal) or isinstance(value, bool):
+        raise TypeError(f"a {type(value).__name__} is no number")
+    text = str(value)
+    if not _NUMBER.fullmatch(text):
+        raise ValueError(f"{text[:40]!r} is no number")
+    found = Decimal(text)
+    if not found.is_finite() or (found and abs(found.adjusted()) > _MOST_DIGITS):
+        raise ValueError(f"{text[:40]} is no number of a market")
     return found
 
 
 def parse_time(text: str) -> datetime:
-    """Return an RFC 3339 time as UTC; what is finer than a microsecond is cut off."""
+    """Return an RFC 3339 time as UTC; what is finer than a microsecond is cut off.
+
+    Raises TypeError, ValueError, OverflowError.
+    """
     found = datetime.fromisoformat(text)
     if found.tzinfo is None:
         raise ValueError(f"{text} has no time zone")
@@ -188,11 +228,39 @@ def _parse_minute(text: str) -> datetime:
     return parse_time(text).replace(second=0, microsecond=0)
 
 
-def _status(word: str, qty: Decimal, filled_qty: Decimal) -> Status:
+def _side(word: str) -> Side:
+    if word not in SIDES:
+        raise ValueError(f"the side {word!r} is unknown")
+    return SIDES[word]
+
+
+def _required_decimal(raw: Mapping[str, Any], field: str) -> Decimal:
+    found = parse_decimal(raw[field])
+    if found is None:
+        raise ValueError(f"{field} is missing")
+    return found
+
+
+def _ordered_qty(raw: Mapping[str, Any], *, legs: bool) -> Decimal | None:
+    """Return the shares that were ordered; None for an amount of dollars, or several legs."""
+    qty = parse_decimal(raw.get("qty"))
+    if qty is None and not legs and parse_decimal(raw.get("notional")) is None:
+        raise ValueError("qty is missing")
+    if qty is not None and qty <= 0:
+        raise ValueError(f"an order of {qty} shares")
+    return qty
+
+
+def _status(word: str, qty: Decimal | None, filled_qty: Decimal) -> Status:
+    """Return the status. Raises ValueError where it contradicts the shares that were filled."""
+    if filled_qty < 0 or (qty is not None and filled_qty > qty):
+        raise ValueError(f"{filled_qty} of {qty} shares are filled")
     status = STATUSES.get(word)
     if status is None:
         _log_unknown_status(word)
         status = Status.SUBMITTED
+    if status is Status.FILLED and (not filled_qty or filled_qty != (qty or filled_qty)):
+        raise ValueError(f"it is filled with {filled_qty} of {qty} shares")
     if status.terminal or not filled_qty:
         return status
     return Status.FILLED if filled_qty == qty else Status.PARTIALLY_FILLED

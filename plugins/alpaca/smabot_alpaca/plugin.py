@@ -8,6 +8,8 @@ from smabot.provider import Config, Finding, Provider, hookimpl
 from smabot_alpaca.settings import AlpacaSettings
 
 if TYPE_CHECKING:
+    import click
+
     from smabot_alpaca.broker import AlpacaBroker
     from smabot_alpaca.connection import AlpacaConnection
     from smabot_alpaca.feed.alpaca_feed import AlpacaFeed
@@ -43,6 +45,12 @@ class AlpacaPlugin(Provider):
         from smabot_alpaca.doctor import diagnose
 
         return diagnose(config, self.settings)
+
+    @hookimpl
+    def register_commands(self, cli: click.Group) -> None:
+        from smabot_alpaca.commands import alpaca_group
+
+        cli.add_command(alpaca_group(self.settings))
 
     def _connect(self, config: Config) -> AlpacaConnection:
         if self._connection is None or self._connection.closed:

@@ -8,5 +8,5 @@
 4  ledger: its durable file
 3  faults: which misbehaviour is set, and when it strikes
 2  matching: orders, and the pure rules: request and account checks, fill prices, legs
-1  data: data files, the simulated market, sessions
+1  as_seen: behaviours that a probe saw at Alpaca; data: data files, the simulated market, sessions
 """

@@ -76,6 +76,13 @@ def exchange_group(settings: ExchangeSettings) -> click.Group:
         "--faults", type=click.Path(path_type=Path), metavar="FILE", help="A file of faults."
     )
     @click.option(
+        "--as",
+        "as_seen",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        help="Behave as `smabot alpaca probe` saw Alpaca behave: the file that it wrote.",
+    )
+    @click.option(
         "--requests-per-minute",
         type=click.IntRange(0, 1_000_000),
         metavar="N",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
@@ -129,6 +129,12 @@ class ExchangeOrders(ExchangeQueries):
     def hides_orders(self) -> bool:
         """Whether it has orders that status queries don't show."""
         return any(order.hidden for order in self._engine.open_orders)
+
+    @one_at_a_time
+    def allow_opposite(self, pairs: Iterable[str]) -> None:
+        """Accept new orders beside ones of the other side where the rule refuses them: pairs like
+        ``stop_sell_against_limit_buy``."""
+        self._engine.open_orders.opposite_allowed = frozenset(pairs)
 
     def listen(self, callback: Callable[[Sequence[OrderEvent]], None]) -> None:
         """Call back with every change of orders after it is durable, in order.

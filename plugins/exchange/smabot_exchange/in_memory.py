@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
+from uuid import UUID
 
 from smabot.provider import (
     ZERO,
@@ -55,6 +57,7 @@ class ExchangeInMemory:
         self._shared = SharedExchange(exchange)
         self._shared.add_user(self)
         self._updates: list[OrderUpdate] = []
+        self._by_hand: set[UUID] = set()
         exchange.listen(self._note)
 
     def connect(self) -> Broker:
@@ -105,10 +108,17 @@ class ExchangeInMemory:
         closes = self._exchange.available(symbol) * side.sign < 0
         intent = PositionIntent.SELL_TO_CLOSE if closes and side is Side.SELL else None
         try:
-            self._exchange.submit(OrderRequest(symbol, side, qty, position_intent=intent))
+            event = self._exchange.submit(OrderRequest(symbol, side, qty, position_intent=intent))
         except RequestRefused:
             return False
+        self._by_hand.add(event.order.id)
         return True
+
+    def cancel_by_hand(self) -> None:
+        for order in self._exchange.every_order():
+            if order.open and order.id in self._by_hand:
+                with suppress(RequestRefused):
+                    self._exchange.cancel(order.id)
 
     def transfer(self, amount: Decimal) -> None:
         self._exchange.transfer(amount)
@@ -122,6 +132,9 @@ class ExchangeInMemory:
         if kind not in KINDS:
             raise ConfigError(f"no such fault: {kind}")
         self._exchange.faults.add([KINDS[kind](**fields)])
+
+    def clear_faults(self) -> None:
+        self._exchange.faults.clear()
 
     def fault_counts(self) -> dict[str, int]:
         return self._exchange.faults.counts()

@@ -51,7 +51,7 @@ from smabot_exchange.matching.orders import (
     order_id,
 )
 from smabot_exchange.matching.replacing import changed_request, check_replaceable, trail
-from smabot_exchange.matching.wash_trades import check_wash_trade
+from smabot_exchange.matching.wash_trades import check_wash_trade, orders_against
 
 
 class OrderEntry:
@@ -222,7 +222,11 @@ class OrderEntry:
 
         ``instead`` is an open order whose place it takes.
         """
-        open_orders = self.open_orders.of_symbol(request.symbol)
+        open_orders = orders_against(
+            request,
+            self.open_orders.of_symbol(request.symbol),
+            self.open_orders.opposite_allowed,
+        )
         check_wash_trade(request, open_orders, instead)
         held = self.held(request.symbol)
         account = self._account(self.open_orders.held - buying_power_of(instead))

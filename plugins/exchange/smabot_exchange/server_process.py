@@ -18,6 +18,7 @@ import click
 import orjson
 
 from smabot.provider import SmabotError, UsageError, register_secret
+from smabot_exchange.as_seen.probe_file import ProbeFile, read_probe
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.faults.fault_files import read_faults
 from smabot_exchange.http.auth import ApiKeys
@@ -55,6 +56,7 @@ class ServeOptions:
     keys: str | None = None
     history: int | None = None
     clock: str = "replay"
+    as_seen: Path | None = None
 
     @property
     def wall(self) -> bool:
@@ -72,6 +74,7 @@ def serve(options: ServeOptions, app: App, settings: ExchangeSettings) -> int:
         raise UsageError("--hide-admin and --speed step: no client could move the clock")
     keys = _keys(options)
     seed, faults = read_faults(options.faults) if options.faults else (None, [])
+    probed = read_probe(options.as_seen) if options.as_seen else ProbeFile()
     listener = listen(options.host, options.port)
     try:
         exchange = open_exchange(
@@ -91,13 +94,16 @@ def serve(options: ServeOptions, app: App, settings: ExchangeSettings) -> int:
         clock = wall_clock
     exchange.faults.seed = seed or 0
     exchange.faults.add(faults)
-    venue = Venue(exchange, ApiKeys(keys.pairs), quota, clock=clock, admin=not options.hide_admin)
+    venue = Venue(
+        exchange, ApiKeys(keys.pairs), quota, clock=clock, admin=not options.hide_admin,
+        as_seen=probed.as_seen,
+    )  # fmt: skip
     serving = ServerThread(venue, listener, pace)
     screen = _Screen(serving, options, app)
     try:
         with _signals() as (received, stop):
             serving.start()
-            screen.title(keys)
+            screen.title(keys, probed)
             while not stop.wait(POLL_SECONDS) and serving.alive:
                 screen.progress()
     finally:
@@ -207,7 +213,7 @@ class _Screen:
         self._last = ""
         self._next = 0.0
 
-    def title(self, keys: _Keys) -> None:
+    def title(self, keys: _Keys, probed: ProbeFile) -> None:
         options, url = self._options, self._serving.url
         if self._as_json:
             where = {
@@ -237,6 +243,7 @@ class _Screen:
             lines.append(
                 f"  faults   {options.faults}: {', '.join(self._serving.venue.faults.counts())}"
             )
+        lines += _probe_lines(probed)
         near = _url_from_here(url)
         bot = options.ledger.with_stem(f"{options.ledger.stem}-bot")
         lines += [
@@ -260,6 +267,15 @@ class _Screen:
     def end(self) -> None:
         if self._terminal and self._last:
             click.echo(err=True)
+
+
+def _probe_lines(probed: ProbeFile) -> Iterator[str]:
+    """Yield what is played back of a probe, and what can't be."""
+    if not probed.source:
+        return
+    yield f"  as seen  {probed.source}: {', '.join(probed.as_seen.changed) or 'no difference'}"
+    for assumption in probed.left_out:
+        yield f"           not played back: {assumption}"
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import sqlite3
 from datetime import UTC, datetime
 
 from smabot.provider import Bar
+from smabot_persistence_sqlite.stored_bars import check_values
 
 _SPAN = """
 SELECT ts, symbol, open, high, low, close, volume, trade_count, vwap FROM bars
@@ -19,4 +20,5 @@ def read_span(
     """Return the bars of a span of minutes, oldest first, within a minute by symbol."""
     bounds = (math.ceil(since.timestamp()), math.floor(until.timestamp()))
     found = connection.execute(_SPAN, (*bounds, symbol)).fetchall()
+    check_values(row[1:] for row in found)
     return [Bar(s, datetime.fromtimestamp(ts, UTC), *values) for ts, s, *values in found]

@@ -16,6 +16,7 @@ from operator import itemgetter
 from typing import Any
 
 from smabot.provider import Bar
+from smabot_persistence_sqlite.stored_bars import check_values
 
 NEVER = 2**62
 """A minute after all others."""
@@ -120,5 +121,7 @@ def _counts(connection: sqlite3.Connection, start: int) -> dict[str, int]:
 
 def _bars(ts: int, rows: Iterable[tuple[Any, ...]]) -> list[Bar]:
     time = datetime.fromtimestamp(ts, UTC)
+    rows = list(rows)
+    check_values(rows)
     make = tuple.__new__  # three times as fast as Bar(...)
     return [make(Bar, (s, time, o, h, lo, c, v, n, w)) for s, o, h, lo, c, v, n, w in rows]

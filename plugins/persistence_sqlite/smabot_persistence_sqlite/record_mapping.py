@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from operator import attrgetter
 from typing import Any, TypeVar
 
-from smabot.provider import CORE_RECORDS, ConfigError, JournalError, SmabotError, table_of
+from smabot.provider import (
+    CORE_RECORDS,
+    Column,
+    ConfigError,
+    JournalError,
+    SmabotError,
+    table_of,
+)
 from smabot_persistence_sqlite.value_codec import Codec, codec_of
 
 E = TypeVar("E", bound=SmabotError)
@@ -25,6 +32,29 @@ def quoted(name: str) -> str:
     return '"' + name.replace('"', '""') + '"'
 
 
+class StoredKinds:
+    """The types that SQLite's values of a table have: SQLite itself keeps any value in any column."""
+
+    def __init__(self, columns: Iterable[Column], codecs: Iterable[Codec]) -> None:
+        self._allowed = [
+            {codec.stored, type(None)} if column.optional else {codec.stored}
+            for column, codec in zip(columns, codecs, strict=True)
+        ]
+        self._seen: set[tuple[type, ...]] = set()
+        """The types of rows that were looked at and are sound."""
+
+    def first_other(self, values: Sequence[Any]) -> int | None:
+        """Return the place of the first value of another type than its column's; None where all fit."""
+        kinds = tuple(map(type, values))
+        if kinds in self._seen:
+            return None
+        for place, kind in enumerate(kinds):
+            if kind not in self._allowed[place]:
+                return place
+        self._seen.add(kinds)
+        return None
+
+
 class Form:
     """How the records of one class are written to and read from their table."""
 
@@ -39,6 +69,7 @@ class Form:
             for index, codec in enumerate(self.codecs.values())
             if codec.decode is not None
         )
+        self._kinds = StoredKinds(self.table.columns, self.codecs.values())
         self._values = attrgetter(*self.names)
         columns = ", ".join(map(quoted, self.names))
         self.select = f"SELECT {columns} FROM {quoted(self.table.name)}"  # noqa: S608
@@ -110,6 +141,9 @@ class Form:
         values = list(stored)
         index = 0
         try:
+            if (odd := self._kinds.first_other(values)) is not None:
+                index = odd
+                raise TypeError
             for index, decode in self._decoders:
                 if values[index] is not None:
                     values[index] = decode(values[index])
@@ -117,7 +151,7 @@ class Form:
             raise about(
                 self.kind,
                 JournalError(
-                    f"{self.table.name}.{self.names[index]} holds {values[index]!r}, which is no "
+                    f"{self.table.name}.{self.names[index]} holds {repr(values[index])[:80]}, which is no "
                     f"{self.table.columns[index].type.__name__}: restore a backup, or put it right with sqlite3"
                 ),
             ) from None

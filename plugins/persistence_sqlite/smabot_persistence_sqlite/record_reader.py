@@ -33,6 +33,7 @@ from smabot_persistence_sqlite.connection import (
 from smabot_persistence_sqlite.newest_bars import newest_bars
 from smabot_persistence_sqlite.record_mapping import Form, about, forms_of, quoted
 from smabot_persistence_sqlite.schema_version import LINEAGE, Lineage, Stamp, read_stamp
+from smabot_persistence_sqlite.stored_bars import named_damage
 
 R = TypeVar("R")
 
@@ -157,18 +158,18 @@ class SqliteRows:
 
     def newest_bar(self) -> datetime | None:
         """Return the start of the newest minute that has a bar, or None."""
-        with translated_errors(self.db):
+        with translated_errors(self.db), named_damage(self.db):
             (ts,) = self.connection.execute("SELECT MAX(ts) FROM bars").fetchone()
-        return None if ts is None else datetime.fromtimestamp(ts, UTC)
+            return None if ts is None else datetime.fromtimestamp(ts, UTC)
 
     def bars_within(self, since: datetime, until: datetime, symbol: str | None = None) -> list[Bar]:
         """Return the bars that start from ``since`` to ``until``, both included, oldest first."""
-        with translated_errors(self.db):
+        with translated_errors(self.db), named_damage(self.db):
             return read_span(self.connection, since, until, symbol)
 
     def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
         """Yield the newest ``lookback`` bars of each symbol, a minute at a time, oldest first."""
-        with translated_errors(self.db):
+        with translated_errors(self.db), named_damage(self.db):
             yield from newest_bars(self.connection, lookback, symbols)
 
     def in_use(self) -> bool:

@@ -12,6 +12,9 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+MOST_DIGITS = 1_000
+"""Of a stored number, before or after the point: what has more was not written here."""
+
 
 class Codec(NamedTuple):
     """How one type is stored.
@@ -25,6 +28,11 @@ class Codec(NamedTuple):
     encode: Callable[[Any], Any]
     decode: Callable[[Any], Any] | None
     sorts: bool
+
+    @property
+    def stored(self) -> type:
+        """The Python type that SQLite gives a stored value back as."""
+        return _STORED[self.sql]
 
 
 def codec_of(kind: type) -> Codec:
@@ -98,18 +106,39 @@ def _utc_text(value: datetime) -> str:
     return value.isoformat()[:-6] + "Z"
 
 
+def _read_boolean(stored: int) -> bool:
+    if stored not in (0, 1):
+        raise ValueError
+    return stored == 1
+
+
+def _read_decimal(stored: str) -> Decimal:
+    value = Decimal(stored)
+    if not value.is_finite() or (value and abs(value.adjusted()) > MOST_DIGITS):
+        raise ValueError
+    return value
+
+
+def _read_time(stored: str) -> datetime:
+    value = datetime.fromisoformat(stored)
+    if value.tzinfo is not UTC:
+        raise ValueError
+    return value
+
+
 def _date(value: date) -> str:
     if not isinstance(value, date) or isinstance(value, datetime):
         raise TypeError
     return value.isoformat()
 
 
+_STORED: dict[str, type] = {"TEXT": str, "INTEGER": int, "REAL": float}
 _CODECS: dict[type, Codec] = {
     str: Codec("text", "TEXT", _text, None, True),
     int: Codec("integer", "INTEGER", _integer, None, True),
     float: Codec("real", "REAL", _real, None, True),
-    bool: Codec("boolean", "INTEGER", _boolean, bool, True),
-    Decimal: Codec("decimal", "TEXT", _decimal, Decimal, False),
-    datetime: Codec("time", "TEXT", encode_time, datetime.fromisoformat, False),
+    bool: Codec("boolean", "INTEGER", _boolean, _read_boolean, True),
+    Decimal: Codec("decimal", "TEXT", _decimal, _read_decimal, False),
+    datetime: Codec("time", "TEXT", encode_time, _read_time, False),
     date: Codec("date", "TEXT", _date, date.fromisoformat, True),
 }

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime
 
-from smabot.api import Block, Book
+from smabot.api import Block, Book, replace
 
 SCOPES = ("entries", "all")
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 
-from smabot.api import Book, record
+from smabot.api import Book, record, replace
 from smabot_risk.external_cash import external_cash_since, opening_cash
 
 RESET_COMMAND = "breaker reset"
@@ -69,7 +68,10 @@ def save_breaker_state(state: BreakerState, book: Book, time: datetime | None = 
 
 def seen_until(state: BreakerState, book: Book, time: datetime | None) -> datetime:
     """Return the time up to which the breaker has seen all."""
-    return max(each for each in (book.now, time, state.seen_at) if each is not None)
+    seen = book.now
+    if time is not None and time > seen:
+        seen = time
+    return state.seen_at if state.seen_at is not None and state.seen_at > seen else seen
 
 
 def block_reason(state: BreakerState) -> str:

@@ -6,7 +6,6 @@ Once tripped it stays tripped, across restarts too, until an operator resets it 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -24,6 +23,7 @@ from smabot.api import (
     Status,
     Veto,
     hookimpl,
+    replace,
 )
 from smabot_risk.blocks import lift_block, put_block
 from smabot_risk.breaker_state import (
@@ -34,9 +34,9 @@ from smabot_risk.breaker_state import (
     describe_breaker,
     reset_breaker_state,
     save_breaker_state,
-    seen_until,
 )
 from smabot_risk.day_start import DayStart
+from smabot_risk.quiet_points import QuietPoints
 from smabot_risk.settings import CircuitBreakerSettings
 from smabot_risk.trading_day import TradingDay
 
@@ -58,6 +58,7 @@ class CircuitBreaker(Rule):
         self._settings = settings
         self._cool_down = timedelta(minutes=settings.cool_down_minutes)
         self._day_start = DayStart()
+        self._quiet_points = QuietPoints(settings)
 
     @hookimpl
     def records(self) -> list[type]:
@@ -72,7 +73,7 @@ class CircuitBreaker(Rule):
     @hookimpl
     def on_startup_recover(self, recovery: Recovery) -> RecoveryStep:
         book = recovery.book
-        self._day_start.note_point(book.point, book)
+        self._day_start.note_point(book.point, book.account)
         state = breaker_state(book)
         if state.seen_at is not None or book.row(BreakerState, "main") is None:
             state = self._catch_up(state, TradingDay(recovery), book)
@@ -153,14 +154,18 @@ class CircuitBreaker(Rule):
 
     @hookimpl
     def on_equity(self, point: EquityPoint, book: Book) -> None:
-        state = self._with_session_start(
-            breaker_state(book), book.calendar.trading_date(point.time), book
-        )
-        self._day_start.note_point(point, book)
+        account = book.account
+        if not self._quiet_points.take(point, account, book):
+            self._decide(point, book)
+            self._quiet_points.begin(book)
+        self._day_start.note_point(point, account)
+
+    def _decide(self, point: EquityPoint, book: Book) -> None:
+        day = book.calendar.trading_date(point.time)
+        state = self._with_session_start(breaker_state(book), day, book)
         equity = point.equity
         if state.peak_equity is None or equity > state.peak_equity:
-            seen = seen_until(state, book, point.time)  # at once: a row is made anew at each peak
-            state = replace(state, peak_equity=equity, seen_at=seen)
+            state = replace(state, peak_equity=equity)
         if state.tripped:
             if self._has_cooled_down(state, point.time):
                 state = reset_breaker_state(state, equity)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -22,10 +21,12 @@ from smabot.api import (
     Status,
     end_of,
     hookimpl,
+    replace,
 )
 from smabot_risk.blocks import put_block
 from smabot_risk.daily_counts import DayCounts, SymbolCounts, count_of_limit, orders_of_symbol
 from smabot_risk.day_start import DayStart
+from smabot_risk.equity_floor import equity_floor
 from smabot_risk.external_cash import external_cash_since, opening_cash
 from smabot_risk.settings import DailyLimitsSettings
 from smabot_risk.trading_day import TradingDay
@@ -43,6 +44,8 @@ class DailyLimits(Rule):
     def __init__(self, settings: DailyLimitsSettings) -> None:
         self._settings = settings
         self._day_start = DayStart()
+        self._floor_of: Decimal | None = None
+        self._floor = ZERO
 
     @hookimpl
     def records(self) -> list[type]:
@@ -57,7 +60,7 @@ class DailyLimits(Rule):
     @hookimpl
     def on_startup_recover(self, recovery: Recovery) -> RecoveryStep:
         today, book = TradingDay(recovery), recovery.book
-        self._day_start.note_point(book.point, book)
+        self._day_start.note_point(book.point, book.account)
         self._recount(today, book)
         if curve := today.curve():
             lowest = min(worth.equity for worth in curve)
@@ -95,10 +98,18 @@ class DailyLimits(Rule):
 
     @hookimpl
     def on_equity(self, point: EquityPoint, book: Book) -> None:
-        counts = self._counts(book.calendar.trading_date(point.time), book)
-        book.apply(counts)
-        self._day_start.note_point(point, book)
-        self._block_after_loss(counts, point.equity, point.time, book)
+        day, account = book.calendar.trading_date(point.time), book.account
+        counts = book.row(DayCounts, day)
+        if counts is None or account is None or counts.opening_cash != account.opening_cash:
+            counts = self._counts(day, book)
+            book.apply(counts)
+        self._day_start.note_point(point, account)
+        start = counts.start_equity
+        if start is not self._floor_of:
+            fraction, dollars = self._settings.max_loss_fraction, self._settings.max_loss
+            self._floor_of, self._floor = start, equity_floor(start, fraction, dollars)
+        if point.equity < self._floor:
+            self._block_after_loss(counts, point.equity, point.time, book)
 
     def _recount(self, today: TradingDay, book: Book) -> None:
         """Count the date's orders and trades, also those made in runs without this plugin."""

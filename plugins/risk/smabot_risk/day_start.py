@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from smabot.api import Book, EquityPoint
-from smabot_risk.external_cash import external_cash_since, opening_cash
+from smabot_risk.external_cash import external_cash_since
+
+if TYPE_CHECKING:
+    from smabot.provider import Account
 
 
 class DayStart:
@@ -15,16 +19,17 @@ class DayStart:
     """
 
     def __init__(self) -> None:
-        self._last: Decimal | None = None
-        self._opening: Decimal | None = None
+        self._last: EquityPoint | None = None
+        self._account: Account | None = None
 
-    def note_point(self, point: EquityPoint | None, book: Book) -> None:
+    def note_point(self, point: EquityPoint | None, account: Account | None) -> None:
         """Remember the newest point: when the next one comes, it has replaced this one in the book."""
-        self._last = point.equity if point is not None else None
-        self._opening = opening_cash(book)
+        self._last = point
+        self._account = account
 
     def equity(self, book: Book) -> Decimal:
         """Return the equity in US dollars before the present event."""
         if self._last is None:
             return book.point.equity if book.point is not None else book.equity()
-        return self._last + external_cash_since(self._opening, book)
+        before = self._account.opening_cash if self._account is not None else None
+        return self._last.equity + external_cash_since(before, book)

@@ -155,8 +155,15 @@ UNANSWERED = [
 
 @pytest.mark.parametrize(
     ("kind", "fields"),
-    UNANSWERED,
-    ids=["-".join(map(str, [k, *f.values()])) for k, f in UNANSWERED],
+    [
+        pytest.param(
+            kind,
+            fields,
+            id="-".join(map(str, [kind, *fields.values()])),
+            marks=[pytest.mark.slow] if kind == "hang" else [],
+        )
+        for kind, fields in UNANSWERED
+    ],
 )
 def test_an_unanswered_order_becomes_one_order(
     market: Market, order: Any, kind: str, fields: dict[str, Any]

@@ -28,7 +28,8 @@ ENDS = {
 @pytest.mark.parametrize("word", [status.value for status in OrderStatus])
 def test_every_status_of_alpaca_has_one_here(told: Any, word: str) -> None:
     assert word in orders.STATUSES
-    status = broker_order(told(status=word)).status
+    filled = "10" if word == "filled" else "0"
+    status = broker_order(told(status=word, filled_qty=filled)).status
     if word in ENDS:
         assert status is ENDS[word]
     else:
@@ -90,7 +91,9 @@ def test_times_are_utc_and_cut_to_microseconds(told: Any) -> None:
 
 
 def test_kinds_that_this_bot_never_sends_are_read_all_the_same(told: Any) -> None:
-    stop = broker_order(told(type="stop", stop_price="480", time_in_force="ioc", qty=None))
+    stop = broker_order(
+        told(type="stop", stop_price="480", time_in_force="ioc", qty=None, notional="9")
+    )
     assert (stop.type, stop.time_in_force, stop.qty) == (OrderType.MARKET, TimeInForce.DAY, 0)
     limit = broker_order(told(type="stop_limit", limit_price="479.5", time_in_force="gtc"))
     assert (limit.type, limit.limit_price) == (OrderType.LIMIT, Decimal("479.5"))
@@ -106,6 +109,15 @@ def test_kinds_that_this_bot_never_sends_are_read_all_the_same(told: Any) -> Non
         {"submitted_at": "yesterday"},
         {"submitted_at": "2026-03-02T12:00:00"},
         {"qty": "many"},
+        {"qty": None},
+        {"qty": "-10"},
+        {"side": "BUY"},
+        {"side": None},
+        {"symbol": None},
+        {"drop": "filled_qty"},
+        {"drop": "updated_at"},
+        {"status": "filled"},
+        {"filled_qty": "11"},
         {"filled_qty": "NaN"},
     ],
 )
@@ -132,7 +144,8 @@ def test_amounts_are_exact_as_text_and_as_alpacas_floats_are_written(
     filled = (qty * part).quantize(Decimal("0.000000001"))
     raw = {
         "id": "1", "client_order_id": "a", "symbol": "SPY", "side": "buy", "status": "new",
-        "time_in_force": "day", "created_at": "2026-03-02T17:00:00Z", "qty": f"{qty:f}",
+        "time_in_force": "day", "created_at": "2026-03-02T17:00:00Z",
+        "updated_at": "2026-03-02T17:00:00Z", "qty": f"{qty:f}",
         "filled_qty": f"{filled:f}", "filled_avg_price": f"{price:f}",
     }  # fmt: skip
     order = broker_order(raw)

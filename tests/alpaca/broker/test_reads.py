@@ -110,7 +110,11 @@ def test_an_id_is_encoded(script: Any, broker: Any, told: Any) -> None:
 
 def test_one_status_that_nobody_knows_loses_no_list(script: Any, broker: Any, told: Any) -> None:
     odd = told("b", id="2", status="teleported", order_class="mleg", type="quantum", side=None)
-    script.then(script.answer(200, [told("a", id="1"), odd, told("c", id="3", symbol=None)]))
+    script.then(
+        script.answer(
+            200, [told("a", id="1"), odd, told("c", id="3", order_class="mleg", symbol=None)]
+        )
+    )
     orders = broker.orders()
     assert [order.client_order_id for order in orders] == ["a", "b", "c"]
     assert not orders[1].status.terminal

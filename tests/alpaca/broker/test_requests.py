@@ -80,7 +80,7 @@ def test_a_question_waits_as_long_as_a_429_says(
     script.then(script.answer(429, {"message": "slow down"}, headers), script.answer(200, []))
     begun = time.monotonic()
     assert broker.positions() == []
-    assert 0.9 < time.monotonic() - begun < 5
+    assert 0.9 < time.monotonic() - begun < 30
     assert [text for text in warnings if "the rate limit is used up: waiting 1 s" in text]
 
 

@@ -32,6 +32,7 @@ from smabot.errors import SmabotError
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Config
+from smabot_exchange.as_seen.behaviours import AsSeen
 from smabot_exchange.embedded import KEY_ID, SECRET_KEY
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.http.auth import ApiKeys
@@ -127,6 +128,7 @@ class Scene:
         wants: Mapping[str, Mapping[int, int]] = WANTS,
         alpaca: Mapping[str, Any] | None = None,
         quota: RequestQuota | None = None,
+        as_seen: AsSeen | None = None,
         **settings: Any,
     ) -> None:
         self.folder = folder
@@ -143,7 +145,10 @@ class Scene:
         self.exchange = Exchange(self.ledger, str(tape))
         self._stack.callback(self.exchange.close)
         clock, its_pace = ("stepped", None) if pace is None else ("paced", ReplayPace(pace))
-        self.venue = Venue(self.exchange, ApiKeys({KEY_ID: SECRET_KEY}), quota, clock=clock)
+        self.venue = Venue(
+            self.exchange, ApiKeys({KEY_ID: SECRET_KEY}), quota, clock=clock,
+            as_seen=as_seen or AsSeen(),
+        )  # fmt: skip
         self.serving = ServerThread(self.venue, listen(), its_pace)
         self.serving.start()
         self._stack.callback(self.serving.stop)

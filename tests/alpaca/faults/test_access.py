@@ -89,6 +89,7 @@ def test_a_refused_key_is_found_by_a_cancel(scene: Callable[..., Any]) -> None:
     assert found == {("key_refused", 1), ("key_accepted", 0)}
 
 
+@pytest.mark.slow
 def test_a_refused_key_is_found_by_a_stream(scene: Callable[..., Any]) -> None:
     """The feed waits five seconds for the stream to come back before it plays on."""
     met = scene(

@@ -53,9 +53,18 @@ assert {before}.__file__
 BOTH = [BEFORE.format(before=name) for name in ("pandas", "numpy", "alpaca.trading.stream")]
 
 
+def run(script: str) -> None:
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_what_is_spared_comes_when_it_is_used() -> None:
+    run(AFTER + MODELS + BOTH_WAYS + ACTIONS + BARS)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "script", [AFTER, AFTER + BARS, AFTER + MODELS, AFTER + BOTH_WAYS, AFTER + ACTIONS, *BOTH]
 )
-def test_what_is_spared_comes_when_it_is_used(script: str) -> None:
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
+def test_it_comes_whatever_is_used_first(script: str) -> None:
+    run(script)

@@ -282,6 +282,7 @@ def test_a_paced_run_delivers_the_tape(world: World) -> None:
     assert seen.doubts == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "fault",
     [

@@ -140,7 +140,7 @@ def test_one_connection_a_key(data_socket: Any, eventually: Any, place: Any) -> 
     refusal = second.ask({"action": "auth", "key": "PKTEST", "secret": "the secret"})
     assert refusal == [{"T": "error", "code": 406, "msg": "connection limit exceeded"}]
     with pytest.raises(ConnectionClosed):
-        second.socket.recv(timeout=10)
+        second.socket.recv(timeout=60)
     first.socket.close()
     eventually(lambda: not place.venue.broadcast.clients.data)
     data_socket()
@@ -174,7 +174,7 @@ def test_errors_before_the_keys(data_socket: Any, serve: Any) -> None:
     assert client.ask({"action": "subscribe", "bars": ["SPY"]})[0]["code"] == 401
     assert client.ask({"action": "auth", "key": "PKTEST", "secret": "no"})[0]["code"] == 402
     with pytest.raises(ConnectionClosed):
-        client.socket.recv(timeout=10)
+        client.socket.recv(timeout=60)
 
 
 def test_who_does_not_authenticate_in_time_is_shown_out(serve: Any, plain: Any) -> None:
@@ -183,7 +183,7 @@ def test_who_does_not_authenticate_in_time_is_shown_out(serve: Any, plain: Any) 
     assert client.said[0]["msg"] == "connected"
     assert client.said == [{"T": "error", "code": 404, "msg": "auth timeout"}]
     with pytest.raises(ConnectionClosed):
-        client.socket.recv(timeout=10)
+        client.socket.recv(timeout=60)
 
 
 def test_limits_of_a_subscription(serve: Any, plain: Any) -> None:

@@ -88,6 +88,20 @@ def serving(tmp_path: Path, ledger: Path) -> Iterator[Callable[..., Process]]:
         process.popen.communicate()
 
 
+@pytest.fixture
+def refused(in_tmp: Path, ledger: Path, fork: Any) -> Callable[..., tuple[int, str]]:
+    """Start the command where it does not serve; returns exit code and stderr."""
+    shutil.copy(ledger, in_tmp / "l.db")
+
+    def refused(*arguments: str, **env: str) -> tuple[int, str]:
+        command = ("exchange", "serve", "--port", "0", "--data", TAPE, "--json", "--ledger", "l.db")
+        code, _, err = fork((*command, *arguments), env, in_tmp)
+        return code, err
+
+    return refused
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("number, code", [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_it_says_what_a_client_needs_and_ends_in_peace(
     serving: Any, number: int, code: int
@@ -104,6 +118,7 @@ def test_it_says_what_a_client_needs_and_ends_in_peace(
     assert "Traceback" not in err
 
 
+@pytest.mark.slow
 def test_several_keys_have_a_line_of_their_own(serving: Any) -> None:
     _, err = serving("--speed", "step", "--keys", "3").ready().end(signal.SIGTERM)
     lines = err.splitlines()
@@ -112,6 +127,7 @@ def test_several_keys_have_a_line_of_their_own(serving: Any) -> None:
     assert max(map(len, lines[place:])) <= 80
 
 
+@pytest.mark.slow
 def test_a_paced_clock_waits_for_the_first_listener(
     serving: Any, plain: Any, eventually: Any
 ) -> None:
@@ -127,6 +143,7 @@ def test_a_paced_clock_waits_for_the_first_listener(
     assert eventually(lambda: process.ask().json()["ended"])
 
 
+@pytest.mark.slow
 def test_a_paced_clock_runs_for_who_waits_for_open_orders(
     serving: Any, plain: Any, eventually: Any
 ) -> None:
@@ -144,11 +161,13 @@ def test_a_paced_clock_runs_for_who_waits_for_open_orders(
     eventually(lambda: process.ask().json()["ended"])
 
 
+@pytest.mark.slow
 def test_it_starts_at_once_when_asked_to(serving: Any, eventually: Any) -> None:
     process = serving("--speed", "max", "--at-once").ready()
     eventually(lambda: process.ask().json()["ended"])
 
 
+@pytest.mark.slow
 def test_it_is_never_ahead_of_its_pace(serving: Any) -> None:
     begun = time.monotonic()
     process = serving("--speed", "20", "--at-once", "--requests-per-minute", "0").ready()
@@ -159,6 +178,7 @@ def test_it_is_never_ahead_of_its_pace(serving: Any) -> None:
         assert time.monotonic() - begun < DEADLINE
 
 
+@pytest.mark.slow
 def test_killed_it_comes_back_on_its_port_with_its_orders(serving: Any) -> None:
     first = serving("--speed", "step").ready()
     symbol = first.ask(path="/v2/assets").json()[0]["symbol"]
@@ -172,6 +192,7 @@ def test_killed_it_comes_back_on_its_port_with_its_orders(serving: Any) -> None:
     assert second.ask(path=f"/v2/orders/{sent['id']}").json()["client_order_id"] == "x"
 
 
+@pytest.mark.slow
 def test_faults_come_by_a_file(serving: Any, tmp_path: Path) -> None:
     (tmp_path / "f.toml").write_text('[[faults]]\nkind = "rate_limit"\npath = "/v2/clock"\n')
     process = serving("--speed", "step", "--faults", "f.toml").ready()
@@ -180,11 +201,13 @@ def test_faults_come_by_a_file(serving: Any, tmp_path: Path) -> None:
     assert "faults   f.toml: rate_limit" in process.end(signal.SIGTERM)[1]
 
 
+@pytest.mark.slow
 def test_the_quota_is_settable(serving: Any) -> None:
     process = serving("--speed", "step", "--requests-per-minute", "2").ready()
     assert [process.ask(path="/v2/clock").status_code for _ in range(3)] == [200, 200, 429]
 
 
+@pytest.mark.slow
 def test_other_hosts_need_keys_that_somebody_chose(serving: Any) -> None:
     code, err = serving("--host", "0.0.0.0").end()
     assert (code, err.count("\n")) == (2, 1)
@@ -203,6 +226,7 @@ def asked(process: Process, key_id: str, secret: str) -> requests.Response:
     return process.ask(path="/v2/account", headers=headers)
 
 
+@pytest.mark.slow
 def test_many_keys_are_of_one_account_and_each_has_its_quota(serving: Any) -> None:
     process = serving("--speed", "step", "--keys", "3", "--requests-per-minute", "2").ready()
     pairs = [("PKSMABOT", "smabot"), ("PKSMABOT2", "smabot2"), ("PKSMABOT3", "smabot3")]
@@ -213,6 +237,7 @@ def test_many_keys_are_of_one_account_and_each_has_its_quota(serving: Any) -> No
     assert asked(process, "PKSMABOT2", "smabot3").status_code == 401
 
 
+@pytest.mark.slow
 def test_keys_of_a_file_are_the_only_ones(serving: Any, tmp_path: Path) -> None:
     (tmp_path / "keys.txt").write_text("# ours\nPKA secret-of-a\n\nPKB secret-of-b  # the other\n")
     process = serving("--speed", "step", "--keys", "keys.txt", "--host", "0.0.0.0").ready()
@@ -235,15 +260,16 @@ def test_keys_of_a_file_are_the_only_ones(serving: Any, tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_file_of_keys_is_one_line(
-    serving: Any, tmp_path: Path, text: str | None, code: int, words: str
+    refused: Any, tmp_path: Path, text: str | None, code: int, words: str
 ) -> None:
     if text is not None:
         (tmp_path / "keys.txt").write_text(text)
-    ended, err = serving("--keys", "keys.txt").end()
+    ended, err = refused("--keys", "keys.txt")
     assert (ended, err.count("\n")) == (code, 1), err
     assert words in err
 
 
+@pytest.mark.slow
 def test_the_wall_clock_is_followed_with_data_of_today(tmp_path: Path) -> None:
     process = Process(
         tmp_path,
@@ -271,6 +297,7 @@ def test_the_wall_clock_is_followed_with_data_of_today(tmp_path: Path) -> None:
         assert process.end(signal.SIGTERM)[0] == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("zone", "shown"), [((), "2026-03-02 09:30 ET"), (("--utc",), "2026-03-02 14:30 UTC")]
 )
@@ -289,13 +316,14 @@ def test_its_screen_has_times_as_other_screens_and_an_address_to_call(
     assert f"\n{shown}  0 of 390 minutes\n" in err
 
 
-def test_a_taken_port_is_one_line(serving: Any) -> None:
+def test_a_taken_port_is_one_line(refused: Any) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        code, err = serving("--port", str(taken.getsockname()[1])).end()
+        code, err = refused("--port", str(taken.getsockname()[1]))
     assert (code, err.count("\n")) == (3, 1)
     assert "is taken: give another --port" in err
 
 
+@pytest.mark.slow
 def test_a_held_ledger_is_one_line(serving: Any) -> None:
     serving("--speed", "step").ready()
     code, err = serving("--speed", "step").end()
@@ -322,17 +350,18 @@ def test_a_held_ledger_is_one_line(serving: Any) -> None:
         (["--host", "no.such.host.invalid"], 2, "not loopback"),
     ],
 )
-def test_a_slip_is_one_line(serving: Any, arguments: list[str], code: int, words: str) -> None:
-    ended, err = serving(*arguments).end()
+def test_a_slip_is_one_line(refused: Any, arguments: list[str], code: int, words: str) -> None:
+    ended, err = refused(*arguments)
     assert (ended, err.count("\n")) == (code, 1), err
     assert words in err
 
 
-def test_half_a_pair_of_keys_is_one_line(serving: Any) -> None:
-    code, err = serving(APCA_API_KEY_ID="PKOWN").end()
+def test_half_a_pair_of_keys_is_one_line(refused: Any) -> None:
+    code, err = refused(APCA_API_KEY_ID="PKOWN")
     assert (code, err.count("\n")) == (2, 1)
 
 
+@pytest.mark.slow
 def test_calls_of_its_own_can_be_hidden(serving: Any) -> None:
     process = serving("--hide-admin", "--speed", "1").ready()
     assert process.ask().status_code == 404

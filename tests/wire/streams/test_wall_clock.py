@@ -126,6 +126,7 @@ def test_before_the_open_it_waits(serve: Any, call_at: Any, eventually: Any) -> 
     eventually(lambda: call.get(f"/v2/orders/{early['id']}")["status"] == "filled")
 
 
+@pytest.mark.slow
 @pytest.mark.plugins
 @pytest.mark.parametrize(
     ("time", "said"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -11,6 +11,7 @@ from smabot.cli import output
 from smabot.cli.records.order_ids import find_order, short_id
 from smabot.cli.records.record_filters import OPEN_GROUP, Filters, filtered
 from smabot.cli.records.record_listing import limit_of, newest, show
+from smabot.domain.frozen_classes import replace
 from smabot.errors import UsageError
 
 if TYPE_CHECKING:

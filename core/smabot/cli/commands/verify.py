@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -23,17 +22,20 @@ if TYPE_CHECKING:
     help="A setting for the trial, as sma.slow=20 or symbols=KO,PEP.",
 )  # fmt: skip
 @click.option("--thorough", is_flag=True, help="Kill at every boundary, not at a choice of them.")
+@click.option(
+    "--send-orders",
+    "may_send",
+    is_flag=True,
+    help="Let a broker's checks send orders of one share: to paper accounts.",
+)
 @click.option("--badge", is_flag=True, help="Print a line for a README.")
 @click.pass_obj
-def verify(
-    app: App, /, names: Sequence[str], checks: Sequence[str], case: str | None, data: str | None,
-    assigned: Sequence[str], thorough: bool, badge: bool,
-) -> int:  # fmt: skip
-    """Check that a plugin keeps its promises: killed anywhere, no lookahead.
+def verify(app: App, /, **options: Any) -> int:
+    """Check that a plugin keeps the promises of its role.
 
-    It runs in this process on generated bars; nothing is traded, and no database is touched. Exit code 1:
-    a check failed, or proved nothing.
+    It is killed at each boundary and restarted, for example, on generated bars. No order leaves, but
+    with --send-orders, and no database is touched. Exit code 1: a check failed, or proved nothing.
     """
-    from smabot.cli.verification_screen import verify_plugins
+    from smabot.cli.verification_screen import VerifyOptions, verify_plugins
 
-    return verify_plugins(app, names, checks, case, data, assigned, thorough=thorough, badge=badge)
+    return verify_plugins(app, VerifyOptions(**options))

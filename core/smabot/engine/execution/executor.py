@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 
 from smabot.domain import risk_answers as checks
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Event
+from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import OrderType, Side, Status
 from smabot.domain.records import (
     ZERO,
@@ -116,12 +116,12 @@ class Executor:
         book, (strategy, symbol) = self._book, holding
         now, state = book.now, book.signals.get(holding)
         in_symbol = list(book.working(symbol))
+        orders = tuple(o for o in in_symbol if o.strategy == strategy) if in_symbol else ()
         held = book.holding(strategy, symbol)
         flat = state is not None and state.target == 0
         by_operator = flat and state is not None and state.last_signal == FLATTEN
-        orders = tuple(order for order in in_symbol if order.strategy == strategy)
         opposing: tuple[Order, ...] = ()
-        if flat and held:
+        if flat and held and in_symbol:
             opposing = tuple(
                 o for o in in_symbol
                 if o.strategy != strategy and not o.reduces and o.side.sign * held > 0

@@ -6,13 +6,13 @@ it. Until their positions are flat no strategy's signal replaces them.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Event
 from smabot.domain.calendar import MINUTE
+from smabot.domain.frozen_classes import frozen
 from smabot.domain.halts import halt
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Holding, Order, SignalState
@@ -68,7 +68,7 @@ def closed_until(book: Book) -> str:
 # -- what is not flat yet ------------------------------------------------------------------------------
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Left:
     """A holding that is not flat, or an open order, and why."""
 

@@ -53,10 +53,10 @@ one takes its place: the broker takes no order to close that would sell more tha
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from smabot.domain.frozen_classes import frozen
 from smabot.domain.order_terms import OrderType, RefusalCause, Status
 from smabot.domain.records import ZERO, Order
 from smabot.errors import counted
@@ -71,7 +71,7 @@ ACKNOWLEDGED = (Status.SUBMITTED, Status.ACCEPTED, Status.PARTIALLY_FILLED)
 """The broker is known to have the order, open."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Situation:
     """All that decides. Quantities in shares, signed where held; times UTC on the feed's clock."""
 
@@ -107,12 +107,12 @@ class Situation:
     """When the newest comparison with the broker that found no conflict had begun; None: none yet."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Enter:
     """Order what the sizer says."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Exit:
     """Order a sale (or a buy, of what is short) of so many shares."""
 
@@ -120,7 +120,7 @@ class Exit:
     attempt: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Cancel:
     """Ask the broker to cancel an order."""
 
@@ -128,14 +128,14 @@ class Cancel:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class GiveUp:
     """End an order here that the broker leaves open after its time."""
 
     order: Order
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Wait:
     """Nothing before a time; None: before something happens."""
 
@@ -143,7 +143,7 @@ class Wait:
     why: str
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Done:
     """There is nothing to do."""
 

@@ -55,7 +55,8 @@ def order_id(bot: str, signal: Signal, attempt: int) -> str:
 
     Raises PluginFault when the names in it are so long that it has more than 64 characters.
     """
-    time = signal.bar_time.strftime("%Y%m%dT%H%MZ")
+    at = signal.bar_time
+    time = f"{at.year:04}{at.month:02}{at.day:02}T{at.hour:02}{at.minute:02}Z"
     made = f"{bot}-{signal.strategy}-{signal.symbol}-{time}-{attempt}"
     if len(made) > LONGEST_ID:
         raise PluginFault(f"order id {made} is longer than {LONGEST_ID}: shorten the plugin's name")

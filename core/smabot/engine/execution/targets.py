@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import replace
 from inspect import iscoroutine
 from typing import Any
 
 from smabot.domain.book import Book
+from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Bar, Signal, SignalState
 from smabot.engine.execution.flattening import being_flattened
 from smabot.errors import PluginFault
@@ -41,9 +41,9 @@ class Targets:
         A missed exit is always acted on, a missed entry where `act_on_missed_entries` says so.
         """
         book, unsettled = self._book, self._book.unsettled()
+        entries: list[Signal] = []
         if not unsettled:
-            return []
-        entries = []
+            return entries
         for bar in bars:
             if bar.symbol not in unsettled:
                 continue

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 
 from loguru import logger
 
+from smabot.domain.frozen_classes import replace
 from smabot.hooks.specifications import Conflict
 
 CONFIRMED = timedelta(seconds=20)

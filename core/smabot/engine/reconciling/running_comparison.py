@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from smabot.domain.bot_records import Event
+from smabot.domain.frozen_classes import replace
 from smabot.domain.records import OrderUpdate
 from smabot.engine.broker_access import Access
 from smabot.engine.gate import Standing

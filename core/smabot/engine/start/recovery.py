@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 
 from smabot.domain.blocks import ignore_blocks, require_blocking_plugins
 from smabot.domain.bot_records import Command
+from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Batch
 from smabot.engine.commit import Watcher
 from smabot.engine.loop import Engine

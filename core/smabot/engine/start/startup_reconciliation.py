@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Event
+from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Account, Adjustment, Batch
 from smabot.engine.commit import Watcher
 from smabot.engine.loop import Engine

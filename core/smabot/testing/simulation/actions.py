@@ -13,13 +13,32 @@ from smabot.domain.calendar import MINUTE
 from smabot.domain.order_terms import Side
 from smabot.domain.records import ZERO
 from smabot.engine.operator_commands import expiry
+from smabot.settings.model import Sizing
 from smabot.testing.kill_points import before
 from smabot.testing.simulation.actors import ACTORS
 from smabot.testing.simulation.schedule import Action
-from smabot.testing.simulation.wire import REQUESTS
 
 if TYPE_CHECKING:
     from smabot.testing.simulation.world import World
+
+
+SETTINGS_CHANGES: tuple[dict[str, object], ...] = (
+    {},
+    {"cancel_entries": False, "entry_timeout_minutes": 1},
+    {"reconcile_every_minutes": 1, "equity_every_minutes": 5},
+    {
+        "sizing": Sizing(method="shares", shares=7),
+        "max_bar_age_minutes": 2,
+        "last_entry_minutes": 0,
+    },
+)
+"""What may differ in the settings of another start."""
+
+
+MOST_WAITING = 5
+"""So many faults of a kind wait for their occasion, where a bot that is down gives none."""
+MOST_SPLIT = 1_000
+"""Shares: more could not be sold within the time that the judge allows."""
 
 
 class Actions:
@@ -28,8 +47,20 @@ class Actions:
     def __init__(self, world: World) -> None:
         self._world = world
         self._commands = 0
+        self._postponed: list[Action] | None = None
+
+    def postpone(self) -> None:
+        """Let nothing of the schedule happen until `carry_out_postponed`."""
+        self._postponed = []
+
+    def carry_out_postponed(self) -> None:
+        postponed, self._postponed = self._postponed, None
+        self.carry_out(postponed or ())
 
     def carry_out(self, actions: Sequence[Action]) -> None:
+        if self._postponed is not None:
+            self._postponed += actions
+            return
         for action in actions:
             self._world.trace(f"schedule: {action}")
             getattr(self, action.verb)(action)
@@ -43,12 +74,15 @@ class Actions:
 
     def kill_start(self, action: Action) -> None:
         """Kill the next start at a kind of boundary."""
-        self._world.kills_in_starts.append((action.what, action.count))
+        waiting = self._world.kills_in_starts
+        if len(waiting) < MOST_WAITING:
+            waiting.append((action.what, action.count))
 
     def stop(self, action: Action) -> None:
         """Stop it as by a signal, and start it again ``count`` - 1 minutes later."""
         self._world.stop_wanted = True
         self._world.down_for = action.count - 1
+        self._world.struck("stopped and started")
 
     def sleep(self, action: Action) -> None:
         """Let the process stand still for so many minutes."""
@@ -68,10 +102,15 @@ class Actions:
         self._world.lives.left_out = frozenset([action.what] if action.what else [])
         self._restart("plugins changed")
 
+    def change_settings(self, action: Action) -> None:
+        """Start it again with other settings, of which there are some choices."""
+        self._world.lives.changes = SETTINGS_CHANGES[action.count]
+        self._restart("settings changed")
+
     def plugin_fails(self, action: Action) -> None:
         """Let the next calls of a hook raise."""
-        self._world.points.failing[before(action.what)] += action.count
-        self._world.struck(f"plugin fails in {action.what}")
+        failing, hook = self._world.points.failing, before(action.what)
+        failing[hook] = min(failing[hook] + action.count, MOST_WAITING)
 
     # -- what strategies want ------------------------------------------------------------------------
 
@@ -85,10 +124,9 @@ class Actions:
     # -- the line, the stream and the database -------------------------------------------------------
 
     def line(self, action: Action) -> None:
-        """A fault befalls the next ``count`` requests of a kind (``detail``; all kinds without)."""
-        kinds = (action.detail,) if action.detail else REQUESTS
-        for kind in kinds:
-            self._world.wire.faults[kind] += [action.what] * action.count
+        """A fault befalls the next ``count`` requests of a kind (``detail``)."""
+        waiting = self._world.wire.faults[action.detail]
+        waiting += [action.what] * min(action.count, MOST_WAITING - len(waiting))
 
     def refused(self, action: Action) -> None:
         """For ``count`` minutes the ``key`` or the account is refused."""
@@ -129,7 +167,7 @@ class Actions:
 
     # -- the market and the account ------------------------------------------------------------------
 
-    def market(self, action: Action) -> None:
+    def exchange(self, action: Action) -> None:
         """A fault of the exchange; ``count``: minutes, ``detail``: the symbol of those that have one."""
         fields: dict[str, object] = {"times": 1}
         if action.what in (
@@ -157,7 +195,7 @@ class Actions:
             qty = Decimal(action.count)
         if qty > 0 and world.exchange.trade_by_hand(action.what, side, qty):
             world.outside_changes = True
-            world.struck(f"{side} by hand")
+            world.struck("bought by hand" if side is Side.BUY else "sold by hand")
 
     def transfer(self, action: Action) -> None:
         """Cash comes, or goes (``what`` is "out"), US dollars."""
@@ -165,6 +203,14 @@ class Actions:
         self._world.exchange.transfer(-amount if action.what == "out" else amount)
         self._world.outside_changes = True
         self._world.struck("cash moved")
+
+    def split(self, action: Action) -> None:
+        """Shares of a symbol are split, ``count`` for one: until the bot knows splits it must stop."""
+        world = self._world
+        if 0 < world.exchange.positions().get(action.what, ZERO) <= MOST_SPLIT:
+            world.exchange.split(action.what, Decimal(action.count))
+            world.outside_changes = True
+            world.struck("split")
 
     # -- the operator --------------------------------------------------------------------------------
 
@@ -188,6 +234,7 @@ class Actions:
         world = self._world
         world.trace("from now on all is well")
         world.wire.calm()
+        world.exchange.clear_faults()
         world.deliveries.calm()
         world.commit_faults.clear()
         world.points.failing.clear()
@@ -196,6 +243,7 @@ class Actions:
         world.stop_wanted = (
             bool(world.lives.left_out) or world.lives.symbols != world.lives.all_symbols
         )
+        world.lives.changes = {}
         world.lives.left_out, world.lives.symbols = frozenset(), world.lives.all_symbols
         world.asleep = 0
 

@@ -13,8 +13,6 @@ from smabot.hooks.ports import Progress
 from smabot.testing.simulation.points import Points
 from smabot.testing.simulation.timeline import Timeline
 
-UPDATE_FAULTS = ("dropped", "doubled", "delayed", "swapped")
-BAR_FAULTS = ("missing", "late", "repeated", "revised", "bad print", "no number")
 DOWN = "the stream of order updates is down"
 LONGEST_POLL = timedelta(minutes=30)
 

@@ -20,7 +20,7 @@ happen at a minute of the market, or befall the market itself, so that they are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ INTERRUPTIONS = frozenset({"kill", "kill_start", "stop", "commit_fails", "plugin
 ALWAYS = INTERRUPTIONS | {"want", "operator", "clock_steps", "transfer"}
 OF_CHECKS = ("before_submit", "may_leave")
 SAME_FAULTS = {
-    "market": ("halt", "left_at_close", "stuck_pending", "rejected_later", "frozen_cancel"),
+    "exchange": ("halt", "left_at_close", "stuck_pending", "rejected_later", "frozen_cancel"),
     "bars": ("repeated",),
     "updates": ("doubled",),
 }
@@ -46,6 +46,11 @@ SAME_FAULTS = {
 def comparable(schedule: Schedule) -> Schedule:
     """Return a schedule's part that can be compared: on the near line, with kills that take no time."""
     return replace(schedule, far=False, compared=True, actions=tuple(_timeless(schedule.actions)))
+
+
+def is_comparable(actions: Sequence[Action]) -> bool:
+    """Whether all of some actions can be part of such a schedule."""
+    return len(list(_timeless(actions))) == len(actions)
 
 
 def uninterrupted(schedule: Schedule) -> Schedule:

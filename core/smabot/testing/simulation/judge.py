@@ -188,15 +188,16 @@ class Judge:
 
     # -- at the end ----------------------------------------------------------------------------------
 
-    def exits_were_made(self, minutes: int) -> None:
-        """Rule 6, where the line was good for so many minutes."""
+    def exits_were_made(self, since: datetime) -> None:
+        """Rule 6, where the line has been good since a time, long enough."""
         book = self._happenings.book
         assert book is not None
         for holding, state in book.signals.items():
-            if state.target == 0 and not state.missed and book.holding(*holding):
+            wanted = state.target == 0 and not state.missed and state.bar_time < since
+            if wanted and book.holding(*holding):
                 latest = book.latest_order(*holding)
                 raise Violation(
-                    "6 exits", f"{holding} is wanted flat for {minutes} minutes: {latest}"
+                    "6 exits", f"{holding} is wanted flat since {state.bar_time}: {latest}"
                 )
 
     def all_is_flat(self, minutes: int) -> None:
@@ -287,8 +288,6 @@ class Judge:
         if abs(account.cash - self._exchange.cash()) >= CENT:
             raise Violation("3 cash", f"{account.cash} here, {self._exchange.cash()} there")
         point = max(self._journal.rows(EquityPoint), key=lambda each: each.time, default=None)
-        if point is not None and not self._exchange.positions():
-            if abs(point.cash - self._exchange.cash()) >= CENT:
-                raise Violation(
-                    "3 equity", f"cash {point.cash} here, {self._exchange.cash()} there"
-                )
+        flat = point is not None and not self._exchange.positions()
+        if point is not None and flat and abs(point.cash - self._exchange.cash()) >= CENT:
+            raise Violation("3 equity", f"cash {point.cash} here, {self._exchange.cash()} there")

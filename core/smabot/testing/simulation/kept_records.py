@@ -12,8 +12,8 @@ from smabot.testing.kill_points import COMMIT, after, before
 from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.points import Points
 
-COMMIT_FAULTS = ("disk full", "locked", "I/O error", "I/O error after it")
-"""How a commit fails; after the last one its rows are there all the same."""
+AFTER_IT = "I/O error after it"
+"""A commit that fails, and whose rows are there all the same."""
 
 
 class KeptRecords:
@@ -47,7 +47,7 @@ class KeptRecords:
         fault = self._faults.pop(0) if self._faults else ""
         if fault:
             self._struck(f"commit {fault}")
-        if fault and fault != "I/O error after it":
+        if fault and fault != AFTER_IT:
             self._fail(fault)
         self._journal.commit(rows, bars)
         self.steps += bool(bars) or any(type(row).__name__ == "Order" for row in rows)

@@ -50,6 +50,8 @@ class Life:
     def __init__(self, outside: Outside, plugins: ProcessPlugins, config: Config) -> None:
         outside.wire.life += 1
         outside.points.revive()
+        self.symbols = config.symbols
+        """Those that it may enter."""
         self.ready = False
         """Whether its start is done."""
         self._outside = outside

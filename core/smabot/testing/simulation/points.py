@@ -22,14 +22,16 @@ def kind_of(boundary: str) -> str:
 class Points:
     """The `Switch` of a simulation: kills at the boundary that is armed."""
 
-    def __init__(self, on_kill: Callable[[str], None]) -> None:
-        """``on_kill``: called with the kind of the boundary before the process dies there."""
+    def __init__(self, on_kill: Callable[[str], None], on_failure: Callable[[str], None]) -> None:
+        """``on_kill``: called with the kind of the boundary before the process dies there; ``on_failure``:
+        with that at which a plugin fails."""
         self.visited: Counter[str] = Counter()
         self.failing: Counter[str] = Counter()
         """How often the boundary before a hook raises, as a plugin that fails."""
         self._armed: dict[str, int] = {}
         self._dead_at = ""
         self._on_kill = on_kill
+        self._on_failure = on_failure
 
     def arm(self, kind: str, nth: int = 1) -> None:
         """Kill at the so many-th time that a kind of boundary is reached from now on."""
@@ -59,6 +61,7 @@ class Points:
                 raise Killed(kind)
         if self.failing and self.failing[kind] > 0:
             self.failing[kind] -= 1
+            self._on_failure(kind)
             raise PluginFailure(f"{kind}: the plugin fails")
 
 

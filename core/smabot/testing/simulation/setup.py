@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -47,18 +47,26 @@ SETTINGS: dict[str, Any] = {
 class Setup:
     """Plays schedules with some plugins."""
 
-    def __init__(self, plugins: Sequence[str] = ("risk",), faults: Sequence[str] = ()) -> None:
-        """``plugins``: as ``--plugins`` names them; ``faults``: kinds of them, where not all.
+    def __init__(
+        self,
+        plugins: Sequence[str] = ("risk",),
+        faults: Sequence[str] = (),
+        tables: Mapping[str, Any] | None = None,
+    ) -> None:
+        """``plugins``: as ``--plugins`` names them; ``faults``: kinds of them, where not all; ``tables``: the
+        plugins' settings, beside or instead of those here.
 
         Raises ConfigError.
         """
-        self.config = Config(**SETTINGS, plugins=tuple(plugins))
+        given = {**SETTINGS, "plugin": {**SETTINGS["plugin"], **(tables or {})}}
+        if "risk" not in {name.partition(".")[0] for name in plugins}:
+            given["plugin"] = dict(tables or {})
+        self.config = Config(**given, plugins=tuple(plugins))
         self._plugins = Plugins.load(self.config)
         installed = discover(named_by(self.config))
         chosen = select(named_by(self.config), (), installed)
         self._made_of = {n: load_plugin(n, installed[n]) for n in chosen if n != "exchange"}
-        rules = [name for name in chosen if name.startswith("risk.")]
-        self.draw = Draw(SYMBOLS, rules, faults)
+        self.draw = Draw(SYMBOLS, faults)
         self._markets: dict[int, SimulatedExchanges] = {}
 
     def play(self, schedule: Schedule) -> Result:

@@ -58,7 +58,7 @@ class TimelineQuery(BackgroundQuery[Any]):
         self._done = False
 
     def begin(self, question: Callable[[], Any]) -> None:
-        self._asked, self._done = True, False
+        self.under_way, self._done = True, False
 
         def ask() -> None:
             try:
@@ -75,7 +75,7 @@ class TimelineQuery(BackgroundQuery[Any]):
 
     @property
     def answered(self) -> bool:
-        return self._asked and self._done
+        return self.under_way and self._done
 
     def take_answer(self) -> Any:
         self._done = False

@@ -25,10 +25,6 @@ SURVIVES = 0.5
 """The share of requests that arrive though their process has died while they were on their way."""
 TIMEOUT = 6.0
 """Seconds after which a client gives an answer up."""
-FAULTS = ("lost", "unanswered", "late", "full", "error", "slow", "key", "blocked")
-"""What may befall a request: it never arrives; its answer does not; it arrives when the client has given it up;
-there is no room for it under the rate limit; the broker fails; all takes seconds; the key or the account is
-refused."""
 REQUESTS = ("submit", "cancel", "query")
 
 
@@ -39,7 +35,8 @@ class Wire:
         self, timeline: Timeline, exchange: SimulatedExchange, points: Points, chance: random.Random
     ) -> None:
         self.faults: dict[str, list[str]] = {request: [] for request in REQUESTS}
-        """What befalls the next requests of each kind."""
+        """What befalls the next requests of each kind: ``lost`` on the way there, ``unanswered``; ``late``: it
+        arrives when the client has given it up; ``full``: no room under the rate limit; ``slow``."""
         self.refused_until: datetime | None = None
         """Until when the key or the account is refused."""
         self.key_refused = False
@@ -76,7 +73,7 @@ class Wire:
             return "key" if self.key_refused else "blocked" if request == "submit" else ""
         fault = waiting.pop(0) if waiting else ""
         if fault:
-            self.struck(fault)
+            self.struck(f"{request} {fault}")
         return fault
 
 
@@ -139,7 +136,7 @@ class NearBroker:
 
     def _carried_out(self, kind: str, fault: str, carry_out: Callable[[], T]) -> T:
         self._refuse(kind, fault)
-        if fault in ("lost", "error", "late"):
+        if fault in ("lost", "late"):
             raise _no_answer(kind, "the request was lost")
         answer = carry_out()
         self._wire.arrived()
@@ -169,7 +166,7 @@ class FarBroker(NearBroker):
         timeline, chance = self._wire.timeline, self._wire.chance
         slow = 20.0 if fault == "slow" else 1.0
         there = chance.uniform(0.01, 0.06) * slow
-        if fault in ("lost", "error", "key", "blocked"):
+        if fault in ("lost", "key", "blocked"):
             timeline.sleep(TIMEOUT if fault == "lost" else there)
             self._refuse(kind, fault)
             raise _no_answer(kind, "the request was lost")

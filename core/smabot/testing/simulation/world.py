@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -36,8 +36,8 @@ from smabot.testing.simulation.wire import Wire
 EXIT_MINUTES = 25
 """Longer than the longest pause of an exit that failed."""
 FLAT_MINUTES = 25
-MOST_STARTS = 60
-"""In a row that fail: then the bot never gets through."""
+MOST_STARTS = 10
+"""In a row that fail without a kill or a fault: then the bot never gets through."""
 RECENT = timedelta(minutes=5)
 """A fault that struck so lately may still have to do with a kill."""
 TRACED = 400
@@ -67,6 +67,10 @@ class Result:
     violation: Violation | None = None
     trace: list[str] = field(default_factory=list)
 
+    def without_trace(self) -> Result:
+        """Return the same without what nobody reads."""
+        return replace(self, trace=[], schedule=self.schedule.with_actions(()))
+
 
 class World:
     """One run of a schedule."""
@@ -85,7 +89,7 @@ class World:
         self.exchange = exchange
         self.chance = random.Random(schedule.seed)  # noqa: S311 - it must come again
         self.timeline = Timeline(exchange.now)
-        self.points = Points(self._note_kill)
+        self.points = Points(self._note_kill, self._note_failure)
         self.wire = Wire(self.timeline, exchange, self.points, self.chance)
         self.market = Market()
         self.deliveries = Deliveries(self.timeline, self.chance, schedule.far)
@@ -139,7 +143,7 @@ class World:
 
     @property
     def enterable(self) -> Sequence[str]:
-        return self.lives.symbols
+        return self._life.symbols if self._life is not None else ()
 
     @property
     def stopped_by(self) -> str:
@@ -174,20 +178,23 @@ class World:
 
     def _live(self, goes_on: Callable[[], bool]) -> None:
         """Let the bot live, and begin again, for as long as a condition holds."""
-        starts = 0
+        failed, happened = 0, 0
         while goes_on() and not self.market.ended:
             try:
                 if self._life is None:
-                    starts += 1
-                    if starts > MOST_STARTS:
-                        raise Violation("9 gets through", f"{starts} starts in a row fail")
+                    failed += 1
+                    if failed > MOST_STARTS:
+                        raise Violation("9 gets through", f"{failed} starts in a row fail")
+                    happened = self._happened
                     self._begin_life()
-                    starts = 0
+                    failed = 0
                 self._step()
             except Killed:
                 self._end_life()
             except SmabotError as error:
                 self._stopped(error)
+            if self._happened != happened:
+                failed = 0
 
     def _begin_life(self) -> None:
         self._stay_down()
@@ -267,11 +274,14 @@ class World:
         self._accept()
 
     def _accept(self) -> None:
-        """The operator lets the bot accept the broker's state, on a good line."""
+        """The operator cancels orders of others, and lets the bot accept the broker's state, on a good line."""
+        self.actions.postpone()
+        self.points.failing.clear()
         armed = self.points.disarm()
         faults, self.wire.faults = self.wire.faults, {each: [] for each in self.wire.faults}
         commit_faults = self.commit_faults[:]
         self.commit_faults.clear()
+        self.exchange.cancel_by_hand()
         life = self.lives.new()
         try:
             life.accept_broker_state()
@@ -284,6 +294,7 @@ class World:
         for point, nth in armed.items():
             self.points.arm(point, nth)
         self.trace("accepted the broker's state")
+        self.actions.carry_out_postponed()
 
     # -- the market ----------------------------------------------------------------------------------
 
@@ -324,9 +335,10 @@ class World:
     def _bring_to_an_end(self) -> None:
         """With a good line exits are made, then everything gets flat, and both books are equal."""
         self.actions.calm()
+        since = self.now
         self._quiet(EXIT_MINUTES)
         if not self.market.ended:
-            self.judge.exits_were_made(EXIT_MINUTES)
+            self.judge.exits_were_made(since)
         self.actions.command("flatten")
         self._quiet(FLAT_MINUTES)
         if not self.market.ended:
@@ -339,6 +351,11 @@ class World:
     def _quiet(self, minutes: int) -> None:
         until = self.minute + minutes
         self._live(lambda: self.minute < until)
+
+    @property
+    def _happened(self) -> int:
+        """How many kills and faults there have been."""
+        return len(self.result.kills) + self.result.faults.total()
 
     # -- notes ---------------------------------------------------------------------------------------
 
@@ -372,6 +389,9 @@ class World:
         self.result.kills.append(kill)
         self.trace(f"KILLED {point}")
         self.killed()
+
+    def _note_failure(self, boundary: str) -> None:
+        self.struck(f"plugin fails in {boundary.removeprefix('before ')}")
 
     def _actor(self, name: str) -> Callable[[], Actor]:
         return lambda: Actor(name, self.wants)

@@ -1,31 +1,184 @@
-"""What every plugin promises that takes part in decisions: a kill changes nothing."""
+"""What every plugin promises that takes part in decisions: a kill changes nothing, nor does the machine."""
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
+from copy import deepcopy
+from pathlib import Path
+from statistics import median
+from time import thread_time
+from types import ModuleType
+from typing import Any
+
 from smabot.testing.kill_everywhere import kill_everywhere, try_kill_at
-from smabot.testing.verifying.plugin_checks import DECIDING, Outcome, check, failed, passed
+from smabot.testing.kill_points import wrap_hooks
+from smabot.testing.table_comparison import first_difference
+from smabot.testing.verifying.hash_seeds import tables_under_seed
+from smabot.testing.verifying.lookback_diagnosis import LOST, remedy_for
+from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed
+from smabot.testing.verifying.plugin_roles import DECIDING, Role
+from smabot.testing.verifying.purity_guard import PurityGuard
 from smabot.testing.verifying.subject import Subject
+
+SLOW_MS = 50.0
+"""Milliseconds of CPU: a hook that takes so long at half of its calls is slow."""
+PLAIN = (list, dict, set, bytearray, int, float, str)
 
 
 @check(
     "restart-safe",
     *DECIDING,
     promise="killed anywhere and restarted, the bot ends with the same tables, row by row",
-    remedy="keep state in declared records, or recompute it from the last lookback() bars: a kill "
-    "loses attributes",
+    remedy=LOST,
 )
 def restart_safe(subject: Subject) -> Outcome:
-    kills = 0
+    kills = tried = states = 0
     for market in subject.markets():
         bot = subject.bot(market)
         if subject.boundaries:
             report = try_kill_at(bot, subject.boundaries)
         else:
             report = kill_everywhere(bot, subject.most_kills)
-        kills += report.kills
+        kills, tried, states = kills + report.kills, tried + report.tried, states + report.states
         if (failure := report.failure) is not None:
             path = ".".join(map(str, failure.case.path))
-            return failed(
-                kills, f"killed at {failure.case}: {failure.what}", f"{market.name}/{path}"
-            )
-    return passed(kills)
+            said = f"killed at {failure.case} of the market '{market.name}': {failure.what}"
+            decides = Role.STRATEGY in subject.roles
+            remedy = remedy_for(bot, market, subject.lookback) if decides else ""
+            return failed(kills, said, f"{market.name}/{path}", remedy)
+    return passed(kills, f"in {tried:,} of {states:,} states")
+
+
+@check(
+    "no-globals",
+    *DECIDING,
+    promise="it keeps nothing in variables of its module or class, which no declared record has",
+    remedy="keep it in the plugin's attributes if lookback() bars restore it, else in a declared record",
+)
+def no_globals(subject: Subject) -> Outcome:
+    places = [subject.target] if isinstance(subject.target, ModuleType) else _places(subject.target)
+    before = [_variables(place) for place in places]
+    market = subject.markets()[0]
+    subject.bot(market).run()
+    for place, kept in zip(places, before, strict=True):
+        for name, value in _variables(place).items():
+            if name not in kept or kept[name] != value:
+                return failed(1, f"{place.__name__}.{name} is another one after a run")
+    return passed(1)
+
+
+def _places(target: Any) -> list[Any]:
+    module = inspect.getmodule(target)
+    classes = [
+        each for each in getattr(target, "__mro__", ()) if each.__module__ == target.__module__
+    ]
+    return [*([module] if module is not None else []), *classes]
+
+
+def _variables(place: Any) -> dict[str, Any]:
+    """Return a copy of the plain values that a module or class holds."""
+    return {
+        name: deepcopy(value)
+        for name, value in vars(place).items()
+        if isinstance(value, PLAIN) and not name.startswith("__")
+    }
+
+
+@check(
+    "pure-hooks",
+    *DECIDING,
+    promise="no hook reads a clock, chance, a file or a socket; logging is allowed",
+    remedy="take the time from bar.time or book.now, and all else from bars, the book and settings",
+)
+def pure_hooks(subject: Subject) -> Outcome:
+    calls = 0
+    guard = PurityGuard(_folder(subject.target))
+
+    def counted(call: Callable[..., Any], name: str, hook: str) -> Callable[..., Any]:
+        watched = guard.wrap(call, name, hook)
+
+        def called(*args: Any) -> Any:
+            nonlocal calls
+            calls += 1
+            return watched(*args)
+
+        return called
+
+    for market in subject.markets():
+        bot = subject.bot(market)
+        with guard.watching_pandas():
+            bot.start(tailor=lambda plugins: wrap_hooks(plugins, [subject.name], counted))
+            bot.run()
+        if guard.found:
+            worst = next(iter(guard.found.values()))
+            more = f", and {len(guard.found) - 1} more" if len(guard.found) > 1 else ""
+            return failed(calls, f"{worst}{more}", market.name, worst.remedy)
+    return passed(calls)
+
+
+def _folder(target: Any) -> Path:
+    """Return where the plugin's own code is: its package, or the folder of its file."""
+    file = Path(inspect.getsourcefile(target) or ".").resolve()
+    module = target.__name__ if isinstance(target, ModuleType) else target.__module__
+    package = module.partition(".")[0]
+    return next((each for each in file.parents if each.name == package), file.parent)
+
+
+@check(
+    "deterministic",
+    *DECIDING,
+    promise="the order of the symbols and Python's hash seed change nothing",
+    remedy="do not let the order of a set, of hash() or id() decide: sort first",
+)
+def deterministic(subject: Subject) -> Outcome:
+    cases = 0
+    for market in subject.markets():
+        cases += 1
+        bot = subject.bot(market)
+        symbols = sorted({bar.symbol for bar in market.bars})
+        one, other = (bot.with_settings(symbols=o).run().tables for o in (symbols, symbols[::-1]))
+        difference = first_difference(one, other, ("one order of symbols", "the other"))
+        if difference is not None:
+            return failed(cases, f"{difference} of the market '{market.name}'", market.name)
+    digests = tables_under_seed(subject, ("1", "2"))
+    cases += len(digests)
+    if len({*digests.values()}) > 1:
+        seeds = " and ".join(digests)
+        return failed(cases, f"with the hash seeds (PYTHONHASHSEED) {seeds} its tables differ")
+    return passed(cases)
+
+
+@check(
+    "quick",
+    *DECIDING,
+    promise=f"each hook takes less than {SLOW_MS:.0f} ms of CPU at half of its calls",
+    remedy="do less at each call, as by a running window of integers; all symbols of a minute share it",
+)
+def quick(subject: Subject) -> Outcome:
+    times: dict[str, list[float]] = {}
+
+    def timed(call: Callable[..., Any], name: str, hook: str) -> Callable[..., Any]:
+        taken = times.setdefault(hook, [])
+
+        def timing(*args: Any) -> Any:
+            begun = thread_time()
+            answer = call(*args)
+            taken.append((thread_time() - begun) * 1000)
+            return answer
+
+        return timing
+
+    for market in subject.markets():
+        bot = subject.bot(market)
+        bot.start(tailor=lambda plugins: wrap_hooks(plugins, [subject.name], timed))
+        bot.run()
+    halves = {hook: median(taken) for hook, taken in times.items() if taken}
+    calls = sum(map(len, times.values()))
+    if not halves:
+        return passed(0)
+    slowest = max(halves, key=lambda hook: halves[hook])
+    said = f"{slowest} {halves[slowest]:.2f} ms"
+    if halves[slowest] <= SLOW_MS:
+        return passed(calls, said)
+    return failed(calls, f"{said} at half of its calls, at most {max(times[slowest]):.0f} ms")

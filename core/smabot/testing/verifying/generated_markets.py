@@ -74,11 +74,14 @@ def _sessions(symbols: Sequence[str], minutes: int) -> Market:
 
 
 def _fall(symbols: Sequence[str], minutes: int) -> Market:
+    """Quiet at first; then prices fall by a third, and come back."""
     made: list[Bar] = []
     for n, symbol in enumerate(symbols):
         prices = _prices(51 + n, minutes)
-        depth = [1 - sin(pi * minute / minutes) / 3 for minute in range(minutes)]
-        closes = [round(price * part, 2) for price, part in zip(prices, depth, strict=True)]
+        quiet = minutes // 4
+        fallen = [max(0, minute - quiet) / (minutes - quiet) for minute in range(minutes)]
+        parts = [1 - sin(pi * each) / 3 for each in fallen]
+        closes = [round(price * part, 2) for price, part in zip(prices, parts, strict=True)]
         made += bars(symbol, closes)
     return Market("fall", tuple(made))
 
@@ -100,3 +103,16 @@ def at_minutes(market: Market, count: int) -> list[datetime]:
     minutes = market.minutes[:-1]
     step = max(1, len(minutes) // count)
     return [minute + MINUTE for minute in minutes[step // 2 :: step]]
+
+
+def with_other_future(market: Market, since: datetime) -> Market:
+    """Return the market with other prices in every bar that starts from a time on."""
+    chance = Random(61)  # noqa: S311 - the same each time
+
+    def other(bar: Bar) -> Bar:
+        if bar.time < since:
+            return bar
+        begin, end = (round(p * chance.uniform(0.96, 1.04), 2) for p in (bar.open, bar.close))
+        return bar._replace(open=begin, close=end, high=max(begin, end), low=min(begin, end))
+
+    return Market(market.name, tuple(map(other, market.bars)), market.sessions)

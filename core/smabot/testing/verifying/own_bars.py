@@ -30,8 +30,12 @@ def market_of(data: str, config: Config, folder: Path) -> Market:
         db=folder / "own_bars.db",
     )  # fmt: skip
     plugins = Plugins.load(replayed, [READER])
-    with plugins.named_in_errors(), closing(plugins.open_feed(replayed)) as feed:
-        sessions = plugins.open_broker(replayed).calendar().sessions
+    with (
+        plugins.named_in_errors(),
+        closing(plugins.open_broker(replayed)) as broker,
+        closing(plugins.open_feed(replayed)) as feed,
+    ):
+        sessions = broker.calendar().sessions
         symbols = feed.tradable(replayed.symbols)
         feed.subscribe(symbols)
         bars: list[Bar] = []

@@ -7,10 +7,12 @@ from smabot.hooks.specifications import hookimpl
 
 
 class Seesaw:
-    """Holds what rose in the last minute."""
+    """Holds what rose in the last minute, and decides every third one."""
 
     @hookimpl
-    def on_bar(self, bar: Bar) -> Signal:
+    def on_bar(self, bar: Bar) -> Signal | None:
+        if bar.time.minute % 3:
+            return None
         return Signal.long(bar) if bar.close > bar.open else Signal.flat(bar)
 
 
@@ -23,3 +25,11 @@ class Holder:
 
 
 PROBES = (("probe_seesaw", Seesaw), ("probe_holder", Holder))
+
+
+class BuyOnce:
+    """Buys each symbol at its first bar, and holds it for ever."""
+
+    @hookimpl
+    def on_bar(self, bar: Bar) -> Signal:
+        return Signal.long(bar)

@@ -8,7 +8,7 @@ from typing import Any
 
 from smabot.provider import BrokerError, KeyRefused, Progress
 from smabot_alpaca.clock import MarketClock
-from smabot_alpaca.order_json import parse_time
+from smabot_alpaca.order_json import UNREADABLE, parse_time
 from smabot_alpaca.rest.client import ADMIN, RequestRefused, RestClient
 
 FINAL_STATUSES = (401, 403, 409, 410)
@@ -92,12 +92,21 @@ def is_final(error: BrokerError) -> bool:
 
 def _state(answer: Any) -> ReplayState:
     try:
+        minutes = [_count(number) for number in answer["progress"]]
+        if not isinstance(answer["ended"], bool):
+            raise TypeError("ended")
+        sent = [answer.get(name) for name in ("bars_sent", "updates_sent")]
         return ReplayState(
             parse_time(answer["time"]),
-            bool(answer["ended"]),
-            Progress(*answer["progress"]),
-            answer.get("bars_sent"),
-            answer.get("updates_sent"),
+            answer["ended"],
+            Progress(*minutes),
+            *(None if number is None else _count(number) for number in sent),
         )
-    except (AttributeError, LookupError, TypeError, ValueError) as error:
+    except UNREADABLE as error:
         raise BrokerError(f"{ADMIN} does not answer as an exchange of smabot does") from error
+
+
+def _count(number: Any) -> int:
+    if type(number) is not int or number < 0:
+        raise TypeError("no count")
+    return number

@@ -6,7 +6,7 @@ https://docs.alpaca.markets/reference/getaccount-1, getallopenpositions, getcale
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, time
 from typing import Any
 
 from smabot.provider import (
@@ -18,7 +18,13 @@ from smabot.provider import (
     PartlyUnreadable,
     Session,
 )
-from smabot_alpaca.order_json import UnreadableAnswer, broker_position, parse_decimal, text_field
+from smabot_alpaca.order_json import (
+    UnreadableAnswer,
+    broker_position,
+    parse_decimal,
+    required_text,
+    text_field,
+)
 from smabot_alpaca.rest.answers import as_list, describe_unreadable, read_answer
 from smabot_alpaca.rest.client import RestClient
 from smabot_alpaca.rest.rate_limit import Urgency
@@ -34,12 +40,16 @@ def read_account(rest: RestClient, number_field: str) -> BrokerAccount:
 
 def read_block_flags(rest: RestClient) -> str:
     """Return the flags that keep the account from trading now, or an empty string."""
-    return block_flags(rest.trading("GET", "/v2/account", urgency=Urgency.ENTRY))
+    raw = rest.trading("GET", "/v2/account", urgency=Urgency.ENTRY)
+    return read_answer("the account", lambda: block_flags(raw))
 
 
 def block_flags(raw: Mapping[str, Any]) -> str:
-    """Return the flags of an account that keep it from trading."""
-    return ", ".join(name for name in BLOCK_FLAGS if raw.get(name) is True)
+    """Return the flags of an account that keep it from trading. Raises ValueError."""
+    flags = {name: raw.get(name) for name in BLOCK_FLAGS}
+    if odd := [name for name, on in flags.items() if not isinstance(on, bool | None)]:
+        raise ValueError(f"{odd[0]} is neither true nor false")
+    return ", ".join(name for name, on in flags.items() if on)
 
 
 def read_positions(rest: RestClient) -> list[BrokerPosition]:
@@ -63,6 +73,8 @@ def read_calendar(rest: RestClient, year: int) -> Calendar:
     sessions = read_answer("the calendar", lambda: [_session(raw) for raw in raws])
     if not sessions:
         raise BrokerError("GET /v2/calendar: the broker knows no session")
+    if len({session.date for session in sessions}) < len(sessions):
+        raise UnreadableAnswer("the calendar can't be read: it has a date twice")
     return Calendar(sessions)
 
 
@@ -71,13 +83,23 @@ def _account(raw: Any, number_field: str) -> BrokerAccount:
     if None in amounts:
         raise ValueError("an amount is missing")
     cash, equity, buying_power = (amount for amount in amounts if amount is not None)
-    return BrokerAccount(str(raw[number_field]), cash, equity, buying_power, block_flags(raw))
+    return BrokerAccount(
+        required_text(raw, number_field), cash, equity, buying_power, block_flags(raw)
+    )
 
 
 def _session(raw: Any) -> Session:
-    def at(clock: str) -> datetime:
-        local = datetime.fromisoformat(f"{raw['date']}T{clock}").replace(tzinfo=EXCHANGE_ZONE)
-        return local.astimezone(UTC)
+    day = date.fromisoformat(raw["date"])
+    if day.isoformat() != raw["date"]:
+        raise ValueError(f"{raw['date']!r} is not a date like 2026-03-02")
 
-    opens = at(raw["open"])
-    return Session(opens.astimezone(EXCHANGE_ZONE).date(), opens, at(raw["close"]))
+    def at(clock: str) -> datetime:
+        local = time.fromisoformat(clock)
+        if f"{local:%H:%M}" != clock:
+            raise ValueError(f"{clock!r} is not New York's time of day")
+        return datetime.combine(day, local, EXCHANGE_ZONE).astimezone(UTC)
+
+    opens, closes = at(raw["open"]), at(raw["close"])
+    if opens >= closes:
+        raise ValueError(f"the session of {day} closes before it opens")
+    return Session(day, opens, closes)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from decimal import InvalidOperation
 from typing import Any, TypeVar
 
-from smabot_alpaca.order_json import UnreadableAnswer
+from smabot_alpaca.order_json import UNREADABLE, UnreadableAnswer
 
 T = TypeVar("T")
 
@@ -22,7 +21,7 @@ def read_answer(what: str, read: Callable[[], T]) -> T:
     """Return what ``read`` makes of an answer. Raises UnreadableAnswer, which names ``what``."""
     try:
         return read()
-    except (KeyError, TypeError, ValueError, InvalidOperation) as error:
+    except UNREADABLE as error:
         raise UnreadableAnswer(f"{what} can't be read: {type(error).__name__} {error}") from None
 
 

@@ -8,6 +8,8 @@ from typing import Any
 from urllib.parse import quote
 
 from smabot.provider import BrokerError, ConfigError, suggest
+from smabot_alpaca.order_json import required_text
+from smabot_alpaca.rest.answers import as_list
 from smabot_alpaca.rest.client import RequestRefused, RestClient
 
 FEW = 16
@@ -44,28 +46,29 @@ def check_symbols(
         if not _tradable(asset):
             raise ConfigError(
                 f"symbol {symbol!r} can't be traded at {place}: it is {asset.get('status')}"
-                + ("" if asset.get("tradable") else " and not tradable")
+                + ("" if asset.get("tradable") is True else " and not tradable")
             )
     return tuple(symbols) or tuple(name for name, asset in known.items() if _tradable(asset))
 
 
 def _asset(rest: RestClient, symbol: str) -> dict[str, Any] | None:
     try:
-        asset: dict[str, Any] = rest.trading("GET", f"/v2/assets/{quote(symbol, safe='')}")
+        asset = rest.trading("GET", f"/v2/assets/{quote(symbol, safe='')}")
     except RequestRefused as refusal:
         if refusal.status == NOT_FOUND:
             return None
         raise
-    return asset if asset.get("symbol") == symbol else None
+    return asset if isinstance(asset, dict) and asset.get("symbol") == symbol else None
 
 
 def _assets(rest: RestClient) -> dict[str, dict[str, Any]]:
     listed = rest.trading("GET", "/v2/assets", {"asset_class": "us_equity"})
     try:
-        return {asset["symbol"]: asset for asset in sorted(listed, key=lambda a: a["symbol"])}
-    except (KeyError, TypeError) as error:
+        named = {required_text(asset, "symbol"): asset for asset in as_list(listed)}
+        return dict(sorted(named.items()))
+    except (KeyError, TypeError, ValueError) as error:
         raise BrokerError(f"GET /v2/assets can't be read: {error!r}") from error
 
 
 def _tradable(asset: dict[str, Any]) -> bool:
-    return bool(asset.get("tradable")) and asset.get("status") == "active"
+    return asset.get("tradable") is True and asset.get("status") == "active"

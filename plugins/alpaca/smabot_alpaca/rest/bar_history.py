@@ -86,11 +86,14 @@ class BarHistory:
 
     def _pages(self, params: dict[str, Any]) -> Iterator[Bar]:
         token: str | None = None
+        seen: set[str] = set()
         while True:
             page = self._get(PATH, params if token is None else {**params, "page_token": token})
             try:
-                decoded, unreadable = self._decoder.decode_page(page["bars"] or {})
-                following = page["next_page_token"]
+                bars, following = page["bars"], page["next_page_token"]
+                decoded, unreadable = self._decoder.decode_page({} if bars is None else bars)
+                if following is not None and not isinstance(following, str):
+                    raise TypeError("the token of the next page is no text")
             except (MalformedData, KeyError, TypeError) as error:
                 raise BrokerError(f"bars by REST can't be read: {error}") from error
             if unreadable:
@@ -98,8 +101,9 @@ class BarHistory:
             yield from decoded
             if not following:
                 return
-            if following == token:
+            if following in seen:
                 raise BrokerError("bars by REST: the same page comes again and again")
+            seen.add(following)
             token = following
 
     def _back(self, end: datetime, count: int) -> datetime | None:

@@ -10,6 +10,8 @@ import socket
 import threading
 import time
 from collections.abc import Mapping
+from decimal import Decimal
+from functools import partial
 from json import loads
 from typing import Any
 
@@ -34,6 +36,8 @@ CONNECTIONS = 16
 REPEAT_AFTER = 0.25
 ADMIN = "/_exchange"
 """Calls to an embedded exchange itself; no limit counts them."""
+DATA = "/v2/stocks/"
+"""Market data, whose numbers are doubles; those of all other answers keep every digit."""
 UNDECIDED_STATUSES = (408, 409, 425, 429)
 """Of the refusing statuses those that do not say what became of the request."""
 RETRY_SECONDS = 1.0
@@ -245,7 +249,7 @@ class _Api:
             if (reason := _not_connected(error)) is not None:
                 raise NotSent(f"{self._host} can't be reached: {reason}", RETRY_SECONDS) from None
             raise lost(f"{what}: the connection broke before the answer came") from None
-        except ValueError:
+        except (ValueError, RecursionError):
             raise lost(f"{what}: the answer can't be read") from None
         except (OSError, HTTPError) as error:
             raise lost(f"{what}: {type(error).__name__}") from None
@@ -269,6 +273,8 @@ class _Api:
         return lost(said)
 
     def _note_answer(self, response: Response, **_: Any) -> None:
+        if not (response.request.path_url or "").startswith(DATA):
+            response.json = partial(response.json, parse_float=Decimal)  # type: ignore[method-assign]
         self._limiter.update_from_answer(response.status_code, response.headers)
 
 
@@ -279,7 +285,7 @@ def _is_about_the_key(status: int, message: str) -> bool:
 def _json_object(text: str) -> dict[str, Any]:
     try:
         found = loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return found if isinstance(found, dict) else {}
 

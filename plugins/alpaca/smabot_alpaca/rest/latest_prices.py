@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 from smabot.provider import STALE, Mark
-from smabot_alpaca.order_json import UnreadableAnswer, parse_decimal, parse_time
+from smabot_alpaca.order_json import UNREADABLE, UnreadableAnswer, parse_decimal, parse_time
 from smabot_alpaca.rest.account import read_positions
 from smabot_alpaca.rest.bar_history import in_batches
 from smabot_alpaca.rest.client import RestClient
@@ -45,6 +45,6 @@ def _trades(rest: RestClient, feed: str, symbols: list[str]) -> dict[str, tuple[
                 price = parse_decimal(trade["p"])
                 if price is not None and price > 0:
                     found[symbol] = price, parse_time(trade["t"])
-        except (AttributeError, KeyError, TypeError, ValueError, InvalidOperation) as error:
+        except UNREADABLE as error:
             raise UnreadableAnswer(f"the latest trades can't be read: {error!r}") from error
     return found

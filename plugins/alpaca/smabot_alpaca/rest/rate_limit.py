@@ -99,17 +99,17 @@ class RateLimiter:
 
     def update_from_answer(self, status: int, headers: Mapping[str, str]) -> None:
         """Take the limit from the headers of an answer whose request is not yet released."""
-        limit = _number(headers.get("X-RateLimit-Limit"))
-        remaining = _number(headers.get("X-RateLimit-Remaining"))
+        limit = _whole(headers.get("X-RateLimit-Limit"))
+        remaining = _whole(headers.get("X-RateLimit-Remaining"))
         reset = _number(headers.get("X-RateLimit-Reset"))
         retry_after = _number(headers.get("Retry-After"))
         with self._changed:
             now = self._clock()
             pause = min(max(reset - self._wall(), 0.0), LONGEST_PAUSE) if reset else 0.0
             if limit and self._limit is not None:
-                self._limit = min(int(limit), self._most or int(limit))
+                self._limit = min(limit, self._most or limit)
             if remaining is not None and reset is not None:
-                self._room = int(remaining) - max(self._under_way - 1, 0)
+                self._room = remaining - max(self._under_way - 1, 0)
                 self._reset = now + pause
             if status == TOO_MANY:
                 pause = min(max(retry_after or pause, 1.0), LONGEST_PAUSE)
@@ -148,3 +148,8 @@ def _number(text: str | None) -> float | None:
     except ValueError:
         return None
     return value if value is not None and 0 <= value < 1e12 else None
+
+
+def _whole(text: str | None) -> int | None:
+    number = _number(text)
+    return None if number is None else int(number)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any
 
 from smabot.provider import ConfigError, KeyRefused
@@ -77,7 +78,7 @@ class DataStream(SupervisedStream):
             self._events.put(BarsDropped(frame.beyond, "no session is known for that time"))
         for message in frame.control:
             if message["T"] == "subscription":
-                confirmed = self._confirm(message.get("bars") or [])
+                confirmed = self._confirm(_names(message.get("bars")))
             elif message["T"] == "error":
                 raise self._refusal(message)
         return confirmed
@@ -125,17 +126,25 @@ class TradeStream(SupervisedStream):
 
     def _read_frame(self, data: bytes | str) -> bool:
         try:
-            message = json.loads(data)
+            message = json.loads(data, parse_float=Decimal)
             stream, content = message["stream"], message["data"]
             if stream == "trade_updates":
                 order = broker_order(content["order"], by_minutes=self._address.by_minutes)
                 self._events.put(UpdateReceived(order.update()))
                 return False
-        except (UnreadableAnswer, LookupError, TypeError, ValueError) as error:
+            if stream == "authorization" and content["status"] != "authorized":
+                raise KeyRefused(str(content["status"]))
+            return stream == "listening" and "trade_updates" in _names(content["streams"])
+        except (UnreadableAnswer, RecursionError, LookupError, TypeError, ValueError) as error:
             raise MalformedData(f"no update of an order: {error!r}") from error
-        if stream == "authorization" and content.get("status") != "authorized":
-            raise KeyRefused(str(content.get("status")))
-        return stream == "listening" and "trade_updates" in content.get("streams", ())
+
+
+def _names(listed: Any) -> Sequence[str]:
+    """Return a list of names, which may be missing. Raises MalformedData."""
+    names = [] if listed is None else listed
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise MalformedData("names that are no list of texts")
+    return names
 
 
 def _client(kind: type[Any], address: StreamAddress) -> Any:

@@ -24,7 +24,8 @@ class CsvTable:
         """Of all rows, where the header names it, as yfinance's does."""
         self._delimiter = _delimiter(file)
         self._stream: IO[str] = _opened(file)
-        self._rows = csv.reader(self._stream, delimiter=self._delimiter)
+        # strict: else a quote that nothing closes takes the rows after it into its field
+        self._rows = csv.reader(self._stream, delimiter=self._delimiter, strict=True)
         try:
             self.columns = self._header()
         except csv.Error as error:

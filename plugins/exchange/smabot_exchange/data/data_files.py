@@ -21,7 +21,7 @@ from smabot.provider import (
 from smabot_exchange.data.column_names import COLUMNS
 from smabot_exchange.data.csv_table import CsvTable
 from smabot_exchange.data.file_layout import Layout, Table, layout_of, open_table
-from smabot_exchange.data.row_reader import BadRow, RowReader, Values
+from smabot_exchange.data.row_reader import BadRow, RowReader, Values, is_plain
 from smabot_exchange.data.ticker_names import ticker
 
 __all__ = ["COLUMNS", "SUFFIXES", "DataFiles", "data_file_error", "order_fault", "read_bars"]
@@ -237,7 +237,7 @@ def _own_bars(table: CsvTable, reader: RowReader) -> Iterator[tuple[Bar, Where]]
         except ValueError:
             values = _careful(reader, row, where)
         else:
-            if time.tzinfo is not UTC or not _sound(values):
+            if time.tzinfo is not UTC or not is_plain(row) or not _sound(values):
                 values = _careful(reader, row, where)
         yield make(kind, values), where
 

@@ -51,17 +51,20 @@ class ParquetTable:
                 for row in zip(*columns, strict=True):
                     self._number += 1
                     yield row
-        except self._arrow.ArrowException as error:
+        except (self._arrow.ArrowException, KeyError, OverflowError, ValueError) as error:
             raise self._unreadable(error) from error
 
     def close(self) -> None:
         self._source.close()
 
     def _values(self, column: Any) -> list[Any]:
-        """Return a column's values; times to the microsecond, as Python has them."""
+        """Return a column's values; times to the microsecond, as Python has them.
+
+        Raises ArrowException, and what else pyarrow raises for values that Python can't hold.
+        """
         kind = column.type
         if self._arrow.types.is_timestamp(kind) and kind.unit == "ns":
-            column = column.cast(self._arrow.timestamp("us", kind.tz), safe=False)
+            column = column.cast(self._arrow.timestamp("us", kind.tz))
         values: list[Any] = column.to_pylist()
         return values
 

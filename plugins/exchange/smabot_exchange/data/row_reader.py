@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from decimal import Decimal
@@ -16,6 +17,9 @@ from smabot_exchange.data.time_stamps import BadTime, TimeReader
 Values = tuple[str, datetime, float, float, float, float, float, int | None, float | None]
 """A bar's fields."""
 
+_NUMBER = re.compile(
+    r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf|infinity)", re.ASCII | re.I
+)
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -92,12 +96,23 @@ def _is_missing(value: Any) -> bool:
     return value is None or value == "" or (isinstance(value, float) and value != value)
 
 
+def is_plain(cells: Sequence[str]) -> bool:
+    """Whether nothing in a row makes Python read a number where others read none, as 1_000."""
+    text = "".join(cells)
+    return text.isascii() and "_" not in text
+
+
 def _number(name: str, value: Any) -> float:
-    if isinstance(value, str | int | float | Decimal) and not isinstance(value, bool):
-        try:
-            return float(value)
-        except (OverflowError, ValueError):
-            pass
+    return float(_checked_number(name, value))
+
+
+def _checked_number(name: str, value: Any) -> int | float | Decimal | str:
+    """Return a value that `float` takes for the number that is written. Raises BadRow."""
+    if isinstance(value, str):
+        if _NUMBER.fullmatch(value.strip(" ")):
+            return value
+    elif isinstance(value, int | float | Decimal) and not isinstance(value, bool):
+        return value
     hint = ""
     if isinstance(value, str) and "," in value:
         hint = ": write it with a decimal point and without separators, as 1234.5"
@@ -107,7 +122,7 @@ def _number(name: str, value: Any) -> float:
 def _whole(name: str, value: Any) -> int | None:
     if _is_missing(value):
         return None
-    number = _number(name, value)
-    if number != number // 1 or abs(number) >= 2**63:
+    number = Decimal(_checked_number(name, value))
+    if not number.is_finite() or abs(number) >= 2**63 or number != int(number):
         raise BadRow("number", f"{name} {value!r} is not a whole number")
     return int(number)

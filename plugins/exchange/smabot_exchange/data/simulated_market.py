@@ -73,7 +73,7 @@ class SimulatedMarket:
         except ValueError:
             raise _wrong(spec, "start must be a date like 2026-03-02") from None
         try:
-            numbers: dict[str, Any] = {name: int(text) for name, text in settings.items()}
+            numbers: dict[str, Any] = {name: _whole(text) for name, text in settings.items()}
         except ValueError:
             raise _wrong(spec, "symbols, sessions and seed must be whole numbers") from None
         market = cls(**numbers, start=start, shape=shape, unnamed=unnamed)
@@ -187,6 +187,13 @@ def stored_market(signature: str) -> SimulatedMarket | None:
         return None
     symbols, sessions, seed = (int(found[number]) for number in (2, 3, 4))
     return SimulatedMarket(symbols, sessions, seed, date.fromisoformat(found[5]), shapes[found[1]])
+
+
+def _whole(text: str) -> int:
+    """Return a whole number. Raises ValueError for what only Python takes for one, as 1_000."""
+    if not re.fullmatch("-?[0-9]{1,18}", text):
+        raise ValueError(text)
+    return int(text)
 
 
 def _wrong(spec: str, reason: str) -> ConfigError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, time, timedelta, timezone, tzinfo
+from fractions import Fraction
 from zoneinfo import ZoneInfo
 
 from smabot.provider import ConfigError, suggest
@@ -26,6 +27,8 @@ _LETTERS: dict[str, tzinfo] = {
     "EST": timezone(timedelta(hours=-5)), "EDT": timezone(timedelta(hours=-4)),
     "ET": ZoneInfo("America/New_York"),
 }  # fmt: skip
+_FRACTION = re.compile(r"[.,]0*[1-9]")
+"""Of a second, however small: Python cuts off what is finer than a microsecond."""
 _NOON = 12
 _LAST_MONTH = 12
 _YEAR_DIGITS = 4
@@ -37,6 +40,12 @@ class BadTime(ValueError):
     def __init__(self, kind: str, text: str) -> None:
         super().__init__(text)
         self.kind = kind
+
+
+def _within_a_minute(text: str) -> BadTime:
+    return BadTime(
+        "seconds", f"timestamp {text} is not on the minute: give the start of a bar of 1 minute"
+    )
 
 
 def zone_named(name: str) -> tzinfo:
@@ -81,10 +90,7 @@ class TimeReader:
                 "daily", f"{moment:%Y-%m-%d} has no time of day: smabot replays bars of 1 minute"
             )
         if moment.second or moment.microsecond:
-            raise BadTime(
-                "seconds",
-                f"timestamp {moment} is not on the minute: give the start of a bar of 1 minute",
-            )
+            raise _within_a_minute(str(moment))
         if moment.tzinfo is None:
             if self._zone is None:
                 raise BadTime(
@@ -106,6 +112,8 @@ class TimeReader:
             moment = datetime.fromisoformat(text)
         except ValueError:
             return self._other(text)
+        if _FRACTION.search(text):
+            raise _within_a_minute(text)
         return moment, DATE if len(text) <= len("2026-03-02") else ""
 
     def _other(self, text: str) -> tuple[datetime, str]:
@@ -119,6 +127,8 @@ class TimeReader:
             stamp = datetime.combine(day, _clock(found["clock"], found["half"]))
         except ValueError:
             raise BadTime("time", f"timestamp {text!r} is not a time of day") from None
+        if _FRACTION.search(found["clock"]):
+            raise _within_a_minute(text)
         return stamp.replace(tzinfo=_zone(found["zone"], text)), ""
 
     def _day(self, found: re.Match[str], text: str) -> date:
@@ -184,13 +194,17 @@ def _of_digits(text: str) -> tuple[datetime, str]:
 
 
 def _epoch(text: str) -> tuple[datetime, str]:
+    number: int | Fraction
     try:
-        number = int(text) if text.isdecimal() else int(float(text))
-    except (OverflowError, ValueError):
+        number = int(text) if text.isdecimal() else Fraction(text)
+    except ValueError:
         number = 0
     for unit, size in _UNITS:
         if _FIRST_SECOND * size <= number < _LAST_SECOND * size:
-            return _EPOCH + timedelta(microseconds=number * 10**6 // size), f"epoch {unit}"
+            micros, finer = divmod(number * 10**6, size)
+            if finer:
+                raise _within_a_minute(text)
+            return _EPOCH + timedelta(microseconds=micros), f"epoch {unit}"
     raise BadTime("time", f"timestamp {text!r} is not a time: write 2026-03-02T14:30:00Z")
 
 
@@ -210,11 +224,11 @@ def _clock(text: str, half: str | None) -> time:
 def _zone(name: str | None, text: str) -> tzinfo | None:
     if name is None:
         return None
-    if name[0] in "+-":
-        return datetime.strptime(name.replace(":", ""), "%z").tzinfo
     if known := _LETTERS.get(name.upper()):
         return known
     try:
+        if name[0] in "+-":
+            return datetime.strptime(name.replace(":", ""), "%z").tzinfo
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError):
         raise BadTime("time", f"timestamp {text!r} has an unknown time zone") from None

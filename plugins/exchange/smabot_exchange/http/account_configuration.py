@@ -5,11 +5,13 @@ https://docs.alpaca.markets/reference/getaccountconfig-1
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.faults.account_flags import SUSPENDED
 from smabot_exchange.http.answers import bad_parameter
+from smabot_exchange.matching.orders import plain
 
 SUSPEND = "suspend_trade"
 
@@ -53,8 +55,8 @@ class AccountConfiguration:
         wanted = {
             name: value for name, value in changes.items() if name in _CHOICES and value is not None
         }
-        if isinstance(wanted.get("max_margin_multiplier"), int | float):
-            wanted["max_margin_multiplier"] = f"{wanted['max_margin_multiplier']:g}"
+        if type(wanted.get("max_margin_multiplier")) in (int, Decimal):
+            wanted["max_margin_multiplier"] = plain(Decimal(wanted["max_margin_multiplier"]))
         for name, value in wanted.items():
             choices = _CHOICES[name]
             if not any(type(value) is type(choice) and value == choice for choice in choices):

@@ -139,10 +139,11 @@ def _number(exchange: Exchange, token: str) -> int:
     """
     try:
         local = datetime.strptime(token[:14], "%Y%m%d%H%M%S").replace(tzinfo=EXCHANGE_ZONE)
-    except ValueError:
+        around = local.astimezone(UTC)
+        first, last = around - _MOMENT, around + _MOMENT
+    except (ValueError, OverflowError):
         raise bad_parameter("invalid page_token") from None
-    around = local.astimezone(UTC)
-    for fill in exchange.activities(None, None, True, around - _MOMENT, around + _MOMENT):
+    for fill in exchange.activities(None, None, True, first, last):
         if trading_json.activity_id(fill) == token:
             return fill.number
     raise bad_parameter("invalid page_token")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from pydantic import Field, ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
@@ -16,6 +15,7 @@ from smabot_exchange.faults.account_flags import FLAGS
 from smabot_exchange.faults.fault_files import parse_faults
 from smabot_exchange.faults.fault_kinds import ExternalOrder
 from smabot_exchange.http.answers import answer, bad_parameter
+from smabot_exchange.http.query import read_json
 from smabot_exchange.json_forms import trading_json
 from smabot_exchange.json_forms.market_data_json import stamp
 from smabot_exchange.matching.orders import OrderRequest, OrderType, plain
@@ -137,7 +137,7 @@ def _progress(venue: Venue, request: Request) -> dict[str, Any]:
 
 async def _body(request: Request) -> Any:
     try:
-        return orjson.loads(await request.body())
+        return read_json(await request.body())
     except ValueError as error:
         raise bad_parameter(f"the body is not JSON: {error}") from error
 

@@ -6,6 +6,7 @@ The Trading API's errors carry a code and a message (`RequestRefused`), the Mark
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any
 
 import orjson
@@ -13,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
+from smabot_exchange.as_seen.behaviours import AsSeen
 from smabot_exchange.matching.orders import RequestRefused
 
 _log = logging.getLogger(__name__)
@@ -52,9 +54,15 @@ def bad_parameter(message: str) -> RequestRefused:
     return RequestRefused(422, 40010001, message)
 
 
-async def on_refusal(_: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestRefused)
-    return answer(error.body(), error.status)
+def on_refusal(as_seen: AsSeen) -> Callable[[Request, Exception], Response]:
+    """Return what answers a refusal, in the words that were seen at Alpaca."""
+
+    def on_refusal(_: Request, error: Exception) -> Response:
+        assert isinstance(error, RequestRefused)
+        status, body = as_seen.refusal(error.status, error.body())
+        return answer(body, status)
+
+    return on_refusal
 
 
 async def on_data_error(_: Request, error: Exception) -> Response:

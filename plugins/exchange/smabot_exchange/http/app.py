@@ -49,7 +49,7 @@ def create_app(venue: Venue) -> Starlette:
             Middleware(FaultMiddleware, venue=venue),
         ],
         exception_handlers={
-            RequestRefused: on_refusal,
+            RequestRefused: on_refusal(venue.as_seen),
             MarketDataRefused: on_data_error,
             HTTPException: on_http_error,
             ExchangeStopped: on_stopped,

@@ -11,12 +11,15 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from smabot.provider import ZERO, Side
+from smabot_exchange.as_seen.behaviours import SeenRefusal
 from smabot_exchange.http.answers import answer, bad_parameter, nothing
 from smabot_exchange.http.order_requests import order_change, order_request
 from smabot_exchange.http.query import Query, body_of, identity
 from smabot_exchange.http.symbols import symbol_of
 from smabot_exchange.http.venue import Venue
 from smabot_exchange.json_forms import trading_json
+from smabot_exchange.json_forms.order_as_seen import answer_as_seen
+from smabot_exchange.matching.order_states import OrderStatus
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
     OrderClass,
@@ -51,10 +54,11 @@ def routes(venue: Venue) -> list[Route]:
     async def submit(request: Request) -> Response:
         body = await body_of(request, venue.largest_body)
         wanted = order_request(body, symbol_of(venue, body.get("symbol")))
+        check_as_seen(venue.as_seen.position_intent_refused, wanted.position_intent is not None)
         check_permitted(venue, wanted)
         event = exchange.submit(wanted)
         request.state.lost = event.order.hidden
-        return answer(shape(event.order, answered=True))
+        return answer(answer_as_seen(venue.as_seen, shape(event.order, answered=True)))
 
     async def find(request: Request) -> Response:
         query = Query(request)
@@ -63,10 +67,13 @@ def routes(venue: Venue) -> list[Route]:
         after, before = neighbour(query, "after_order_id"), neighbour(query, "before_order_id")
         if after is not None and before is not None:
             raise bad_parameter("after_order_id and before_order_id are mutually exclusive")
+        since = query.nanoseconds("after")
+        if since is not None and venue.as_seen.after_includes:
+            since -= 1
         orders = exchange.find_orders(
             OrderFilter(
                 status=query.choice("status", ("open", "closed", "all"), "open"),  # type: ignore[arg-type]
-                after=query.nanoseconds("after"),
+                after=since,
                 until=query.nanoseconds("until"),
                 symbols=[name.upper() for name in query.names("symbols")] or None,
                 side=Side(side) if side else None,
@@ -91,8 +98,10 @@ def routes(venue: Venue) -> list[Route]:
 
     async def replace(request: Request) -> Response:
         body = await body_of(request, venue.largest_body)
-        change = order_change(body)
-        return answer(shape(exchange.replace(order_id(request), change), answered=True))
+        change, replaced = order_change(body), order_id(request)
+        if refusal := venue.as_seen.leg_replacement_refused:
+            check_as_seen(refusal, exchange.order(replaced).status is OrderStatus.HELD)
+        return answer(shape(exchange.replace(replaced, change), answered=True))
 
     async def cancel(request: Request) -> Response:
         exchange.cancel(order_id(request))
@@ -120,6 +129,13 @@ def order_id(request: Request) -> UUID:
     if found is None:
         raise bad_parameter(f"order_id {text} is not a valid uuid")
     return found
+
+
+def check_as_seen(refusal: SeenRefusal | None, concerned: bool) -> None:
+    """Raises RequestRefused where a request is refused that the exchange would grant by itself."""
+    if refusal is not None and concerned:
+        extra = dict.fromkeys(refusal.fields, "")
+        raise RequestRefused(refusal.status, refusal.code or 0, refusal.message, **extra)
 
 
 def check_permitted(venue: Venue, wanted: OrderRequest) -> None:

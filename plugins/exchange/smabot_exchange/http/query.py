@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time
-from decimal import Decimal, InvalidOperation
-from typing import Any
+from decimal import Decimal
+from typing import Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -18,10 +19,16 @@ from smabot_exchange.http.answers import bad_parameter
 from smabot_exchange.matching.orders import nanoseconds
 
 _BEYOND_MICROSECONDS = re.compile(r"\.\d{6}(\d{1,3})")
+_NUMBER = re.compile(r"-?[0-9]+(?:\.[0-9]+)?(?:[eE][+-]?[0-9]+)?")
+_YEARS = range(1900, 2200)
+"""Of times that clients may ask about: some days before or after any of them are dates, too."""
 _TRUE = ("true", "1", "t")
 _FALSE = ("false", "0", "f")
 _MOST_DIGITS = 30
 """Before or after the point: beyond is nonsense, and costs memory to write out."""
+
+
+D = TypeVar("D", bound=date)
 
 
 class Query:
@@ -46,9 +53,9 @@ class Query:
         text = self.text(name)
         if text is None:
             return default
-        if not text.isascii() or not text.isdigit() or not 1 <= int(text[:9]) <= most:
+        if not re.fullmatch("0*[0-9]{1,9}", text) or not 1 <= int(text.lstrip("0") or 0) <= most:
             raise self._fail(f"{name} must be between 1 and {most}")
-        return int(text)
+        return int(text.lstrip("0"))
 
     def flag(self, name: str) -> bool:
         text = (self.text(name) or "false").lower()
@@ -63,13 +70,13 @@ class Query:
             return None
         try:
             if len(text) == len("2026-03-02"):
-                day = date.fromisoformat(text)
+                day = _sensible(date.fromisoformat(text))
                 return datetime.combine(day, time(), EXCHANGE_ZONE).astimezone(UTC)
             moment = datetime.fromisoformat(text.replace(" ", "+"))  # an unescaped +00:00
             if moment.tzinfo is None:
                 raise ValueError("without a time zone")
-            return moment.astimezone(UTC)
-        except (ValueError, OverflowError):
+            return _sensible(moment).astimezone(UTC)
+        except ValueError:
             raise self._fail(
                 f"invalid {name}: {text} is not RFC 3339 like 2026-03-02T14:30:00Z, nor a date"
             ) from None
@@ -86,7 +93,7 @@ class Query:
         """Return a date; of an instant it is the date it is written with."""
         text = self.text(name)
         try:
-            return None if text is None else date.fromisoformat(text[: len("2026-03-02")])
+            return None if text is None else _sensible(date.fromisoformat(text[:10]))
         except ValueError:
             raise self._fail(f"invalid {name}: {text} is not a date like 2026-03-02") from None
 
@@ -113,12 +120,21 @@ async def body_of(request: Request, largest: int) -> dict[str, Any]:
     if not content:
         return {}
     try:
-        found = orjson.loads(content)
-    except orjson.JSONDecodeError:
+        found = read_json(content)
+    except ValueError:
         raise bad_parameter("request body format is invalid") from None
     if not isinstance(found, dict):
         raise bad_parameter("request body format is invalid")
     return found
+
+
+def read_json(content: bytes | bytearray) -> Any:
+    """Return what a text of JSON says; a number with a point keeps all its digits, as a Decimal.
+
+    Raises ValueError for what is no JSON by RFC 8259: NaN, half a surrogate pair, or too deep.
+    """
+    orjson.loads(content)
+    return json.loads(content, parse_float=Decimal)
 
 
 def decimal(value: object, name: str) -> Decimal:
@@ -126,12 +142,10 @@ def decimal(value: object, name: str) -> Decimal:
 
     Raises RequestRefused when it is none, or infinite.
     """
-    try:
-        if isinstance(value, bool) or not isinstance(value, str | int | float):
-            raise InvalidOperation
-        number = Decimal(value.strip() if isinstance(value, str) else repr(value))
-    except InvalidOperation:
-        raise bad_parameter(f"invalid {name}: {value}") from None
+    text = str(value) if isinstance(value, str | int | Decimal) else ""
+    if isinstance(value, bool) or not _NUMBER.fullmatch(text):
+        raise bad_parameter(f"invalid {name}: {value}")
+    number = Decimal(text)
     if not number.is_finite() or (number and abs(number.adjusted()) > _MOST_DIGITS):
         raise bad_parameter(f"invalid {name}: {value}")
     return number
@@ -143,3 +157,10 @@ def identity(text: str) -> UUID | None:
         return UUID(text)
     except ValueError:
         return None
+
+
+def _sensible(day: D) -> D:
+    """Return a date or an instant. Raises ValueError for one in a year that no client means."""
+    if day.year not in _YEARS:
+        raise ValueError("a year that no client means")
+    return day

@@ -168,13 +168,19 @@ class _FaultyRequest:
         if not visibility.may_differ:
             return response
         if isinstance(shown, list):
-            kept = [order for order in shown if "id" not in order or not visibility.hides(order)]
+            kept = [
+                order
+                for order in shown
+                if "id" not in order or not visibility.hides(order, listed=True)
+            ]
             return answer([visibility.as_shown(o, now) if _is_order(o) else o for o in kept])
         if not _is_order(shown):
             return response
         if self._method == "GET" and visibility.hides(shown):
             asked = self._occasion.client_order_id if self._path == BY_CLIENT_ID else shown["id"]
-            return answer({"code": 40410000, "message": f"order not found for {asked}"}, 404)
+            body = {"code": 40410000, "message": f"order not found for {asked}"}
+            status, body = self._venue.as_seen.refusal(404, body)
+            return answer(body, status)
         return answer(visibility.as_shown(shown, now))
 
     # -- what it is about --------------------------------------------------------------------------

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import dataclass, field
 
+from smabot_exchange.as_seen.behaviours import AsSeen
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.faults.fault_kinds import KeysRefused
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
@@ -23,7 +24,8 @@ class Venue:
 
     ``quota`` limits the requests of each key, None does not; ``largest_body`` is in bytes.
     ``clock`` says what moves the exchange's clock: clients, the server, or a clock that it follows.
-    Without ``admin`` the calls under ``/_exchange`` are unknown, as at Alpaca.
+    Without ``admin`` the calls under ``/_exchange`` are unknown, as at Alpaca. ``as_seen`` is what it does
+    otherwise than by itself.
     """
 
     exchange: Exchange
@@ -33,16 +35,21 @@ class Venue:
     clock: PacedBy | Clock = "stepped"
     stream_limits: StreamLimits = field(default_factory=StreamLimits)
     admin: bool = True
-    tcp_connections: TcpConnections = field(default_factory=TcpConnections)
+    as_seen: AsSeen = field(default_factory=AsSeen)
     configuration: AccountConfiguration = field(init=False)
     broadcast: Broadcast = field(init=False)
     clock_driver: ClockDriver = field(init=False)
 
     def __post_init__(self) -> None:
         self.configuration = AccountConfiguration(self.exchange)
-        self.broadcast = Broadcast(self.exchange, self.faults, self.tcp_connections)
+        self.broadcast = Broadcast(self.exchange, self.faults, self.as_seen)
+        self.exchange.allow_opposite(self.as_seen.opposite_allowed.pairs)
         self.clock_driver = ClockDriver(self.exchange, self.broadcast, self.clock)
         self._closing = asyncio.Event()
+
+    @property
+    def tcp_connections(self) -> TcpConnections:
+        return self.broadcast.clients.tcp_connections
 
     @property
     def faults(self) -> FaultPlan:

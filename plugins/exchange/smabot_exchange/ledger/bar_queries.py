@@ -34,7 +34,8 @@ class BarQueries(LedgerFile):
             last = rows[-1][0]
             while rows[-1][0] == last:
                 rows.pop()
-        return list(to_minutes(rows))
+        with self._errors_in_one_line():
+            return list(to_minutes(rows))
 
     def newest_minutes_start(self, count: int, before: datetime) -> datetime | None:
         """Return the start of the ``count``-th last minute that starts before a time, or of the first."""
@@ -46,7 +47,7 @@ class BarQueries(LedgerFile):
                 to_stamp(before),
                 count,
             )
-        return None if stamp is None else to_time(stamp)
+            return None if stamp is None else to_time(stamp)
 
     def price_before(self, symbol: str, time: datetime) -> float | None:
         """Return a symbol's last close before a time, else its first open; None: no such symbol."""

@@ -23,6 +23,7 @@ from smabot_exchange.ledger.rows import (
     change_row,
     execution_row,
     order_row,
+    to_decimal,
     to_stamp,
     to_time,
 )
@@ -94,7 +95,7 @@ class Ledger(BarQueries, OrderQueries):
         """The account's terms, as the ledger was opened with them."""
         names = ("opening_cash", "participation", "multiplier", "half_spread")
         kept = {"half_spread": "0"} | self._meta
-        return AccountTerms(*(Decimal(kept[name]) for name in names))
+        return AccountTerms(*(to_decimal(kept[name]) for name in names))
 
     @property
     def minutes(self) -> int:
@@ -113,7 +114,8 @@ class Ledger(BarQueries, OrderQueries):
 
     def notes(self) -> tuple[str, ...]:
         """Return what an operator should know of the data and how far they are replayed, a line each."""
-        first, *others = json.loads(self._meta["notes"])
+        with self._errors_in_one_line():
+            first, *others = map(str, json.loads(self._meta["notes"]))
         first = shown_label(first)
         if self.imported:
             return (f"{first}, imported in {self._meta['import_seconds']} s", *others)
@@ -141,20 +143,21 @@ class Ledger(BarQueries, OrderQueries):
 
     def cash(self) -> Decimal:
         with self._errors_in_one_line():
-            return Decimal(self._value("SELECT cash FROM state"))
+            return to_decimal(self._value("SELECT cash FROM state"))
 
     def last_day(self) -> LastDay | None:
         """Return the account of the session before; None in a ledger that doesn't know it yet."""
         with self._errors_in_one_line():
             query = "SELECT last_equity, last_maintenance_margin FROM state"
             equity, margin = self._db.execute(query).fetchone()
-            return None if equity is None else LastDay(Decimal(equity), Decimal(margin))
+            return None if equity is None else LastDay(to_decimal(equity), to_decimal(margin))
 
     def positions(self) -> list[ExchangePosition]:
         with self._errors_in_one_line():
             rows = self._db.execute("SELECT symbol, qty, cost FROM positions ORDER BY symbol")
             return [
-                ExchangePosition(symbol, Decimal(qty), Decimal(cost)) for symbol, qty, cost in rows
+                ExchangePosition(symbol, to_decimal(qty), to_decimal(cost))
+                for symbol, qty, cost in rows
             ]
 
     def flags(self) -> dict[str, datetime | None]:
@@ -244,7 +247,10 @@ class Ledger(BarQueries, OrderQueries):
 
     def _read_sessions(self) -> list[tuple[Session, bool]]:
         rows = self._db.execute("SELECT date, open, close, played FROM sessions ORDER BY date")
-        return [
+        sessions = [
             (Session(date.fromisoformat(day), to_time(opens), to_time(closes)), bool(played))
             for day, opens, closes, played in rows
         ]
+        if not any(played for _, played in sessions):
+            raise ValueError("none of its sessions has data")
+        return sessions

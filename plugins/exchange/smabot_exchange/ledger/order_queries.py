@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection
 from datetime import datetime
-from decimal import Decimal
 from uuid import UUID
 
 from smabot_exchange.ledger.changes import AccountMovement
@@ -13,6 +12,7 @@ from smabot_exchange.ledger.ledger_file import LedgerFile
 from smabot_exchange.ledger.rows import (
     EXECUTION_COLUMNS,
     ORDER_COLUMNS,
+    to_decimal,
     to_execution,
     to_order,
     to_stamp,
@@ -147,7 +147,7 @@ class OrderQueries(LedgerFile):
             given = self._db.execute("SELECT time, symbol, qty, cash FROM adjustments")
             outside = [
                 AccountMovement(
-                    to_time(time), symbol, Decimal(qty), Decimal(cash), from_outside=True
+                    to_time(time), symbol, to_decimal(qty), to_decimal(cash), from_outside=True
                 )
                 for time, symbol, qty, cash in given
             ]

@@ -34,6 +34,8 @@ _CHANGING = (
     "qty", "status", "updated_at", "opens_at", "filled_qty", "filled_value", "filled_at",
     "stop_price", "hwm", "triggered_at", "parent_id", "replaced_by", "stall", "stalled_until",
 )  # fmt: skip
+_MOST_DIGITS = 30
+"""Before or after the point: more are no number of dollars or shares."""
 _PLACE = (
     "1 + seq - (SELECT min(earlier.seq) FROM orders AS earlier "
     "WHERE earlier.submitted_at = orders.submitted_at)"
@@ -98,13 +100,16 @@ def to_order(row: tuple[Any, ...]) -> ExchangeOrder:
         extended_hours, order_class, position_intent, parent_id, replaces, replaced_by,
         stall, stalled_until, place,
     ) = row  # fmt: skip
+    whole, filled = to_decimal(qty), to_decimal(filled_qty)
+    if filled < 0 or (notional is None and not filled <= whole > 0):
+        raise ValueError(f"order {client_order_id} has filled {filled} of {whole} shares")
     return ExchangeOrder(
         id=UUID(id_),
         seq=seq,
         client_order_id=client_order_id,
         symbol=symbol,
         side=Side(side),
-        qty=Decimal(qty),
+        qty=whole,
         type=OrderType(type_),
         limit_price=_decimal(limit_price),
         time_in_force=TimeInForce(time_in_force),
@@ -113,9 +118,9 @@ def to_order(row: tuple[Any, ...]) -> ExchangeOrder:
         updated_at=to_time(updated_at),
         opens_at=to_time(opens_at),
         expires_at=_time(expires_at),
-        hold_price=Decimal(hold_price),
-        filled_qty=Decimal(filled_qty),
-        filled_value=Decimal(filled_value),
+        hold_price=to_decimal(hold_price),
+        filled_qty=filled,
+        filled_value=to_decimal(filled_value),
         filled_at=_time(filled_at),
         notional=_decimal(notional),
         stop_price=_decimal(stop_price),
@@ -146,8 +151,8 @@ def execution_row(execution: Execution) -> tuple[object, ...]:
 def to_execution(row: tuple[Any, ...]) -> Execution:
     id_, order_id, symbol, side, qty, price, cumulative_qty, time, number = row
     return Execution(
-        UUID(id_), UUID(order_id), symbol, Side(side), Decimal(qty), Decimal(price),
-        Decimal(cumulative_qty), to_time(time), number,
+        UUID(id_), UUID(order_id), symbol, Side(side), to_decimal(qty), to_decimal(price),
+        to_decimal(cumulative_qty), to_time(time), number,
     )  # fmt: skip
 
 
@@ -158,7 +163,22 @@ def to_stamp(time: datetime, *, up: bool = False) -> int:
 
 
 def to_time(stamp: int) -> datetime:
-    return datetime.fromtimestamp(stamp, UTC)
+    """Return the time of a stamp. Raises ValueError for a value that is none."""
+    try:
+        return datetime.fromtimestamp(stamp, UTC)
+    except (OverflowError, OSError, TypeError):
+        raise ValueError(f"{str(stamp)[:40]!r} is no time") from None
+
+
+def to_decimal(text: str) -> Decimal:
+    """Return a stored number. Raises ValueError for a value that is none."""
+    try:
+        value = Decimal(text)
+    except (ArithmeticError, TypeError):
+        value = Decimal("NaN")
+    if not value.is_finite() or (value and abs(value.adjusted()) > _MOST_DIGITS):
+        raise ValueError(f"{str(text)[:40]!r} is no number")
+    return value
 
 
 def _text(value: Decimal | None) -> str | None:
@@ -166,7 +186,7 @@ def _text(value: Decimal | None) -> str | None:
 
 
 def _decimal(text: str | None) -> Decimal | None:
-    return None if text is None else Decimal(text)
+    return None if text is None else to_decimal(text)
 
 
 def _stamp(time: datetime | None) -> int | None:

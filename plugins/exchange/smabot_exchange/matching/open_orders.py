@@ -21,10 +21,15 @@ class ChangedOrders(NamedTuple):
 
 
 class OpenOrders:
-    """Open orders, in the order they came in. ``held`` is what they take of the buying power."""
+    """Open orders, in the order they came in. ``held`` is what they take of the buying power.
+
+    ``opposite_allowed`` names the new orders that are accepted beside one of the other side, against the
+    rule: see `wash_trades.opposite_pair`.
+    """
 
     def __init__(self, orders: Iterable[ExchangeOrder] = ()) -> None:
         self.held = ZERO
+        self.opposite_allowed: frozenset[str] = frozenset()
         self._orders: dict[UUID, ExchangeOrder] = {}
         self._of_symbol: dict[str, SymbolOrders] = {}
         self._of_group: dict[UUID, dict[UUID, ExchangeOrder]] = {}

@@ -327,8 +327,9 @@ class RequestRefused(Exception):
         return self.message == DUPLICATE_ID
 
     def body(self) -> dict[str, Any]:
-        """Return it as JSON shows it."""
-        return {"code": self.code, "message": self.message, **self.extra}
+        """Return it as JSON shows it; a code of 0 is none."""
+        code = {"code": self.code} if self.code else {}
+        return {**code, "message": self.message, **self.extra}
 
     def __str__(self) -> str:
         extra = ", ".join(f"{name} {text}" for name, text in self.extra.items())

@@ -10,6 +10,22 @@ WASH_TRADE = "potential wash trade detected"
 """How the refusal begins, in Alpaca's words."""
 
 
+def opposite_pair(request: OrderRequest, order: ExchangeOrder) -> str:
+    """Return the name of a new order and one of the other side, like ``stop_sell_against_limit_buy``."""
+    return f"{request.type}_{request.side}_against_{order.type}_{order.side}"
+
+
+def orders_against(
+    request: OrderRequest, orders: SymbolOrders, allowed: frozenset[str]
+) -> SymbolOrders:
+    """Return the open orders that a new one is checked against: none, where all pairs are allowed."""
+    if not allowed:
+        return orders
+    opposite = [order for order in orders.counted() if order.side is not request.side]
+    pairs = {opposite_pair(request, order) for order in opposite}
+    return SymbolOrders() if pairs <= allowed else orders
+
+
 def check_wash_trade(
     request: OrderRequest, open_orders: SymbolOrders, instead: ExchangeOrder | None = None
 ) -> None:

@@ -9,6 +9,7 @@ from contextlib import suppress
 from uuid import UUID
 
 from smabot.provider import MINUTE
+from smabot_exchange.as_seen.behaviours import AsSeen
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.faults.fault_kinds import ExternalOrder, ExternalPosition
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
@@ -18,7 +19,6 @@ from smabot_exchange.streams.bar_messages import MinuteComposer, MinuteEncoder
 from smabot_exchange.streams.connected_clients import ConnectedClients
 from smabot_exchange.streams.order_messages import OrderMessages
 from smabot_exchange.streams.order_visibility import PENDING_CANCEL, OrderVisibility
-from smabot_exchange.streams.tcp_connections import TcpConnections
 from smabot_exchange.streams.timers import ExchangeTimers
 
 
@@ -27,17 +27,24 @@ class Broadcast:
     thread changes an order appends its events to a deque, which the event loop alone empties."""
 
     def __init__(
-        self, exchange: Exchange, plan: FaultPlan, tcp_connections: TcpConnections
+        self,
+        exchange: Exchange,
+        plan: FaultPlan,
+        as_seen: AsSeen | None = None,
     ) -> None:
         self.exchange = exchange
         self.plan = plan
-        self.clients = ConnectedClients(plan, tcp_connections, lambda: exchange.now)
-        self.visibility = OrderVisibility(plan)
+        self.clients = ConnectedClients(plan, lambda: exchange.now)
+        self.visibility = OrderVisibility(plan, as_seen)
         self.timers = ExchangeTimers()
         self.time_wanted = asyncio.Event()
         """Whether a client waits for time to pass: for bars, or for what becomes of open orders."""
         self._order_messages = OrderMessages(
-            plan, self.visibility, self.timers, self._send_order_message
+            plan,
+            self.visibility,
+            self.timers,
+            self._send_order_message,
+            announces_pending=as_seen is not None and as_seen.announces_pending,
         )
         self._composer = MinuteComposer(exchange, plan, self.timers)
         self._unsent: deque[Sequence[OrderEvent]] = deque()

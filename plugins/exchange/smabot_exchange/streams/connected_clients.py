@@ -41,15 +41,20 @@ SLOW_GRACE = 2.0
 class TradeConnection(ClientConnection):
     """A client of the trading stream; it gets order updates once it has asked to listen.
 
-    Its messages are JSON in binary frames, or ``packed`` as msgpack.
+    Its messages are JSON in binary frames, or ``packed`` as msgpack; ``in_text``: JSON in text frames.
     """
 
     listening = False
     packed = False
+    in_text = False
 
     def send_json(self, message: bytes, now: datetime, records: int = 0) -> bool:
         """Send a message that is given as JSON, as `send_frame` does."""
-        frame = msgpack.packb(orjson.loads(message)) if self.packed else message
+        frame: bytes | str = message
+        if self.packed:
+            frame = msgpack.packb(orjson.loads(message))
+        elif self.in_text:
+            frame = message.decode()
         return self.send_frame(frame, now, records)
 
 
@@ -73,15 +78,13 @@ class ConnectedClients:
     ``now`` gives the exchange's time.
     """
 
-    def __init__(
-        self, plan: FaultPlan, tcp_connections: TcpConnections, now: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, plan: FaultPlan, now: Callable[[], datetime]) -> None:
         self.trading: list[TradeConnection] = []
         """The newest last."""
         self.data: dict[str, DataConnection] = {}
         """By key id."""
         self._plan = plan
-        self._tcp_connections = tcp_connections
+        self.tcp_connections = TcpConnections()
         self._now = now
         self._refused_until: dict[Stream, float] = {}
 
@@ -131,7 +134,7 @@ class ConnectedClients:
                 if cut.clean:
                     connection.close(cut.code)
                 else:
-                    self._tcp_connections.reset(connection.socket.scope)
+                    self.tcp_connections.reset(connection.socket.scope)
 
     def disconnect_slow(self, connection: ClientConnection) -> None:
         """Say to a client that it is too slow, and disconnect it."""
@@ -144,5 +147,5 @@ class ConnectedClients:
             self.remove("trade", connection, clean=True)
         connection.close(1008, "slow client")
         asyncio.get_running_loop().call_later(
-            SLOW_GRACE, self._tcp_connections.reset_if_open, connection.socket.scope
+            SLOW_GRACE, self.tcp_connections.reset_if_open, connection.socket.scope
         )

@@ -99,7 +99,7 @@ class _DataConversation:
             self._send_error(403)
         elif not self._server.accepts_key(key_id, secret, f"/v2/{self._feed}"):
             self._send_error(402)
-        elif key_id in broadcast.clients.data or broadcast.clients.refuses("data"):
+        elif self._is_one_too_many(key_id) or broadcast.clients.refuses("data"):
             self._send_error(406)
         elif self._feed not in self._server.stream_limits.feeds:
             self._send_error(409)
@@ -107,6 +107,16 @@ class _DataConversation:
             self._connection.key_id = key_id
             broadcast.clients.data[key_id] = self._connection
             self._send({"T": "success", "msg": "authenticated"})
+
+    def _is_one_too_many(self, key_id: str) -> bool:
+        """Whether a key has a connection already; that one may be closed for this."""
+        clients = self._broadcast.clients
+        earlier = clients.data.get(key_id)
+        if earlier is None or self._server.as_seen.second_data_connection == "refused":
+            return earlier is not None
+        clients.remove("data", earlier, clean=True)
+        earlier.close(1008, "connected again")
+        return False
 
     def _subscribe(self, action: str, symbols: dict[str, list[str]]) -> None:
         before = self._connection.subscriptions

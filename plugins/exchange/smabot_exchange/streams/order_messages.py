@@ -6,6 +6,7 @@ https://docs.alpaca.markets/docs/websocket-streaming
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -23,6 +24,7 @@ from smabot_exchange.faults.fault_kinds import (
 )
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 from smabot_exchange.json_forms import trading_json
+from smabot_exchange.matching.order_states import OrderStatus
 from smabot_exchange.matching.orders import OrderEvent, plain
 from smabot_exchange.streams.order_visibility import OrderVisibility
 from smabot_exchange.streams.timers import ExchangeTimers
@@ -39,11 +41,14 @@ class OrderMessages:
         visibility: OrderVisibility,
         timers: ExchangeTimers,
         send: SendMessage,
+        *,
+        announces_pending: bool = False,
     ) -> None:
         self._plan = plan
         self._visibility = visibility
         self._timers = timers
         self._send = send
+        self._announces_pending = announces_pending
         self._held_back: list[tuple[bytes, Occasion]] = []
 
     def send_event(self, event: OrderEvent, now: datetime) -> None:
@@ -56,6 +61,9 @@ class OrderMessages:
         )  # fmt: skip
         if plan.first(UpdateDropped, occasion):
             return
+        if self._announces_pending and event.event == "new" and event.time == order.submitted_at:
+            pending = replace(order, status=OrderStatus.PENDING_NEW)
+            self._send(self._message(replace(event, order=pending), pending.status, now), occasion)
         unknown = plan.first(UpdateUnknown, occasion)
         message = self._message(event, unknown.value if unknown else event.event, now)
         if replayed := plan.first(UpdateReplayed, occasion):

@@ -7,8 +7,10 @@ from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 
+from smabot_exchange.as_seen.behaviours import AsSeen
 from smabot_exchange.faults.fault_kinds import OrderHidden, UnknownStatus
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
+from smabot_exchange.json_forms.order_as_seen import changes_orders, order_as_seen
 from smabot_exchange.matching.order_states import OPEN_STATUSES
 
 PENDING_CANCEL = "pending_cancel"
@@ -20,32 +22,52 @@ Json = dict[str, Any]
 class OrderVisibility:
     """Works on orders as JSON. Belongs to the server's event loop."""
 
-    def __init__(self, plan: FaultPlan, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        plan: FaultPlan,
+        as_seen: AsSeen | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
         self._plan = plan
+        self._as_seen = as_seen or AsSeen()
         self._clock = clock
-        self._hidden: dict[str, float] = {}
+        self._hidden: dict[str, tuple[float, float]] = {}
+        """Until when an order is hidden from queries of one order, and from lists."""
         self._cancel_pending: set[str] = set()
         self._unknown: dict[str, tuple[int, str]] = {}
 
     @property
     def may_differ(self) -> bool:
         """Whether an order may have to be shown otherwise than it is."""
-        return bool(self._hidden or self._cancel_pending or self._plan.any(UnknownStatus))
+        seen = self._as_seen
+        return bool(
+            self._hidden
+            or self._cancel_pending
+            or self._plan.any(UnknownStatus)
+            or changes_orders(seen)
+            or seen.visible_after_seconds
+            or seen.listed_after_seconds
+        )
 
     def register(self, order: Json, now: datetime) -> None:
         """Register an order that was just accepted: it may stay hidden for a while."""
         fault = self._plan.first(OrderHidden, _occasion(order, now))
-        if fault is not None:
-            self._hidden[order["id"]] = self._clock() + fault.seconds
+        least = 0.0 if fault is None else fault.seconds
+        alone = max(least, self._as_seen.visible_after_seconds)
+        listed = max(least, self._as_seen.listed_after_seconds)
+        if alone or listed:
+            accepted = self._clock()
+            self._hidden[order["id"]] = accepted + alone, accepted + listed
 
-    def hides(self, order: Json) -> bool:
-        """Whether status queries and lists must not show an order yet."""
+    def hides(self, order: Json, *, listed: bool = False) -> bool:
+        """Whether a status query, or a list, must not show an order yet."""
         until = self._hidden.get(order["id"])
         if until is None:
             return False
-        if self._clock() < until:
+        if self._clock() < until[listed]:
             return True
-        del self._hidden[order["id"]]
+        if self._clock() >= max(until):
+            del self._hidden[order["id"]]
         return False
 
     def show_cancel_pending(self, order_id: str) -> bool:
@@ -58,7 +80,9 @@ class OrderVisibility:
         self._cancel_pending.discard(order_id)
 
     def as_shown(self, order: Json, now: datetime) -> Json:
-        """Return an order as it is to be shown. One that has ended is shown as it is."""
+        """Return an order as it is to be shown. One that has ended has its own status."""
+        if changes_orders(self._as_seen):
+            order = order_as_seen(self._as_seen, order)
         if order["status"] not in _OPEN:
             self.end_cancel_pending(order["id"])
             return order

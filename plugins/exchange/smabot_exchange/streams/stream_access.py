@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from smabot_exchange.as_seen.behaviours import AsSeen
 from smabot_exchange.streams.broadcast import Broadcast
 
 FEEDS = ("iex", "sip", "delayed_sip", "test")
@@ -25,6 +26,9 @@ class StreamServer(Protocol):
 
     @property
     def broadcast(self) -> Broadcast: ...
+
+    @property
+    def as_seen(self) -> AsSeen: ...
 
     @property
     def stream_limits(self) -> StreamLimits: ...

@@ -24,7 +24,9 @@ STREAMS = ("trade_updates",)
 
 def routes(server: StreamServer) -> list[WebSocketRoute]:
     async def stream(websocket: WebSocket) -> None:
-        if server.broadcast.clients.refuses("trade"):
+        clients = server.broadcast.clients
+        crowded = server.as_seen.second_trade_connection == "HTTP 429" and clients.trading
+        if crowded or clients.refuses("trade"):
             await websocket.send_denial_response(Response("too many connections", 429))
             return
         await _TradeConversation(server, websocket).run()
@@ -41,6 +43,7 @@ class _TradeConversation:
         self._connection = TradeConnection(websocket)
         content = websocket.headers.get("content-type", "")
         self._connection.packed = "application/msgpack" in content
+        self._connection.in_text = server.as_seen.trade_frames == "text"
 
     async def run(self) -> None:
         await converse(self._broadcast.clients, "trade", self._connection, self._answer_all)
@@ -69,6 +72,7 @@ class _TradeConversation:
             key_id = data.get("key_id") or message.get("key") or ""
             secret = data.get("secret_key") or message.get("secret") or ""
             known = self._server.accepts_key(str(key_id), str(secret), "/stream")
+            known = known and self._takes_another(str(key_id))
             self._send_authorization("authorized" if known else "unauthorized", "authenticate")
             if known and not self._connection.key_id:
                 self._connection.key_id = str(key_id)
@@ -85,6 +89,17 @@ class _TradeConversation:
             self._listen([name for name in heard if name not in left])
         else:
             raise ValueError("unknown action")
+
+    def _takes_another(self, key_id: str) -> bool:
+        """Whether a key may have this connection; an earlier one may be closed for it."""
+        clients = self._broadcast.clients
+        earlier = clients.newest_trading(key_id)
+        if earlier is None or earlier is self._connection:
+            return True
+        if self._server.as_seen.second_trade_connection == "first closed":
+            clients.remove("trade", earlier, clean=True)
+            earlier.close(1008, "connected again")
+        return self._server.as_seen.second_trade_connection != "unauthorized"
 
     def _listen(self, streams: list[str]) -> None:
         self._connection.listening = bool(streams)

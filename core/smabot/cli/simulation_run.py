@@ -1,0 +1,232 @@
+"""What `smabot simulate` does: plays schedules, shows sums, and a broken rule with its shrunk schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smabot.cli.broker_options import load_settings
+from smabot.errors import ConfigError, UsageError, counted, suggest
+
+if TYPE_CHECKING:
+    from smabot.cli.app import App
+    from smabot.testing.simulation.campaign import Orders, Report
+    from smabot.testing.simulation.coverage import Coverage
+    from smabot.testing.simulation.world import Result
+
+DEFAULT_SEEDS = 100
+SHOWN_VIOLATIONS = 3
+SHOWN_TRACE = 25
+
+
+@dataclass(frozen=True, slots=True)
+class SimulationOptions:
+    """The options of `smabot simulate`."""
+
+    plugins: tuple[str, ...]
+    """Those of the command line; empty: those of the settings."""
+    faults: tuple[str, ...]
+    seeds: int | None
+    kills: int | None
+    pairs: int
+    first: int
+    jobs: int
+    resume: Path | None
+
+
+def simulate_many(app: App, options: SimulationOptions) -> int:
+    """Play seeds, show what was covered and what was broken; returns the exit code."""
+    from smabot.testing.simulation.campaign import Goal, run_campaign
+
+    orders = _orders(app, options)
+    seeds = options.seeds if options.seeds or options.kills else DEFAULT_SEEDS
+    goal = Goal(seeds, options.kills, options.pairs)
+    covered = _covered(options.resume)
+    before = 0 if covered is None else covered.kills
+    with _progress(app, goal, before) as tell:
+        report = run_campaign(
+            orders,
+            goal,
+            jobs=options.jobs,
+            first_seed=options.first,
+            covered=covered,
+            tell=tell,
+        )
+    if options.resume is not None:
+        _keep(options.resume, report.coverage)
+    broken = [_shrunk(orders, result) for result in report.violations[:SHOWN_VIOLATIONS]]
+    app.emit(_data(report, broken), [*_sums(report, options), *_broken_lines(broken, orders)])
+    return 1 if report.broken else 0
+
+
+def replay_schedule(app: App, options: SimulationOptions, replay: str) -> int:
+    """Play the schedule of a seed or a file again and show it; returns the exit code."""
+    orders = _orders(app, options)
+    setup = orders.setup()
+    schedule = _schedule_in(replay) if not replay.isdigit() else setup.draw.schedule(int(replay))
+    result = setup.play(schedule)
+    violation = str(result.violation) if result.violation else ""
+    data = {
+        "seed": schedule.seed, "actions": [str(action) for action in schedule.actions],
+        "trace": result.trace, "kills": len(result.kills), "violation": violation,
+    }  # fmt: skip
+    actions = [str(action) for action in schedule.actions]
+    app.emit(data, [*actions, "", *result.trace, "", violation or "no rule is broken"])
+    return 1 if violation else 0
+
+
+# -- what is played ----------------------------------------------------------------------------------
+
+
+def _orders(app: App, options: SimulationOptions) -> Orders:
+    """Raises ConfigError, and UsageError for an unknown kind of fault."""
+    from smabot.testing.simulation.campaign import Orders
+    from smabot.testing.simulation.fault_kinds import FAULT_KINDS
+
+    known = [kind.name for kind in FAULT_KINDS]
+    for name in options.faults:
+        if name not in (*known, "none"):
+            raise UsageError(
+                f"--faults: no such kind: {name}{suggest(name, known)}; known are {', '.join(known)}"
+            )
+    config = load_settings(app, {"plugins": options.plugins}).config
+    orders = Orders(config.plugins, options.faults, config.plugin)
+    orders.setup()
+    return orders
+
+
+def _schedule_in(path: str) -> Any:
+    from smabot.testing.simulation.schedule import Schedule
+
+    try:
+        return Schedule.from_json(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"--replay {path}: no seed, and no file: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise ConfigError(f"--replay {path}: is no schedule of `smabot simulate`") from None
+
+
+def _covered(path: Path | None) -> Coverage | None:
+    from smabot.testing.simulation.coverage import Coverage
+
+    if path is None or not path.exists():
+        return None
+    try:
+        return Coverage.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        raise ConfigError(f"--resume {path}: is no file of `smabot simulate --resume`") from None
+
+
+def _keep(path: Path, coverage: Coverage) -> None:
+    unfinished = path.with_name(path.name + ".new")
+    try:
+        unfinished.write_text(coverage.to_json(), encoding="utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        raise ConfigError(f"--resume {path}: can't be written: {error.strerror}") from None
+
+
+def _shrunk(orders: Orders, result: Result) -> Result:
+    from smabot.testing.simulation.shrinking import Shrinker
+
+    return Shrinker(orders.setup().play).shrink(result)
+
+
+# -- what is shown -----------------------------------------------------------------------------------
+
+
+@contextmanager
+def _progress(app: App, goal: Any, before: int) -> Iterator[Any]:
+    """Show a bar on stderr, where that is a terminal; yields what is told of the progress."""
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    shown = console.is_terminal and not app.as_json
+    columns = (BarColumn(20), TextColumn("{task.description}"), TimeRemainingColumn())
+    with Progress(*columns, console=console, disable=not shown, transient=True) as progress:
+        task = progress.add_task("", total=goal.kills - before if goal.kills else goal.seeds)
+
+        def tell(report: Report, played: int) -> None:
+            kills = report.coverage.kills - before
+            text = (
+                f"{counted(played, 'schedule')}, {counted(kills, 'kill')}, {report.broken} broken"
+            )
+            progress.update(task, completed=kills if goal.kills else played, description=text)
+
+        yield tell
+
+
+def _data(report: Report, broken: list[Result]) -> dict[str, Any]:
+    coverage = report.coverage
+    return {
+        "schedules": coverage.schedules, "kills": coverage.kills, "killed_starts": coverage.killed_starts,
+        "starts": coverage.starts, "steps": coverage.steps, "points": dict(coverage.points),
+        "faults": dict(coverage.faults), "pairs": dict(coverage.pairs), "broken": report.broken,
+        "violations": [
+            {
+                "seed": result.schedule.seed, "violation": str(result.violation),
+                "actions": [str(action) for action in result.schedule.actions],
+            }
+            for result in broken
+        ],
+    }  # fmt: skip
+
+
+def _sums(report: Report, options: SimulationOptions) -> list[Any]:
+    from smabot.cli.output import table
+
+    coverage = report.coverage
+    least = options.pairs or 20
+    lacking = sum(1 for _ in coverage.lacking(least))
+    met = len(coverage.pairs)
+    rows = [
+        ("schedules", f"{coverage.schedules:,}"),
+        ("kills", f"{coverage.kills:,}, of which {coverage.killed_starts:,} in a start"),
+        ("starts", f"{coverage.starts:,}"),
+        ("steps", f"{coverage.steps:,}"),
+        ("faults", f"{coverage.faults.total():,} of {len(coverage.faults)} kinds"),
+        ("pairs", f"{met:,} of boundary and fault; {lacking:,} met fewer than {least} times"),
+        ("broken rules", f"{report.broken:,}"),
+    ]
+    return [
+        table(("", ""), rows, heads=False),
+        "",
+        table(("killed", ">kills"), [(k, f"{n:,}") for k, n in sorted(coverage.points.items())]),
+        "",
+        table(("fault", ">times"), [(k, f"{n:,}") for k, n in sorted(coverage.faults.items())]),
+    ]
+
+
+def _broken_lines(broken: list[Result], orders: Orders) -> list[str]:
+    lines: list[str] = []
+    with_plugins = f"--plugins {','.join(orders.plugins)}"
+    for result in broken:
+        path = _written(result)
+        lines += [
+            "",
+            f"BROKEN, seed {result.schedule.seed}: {result.violation}",
+            "",
+            "the schedule, as small as it gets:",
+            *(f"  {action}" for action in result.schedule.actions),
+            "",
+            "what happened last:",
+            *(f"  {line}" for line in result.trace[-SHOWN_TRACE:]),
+            "",
+            f"play it again: smabot simulate {with_plugins} --replay {path}",
+            f"as it was drawn: smabot simulate {with_plugins} --replay {result.schedule.seed}",
+        ]
+    return lines
+
+
+def _written(result: Result) -> str:
+    """Keep a shrunk schedule in the current folder; returns the file's name, or the seed where it can't be."""
+    path = Path(f"smabot-broken-{result.schedule.seed}.json")
+    try:
+        path.write_text(result.schedule.to_json(), encoding="utf-8")
+    except OSError:
+        return str(result.schedule.seed)
+    return str(path)

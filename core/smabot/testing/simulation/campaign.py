@@ -1,0 +1,143 @@
+"""Plays many schedules, in several processes, until a number of seeds or kills is reached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from dataclasses import dataclass, field
+from itertools import count, islice
+from multiprocessing import get_context
+from typing import Any
+
+from smabot.testing.simulation.coverage import Coverage
+from smabot.testing.simulation.setup import Setup
+from smabot.testing.simulation.world import Result
+
+BATCH = 8
+"""Seeds that a process plays before it tells of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Goal:
+    """When a campaign is done: after so many seeds, or kills, and when each pair came together so often."""
+
+    seeds: int | None = None
+    kills: int | None = None
+    each_pair: int = 0
+
+    def is_reached(self, coverage: Coverage, played: int) -> bool:
+        if self.kills is not None:
+            return coverage.kills >= self.kills
+        return self.seeds is not None and played >= self.seeds
+
+
+@dataclass(frozen=True, slots=True)
+class Orders:
+    """What each process is to play with: see `Setup`."""
+
+    plugins: tuple[str, ...] = ("risk",)
+    faults: tuple[str, ...] = ()
+    tables: Mapping[str, Any] = field(default_factory=dict)
+
+    def setup(self) -> Setup:
+        """Raises ConfigError."""
+        return Setup(self.plugins, self.faults, self.tables)
+
+
+@dataclass
+class Report:
+    """What a campaign has found."""
+
+    coverage: Coverage = field(default_factory=Coverage)
+    violations: list[Result] = field(default_factory=list)
+    """Of the first seeds that broke a rule."""
+    broken: int = 0
+    """How many did."""
+
+
+MOST_KEPT = 20
+_setup: Setup | None = None
+
+
+def run_campaign(
+    orders: Orders,
+    goal: Goal,
+    *,
+    jobs: int = 1,
+    first_seed: int = 0,
+    covered: Coverage | None = None,
+    tell: Callable[[Report, int], None] = lambda report, played: None,
+) -> Report:
+    """Play seeds from the first one on that ``covered`` does not have; then those of what is lacking.
+
+    ``tell`` is called with the report so far and the number of seeds played.
+    """
+    report = Report(covered or Coverage())
+    played = 0
+    for results in _results(orders, goal, report, jobs, first_seed):
+        for result in results:
+            played += 1
+            report.coverage.add(result)
+            if result.violation is not None:
+                report.broken += 1
+                if len(report.violations) < MOST_KEPT:
+                    report.violations.append(result)
+        tell(report, played)
+        if goal.is_reached(report.coverage, played):
+            break
+    return report
+
+
+def _results(
+    orders: Orders, goal: Goal, report: Report, jobs: int, first_seed: int
+) -> Iterator[list[Result]]:
+    """Yield results, a batch at a time, for ever."""
+    seeds = _seeds(goal, report.coverage, first_seed)
+    if jobs == 1:
+        _begin(orders)
+        while True:
+            yield _play([next(seeds)])
+    context = get_context("spawn")
+    with ProcessPoolExecutor(jobs, context, _begin, (orders,)) as pool:
+        try:
+            waiting = {pool.submit(_play, list(islice(seeds, BATCH))) for _ in range(2 * jobs)}
+            while True:
+                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+                for each in done:
+                    waiting.add(pool.submit(_play, list(islice(seeds, BATCH))))
+                    yield _result_of(each)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _result_of(future: Future[list[Result]]) -> list[Result]:
+    return future.result()
+
+
+def _seeds(goal: Goal, coverage: Coverage, first_seed: int) -> Iterator[int]:
+    """Yield seeds: in their order until every theme had its turn, then, by turns, those of what is lacking."""
+    from smabot.testing.simulation.drawing import THEMES
+
+    numbers = (seed for seed in count(first_seed) if seed not in coverage.seeds)
+    if not goal.each_pair:
+        yield from numbers
+    yield from islice(numbers, max(len(THEMES) - len(coverage.seeds), 0))
+    given: set[int] = set()
+    while True:
+        lacking: Sequence[int] = [
+            seed for seed in islice(coverage.next_seeds(goal.each_pair), 64) if seed not in given
+        ]
+        given.update(lacking)
+        yield from lacking
+        yield from (next(numbers) for _ in range(8))
+
+
+def _begin(orders: Orders) -> None:
+    global _setup
+    _setup = orders.setup()
+
+
+def _play(seeds: Sequence[int]) -> list[Result]:
+    assert _setup is not None
+    results = [_setup.play(_setup.draw.schedule(seed)) for seed in seeds]
+    return [result.without_trace() if result.violation is None else result for result in results]

@@ -1,0 +1,159 @@
+"""The kinds of faults that a schedule can have, each with how it is drawn. The order never changes: seeds go by it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from smabot.testing.simulation.schedule import Action
+
+NEAR, FAR = "near", "far"
+BOTH = (NEAR, FAR)
+HOOKS = ("on_bar", "on_equity", "before_submit", "may_leave", "on_order", "on_fill")
+RULES = ("risk.circuit_breaker", "risk.daily_limits")
+
+
+@dataclass(frozen=True, slots=True)
+class Occasion:
+    """What a fault is drawn for: a minute, and the symbols of the world."""
+
+    chance: random.Random
+    minute: int
+    symbols: Sequence[str]
+
+    def action(self, verb: str, what: str = "", count: int = 1, detail: str = "") -> Action:
+        return Action(self.minute, verb, what, count, detail)
+
+    def later(self, most: int, verb: str, what: str = "", count: int = 1) -> Action:
+        """Return an action of one of the minutes after this one."""
+        return Action(self.minute + self.chance.randint(1, most), verb, what, count)
+
+    @property
+    def symbol(self) -> str:
+        return self.chance.choice(self.symbols)
+
+
+@dataclass(frozen=True, slots=True)
+class FaultKind:
+    """A kind of fault: its name as it is counted, on which lines there can be one, and how it is drawn."""
+
+    name: str
+    draw: Callable[[Occasion], list[Action]]
+    lines: tuple[str, ...] = BOTH
+
+
+def _line(request: str, fault: str, o: Occasion) -> list[Action]:
+    return [o.action("line", fault, o.chance.choice((1, 1, 2, 5)), request)]
+
+
+def _updates(fault: str, o: Occasion) -> list[Action]:
+    return [o.action("updates", fault, o.chance.choice((1, 1, 3)))]
+
+
+def _bars(fault: str, o: Occasion) -> list[Action]:
+    return [o.action("bars", fault, o.chance.choice((1, 1, 2)))]
+
+
+def _commit(fault: str, o: Occasion) -> list[Action]:
+    return [o.action("commit_fails", fault)]
+
+
+def _exchange(fault: str, o: Occasion) -> list[Action]:
+    return [o.action("exchange", fault, o.chance.randint(1, 8), o.symbol)]
+
+
+def _hook(hook: str, o: Occasion) -> list[Action]:
+    return [o.action("plugin_fails", hook)]
+
+
+def _refused(what: str, o: Occasion) -> list[Action]:
+    return [o.action("refused", what, o.chance.randint(1, 3))]
+
+
+def _busy(o: Occasion) -> list[Action]:
+    return [o.action("busy"), o.later(4, "busy", "", 0)]
+
+
+def _stream_down(o: Occasion) -> list[Action]:
+    return [o.action("stream"), o.later(5, "stream", "", 0)]
+
+
+def _clock(o: Occasion) -> list[Action]:
+    seconds = o.chance.choice((1, 30, 90, 3600))
+    return [o.action("clock_steps", o.chance.choice(("back", "")), seconds)]
+
+
+def _sold(o: Occasion) -> list[Action]:
+    return [o.action("by_hand", o.symbol, o.chance.choice((30, 100, 100)))]
+
+
+def _bought(o: Occasion) -> list[Action]:
+    return [o.action("by_hand", o.symbol, o.chance.choice((1, 40)), "buy")]
+
+
+def _cash(o: Occasion) -> list[Action]:
+    return [o.action("transfer", o.chance.choice(("in", "out")), o.chance.choice((5, 500)))]
+
+
+def _split(o: Occasion) -> list[Action]:
+    return [o.action("split", o.symbol, o.chance.choice((2, 3)))]
+
+
+def _symbols(o: Occasion) -> list[Action]:
+    return [o.action("leave_out", o.chance.choice((*o.symbols, "")))]
+
+
+def _plugins(o: Occasion) -> list[Action]:
+    return [o.action("without_plugin", o.chance.choice(RULES)), o.later(5, "without_plugin")]
+
+
+def _settings(o: Occasion) -> list[Action]:
+    return [o.action("change_settings", "", o.chance.randrange(4))]
+
+
+def _sleep(o: Occasion) -> list[Action]:
+    return [o.action("sleep", "", o.chance.choice((1, 3, 300)))]
+
+
+def _stop(o: Occasion) -> list[Action]:
+    return [o.action("stop", "", o.chance.choice((1, 1, 2, 4)))]
+
+
+_ON_THE_LINE = {
+    "lost": BOTH, "unanswered": BOTH, "full": BOTH, "late": (FAR,), "slow": (FAR,),
+}  # fmt: skip
+_OF_UPDATES = ("dropped", "doubled", "delayed", "swapped")
+_OF_BARS = ("missing", "late", "repeated", "revised", "bad print", "no number")
+_OF_COMMITS = ("disk full", "locked", "I/O error", "I/O error after it")
+_OF_THE_EXCHANGE = (
+    "frozen_cancel", "stuck_pending", "rejected_later", "left_at_close", "lost_answer", "halt",
+)  # fmt: skip
+
+
+FAULT_KINDS: tuple[FaultKind, ...] = (
+    *(
+        FaultKind(f"{request} {fault}", partial(_line, request, fault), lines)
+        for request in ("submit", "cancel", "query")
+        for fault, lines in _ON_THE_LINE.items()
+    ),
+    *(FaultKind(f"update {fault}", partial(_updates, fault)) for fault in _OF_UPDATES),
+    *(FaultKind(f"bar {fault}", partial(_bars, fault)) for fault in _OF_BARS),
+    *(FaultKind(f"commit {fault}", partial(_commit, fault)) for fault in _OF_COMMITS),
+    *(FaultKind(f"exchange {fault}", partial(_exchange, fault)) for fault in _OF_THE_EXCHANGE),
+    *(FaultKind(f"plugin fails in {hook}", partial(_hook, hook)) for hook in HOOKS),
+    *(FaultKind(f"{what} refused", partial(_refused, what)) for what in ("key", "account")),
+    FaultKind("dispatcher busy", _busy, (FAR,)),
+    FaultKind("stream down", _stream_down),
+    FaultKind("clock steps", _clock),
+    FaultKind("sold by hand", _sold),
+    FaultKind("bought by hand", _bought),
+    FaultKind("cash moved", _cash),
+    FaultKind("split", _split),
+    FaultKind("symbols changed", _symbols),
+    FaultKind("plugins changed", _plugins),
+    FaultKind("settings changed", _settings),
+    FaultKind("process asleep", _sleep, (FAR,)),
+    FaultKind("stopped and started", _stop),
+)

@@ -1,0 +1,122 @@
+"""Restarts a strategy with its lookback and with a longer one: is the lookback enough, and which would be?"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from smabot.domain.calendar import MINUTE
+from smabot.domain.records import Signal
+from smabot.hooks.plugins import Plugins
+from smabot.testing.durable_world import DurableWorld
+from smabot.testing.in_process_bot import Bot
+from smabot.testing.verifying.generated_markets import Market, at_minutes
+
+CUTS = 40
+"""Minutes of each market at which a restart is tried."""
+JUDGED = 12
+"""Restarts, the latest of those that decided otherwise, by which a longer lookback is judged."""
+FACTORS = (2, 3, 4, 6, 8, 16, 32)
+LOST = (
+    "keep state in declared records, or recompute it from the last lookback() bars: a kill loses "
+    "attributes, and a sum, count or average without end depends on bars before the lookback"
+)
+
+Decided = tuple[str, str, datetime, int]
+
+
+def decisions(bot: Bot, since: datetime, until: datetime) -> set[Decided]:
+    """Return what a bot's strategies signalled on the bars from a time to another."""
+    return {
+        (row.strategy, row.symbol, row.bar_time, row.target)
+        for row in bot.rows(Signal)
+        if since <= row.bar_time < until
+    }
+
+
+def first_of(decided: set[Decided]) -> str:
+    """Return the first bar that something was decided on, in words; empty where there is none."""
+    if not decided:
+        return ""
+    _, symbol, time, _ = min(decided, key=lambda each: (each[2], each[1]))
+    return f"{symbol} {time:%Y-%m-%d %H:%M} UTC"
+
+
+@dataclass(frozen=True, slots=True)
+class Restart:
+    """A restart at a minute, and what the uninterrupted run signalled after it."""
+
+    world: DurableWorld
+    since: datetime
+    minutes_before: int
+    """Minutes of the market before it."""
+    minutes_after: int
+    expected: frozenset[Decided]
+
+    def difference(self, bot: Bot, lookback: int) -> set[Decided]:
+        """Restart with a lookback; return what only one of both signalled."""
+
+        def tailor(plugins: Plugins) -> None:
+            plugins.lookback = lambda: lookback  # type: ignore[method-assign]
+
+        restart = bot.again(self.world)
+        restart.start(tailor=tailor)
+        restart.run(self.minutes_after).kill()
+        until = self.since + self.minutes_after * MINUTE
+        return decisions(restart, self.since, until) ^ self.expected
+
+
+def restarts(bot: Bot, market: Market, lookback: int) -> Iterator[Restart]:
+    """Yield restarts spread over a market, each watched for two lookbacks."""
+    whole, living, after = bot.again().run(), bot.again(), 2 * lookback + 5
+    begun = living.exchange.now()
+    for time in at_minutes(market, CUTS):
+        minutes = (time - living.exchange.now()) // MINUTE
+        if minutes <= 0:
+            continue
+        living.run(minutes)
+        now = living.exchange.now()
+        expected = decisions(whole, now, now + after * MINUTE)
+        passed = len([minute for minute in market.minutes if begun <= minute < now])
+        yield Restart(living.world.copy(), now, passed, after, frozenset(expected))
+    living.kill()
+
+
+def least_lookback(bot: Bot, wrong: Sequence[Restart], lookback: int) -> int | None:
+    """Return the shortest lookback with which the restarts decide as the uninterrupted run; None: none.
+
+    A restart judges only lookbacks of at most half of the minutes before it: all that there is helps any
+    strategy.
+    """
+
+    def is_enough(bars: int) -> bool:
+        judges = [each for each in wrong if each.minutes_before >= 2 * bars][-JUDGED:]
+        return bool(judges) and not any(each.difference(bot, bars) for each in judges)
+
+    factor = next((each for each in FACTORS if is_enough(lookback * each)), None)
+    if factor is None:
+        return None
+    low, high = lookback, lookback * factor
+    while low + 1 < high:
+        middle = (low + high) // 2
+        low, high = (low, middle) if is_enough(middle) else (middle, high)
+    return high
+
+
+def remedy_for(bot: Bot, market: Market, lookback: int) -> str:
+    """Say what the author of a strategy does whose restarts decide otherwise."""
+    wrong = [each for each in restarts(bot, market, lookback) if each.difference(bot, lookback)]
+    needed = least_lookback(bot, wrong, lookback)
+    if needed is None:
+        return LOST
+    remedy = (
+        f"lookback() returns {lookback}: return {needed} or more, or look at fewer bars. It counts the "
+        "bars of each symbol by itself"
+    )
+    if len({bar.symbol for bar in market.bars}) > 1:
+        remedy += (
+            ", so that a window of minutes that several symbols have in common needs more where one of "
+            "them has gaps: keep such a window in a declared record, or restart it at a gap"
+        )
+    return remedy

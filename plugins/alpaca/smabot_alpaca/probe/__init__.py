@@ -1,0 +1,1 @@
+"""`smabot alpaca probe`: what this plugin assumes of Alpaca, tried with orders that can't fill."""

@@ -1,0 +1,1 @@
+"""How the exchange may behave otherwise: as `smabot alpaca probe` saw Alpaca behave."""

@@ -177,9 +177,9 @@ class World:
         return self.result
 
     def _live(self, goes_on: Callable[[], bool]) -> None:
-        """Let the bot live, and begin again, for as long as a condition holds."""
+        """Let the bot live, and begin again, for as long as a condition holds; in the end it lives."""
         failed, happened = 0, 0
-        while goes_on() and not self.market.ended:
+        while (goes_on() or self._life is None) and not self.market.ended:
             try:
                 if self._life is None:
                     failed += 1
@@ -188,7 +188,8 @@ class World:
                     happened = self._happened
                     self._begin_life()
                     failed = 0
-                self._step()
+                if goes_on():
+                    self._step()
             except Killed:
                 self._end_life()
             except SmabotError as error:

@@ -13,11 +13,6 @@ from smabot.testing.table_comparison import first_difference, tables_of
 pytestmark = pytest.mark.plugins
 
 
-@pytest.fixture(scope="module")
-def setup() -> Setup:
-    return Setup()
-
-
 def kills_on_both(setup: Setup, seed: int, path: Path) -> int:
     schedule = setup.draw.schedule(seed)
     memory, file = MemoryDatabase(), setup.file_database(path)

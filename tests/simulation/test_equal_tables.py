@@ -22,11 +22,6 @@ from smabot.testing.simulation.setup import Setup
 pytestmark = pytest.mark.plugins
 
 
-@pytest.fixture(scope="module")
-def setup() -> Setup:
-    return Setup()
-
-
 def drawn(setup: Setup, seed: int) -> Schedule:
     return comparable(setup.draw.schedule(seed))
 

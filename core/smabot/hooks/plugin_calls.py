@@ -214,6 +214,10 @@ class PluginCalls:
             return self._views_of(value)[name]
         return replace(value, book=self._views_of(value.book)[name])
 
+    def view(self, name: str, book: Book) -> Book:
+        """Return the book as a plugin's hooks get it."""
+        return self._views_of(book)[name]
+
     def _views_of(self, book: Book) -> Mapping[str, Book]:
         """Return each plugin's view of a book, by the plugins' names."""
         if book is not self._book:

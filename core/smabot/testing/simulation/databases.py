@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import closing
+import os
+import threading
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol
 
@@ -25,7 +26,11 @@ class Database(Protocol):
 
     def row(self, kind: type[Any], *key: Any) -> Any: ...
 
-    def rows(self, kind: type[Any]) -> list[Any]: ...
+    def rows(self, kind: type[Any], *, where: Mapping[str, Any] | None = None) -> list[Any]: ...
+
+    def count(self, kind: type[Any], *, where: Mapping[str, Any] | None = None) -> int: ...
+
+    def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]: ...
 
     def kinds(self) -> Sequence[type]: ...
 
@@ -43,13 +48,14 @@ class MemoryDatabase(MemoryJournal):
 
 
 class FileDatabase:
-    """A database file: each process opens it anew, and an onlooker for each look."""
+    """A database file: each process opens it anew, and an onlooker reads beside it."""
 
     def __init__(self, plugin: Any, config: Config) -> None:
         """``plugin``: keeps the journal, and opens its rows; ``config``: with the file, ``db``."""
         self._plugin = plugin
         self._config = config
         self._records: tuple[type, ...] = CORE_RECORDS
+        self._own = _Own()
 
     def know(self, records: Sequence[type]) -> None:
         """Note that there may be such records."""
@@ -61,26 +67,42 @@ class FileDatabase:
         return journal
 
     def row(self, kind: type[Any], *key: Any) -> Any:
-        with closing(self._look()) as look:
-            return look.row(kind, *key)
+        return self._look().row(kind, *key) if self._config.db.exists() else None
 
-    def rows(self, kind: type[Any]) -> list[Any]:
-        with closing(self._look()) as look:
-            found: list[Any] = look.rows(kind)
-            return found
+    def rows(self, kind: type[Any], *, where: Mapping[str, Any] | None = None) -> list[Any]:
+        if not self._config.db.exists():
+            return []
+        found: list[Any] = self._look().rows(kind, where=where)
+        return found
+
+    def count(self, kind: type[Any], *, where: Mapping[str, Any] | None = None) -> int:
+        return len(self.rows(kind, where=where))
+
+    def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
+        found: Iterator[list[Bar]] = self._look().windows(lookback, symbols)
+        return found
 
     def kinds(self) -> Sequence[type]:
         return self._records
 
     @property
     def bars(self) -> list[Bar]:
-        with closing(self._look()) as look:
-            found: list[Bar] = look.bars_within(*ALL_TIME)
-            return found
+        found: list[Bar] = self._look().bars_within(*ALL_TIME)
+        return found
 
     def send(self, command: Command) -> None:
-        with closing(self._look()) as look:
-            look.send(command)
+        self._look().send(command)
 
     def _look(self) -> Any:
-        return self._plugin.open_rows(self._config, self._records)
+        """Return what this thread, of this process, reads by: no other may use it."""
+        own, now = self._own, (os.getpid(), self._records)
+        if own.opened_for != now:
+            own.rows, own.opened_for = self._plugin.open_rows(self._config, self._records), now
+        return own.rows
+
+
+class _Own(threading.local):
+    """A thread's own rows, and for which process and records they were opened."""
+
+    rows: Any = None
+    opened_for: Any = None

@@ -86,14 +86,15 @@ class Draw:
         if theme.fault in self._kinds:
             faults += [theme.fault] * max(more, 1)
         often = chance.choice((0.15, 0.4, 0.7))
+        eager, spoken = chance.choice((0.3, 0.45, 0.9)), chance.choice((0.0, 0.02, 0.1))
         actions: list[Action] = []
         for minute in range(1, MINUTES):
             occasion = Occasion(chance, minute, self._symbols)
-            if chance.random() < 0.45:
+            if chance.random() < eager:
                 actions += self._wants(occasion)
             if faults and chance.random() < often:
                 actions += chance.choice(faults).draw(occasion)
-            if chance.random() < 0.06:
+            while chance.random() < spoken:
                 actions.append(occasion.action("operator", chance.choice(COMMANDS)))
             if chance.random() < 0.7:
                 actions += self._kill(occasion, theme.point)

@@ -37,7 +37,7 @@ SETTINGS: dict[str, Any] = {
             },
             "daily_limits": {
                 "max_order_notional": 0, "max_exposure_per_symbol": 0, "max_loss": 4_000,
-                "max_orders": 60,
+                "max_orders": 15,
             },
         }
     },

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smabot.domain.book import Book
+from smabot.domain.records import Bar
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import (
     BrokerError,
@@ -26,8 +27,10 @@ from smabot.testing.simulation.actions import Actions
 from smabot.testing.simulation.actors import ACTORS, Actor, Wants
 from smabot.testing.simulation.databases import Database, MemoryDatabase
 from smabot.testing.simulation.deliveries import Deliveries, Market
+from smabot.testing.simulation.fill_probe import PROBE, FillProbe
 from smabot.testing.simulation.judge import Judge, Violation
 from smabot.testing.simulation.life import Life, Lives, Outside
+from smabot.testing.simulation.outside_changes import OutsideChanges
 from smabot.testing.simulation.points import PluginFailure, Points
 from smabot.testing.simulation.schedule import Schedule
 from smabot.testing.simulation.timeline import Timeline
@@ -110,8 +113,7 @@ class World:
         self.ignored: tuple[str, ...] = ()
         self.wall_ahead = timedelta(0)
         self.kills_in_starts: list[tuple[str, int]] = []
-        self.outside_changes = False
-        """Whether somebody else has changed the account, so that a conflict is right."""
+        self.outside_changes = OutsideChanges()
         self._recent: dict[str, datetime] = {}
         self._life: Life | None = None
         outside = Outside(
@@ -119,10 +121,10 @@ class World:
             tuple(symbols), schedule.far, self._trade_minute, self.wall, self.struck,
         )  # fmt: skip
         actors = {name: self._actor(name) for name in ACTORS}
-        self.lives = Lives(outside, {**made_of, **actors}, config)
+        self.lives = Lives(outside, {**made_of, **actors, PROBE: FillProbe}, config)
         self.commit_faults = outside.commit_faults
-        self.judge = Judge(self.database, exchange, config, self)
-        self.wire.handed_over = self.judge.handed_over
+        self.judge = self.wire.watch = Judge(self.database, exchange, config, self)
+        self.deliveries.taken = self.judge.batch_taken
         self.wire.arrived = self._send_updates
         self.wire.struck = self.deliveries.struck = self.struck
         self.actions = Actions(self)
@@ -152,6 +154,18 @@ class World:
     @property
     def stream_down(self) -> bool:
         return self.deliveries.down
+
+    @property
+    def process(self) -> Life | None:
+        return self._life
+
+    @property
+    def latest_bars(self) -> Mapping[str, Bar]:
+        return self.market.latest()
+
+    @property
+    def undisturbed(self) -> bool:
+        return not self.wire.busy and not self._lately()
 
     def wall(self) -> datetime:
         return self.timeline.now + self.wall_ahead
@@ -204,6 +218,7 @@ class World:
             self.points.arm(*self.kills_in_starts.pop(0))
         self.conflict = ""
         self._life = self.lives.new()
+        self.judge.process_begins()
         self.trace("start")
         self._life.begin(self.ignored)
         self.trace("ready")
@@ -222,7 +237,7 @@ class World:
         if not self._life.step():
             self.market.ended = True
         self.result.steps += 1
-        self.judge.nothing_is_short()
+        self.judge.after_step()
 
     def _stay_down(self) -> None:
         """Let the minutes pass that a process waits to begin."""
@@ -325,6 +340,7 @@ class World:
             return
         self.timeline.now = max(self.timeline.now, traded.time)
         self.market.minutes.append(traded.bars)
+        self.judge.minute_traded()
         self._send_updates()
         self.deliveries.send_minute(traded.bars)
 

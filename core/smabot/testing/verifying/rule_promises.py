@@ -244,7 +244,7 @@ def _calls(subject: Subject, bot: Bot, hook: str) -> Iterator[Callable[[Order, A
 
 
 def _view(subject: Subject, bot: Bot) -> Any:
-    return bot.session.plugins._view(subject.name, bot.session.book)
+    return bot.session.plugins.view(subject.name, bot.session.book)
 
 
 def _order(symbol: str, now: datetime, **given: Any) -> Order:

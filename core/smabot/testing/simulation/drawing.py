@@ -94,8 +94,8 @@ class Draw:
                 actions += self._wants(occasion)
             if faults and chance.random() < often:
                 actions += chance.choice(faults).draw(occasion)
-            while chance.random() < spoken:
-                actions.append(occasion.action("operator", chance.choice(COMMANDS)))
+            if chance.random() < spoken:
+                actions += _commands(occasion)
             if chance.random() < 0.7:
                 actions += self._kill(occasion, theme.point)
         schedule = Schedule(seed, theme.line == FAR, MINUTES, tuple(actions))
@@ -126,3 +126,11 @@ class Draw:
                 o.action("kill_start", chance.choice(POINTS), chance.choice((1, 1, 2, 4)))
             )
         return actions
+
+
+def _commands(o: Occasion) -> list[Action]:
+    """Return an operator's command, and perhaps others on second thoughts."""
+    commands = [o.action("operator", o.chance.choice(COMMANDS))]
+    while o.chance.random() < 0.3:
+        commands.append(o.action("operator", o.chance.choice(COMMANDS)))
+    return commands

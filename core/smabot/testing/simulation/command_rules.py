@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 
 from smabot.domain.bot_records import Command
-from smabot.hooks.memory_journal import MemoryJournal
+from smabot.testing.simulation.databases import Database
 
 UNDONE = ("not carried out", "expired")
 """How the answer to a command begins that was not carried out."""
@@ -15,7 +15,7 @@ UNDONE = ("not carried out", "expired")
 class CommandRules:
     """Reads the operator's commands in the journal."""
 
-    def __init__(self, journal: MemoryJournal) -> None:
+    def __init__(self, journal: Database) -> None:
         self._journal = journal
         self._expired: set[str] = set()
 

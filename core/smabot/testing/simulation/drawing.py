@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
+from smabot.testing.simulation.equality import comparable, is_comparable
 from smabot.testing.simulation.fault_kinds import FAR, FAULT_KINDS, NEAR, FaultKind, Occasion
 from smabot.testing.simulation.schedule import Action, Schedule
 
 MINUTES = 90
+COMPARED = 0.7
+"""The share of the schedules that can be that are played without their kills, too."""
 _HOOKS = (
     "lookback", "on_bar", "on_command", "on_equity", "on_fill", "on_order", "on_signal",
     "on_startup_recover", "reconcile", "before_submit", "may_leave",
@@ -95,7 +98,9 @@ class Draw:
                 actions += _commands(occasion)
             if chance.random() < 0.7:
                 actions += self._kill(occasion, theme.point)
-        return Schedule(seed, theme.line == FAR, MINUTES, tuple(actions))
+        schedule = Schedule(seed, theme.line == FAR, MINUTES, tuple(actions))
+        can_be = theme.line == NEAR and is_comparable(theme.fault.draw(occasion))
+        return comparable(schedule) if can_be and chance.random() < COMPARED else schedule
 
     @staticmethod
     def _wants(o: Occasion) -> list[Action]:

@@ -14,10 +14,10 @@ from smabot.engine.start.opening import open_session
 from smabot.engine.start.recovery import recover
 from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
 from smabot.errors import SmabotError
-from smabot.hooks.memory_journal import MemoryJournal
 from smabot.settings.model import Config
 from smabot.testing.kill_points import start_steps
 from smabot.testing.process_plugins import ProcessPlugins
+from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.deliveries import Deliveries, Market, SimulatedFeed
 from smabot.testing.simulation.doors import Doors
 from smabot.testing.simulation.kept_records import KeptRecords
@@ -39,7 +39,7 @@ class Outside:
     market: Market
     deliveries: Deliveries
     points: Points
-    journal: MemoryJournal
+    database: Database
     symbols: tuple[str, ...]
     far: bool
     pass_minute: Callable[[], None]
@@ -63,7 +63,7 @@ class Life:
         self._processes = plugins
         self._around = VirtualSurroundings(outside.wire, outside.wall, far=outside.far)
         self._records = KeptRecords(
-            outside.journal, outside.points, outside.commit_faults, outside.struck
+            outside.database, outside.points, outside.commit_faults, outside.struck
         )
         self._session: BotSession | None = None
         self._engine: Engine | None = None

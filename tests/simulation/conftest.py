@@ -1,9 +1,11 @@
-"""Plants faults in the bot, and lets the simulation look for them."""
+"""Setups and folders of simulations; plants faults in the bot, and lets the simulation look for them."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from functools import wraps
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
@@ -11,6 +13,7 @@ import pytest
 from smabot.testing.simulation.setup import Setup
 
 MOST_SEEDS = 500
+IN_MEMORY = Path("/dev/shm")
 
 
 class Planter(pytest.MonkeyPatch):  # type: ignore[misc]
@@ -52,3 +55,10 @@ def setup() -> Setup:
     pytest.importorskip("smabot_exchange")
     pytest.importorskip("smabot_risk")
     return Setup()
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """A folder in memory, where the machine has one: what a SIGKILL leaves does not depend on the disk."""
+    with TemporaryDirectory(dir=IN_MEMORY if IN_MEMORY.is_dir() else None) as made:
+        yield Path(made)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -12,7 +12,7 @@ from smabot.domain.known_blocks import KnownBlocks
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Order, OrderUpdate
 from smabot.engine.cancels import Cancels
-from smabot.engine.execution import executor, next_action
+from smabot.engine.execution import next_action
 from smabot.engine.execution.executor import Executor
 from smabot.engine.outbox import Outbox
 from smabot.engine.reconciling.running_comparison import Comparison
@@ -64,19 +64,6 @@ def yesterday_s_exit_counts(plant: Any) -> None:
     """An order that is left open at its session's close stays open."""
     plant.never(next_action, "_overdue")
     plant.never(next_action, "needs_comparison", answer=False)
-
-
-def exit_made_twice(plant: Any) -> None:
-    """An exit that was not answered is made anew at once, under another id."""
-
-    def make(original: Any) -> Any:
-        def is_lost(exit_: Order, now: datetime) -> bool:
-            return exit_.status is Status.UNKNOWN
-
-        return is_lost
-
-    plant.instead(next_action, "lost", make)
-    plant.instead(executor, "lost", make)
 
 
 def a_cancel_s_answer_ends_an_order(plant: Any) -> None:
@@ -145,7 +132,6 @@ FAULTS: dict[Any, tuple[str, ...]] = {
     entries_live_for_ever: ("exchange halt", "exchange stuck_pending"),
     an_unanswered_cancel_is_waited_for: ("exchange frozen_cancel",),
     yesterday_s_exit_counts: ("exchange left_at_close", "exchange halt"),
-    exit_made_twice: ("submit lost", "submit unanswered", "submit late"),
     a_cancel_s_answer_ends_an_order: ("exchange frozen_cancel",),
     cancels_forgotten_by_a_restart: ("cancel lost",),
     a_halt_stops_exits: ("bar repeated",),

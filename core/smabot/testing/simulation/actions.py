@@ -248,7 +248,7 @@ class Actions:
         given = Command(
             str(UUID(int=self._commands)), verb, "", wall, expires_at=expiry(verb, wall)
         )
-        self._world.journal.send(given)
+        self._world.database.send(given)
         self._world.result.faults[f"command {verb}"] += 1
 
     # -- the end -------------------------------------------------------------------------------------

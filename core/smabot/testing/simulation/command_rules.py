@@ -6,7 +6,7 @@ from datetime import datetime
 from operator import attrgetter
 
 from smabot.domain.bot_records import Command
-from smabot.hooks.memory_journal import MemoryJournal
+from smabot.testing.simulation.databases import Database
 
 UNDONE = ("not carried out", "expired")
 """How the answer to a command begins that was not carried out."""
@@ -15,7 +15,7 @@ UNDONE = ("not carried out", "expired")
 class CommandRules:
     """Reads the operator's commands in the journal."""
 
-    def __init__(self, journal: MemoryJournal) -> None:
+    def __init__(self, journal: Database) -> None:
         self._journal = journal
         self._expired: set[str] = set()
 
@@ -23,7 +23,7 @@ class CommandRules:
         """Return the command that forbids entries; empty: none does.
 
         It is the last halt, resume or flatten of everything: of those that one step carries out, the one
-        that was given last by the wall clock.
+        that was given last by the wall clock, whether or not the bot says that another one took its place.
         """
         carried = [
             command
@@ -31,7 +31,7 @@ class CommandRules:
             if command.verb in ("halt", "resume", "flatten")
             and (command.verb != "flatten" or not command.argument)
             and command.applied_at is not None
-            and not command.answer.startswith(UNDONE)
+            and not command.answer.startswith("expired")
         ]
         last = max(carried, key=attrgetter("applied_at", "created_at", "id"), default=None)
         return "" if last is None or last.verb == "resume" else last.verb

@@ -9,8 +9,8 @@ from smabot.domain.book import Book
 from smabot.domain.calendar import MINUTE
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Order, SignalState
-from smabot.hooks.memory_journal import MemoryJournal
 from smabot.settings.model import Config
+from smabot.testing.simulation.databases import Database
 
 MOMENT = timedelta(seconds=2)
 
@@ -18,7 +18,7 @@ MOMENT = timedelta(seconds=2)
 class EntryRules:
     """Each rule answers why an entry may not leave now."""
 
-    def __init__(self, journal: MemoryJournal, most_orders: int) -> None:
+    def __init__(self, journal: Database, most_orders: int) -> None:
         """``most_orders``: of a trading date; 0: any."""
         self._journal = journal
         self._most_orders = most_orders

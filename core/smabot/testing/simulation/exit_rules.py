@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from smabot.domain.book import Book
 from smabot.domain.order_terms import Status
 from smabot.domain.records import ZERO, Order, Position
-from smabot.hooks.memory_journal import MemoryJournal
+from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.step_rules import OPEN_AT_BROKER
 
 LOST_AFTER = timedelta(minutes=1)
@@ -17,7 +17,7 @@ LOST_AFTER = timedelta(minutes=1)
 class ExitRules:
     """Each rule answers why an exit may not leave now."""
 
-    def __init__(self, journal: MemoryJournal) -> None:
+    def __init__(self, journal: Database) -> None:
         self._journal = journal
 
     def broken_by(self, exit_: Order, book: Book, now: datetime) -> Iterator[tuple[str, str]]:

@@ -11,6 +11,7 @@
 | 7 the operator's last command holds; none is carried out that has expired | as it leaves; after each step |
 | 8 nothing leaves before the process has compared positions (`process_knowledge`), or after a conflict; no entry while order updates are missing | as it leaves |
 | 9 the bot stops only for a cause, with its exit code, and says why | when it stops |
+| 9 kills that take no time leave every table as it is without them | at the end, in `equality` |
 """
 
 from __future__ import annotations
@@ -33,10 +34,10 @@ from smabot.domain.records import (
     Order,
     Position,
 )
-from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.settings.model import Config
 from smabot.testing.simulation.command_rules import CommandRules
+from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.entry_rules import EntryRules
 from smabot.testing.simulation.exit_rules import ExitRules
 from smabot.testing.simulation.ledger_sums import (
@@ -116,26 +117,26 @@ class Judge:
 
     def __init__(
         self,
-        journal: MemoryJournal,
+        database: Database,
         exchange: SimulatedExchange,
         config: Config,
         happenings: Happenings,
     ) -> None:
-        self._journal = journal
+        self._journal = database
         self._exchange = exchange
         self._config = config
         self._happenings = happenings
         self._refused: set[str] = set()
         self._first_cash = exchange.cash()
         risk = config.table("risk")
-        self._commands = CommandRules(journal)
-        self._entries = EntryRules(journal, risk.get("daily_limits", {}).get("max_orders", 0))
-        self._exits = ExitRules(journal)
+        self._commands = CommandRules(database)
+        self._entries = EntryRules(database, risk.get("daily_limits", {}).get("max_orders", 0))
+        self._exits = ExitRules(database)
         self._limits = LimitsOracle(
             exchange, risk, self._commands.resets, lambda: happenings.outside_changes.deposited
         )
         self._steps = StepRules(Violation)
-        self._knowledge = ProcessKnowledge(journal)
+        self._knowledge = ProcessKnowledge(database)
 
     # -- an order leaves -----------------------------------------------------------------------------
 

@@ -7,14 +7,14 @@ from decimal import Decimal
 
 from smabot.domain.order_terms import Side, Status
 from smabot.domain.records import ZERO, Account, Fill, Holding, Order
-from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.simulated_exchange import SimulatedExchange
+from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.fill_probe import FillCalls
 
 CENT = Decimal("0.01")
 
 
-def differing_ends(journal: MemoryJournal, exchange: SimulatedExchange) -> Iterator[str]:
+def differing_ends(journal: Database, exchange: SimulatedExchange) -> Iterator[str]:
     """Yield the orders that are open on one side and have ended on the other."""
     there = {order.client_order_id: order for order in exchange.orders()}
     for order in journal.rows(Order):
@@ -28,7 +28,7 @@ def differing_ends(journal: MemoryJournal, exchange: SimulatedExchange) -> Itera
 
 
 def invented_refusals(
-    journal: MemoryJournal, exchange: SimulatedExchange, refused: Collection[str]
+    journal: Database, exchange: SimulatedExchange, refused: Collection[str]
 ) -> Iterator[str]:
     """Yield the orders that are refused here and were never refused there. ``refused``: their ids."""
     there = {o.client_order_id for o in exchange.orders() if o.status is Status.REJECTED}
@@ -38,14 +38,14 @@ def invented_refusals(
             yield f"{name} was never refused: {order.reason}"
 
 
-def unexplained_cancels(journal: MemoryJournal) -> Iterator[str]:
+def unexplained_cancels(journal: Database) -> Iterator[str]:
     """Yield the orders that the bot canceled and that do not say why."""
     for order in journal.rows(Order, where={"status": [Status.CANCELED]}):
         if order.cancel_requested_at is not None and not (order.reason and order.cancel_reason):
             yield f"{order.client_order_id} does not say why it was canceled"
 
 
-def tried_twice(journal: MemoryJournal, exchange: SimulatedExchange) -> Iterator[str]:
+def tried_twice(journal: Database, exchange: SimulatedExchange) -> Iterator[str]:
     """Yield the decisions to enter that have more than one order at the exchange."""
     entries: dict[str, list[str]] = {}
     kept = {order.client_order_id for order in journal.rows(Order) if not order.reduces}
@@ -57,7 +57,7 @@ def tried_twice(journal: MemoryJournal, exchange: SimulatedExchange) -> Iterator
             yield f"one decision, {len(names)} orders: {names}"
 
 
-def miscounted_fills(journal: MemoryJournal) -> Iterator[str]:
+def miscounted_fills(journal: Database) -> Iterator[str]:
     """Yield the fills that a plugin's `on_fill` was not shown exactly once."""
     calls = {(c.client_order_id, c.cumulative_qty): c.count for c in journal.rows(FillCalls)}
     fills = {(fill.client_order_id, fill.cumulative_qty) for fill in journal.rows(Fill)}
@@ -66,7 +66,7 @@ def miscounted_fills(journal: MemoryJournal) -> Iterator[str]:
             yield f"{key[0]} at {key[1]} shares: {count} calls of on_fill"
 
 
-def differing_profit(journal: MemoryJournal, exchange: SimulatedExchange) -> Iterator[str]:
+def differing_profit(journal: Database, exchange: SimulatedExchange) -> Iterator[str]:
     """Yield the positions whose realized P&L is not what the exchange's fills make, by average cost."""
     holdings: dict[str, Holding] = {
         order.client_order_id: (order.strategy, order.symbol) for order in journal.rows(Order)
@@ -93,7 +93,7 @@ def differing_profit(journal: MemoryJournal, exchange: SimulatedExchange) -> Ite
             yield f"{key} realized {kept.get(key, ZERO)} here, {profit} by the exchange's fills"
 
 
-def profit_from_outside(journal: MemoryJournal, opening_cash: Decimal) -> Iterator[str]:
+def profit_from_outside(journal: Database, opening_cash: Decimal) -> Iterator[str]:
     """Yield where cash that came or went counts as profit. ``opening_cash``: with what came and went."""
     for account in journal.rows(Account):
         if abs(account.opening_cash - opening_cash) >= CENT:

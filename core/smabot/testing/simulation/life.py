@@ -14,11 +14,11 @@ from smabot.engine.start.opening import open_session
 from smabot.engine.start.recovery import recover
 from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
 from smabot.errors import SmabotError
-from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.simulated_machine import SimulatedClient
 from smabot.settings.model import Config
 from smabot.testing.kill_points import TAKEN, start_steps
 from smabot.testing.process_plugins import ProcessPlugins
+from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.deliveries import Deliveries, Market, SimulatedFeed, kind_of_batch
 from smabot.testing.simulation.doors import Doors
 from smabot.testing.simulation.kept_records import KeptRecords
@@ -42,7 +42,7 @@ class Outside:
     market: Market
     deliveries: Deliveries | SocketLine
     points: Points
-    journal: MemoryJournal
+    database: Database
     symbols: tuple[str, ...]
     far: bool
     pass_minute: Callable[[], None]
@@ -73,7 +73,7 @@ class Life:
         self._processes = plugins
         self._around = VirtualSurroundings(outside.wire, outside.wall, far=outside.far)
         self._records = KeptRecords(
-            outside.journal, outside.points, outside.commit_faults, outside.struck
+            outside.database, outside.points, outside.commit_faults, outside.struck
         )
         self._client = server.clients if server is not None else None
         self._machine = server.machine() if server is not None else None

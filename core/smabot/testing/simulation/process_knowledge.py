@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from smabot.domain.bot_records import Event
 from smabot.domain.records import Batch, Order
-from smabot.hooks.memory_journal import MemoryJournal
+from smabot.testing.simulation.databases import Database
 
 
 class ProcessKnowledge:
     """Of one process after the other: `begin` forgets what the last one knew."""
 
-    def __init__(self, journal: MemoryJournal) -> None:
+    def __init__(self, journal: Database) -> None:
         self._journal = journal
         self._conflicts = 0
         self._number = 0

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from loguru import logger
 
-from smabot.hooks.discovery import discover, load_plugin, named_by, select
+from smabot.hooks.discovery import discover, load_plugin, make_from, named_by, select
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.simulated_exchange import SimulatedExchanges
 from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 from smabot.settings.model import Config
+from smabot.testing.simulation.databases import Database, FileDatabase
 from smabot.testing.simulation.drawing import Draw
+from smabot.testing.simulation.equality import judge_equality, uninterrupted
 from smabot.testing.simulation.prices import session_bars
 from smabot.testing.simulation.schedule import Schedule
 from smabot.testing.simulation.schedule_result import Result
@@ -76,16 +79,32 @@ class Setup:
 
     def play(self, schedule: Schedule) -> Result:
         """Play a schedule from the beginning."""
-        exchange = self._market(schedule.seed % MARKETS).open()
         logger.disable("")
         try:
-            clients = self._client if self._broker else None
-            return World(schedule, exchange, self.config, self._made_of, SYMBOLS, clients).run()
+            world = self.world(schedule)
+            result = world.run()
+            if schedule.compared and result.violation is None:
+                whole = self.world(uninterrupted(schedule))
+                whole.run()
+                judge_equality(world, whole)
+            return result
         finally:
             logger.enable("")
 
     def _client(self, machine: SimulatedMachine) -> SimulatedClient:
         return self._plugins.simulated_client(self.config, machine)
+
+    def world(self, schedule: Schedule, database: Database | None = None) -> World:
+        """Return the world of a schedule, at its beginning; without a database it is in memory."""
+        exchange = self._market(schedule.seed % MARKETS).open()
+        clients = self._client if self._broker else None
+        return World(schedule, exchange, self.config, self._made_of, SYMBOLS, database, clients)
+
+    def file_database(self, path: Path, plugin: str = "persistence_sqlite") -> FileDatabase:
+        """Return a database of a journal's plugin in a file that is still to be made, or is there."""
+        config = self.config.model_copy(update={"db": path})
+        target = load_plugin(plugin, discover([plugin])[plugin])
+        return FileDatabase(make_from(plugin, target, config, {}), config)
 
     def _market(self, number: int) -> SimulatedExchanges:
         if number not in self._markets:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from smabot.domain.records import Order
-from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.hooks.simulated_machine import HttpAnswer, HttpRequest
+from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.judge import Judge, Violation
 
 TOO_MANY = 429
@@ -14,20 +14,20 @@ TOO_MANY = 429
 class WatchedRequests:
     """Of all processes."""
 
-    def __init__(self, judge: Judge, journal: MemoryJournal, exchange: SimulatedExchange) -> None:
+    def __init__(self, judge: Judge, database: Database, exchange: SimulatedExchange) -> None:
         self._judge = judge
-        self._journal = journal
+        self._database = database
         self._exchange = exchange
 
     def leaves(self, request: HttpRequest) -> int:
         """Judge a request as it leaves; returns the number of a query of positions."""
         if request.kind == "submit":
-            order = self._journal.row(Order, request.order)
+            order = self._database.row(Order, request.order)
             if order is None:
                 raise Violation("1 committed first", f"{request.order} leaves before its commit")
             self._judge.handed_over(order)
         elif request.kind == "cancel":
-            order = self._journal.row(Order, self._name(request.order))
+            order = self._database.row(Order, self._name(request.order))
             if order is not None:
                 self._judge.cancel_handed_over(order)
         return self._judge.positions_queried() if request.call == "positions" else 0
@@ -36,7 +36,7 @@ class WatchedRequests:
         """Note what the exchange answered."""
         refused = 400 <= answer.status < 500 and answer.status != TOO_MANY
         if refused and request.kind == "submit":
-            order = self._journal.row(Order, request.order)
+            order = self._database.row(Order, request.order)
             if order is not None:
                 self._judge.refused(order)
 

@@ -18,12 +18,12 @@ from smabot.errors import (
     RiskHalt,
     SmabotError,
 )
-from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.settings.model import Config
 from smabot.testing.kill_points import Killed
 from smabot.testing.simulation.actions import Actions
 from smabot.testing.simulation.actors import ACTORS, Actor, Wants
+from smabot.testing.simulation.databases import Database, MemoryDatabase
 from smabot.testing.simulation.deliveries import Deliveries, Market
 from smabot.testing.simulation.fill_probe import PROBE, FillProbe
 from smabot.testing.simulation.judge import Judge, Violation
@@ -58,9 +58,11 @@ class World:
         config: Config,
         made_of: Mapping[str, Any],
         symbols: Sequence[str],
+        database: Database | None = None,
         clients: Clients | None = None,
     ) -> None:
-        """``clients``: makes a plugin's own broker and feed for a process; None: they are simulated, too."""
+        """``database``: where the bot keeps its tables, else in memory; ``clients``: makes a plugin's own broker and
+        feed for a process, else they are simulated."""
         self.schedule = schedule
         self.exchange = exchange
         self.chance = random.Random(schedule.seed)  # noqa: S311 - it must come again
@@ -73,13 +75,17 @@ class World:
             if clients is None
             else SocketLine(self.timeline, self.chance)
         )
-        self.journal = MemoryJournal()
+        self.database = database or MemoryDatabase()
         self.wants: Wants = {}
         self.result = Result(schedule)
         self.minute = 0
+        self._begun = -1
+        """The minute whose actions were carried out last."""
         self.down_for = 0
         """Minutes for which the next process waits to begin."""
         self.stop_wanted = False
+        self.killed: Callable[[], None] = lambda: None
+        """Called where the process dies."""
         self.asleep = 0
         """Minutes for which the process stands still."""
         self.conflict = ""
@@ -90,16 +96,16 @@ class World:
         self._recent: dict[str, datetime] = {}
         self._life: Life | None = None
         outside = Outside(
-            self.timeline, self.wire, self.market, self.deliveries, self.points, self.journal,
+            self.timeline, self.wire, self.market, self.deliveries, self.points, self.database,
             tuple(symbols), schedule.far, self._trade_minute, self.wall, self.struck,
         )  # fmt: skip
         actors = {name: self._actor(name) for name in ACTORS}
         self.lives = Lives(outside, {**made_of, **actors, PROBE: FillProbe}, config)
         self.commit_faults = outside.commit_faults
-        self.judge = self.wire.watch = Judge(self.journal, exchange, config, self)
+        self.judge = self.wire.watch = Judge(self.database, exchange, config, self)
         self.deliveries.taken = self.judge.batch_taken
         if isinstance(self.deliveries, SocketLine) and clients is not None:
-            requests = WatchedRequests(self.judge, self.journal, exchange)
+            requests = WatchedRequests(self.judge, self.database, exchange)
             self.lives.server = Server.of(self.wire, self.deliveries, requests, clients)
         self.wire.arrived = self._send_updates
         self.wire.struck = self.deliveries.struck = self.struck
@@ -168,9 +174,9 @@ class World:
         return self.result
 
     def _live(self, goes_on: Callable[[], bool]) -> None:
-        """Let the bot live, and begin again, for as long as a condition holds."""
+        """Let the bot live, and begin again, for as long as a condition holds; in the end it lives."""
         failed, happened = 0, 0
-        while goes_on() and not self.market.ended:
+        while (goes_on() or self._life is None) and not self.market.ended:
             try:
                 if self._life is None:
                     failed += 1
@@ -179,7 +185,8 @@ class World:
                     happened = self._happened
                     self._begin_life()
                     failed = 0
-                self._step()
+                if goes_on():
+                    self._step()
             except Killed:
                 self._end_life()
             except SmabotError as error:
@@ -304,7 +311,12 @@ class World:
 
     def _trade_minute(self) -> None:
         """Do what the schedule says of the next minute, and let the market trade it."""
-        self.actions.carry_out(self.schedule.at(self.minute))
+        if self._begun != self.minute:
+            self._begun = self.minute
+            actions = self.schedule.at(self.minute)
+            self.actions.carry_out(actions)
+            if self.schedule.compared and any(each.verb == "operator" for each in actions):
+                return  # in a step of its own, as a start carries a command out before it takes bars
         self.minute += 1
         traded = self.exchange.trade_minute()
         if traded is None:
@@ -377,6 +389,7 @@ class World:
         )
         self.result.kills.append(kill)
         self.trace(f"KILLED {point}")
+        self.killed()
 
     def _note_failure(self, boundary: str) -> None:
         self.struck(f"plugin fails in {boundary.removeprefix('before ')}")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
 import sys
 import tomllib
 from collections.abc import Callable, Iterator
@@ -156,6 +158,16 @@ def test_only_a_tag_publishes_after_the_check_and_without_a_token() -> None:
     assert environment in " ".join(PACKAGE["README.md"].split())
 
 
+@pytest.mark.parametrize(
+    ("tag", "code"), [("v0.1.0", 0), ("v0.1.1", 1), ("v0.1.0.1", 1), ("v0x1.0", 1)]
+)
+def test_a_tag_that_is_not_the_version_publishes_nothing(call: Call, tag: str, code: int) -> None:
+    call("new", "strategy", "rising", "--folder", ".")
+    (step,) = (each for each in workflow("publish")["jobs"]["build"]["steps"] if "name" in each)
+    environ = {"PATH": os.defpath, "GITHUB_REF_NAME": tag}
+    assert subprocess.run(["sh", "-c", step["run"]], env=environ, check=False).returncode == code
+
+
 def test_its_strategy_keeps_its_promises(call: Call) -> None:
     call("new", "strategy", "rising")
     checks = ("signals", "window-pure", "no-lookahead", "no-globals", "pure-hooks")
@@ -204,7 +216,7 @@ def test_the_name_of_an_installed_plugin_is_taken(call: Call, name: str, taken: 
     result = call("new", "strategy", name)
     assert (result.code, result.err) == (
         3,
-        f"smabot: '{name}' is the name of what is installed, {taken}: give another name\n",
+        f"smabot: '{name}' names what is installed already, {taken}: give another name\n",
     )
     assert there() == []
 

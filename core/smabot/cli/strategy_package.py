@@ -43,7 +43,7 @@ def check_name(name: str) -> None:
         )
     if taken := sorted(each for each in discover() if each.lower().split(".")[0] == name):
         raise ConfigError(
-            f"'{name}' is the name of what is installed, {', '.join(taken)}: give another name"
+            f"'{name}' names what is installed already, {', '.join(taken)}: give another name"
         )
 
 

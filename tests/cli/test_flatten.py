@@ -238,7 +238,7 @@ def test_a_running_bot_does_it_and_goes_on(broker: str, holding: Path, execute: 
 @pytest.mark.plugins
 @pytest.mark.slow
 def test_a_running_bot_that_is_killed_leaves_it_to_the_next(holding: Path, execute: Call) -> None:
-    with running("--speed", "2") as bot, started("flatten", "--yes", "--timeout", "30") as verb:
+    with running("--speed", "0.5") as bot, started("flatten", "--yes", "--timeout", "120") as verb:
         assert any("not flat" in line for line in verb.stdout or ())
         bot.send_signal(signal.SIGKILL)
         verb.communicate(timeout=120)

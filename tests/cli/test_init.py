@@ -30,7 +30,7 @@ def run(line: str, folder: Path, **more: str) -> subprocess.CompletedProcess[str
     """Type a line into a shell."""
     environ = {"PATH": "/usr/bin:/bin", **more}
     return subprocess.run(
-        ["bash", "-c", line], cwd=folder, env=environ, capture_output=True, text=True, timeout=120
+        ["bash", "-c", line], cwd=folder, env=environ, capture_output=True, text=True, timeout=400
     )
 
 

@@ -509,7 +509,7 @@ def test_blocks_hold_by_scope_and_time(book: Book) -> None:
     for each in blocks:
         assert book.apply(each)
         assert not book.apply(each)
-    assert [b.plugin for b in book.blocking()] == ["core", "a"]
+    assert [b.plugin for b in book.blocking()] == ["a", "core"]
     assert [b.plugin for b in book.blocking(reduces=True)] == ["a"]
     assert book.halted == "news"
     book.ignore_blocks_of({"a"})
@@ -517,6 +517,16 @@ def test_blocks_hold_by_scope_and_time(book: Book) -> None:
     book.apply(replace(blocks[0], until=minute(9)))
     assert book.halted == ""
     assert [row for row in book.drain()[0] if row.plugin == "b"] == [blocks[2]]
+
+
+def test_reasons_come_in_the_same_order_after_a_restart(book: Book) -> None:
+    for plugin in ("risk.b", "core", "risk.a"):
+        book.apply(Block(plugin, "entries", "x", T0))
+    restored = Book()
+    restored.now = book.now
+    restored.restore(list(book.blocks.values())[::-1])
+    names = [b.plugin for b in book.blocking()]
+    assert names == [b.plugin for b in restored.blocking()] == ["core", "risk.a", "risk.b"]
 
 
 # -- targets that are not what is held -----------------------------------------------------------------

@@ -345,7 +345,7 @@ def test_a_block_cancels_open_entries_where_that_is_set(running: Make, cancels: 
         bot.book.apply(Block("core", "entries", "news", minute(3)))
         bot.play(2)
         (order,) = bot.orders()
-        assert order.reason == ("lost; halted: news" if cancels else "")
+        assert order.reason == ("halted: news; lost" if cancels else "")
         assert order.status is (Status.CANCELED if cancels else Status.ACCEPTED)
 
 

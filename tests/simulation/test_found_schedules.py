@@ -23,11 +23,6 @@ FOUND: dict[str, Schedule] = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def setup() -> Setup:
-    return Setup()
-
-
 @pytest.mark.parametrize("name", FOUND)
 def test_it_breaks_no_rule_any_more(setup: Setup, name: str) -> None:
     result = setup.play(FOUND[name])

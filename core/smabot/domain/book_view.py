@@ -160,7 +160,7 @@ class BookView:
         return self._orders.get(client_order_id)
 
     def latest_order(self, strategy: str, symbol: str) -> Order | None:
-        """Return the newest order of a position. An open order comes before a later one that was blocked."""
+        """Return the newest order of a position. An open order comes before a later entry that was blocked."""
         return self._orders.latest((strategy, symbol))
 
     def open_orders(self) -> list[Order]:

@@ -16,13 +16,16 @@ class KnownBlocks:
         """Plugins whose blocks the operator ignores in this run (`--ignore-block`)."""
 
     def holding(self, now: datetime, *, reduces: bool) -> list[Block]:
-        """Return the blocks that now stop an entry, or (``reduces``) an exit."""
+        """Return the blocks that now stop an entry, or (``reduces``) an exit, by plugin and scope.
+
+        Not in the order in which they were set: reasons made of them are the same after a restart.
+        """
         if not self.all:
             return []
         scopes = ("all",) if reduces else ("all", "entries")
         return [
             block
-            for block in self.all.values()
+            for _, block in sorted(self.all.items())
             if block.scope in scopes and block.holds(now) and block.plugin not in self.ignored
         ]
 

@@ -50,7 +50,8 @@ class KnownOrders:
         self.put(order)
         holding = (order.strategy, order.symbol)
         latest = self.latest(holding)
-        hidden = order.status.terminal and latest is not None and not latest.status.terminal
+        over = order.status.terminal and not order.reduces
+        hidden = over and latest is not None and not latest.status.terminal
         if latest is None or (
             not hidden and (latest.bar_time, latest.attempt) <= (order.bar_time, order.attempt)
         ):
@@ -59,7 +60,7 @@ class KnownOrders:
                 self.all.pop(latest.client_order_id, None)
 
     def latest(self, holding: Holding) -> Order | None:
-        """Return a holding's newest order: one that is open before one that was blocked since."""
+        """Return a holding's newest order: one that is open before an entry that was blocked since."""
         return self.all.get(self._latest.get(holding, ""))
 
     def given_up_since(self, since: datetime) -> list[Order]:

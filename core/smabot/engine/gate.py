@@ -121,6 +121,11 @@ class Gate:
             return Verdict(Answer.DROP, "; ".join(objections))
         return self._exit(order, left) if order.reduces else self._entry(order)
 
+    def waits_for_second_bar(self, entry: Order) -> bool:
+        """Whether an entry waits for the price collar's second bar, so that it can't have left."""
+        bar = self._book.last.get(entry.symbol)
+        return entry.collared and (bar is None or bar.time <= entry.bar_time)
+
     def is_over(self, order: Order) -> bool:
         """Whether an order can't fill any more, as its session is over."""
         close = close_of(order, self._book)
@@ -155,8 +160,7 @@ class Gate:
         return self.standing.unpriced
 
     def _second_bar(self, entry: Order) -> Verdict:
-        bar = self._book.last.get(entry.symbol)
-        if bar is None or bar.time <= entry.bar_time:
+        if self.waits_for_second_bar(entry):
             return Verdict(Answer.WAIT, "price collar: it waits for a second bar")
         if self._book.jumped_from(entry.symbol) is not None:
             return Verdict(Answer.DROP, "price collar: the second bar is outside it, too")

@@ -58,6 +58,12 @@ class Outbox:
         self._cancels = Cancels(connection, book)
         self._sendings: dict[str, Sending] = {}
         self._epoch = 0
+        self._never_left = {
+            order.client_order_id
+            for order in book.open_orders()
+            if order.status is Status.PENDING and gate.waits_for_second_bar(order)
+        }
+        """Orders that an earlier process had committed, and has provably not sent."""
 
     def add(self, order: Order) -> None:
         """Take a committed order."""
@@ -69,8 +75,13 @@ class Outbox:
 
         Returns those whose status is queried.
         """
-        adopted = [order for order in orders if order.status in (Status.PENDING, Status.UNKNOWN)]
-        for order in adopted:
+        waiting = [order for order in orders if order.status in (Status.PENDING, Status.UNKNOWN)]
+        adopted = []
+        for order in waiting:
+            if order.client_order_id in self._never_left:
+                self._sendings[order.client_order_id] = Sending(order, why=order.reason)
+                continue
+            adopted.append(order)
             perhaps_sent = replace(order, status=Status.UNKNOWN)
             sending = Sending(perhaps_sent, left=True, waits=len(self._connection.pauses))
             self._sendings[order.client_order_id] = sending

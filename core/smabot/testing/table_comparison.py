@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from smabot.domain.bot_records import Run
+from smabot.domain.records import Bar
 from smabot.domain.tables import key_of, table_of
-from smabot.hooks.memory_journal import MemoryJournal
 
 Tables = Mapping[str, Mapping[tuple[Any, ...], Any]]
 """By table, its rows by their primary key."""
@@ -28,7 +28,18 @@ class Difference:
         return f"table {self.table}, row {self.row}: {self.what}"
 
 
-def tables_of(journal: MemoryJournal) -> Tables:
+class Tabled(Protocol):
+    """A journal, or a database: records by their class, and bars."""
+
+    def kinds(self) -> Sequence[type]: ...
+
+    def rows(self, kind: type[Any]) -> list[Any]: ...
+
+    @property
+    def bars(self) -> list[Bar]: ...
+
+
+def tables_of(journal: Tabled) -> Tables:
     """Return all tables that two bots' lives should have alike."""
     found: dict[str, Mapping[tuple[Any, ...], Any]] = {}
     for kind in journal.kinds():

@@ -480,6 +480,26 @@ def test_an_exit_that_meets_a_frozen_entry_is_refused_and_tried_again_after_paus
     assert (asked[-1].status is Status.FILLED) == (minutes is not None)
 
 
+@pytest.mark.parametrize("restart_at", [5, 6, 12])
+def test_a_restart_changes_nothing_while_an_exit_waits_for_a_frozen_entry(
+    partly: Any, alive: Any, restart_at: int
+) -> None:
+    """The pause after a refusal goes on, and the unanswered cancel is not told of again."""
+    partly.follow(s={("SPY", 2): LONG, ("SPY", 3): FLAT})
+    with alive(partly) as bot:
+        freeze(bot)
+        until(bot, restart_at)
+    with alive(partly) as bot:
+        freeze(bot)
+        until(bot, 40)
+    asked = exits(partly)
+    assert [(o.created_at - asked[0].created_at) // timedelta(minutes=1) for o in asked] == [
+        0, 1, 3, 7, 15, 31,
+    ]  # fmt: skip
+    assert [o.attempt for o in asked] == [1, 2, 3, 4, 5, 6]
+    assert kinds(partly).count("cancel_unanswered") == 1
+
+
 def test_a_cancel_that_is_not_answered_is_shown(
     partly: Any, alive: Any, capsys: pytest.CaptureFixture[str], in_tmp: Any
 ) -> None:
@@ -497,7 +517,7 @@ def test_a_cancel_that_is_not_answered_is_shown(
         assert re.search("cancel( is)? unanswered since 2026-03-02 09:34 ET", shown), shown
     given = ["--db", str(partly.db), "--broker", "exchange", "--data", str(partly.tape)]
     assert main(["flatten", "--yes", "--timeout", "20", "--speed", "max", *given]) == 1
-    assert "its cancel of 09:34:00 ET is unanswered" in capsys.readouterr().out
+    assert "its cancel of 14:34:00 UTC is unanswered" in capsys.readouterr().out
 
 
 # -- less is free than is held ---------------------------------------------------------------------------

@@ -292,6 +292,21 @@ def test_a_restart_between_the_two_bars_changes_nothing(make_world: Any, limits:
     assert (order.qty, order.status) == (100, Status.FILLED)
 
 
+@pytest.mark.parametrize("lives", [(9,), (6, 3)])
+def test_an_entry_that_waits_for_the_second_bar_never_left_for_a_restart_either(
+    make_world: Any, limits: Any, lives: tuple[int, ...]
+) -> None:
+    world = make_world({"AAA": [100.0] * 5 + [80.0] * 20}, **limits(), **NOTIONAL)
+    for minutes in lives:
+        world.follow(s={("AAA", 5): LONG, ("AAA", 6): FLAT})
+        world.play(minutes)
+    (order,) = world.rows(Order)
+    assert order.status is Status.BLOCKED
+    assert order.reason == (
+        "its target is now flat; it waited: price collar: it waits for a second bar"
+    )
+
+
 def test_exits_are_not_collared_and_marks_take_the_bar_as_it_is(
     make_world: Any, limits: Any, orders_of: Any
 ) -> None:

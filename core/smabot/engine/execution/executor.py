@@ -281,7 +281,7 @@ class Executor:
         book.apply(Event(book.now, "no_order", subject, text))
 
     def _tell_of_unanswered_cancels(self) -> None:
-        """Once a process for each order."""
+        """Once for each cancel: the event's time makes it the same one after a restart."""
         book, open_now = self._book, set()
         for order in book.open_orders():
             asked, name = order.cancel_requested_at, order.client_order_id
@@ -291,7 +291,7 @@ class Executor:
             if name not in self._unanswered and book.now - asked >= PATIENCE:
                 self._unanswered.add(name)
                 text = f"its cancel of {asked:%H:%M:%S} UTC is unanswered ({order.cancel_reason})"
-                book.apply(Event(book.now, "cancel_unanswered", name, text, grave=True))
+                book.apply(Event(asked + PATIENCE, "cancel_unanswered", name, text, grave=True))
         self._unanswered &= open_now
 
 

@@ -35,6 +35,8 @@ SETTINGS_CHANGES: tuple[dict[str, object], ...] = (
 """What may differ in the settings of another start."""
 
 
+AT_ANY_MOMENT = ("operator", "stream", "by_hand", "transfer")
+"""What happens between the minutes, too, where the market does not wait for the bot."""
 MOST_WAITING = 5
 """So many faults of a kind wait for their occasion, where a bot that is down gives none."""
 MOST_SPLIT = 1_000
@@ -48,6 +50,7 @@ class Actions:
         self._world = world
         self._commands = 0
         self._postponed: list[Action] | None = None
+        self._is_calm = False
 
     def postpone(self) -> None:
         """Let nothing of the schedule happen until `carry_out_postponed`."""
@@ -63,7 +66,27 @@ class Actions:
             return
         for action in actions:
             self._world.trace(f"schedule: {action}")
-            getattr(self, action.verb)(action)
+            if self._world.schedule.far and action.verb in AT_ANY_MOMENT:
+                self._carry_out_later(action)
+            else:
+                getattr(self, action.verb)(action)
+
+    def _carry_out_later(self, action: Action) -> None:
+        """Carry it out at some moment of the minute, most often while the bot is busy with its bars."""
+        world = self._world
+        seconds = world.chance.uniform(0.0, world.chance.choice((1.0, 5.0, 55.0)))
+
+        def carry_out() -> None:
+            following = world.exchange.next_minute()
+            soon = following is not None and following - world.now <= MINUTE
+            if self._postponed is not None:
+                self._postponed.append(action)
+            elif not self._is_calm and (soon or action.verb != "by_hand"):
+                world.exchange.pass_time(world.now)
+                getattr(self, action.verb)(action)
+                world.wire.arrived()
+
+        world.timeline.at(world.now + timedelta(seconds=seconds), carry_out)
 
     # -- the bot's process ---------------------------------------------------------------------------
 
@@ -194,14 +217,15 @@ class Actions:
         if side is Side.BUY:
             qty = Decimal(action.count)
         if qty > 0 and world.exchange.trade_by_hand(action.what, side, qty):
-            world.outside_changes = True
+            world.outside_changes.traded = True
             world.struck("bought by hand" if side is Side.BUY else "sold by hand")
 
     def transfer(self, action: Action) -> None:
         """Cash comes, or goes (``what`` is "out"), US dollars."""
-        amount = Decimal(action.count)
-        self._world.exchange.transfer(-amount if action.what == "out" else amount)
-        self._world.outside_changes = True
+        amount = Decimal(-action.count if action.what == "out" else action.count)
+        self._world.exchange.transfer(amount)
+        self._world.outside_changes.deposited += amount
+        self._world.outside_changes.moved = True
         self._world.struck("cash moved")
 
     def split(self, action: Action) -> None:
@@ -209,7 +233,7 @@ class Actions:
         world = self._world
         if 0 < world.exchange.positions().get(action.what, ZERO) <= MOST_SPLIT:
             world.exchange.split(action.what, Decimal(action.count))
-            world.outside_changes = True
+            world.outside_changes.traded = True
             world.struck("split")
 
     # -- the operator --------------------------------------------------------------------------------
@@ -224,7 +248,7 @@ class Actions:
         given = Command(
             str(UUID(int=self._commands)), verb, "", wall, expires_at=expiry(verb, wall)
         )
-        self._world.journal.send(given)
+        self._world.database.send(given)
         self._world.result.faults[f"command {verb}"] += 1
 
     # -- the end -------------------------------------------------------------------------------------
@@ -233,6 +257,7 @@ class Actions:
         """From now on all is well, and all plugins and symbols are there."""
         world = self._world
         world.trace("from now on all is well")
+        self._is_calm = True
         world.wire.calm()
         world.exchange.clear_faults()
         world.deliveries.calm()

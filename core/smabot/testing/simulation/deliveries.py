@@ -44,6 +44,8 @@ class Deliveries:
         self.down = False
         """Whether the stream of order updates is down, and the feed says so."""
         self.struck: Callable[[str], None] = lambda fault: None
+        self.taken: Callable[[Batch], None] = lambda batch: None
+        """Called with each batch that a process takes."""
         self.feed: SimulatedFeed | None = None
         self._timeline = timeline
         self._chance = chance
@@ -224,6 +226,7 @@ class SimulatedFeed:
         batch = Batch(
             self.now(), updates, bars, resync=back, doubt=DOWN if down else "", revisions=revisions
         )
+        self._deliveries.taken(batch)
         self._points.point(f"taken from the feed: {_kind(batch)}")
         return batch
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from smabot.hooks.specifications import hookimpl
@@ -20,8 +21,8 @@ class Doors:
         self._feed = feed
 
     @hookimpl
-    def open_journal(self, config: Config) -> Any:
-        return self._journal
+    def open_journal(self, config: Config, records: Sequence[type]) -> Any:
+        return self._journal.opened(records)
 
     @hookimpl
     def open_broker(self, config: Config) -> Any:

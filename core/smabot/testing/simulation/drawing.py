@@ -10,10 +10,13 @@ from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple
 
+from smabot.testing.simulation.equality import comparable, is_comparable
 from smabot.testing.simulation.fault_kinds import FAR, FAULT_KINDS, NEAR, FaultKind, Occasion
 from smabot.testing.simulation.schedule import Action, Schedule
 
 MINUTES = 90
+COMPARED = 0.7
+"""The share of the schedules that can be that are played without their kills, too."""
 _HOOKS = (
     "lookback", "on_bar", "on_command", "on_equity", "on_fill", "on_order", "on_signal",
     "on_startup_recover", "reconcile", "before_submit", "may_leave",
@@ -83,18 +86,21 @@ class Draw:
         if theme.fault in self._kinds:
             faults += [theme.fault] * max(more, 1)
         often = chance.choice((0.15, 0.4, 0.7))
+        eager, spoken = chance.choice((0.3, 0.45, 0.9)), chance.choice((0.0, 0.02, 0.1))
         actions: list[Action] = []
         for minute in range(1, MINUTES):
             occasion = Occasion(chance, minute, self._symbols)
-            if chance.random() < 0.45:
+            if chance.random() < eager:
                 actions += self._wants(occasion)
             if faults and chance.random() < often:
                 actions += chance.choice(faults).draw(occasion)
-            if chance.random() < 0.06:
-                actions.append(occasion.action("operator", chance.choice(COMMANDS)))
+            if chance.random() < spoken:
+                actions += _commands(occasion)
             if chance.random() < 0.7:
                 actions += self._kill(occasion, theme.point)
-        return Schedule(seed, theme.line == FAR, MINUTES, tuple(actions))
+        schedule = Schedule(seed, theme.line == FAR, MINUTES, tuple(actions))
+        can_be = theme.line == NEAR and is_comparable(theme.fault.draw(occasion))
+        return comparable(schedule) if can_be and chance.random() < COMPARED else schedule
 
     @staticmethod
     def _wants(o: Occasion) -> list[Action]:
@@ -120,3 +126,11 @@ class Draw:
                 o.action("kill_start", chance.choice(POINTS), chance.choice((1, 1, 2, 4)))
             )
         return actions
+
+
+def _commands(o: Occasion) -> list[Action]:
+    """Return an operator's command, and perhaps others on second thoughts."""
+    commands = [o.action("operator", o.chance.choice(COMMANDS))]
+    while o.chance.random() < 0.3:
+        commands.append(o.action("operator", o.chance.choice(COMMANDS)))
+    return commands

@@ -53,7 +53,8 @@ def _updates(fault: str, o: Occasion) -> list[Action]:
 
 
 def _bars(fault: str, o: Occasion) -> list[Action]:
-    return [o.action("bars", fault, o.chance.choice((1, 1, 2)))]
+    most = 20 if fault == "missing" else 2
+    return [o.action("bars", fault, o.chance.choice((1, 1, most)))]
 
 
 def _commit(fault: str, o: Occasion) -> list[Action]:

@@ -2,44 +2,60 @@
 
 | rule | judged |
 |---|---|
-| 1 an order is committed before it leaves; a decision has at most one order at the exchange | as it leaves; at the end |
-| 2 each fill at the exchange is in `trades` once; positions are the sum of trades, and the exchange's | at the end |
-| 3 cash and equity agree with the exchange | at the end |
-| 4 an entry leaves only where nothing committed forbids it | as it leaves |
-| 5 no order sells what is not held | after each step |
-| 6 what is wanted flat is sold | at the end |
-| 7 the operator's last command holds | as it leaves |
-| 8 nothing leaves before reconciliation is done, or after a conflict | as it leaves |
+| 1 an order is committed before it leaves, as is the wish to cancel one; a decision has at most one order at the exchange | as it leaves; at the end |
+| 2 each fill at the exchange is in `trades` once, and `on_fill` is called once for it; positions are the sum of trades, and the exchange's; orders end on both sides, with a reason | at the end |
+| 3 cash, equity and realized P&L agree with the exchange; a deposit is no profit | at the end |
+| 4 an entry leaves only where nothing committed forbids it (`entry_rules`), nor the losses at the exchange (`limits_oracle`); unwanted ones are canceled within seconds (`step_rules`) | as it leaves; after each step |
+| 5 no order sells what is not held | as it leaves; after each step |
+| 6 what is wanted flat is sold, nothing in the way of that; what is held has a price | as it leaves; after each step; at the end |
+| 7 the operator's last command holds; none is carried out that has expired | as it leaves; after each step |
+| 8 nothing leaves before the process has compared positions (`process_knowledge`), or after a conflict; no entry while order updates are missing | as it leaves |
 | 9 the bot stops only for a cause, with its exit code, and says why | when it stops |
+| 9 kills that take no time leave every table as it is without them | at the end, in `equality` |
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from decimal import Decimal
-from operator import attrgetter
 from typing import Protocol
 
 from smabot.domain.book import Book
-from smabot.domain.bot_records import Block, Command
-from smabot.domain.order_terms import Status
+from smabot.domain.bot_records import Block
 from smabot.domain.records import (
     ZERO,
     Account,
     Adjustment,
+    Bar,
+    Batch,
     EquityPoint,
     Fill,
     Order,
     Position,
-    SignalState,
 )
-from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.settings.model import Config
+from smabot.testing.simulation.command_rules import CommandRules
+from smabot.testing.simulation.databases import Database
+from smabot.testing.simulation.entry_rules import EntryRules
+from smabot.testing.simulation.exit_rules import ExitRules
+from smabot.testing.simulation.ledger_sums import (
+    differing_ends,
+    differing_profit,
+    invented_refusals,
+    miscounted_fills,
+    profit_from_outside,
+    tried_twice,
+    unexplained_cancels,
+)
+from smabot.testing.simulation.life import Life
+from smabot.testing.simulation.limits_oracle import LIMITS, LimitsOracle
+from smabot.testing.simulation.outside_changes import OutsideChanges
+from smabot.testing.simulation.process_knowledge import ProcessKnowledge
+from smabot.testing.simulation.step_rules import StepRules
 
 CENT = Decimal("0.01")
-MINUTE = timedelta(minutes=1)
 
 
 class Violation(AssertionError):
@@ -78,7 +94,22 @@ class Happenings(Protocol):
         ...
 
     @property
-    def stream_down(self) -> bool: ...
+    def process(self) -> Life | None: ...
+
+    @property
+    def latest_bars(self) -> Mapping[str, Bar]:
+        """The exchange's newest bars by symbol."""
+        ...
+
+    @property
+    def outside_changes(self) -> OutsideChanges: ...
+
+    @property
+    def undisturbed(self) -> bool:
+        """Whether no fault has struck lately."""
+        ...
+
+    def wall(self) -> datetime: ...
 
 
 class Judge:
@@ -86,17 +117,26 @@ class Judge:
 
     def __init__(
         self,
-        journal: MemoryJournal,
+        database: Database,
         exchange: SimulatedExchange,
         config: Config,
         happenings: Happenings,
     ) -> None:
-        self._journal = journal
+        self._journal = database
         self._exchange = exchange
         self._config = config
         self._happenings = happenings
-        self.by_hand: dict[str, Decimal] = {}
-        """Signed shares that somebody else has traded, by symbol."""
+        self._refused: set[str] = set()
+        self._first_cash = exchange.cash()
+        risk = config.table("risk")
+        self._commands = CommandRules(database)
+        self._entries = EntryRules(database, risk.get("daily_limits", {}).get("max_orders", 0))
+        self._exits = ExitRules(database)
+        self._limits = LimitsOracle(
+            exchange, risk, self._commands.resets, lambda: happenings.outside_changes.deposited
+        )
+        self._steps = StepRules(Violation)
+        self._knowledge = ProcessKnowledge(database)
 
     # -- an order leaves -----------------------------------------------------------------------------
 
@@ -108,31 +148,46 @@ class Judge:
             raise Violation("1 committed first", f"{name} leaves before it is committed")
         if outside.stopped_by:
             raise Violation("8 conflict", f"{name} leaves after {outside.stopped_by}")
-        if not outside.ready and outside.book is None:
-            raise Violation("8 reconciled first", f"{name} leaves before the start has compared")
+        if why := self._knowledge.forbids(kept):
+            raise Violation("8 compared first", f"{name} leaves {why}")
         blocked = self._blocks(order)
         if blocked:
             raise Violation("4 block", f"{name} leaves despite a block: {blocked[0].reason}")
-        if not order.reduces:
+        if order.reduces:
+            self._exit(kept)
+        else:
             self._entry(kept)
 
+    def cancel_handed_over(self, order: Order) -> None:
+        """Judge a cancel that is handed to the transport."""
+        kept = self._journal.row(Order, order.client_order_id)
+        if kept is None or kept.cancel_requested_at is None or not kept.cancel_reason:
+            raise Violation("1 committed first", f"the cancel of {order.client_order_id} leaves")
+        self._steps.cancel_handed_over(order)
+
     def _entry(self, entry: Order) -> None:
-        name, outside = entry.client_order_id, self._happenings
-        if entry.cancel_requested_at is not None:
-            raise Violation("4 cancel", f"{name} leaves though its cancel was requested")
+        name, outside, process = entry.client_order_id, self._happenings, self._happenings.process
+        assert process is not None
+        assert process.book is not None
         if entry.symbol not in outside.enterable:
             raise Violation("4 symbols", f"{name} leaves, and its symbol is not to be traded")
-        state = self._journal.row(SignalState, entry.strategy, entry.symbol)
-        if state is not None and state.target == 0:
-            raise Violation("4 wanted", f"{name} leaves though {entry.strategy} wants flat")
-        age = outside.now - entry.created_at
-        life = self._config.max_bar_age + (MINUTE if entry.collared else timedelta(0))
-        if age >= life + timedelta(seconds=2):
-            raise Violation("4 fresh", f"{name} leaves {age} after its decision")
-        last = self._last_command()
-        if last is not None and last.verb in ("halt", "flatten"):
-            raise Violation("7 last command", f"{name} leaves after the operator's {last.verb}")
-        self._count(entry)
+        counted = LIMITS in process.plugins
+        for rule, why in self._entries.broken_by(
+            entry, process.book, process.config, outside.now, counted=counted
+        ):
+            raise Violation(rule, f"{name} leaves {why}")
+        if verb := self._commands.forbids_entries():
+            raise Violation("7 last command", f"{name} leaves after the operator's {verb}")
+        self._look_at_limits()
+        why = self._limits.forbids_entries()
+        if why and not outside.outside_changes.traded:
+            raise Violation("4 losses", f"{name} leaves though {why}")
+
+    def _exit(self, exit_: Order) -> None:
+        book = self._happenings.book
+        assert book is not None
+        for rule, why in self._exits.broken_by(exit_, book, self._happenings.now):
+            raise Violation(rule, f"{exit_.client_order_id} leaves, {why}")
 
     def _blocks(self, order: Order) -> list[Block]:
         scopes = ("all",) if order.reduces else ("all", "entries")
@@ -144,45 +199,64 @@ class Judge:
             and block.plugin not in self._happenings.ignored
         ]
 
-    def _last_command(self) -> Command | None:
-        """Return the operator's last halt, resume or flatten of everything: of those that one step carries out, the
-        one that was given last by the wall clock."""
-        carried = [
-            command
-            for command in self._journal.rows(Command)
-            if command.verb in ("halt", "resume", "flatten")
-            and (command.verb != "flatten" or not command.argument)
-            and command.applied_at is not None
-            and not command.answer.startswith(("not carried out", "expired"))
-        ]
-        order = attrgetter("applied_at", "created_at", "id")
-        return max(carried, key=order, default=None)
+    def _look_at_limits(self) -> None:
+        process = self._happenings.process
+        if (
+            self._happenings.outside_changes.traded
+            or process is None
+            or process.book is None
+            or not process.ready
+        ):
+            return
+        self._limits.look(process.book, process.plugins)
 
-    def _count(self, entry: Order) -> None:
-        limits = self._config.table("risk").get("daily_limits", {})
-        most = limits.get("max_orders")
-        if not most:
-            return
-        calendar = self._happenings.book.calendar if self._happenings.book else None
-        if calendar is None:
-            return
-        today = calendar.trading_date(entry.created_at)
-        sent = [
-            order
-            for order in self._journal.rows(Order)
-            if order.status is not Status.BLOCKED
-            and calendar.trading_date(order.created_at) == today
-        ]
-        entries = [order for order in sent if not order.reduces]
-        if len(entries) > most:
-            raise Violation("4 limit", f"{len(entries)} entries on {today}, max_orders is {most}")
+    def refused(self, order: Order) -> None:
+        """Note that the exchange has refused an order."""
+        self._refused.add(order.client_order_id)
+
+    # -- what a process is shown ---------------------------------------------------------------------
+
+    def positions_queried(self) -> int:
+        """Note that a query of positions begins; returns its number."""
+        return self._knowledge.question_begins()
+
+    def positions_known(self, question: int) -> None:
+        """Note its answer."""
+        self._knowledge.positions_known(question)
+
+    def batch_taken(self, batch: Batch) -> None:
+        self._knowledge.batch_taken(batch)
 
     # -- at any time ---------------------------------------------------------------------------------
 
-    def nothing_is_short(self) -> None:
+    def process_begins(self) -> None:
+        self._knowledge.begin()
+        self._steps.begin()
+        self._commands.done_too_late(self._happenings.wall())
+
+    def minute_traded(self) -> None:
+        """The market has traded a minute."""
+        self._limits.minute_traded(self._happenings.book)
+
+    def after_step(self) -> None:
+        """Judge what a step has left."""
+        outside = self._happenings
+        process = outside.process
+        self._nothing_is_short()
+        if process is None or process.book is None:
+            return
+        self._look_at_limits()
+        self._steps.look(
+            process.book, process.config, outside.now, outside.latest_bars,
+            undisturbed=outside.undisturbed,
+        )  # fmt: skip
+        if late := self._commands.done_too_late(outside.wall()):
+            raise Violation("7 expired", late)
+
+    def _nothing_is_short(self) -> None:
         """Rule 5."""
         for symbol, qty in self._exchange.positions().items():
-            if qty < min(ZERO, self.by_hand.get(symbol, ZERO)):
+            if qty < ZERO:
                 raise Violation("5 short", f"the account holds {qty} {symbol}")
 
     # -- at the end ----------------------------------------------------------------------------------
@@ -233,6 +307,25 @@ class Judge:
         self._fills_once()
         self._positions_agree()
         self._money_agrees()
+        self._ledger_agrees()
+
+    def _ledger_agrees(self) -> None:
+        journal, exchange = self._journal, self._exchange
+        findings = {
+            "1 once": tried_twice(journal, exchange),
+            "2 ends": differing_ends(journal, exchange),
+            "2 refusals": invented_refusals(journal, exchange, self._refused),
+            "2 reasons": unexplained_cancels(journal),
+            "2 hooks": miscounted_fills(journal),
+        }
+        outside = self._happenings.outside_changes
+        if not outside.traded:
+            opening = self._first_cash + outside.deposited
+            findings["3 profit"] = differing_profit(journal, exchange)
+            findings["3 outside"] = profit_from_outside(journal, opening)
+        for rule, found in findings.items():
+            for what in found:
+                raise Violation(rule, what)
 
     @staticmethod
     def _one_order_a_decision(names: Sequence[str]) -> None:

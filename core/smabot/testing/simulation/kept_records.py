@@ -9,6 +9,7 @@ from smabot.domain.bot_records import Command
 from smabot.domain.records import Bar
 from smabot.errors import JournalError
 from smabot.testing.kill_points import COMMIT, after, before
+from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.points import Points
 
 AFTER_IT = "I/O error after it"
@@ -16,11 +17,11 @@ AFTER_IT = "I/O error after it"
 
 
 class KeptRecords:
-    """A process's way to the journal, which is a door to what all processes share."""
+    """A process's journal, of the database that all processes share."""
 
     def __init__(
         self,
-        journal: Any,
+        database: Database,
         points: Points,
         faults: list[str],
         struck: Callable[[str], None],
@@ -28,11 +29,17 @@ class KeptRecords:
         """``faults``: what befalls the next commits; ``struck``: called with each that does."""
         self.steps = 0
         """Commits with a bar or an order."""
-        self._journal = journal
+        self._database = database
+        self._journal: Any = None
         self._points = points
         self._faults = faults
         self._struck = struck
         self._broken = ""
+
+    def opened(self, records: Sequence[type]) -> KeptRecords:
+        """Open the database for the process."""
+        self._journal = self._database.open(records)
+        return self
 
     def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
         self._points.point(before(COMMIT))
@@ -58,7 +65,7 @@ class KeptRecords:
         self._journal.check_in_place()
 
     def close(self) -> None:
-        return
+        self._journal.close()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._journal, name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -13,10 +13,11 @@ from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.opening import open_session
 from smabot.engine.start.recovery import recover
 from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
-from smabot.hooks.memory_journal import MemoryJournal
+from smabot.errors import SmabotError
 from smabot.settings.model import Config
 from smabot.testing.kill_points import start_steps
 from smabot.testing.process_plugins import ProcessPlugins
+from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.deliveries import Deliveries, Market, SimulatedFeed
 from smabot.testing.simulation.doors import Doors
 from smabot.testing.simulation.kept_records import KeptRecords
@@ -24,6 +25,9 @@ from smabot.testing.simulation.points import Points
 from smabot.testing.simulation.timeline import Timeline
 from smabot.testing.simulation.virtual_surroundings import VirtualSurroundings
 from smabot.testing.simulation.wire import FarBroker, NearBroker, Wire
+
+LAST_SECONDS = 2.0
+"""Between an error and the end of the process."""
 
 
 @dataclass
@@ -35,7 +39,7 @@ class Outside:
     market: Market
     deliveries: Deliveries
     points: Points
-    journal: MemoryJournal
+    database: Database
     symbols: tuple[str, ...]
     far: bool
     pass_minute: Callable[[], None]
@@ -54,12 +58,12 @@ class Life:
         """Those that it may enter."""
         self.ready = False
         """Whether its start is done."""
+        self.config = config
         self._outside = outside
         self._processes = plugins
-        self._config = config
         self._around = VirtualSurroundings(outside.wire, outside.wall, far=outside.far)
         self._records = KeptRecords(
-            outside.journal, outside.points, outside.commit_faults, outside.struck
+            outside.database, outside.points, outside.commit_faults, outside.struck
         )
         self._session: BotSession | None = None
         self._engine: Engine | None = None
@@ -68,6 +72,11 @@ class Life:
     def book(self) -> Book | None:
         """Its book, once it is open."""
         return self._session.book if self._session is not None else None
+
+    @property
+    def plugins(self) -> Collection[str]:
+        """The names of the plugins that are part of its run."""
+        return self._session.plugins.names if self._session is not None else ()
 
     @property
     def committed(self) -> int:
@@ -95,7 +104,13 @@ class Life:
         batch = self._session.opened().feed.next(0.5)
         if batch is None:
             return False
-        self._engine.take(batch)
+        try:
+            self._engine.take(batch)
+        except SmabotError:
+            self._engine.close()
+            if self._outside.far:
+                self._outside.timeline.sleep(LAST_SECONDS)
+            raise
         return True
 
     def stop(self) -> None:
@@ -123,7 +138,7 @@ class Life:
         doors = Doors(self._records, broker, feed)
         plugins = self._processes.take(doors, outside.points)
         try:
-            self._session = open_session(self._config, plugins, start_steps(outside.points))
+            self._session = open_session(self.config, plugins, start_steps(outside.points))
         except BaseException:
             self._processes.give_back(plugins)
             raise

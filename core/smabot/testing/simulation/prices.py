@@ -16,7 +16,9 @@ AT_OPEN, AT_NOON, AT_CLOSE = 24, 5, 23
 """Minutes with bars of each session. In the hours between there are none."""
 MINUTES = AT_OPEN + AT_NOON + AT_CLOSE
 """Minutes with bars in a session."""
-STEP, FALL_CHANCE, FALL = 0.002, 0.02, (0.06, 0.15)
+STEP, FALL = 0.002, (0.06, 0.15)
+FALL_CHANCES = (0.01, 0.02, 0.06)
+"""Of a minute, in markets of different kinds."""
 MISSING = 0.04
 """The share of bars that a symbol lacks."""
 
@@ -29,7 +31,7 @@ def session_bars(seed: int, symbols: Sequence[str], sessions: int) -> list[Bar]:
     for start in _starts(sessions):
         for symbol in symbols:
             before = prices[symbol]
-            after = _moved(before, chance)
+            after = _moved(before, chance, FALL_CHANCES[seed % len(FALL_CHANCES)])
             prices[symbol] = after
             if chance.random() >= MISSING:
                 bars.append(_bar(symbol, start, before, after, chance))
@@ -52,9 +54,9 @@ def _starts(sessions: int) -> list[datetime]:
     ]
 
 
-def _moved(price: float, chance: random.Random) -> float:
+def _moved(price: float, chance: random.Random, falls: float) -> float:
     price *= 1 + chance.gauss(0, STEP)
-    if chance.random() < FALL_CHANCE:
+    if chance.random() < falls:
         price *= 1 - chance.uniform(*FALL)
     return max(round(price, 2), 1.0)
 

@@ -31,12 +31,14 @@ class Schedule:
 
     ``far``: whether the broker's answers take time; else the exchange is in the bot's process, and stands
     still while it decides. ``minutes`` with bars are played, then the bot has some quiet ones.
+    ``compared``: whether it is played without its kills, too, and must end with the same tables.
     """
 
     seed: int
     far: bool
     minutes: int
     actions: tuple[Action, ...] = ()
+    compared: bool = False
 
     def at(self, minute: int) -> list[Action]:
         """Return what happens at a minute, in its order."""

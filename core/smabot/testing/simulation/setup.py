@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 from loguru import logger
 
-from smabot.hooks.discovery import discover, load_plugin, named_by, select
+from smabot.hooks.discovery import discover, load_plugin, make_from, named_by, select
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.simulated_exchange import SimulatedExchanges
 from smabot.settings.model import Config
+from smabot.testing.simulation.databases import Database, FileDatabase
 from smabot.testing.simulation.drawing import Draw
+from smabot.testing.simulation.equality import judge_equality, uninterrupted
 from smabot.testing.simulation.prices import session_bars
 from smabot.testing.simulation.schedule import Schedule
 from smabot.testing.simulation.world import Result, World
@@ -34,7 +37,7 @@ SETTINGS: dict[str, Any] = {
             },
             "daily_limits": {
                 "max_order_notional": 0, "max_exposure_per_symbol": 0, "max_loss": 4_000,
-                "max_orders": 60,
+                "max_orders": 15,
             },
         }
     },
@@ -68,12 +71,28 @@ class Setup:
 
     def play(self, schedule: Schedule) -> Result:
         """Play a schedule from the beginning."""
-        exchange = self._market(schedule.seed % MARKETS).open()
         logger.disable("smabot")
         try:
-            return World(schedule, exchange, self.config, self._made_of, SYMBOLS).run()
+            world = self.world(schedule)
+            result = world.run()
+            if schedule.compared and result.violation is None:
+                whole = self.world(uninterrupted(schedule))
+                whole.run()
+                judge_equality(world, whole)
+            return result
         finally:
             logger.enable("smabot")
+
+    def world(self, schedule: Schedule, database: Database | None = None) -> World:
+        """Return the world of a schedule, at its beginning; without a database it is in memory."""
+        exchange = self._market(schedule.seed % MARKETS).open()
+        return World(schedule, exchange, self.config, self._made_of, SYMBOLS, database)
+
+    def file_database(self, path: Path, plugin: str = "persistence_sqlite") -> FileDatabase:
+        """Return a database of a journal's plugin in a file that is still to be made, or is there."""
+        config = self.config.model_copy(update={"db": path})
+        target = load_plugin(plugin, discover([plugin])[plugin])
+        return FileDatabase(make_from(plugin, target, config, {}), config)
 
     def _market(self, number: int) -> SimulatedExchanges:
         if number not in self._markets:

@@ -9,9 +9,10 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from smabot.domain.calendar import Calendar
+from smabot.domain.order_terms import Status
 from smabot.domain.records import Order, OrderUpdate
 from smabot.errors import AccountBlocked, BrokerError, KeyRefused, NotSent, UnknownOutcome
 from smabot.hooks.ports import Broker, BrokerAccount, BrokerOrder, BrokerPosition
@@ -26,6 +27,30 @@ SURVIVES = 0.5
 TIMEOUT = 6.0
 """Seconds after which a client gives an answer up."""
 REQUESTS = ("submit", "cancel", "query")
+
+
+class RequestWatch(Protocol):
+    """What is shown each request of interest."""
+
+    def handed_over(self, order: Order) -> None:
+        """An order is handed to the transport."""
+        ...
+
+    def cancel_handed_over(self, order: Order) -> None:
+        """A cancel is handed to the transport."""
+        ...
+
+    def refused(self, order: Order) -> None:
+        """The exchange has refused an order."""
+        ...
+
+    def positions_queried(self) -> int:
+        """Positions are queried; returns the query's number."""
+        ...
+
+    def positions_known(self, question: int) -> None:
+        """That query was answered."""
+        ...
 
 
 class Wire:
@@ -43,8 +68,8 @@ class Wire:
         """Whether that is the key, and every request; else the account, and orders alone."""
         self.struck: Callable[[str], None] = lambda fault: None
         """Called with each fault that strikes."""
-        self.handed_over: Callable[[Order], None] = lambda order: None
-        """Called with each order that is handed to the transport."""
+        self.watch: RequestWatch | None = None
+        """Sees what leaves."""
         self.arrived: Callable[[], None] = lambda: None
         """Called when the exchange has carried a request out."""
         self.busy = False
@@ -71,7 +96,9 @@ class Wire:
         waiting = self.faults[request]
         if self.refused_until is not None and self.timeline.now < self.refused_until:
             return "key" if self.key_refused else "blocked" if request == "submit" else ""
-        fault = waiting.pop(0) if waiting else ""
+        # A comparison asks several things, and each of them may be the one without an answer.
+        spared = request == "query" and self.chance.random() < 0.5
+        fault = waiting.pop(0) if waiting and not spared else ""
         if fault:
             self.struck(f"{request} {fault}")
         return fault
@@ -92,12 +119,23 @@ class NearBroker:
 
     def submit(self, order: Order) -> OrderUpdate:
         def hand_over() -> None:
-            self._wire.handed_over(order)
+            if self._wire.watch is not None:
+                self._wire.watch.handed_over(order)
 
-        return self._request("submit", "submit", lambda: self._broker.submit(order), hand_over)
+        def carry_out() -> OrderUpdate:
+            answer = self._broker.submit(order)
+            if self._wire.watch is not None and answer.status is Status.REJECTED:
+                self._wire.watch.refused(order)
+            return answer
+
+        return self._request("submit", "submit", carry_out, hand_over)
 
     def cancel(self, order: Order) -> None:
-        self._request("cancel", "cancel", lambda: self._broker.cancel(order))
+        def hand_over() -> None:
+            if self._wire.watch is not None:
+                self._wire.watch.cancel_handed_over(order)
+
+        self._request("cancel", "cancel", lambda: self._broker.cancel(order), hand_over)
 
     def order(self, client_order_id: str) -> BrokerOrder | None:
         return self._request("query", "order", lambda: self._broker.order(client_order_id))
@@ -106,7 +144,12 @@ class NearBroker:
         return self._request("query", "orders", lambda: self._broker.orders(since))
 
     def positions(self) -> list[BrokerPosition]:
-        return self._request("query", "positions", self._broker.positions)
+        watch = self._wire.watch
+        question = watch.positions_queried() if watch is not None else 0
+        positions = self._request("query", "positions", self._broker.positions)
+        if watch is not None:
+            watch.positions_known(question)
+        return positions
 
     def account(self) -> BrokerAccount:
         return self._request("query", "account", self._broker.account)

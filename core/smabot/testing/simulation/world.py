@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smabot.domain.book import Book
+from smabot.domain.records import Bar
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import (
     BrokerError,
@@ -19,15 +20,17 @@ from smabot.errors import (
     RiskHalt,
     SmabotError,
 )
-from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.settings.model import Config
 from smabot.testing.kill_points import Killed
 from smabot.testing.simulation.actions import Actions
 from smabot.testing.simulation.actors import ACTORS, Actor, Wants
+from smabot.testing.simulation.databases import Database, MemoryDatabase
 from smabot.testing.simulation.deliveries import Deliveries, Market
+from smabot.testing.simulation.fill_probe import PROBE, FillProbe
 from smabot.testing.simulation.judge import Judge, Violation
 from smabot.testing.simulation.life import Life, Lives, Outside
+from smabot.testing.simulation.outside_changes import OutsideChanges
 from smabot.testing.simulation.points import PluginFailure, Points
 from smabot.testing.simulation.schedule import Schedule
 from smabot.testing.simulation.timeline import Timeline
@@ -82,7 +85,9 @@ class World:
         config: Config,
         made_of: Mapping[str, Any],
         symbols: Sequence[str],
+        database: Database | None = None,
     ) -> None:
+        """``database``: where the bot keeps its tables, else in memory."""
         self.schedule = schedule
         self.exchange = exchange
         self.chance = random.Random(schedule.seed)  # noqa: S311 - it must come again
@@ -91,32 +96,35 @@ class World:
         self.wire = Wire(self.timeline, exchange, self.points, self.chance)
         self.market = Market()
         self.deliveries = Deliveries(self.timeline, self.chance, schedule.far)
-        self.journal = MemoryJournal()
+        self.database = database or MemoryDatabase()
         self.wants: Wants = {}
         self.result = Result(schedule)
         self.minute = 0
+        self._begun = -1
+        """The minute whose actions were carried out last."""
         self.down_for = 0
         """Minutes for which the next process waits to begin."""
         self.stop_wanted = False
+        self.killed: Callable[[], None] = lambda: None
+        """Called where the process dies."""
         self.asleep = 0
         """Minutes for which the process stands still."""
         self.conflict = ""
         self.ignored: tuple[str, ...] = ()
         self.wall_ahead = timedelta(0)
         self.kills_in_starts: list[tuple[str, int]] = []
-        self.outside_changes = False
-        """Whether somebody else has changed the account, so that a conflict is right."""
+        self.outside_changes = OutsideChanges()
         self._recent: dict[str, datetime] = {}
         self._life: Life | None = None
         outside = Outside(
-            self.timeline, self.wire, self.market, self.deliveries, self.points, self.journal,
+            self.timeline, self.wire, self.market, self.deliveries, self.points, self.database,
             tuple(symbols), schedule.far, self._trade_minute, self.wall, self.struck,
         )  # fmt: skip
         actors = {name: self._actor(name) for name in ACTORS}
-        self.lives = Lives(outside, {**made_of, **actors}, config)
+        self.lives = Lives(outside, {**made_of, **actors, PROBE: FillProbe}, config)
         self.commit_faults = outside.commit_faults
-        self.judge = Judge(self.journal, exchange, config, self)
-        self.wire.handed_over = self.judge.handed_over
+        self.judge = self.wire.watch = Judge(self.database, exchange, config, self)
+        self.deliveries.taken = self.judge.batch_taken
         self.wire.arrived = self._send_updates
         self.wire.struck = self.deliveries.struck = self.struck
         self.actions = Actions(self)
@@ -147,6 +155,18 @@ class World:
     def stream_down(self) -> bool:
         return self.deliveries.down
 
+    @property
+    def process(self) -> Life | None:
+        return self._life
+
+    @property
+    def latest_bars(self) -> Mapping[str, Bar]:
+        return self.market.latest()
+
+    @property
+    def undisturbed(self) -> bool:
+        return not self.wire.busy and not self._lately()
+
     def wall(self) -> datetime:
         return self.timeline.now + self.wall_ahead
 
@@ -171,9 +191,9 @@ class World:
         return self.result
 
     def _live(self, goes_on: Callable[[], bool]) -> None:
-        """Let the bot live, and begin again, for as long as a condition holds."""
+        """Let the bot live, and begin again, for as long as a condition holds; in the end it lives."""
         failed, happened = 0, 0
-        while goes_on() and not self.market.ended:
+        while (goes_on() or self._life is None) and not self.market.ended:
             try:
                 if self._life is None:
                     failed += 1
@@ -182,7 +202,8 @@ class World:
                     happened = self._happened
                     self._begin_life()
                     failed = 0
-                self._step()
+                if goes_on():
+                    self._step()
             except Killed:
                 self._end_life()
             except SmabotError as error:
@@ -197,6 +218,7 @@ class World:
             self.points.arm(*self.kills_in_starts.pop(0))
         self.conflict = ""
         self._life = self.lives.new()
+        self.judge.process_begins()
         self.trace("start")
         self._life.begin(self.ignored)
         self.trace("ready")
@@ -215,7 +237,7 @@ class World:
         if not self._life.step():
             self.market.ended = True
         self.result.steps += 1
-        self.judge.nothing_is_short()
+        self.judge.after_step()
 
     def _stay_down(self) -> None:
         """Let the minutes pass that a process waits to begin."""
@@ -305,7 +327,12 @@ class World:
 
     def _trade_minute(self) -> None:
         """Do what the schedule says of the next minute, and let the market trade it."""
-        self.actions.carry_out(self.schedule.at(self.minute))
+        if self._begun != self.minute:
+            self._begun = self.minute
+            actions = self.schedule.at(self.minute)
+            self.actions.carry_out(actions)
+            if self.schedule.compared and any(each.verb == "operator" for each in actions):
+                return  # in a step of its own, as a start carries a command out before it takes bars
         self.minute += 1
         traded = self.exchange.trade_minute()
         if traded is None:
@@ -313,6 +340,7 @@ class World:
             return
         self.timeline.now = max(self.timeline.now, traded.time)
         self.market.minutes.append(traded.bars)
+        self.judge.minute_traded()
         self._send_updates()
         self.deliveries.send_minute(traded.bars)
 
@@ -377,6 +405,7 @@ class World:
         )
         self.result.kills.append(kill)
         self.trace(f"KILLED {point}")
+        self.killed()
 
     def _note_failure(self, boundary: str) -> None:
         self.struck(f"plugin fails in {boundary.removeprefix('before ')}")

@@ -47,7 +47,7 @@ def test_a_round_trip_is_made_over_requests_and_frames(
     end = World._bring_to_an_end
 
     def note(world: World) -> None:
-        traded.extend((str(fill.side), fill.symbol) for fill in world.exchange.fills())
+        traded.extend((str(fill.side), fill.symbol) for fill in world.state.exchange.fills())
         end(world)
 
     monkeypatch.setattr(World, "_bring_to_an_end", note)

@@ -175,6 +175,17 @@ def test_a_terminal_order_stays_so() -> None:
     assert (order.status, order.filled_qty) == (Status.CANCELED, Decimal(4))
 
 
+def test_an_order_keeps_the_time_of_its_end() -> None:
+    book = make_book()
+    book.apply(make_order("buy", Side.BUY, 10))
+    book.apply(OrderUpdate("buy", Status.REJECTED, T0, "b"))
+    for status in (Status.REJECTED, Status.ACCEPTED):
+        assert not book.apply(OrderUpdate("buy", status, T0 + timedelta(minutes=1), "b"))
+    order = book.order("buy")
+    assert order is not None
+    assert order.updated_at == T0
+
+
 def test_an_ended_order_is_found_again_in_the_journal() -> None:
     journal: dict[str, Order] = {}
     book = Book(find_order=journal.get)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -8,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smabot.domain.calendar import MINUTE
 from smabot.domain.order_terms import Side, Status
 
 FAILED = (Status.REJECTED, Status.UNKNOWN)
@@ -82,6 +84,7 @@ def test_the_count_is_that_of_failures_since_the_last_success(desk: Any, news: A
     seen = dict.fromkeys(range(4), Status.PENDING)
     failed: set[int] = set()
     for which, status, restart in news:
+        bot.at(bot.now + timedelta(seconds=1))
         if restart:
             bot.restart()
         bot.take(orders[which], status, orders[which].qty if status is Status.FILLED else 0)
@@ -92,6 +95,54 @@ def test_the_count_is_that_of_failures_since_the_last_success(desk: Any, news: A
             elif status in (Status.ACCEPTED, Status.PARTIALLY_FILLED, Status.FILLED):
                 failed.clear()
         assert bot.state.failure_count == len(failed)
+
+
+@pytest.mark.parametrize("filled", [0, 4])
+def test_news_that_leaves_an_order_open_takes_back_no_failure_at_a_restart(
+    desk: Any, filled: int
+) -> None:
+    bot = desk(breaker=ONLY_FAILURES)
+    order, status = bot.submit(), Status.PARTIALLY_FILLED if filled else Status.ACCEPTED
+    bot.take(order, status, filled)
+    bot.at(bot.now + MINUTE)
+    fail(bot, 1)
+    bot.at(bot.now + MINUTE)
+    bot.take(order, status, filled * 2)
+    bot.restart()
+    assert bot.state.failure_count == 1
+
+
+def test_an_order_that_is_not_accepted_yet_takes_back_no_failure_at_a_restart(
+    desk: Any, update_of: Any
+) -> None:
+    bot = desk(breaker=ONLY_FAILURES)
+    fail(bot, 1)
+    bot.at(bot.now + MINUTE)
+    received = update_of(bot.submit(), Status.SUBMITTED, bot.now)
+    bot.restart(replace(received, submitted_at=bot.now))
+    bot.restart()
+    assert bot.state.failure_count == 1
+
+
+def test_an_order_accepted_ahead_of_the_bots_time_takes_back_no_later_failure(
+    desk: Any, update_of: Any
+) -> None:
+    bot = desk(breaker=ONLY_FAILURES)
+    ahead = bot.now + timedelta(seconds=2)
+    accepted = update_of(bot.submit(), Status.ACCEPTED, ahead)
+    bot.restart(replace(accepted, submitted_at=ahead))
+    fail(bot, 1)
+    bot.restart()
+    assert bot.state.failure_count == 1
+
+
+def test_a_failure_ahead_of_the_bots_time_does_not_count_again_after_a_reset(desk: Any) -> None:
+    bot = desk(breaker=ONLY_FAILURES)
+    bot.price("SPY", 100.0)
+    bot.take(bot.submit(), Status.REJECTED, time=bot.now + timedelta(seconds=2))
+    bot.command("breaker reset")
+    bot.restart()
+    assert bot.state.failure_count == 0
 
 
 def test_it_trips_at_a_fall_from_the_session_start(desk: Any) -> None:

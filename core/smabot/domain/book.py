@@ -99,6 +99,7 @@ class Book(BookView):
             or (update.status is order.status and order.status in (Status.UNKNOWN, Status.PENDING))
             or (confirmed and order.given_up_at is not None)
         )
+        repeats_end = order.status.terminal and not newer and fill is None
         reason = update.reason
         if not reason and update.status is Status.CANCELED:
             reason = order.cancel_reason
@@ -113,7 +114,8 @@ class Book(BookView):
             filled_avg_price=update.filled_avg_price if fill else order.filled_avg_price,
             realized_pnl=order.realized_pnl + (fill.realized_pnl if fill else ZERO),
             submitted_at=update.submitted_at or order.submitted_at,
-            updated_at=max(update.time, order.updated_at or update.time),
+            updated_at=order.updated_at if repeats_end
+            else max(update.time, order.updated_at or update.time),
             cause=update.cause if newer else order.cause,
             available=update.available if newer else order.available,
             given_up_at=None if confirmed else order.given_up_at,

@@ -60,9 +60,12 @@ def breaker_state(book: Book) -> BreakerState:
 
 
 def save_breaker_state(state: BreakerState, book: Book, time: datetime | None = None) -> None:
-    """Write what has changed, and that the breaker has seen all up to now, or to a later time."""
-    if state != book.row(BreakerState, "main"):
-        seen = seen_until(state, book, time)
+    """Write what has changed, and that the breaker has seen all up to now, or to a later time.
+
+    A later time is written in any case: what changes next may be of an earlier one.
+    """
+    seen = seen_until(state, book, time)
+    if state != book.row(BreakerState, "main") or seen > book.now:
         book.apply(state if state.seen_at == seen else replace(state, seen_at=seen))
 
 
@@ -88,4 +91,5 @@ def reset_breaker_state(state: BreakerState, equity: Decimal) -> BreakerState:
         session_equity=equity,
         peak_equity=equity,
         opening_cash=state.opening_cash,
+        seen_at=state.seen_at,
     )

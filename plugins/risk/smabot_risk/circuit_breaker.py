@@ -5,7 +5,7 @@ Once tripped it stays tripped, across restarts too, until an operator resets it 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import TYPE_CHECKING
@@ -137,11 +137,11 @@ class CircuitBreaker(Rule):
             state = replace(state, session_date=today.date, session_equity=start)
         failed: dict[str, Order] = {}
         worked = False
-        for time, order in sorted(_outcomes(today.orders()), key=lambda outcome: outcome[0]):
+        for time, failure in sorted(_outcomes(today), key=lambda outcome: outcome[0]):
             if time <= seen_at:
                 continue
-            if order.status in FAILED:
-                failed[_failure_key(order)] = order
+            if failure is not None:
+                failed[_failure_key(failure)] = failure
             else:
                 worked, failed = True, {}
         if worked:
@@ -238,18 +238,25 @@ def _failure_key(order: Order) -> str:
     return order.client_order_id.rpartition("-")[0] or order.client_order_id
 
 
-def _outcomes(orders: Iterable[Order]) -> Iterator[tuple[datetime, Order]]:
-    """Yield the submissions that failed or worked, each with the time that it did."""
-    for order in orders:
+def _outcomes(today: TradingDay) -> Iterator[tuple[datetime, Order | None]]:
+    """Yield when submissions failed or worked: with the order that failed, or None where one worked.
+
+    Later news of an order that is still open moves none of these times: else a start would take it for a
+    success that came after a failure.
+    """
+    first_fills = {fill.client_order_id: fill.time for fill in today.fills() if fill.first}
+    for order in today.orders():
         if order.status is Status.UNKNOWN:
             yield order.created_at, order
         elif order.status is Status.REJECTED:
             if order.cause is not RefusalCause.POSITION:
                 yield order.updated_at or order.created_at, order
         elif order.status in WORKED:
-            yield order.updated_at or order.created_at, order
-        elif order.submitted_at is not None:
-            yield order.submitted_at, order
+            yield order.submitted_at or order.created_at, None
+        if order.client_order_id in first_fills:
+            yield first_fills[order.client_order_id], None
+        if order.status is Status.FILLED:
+            yield order.updated_at or order.created_at, None
 
 
 def _newest_equity(book: Book) -> Decimal:

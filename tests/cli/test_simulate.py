@@ -92,3 +92,18 @@ def test_a_strategy_that_breaks_a_rule_is_told_with_its_schedule(
     again = execute(*command)
     assert again.code == 1
     assert "not thought of" in again.out
+
+
+@pytest.mark.slow
+def test_a_process_that_dies_is_told_with_its_seeds(execute: Call, in_tmp: Path) -> None:
+    (in_tmp / "deadly.py").write_text(
+        "import os\n\nfrom smabot.api import hookimpl\n\n\n"
+        "class Deadly:\n"
+        "    @hookimpl\n"
+        "    def on_fill(self, fill):\n"
+        "        os._exit(1)\n"
+    )
+    done = execute("simulate", "--plugins", "./deadly.py", "--jobs", "2", "--seeds", "20")
+    assert done.code == 1
+    assert "a process of the simulation has died while it played one of the seeds 0, 1" in done.err
+    assert "play them with --jobs 1" in done.err

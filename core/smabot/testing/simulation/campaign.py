@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from itertools import count, islice
 from multiprocessing import get_context
 from typing import Any
 
+from smabot.errors import SmabotError
 from smabot.testing.simulation.coverage import Coverage
 from smabot.testing.simulation.schedule_result import Result
 from smabot.testing.simulation.setup import Setup
@@ -100,19 +102,33 @@ def _results(
             yield _play([next(seeds)])
     context = get_context("spawn")
     with ProcessPoolExecutor(jobs, context, _begin, (orders,)) as pool:
+        played: dict[Future[list[Result]], list[int]] = {}
+
+        def submit() -> None:
+            batch = list(islice(seeds, BATCH))
+            played[pool.submit(_play, batch)] = batch
+
         try:
-            waiting = {pool.submit(_play, list(islice(seeds, BATCH))) for _ in range(2 * jobs)}
+            for _ in range(2 * jobs):
+                submit()
             while True:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                for each in done:
-                    waiting.add(pool.submit(_play, list(islice(seeds, BATCH))))
-                    yield _result_of(each)
+                for each in wait(played, return_when=FIRST_COMPLETED).done:
+                    results = each.result()
+                    del played[each]
+                    submit()
+                    yield results
+        except BrokenProcessPool:
+            seeds_played = _listed(played.values())
+            raise SmabotError(
+                f"a process of the simulation has died while it played one of the seeds {seeds_played}: "
+                "play them with --jobs 1"
+            ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _result_of(future: Future[list[Result]]) -> list[Result]:
-    return future.result()
+def _listed(batches: Iterable[list[int]]) -> str:
+    return ", ".join(map(str, sorted(seed for batch in batches for seed in batch)))
 
 
 def _seeds(goal: Goal, coverage: Coverage, first_seed: int) -> Iterator[int]:

@@ -19,8 +19,9 @@ from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
 from smabot.testing.faulty_connection import FarBroker, Market, NearBroker, Stream
 from smabot.testing.kill_points import KillSwitch, MortalJournal
-from smabot.testing.machine_scene import STRATEGIES, Scene, Schedule, ScheduledStrategy
+from smabot.testing.machine_scene import Scene
 from smabot.testing.scheduled_dispatcher import ScheduledDispatcher, ScheduledSurroundings
+from smabot.testing.simulation.actors import ACTORS, Actor, Wants
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class BotUnderTest:
         self._folder = Path(tempfile.mkdtemp(prefix="smabot-machine-", dir=within))
         for path in (setup.scene.database, setup.scene.ledger):
             shutil.copy(path, self._folder / path.name)
-        self.schedule: Schedule = {}
+        self.schedule: Wants = {}
         self.enterable = setup.scene.symbols
         self.wall = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
         self.kill_switch = KillSwitch()
@@ -85,8 +86,8 @@ class BotUnderTest:
             symbols=self.enterable, **scene.settings,
         )  # fmt: skip
         plugins = Plugins.load(config)
-        for name in STRATEGIES:
-            plugins.register(name, ScheduledStrategy(name, self.schedule))
+        for name in ACTORS:
+            plugins.register(name, Actor(name, self.schedule))
         plugins.check()
         session = open_session(config, plugins)
         self._session = session

@@ -27,8 +27,9 @@ from smabot.errors import ConflictError
 from smabot.testing.bot_under_test import BotSetup, BotUnderTest
 from smabot.testing.faulty_connection import Market
 from smabot.testing.kill_points import Killed
-from smabot.testing.machine_scene import STRATEGIES, Scene
+from smabot.testing.machine_scene import Scene
 from smabot.testing.oracle import Oracle, Violation
+from smabot.testing.simulation.actors import ACTORS
 
 __all__ = ["GuardMachine", "Scene", "Violation"]
 
@@ -36,9 +37,7 @@ LONGEST_START = 40
 EXIT_MINUTES = 25
 """Longer than the longest pause of an exit that failed."""
 SETTLING_MINUTES = 25
-CHANGES = st.lists(
-    st.tuples(st.sampled_from(STRATEGIES), st.integers(0, 9)), min_size=1, max_size=4
-)
+CHANGES = st.lists(st.tuples(st.sampled_from(ACTORS), st.integers(0, 9)), min_size=1, max_size=4)
 
 
 class GuardMachine(RuleBasedStateMachine):

@@ -38,6 +38,7 @@ from smabot.domain.tables import record
 from smabot.hooks import specifications as hookspecs
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
+from smabot.hooks.simulated_machine import SimulatedClient
 from smabot.hooks.specifications import HOOKS, Finding, Reconciliation, Recovery, RecoveryStep
 from smabot.settings.model import Config
 
@@ -117,6 +118,7 @@ NAMES: dict[str, Any] = {
     "MyExchanges": lambda bars: Opened(("exchanges", bars)),
     "MyBroker": lambda paper: Opened(("broker", paper)),
     "MyFeed": lambda symbols: Opened(("feed", symbols)),
+    "SimulatedClient": SimulatedClient,
 }
 
 
@@ -257,6 +259,12 @@ def open_feed(plugins: Plugins, plugin: Any, book: Book) -> None:
 
 def simulated_exchanges(plugins: Plugins, plugin: Any, book: Book) -> None:
     assert plugins.simulated_exchanges(Config(), []) == ("exchanges", [])
+
+
+def simulated_client(plugins: Plugins, plugin: Any, book: Book) -> None:
+    machine: Any = object()
+    made = plugins.simulated_client(Config(), machine)
+    assert (made.broker, made.feed) == (("broker", machine), ("feed", machine))
 
 
 def account_files(plugins: Plugins, plugin: Any, book: Book) -> None:

@@ -41,6 +41,7 @@ COMMANDS = {
     "halt": "halt",
     "resume": "resume",
     "init": "init",
+    "new": "new",
     "doctor": "doctor",
     "plugins": "plugins_list",
     "verify": "verify",

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from smabot.cli.app import App
     from smabot.testing.simulation.campaign import Orders, Report
     from smabot.testing.simulation.coverage import Coverage
-    from smabot.testing.simulation.world import Result
+    from smabot.testing.simulation.schedule_result import Result
 
 DEFAULT_SEEDS = 100
 SHOWN_VIOLATIONS = 3
@@ -35,6 +35,8 @@ class SimulationOptions:
     first: int
     jobs: int
     resume: Path | None
+    broker: str
+    """The plugin whose broker and feed are played with; empty: simulated ones."""
 
 
 def simulate_many(app: App, options: SimulationOptions) -> int:
@@ -84,16 +86,16 @@ def replay_schedule(app: App, options: SimulationOptions, replay: str) -> int:
 def _orders(app: App, options: SimulationOptions) -> Orders:
     """Raises ConfigError, and UsageError for an unknown kind of fault."""
     from smabot.testing.simulation.campaign import Orders
-    from smabot.testing.simulation.fault_kinds import FAULT_KINDS
+    from smabot.testing.simulation.fault_kinds import kinds_for
 
-    known = [kind.name for kind in FAULT_KINDS]
+    known = [kind.name for kind in kinds_for(served=bool(options.broker))]
     for name in options.faults:
         if name not in (*known, "none"):
             raise UsageError(
                 f"--faults: no such kind: {name}{suggest(name, known)}; known are {', '.join(known)}"
             )
     config = load_settings(app, {"plugins": options.plugins}).config
-    orders = Orders(config.plugins, options.faults, config.plugin)
+    orders = Orders(config.plugins, options.faults, config.plugin, options.broker)
     orders.setup()
     return orders
 
@@ -204,6 +206,7 @@ def _sums(report: Report, options: SimulationOptions) -> list[Any]:
 def _broken_lines(broken: list[Result], orders: Orders) -> list[str]:
     lines: list[str] = []
     with_plugins = f"--plugins {','.join(orders.plugins)}"
+    with_plugins += f" --broker {orders.broker}" if orders.broker else ""
     for result in broken:
         path = _written(result)
         lines += [

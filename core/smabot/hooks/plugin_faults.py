@@ -28,6 +28,7 @@ ANSWERS: dict[str, tuple[type, ...]] = {
     "open_broker": (object,),
     "open_feed": (object,),
     "simulated_exchanges": (object,),
+    "simulated_client": (object,),
 }
 """What the answer of a hook may be besides None; nothing where the hook is not here."""
 

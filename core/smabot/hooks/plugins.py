@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from smabot.hooks.ports import Broker, Feed, Journal, Rows
     from smabot.hooks.simulated_exchange import SimulatedExchanges
+    from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 
 T = TypeVar("T")
 BROKERS = ("alpaca", "exchange")
@@ -247,6 +248,14 @@ class Plugins(PluginCalls):
                 "base_plugins"
             )
         made: SimulatedExchanges = answers[0][1]
+        return made
+
+    def simulated_client(self, config: Config, machine: SimulatedMachine) -> SimulatedClient:
+        """Return broker and feed of a simulated process. Raises ConfigError when no plugin can."""
+        answers = self._ask("simulated_client", first=True, config=config, machine=machine)
+        if not answers:
+            raise ConfigError("no plugin has a broker to simulate: add alpaca to base_plugins")
+        made: SimulatedClient = answers[0][1]
         return made
 
     def account_files(self, config: Config, account_id: str) -> list[Path]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from smabot.domain.risk_answers import Check, Veto
     from smabot.hooks.ports import Broker, Feed, Journal, Rows
     from smabot.hooks.simulated_exchange import SimulatedExchanges
+    from smabot.hooks.simulated_machine import SimulatedClient
     from smabot.hooks.specifications import Finding, Reconciliation, RecoveryStep
 
 
@@ -103,6 +104,9 @@ class Provider(Plugin):
 
         def simulated_exchanges(self, *args: Any, **kwargs: Any) -> SimulatedExchanges | None:
             """``simulated_exchanges(config, bars)``: make exchanges in memory, for simulations."""
+
+        def simulated_client(self, *args: Any, **kwargs: Any) -> SimulatedClient | None:
+            """``simulated_client(config, machine)``: make broker and feed of a simulated process."""
 
         def account_files(self, *args: Any, **kwargs: Any) -> Sequence[Path]:
             """``account_files(config, account_id)``: the files that hold a broker's account."""

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from smabot.domain.order_terms import Side
 from smabot.domain.records import Bar, OrderUpdate
 from smabot.hooks.ports import Broker, BrokerOrder
+
+if TYPE_CHECKING:
+    import asyncio
+
+Application = Callable[..., Coroutine[Any, Any, None]]
+"""An ASGI application: called with scope, receive and send."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +49,19 @@ class SimulatedExchange(Protocol):
 
     def connect(self) -> Broker:
         """Return the broker of a new bot, in this process."""
+        ...
+
+    def serve(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], datetime],
+        keys: Mapping[str, str],
+    ) -> Application:
+        """Return its HTTP API and its streams as an ASGI application, for these keys and their secrets.
+
+        ``loop``: runs the streams; ``clock``: the virtual time between its minutes, UTC. To end a connection
+        without an answer it calls ``scope["extensions"]["smabot.reset"]``.
+        """
         ...
 
     # The clock

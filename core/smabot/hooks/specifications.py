@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from smabot.domain.risk_answers import Check, Veto
     from smabot.hooks.ports import Broker, Clock, Feed, Journal, Rows
     from smabot.hooks.simulated_exchange import SimulatedExchanges
+    from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
     from smabot.settings.model import Config
 
 hookspec = pluggy.HookspecMarker("smabot")
@@ -60,8 +61,7 @@ class Reconciliation:
     conflicts: tuple[Conflict, ...] = ()
     notes: tuple[str, ...] = ()
     remedy: tuple[Any, ...] = ()
-    """Records that adopt differences that are no conflict, as cash that came or went: written by
-    `smabot reconcile --accept broker`, after the conflicts' remedies."""
+    """Records that adopt what is no conflict, as moved cash: `reconcile --accept broker` writes them last."""
 
 
 @frozen
@@ -358,6 +358,17 @@ def simulated_exchanges(config: Config, bars: Sequence[Bar]) -> SimulatedExchang
 
     def simulated_exchanges(self, config, bars):
         return MyExchanges(bars)
+    """
+
+
+@hookspec(firstresult=True)
+def simulated_client(config: Config, machine: SimulatedMachine) -> SimulatedClient | None:
+    """Return broker and feed of a simulated process, which reach a server by its machine alone.
+
+    Since 0.1.
+
+    def simulated_client(self, config, machine):
+        return SimulatedClient(MyBroker(machine), MyFeed(machine))
     """
 
 

@@ -128,13 +128,13 @@ class AlpacaBroker:
         return self._checked_update(order, seen)
 
     def _account_block(self, refusal: RequestRefused) -> str:
-        """Return why the account may not trade, where that may be what a refusal is about."""
+        """Return why the account may not trade, or may not, where that may be what a refusal is about."""
         if refusal.status != FORBIDDEN or not any(w in refusal.message for w in ACCOUNT_WORDS):
             return ""
         try:
             return read_block_flags(self._rest)
-        except BrokerError:
-            return ""
+        except BrokerError as error:
+            return f"its flags can't be read: {error}"
 
     def _count_refusal(self, order: Order) -> int:
         """Count, and return, the refusals of an order that may have arrived before."""

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Protocol
 
 from smabot.provider import MINUTE, Calendar
+from smabot_alpaca.machine import REAL, Machine
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -28,10 +29,13 @@ class MarketClock(Protocol):
 
 
 class WallClock:
-    """This machine's clock, which nothing else moves."""
+    """The machine's clock, which nothing else moves."""
+
+    def __init__(self, machine: Machine = REAL) -> None:
+        self._machine = machine
 
     def now(self) -> datetime:
-        return datetime.now(UTC)
+        return self._machine.wall()
 
     def advance_to(self, time: datetime) -> None:
         pass

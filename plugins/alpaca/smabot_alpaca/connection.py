@@ -15,6 +15,7 @@ from smabot_alpaca import credentials, endpoints
 from smabot_alpaca.clock import ExchangeClock, MarketClock, WallClock
 from smabot_alpaca.credentials import Credentials
 from smabot_alpaca.endpoints import Endpoints, StreamAddress
+from smabot_alpaca.machine import REAL, Machine
 from smabot_alpaca.order_json import UNREADABLE, parse_time
 from smabot_alpaca.rest.account import read_calendar
 from smabot_alpaca.rest.client import ADMIN, RequestRefused, RestClient
@@ -103,11 +104,13 @@ class AlpacaConnection:
         credentials: Credentials,
         settings: AlpacaSettings,
         embedded: Closable | None = None,
+        machine: Machine = REAL,
     ) -> None:
         self.endpoints = endpoints
         self.credentials = credentials
         self.settings = settings
-        self.rest = RestClient(endpoints, credentials, settings)
+        self.machine = machine
+        self.rest = RestClient(endpoints, credentials, settings, machine)
         self.calendar = Calendar()
         self.order_answers: deque[OrderUpdate] = deque(maxlen=ANSWERS_KEPT)
         self.closed = False
@@ -118,7 +121,7 @@ class AlpacaConnection:
         except BaseException:
             self.rest.close()
             raise
-        self.clock: MarketClock = WallClock()
+        self.clock: MarketClock = WallClock(machine)
         if self.exchange is not None:
             self.clock = ExchangeClock(parse_time(self.exchange["time"]))
 

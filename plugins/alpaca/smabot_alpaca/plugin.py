@@ -4,7 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smabot.provider import Config, Finding, Provider, hookimpl
+from smabot.provider import (
+    Config,
+    Finding,
+    Provider,
+    SimulatedClient,
+    SimulatedMachine,
+    hookimpl,
+)
 from smabot_alpaca.settings import AlpacaSettings
 
 if TYPE_CHECKING:
@@ -37,6 +44,12 @@ class AlpacaPlugin(Provider):
         from smabot_alpaca.feed.alpaca_feed import AlpacaFeed
 
         return AlpacaFeed(self._connect(config), config.speed)
+
+    @hookimpl
+    def simulated_client(self, config: Config, machine: SimulatedMachine) -> SimulatedClient:
+        from smabot_alpaca.simulated_client import simulated_client
+
+        return simulated_client(config, self.settings, machine)
 
     @hookimpl
     def diagnose(self, config: Config) -> list[Finding]:

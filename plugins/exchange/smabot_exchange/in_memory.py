@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from smabot.provider import (
@@ -38,6 +39,11 @@ from smabot_exchange.matching.orders import (
     RequestRefused,
 )
 
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+    from smabot_exchange.streams.broadcast import Broadcast
+
 
 class ExchangesInMemory:
     """Makes `ExchangeInMemory`, all from one image of a ledger."""
@@ -57,12 +63,25 @@ class ExchangeInMemory:
         self._shared = SharedExchange(exchange)
         self._shared.add_user(self)
         self._updates: list[OrderUpdate] = []
+        self._broadcast: Broadcast | None = None
         self._by_hand: set[UUID] = set()
         exchange.listen(self._note)
 
     def connect(self) -> Broker:
         self._shared.waiting.clear()
         return ExchangeBroker(self._shared)
+
+    def serve(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        clock: Callable[[], datetime],
+        keys: Mapping[str, str],
+    ) -> Starlette:
+        from smabot_exchange.http.in_process_app import in_process_app, in_process_venue
+
+        venue = in_process_venue(self._exchange, loop, clock, keys)
+        self._broadcast = venue.broadcast
+        return in_process_app(venue)
 
     @property
     def now(self) -> datetime:
@@ -72,11 +91,14 @@ class ExchangeInMemory:
         return self._exchange.next_time()
 
     def trade_minute(self) -> ExchangeMinute | None:
-        minute = self._exchange.advance()
+        play = self._exchange.advance if self._broadcast is None else self._broadcast.replay_minute
+        minute = play()
         return None if minute is None else ExchangeMinute(minute.time, tuple(minute.bars))
 
     def pass_time(self, until: datetime) -> None:
         self._exchange.pass_time(until)
+        if self._broadcast is not None:
+            self._broadcast.time_passed()
 
     def take_updates(self) -> list[OrderUpdate]:
         updates, self._updates = self._updates, []

@@ -43,6 +43,7 @@ def test_a_refusals_cause_is_read_from_status_message_and_body(
     script: Any, broker: Any, order: Any, status: int, body: Any, cause: Any, available: Any
 ) -> None:
     script.then(script.answer(status, body))
+    script.otherwise = lambda _: script.answer(200, {"account_blocked": False})
     update = broker.submit(order(side=Side.SELL, reduces=True))
     assert (update.status, update.symbol) == (Status.REJECTED, "SPY")
     assert (update.cause, update.available) == (cause, available)

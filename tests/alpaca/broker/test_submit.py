@@ -113,6 +113,18 @@ def test_a_refusal_that_is_about_the_account(
     assert broker.submit(order()).status is Status.REJECTED
 
 
+def test_a_refusal_that_may_be_about_the_account_says_nothing_of_the_order(
+    script: Any, broker: Any, order: Any
+) -> None:
+    """Its flags can't be read: the order is not refused, and is sent again."""
+    no = script.answer(403, {"code": 40310000, "message": "account is not authorized to trade"})
+    script.then(
+        no, script.answer(500, {"message": "later"}), script.answer(500, {"message": "later"})
+    )
+    with pytest.raises(AccountBlocked, match=r"403 account is not authorized.*can't be read.*500"):
+        broker.submit(order())
+
+
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 408, 302])
 def test_an_answer_that_says_nothing_of_the_order_leaves_it_unknown(
     script: Any, broker: Any, order: Any, status: int

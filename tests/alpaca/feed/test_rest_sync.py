@@ -22,6 +22,7 @@ from smabot_alpaca.feed.event_handling import EventHandler, FeedState
 from smabot_alpaca.feed.minute_assembly import MinuteAssembly
 from smabot_alpaca.feed.order_sync import OrderSync
 from smabot_alpaca.feed.stream_status import StreamStatuses
+from smabot_alpaca.machine import Machine
 from smabot_alpaca.rest.bar_history import BarHistory
 from smabot_alpaca.streams.event_queue import (
     DATA,
@@ -41,6 +42,16 @@ def news(order: BrokerOrder) -> OrderUpdate:
     return order.update()
 
 
+class Stopwatch(Machine):
+    """A machine whose clock is the market's."""
+
+    def __init__(self, market: Market) -> None:
+        self._market = market
+
+    def seconds(self) -> float:
+        return self._market.seconds
+
+
 class Market:
     """A clock, REST, and streams that note what is asked of them."""
 
@@ -55,7 +66,7 @@ class Market:
         self.down = False
         self.events = EventQueue()
         assembly = MinuteAssembly(SYMBOLS, calendar, QUIET, opens - MINUTE)
-        self.state = FeedState(self, assembly, StreamStatuses((DATA, TRADE), 0))
+        self.state = FeedState(self, assembly, StreamStatuses((DATA, TRADE), 0), Stopwatch(self))
         self.handler = EventHandler(self.events, deque(), self.state)
         requests = BackgroundRequests(self.events, inline=True)
         history = BarHistory(self.get, calendar, "iex")
@@ -130,10 +141,8 @@ class Market:
 
 
 @pytest.fixture
-def market(calendar: Calendar, at: Callable[[str], datetime], monkeypatch: Any) -> Market:
-    market = Market(calendar, at("2026-11-25 09:30"))
-    monkeypatch.setattr("smabot_alpaca.feed.bar_sync.time.monotonic", lambda: market.seconds)
-    return market
+def market(calendar: Calendar, at: Callable[[str], datetime]) -> Market:
+    return Market(calendar, at("2026-11-25 09:30"))
 
 
 def test_rest_is_not_asked_while_all_comes(market: Market) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,11 +21,10 @@ def init(app: App, folder: Path) -> None:
     Without FOLDER they go into the current folder. Nothing is overwritten.
     """
     from smabot.cli.help.program_name import program_as_typed
+    from smabot.cli.new_files import write_new_files
     from smabot.cli.starter_files import starter_files
 
-    files = {folder / name: text for name, text in starter_files().items()}
-    _refuse_to_overwrite(folder, files)
-    _write(folder, files)
+    files = write_new_files(folder, starter_files(), "smabot init bot")
     moved = folder if folder.resolve() != Path.cwd() else None
     smabot = program_as_typed(moved)
     steps = [f"cd {shlex.quote(str(folder))}"] if moved is not None else []
@@ -47,36 +45,3 @@ def init(app: App, folder: Path) -> None:
             f"  {smabot} run --speed max --db data/second.db",
         ],
     )
-
-
-def _refuse_to_overwrite(folder: Path, files: dict[Path, str]) -> None:
-    from smabot.errors import ConfigError
-
-    if os.path.lexists(folder) and not folder.is_dir():
-        raise ConfigError(f"{folder} is no folder: give another name; nothing was written")
-    if there := [str(path) for path in files if os.path.lexists(path)]:
-        verb = "is" if len(there) == 1 else "are"
-        raise ConfigError(
-            f"{', '.join(there)} {verb} there already: nothing was written; give another folder, as "
-            f"`smabot init bot`"
-        )
-
-
-def _write(folder: Path, files: dict[Path, str]) -> None:
-    """Write all files or none."""
-    from smabot.errors import ConfigError
-
-    written: list[Path] = []
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for path, text in files.items():
-            with path.open("x", encoding="utf-8") as file:
-                written.append(path)
-                file.write(text)
-    except OSError as error:
-        for path in written:
-            path.unlink(missing_ok=True)
-        where = error.filename or folder
-        raise ConfigError(
-            f"{where}: can't be written: {error.strerror}; nothing was written"
-        ) from None

@@ -32,6 +32,10 @@ if TYPE_CHECKING:
     "--faults", metavar="NAMES", help="Only these kinds of faults, separated by commas; `none`."
 )
 @click.option(
+    "--broker", type=click.Choice(["alpaca"]),
+    help="Play with this plugin's own broker and feed, over requests and frames. [simulated ones]",
+)  # fmt: skip
+@click.option(
     "--replay", metavar="SEED|FILE", help="Play one schedule again, and show what happened."
 )
 @click.option(
@@ -41,7 +45,7 @@ if TYPE_CHECKING:
 @click.pass_obj
 def simulate(
     app: App, /, plugins: tuple[str, ...], seeds: int | None, kills: int | None, pairs: int | None,
-    first: int, jobs: int, faults: str | None, replay: str | None, resume: Path | None,
+    first: int, jobs: int, faults: str | None, broker: str | None, replay: str | None, resume: Path | None,
 ) -> int:  # fmt: skip
     """Kill a bot anywhere, under faults, and check what must hold.
 
@@ -52,7 +56,7 @@ def simulate(
 
     options = SimulationOptions(
         plugins, tuple(_names(faults or "")),
-        seeds, kills, pairs or 0, first, jobs, resume,
+        seeds, kills, pairs or 0, first, jobs, resume, broker or "",
     )  # fmt: skip
     return replay_schedule(app, options, replay) if replay else simulate_many(app, options)
 

@@ -20,7 +20,8 @@ COMMAND_SECTIONS: dict[str, tuple[str, ...]] = {
         "equity",
     ),
     "Set up and check": (
-        "init", "doctor", "config", "plugins", "verify", "simulate", "data", "reconcile", "completion",
+        "init", "new", "doctor", "config", "plugins", "verify", "simulate", "data", "reconcile",
+        "completion",
     ),
 }  # fmt: skip
 """The commands of core under their headings; one that is not here comes last, as `OTHERS`."""

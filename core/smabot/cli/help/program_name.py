@@ -1,4 +1,4 @@
-"""How to type this program again, from this folder or another one."""
+"""How to type this program, and its Python, again, from this folder or another one."""
 
 from __future__ import annotations
 
@@ -15,6 +15,15 @@ def program_as_typed(folder: Path | None = None) -> str:
     if started.name == "__main__.py":
         return f"{_reachable(Path(sys.executable), folder)} -m smabot"
     return _reachable(started, folder)
+
+
+def python_as_typed(folder: Path | None = None) -> str:
+    """Return what to type for the Python that runs now, once ``folder`` is the current one."""
+    for name in ("python", "python3"):
+        found = shutil.which(name)
+        if found is not None and _is_same(Path(found), Path(sys.executable).with_name(name)):
+            return name
+    return _reachable(Path(sys.executable), folder)
 
 
 def _reachable(program: Path, folder: Path | None) -> str:

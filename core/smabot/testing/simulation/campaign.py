@@ -10,8 +10,8 @@ from multiprocessing import get_context
 from typing import Any
 
 from smabot.testing.simulation.coverage import Coverage
+from smabot.testing.simulation.schedule_result import Result
 from smabot.testing.simulation.setup import Setup
-from smabot.testing.simulation.world import Result
 
 BATCH = 8
 """Seeds that a process plays before it tells of them."""
@@ -38,10 +38,11 @@ class Orders:
     plugins: tuple[str, ...] = ("risk",)
     faults: tuple[str, ...] = ()
     tables: Mapping[str, Any] = field(default_factory=dict)
+    broker: str = ""
 
     def setup(self) -> Setup:
         """Raises ConfigError."""
-        return Setup(self.plugins, self.faults, self.tables)
+        return Setup(self.plugins, self.faults, self.tables, self.broker)
 
 
 @dataclass

@@ -23,7 +23,7 @@ class CommandRules:
         """Return the command that forbids entries; empty: none does.
 
         It is the last halt, resume or flatten of everything: of those that one step carries out, the one
-        that was given last by the wall clock.
+        that was given last by the wall clock, whether or not the bot says that another one took its place.
         """
         carried = [
             command
@@ -31,7 +31,7 @@ class CommandRules:
             if command.verb in ("halt", "resume", "flatten")
             and (command.verb != "flatten" or not command.argument)
             and command.applied_at is not None
-            and not command.answer.startswith(UNDONE)
+            and not command.answer.startswith("expired")
         ]
         last = max(carried, key=attrgetter("applied_at", "created_at", "id"), default=None)
         return "" if last is None or last.verb == "resume" else last.verb

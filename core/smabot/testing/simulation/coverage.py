@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from smabot.testing.simulation.drawing import THEMES, seed_of
+from smabot.testing.simulation.schedule_result import Kill, Result
 from smabot.testing.simulation.unreachable import why_unreachable
-from smabot.testing.simulation.world import Kill, Result
 
 IN_RECOVERY = 0.25
 """At most this share of the kills that count falls within a start."""

@@ -56,6 +56,9 @@ class Deliveries:
         """From now on all is well."""
         self.update_faults, self.bar_faults, self.down = [], [], False
 
+    def close(self) -> None:
+        """Nothing is open."""
+
     def send_updates(self, updates: Sequence[OrderUpdate]) -> None:
         """Send order updates to whoever is connected."""
         for update in updates:
@@ -227,11 +230,12 @@ class SimulatedFeed:
             self.now(), updates, bars, resync=back, doubt=DOWN if down else "", revisions=revisions
         )
         self._deliveries.taken(batch)
-        self._points.point(f"taken from the feed: {_kind(batch)}")
+        self._points.point(f"taken from the feed: {kind_of_batch(batch)}")
         return batch
 
 
-def _kind(batch: Batch) -> str:
+def kind_of_batch(batch: Batch) -> str:
+    """Return what a batch brings."""
     if batch.bars:
         return "bars"
     if batch.updates:

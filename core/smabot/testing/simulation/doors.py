@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from smabot.hooks.ports import Broker, Feed
 from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Config
-from smabot.testing.simulation.deliveries import SimulatedFeed
 from smabot.testing.simulation.kept_records import KeptRecords
-from smabot.testing.simulation.wire import NearBroker
 
 
 class Doors:
     """Opens what it was made of."""
 
-    def __init__(self, journal: KeptRecords, broker: NearBroker, feed: SimulatedFeed) -> None:
+    def __init__(self, journal: KeptRecords, broker: Broker, feed: Feed) -> None:
         self._journal = journal
         self._broker = broker
         self._feed = feed

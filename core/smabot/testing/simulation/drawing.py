@@ -11,7 +11,15 @@ from itertools import product
 from typing import NamedTuple
 
 from smabot.testing.simulation.equality import comparable, is_comparable
-from smabot.testing.simulation.fault_kinds import FAR, FAULT_KINDS, NEAR, FaultKind, Occasion
+from smabot.testing.simulation.fault_kinds import (
+    FAR,
+    FAULT_KINDS,
+    NEAR,
+    SERVED_KINDS,
+    FaultKind,
+    Occasion,
+    kinds_for,
+)
 from smabot.testing.simulation.schedule import Action, Schedule
 
 MINUTES = 90
@@ -71,15 +79,19 @@ def seed_of(theme: int, turn: int) -> int:
 class Draw:
     """Draws schedules of a bot in some symbols."""
 
-    def __init__(self, symbols: Sequence[str], only: Sequence[str] = ()) -> None:
-        """``only``: the names of the kinds of faults, where not all are wanted."""
+    def __init__(
+        self, symbols: Sequence[str], only: Sequence[str] = (), *, served: bool = False
+    ) -> None:
+        """``only``: the names of the kinds of faults, where not all are wanted; ``served``: broker and feed are a
+        plugin's own, and far away."""
         self._symbols = symbols
-        self._kinds = [kind for kind in FAULT_KINDS if not only or kind.name in only]
+        self._served = served
+        self._kinds = [kind for kind in kinds_for(served=served) if not only or kind.name in only]
 
     def schedule(self, seed: int) -> Schedule:
         """Return the schedule of a seed."""
         chance = random.Random(seed)  # noqa: S311 - it must come again
-        theme = theme_of(seed)
+        theme = self._theme(seed)
         others = [kind for kind in self._kinds if theme.line in kind.lines]
         more = min(len(others), chance.choice((0, 1, 3, 8)))
         faults = chance.sample(others, more)
@@ -101,6 +113,14 @@ class Draw:
         schedule = Schedule(seed, theme.line == FAR, MINUTES, tuple(actions))
         can_be = theme.line == NEAR and is_comparable(theme.fault.draw(occasion))
         return comparable(schedule) if can_be and chance.random() < COMPARED else schedule
+
+    def _theme(self, seed: int) -> Theme:
+        theme = theme_of(seed)
+        if not self._served:
+            return theme
+        near = FAR not in theme.fault.lines
+        fault = SERVED_KINDS[seed // 2 % len(SERVED_KINDS)] if near or seed % 2 else theme.fault
+        return Theme(theme.point, fault, FAR)
 
     @staticmethod
     def _wants(o: Occasion) -> list[Action]:

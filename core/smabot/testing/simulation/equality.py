@@ -61,14 +61,16 @@ def uninterrupted(schedule: Schedule) -> Schedule:
 
 def judge_equality(killed: World, whole: World) -> None:
     """Note a violation in the first world's result where the tables of both differ."""
-    violation = whole.result.violation
+    violation = whole.state.notes.result.violation
     if violation is None:
-        difference = first_difference(tables_of(whole.database), tables_of(killed.database))
+        difference = first_difference(
+            tables_of(whole.state.database), tables_of(killed.state.database)
+        )
         if difference is None:
             return
         violation = Violation("9 equal", str(difference))
-    killed.result.violation = violation
-    killed.trace(f"VIOLATION {violation}")
+    killed.state.notes.result.violation = violation
+    killed.state.notes.trace(f"VIOLATION {violation}")
 
 
 def _timeless(actions: Iterable[Action]) -> Iterable[Action]:

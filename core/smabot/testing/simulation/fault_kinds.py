@@ -131,8 +131,25 @@ _OF_COMMITS = ("disk full", "locked", "I/O error", "I/O error after it")
 _OF_THE_EXCHANGE = (
     "frozen_cancel", "stuck_pending", "rejected_later", "left_at_close", "lost_answer", "halt",
 )  # fmt: skip
+_OF_ANSWERS = (
+    "error", "before", "reset", "no connection", "garbage", "cut", "page", "small pages",
+)  # fmt: skip
+"""An error after the request was carried out, or before; the connection breaks after it, or there is none; the
+answer can't be read, ends in the middle, or is a web page; a list comes in small pages."""
+_OF_STREAMS = ("garbage", "muted", "closed", "refused")
+"""A frame can't be read; none comes any more; the connection ends, and the next ones are refused."""
 
 
+SERVED_KINDS: tuple[FaultKind, ...] = (
+    *(
+        FaultKind(f"{request} {fault}", partial(_line, request, fault), (FAR,))
+        for request in ("submit", "cancel", "query")
+        for fault in _OF_ANSWERS
+    ),
+    *(FaultKind(f"update {fault}", partial(_updates, fault), (FAR,)) for fault in _OF_STREAMS),
+    *(FaultKind(f"bar {fault}", partial(_bars, fault), (FAR,)) for fault in _OF_STREAMS),
+)
+"""Kinds where broker and feed are a plugin's own: faults of the bytes on the line."""
 FAULT_KINDS: tuple[FaultKind, ...] = (
     *(
         FaultKind(f"{request} {fault}", partial(_line, request, fault), lines)
@@ -158,3 +175,8 @@ FAULT_KINDS: tuple[FaultKind, ...] = (
     FaultKind("process asleep", _sleep, (FAR,)),
     FaultKind("stopped and started", _stop),
 )
+
+
+def kinds_for(*, served: bool) -> tuple[FaultKind, ...]:
+    """Return the kinds that there can be; ``served``: where broker and feed are a plugin's own."""
+    return (*FAULT_KINDS, *SERVED_KINDS) if served else FAULT_KINDS

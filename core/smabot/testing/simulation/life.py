@@ -14,14 +14,17 @@ from smabot.engine.start.opening import open_session
 from smabot.engine.start.recovery import recover
 from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
 from smabot.errors import SmabotError
+from smabot.hooks.simulated_machine import SimulatedClient
 from smabot.settings.model import Config
-from smabot.testing.kill_points import start_steps
+from smabot.testing.kill_points import TAKEN, start_steps
 from smabot.testing.process_plugins import ProcessPlugins
 from smabot.testing.simulation.databases import Database
-from smabot.testing.simulation.deliveries import Deliveries, Market, SimulatedFeed
+from smabot.testing.simulation.deliveries import Deliveries, Market, SimulatedFeed, kind_of_batch
 from smabot.testing.simulation.doors import Doors
 from smabot.testing.simulation.kept_records import KeptRecords
 from smabot.testing.simulation.points import Points
+from smabot.testing.simulation.server import Server
+from smabot.testing.simulation.socket_line import SocketLine
 from smabot.testing.simulation.timeline import Timeline
 from smabot.testing.simulation.virtual_surroundings import VirtualSurroundings
 from smabot.testing.simulation.wire import FarBroker, NearBroker, Wire
@@ -37,7 +40,7 @@ class Outside:
     timeline: Timeline
     wire: Wire
     market: Market
-    deliveries: Deliveries
+    deliveries: Deliveries | SocketLine
     points: Points
     database: Database
     symbols: tuple[str, ...]
@@ -51,7 +54,14 @@ class Outside:
 class Life:
     """A process: `begin` is its start, `step` takes what its feed delivers next, `end` throws it away."""
 
-    def __init__(self, outside: Outside, plugins: ProcessPlugins, config: Config) -> None:
+    def __init__(
+        self,
+        outside: Outside,
+        plugins: ProcessPlugins,
+        config: Config,
+        server: Server | None = None,
+    ) -> None:
+        """``server``: what a plugin's own broker and feed talk to; without it they are simulated."""
         outside.wire.life += 1
         outside.points.revive()
         self.symbols = config.symbols
@@ -65,6 +75,8 @@ class Life:
         self._records = KeptRecords(
             outside.database, outside.points, outside.commit_faults, outside.struck
         )
+        self._client = server.clients if server is not None else None
+        self._machine = server.machine() if server is not None else None
         self._session: BotSession | None = None
         self._engine: Engine | None = None
 
@@ -104,6 +116,9 @@ class Life:
         batch = self._session.opened().feed.next(0.5)
         if batch is None:
             return False
+        if self._machine is not None:
+            self._outside.deliveries.taken(batch)
+            self._outside.points.point(TAKEN + kind_of_batch(batch))
         try:
             self._engine.take(batch)
         except SmabotError:
@@ -123,6 +138,8 @@ class Life:
         """Throw the process away, dead or not."""
         self._around.dead = True
         self._outside.timeline.drop_waiting()
+        if self._machine is not None:
+            self._machine.end()
         session, self._session, self._engine = self._session, None, None
         if session is not None:
             self._processes.give_back(session.plugins)
@@ -130,12 +147,8 @@ class Life:
 
     def _opened(self) -> BotSession:
         outside = self._outside
-        broker = FarBroker(outside.wire) if outside.far else NearBroker(outside.wire)
-        feed = SimulatedFeed(
-            outside.timeline, outside.market, outside.deliveries, outside.points, outside.symbols,
-            None if outside.far else outside.pass_minute,
-        )  # fmt: skip
-        doors = Doors(self._records, broker, feed)
+        client = self._new_client()
+        doors = Doors(self._records, client.broker, client.feed)
         plugins = self._processes.take(doors, outside.points)
         try:
             self._session = open_session(self.config, plugins, start_steps(outside.points))
@@ -144,6 +157,18 @@ class Life:
             raise
         self._session.surroundings = self._around
         return self._session
+
+    def _new_client(self) -> SimulatedClient:
+        outside = self._outside
+        if self._machine is not None and self._client is not None:
+            return self._client(self._machine)
+        assert isinstance(outside.deliveries, Deliveries)
+        broker = FarBroker(outside.wire) if outside.far else NearBroker(outside.wire)
+        feed = SimulatedFeed(
+            outside.timeline, outside.market, outside.deliveries, outside.points, outside.symbols,
+            None if outside.far else outside.pass_minute,
+        )  # fmt: skip
+        return SimulatedClient(broker, feed)
 
 
 class Lives:
@@ -161,6 +186,8 @@ class Lives:
         """Symbols that the next process may enter."""
         self.changes: dict[str, Any] = {}
         """Settings that differ in the next process."""
+        self.server: Server | None = None
+        """Where broker and feed are a plugin's own."""
 
     def new(self) -> Life:
         """Return a process that has not begun."""
@@ -170,4 +197,4 @@ class Lives:
             made_of = {n: kind for n, kind in self._made_of.items() if n not in self.left_out}
             self._known[key] = ProcessPlugins(made_of, config), config
         plugins, config = self._known[key]
-        return Life(self._outside, plugins, config)
+        return Life(self._outside, plugins, config, self.server)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection
 from datetime import date
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
 from smabot.domain.book import Book
 from smabot.domain.calendar import Calendar
@@ -16,6 +16,13 @@ BREAKER, LIMITS = "risk.circuit_breaker", "risk.daily_limits"
 MARGIN = Decimal("0.002")
 """Of equity: the bot may have seen another price at the session's end."""
 CENT = Decimal("0.01")
+
+
+class Limits(NamedTuple):
+    """The fraction of the session opening equity, and the US dollars, at whose loss entries end."""
+
+    drawdown: Decimal
+    loss: Decimal
 
 
 class LimitsOracle:
@@ -35,8 +42,10 @@ class LimitsOracle:
         ``deposited``: the cash that came from outside, less what went."""
         self._exchange = exchange
         self._deposited = deposited
-        self._drawdown = Decimal(risk.get("circuit_breaker", {}).get("max_session_drawdown", 0))
-        self._most_loss = Decimal(risk.get("daily_limits", {}).get("max_loss", 0))
+        self._limits = Limits(
+            Decimal(risk.get("circuit_breaker", {}).get("max_session_drawdown", 0)),
+            Decimal(risk.get("daily_limits", {}).get("max_loss", 0)),
+        )
         self._resets = resets
         self._resets_seen = 0
         self._calendar = Calendar()
@@ -60,23 +69,27 @@ class LimitsOracle:
     def look(self, book: Book, plugins: Collection[str]) -> None:
         """Note which limits have been reached, of those plugins that are part of the run."""
         equity = self._earned()
-        if (resets := self._resets()) != self._resets_seen:
-            self._resets_seen, self._fallen = resets, ""
-            self._breaker_base = min(equity, self._last)
+        self._note_resets()
         if not self._is_known_to(book):
             return
         spared = self._day_base * MARGIN
-        least = self._breaker_base * (1 - self._drawdown) - spared
-        if self._drawdown and BREAKER in plugins and equity <= least:
+        least = self._breaker_base * (1 - self._limits.drawdown) - spared
+        if self._limits.drawdown and BREAKER in plugins and equity <= least:
             self._fallen = f"equity fell from {self._breaker_base:.2f} to {equity:.2f}"
-        if self._most_loss and LIMITS in plugins:
+        if self._limits.loss and LIMITS in plugins:
             lost = self._day_base - equity
-            if lost >= self._most_loss + spared:
+            if lost >= self._limits.loss + spared:
                 self._lost = f"{lost:.2f} were lost on {self._day}"
 
     def forbids_entries(self) -> str:
         """Return why no entry may leave any more; empty: it may."""
+        self._note_resets()
         return self._fallen or self._lost
+
+    def _note_resets(self) -> None:
+        if (resets := self._resets()) != self._resets_seen:
+            self._resets_seen, self._fallen = resets, ""
+            self._breaker_base = min(self._earned(), self._last)
 
     def _earned(self) -> Decimal:
         return self._exchange.equity() - self._deposited()

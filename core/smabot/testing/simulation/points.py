@@ -67,3 +67,21 @@ class Points:
 
 class PluginFailure(RuntimeError):
     """What a plugin raises where a schedule says so."""
+
+
+def is_kill(error: BaseException | None) -> bool:
+    """Whether an error is what a plugin's caller made of a kill."""
+    while error is not None:
+        if isinstance(error, Killed):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def is_injected(error: BaseException | None) -> bool:
+    """Whether an error is what a plugin's caller made of its failure."""
+    while error is not None:
+        if isinstance(error, PluginFailure):
+            return True
+        error = error.__cause__ or error.__context__
+    return False

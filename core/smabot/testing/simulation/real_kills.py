@@ -20,8 +20,8 @@ from smabot.hooks.ports import Journal
 from smabot.testing.simulation.databases import Database, FileDatabase, MemoryDatabase
 from smabot.testing.simulation.judge import Violation
 from smabot.testing.simulation.schedule import Schedule
+from smabot.testing.simulation.schedule_result import Result
 from smabot.testing.simulation.setup import Setup
-from smabot.testing.simulation.world import Result
 from smabot.testing.table_comparison import first_difference, tables_of
 
 RULE = "9 real kills"

@@ -12,13 +12,15 @@ from loguru import logger
 from smabot.hooks.discovery import discover, load_plugin, make_from, named_by, select
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.simulated_exchange import SimulatedExchanges
+from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 from smabot.settings.model import Config
 from smabot.testing.simulation.databases import Database, FileDatabase
 from smabot.testing.simulation.drawing import Draw
 from smabot.testing.simulation.equality import judge_equality, uninterrupted
 from smabot.testing.simulation.prices import session_bars
 from smabot.testing.simulation.schedule import Schedule
-from smabot.testing.simulation.world import Result, World
+from smabot.testing.simulation.schedule_result import Result
+from smabot.testing.simulation.world import World
 
 SYMBOLS = ("AAA", "BBB")
 SESSIONS = 3
@@ -52,26 +54,32 @@ class Setup:
         plugins: Sequence[str] = ("risk",),
         faults: Sequence[str] = (),
         tables: Mapping[str, Any] | None = None,
+        broker: str = "",
     ) -> None:
         """``plugins``: as ``--plugins`` names them; ``faults``: kinds of them, where not all; ``tables``: the
-        plugins' settings, beside or instead of those here.
+        plugins' settings, beside or instead of those here; ``broker``: the plugin whose broker and feed are played
+        with; without: simulated ones.
 
         Raises ConfigError.
         """
         given = {**SETTINGS, "plugin": {**SETTINGS["plugin"], **(tables or {})}}
         if "risk" not in {name.partition(".")[0] for name in plugins}:
             given["plugin"] = dict(tables or {})
+        if broker:
+            given["base_plugins"] = (*SETTINGS["base_plugins"], broker)
         self.config = Config(**given, plugins=tuple(plugins))
+        self._broker = broker
         self._plugins = Plugins.load(self.config)
         installed = discover(named_by(self.config))
         chosen = select(named_by(self.config), (), installed)
-        self._made_of = {n: load_plugin(n, installed[n]) for n in chosen if n != "exchange"}
-        self.draw = Draw(SYMBOLS, faults)
+        own = ("exchange", broker)
+        self._made_of = {n: load_plugin(n, installed[n]) for n in chosen if n not in own}
+        self.draw = Draw(SYMBOLS, faults, served=bool(broker))
         self._markets: dict[int, SimulatedExchanges] = {}
 
     def play(self, schedule: Schedule) -> Result:
         """Play a schedule from the beginning."""
-        logger.disable("smabot")
+        logger.disable("")
         try:
             world = self.world(schedule)
             result = world.run()
@@ -81,12 +89,16 @@ class Setup:
                 judge_equality(world, whole)
             return result
         finally:
-            logger.enable("smabot")
+            logger.enable("")
+
+    def _client(self, machine: SimulatedMachine) -> SimulatedClient:
+        return self._plugins.simulated_client(self.config, machine)
 
     def world(self, schedule: Schedule, database: Database | None = None) -> World:
         """Return the world of a schedule, at its beginning; without a database it is in memory."""
         exchange = self._market(schedule.seed % MARKETS).open()
-        return World(schedule, exchange, self.config, self._made_of, SYMBOLS, database)
+        clients = self._client if self._broker else None
+        return World(schedule, exchange, self.config, self._made_of, SYMBOLS, database, clients)
 
     def file_database(self, path: Path, plugin: str = "persistence_sqlite") -> FileDatabase:
         """Return a database of a journal's plugin in a file that is still to be made, or is there."""

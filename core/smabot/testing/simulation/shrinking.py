@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from smabot.testing.simulation.schedule import Action, Schedule
-from smabot.testing.simulation.world import Result
+from smabot.testing.simulation.schedule_result import Result
 
 MOST_TRIES = 400
 

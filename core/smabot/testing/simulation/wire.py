@@ -85,6 +85,12 @@ class Wire:
         """Return how long a request waits until a worker is free."""
         return self.chance.uniform(0.3, 3.0) if self.busy else self.chance.uniform(0.0, 0.01)
 
+    @property
+    def account_is_refused(self) -> bool:
+        """Whether the account may not trade now."""
+        until = self.refused_until
+        return until is not None and self.timeline.now < until and not self.key_refused
+
     def calm(self) -> None:
         """From now on all is well."""
         self.busy = False

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import random
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,55 +21,26 @@ from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.settings.model import Config
 from smabot.testing.kill_points import Killed
 from smabot.testing.simulation.actions import Actions
-from smabot.testing.simulation.actors import ACTORS, Actor, Wants
+from smabot.testing.simulation.actors import ACTORS, Actor
 from smabot.testing.simulation.databases import Database, MemoryDatabase
-from smabot.testing.simulation.deliveries import Deliveries, Market
+from smabot.testing.simulation.deliveries import Market
 from smabot.testing.simulation.fill_probe import PROBE, FillProbe
 from smabot.testing.simulation.judge import Judge, Violation
 from smabot.testing.simulation.life import Life, Lives, Outside
 from smabot.testing.simulation.outside_changes import OutsideChanges
-from smabot.testing.simulation.points import PluginFailure, Points
+from smabot.testing.simulation.points import is_injected, is_kill
 from smabot.testing.simulation.schedule import Schedule
-from smabot.testing.simulation.timeline import Timeline
-from smabot.testing.simulation.wire import Wire
+from smabot.testing.simulation.schedule_result import Kill, Result
+from smabot.testing.simulation.server import Clients, Server
+from smabot.testing.simulation.socket_line import SocketLine
+from smabot.testing.simulation.watched_requests import WatchedRequests
+from smabot.testing.simulation.world_state import WorldState
 
 EXIT_MINUTES = 25
 """Longer than the longest pause of an exit that failed."""
 FLAT_MINUTES = 25
 MOST_STARTS = 10
 """In a row that fail without a kill or a fault: then the bot never gets through."""
-RECENT = timedelta(minutes=5)
-"""A fault that struck so lately may still have to do with a kill."""
-TRACED = 400
-
-
-@dataclass
-class Kill:
-    """A kill: at which kind of boundary, while starting or not, and which faults had struck lately."""
-
-    point: str
-    starting: bool
-    fruitful: bool
-    """Whether the process had committed a step with a bar or an order."""
-    faults: tuple[str, ...]
-    circumstances: tuple[str, ...]
-
-
-@dataclass
-class Result:
-    """What became of a schedule."""
-
-    schedule: Schedule
-    kills: list[Kill] = field(default_factory=list)
-    faults: Counter[str] = field(default_factory=Counter)
-    steps: int = 0
-    starts: int = 0
-    violation: Violation | None = None
-    trace: list[str] = field(default_factory=list)
-
-    def without_trace(self) -> Result:
-        """Return the same without what nobody reads."""
-        return replace(self, trace=[], schedule=self.schedule.with_actions(()))
 
 
 class World:
@@ -86,54 +54,43 @@ class World:
         made_of: Mapping[str, Any],
         symbols: Sequence[str],
         database: Database | None = None,
+        clients: Clients | None = None,
     ) -> None:
-        """``database``: where the bot keeps its tables, else in memory."""
-        self.schedule = schedule
-        self.exchange = exchange
-        self.chance = random.Random(schedule.seed)  # noqa: S311 - it must come again
-        self.timeline = Timeline(exchange.now)
-        self.points = Points(self._note_kill, self._note_failure)
-        self.wire = Wire(self.timeline, exchange, self.points, self.chance)
-        self.market = Market()
-        self.deliveries = Deliveries(self.timeline, self.chance, schedule.far)
-        self.database = database or MemoryDatabase()
-        self.wants: Wants = {}
-        self.result = Result(schedule)
+        """``database``: where the bot keeps its tables, else in memory; ``clients``: makes a plugin's own broker and
+        feed for a process, else they are simulated."""
+        database = database or MemoryDatabase()
+        state = WorldState(
+            schedule, exchange, database, self._note_kill, served=clients is not None
+        )
+        self.state = state
         self.minute = 0
-        self._begun = -1
-        """The minute whose actions were carried out last."""
-        self.down_for = 0
-        """Minutes for which the next process waits to begin."""
-        self.stop_wanted = False
         self.killed: Callable[[], None] = lambda: None
         """Called where the process dies."""
-        self.asleep = 0
-        """Minutes for which the process stands still."""
-        self.conflict = ""
-        self.ignored: tuple[str, ...] = ()
-        self.wall_ahead = timedelta(0)
-        self.kills_in_starts: list[tuple[str, int]] = []
-        self.outside_changes = OutsideChanges()
-        self._recent: dict[str, datetime] = {}
+        self._begun = -1
+        """The minute whose actions were carried out last."""
+        self._conflict = ""
+        self._market = Market()
         self._life: Life | None = None
         outside = Outside(
-            self.timeline, self.wire, self.market, self.deliveries, self.points, self.database,
-            tuple(symbols), schedule.far, self._trade_minute, self.wall, self.struck,
+            state.timeline, state.wire, self._market, state.deliveries, state.points, database,
+            tuple(symbols), schedule.far, self._trade_minute, state.wall, state.notes.struck,
+            state.plan.commit_faults,
         )  # fmt: skip
         actors = {name: self._actor(name) for name in ACTORS}
-        self.lives = Lives(outside, {**made_of, **actors, PROBE: FillProbe}, config)
-        self.commit_faults = outside.commit_faults
-        self.judge = self.wire.watch = Judge(self.database, exchange, config, self)
-        self.deliveries.taken = self.judge.batch_taken
-        self.wire.arrived = self._send_updates
-        self.wire.struck = self.deliveries.struck = self.struck
-        self.actions = Actions(self)
+        state.lives = Lives(outside, {**made_of, **actors, PROBE: FillProbe}, config)
+        self.judge = state.wire.watch = Judge(database, exchange, config, self)
+        state.deliveries.taken = self.judge.batch_taken
+        if isinstance(state.deliveries, SocketLine) and clients is not None:
+            requests = WatchedRequests(self.judge, database, exchange)
+            state.lives.server = Server.of(state.wire, state.deliveries, requests, clients)
+        state.wire.arrived = self._send_updates
+        self._actions = Actions(state)
 
     # -- what the judge asks -------------------------------------------------------------------------
 
     @property
     def now(self) -> datetime:
-        return self.timeline.now
+        return self.state.timeline.now
 
     @property
     def book(self) -> Book | None:
@@ -148,12 +105,20 @@ class World:
         return self._life.symbols if self._life is not None else ()
 
     @property
+    def ignored(self) -> Sequence[str]:
+        return ()
+
+    @property
+    def outside_changes(self) -> OutsideChanges:
+        return self.state.outside_changes
+
+    @property
     def stopped_by(self) -> str:
-        return self.conflict
+        return self._conflict
 
     @property
     def stream_down(self) -> bool:
-        return self.deliveries.down
+        return self.state.deliveries.down
 
     @property
     def process(self) -> Life | None:
@@ -161,45 +126,48 @@ class World:
 
     @property
     def latest_bars(self) -> Mapping[str, Bar]:
-        return self.market.latest()
+        return self._market.latest()
 
     @property
     def undisturbed(self) -> bool:
-        return not self.wire.busy and not self._lately()
+        return not self.state.wire.busy and not self.state.notes.lately()
 
     def wall(self) -> datetime:
-        return self.timeline.now + self.wall_ahead
+        return self.state.wall()
 
     # -- the run -------------------------------------------------------------------------------------
 
     def run(self) -> Result:
         """Play the schedule to its end; a violation is part of the result."""
         try:
-            if self.schedule.far:
+            if self.state.schedule.far:
                 self._plan_minute()
-            self._live(lambda: self.minute < self.schedule.minutes)
+            self._live(lambda: self.minute < self.state.schedule.minutes)
             self._bring_to_an_end()
         except Violation as violation:
-            self.result.violation = violation
-            self.trace(f"VIOLATION {violation}")
+            self.state.notes.result.violation = violation
+            self.state.notes.trace(f"VIOLATION {violation}")
         except Exception as error:  # noqa: BLE001 - whatever else escapes the bot is a violation, too
-            self.result.violation = Violation("9 stops", f"{type(error).__name__}: {error}")
-            self.result.violation.__cause__ = error
-            self.trace(f"VIOLATION {self.result.violation}")
+            self.state.notes.result.violation = Violation(
+                "9 stops", f"{type(error).__name__}: {error}"
+            )
+            self.state.notes.result.violation.__cause__ = error
+            self.state.notes.trace(f"VIOLATION {self.state.notes.result.violation}")
         finally:
             self._end_life()
-        return self.result
+            self.state.deliveries.close()
+        return self.state.notes.result
 
     def _live(self, goes_on: Callable[[], bool]) -> None:
         """Let the bot live, and begin again, for as long as a condition holds; in the end it lives."""
         failed, happened = 0, 0
-        while (goes_on() or self._life is None) and not self.market.ended:
+        while (goes_on() or self._life is None) and not self._market.ended:
             try:
                 if self._life is None:
                     failed += 1
                     if failed > MOST_STARTS:
                         raise Violation("9 gets through", f"{failed} starts in a row fail")
-                    happened = self._happened
+                    happened = self.state.notes.happened
                     self._begin_life()
                     failed = 0
                 if goes_on():
@@ -208,45 +176,47 @@ class World:
                 self._end_life()
             except SmabotError as error:
                 self._stopped(error)
-            if self._happened != happened:
+            if self.state.notes.happened != happened:
                 failed = 0
 
     def _begin_life(self) -> None:
         self._stay_down()
-        self.result.starts += 1
-        if self.kills_in_starts:
-            self.points.arm(*self.kills_in_starts.pop(0))
-        self.conflict = ""
-        self._life = self.lives.new()
+        self.state.notes.result.starts += 1
+        if self.state.plan.kills_in_starts:
+            self.state.points.arm(*self.state.plan.kills_in_starts.pop(0))
+        self._conflict = ""
+        self._life = self.state.lives.new()
         self.judge.process_begins()
-        self.trace("start")
-        self._life.begin(self.ignored)
-        self.trace("ready")
+        self.state.notes.trace("start")
+        self._life.begin()
+        self.state.notes.trace("ready")
 
     def _step(self) -> None:
         assert self._life is not None
-        if self.asleep:
-            self.timeline.run_until(self.timeline.now + timedelta(minutes=self.asleep))
-            self.asleep = 0
-        if self.stop_wanted:
-            self.stop_wanted = False
-            self.trace("stop")
+        if self.state.plan.asleep:
+            self.state.timeline.run_until(
+                self.state.timeline.now + timedelta(minutes=self.state.plan.asleep)
+            )
+            self.state.plan.asleep = 0
+        if self.state.plan.stop_wanted:
+            self.state.plan.stop_wanted = False
+            self.state.notes.trace("stop")
             self._life.stop()
             self._end_life()
             return
         if not self._life.step():
-            self.market.ended = True
-        self.result.steps += 1
+            self._market.ended = True
+        self.state.notes.result.steps += 1
         self.judge.after_step()
 
     def _stay_down(self) -> None:
         """Let the minutes pass that a process waits to begin."""
-        for _ in range(self.down_for):
-            if self.schedule.far:
-                self.timeline.run_until(self.timeline.now + timedelta(minutes=1))
-            elif not self.market.ended:
+        for _ in range(self.state.plan.down_for):
+            if self.state.schedule.far:
+                self.state.timeline.run_until(self.state.timeline.now + timedelta(minutes=1))
+            elif not self._market.ended:
                 self._trade_minute()
-        self.down_for = 0
+        self.state.plan.down_for = 0
 
     def _end_life(self) -> None:
         life, self._life = self._life, None
@@ -257,69 +227,73 @@ class World:
 
     def _stopped(self, error: SmabotError) -> None:
         """The bot has stopped by an error: for a cause, or it is a violation."""
-        if _is_kill(error):
+        if is_kill(error):
             self._end_life()
             return
-        self.trace(f"stopped, exit code {error.exit_code}: {error}")
+        self.state.notes.trace(f"stopped, exit code {error.exit_code}: {error}")
         if not str(error):
             raise Violation("9 stops", f"{type(error).__name__} without a word")
         self._end_life()
         if isinstance(error, ConflictError):
-            self._conflict(error)
+            self._resolve(error)
         elif isinstance(error, RiskHalt):
-            self.lives.left_out = frozenset()
-        elif (isinstance(error, PluginError) and _is_injected(error)) or (
-            isinstance(error, JournalError) and self._struck_lately("commit ")
+            self.state.lives.left_out = frozenset()
+        elif (isinstance(error, PluginError) and is_injected(error)) or (
+            isinstance(error, JournalError) and self.state.notes.lately("commit ")
         ):
             pass
-        elif isinstance(error, BrokerError) and self._struck_lately(""):
-            self.down_for = 1
+        elif isinstance(error, BrokerError) and self.state.notes.lately(""):
+            self.state.plan.down_for = 1
         else:
             raise Violation(
                 "9 stops", f"without a cause: {type(error).__name__}: {error}"
             ) from error
 
-    def _conflict(self, error: ConflictError) -> None:
+    def _resolve(self, error: ConflictError) -> None:
         conflicts = error.conflicts if isinstance(error, ReconciliationConflict) else ()
-        self.conflict = f"{error}: {[(c.kind, c.what, c.here, c.there) for c in conflicts]}"
-        self.trace(self.conflict)
-        if not self.outside_changes:
-            raise Violation("8 conflict", f"one that nobody caused: {self.conflict}")
-        self.down_for = 1
+        self._conflict = f"{error}: {[(c.kind, c.what, c.here, c.there) for c in conflicts]}"
+        self.state.notes.trace(self._conflict)
+        if not self.state.outside_changes:
+            raise Violation("8 conflict", f"one that nobody caused: {self._conflict}")
+        self.state.plan.down_for = 1
         self._stay_down()
         self._accept()
 
     def _accept(self) -> None:
         """The operator cancels orders of others, and lets the bot accept the broker's state, on a good line."""
-        self.actions.postpone()
-        self.points.failing.clear()
-        armed = self.points.disarm()
-        faults, self.wire.faults = self.wire.faults, {each: [] for each in self.wire.faults}
-        commit_faults = self.commit_faults[:]
-        self.commit_faults.clear()
-        self.exchange.cancel_by_hand()
-        life = self.lives.new()
+        self._actions.postpone()
+        self.state.points.failing.clear()
+        armed = self.state.points.disarm()
+        faults, self.state.wire.faults = (
+            self.state.wire.faults,
+            {each: [] for each in self.state.wire.faults},
+        )
+        commit_faults = self.state.plan.commit_faults[:]
+        self.state.plan.commit_faults.clear()
+        self.state.exchange.cancel_by_hand()
+        life = self.state.lives.new()
         try:
             life.accept_broker_state()
         except BrokerError:
-            self.down_for = 1
+            self.state.plan.down_for = 1
         finally:
             life.end()
-        self.wire.faults = faults
-        self.commit_faults += commit_faults
+        self.state.wire.faults = faults
+        self.state.plan.commit_faults += commit_faults
         for point, nth in armed.items():
-            self.points.arm(point, nth)
-        self.trace("accepted the broker's state")
-        self.actions.carry_out_postponed()
+            self.state.points.arm(point, nth)
+        self.state.notes.result.accepted += 1
+        self.state.notes.trace("accepted the broker's state")
+        self._actions.carry_out_postponed()
 
     # -- the market ----------------------------------------------------------------------------------
 
     def _plan_minute(self) -> None:
-        time = self.exchange.next_minute()
+        time = self.state.exchange.next_minute()
         if time is None:
-            self.market.ended = True
+            self._market.ended = True
             return
-        self.timeline.at(time, self._trade_and_plan)
+        self.state.timeline.at(time, self._trade_and_plan)
 
     def _trade_and_plan(self) -> None:
         self._trade_minute()
@@ -329,38 +303,38 @@ class World:
         """Do what the schedule says of the next minute, and let the market trade it."""
         if self._begun != self.minute:
             self._begun = self.minute
-            actions = self.schedule.at(self.minute)
-            self.actions.carry_out(actions)
-            if self.schedule.compared and any(each.verb == "operator" for each in actions):
+            actions = self.state.schedule.at(self.minute)
+            self._actions.carry_out(actions)
+            if self.state.schedule.compared and any(each.verb == "operator" for each in actions):
                 return  # in a step of its own, as a start carries a command out before it takes bars
         self.minute += 1
-        traded = self.exchange.trade_minute()
+        traded = self.state.exchange.trade_minute()
         if traded is None:
-            self.market.ended = True
+            self._market.ended = True
             return
-        self.timeline.now = max(self.timeline.now, traded.time)
-        self.market.minutes.append(traded.bars)
+        self.state.timeline.now = max(self.state.timeline.now, traded.time)
+        self._market.minutes.append(traded.bars)
         self.judge.minute_traded()
         self._send_updates()
-        self.deliveries.send_minute(traded.bars)
+        self.state.deliveries.send_minute(traded.bars)
 
     def _send_updates(self) -> None:
-        self.deliveries.send_updates(self.exchange.take_updates())
+        self.state.deliveries.send_updates(self.state.exchange.take_updates())
 
     # -- the end -------------------------------------------------------------------------------------
 
     def _bring_to_an_end(self) -> None:
         """With a good line exits are made, then everything gets flat, and both books are equal."""
-        self.actions.calm()
+        self._actions.calm()
         since = self.now
         self._quiet(EXIT_MINUTES)
-        if not self.market.ended:
+        if not self._market.ended:
             self.judge.exits_were_made(since)
-        self.actions.command("flatten")
+        self._actions.command("flatten")
         self._quiet(FLAT_MINUTES)
-        if not self.market.ended:
+        if not self._market.ended:
             self.judge.all_is_flat(FLAT_MINUTES)
-        if self.outside_changes:
+        if self.state.outside_changes:
             self._end_life()
             self._accept()
         self.judge.books_agree()
@@ -369,63 +343,18 @@ class World:
         until = self.minute + minutes
         self._live(lambda: self.minute < until)
 
-    @property
-    def _happened(self) -> int:
-        """How many kills and faults there have been."""
-        return len(self.result.kills) + self.result.faults.total()
-
-    # -- notes ---------------------------------------------------------------------------------------
-
-    def trace(self, text: str) -> None:
-        """Note what happened, for whoever reads the trace of a violation."""
-        self.result.trace.append(f"{self.timeline.now:%m-%d %H:%M:%S} {text}")
-        del self.result.trace[:-TRACED]
-
-    def struck(self, fault: str) -> None:
-        """Note that a fault has struck."""
-        self.result.faults[fault] += 1
-        self._recent[fault] = self.timeline.now
-        self.trace(f"fault: {fault}")
-
-    def _struck_lately(self, prefix: str) -> bool:
-        return any(fault.startswith(prefix) for fault in self._lately())
-
-    def _lately(self) -> list[str]:
-        since = self.timeline.now - RECENT
-        return [fault for fault, time in self._recent.items() if time >= since]
-
     def _note_kill(self, point: str) -> None:
         life = self._life
         kill = Kill(
             point,
             life is None or not life.ready,
             life is not None and life.committed > 0,
-            tuple(self._lately()),
+            tuple(self.state.notes.lately()),
             (),
         )
-        self.result.kills.append(kill)
-        self.trace(f"KILLED {point}")
+        self.state.notes.result.kills.append(kill)
+        self.state.notes.trace(f"KILLED {point}")
         self.killed()
 
-    def _note_failure(self, boundary: str) -> None:
-        self.struck(f"plugin fails in {boundary.removeprefix('before ')}")
-
     def _actor(self, name: str) -> Callable[[], Actor]:
-        return lambda: Actor(name, self.wants)
-
-
-def _is_kill(error: BaseException | None) -> bool:
-    """Whether an error is what a plugin's caller made of a kill."""
-    while error is not None:
-        if isinstance(error, Killed):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def _is_injected(error: BaseException | None) -> bool:
-    while error is not None:
-        if isinstance(error, PluginFailure):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
+        return lambda: Actor(name, self.state.plan.wants)

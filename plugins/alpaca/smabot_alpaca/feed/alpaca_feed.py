@@ -5,7 +5,6 @@ This is what core sees. What is asked for is in `stepped`, what goes by itself i
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
@@ -50,10 +49,12 @@ class AlpacaFeed:
     def __init__(self, connection: AlpacaConnection, speed: Literal["max"] | float = "max") -> None:
         """``speed``: minutes a second that a stepped exchange is asked for."""
         self._connection = connection
-        self._clock = connection.clock
+        self._clock, self._machine = connection.clock, connection.machine
         self._pace = Pace(None if speed == "max" else speed)
-        self._events = EventQueue()
-        self._requests = BackgroundRequests(self._events, inline=connection.stepped)
+        self._events = EventQueue(self._machine)
+        self._requests = BackgroundRequests(
+            self._events, inline=connection.stepped, machine=self._machine
+        )
         self._delivered = DeliveredBars()
         self._replay: ReplayClient | None = None
         self.notes: tuple[str, ...] = ()
@@ -105,19 +106,19 @@ class AlpacaFeed:
             self._events, self._connection.order_answers, state, wall_clock=self._replay is None
         )
         alpaca_py.streams()
-        self._streams = StreamSupervisor(self._new_streams(symbols))
+        self._streams = StreamSupervisor(self._new_streams(symbols), self._machine)
         self._source = self._new_source(state, handler, self._streams)
         if self._replay is not None:
             with suppress(BrokerError):
                 self._replay.refresh()  # the streams will not bring what happened up to now
         self._streams.start()
-        deadline = time.monotonic() + SUBSCRIBE_SECONDS
+        deadline = self._machine.seconds() + SUBSCRIBE_SECONDS
         while not all(status.attempts for status in state.streams.by_name.values()):
-            left = deadline - time.monotonic()
+            left = deadline - self._machine.seconds()
             if left <= 0:
                 break
             self._events.wait_for_events(left)
-            handler.handle_events(time.monotonic())
+            handler.handle_events(self._machine.seconds())
 
     # -- while it runs -----------------------------------------------------------------------------
 
@@ -155,17 +156,20 @@ class AlpacaFeed:
             delivered.recent,
         )
         names = (DATA, TRADE) if symbols else (TRADE,)
-        return FeedState(self._clock, assembly, StreamStatuses(names, time.monotonic()))
+        streams = StreamStatuses(names, self._machine.seconds())
+        return FeedState(self._clock, assembly, streams, self._machine)
 
     def _new_streams(self, symbols: Collection[str]) -> list[SupervisedStream]:
         places, address = self._connection.endpoints, self._connection.stream_address
         streams: list[SupervisedStream] = [
-            TradeStream(self._events, address(places.trading_stream))
+            TradeStream(self._events, address(places.trading_stream), self._machine)
         ]
         if symbols:
             decoder = BarDecoder(self._calendar())
             streams.append(
-                DataStream(self._events, address(places.data_stream), list(symbols), decoder)
+                DataStream(
+                    self._events, address(places.data_stream), list(symbols), decoder, self._machine
+                )
             )
         return streams
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
-from queue import SimpleQueue
 from typing import TypeVar
 
 from smabot.provider import BrokerError
+from smabot_alpaca.machine import REAL, Machine
 from smabot_alpaca.streams.event_queue import EventQueue, RequestDone
 
 T = TypeVar("T")
@@ -19,15 +18,14 @@ class BackgroundRequests:
     A request may raise BrokerError, which is handed on instead of a result; anything else that it
     raises is raised in the deciding thread.
 
-    Two queues are all that both threads share: the deciding thread puts requests into one, the
+    Two queues are all that both threads share: the deciding thread puts requests into the worker's, the
     background thread puts results into the event queue. ``_pending`` belongs to the deciding thread.
     """
 
-    def __init__(self, events: EventQueue, *, inline: bool) -> None:
+    def __init__(self, events: EventQueue, *, inline: bool, machine: Machine = REAL) -> None:
         self._events = events
         self._inline = inline
-        self._requests: SimpleQueue[Callable[[], Callable[[], None]] | None] = SimpleQueue()
-        self._thread: threading.Thread | None = None
+        self._worker = machine.worker("alpaca-background-requests")
         self._pending: set[str] = set()
 
     def run(
@@ -45,19 +43,10 @@ class BackgroundRequests:
             self._pending.discard(name)
             finish(result)
 
-        self._requests.put(lambda: carry_out(request, done))
-        if self._thread is None:
-            self._thread = threading.Thread(
-                target=self._work, name="alpaca-background-requests", daemon=True
-            )
-            self._thread.start()
+        self._worker.put(lambda: self._events.put(RequestDone(carry_out(request, done))))
 
     def close(self) -> None:
-        self._requests.put(None)
-
-    def _work(self) -> None:
-        while (request := self._requests.get()) is not None:
-            self._events.put(RequestDone(request()))
+        self._worker.close()
 
 
 def carry_out(
@@ -69,7 +58,7 @@ def carry_out(
     except BrokerError as error:
         failure = error
         return lambda: finish(failure)
-    except BaseException as error:  # noqa: BLE001 - it is raised in the deciding thread
+    except Exception as error:  # noqa: BLE001 - it is raised in the deciding thread
         bug = error
 
         def fail() -> None:

@@ -5,7 +5,6 @@ The stream is a hint, REST is the truth.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -55,7 +54,7 @@ class BarSync:
         self._history = history
         self._requests = requests
         self._limits = limits
-        self._retry = _Retry()
+        self._retry = _Retry(state.machine.draw)
         self._held_since: float | None = None
         self._skip_logged = False
         self._second_request: tuple[MissingBars, float] | None = None
@@ -120,7 +119,7 @@ class BarSync:
     def _finish(
         self, result: list[Bar] | BrokerError, missing: MissingBars, until: datetime
     ) -> None:
-        at = time.monotonic()
+        at = self._state.machine.seconds()
         if not isinstance(result, BrokerError):
             self._skip_logged = False
             if not self._state.streams.is_up(DATA) and len(result) < missing.most:
@@ -133,11 +132,13 @@ class BarSync:
     def _finish_second(self, result: list[Bar] | BrokerError) -> None:
         if not isinstance(result, BrokerError):
             assembly = self._state.assembly
-            assembly.add_bars([b for b in result if assembly.lacks_bar(b)], time.monotonic())
+            assembly.add_bars(
+                [b for b in result if assembly.lacks_bar(b)], self._state.machine.seconds()
+            )
 
     def _take_bars(self, bars: list[Bar], until: datetime) -> None:
         streams = self._state.streams
-        self._state.assembly.add_bars(bars, time.monotonic())
+        self._state.assembly.add_bars(bars, self._state.machine.seconds())
         self._state.assembly.mark_checked(until)
         streams.backfill_due = False
         streams.data_seen = streams.data_seen.after_rest(bar.time for bar in bars)
@@ -150,8 +151,8 @@ class BarSync:
 class _Retry:
     """Pauses between requests that fail, and one log line for all of them."""
 
-    def __init__(self) -> None:
-        self._backoff = Backoff(0.5)
+    def __init__(self, draw: Callable[[], float]) -> None:
+        self._backoff = Backoff(0.5, draw=draw)
         self._not_before = 0.0
         self._failing = False
 

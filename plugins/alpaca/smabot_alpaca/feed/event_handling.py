@@ -13,6 +13,7 @@ from smabot_alpaca.feed.minute_assembly import MinuteAssembly
 from smabot_alpaca.feed.order_tracker import OrderTracker
 from smabot_alpaca.feed.pending_batch import PendingBatch
 from smabot_alpaca.feed.stream_status import StreamStatuses
+from smabot_alpaca.machine import REAL, Machine
 from smabot_alpaca.streams.event_queue import (
     DATA,
     TRADE,
@@ -35,6 +36,7 @@ class FeedState:
     clock: MarketClock
     assembly: MinuteAssembly
     streams: StreamStatuses
+    machine: Machine = REAL
     orders: OrderTracker = field(default_factory=OrderTracker)
     batch: PendingBatch = field(init=False)
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from smabot.provider import Batch, BrokerError
 from smabot_alpaca.clock import last_closed
 from smabot_alpaca.feed.background_requests import BackgroundRequests
@@ -41,11 +39,11 @@ class LiveFeed:
         self._replay_end = replay_end
 
     def next_batch(self, timeout: float) -> Batch | None:
-        deadline = time.monotonic() + timeout
+        deadline = self._state.machine.seconds() + timeout
         assembly, batches = self._state.assembly, self._state.batch
         while True:
-            self._handler.handle_events(time.monotonic())
-            at = time.monotonic()
+            self._handler.handle_events(self._state.machine.seconds())
+            at = self._state.machine.seconds()
             self._bars.ask_for_missing_bars(at)
             self._orders.ask_for_overdue_orders(at)
             batches.minutes += assembly.take_minutes(at)

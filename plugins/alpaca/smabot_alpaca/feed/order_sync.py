@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Protocol
@@ -79,14 +78,14 @@ class OrderSync:
             self._streams.reconnect(TRADE, health.why)
 
     def _ask_for(self, orders: list[OrderUpdate]) -> None:
-        begun = time.monotonic()
+        begun = self._state.machine.seconds()
         known = {order.client_order_id: order for order in orders}
 
         def finish(result: list[BrokerOrder] | BrokerError) -> None:
             if isinstance(result, BrokerError):
                 return  # they are asked for again, and reconciliation asks too
             self._answered_at = begun
-            at = time.monotonic()
+            at = self._state.machine.seconds()
             for update in (order.update() for order in result):
                 news = self._state.orders.note_answer(update, at)
                 before = known.get(update.client_order_id)

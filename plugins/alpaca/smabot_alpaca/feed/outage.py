@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from loguru import logger
 
 from smabot.provider import BrokerError, KeyRefused
@@ -18,7 +16,7 @@ class ExchangeOutage:
         self.answers_since = 0.0
         """When the exchange answered again, in seconds."""
         self._state = state
-        self._backoff = Backoff(0.1, 2.0)
+        self._backoff = Backoff(0.1, 2.0, state.machine.draw)
 
     def note_error(self, error: BrokerError) -> None:
         if not self._state.streams.outage:
@@ -29,7 +27,7 @@ class ExchangeOutage:
 
     def note_answer(self) -> None:
         if self._state.streams.outage:
-            self.answers_since = time.monotonic()
+            self.answers_since = self._state.machine.seconds()
             logger.info("alpaca: the exchange answers again")
         self._backoff.reset()
         self._state.streams.outage = ""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from smabot.provider import Batch, BrokerError, Pace
 from smabot_alpaca.feed.bar_sync import BarSync
 from smabot_alpaca.feed.event_handling import EventHandler, FeedState
@@ -50,7 +48,7 @@ class SteppedFeed:
 
     def next_batch(self, timeout: float) -> Batch | None:
         state, replay = self._state, self._replay
-        self._handler.handle_events(time.monotonic())
+        self._handler.handle_events(self._state.machine.seconds())
         if (batch := state.batch.take_batch(updates_alone=replay.ended)) is not None:
             return batch
         if replay.ended and self._played is None:
@@ -72,7 +70,7 @@ class SteppedFeed:
                     # lost with this minute: ask first, then decide
                     return self._batch_without_minute()
             self._bars.fetch_all_missing_bars()
-            self._orders.ask_for_all_orders(time.monotonic())
+            self._orders.ask_for_all_orders(self._state.machine.seconds())
         except BrokerError as error:
             if is_final(error):
                 raise
@@ -81,7 +79,9 @@ class SteppedFeed:
             return self._batch_without_minute()
         self._outage.note_answer()
         self._played = None
-        state.batch.minutes += state.assembly.take_minutes(time.monotonic(), all_there=True)
+        state.batch.minutes += state.assembly.take_minutes(
+            self._state.machine.seconds(), all_there=True
+        )
         batch = state.batch.take_batch(updates_alone=True)
         return batch if batch is not None or replay.ended else state.batch.empty_batch()
 
@@ -92,9 +92,9 @@ class SteppedFeed:
     def _streams_are_back(self, timeout: float) -> bool:
         """Wait for lost streams, so that nothing passes meanwhile; for a while each time, counted
         from when the exchange answers."""
-        deadline = time.monotonic() + timeout
+        deadline = self._state.machine.seconds() + timeout
         while True:
-            at = time.monotonic()
+            at = self._state.machine.seconds()
             if all(
                 status.up
                 or at - max(status.since, self._outage.answers_since) >= RECONNECT_SECONDS[name]
@@ -104,25 +104,25 @@ class SteppedFeed:
             if at >= deadline:
                 return False
             self._events.wait_for_events(deadline - at)
-            self._handler.handle_events(time.monotonic())
+            self._handler.handle_events(self._state.machine.seconds())
 
     def _play_minute(self) -> None:
         """Play one, and wait until all that was sent on the present connections has come."""
         streams = self._state.streams.by_name
-        self._handler.handle_events(time.monotonic())
+        self._handler.handle_events(self._state.machine.seconds())
         attempts = {name: status.attempts for name, status in streams.items()}
         self._played = played = self._replay.play_minute()
         sent = {DATA: played.bars_sent, TRADE: played.updates_sent}
-        deadline = time.monotonic() + MESSAGES_SECONDS
+        deadline = self._state.machine.seconds() + MESSAGES_SECONDS
         while True:
-            self._handler.handle_events(time.monotonic())
+            self._handler.handle_events(self._state.machine.seconds())
             late = {
                 name: health.why
                 for name, status in streams.items()
                 if status.attempts == attempts[name]
                 and (health := delivery_health(sent[name], status.messages)).stale
             }
-            left = deadline - time.monotonic()
+            left = deadline - self._state.machine.seconds()
             if not late or left <= 0:
                 break
             self._events.wait_for_events(left)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 from urllib.parse import quote
 
@@ -14,7 +13,6 @@ from smabot_alpaca.rest.client import RequestRefused, RestClient
 
 FEW = 16
 """Up to so many symbols are asked for one by one: the whole list has some megabytes."""
-THREADS = 4
 SHOWN = 10
 NOT_FOUND = 404
 
@@ -31,8 +29,7 @@ def check_symbols(
             "name the symbols to trade: --symbols SPY,QQQ, or symbols in the settings"
         )
     if symbols and len(symbols) <= FEW:
-        with ThreadPoolExecutor(THREADS) as threads:
-            assets = list(threads.map(lambda symbol: _asset(rest, symbol), symbols))
+        assets = rest.machine.each(lambda symbol: _asset(rest, symbol), symbols)
         if all(asset is not None and _tradable(asset) for asset in assets):
             return tuple(symbols)
     known = _assets(rest)

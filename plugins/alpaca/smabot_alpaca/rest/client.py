@@ -6,9 +6,7 @@ endless patience.
 
 from __future__ import annotations
 
-import socket
 import threading
-import time
 from collections.abc import Mapping
 from decimal import Decimal
 from functools import partial
@@ -19,20 +17,18 @@ from alpaca.common.exceptions import APIError
 from alpaca.common.rest import RESTClient
 from loguru import logger
 from requests import ConnectionError as RequestsConnectionError
-from requests import ConnectTimeout, PreparedRequest, Response, Timeout
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection
+from requests import ConnectTimeout, Response, Timeout
 from urllib3.exceptions import HTTPError, MaxRetryError, NewConnectionError, ProxyError
 
 from smabot.provider import BrokerError, KeyRefused, NotSent, UnknownOutcome
 from smabot_alpaca.credentials import Credentials
 from smabot_alpaca.endpoints import Endpoints
+from smabot_alpaca.machine import REAL, Machine
 from smabot_alpaca.rest.rate_limit import TOO_MANY, RateLimiter, RateLimitFull, Urgency
 from smabot_alpaca.settings import AlpacaSettings
 
 ALPACA_LIMIT = 200
 """Requests a minute: https://alpaca.markets/support/usage-limit-api-calls"""
-CONNECTIONS = 16
 REPEAT_AFTER = 0.25
 ADMIN = "/_exchange"
 """Calls to an embedded exchange itself; no limit counts them."""
@@ -42,13 +38,6 @@ UNDECIDED_STATUSES = (408, 409, 425, 429)
 """Of the refusing statuses those that do not say what became of the request."""
 RETRY_SECONDS = 1.0
 """Seconds to wait before an address that could not be reached is tried again."""
-IDLE_SECONDS = 30
-_IDLE = getattr(socket, "TCP_KEEPIDLE", None) or getattr(socket, "TCP_KEEPALIVE", None)  # macOS
-_KEEP_ALIVE = [
-    *HTTPConnection.default_socket_options,
-    (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
-    *([(socket.IPPROTO_TCP, _IDLE, IDLE_SECONDS)] if _IDLE else []),
-]
 KEY_REFUSALS = (
     "forbidden",
     "unauthorized",
@@ -92,12 +81,17 @@ class RestClient:
     """The trading and the data API. Safe to use from several threads."""
 
     def __init__(
-        self, endpoints: Endpoints, credentials: Credentials, settings: AlpacaSettings
+        self,
+        endpoints: Endpoints,
+        credentials: Credentials,
+        settings: AlpacaSettings,
+        machine: Machine = REAL,
     ) -> None:
-        self._trading = _Api(endpoints.trading, endpoints, credentials, settings)
+        self.machine = machine
+        self._trading = _Api(endpoints.trading, endpoints, credentials, settings, machine)
         self._data = self._trading
         if endpoints.data != endpoints.trading:
-            self._data = _Api(endpoints.data, endpoints, credentials, settings)
+            self._data = _Api(endpoints.data, endpoints, credentials, settings, machine)
 
     def trading(
         self,
@@ -133,31 +127,18 @@ class RestClient:
         self._data.close()
 
 
-class _TimeoutAdapter(HTTPAdapter):
-    """Gives every request a timeout and no second try, and keeps idle connections alive: else routers
-    and load balancers forget them in silence, and the next order would be `unknown` by its timeout."""
-
-    def __init__(self, connect: float, answer: float) -> None:
-        self._timeout = (connect, answer)
-        super().__init__(pool_maxsize=CONNECTIONS, max_retries=0)
-
-    def init_poolmanager(self, *sizes: Any, **options: Any) -> None:
-        super().init_poolmanager(*sizes, **options, socket_options=_KEEP_ALIVE)
-
-    def proxy_manager_for(self, proxy: str, **options: Any) -> Any:
-        return super().proxy_manager_for(proxy, **options, socket_options=_KEEP_ALIVE)
-
-    def send(self, request: PreparedRequest, **options: Any) -> Response:  # type: ignore[override]
-        options["timeout"] = self._timeout
-        return super().send(request, **options)
-
-
 class _Api:
     """One address, and the requests that may still be made there."""
 
     def __init__(
-        self, base: str, endpoints: Endpoints, credentials: Credentials, settings: AlpacaSettings
+        self,
+        base: str,
+        endpoints: Endpoints,
+        credentials: Credentials,
+        settings: AlpacaSettings,
+        machine: Machine,
     ) -> None:
+        self._machine = machine
         self._host = base.partition("://")[2]
         self._request_timeout = settings.request_timeout
         self._hint = f": {self._host} did not accept the key of {credentials.source}; " + (
@@ -167,7 +148,10 @@ class _Api:
         self._log_lock = threading.Lock()
         most = settings.requests_per_minute
         own = None if endpoints.loopback else ALPACA_LIMIT
-        self._limiter = RateLimiter(most or own, fixed=most is not None)
+        self._limiter = RateLimiter(
+            most or own, fixed=most is not None, clock=machine.seconds,
+            wall=lambda: machine.wall().timestamp(), condition=machine.condition,
+        )  # fmt: skip
         self._client = client = RESTClient(
             base,
             credentials.key_id.get_secret_value(),
@@ -177,21 +161,22 @@ class _Api:
         client._retry = 0
         session = client._session
         session.trust_env = not endpoints.loopback  # the environment's proxy is not for loopback
-        session.mount(base, _TimeoutAdapter(settings.connect_timeout, settings.request_timeout))
+        timeouts = settings.connect_timeout, settings.request_timeout
+        session.mount(base, machine.http_adapter(*timeouts))
         session.hooks["response"].append(self._note_answer)
 
     def ask(self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency) -> Any:
         """Send a request; a GET that breaks on the way once more, a read when there is room for it."""
         longest = LONGEST_READ_WAIT if method == "GET" and urgency is Urgency.READ else 0.0
-        deadline = time.monotonic() + longest
+        deadline = self._machine.seconds() + longest
         while True:
             try:
                 return self._ask_twice(method, path, data, urgency)
             except RateLimitFull as full:
-                if time.monotonic() + full.wait > deadline:
+                if self._machine.seconds() + full.wait > deadline:
                     raise
                 self._log_wait(full.wait)
-                time.sleep(full.wait)
+                self._machine.sleep(full.wait)
 
     def _ask_twice(
         self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency
@@ -199,12 +184,12 @@ class _Api:
         try:
             return self._limited(method, path, data, urgency)
         except _ConnectionBroke:
-            time.sleep(REPEAT_AFTER)
+            self._machine.sleep(REPEAT_AFTER)
             return self._limited(method, path, data, urgency)
 
     def _log_wait(self, seconds: float) -> None:
         """Warn once for all requests that wait for the same."""
-        until = time.monotonic() + seconds
+        until = self._machine.seconds() + seconds
         with self._log_lock:
             news = until > self._wait_logged_until + 1
             if news:

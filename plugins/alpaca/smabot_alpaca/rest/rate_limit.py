@@ -6,13 +6,12 @@ the same account add to, is read from its answers: ``X-RateLimit-Limit``, ``-Rem
 
 from __future__ import annotations
 
-import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from enum import IntEnum
-from threading import Condition
 
 from smabot.provider import NotSent
+from smabot_alpaca.machine import REAL, Changed
 
 WINDOW = 61.0
 """Seconds: a second above the server's minute, as requests do not all travel equally long."""
@@ -48,8 +47,9 @@ class RateLimiter:
         *,
         fixed: bool = False,
         window: float = WINDOW,
-        clock: Callable[[], float] = time.monotonic,
-        wall: Callable[[], float] = time.time,
+        clock: Callable[[], float] = REAL.seconds,
+        wall: Callable[[], float] = lambda: REAL.wall().timestamp(),
+        condition: Callable[[], Changed] = REAL.condition,
     ) -> None:
         self._limit = limit
         self._most = limit if fixed else None
@@ -62,7 +62,7 @@ class RateLimiter:
         self._closed_until = 0.0
         self._under_way = 0
         self._waiting = dict.fromkeys(Urgency, 0)
-        self._changed = Condition()
+        self._changed = condition()
 
     @property
     def allowance(self) -> tuple[int | None, int | None]:

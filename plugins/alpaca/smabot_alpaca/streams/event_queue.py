@@ -6,19 +6,19 @@ their results; the deciding thread alone takes events. Nothing else is shared be
 
 from __future__ import annotations
 
-import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from smabot.provider import Bar, OrderUpdate, SmabotError
+from smabot_alpaca.machine import REAL, Machine
 
 DATA, TRADE = "market data", "order updates"
 
 
 @dataclass(frozen=True, slots=True)
 class BarsReceived:
-    """Bars of the data stream. ``at``: when, by `time.monotonic`; ``unreadable``: those left out, by
+    """Bars of the data stream. ``at``: when, by `Machine.seconds`; ``unreadable``: those left out, by
     symbol and with what is wrong; ``counted``: the minute bars on the wire, those left out too."""
 
     bars: list[Bar]
@@ -96,9 +96,9 @@ QueuedEvent = (
 class EventQueue:
     """A queue that can be waited for without taking from it. Any thread puts, one thread takes."""
 
-    def __init__(self) -> None:
+    def __init__(self, machine: Machine = REAL) -> None:
         self._events: deque[QueuedEvent] = deque()
-        self._changed = threading.Condition()
+        self._changed = machine.condition()
 
     def put(self, event: QueuedEvent) -> None:
         with self._changed:

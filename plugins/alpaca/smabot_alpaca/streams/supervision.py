@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from enum import Enum, auto
@@ -21,6 +20,7 @@ from smabot.provider import BrokerError, ConfigError, KeyRefused, SmabotError
 from smabot_alpaca.backoff import Backoff
 from smabot_alpaca.bar_json import MalformedData
 from smabot_alpaca.endpoints import StreamAddress
+from smabot_alpaca.machine import REAL, Machine
 from smabot_alpaca.streams.event_queue import (
     EventQueue,
     StreamDown,
@@ -99,10 +99,12 @@ class SupervisedStream(ABC):
 
     name: str
 
-    def __init__(self, events: EventQueue, address: StreamAddress) -> None:
+    def __init__(self, events: EventQueue, address: StreamAddress, machine: Machine = REAL) -> None:
         self._events = events
         self._address = address
-        self._backoff = Backoff(0.05, 1.0) if address.loopback else Backoff(1.0)
+        self._machine = machine
+        first, ceiling = (0.05, 1.0) if address.loopback else (1.0, 30.0)
+        self._backoff = Backoff(first, ceiling, machine.draw)
         self._state = StreamState.CONNECTING
         self._client: Any = None
         self._attempt: asyncio.Task[None] | None = None
@@ -172,7 +174,7 @@ class SupervisedStream(ABC):
     async def _connect_and_read(self) -> None:
         self._client = client = self._make_client()
         async with asyncio.timeout(CONNECT_SECONDS):
-            await client._connect()
+            await self._machine.connect(client)
             self._events.put(StreamOpened(self.name))
             await self._authenticate(client)
             await self._subscribe(client)
@@ -233,17 +235,17 @@ class StreamSupervisor:
 
     The deciding thread starts, reconnects and closes; what it asks for runs in the streams' loop. Three
     fields are shared: the streams' thread writes ``_loop`` once, before any stream runs, and the
-    deciding thread reads it; the deciding thread sets the event ``_closing``, and the streams' thread
+    deciding thread reads it; the deciding thread sets ``_closing``, and the streams' thread
     reads it as it starts; each stream counts malformed data, and the deciding thread reads the counts
     once that thread has ended.
     """
 
-    def __init__(self, streams: Sequence[SupervisedStream]) -> None:
+    def __init__(self, streams: Sequence[SupervisedStream], machine: Machine = REAL) -> None:
         self._streams = {stream.name: stream for stream in streams}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._thread = threading.Thread(target=self._run, name="alpaca-streams", daemon=True)
-        self._closing = threading.Event()
+        self._thread = machine.loop("alpaca-streams", self._supervise_all)
+        self._closing = False
 
     def start(self) -> None:
         self._thread.start()
@@ -254,7 +256,7 @@ class StreamSupervisor:
 
     def close(self) -> None:
         """Hang up and end the thread, within some two seconds."""
-        self._closing.set()
+        self._closing = True
         self._run_in_loop(lambda: [task.cancel() for task in self._tasks])
         if self._thread.is_alive():
             self._thread.join(JOIN_SECONDS)
@@ -266,13 +268,10 @@ class StreamSupervisor:
             with contextlib.suppress(RuntimeError):  # the loop has ended
                 self._loop.call_soon_threadsafe(function)
 
-    def _run(self) -> None:
-        asyncio.run(self._supervise_all())
-
     async def _supervise_all(self) -> None:
         self._loop = asyncio.get_running_loop()
         self._tasks = [asyncio.create_task(_supervise_one(s)) for s in self._streams.values()]
-        if self._closing.is_set():
+        if self._closing:
             for task in self._tasks:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

@@ -7,7 +7,6 @@ version keeps still); frames are decoded here.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Sequence
 from decimal import Decimal
 from typing import Any
@@ -15,6 +14,7 @@ from typing import Any
 from smabot.provider import ConfigError, KeyRefused
 from smabot_alpaca.bar_json import BarDecoder, MalformedData
 from smabot_alpaca.endpoints import StreamAddress
+from smabot_alpaca.machine import REAL, Machine
 from smabot_alpaca.order_json import UnreadableAnswer, broker_order
 from smabot_alpaca.streams import alpaca_py
 from smabot_alpaca.streams.event_queue import (
@@ -51,8 +51,9 @@ class DataStream(SupervisedStream):
         address: StreamAddress,
         symbols: Sequence[str],
         decoder: BarDecoder,
+        machine: Machine = REAL,
     ) -> None:
-        super().__init__(events, address)
+        super().__init__(events, address, machine)
         self._symbols = tuple(dict.fromkeys(symbols))
         self._decoder = decoder
 
@@ -69,10 +70,9 @@ class DataStream(SupervisedStream):
         frame = self._decoder.decode_frame(data)
         confirmed = False
         if frame.counted or frame.revisions or frame.unreadable:
+            at = self._machine.seconds()
             self._events.put(
-                BarsReceived(
-                    frame.bars, frame.revisions, time.monotonic(), frame.unreadable, frame.counted
-                )
+                BarsReceived(frame.bars, frame.revisions, at, frame.unreadable, frame.counted)
             )
         if frame.beyond:
             self._events.put(BarsDropped(frame.beyond, "no session is known for that time"))

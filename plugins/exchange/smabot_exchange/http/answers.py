@@ -6,7 +6,7 @@ The Trading API's errors carry a code and a message (`RequestRefused`), the Mark
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import orjson
@@ -54,10 +54,10 @@ def bad_parameter(message: str) -> RequestRefused:
     return RequestRefused(422, 40010001, message)
 
 
-def on_refusal(as_seen: AsSeen) -> Callable[[Request, Exception], Response]:
+def on_refusal(as_seen: AsSeen) -> Callable[[Request, Exception], Awaitable[Response]]:
     """Return what answers a refusal, in the words that were seen at Alpaca."""
 
-    def on_refusal(_: Request, error: Exception) -> Response:
+    async def on_refusal(_: Request, error: Exception) -> Response:
         assert isinstance(error, RequestRefused)
         status, body = as_seen.refusal(error.status, error.body())
         return answer(body, status)

@@ -1,0 +1,40 @@
+"""What became of a schedule that was played."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+
+from smabot.testing.simulation.judge import Violation
+from smabot.testing.simulation.schedule import Schedule
+
+
+@dataclass
+class Kill:
+    """A kill: at which kind of boundary, while starting or not, and which faults had struck lately."""
+
+    point: str
+    starting: bool
+    fruitful: bool
+    """Whether the process had committed a step with a bar or an order."""
+    faults: tuple[str, ...]
+    circumstances: tuple[str, ...]
+
+
+@dataclass
+class Result:
+    """What became of a schedule."""
+
+    schedule: Schedule
+    kills: list[Kill] = field(default_factory=list)
+    faults: Counter[str] = field(default_factory=Counter)
+    steps: int = 0
+    starts: int = 0
+    accepted: int = 0
+    """How often the operator had the bot accept the broker's state."""
+    violation: Violation | None = None
+    trace: list[str] = field(default_factory=list)
+
+    def without_trace(self) -> Result:
+        """Return the same without what nobody reads."""
+        return replace(self, trace=[], schedule=self.schedule.with_actions(()))

@@ -1,0 +1,36 @@
+"""The exchange behind its API, in the simulation: what a plugin's own broker and feed talk to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
+from smabot.testing.simulation.http_line import HttpLine, HttpWatch
+from smabot.testing.simulation.socket_line import SocketLine
+from smabot.testing.simulation.virtual_machine import KEY, VirtualMachine
+from smabot.testing.simulation.wire import Wire
+
+Clients = Callable[[SimulatedMachine], SimulatedClient]
+"""Makes broker and feed of a process."""
+
+
+@dataclass
+class Server:
+    """Outlives each process."""
+
+    http: HttpLine
+    sockets: SocketLine
+    clients: Clients
+
+    @classmethod
+    def of(cls, wire: Wire, sockets: SocketLine, watch: HttpWatch, clients: Clients) -> Server:
+        """Serve the exchange of a wire; ``watch`` sees the requests."""
+        exchange, timeline = wire.exchange, wire.timeline
+        application = exchange.serve(sockets.loop, lambda: timeline.now, dict([KEY]))
+        sockets.application, sockets.set_fault = application, exchange.set_fault
+        return cls(HttpLine(wire, application, sockets.loop, watch), sockets, clients)
+
+    def machine(self) -> VirtualMachine:
+        """Return the machine of a new process."""
+        return VirtualMachine(self.sockets.timeline, self.http, self.sockets)

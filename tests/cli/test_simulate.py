@@ -1,0 +1,94 @@
+"""`smabot simulate`: what is typed, what it shows, and a broken rule with the command that plays it again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smabot.testing.simulation.drawing import Draw
+from smabot.testing.simulation.setup import SYMBOLS
+
+pytestmark = pytest.mark.plugins
+Call = Callable[..., Any]
+RISK = ("--plugins", "risk")
+
+
+def test_it_shows_what_was_played(execute: Call) -> None:
+    done = execute("simulate", "--seeds", "2", *RISK)
+    assert done.code == 0, done.err
+    assert "schedules     2" in done.out
+    assert "broken rules  0" in done.out
+    assert "killed" in done.out
+    assert max(map(len, done.out.splitlines())) <= 80
+
+
+def test_without_options_it_plays_the_plugins_of_the_settings(execute: Call, in_tmp: Path) -> None:
+    (in_tmp / "settings.toml").write_text('[default]\nplugins = ["risk"]\n')
+    done = execute("simulate", "--seeds", "1", "--json")
+    assert done.code == 0, done.err
+    assert json.loads(done.out)["schedules"] == 1
+
+
+def test_sums_are_kept_and_added_to(execute: Call, in_tmp: Path) -> None:
+    for schedules in (1, 2):
+        done = execute("simulate", "--seeds", "1", *RISK, "--resume", "sums.json", "--json")
+        assert json.loads(done.out)["schedules"] == schedules
+    (in_tmp / "sums.json").write_text("no sums")
+    done = execute("simulate", "--seeds", "1", *RISK, "--resume", "sums.json")
+    assert (done.code, done.out) == (3, "")
+    assert "is no file of `smabot simulate --resume`" in done.err
+
+
+def test_a_schedule_is_played_again_by_its_seed_and_from_a_file(
+    execute: Call, in_tmp: Path
+) -> None:
+    by_seed = execute("simulate", *RISK, "--replay", "3")
+    assert by_seed.code == 0, by_seed.err
+    assert "no rule is broken" in by_seed.out
+    (in_tmp / "three.json").write_text(Draw(SYMBOLS).schedule(3).to_json())
+    assert execute("simulate", *RISK, "--replay", "three.json").out == by_seed.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (("--faults", "submit lots"), 2, "did you mean 'submit lost'?"),
+        (("--replay", "nothing.json"), 2, "no seed, and no file"),
+        (("--seeds", "0"), 2, "--seeds"),
+        (("--plugins", "rsik"), 3, "did you mean 'risk'?"),
+        (("--broker", "ibkr"), 2, "alpaca"),
+    ],
+)
+def test_a_mistake_is_one_line(
+    execute: Call, arguments: tuple[str, ...], code: int, said: str
+) -> None:
+    done = execute("simulate", *arguments)
+    assert done.code == code
+    assert said in done.err
+    assert len(done.err.splitlines()) == 1
+
+
+def test_a_strategy_that_breaks_a_rule_is_told_with_its_schedule(
+    execute: Call, in_tmp: Path
+) -> None:
+    """A rule of its own that lets a hook fail where no fault was meant to."""
+    (in_tmp / "careless.py").write_text(
+        "from smabot.api import hookimpl\n\n\n"
+        "class Careless:\n"
+        "    @hookimpl\n"
+        "    def on_fill(self, fill):\n"
+        "        raise ValueError('not thought of')\n"
+    )
+    done = execute("simulate", "--plugins", "./careless.py", "--seeds", "1")
+    assert done.code == 1
+    assert "BROKEN, seed 0: 9 stops" in done.out
+    assert "not thought of" in done.out
+    (line,) = [line for line in done.out.splitlines() if line.startswith("play it again: ")]
+    command = line.partition("smabot ")[2].split()
+    again = execute(*command)
+    assert again.code == 1
+    assert "not thought of" in again.out

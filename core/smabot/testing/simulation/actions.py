@@ -205,7 +205,7 @@ class Actions:
             fields["minutes"] = action.count
         if action.what == "frozen_cancel":
             fields["partial"] = False
-        if action.what == "halt" or self._world.schedule.compared:
+        if action.what == "halt" or self._state.schedule.compared:
             fields["symbol"] = action.detail
         self._state.exchange.set_fault(action.what, fields)
         self._state.notes.struck(f"exchange {action.what}")

@@ -20,6 +20,33 @@ FOUND: dict[str, Schedule] = {
             Action(86, "want", "AAA", 0, "0"),
         ),
     ),
+    # A start requested no price at the bars that it decides on, so that an entry which is canceled at them
+    # had no mark, as it has in a bot that was running.
+    "a price that a start did not request": Schedule(
+        265, False, 83,
+        (
+            Action(78, "kill", "after on_fill", 1, "0"), Action(80, "want", "BBB", 1, "0"),
+            Action(80, "want", "AAA", 1, "0"),
+        ), compared=True,
+    ),
+    # A start took an entry of its own, which waits for the collar's second bar, for an earlier process's.
+    "an order that a start made": Schedule(
+        193, False, 13,
+        (
+            Action(9, "want", "BBB", 1, "0"), Action(9, "kill", "taken from the feed: bars", 1, "0"),
+            Action(10, "want", "BBB", 0, "0"),
+        ), compared=True,
+    ),
+    # Exits of two symbols left at one instant, after a kill in the other order.
+    "a fault for the first of two orders": Schedule(
+        199, False, 11,
+        (
+            Action(1, "want", "BBB", 1, "0"), Action(1, "kill", "after broker.order", 3, "0"),
+            Action(2, "want", "AAA", 1, "0"), Action(5, "want", "BBB", 1, "1"),
+            Action(5, "kill", "before broker.submit", 1, "0"), Action(8, "want", "BBB", 0, "0"),
+            Action(8, "want", "AAA", 0, "0"), Action(8, "exchange", "stuck_pending", 3, "AAA"),
+        ), compared=True,
+    ),
 }  # fmt: skip
 
 

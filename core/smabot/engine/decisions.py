@@ -41,7 +41,8 @@ class Decisions:
         book = self._book
         decided: list[Signal] = []
         bars = book.apply_bars(batch.bars)
-        asked = self.started and self._prices.update()
+        asks = self.started or (fresh and self._prices.is_now(batch.time))
+        asked = asks and self._prices.update()
         if bars:
             self._equity.mark_minute(batch.time)
             if answers := self._plugins.on_bar(bars, book):

@@ -73,9 +73,14 @@ class Outbox:
     def adopt(self, orders: Iterable[Order]) -> list[Order]:
         """Take an earlier process's orders: the last thing it did may have been to send them.
 
-        Returns those whose status is queried.
+        Those that this process has made since are known. Returns those whose status is queried.
         """
-        waiting = [order for order in orders if order.status in (Status.PENDING, Status.UNKNOWN)]
+        waiting = [
+            order
+            for order in orders
+            if order.status in (Status.PENDING, Status.UNKNOWN)
+            and order.client_order_id not in self._sendings
+        ]
         adopted = []
         for order in waiting:
             if order.client_order_id in self._never_left:

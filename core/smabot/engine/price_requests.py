@@ -25,7 +25,8 @@ class PriceRequests:
     """Watches the age of the price of all that is held or ordered.
 
     A symbol without a bar for `STALE` is asked for; where that gives no price either, entries are
-    blocked for as long as it is held.
+    blocked for as long as it is held. It is asked for at the first step of a minute at which it is due,
+    so that a process that was started again asks at the same moments.
     """
 
     def __init__(
@@ -36,21 +37,25 @@ class PriceRequests:
         self._standing = standing
         self._question = question
         self._asked: list[str] = []
-        self._look_at = EPOCH
+        self._asked_in = self._not_before = EPOCH
         self._without: set[str] = set()
+
+    def is_now(self, time: datetime) -> bool:
+        """Whether a step of that time is of the current minute, so that no bars follow that it lacks."""
+        return self._feed.now() - time < MINUTE
 
     def update(self) -> bool:
         """Ask where that is due, and take the answer; returns whether it gave a price."""
-        now = self._feed.now()
-        if now < self._look_at and not self._question.under_way:
-            return False
+        now, book = self._feed.now(), self._book
         priced = self._take(now) if self._question.answered else False
-        if now < self._look_at or self._question.under_way:
+        if self._question.under_way or now < self._not_before:
             return priced
-        self._look_at = now + MINUTE
-        book = self._book
-        self._asked = [s for s in book.at_risk() if book.age(_bar_end(book, s), now) >= STALE]
-        if not self._asked:
+        stale = [s for s in book.at_risk() if book.age(_bar_end(book, s), now) >= STALE]
+        minute = now.replace(second=0, microsecond=0)
+        if stale and minute == self._asked_in and set(stale) <= set(self._asked):
+            return priced
+        self._asked, self._asked_in = stale, minute
+        if not stale:
             self._judge(now, "")
             return priced
         self._question.begin(self._ask)
@@ -66,7 +71,7 @@ class PriceRequests:
             marks, why = self._question.take_answer(), "the broker has none"
         except BrokerError as error:
             marks, why = [], str(error)
-            self._look_at = now + ASK_AGAIN
+            self._asked_in, self._not_before = EPOCH, now + ASK_AGAIN
         news = [self._book.apply(mark) for mark in marks]
         self._judge(now, why)
         return any(news)

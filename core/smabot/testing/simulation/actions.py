@@ -189,7 +189,11 @@ class Actions:
     # -- the market and the account ------------------------------------------------------------------
 
     def exchange(self, action: Action) -> None:
-        """A fault of the exchange; ``count``: minutes, ``detail``: the symbol of those that have one."""
+        """A fault of the exchange; ``count``: minutes, ``detail``: the symbol of a halt.
+
+        In compared runs the fault befalls orders of that symbol alone: orders of two symbols that leave at
+        one instant may change places where one of them is queried first.
+        """
         fields: dict[str, object] = {"times": 1}
         if action.what in (
             "frozen_cancel",
@@ -201,7 +205,7 @@ class Actions:
             fields["minutes"] = action.count
         if action.what == "frozen_cancel":
             fields["partial"] = False
-        if action.what == "halt":
+        if action.what == "halt" or self._state.schedule.compared:
             fields["symbol"] = action.detail
         self._state.exchange.set_fault(action.what, fields)
         self._state.notes.struck(f"exchange {action.what}")

@@ -8,7 +8,7 @@ happen at a minute of the market, or befall the market itself, so that they are 
 | what strategies want, the wall clock's steps, cash that comes or goes | yes |
 | operator's commands | yes: between two minutes, for a start carries them out before it takes bars |
 | kills, also of starts; stops with a start at once; commits and hooks that fail | yes: these are taken out |
-| the exchange halts a symbol, leaves an order pending, rejects it later, freezes its cancel | yes: of the next order, which is the same one |
+| the exchange halts a symbol, leaves an order pending, rejects it later, freezes its cancel | yes: of a symbol's next order, which is the same one |
 | bars and order updates that come twice | yes |
 | a lost answer, faults of the line, hooks that fail while an order is checked | no: they befall the next request or call, and a restarted bot makes others |
 | bars and updates that are lost, late or wrong; the stream is down | no: a start requests by REST what the stream did not deliver |

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pickle
 import subprocess
 import sys
 from collections import Counter
@@ -114,3 +115,10 @@ def test_seeds_are_steered_to_what_is_lacking() -> None:
     assert theme_of(next(coverage.next_seeds(1))) in {
         THEMES[place] for place, _ in coverage.lacking(1)
     }
+
+
+def test_what_a_process_finds_reaches_the_one_that_asked() -> None:
+    from smabot.testing.simulation.judge import Violation
+
+    kept = pickle.loads(pickle.dumps(Violation("5 short", "the account holds -1 AAA")))
+    assert (kept.rule, str(kept)) == ("5 short", "5 short: the account holds -1 AAA")

@@ -62,8 +62,11 @@ class Violation(AssertionError):
     """What the bot did must never happen. ``rule``: the rule that was broken."""
 
     def __init__(self, rule: str, what: str) -> None:
-        super().__init__(f"{rule}: {what}")
+        super().__init__(rule, what)
         self.rule = rule
+
+    def __str__(self) -> str:
+        return ": ".join(self.args)
 
 
 class Happenings(Protocol):

@@ -22,6 +22,7 @@ from smabot.testing.simulation.points import Points
 from smabot.testing.simulation.timeline import Timeline
 
 T = TypeVar("T")
+GIVES_UP = timedelta(minutes=6)
 SURVIVES = 0.5
 """The share of requests that arrive though their process has died while they were on their way."""
 TIMEOUT = 6.0
@@ -80,6 +81,12 @@ class Wire:
         self.timeline = timeline
         self.exchange = exchange
         self.chance = chance
+
+    @property
+    def refused_lately(self) -> bool:
+        """Whether the key or the account was refused within the time after which a bot gives up."""
+        until = self.refused_until
+        return until is not None and self.timeline.now < until + GIVES_UP
 
     def busy_seconds(self) -> float:
         """Return how long a request waits until a worker is free."""

@@ -242,7 +242,9 @@ class World:
             isinstance(error, JournalError) and self.state.notes.lately("commit ")
         ):
             pass
-        elif isinstance(error, BrokerError) and self.state.notes.lately(""):
+        elif isinstance(error, BrokerError) and (
+            self.state.notes.lately() or self.state.wire.refused_lately
+        ):
             self.state.plan.down_for = 1
         else:
             raise Violation(

@@ -16,7 +16,7 @@ class Kill:
     point: str
     starting: bool
     fruitful: bool
-    """Whether the process had committed a step with a bar or an order."""
+    """Whether it had committed a step with a bar or an order; in a start, an earlier process had."""
     faults: tuple[str, ...]
     circumstances: tuple[str, ...]
 

@@ -71,6 +71,8 @@ class World:
         self._conflict = ""
         self._market = Market()
         self._life: Life | None = None
+        self._has_committed = False
+        """Whether a process has committed a step with a bar or an order."""
         outside = Outside(
             state.timeline, state.wire, self._market, state.deliveries, state.points, database,
             tuple(symbols), schedule.far, self._trade_minute, state.wall, state.notes.struck,
@@ -221,6 +223,7 @@ class World:
     def _end_life(self) -> None:
         life, self._life = self._life, None
         if life is not None:
+            self._has_committed = self._has_committed or life.committed > 0
             life.end()
 
     # -- the bot stops -------------------------------------------------------------------------------
@@ -347,10 +350,11 @@ class World:
 
     def _note_kill(self, point: str) -> None:
         life = self._life
+        starting = life is None or not life.ready
         kill = Kill(
             point,
-            life is None or not life.ready,
-            life is not None and life.committed > 0,
+            starting,
+            self._has_committed if starting else life is not None and life.committed > 0,
             tuple(self.state.notes.lately()),
             (),
         )

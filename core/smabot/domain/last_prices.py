@@ -11,7 +11,7 @@ from smabot.domain.bar_checks import is_valid_bar
 from smabot.domain.records import Bar, Mark
 
 
-@lru_cache(maxsize=65_536, typed=True)
+@lru_cache(maxsize=8_192, typed=True)
 def decimal_price(price: float) -> Decimal:
     """Return a bar's price as money, by its shortest decimal form. The same prices come again and again."""
     return Decimal(repr(price))

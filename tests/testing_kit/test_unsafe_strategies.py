@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import re
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -109,6 +111,18 @@ def test_a_strategy_that_raises_is_told_once(unsafe: Callable[[str], str], tmp_p
 @pytest.mark.parametrize("uses", ["", "seeded", "formatted"])
 def test_what_is_the_same_each_time_is_allowed_and_so_is_logging(found: Found, uses: str) -> None:
     assert found("impure", "pure-hooks", uses=uses).proved
+
+
+def test_what_a_collection_calls_back_is_not_the_hook_s_doing(found: Found) -> None:
+    """As hypothesis, which times each collection of garbage."""
+    before = gc.get_threshold()
+    gc.callbacks.append(lambda phase, info: time.perf_counter())
+    gc.set_threshold(1)
+    try:
+        assert found("impure", "pure-hooks", uses="seeded").proved
+    finally:
+        gc.set_threshold(*before)
+        gc.callbacks.pop()
 
 
 def test_one_that_never_signals_has_proved_nothing(found: Found) -> None:

@@ -6,6 +6,7 @@ opens files and sockets, by Python's audit events. Logging is allowed.
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -105,6 +106,8 @@ class PurityGuard:
     def _watching(self, hook: str) -> Iterator[None]:
         _audit()
         before, self._hook = sys.getprofile(), hook
+        collects = gc.isenabled()
+        gc.disable()  # what it calls back, as hypothesis' clock, is not the hook's doing
         _ACTIVE.append(self)
         sys.setprofile(self._profile)
         try:
@@ -112,6 +115,8 @@ class PurityGuard:
         finally:
             sys.setprofile(before)
             _ACTIVE.remove(self)
+            if collects:
+                gc.enable()
 
     def _profile(self, frame: FrameType, event: str, called: Any) -> None:
         if event != "c_call":

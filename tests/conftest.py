@@ -242,7 +242,10 @@ def dumper() -> Any:
 
 @pytest.fixture
 def in_tmp(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Run in an empty folder, without any SMABOT_ variable."""
+    """Run in an empty folder, without any SMABOT_ variable, and without plugin files that were imported from a
+    folder of that name before."""
+    for name in [name for name in sys.modules if name.endswith(".py")]:
+        monkeypatch.delitem(sys.modules, name)
     for name in [name for name in os.environ if name.startswith("SMABOT")]:
         monkeypatch.delenv(name)
     monkeypatch.chdir(tmp_path)

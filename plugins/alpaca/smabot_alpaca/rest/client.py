@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from decimal import Decimal
-from functools import partial
 from json import loads
 from typing import Any
 
@@ -125,6 +124,13 @@ class RestClient:
     def close(self) -> None:
         self._trading.close()
         self._data.close()
+
+
+class _ExactNumbers(Response):
+    """An answer whose numbers keep every digit. A class, as a method put in would keep its own answer alive."""
+
+    def json(self, **options: Any) -> Any:
+        return super().json(**{"parse_float": Decimal, **options})
 
 
 class _Api:
@@ -259,7 +265,7 @@ class _Api:
 
     def _note_answer(self, response: Response, **_: Any) -> None:
         if not (response.request.path_url or "").startswith(DATA):
-            response.json = partial(response.json, parse_float=Decimal)  # type: ignore[method-assign]
+            response.__class__ = _ExactNumbers
         self._limiter.update_from_answer(response.status_code, response.headers)
 
 

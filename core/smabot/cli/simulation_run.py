@@ -59,7 +59,7 @@ def simulate_many(app: App, options: SimulationOptions) -> int:
         )
     if options.resume is not None:
         _keep(options.resume, report.coverage)
-    broken = [_shrunk(orders, result) for result in report.violations[:SHOWN_VIOLATIONS]]
+    broken = _shrunk(orders, report.violations[:SHOWN_VIOLATIONS])
     app.emit(_data(report, broken), [*_sums(report, options), *_broken_lines(broken, orders)])
     return 1 if report.broken else 0
 
@@ -131,10 +131,13 @@ def _keep(path: Path, coverage: Coverage) -> None:
         raise ConfigError(f"--resume {path}: can't be written: {error.strerror}") from None
 
 
-def _shrunk(orders: Orders, result: Result) -> Result:
+def _shrunk(orders: Orders, results: list[Result]) -> list[Result]:
     from smabot.testing.simulation.shrinking import Shrinker
 
-    return Shrinker(orders.setup().play).shrink(result)
+    if not results:
+        return []
+    setup = orders.setup()
+    return [Shrinker(setup.play).shrink(result) for result in results]
 
 
 # -- what is shown -----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ from typing import Any
 
 from smabot.errors import SmabotError
 from smabot.testing.simulation.coverage import Coverage
+from smabot.testing.simulation.drawing import THEMES
 from smabot.testing.simulation.schedule_result import Result
 from smabot.testing.simulation.setup import Setup
 
@@ -133,8 +134,6 @@ def _listed(batches: Iterable[list[int]]) -> str:
 
 def _seeds(goal: Goal, coverage: Coverage, first_seed: int) -> Iterator[int]:
     """Yield seeds: in their order until every theme had its turn, then, by turns, those of what is lacking."""
-    from smabot.testing.simulation.drawing import THEMES
-
     numbers = (seed for seed in count(first_seed) if seed not in coverage.seeds)
     if not goal.each_pair:
         yield from numbers

@@ -31,7 +31,6 @@ class Coverage:
     points: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     pairs: Counter[str] = field(default_factory=Counter)
-    circumstances: Counter[str] = field(default_factory=Counter)
     seeds: set[int] = field(default_factory=set)
 
     def add(self, result: Result) -> None:
@@ -49,7 +48,7 @@ class Coverage:
         """Add what another run has covered."""
         for name in ("schedules", "kills", "killed_starts", "starts", "steps"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("points", "faults", "pairs", "circumstances"):
+        for name in ("points", "faults", "pairs"):
             getattr(self, name).update(getattr(other, name))
         self.seeds |= other.seeds
 
@@ -83,7 +82,6 @@ class Coverage:
         self.kills += 1
         self.killed_starts += kill.starting
         self.points[kill.point] += 1
-        self.circumstances.update(kill.circumstances)
         for fault in kill.faults:
             self.pairs[f"{kill.point}{SEPARATOR}{fault}"] += 1
 
@@ -95,6 +93,6 @@ class Coverage:
     def from_json(cls, text: str) -> Coverage:
         """Raises ValueError, KeyError or TypeError for what `to_json` did not write."""
         given = json.loads(text)
-        for name in ("points", "faults", "pairs", "circumstances"):
+        for name in ("points", "faults", "pairs"):
             given[name] = Counter(given[name])
         return cls(**{**given, "seeds": set(given["seeds"])})

@@ -79,17 +79,7 @@ class Happenings(Protocol):
     def book(self) -> Book | None: ...
 
     @property
-    def ready(self) -> bool:
-        """Whether the process's start is done."""
-        ...
-
-    @property
     def enterable(self) -> Sequence[str]: ...
-
-    @property
-    def ignored(self) -> Sequence[str]:
-        """Plugins whose blocks the operator ignores."""
-        ...
 
     @property
     def stopped_by(self) -> str:
@@ -197,9 +187,7 @@ class Judge:
         return [
             block
             for block in self._journal.rows(Block)
-            if block.scope in scopes
-            and block.holds(self._happenings.now)
-            and block.plugin not in self._happenings.ignored
+            if block.scope in scopes and block.holds(self._happenings.now)
         ]
 
     def _look_at_limits(self) -> None:
@@ -299,7 +287,6 @@ class Judge:
         here = {order.client_order_id: order for order in self._journal.rows(Order)}
         if strange := sorted(there.keys() - here.keys()):
             raise Violation("1 committed first", f"the exchange has {strange}, never committed")
-        self._one_order_a_decision(list(there))
         late = {
             name: (str(here[name].filled_qty), str(order.filled_qty))
             for name, order in there.items()
@@ -329,16 +316,6 @@ class Judge:
         for rule, found in findings.items():
             for what in found:
                 raise Violation(rule, what)
-
-    @staticmethod
-    def _one_order_a_decision(names: Sequence[str]) -> None:
-        decisions: dict[str, list[str]] = {}
-        for name in names:
-            decisions.setdefault(name.rpartition("-")[0], []).append(name)
-        # An exit may be tried again, an entry never: its only attempt is the first.
-        for decision, tried in decisions.items():
-            if len(set(tried)) != len(tried):
-                raise Violation("1 once", f"{decision}: {tried}")
 
     def _fills_once(self) -> None:
         prefix = f"{self._config.bot}-"

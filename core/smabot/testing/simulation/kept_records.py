@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from smabot.domain.bot_records import Command
-from smabot.domain.records import Bar
+from smabot.domain.records import Bar, Order
 from smabot.errors import JournalError
 from smabot.testing.kill_points import COMMIT, after, before
 from smabot.testing.simulation.databases import Database
@@ -50,7 +50,7 @@ class KeptRecords:
         if fault and fault != AFTER_IT:
             self._fail(fault)
         self._journal.commit(rows, bars)
-        self.steps += bool(bars) or any(type(row).__name__ == "Order" for row in rows)
+        self.steps += bool(bars) or any(isinstance(row, Order) for row in rows)
         if fault:
             self._fail(fault)
         self._points.point(after(COMMIT))

@@ -25,7 +25,6 @@ class Points:
     def __init__(self, on_kill: Callable[[str], None], on_failure: Callable[[str], None]) -> None:
         """``on_kill``: called with the kind of the boundary before the process dies there; ``on_failure``:
         with that at which a plugin fails."""
-        self.visited: Counter[str] = Counter()
         self.failing: Counter[str] = Counter()
         """How often the boundary before a hook raises, as a plugin that fails."""
         self._armed: dict[str, int] = {}
@@ -51,7 +50,6 @@ class Points:
         if self._dead_at:
             raise Killed(self._dead_at)
         kind = kind_of(name)
-        self.visited[kind] += 1
         if kind in self._armed:
             self._armed[kind] -= 1
             if self._armed[kind] <= 0:
@@ -69,19 +67,10 @@ class PluginFailure(RuntimeError):
     """What a plugin raises where a schedule says so."""
 
 
-def is_kill(error: BaseException | None) -> bool:
-    """Whether an error is what a plugin's caller made of a kill."""
+def is_caused_by(error: BaseException | None, kind: type[BaseException]) -> bool:
+    """Whether an error is what a plugin's caller made of one of a kind."""
     while error is not None:
-        if isinstance(error, Killed):
-            return True
-        error = error.__cause__ or error.__context__
-    return False
-
-
-def is_injected(error: BaseException | None) -> bool:
-    """Whether an error is what a plugin's caller made of its failure."""
-    while error is not None:
-        if isinstance(error, PluginFailure):
+        if isinstance(error, kind):
             return True
         error = error.__cause__ or error.__context__
     return False

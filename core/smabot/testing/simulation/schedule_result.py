@@ -18,7 +18,6 @@ class Kill:
     fruitful: bool
     """Whether it had committed a step with a bar or an order; in a start, an earlier process had."""
     faults: tuple[str, ...]
-    circumstances: tuple[str, ...]
 
 
 @dataclass

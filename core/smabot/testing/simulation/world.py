@@ -28,7 +28,7 @@ from smabot.testing.simulation.fill_probe import PROBE, FillProbe
 from smabot.testing.simulation.judge import Judge, Violation
 from smabot.testing.simulation.life import Life, Lives, Outside
 from smabot.testing.simulation.outside_changes import OutsideChanges
-from smabot.testing.simulation.points import is_injected, is_kill
+from smabot.testing.simulation.points import PluginFailure, is_caused_by
 from smabot.testing.simulation.schedule import Schedule
 from smabot.testing.simulation.schedule_result import Kill, Result
 from smabot.testing.simulation.server import Clients, Server
@@ -99,16 +99,8 @@ class World:
         return self._life.book if self._life is not None else None
 
     @property
-    def ready(self) -> bool:
-        return self._life is not None and self._life.ready
-
-    @property
     def enterable(self) -> Sequence[str]:
         return self._life.symbols if self._life is not None else ()
-
-    @property
-    def ignored(self) -> Sequence[str]:
-        return ()
 
     @property
     def outside_changes(self) -> OutsideChanges:
@@ -117,10 +109,6 @@ class World:
     @property
     def stopped_by(self) -> str:
         return self._conflict
-
-    @property
-    def stream_down(self) -> bool:
-        return self.state.deliveries.down
 
     @property
     def process(self) -> Life | None:
@@ -230,7 +218,7 @@ class World:
 
     def _stopped(self, error: SmabotError) -> None:
         """The bot has stopped by an error: for a cause, or it is a violation."""
-        if is_kill(error):
+        if is_caused_by(error, Killed):
             self._end_life()
             return
         self.state.notes.trace(f"stopped, exit code {error.exit_code}: {error}")
@@ -241,7 +229,7 @@ class World:
             self._resolve(error)
         elif isinstance(error, RiskHalt):
             self.state.lives.left_out = frozenset()
-        elif (isinstance(error, PluginError) and is_injected(error)) or (
+        elif (isinstance(error, PluginError) and is_caused_by(error, PluginFailure)) or (
             isinstance(error, JournalError) and self.state.notes.lately("commit ")
         ):
             pass
@@ -356,7 +344,6 @@ class World:
             starting,
             self._has_committed if starting else life is not None and life.committed > 0,
             tuple(self.state.notes.lately()),
-            (),
         )
         self.state.notes.result.kills.append(kill)
         self.state.notes.trace(f"KILLED {point}")

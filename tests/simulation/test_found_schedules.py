@@ -47,6 +47,16 @@ FOUND: dict[str, Schedule] = {
             Action(8, "want", "AAA", 0, "0"), Action(8, "exchange", "stuck_pending", 3, "AAA"),
         ), compared=True,
     ),
+    # A start during the close missed a signal, and looked after no order of that position until the signal
+    # could be acted on, in the next session: not even after one that was left open at the close.
+    "an order of a position whose signal was missed": Schedule(
+        491, True, 54,
+        (
+            Action(40, "want", "AAA", 1, "0"), Action(45, "kill", "before broker.submit", 2, "1"),
+            Action(48, "want", "BBB", 1, "0"), Action(49, "want", "AAA", 0, "0"),
+            Action(49, "kill", "after broker.cancel", 3, "7"), Action(51, "want", "AAA", 1, "0"),
+        ),
+    ),
 }  # fmt: skip
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 from loguru import logger
 
+from smabot.domain.records import Batch
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.recovery import recover
 from smabot_exchange.http.rate_limit import RequestQuota
@@ -229,16 +230,16 @@ def test_requests_that_hang_do_not_stop_the_deciding_thread(
     with met.started() as engine:
         met.arm(fault("hang", seconds=HANGS, times=9, **asked))
         took: list[float] = []
-        step = engine.step
+        take = engine.take
 
-        def timed(*given: Any, **more: Any) -> Any:
+        def timed(batch: Batch) -> None:
             begun = time.monotonic()
             try:
-                return step(*given, **more)
+                take(batch)
             finally:
                 took.append(time.monotonic() - begun)
 
-        engine.step = timed
+        engine.take = timed
         assert engine.run() == "ended"
     assert all(met.struck.values())
     assert max(took) < HANGS - 1, f"a step took {max(took):.1f} s"

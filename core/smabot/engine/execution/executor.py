@@ -82,8 +82,7 @@ class Executor:
         }
         working = {(order.strategy, order.symbol) for order in book.open_orders()}
         for holding in sorted(unsettled | working):
-            if (state := book.signals.get(holding)) is None or not state.missed:
-                self._pursue(holding, at_once=at_once)
+            self._pursue(holding, at_once=at_once)
         self._tell_of_unanswered_cancels()
 
     # -- one position --------------------------------------------------------------------------------
@@ -115,6 +114,8 @@ class Executor:
     def _situation(self, holding: Holding, decided: Signal | None, at_once: bool) -> Situation:
         book, (strategy, symbol) = self._book, holding
         now, state = book.now, book.signals.get(holding)
+        if state is not None and state.missed:
+            state = None  # acted on with the next fresh bar; its open orders are looked after
         in_symbol = list(book.working(symbol))
         orders = tuple(o for o in in_symbol if o.strategy == strategy) if in_symbol else ()
         held = book.holding(strategy, symbol)

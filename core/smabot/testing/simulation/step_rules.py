@@ -70,12 +70,10 @@ class StepRules:
     ) -> dict[tuple[str, str], tuple[timedelta, str]]:
         found = {}
         for order in book.open_orders():
-            state = book.signals.get((order.strategy, order.symbol))
             if (
                 order.reduces
                 or order.cancel_requested_at is not None
                 or order.status not in OPEN_AT_BROKER
-                or (state is not None and state.missed)
             ):
                 continue
             if why := _why_unwanted(order, book, config, now):
@@ -141,7 +139,7 @@ def _unmade_exits(book: Book) -> dict[tuple[str, str], tuple[timedelta, str]]:
 
 def _why_unwanted(entry: Order, book: Book, config: Config, now: datetime) -> str:
     state = book.signals.get((entry.strategy, entry.symbol))
-    if state is not None and state.target == 0:
+    if state is not None and state.target == 0 and not state.missed:
         return "and flat is wanted"
     if config.cancel_entries and (blocks := book.blocking()):
         return f"despite a block: {blocks[0].reason}"

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smabot.cli.broker_options import load_settings
+from smabot.cli.progress_bar import progress_bar
 from smabot.errors import ConfigError, UsageError, counted, suggest
 
 if TYPE_CHECKING:
@@ -48,7 +47,16 @@ def simulate_many(app: App, options: SimulationOptions) -> int:
     goal = Goal(seeds, options.kills, options.pairs)
     covered = _covered(options.resume)
     before = 0 if covered is None else covered.kills
-    with _progress(app, goal, before) as tell:
+    total = goal.kills - before if goal.kills else goal.seeds
+    with progress_bar(app, total) as tell_bar:
+
+        def tell(report: Report, played: int) -> None:
+            kills = report.coverage.kills - before
+            text = (
+                f"{counted(played, 'schedule')}, {counted(kills, 'kill')}, {report.broken} broken"
+            )
+            tell_bar(kills if goal.kills else played, text)
+
         report = run_campaign(
             orders,
             goal,
@@ -141,28 +149,6 @@ def _shrunk(orders: Orders, results: list[Result]) -> list[Result]:
 
 
 # -- what is shown -----------------------------------------------------------------------------------
-
-
-@contextmanager
-def _progress(app: App, goal: Any, before: int) -> Iterator[Any]:
-    """Show a bar on stderr, where that is a terminal; yields what is told of the progress."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    shown = console.is_terminal and not app.as_json
-    columns = (BarColumn(20), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not shown, transient=True) as progress:
-        task = progress.add_task("", total=goal.kills - before if goal.kills else goal.seeds)
-
-        def tell(report: Report, played: int) -> None:
-            kills = report.coverage.kills - before
-            text = (
-                f"{counted(played, 'schedule')}, {counted(kills, 'kill')}, {report.broken} broken"
-            )
-            progress.update(task, completed=kills if goal.kills else played, description=text)
-
-        yield tell
 
 
 def _data(report: Report, broken: list[Result]) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from smabot.cli.output import money
 from smabot.cli.performance.backtest_table import backtest_data, backtest_lines
 from smabot.cli.performance.buy_and_hold import BuyAndHold
 from smabot.cli.performance.performance import Performance
-from smabot.cli.progress_bar import progress_bar
+from smabot.cli.progress_bar import Tell, progress_bar
 from smabot.cli.run_session import begin_run_row, opened_session, rare_collections, save_run_row
 from smabot.cli.stop_signals import stop_signals
 from smabot.domain.frozen_classes import replace
@@ -33,33 +33,50 @@ ENOUGH_TRADES = 30
 """Fewer round trips say little about a strategy."""
 
 
+@dataclass(frozen=True, slots=True)
+class Backtest:
+    """What came of a backtest. ``notes`` are what a reader of the figures must know."""
+
+    performance: Performance
+    market: BuyAndHold
+    notes: Sequence[str]
+    code: int
+
+
 def run_backtest(app: App, loaded: Loaded) -> int:
     """Trade over the data, and show what came of it; returns the exit code.
 
     Raises SmabotError as a run does.
     """
+    with progress_bar(app, None) as tell:
+        done = traded(loaded, tell)
+    app.emit(
+        backtest_data(done.performance, done.market, done.notes),
+        backtest_lines(done.performance, done.market, app.times, done.notes),
+    )
+    return done.code
+
+
+def traded(loaded: Loaded, tell: Tell = lambda done, text, total=None: None) -> Backtest:
+    """Trade over the data. Raises SmabotError as a run does."""
     plugins = Plugins.load(loaded.config, origins=loaded.origins)
     market = BuyAndHold()
     with opened_session(loaded.config, plugins) as session, stop_signals() as (received, stopping):
         rare_collections()
         session.config = _ending_with_its_session(session)
         row = begin_run_row(session)
-        with _watched(app, session, market) as watch:
-            engine = recover(session, watch)
-            engine.stopping = stopping
-            outcome = engine.run()
+        engine = recover(session, _watcher(session, market, tell))
+        engine.stopping = stopping
+        outcome = engine.run()
         code = 130 if signal.SIGINT in received else 0
         ended = session.surroundings.wall()
         save_run_row(session, replace(row, ended_at=ended, exit_code=code, outcome=outcome))
         performance = Performance.of(session.opened().journal)
         if performance is None:
             raise ConfigError("nothing was traded: the data has no bar of these symbols and days")
-        notes = list(_notes(session, performance, market, outcome))
-    app.emit(
-        backtest_data(performance, market, notes),
-        backtest_lines(performance, market, app.times, notes),
-    )
-    return code
+        return Backtest(
+            performance, market, list(_notes(session, performance, market, outcome)), code
+        )
 
 
 def _ending_with_its_session(session: BotSession) -> Any:
@@ -76,25 +93,23 @@ def _ending_with_its_session(session: BotSession) -> Any:
     return session.config.model_copy(update={"until": closes[-1]})
 
 
-@contextmanager
-def _watched(app: App, session: BotSession, market: BuyAndHold) -> Iterator[Watcher]:
-    """Yield what sees each committed step: it moves the progress bar, and keeps the market's prices."""
+def _watcher(session: BotSession, market: BuyAndHold, tell: Tell) -> Watcher:
+    """Return what sees each committed step: it tells of the progress, and keeps the market's prices."""
     feed, enterable = session.opened().feed, frozenset(session.enterable)
     begin, day = feed.now(), date.min
-    progress = feed.progress()
-    with progress_bar(app, progress.total if progress else None) as tell:
 
-        def watch(rows: list[Any], bars: list[Bar]) -> None:
-            nonlocal day
-            taken = [bar for bar in bars if bar.time >= begin and bar.symbol in enterable]
-            if not taken:
-                return
-            market.take(taken)
-            if taken[0].time.date() != day and (now := feed.progress()):
-                day = taken[0].time.date()
-                tell(now.done, f"{day}  equity {money(session.book.equity())}")
+    def watch(rows: list[Any], bars: list[Bar]) -> None:
+        nonlocal day
+        taken = [bar for bar in bars if bar.time >= begin and bar.symbol in enterable]
+        if not taken:
+            return
+        market.take(taken)
+        if taken[0].time.date() != day and (progress := feed.progress()):
+            day = taken[0].time.date()
+            text = f"{day}  equity {money(session.book.equity())}"
+            tell(progress.done, text, progress.total)
 
-        yield watch
+    return watch
 
 
 def _notes(

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
 
-Tell = Callable[[int, str], None]
-"""Tells how much is done, and in words."""
+
+class Tell(Protocol):
+    """Tells how much is done, and in words; ``total`` where it was not known before."""
+
+    def __call__(self, done: int, text: str, total: int | None = None) -> None: ...
 
 
 @contextmanager
@@ -24,4 +27,8 @@ def progress_bar(app: App, total: int | None) -> Iterator[Tell]:
     columns = (BarColumn(20), TextColumn("{task.description}"), TimeRemainingColumn())
     with Progress(*columns, console=console, disable=not shown, transient=True) as progress:
         task = progress.add_task("", total=total)
-        yield lambda done, text: progress.update(task, completed=done, description=text)
+
+        def tell(done: int, text: str, total: int | None = None) -> None:
+            progress.update(task, completed=done, description=text, total=total)
+
+        yield tell

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from smabot.errors import ConfigError, UsageError
@@ -26,13 +26,15 @@ FORCED: Mapping[str, Any] = {
 """What a backtest has, whatever the settings say."""
 
 
-def load_backtest(app: App, flags: Mapping[str, Any]) -> Loaded:
-    """Read the settings with the command's flags.
+def load_backtest(app: App, flags: Mapping[str, Any], changes: Sequence[str] = ()) -> Loaded:
+    """Read the settings with the command's flags; ``changes`` are those of ``--set``.
 
     Raises ConfigError and UsageError, also where ``--db`` names a database that is there.
     """
     database = app.db or IN_MEMORY
-    loaded = app.load([*_flags(flags), Flag("db", "backtest", str(database))])
+    loaded = app.load(
+        [*_flags(flags), *map(_changed, changes), Flag("db", "backtest", str(database))]
+    )
     for path in (loaded.config.db, loaded.config.ledger_path):
         if path != IN_MEMORY and file_exists(path, str(path)):
             raise ConfigError(
@@ -60,8 +62,6 @@ def _flags(flags: Mapping[str, Any]) -> Iterator[Flag]:
     for key, day in (("since", since), ("until", until)):
         if day is not None:
             yield Flag(key, "--from" if key == "since" else "--to", _moment(key, day))
-    for change in flags["changes"]:
-        yield _changed(change)
 
 
 def _moment(key: str, day: Any) -> Any:

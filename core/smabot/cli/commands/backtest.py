@@ -8,6 +8,7 @@ import click
 
 from smabot.cli.broker_options import BROKER_OPTIONS, PLUGIN_OPTIONS, SYMBOLS_OPTION, with_options
 from smabot.cli.records.time_arguments import TimeArgument
+from smabot.errors import UsageError
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -26,10 +27,18 @@ DATA_OPTIONS = BROKER_OPTIONS[0], BROKER_OPTIONS[2]
 @click.option("--cash", metavar="DOLLARS", help="Cash at the beginning. [100000]")
 @click.option(
     "--set", "changes", multiple=True, metavar="NAME=VALUE",
-    help="A setting, as sma.fast=5 or sizing.shares=100; may be repeated.",
+    help="A setting, as sma.fast=5 or sizing.shares=100; a range, as sma.fast=5:30:5, tries each value. "
+    "May be repeated.",
 )  # fmt: skip
+@click.option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    default=1,
+    metavar="N",
+    help="Processes, with ranges. [1]",
+)
 @click.pass_obj
-def backtest(app: App, /, **flags: Any) -> int:
+def backtest(app: App, /, changes: tuple[str, ...], jobs: int, **flags: Any) -> int:
     """Show what strategies would have made on past bars.
 
     The bot of `smabot run` trades on the built-in exchange, as fast as it can. Nothing is kept,
@@ -37,7 +46,15 @@ def backtest(app: App, /, **flags: Any) -> int:
     """
     app.set_up_log()
 
+    from smabot.cli.backtest_grid import choices_of, run_grid
     from smabot.cli.backtest_run import run_backtest
     from smabot.cli.backtest_settings import load_backtest
 
-    return run_backtest(app, load_backtest(app, flags))
+    choices = [(each, load_backtest(app, flags, each)) for each in choices_of(changes)]
+    if len(choices) == 1:
+        return run_backtest(app, choices[0][1])
+    if app.db is not None:
+        raise UsageError(
+            "--db: a grid keeps no database; leave it out, or give one value of each setting"
+        )
+    return run_grid(app, choices, jobs)

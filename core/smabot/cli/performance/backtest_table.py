@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 Shown = Callable[[Any], str]
 
 
-def _percent(value: Any) -> str:
+def as_percent(value: Any) -> str:
     return "-" if value is None else f"{value:+.2%}"
 
 
-def _share(value: Any) -> str:
+def as_share(value: Any) -> str:
     return "-" if value is None else f"{value:.2%}"
 
 
-def _number(value: Any) -> str:
+def as_number(value: Any) -> str:
     return "-" if value is None else f"{value:.2f}"
 
 
 COMPARED: Mapping[str, tuple[str, Shown]] = {
-    "return": ("return", _percent),
-    "annual_return": ("annualised", _percent),
-    "volatility": ("volatility", _share),
-    "sharpe": ("Sharpe", _number),
-    "sortino": ("Sortino", _number),
-    "calmar": ("Calmar", _number),
-    "max_drawdown": ("max drawdown", _share),
+    "return": ("return", as_percent),
+    "annual_return": ("annualised", as_percent),
+    "volatility": ("volatility", as_share),
+    "sharpe": ("Sharpe", as_number),
+    "sortino": ("Sortino", as_number),
+    "calmar": ("Calmar", as_number),
+    "max_drawdown": ("max drawdown", as_share),
 }
 """What stands beside buy-and-hold: the names in JSON and on the screen, and how each is shown."""
 
@@ -130,7 +130,7 @@ def _other_figures(performance: Performance, times: Times) -> Iterable[tuple[str
         )
     held = performance.holding_time
     yield "held for", "-" if held is None else f"{_clock(held)} on average, nights included"
-    yield "exposure", f"{_share(performance.exposure)} of the time"
+    yield "exposure", f"{as_share(performance.exposure)} of the time"
     turnover = performance.turnover
     yield "turnover", "-" if turnover is None else f"{turnover:,.1f} times equity a year"
     yield "orders", _orders(performance.orders)

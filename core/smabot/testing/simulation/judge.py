@@ -4,7 +4,7 @@
 |---|---|
 | 1 an order is committed before it leaves, as is the wish to cancel one; a decision has at most one order at the exchange | as it leaves; at the end |
 | 2 each fill at the exchange is in `trades` once, and `on_fill` is called once for it; positions are the sum of trades, and the exchange's; orders end on both sides, with a reason | at the end |
-| 3 cash, equity and realized P&L agree with the exchange; a deposit is no profit | at the end |
+| 3 cash, equity and realized P&L agree with the exchange; a deposit is no profit | equity at each commit (`equity_rules`); at the end |
 | 4 an entry leaves only where nothing committed forbids it (`entry_rules`), nor the losses at the exchange (`limits_oracle`); unwanted ones are canceled within seconds (`step_rules`) | as it leaves; after each step |
 | 5 no order sells what is not held | as it leaves; after each step |
 | 6 what is wanted flat is sold, nothing in the way of that; what is held has a price | as it leaves; after each step; at the end |
@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Block
@@ -39,6 +39,7 @@ from smabot.settings.model import Config
 from smabot.testing.simulation.command_rules import CommandRules
 from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.entry_rules import EntryRules
+from smabot.testing.simulation.equity_rules import EquityRules
 from smabot.testing.simulation.exit_rules import ExitRules
 from smabot.testing.simulation.ledger_sums import (
     differing_ends,
@@ -125,6 +126,7 @@ class Judge:
         self._commands = CommandRules(database)
         self._entries = EntryRules(database, risk.get("daily_limits", {}).get("max_orders", 0))
         self._exits = ExitRules(database)
+        self._equity = EquityRules(exchange)
         self._limits = LimitsOracle(
             exchange, risk, self._commands.resets, lambda: happenings.outside_changes.deposited
         )
@@ -228,6 +230,13 @@ class Judge:
     def minute_traded(self) -> None:
         """The market has traded a minute."""
         self._limits.minute_traded(self._happenings.book)
+
+    def committed(self, rows: Sequence[Any], bars: Sequence[Bar]) -> None:
+        """Judge what a commit has kept."""
+        self._equity.note(rows)
+        if (book := self._happenings.book) is not None:
+            for why in self._equity.broken_by(rows, bars, book):
+                raise Violation("3 equity", why)
 
     def after_step(self) -> None:
         """Judge what a step has left."""

@@ -12,6 +12,7 @@ from smabot.testing.kill_points import COMMIT, after, before
 from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.points import Points
 
+Committed = Callable[[Sequence[Any], Sequence[Bar]], None]
 AFTER_IT = "I/O error after it"
 """A commit that fails, and whose rows are there all the same."""
 
@@ -25,8 +26,10 @@ class KeptRecords:
         points: Points,
         faults: list[str],
         struck: Callable[[str], None],
+        committed: Committed,
     ) -> None:
-        """``faults``: what befalls the next commits; ``struck``: called with each that does."""
+        """``faults``: what befalls the next commits; ``struck``: called with each that does; ``committed``: with
+        what each commit has kept."""
         self.steps = 0
         """Commits with a bar or an order."""
         self._database = database
@@ -34,6 +37,7 @@ class KeptRecords:
         self._points = points
         self._faults = faults
         self._struck = struck
+        self._committed = committed
         self._broken = ""
 
     def opened(self, records: Sequence[type]) -> KeptRecords:
@@ -50,6 +54,7 @@ class KeptRecords:
         if fault and fault != AFTER_IT:
             self._fail(fault)
         self._journal.commit(rows, bars)
+        self._committed(rows, bars)
         self.steps += bool(bars) or any(isinstance(row, Order) for row in rows)
         if fault:
             self._fail(fault)

@@ -21,7 +21,7 @@ from smabot.testing.process_plugins import ProcessPlugins
 from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.deliveries import Deliveries, Market, SimulatedFeed, kind_of_batch
 from smabot.testing.simulation.doors import Doors
-from smabot.testing.simulation.kept_records import KeptRecords
+from smabot.testing.simulation.kept_records import Committed, KeptRecords
 from smabot.testing.simulation.points import Points
 from smabot.testing.simulation.server import Server
 from smabot.testing.simulation.socket_line import SocketLine
@@ -48,6 +48,7 @@ class Outside:
     pass_minute: Callable[[], None]
     wall: Callable[[], datetime]
     struck: Callable[[str], None]
+    committed: Committed
     commit_faults: list[str] = field(default_factory=list)
 
 
@@ -73,7 +74,11 @@ class Life:
         self._processes = plugins
         self._around = VirtualSurroundings(outside.wire, outside.wall, far=outside.far)
         self._records = KeptRecords(
-            outside.database, outside.points, outside.commit_faults, outside.struck
+            outside.database,
+            outside.points,
+            outside.commit_faults,
+            outside.struck,
+            outside.committed,
         )
         self._client = server.clients if server is not None else None
         self._machine = server.machine() if server is not None else None

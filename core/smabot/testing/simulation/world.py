@@ -76,7 +76,7 @@ class World:
         outside = Outside(
             state.timeline, state.wire, self._market, state.deliveries, state.points, database,
             tuple(symbols), schedule.far, self._trade_minute, state.wall, state.notes.struck,
-            state.plan.commit_faults,
+            lambda rows, bars: self.judge.committed(rows, bars), state.plan.commit_faults,
         )  # fmt: skip
         actors = {name: self._actor(name) for name in ACTORS}
         state.lives = Lives(outside, {**made_of, **actors, PROBE: FillProbe}, config)

@@ -33,7 +33,7 @@ LAST_SECONDS = 2.0
 """Between an error and the end of the process."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outside:
     """What outlives a process."""
 

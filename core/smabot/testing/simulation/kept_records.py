@@ -32,6 +32,8 @@ class KeptRecords:
         what each commit has kept."""
         self.steps = 0
         """Commits with a bar or an order."""
+        self.command_read = False
+        """Whether a command was read that is not yet carried out by a commit."""
         self._database = database
         self._journal: Any = None
         self._points = points
@@ -54,6 +56,7 @@ class KeptRecords:
         if fault and fault != AFTER_IT:
             self._fail(fault)
         self._journal.commit(rows, bars)
+        self.command_read = False
         self._committed(rows, bars)
         self.steps += bool(bars) or any(isinstance(row, Order) for row in rows)
         if fault:
@@ -63,6 +66,7 @@ class KeptRecords:
     def commands(self) -> list[Command]:
         self._points.point("before reading commands")
         found: list[Command] = self._journal.commands()
+        self.command_read = bool(found)
         return found
 
     def check_in_place(self) -> None:

@@ -100,6 +100,19 @@ class Life:
         """How many steps with a bar or an order it has committed."""
         return self._records.steps
 
+    @property
+    def command_read(self) -> bool:
+        """Whether it has read a command and not yet committed what that does."""
+        return self._records.command_read
+
+    @property
+    def entries_paused(self) -> bool:
+        """Whether the broker has not confirmed its positions, or contradicts them."""
+        if self._engine is None:
+            return False
+        standing = self._engine.gate.standing
+        return bool(standing.degraded or standing.conflict)
+
     def begin(self, ignored_blocks: tuple[str, ...] = ()) -> None:
         """Start. Raises what a start raises."""
         session = self._opened()

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smabot.domain.book import Book
+from smabot.domain.calendar import Calendar
 from smabot.domain.records import Bar
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import (
@@ -33,6 +34,7 @@ from smabot.testing.simulation.schedule import Schedule
 from smabot.testing.simulation.schedule_result import Kill, Result
 from smabot.testing.simulation.server import Clients, Server
 from smabot.testing.simulation.socket_line import SocketLine
+from smabot.testing.simulation.under_way import circumstances
 from smabot.testing.simulation.watched_requests import WatchedRequests
 from smabot.testing.simulation.world_state import WorldState
 
@@ -344,10 +346,21 @@ class World:
             starting,
             self._has_committed if starting else life is not None and life.committed > 0,
             tuple(self.state.notes.lately()),
+            self._under_way(),
         )
         self.state.notes.result.kills.append(kill)
         self.state.notes.trace(f"KILLED {point}")
         self.killed()
+
+    def _under_way(self) -> tuple[str, ...]:
+        life, book = self._life, self.book
+        return circumstances(
+            self.state.database,
+            book.calendar if book is not None else Calendar(),
+            self.now,
+            command_read=life is not None and life.command_read,
+            paused=life is not None and life.entries_paused,
+        )
 
     def _actor(self, name: str) -> Callable[[], Actor]:
         return lambda: Actor(name, self.state.plan.wants)

@@ -31,7 +31,7 @@ SETTINGS_CHANGES: tuple[dict[str, object], ...] = (
 """What may differ in the settings of another start."""
 
 
-AT_ANY_MOMENT = ("operator", "stream", "by_hand", "transfer")
+AT_ANY_MOMENT = ("operator", "stream", "network", "by_hand", "transfer")
 """What happens between the minutes, too, where the market does not wait for the bot."""
 MOST_WAITING = 5
 """So many faults of a kind wait for their occasion, where a bot that is down gives none."""
@@ -167,6 +167,11 @@ class Actions:
         self._state.deliveries.down = bool(action.count)
         if action.count:
             self._state.notes.struck("stream down")
+
+    def network(self, action: Action) -> None:
+        """No request arrives, and no order update; or they do again (``count`` 0)."""
+        self._state.wire.down = bool(action.count)
+        self.stream(action)
 
     def updates(self, action: Action) -> None:
         """A fault befalls the next order updates."""

@@ -97,7 +97,7 @@ class Draw:
         faults = chance.sample(others, more)
         if theme.fault in self._kinds:
             faults += [theme.fault] * max(more, 1)
-        often = chance.choice((0.15, 0.4, 0.7))
+        often, together = chance.choice((0.15, 0.4, 0.7)), chance.choice((0.0, 0.0, 0.5))
         eager, spoken = chance.choice((0.3, 0.45, 0.9)), chance.choice((0.0, 0.02, 0.1))
         actions: list[Action] = []
         for minute in range(1, MINUTES):
@@ -106,6 +106,8 @@ class Draw:
                 actions += self._wants(occasion)
             if faults and chance.random() < often:
                 actions += chance.choice(faults).draw(occasion)
+                while chance.random() < together:
+                    actions += chance.choice(faults).draw(occasion)
             if chance.random() < spoken:
                 actions += _commands(occasion)
             if chance.random() < 0.7:

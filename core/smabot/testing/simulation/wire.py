@@ -73,6 +73,8 @@ class Wire:
         """Sees what leaves."""
         self.arrived: Callable[[], None] = lambda: None
         """Called when the exchange has carried a request out."""
+        self.down = False
+        """Whether no request reaches the exchange."""
         self.busy = False
         """Whether requests wait behind others before they leave."""
         self.life = 0
@@ -100,12 +102,15 @@ class Wire:
 
     def calm(self) -> None:
         """From now on all is well."""
-        self.busy = False
+        self.down = self.busy = False
         self.faults = {request: [] for request in REQUESTS}
         self.refused_until = None
 
     def fault(self, request: str) -> str:
         """Return what befalls the next request of a kind; empty: nothing."""
+        if self.down:
+            self.struck("network down")
+            return "lost"
         waiting = self.faults[request]
         if self.refused_until is not None and self.timeline.now < self.refused_until:
             return "key" if self.key_refused else "blocked" if request == "submit" else ""

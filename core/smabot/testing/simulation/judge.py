@@ -12,6 +12,7 @@
 | 8 nothing leaves before the process has compared positions (`process_knowledge`), or after a conflict; no entry while order updates are missing | as it leaves |
 | 9 the bot stops only for a cause, with its exit code, and says why | when it stops |
 | 9 kills that take no time leave every table as it is without them | at the end, in `equality` |
+| 10 an exit or a cancel finds room under the rate limit (`room_rules`) | where a plugin's own broker does not send it |
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ from smabot.testing.simulation.life import Life
 from smabot.testing.simulation.limits_oracle import LIMITS, LimitsOracle
 from smabot.testing.simulation.outside_changes import OutsideChanges
 from smabot.testing.simulation.process_knowledge import ProcessKnowledge
+from smabot.testing.simulation.room_rules import RoomRules
 from smabot.testing.simulation.step_rules import StepRules
 
 
@@ -109,6 +111,8 @@ class Judge:
         )
         self._steps = StepRules(Violation)
         self._knowledge = ProcessKnowledge(database)
+        self.room = RoomRules(lambda: happenings.now, Violation)
+        """Is told of what leaves and is turned away, where the broker is a plugin's own."""
 
     # -- an order leaves -----------------------------------------------------------------------------
 
@@ -201,6 +205,7 @@ class Judge:
 
     def process_begins(self) -> None:
         self._knowledge.begin()
+        self.room.process_begins()
         self._steps.begin()
         self._commands.done_too_late(self._happenings.wall())
 

@@ -18,7 +18,9 @@ from smabot.errors import (
     RiskHalt,
     SmabotError,
 )
+from smabot.hooks.ports import RemoteBroker
 from smabot.hooks.simulated_exchange import SimulatedExchange
+from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 from smabot.settings.model import Config
 from smabot.testing.kill_points import Killed
 from smabot.testing.simulation.actions import Actions
@@ -35,6 +37,7 @@ from smabot.testing.simulation.schedule_result import Kill, Result
 from smabot.testing.simulation.server import Clients, Server
 from smabot.testing.simulation.socket_line import SocketLine
 from smabot.testing.simulation.under_way import circumstances
+from smabot.testing.simulation.watched_broker import WatchedBroker
 from smabot.testing.simulation.watched_requests import WatchedRequests
 from smabot.testing.simulation.world_state import WorldState
 
@@ -86,7 +89,9 @@ class World:
         state.deliveries.taken = self.judge.batch_taken
         if isinstance(state.deliveries, SocketLine) and clients is not None:
             requests = WatchedRequests(self.judge, database, exchange)
-            state.lives.server = Server.of(state.wire, state.deliveries, requests, clients)
+            state.lives.server = Server.of(
+                state.wire, state.deliveries, requests, self._watched(clients)
+            )
         state.wire.arrived = self._send_updates
         self._actions = Actions(state)
 
@@ -361,6 +366,16 @@ class World:
             command_read=life is not None and life.command_read,
             paused=life is not None and life.entries_paused,
         )
+
+    def _watched(self, clients: Clients) -> Clients:
+        def client(machine: SimulatedMachine) -> SimulatedClient:
+            made, turned_away = clients(machine), self.judge.room.turned_away
+            if not isinstance(made.broker, RemoteBroker):
+                return made
+            broker = WatchedBroker(made.broker, lambda: self.now, turned_away)
+            return SimulatedClient(broker, made.feed)
+
+        return client
 
     def _actor(self, name: str) -> Callable[[], Actor]:
         return lambda: Actor(name, self.state.plan.wants)

@@ -16,6 +16,7 @@ from smabot.settings.model import Sizing
 from smabot.testing.kill_points import before
 from smabot.testing.simulation.actors import ACTORS
 from smabot.testing.simulation.schedule import Action
+from smabot.testing.simulation.wire import Refusal
 from smabot.testing.simulation.world_state import WorldState
 
 SETTINGS_CHANGES: tuple[dict[str, object], ...] = (
@@ -152,9 +153,8 @@ class Actions:
 
     def refused(self, action: Action) -> None:
         """For ``count`` minutes the ``key`` or the account is refused."""
-        wire = self._state.wire
-        wire.key_refused = action.what == "key"
-        wire.refused_until = self._state.now + timedelta(minutes=action.count)
+        until = self._state.now + timedelta(minutes=action.count)
+        self._state.wire.refusal = Refusal(action.what, until)
         self._state.notes.struck(f"{action.what} refused")
 
     def use_up(self, action: Action) -> None:

@@ -16,6 +16,7 @@ IN_RECOVERY = 0.25
 """At most this share of the kills that count falls within a start."""
 SEPARATOR = " × "
 COUNTERS = ("points", "faults", "pairs", "under_way")
+SEEDS = ("seeds", "broken")
 
 
 @dataclass
@@ -35,11 +36,15 @@ class Coverage:
     under_way: Counter[str] = field(default_factory=Counter)
     """Kills by circumstance; one kill may have several, or none."""
     seeds: set[int] = field(default_factory=set)
+    broken: set[int] = field(default_factory=set)
+    """Those of them that broke a rule."""
 
     def add(self, result: Result) -> None:
         """Count a schedule that was played."""
         self.schedules += 1
         self.seeds.add(result.schedule.seed)
+        if result.violation is not None:
+            self.broken.add(result.schedule.seed)
         self.starts += result.starts
         self.steps += result.steps
         self.faults.update(result.faults)
@@ -54,6 +59,7 @@ class Coverage:
         for name in COUNTERS:
             getattr(self, name).update(getattr(other, name))
         self.seeds |= other.seeds
+        self.broken |= other.broken
 
     def lacking(self, least: int) -> Iterator[tuple[int, int]]:
         """Yield each theme that came together fewer times, with how often it did, the rarest first."""
@@ -90,7 +96,7 @@ class Coverage:
             self.pairs[f"{kill.point}{SEPARATOR}{fault}"] += 1
 
     def to_json(self) -> str:
-        kept: dict[str, Any] = {**vars(self), "seeds": sorted(self.seeds)}
+        kept: dict[str, Any] = vars(self) | {name: sorted(vars(self)[name]) for name in SEEDS}
         return json.dumps(kept)
 
     @classmethod
@@ -99,4 +105,4 @@ class Coverage:
         given = {"under_way": {}, **json.loads(text)}
         for name in COUNTERS:
             given[name] = Counter(given[name])
-        return cls(**{**given, "seeds": set(given["seeds"])})
+        return cls(**given | {name: set(given.get(name, ())) for name in SEEDS})

@@ -26,6 +26,7 @@ def test_it_shows_what_was_played(execute: Call) -> None:
     assert "schedules     2" in done.out
     assert "broken rules  0" in done.out
     assert "killed" in done.out
+    assert "under way when killed" in done.out
     assert max(map(len, done.out.splitlines())) <= 80
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from smabot.testing.simulation.judge import Violation
 from smabot.testing.simulation.setup import Setup
 
 MOST_SEEDS = 500
@@ -28,18 +29,19 @@ class Planter(pytest.MonkeyPatch):  # type: ignore[misc]
         """Let a function do nothing, and give an answer."""
         self.instead(owner, name, lambda original: lambda *args, **kwargs: answer)
 
-    def is_found(self, kinds: Sequence[str]) -> None:
+    def is_found(self, kinds: Sequence[str]) -> Violation:
         """Fail unless a schedule of some kinds of faults shows a violation, and none without the patches."""
         setup = Setup(faults=kinds)
         for seed in range(MOST_SEEDS):
             schedule = setup.draw.schedule(seed)
-            if setup.play(schedule).violation is not None:
+            if (found := setup.play(schedule).violation) is not None:
                 break
         else:
             pytest.fail(f"not found within {MOST_SEEDS} seeds")
 
         self.undo()
         assert Setup(faults=kinds).play(schedule).violation is None
+        return found
 
 
 @pytest.fixture

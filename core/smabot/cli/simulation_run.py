@@ -174,7 +174,8 @@ def _data(report: Report, broken: list[Result]) -> dict[str, Any]:
     return {
         "schedules": coverage.schedules, "kills": coverage.kills, "killed_starts": coverage.killed_starts,
         "starts": coverage.starts, "steps": coverage.steps, "points": dict(coverage.points),
-        "faults": dict(coverage.faults), "pairs": dict(coverage.pairs), "broken": sorted(coverage.broken),
+        "faults": dict(coverage.faults), "pairs": dict(coverage.pairs),
+        "under_way": dict(coverage.under_way), "broken": sorted(coverage.broken),
         "violations": [
             {
                 "seed": result.schedule.seed, "violation": str(result.violation),
@@ -187,6 +188,7 @@ def _data(report: Report, broken: list[Result]) -> dict[str, Any]:
 
 def _sums(report: Report, options: SimulationOptions) -> list[Any]:
     from smabot.cli.output import table
+    from smabot.testing.simulation.under_way import CIRCUMSTANCES
 
     coverage = report.coverage
     least = options.pairs or 20
@@ -205,6 +207,11 @@ def _sums(report: Report, options: SimulationOptions) -> list[Any]:
         table(("", ""), rows, heads=False),
         "",
         table(("killed", ">kills"), [(k, f"{n:,}") for k, n in sorted(coverage.points.items())]),
+        "",
+        table(
+            ("under way when killed", ">kills"),
+            [(name, f"{coverage.under_way[name]:,}") for name in CIRCUMSTANCES],
+        ),
         "",
         table(("fault", ">times"), [(k, f"{n:,}") for k, n in sorted(coverage.faults.items())]),
     ]

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 
 import pytest
 
-from smabot.testing.simulation.fault_kinds import SERVED_KINDS
+from smabot.testing.simulation.fault_kinds import SERVED_KINDS, Occasion
 from smabot.testing.simulation.schedule import Action, Schedule
 from smabot.testing.simulation.schedule_result import Result
-from smabot.testing.simulation.setup import Setup
+from smabot.testing.simulation.setup import SYMBOLS, Setup
 from smabot.testing.simulation.world import World
 
 pytestmark = pytest.mark.plugins
@@ -76,10 +77,13 @@ def test_it_is_killed_while_it_starts_and_goes_on(setup: Setup, point: str) -> N
 @pytest.mark.parametrize("kind", SERVED_KINDS, ids=lambda kind: kind.name)
 def test_a_fault_of_the_line_strikes_and_harms_nobody(setup: Setup, kind: Any) -> None:
     what, _, fault = kind.name.partition(" ")
+    drawn = kind.draw(Occasion(random.Random(0), 3, SYMBOLS))
     verbs = {"update": "updates", "bar": "bars"}
     actions: Sequence[Action] = (
         [Action(minute, verbs[what], fault) for minute in (3, 8)]
         if what in verbs
+        else drawn
+        if drawn[0].verb != "line"
         else [Action(minute, "line", fault, 2, what) for minute in (3, 8)]
     )
     if what == "cancel":

@@ -32,10 +32,11 @@ SETTINGS_CHANGES: tuple[dict[str, object], ...] = (
 """What may differ in the settings of another start."""
 
 
-AT_ANY_MOMENT = ("operator", "stream", "network", "by_hand", "transfer")
+AT_ANY_MOMENT = ("operator", "stream", "network", "by_hand", "transfer", "use_up")
 """What happens between the minutes, too, where the market does not wait for the bot."""
 MOST_WAITING = 5
 """So many faults of a kind wait for their occasion, where a bot that is down gives none."""
+USED_UP_AGAIN = timedelta(seconds=5)
 MOST_SPLIT = 1_000
 """Shares: more could not be sold within the time that the judge allows."""
 
@@ -155,6 +156,19 @@ class Actions:
         until = self._state.now + timedelta(minutes=action.count)
         self._state.wire.refusal = Refusal(action.what, until)
         self._state.notes.struck(f"{action.what} refused")
+
+    def use_up(self, action: Action) -> None:
+        """For ``what`` minutes another program uses up the rate limit, but for ``count`` requests."""
+        state, until = self._state, self._state.now + int(action.what) * MINUTE
+
+        def use_up() -> None:
+            if state.lives.server is not None and not self._is_calm and state.now < until:
+                state.exchange.pass_time(state.now)
+                state.lives.server.use_up(action.count)
+                state.timeline.at(state.now + USED_UP_AGAIN, use_up)
+
+        state.notes.struck("rate limit used up")
+        use_up()
 
     def busy(self, action: Action) -> None:
         """Requests wait behind others, or no longer (``count`` 0)."""

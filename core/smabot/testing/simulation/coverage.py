@@ -1,4 +1,4 @@
-"""What schedules have covered: kills by boundary, faults by kind, and which came together how often."""
+"""What schedules have covered: kills by boundary and by what was under way, faults by kind, and which came together."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from smabot.testing.simulation.unreachable import why_unreachable
 IN_RECOVERY = 0.25
 """At most this share of the kills that count falls within a start."""
 SEPARATOR = " × "
+COUNTERS = ("points", "faults", "pairs", "under_way")
 SEEDS = ("seeds", "broken")
 
 
@@ -32,6 +33,8 @@ class Coverage:
     points: Counter[str] = field(default_factory=Counter)
     faults: Counter[str] = field(default_factory=Counter)
     pairs: Counter[str] = field(default_factory=Counter)
+    under_way: Counter[str] = field(default_factory=Counter)
+    """Kills by circumstance; one kill may have several, or none."""
     seeds: set[int] = field(default_factory=set)
     broken: set[int] = field(default_factory=set)
     """Those of them that broke a rule."""
@@ -53,7 +56,7 @@ class Coverage:
         """Add what another run has covered."""
         for name in ("schedules", "kills", "killed_starts", "starts", "steps"):
             setattr(self, name, getattr(self, name) + getattr(other, name))
-        for name in ("points", "faults", "pairs"):
+        for name in COUNTERS:
             getattr(self, name).update(getattr(other, name))
         self.seeds |= other.seeds
         self.broken |= other.broken
@@ -88,6 +91,7 @@ class Coverage:
         self.kills += 1
         self.killed_starts += kill.starting
         self.points[kill.point] += 1
+        self.under_way.update(kill.under_way)
         for fault in kill.faults:
             self.pairs[f"{kill.point}{SEPARATOR}{fault}"] += 1
 
@@ -97,8 +101,8 @@ class Coverage:
 
     @classmethod
     def from_json(cls, text: str) -> Coverage:
-        """Raises ValueError, KeyError or TypeError for what `to_json` did not write."""
-        given = json.loads(text)
-        for name in ("points", "faults", "pairs"):
+        """Raises ValueError, KeyError or TypeError for what no `to_json` wrote; an earlier one had no ``under_way``."""
+        given = {"under_way": {}, **json.loads(text)}
+        for name in COUNTERS:
             given[name] = Counter(given[name])
         return cls(**given | {name: set(given.get(name, ())) for name in SEEDS})

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from smabot.testing.simulation.room_rules import LEAST_LEFT
 from smabot.testing.simulation.schedule import Action
 
 NEAR, FAR = "near", "far"
@@ -81,6 +82,13 @@ def _network_down(o: Occasion) -> list[Action]:
     return [o.action("network"), o.later(3, "network", "", 0)]
 
 
+def _used_up(o: Occasion) -> list[Action]:
+    """Both streams end meanwhile, so that the bot has much to query."""
+    left = o.chance.choice((LEAST_LEFT, LEAST_LEFT, 15, 40))
+    used_up = o.action("use_up", o.chance.choice(("1", "3")), left)
+    return [used_up, o.later(2, "updates", "closed"), o.later(2, "bars", "closed")]
+
+
 def _stream_down(o: Occasion) -> list[Action]:
     return [o.action("stream"), o.later(5, "stream", "", 0)]
 
@@ -152,6 +160,7 @@ SERVED_KINDS: tuple[FaultKind, ...] = (
     ),
     *(FaultKind(f"update {fault}", partial(_updates, fault), (FAR,)) for fault in _OF_STREAMS),
     *(FaultKind(f"bar {fault}", partial(_bars, fault), (FAR,)) for fault in _OF_STREAMS),
+    FaultKind("rate limit used up", _used_up, (FAR,)),
 )
 """Kinds where broker and feed are a plugin's own: faults of the bytes on the line."""
 FAULT_KINDS: tuple[FaultKind, ...] = (

@@ -6,6 +6,7 @@ and its answer takes time, too.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any, Protocol
@@ -19,14 +20,15 @@ from smabot.testing.simulation.wire import SURVIVES, Wire
 
 JSON = {"content-type": "application/json"}
 PAGE = b"<html><head><title>504 Gateway Time-out</title></head><body></body></html>"
+REMAINING, RESET = "x-ratelimit-remaining", "x-ratelimit-reset"
+OK, TOO_MANY = 200, 429
 REFUSED = {
     "key": (401, {}, b'{"message":"unauthorized."}'),
     "blocked": (403, {}, b'{"code":40310000,"message":"account is not authorized to trade"}'),
-    "full": (429, {"retry-after": "1"}, b'{"code":42910000,"message":"rate limit exceeded"}'),
+    "full": (TOO_MANY, {"retry-after": "1"}, b'{"code":42910000,"message":"rate limit exceeded"}'),
     "before": (500, {}, b'{"code":50010000,"message":"internal server error occurred"}'),
 }
 SPOILT = ("garbage", "cut", "page", "error")
-OK = 200
 SMALL_PAGE = "2"
 
 
@@ -39,6 +41,10 @@ class HttpWatch(Protocol):
 
     def carried_out(self, request: HttpRequest, answer: HttpAnswer) -> None:
         """The exchange has answered it."""
+        ...
+
+    def too_many(self) -> None:
+        """An answer has come that there were too many requests."""
         ...
 
     def known(self, request: HttpRequest, number: int) -> None:
@@ -60,6 +66,12 @@ class HttpLine:
         self._application = application
         self._loop = loop
         self._watch = watch
+        self._granted, self._granted_until = 0, 0.0
+
+    def granted(self) -> float:
+        """Return how many requests the exchange still grants in this window of its rate limit; infinite: all."""
+        in_it = self._wire.timeline.now.timestamp() < self._granted_until
+        return self._granted if in_it else math.inf
 
     def request(self, request: HttpRequest, timeout: float) -> HttpAnswer:
         """Send a request; see `SimulatedMachine.request`."""
@@ -68,6 +80,8 @@ class HttpLine:
         wire.points.point(before(f"broker.{request.call}"))
         number = self._watch.leaves(request)
         answer = self._answered(request, fault, timeout)
+        if answer.status == TOO_MANY:
+            self._watch.too_many()
         if answer.status == OK and fault not in SPOILT:
             self._watch.known(request, number)
         wire.points.point(after(f"broker.{request.call}"))
@@ -119,13 +133,13 @@ class HttpLine:
         def arrive() -> None:
             if wire.life == life or survives:
                 wire.exchange.pass_time(wire.timeline.now)
-                take(self._carry_out(request, small))
+                take(self.carry_out(request, small))
                 wire.arrived()
 
         wire.timeline.at(wire.timeline.now + timedelta(seconds=seconds), arrive)
 
-    def _carry_out(self, request: HttpRequest, small: bool) -> HttpAnswer | None:
-        """Have the application answer; None: it broke the connection instead."""
+    def carry_out(self, request: HttpRequest, small: bool = False) -> HttpAnswer | None:
+        """Have the application answer now; None: it broke the connection instead."""
         address = urlsplit(request.url)
         query = address.query
         if small:
@@ -152,6 +166,8 @@ class HttpLine:
         body = b"".join(message.get("body", b"") for message in sent[1:])
         if request.call == "account" and self._wire.account_is_refused:
             body = body.replace(b'"account_blocked":false', b'"account_blocked":true')
+        if REMAINING in headers:
+            self._granted, self._granted_until = int(headers[REMAINING]), float(headers[RESET])
         answer = HttpAnswer(sent[0]["status"], headers, body)
         self._watch.carried_out(request, answer)
         return answer

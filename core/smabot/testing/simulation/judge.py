@@ -4,7 +4,7 @@
 |---|---|
 | 1 an order is committed before it leaves, as is the wish to cancel one; a decision has at most one order at the exchange | as it leaves; at the end |
 | 2 each fill at the exchange is in `trades` once, and `on_fill` is called once for it; positions are the sum of trades, and the exchange's; orders end on both sides, with a reason | at the end |
-| 3 cash, equity and realized P&L agree with the exchange; a deposit is no profit | at the end |
+| 3 cash, equity and realized P&L agree with the exchange; a deposit is no profit | equity at each commit (`equity_rules`); at the end |
 | 4 an entry leaves only where nothing committed forbids it (`entry_rules`), nor the losses at the exchange (`limits_oracle`); unwanted ones are canceled within seconds (`step_rules`) | as it leaves; after each step |
 | 5 no order sells what is not held | as it leaves; after each step |
 | 6 what is wanted flat is sold, nothing in the way of that; what is held has a price | as it leaves; after each step; at the end |
@@ -12,50 +12,32 @@
 | 8 nothing leaves before the process has compared positions (`process_knowledge`), or after a conflict; no entry while order updates are missing | as it leaves |
 | 9 the bot stops only for a cause, with its exit code, and says why | when it stops |
 | 9 kills that take no time leave every table as it is without them | at the end, in `equality` |
+| 10 an exit or a cancel finds room under the rate limit (`room_rules`) | where a plugin's own broker does not send it |
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from decimal import Decimal
-from typing import Protocol
+from typing import Any, Protocol
 
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Block
-from smabot.domain.records import (
-    ZERO,
-    Account,
-    Adjustment,
-    Bar,
-    Batch,
-    EquityPoint,
-    Fill,
-    Order,
-    Position,
-)
+from smabot.domain.records import ZERO, Bar, Batch, Order
 from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.settings.model import Config
 from smabot.testing.simulation.command_rules import CommandRules
 from smabot.testing.simulation.databases import Database
+from smabot.testing.simulation.end_rules import EndRules
 from smabot.testing.simulation.entry_rules import EntryRules
+from smabot.testing.simulation.equity_rules import EquityRules
 from smabot.testing.simulation.exit_rules import ExitRules
-from smabot.testing.simulation.ledger_sums import (
-    differing_ends,
-    differing_profit,
-    invented_refusals,
-    miscounted_fills,
-    profit_from_outside,
-    tried_twice,
-    unexplained_cancels,
-)
 from smabot.testing.simulation.life import Life
 from smabot.testing.simulation.limits_oracle import LIMITS, LimitsOracle
 from smabot.testing.simulation.outside_changes import OutsideChanges
 from smabot.testing.simulation.process_knowledge import ProcessKnowledge
+from smabot.testing.simulation.room_rules import RoomRules
 from smabot.testing.simulation.step_rules import StepRules
-
-CENT = Decimal("0.01")
 
 
 class Violation(AssertionError):
@@ -117,19 +99,20 @@ class Judge:
     ) -> None:
         self._journal = database
         self._exchange = exchange
-        self._config = config
         self._happenings = happenings
-        self._refused: set[str] = set()
-        self._first_cash = exchange.cash()
+        self._end = EndRules(database, exchange, config.bot)
         risk = config.table("risk")
         self._commands = CommandRules(database)
         self._entries = EntryRules(database, risk.get("daily_limits", {}).get("max_orders", 0))
         self._exits = ExitRules(database)
+        self._equity = EquityRules(exchange)
         self._limits = LimitsOracle(
             exchange, risk, self._commands.resets, lambda: happenings.outside_changes.deposited
         )
         self._steps = StepRules(Violation)
         self._knowledge = ProcessKnowledge(database)
+        self.room = RoomRules(lambda: happenings.now, Violation)
+        """Is told of what leaves and is turned away, where the broker is a plugin's own."""
 
     # -- an order leaves -----------------------------------------------------------------------------
 
@@ -203,7 +186,7 @@ class Judge:
 
     def refused(self, order: Order) -> None:
         """Note that the exchange has refused an order."""
-        self._refused.add(order.client_order_id)
+        self._end.refused(order)
 
     # -- what a process is shown ---------------------------------------------------------------------
 
@@ -222,12 +205,20 @@ class Judge:
 
     def process_begins(self) -> None:
         self._knowledge.begin()
+        self.room.process_begins()
         self._steps.begin()
         self._commands.done_too_late(self._happenings.wall())
 
     def minute_traded(self) -> None:
         """The market has traded a minute."""
         self._limits.minute_traded(self._happenings.book)
+
+    def committed(self, rows: Sequence[Any], bars: Sequence[Bar]) -> None:
+        """Judge what a commit has kept."""
+        self._equity.note(rows)
+        if (book := self._happenings.book) is not None:
+            for why in self._equity.broken_by(rows, bars, book):
+                raise Violation("3 equity", why)
 
     def after_step(self) -> None:
         """Judge what a step has left."""
@@ -278,88 +269,5 @@ class Judge:
 
     def books_agree(self) -> None:
         """Rules 1, 2 and 3, with nothing under way."""
-        prefix = f"{self._config.bot}-"
-        there = {
-            order.client_order_id: order
-            for order in self._exchange.orders()
-            if order.client_order_id.startswith(prefix)
-        }
-        here = {order.client_order_id: order for order in self._journal.rows(Order)}
-        if strange := sorted(there.keys() - here.keys()):
-            raise Violation("1 committed first", f"the exchange has {strange}, never committed")
-        late = {
-            name: (str(here[name].filled_qty), str(order.filled_qty))
-            for name, order in there.items()
-            if here[name].filled_qty != order.filled_qty
-        }
-        if late:
-            raise Violation("2 fills", f"filled here and there: {late}")
-        self._fills_once()
-        self._positions_agree()
-        self._money_agrees()
-        self._ledger_agrees()
-
-    def _ledger_agrees(self) -> None:
-        journal, exchange = self._journal, self._exchange
-        findings = {
-            "1 once": tried_twice(journal, exchange),
-            "2 ends": differing_ends(journal, exchange),
-            "2 refusals": invented_refusals(journal, exchange, self._refused),
-            "2 reasons": unexplained_cancels(journal),
-            "2 hooks": miscounted_fills(journal),
-        }
-        outside = self._happenings.outside_changes
-        if not outside.traded:
-            opening = self._first_cash + outside.deposited
-            findings["3 profit"] = differing_profit(journal, exchange)
-            findings["3 outside"] = profit_from_outside(journal, opening)
-        for rule, found in findings.items():
-            for what in found:
-                raise Violation(rule, what)
-
-    def _fills_once(self) -> None:
-        prefix = f"{self._config.bot}-"
-        kept = {
-            (fill.client_order_id, fill.cumulative_qty): fill.qty
-            for fill in self._journal.rows(Fill)
-        }
-        here: dict[str, Decimal] = {}
-        for (name, _), qty in kept.items():
-            here[name] = here.get(name, ZERO) + qty
-        there: dict[str, Decimal] = {}
-        for fill in self._exchange.fills():
-            if fill.client_order_id.startswith(prefix):
-                name = fill.client_order_id
-                there[name] = there.get(name, ZERO) + fill.qty
-        if here != there:
-            differing = {n for n in {*here, *there} if here.get(n) != there.get(n)}
-            raise Violation("2 fills", f"not counted once: {sorted(differing)}")
-
-    def _positions_agree(self) -> None:
-        sums: dict[tuple[str, str], Decimal] = {}
-        for fill in self._journal.rows(Fill):
-            key = fill.strategy, fill.symbol
-            sums[key] = sums.get(key, ZERO) + fill.qty * fill.side.sign
-        for change in self._journal.rows(Adjustment):
-            key = change.strategy, change.symbol
-            sums[key] = sums.get(key, ZERO) + change.qty
-        positions = self._journal.rows(Position)
-        kept = {(p.strategy, p.symbol): p.qty for p in positions if p.qty}
-        if kept != {key: qty for key, qty in sums.items() if qty and key[1]}:
-            raise Violation("2 positions", f"{kept} kept, {sums} by trades")
-        held: dict[str, Decimal] = {}
-        for (_, symbol), qty in kept.items():
-            held[symbol] = held.get(symbol, ZERO) + qty
-        if {s: q for s, q in held.items() if q} != self._exchange.positions():
-            raise Violation("2 positions", f"{held} here, {self._exchange.positions()} there")
-
-    def _money_agrees(self) -> None:
-        account = next(iter(self._journal.rows(Account)), None)
-        if account is None:
-            return
-        if abs(account.cash - self._exchange.cash()) >= CENT:
-            raise Violation("3 cash", f"{account.cash} here, {self._exchange.cash()} there")
-        point = max(self._journal.rows(EquityPoint), key=lambda each: each.time, default=None)
-        flat = point is not None and not self._exchange.positions()
-        if point is not None and flat and abs(point.cash - self._exchange.cash()) >= CENT:
-            raise Violation("3 equity", f"cash {point.cash} here, {self._exchange.cash()} there")
+        for rule, what in self._end.broken(self._happenings.outside_changes):
+            raise Violation(rule, what)

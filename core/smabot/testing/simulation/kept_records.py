@@ -12,6 +12,7 @@ from smabot.testing.kill_points import COMMIT, after, before
 from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.points import Points
 
+Committed = Callable[[Sequence[Any], Sequence[Bar]], None]
 AFTER_IT = "I/O error after it"
 """A commit that fails, and whose rows are there all the same."""
 
@@ -25,15 +26,20 @@ class KeptRecords:
         points: Points,
         faults: list[str],
         struck: Callable[[str], None],
+        committed: Committed,
     ) -> None:
-        """``faults``: what befalls the next commits; ``struck``: called with each that does."""
+        """``faults``: what befalls the next commits; ``struck``: called with each that does; ``committed``: with
+        what each commit has kept."""
         self.steps = 0
         """Commits with a bar or an order."""
+        self.command_read = False
+        """Whether a command was read that is not yet carried out by a commit."""
         self._database = database
         self._journal: Any = None
         self._points = points
         self._faults = faults
         self._struck = struck
+        self._committed = committed
         self._broken = ""
 
     def opened(self, records: Sequence[type]) -> KeptRecords:
@@ -50,6 +56,8 @@ class KeptRecords:
         if fault and fault != AFTER_IT:
             self._fail(fault)
         self._journal.commit(rows, bars)
+        self.command_read = False
+        self._committed(rows, bars)
         self.steps += bool(bars) or any(isinstance(row, Order) for row in rows)
         if fault:
             self._fail(fault)
@@ -58,6 +66,7 @@ class KeptRecords:
     def commands(self) -> list[Command]:
         self._points.point("before reading commands")
         found: list[Command] = self._journal.commands()
+        self.command_read = bool(found)
         return found
 
     def check_in_place(self) -> None:

@@ -21,7 +21,7 @@ from smabot.testing.process_plugins import ProcessPlugins
 from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.deliveries import Deliveries, Market, SimulatedFeed, kind_of_batch
 from smabot.testing.simulation.doors import Doors
-from smabot.testing.simulation.kept_records import KeptRecords
+from smabot.testing.simulation.kept_records import Committed, KeptRecords
 from smabot.testing.simulation.points import Points
 from smabot.testing.simulation.server import Server
 from smabot.testing.simulation.socket_line import SocketLine
@@ -33,7 +33,7 @@ LAST_SECONDS = 2.0
 """Between an error and the end of the process."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Outside:
     """What outlives a process."""
 
@@ -48,6 +48,7 @@ class Outside:
     pass_minute: Callable[[], None]
     wall: Callable[[], datetime]
     struck: Callable[[str], None]
+    committed: Committed
     commit_faults: list[str] = field(default_factory=list)
 
 
@@ -73,7 +74,11 @@ class Life:
         self._processes = plugins
         self._around = VirtualSurroundings(outside.wire, outside.wall, far=outside.far)
         self._records = KeptRecords(
-            outside.database, outside.points, outside.commit_faults, outside.struck
+            outside.database,
+            outside.points,
+            outside.commit_faults,
+            outside.struck,
+            outside.committed,
         )
         self._client = server.clients if server is not None else None
         self._machine = server.machine() if server is not None else None
@@ -94,6 +99,19 @@ class Life:
     def committed(self) -> int:
         """How many steps with a bar or an order it has committed."""
         return self._records.steps
+
+    @property
+    def command_read(self) -> bool:
+        """Whether it has read a command and not yet committed what that does."""
+        return self._records.command_read
+
+    @property
+    def entries_paused(self) -> bool:
+        """Whether the broker has not confirmed its positions, or contradicts them."""
+        if self._engine is None:
+            return False
+        standing = self._engine.gate.standing
+        return bool(standing.degraded or standing.conflict)
 
     def begin(self, ignored_blocks: tuple[str, ...] = ()) -> None:
         """Start. Raises what a start raises."""

@@ -11,13 +11,15 @@ from smabot.testing.simulation.schedule import Schedule
 
 @dataclass
 class Kill:
-    """A kill: at which kind of boundary, while starting or not, and which faults had struck lately."""
+    """A kill: at which kind of boundary, while starting or not, which faults had struck lately, and what was under
+    way (`CIRCUMSTANCES`)."""
 
     point: str
     starting: bool
     fruitful: bool
     """Whether it had committed a step with a bar or an order; in a start, an earlier process had."""
     faults: tuple[str, ...]
+    under_way: tuple[str, ...]
 
 
 @dataclass

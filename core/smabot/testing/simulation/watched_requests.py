@@ -6,9 +6,8 @@ from smabot.domain.records import Order
 from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.hooks.simulated_machine import HttpAnswer, HttpRequest
 from smabot.testing.simulation.databases import Database
+from smabot.testing.simulation.http_line import TOO_MANY
 from smabot.testing.simulation.judge import Judge, Violation
-
-TOO_MANY = 429
 
 
 class WatchedRequests:
@@ -26,10 +25,13 @@ class WatchedRequests:
             if order is None:
                 raise Violation("1 committed first", f"{request.order} leaves before its commit")
             self._judge.handed_over(order)
+            if order.reduces:
+                self._judge.room.leaves("exit", order)
         elif request.kind == "cancel":
             order = self._database.row(Order, self._name(request.order))
             if order is not None:
                 self._judge.cancel_handed_over(order)
+                self._judge.room.leaves("cancel", order)
         return self._judge.positions_queried() if request.call == "positions" else 0
 
     def carried_out(self, request: HttpRequest, answer: HttpAnswer) -> None:
@@ -39,6 +41,10 @@ class WatchedRequests:
             order = self._database.row(Order, request.order)
             if order is not None:
                 self._judge.refused(order)
+
+    def too_many(self) -> None:
+        """Note that an answer was that there were too many requests."""
+        self._judge.room.refused()
 
     def known(self, request: HttpRequest, number: int) -> None:
         """Note that an answer has come whole."""

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from smabot.domain.book import Book
+from smabot.domain.calendar import Calendar
 from smabot.domain.records import Bar
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import (
@@ -17,7 +18,9 @@ from smabot.errors import (
     RiskHalt,
     SmabotError,
 )
+from smabot.hooks.ports import RemoteBroker
 from smabot.hooks.simulated_exchange import SimulatedExchange
+from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 from smabot.settings.model import Config
 from smabot.testing.kill_points import Killed
 from smabot.testing.simulation.actions import Actions
@@ -33,6 +36,8 @@ from smabot.testing.simulation.schedule import Schedule
 from smabot.testing.simulation.schedule_result import Kill, Result
 from smabot.testing.simulation.server import Clients, Server
 from smabot.testing.simulation.socket_line import SocketLine
+from smabot.testing.simulation.under_way import circumstances
+from smabot.testing.simulation.watched_broker import WatchedBroker
 from smabot.testing.simulation.watched_requests import WatchedRequests
 from smabot.testing.simulation.world_state import WorldState
 
@@ -76,7 +81,7 @@ class World:
         outside = Outside(
             state.timeline, state.wire, self._market, state.deliveries, state.points, database,
             tuple(symbols), schedule.far, self._trade_minute, state.wall, state.notes.struck,
-            state.plan.commit_faults,
+            lambda rows, bars: self.judge.committed(rows, bars), state.plan.commit_faults,
         )  # fmt: skip
         actors = {name: self._actor(name) for name in ACTORS}
         state.lives = Lives(outside, {**made_of, **actors, PROBE: FillProbe}, config)
@@ -84,7 +89,9 @@ class World:
         state.deliveries.taken = self.judge.batch_taken
         if isinstance(state.deliveries, SocketLine) and clients is not None:
             requests = WatchedRequests(self.judge, database, exchange)
-            state.lives.server = Server.of(state.wire, state.deliveries, requests, clients)
+            state.lives.server = Server.of(
+                state.wire, state.deliveries, requests, self._watched(clients)
+            )
         state.wire.arrived = self._send_updates
         self._actions = Actions(state)
 
@@ -344,10 +351,31 @@ class World:
             starting,
             self._has_committed if starting else life is not None and life.committed > 0,
             tuple(self.state.notes.lately()),
+            self._under_way(),
         )
         self.state.notes.result.kills.append(kill)
         self.state.notes.trace(f"KILLED {point}")
         self.killed()
+
+    def _under_way(self) -> tuple[str, ...]:
+        life, book = self._life, self.book
+        return circumstances(
+            self.state.database,
+            book.calendar if book is not None else Calendar(),
+            self.now,
+            command_read=life is not None and life.command_read,
+            paused=life is not None and life.entries_paused,
+        )
+
+    def _watched(self, clients: Clients) -> Clients:
+        def client(machine: SimulatedMachine) -> SimulatedClient:
+            made, turned_away = clients(machine), self.judge.room.turned_away
+            if not isinstance(made.broker, RemoteBroker):
+                return made
+            broker = WatchedBroker(made.broker, lambda: self.now, turned_away)
+            return SimulatedClient(broker, made.feed)
+
+        return client
 
     def _actor(self, name: str) -> Callable[[], Actor]:
         return lambda: Actor(name, self.state.plan.wants)

@@ -1,0 +1,78 @@
+"""A plugin's own broker, in the simulation: notes the exits and cancels that it turns away itself."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime, timedelta
+from typing import Protocol, TypeVar
+
+from smabot.domain.calendar import Calendar
+from smabot.domain.records import Order, OrderUpdate
+from smabot.errors import NotSent
+from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, RemoteBroker
+
+T = TypeVar("T")
+
+
+class TurnedAway(Protocol):
+    """Is called with what was not sent (``exit`` or ``cancel``), its order, when it was asked for, and why."""
+
+    def __call__(self, what: str, order: Order, begun: datetime, why: NotSent) -> None: ...
+
+
+class WatchedBroker:
+    """`RemoteBroker`, all of it another one's."""
+
+    def __init__(
+        self, broker: RemoteBroker, clock: Callable[[], datetime], turned_away: TurnedAway
+    ) -> None:
+        self._broker = broker
+        self._clock = clock
+        self._turned_away = turned_away
+        self.name = broker.name
+
+    @property
+    def visibility_delay(self) -> timedelta | None:
+        return self._broker.visibility_delay
+
+    @property
+    def stepped(self) -> bool:
+        return self._broker.stepped
+
+    @property
+    def lookups(self) -> Sequence[float]:
+        return self._broker.lookups
+
+    def submit(self, order: Order) -> OrderUpdate:
+        if not order.reduces:
+            return self._broker.submit(order)
+        return self._watched("exit", order, self._broker.submit)
+
+    def cancel(self, order: Order) -> None:
+        self._watched("cancel", order, self._broker.cancel)
+
+    def order(self, client_order_id: str) -> BrokerOrder | None:
+        return self._broker.order(client_order_id)
+
+    def orders(self, since: datetime | None = None) -> list[BrokerOrder]:
+        return self._broker.orders(since)
+
+    def positions(self) -> list[BrokerPosition]:
+        return self._broker.positions()
+
+    def account(self) -> BrokerAccount:
+        return self._broker.account()
+
+    def calendar(self) -> Calendar:
+        return self._broker.calendar()
+
+    def close(self) -> None:
+        self._broker.close()
+
+    def _watched(self, what: str, order: Order, ask: Callable[[Order], T]) -> T:
+        begun = self._clock()
+        try:
+            return ask(order)
+        except NotSent as why:
+            self._turned_away(what, order, begun, why)
+            raise

@@ -172,7 +172,7 @@ class AlpacaBroker:
         """
         broker_id = order.broker_order_id
         if broker_id is None:
-            seen = self.order(order.client_order_id)
+            seen = self._queries.order(order.client_order_id, Urgency.EXIT)
             if seen is None:
                 raise BrokerError(f"order {order.client_order_id}: the broker does not know it")
             broker_id = seen.broker_order_id

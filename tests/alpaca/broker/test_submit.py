@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from decimal import Decimal
 from typing import Any
 
@@ -329,3 +330,21 @@ def test_a_cancel_of_an_order_that_is_not_known_is_one(
     script.then(script.answer(404, {"code": 40410000, "message": "order not found"}))
     with pytest.raises(BrokerError, match="smabot-sma-SPY"):
         broker.cancel(order(broker_order_id=known))
+
+
+def test_a_cancel_finds_room_though_its_order_must_be_looked_up(
+    script: Any, broker: Any, order: Any, told: Any
+) -> None:
+    """Its id at the broker was in an answer that was lost; the last requests are kept for exits and cancels."""
+    used_up = {
+        "X-RateLimit-Limit": "200",
+        "X-RateLimit-Remaining": "5",
+        "X-RateLimit-Reset": str(int(time.time()) + 60),
+    }
+    script.then(script.answer(200, told(), used_up), script.answer(200, told(), used_up))
+    script.then(script.answer(204))
+    broker.order("smabot-sma-SPY-20260302T1700Z-1")
+    with pytest.raises(NotSent):
+        broker.order("smabot-sma-SPY-20260302T1700Z-1")
+    broker.cancel(order())
+    assert [sent.method for sent in script.requests] == ["GET", "GET", "DELETE"]

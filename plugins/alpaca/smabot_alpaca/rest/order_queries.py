@@ -34,14 +34,14 @@ class OrderQueries:
         self._answers = answers
         self._by_minutes = by_minutes
 
-    def order(self, client_order_id: str) -> BrokerOrder | None:
+    def order(self, client_order_id: str, urgency: Urgency = Urgency.ENTRY) -> BrokerOrder | None:
         """Return an order, None where the broker does not know it. Raises BrokerError."""
         try:
             raw = self._rest.trading(
                 "GET",
                 "/v2/orders:by_client_order_id",
                 {"client_order_id": client_order_id},
-                urgency=Urgency.ENTRY,
+                urgency=urgency,
             )
         except RequestRefused as refusal:
             if refusal.status == NOT_FOUND:

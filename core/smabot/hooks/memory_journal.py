@@ -85,26 +85,32 @@ class MemoryJournal:
         limit: int | None = None,
         until: tuple[str, Any] | None = None,
     ) -> list[R]:
-        table = self._tables.get(kind, {})
-        found = list(table.values())
-        for column, value in (where or {}).items():
-            members = value if isinstance(value, (tuple, list)) else (value,)
-            found = [row for row in found if getattr(row, column) in members]
+        found = self._found(kind, where)
         if since is not None:
             found = [row for row in found if getattr(row, since[0]) >= since[1]]
         if until is not None:
             found = [row for row in found if getattr(row, until[0]) <= until[1]]
+        if not found:
+            return found
         if newest_by is not None and limit == 1:
             age = attrgetter(newest_by)
-            return [max(found, key=lambda row: (age(row), key_of(row)))] if found else []
-        found.sort(key=key_of)
+            return [max(found, key=lambda row: (age(row), key_of(row)))]
+        found.sort(key=KEYS[kind])
         if newest_by is not None:
             found.sort(key=attrgetter(newest_by))
             return found[-limit:] if limit is not None else found
         return found[:limit]
 
+    def _found(self, kind: type[R], where: Mapping[str, Any] | None) -> list[R]:
+        """Return the rows of a class whose columns have some values."""
+        found = list(self._tables.get(kind, {}).values())
+        for column, value in (where or {}).items():
+            members = value if isinstance(value, (tuple, list)) else (value,)
+            found = [row for row in found if getattr(row, column) in members]
+        return found
+
     def count(self, kind: type, *, where: Mapping[str, Any] | None = None) -> int:
-        return len(self.rows(kind, where=where))
+        return len(self._found(kind, where))
 
     def bar_counts(self) -> dict[str, int]:
         return {symbol: len(bars) for symbol, bars in self._bars.items()}

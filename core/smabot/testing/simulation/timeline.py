@@ -51,14 +51,25 @@ class Timeline:
         while self.run_next(until):
             pass
 
-    def sleep(self, seconds: float) -> None:
-        """Let time pass: other tasks are done meanwhile."""
+    def sleep(self, seconds: float, more: Callable[[], float] = lambda: 0.0) -> None:
+        """Let time pass: other tasks are done meanwhile. ``more``: tells then how many seconds are still to pass."""
         until = self.now + timedelta(seconds=seconds)
         if (running := self._running) is None:
             self.run_until(until)
-        else:
-            self.at(until, lambda: self._resume(running))
-            running.pause()
+            if rest := more():
+                self.run_until(self.now + timedelta(seconds=rest))
+            return
+
+        def wake() -> None:
+            if running not in self._waiting:
+                return
+            if rest := more():
+                self.at(self.now + timedelta(seconds=rest), lambda: self._resume(running))
+            else:
+                self._resume(running)
+
+        self.at(until, wake)
+        running.pause()
 
     def begin(self, function: Callable[[], None]) -> None:
         """Begin a task that may `sleep`; returns when it sleeps, or has ended. Raises what it raises."""

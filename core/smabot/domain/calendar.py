@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
+from operator import attrgetter
 from zoneinfo import ZoneInfo
 
 from smabot.domain.frozen_classes import frozen
@@ -43,7 +44,7 @@ class Calendar:
     """The regular sessions of an exchange over a span of dates."""
 
     def __init__(self, sessions: Iterable[Session] = ()) -> None:
-        self.sessions: tuple[Session, ...] = tuple(sorted(sessions, key=lambda s: s.date))
+        self.sessions: tuple[Session, ...] = tuple(sorted(sessions, key=attrgetter("date")))
         self._dates = [session.date for session in self.sessions]
         self._opens = [session.open for session in self.sessions]
         self._day = _NO_DAY

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from functools import lru_cache
 from json.encoder import encode_basestring_ascii as quoted
 
 from smabot.domain.frozen_classes import frozen
@@ -54,8 +55,13 @@ def read_checks(text: str) -> list[Check]:
 
     Raises JournalError for a text that holds something else.
     """
+    return [*_read_checks(text)]
+
+
+@lru_cache(maxsize=256)
+def _read_checks(text: str) -> tuple[Check, ...]:
     try:
-        checks = [Check(*fields) for fields in json.loads(text or "[]")]
+        checks = tuple(Check(*fields) for fields in json.loads(text or "[]"))
     except (RecursionError, TypeError, ValueError):
         raise _damaged(text) from None
     for check in checks:

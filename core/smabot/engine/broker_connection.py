@@ -14,7 +14,7 @@ from smabot.engine.broker_access import Access
 from smabot.engine.dispatcher import Dispatcher, Request
 from smabot.engine.surroundings import Surroundings
 from smabot.errors import BrokerError, NotAllowed
-from smabot.hooks.ports import Broker, BulkBroker, Clock, RemoteBroker
+from smabot.hooks.ports import Broker, BulkBroker, Clock, is_remote
 
 NO_NEWS: Sequence[OrderUpdate] = ()
 CANCEL, EXIT, ENTRY, QUERY, PAUSE = range(5)
@@ -48,11 +48,12 @@ class BrokerConnection:
     ) -> BrokerConnection:
         """Return the connection to a broker."""
         pauses: tuple[float, ...] = ()
-        stepped, remote = True, isinstance(broker, RemoteBroker)
-        if isinstance(broker, RemoteBroker):
+        stepped, remote, bulk = True, False, None
+        if is_remote(broker):
             pauses = tuple(b - a for a, b in pairwise([0.0, *broker.lookups]))
-            stepped = broker.stepped
-        bulk = broker if isinstance(broker, BulkBroker) and not remote else None
+            stepped, remote = broker.stepped, True
+        elif isinstance(broker, BulkBroker):
+            bulk = broker
         begun = clock.now()
         dispatcher = surroundings.dispatcher(broker)
         return cls(

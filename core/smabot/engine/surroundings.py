@@ -7,7 +7,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from smabot.engine.dispatcher import DirectDispatcher, Dispatcher, ThreadedDispatcher
-from smabot.hooks.ports import RemoteBroker
+from smabot.hooks.ports import is_remote
 from smabot.system.background_query import BackgroundQuery
 from smabot.system.wall_clock import Wall, utc_now
 
@@ -33,7 +33,7 @@ class Surroundings:
 
     def dispatcher(self, broker: Any) -> Dispatcher:
         """Return what carries requests to a broker: threads to a remote one."""
-        if isinstance(broker, RemoteBroker):
+        if is_remote(broker):
             return ThreadedDispatcher(broker.stepped)
         return DirectDispatcher()
 

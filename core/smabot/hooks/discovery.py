@@ -11,6 +11,7 @@ import os
 import re
 import typing
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any
 
@@ -136,6 +137,11 @@ def settings_model(plugin: type) -> type[Settings] | None:
     Raises ConfigError when the constructor's annotations name what its module does not have, when
     ``settings`` is not annotated with a settings class, and when it asks for anything else.
     """
+    return _settings_model(plugin)
+
+
+@lru_cache(maxsize=256)
+def _settings_model(plugin: type) -> type[Settings] | None:
     shown = f"plugin {plugin.__module__}.{plugin.__qualname__}"
     try:
         hints = typing.get_type_hints(inspect.getattr_static(plugin, "__init__"))

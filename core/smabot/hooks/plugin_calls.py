@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from types import ModuleType
 from typing import Any
 
@@ -286,7 +287,7 @@ def _tables(
     name: str, kinds: Sequence[Any], owners: Mapping[str, tuple[str, type]]
 ) -> dict[str, tuple[str, type]]:
     """Return the tables of a plugin's records. Raises ConfigError for what can't be one."""
-    core = {table_of(kind).name.lower() for kind in CORE_RECORDS} | {"bars", "symbols"}
+    core = _core_tables()
     found: dict[str, tuple[str, type]] = {}
     for kind in dict.fromkeys(kinds):
         try:
@@ -302,6 +303,11 @@ def _tables(
             )
         found[table] = name, kind
     return found
+
+
+@cache
+def _core_tables() -> frozenset[str]:
+    return frozenset({table_of(kind).name.lower() for kind in CORE_RECORDS} | {"bars", "symbols"})
 
 
 def _two_arguments(impl: Any, event: str) -> Callable[[Any, Book], Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Mapping, Sequence
+from functools import cache
 from types import NoneType
 
 from smabot.domain.records import OrderIntent
@@ -55,9 +56,13 @@ def shown(answer: object) -> str:
 
 def missing_member(port: type, opened: object) -> str:
     """Return a name that a protocol asks for and an object does not have; empty: it has all."""
+    return next((name for name in _members(port) if not hasattr(opened, name)), "")
+
+
+@cache
+def _members(port: type) -> tuple[str, ...]:
     bases = [base for base in port.__mro__ if getattr(base, "_is_protocol", False)]
-    names = [name for base in bases for name in vars(base) if not name.startswith("_")]
-    return next((name for name in names if not hasattr(opened, name)), "")
+    return tuple(name for base in bases for name in vars(base) if not name.startswith("_"))
 
 
 def named(name: str, error: SmabotError) -> SmabotError:

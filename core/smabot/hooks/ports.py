@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 from smabot.domain.bot_records import Command
 from smabot.domain.calendar import Calendar
@@ -302,9 +302,17 @@ class PricedFeed(Protocol):
         ...
 
 
+def is_remote(broker: Broker) -> TypeGuard[RemoteBroker]:
+    """Whether a broker's answers take time.
+
+    It is what ``isinstance`` says of a whole `Broker`, without a look at what it has anyway.
+    """
+    return hasattr(broker, "stepped") and hasattr(broker, "lookups")
+
+
 def goes_by_itself(broker: Broker) -> bool:
     """Whether a broker's answers take time while its market moves: core calls it in other threads."""
-    return isinstance(broker, RemoteBroker) and not broker.stepped
+    return is_remote(broker) and not broker.stepped
 
 
 @frozen

@@ -150,11 +150,6 @@ def mortal_call(call: Callable[..., Any], what: str, switch: Switch) -> Callable
     return mortal
 
 
-def make_hooks_mortal(plugins: Plugins, switch: Switch, names: Iterable[str]) -> None:
-    """Put boundaries around every hook call of some plugins, as ``sma.on_bar``."""
-    wrap_hooks(plugins, names, lambda call, name, hook: mortal_call(call, f"{name}.{hook}", switch))
-
-
 def wrap_hooks(
     plugins: Plugins,
     names: Iterable[str],

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 from smabot.hooks.default_sizer import DefaultSizer
 from smabot.hooks.discovery import make_from
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
-from smabot.testing.kill_points import Switch, make_hooks_mortal
+from smabot.testing.kill_points import Switch, mortal_call
 
 WORLD = "fake.world"
+
+
+class HookMethod(NamedTuple):
+    """A hook that a plugin implements: pluggy's entry of it, and the name of the plugin's method."""
+
+    impl: Any
+    hook: str
+    method: str
 
 
 class ProcessPlugins:
@@ -24,27 +32,28 @@ class ProcessPlugins:
         self._config = config
         self._plugins: Plugins | None = None
         self._in_use = False
-        self._methods: list[tuple[Any, str]] = []
+        self._methods: list[HookMethod] = []
 
     def take(self, world: object, switch: Switch | None) -> Plugins:
         """Return new plugins, registered and checked. `give_back` ends their process.
 
-        ``world``: the plugin that opens journal, broker and feed, of the same class each time.
+        ``world``: the plugin that opens journal, broker and feed, of the same class each time. ``switch``:
+        is told of a boundary before and after each call of a hook, as ``sma.on_bar``; not of the world's.
         """
         plugin_of = {WORLD: world, **self._made()}
-        if self._in_use:
+        plugins, methods = self._plugins, self._methods
+        if plugins is None or self._in_use:
             plugins = self._registered(plugin_of)
-        elif self._plugins is None:
-            plugins = self._plugins = self._registered(plugin_of)
-            self._methods = list(_methods(plugins, plugin_of))
-        else:
-            plugins = self._plugins
-            for impl, attribute in self._methods:
-                impl.function = getattr(plugin_of[impl.plugin_name], attribute)
-            plugins.check()
-        self._in_use = True
-        if switch is not None:
-            make_hooks_mortal(plugins, switch, self._made_of)
+            methods = list(_methods(plugins, plugin_of))
+        if not self._in_use:
+            self._plugins, self._methods, self._in_use = plugins, methods, True
+        for impl, hook, method in methods:
+            name = impl.plugin_name
+            call = getattr(plugin_of[name], method)
+            if switch is not None and name != WORLD:
+                call = mortal_call(call, f"{name}.{hook}", switch)
+            impl.function = call
+        plugins.check()
         return plugins
 
     def give_back(self, plugins: Plugins) -> None:
@@ -65,13 +74,11 @@ class ProcessPlugins:
         for name in sorted(plugin_of, reverse=True):
             plugins.register(name, plugin_of[name])
         plugins.register("core.sizing", DefaultSizer(self._config.sizing))
-        plugins.check()
         return plugins
 
 
-def _methods(plugins: Plugins, plugin_of: Mapping[str, object]) -> list[tuple[Any, str]]:
-    """Return each hook implementation of some plugins with the name of its method."""
-    found: list[tuple[Any, str]] = []
+def _methods(plugins: Plugins, plugin_of: Mapping[str, object]) -> Iterator[HookMethod]:
+    """Yield each hook that some plugins implement."""
     for name, plugin in plugin_of.items():
         methods: dict[Callable[..., Any], str] = {}
         for attribute in dir(type(plugin)) if not isinstance(plugin, ModuleType) else dir(plugin):
@@ -79,9 +86,6 @@ def _methods(plugins: Plugins, plugin_of: Mapping[str, object]) -> list[tuple[An
             if inspect.isfunction(value):
                 methods[getattr(plugin, attribute)] = attribute
         for caller in plugins.manager.get_hookcallers(plugin) or ():
-            found += [
-                (impl, methods[impl.function])
-                for impl in caller.get_hookimpls()
-                if impl.plugin_name == name
-            ]
-    return found
+            for impl in caller.get_hookimpls():
+                if impl.plugin_name == name:
+                    yield HookMethod(impl, caller.name, methods[impl.function])

@@ -62,6 +62,9 @@ class LoopRunner(Protocol):
 class Machine:
     """This machine. It has no state: one does for all."""
 
+    on_network = True
+    """Whether what is sent leaves it, by the environment's proxy where there is one."""
+
     def seconds(self) -> float:
         """Return the seconds of a clock that never goes back."""
         return time.monotonic()

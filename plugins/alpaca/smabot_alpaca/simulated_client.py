@@ -58,6 +58,8 @@ def simulated_client(
 class VirtualMachine(Machine):
     """A simulation's machine, as the plugin uses one."""
 
+    on_network = False
+
     def __init__(self, virtual: SimulatedMachine) -> None:
         self._virtual = virtual
 

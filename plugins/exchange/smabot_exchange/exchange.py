@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from pathlib import Path
 
 from smabot.provider import MINUTE, ZERO, BrokerError, ConfigError, Side
@@ -113,7 +114,7 @@ class Exchange(ExchangeOrders):
     @one_at_a_time
     def positions(self) -> list[ExchangePosition]:
         """Return the positions, sorted by symbol."""
-        return sorted(self._engine.positions.values(), key=lambda position: position.symbol)
+        return sorted(self._engine.positions.values(), key=attrgetter("symbol"))
 
     @one_at_a_time
     def position(self, symbol: str) -> ExchangePosition:

@@ -22,15 +22,15 @@ class Market:
 
     def __init__(self) -> None:
         self.minutes: list[tuple[Bar, ...]] = []
+        self.latest: dict[str, Bar] = {}
+        """Each symbol's newest bar."""
         self.ended = False
         """Whether the data have ended."""
 
-    def latest(self) -> dict[str, Bar]:
-        """Return each symbol's newest bar."""
-        found: dict[str, Bar] = {}
-        for minute in self.minutes:
-            found.update((bar.symbol, bar) for bar in minute)
-        return found
+    def add(self, bars: tuple[Bar, ...]) -> None:
+        """Keep a minute's bars."""
+        self.minutes.append(bars)
+        self.latest.update((bar.symbol, bar) for bar in bars)
 
 
 class Deliveries:
@@ -170,7 +170,7 @@ class SimulatedFeed:
     def prices(self, symbols: Collection[str]) -> list[Mark]:
         return [
             Mark(symbol, Decimal(repr(bar.close)), self.now(), "trade")
-            for symbol, bar in sorted(self._market.latest().items())
+            for symbol, bar in sorted(self._market.latest.items())
             if symbol in symbols
         ]
 

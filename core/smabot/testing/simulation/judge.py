@@ -175,14 +175,10 @@ class Judge:
 
     def _look_at_limits(self) -> None:
         process = self._happenings.process
-        if (
-            self._happenings.outside_changes.traded
-            or process is None
-            or process.book is None
-            or not process.ready
-        ):
+        if self._happenings.outside_changes.traded or process is None or not process.ready:
             return
-        self._limits.look(process.book, process.plugins)
+        if (book := process.book) is not None:
+            self._limits.look(book, process.plugins)
 
     def refused(self, order: Order) -> None:
         """Note that the exchange has refused an order."""
@@ -225,11 +221,12 @@ class Judge:
         outside = self._happenings
         process = outside.process
         self._nothing_is_short()
-        if process is None or process.book is None:
+        book = None if process is None else process.book
+        if process is None or book is None:
             return
         self._look_at_limits()
         self._steps.look(
-            process.book, process.config, outside.now, outside.latest_bars,
+            book, process.config, outside.now, outside.latest_bars,
             undisturbed=outside.undisturbed,
         )  # fmt: skip
         if late := self._commands.done_too_late(outside.wall()):

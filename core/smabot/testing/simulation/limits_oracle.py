@@ -68,9 +68,10 @@ class LimitsOracle:
 
     def look(self, book: Book, plugins: Collection[str]) -> None:
         """Note which limits have been reached, of those plugins that are part of the run."""
-        equity = self._earned()
+        worth = self._exchange.equity()
+        equity = worth - self._deposited()
         self._note_resets()
-        if not self._is_known_to(book):
+        if not self._is_known_to(book, worth):
             return
         spared = self._day_base * MARGIN
         least = self._breaker_base * (1 - self._limits.drawdown) - spared
@@ -94,11 +95,8 @@ class LimitsOracle:
     def _earned(self) -> Decimal:
         return self._exchange.equity() - self._deposited()
 
-    def _is_known_to(self, book: Book) -> bool:
+    def _is_known_to(self, book: Book, worth: Decimal) -> bool:
         if book.account is None or book.account.cash != self._exchange.cash():
             return False
         held = {symbol: qty for _, symbol in book.positions if (qty := book.net(symbol)) != ZERO}
-        return (
-            held == self._exchange.positions()
-            and abs(book.equity() - self._exchange.equity()) < CENT
-        )
+        return held == self._exchange.positions() and abs(book.equity() - worth) < CENT

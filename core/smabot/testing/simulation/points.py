@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Callable
+from functools import lru_cache
 
 from smabot.testing.kill_points import Killed
 
@@ -13,6 +14,7 @@ _HOOK = re.compile(
 )
 
 
+@lru_cache(maxsize=4096)
 def kind_of(boundary: str) -> str:
     """Return a boundary without what is particular to one run: the plugin."""
     found = _HOOK.match(boundary)

@@ -179,6 +179,8 @@ class TimelineDispatcher:
         return request.epoch is not None and request.epoch < self._epoch
 
     def _awaits(self) -> bool:
+        if not (self._running or self._ready or self._later):
+            return False
         now = self._timeline.now
         due = [request for at, request in self._later.values() if at <= now]
         queued = (request for _, _, request in self._ready)

@@ -242,13 +242,20 @@ class FarBroker(NearBroker):
             self._arrive_late(kind, carry_out)
             timeline.sleep(TIMEOUT)
             raise _no_answer(kind, "no answer in time")
-        answer = self._arrive(carry_out, there)
-        timeline.sleep(TIMEOUT if fault == "unanswered" else chance.uniform(0.01, 0.06) * slow)
+        box = self._arrive(carry_out, there)
+
+        def back() -> float:
+            if box.failed:
+                return 0.0
+            return TIMEOUT if fault == "unanswered" else chance.uniform(0.01, 0.06) * slow
+
+        timeline.sleep(there, back)
+        answer = box.content()
         if fault == "unanswered":
             raise _no_answer(kind, "the answer was lost")
         return answer
 
-    def _arrive(self, carry_out: Callable[[], T], seconds: float) -> T:
+    def _arrive(self, carry_out: Callable[[], T], seconds: float) -> _Box[T]:
         """Carry it out when it arrives; it may do so even where this process has died meanwhile."""
         wire, box = self._wire, _Box[T]()
         life, survives = wire.life, wire.chance.random() < SURVIVES
@@ -260,8 +267,7 @@ class FarBroker(NearBroker):
                 wire.arrived()
 
         wire.timeline.at(wire.timeline.now + timedelta(seconds=seconds), arrive)
-        wire.timeline.sleep(seconds)
-        return box.content()
+        return box
 
     def _arrive_late(self, kind: str, carry_out: Callable[[], T]) -> None:
         """Carry it out some time later, whether or not this process still lives."""
@@ -289,6 +295,10 @@ class _Box(Generic[T]):
             self._content.append(carry_out())
         except BrokerError as error:
             self._failure = error
+
+    @property
+    def failed(self) -> bool:
+        return self._failure is not None
 
     def content(self) -> T:
         if self._failure is not None:

@@ -123,7 +123,7 @@ class World:
 
     @property
     def latest_bars(self) -> Mapping[str, Bar]:
-        return self._market.latest()
+        return self._market.latest
 
     @property
     def undisturbed(self) -> bool:
@@ -153,6 +153,7 @@ class World:
         finally:
             self._end_life()
             self.state.deliveries.close()
+            self.state.timeline.end()
         return self.state.notes.result
 
     def _live(self, goes_on: Callable[[], bool]) -> None:
@@ -313,7 +314,7 @@ class World:
             self._market.ended = True
             return
         self.state.timeline.now = max(self.state.timeline.now, traded.time)
-        self._market.minutes.append(traded.bars)
+        self._market.add(traded.bars)
         self.judge.minute_traded()
         self._send_updates()
         self.state.deliveries.send_minute(traded.bars)

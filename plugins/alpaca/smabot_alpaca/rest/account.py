@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time
+from functools import lru_cache
 from typing import Any
 
 from smabot.provider import (
@@ -89,9 +90,14 @@ def _account(raw: Any, number_field: str) -> BrokerAccount:
 
 
 def _session(raw: Any) -> Session:
-    day = date.fromisoformat(raw["date"])
-    if day.isoformat() != raw["date"]:
-        raise ValueError(f"{raw['date']!r} is not a date like 2026-03-02")
+    return _session_of(raw["date"], raw["open"], raw["close"])
+
+
+@lru_cache(maxsize=1024)
+def _session_of(shown: str, opens_at: str, closes_at: str) -> Session:
+    day = date.fromisoformat(shown)
+    if day.isoformat() != shown:
+        raise ValueError(f"{shown!r} is not a date like 2026-03-02")
 
     def at(clock: str) -> datetime:
         local = time.fromisoformat(clock)
@@ -99,7 +105,7 @@ def _session(raw: Any) -> Session:
             raise ValueError(f"{clock!r} is not New York's time of day")
         return datetime.combine(day, local, EXCHANGE_ZONE).astimezone(UTC)
 
-    opens, closes = at(raw["open"]), at(raw["close"])
+    opens, closes = at(opens_at), at(closes_at)
     if opens >= closes:
         raise ValueError(f"the session of {day} closes before it opens")
     return Session(day, opens, closes)

@@ -166,7 +166,8 @@ class _Api:
         )
         client._retry = 0
         session = client._session
-        session.trust_env = not endpoints.loopback  # the environment's proxy is not for loopback
+        # The environment's proxy is not for loopback.
+        session.trust_env = machine.on_network and not endpoints.loopback
         timeouts = settings.connect_timeout, settings.request_timeout
         session.mount(base, machine.http_adapter(*timeouts))
         session.hooks["response"].append(self._note_answer)

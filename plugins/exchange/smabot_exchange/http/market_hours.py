@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
+from operator import attrgetter
 from typing import NamedTuple
 
 from smabot.provider import EXCHANGE_ZONE, Session
@@ -48,12 +50,16 @@ def market_of(code: str) -> Market | None:
     return _BY_CODE.get(code.upper())
 
 
-def sessions(exchange: Exchange, start: date, end: date) -> list[Session]:
+def sessions(exchange: Exchange, start: date, end: date) -> Sequence[Session]:
     """Return the sessions from ``start`` to ``end``, both included, as far as the calendar reaches.
 
     Where the data have sessions, only those: the exchange counts as closed on days without data.
     """
-    own = exchange.calendar.sessions
+    return _sessions(exchange.calendar.sessions, start, end)
+
+
+@lru_cache(maxsize=16)
+def _sessions(own: tuple[Session, ...], start: date, end: date) -> tuple[Session, ...]:
     first, last = own[0].date, own[-1].date
     known_from, known_to = regular.span()
     start, end = max(start, known_from), min(end, known_to)
@@ -64,7 +70,7 @@ def sessions(exchange: Exchange, start: date, end: date) -> list[Session]:
         if start <= session.date <= end and not first <= session.date <= last
     ]
     found += [session for session in own if start <= session.date <= end]
-    return sorted(found, key=lambda session: session.date)
+    return tuple(sorted(found, key=attrgetter("date")))
 
 
 def next_sessions(exchange: Exchange, moment: datetime) -> list[Session]:
@@ -99,7 +105,7 @@ def post_close(session: Session) -> datetime:
     return session.close + AFTER_HOURS
 
 
-def settlement(exchange: Exchange, days: list[Session]) -> list[date]:
+def settlement(exchange: Exchange, days: Sequence[Session]) -> list[date]:
     """Return when trades of some successive sessions settle: at the session after."""
     if not days:
         return []

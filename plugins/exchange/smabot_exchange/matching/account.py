@@ -103,8 +103,7 @@ class LastDay:
     maintenance_margin: Decimal
 
 
-@dataclass(frozen=True, slots=True)
-class AccountState:
+class AccountState(NamedTuple):
     """The account's money at last prices, US dollars. ``short_market_value`` is negative.
 
     Margins follow docs.alpaca.markets/us/docs/margin-and-short-selling: half of a position's value

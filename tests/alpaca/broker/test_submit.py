@@ -333,9 +333,10 @@ def test_a_cancel_of_an_order_that_is_not_known_is_one(
 
 
 def test_a_cancel_finds_room_though_its_order_must_be_looked_up(
-    script: Any, broker: Any, order: Any, told: Any
+    script: Any, broker_at: Any, order: Any, told: Any
 ) -> None:
     """Its id at the broker was in an answer that was lost; the last requests are kept for exits and cancels."""
+    broker = broker_at(script.url, requests_per_minute=200)
     used_up = {
         "X-RateLimit-Limit": "200",
         "X-RateLimit-Remaining": "5",

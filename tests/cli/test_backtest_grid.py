@@ -1,0 +1,61 @@
+"""`smabot backtest` with ranges: each choice once, ranked where it was chosen, and tried where it was held out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from smabot.cli.backtest_grid import choices_of
+from smabot.errors import UsageError
+
+pytestmark = pytest.mark.plugins
+SIX = "simulated:shape=waves,symbols=1,sessions=6,seed=5,start=2026-03-02"
+RANGES = ("--set", "sma.fast=10:30:10", "--set", "sma.slow=20:40:20")
+
+
+def test_a_choice_has_each_value_with_each_other_one() -> None:
+    assert choices_of([]) == [()]
+    assert choices_of(["sizing.method=shares"]) == [("sizing.method=shares",)]
+    assert choices_of(["a=1:2:1", "b=0.1:0.3:0.1"]) == [
+        ("a=1", "b=0.1"), ("a=1", "b=0.2"), ("a=1", "b=0.3"),
+        ("a=2", "b=0.1"), ("a=2", "b=0.2"), ("a=2", "b=0.3"),
+    ]  # fmt: skip
+    assert choices_of(["a=1:4:2"]) == [("a=1",), ("a=3",)]
+
+
+@pytest.mark.parametrize(
+    "text", ["5:1:1", "1:5:0", "1:5:-1", "1:x:1", "1:1e9:1", "nan:5:1", "1:inf:1"]
+)
+def test_a_range_that_is_none_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="--set a="):
+        choices_of([f"a={text}"])
+
+
+@pytest.mark.slow
+def test_choices_are_ranked_and_held_out(call: Callable[..., Any]) -> None:
+    result = call("--json", "backtest", "--data", SIX, *RANGES, "--jobs", "2").json
+    assert result["chosen_until"] == "2026-03-05"  # the fourth of six sessions
+    settings = {tuple(each["settings"]) for each in result["choices"]}
+    assert settings == {
+        ("sma.fast=10", "sma.slow=20"), ("sma.fast=10", "sma.slow=40"),
+        ("sma.fast=20", "sma.slow=40"), ("sma.fast=30", "sma.slow=40"),
+    }  # fmt: skip
+    sharpes = [each["chosen"]["sharpe"] for each in result["choices"]]
+    assert sharpes == sorted(sharpes, reverse=True)
+    assert "2 choices left out" in " ".join(result["notes"])
+    best = result["choices"][0]
+    words = [word for each in best["settings"] for word in ("--set", each)]
+    for part, days in (("chosen", ("--to", "2026-03-05")), ("held_out", ("--from", "2026-03-06"))):
+        alone = call("--json", "backtest", "--data", SIX, *words, *days).json
+        assert {name: alone[name] for name in best[part]} == best[part]
+
+
+@pytest.mark.slow
+def test_too_little_to_hold_out_is_said(call: Callable[..., Any]) -> None:
+    result = call("backtest", "--data", "simulated:symbols=1,sessions=2", *RANGES)
+    assert (result.code, result.out) == (3, "")
+    assert "2 sessions: a grid needs at least 3" in result.err
+    result = call("--db", "g.db", "backtest", *RANGES)
+    assert (result.code, result.out) == (2, "")

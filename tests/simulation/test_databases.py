@@ -31,7 +31,7 @@ def test_a_file_ends_with_the_same_tables_as_memory(setup: Setup, seed: int, fol
     assert kills_on_both(setup, seed, folder / "t.db") > 10
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=50)
 def test_many_files_end_with_the_same_tables_as_memory(setup: Setup, folder: Path) -> None:
     kills = [kills_on_both(setup, seed, folder / f"{seed}.db") for seed in range(20, 40)]
     assert sum(kills) > 300
@@ -39,7 +39,7 @@ def test_many_files_end_with_the_same_tables_as_memory(setup: Setup, folder: Pat
 
 def test_rows_that_are_lost_in_the_file_are_found(setup: Setup, folder: Path) -> None:
     memory, file = MemoryDatabase(), setup.file_database(folder / "t.db")
-    schedule = setup.draw.schedule(0)
+    schedule = setup.draw.schedule(4)
     setup.world(schedule, memory).run()
     lost = []
     open_journal = file.open

@@ -128,7 +128,7 @@ def live_until(ours: Any, minute: int) -> None:
     ours.wait(there, f"minute {minute}", seconds=patience(minute))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=160)
 @pytest.mark.plugins
 def test_sessions_with_every_fault_at_once(
     lab: Callable[..., Any],

@@ -10,13 +10,12 @@ import pytest
 
 from smabot.cli import main
 from smabot.domain.bot_records import Command
-from smabot.domain.order_terms import RefusalCause, Side, Status
+from smabot.domain.order_terms import RefusalCause, Status
 from smabot.domain.records import Order
 from smabot.engine.execution.flattening import left_over
 from smabot.hooks.specifications import hookimpl
 
 LONG, FLAT = 1, 0
-BUY, SELL = Side.BUY, Side.SELL
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 
 

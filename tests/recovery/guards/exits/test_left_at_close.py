@@ -9,18 +9,12 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.order_terms import Side, Status
+from smabot.domain.order_terms import Status
 from smabot.domain.records import Order
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot_exchange.faults.market_kinds import FrozenCancel, LeftAtClose
 
 LONG, FLAT = 1, 0
-BUY, SELL = Side.BUY, Side.SELL
-OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
-
-
-def minute(number: float) -> datetime:
-    return OPEN + timedelta(minutes=number)
 
 
 EVENING = datetime(2026, 3, 2, 20, 40, tzinfo=UTC)

@@ -86,7 +86,7 @@ from smabot.hooks.specifications import (
     RecoveryStep,
     hookimpl,
 )
-from smabot.settings.model import A_YEAR, Config, Secret, Settings
+from smabot.settings.model import A_YEAR, IN_MEMORY, Config, Secret, Settings
 from smabot.system.database_file import DatabaseWatch
 from smabot.system.deprecation import note_renamed
 from smabot.system.descriptors import FileHandle, inode_of
@@ -111,6 +111,7 @@ __all__ = [
     "COLLAR",
     "CORE_RECORDS",
     "EXCHANGE_ZONE",
+    "IN_MEMORY",
     "MICRO",
     "MINUTE",
     "STALE",

@@ -9,8 +9,11 @@ from typing import Any
 
 import pytest
 
+from smabot.cli import simulation_run
 from smabot.testing.simulation.drawing import Draw
-from smabot.testing.simulation.setup import SYMBOLS
+from smabot.testing.simulation.schedule import Schedule
+from smabot.testing.simulation.schedule_result import Result
+from smabot.testing.simulation.setup import SYMBOLS, Setup
 
 pytestmark = pytest.mark.plugins
 Call = Callable[..., Any]
@@ -41,6 +44,23 @@ def test_sums_are_kept_and_added_to(execute: Call, in_tmp: Path) -> None:
     done = execute("simulate", "--seeds", "1", *RISK, "--resume", "sums.json")
     assert (done.code, done.out) == (3, "")
     assert "is no file of `smabot simulate --resume`" in done.err
+
+
+def test_sums_are_kept_of_a_run_that_ends_early(
+    execute: Call, in_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(simulation_run, "KEPT_EVERY", 0.0)
+    play, played = Setup.play, []
+
+    def fail_the_third(self: Setup, schedule: Schedule) -> Result:
+        played.append(schedule)
+        if len(played) == 3:
+            raise KeyboardInterrupt
+        return play(self, schedule)
+
+    monkeypatch.setattr(Setup, "play", fail_the_third)
+    execute("simulate", "--seeds", "5", *RISK, "--resume", "sums.json")
+    assert json.loads((in_tmp / "sums.json").read_text())["schedules"] == 2
 
 
 def test_a_schedule_is_played_again_by_its_seed_and_from_a_file(

@@ -13,6 +13,7 @@ import pytest
 pd = pytest.importorskip("pandas")
 
 SMABOT = str(Path(sys.executable).with_name("smabot"))
+FILLS = "SELECT time, side, price, qty, realized_pnl FROM trades ORDER BY time"
 WIDE_OPEN = """
 [default.plugin.sma]
 fast = 10
@@ -66,9 +67,7 @@ def test_trades_equal_pandas_fill_by_fill(spy_tape: Path, tmp_path: Path) -> Non
         command, cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL, timeout=300
     )
     with sqlite3.connect(tmp_path / "data/trades.db") as database:
-        rows = database.execute(
-            "SELECT time, side, price, qty, realized_pnl FROM trades ORDER BY time"
-        ).fetchall()
+        rows = database.execute(FILLS).fetchall()
         cash, held = database.execute(
             "SELECT cash, (SELECT qty FROM positions_snapshot) FROM account"
         ).fetchone()
@@ -86,6 +85,14 @@ def test_trades_equal_pandas_fill_by_fill(spy_tape: Path, tmp_path: Path) -> Non
     bought = [fill for fill in expected if fill[1] == "buy"][: len(closed)]
     profit = sum(10 * (out[2] - into[2]) for into, out in zip(bought, closed, strict=True))
     assert sum(float(pnl) for *_, pnl in rows) == pytest.approx(profit, abs=1e-6)
+
+    command = [SMABOT, "--db", "tested.db", "backtest", "--data", str(spy_tape)]
+    subprocess.run(
+        command, cwd=tmp_path, env=environment, check=True, stdout=subprocess.DEVNULL, timeout=300
+    )
+    with sqlite3.connect(tmp_path / "tested.db") as database:
+        assert database.execute(FILLS).fetchall() == rows
+    database.close()
 
 
 @pytest.mark.slow(seconds=20)

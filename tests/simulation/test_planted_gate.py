@@ -219,12 +219,7 @@ def symbols_entered_that_were_dropped(plant: Any) -> None:
 FAULTS: dict[Any, tuple[str, ...]] = {
     judged_once: ("stream down",),
     sent_again_unjudged: ("submit lost", "submit unanswered", "submit late"),
-    sent_again_while_entries_wait: (
-        "submit lost",
-        "submit unanswered",
-        "submit late",
-        "stream down",
-    ),
+    sent_again_while_entries_wait: ("submit lost", "submit full", "stream down"),
     left_unjudged_after_a_wait: ("stream down",),
     no_epochs: ("dispatcher busy",),
     retried_by_the_courier: ("submit full", "stream down"),

@@ -13,7 +13,12 @@ from typing import TYPE_CHECKING
 import smabot
 from smabot.cli import output
 from smabot.cli.live_trading import check_live_settings, confirm_live_trading
-from smabot.cli.run_session import begin_run_row, opened_session, save_run_row
+from smabot.cli.run_session import (
+    begin_run_row,
+    opened_session,
+    rare_collections,
+    save_run_row,
+)
 from smabot.cli.screen import Screen
 from smabot.cli.stop_signals import StopRequested, stop_signals
 from smabot.domain.frozen_classes import replace
@@ -32,8 +37,6 @@ if TYPE_CHECKING:
     from smabot.domain.book import Book
     from smabot.settings.loading import Loaded
 
-GC_THRESHOLDS = (100_000, 50, 100)
-"""Records have no cycles: looking for some in each minute's bars would take a quarter of the minute."""
 OUTCOMES = {
     "ended": "end of the data",
     "until": "stopped at --until",
@@ -57,7 +60,7 @@ def run_bot(app: App, loaded: Loaded, ignored_blocks: Sequence[str] = ()) -> int
     screen.show_title(smabot.__version__, str(config.db), plugins.names)
     for name in config.no_plugins:
         screen.show_warning(f"{name} is switched off")
-    with opened_session(config, plugins, screen) as session:
+    with opened_session(config, plugins, screen.show_step) as session:
         session.ignored_blocks = tuple(ignored_blocks)
         if config.live:
             confirm_live_trading(session, screen)
@@ -65,7 +68,7 @@ def run_bot(app: App, loaded: Loaded, ignored_blocks: Sequence[str] = ()) -> int
         code, outcome = 1, "failed"
         try:
             with stop_signals() as (received, stopping):
-                gc.set_threshold(*GC_THRESHOLDS)
+                rare_collections()
                 with stopping.while_starting():
                     engine = recover(session, screen.show_committed)
                 gc.freeze()

@@ -31,7 +31,7 @@ def reconcile_with_broker(
     plugins = Plugins.load(config, origins=loaded.origins)
     screen = Screen(config.mode, as_json, times)
     screen.show_title(smabot.__version__, str(config.db), plugins.names)
-    with opened_session(config, plugins, screen) as session:
+    with opened_session(config, plugins, screen.show_step) as session:
         found = _compare(session)
         if found.conflicts:
             screen.show_conflicts(found.conflicts)

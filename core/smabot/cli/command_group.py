@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 COMMANDS = {
     "run": "run",
+    "backtest": "backtest",
     "reconcile": "reconcile",
     "flatten": "flatten",
     "status": "status",

@@ -128,7 +128,7 @@ def _in_own_session(
     plugins = app.selected_plugins()
     screen.show_title(smabot.__version__, str(config.db), plugins.names)
     command = Command(uuid4().hex, "flatten", symbol, wall())
-    with opened_session(config, plugins, screen) as session:
+    with opened_session(config, plugins, screen.show_step) as session:
         session.surroundings = Surroundings(wall)
         session.ignored_blocks = tuple(ignored_blocks)
         row = begin_run_row(session)

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 from smabot.cli.broker_options import load_settings
+from smabot.cli.progress_bar import progress_bar
 from smabot.errors import ConfigError, UsageError, counted, suggest
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 DEFAULT_SEEDS = 100
 SHOWN_VIOLATIONS = 3
 SHOWN_TRACE = 25
+KEPT_EVERY = 30.0
+"""Seconds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +50,16 @@ def simulate_many(app: App, options: SimulationOptions) -> int:
     goal = Goal(seeds, options.kills, options.pairs)
     covered = _covered(options.resume)
     before = 0 if covered is None else covered.kills
-    with _progress(app, goal, before) as tell:
+    keeper = _Keeper(options.resume)
+    total = goal.kills - before if goal.kills else goal.seeds
+    with progress_bar(app, total) as tell_bar:
+
+        def tell(report: Report, played: int) -> None:
+            keeper.keep_now_and_then(report.coverage)
+            kills = report.coverage.kills - before
+            text = f"{counted(played, 'schedule')}, {counted(kills, 'kill')}, {len(report.coverage.broken)} broken"
+            tell_bar(kills if goal.kills else played, text)
+
         report = run_campaign(
             orders,
             goal,
@@ -57,11 +68,10 @@ def simulate_many(app: App, options: SimulationOptions) -> int:
             covered=covered,
             tell=tell,
         )
-    if options.resume is not None:
-        _keep(options.resume, report.coverage)
+    keeper.keep(report.coverage)
     broken = _shrunk(orders, report.violations[:SHOWN_VIOLATIONS])
     app.emit(_data(report, broken), [*_sums(report, options), *_broken_lines(broken, orders)])
-    return 1 if report.broken else 0
+    return 1 if report.violations else 0
 
 
 def replay_schedule(app: App, options: SimulationOptions, replay: str) -> int:
@@ -122,13 +132,29 @@ def _covered(path: Path | None) -> Coverage | None:
         raise ConfigError(f"--resume {path}: is no file of `smabot simulate --resume`") from None
 
 
-def _keep(path: Path, coverage: Coverage) -> None:
-    unfinished = path.with_name(path.name + ".new")
-    try:
-        unfinished.write_text(coverage.to_json(), encoding="utf-8")
-        unfinished.replace(path)
-    except OSError as error:
-        raise ConfigError(f"--resume {path}: can't be written: {error.strerror}") from None
+class _Keeper:
+    """Keeps the sums in a file, where there is to be one; also while they grow, as a run may be ended early."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._kept_at = monotonic()
+
+    def keep_now_and_then(self, coverage: Coverage) -> None:
+        if monotonic() - self._kept_at >= KEPT_EVERY:
+            self.keep(coverage)
+
+    def keep(self, coverage: Coverage) -> None:
+        """Raises ConfigError."""
+        path = self._path
+        if path is None:
+            return
+        unfinished = path.with_name(path.name + ".new")
+        try:
+            unfinished.write_text(coverage.to_json(), encoding="utf-8")
+            unfinished.replace(path)
+        except OSError as error:
+            raise ConfigError(f"--resume {path}: can't be written: {error.strerror}") from None
+        self._kept_at = monotonic()
 
 
 def _shrunk(orders: Orders, results: list[Result]) -> list[Result]:
@@ -143,34 +169,12 @@ def _shrunk(orders: Orders, results: list[Result]) -> list[Result]:
 # -- what is shown -----------------------------------------------------------------------------------
 
 
-@contextmanager
-def _progress(app: App, goal: Any, before: int) -> Iterator[Any]:
-    """Show a bar on stderr, where that is a terminal; yields what is told of the progress."""
-    from rich.console import Console
-    from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-
-    console = Console(stderr=True)
-    shown = console.is_terminal and not app.as_json
-    columns = (BarColumn(20), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not shown, transient=True) as progress:
-        task = progress.add_task("", total=goal.kills - before if goal.kills else goal.seeds)
-
-        def tell(report: Report, played: int) -> None:
-            kills = report.coverage.kills - before
-            text = (
-                f"{counted(played, 'schedule')}, {counted(kills, 'kill')}, {report.broken} broken"
-            )
-            progress.update(task, completed=kills if goal.kills else played, description=text)
-
-        yield tell
-
-
 def _data(report: Report, broken: list[Result]) -> dict[str, Any]:
     coverage = report.coverage
     return {
         "schedules": coverage.schedules, "kills": coverage.kills, "killed_starts": coverage.killed_starts,
         "starts": coverage.starts, "steps": coverage.steps, "points": dict(coverage.points),
-        "faults": dict(coverage.faults), "pairs": dict(coverage.pairs), "broken": report.broken,
+        "faults": dict(coverage.faults), "pairs": dict(coverage.pairs), "broken": sorted(coverage.broken),
         "violations": [
             {
                 "seed": result.schedule.seed, "violation": str(result.violation),
@@ -195,7 +199,7 @@ def _sums(report: Report, options: SimulationOptions) -> list[Any]:
         ("steps", f"{coverage.steps:,}"),
         ("faults", f"{coverage.faults.total():,} of {len(coverage.faults)} kinds"),
         ("pairs", f"{met:,} of boundary and fault; {lacking:,} met fewer than {least} times"),
-        ("broken rules", f"{report.broken:,}"),
+        ("broken rules", f"{len(coverage.broken):,}"),
     ]
     return [
         table(("", ""), rows, heads=False),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
@@ -26,6 +26,8 @@ class MemoryJournal:
         self._tables: dict[type, dict[tuple[Any, ...], Any]] = {}
         self._bars: dict[str, list[Bar]] = {}
         """Each symbol's bars, by their time."""
+        self._orders: dict[type, dict[str | None, list[Any]]] = {}
+        """Rows of tables that were read, in the orders asked for, until they change."""
         self._waiting: dict[str, Command] = {}
         """Commands that no committed step has carried out yet."""
         self._taken: frozenset[str] = frozenset()
@@ -50,6 +52,8 @@ class MemoryJournal:
             if kind not in tables:
                 tables[kind] = {}
             tables[kind][KEYS[kind](row)] = row
+            if kind in self._orders:
+                del self._orders[kind]
             if kind is Command:
                 self._waiting.pop(row.id, None)
         for bar in bars:
@@ -85,23 +89,25 @@ class MemoryJournal:
         limit: int | None = None,
         until: tuple[str, Any] | None = None,
     ) -> list[R]:
-        table = self._tables.get(kind, {})
-        found = list(table.values())
+        found = self._ordered(kind, newest_by)
+        if since is not None:
+            found = _from(found, *since, ordered_by=newest_by)
+        if until is not None:
+            found = _up_to(found, *until, ordered_by=newest_by)
         for column, value in (where or {}).items():
             members = value if isinstance(value, (tuple, list)) else (value,)
             found = [row for row in found if getattr(row, column) in members]
-        if since is not None:
-            found = [row for row in found if getattr(row, since[0]) >= since[1]]
-        if until is not None:
-            found = [row for row in found if getattr(row, until[0]) <= until[1]]
-        if newest_by is not None and limit == 1:
-            age = attrgetter(newest_by)
-            return [max(found, key=lambda row: (age(row), key_of(row)))] if found else []
-        found.sort(key=key_of)
-        if newest_by is not None:
-            found.sort(key=attrgetter(newest_by))
-            return found[-limit:] if limit is not None else found
-        return found[:limit]
+        if limit is None:
+            return list(found)
+        return found[max(len(found) - limit, 0) :] if newest_by is not None else found[:limit]
+
+    def _ordered(self, kind: type, column: str | None) -> list[Any]:
+        """Return a table's rows by a column, then by their key; put in order once until it changes."""
+        orders = self._orders.setdefault(kind, {})
+        if column not in orders:
+            rows = sorted(self._tables.get(kind, {}).values(), key=key_of)
+            orders[column] = rows if column is None else sorted(rows, key=attrgetter(column))
+        return orders[column]
 
     def count(self, kind: type, *, where: Mapping[str, Any] | None = None) -> int:
         return len(self.rows(kind, where=where))
@@ -124,6 +130,7 @@ class MemoryJournal:
     def send(self, command: Command) -> None:
         """Leave an operator's command: it waits until a committed step has carried it out."""
         self._tables.setdefault(Command, {})[key_of(command)] = command
+        self._orders.pop(Command, None)
         self._waiting[command.id] = command
 
     def withdraw(self, command_id: str, at: datetime, answer: str) -> bool:
@@ -145,3 +152,15 @@ class MemoryJournal:
 
     def close(self) -> None:
         return
+
+
+def _from(rows: list[Any], column: str, value: Any, *, ordered_by: str | None) -> list[Any]:
+    if column == ordered_by:
+        return rows[bisect_left(rows, value, key=attrgetter(column)) :]
+    return [row for row in rows if getattr(row, column) >= value]
+
+
+def _up_to(rows: list[Any], column: str, value: Any, *, ordered_by: str | None) -> list[Any]:
+    if column == ordered_by:
+        return rows[: bisect_right(rows, value, key=attrgetter(column))]
+    return [row for row in rows if getattr(row, column) <= value]

@@ -26,6 +26,8 @@ from smabot.settings.renamed import new_names
 from smabot.settings.values import check_kind, declared_kinds
 from smabot.system.redaction import register_secret, texts
 
+IN_MEMORY = Path(":memory:")
+"""The name of a database, or a ledger, that is gone with its process, as SQLite has it."""
 A_YEAR = 366 * 24 * 60
 """Minutes."""
 MOST_DOLLARS = 1_000_000_000_000
@@ -137,6 +139,7 @@ class Config(Settings):
     symbols: tuple[str, ...] = ()
     """Symbols that may be entered; empty: all that the feed has. Held symbols are always followed."""
     db: Path = Path("data/trades.db")
+    """The bot's database; ``:memory:`` for none, so that all is gone with the process."""
     broker: str = "alpaca"
     """Where orders go: ``alpaca``, or ``exchange`` for the built-in paper exchange, called in process."""
     url: str | None = None
@@ -150,6 +153,9 @@ class Config(Settings):
     """The time zone of times in data files that have none, as ``America/New_York``."""
     speed: Literal["max"] | float = 60.0
     """Replay speed: minutes of the data a second, or ``max``."""
+    since: datetime | None = None
+    """The paper exchange's clock starts at the first session of its data that ends after this time; what lies
+    before is the past. Of a new ledger; an existing one keeps its own."""
     until: datetime | None = None
     """Stop at this time of the feed's clock, UTC."""
     live: bool = False
@@ -215,24 +221,24 @@ class Config(Settings):
             _require_zone(zone)
         return zone
 
-    @field_validator("until", mode="before")
+    @field_validator("since", "until", mode="before")
     @classmethod
-    def _until_text(cls, until: object) -> object:
-        if not isinstance(until, str):
-            return until
+    def _time_text(cls, time: object) -> object:
+        if not isinstance(time, str):
+            return time
         try:
-            return datetime.fromisoformat(until)
+            return datetime.fromisoformat(time)
         except ValueError:
             raise ValueError("give a time as in 2026-03-02T15:30:00Z") from None
 
-    @field_validator("until")
+    @field_validator("since", "until")
     @classmethod
-    def _until(cls, until: datetime | None) -> datetime | None:
-        if until is not None and until.tzinfo is None:
+    def _time(cls, time: datetime | None) -> datetime | None:
+        if time is not None and time.tzinfo is None:
             raise ValueError("give a time zone, as in 2026-03-02T15:30:00Z")
-        if until is not None and not _TIMES[0] <= until < _TIMES[1]:
+        if time is not None and not _TIMES[0] <= time < _TIMES[1]:
             raise ValueError("give a time from 1970 to 2199")
-        return until
+        return time
 
     @model_validator(mode="before")
     @classmethod
@@ -245,8 +251,15 @@ class Config(Settings):
         return self.data
 
     @property
+    def in_memory(self) -> bool:
+        """Whether there is no database."""
+        return self.db == IN_MEMORY
+
+    @property
     def ledger_path(self) -> Path:
-        """The paper exchange's ledger."""
+        """The paper exchange's ledger; `IN_MEMORY` for none."""
+        if self.in_memory and self.ledger is None:
+            return IN_MEMORY
         return self.ledger or self.db.with_name(f"{self.db.stem}.exchange.db")
 
     @property

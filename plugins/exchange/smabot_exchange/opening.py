@@ -6,7 +6,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smabot.provider import Config, ConfigError, file_exists
+from smabot.provider import IN_MEMORY, Config, ConfigError, file_exists
 
 if TYPE_CHECKING:
     from smabot_exchange.exchange import Exchange
@@ -31,22 +31,22 @@ def open_exchange(
 
     Raises ConfigError for bad data or a bad ledger, LockHeld when another process has it open.
     """
-    from smabot_exchange.data.data_source import DEFAULT_DATA
+    from smabot_exchange.data.data_source import DEFAULT_DATA, open_data
     from smabot_exchange.exchange import Exchange
     from smabot_exchange.ledger.beginning import Beginning
+    from smabot_exchange.ledger.memory_ledger import LedgerImage
 
     ledger = ledger or config.ledger_path
+    data, zone = data or config.data or DEFAULT_DATA, data_zone or config.data_zone
+    kept = settings.history if "history" in settings.model_fields_set else None
+    beginning = Beginning(kept if history is None else history, time, config.since)
+    terms = requested_terms(settings)
+    if ledger == IN_MEMORY:
+        return Exchange.in_memory(LedgerImage(open_data(data, zone), terms, beginning))
     file_exists(ledger, f"ledger {ledger}")
     if ledger.resolve() == config.db.resolve():
         raise ConfigError(f"ledger {ledger}: is the bot's own database; give another --ledger")
-    kept = settings.history if "history" in settings.model_fields_set else None
-    return Exchange(
-        ledger,
-        data or config.data or DEFAULT_DATA,
-        requested_terms(settings),
-        data_zone=data_zone or config.data_zone,
-        beginning=Beginning(kept if history is None else history, time),
-    )
+    return Exchange(ledger, data, terms, data_zone=zone, beginning=beginning)
 
 
 def requested_terms(settings: ExchangeSettings) -> RequestedTerms:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
 
 COMMAND_SECTIONS: dict[str, tuple[str, ...]] = {
-    "Trade": ("run", "halt", "resume", "flatten"),
+    "Trade": ("run", "backtest", "halt", "resume", "flatten"),
     "Look": (
         "status", "orders", "trades", "fills", "signals", "explain", "events", "runs", "pnl",
         "equity",

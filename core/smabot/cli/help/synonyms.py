@@ -19,7 +19,7 @@ _HALT = "`smabot halt` stops new entries, `smabot resume` allows them again"
 _FLATTEN = "`smabot flatten` closes all positions, with `--symbol` those in one symbol"
 _STATUS = "`smabot status` shows positions, cash, equity and open orders"
 _LOG = "`smabot events` lists what happened; the setting log.file keeps a log"
-_BACKTEST = "`smabot run --data FILE --broker exchange --speed max` replays historical data"
+_BACKTEST = "`smabot backtest --data FILE` shows what strategies would have made"
 _PNL = "`smabot pnl` shows profit and loss, `smabot equity` the equity curve"
 _HEALTH = "`smabot doctor` checks the set-up, `smabot config check` the settings"
 
@@ -34,7 +34,7 @@ COMMANDS_TYPED: dict[str, str] = {
     **dict.fromkeys(("history", "fills", "executions"), "`smabot trades` lists fills"),
     "log": _LOG,
     "logs": _LOG,
-    **dict.fromkeys(("backtest", "test", "replay"), _BACKTEST),
+    **dict.fromkeys(("test", "replay"), _BACKTEST),
     "paper": "`smabot run` trades with paper money unless you give `--live`",
     "live": "`smabot run --live` trades with real money, and asks first",
     **dict.fromkeys(("profit", "performance", "report", "stats", "results"), _PNL),
@@ -69,11 +69,13 @@ OPTIONS_TYPED: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("--symbols", "--ticker", "--stock"), "--symbol", _SYMBOL),
     (("--config", "--conf", "--settings-file", "-c"), "--settings", "give --settings FILE"),
     (("--database", "--db-path", "--db-file"), "--db", "give --db PATH"),
-    (("--backtest",), "--data", "give --data FILE --broker exchange --speed max"),
+    (("--backtest",), "--data", _BACKTEST),
     (("--file", "--input", "--bars", "--prices"), "--data", "give --data FILE"),
     (("--exchange",), "--broker", "give --broker exchange"),
     (("--fast", "--max"), "--speed", "give --speed max"),
     (("--real", "--real-money", "--prod"), "--live", "--live trades with real money, and asks first"),
+    (("--start", "--begin", "--since"), "--from", "give --from DATE, as 2026-03-02"),
+    (("--end", "--until", "--stop"), "--to", "give --to DATE, as 2026-03-02"),
     (("--end", "--to", "--stop"), "--until", "give --until TIME, as 2026-03-02T15:30:00Z"),
     (("--key", "--api-key", "--secret", "--api-secret", "--secret-key", "--token"), "--broker", _KEYS),
     (("--qty", "--quantity", "--shares", "--size"), "--plugins", _SIZE),

@@ -41,7 +41,8 @@ def open_session(
 
 def _open_journal(session: BotSession) -> None:
     with session.report.step("journal") as found:
-        journal = session.plugins.open_journal(session.config)
+        in_memory = session.config.in_memory
+        journal = MemoryJournal() if in_memory else session.plugins.open_journal(session.config)
         if journal is None:
             journal = MemoryJournal()
             session.report.notes.append(

@@ -16,6 +16,7 @@ from smabot.settings.model import Sizing
 from smabot.testing.kill_points import before
 from smabot.testing.simulation.actors import ACTORS
 from smabot.testing.simulation.schedule import Action
+from smabot.testing.simulation.wire import Refusal
 from smabot.testing.simulation.world_state import WorldState
 
 SETTINGS_CHANGES: tuple[dict[str, object], ...] = (
@@ -31,7 +32,7 @@ SETTINGS_CHANGES: tuple[dict[str, object], ...] = (
 """What may differ in the settings of another start."""
 
 
-AT_ANY_MOMENT = ("operator", "stream", "by_hand", "transfer")
+AT_ANY_MOMENT = ("operator", "stream", "network", "by_hand", "transfer")
 """What happens between the minutes, too, where the market does not wait for the bot."""
 MOST_WAITING = 5
 """So many faults of a kind wait for their occasion, where a bot that is down gives none."""
@@ -151,9 +152,8 @@ class Actions:
 
     def refused(self, action: Action) -> None:
         """For ``count`` minutes the ``key`` or the account is refused."""
-        wire = self._state.wire
-        wire.key_refused = action.what == "key"
-        wire.refused_until = self._state.now + timedelta(minutes=action.count)
+        until = self._state.now + timedelta(minutes=action.count)
+        self._state.wire.refusal = Refusal(action.what, until)
         self._state.notes.struck(f"{action.what} refused")
 
     def busy(self, action: Action) -> None:
@@ -167,6 +167,11 @@ class Actions:
         self._state.deliveries.down = bool(action.count)
         if action.count:
             self._state.notes.struck("stream down")
+
+    def network(self, action: Action) -> None:
+        """No request arrives, and no order update; or they do again (``count`` 0)."""
+        self._state.wire.down = bool(action.count)
+        self.stream(action)
 
     def updates(self, action: Action) -> None:
         """A fault befalls the next order updates."""

@@ -55,8 +55,6 @@ class Report:
     coverage: Coverage = field(default_factory=Coverage)
     violations: list[Result] = field(default_factory=list)
     """Of the first seeds that broke a rule."""
-    broken: int = 0
-    """How many did."""
 
 
 MOST_KEPT = 20
@@ -82,10 +80,8 @@ def run_campaign(
         for result in results:
             played += 1
             report.coverage.add(result)
-            if result.violation is not None:
-                report.broken += 1
-                if len(report.violations) < MOST_KEPT:
-                    report.violations.append(result)
+            if result.violation is not None and len(report.violations) < MOST_KEPT:
+                report.violations.append(result)
         tell(report, played)
         if goal.is_reached(report.coverage, played):
             break

@@ -15,6 +15,7 @@ from smabot.testing.simulation.unreachable import why_unreachable
 IN_RECOVERY = 0.25
 """At most this share of the kills that count falls within a start."""
 SEPARATOR = " × "
+SEEDS = ("seeds", "broken")
 
 
 @dataclass
@@ -32,11 +33,15 @@ class Coverage:
     faults: Counter[str] = field(default_factory=Counter)
     pairs: Counter[str] = field(default_factory=Counter)
     seeds: set[int] = field(default_factory=set)
+    broken: set[int] = field(default_factory=set)
+    """Those of them that broke a rule."""
 
     def add(self, result: Result) -> None:
         """Count a schedule that was played."""
         self.schedules += 1
         self.seeds.add(result.schedule.seed)
+        if result.violation is not None:
+            self.broken.add(result.schedule.seed)
         self.starts += result.starts
         self.steps += result.steps
         self.faults.update(result.faults)
@@ -51,6 +56,7 @@ class Coverage:
         for name in ("points", "faults", "pairs"):
             getattr(self, name).update(getattr(other, name))
         self.seeds |= other.seeds
+        self.broken |= other.broken
 
     def lacking(self, least: int) -> Iterator[tuple[int, int]]:
         """Yield each theme that came together fewer times, with how often it did, the rarest first."""
@@ -86,7 +92,7 @@ class Coverage:
             self.pairs[f"{kill.point}{SEPARATOR}{fault}"] += 1
 
     def to_json(self) -> str:
-        kept: dict[str, Any] = {**vars(self), "seeds": sorted(self.seeds)}
+        kept: dict[str, Any] = vars(self) | {name: sorted(vars(self)[name]) for name in SEEDS}
         return json.dumps(kept)
 
     @classmethod
@@ -95,4 +101,4 @@ class Coverage:
         given = json.loads(text)
         for name in ("points", "faults", "pairs"):
             given[name] = Counter(given[name])
-        return cls(**{**given, "seeds": set(given["seeds"])})
+        return cls(**given | {name: set(given.get(name, ())) for name in SEEDS})

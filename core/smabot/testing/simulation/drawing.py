@@ -6,7 +6,7 @@ Themes come one after the other with the seeds, so that whoever lacks one knows 
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from itertools import product
 from typing import NamedTuple
 
@@ -47,12 +47,26 @@ OFTEN = (
 """Boundaries that any schedule has some kills at."""
 
 
+OCCASIONS: Mapping[str, tuple[str, ...]] = {
+    "broker.cancel": ("exchange stuck_pending", "exchange frozen_cancel"),
+    "cancel ": ("exchange stuck_pending", "exchange frozen_cancel"),
+    "revised bars": ("bar revised", "bar late"),
+}
+"""Kinds of faults that bring a theme about: by a part of its boundary's name, or of its fault's."""
+LONG = ("sold by hand", "split")
+"""Kinds that need a position."""
+
+
 class Theme(NamedTuple):
     """What a seed brings together."""
 
     point: str
     fault: FaultKind
     line: str
+
+    def has(self, part: str) -> bool:
+        """Whether a text is part of a name."""
+        return part in self.point or part in self.fault.name
 
 
 THEMES: tuple[Theme, ...] = tuple(
@@ -97,15 +111,21 @@ class Draw:
         faults = chance.sample(others, more)
         if theme.fault in self._kinds:
             faults += [theme.fault] * max(more, 1)
-        often = chance.choice((0.15, 0.4, 0.7))
+        faults += [kind for kind in others if kind.name in _occasions(theme)]
+        often, together = chance.choice((0.15, 0.4, 0.7)), chance.choice((0.0, 0.0, 0.5))
         eager, spoken = chance.choice((0.3, 0.45, 0.9)), chance.choice((0.0, 0.02, 0.1))
+        if theme.has("command"):
+            spoken = 0.5
+        longing = 0.8 if theme.fault.name in LONG else 0.0
         actions: list[Action] = []
         for minute in range(1, MINUTES):
             occasion = Occasion(chance, minute, self._symbols)
             if chance.random() < eager:
-                actions += self._wants(occasion)
+                actions += self._wants(occasion, longing)
             if faults and chance.random() < often:
                 actions += chance.choice(faults).draw(occasion)
+                while chance.random() < together:
+                    actions += chance.choice(faults).draw(occasion)
             if chance.random() < spoken:
                 actions += _commands(occasion)
             if chance.random() < 0.7:
@@ -123,9 +143,14 @@ class Draw:
         return Theme(theme.point, fault, FAR)
 
     @staticmethod
-    def _wants(o: Occasion) -> list[Action]:
+    def _wants(o: Occasion, longing: float) -> list[Action]:
+        """Return what strategies want; ``longing``: how often flat becomes a position."""
+
         def want() -> Action:
-            return o.action("want", o.symbol, o.chance.randrange(2), str(o.chance.randrange(2)))
+            symbol, target = o.symbol, o.chance.randrange(2)
+            if longing and not target:
+                target = int(o.chance.random() < longing)
+            return o.action("want", symbol, target, str(o.chance.randrange(2)))
 
         wants = [want()]
         while o.chance.random() < 0.4:
@@ -146,6 +171,10 @@ class Draw:
                 o.action("kill_start", chance.choice(POINTS), chance.choice((1, 1, 2, 4)))
             )
         return actions
+
+
+def _occasions(theme: Theme) -> list[str]:
+    return [kind for part, kinds in OCCASIONS.items() if theme.has(part) for kind in kinds]
 
 
 def _commands(o: Occasion) -> list[Action]:

@@ -77,6 +77,10 @@ def _busy(o: Occasion) -> list[Action]:
     return [o.action("busy"), o.later(4, "busy", "", 0)]
 
 
+def _network_down(o: Occasion) -> list[Action]:
+    return [o.action("network"), o.later(3, "network", "", 0)]
+
+
 def _stream_down(o: Occasion) -> list[Action]:
     return [o.action("stream"), o.later(5, "stream", "", 0)]
 
@@ -164,6 +168,7 @@ FAULT_KINDS: tuple[FaultKind, ...] = (
     *(FaultKind(f"{what} refused", partial(_refused, what)) for what in ("key", "account")),
     FaultKind("dispatcher busy", _busy, (FAR,)),
     FaultKind("stream down", _stream_down),
+    FaultKind("network down", _network_down),
     FaultKind("clock steps", _clock),
     FaultKind("sold by hand", _sold),
     FaultKind("bought by hand", _bought),

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from smabot.domain.calendar import Calendar
 from smabot.domain.order_terms import Status
@@ -54,6 +54,13 @@ class RequestWatch(Protocol):
         ...
 
 
+class Refusal(NamedTuple):
+    """The ``key`` is refused, and so is every request; or the ``account``, and orders alone."""
+
+    what: str
+    until: datetime
+
+
 class Wire:
     """The state of the line. It outlives each process."""
 
@@ -63,16 +70,16 @@ class Wire:
         self.faults: dict[str, list[str]] = {request: [] for request in REQUESTS}
         """What befalls the next requests of each kind: ``lost`` on the way there, ``unanswered``; ``late``: it
         arrives when the client has given it up; ``full``: no room under the rate limit; ``slow``."""
-        self.refused_until: datetime | None = None
-        """Until when the key or the account is refused."""
-        self.key_refused = False
-        """Whether that is the key, and every request; else the account, and orders alone."""
+        self.refusal: Refusal | None = None
+        """The last time that the key, or the account, was refused."""
         self.struck: Callable[[str], None] = lambda fault: None
         """Called with each fault that strikes."""
         self.watch: RequestWatch | None = None
         """Sees what leaves."""
         self.arrived: Callable[[], None] = lambda: None
         """Called when the exchange has carried a request out."""
+        self.down = False
+        """Whether no request reaches the exchange."""
         self.busy = False
         """Whether requests wait behind others before they leave."""
         self.life = 0
@@ -85,8 +92,7 @@ class Wire:
     @property
     def refused_lately(self) -> bool:
         """Whether the key or the account was refused within the time after which a bot gives up."""
-        until = self.refused_until
-        return until is not None and self.timeline.now < until + GIVES_UP
+        return self.refusal is not None and self.timeline.now < self.refusal.until + GIVES_UP
 
     def busy_seconds(self) -> float:
         """Return how long a request waits until a worker is free."""
@@ -95,26 +101,32 @@ class Wire:
     @property
     def account_is_refused(self) -> bool:
         """Whether the account may not trade now."""
-        until = self.refused_until
-        return until is not None and self.timeline.now < until and not self.key_refused
+        return self._refused_now() == "account"
 
     def calm(self) -> None:
         """From now on all is well."""
-        self.busy = False
+        self.down = self.busy = False
         self.faults = {request: [] for request in REQUESTS}
-        self.refused_until = None
+        self.refusal = None
 
     def fault(self, request: str) -> str:
         """Return what befalls the next request of a kind; empty: nothing."""
+        if self.down:
+            self.struck("network down")
+            return "lost"
         waiting = self.faults[request]
-        if self.refused_until is not None and self.timeline.now < self.refused_until:
-            return "key" if self.key_refused else "blocked" if request == "submit" else ""
+        if refused := self._refused_now():
+            return "key" if refused == "key" else "blocked" if request == "submit" else ""
         # A comparison asks several things, and each of them may be the one without an answer.
         spared = request == "query" and self.chance.random() < 0.5
         fault = waiting.pop(0) if waiting and not spared else ""
         if fault:
             self.struck(f"{request} {fault}")
         return fault
+
+    def _refused_now(self) -> str:
+        refusal = self.refusal
+        return refusal.what if refusal is not None and self.timeline.now < refusal.until else ""
 
 
 class NearBroker:

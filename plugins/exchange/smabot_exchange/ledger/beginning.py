@@ -13,11 +13,12 @@ from smabot_exchange.data.data_source import DataSource
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """After ``history`` sessions (None: not asked for, none in a new ledger), or at a ``time``, UTC, which the
-    clock of the wall shows."""
+    """After ``history`` sessions (None: not asked for, none in a new ledger), at a ``time``, UTC, which the
+    clock of the wall shows, or with the first session that ends after ``since``, UTC."""
 
     history: int | None = None
     time: datetime | None = None
+    since: datetime | None = None
 
     def around(self, source: DataSource) -> DataSource:
         """Return data that have that much of a past, as far as their description leaves it open."""
@@ -41,6 +42,8 @@ class Beginning:
                     "clock needs data of today"
                 )
             return self.time.replace(second=0, microsecond=0)
+        if self.since is not None:
+            return self._first_open(played, self.since, label)
         history = self.history or 0
         if history >= len(played):
             raise ConfigError(
@@ -49,11 +52,33 @@ class Beginning:
             )
         return played[history].open
 
+    @property
+    def since_text(self) -> str:
+        """``since`` as a ledger keeps it; empty where it is not asked for."""
+        return "" if self.since is None else f"{self.since:%Y-%m-%d %H:%M:%SZ}"
+
+    @staticmethod
+    def _first_open(played: Sequence[Session], since: datetime, label: str) -> datetime:
+        first = next((session for session in played if session.close > since), None)
+        if first is None:
+            raise ConfigError(
+                f"{label}: ends {played[-1].close:%Y-%m-%d %H:%MZ}: nothing is left since {since:%Y-%m-%d %H:%MZ}"
+            )
+        return first.open
+
     def check(self, path: Path, meta: Mapping[str, str]) -> None:
         """Raise ConfigError unless an existing ledger has that much of a past, where it is asked for."""
+        if self.time is not None:
+            return
         kept = int(meta.get("history", "0"))
-        if self.history is not None and self.time is None and self.history != kept:
-            raise ConfigError(
-                f"ledger {path}: was opened with history {kept}, the settings say {self.history}; set "
-                "it back or give another --ledger or --db"
-            )
+        if self.history is not None and self.history != kept:
+            raise _other(path, "history", kept, self.history)
+        if self.since is not None and self.since_text != meta.get("since", ""):
+            raise _other(path, "since", meta.get("since") or "not set", self.since_text)
+
+
+def _other(path: Path, setting: str, kept: object, wanted: object) -> ConfigError:
+    return ConfigError(
+        f"ledger {path}: was opened with {setting} {kept}, the settings say {wanted}; set it back or give "
+        "another --ledger or --db"
+    )

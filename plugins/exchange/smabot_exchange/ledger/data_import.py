@@ -90,6 +90,7 @@ def _fill(path: Path, source: DataSource, terms: AccountTerms, beginning: Beginn
             "minutes": str(intake.minutes_from(start)),
             "start": str(start),
             "history": str(past),
+            "since": beginning.since_text,
             "bars": str(intake.bars),
             "last_bar": str(intake.last_bar),
             "notes": json.dumps(intake.notes(past)),

@@ -27,7 +27,7 @@ class LedgerImage:
         beginning: Beginning = Beginning(),  # noqa: B008
     ) -> None:
         """Raises ConfigError for bad data."""
-        self.source = source
+        self.source = source = beginning.around(source)
         self.asked = asked
         with TemporaryDirectory(prefix="smabot-ledger-") as folder:
             path = Path(folder) / "ledger.db"
@@ -46,7 +46,7 @@ class MemoryLedger(Ledger):
 
     def __init__(self, image: LedgerImage) -> None:
         LedgerFile.__init__(self, Path(":memory:"))
-        self.imported = False
+        self.imported = True
         self._watch = _Nothing()
         self._level = ""
         self._db = sqlite3.connect(":memory:", isolation_level=None, check_same_thread=False)

@@ -1,0 +1,91 @@
+"""The settings of a backtest: those of the bot, on the built-in exchange, in memory."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from smabot.errors import ConfigError, UsageError
+from smabot.settings.loading import Flag
+from smabot.settings.model import IN_MEMORY, Config
+from smabot.system.paths import file_exists
+
+if TYPE_CHECKING:
+    from smabot.cli.app import App
+    from smabot.settings.loading import Loaded
+
+FORCED: Mapping[str, Any] = {
+    "broker": "exchange",
+    "speed": "max",
+    "live": False,
+    "live_account": None,
+    "url": None,
+    "ledger": None,
+}
+"""What a backtest has, whatever the settings say."""
+
+
+def load_backtest(app: App, flags: Mapping[str, Any]) -> Loaded:
+    """Read the settings with the command's flags.
+
+    Raises ConfigError and UsageError, also where ``--db`` names a database that is there.
+    """
+    database = app.db or IN_MEMORY
+    loaded = app.load([*_flags(flags), Flag("db", "backtest", str(database))])
+    for path in (loaded.config.db, loaded.config.ledger_path):
+        if path != IN_MEMORY and file_exists(path, str(path)):
+            raise ConfigError(
+                f"{path}: is there already, and a backtest begins anew: give another --db"
+            )
+    if not loaded.config.plugins:
+        raise ConfigError("plugins = []: a backtest without a strategy; name one with --plugins")
+    return loaded
+
+
+def _flags(flags: Mapping[str, Any]) -> Iterator[Flag]:
+    for key, value in FORCED.items():
+        yield Flag(key, "backtest", value)
+    for key, option in (
+        ("plugins", "--plugins"), ("no_plugins", "--no-plugin"), ("symbols", "--symbols"),
+        ("data", "--data"), ("data_zone", "--data-zone"),
+    ):  # fmt: skip
+        if value := flags.get(key):
+            yield Flag(key, option, list(value) if isinstance(value, tuple) else value)
+    if flags["cash"] is not None:
+        yield Flag("plugin.exchange.cash", "--cash", flags["cash"])
+    since, until = flags["since"], flags["until"]
+    if since and until and until.day < since.day:
+        raise UsageError(f"--from {since.text} is after --to {until.text}")
+    for key, day in (("since", since), ("until", until)):
+        if day is not None:
+            yield Flag(key, "--from" if key == "since" else "--to", _moment(key, day))
+    for change in flags["changes"]:
+        yield _changed(change)
+
+
+def _moment(key: str, day: Any) -> Any:
+    """Return where a day begins, or ends, in UTC."""
+    from smabot.domain.calendar import EXCHANGE_ZONE
+    from smabot.system.wall_clock import utc_now
+
+    return (day.begin if key == "since" else day.end)(utc_now(), EXCHANGE_ZONE)
+
+
+def _changed(change: str) -> Flag:
+    """Return a setting as ``--set`` has it: a setting of core, or of a plugin by the plugin's name."""
+    name, equals, text = change.partition("=")
+    keys = name.strip().split(".")
+    if not equals or not all(keys):
+        raise UsageError(f"--set {change}: write NAME=VALUE, as sma.fast=5")
+    own = keys[0] in Config.model_fields and keys[0] != "plugin"
+    dotted = name.strip() if own or keys[0] == "plugin" else f"plugin.{name.strip()}"
+    return Flag(dotted, f"--set {name.strip()}", _value(text.strip()))
+
+
+def _value(text: str) -> Any:
+    """Return a value as a settings file has it; text that is no TOML is itself."""
+    try:
+        return tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        return text

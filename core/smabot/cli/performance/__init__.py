@@ -1,0 +1,1 @@
+"""What an account has made, in the figures that traders compare."""

@@ -1,0 +1,161 @@
+"""How a backtest's result looks: as a table beside buy-and-hold, and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+from smabot.cli.output import gain, money, table
+from smabot.cli.performance.buy_and_hold import BuyAndHold
+from smabot.cli.performance.performance import Performance
+from smabot.domain.calendar import MINUTE
+from smabot.domain.order_terms import Status
+from smabot.domain.records import ZERO
+from smabot.errors import counted
+
+if TYPE_CHECKING:
+    from smabot.cli.times import Times
+
+Shown = Callable[[Any], str]
+
+
+def _percent(value: Any) -> str:
+    return "-" if value is None else f"{value:+.2%}"
+
+
+def _share(value: Any) -> str:
+    return "-" if value is None else f"{value:.2%}"
+
+
+def _number(value: Any) -> str:
+    return "-" if value is None else f"{value:.2f}"
+
+
+COMPARED: Mapping[str, tuple[str, Shown]] = {
+    "return": ("return", _percent),
+    "annual_return": ("annualised", _percent),
+    "volatility": ("volatility", _share),
+    "sharpe": ("Sharpe", _number),
+    "sortino": ("Sortino", _number),
+    "calmar": ("Calmar", _number),
+    "max_drawdown": ("max drawdown", _share),
+}
+"""What stands beside buy-and-hold: the names in JSON and on the screen, and how each is shown."""
+
+
+def figures_of(performance: Performance) -> dict[str, Any]:
+    """Return the ratios, by the names that those of buy-and-hold have."""
+    return {
+        "return": performance.gained,
+        "annual_return": performance.annual_return,
+        "volatility": performance.volatility,
+        "sharpe": performance.sharpe,
+        "sortino": performance.sortino,
+        "calmar": performance.calmar,
+        "max_drawdown": performance.drawdown.depth,
+    }
+
+
+def backtest_data(
+    performance: Performance, market: BuyAndHold, notes: Sequence[str]
+) -> dict[str, Any]:
+    """Return the result as JSON has it."""
+    statistics, fell = performance.statistics, performance.drawdown
+    return {
+        "begin": performance.begin.time, "end": performance.end.time,
+        "sessions": len(performance.days),
+        "opening_equity": performance.begin.equity, "closing_equity": performance.end.equity,
+        **figures_of(performance),
+        "drawdown_from": fell.peak, "drawdown_to": fell.trough, "recovered": fell.recovered,
+        "exposure": performance.exposure, "turnover": performance.turnover,
+        "traded": performance.traded,
+        "round_trips": statistics.round_trips, "win_rate": statistics.win_rate,
+        "profit_factor": statistics.profit_factor, "average_trade": statistics.average_trade,
+        "average_win": statistics.average_win, "average_loss": statistics.average_loss,
+        "holding_seconds": _seconds(performance), "still_held": performance.still_held,
+        "fills": len(performance.fills),
+        "orders": {str(status): n for status, n in sorted(performance.orders.items())},
+        "blocked_by": dict(performance.blocked_by),
+        "buy_and_hold": market.figures,
+        "notes": list(notes),
+    }  # fmt: skip
+
+
+def _seconds(performance: Performance) -> float | None:
+    held = performance.holding_time
+    return None if held is None else held.total_seconds()
+
+
+def backtest_lines(
+    performance: Performance, market: BuyAndHold, times: Times, notes: Sequence[str]
+) -> list[Any]:
+    """Return the result as the screen shows it."""
+    figures, held = figures_of(performance), market.figures
+    compared = [
+        (title, shown(figures[name]), shown(held[name]))
+        for name, (title, shown) in COMPARED.items()
+    ]
+    return [
+        _span_line(performance, times),
+        "",
+        table(("", ">strategy", ">buy and hold"), compared),
+        "",
+        table(("", ""), list(_other_figures(performance, times)), heads=False),
+        *([""] if notes else []),
+        *(f"note: {note}" for note in notes),
+    ]
+
+
+def _span_line(performance: Performance, times: Times) -> str:
+    begin, end = performance.begin, performance.end
+    sessions = counted(len(performance.days), "session")
+    return (
+        f"{times.day(begin.time)} to {times.day(end.time)}, {sessions}: "
+        f"{money(begin.equity)} became {money(end.equity)}"
+    )
+
+
+def _other_figures(performance: Performance, times: Times) -> Iterable[tuple[str, str]]:
+    statistics, fell = performance.statistics, performance.drawdown
+    if fell.depth:
+        back = f"recovered {times.full(fell.recovered)}" if fell.recovered else "not recovered"
+        yield "drawdown", f"{times.full(fell.peak)} to {times.full(fell.trough)}, {back}"
+    yield "round trips", _trips(performance)
+    yield "average trade", gain(statistics.average_trade or ZERO)
+    if statistics.average_win is not None or statistics.average_loss is not None:
+        yield (
+            "average win, loss",
+            f"{gain(statistics.average_win or ZERO)}, {gain(statistics.average_loss or ZERO)}",
+        )
+    held = performance.holding_time
+    yield "held for", "-" if held is None else f"{_clock(held)} on average, nights included"
+    yield "exposure", f"{_share(performance.exposure)} of the time"
+    turnover = performance.turnover
+    yield "turnover", "-" if turnover is None else f"{turnover:,.1f} times equity a year"
+    yield "orders", _orders(performance.orders)
+    for name, times_failed in performance.blocked_by.items():
+        yield "", f"{times_failed:,} blocked by {name}"
+
+
+def _clock(span: timedelta) -> str:
+    """Return a span as ``3 h 05 min``."""
+    hours, minutes = divmod(round(span / MINUTE), 60)
+    return f"{hours:,} h {minutes:02} min"
+
+
+def _trips(performance: Performance) -> str:
+    statistics = performance.statistics
+    text = f"{statistics.round_trips:,}"
+    if statistics.win_rate is not None:
+        text += f", {statistics.win_rate:.0%} won"
+    if statistics.profit_factor is not None:
+        text += f", profit factor {statistics.profit_factor:.2f}"
+    if performance.still_held:
+        text += f"; {counted(performance.still_held, 'position')} still open"
+    return text
+
+
+def _orders(orders: Mapping[Status, int]) -> str:
+    named = ", ".join(f"{number:,} {status}" for status, number in sorted(orders.items()))
+    return named or "none"

@@ -1,0 +1,74 @@
+"""What it would have made to buy at the beginning and hold: the measure of every strategy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, datetime
+from statistics import fmean
+
+from smabot.cli.performance import ratios
+from smabot.domain.bar_checks import is_valid_bar
+from smabot.domain.calendar import new_york_date
+from smabot.domain.records import Bar
+
+
+class BuyAndHold:
+    """Equal money in each symbol, from its first bar's open to its last one's close. No costs."""
+
+    def __init__(self) -> None:
+        self._first: dict[str, float] = {}
+        self._last: dict[str, float] = {}
+        self._days: dict[date, float] = {}
+        self._time: datetime | None = None
+        self._date = date.min
+        self._peak = 1.0
+        self.drawdown = 0.0
+        """The largest fall from a peak between two minutes' closes, as a positive fraction."""
+
+    def take(self, bars: Iterable[Bar]) -> None:
+        """Take a minute's bars in, oldest minute first."""
+        for bar in bars:
+            if is_valid_bar(bar):
+                self._first.setdefault(bar.symbol, bar.open)
+                self._last[bar.symbol] = bar.close
+                self._time = bar.time
+        if self._time is not None:
+            self._note_value(self._time)
+
+    def _note_value(self, time: datetime) -> None:
+        value = self._value()
+        self._peak = max(self._peak, value)
+        self.drawdown = max(self.drawdown, 1 - value / self._peak)
+        self._days[new_york_date(time)] = value
+
+    def _value(self) -> float:
+        """What a dollar at the beginning is worth."""
+        return fmean(self._last[symbol] / first for symbol, first in self._first.items())
+
+    @property
+    def symbols(self) -> frozenset[str]:
+        """The symbols that had a bar."""
+        return frozenset(self._first)
+
+    @property
+    def returns(self) -> list[float]:
+        """Each session's return, as a fraction."""
+        before, found = 1.0, []
+        for value in self._days.values():
+            found.append(value / before - 1)
+            before = value
+        return found
+
+    @property
+    def figures(self) -> dict[str, float | None]:
+        """The ratios, by the names that those of a strategy have."""
+        returns = self.returns
+        return {
+            "return": ratios.total_return(returns),
+            "annual_return": ratios.annual_return(returns),
+            "volatility": ratios.volatility(returns),
+            "sharpe": ratios.sharpe(returns),
+            "sortino": ratios.sortino(returns),
+            "calmar": ratios.calmar(returns, self.drawdown),
+            "max_drawdown": self.drawdown,
+        }

@@ -1,0 +1,149 @@
+"""The performance of an account over a span, from what a bot has stored."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from smabot.cli.performance import ratios
+from smabot.cli.records.equity_history import CurveSummary, EquityDay, equity_days, points
+from smabot.cli.records.record_filters import Span, rows_within
+from smabot.domain.order_terms import Status
+from smabot.domain.records import ZERO, Adjustment, EquityPoint, Fill, Order
+from smabot.domain.risk_answers import read_checks
+from smabot.domain.round_trips import RoundTrip, TradeStatistics, round_trips
+
+ENDED = (Status.CANCELED, Status.EXPIRED)
+
+
+@dataclass(frozen=True, slots=True)
+class Drawdown:
+    """The largest fall of equity from a peak, as a fraction of the peak. Times in UTC."""
+
+    depth: Decimal
+    peak: datetime | None
+    trough: datetime | None
+    recovered: datetime | None
+    """When equity was at the peak's height again; None: not within the span."""
+
+
+@dataclass(frozen=True, slots=True)
+class Performance:
+    """What an account has made. Money in US dollars, times in UTC, fractions where it says so.
+
+    Returns are of whole sessions, without what was deposited or withdrawn; `ratios` defines what is made
+    of them.
+    """
+
+    begin: EquityPoint
+    end: EquityPoint
+    days: Sequence[EquityDay]
+    drawdown: Drawdown
+    gained: Decimal | None
+    """Return over the span, as a fraction."""
+    exposure: float
+    """Fraction of the points of equity at which something was held."""
+    fills: Sequence[Fill]
+    trips: Sequence[RoundTrip]
+    still_held: int
+    """Positions that were still open at the end."""
+    orders: Mapping[Status, int]
+    unfilled: int
+    """Orders that the broker ended without a fill."""
+    blocked_by: Mapping[str, int]
+    """Orders that each check blocked: an order may have failed several."""
+
+    @classmethod
+    def of(cls, rows: Any, span: Span = Span()) -> Performance | None:  # noqa: B008
+        """Return the performance that a journal has kept; None where there is no point of equity."""
+        adjustments = rows.rows(Adjustment, newest_by="time")
+        curve, held = CurveSummary(adjustments), 0
+        for point in points(rows, span):
+            curve.take(point)
+            held += bool(point.positions_value)
+        if curve.begin is None or curve.last is None:
+            return None
+        fills = rows_within(rows, Fill, "time", span)
+        trips, still_held = round_trips(fills, adjustments)
+        orders = rows_within(rows, Order, "created_at", span)
+        return cls(
+            begin=curve.begin,
+            end=curve.last,
+            days=equity_days(rows, span, adjustments),
+            drawdown=Drawdown(curve.drawdown, curve.fell_from, curve.fell_to, curve.recovered_at),
+            gained=curve.gained,
+            exposure=held / curve.count,
+            fills=fills,
+            trips=trips,
+            still_held=len(still_held),
+            orders=Counter(order.status for order in orders),
+            unfilled=sum(order.status in ENDED and not order.filled_qty for order in orders),
+            blocked_by=_blocked_by(orders),
+        )
+
+    @property
+    def returns(self) -> list[float]:
+        """Each session's return, as a fraction; a session that began with nothing has none."""
+        return [
+            float(day.change / before)
+            for day in self.days
+            if (before := day.end.equity - day.change - day.deposits)
+        ]
+
+    @property
+    def statistics(self) -> TradeStatistics:
+        return TradeStatistics.of(self.trips)
+
+    @property
+    def holding_time(self) -> timedelta | None:
+        """The mean time from a round trip's first fill to its last, nights included."""
+        if not self.trips:
+            return None
+        held = sum((trip.closed_at - trip.opened_at for trip in self.trips), timedelta())
+        return held / len(self.trips)
+
+    @property
+    def traded(self) -> Decimal:
+        """What was bought and sold, in all."""
+        return sum((fill.qty * fill.price for fill in self.fills), ZERO)
+
+    @property
+    def turnover(self) -> float | None:
+        """What was traded in a year at this pace, by the mean equity of the sessions' ends."""
+        equity = sum((day.end.equity for day in self.days), ZERO)
+        if equity <= 0:
+            return None
+        return float(self.traded / equity) * ratios.SESSIONS_A_YEAR
+
+    @property
+    def annual_return(self) -> float | None:
+        return ratios.annual_return(self.returns)
+
+    @property
+    def volatility(self) -> float | None:
+        return ratios.volatility(self.returns)
+
+    @property
+    def sharpe(self) -> float | None:
+        return ratios.sharpe(self.returns)
+
+    @property
+    def sortino(self) -> float | None:
+        return ratios.sortino(self.returns)
+
+    @property
+    def calmar(self) -> float | None:
+        return ratios.calmar(self.returns, float(self.drawdown.depth))
+
+
+def _blocked_by(orders: Sequence[Order]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for order in orders:
+        if order.status is Status.BLOCKED:
+            failed = {check.name for check in read_checks(order.checks) if not check.passed}
+            found.update(failed or {"not sent in time"})
+    return dict(found.most_common())

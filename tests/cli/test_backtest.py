@@ -1,0 +1,129 @@
+"""`smabot backtest`: the trades of `smabot run` on the same data, and what they made."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smabot.cli.performance import ratios
+
+pytestmark = pytest.mark.plugins
+MARKET = "simulated:symbols=3,sessions=2,seed=5"
+WAVES = "simulated:shape=waves,symbols=2,sessions=2,seed=5"
+COMPARED = (
+    "trades",
+    "order_intents",
+    "positions_snapshot",
+    "equity_curve",
+    "signals",
+    "daily_limits",
+)
+
+
+def rows(database: str, table: str) -> list[tuple[Any, ...]]:
+    with closing(sqlite3.connect(database)) as opened:
+        return opened.execute(f"SELECT * FROM {table} ORDER BY 1, 2, 3").fetchall()
+
+
+def test_a_database_of_it_is_that_of_a_run(call: Callable[..., Any]) -> None:
+    tested = call("--db", "tested.db", "backtest", "--data", WAVES)
+    ran = call("--db", "ran.db", "run", "--broker", "exchange", "--speed", "max", "--data", WAVES)
+    assert (tested.code, ran.code) == (0, 0), tested.err + ran.err
+    for table in COMPARED:
+        assert rows("tested.db", table) == rows("ran.db", table) != []
+
+
+def test_without_a_database_it_trades_the_same_and_leaves_no_file(
+    call: Callable[..., Any],
+) -> None:
+    kept = call("--json", "--db", "kept.db", "backtest", "--data", WAVES).json
+    made = {path.name for path in Path().iterdir()}
+    alone = call("--json", "backtest", "--data", WAVES).json
+    assert {path.name for path in Path().iterdir()} == made
+    assert kept["fills"] > 10
+    assert _figures(alone) == _figures(kept)
+
+
+def _figures(result: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: value for name, value in result.items() if name not in ("notes", "mode", "database")
+    }
+
+
+def test_it_begins_and_ends_with_the_days_named(call: Callable[..., Any]) -> None:
+    data = "simulated:sessions=4,seed=5,start=2026-03-02"
+    result = call(
+        "--json", "backtest", "--data", data, "--from", "2026-03-03", "--to", "2026-03-04"
+    ).json
+    assert result["sessions"] == 2
+    assert result["begin"].startswith("2026-03-03T14:3")
+    assert result["end"] == "2026-03-04T21:00:00Z"
+
+
+def test_settings_change_what_is_traded(call: Callable[..., Any]) -> None:
+    def traded(*changes: str) -> dict[str, Any]:
+        words = [word for change in changes for word in ("--set", change)]
+        return dict(call("--json", "backtest", "--data", WAVES, *words).json)
+
+    usual = traded()
+    assert traded("sma.fast=5", "sma.slow=20")["fills"] > usual["fills"]
+    more = traded("sizing.shares=20")
+    assert float(more["traded"]) == pytest.approx(2 * float(usual["traded"]), rel=0.1)
+    assert float(traded("exchange.cash=5000")["opening_equity"]) == 5000
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (["--set", "sma.fast"], 2, "--set sma.fast: write NAME=VALUE, as sma.fast=5"),
+        (["--set", "sma.fats=5"], 3, "fats"),
+        (["--set", "sma.fast=many"], 3, "--set sma.fast"),
+        (["--cash", "much"], 3, "--cash"),
+        (["--from", "2026-03-03", "--to", "2026-03-02"], 2, "--from 2026-03-03 is after"),
+        (["--data", "simulated:start=2026-03-02", "--from", "2030-01-01"], 3, "nothing is left"),
+        (["--data", "simulated:start=2026-03-02", "--to", "2020-01-01"], 3, "before the data begins"),
+        (["--symbols", "NONE"], 3, "'NONE' is not in the data"),
+    ],
+)  # fmt: skip
+def test_a_mistake_is_answered_in_one_line(
+    call: Callable[..., Any], words: list[str], code: int, says: str
+) -> None:
+    result = call("backtest", *words)
+    assert (result.code, result.out) == (code, "")
+    assert says in result.err
+    assert result.err.count("\n") == 1
+
+
+def test_a_database_that_is_there_is_left_alone(call: Callable[..., Any]) -> None:
+    assert call("--db", "t.db", "backtest", "--data", WAVES).code == 0
+    before = Path("t.db").read_bytes()
+    result = call("--db", "t.db", "backtest", "--data", WAVES)
+    assert result.code == 3
+    assert "begins anew: give another --db" in result.err
+    assert Path("t.db").read_bytes() == before
+
+
+def test_what_the_figures_do_not_say_is_told(call: Callable[..., Any]) -> None:
+    lines = call("backtest", "--data", MARKET, "--plugins", "sma").out
+    assert "2 sessions: too few for what is scaled to a year" in lines
+    assert "buy and hold" in lines
+
+
+RETURNS = [0.011, -0.004, 0.0, 0.023, -0.017, 0.006, -0.009, 0.013]
+
+
+def test_ratios_are_those_of_their_definitions() -> None:
+    assert ratios.total_return([0.1, -0.1]) == pytest.approx(-0.01)
+    assert ratios.annual_return([0.01] * 252) == pytest.approx(1.01**252 - 1)
+    assert ratios.volatility([0.01, 0.03]) == pytest.approx(0.02 * 126**0.5)
+    assert ratios.calmar([0.01] * 252, 0.5) == pytest.approx((1.01**252 - 1) / 0.5)
+    for undefined in (ratios.sharpe([]), ratios.sharpe([0.01]), ratios.sharpe([0.01, 0.01])):
+        assert undefined is None
+    assert ratios.sortino([0.01, 0.02]) is None
+    assert ratios.annual_return([-1.0]) is None
+    assert ratios.calmar(RETURNS, 0.0) is None

@@ -6,6 +6,7 @@ import asyncio
 import codecs
 import csv
 import ctypes
+import gc
 import importlib.metadata
 import os
 import pkgutil
@@ -89,6 +90,29 @@ def pytest_configure(config: pytest.Config) -> None:
     """Keep the files of tests in memory where there is room: thousands of databases wait for no disk."""
     if os.access(MEMORY, os.W_OK) and shutil.disk_usage(MEMORY).free > ROOM:
         os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", str(MEMORY))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more than there are cores, for tests also wait."""
+    return len(os.sched_getaffinity(0)) + 1
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest, so that several workers end together."""
+    items.sort(key=_seconds, reverse=True)
+
+
+def _seconds(item: pytest.Item) -> float:
+    """About how long a slow test takes, where its mark says so."""
+    slow = item.get_closest_marker("slow")
+    return 0 if slow is None else slow.kwargs.get("seconds", 0)
+
+
+def pytest_collection_finish() -> None:
+    """Keep modules and collected tests out of every later collection of garbage, also in forks."""
+    gc.collect()
+    gc.freeze()
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:

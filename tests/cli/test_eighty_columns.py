@@ -58,7 +58,9 @@ def test_notes_below_a_listing(journal: Any, on_pty: Call, command: str) -> None
 
 
 @pytest.mark.plugins
-def test_what_init_says(in_tmp: Path, on_pty: Call) -> None:
+def test_what_init_says(in_tmp: Path, on_pty: Call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.argv", ["/venv/bin/smabot"])  # a checkout's own path may be long
+    monkeypatch.setattr("sys.executable", "/venv/bin/python")
     assert too_wide(lines_of(on_pty("init"))) == []
 
 

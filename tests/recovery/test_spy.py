@@ -58,7 +58,7 @@ def expected_fills(tape: Path) -> list[tuple[str, str, float]]:
     return fills
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=40)
 def test_trades_equal_pandas_fill_by_fill(spy_tape: Path, tmp_path: Path) -> None:
     (tmp_path / "settings.toml").write_text(WIDE_OPEN)
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SMABOT")}
@@ -95,7 +95,7 @@ def test_trades_equal_pandas_fill_by_fill(spy_tape: Path, tmp_path: Path) -> Non
     database.close()
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=20)
 def test_the_defaults_hold_back_none_of_these_trades(spy_tape: Path, tmp_path: Path) -> None:
     """No entry times out, comes too late in its session, jumps the price collar or is too large."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("SMABOT")}

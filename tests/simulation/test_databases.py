@@ -32,7 +32,7 @@ def test_a_file_ends_with_the_same_tables_as_memory(setup: Setup, seed: int, fol
     assert kills_on_both(setup, seed, folder / "t.db") > 10
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=50)
 def test_many_files_end_with_the_same_tables_as_memory(setup: Setup, folder: Path) -> None:
     kills = [kills_on_both(setup, seed, folder / f"{seed}.db") for seed in range(20, 40)]
     assert sum(kills) > 300

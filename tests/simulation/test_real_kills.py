@@ -56,7 +56,7 @@ def test_a_file_survives_real_kills(folder: Path) -> None:
     assert real == simulated >= 3
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=25)
 def test_ten_files_survive_real_kills(folder: Path) -> None:
     found = played(folder, 4, *range(10))
     assert [each for each in found if each[3] != "None" or each[1] != each[2]] == []

@@ -20,6 +20,8 @@ from smabot.testing.simulation.shrinking import Shrinker
 
 pytestmark = pytest.mark.plugins
 KILLS = 20_000
+FIRST_SEEDS = (0, 500)
+"""Each half of the kills has seeds of its own."""
 
 
 def broken(report: object) -> str:
@@ -36,13 +38,15 @@ def test_some_seeds_break_no_rule() -> None:
     assert coverage.starts > coverage.kills, "each kill was followed by a start"
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=140)
 @pytest.mark.timeout(1800)
-def test_twenty_thousand_kills_break_no_rule() -> None:
-    report = run_campaign(Orders(), Goal(kills=KILLS))
+@pytest.mark.parametrize("first", FIRST_SEEDS)
+def test_twenty_thousand_kills_break_no_rule(first: int) -> None:
+    report = run_campaign(Orders(), Goal(kills=KILLS // len(FIRST_SEEDS)), first_seed=first)
     assert not report.coverage.broken, broken(report)
     coverage = report.coverage
-    assert coverage.kills >= KILLS
+    assert coverage.kills >= KILLS // len(FIRST_SEEDS)
+    assert not coverage.seeds & {*FIRST_SEEDS} - {first}, "seeds of another half"
     missed = {kind.name for kind in FAULT_KINDS} - set(coverage.faults)
     assert not missed, "kinds of faults that never struck"
     assert not set(POINTS) - set(coverage.points), "boundaries without a kill"

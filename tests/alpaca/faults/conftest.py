@@ -60,7 +60,7 @@ WANTS: Mapping[str, Mapping[int, int]] = {
 }
 """By symbol and minute: 1 is long, 0 is flat. BBB turns flat amid its fills, DDD rests on limits."""
 FINISH_SECONDS = 150.0
-ALPACA = {"connect_timeout": 1.0, "request_timeout": 0.4, "lookups": [0.02, 0.05, 0.1]}
+ALPACA = {"connect_timeout": 1.0, "request_timeout": 1.5, "lookups": [0.02, 0.05, 0.1]}
 
 
 def _without_wait(value: Any) -> Any:

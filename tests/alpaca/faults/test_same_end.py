@@ -41,8 +41,8 @@ SAME: dict[str, Faults] = {
     "a page of HTML after": (fault("error", **ORDERS, html=True, when="after", nth=4),),
     "reset before": (fault("reset", **ORDERS, nth=2),),
     "reset after": (fault("reset", **ORDERS, when="after", nth=2),),
-    "hang before": (fault("hang", **ORDERS, seconds=0.7, nth=5),),
-    "hang after": (fault("hang", **ORDERS, when="after", seconds=0.7, nth=5),),
+    "hang before": (fault("hang", **ORDERS, seconds=2, nth=5),),
+    "hang after": (fault("hang", **ORDERS, when="after", seconds=2, nth=5),),
     "429": (fault("rate_limit", **ORDERS, reset_seconds=0, nth=6),),
     "half of all answers lost": (
         fault("error", **ORDERS, name="before", probability=0.3),
@@ -59,7 +59,7 @@ SAME: dict[str, Faults] = {
     "cancel 504 after": (fault("error", **CANCELS, when="after", times=2),),
     "cancel reset before": (fault("reset", **CANCELS, times=2),),
     "cancel reset after": (fault("reset", **CANCELS, when="after", times=2),),
-    "cancel hangs": (fault("hang", **CANCELS, seconds=0.6, times=2),),
+    "cancel hangs": (fault("hang", **CANCELS, seconds=2, times=2),),
     "cancel 429": (fault("rate_limit", **CANCELS, reset_seconds=0, times=1),),
     # questions
     "look-ups fail": (

@@ -129,7 +129,7 @@ def test_foreign_orders_are_let_be_where_that_is_wanted(scene: Callable[..., Any
         ("error", "/v2/stocks/bars", "GET /v2/stocks/bars"),
         ("reset", "/v2/orders", "the connection broke"),
         ("rate_limit", "/v2/positions", "rate limit"),
-        ("hang", "/v2/account", "no answer within 0.4 s"),
+        ("hang", "/v2/account", "no answer within 1.5 s"),
     ],
     ids=lambda value: value.rpartition("/")[2],
 )

@@ -473,7 +473,11 @@ class Pipe:
 
 
 @pytest.mark.slow
-def test_a_peer_that_went_mute_is_noticed_by_pings(data: Any) -> None:
+def test_a_peer_that_went_mute_is_noticed_by_pings(
+    data: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("smabot_alpaca.streams.supervision.LOOPBACK_PING_SECONDS", 1)
+    monkeypatch.setattr("smabot_alpaca.streams.supervision.LOOPBACK_PONG_SECONDS", 3)
     server, _ = data(good)
     pipe = Pipe(int(server.url.rpartition(":")[2]))
     try:

@@ -42,7 +42,7 @@ def now(ours: Any) -> int:
     return int(seconds)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=30)
 @pytest.mark.plugins
 def test_killed_while_time_goes_on_nothing_is_lost_or_doubled(
     lab: Callable[..., Any],

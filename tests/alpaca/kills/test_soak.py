@@ -128,7 +128,7 @@ def live_until(ours: Any, minute: int) -> None:
     ours.wait(there, f"minute {minute}", seconds=patience(minute))
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=160)
 @pytest.mark.plugins
 def test_sessions_with_every_fault_at_once(
     lab: Callable[..., Any],
@@ -197,9 +197,7 @@ def test_what_somebody_else_does_stops_the_bot(
     body: dict[str, Any],
     undo: dict[str, Any] | None,
 ) -> None:
-    ours = lab(
-        "ours", market(tmp_path / "tape.csv", 3, SEED), "8"
-    )  # their DAY order outlives the test
+    ours = lab("ours", market(tmp_path / "tape.csv", 2, SEED), "8")  # a DAY order outlives the test
     ours.serve()
     ours.start_bot()
     ours.wait(lambda: ours.ask()["progress"][0] > 60, "an hour")
@@ -210,6 +208,7 @@ def test_what_somebody_else_does_stops_the_bot(
     assert ours.reconcile() == 6
     if undo is not None:
         ours.ask(path, "POST", json=undo)
-        ours.bot = None
+        ours.exchange.kill()
+        ours.speed, ours.bot = "step", None
         ours.finish()
         assert audit["audit"](ours, SHARES + 5) == []

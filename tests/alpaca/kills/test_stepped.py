@@ -44,7 +44,7 @@ def fills_here(lab: Any) -> list[tuple[Any, ...]]:
     )
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=30)
 @pytest.mark.plugins
 def test_killed_anywhere_the_database_is_that_of_a_bot_never_killed(
     lab: Callable[..., Any],

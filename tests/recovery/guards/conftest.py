@@ -5,17 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from smabot.domain.bot_records import Event
+from smabot.domain.order_terms import Side
 from smabot.domain.records import Batch, Order, OrderUpdate
 from smabot.engine.loop import Engine
 from smabot.errors import UnknownOutcome
+from smabot_exchange.faults.market_kinds import FrozenCancel
+from smabot_exchange.matching.orders import OrderRequest, OrderType
 
+OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 NO_LIMITS = {
     "max_trades": 0, "max_orders": 0, "max_orders_per_symbol": 0, "max_loss": 0,
     "max_exposure": 0, "max_exposure_per_symbol": 0, "max_order_notional": 0,
@@ -48,6 +52,21 @@ class Line:
         return answers
 
 
+class Watch:
+    """What the account held after each fill."""
+
+    def __init__(self, exchange: Any) -> None:
+        self.levels: list[int] = []
+        exchange.listen(self._told)
+
+    def _told(self, events: Any) -> None:
+        self.levels += [int(event.position_qty) for event in events if event.execution is not None]
+
+    @property
+    def lowest(self) -> int:
+        return min(self.levels, default=0)
+
+
 class Bot:
     """A bot that lives minute by minute; ``down`` is why no order updates come."""
 
@@ -66,6 +85,49 @@ class Bot:
     def step(self, *updates: OrderUpdate) -> None:
         """A step without a bar."""
         self.engine.take(Batch(self.session.feed.now(), updates, doubt=self.down))
+
+    def until(self, minute: float) -> None:
+        """Live until a minute is over."""
+        self.live_until(OPEN + timedelta(minutes=minute))
+
+    def live_until(self, time: datetime) -> None:
+        while self.session.feed.now() < time:
+            self.live()
+
+    def pass_to(self, time: datetime) -> None:
+        """The market is closed, and the clock goes on."""
+        feed = self.session.feed
+        feed.now = lambda: max(time, type(feed).now(feed))
+        self.engine.take(Batch(time))
+
+    def rows(self, kind: type) -> list[Any]:
+        """The rows of a record class, oldest first for orders."""
+        rows: list[Any] = self.session.journal.rows(kind)
+        if kind is Order:
+            rows.sort(key=lambda order: (order.created_at, order.client_order_id))
+        return rows
+
+    # -- what happens at the exchange --------------------------------------------------------------
+
+    @property
+    def exchange(self) -> Any:
+        return self.session.broker._exchange
+
+    def account_holds(self, symbol: str = "SPY") -> int:
+        return sum(int(p.qty) for p in self.exchange.positions() if p.symbol == symbol)
+
+    def trade_by_hand(self, side: Side, qty: int, limit: int | None = None) -> Any:
+        """Submit an order in SPY that is not the bot's."""
+        kind = OrderType.MARKET if limit is None else OrderType.LIMIT
+        price = None if limit is None else Decimal(limit)
+        return self.exchange.submit(OrderRequest("SPY", side, Decimal(qty), kind, price)).order
+
+    def freeze_cancels(self, minutes: int | None = None) -> None:
+        """Cancels of partly filled orders are taken, and never end them, or only after some minutes."""
+        self.exchange.faults.add([FrozenCancel(minutes=minutes)])
+
+    def watch(self) -> Watch:
+        return Watch(self.exchange)
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def test_no_order_of_events_breaks_a_guard(scenes: Sequence[Scene], far: bool) -
     run(machine_of(scenes, far=far), examples=4)
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=50)
 @pytest.mark.parametrize("far", [True, False], ids=["a miss proves nothing", "a miss is a proof"])
 def test_none_of_many_does(scenes: Sequence[Scene], far: bool) -> None:
     run(machine_of(scenes, far=far), examples=EXAMPLES)
@@ -223,7 +223,7 @@ HOLES = [
 ]  # fmt: skip
 
 
-@pytest.mark.slow
+@pytest.mark.slow(seconds=10)
 @pytest.mark.parametrize("hole", HOLES, ids=lambda hole: hole.__name__)
 def test_a_hole_that_is_opened_again_is_found(
     scenes: Sequence[Scene], monkeypatch: pytest.MonkeyPatch, hole: Any

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 from smabot.testing.simulation.drawing import THEMES, seed_of
@@ -69,12 +70,14 @@ class Coverage:
                 yield theme, times
 
     def next_seeds(self, least: int) -> Iterator[int]:
-        """Yield seeds that were not played yet, of what is lacking."""
-        for theme, _ in self.lacking(least):
-            turn = 0
-            while (seed := seed_of(theme, turn)) in self.seeds:
-                turn += 1
-            yield seed
+        """Yield seeds that were not played yet, of what is lacking: what had the fewest turns first, as some
+        come together seldom or never."""
+        turns = sorted((self._turns(theme), theme) for theme, _ in self.lacking(least))
+        yield from (seed_of(theme, turn) for turn, theme in turns)
+
+    def _turns(self, theme: int) -> int:
+        """Return how many of a theme's seeds were played."""
+        return next(turn for turn in count() if seed_of(theme, turn) not in self.seeds)
 
     def _times(self, theme: int) -> int:
         point, fault, _ = THEMES[theme]
@@ -96,7 +99,7 @@ class Coverage:
             self.pairs[f"{kill.point}{SEPARATOR}{fault}"] += 1
 
     def to_json(self) -> str:
-        kept: dict[str, Any] = vars(self) | {name: sorted(vars(self)[name]) for name in SEEDS}
+        kept: dict[str, Any] = vars(self) | {name: _spans(vars(self)[name]) for name in SEEDS}
         return json.dumps(kept)
 
     @classmethod
@@ -105,4 +108,19 @@ class Coverage:
         given = {"under_way": {}, **json.loads(text)}
         for name in COUNTERS:
             given[name] = Counter(given[name])
-        return cls(**given | {name: set(given.get(name, ())) for name in SEEDS})
+        return cls(**given | {name: _numbers(given.get(name, ())) for name in SEEDS})
+
+
+def _spans(numbers: set[int]) -> list[tuple[int, int]]:
+    """Return numbers as spans from the first to the last of those that follow each other."""
+    spans: list[tuple[int, int]] = []
+    for number in sorted(numbers):
+        if spans and spans[-1][1] == number - 1:
+            spans[-1] = spans[-1][0], number
+        else:
+            spans.append((number, number))
+    return spans
+
+
+def _numbers(spans: Iterable[Sequence[int]]) -> set[int]:
+    return {number for first, last in spans for number in range(first, last + 1)}

@@ -21,6 +21,7 @@ from smabot.cli.progress_bar import Tell, progress_bar
 from smabot.domain.calendar import end_of
 from smabot.errors import ConfigError, SmabotError, UsageError, counted
 from smabot.settings.loading import Loaded
+from smabot.system.worker_processes import end_with_parent
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -121,7 +122,7 @@ def _first_that_works(choices: Sequence[tuple[tuple[str, ...], Loaded]]) -> Sequ
 def _tried(
     choices: Sequence[tuple[tuple[str, ...], Loaded]], border: date, jobs: int, tell: Tell
 ) -> Iterator[Tried | _Refused]:
-    with ProcessPoolExecutor(jobs, get_context("spawn")) as pool:
+    with ProcessPoolExecutor(jobs, get_context("spawn"), end_with_parent) as pool:
         futures: list[Future[Tried | _Refused]] = [
             pool.submit(_try, changes, loaded, border) for changes, loaded in choices
         ]

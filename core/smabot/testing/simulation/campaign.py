@@ -11,6 +11,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from smabot.errors import SmabotError
+from smabot.system.worker_processes import end_with_parent
 from smabot.testing.simulation.coverage import Coverage
 from smabot.testing.simulation.drawing import THEMES
 from smabot.testing.simulation.schedule_result import Result
@@ -98,7 +99,7 @@ def _results(
         while True:
             yield _play([next(seeds)])
     context = get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _begin, (orders,)) as pool:
+    with ProcessPoolExecutor(jobs, context, _begin_worker, (orders,)) as pool:
         played: dict[Future[list[Result]], list[int]] = {}
 
         def submit() -> None:
@@ -142,6 +143,11 @@ def _seeds(goal: Goal, coverage: Coverage, first_seed: int) -> Iterator[int]:
         given.update(lacking)
         yield from lacking
         yield from (next(numbers) for _ in range(8))
+
+
+def _begin_worker(orders: Orders) -> None:
+    end_with_parent()
+    _begin(orders)
 
 
 def _begin(orders: Orders) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from smabot.domain.order_terms import Side, Status
+from smabot_risk.settings import DailyLimitsSettings
 
 MONDAY = date(2026, 3, 2)
 
@@ -186,3 +187,49 @@ def test_switched_on_within_a_day_it_counts_what_the_day_has_had(desk: Any) -> N
     bot.price("SPY", 90.0)
     assert bot.day(MONDAY).start_equity == 100_000
     assert bot.submit().status is Status.BLOCKED
+
+
+@pytest.mark.parametrize(
+    ("limits", "reason"),
+    [
+        ({"max_orders": 1}, "max_orders 1: 1 orders on 2026-03-02"),
+        ({"max_orders_per_symbol": 1}, "max_orders_per_symbol 1: 1 orders of SPY on 2026-03-02"),
+        ({"max_trades": 1}, "max_trades 1: 0 filled and 1 open orders on 2026-03-02"),
+        ({"max_order_qty": 9}, "max_order_qty 9: 10 shares"),
+        ({"max_order_notional": 999}, "max_order_notional 999.00: 1,000.00"),
+        ({"max_exposure": 1999}, "max_exposure 1,999.00: 2,000.00 with this order"),
+        (
+            {"max_exposure_per_symbol": 1999},
+            "max_exposure_per_symbol 1,999.00: 2,000.00 with this order",
+        ),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)
+def test_an_entry_that_was_made_before_its_limit_does_not_leave(
+    desk: Any, limits: dict[str, Any], reason: str
+) -> None:
+    """The plugin was off, or its limits were wider, when the order was committed; it was not sent by then."""
+    bot = desk(limits=off())
+    bot.price("SPY", 100.0)
+    orders = [bot.submit("SPY"), bot.submit("SPY")]
+    for order in orders:
+        assert bot.limits.may_leave(order, bot.book) is None
+    bot.settings = bot.settings[0], DailyLimitsSettings(**{**off(), **limits})
+    bot.restart()
+    assert bot.limits.may_leave(orders[1], bot.book).reason == reason
+
+
+def test_what_the_limits_let_pass_leaves(desk: Any) -> None:
+    limits = {
+        "max_orders": 2, "max_orders_per_symbol": 2, "max_trades": 2, "max_order_qty": 10,
+        "max_order_notional": 1000, "max_exposure": 1900, "max_exposure_per_symbol": 1900,
+    }  # fmt: skip
+    bot = desk(limits=off(**limits))
+    bot.price("SPY", 100.0)
+    orders = [bot.submit("SPY"), bot.submit("SPY", limit=Decimal(90))]
+    for order in orders:
+        assert order.status is Status.PENDING, order.reason
+        assert bot.limits.may_leave(order, bot.book) is None
+    bot.fill(orders[0])
+    exit_ = bot.submit("SPY", Side.SELL)
+    assert bot.limits.may_leave(exit_, bot.book) is None

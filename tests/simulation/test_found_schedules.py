@@ -58,9 +58,40 @@ FOUND: dict[str, Schedule] = {
         ),
     ),
 }  # fmt: skip
+FOUND_WITH_SMA: dict[str, Schedule] = {
+    # The key was refused for two minutes, and the next step came minutes later: the bot gave up without
+    # asking again.
+    "a key that is accepted again while nothing happens": Schedule(
+        3349, True, 83, (Action(80, "refused", "key", 2),)
+    ),
+    # An entry was committed while the limits were off, and left at a start at which they were on again.
+    "an entry beyond a limit that was off when it was made": Schedule(
+        3969, False, 90,
+        (
+            Action(1, "want", "BBB", 1, "0"), Action(1, "line", "lost", 5, "cancel"),
+            Action(2, "want", "BBB", 0, "0"), Action(2, "want", "AAA", 1, "0"),
+            Action(4, "want", "AAA", 1, "0"), Action(8, "want", "BBB", 1, "0"),
+            Action(9, "want", "AAA", 0, "0"), Action(17, "want", "BBB", 0, "1"),
+            Action(18, "want", "AAA", 1, "0"), Action(28, "want", "BBB", 1, "0"),
+            Action(30, "want", "AAA", 0, "0"), Action(30, "want", "BBB", 1, "0"),
+            Action(39, "without_plugin", "risk.daily_limits"), Action(44, "without_plugin"),
+            Action(40, "want", "BBB", 1, "0"), Action(40, "want", "AAA", 1, "0"),
+            Action(40, "kill", "before commit", 1, "0"), Action(41, "want", "AAA", 0, "0"),
+            Action(43, "kill_start", "start: journal"), Action(44, "want", "AAA", 1, "0"),
+            Action(44, "kill", "after commit", 1, "0"), Action(44, "kill_start", "start: journal"),
+        ),
+    ),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("name", FOUND)
 def test_it_breaks_no_rule_any_more(setup: Setup, name: str) -> None:
     result = setup.play(FOUND[name])
+    assert result.violation is None, "\n".join(result.trace[-20:])
+
+
+@pytest.mark.parametrize("name", FOUND_WITH_SMA)
+def test_it_breaks_no_rule_beside_sma_any_more(name: str) -> None:
+    pytest.importorskip("smabot_sma")
+    result = Setup(("sma", "risk")).play(FOUND_WITH_SMA[name])
     assert result.violation is None, "\n".join(result.trace[-20:])

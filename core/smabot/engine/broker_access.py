@@ -12,6 +12,9 @@ from smabot.system.wall_clock import Wall
 
 MEANWHILE = "entries are paused, exits are retried"
 
+LONGEST_STEP = timedelta(minutes=1)
+"""What passed between two steps counts for so much at most where a key is refused."""
+
 
 class Access:
     """A state of its own, from the first refusal until a request passes again; both are events.
@@ -28,7 +31,9 @@ class Access:
         self._by_request = ""
         self._by_feed = ""
         self._account = ""
-        self._since: tuple[datetime, datetime] | None = None
+        self._looked: tuple[datetime, datetime] | None = None
+        """When it was last looked at how long the key has been refused; None: it is not."""
+        self._refused_for = timedelta()
         self._told_account = ""
         self.refusal = ""
         """Why the bot can't trade just now; empty where it can."""
@@ -65,11 +70,18 @@ class Access:
             self._tell()
 
     def check_patience(self) -> None:
-        """Raise KeyRefused where the key has been refused for too long."""
-        if self._since is None:
+        """Raise KeyRefused where the key has been refused for too long.
+
+        Longer steps don't count in full: the machine may have slept, or its clock been set, and nobody
+        has asked the broker meanwhile.
+        """
+        if self._looked is None:
             return
-        feed, wall = self._since
-        if max(self._clock.now() - feed, self._wall() - wall) >= self._patience:
+        feed, wall = self._looked
+        self._looked = self._clock.now(), self._wall()
+        passed = max(self._looked[0] - feed, self._looked[1] - wall, timedelta())
+        self._refused_for += min(passed, LONGEST_STEP)
+        if self._refused_for >= self._patience:
             minutes = self._patience // timedelta(minutes=1)
             raise KeyRefused(
                 f"the broker has refused the key for {counted(minutes, 'minute')} "
@@ -81,11 +93,11 @@ class Access:
         """Say why the bot can't trade, and keep what has begun or ended among the events."""
         key = self._key
         self.refusal = f"the broker refuses the key: {key}" if key else self._account
-        if self._key and self._since is None:
-            self._since = (self._clock.now(), self._wall())
+        if self._key and self._looked is None:
+            self._looked, self._refused_for = (self._clock.now(), self._wall()), timedelta()
             self._event("key_refused", f"{self.refusal}; {MEANWHILE}", grave=True)
-        elif not self._key and self._since is not None:
-            self._since = None
+        elif not self._key and self._looked is not None:
+            self._looked = None
             self._event("key_accepted", "the broker accepts the key again")
         if self._account and not self._told_account:
             self._event("account_blocked", f"{self._account}; {MEANWHILE}", grave=True)

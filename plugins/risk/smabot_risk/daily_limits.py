@@ -19,6 +19,7 @@ from smabot.api import (
     RecoveryStep,
     Rule,
     Status,
+    Veto,
     end_of,
     hookimpl,
     replace,
@@ -80,6 +81,17 @@ class DailyLimits(Rule):
         if not self._is_blocking(book, book.now):  # else core has said so
             checks += self._loss_checks(day, book.equity())
         return [*checks, *self._exposure_checks(order, book)]
+
+    @hookimpl
+    def may_leave(self, order: Order, book: Book) -> Veto | None:
+        """Judge an entry that was made when this plugin was off, or its limits were wider."""
+        if order.reduces or book.order(order.client_order_id) is None:  # `before_submit` judges it
+            return None
+        day = self._counts(book.trading_date, book)
+        checks = self._size_checks(order, book) + self._count_checks(order, day, book, made=True)
+        checks += self._exposure_checks(order, book, made=True)
+        failed = [check.reason for check in checks if not check.passed]
+        return Veto("; ".join(failed)) if failed else None
 
     @hookimpl
     def on_order(self, order: Order, book: Book) -> None:
@@ -171,13 +183,16 @@ class DailyLimits(Rule):
             checks.append(_check("max_order_notional", value, limit, value <= limit))
         return checks
 
-    def _count_checks(self, order: Order, day: DayCounts, book: Book) -> list[Check]:
+    def _count_checks(
+        self, order: Order, day: DayCounts, book: Book, *, made: bool = False
+    ) -> list[Check]:
+        """Check how many orders there are; ``made``: this one is among them."""
         settings, today, checks = self._settings, day.trading_date, []
         if most := settings.max_orders:
-            count, room = day.order_count, day.order_count < most
-            checks.append(_check("max_orders", count, most, room, f"orders on {today}"))
+            count = day.order_count - made
+            checks.append(_check("max_orders", count, most, count < most, f"orders on {today}"))
         if most := settings.max_orders_per_symbol:
-            count = orders_of_symbol(order.symbol, today, book)
+            count = orders_of_symbol(order.symbol, today, book) - made
             what = f"orders of {order.symbol} on {today}"
             checks.append(_check("max_orders_per_symbol", count, most, count < most, what))
         if most := settings.max_trades:
@@ -185,7 +200,7 @@ class DailyLimits(Rule):
             orders, left = book.open_orders(), most - day.trade_count
             waiting = 0
             if len(orders) >= left:
-                waiting = sum(1 for each in orders if not each.filled_qty)
+                waiting = sum(1 for each in orders if not each.filled_qty) - made
             what = f"filled and {waiting} open orders on {today}"
             checks.append(_check("max_trades", day.trade_count, most, waiting < left, what))
         return checks
@@ -215,7 +230,8 @@ class DailyLimits(Rule):
             fraction > 0 and loss > 0 and loss >= day.start_equity * fraction,
         )
 
-    def _exposure_checks(self, order: Order, book: Book) -> list[Check]:
+    def _exposure_checks(self, order: Order, book: Book, *, made: bool = False) -> list[Check]:
+        """Check what would be held; ``made``: this order is among the open ones."""
         settings, checks = self._settings, []
         if order.reduces:
             return []
@@ -229,13 +245,27 @@ class DailyLimits(Rule):
             if price is None:
                 checks.append(_no_price_check(name, limit, order))
                 continue
-            exposure = book.exposure(symbol) + order.qty * price
+            more = -_below_last_prices(symbol, book) if made else order.qty * price
+            exposure = book.exposure(symbol) + more
             checks.append(_check(name, exposure, limit, exposure <= limit, "with this order"))
         return checks
 
 
 def _price(order: Order, book: Book) -> Decimal | None:
     return order.limit_price or book.worse_price(order.symbol)
+
+
+def _below_last_prices(symbol: str | None, book: Book) -> Decimal:
+    """Return how much less the open entries in a symbol, or in all, cost by their limits than by last prices.
+
+    Each was admitted by its limit, and counts among the open ones by the last price.
+    """
+    less = ZERO
+    for order in book.open_orders():
+        last = book.worse_price(order.symbol)
+        if order.limit_price and last and not order.reduces and symbol in (None, order.symbol):
+            less += max(abs(order.open_qty) * (last - order.limit_price), ZERO)
+    return less
 
 
 def _no_price_check(name: str, limit: Decimal, order: Order) -> Check:

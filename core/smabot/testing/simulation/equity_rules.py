@@ -38,8 +38,8 @@ class EquityRules:
         self._counted: dict[str, Decimal] = {}
         """Shares that have filled, by order."""
         self._changes: list[Adjustment] = []
-        self._paid: dict[str, Decimal] = {}
-        """The price of each symbol's newest fill."""
+        self._newest: dict[str, Fill] = {}
+        """Each symbol's newest fill."""
         self._average: dict[tuple[str, str], Decimal] = {}
         """What a holding's shares were bought for."""
         self._expected: Sums | None = None
@@ -57,7 +57,8 @@ class EquityRules:
                     self._changes.append(row)
                     self._expected = None
                 case Fill():
-                    self._paid[row.symbol] = row.price
+                    newest = self._newest.get(row.symbol, row)
+                    self._newest[row.symbol] = max(newest, row, key=attrgetter("time"))
                 case Position():
                     self._average[row.strategy, row.symbol] = row.avg_price
 
@@ -101,5 +102,6 @@ class EquityRules:
 
     def _prices(self, symbol: str, book: Book) -> list[Decimal]:
         averages = (price for (_, each), price in self._average.items() if each == symbol)
-        known = (book.price(symbol), self._paid.get(symbol), *averages)
+        newest = self._newest.get(symbol)
+        known = (book.price(symbol), newest and newest.price, *averages)
         return [price for price in known if price]

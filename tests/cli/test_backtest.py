@@ -5,16 +5,20 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from smabot.cli.performance import ratios
+from smabot.cli.performance.buy_and_hold import BuyAndHold
+from smabot.domain.records import Bar
 
 pytestmark = pytest.mark.plugins
 MARKET = "simulated:symbols=3,sessions=2,seed=5"
 WAVES = "simulated:shape=waves,symbols=2,sessions=2,seed=5"
+OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 COMPARED = (
     "trades",
     "order_intents",
@@ -86,8 +90,14 @@ def test_settings_change_what_is_traded(call: Callable[..., Any]) -> None:
         (["--cash", "much"], 3, "--cash"),
         (["--from", "2026-03-03", "--to", "2026-03-02"], 2, "--from 2026-03-03 is after"),
         (["--data", "simulated:start=2026-03-02", "--from", "2030-01-01"], 3, "nothing is left"),
-        (["--data", "simulated:start=2026-03-02", "--to", "2020-01-01"], 3, "before the data begins"),
+        (["--data", "simulated:start=2026-03-02", "--to", "2020-01-01"], 3, "give a later --to"),
         (["--symbols", "NONE"], 3, "'NONE' is not in the data"),
+        (["--set", "broker=alpaca"], 2, "--set broker: a backtest has its own"),
+        (["--set", "live=true"], 2, "--set live: a backtest has its own"),
+        (["--set", "equity_every_minutes=5"], 2, "a backtest has its own"),
+        (["--set", "until=2026-03-02T15:00:00Z"], 2, "--set until: give --to instead"),
+        (["--set", "shares=100"], 2, "--set shares: no such setting"),
+        (["--set", "a=1:2:1", "--set", "a=3"], 2, "--set a stands twice"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_answered_in_one_line(
@@ -106,6 +116,35 @@ def test_a_database_that_is_there_is_left_alone(call: Callable[..., Any]) -> Non
     assert result.code == 3
     assert "begins anew: give another --db" in result.err
     assert Path("t.db").read_bytes() == before
+
+
+def test_settings_of_a_live_bot_trade_at_no_broker(call: Callable[..., Any]) -> None:
+    Path("settings.toml").write_text(
+        "[default]\nlive = true\nbroker = 'alpaca'\nurl = 'http://127.0.0.1:9'\n"
+        "equity_every_minutes = 60\nlog.file = 'live.log'\n"
+    )
+    beside = call("--json", "backtest", "--data", WAVES)
+    Path("settings.toml").unlink()
+    assert beside.code == 0, beside.err
+    assert beside.json == call("--json", "backtest", "--data", WAVES).json
+    assert not Path("live.log").exists()
+
+
+def test_real_money_needs_a_database(call: Callable[..., Any]) -> None:
+    result = call("--db", ":memory:", "run", "--live", "--symbols", "SPY", "--yes-live", "1")
+    assert (result.code, result.out) == (3, "")
+    assert "--live needs a database" in result.err
+
+
+def test_money_of_a_symbol_that_begins_late_is_idle() -> None:
+    market = BuyAndHold(2)
+    for minute in range(4):
+        closes = {"AAA": 10.0 * (minute + 1)} | ({"BBB": 5.0} if minute > 1 else {})
+        time = OPEN + timedelta(days=minute)
+        market.take([Bar(s, time, c if minute else 10.0, c, c, c, 1.0) for s, c in closes.items()])
+    assert market.returns == pytest.approx([0.0, 0.5, 1 / 3, 0.25])
+    assert market.drawdown == 0
+    assert market.figures["return"] == pytest.approx(1.5)
 
 
 def test_what_the_figures_do_not_say_is_told(call: Callable[..., Any]) -> None:
@@ -127,3 +166,4 @@ def test_ratios_are_those_of_their_definitions() -> None:
     assert ratios.sortino([0.01, 0.02]) is None
     assert ratios.annual_return([-1.0]) is None
     assert ratios.calmar(RETURNS, 0.0) is None
+    assert ratios.annual_return([20.0]) is None

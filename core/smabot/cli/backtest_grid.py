@@ -5,16 +5,19 @@ Settings are chosen by the first two thirds of the sessions and tried on the las
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import product
+from math import prod
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
-from smabot.cli.backtest_run import traded
+from smabot.cli.backtest_run import ENOUGH_TRADES, traded
 from smabot.cli.output import table
 from smabot.cli.performance.backtest_table import as_number, as_percent, as_share, figures_of
 from smabot.cli.progress_bar import Tell, progress_bar
@@ -31,6 +34,7 @@ CHOSEN_BY = 2 / 3
 FEWEST_SESSIONS = 3
 MOST_TRIED = 10_000
 SHOWN = 20
+NUMBER = r"-?\d+(\.\d+)?"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +62,33 @@ def choices_of(changes: Sequence[str]) -> list[tuple[str, ...]]:
 
     Raises UsageError for a range that is none.
     """
-    choices = list(product(*(list(_values(change)) for change in changes)))
-    if len(choices) > MOST_TRIED:
-        raise UsageError(f"--set: {len(choices):,} choices; give at most {MOST_TRIED:,}")
-    return choices
+    values = [_values(change) for change in changes]
+    if (choices := prod(map(len, values))) > MOST_TRIED:
+        raise UsageError(f"--set: {choices:,} choices; give at most {MOST_TRIED:,}")
+    names = [change.partition("=")[0].strip() for change in changes]
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise UsageError(f"--set {twice} stands twice: give it once")
+    return list(product(*values))
 
 
-def _values(change: str) -> Iterator[str]:
-    """Yield a setting with each value of its range, ``START:STOP:STEP`` with both ends in it."""
-    name, equals, text = change.partition("=")
-    parts = text.split(":")
-    if not equals or len(parts) != 3:
-        yield change
-        return
+def _values(change: str) -> list[str]:
+    """Return a setting with each value of its range, ``START:STOP:STEP`` with both ends in it."""
+    name, _, text = change.partition("=")
+    parts = [part.strip() for part in text.split(":")]
+    if len(parts) != 3 or not re.fullmatch(NUMBER, parts[0]):
+        return [change]
     try:
-        start, stop, step = (Decimal(part.strip()) for part in parts)
-        if not (step.is_finite() and step > 0 and start <= stop):
-            raise ValueError
-        count = int((stop - start) / step) + 1
-    except (ArithmeticError, ValueError):
+        start, stop, step = map(Decimal, parts)
+        steps = (stop - start) / step
+        if steps < 0 or step < 0:
+            raise ArithmeticError
+    except ArithmeticError:
         raise UsageError(
             f"--set {change}: write a range as {name}=5:30:5, from, to and step"
         ) from None
-    if count > MOST_TRIED:
-        raise UsageError(f"--set {change}: {count:,} values; give at most {MOST_TRIED:,}")
-    yield from (f"{name}={start + place * step:f}" for place in range(count))
+    if steps >= MOST_TRIED:
+        raise UsageError(f"--set {change}: more than {MOST_TRIED:,} values")
+    return [f"{name}={start + place * step:f}" for place in range(int(steps) + 1)]
 
 
 def run_grid(app: App, choices: Sequence[tuple[tuple[str, ...], Loaded]], jobs: int) -> int:
@@ -109,12 +115,16 @@ def run_grid(app: App, choices: Sequence[tuple[tuple[str, ...], Loaded]], jobs: 
 
 def _first_that_works(choices: Sequence[tuple[tuple[str, ...], Loaded]]) -> Sequence[Any]:
     """Return the sessions of the data, as the first choice that can be traded sees them."""
-    failure: ConfigError | None = None
+    failure: SmabotError | None = None
     for _, loaded in choices:
         try:
-            return traded(loaded).performance.days
-        except ConfigError as error:
+            done = traded(loaded)
+        except SmabotError as error:
             failure = failure or error
+            continue
+        if done.code:
+            raise KeyboardInterrupt
+        return done.performance.days
     assert failure is not None
     raise failure
 
@@ -130,6 +140,8 @@ def _tried(
             for done, future in enumerate(as_completed(futures), 1):
                 tell(done, f"{done:,} of {len(choices):,}")
                 yield future.result()
+        except BrokenProcessPool:
+            raise SmabotError("a process of the grid has died: try --jobs 1") from None
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -165,10 +177,15 @@ def _notes(tried: Sequence[Tried], refused: Sequence[_Refused], border: date) ->
     if refused:
         yield f"{counted(len(refused), 'choice')} left out, the first one as {refused[0].why}"
     best = tried[0]
+    if best.rank == float("-inf"):
+        yield "no choice can be told from another: nothing was traded, or in too few sessions"
+        return
     place = 1 + sum(_sharpe(each.held_out) > _sharpe(best.held_out) for each in tried)
     yield f"the best choice came {place:,} of {len(tried):,} where it was held out"
-    if place > len(tried) / 4 or (best.held_out["return"] or 0) <= 0:
+    if place > 1 + len(tried) / 4 or (best.held_out["return"] or 0) <= 0:
         yield "OVERFIT: what was best once was not so afterwards; expect nothing of it"
+    elif min(each["round_trips"] for each in (best.chosen, best.held_out)) < ENOUGH_TRADES:
+        yield f"fewer than {ENOUGH_TRADES} round trips: too few to tell skill from luck"
 
 
 def _data(tried: Sequence[Tried], border: date, notes: Sequence[str]) -> dict[str, Any]:
@@ -185,7 +202,7 @@ def _lines(tried: Sequence[Tried], notes: Sequence[str]) -> list[Any]:
     heads = ("settings", ">return", ">Sharpe", ">drawdown", ">trips", ">held out", ">Sharpe")
     rows = [
         (
-            " ".join(each.changes), as_percent(each.chosen["return"]), as_number(each.chosen["sharpe"]),
+            _short(each.changes), as_percent(each.chosen["return"]), as_number(each.chosen["sharpe"]),
             as_share(each.chosen["max_drawdown"]), f"{each.chosen['round_trips']:,}",
             as_percent(each.held_out["return"]), as_number(each.held_out["sharpe"]),
         )
@@ -194,3 +211,11 @@ def _lines(tried: Sequence[Tried], notes: Sequence[str]) -> list[Any]:
     left = len(tried) - SHOWN
     more = [f"{left:,} more, with --json"] if left > 0 else []
     return [table(heads, rows), *more, "", *(f"note: {note}" for note in notes)]
+
+
+def _short(changes: Sequence[str]) -> str:
+    """Return settings by the last parts of their names, where these differ."""
+    names = [change.partition("=")[0] for change in changes]
+    last = [name.rpartition(".")[2] for name in names]
+    shown = last if len({*last}) == len(last) else names
+    return " ".join(f"{name}={c.partition('=')[2]}" for name, c in zip(shown, changes, strict=True))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -15,6 +14,7 @@ from smabot.cli.performance.performance import Performance
 from smabot.cli.progress_bar import Tell, progress_bar
 from smabot.cli.run_session import begin_run_row, opened_session, rare_collections, save_run_row
 from smabot.cli.stop_signals import stop_signals
+from smabot.domain.calendar import new_york_date
 from smabot.domain.frozen_classes import replace
 from smabot.engine.commit import Watcher
 from smabot.engine.start.bot_session import BotSession
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from smabot.domain.records import Bar
     from smabot.settings.loading import Loaded
 
+INTERRUPTED = 130
 ENOUGH_SESSIONS = 60
 """Fewer sessions say little about a year."""
 ENOUGH_TRADES = 30
@@ -60,15 +61,15 @@ def run_backtest(app: App, loaded: Loaded) -> int:
 def traded(loaded: Loaded, tell: Tell = lambda done, text, total=None: None) -> Backtest:
     """Trade over the data. Raises SmabotError as a run does."""
     plugins = Plugins.load(loaded.config, origins=loaded.origins)
-    market = BuyAndHold()
     with opened_session(loaded.config, plugins) as session, stop_signals() as (received, stopping):
         rare_collections()
+        market = BuyAndHold(len(session.enterable))
         session.config = _ending_with_its_session(session)
         row = begin_run_row(session)
         engine = recover(session, _watcher(session, market, tell))
         engine.stopping = stopping
         outcome = engine.run()
-        code = 130 if signal.SIGINT in received else 0
+        code = INTERRUPTED if received else 0
         ended = session.surroundings.wall()
         save_run_row(session, replace(row, ended_at=ended, exit_code=code, outcome=outcome))
         performance = Performance.of(session.opened().journal)
@@ -81,14 +82,15 @@ def traded(loaded: Loaded, tell: Tell = lambda done, text, total=None: None) -> 
 
 def _ending_with_its_session(session: BotSession) -> Any:
     """Return the settings with an end that is a session's close: no bar of a later one is taken."""
-    until = session.config.until
-    if until is None:
+    until, calendar = session.config.until, session.book.calendar
+    if until is None or calendar.session_at(until) is not None:
         return session.config
-    closes = [each.close for each in session.book.calendar.sessions if each.close <= until]
+    closes = [each.close for each in calendar.sessions if each.close <= until]
     begin = session.opened().feed.now()
     if not closes or closes[-1] <= begin:
         raise ConfigError(
-            f"--to {until:%Y-%m-%d}: ends before the data begins, at {begin:%Y-%m-%d %H:%MZ}"
+            f"nothing to trade: it ends on {new_york_date(until)}, and the data begins on "
+            f"{new_york_date(begin)}; give a later --to, or an earlier --from"
         )
     return session.config.model_copy(update={"until": closes[-1]})
 
@@ -129,5 +131,7 @@ def _notes(
         yield f"{counted(statistics.round_trips, 'round trip')}: too few to tell skill from luck"
     if performance.unfilled:
         yield f"{counted(performance.unfilled, 'order')} ended without a fill"
-    for order in book.open_orders():
+    if performance.broke:
+        yield "equity fell to 0 or below: no ratio is made of returns from there"
+    for order in book.open_orders() if outcome == "ended" else ():
         yield f"{order.client_order_id} was still open at the end: no later bar could fill it"

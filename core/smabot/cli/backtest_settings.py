@@ -6,7 +6,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from smabot.errors import ConfigError, UsageError
+from smabot.errors import ConfigError, UsageError, suggest
 from smabot.settings.loading import Flag
 from smabot.settings.model import IN_MEMORY, Config
 from smabot.system.paths import file_exists
@@ -22,8 +22,12 @@ FORCED: Mapping[str, Any] = {
     "live_account": None,
     "url": None,
     "ledger": None,
+    "equity_every_minutes": 1,
+    "log.file": None,
 }
-"""What a backtest has, whatever the settings say."""
+"""What a backtest has, whatever the settings say: it trades at no broker, and sees each minute."""
+OPTIONS = {"since": "--from", "until": "--to", "db": "--db"}
+"""Settings that have an option here."""
 
 
 def load_backtest(app: App, flags: Mapping[str, Any], changes: Sequence[str] = ()) -> Loaded:
@@ -78,6 +82,16 @@ def _changed(change: str) -> Flag:
     keys = name.strip().split(".")
     if not equals or not all(keys):
         raise UsageError(f"--set {change}: write NAME=VALUE, as sma.fast=5")
+    if name.strip() in FORCED:
+        raise UsageError(f"--set {name.strip()}: a backtest has its own; leave it out")
+    if name.strip() in OPTIONS:
+        raise UsageError(f"--set {name.strip()}: give {OPTIONS[name.strip()]} instead")
+    if len(keys) == 1 and keys[0] not in Config.model_fields:
+        hint = (
+            suggest(keys[0], Config.model_fields)
+            or ", and a plugin's has its name before it, as sma.fast"
+        )
+        raise UsageError(f"--set {name.strip()}: no such setting{hint}")
     own = keys[0] in Config.model_fields and keys[0] != "plugin"
     dotted = name.strip() if own or keys[0] == "plugin" else f"plugin.{name.strip()}"
     return Flag(dotted, f"--set {name.strip()}", _value(text.strip()))
@@ -87,5 +101,5 @@ def _value(text: str) -> Any:
     """Return a value as a settings file has it; text that is no TOML is itself."""
     try:
         return tomllib.loads(f"value = {text}")["value"]
-    except tomllib.TOMLDecodeError:
+    except (ValueError, RecursionError, KeyError):
         return text

@@ -151,6 +151,8 @@ def _summary(app: App, session: BotSession, screen: Screen, outcome: str, ready_
 
 
 def _next_step(app: App, book: Book, config: Config, outcome: str) -> str:
+    if config.in_memory:
+        return "nothing was kept; give --db a file's name to look at what it did"
     same = "".join(f" {word}" for word in app.shared_options())
     if outcome == "ended":
         look = f"smabot pnl{same}"

@@ -32,6 +32,10 @@ def check_live_settings(
 
     ``origins`` tell where each dotted key was set; ``plugins`` are the names of those loaded.
     """
+    if config.in_memory:
+        raise ConfigError(
+            "--live needs a database: --db :memory: loses positions and orders with the process"
+        )
     absent = [name for name in GUARDS if name not in plugins]
     unset = [name for name in LIMITS if not _chosen(config, origins, name)]
     parts = []

@@ -138,7 +138,10 @@ class MemoryJournal:
         command = self._waiting.get(command_id)
         if command is None or command_id in self._taken:
             return False
-        self.commit([replace(command, applied_at=at, answer=answer)])
+        withdrawn = replace(command, applied_at=at, answer=answer)
+        self._tables[Command][key_of(withdrawn)] = withdrawn
+        self._orders.pop(Command, None)
+        del self._waiting[command_id]
         return True
 
     def commands(self) -> list[Command]:

@@ -44,13 +44,12 @@ def backtest(app: App, /, changes: tuple[str, ...], jobs: int, **flags: Any) -> 
     The bot of `smabot run` trades on the built-in exchange, as fast as it can. Nothing is kept,
     unless --db names a new database.
     """
-    app.set_up_log()
-
     from smabot.cli.backtest_grid import choices_of, run_grid
     from smabot.cli.backtest_run import run_backtest
     from smabot.cli.backtest_settings import load_backtest
 
     choices = [(each, load_backtest(app, flags, each)) for each in choices_of(changes)]
+    app.set_up_log()
     if len(choices) == 1:
         return run_backtest(app, choices[0][1])
     if app.db is not None:

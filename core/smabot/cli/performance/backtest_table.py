@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from smabot.cli.output import gain, money, table
@@ -11,17 +12,20 @@ from smabot.cli.performance.buy_and_hold import BuyAndHold
 from smabot.cli.performance.performance import Performance
 from smabot.domain.calendar import MINUTE
 from smabot.domain.order_terms import Status
-from smabot.domain.records import ZERO
 from smabot.errors import counted
 
 if TYPE_CHECKING:
     from smabot.cli.times import Times
 
+HUGE = 100
+"""What is scaled to a year from few sessions may have dozens of digits."""
 Shown = Callable[[Any], str]
 
 
 def as_percent(value: Any) -> str:
-    return "-" if value is None else f"{value:+.2%}"
+    if value is None:
+        return "-"
+    return f"{value:+.2%}" if abs(value) < HUGE else f"{value * 100:+.0e}%"
 
 
 def as_share(value: Any) -> str:
@@ -47,14 +51,18 @@ COMPARED: Mapping[str, tuple[str, Shown]] = {
 def figures_of(performance: Performance) -> dict[str, Any]:
     """Return the ratios, by the names that those of buy-and-hold have."""
     return {
-        "return": performance.gained,
+        "return": _float(performance.gained),
         "annual_return": performance.annual_return,
         "volatility": performance.volatility,
         "sharpe": performance.sharpe,
         "sortino": performance.sortino,
         "calmar": performance.calmar,
-        "max_drawdown": performance.drawdown.depth,
+        "max_drawdown": float(performance.drawdown.depth),
     }
+
+
+def _float(value: Decimal | None) -> float | None:
+    return None if value is None else float(value)
 
 
 def backtest_data(
@@ -68,10 +76,10 @@ def backtest_data(
         "opening_equity": performance.begin.equity, "closing_equity": performance.end.equity,
         **figures_of(performance),
         "drawdown_from": fell.peak, "drawdown_to": fell.trough, "recovered": fell.recovered,
-        "exposure": performance.exposure, "turnover": performance.turnover,
+        "exposure": performance.exposure, "invested": performance.invested, "turnover": performance.turnover,
         "traded": performance.traded,
-        "round_trips": statistics.round_trips, "win_rate": statistics.win_rate,
-        "profit_factor": statistics.profit_factor, "average_trade": statistics.average_trade,
+        "round_trips": statistics.round_trips, "win_rate": _float(statistics.win_rate),
+        "profit_factor": _float(statistics.profit_factor), "average_trade": statistics.average_trade,
         "average_win": statistics.average_win, "average_loss": statistics.average_loss,
         "holding_seconds": _seconds(performance), "still_held": performance.still_held,
         "fills": len(performance.fills),
@@ -122,15 +130,16 @@ def _other_figures(performance: Performance, times: Times) -> Iterable[tuple[str
         back = f"recovered {times.full(fell.recovered)}" if fell.recovered else "not recovered"
         yield "drawdown", f"{times.full(fell.peak)} to {times.full(fell.trough)}, {back}"
     yield "round trips", _trips(performance)
-    yield "average trade", gain(statistics.average_trade or ZERO)
-    if statistics.average_win is not None or statistics.average_loss is not None:
-        yield (
-            "average win, loss",
-            f"{gain(statistics.average_win or ZERO)}, {gain(statistics.average_loss or ZERO)}",
-        )
+    if statistics.round_trips:
+        averages = (statistics.average_trade, statistics.average_win, statistics.average_loss)
+        trade, win, loss = ("-" if each is None else gain(each) for each in averages)
+        yield "average trade", f"{trade}; won {win}, lost {loss}"
     held = performance.holding_time
     yield "held for", "-" if held is None else f"{_clock(held)} on average, nights included"
-    yield "exposure", f"{as_share(performance.exposure)} of the time"
+    yield (
+        "exposure",
+        f"{as_share(performance.exposure)} of the time; {as_share(performance.invested)} of equity on average",
+    )
     turnover = performance.turnover
     yield "turnover", "-" if turnover is None else f"{turnover:,.1f} times equity a year"
     yield "orders", _orders(performance.orders)

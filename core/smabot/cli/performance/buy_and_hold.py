@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime
-from statistics import fmean
+from math import fsum
 
 from smabot.cli.performance import ratios
 from smabot.domain.bar_checks import is_valid_bar
@@ -13,9 +13,14 @@ from smabot.domain.records import Bar
 
 
 class BuyAndHold:
-    """Equal money in each symbol, from its first bar's open to its last one's close. No costs."""
+    """Equal money in each symbol, from its first bar's open to its last one's close. No costs.
 
-    def __init__(self) -> None:
+    The money of a symbol that has no bar yet is idle.
+    """
+
+    def __init__(self, symbols: int) -> None:
+        """``symbols``: how many there are."""
+        self._count = symbols
         self._first: dict[str, float] = {}
         self._last: dict[str, float] = {}
         self._days: dict[date, float] = {}
@@ -43,7 +48,8 @@ class BuyAndHold:
 
     def _value(self) -> float:
         """What a dollar at the beginning is worth."""
-        return fmean(self._last[symbol] / first for symbol, first in self._first.items())
+        worth = fsum(self._last[symbol] / first for symbol, first in self._first.items())
+        return (worth + self._count - len(self._first)) / self._count
 
     @property
     def symbols(self) -> frozenset[str]:

@@ -47,6 +47,8 @@ class Performance:
     """Return over the span, as a fraction."""
     exposure: float
     """Fraction of the points of equity at which something was held."""
+    invested: float
+    """Mean worth of what was held, as a fraction of equity."""
     fills: Sequence[Fill]
     trips: Sequence[RoundTrip]
     still_held: int
@@ -61,10 +63,14 @@ class Performance:
     def of(cls, rows: Any, span: Span = Span()) -> Performance | None:  # noqa: B008
         """Return the performance that a journal has kept; None where there is no point of equity."""
         adjustments = rows.rows(Adjustment, newest_by="time")
-        curve, held = CurveSummary(adjustments), 0
+        curve, held, invested = CurveSummary(adjustments), 0, 0.0
         for point in points(rows, span):
             curve.take(point)
-            held += bool(point.positions_value)
+            if point.positions_value:
+                held += 1
+                invested += (
+                    float(abs(point.positions_value) / point.equity) if point.equity else 0.0
+                )
         if curve.begin is None or curve.last is None:
             return None
         fills = rows_within(rows, Fill, "time", span)
@@ -77,6 +83,7 @@ class Performance:
             drawdown=Drawdown(curve.drawdown, curve.fell_from, curve.fell_to, curve.recovered_at),
             gained=curve.gained,
             exposure=held / curve.count,
+            invested=invested / curve.count,
             fills=fills,
             trips=trips,
             still_held=len(still_held),
@@ -87,12 +94,18 @@ class Performance:
 
     @property
     def returns(self) -> list[float]:
-        """Each session's return, as a fraction; a session that began with nothing has none."""
+        """Each session's return, as a fraction; none where equity fell to 0 or below."""
+        if self.broke:
+            return []
         return [
-            float(day.change / before)
-            for day in self.days
-            if (before := day.end.equity - day.change - day.deposits)
+            float(day.change / (day.end.equity - day.change - day.deposits)) for day in self.days
         ]
+
+    @property
+    def broke(self) -> bool:
+        """Whether equity fell to 0 or below at the begin or the end of a session."""
+        begins = (day.end.equity - day.change - day.deposits for day in self.days)
+        return min((*begins, self.end.equity), default=ZERO) <= 0
 
     @property
     def statistics(self) -> TradeStatistics:

@@ -22,7 +22,10 @@ def annual_return(returns: Sequence[float]) -> float | None:
     total = total_return(returns)
     if not returns or total <= -1:
         return None
-    return float((1 + total) ** (SESSIONS_A_YEAR / len(returns)) - 1)
+    try:
+        return float((1 + total) ** (SESSIONS_A_YEAR / len(returns)) - 1)
+    except OverflowError:
+        return None
 
 
 def volatility(returns: Sequence[float]) -> float | None:

@@ -137,7 +137,7 @@ class CurveSummary:
         self.fell_from: datetime | None = None
         self.fell_to: datetime | None = None
         self.recovered_at: datetime | None = None
-        """When it was above that peak again; None: not yet."""
+        """When it was as high as that peak again; None: not yet."""
         self._adjustments = list(reversed(adjustments))
         self._came = self._own = self._peak = ZERO
         self._peak_at: datetime | None = None
@@ -151,9 +151,9 @@ class CurveSummary:
             self._came += self._adjustments.pop().from_outside
         self.last, self.count = point, self.count + 1
         self._own = own = point.equity - self._came
+        if own >= self._peak and self.recovered_at is None and self._peak_at == self.fell_from:
+            self.recovered_at = point.time if self.drawdown else None
         if own > self._peak:
-            if self._peak_at == self.fell_from and self.drawdown:
-                self.recovered_at = point.time
             self._peak, self._peak_at = own, point.time
         elif self._peak and (fell := (self._peak - own) / self._peak) > self.drawdown:
             self.drawdown, self.fell_from, self.fell_to = fell, self._peak_at, point.time

@@ -62,7 +62,8 @@ class Beginning:
         first = next((session for session in played if session.close > since), None)
         if first is None:
             raise ConfigError(
-                f"{label}: ends {played[-1].close:%Y-%m-%d %H:%MZ}: nothing is left since {since:%Y-%m-%d %H:%MZ}"
+                f"{label}: ends on {played[-1].date}: nothing is left from "
+                f"{since.astimezone(EXCHANGE_ZONE):%Y-%m-%d} on"
             )
         return first.open
 

@@ -55,7 +55,7 @@ def test_a_strategy_that_counts_in_an_attribute_is_found(
     schedule = Schedule(1, False, 30, (Action(10, "kill", "before commit", 1, "0"),), compared=True)
     violation = setup.play(schedule).violation
     assert violation is not None
-    assert violation.rule == "9 equal"
+    assert violation.rule == "11 equal"
     assert "signals" in str(violation)
     assert setup.play(replace(schedule, compared=False)).violation is None
 

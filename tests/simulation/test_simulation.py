@@ -10,7 +10,7 @@ from collections import Counter
 
 import pytest
 
-from smabot.testing.simulation.campaign import Goal, Orders, run_campaign
+from smabot.testing.simulation.campaign import Goal, Orders, Report, run_campaign
 from smabot.testing.simulation.coverage import Coverage
 from smabot.testing.simulation.drawing import POINTS, THEMES, seed_of, theme_of
 from smabot.testing.simulation.fault_kinds import FAULT_KINDS
@@ -100,7 +100,7 @@ def test_coverage_can_be_kept_and_gone_on_with() -> None:
     first = run_campaign(Orders(), Goal(seeds=3)).coverage
     kept = Coverage.from_json(first.to_json())
     assert kept == first
-    later = run_campaign(Orders(), Goal(seeds=2), covered=kept).coverage
+    later = run_campaign(Orders(), Goal(seeds=2), Report(kept)).coverage
     assert later.seeds == {0, 1, 2, 3, 4}
     assert later.schedules == 5
     sums = Counter(first.points)

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from smabot.testing.simulation.schedule_result import Result
 
 DEFAULT_SEEDS = 100
+INTERRUPTED = 130
 SHOWN_VIOLATIONS = 3
 SHOWN_TRACE = 25
 KEPT_EVERY = 30.0
@@ -43,35 +44,37 @@ class SimulationOptions:
 
 def simulate_many(app: App, options: SimulationOptions) -> int:
     """Play seeds, show what was covered and what was broken; returns the exit code."""
-    from smabot.testing.simulation.campaign import Goal, run_campaign
+    from smabot.testing.simulation.campaign import Goal, Report, run_campaign
 
     orders = _orders(app, options)
     seeds = options.seeds if options.seeds or options.kills else DEFAULT_SEEDS
     goal = Goal(seeds, options.kills, options.pairs)
-    covered = _covered(options.resume)
-    before = 0 if covered is None else covered.kills
+    report = Report(_covered(options.resume, orders))
+    before = report.coverage.kills
     keeper = _Keeper(options.resume)
+    keeper.keep(report.coverage)
     total = goal.kills - before if goal.kills else goal.seeds
+    interrupted = False
     with progress_bar(app, total) as tell_bar:
 
-        def tell(report: Report, played: int) -> None:
+        def tell(played: int) -> None:
             keeper.keep_now_and_then(report.coverage)
-            kills = report.coverage.kills - before
-            text = f"{counted(played, 'schedule')}, {counted(kills, 'kill')}, {len(report.coverage.broken)} broken"
+            kills, broken = report.coverage.kills - before, len(report.coverage.broken)
+            text = f"{counted(played, 'schedule')}, {counted(kills, 'kill')}, {broken} broken"
             tell_bar(kills if goal.kills else played, text)
 
-        report = run_campaign(
-            orders,
-            goal,
-            jobs=options.jobs,
-            first_seed=options.first,
-            covered=covered,
-            tell=tell,
-        )
+        try:
+            run_campaign(
+                orders, goal, report, jobs=options.jobs, first_seed=options.first, tell=tell
+            )
+        except KeyboardInterrupt:
+            interrupted = True
     keeper.keep(report.coverage)
-    broken = _shrunk(orders, report.violations[:SHOWN_VIOLATIONS])
+    broken = report.violations[:SHOWN_VIOLATIONS]
+    if not interrupted:
+        broken = _shrunk(app, orders, broken)
     app.emit(_data(report, broken), [*_sums(report, options), *_broken_lines(broken, orders)])
-    return 1 if report.violations else 0
+    return INTERRUPTED if interrupted else 1 if report.violations else 0
 
 
 def replay_schedule(app: App, options: SimulationOptions, replay: str) -> int:
@@ -99,10 +102,12 @@ def _orders(app: App, options: SimulationOptions) -> Orders:
     from smabot.testing.simulation.fault_kinds import kinds_for
 
     known = [kind.name for kind in kinds_for(served=bool(options.broker))]
+    if options.faults == ("list",):
+        raise UsageError(f"--faults takes {', '.join(known)}; or none")
     for name in options.faults:
         if name not in (*known, "none"):
             raise UsageError(
-                f"--faults: no such kind: {name}{suggest(name, known)}; known are {', '.join(known)}"
+                f"--faults: no such kind: {name}{suggest(name, known)}; --faults list lists them"
             )
     config = load_settings(app, {"plugins": options.plugins}).config
     orders = Orders(config.plugins, options.faults, config.plugin, options.broker)
@@ -121,15 +126,21 @@ def _schedule_in(path: str) -> Any:
         raise ConfigError(f"--replay {path}: is no schedule of `smabot simulate`") from None
 
 
-def _covered(path: Path | None) -> Coverage | None:
+def _covered(path: Path | None, orders: Orders) -> Coverage:
+    """Return the sums that are to be added to. Raises ConfigError."""
     from smabot.testing.simulation.coverage import Coverage
 
     if path is None or not path.exists():
-        return None
+        return Coverage()
     try:
-        return Coverage.from_json(path.read_text(encoding="utf-8"))
+        covered = Coverage.from_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         raise ConfigError(f"--resume {path}: is no file of `smabot simulate --resume`") from None
+    if covered.played_with not in ("", str(orders)):
+        raise ConfigError(
+            f"--resume {path}: was played with {covered.played_with}, and not with {orders}; give another file"
+        )
+    return covered
 
 
 class _Keeper:
@@ -157,13 +168,17 @@ class _Keeper:
         self._kept_at = monotonic()
 
 
-def _shrunk(orders: Orders, results: list[Result]) -> list[Result]:
+def _shrunk(app: App, orders: Orders, results: list[Result]) -> list[Result]:
     from smabot.testing.simulation.shrinking import Shrinker
 
     if not results:
         return []
-    setup = orders.setup()
-    return [Shrinker(setup.play).shrink(result) for result in results]
+    setup, shrunk = orders.setup(), []
+    with progress_bar(app, len(results)) as tell:
+        for done, result in enumerate(results):
+            tell(done, f"making the schedule of seed {result.schedule.seed} smaller")
+            shrunk.append(Shrinker(setup.play).shrink(result))
+    return shrunk
 
 
 # -- what is shown -----------------------------------------------------------------------------------
@@ -199,9 +214,9 @@ def _sums(report: Report, options: SimulationOptions) -> list[Any]:
         ("kills", f"{coverage.kills:,}, of which {coverage.killed_starts:,} in a start"),
         ("starts", f"{coverage.starts:,}"),
         ("steps", f"{coverage.steps:,}"),
-        ("faults", f"{coverage.faults.total():,} of {len(coverage.faults)} kinds"),
+        ("faults", _fault_sums(coverage)),
         ("pairs", f"{met:,} of boundary and fault; {lacking:,} met fewer than {least} times"),
-        ("broken rules", f"{len(coverage.broken):,}"),
+        ("broken rules", _broken_seeds(coverage)),
     ]
     return [
         table(("", ""), rows, heads=False),
@@ -215,6 +230,18 @@ def _sums(report: Report, options: SimulationOptions) -> list[Any]:
         "",
         table(("fault", ">times"), [(k, f"{n:,}") for k, n in sorted(coverage.faults.items())]),
     ]
+
+
+def _fault_sums(coverage: Coverage) -> str:
+    struck = {k: n for k, n in coverage.faults.items() if not k.startswith("command ")}
+    return f"{sum(struck.values()):,} of {len(struck)} kinds"
+
+
+def _broken_seeds(coverage: Coverage) -> str:
+    """Return how many seeds broke a rule, and the first of them."""
+    broken = sorted(coverage.broken)
+    named = ", ".join(map(str, broken[:8])) + (", …" if len(broken) > 8 else "")
+    return f"{len(broken):,}" + (f": seeds {named}" if broken else "")
 
 
 def _broken_lines(broken: list[Result], orders: Orders) -> list[str]:

@@ -29,7 +29,9 @@ if TYPE_CHECKING:
 )
 @click.option("--jobs", type=click.IntRange(1, 256), default=1, metavar="N", help="Processes. [1]")
 @click.option(
-    "--faults", metavar="NAMES", help="Only these kinds of faults, separated by commas; `none`."
+    "--faults",
+    metavar="NAMES",
+    help="Only these kinds of faults, separated by commas; `none`, or `list`.",
 )
 @click.option(
     "--broker", type=click.Choice(["alpaca"]),

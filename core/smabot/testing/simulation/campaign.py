@@ -44,6 +44,12 @@ class Orders:
     tables: Mapping[str, Any] = field(default_factory=dict)
     broker: str = ""
 
+    def __str__(self) -> str:
+        parts = {"plugins": ",".join(self.plugins), "faults": ",".join(self.faults)}
+        return "; ".join(
+            f"{name} {value}" for name, value in (*parts.items(), ("broker", self.broker)) if value
+        )
+
     def setup(self) -> Setup:
         """Raises ConfigError."""
         return Setup(self.plugins, self.faults, self.tables, self.broker)
@@ -65,25 +71,25 @@ _setup: Setup | None = None
 def run_campaign(
     orders: Orders,
     goal: Goal,
+    into: Report | None = None,
     *,
     jobs: int = 1,
     first_seed: int = 0,
-    covered: Coverage | None = None,
-    tell: Callable[[Report, int], None] = lambda report, played: None,
+    tell: Callable[[int], None] = lambda played: None,
 ) -> Report:
-    """Play seeds from the first one on that ``covered`` does not have; then those of what is lacking.
+    """Play seeds from the first one on that were not played yet; then those of what is lacking.
 
-    ``tell`` is called with the report so far and the number of seeds played.
+    What is found is added to ``into`` as it comes, and ``tell`` called with the number of seeds played.
     """
-    report = Report(covered or Coverage())
-    played = 0
+    report, played = into or Report(), 0
+    report.coverage.played_with = str(orders)
     for results in _results(orders, goal, report, jobs, first_seed):
         for result in results:
             played += 1
             report.coverage.add(result)
             if result.violation is not None and len(report.violations) < MOST_KEPT:
                 report.violations.append(result)
-        tell(report, played)
+        tell(played)
         if goal.is_reached(report.coverage, played):
             break
     return report
@@ -131,18 +137,21 @@ def _listed(batches: Iterable[list[int]]) -> str:
 
 def _seeds(goal: Goal, coverage: Coverage, first_seed: int) -> Iterator[int]:
     """Yield seeds: in their order until every theme had its turn, then, by turns, those of what is lacking."""
-    numbers = (seed for seed in count(first_seed) if seed not in coverage.seeds)
+    given = set(coverage.seeds)
+
+    def new(seeds: Iterable[int]) -> Iterator[int]:
+        for seed in seeds:
+            if seed not in given:
+                given.add(seed)
+                yield seed
+
+    numbers = new(count(first_seed))
     if not goal.each_pair:
         yield from numbers
     yield from islice(numbers, max(len(THEMES) - len(coverage.seeds), 0))
-    given: set[int] = set()
     while True:
-        lacking: Sequence[int] = [
-            seed for seed in islice(coverage.next_seeds(goal.each_pair), 64) if seed not in given
-        ]
-        given.update(lacking)
-        yield from lacking
-        yield from (next(numbers) for _ in range(8))
+        yield from new(islice(coverage.next_seeds(goal.each_pair), 64))
+        yield from islice(numbers, 8)
 
 
 def _begin_worker(orders: Orders) -> None:

@@ -39,6 +39,8 @@ class Coverage:
     seeds: set[int] = field(default_factory=set)
     broken: set[int] = field(default_factory=set)
     """Those of them that broke a rule."""
+    played_with: str = ""
+    """The plugins, faults and broker; empty where nothing was played."""
 
     def add(self, result: Result) -> None:
         """Count a schedule that was played."""

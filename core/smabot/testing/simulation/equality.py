@@ -68,7 +68,7 @@ def judge_equality(killed: World, whole: World) -> None:
         difference = first_difference(_tables(whole), _tables(killed))
         if difference is None:
             return
-        violation = Violation("9 equal", str(difference))
+        violation = Violation("11 equal", str(difference))
     killed.state.notes.result.violation = violation
     killed.state.notes.trace(f"VIOLATION {violation}")
 

@@ -11,8 +11,8 @@
 | 7 the operator's last command holds; none is carried out that has expired | as it leaves; after each step |
 | 8 nothing leaves before the process has compared positions (`process_knowledge`), or after a conflict; no entry while order updates are missing | as it leaves |
 | 9 the bot stops only for a cause, with its exit code, and says why | when it stops |
-| 9 kills that take no time leave every table as it is without them | at the end, in `equality` |
 | 10 an exit or a cancel finds room under the rate limit (`room_rules`) | where a plugin's own broker does not send it |
+| 11 kills that take no time leave every table as it is without them | at the end, in `equality` |
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import pickle
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -38,6 +38,7 @@ def play_with_real_kills(setup: Setup, schedule: Schedule, path: Path) -> tuple[
     try:
         world = setup.world(schedule, database)
         world.killed = database.kill
+        database.end_threads = world.state.timeline.end
         result = world.run()
         database.end(result.violation)
     finally:
@@ -55,6 +56,8 @@ class RealProcesses:
         self.kills = 0
         self.violation: Violation | None = None
         """What a child, or its comparison, found."""
+        self.end_threads: Callable[[], None] = lambda: None
+        """Called before a fork: no thread goes over to the child."""
         self._memory, self._file = MemoryDatabase(), file
         self._now: Database = self._memory
         self._is_down = True
@@ -94,6 +97,7 @@ class RealProcesses:
     def _fork(self, records: Sequence[type]) -> None:
         self._file.know(records)
         begun = self.kills > 0
+        self.end_threads()
         told, self._out = os.pipe()
         child = os.fork()
         if not child:

@@ -19,7 +19,13 @@ from typing import TYPE_CHECKING, Any
 
 from smabot.cli.backtest_run import ENOUGH_TRADES, traded
 from smabot.cli.output import table
-from smabot.cli.performance.backtest_table import as_number, as_percent, as_share, figures_of
+from smabot.cli.performance.backtest_table import (
+    as_number,
+    as_percent,
+    as_share,
+    figures_of,
+    note_lines,
+)
 from smabot.cli.progress_bar import Tell, progress_bar
 from smabot.domain.calendar import end_of
 from smabot.errors import ConfigError, SmabotError, UsageError, counted
@@ -210,7 +216,7 @@ def _lines(tried: Sequence[Tried], notes: Sequence[str]) -> list[Any]:
     ]  # fmt: skip
     left = len(tried) - SHOWN
     more = [f"{left:,} more, with --json"] if left > 0 else []
-    return [table(heads, rows), *more, "", *(f"note: {note}" for note in notes)]
+    return [table(heads, rows), *more, *note_lines(notes)]
 
 
 def _short(changes: Sequence[str]) -> str:

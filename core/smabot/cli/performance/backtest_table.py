@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import timedelta
 from decimal import Decimal
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from smabot.cli.output import gain, money, table
 from smabot.cli.performance.buy_and_hold import BuyAndHold
 from smabot.cli.performance.performance import Performance
+from smabot.cli.text_layout import width_of, wrapped
 from smabot.domain.calendar import MINUTE
 from smabot.domain.order_terms import Status
 from smabot.errors import counted
@@ -110,9 +112,15 @@ def backtest_lines(
         table(("", ">strategy", ">buy and hold"), compared),
         "",
         table(("", ""), list(_other_figures(performance, times)), heads=False),
-        *([""] if notes else []),
-        *(f"note: {note}" for note in notes),
+        *note_lines(notes),
     ]
+
+
+def note_lines(notes: Sequence[str]) -> list[str]:
+    """Return notes below a table, in the screen's width."""
+    width = width_of(sys.stdout)
+    lines = [line for note in notes for line in wrapped(f"note: {note}", width, 6)]
+    return ["", *lines] if lines else []
 
 
 def _span_line(performance: Performance, times: Times) -> str:

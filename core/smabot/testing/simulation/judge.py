@@ -205,6 +205,10 @@ class Judge:
         self._steps.begin()
         self._commands.done_too_late(self._happenings.wall())
 
+    def process_woke(self) -> None:
+        """The process has stood still, and could do nothing meanwhile."""
+        self._steps.wake()
+
     def minute_traded(self) -> None:
         """The market has traded a minute."""
         self._limits.minute_traded(self._happenings.book)

@@ -36,8 +36,12 @@ class StepRules:
 
     def begin(self) -> None:
         """Another process begins: whatever lasted is counted anew."""
-        self._since.clear()
+        self.wake()
         self._asked.clear()
+
+    def wake(self) -> None:
+        """The process has slept: whatever lasted is counted anew."""
+        self._since.clear()
 
     def cancel_handed_over(self, order: Order) -> None:
         self._asked.add(order.client_order_id)

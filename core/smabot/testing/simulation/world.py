@@ -196,6 +196,7 @@ class World:
                 self.state.timeline.now + timedelta(minutes=self.state.plan.asleep)
             )
             self.state.plan.asleep = 0
+            self.judge.process_woke()
         if self.state.plan.stop_wanted:
             self.state.plan.stop_wanted = False
             self.state.notes.trace("stop")

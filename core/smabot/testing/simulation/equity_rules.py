@@ -38,14 +38,15 @@ class EquityRules:
         self._counted: dict[str, Decimal] = {}
         """Shares that have filled, by order."""
         self._changes: list[Adjustment] = []
-        self._newest: dict[str, Fill] = {}
-        """Each symbol's newest fill."""
+        self._paid: dict[str, list[Decimal]] = {}
+        """The prices of each symbol's fills in the last commit that had some."""
         self._average: dict[tuple[str, str], Decimal] = {}
         """What a holding's shares were bought for."""
         self._expected: Sums | None = None
 
     def note(self, rows: Sequence[object]) -> None:
         """Note what a commit has kept."""
+        paid: dict[str, list[Decimal]] = {}
         for row in rows:
             match row:
                 case Account() if self._opening is None:
@@ -57,10 +58,10 @@ class EquityRules:
                     self._changes.append(row)
                     self._expected = None
                 case Fill():
-                    newest = self._newest.get(row.symbol, row)
-                    self._newest[row.symbol] = max(newest, row, key=attrgetter("time"))
+                    paid.setdefault(row.symbol, []).append(row.price)
                 case Position():
                     self._average[row.strategy, row.symbol] = row.avg_price
+        self._paid |= paid
 
     def broken_by(self, rows: Sequence[object], bars: Sequence[Bar], book: Book) -> Iterator[str]:
         """Yield what is wrong with a commit's newest point. ``book``: has the prices of its process."""
@@ -102,6 +103,5 @@ class EquityRules:
 
     def _prices(self, symbol: str, book: Book) -> list[Decimal]:
         averages = (price for (_, each), price in self._average.items() if each == symbol)
-        newest = self._newest.get(symbol)
-        known = (book.price(symbol), newest and newest.price, *averages)
+        known = (book.price(symbol), *self._paid.get(symbol, ()), *averages)
         return [price for price in known if price]

@@ -23,8 +23,8 @@ FOR_PLUGINS = {"smabot.api", "smabot.provider"}
 FOR_AUTHORS = {*FOR_PLUGINS, "smabot.testing"}
 EXPORTED = {*api.__all__, *provider.__all__}
 NOT_OURS = {
-    "Any", "Callable", "Collection", "Decimal", "Iterator", "Mapping", "Path", "R", "Sequence", "click",
-    "date", "datetime", "timedelta", *vars(builtins),
+    "Any", "Callable", "Collection", "Decimal", "Iterator", "Mapping", "Path", "R", "Sequence", "TypeGuard",
+    "click", "date", "datetime", "timedelta", *vars(builtins),
 }  # fmt: skip
 """Names in annotations that smabot need not export."""
 HEAVY = ("rich", "click", "sqlalchemy", "alembic", "pandas", "numpy", "dynaconf", "loguru")

@@ -90,6 +90,17 @@ def test_two_processes_lose_and_tear_no_line(in_tmp: Path) -> None:
     assert len(files) > 3
 
 
+def test_a_file_that_is_put_aside_before_the_first_line_keeps_its_mode(tmp_path: Path) -> None:
+    file = tmp_path / "bot.log"
+    file.touch(0o600)
+    writer = log_file.LogFile(file, lambda text: None)
+    file.rename(tmp_path / "bot.log.1")
+    writer.write("first\n")
+    assert file.read_text() == "first\n"
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+    writer.stop()
+
+
 @pytest.fixture
 def pair(small: None, tmp_path: Path) -> Iterator[tuple[log_file.LogFile, log_file.LogFile]]:
     """Two writers of one file, which holds 400 of 500 bytes."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smabot.errors import ConfigError, UsageError, suggest
@@ -39,14 +40,20 @@ def load_backtest(app: App, flags: Mapping[str, Any], changes: Sequence[str] = (
     loaded = app.load(
         [*_flags(flags), *map(_changed, changes), Flag("db", "backtest", str(database))]
     )
-    for path in (loaded.config.db, loaded.config.ledger_path):
-        if path != IN_MEMORY and file_exists(path, str(path)):
-            raise ConfigError(
-                f"{path}: is there already, and a backtest begins anew: give another --db"
-            )
+    if not loaded.config.in_memory:
+        _require_new(loaded.config.db, "database")
+        _require_new(loaded.config.ledger_path, "ledger")
     if not loaded.config.plugins:
         raise ConfigError("plugins = []: a backtest without a strategy; name one with --plugins")
     return loaded
+
+
+def _require_new(path: Path, what: str) -> None:
+    """Raise ConfigError where a file, or a folder, is there."""
+    if file_exists(path, f"{what} {path}"):
+        raise ConfigError(
+            f"{path}: is there already, and a backtest begins anew: give another --db"
+        )
 
 
 def _flags(flags: Mapping[str, Any]) -> Iterator[Flag]:

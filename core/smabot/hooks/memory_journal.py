@@ -41,6 +41,12 @@ class MemoryJournal:
         copy._waiting = dict(self._waiting)
         return copy
 
+    def is_as(self, other: MemoryJournal) -> bool:
+        """Whether both hold exactly the same."""
+        return (self._tables, self._bars, self._waiting, self._taken) == (
+            other._tables, other._bars, other._waiting, other._taken,
+        )  # fmt: skip
+
     def kinds(self) -> list[type]:
         """Return the classes of the records that were committed."""
         return list(self._tables)

@@ -214,13 +214,6 @@ class Config(Settings):
             raise ValueError("use 'max' or a number of minutes a second above 0")
         return speed
 
-    @field_validator("db", "ledger")
-    @classmethod
-    def _file(cls, path: Path | None) -> Path | None:
-        if path is not None and path.name in ("", ".."):
-            raise ValueError("give a file's name, not a folder's")
-        return path
-
     @field_validator("data_zone")
     @classmethod
     def _data_zone(cls, zone: str | None) -> str | None:

@@ -140,7 +140,9 @@ class LogFile:
         except FileExistsError:
             fd = os.open(path, flags)
             created = False
-        if self._mode is not None and (created or rotated):
+        if self._mode is None:  # another process may rotate it before the first line
+            self._mode = stat.S_IMODE(os.fstat(fd).st_mode)
+        elif created or rotated:
             with suppress(OSError):
                 os.fchmod(fd, self._mode)
         if rotated:

@@ -23,9 +23,7 @@ class DurableWorld:
 
     def is_as(self, other: DurableWorld) -> bool:
         """Whether both kept exactly the same: bots that start on them can't tell them apart."""
-        return vars(self.journal) == vars(other.journal) and vars(self.exchange) == vars(
-            other.exchange
-        )
+        return self.journal.is_as(other.journal) and vars(self.exchange) == vars(other.exchange)
 
 
 class WorldPlugin:

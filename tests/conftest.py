@@ -95,7 +95,8 @@ def pytest_configure(config: pytest.Config) -> None:
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One more than there are cores, for tests also wait."""
-    return len(os.sched_getaffinity(0)) + 1
+    ours = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return (len(ours(0)) if ours else os.cpu_count() or 1) + 1
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -77,7 +77,7 @@ def backtest_data(
         "sessions": len(performance.days),
         "opening_equity": performance.begin.equity, "closing_equity": performance.end.equity,
         **figures_of(performance),
-        "drawdown_from": fell.peak, "drawdown_to": fell.trough, "recovered": fell.recovered,
+        "drawdown_from": fell.peak, "drawdown_to": fell.bottom, "recovered": fell.recovered,
         "exposure": performance.exposure, "invested": performance.invested, "turnover": performance.turnover,
         "traded": performance.traded,
         "round_trips": statistics.round_trips, "win_rate": _float(statistics.win_rate),
@@ -136,7 +136,7 @@ def _other_figures(performance: Performance, times: Times) -> Iterable[tuple[str
     statistics, fell = performance.statistics, performance.drawdown
     if fell.depth:
         back = f"recovered {times.full(fell.recovered)}" if fell.recovered else "not recovered"
-        yield "drawdown", f"{times.full(fell.peak)} to {times.full(fell.trough)}, {back}"
+        yield "drawdown", f"{times.full(fell.peak)} to {times.full(fell.bottom)}, {back}"
     yield "round trips", _trips(performance)
     if statistics.round_trips:
         averages = (statistics.average_trade, statistics.average_win, statistics.average_loss)

@@ -26,7 +26,7 @@ class Drawdown:
 
     depth: Decimal
     peak: datetime | None
-    trough: datetime | None
+    bottom: datetime | None
     recovered: datetime | None
     """When equity was at the peak's height again; None: not within the span."""
 

@@ -23,9 +23,11 @@ def progress_bar(app: App, total: int | None) -> Iterator[Tell]:
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
     console = Console(stderr=True)
-    shown = console.is_terminal and not app.as_json
+    if app.as_json or not console.is_terminal:
+        yield lambda done, text, total=None: None
+        return
     columns = (BarColumn(20), TextColumn("{task.description}"), TimeRemainingColumn())
-    with Progress(*columns, console=console, disable=not shown, transient=True) as progress:
+    with Progress(*columns, console=console, transient=True) as progress:
         task = progress.add_task("", total=total)
 
         def tell(done: int, text: str, total: int | None = None) -> None:

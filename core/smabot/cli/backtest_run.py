@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from smabot.cli.app import App
     from smabot.domain.records import Bar
     from smabot.settings.loading import Loaded
+    from smabot.settings.model import Config
 
 INTERRUPTED = 130
 ENOUGH_SESSIONS = 60
@@ -80,7 +81,7 @@ def traded(loaded: Loaded, tell: Tell = lambda done, text, total=None: None) -> 
         )
 
 
-def _ending_with_its_session(session: BotSession) -> Any:
+def _ending_with_its_session(session: BotSession) -> Config:
     """Return the settings with an end that is a session's close: no bar of a later one is taken."""
     until, calendar = session.config.until, session.book.calendar
     if until is None or calendar.session_at(until) is not None:

@@ -13,12 +13,11 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from smabot.cli.stop_signals import INTERRUPTED
 from smabot.system import stdio
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
-
-INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -13,7 +13,7 @@ from smabot.cli.performance.buy_and_hold import BuyAndHold
 from smabot.cli.performance.performance import Performance
 from smabot.cli.progress_bar import Tell, progress_bar
 from smabot.cli.run_session import begin_run_row, opened_session, rare_collections, save_run_row
-from smabot.cli.stop_signals import stop_signals
+from smabot.cli.stop_signals import INTERRUPTED, stop_signals
 from smabot.domain.calendar import new_york_date
 from smabot.domain.frozen_classes import replace
 from smabot.engine.commit import Watcher
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     from smabot.settings.loading import Loaded
     from smabot.settings.model import Config
 
-INTERRUPTED = 130
 ENOUGH_SESSIONS = 60
 """Fewer sessions say little about a year."""
 ENOUGH_TRADES = 30

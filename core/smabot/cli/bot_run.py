@@ -20,7 +20,7 @@ from smabot.cli.run_session import (
     save_run_row,
 )
 from smabot.cli.screen import Screen
-from smabot.cli.stop_signals import StopRequested, stop_signals
+from smabot.cli.stop_signals import INTERRUPTED, StopRequested, stop_signals
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Fill, Order
@@ -84,11 +84,11 @@ def run_bot(app: App, loaded: Loaded, ignored_blocks: Sequence[str] = ()) -> int
                 assert session.feed is not None
                 screen.begin_progress(session.feed)
                 outcome = engine.run()
-            code = 130 if signal.SIGINT in received else 0
+            code = INTERRUPTED if signal.SIGINT in received else 0
             screen.end_progress()
             _summary(app, session, screen, outcome, ready_ms)
         except StopRequested:
-            code, outcome = 130 if signal.SIGINT in received else 0, "stopped"
+            code, outcome = INTERRUPTED if signal.SIGINT in received else 0, "stopped"
             screen.show_note("stopped while starting; run it again to resume")
         except SmabotError as error:
             screen.log_failure(error)

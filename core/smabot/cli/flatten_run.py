@@ -15,7 +15,7 @@ from smabot.cli.records.order_ids import short_id
 from smabot.cli.restored_book import restored_book
 from smabot.cli.run_session import begin_run_row, opened_session, save_run_row
 from smabot.cli.screen import Screen
-from smabot.cli.stop_signals import stop_signals
+from smabot.cli.stop_signals import INTERRUPTED, stop_signals
 from smabot.domain.bot_records import Command
 from smabot.domain.frozen_classes import replace
 from smabot.engine.execution.flattening import Left, left_over
@@ -139,7 +139,8 @@ def _in_own_session(
             screen.end_progress()
             others = _external_positions(session, symbol)
             _summary(app, screen, book, symbol, left, others, ended=ended)
-            code, outcome = 130 if signal.SIGINT in received else 0, "not flat" if left else "flat"
+            code = INTERRUPTED if signal.SIGINT in received else 0
+            outcome = "not flat" if left else "flat"
             if code == 0:
                 _raise_if_left(left, ended=ended)
         except SmabotError as error:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from smabot.cli.broker_options import load_settings
 from smabot.cli.progress_bar import progress_bar
+from smabot.cli.stop_signals import INTERRUPTED
 from smabot.errors import ConfigError, UsageError, counted, suggest
 
 if TYPE_CHECKING:
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from smabot.testing.simulation.schedule_result import Result
 
 DEFAULT_SEEDS = 100
-INTERRUPTED = 130
 SHOWN_VIOLATIONS = 3
 SHOWN_TRACE = 25
 KEPT_EVERY = 30.0

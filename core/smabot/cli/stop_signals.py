@@ -11,6 +11,8 @@ from typing import Any
 
 from smabot.system import stdio
 
+INTERRUPTED = 130
+"""The exit code of what was interrupted, as shells have it."""
 STARTUP_PATIENCE = 3.0
 """Seconds that a start has to end by itself after a stop was requested."""
 
@@ -53,7 +55,7 @@ def stop_signals() -> Iterator[tuple[list[int], StopEvent]]:
         signal.setitimer(signal.ITIMER_REAL, STARTUP_PATIENCE)
         if len(received) > 1:
             stdio.last_words("left at once; nothing committed is lost")
-            os._exit(130)
+            os._exit(INTERRUPTED)
 
     before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
     before[signal.SIGALRM] = signal.signal(signal.SIGALRM, stopping.raise_if_starting)

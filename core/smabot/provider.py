@@ -59,6 +59,7 @@ from smabot.hooks.ports import (
     PricedFeed,
     Progress,
     RemoteBroker,
+    ReplayingFeed,
     Rows,
 )
 from smabot.hooks.roles import Provider
@@ -170,6 +171,7 @@ __all__ = [
     "RecoveryStep",
     "RefusalCause",
     "RemoteBroker",
+    "ReplayingFeed",
     "RequestKind",
     "Rows",
     "Secret",

@@ -208,7 +208,7 @@ def play(engine: Engine, minutes: int) -> None:
     while feed.now() < until:
         batch = feed.next(0)
         assert batch is not None
-        engine.process(batch)
+        engine.process(replace(batch, comes_again=False))  # committed at once
 
 
 CLOSES = {

@@ -89,7 +89,7 @@ class Feed:
         return Batch(self.time)
 
     def __getattr__(self, name: str) -> Any:
-        raise AssertionError(name)
+        raise AttributeError(name)
 
 
 def parts(far: Far) -> tuple[Config, Book, MemoryJournal, Feed]:

@@ -103,7 +103,7 @@ class World:
         while feed.now() < until:
             batch = feed.next(0)
             assert batch is not None
-            engine.process(batch)
+            engine.process(replace(batch, comes_again=False))  # committed at once
 
     def play(self, minutes: int | None = None, **settings: Any) -> None:
         """Start, let some minutes pass or the whole tape, and leave."""

@@ -326,7 +326,9 @@ class Batch:
     why order updates may be missing; while it is not empty, entries are paused and exits pass.
     ``revisions`` are bars that came again with other values, after decisions on them. ``refused``
     says why the broker refuses the API key on the feed's connections; empty: it accepts it. ``events``
-    is what an operator should know of the feed.
+    is what an operator should know of the feed. ``comes_again`` says that it holds bars alone, which the
+    feed delivers again after a restart that comes before `ReplayingFeed.keep`: their commit may wait for
+    that of a later batch.
     """
 
     time: datetime
@@ -337,6 +339,7 @@ class Batch:
     revisions: tuple[Bar, ...] = ()
     refused: str = ""
     events: tuple[Event, ...] = ()
+    comes_again: bool = False
 
     def minutes(self) -> list[Batch]:
         """Return it by its minutes, oldest first, what is no bar in the first."""

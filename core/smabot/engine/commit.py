@@ -1,4 +1,8 @@
-"""The end of a step: one commit, and only then what it decided may leave."""
+"""The end of a step: one commit, and only then what it decided may leave.
+
+A step in which nothing but bars came, and that left nothing to send or to ask, may wait for the commit
+of a later one: quiet minutes share a commit.
+"""
 
 from __future__ import annotations
 
@@ -19,6 +23,8 @@ from smabot.engine.reconciling.running_comparison import Comparison, conflict_ev
 from smabot.errors import PluginError
 from smabot.hooks.ports import Journal
 
+MOST_WAITING = 10_000
+"""So many bars wait for a commit at most."""
 Watcher = Callable[[list[Any], list[Bar]], None]
 """Is shown the rows and bars of each committed step."""
 
@@ -36,7 +42,9 @@ class Commit:
         access: Access,
         comparison: Comparison,
         watch: Watcher | None,
+        keep: Callable[[], None],
     ) -> None:
+        """``keep``: tells the feed that all it delivered is committed."""
         self.broken: PluginError | None = None
         """What a plugin raised in this step: raised once the step is committed."""
         self._book = book
@@ -47,8 +55,11 @@ class Commit:
         self._access = access
         self._comparison = comparison
         self._watch = watch
+        self._keep = keep
         self._feed_trouble = ""
         self._judged_by: tuple[Any, ...] = ()
+        self._waiting: tuple[list[Any], list[Bar]] = [], []
+        """Rows and bars of quiet minutes."""
 
     def note_feed(self, batch: Batch) -> None:
         """Keep the loss of order updates, and its end, among the events."""
@@ -66,23 +77,42 @@ class Commit:
         standing = self._standing
         trouble = self._feed_trouble or self._comparison.why_degraded
         standing.degraded = self._access.refusal or (trouble and f"{UNCONFIRMED}: {trouble}")
-        judged_by = (
-            self._book.stances, standing.degraded, standing.conflict, standing.unpriced,
-        )  # fmt: skip
+        judged_by = self._judged_now()
         if judged_by != self._judged_by:
             self._judged_by = judged_by
             self._outbox.end_grants()
-        rows, bars = self._book.drain()
-        if rows or bars:
-            self._journal.commit(rows, bars)
-            if self._watch is not None:
-                self._show(self._watch, rows, bars)
+        self._let_wait()
+        self.commit_waiting()
+        self._keep()
         if made := self._executor.made:
             self._executor.made = []
             for order in made:
                 self._outbox.add(order)
         if broken := self.broken or self._executor.broken:
             raise broken
+
+    def may_wait(self, batch: Batch) -> bool:
+        """Let a quiet minute wait for a later commit; False where it is to be committed now."""
+        quiet = (
+            batch.comes_again
+            and self._book.at_rest
+            and not self._executor.made
+            and self._outbox.idle
+            and not self._comparison.due
+            and self._judged_now() == self._judged_by
+            and len(self._waiting[1]) < MOST_WAITING
+        )
+        if quiet:
+            self._let_wait()
+        return quiet
+
+    def commit_waiting(self) -> None:
+        """Commit the quiet minutes that wait, without what a step has left unfinished."""
+        (rows, bars), self._waiting = self._waiting, ([], [])
+        if rows or bars:
+            self._journal.commit(rows, bars)
+            if self._watch is not None:
+                self._show(self._watch, rows, bars)
 
     def send(self) -> list[OrderUpdate]:
         """Send what may leave; returns the answers, events of the next step. Raises JournalError."""
@@ -96,6 +126,14 @@ class Commit:
         for event in conflict_events(error.conflicts, self._book.now):
             self._book.apply(event)
         self.commit()
+
+    def _judged_now(self) -> tuple[Any, ...]:
+        standing = self._standing
+        return self._book.stances, standing.degraded, standing.conflict, standing.unpriced
+
+    def _let_wait(self) -> None:
+        for waiting, changed in zip(self._waiting, self._book.drain(), strict=True):
+            waiting += changed
 
     def _show(self, watch: Watcher, rows: list[Any], bars: list[Bar]) -> None:
         """Show a committed step to the watcher, whose failure must not keep its orders from leaving."""

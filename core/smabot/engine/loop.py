@@ -28,8 +28,9 @@ from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.reconciling.running_comparison import Comparison
 from smabot.engine.step import Step
 from smabot.engine.surroundings import Surroundings
+from smabot.errors import SmabotError
 from smabot.hooks.plugins import Plugins
-from smabot.hooks.ports import Broker, Feed, Journal, goes_by_itself
+from smabot.hooks.ports import Broker, Feed, Journal, ReplayingFeed, goes_by_itself
 from smabot.hooks.specifications import Recovery
 from smabot.settings.model import Config
 
@@ -80,8 +81,17 @@ class Engine:
             Targets(config, book, symbols),
             executor,
         )
+        keep = feed.keep if isinstance(feed, ReplayingFeed) else lambda: None
         self._commit = Commit(
-            book, journal, self._outbox, executor, standing, self.access, self.comparison, watch
+            book,
+            journal,
+            self._outbox,
+            executor,
+            standing,
+            self.access,
+            self.comparison,
+            watch,
+            keep,
         )
         news = BrokerNews(config.bot, book, plugins, self.comparison, equity, symbols)
         calendar = CalendarRenewal(
@@ -110,6 +120,7 @@ class Engine:
         """
         try:
             outcome = self._loop()
+            self._commit.commit()
         except BaseException:
             self.close()
             raise
@@ -129,6 +140,13 @@ class Engine:
         Raises ReconciliationConflict, which is kept among the events, and KeyRefused where the broker
         has not taken the key for too long; nothing leaves after it.
         """
+        try:
+            self._take(batch)
+        except SmabotError:
+            self._commit.commit_waiting()
+            raise
+
+    def _take(self, batch: Batch) -> None:
         self._commit.note_feed(batch)
         self.access.feed_refused(batch.refused)
         if batch.resync:

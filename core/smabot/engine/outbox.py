@@ -94,6 +94,13 @@ class Outbox:
         return adopted
 
     @property
+    def idle(self) -> bool:
+        """Whether nothing is sent, asked for or awaited; a remote broker may always have something to tell."""
+        book = self._book
+        busy = self._connection.remote or self._sendings or book.canceling or book.unconfirmed()
+        return not busy
+
+    @property
     def awaits_answers(self) -> bool:
         """Whether a remote broker still has a question to answer about an order."""
         sendings = self._sendings.values()
@@ -123,9 +130,7 @@ class Outbox:
         Cancels go first, then exits, then entries, then status queries, each in an order that a restart
         would find too. So are the answers: a restart learns first of what arrived.
         """
-        book = self._book
-        idle = not (self._sendings or book.canceling or book.unconfirmed())
-        if idle and not self._connection.remote:
+        if self.idle:
             return []
         dispatcher = self._connection.dispatcher
         dispatcher.next_step()

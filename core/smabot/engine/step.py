@@ -65,6 +65,8 @@ class Step:
             valid = is_valid_bar(bar)
             book.apply(BarRevision.of(bar, batch.time) if valid else bad_bar_event(bar, batch.time))
         self._decisions.decide(batch, fresh=fresh, flatten=flatten)
+        if not commands and self._commit.may_wait(batch):
+            return []
         self._commit.commit()
         return self._commit.send()
 

@@ -302,6 +302,22 @@ class PricedFeed(Protocol):
         ...
 
 
+@runtime_checkable
+class ReplayingFeed(Protocol):
+    """A feed that replays known bars, and after a restart goes on at the minute that was kept last.
+
+    It marks a batch that `keep` has to follow with ``comes_again``. A feed without `keep` goes on by
+    itself: each of its batches is committed at once.
+    """
+
+    def keep(self) -> None:
+        """Keep that all that was delivered is committed: no restart gets it again.
+
+        Before the first call the feed keeps that by itself.
+        """
+        ...
+
+
 def is_remote(broker: Broker) -> TypeGuard[RemoteBroker]:
     """Whether a broker's answers take time.
 

@@ -246,6 +246,35 @@ class Exchange(ExchangeOrders):
         return ReplayedMinute(end, tuple(events), bars, halted, resumed)
 
     @one_at_a_time
+    def advance_quietly(self) -> ReplayedMinute | None:
+        """Replay the next minute where that does no more than move clock and prices; else None.
+
+        The clock is not in the ledger before `keep_clock`: an exchange that is opened before goes on at
+        an earlier minute.
+        """
+        minute = self._replay.next_minute(self._now)
+        if minute is None or minute[0] >= self._day_ends or self._is_eventful:
+            return None
+        start, bars = minute
+        self._latest.update([(bar.symbol, bar) for bar in bars])
+        self._engine.prices_changed()
+        self._now = start + MINUTE
+        self._replay.complete()
+        return ReplayedMinute(self._now, (), bars)
+
+    @property
+    def _is_eventful(self) -> bool:
+        return bool(
+            self.faults or self.halts.symbols or self._flags.names or self._engine.open_orders
+        )
+
+    @one_at_a_time
+    def keep_clock(self) -> None:
+        """Commit the clock as it is now."""
+        if self._kept_at != self._now:
+            self._keep_clock()
+
+    @one_at_a_time
     def pass_time(self, until: datetime) -> None:
         """Let time pass without a bar: up to the start of the next minute that has one, or the last close."""
         minute = self._replay.next_minute(self._now)

@@ -42,6 +42,8 @@ class ExchangeOrders(ExchangeQueries):
             MarketFaults(faults),
         )  # fmt: skip
         self._listeners: list[Callable[[Sequence[OrderEvent]], None]] = []
+        self._kept_at = self._now
+        """What the clock in the ledger shows."""
 
     def submit(self, request: OrderRequest) -> OrderEvent:
         """Accept an order. Raises RequestRefused, which leaves nothing behind."""
@@ -157,7 +159,7 @@ class ExchangeOrders(ExchangeQueries):
         engine = self._engine
         orders, moved = engine.open_orders.take_changes(), engine.take_changed_positions()
         if not (any(orders) or adjustment or new_day or withheld):
-            self._ledger.move_clock(self._now, self._replay.done)
+            self._keep_clock()
             return
         change = LedgerChange(
             self._now, self._replay.done, engine.cash, engine.last_day, orders,
@@ -166,7 +168,12 @@ class ExchangeOrders(ExchangeQueries):
             adjustment, withheld,
         )  # fmt: skip
         self._ledger.record(change, durable=bool(events or adjustment))
+        self._kept_at = self._now
         shown = [event for event in events if not event.order.hidden]
         if shown:
             for listener in self._listeners:
                 listener(shown)
+
+    def _keep_clock(self) -> None:
+        self._ledger.move_clock(self._now, self._replay.done)
+        self._kept_at = self._now

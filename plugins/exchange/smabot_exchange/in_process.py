@@ -231,7 +231,11 @@ class ExchangeFeed:
     def __init__(self, shared: SharedExchange, speed: Literal["max"] | float = "max") -> None:
         self._shared = shared
         self._exchange = shared.exchange
-        self._pace = Pace(None if speed == "max" else speed)
+        self._pace = None if speed == "max" else Pace(speed)
+        self._is_told = False
+        """Whether the reader tells what to keep; else each minute is kept when it is delivered."""
+        self._asks_for_commit = False
+        """Whether minutes were delivered that are to be kept before something else happens."""
         self._subscribed: frozenset[str] = frozenset()
         self.notes: tuple[str, ...] = self._exchange.notes
         """What an operator should know of the data, a line each."""
@@ -281,9 +285,20 @@ class ExchangeFeed:
             updates = tuple(self._shared.waiting)
             self._shared.waiting.clear()
             return Batch(self._exchange.now, updates)
+        if (
+            self._is_told
+            and self._pace is None
+            and (quiet := self._exchange.advance_quietly()) is not None
+        ):
+            self._asks_for_commit = True
+            bars = tuple([bar for bar in quiet.bars if bar.symbol in self._subscribed])
+            return Batch(quiet.time, bars=bars, comes_again=True)
+        if self._asks_for_commit:
+            self._asks_for_commit = False
+            return Batch(self._exchange.now)
         if self._exchange.next_time() is None:
             return None
-        if not self._pace.wait(timeout):
+        if self._pace is not None and not self._pace.wait(timeout):
             return Batch(self._exchange.now)
         minute, as_sent = self._exchange.advance(), self._exchange.wrong_bars.as_sent
         if minute is None:
@@ -293,6 +308,10 @@ class ExchangeFeed:
             tuple(to_update(event.order) for event in minute.events),
             tuple([as_sent(bar) for bar in minute.bars if bar.symbol in self._subscribed]),
         )
+
+    def keep(self) -> None:
+        self._is_told, self._asks_for_commit = True, False
+        self._exchange.keep_clock()
 
     def progress(self) -> Progress | None:
         return Progress(*self._exchange.minutes)

@@ -80,7 +80,7 @@ class Bot:
         for _ in range(minutes):
             batch = self.session.feed.next(0)
             assert batch is not None
-            self.engine.take(replace(batch, doubt=self.down))
+            self.engine.take(replace(batch, doubt=self.down, comes_again=False))
 
     def step(self, *updates: OrderUpdate) -> None:
         """A step without a bar."""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, datetime
+from itertools import groupby
 from math import fsum
+from operator import attrgetter
 
 from smabot.cli.performance import ratios
 from smabot.domain.bar_checks import is_valid_bar
@@ -24,21 +26,17 @@ class BuyAndHold:
         self._first: dict[str, float] = {}
         self._last: dict[str, float] = {}
         self._days: dict[date, float] = {}
-        self._time: datetime | None = None
-        self._date = date.min
         self._peak = 1.0
         self.drawdown = 0.0
         """The largest fall from a peak between two minutes' closes, as a positive fraction."""
 
     def take(self, bars: Iterable[Bar]) -> None:
-        """Take a minute's bars in, oldest minute first."""
-        for bar in bars:
-            if is_valid_bar(bar):
+        """Take the bars of whole minutes in, oldest minute first."""
+        for time, minute in groupby(filter(is_valid_bar, bars), key=attrgetter("time")):
+            for bar in minute:
                 self._first.setdefault(bar.symbol, bar.open)
                 self._last[bar.symbol] = bar.close
-                self._time = bar.time
-        if self._time is not None:
-            self._note_value(self._time)
+            self._note_value(time)
 
     def _note_value(self, time: datetime) -> None:
         value = self._value()

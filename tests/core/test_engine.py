@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from smabot.domain.bot_records import Command
+from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import Side, Status
 from smabot.domain.records import (
     CORE_RECORDS,

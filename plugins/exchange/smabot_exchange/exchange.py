@@ -17,6 +17,7 @@ from smabot_exchange.faults.wrong_bars import WrongBars
 from smabot_exchange.ledger.beginning import Beginning
 from smabot_exchange.ledger.changes import OutsideChange
 from smabot_exchange.ledger.ledger import Ledger
+from smabot_exchange.ledger.ledger_port import LedgerPort
 from smabot_exchange.ledger.memory_ledger import LedgerImage, MemoryLedger
 from smabot_exchange.matching.account import (
     AccountState,
@@ -83,7 +84,7 @@ class Exchange(ExchangeOrders):
         self._begin(MemoryLedger(image), faults)
         return self
 
-    def _begin(self, ledger: Ledger, faults: FaultPlan | None) -> None:
+    def _begin(self, ledger: LedgerPort, faults: FaultPlan | None) -> None:
         self.faults = FaultPlan() if faults is None else faults
         """How it misbehaves. Those that are no faults of the market need a server."""
         self.halts = Halts(self.faults)

@@ -13,7 +13,7 @@ from smabot_exchange.faults.account_flags import AccountFlags
 from smabot_exchange.faults.fault_plan import FaultPlan
 from smabot_exchange.faults.market_faults import MarketFaults
 from smabot_exchange.ledger.changes import LedgerChange, OutsideChange
-from smabot_exchange.ledger.ledger import Ledger
+from smabot_exchange.ledger.ledger_port import LedgerPort
 from smabot_exchange.matching.order_numbers import OrderNumbers
 from smabot_exchange.matching.order_validation import check_client_id
 from smabot_exchange.matching.orders import (
@@ -31,7 +31,7 @@ from smabot_exchange.serialisation import one_at_a_time
 class ExchangeOrders(ExchangeQueries):
     """The half of an `Exchange` that takes orders."""
 
-    def __init__(self, ledger: Ledger, faults: FaultPlan) -> None:
+    def __init__(self, ledger: LedgerPort, faults: FaultPlan) -> None:
         super().__init__(ledger)
         self._flags = AccountFlags(faults, ledger.flags(), ledger.save_flags)
         self._replay = Replay(ledger)

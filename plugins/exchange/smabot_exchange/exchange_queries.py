@@ -9,7 +9,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from smabot.provider import MINUTE, ZERO, Bar, Calendar, Session
-from smabot_exchange.ledger.ledger import Ledger
+from smabot_exchange.ledger.ledger_port import LedgerPort
 from smabot_exchange.ledger.past_equity import equity_history, equity_times
 from smabot_exchange.matching.account import EquityHistoryPoint
 from smabot_exchange.matching.order_validation import not_found
@@ -27,7 +27,7 @@ class ExchangeQueries(Serialised):
     """The reading half of an `Exchange`. Each method raises BrokerError when the ledger can't be
     read, and from then on so does every later call."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: LedgerPort) -> None:
         super().__init__()
         self._ledger = ledger
         self._opening_cash = ledger.terms.cash

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from smabot.provider import Bar
-from smabot_exchange.ledger.ledger import Ledger
+from smabot_exchange.ledger.ledger_port import LedgerPort
 from smabot_exchange.matching.orders import OrderEvent
 
 
@@ -28,7 +28,7 @@ class ReplayedMinute:
 class Replay:
     """Reads a ledger's minutes ahead of the clock. ``done`` counts those that were replayed."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: LedgerPort) -> None:
         self.done = ledger.minutes_played()
         self._ledger = ledger
         self._ahead: list[tuple[datetime, list[Bar]]] = []

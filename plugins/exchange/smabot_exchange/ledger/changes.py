@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -31,6 +31,20 @@ class AccountMovement(NamedTuple):
     qty: Decimal
     cash: Decimal
     from_outside: bool
+
+
+def movements(
+    executions: Iterable[Execution], outside: Iterable[AccountMovement]
+) -> list[AccountMovement]:
+    """Return all that ever moved shares or cash, fills and what came from outside, by time."""
+    fills = [
+        AccountMovement(
+            fill.time, fill.symbol, fill.qty * fill.side.sign, -fill.qty * fill.price * fill.side.sign,
+            from_outside=False,
+        )
+        for fill in executions
+    ]  # fmt: skip
+    return sorted([*fills, *outside], key=lambda movement: movement.time)
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from smabot_exchange.ledger.changes import AccountMovement
+from smabot_exchange.ledger.changes import AccountMovement, movements
 from smabot_exchange.ledger.ledger_file import LedgerFile
 from smabot_exchange.ledger.rows import (
     EXECUTION_COLUMNS,
@@ -151,14 +151,7 @@ class OrderQueries(LedgerFile):
                 )
                 for time, symbol, qty, cash in given
             ]
-        fills = [
-            AccountMovement(
-                fill.time, fill.symbol, fill.qty * fill.side.sign,
-                -fill.qty * fill.price * fill.side.sign, from_outside=False,
-            )
-            for fill in self.executions()
-        ]  # fmt: skip
-        return sorted(fills + outside, key=lambda movement: movement.time)
+        return movements(self.executions(), outside)
 
     def _newest_until(self, time: int) -> int:
         """Return the number of the last order that was submitted at or before a time in nanoseconds."""

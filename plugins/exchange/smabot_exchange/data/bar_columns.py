@@ -1,0 +1,206 @@
+"""Minute bars as columns, a file that is mapped into memory: a year of many symbols costs no more than a minute.
+
+A file has chunks, each the bars of one symbol in ascending time: the columns of `COLUMNS` one after the other,
+eight bytes a value. After them come the minutes that have a bar, the index in JSON, and where that begins.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from array import array
+from bisect import bisect_left
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cached_property
+from itertools import repeat
+from math import isnan, nan
+from typing import IO, Any, NamedTuple
+
+from smabot.provider import Bar
+
+VERSION = 1
+MAGIC = b"SMBARS01"
+COLUMNS = "qdddddqd"
+"""Seconds since 1970, open, high, low, close, volume, trade count (-1: none), vwap (not a number: none)."""
+_WIDTH = 8
+_BUFFERED = 200_000
+"""Bars that are written at once."""
+_READ_AHEAD = 4096
+_TRAILER = struct.Struct("<q8s")
+
+Row = tuple[Any, ...]
+"""Seconds, symbol, and the other columns; None for what a bar does not say."""
+Minutes = list[tuple[datetime, list[Bar]]]
+
+
+class ColumnsWriter:
+    """Writes bars as they come; those of a symbol in ascending time."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._place = 0
+        self._chunks: dict[str, list[tuple[int, int]]] = {}
+        self._rows: dict[str, list[Row]] = {}
+
+    def add(self, rows: Iterable[Row]) -> None:
+        """Write rows."""
+        buffered, waiting = 0, self._rows
+        for row in rows:
+            symbol = row[1]
+            if symbol in waiting:
+                waiting[symbol].append(row)
+            else:
+                waiting[symbol] = [row]
+            buffered += 1
+            if buffered == _BUFFERED:
+                self._flush()
+                buffered = 0
+        self._flush()
+
+    def finish(self, minutes: Iterable[int], facts: Mapping[str, Any]) -> None:
+        """Write the minutes that have a bar, and the index with some ``facts``, as JSON has them."""
+        place, starts = self._place, array("q", sorted(minutes))
+        self._write(starts.tobytes())
+        index = {"chunks": self._chunks, "minutes": (place, len(starts)), "facts": facts}
+        begin = self._place
+        self._write(json.dumps(index).encode())
+        self._write(_TRAILER.pack(begin, MAGIC))
+
+    def _flush(self) -> None:
+        for symbol, rows in self._rows.items():
+            self._chunks.setdefault(symbol, []).append((self._place, len(rows)))
+            stamps, _, *prices, counts, vwaps = zip(*rows, strict=True)
+            self._write(array("q", stamps).tobytes())
+            for column in prices:
+                self._write(array("d", column).tobytes())
+            self._write(array("q", [-1 if n is None else n for n in counts]).tobytes())
+            self._write(array("d", [nan if w is None else w for w in vwaps]).tobytes())
+        self._rows.clear()
+
+    def _write(self, content: bytes) -> None:
+        self._stream.write(content)
+        self._place += len(content)
+
+
+class _Chunk(NamedTuple):
+    """Some bars of a symbol: where its columns begin, how many there are, and their times."""
+
+    place: int
+    size: int
+    first: int
+    last: int
+    stamps: Sequence[int]
+
+
+class BarColumns:
+    """Reads what `ColumnsWriter` has written. Its content may be shared; nothing is changed."""
+
+    def __init__(self, content: Any) -> None:
+        """``content``: bytes, or a file that is mapped. Raises ValueError where it is none of these."""
+        self._content = view = memoryview(content)
+        if len(view) < _TRAILER.size:
+            raise ValueError("too short")
+        begin, magic = _TRAILER.unpack(view[-_TRAILER.size :])
+        if magic != MAGIC:
+            raise ValueError("not columns of bars")
+        index = json.loads(bytes(view[begin : -_TRAILER.size]))
+        self.facts: Mapping[str, Any] = index["facts"]
+        place, count = index["minutes"]
+        self.minutes: Sequence[int] = self._column("q", place, count)
+        """The minutes that have a bar, seconds since 1970, ascending."""
+        self._chunks = index["chunks"]
+        self._minutes_at_once = max(_READ_AHEAD // max(len(self._chunks), 1), 1)
+
+    @cached_property
+    def symbols(self) -> tuple[str, ...]:
+        return tuple(sorted(self._chunks))
+
+    def minutes_from(self, stamp: int) -> Minutes:
+        """Return some of the minutes that start at or after a time, one at least if there is one."""
+        first = bisect_left(self.minutes, stamp)
+        starts = self.minutes[first : first + self._minutes_at_once]
+        if not starts:
+            return []
+        times = {start: datetime.fromtimestamp(start, UTC) for start in starts}
+        found: dict[int, list[Bar]] = {start: [] for start in starts}
+        for symbol in self.symbols:
+            for start, bar in self._bars(symbol, starts[0], starts[-1], times):
+                found[start].append(bar)
+        return [(times[start], bars) for start, bars in found.items()]
+
+    def bar_before(self, symbol: str, stamp: int) -> Bar | None:
+        """Return a symbol's last bar that starts before a time."""
+        for chunk in reversed(self._chunks_of.get(symbol, ())):
+            if chunk.first < stamp:
+                place = bisect_left(chunk.stamps, stamp) - 1
+                return self._bar(symbol, chunk, place)
+        return None
+
+    def bars_at(self, stamps: Sequence[int], symbols: Collection[str]) -> list[Bar]:
+        """Return the bars of some minutes, by time, then by symbol."""
+        wanted = sorted(set(stamps))
+        found = [
+            bar
+            for symbol in sorted(set(symbols))
+            for stamp in wanted
+            if (bar := self._bar_at(symbol, stamp)) is not None
+        ]
+        return sorted(found, key=lambda bar: (bar.time, bar.symbol))
+
+    def _bar_at(self, symbol: str, stamp: int) -> Bar | None:
+        for chunk in self._chunks_of.get(symbol, ()):
+            if chunk.first <= stamp <= chunk.last:
+                place = bisect_left(chunk.stamps, stamp)
+                return self._bar(symbol, chunk, place) if chunk.stamps[place] == stamp else None
+        return None
+
+    @cached_property
+    def _chunks_of(self) -> dict[str, list[_Chunk]]:
+        return {
+            symbol: [self._chunk(place, count) for place, count in chunks]
+            for symbol, chunks in self._chunks.items()
+        }
+
+    def _chunk(self, place: int, count: int) -> _Chunk:
+        stamps = self._column("q", place, count)
+        return _Chunk(place, count, stamps[0], stamps[-1], stamps)
+
+    def _bars(
+        self, symbol: str, first: int, last: int, times: Mapping[int, datetime]
+    ) -> Iterator[tuple[int, Bar]]:
+        """Yield a symbol's bars from a minute to another with their starts; ``times``: of all minutes."""
+        for chunk in self._chunks_of[symbol]:
+            if chunk.last < first or chunk.first > last:
+                continue
+            begin, end = bisect_left(chunk.stamps, first), bisect_left(chunk.stamps, last + 1)
+            stamps, *values, counts, vwaps = self._columns(chunk, begin, end)
+            rows = zip(
+                repeat(symbol), (times[stamp] for stamp in stamps), *values, map(_count, counts),
+                map(_vwap, vwaps), strict=False,
+            )  # fmt: skip
+            yield from zip(stamps, (tuple.__new__(Bar, row) for row in rows), strict=True)
+
+    def _bar(self, symbol: str, chunk: _Chunk, place: int) -> Bar:
+        columns = self._columns(chunk, place, place + 1)
+        stamp, open_, high, low, close, volume, count, vwap = (value for (value,) in columns)
+        time = datetime.fromtimestamp(stamp, UTC)
+        return Bar(symbol, time, open_, high, low, close, volume, _count(count), _vwap(vwap))
+
+    def _columns(self, chunk: _Chunk, begin: int, end: int) -> list[list[Any]]:
+        size = chunk.size * _WIDTH
+        return [
+            self._column(kind, chunk.place + number * size, chunk.size)[begin:end].tolist()
+            for number, kind in enumerate(COLUMNS)
+        ]
+
+    def _column(self, kind: str, place: int, count: int) -> Any:
+        return self._content[place : place + count * _WIDTH].cast(kind)  # type: ignore[call-overload]
+
+
+def _count(kept: int) -> int | None:
+    return None if kept < 0 else kept
+
+
+def _vwap(kept: float) -> float | None:
+    return None if isnan(kept) else kept

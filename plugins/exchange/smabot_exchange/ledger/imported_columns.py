@@ -1,0 +1,124 @@
+"""Historical data as columns, checked once: of files they are kept in the user's cache for the next time.
+
+The cache may be removed at any time. A file in it that nobody has used for a month is removed with the next
+import.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import mmap
+import os
+import time
+from collections.abc import Sequence
+from contextlib import suppress
+from datetime import date
+from io import BytesIO
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, BinaryIO
+
+from smabot.provider import ConfigError, Session
+from smabot_exchange.data.bar_columns import VERSION, BarColumns, ColumnsWriter
+from smabot_exchange.data.data_files import DataFiles
+from smabot_exchange.data.data_source import DataSource
+from smabot_exchange.data.sessions import OutsideCalendar
+from smabot_exchange.ledger.data_import import DataImport, session_row
+from smabot_exchange.ledger.rows import to_time
+
+_UNUSED = 30 * 86_400
+"""Seconds after which a file of the cache is removed."""
+
+
+def imported_columns(source: DataSource) -> BarColumns:
+    """Return a source's bars in its regular sessions; their facts are those of `facts_of`.
+
+    Raises ConfigError for bad data.
+    """
+    if not isinstance(source, DataFiles):
+        content = BytesIO()
+        _write(source, content)
+        return BarColumns(content.getbuffer())
+    folder = cache_folder()
+    path = folder / f"{_key(source)}.columns"
+    with suppress(OSError, ValueError):
+        return _mapped(path)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _remove_unused(folder)
+        with NamedTemporaryFile(dir=folder, suffix=".new", delete=False) as new:
+            try:
+                _write(source, new)
+                new.close()
+                Path(new.name).replace(path)
+            finally:
+                Path(new.name).unlink(missing_ok=True)
+        return _mapped(path)
+    except OSError as error:
+        raise ConfigError(
+            f"cache {folder}: can't be written ({error.strerror}); free some space, or set "
+            "XDG_CACHE_HOME to a folder that can be"
+        ) from error
+
+
+def cache_folder() -> Path:
+    """Return the folder of imported data in the user's cache."""
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "smabot" / "bars"
+
+
+def sessions_of(columns: BarColumns) -> list[tuple[Session, bool]]:
+    """Return the sessions, those with data (true) and the few after its end (false)."""
+    return [
+        (Session(date.fromisoformat(day), to_time(opens), to_time(closes)), bool(played))
+        for day, opens, closes, played in columns.facts["sessions"]
+    ]
+
+
+def notes_of(columns: BarColumns, past: int) -> list[str]:
+    """Return what an operator should know of the data, a line each; so many sessions are history."""
+    notes: list[str] = list(columns.facts["notes"])
+    if past:
+        played = [session for session, has_data in sessions_of(columns) if has_data]
+        sessions = f"{past:,} session{'s' * (past > 1)}"
+        notes.append(f"{sessions} of them history, up to {played[past - 1].date}")
+    return notes
+
+
+def _write(source: DataSource, stream: Any) -> None:
+    began = time.perf_counter()
+    intake, writer = DataImport(source.label, source.stored_label), ColumnsWriter(stream)
+    try:
+        writer.add(intake.rows(source.bars()))
+        sessions = intake.finish()
+    except OutsideCalendar as error:
+        raise ConfigError(f"{source.label}: {error}") from None
+    facts = {
+        "first_opens": intake.first_opens,
+        "sessions": list(map(session_row, sessions)),
+        "notes": intake.notes(),
+        "seconds": round(time.perf_counter() - began, 1),
+    }
+    writer.finish(intake.minutes, facts)
+
+
+def _key(source: DataFiles) -> str:
+    named: Sequence[object] = (VERSION, source.stored_label, source.signature())
+    return hashlib.blake2b(repr(named).encode(), digest_size=20).hexdigest()
+
+
+def _mapped(path: Path) -> BarColumns:
+    stream: BinaryIO
+    with path.open("rb") as stream:
+        content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+    columns = BarColumns(content)
+    os.utime(path)
+    return columns
+
+
+def _remove_unused(folder: Path) -> None:
+    oldest = time.time() - _UNUSED
+    for path in folder.iterdir():
+        with suppress(OSError):
+            if path.suffix in (".columns", ".new") and path.stat().st_mtime < oldest:
+                path.unlink()

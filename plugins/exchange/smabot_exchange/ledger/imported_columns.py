@@ -86,7 +86,6 @@ def notes_of(columns: BarColumns, past: int) -> list[str]:
 
 
 def _write(source: DataSource, stream: Any) -> None:
-    began = time.perf_counter()
     intake, writer = DataImport(source.label, source.stored_label), ColumnsWriter(stream)
     try:
         writer.add(intake.rows(source.bars()))
@@ -97,7 +96,6 @@ def _write(source: DataSource, stream: Any) -> None:
         "first_opens": intake.first_opens,
         "sessions": list(map(session_row, sessions)),
         "notes": intake.notes(),
-        "seconds": round(time.perf_counter() - began, 1),
     }
     writer.finish(intake.minutes, facts)
 

@@ -31,6 +31,7 @@ class LedgerImage:
     ) -> None:
         """Raises ConfigError for bad data."""
         source = beginning.around(source)
+        self.account_id = str(uuid4())
         self.terms = asked.for_new_ledger(source.half_spread)
         self.columns = imported_columns(source)
         sessions = sessions_of(self.columns)
@@ -42,15 +43,14 @@ class LedgerImage:
         minutes = self.columns.minutes
         self.minutes = len(minutes) - bisect_left(minutes, to_stamp(self.start))
         first, *others = notes_of(self.columns, past)
-        seconds = self.columns.facts["seconds"]
-        self.notes = (f"{shown_label(first)}, imported in {seconds} s", *others)
+        self.notes = (shown_label(first), *others)
 
 
 class MemoryLedger:
     """Implements `LedgerPort`. Orders and executions are those that the exchange made."""
 
     def __init__(self, image: LedgerImage) -> None:
-        self.account_id = str(uuid4())
+        self.account_id = image.account_id
         self.terms = image.terms
         self._image = image
         self._now = image.start

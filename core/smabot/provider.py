@@ -61,6 +61,7 @@ from smabot.hooks.ports import (
     RemoteBroker,
     ReplayingFeed,
     Rows,
+    is_remote,
 )
 from smabot.hooks.roles import Provider
 from smabot.hooks.simulated_exchange import (
@@ -199,6 +200,7 @@ __all__ = [
     "is_displaced",
     "is_locked",
     "is_locked_by_name",
+    "is_remote",
     "is_valid_bar",
     "key_of",
     "left_out_bar",

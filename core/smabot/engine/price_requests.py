@@ -37,7 +37,9 @@ class PriceRequests:
         self._standing = standing
         self._question = question
         self._asked: list[str] = []
-        self._asked_in = self._not_before = EPOCH
+        self._asked_in = self._not_before = self._fresh_until = EPOCH
+        self._changes = -1
+        """The book's count of changes when nothing was stale before ``_fresh_until``."""
         self._without: set[str] = set()
 
     def is_now(self, time: datetime) -> bool:
@@ -47,6 +49,8 @@ class PriceRequests:
     def update(self) -> bool:
         """Ask where that is due, and take the answer; returns whether it gave a price."""
         now, book = self._feed.now(), self._book
+        if now < self._fresh_until and book.changes == self._changes:
+            return False
         priced = self._take(now) if self._question.answered else False
         if self._question.under_way or now < self._not_before:
             return priced
@@ -57,9 +61,18 @@ class PriceRequests:
         self._asked, self._asked_in = stale, minute
         if not stale:
             self._judge(now, "")
+            self._note_freshness(now)
             return priced
         self._question.begin(self._ask)
         return (self._take(now) if self._question.answered else False) or priced
+
+    def _note_freshness(self, now: datetime) -> None:
+        """Note until when nothing that is held or ordered now can get stale."""
+        book = self._book
+        self._changes, self._fresh_until = book.changes, now
+        if (session := book.calendar.session_at(now)) is not None:
+            ends = [_bar_end(book, symbol) or session.open for symbol in book.at_risk()]
+            self._fresh_until = max(min(ends, default=now), session.open) + STALE
 
     def _ask(self) -> list[Mark]:
         if not isinstance(self._feed, PricedFeed):

@@ -253,21 +253,17 @@ class Exchange(ExchangeOrders):
         The clock is not in the ledger before `keep_clock`: an exchange that is opened before goes on at
         an earlier minute.
         """
-        minute = self._replay.next_minute(self._now)
-        if minute is None or minute[0] >= self._day_ends or self._is_eventful:
+        minute, engine = self._replay.next_minute(self._now), self._engine
+        if minute is None or minute[0] >= self._day_ends or engine.open_orders:
+            return None
+        if self.faults or self.halts.symbols or self._flags.names:
             return None
         start, bars = minute
         self._latest.update([(bar.symbol, bar) for bar in bars])
-        self._engine.prices_changed()
+        engine.prices_changed()
         self._now = start + MINUTE
         self._replay.complete()
         return ReplayedMinute(self._now, (), bars)
-
-    @property
-    def _is_eventful(self) -> bool:
-        return bool(
-            self.faults or self.halts.symbols or self._flags.names or self._engine.open_orders
-        )
 
     @one_at_a_time
     def keep_clock(self) -> None:

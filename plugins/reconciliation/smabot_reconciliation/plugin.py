@@ -24,8 +24,8 @@ from smabot.provider import (
     Provider,
     Reconciliation,
     Recovery,
-    RemoteBroker,
     hookimpl,
+    is_remote,
 )
 from smabot_reconciliation.conflict_table import ACCOUNT_MISMATCH, BrokerSnapshot, compare_book
 
@@ -60,7 +60,7 @@ class ReconciliationPlugin(Provider):
 
 def _conflict_pauses(broker: Broker) -> list[float]:
     """Return the pauses after which the comparison is repeated on a conflict, in seconds."""
-    looks = set(broker.lookups) if isinstance(broker, RemoteBroker) else set()
+    looks = set(broker.lookups) if is_remote(broker) else set()
     if max(looks, default=0.0) < RETRY_SECONDS[0]:
         looks.add(RETRY_SECONDS[0])
     return [later - before for before, later in pairwise([0.0, *sorted(looks)])]

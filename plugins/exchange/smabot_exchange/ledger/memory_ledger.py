@@ -6,7 +6,7 @@ from bisect import bisect_left
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from itertools import islice
+from itertools import islice, takewhile
 from uuid import UUID, uuid4
 
 from smabot.provider import ZERO, Bar, Session
@@ -186,8 +186,9 @@ class MemoryLedger:
         return [order for order in self._orders.values() if order.open]
 
     def orders_since(self, time: datetime | None) -> list[ExchangeOrder]:
-        orders = self._orders.values()
-        return [order for order in orders if time is None or order.submitted_at >= time]
+        newest_first = reversed(self._orders.values())
+        found = takewhile(lambda order: time is None or order.submitted_at >= time, newest_first)
+        return [*found][::-1]
 
     def find_orders(self, wanted: OrderFilter) -> list[ExchangeOrder]:
         orders = self._orders.values()

@@ -79,6 +79,18 @@ class SimulatedExchange(Protocol):
         """Let the market trade that minute; the clock shows its end. None at the data's end."""
         ...
 
+    def trade_quiet_minute(self) -> ExchangeMinute | None:
+        """Do what `trade_minute` does where nothing but bars comes of it, until `keep`; else None."""
+        ...
+
+    def keep(self) -> None:
+        """Keep the quiet minutes."""
+        ...
+
+    def fall_back(self) -> None:
+        """Be as an exchange in the bot's process is after a kill: quiet minutes that were not kept come again."""
+        ...
+
     def pass_time(self, until: datetime) -> None:
         """Let time pass without trades, at most up to the next minute that has bars."""
         ...

@@ -84,6 +84,12 @@ class Exchange(ExchangeOrders):
         self._begin(MemoryLedger(image), faults)
         return self
 
+    def opened_again(self) -> Exchange:
+        """Return an exchange on the same ledger, as another process finds it."""
+        other = type(self).__new__(type(self))
+        other._begin(self._ledger, self.faults)
+        return other
+
     def _begin(self, ledger: LedgerPort, faults: FaultPlan | None) -> None:
         self.faults = FaultPlan() if faults is None else faults
         """How it misbehaves. Those that are no faults of the market need a server."""

@@ -95,6 +95,17 @@ class ExchangeInMemory:
         minute = play()
         return None if minute is None else ExchangeMinute(minute.time, tuple(minute.bars))
 
+    def trade_quiet_minute(self) -> ExchangeMinute | None:
+        minute = self._exchange.advance_quietly() if self._broadcast is None else None
+        return None if minute is None else ExchangeMinute(minute.time, tuple(minute.bars))
+
+    def keep(self) -> None:
+        self._exchange.keep_clock()
+
+    def fall_back(self) -> None:
+        self._exchange = self._shared.exchange = self._exchange.opened_again()
+        self._exchange.listen(self._note)
+
     def pass_time(self, until: datetime) -> None:
         self._exchange.pass_time(until)
         if self._broadcast is not None:

@@ -6,12 +6,16 @@ import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from smabot.domain.records import Bar, Batch, Mark, OrderUpdate
 from smabot.errors import ConfigError
 from smabot.hooks.ports import Progress
 from smabot.testing.simulation.points import Points
 from smabot.testing.simulation.timeline import Timeline
+
+if TYPE_CHECKING:
+    from smabot.testing.simulation.unkept_minutes import UnkeptMinutes
 
 DOWN = "the stream of order updates is down"
 LONGEST_POLL = timedelta(minutes=30)
@@ -31,6 +35,11 @@ class Market:
         """Keep a minute's bars."""
         self.minutes.append(bars)
         self.latest.update((bar.symbol, bar) for bar in bars)
+
+    def forget(self, minutes: int) -> None:
+        """Forget the newest minutes: they are traded anew."""
+        del self.minutes[-minutes:]
+        self.latest = {bar.symbol: bar for minute in self.minutes for bar in minute}
 
 
 class Deliveries:
@@ -58,6 +67,18 @@ class Deliveries:
 
     def close(self) -> None:
         """Nothing is open."""
+
+    @property
+    def quiet(self) -> bool:
+        """Whether a minute's bars would come as they are, to a reader that keeps them."""
+        told = self.feed is not None and self.feed.is_told
+        return told and not (self.update_faults or self.bar_faults or self.down or self._swapped)
+
+    def send_quiet_minute(self, bars: Sequence[Bar]) -> None:
+        """Send the bars of a minute that comes again where nobody keeps it."""
+        assert self.feed is not None
+        self.feed.take_bars(bars)
+        self.feed.comes_again = True
 
     def send_updates(self, updates: Sequence[OrderUpdate]) -> None:
         """Send order updates to whoever is connected."""
@@ -131,15 +152,21 @@ class SimulatedFeed:
         points: Points,
         symbols: Sequence[str],
         pass_minute: Callable[[], None] | None,
+        unkept: UnkeptMinutes,
     ) -> None:
         """``pass_minute``: lets the market trade its next minute, where it waits for the bot; None: it
         goes by itself."""
+        self.is_told = False
+        """Whether its reader tells what to keep."""
+        self.comes_again = False
+        """Whether the bars that are delivered next come again where nobody keeps them."""
         self._timeline = timeline
         self._market = market
         self._deliveries = deliveries
         self._points = points
         self._symbols = tuple(symbols)
         self._pass_minute = pass_minute
+        self._unkept = unkept
         self._subscribed: frozenset[str] = frozenset()
         self._updates: list[OrderUpdate] = []
         self._bars: list[Bar] = []
@@ -175,7 +202,14 @@ class SimulatedFeed:
         ]
 
     def catch_up(self, time: datetime) -> None:
-        return
+        while self._pass_minute is not None and self.now() < time and not self._market.ended:
+            self._pass_minute()
+            self._unkept.keep()
+            self._bars, self.comes_again = [], False
+
+    def keep(self) -> None:
+        self.is_told = self._pass_minute is not None
+        self._unkept.keep()
 
     def subscribe(self, symbols: Collection[str]) -> None:
         self._subscribed = frozenset(symbols)
@@ -226,9 +260,11 @@ class SimulatedFeed:
             bars = tuple(sorted(bars, key=lambda bar: (bar.time, bar.symbol)))
         down = self._deliveries.down
         back, self._connection_was_down = self._connection_was_down and not down, down
+        again, self.comes_again = self.comes_again, False
         batch = Batch(
-            self.now(), updates, bars, resync=back, doubt=DOWN if down else "", revisions=revisions
-        )
+            self.now(), updates, bars, resync=back, doubt=DOWN if down else "",
+            revisions=revisions, comes_again=again and not (updates or revisions or back or down),
+        )  # fmt: skip
         self._deliveries.taken(batch)
         self._points.point(f"taken from the feed: {kind_of_batch(batch)}")
         return batch

@@ -26,6 +26,7 @@ from smabot.testing.simulation.points import Points
 from smabot.testing.simulation.server import Server
 from smabot.testing.simulation.socket_line import SocketLine
 from smabot.testing.simulation.timeline import Timeline
+from smabot.testing.simulation.unkept_minutes import UnkeptMinutes
 from smabot.testing.simulation.virtual_surroundings import VirtualSurroundings
 from smabot.testing.simulation.wire import FarBroker, NearBroker, Wire
 
@@ -46,6 +47,7 @@ class Outside:
     symbols: tuple[str, ...]
     far: bool
     pass_minute: Callable[[], None]
+    unkept: UnkeptMinutes
     wall: Callable[[], datetime]
     struck: Callable[[str], None]
     committed: Committed
@@ -184,7 +186,7 @@ class Life:
         broker = FarBroker(outside.wire) if outside.far else NearBroker(outside.wire)
         feed = SimulatedFeed(
             outside.timeline, outside.market, outside.deliveries, outside.points, outside.symbols,
-            None if outside.far else outside.pass_minute,
+            None if outside.far else outside.pass_minute, outside.unkept,
         )  # fmt: skip
         return SimulatedClient(broker, feed)
 

@@ -17,6 +17,7 @@ from smabot.testing.simulation.limits_oracle import BREAKER
 CIRCUMSTANCES = (
     "halt in force", "breaker tripped", "flatten not done", "command being carried out", "entries paused",
     "entry waits", "exit waits", "new date", "session just opened", "session just closed",
+    "quiet minutes wait",
 )  # fmt: skip
 """All there are. An order waits that has not left, or is not answered; a date is new until equity is valued in it."""
 AFTER_OPEN, AFTER_CLOSE = timedelta(minutes=5), timedelta(minutes=61)
@@ -24,12 +25,18 @@ WAITING = (Status.PENDING, Status.UNKNOWN)
 
 
 def circumstances(
-    database: Database, calendar: Calendar, now: datetime, *, command_read: bool, paused: bool
+    database: Database,
+    calendar: Calendar,
+    now: datetime,
+    *,
+    command_read: bool,
+    paused: bool,
+    uncommitted: bool,
 ) -> tuple[str, ...]:
     """Return those that hold now, in their order.
 
     ``command_read``: the process has read a command and not committed it; ``paused``: entries wait, as the
-    broker has not confirmed positions.
+    broker has not confirmed positions; ``uncommitted``: quiet minutes wait for a later commit.
     """
     blocked = {block.plugin for block in database.rows(Block) if block.holds(now)}
     opened = database.rows(Order, where={"status": OPEN})
@@ -46,6 +53,7 @@ def circumstances(
         "new date": _is_new_date(database, calendar, now),
         "session just opened": session is not None and now < session.open + AFTER_OPEN,
         "session just closed": session is None and earlier is not None,
+        "quiet minutes wait": uncommitted,
     }
     return tuple(name for name in CIRCUMSTANCES if holds[name])
 

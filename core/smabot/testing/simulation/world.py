@@ -26,7 +26,7 @@ from smabot.testing.kill_points import Killed
 from smabot.testing.simulation.actions import Actions
 from smabot.testing.simulation.actors import ACTORS, Actor
 from smabot.testing.simulation.databases import Database, MemoryDatabase
-from smabot.testing.simulation.deliveries import Market
+from smabot.testing.simulation.deliveries import Deliveries, Market
 from smabot.testing.simulation.fill_probe import PROBE, FillProbe
 from smabot.testing.simulation.judge import Judge, Violation
 from smabot.testing.simulation.life import Life, Lives, Outside
@@ -37,6 +37,7 @@ from smabot.testing.simulation.schedule_result import Kill, Result
 from smabot.testing.simulation.server import Clients, Server
 from smabot.testing.simulation.socket_line import SocketLine
 from smabot.testing.simulation.under_way import circumstances
+from smabot.testing.simulation.unkept_minutes import UnkeptMinutes
 from smabot.testing.simulation.watched_broker import WatchedBroker
 from smabot.testing.simulation.watched_requests import WatchedRequests
 from smabot.testing.simulation.world_state import WorldState
@@ -75,12 +76,14 @@ class World:
         """The minute whose actions were carried out last."""
         self._conflict = ""
         self._market = Market()
+        self._unkept = UnkeptMinutes(exchange, self._market, state.timeline)
         self._life: Life | None = None
         self._has_committed = False
         """Whether a process has committed a step with a bar or an order."""
         outside = Outside(
             state.timeline, state.wire, self._market, state.deliveries, state.points, database,
-            tuple(symbols), schedule.far, self._trade_minute, state.wall, state.notes.struck,
+            tuple(symbols), schedule.far, self._trade_minute, self._unkept, state.wall,
+            state.notes.struck,
             lambda rows, bars: self.judge.committed(rows, bars), state.plan.commit_faults,
         )  # fmt: skip
         actors = {name: self._actor(name) for name in ACTORS}
@@ -222,6 +225,9 @@ class World:
         if life is not None:
             self._has_committed = self._has_committed or life.committed > 0
             life.end()
+            before = self.state.wall()
+            self.minute -= self._unkept.lose()
+            self.state.plan.wall_ahead += before - self.state.wall()
 
     # -- the bot stops -------------------------------------------------------------------------------
 
@@ -303,6 +309,10 @@ class World:
 
     def _trade_minute(self) -> None:
         """Do what the schedule says of the next minute, and let the market trade it."""
+        if self._trade_quietly():
+            return
+        if self._unkept.count:
+            return  # what was traded is kept first
         if self._begun != self.minute:
             self._begun = self.minute
             actions = self.state.schedule.at(self.minute)
@@ -319,6 +329,20 @@ class World:
         self.judge.minute_traded()
         self._send_updates()
         self.state.deliveries.send_minute(traded.bars)
+
+    def _trade_quietly(self) -> bool:
+        """Let the market trade a minute that its reader may keep later; False: it is not such a one."""
+        deliveries = self.state.deliveries
+        if (
+            self.state.schedule.at(self.minute)
+            or not (isinstance(deliveries, Deliveries) and deliveries.quiet)
+            or not self._unkept.trade()
+        ):
+            return False
+        self.minute += 1
+        self.judge.minute_traded()
+        deliveries.send_quiet_minute(self._market.minutes[-1])
+        return True
 
     def _send_updates(self) -> None:
         self.state.deliveries.send_updates(self.state.exchange.take_updates())
@@ -367,6 +391,7 @@ class World:
             self.now,
             command_read=life is not None and life.command_read,
             paused=life is not None and life.entries_paused,
+            uncommitted=self._unkept.count > 0,
         )
 
     def _watched(self, clients: Clients) -> Clients:

@@ -154,7 +154,7 @@ class OrderQueries(LedgerFile):
         fills = [
             AccountMovement(
                 fill.time, fill.symbol, fill.qty * fill.side.sign,
-                -fill.qty * fill.price * fill.side.sign, from_outside=False,
+                -fill.qty * fill.price * fill.side.sign - fill.fees, from_outside=False,
             )
             for fill in self.executions()
         ]  # fmt: skip

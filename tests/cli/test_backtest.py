@@ -74,9 +74,21 @@ def test_costs_are_a_row_and_take_from_the_profit(call: Callable[..., Any]) -> N
     def traded(*words: str) -> dict[str, Any]:
         return dict(call("--json", "backtest", "--data", WAVES, *words).json)
 
-    free, charged = traded(), traded("--costs", "commission_per_order=2")
+    free = dict(call("--json", "--db", "free.db", "backtest", "--data", WAVES).json)
+    costs = ("--costs", "commission_per_order=2")
+    charged = dict(call("--json", "--db", "charged.db", "backtest", "--data", WAVES, *costs).json)
     assert float(free["fees"]) == 0
     assert float(charged["fees"]) == 2 * charged["fills"] == 2 * free["fills"]
+    assert "fees" not in call("--db", "free.db", "trades").out
+    assert "fees" in call("--db", "charged.db", "trades").out
+    assert "after fees of" in call("--db", "charged.db", "pnl").out
+    (order, *_) = call("--json", "--db", "charged.db", "orders").json["orders"]
+    assert order["fees"] == "2"
+    told = call("--db", "charged.db", "explain", order["client_order_id"]).out
+    assert ", fees 2.00" in told
+    assert re.search(
+        r"^fees +2\.00$", call("--db", "charged.db", "orders", order["client_order_id"]).out, re.M
+    )
     lost = float(free["closing_equity"]) - float(charged["closing_equity"])
     assert lost == pytest.approx(float(charged["fees"]))
     assert float(traded("--costs", "slippage=0.05")["closing_equity"]) < float(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ZERO = Decimal(0)
 PERIODS = ("day", "week", "month", "year")
 STATISTICS = ("round_trips", "wins", "losses", "win_rate", "profit_factor", "average_trade")
-COUNTED = ("orders_filled", "fills", *STATISTICS, "realized_pnl", "fees")
+COUNTED = ("orders_filled", "fills", *STATISTICS, "realized_pnl")
 
 
 @dataclass(slots=True)
@@ -163,12 +163,13 @@ def _rows(groups: dict[str, Group], by: str, of_all: bool) -> list[dict[str, Any
 
 def _fields(by: str) -> list[str]:
     of_periods = ["cumulative_pnl", "equity_change", "deposits"] if by in PERIODS else []
-    return [by, *COUNTED, *of_periods]
+    return [by, *COUNTED, *of_periods, "fees"]
 
 
 def _values(group: Group) -> dict[str, Any]:
     statistics = group.statistics
-    return {name: getattr(statistics if name in STATISTICS else group, name) for name in COUNTED}
+    found = {n: getattr(statistics if n in STATISTICS else group, n) for n in COUNTED}
+    return {**found, "fees": group.fees}
 
 
 def _averages(total: Group) -> dict[str, Any]:

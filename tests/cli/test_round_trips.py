@@ -170,7 +170,7 @@ def test_totals(traded: None, call: Call) -> None:
         "orders_filled": 17, "fills": 17, "round_trips": 8, "wins": 5, "losses": 2,
         "win_rate": "0.625", "profit_factor": "0.96", "average_trade": "-0.25",
         "average_win": "9.6", "average_loss": "-25", "realized_pnl": "10",
-        "equity_change": "2", "deposits": "1000", "open_positions": 1,
+        "equity_change": "2", "deposits": "1000", "open_positions": 1, "fees": "0",
     }  # fmt: skip
     assert call("pnl").out.splitlines()[-5:] == [
         "realized  +10.00",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -40,6 +41,62 @@ def test_a_database_of_it_is_that_of_a_run(call: Callable[..., Any]) -> None:
     assert (tested.code, ran.code) == (0, 0), tested.err + ran.err
     for table in COMPARED:
         assert rows("tested.db", table) == rows("ran.db", table) != []
+
+
+@pytest.mark.parametrize(
+    "broker", ["exchange", pytest.param("alpaca", marks=pytest.mark.slow(seconds=20))]
+)
+def test_with_costs_too_it_is_that_of_a_run(call: Callable[..., Any], broker: str) -> None:
+    """In process, and over HTTP and websockets."""
+    charged = "alpaca,commission_per_share=0.0075,commission_minimum=1,slippage_of_range=0.1"
+    tested = call("--db", "tested.db", "backtest", "--data", WAVES, "--costs", charged)
+    Path("settings.toml").write_text(
+        "[default.plugin.exchange]\ncosts = 'alpaca'\ncommission_per_share = 0.0075\n"
+        "commission_minimum = 1\nslippage_of_range = 0.1\n"
+    )
+    ran = call("--db", "ran.db", "run", "--broker", broker, "--speed", "max", "--data", WAVES)
+    assert (tested.code, ran.code) == (0, 0), tested.err + ran.err
+    for table in ("trades", "positions_snapshot", "equity_curve", "daily_limits"):
+        assert rows("tested.db", table) == rows("ran.db", table) != []
+    with (
+        closing(sqlite3.connect("ran.db")) as bot,
+        closing(sqlite3.connect("ran.exchange.db")) as kept,
+    ):
+        assert bot.execute("SELECT DISTINCT fees = '0' FROM trades").fetchall() == [(0,)]
+        (cash,) = bot.execute("SELECT cash FROM account").fetchone()
+        assert round(float(cash), 2) == round(
+            float(*kept.execute("SELECT cash FROM state").fetchone()), 2
+        )
+    assert call("--db", "ran.db", "db", "check").code == 0
+
+
+def test_costs_are_a_row_and_take_from_the_profit(call: Callable[..., Any]) -> None:
+    def traded(*words: str) -> dict[str, Any]:
+        return dict(call("--json", "backtest", "--data", WAVES, *words).json)
+
+    free = dict(call("--json", "--db", "free.db", "backtest", "--data", WAVES).json)
+    costs = ("--costs", "commission_per_order=2")
+    charged = dict(call("--json", "--db", "charged.db", "backtest", "--data", WAVES, *costs).json)
+    assert float(free["fees"]) == 0
+    assert float(charged["fees"]) == 2 * charged["fills"] == 2 * free["fills"]
+    assert "fees" not in call("--db", "free.db", "trades").out
+    assert "fees" in call("--db", "charged.db", "trades").out
+    assert "after fees of" in call("--db", "charged.db", "pnl").out
+    (order, *_) = call("--json", "--db", "charged.db", "orders").json["orders"]
+    assert order["fees"] == "2"
+    told = call("--db", "charged.db", "explain", order["client_order_id"]).out
+    assert ", fees 2.00" in told
+    assert re.search(
+        r"^fees +2\.00$", call("--db", "charged.db", "orders", order["client_order_id"]).out, re.M
+    )
+    lost = float(free["closing_equity"]) - float(charged["closing_equity"])
+    assert lost == pytest.approx(float(charged["fees"]))
+    assert float(traded("--costs", "slippage=0.05")["closing_equity"]) < float(
+        free["closing_equity"]
+    )
+    screen = call("backtest", "--data", WAVES, "--costs", "alpaca").out
+    assert re.search(r"^costs +\d+\.\d\d of fees, 0\.\d{4}% of what was traded$", screen, re.M)
+    assert re.search(r"^costs +no fees$", call("backtest", "--data", WAVES).out, re.M)
 
 
 def test_without_a_database_it_trades_the_same_and_leaves_no_file(
@@ -98,6 +155,10 @@ def test_settings_change_what_is_traded(call: Callable[..., Any]) -> None:
         (["--set", "until=2026-03-02T15:00:00Z"], 2, "--set until: give --to instead"),
         (["--set", "shares=100"], 2, "--set shares: no such setting"),
         (["--set", "a=1:2:1", "--set", "a=3"], 2, "--set a stands twice"),
+        (["--costs", "alpcaa"], 3, "--costs: plugin.exchange.costs = 'alpcaa': must be 'none' or"),
+        (["--costs", "slipage=1"], 3, "did you mean 'plugin.exchange.slippage'?"),
+        (["--costs", "alpaca,slippage="], 2, "--costs slippage=: write NAME=VALUE"),
+        (["--costs", "slippage=-1"], 3, "--costs: plugin.exchange.slippage = -1"),
     ],
 )  # fmt: skip
 def test_a_mistake_is_answered_in_one_line(
@@ -126,7 +187,7 @@ def test_settings_of_a_live_bot_trade_at_no_broker(call: Callable[..., Any]) -> 
     beside = call("--json", "backtest", "--data", WAVES)
     Path("settings.toml").unlink()
     assert beside.code == 0, beside.err
-    assert beside.json == call("--json", "backtest", "--data", WAVES).json
+    assert _figures(beside.json) == _figures(call("--json", "backtest", "--data", WAVES).json)
     assert not Path("live.log").exists()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -12,8 +13,10 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
+from smabot.cli.commands.pnl import grouped
 from smabot.domain.order_terms import Side
 from smabot.domain.records import ZERO, Adjustment, EquityPoint, Fill, Position
+from smabot.domain.round_trips import round_trips
 
 pytest.importorskip("smabot_persistence_sqlite")
 
@@ -167,7 +170,7 @@ def test_totals(traded: None, call: Call) -> None:
         "orders_filled": 17, "fills": 17, "round_trips": 8, "wins": 5, "losses": 2,
         "win_rate": "0.625", "profit_factor": "0.96", "average_trade": "-0.25",
         "average_win": "9.6", "average_loss": "-25", "realized_pnl": "10",
-        "equity_change": "2", "deposits": "1000", "open_positions": 1,
+        "equity_change": "2", "deposits": "1000", "open_positions": 1, "fees": "0",
     }  # fmt: skip
     assert call("pnl").out.splitlines()[-5:] == [
         "realized  +10.00",
@@ -260,16 +263,27 @@ def test_pnl_of_a_part(traded: None, call: Call) -> None:
 def test_pnl_as_csv_has_a_heading_and_exact_values(traded: None, call: Call) -> None:
     assert call("pnl", "--by", "year", "--csv").out.splitlines() == [
         "year,orders_filled,fills,round_trips,wins,losses,win_rate,profit_factor,average_trade,"
-        "realized_pnl,cumulative_pnl,equity_change,deposits",
-        "2026,16,16,7,5,1,0.714286,2.4,4,40,40,5,1000",
-        "2027,1,1,1,0,1,0,0,-30,-30,10,-3,0",
+        "realized_pnl,cumulative_pnl,equity_change,deposits,fees",
+        "2026,16,16,7,5,1,0.714286,2.4,4,40,40,5,1000,0",
+        "2027,1,1,1,0,1,0,0,-30,-30,10,-3,0,0",
     ]
     heading = (
         "symbol,orders_filled,fills,round_trips,wins,losses,win_rate,profit_factor,average_trade"
     )
     assert (
-        call("pnl", "--by", "symbol", "--csv", "--symbol", "XYZ").out == f"{heading},realized_pnl\n"
+        call("pnl", "--by", "symbol", "--csv", "--symbol", "XYZ").out
+        == f"{heading},realized_pnl,fees\n"
     )
+
+
+def test_a_trade_pays_the_fees_of_its_entry_too() -> None:
+    entry = replace(fill("03-02 10:00", "buy 10 SPY", "100"), fees=D(1), realized_pnl=D(-1))
+    half = replace(fill("03-02 11:00", "sell 4 SPY", "110", "39"), fees=D(1))
+    rest = replace(fill("03-02 12:00", "sell 6 SPY", "100", "-0.5"), fees=D("0.5"))
+    (trip,), _ = round_trips([entry, half, rest])
+    assert (trip.entry_price, trip.realized_pnl) == (100, D("37.5"))
+    day = grouped([entry, half, rest], [], [trip], [], "day")["2026-03-02"]
+    assert (day.realized_pnl, day.fees, day.statistics.won) == (D("37.5"), D("2.5"), D("37.5"))
 
 
 def test_the_equity_of_days(traded: None, call: Call) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
@@ -41,10 +42,20 @@ def make_order(name: str, side: Side, qty: int, *, reduces: bool = False, minute
     )  # fmt: skip
 
 
+def fees_for(shares: Decimal) -> Decimal:
+    """Half a cent a share, a dollar at least: as an order fills, its fees grow by nothing at first."""
+    return max(shares * Decimal("0.005"), Decimal(1)) if shares else Decimal(0)
+
+
 def updates_of(
-    name: str, fills: list[tuple[int, Decimal]], ending: Status, qty: int, start: int = 0
+    name: str,
+    fills: list[tuple[int, Decimal]],
+    ending: Status,
+    qty: int,
+    start: int = 0,
+    fees: Callable[[Decimal], Decimal] = lambda shares: Decimal(0),
 ) -> list[OrderUpdate]:
-    """The broker's views of one order as its fills come in: cumulative quantity and price."""
+    """The broker's views of one order as its fills come in: cumulative quantity, price and fees."""
     time = T0 + timedelta(minutes=start)
     views = [OrderUpdate(name, Status.ACCEPTED, time, "b-" + name, submitted_at=time)]
     done, paid = Decimal(0), Decimal(0)
@@ -53,8 +64,11 @@ def updates_of(
         status = Status.FILLED if done == qty else Status.PARTIALLY_FILLED
         when = time + timedelta(minutes=number)
         views.append(
-            OrderUpdate(name, status, when, "b-" + name, done, paid / done, time, filled_at=when)
-        )
+            OrderUpdate(
+                name, status, when, "b-" + name, done, paid / done, time, filled_at=when,
+                fees=fees(done),
+            )
+        )  # fmt: skip
     if done < qty:
         last = views[-1]
         when = last.time + timedelta(minutes=1)
@@ -69,6 +83,7 @@ def updates_of(
                 time,
                 "day over",
                 last.filled_at,
+                fees=fees(done),
             )
         )
     return views
@@ -76,6 +91,7 @@ def updates_of(
 
 prices = st.integers(100, 100_000).map(lambda cents: Decimal(cents) / 100)
 fill_lists = st.lists(st.tuples(st.integers(1, 40), prices), min_size=0, max_size=6)
+fee_schedules = st.sampled_from([fees_for, lambda shares: Decimal(0)])
 
 
 @st.composite
@@ -85,20 +101,24 @@ def shuffled(draw: st.DrawFn, updates: list[OrderUpdate]) -> list[OrderUpdate]:
     return draw(st.permutations([*some, updates[-1]]))
 
 
-@given(data=st.data(), buys=fill_lists.filter(bool), sells=fill_lists, rest=st.integers(0, 5))
+@given(
+    data=st.data(), buys=fill_lists.filter(bool), sells=fill_lists, rest=st.integers(0, 5),
+    fees=fee_schedules,
+)  # fmt: skip
 def test_any_subset_and_order_of_updates_gives_the_same_state(
     data: st.DataObject,
     buys: list[tuple[int, Decimal]],
     sells: list[tuple[int, Decimal]],
     rest: int,
+    fees: Callable[[Decimal], Decimal],
 ) -> None:
     bought = sum(shares for shares, _ in buys)
     sold = sum(shares for shares, _ in sells)
     if sold > bought:
         sells = []
-    entry = updates_of("buy", buys, Status.CANCELED, bought + rest)
+    entry = updates_of("buy", buys, Status.CANCELED, bought + rest, fees=fees)
     selling = max(min(sold + rest, bought), 1)
-    leaving = updates_of("sell", sells, Status.EXPIRED, selling, start=20)
+    leaving = updates_of("sell", sells, Status.EXPIRED, selling, start=20, fees=fees)
 
     def play(first: list[OrderUpdate], second: list[OrderUpdate]) -> Book:
         book = make_book()
@@ -116,29 +136,39 @@ def test_any_subset_and_order_of_updates_gives_the_same_state(
     assert some.positions == whole.positions
     assert some.account == whole.account
     assert some.realized_pnl() == whole.realized_pnl()
+    charged = fees(Decimal(bought)) + fees(Decimal(sum(shares for shares, _ in sells)))
+    for book in (some, whole):
+        fills = [row for row in book.drain()[0] if isinstance(row, Fill)]
+        assert sum(fill.fees for fill in fills) == charged
+        assert sum(fill.realized_pnl for fill in fills) == book.realized_pnl()
 
 
 @given(
-    trades=st.lists(st.tuples(st.integers(1, 50), prices, prices, st.integers(1, 50)), max_size=8)
+    trades=st.lists(st.tuples(st.integers(1, 50), prices, prices, st.integers(1, 50)), max_size=8),
+    fees=fee_schedules,
 )
-def test_cash_and_pnl_add_up(trades: list[tuple[int, Decimal, Decimal, int]]) -> None:
+def test_cash_and_pnl_add_up(
+    trades: list[tuple[int, Decimal, Decimal, int]], fees: Callable[[Decimal], Decimal]
+) -> None:
     """Cash in plus the cost of what is held is the opening cash plus the P&L realized."""
     book = make_book()
     held = Decimal(0)
     spent = Decimal(0)
     for number, (buy, low, high, sell) in enumerate(trades):
         book.apply(make_order(f"b{number}", Side.BUY, buy, minute=2 * number))
-        for update in updates_of(f"b{number}", [(buy, low)], Status.CANCELED, buy, 2 * number):
+        for update in updates_of(
+            f"b{number}", [(buy, low)], Status.CANCELED, buy, 2 * number, fees
+        ):
             book.apply(update)
-        held, spent = held + buy, spent + buy * low
+        held, spent = held + buy, spent + buy * low + fees(Decimal(buy))
         selling = min(Decimal(sell), held)
         name = f"s{number}"
         book.apply(make_order(name, Side.SELL, int(selling), reduces=True, minute=2 * number + 1))
         for update in updates_of(
-            name, [(int(selling), high)], Status.CANCELED, int(selling), 2 * number + 1
+            name, [(int(selling), high)], Status.CANCELED, int(selling), 2 * number + 1, fees
         ):
             book.apply(update)
-        held, spent = held - selling, spent - selling * high
+        held, spent = held - selling, spent - selling * high + fees(selling)
     assert book.account is not None
     assert book.account.cash == CASH - spent
     assert book.net("SPY") == held

@@ -314,6 +314,63 @@ def test_parts_of_shares_that_come_to_others_realize_nothing(book: Book) -> None
     assert (position.qty, position.cost, position.realized_pnl) == (1, 110, 0)
 
 
+# -- fees --------------------------------------------------------------------------------------------
+
+
+def test_fees_are_paid_at_once_and_are_no_part_of_the_cost(book: Book) -> None:
+    book.apply(order("entry", 10))
+    book.apply(filled("entry", 4, "100", fees=D("1.00")))
+    book.apply(filled("entry", 10, "100", Status.FILLED, fees=D("1.50"), time=minute(2)))
+    assert (only(book).cost, only(book).avg_price, only(book).realized_pnl) == (
+        1000,
+        100,
+        D("-1.5"),
+    )
+    assert cash(book) == CASH - 1000 - D("1.5")
+    book.apply(order("exit", 10, reduces=True))
+    book.apply(filled("exit", 4, "110", fees=D("0.07")))
+    assert (only(book).qty, only(book).cost, only(book).realized_pnl) == (6, 600, D("38.43"))
+    book.apply(filled("exit", 10, "107", Status.FILLED, fees=D("0.09"), time=minute(3)))
+    assert (only(book).cost, only(book).realized_pnl) == (0, D("68.41"))
+    assert book.equity() == CASH + D("68.41")
+    fills = [row for row in book.drain()[0] if isinstance(row, Fill)]
+    assert [(f.fees, f.realized_pnl) for f in fills] == [
+        (D("1.00"), D("-1.00")), (D("0.50"), D("-0.50")), (D("0.07"), D("39.93")),
+        (D("0.02"), D("29.98")),
+    ]  # fmt: skip
+    assert (book.orders["exit"].fees, book.orders["exit"].gross_pnl) == (D("0.09"), 70)
+
+
+def test_fees_count_once_and_with_new_shares_only(book: Book) -> None:
+    bought(book)
+    again = filled("entry", 10, "100", Status.FILLED, fees=D(5))
+    assert book.fill_of(again) is None
+    book.apply(again)
+    assert (cash(book), book.orders["entry"].fees) == (CASH - 1000, 0)
+    book.apply(order("exit", 10, reduces=True))
+    for update in (
+        filled("exit", 10, "100", Status.FILLED, fees=D(2)),
+        filled("exit", 4, "100", fees=D(1)),
+    ):
+        book.apply(update)
+        book.apply(update)
+    assert (cash(book), book.orders["exit"].fees) == (CASH - 2, 2)
+
+
+def test_fills_that_are_taken_back_take_their_fees_back(book: Book) -> None:
+    bought(book)
+    sale = order("exit", 10, reduces=True)
+    book.apply(sale)
+    book.apply(filled("exit", 4, "110", fees=D("0.4")))
+    before = book.orders["exit"], only(book), cash(book)
+    book.apply(filled("exit", 10, "107", Status.FILLED, fees=D("0.7"), time=minute(2)))
+    book.apply(before[0])
+    assert (book.orders["exit"], replace(only(book), updated_at=minute(1)), cash(book)) == before
+    book.apply(replace(sale, status=Status.PENDING))
+    assert (only(book).qty, only(book).cost, only(book).realized_pnl) == (10, 1000, 0)
+    assert cash(book) == CASH - 1000
+
+
 # -- what is known of an order -----------------------------------------------------------------------
 
 

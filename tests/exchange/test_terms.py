@@ -71,7 +71,7 @@ def test_a_cash_account_sells_what_it_has(lab: Any, tape: Path, client: Any) -> 
         assert (caught.value.status, caught.value.message) == (403, message)
 
 
-@pytest.mark.parametrize("name", ["version1.sql", "version2.sql"])
+@pytest.mark.parametrize("name", ["version1.sql", "version2.sql", "version3.sql"])
 def test_a_ledger_of_an_older_release_goes_on_as_a_cash_account(
     lab: Any, tape: Path, client: Any, name: str
 ) -> None:

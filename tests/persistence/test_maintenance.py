@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -184,6 +185,10 @@ def test_a_sound_database_beside_its_bot(db: Path, smabot: Smabot) -> None:
         (bought(filled=Decimal(9)), "bot-sma-SPY-1 filled 9 shares, its trades make 10"),
         (bought()[1:], "bot-sma-SPY-1 has trades, but order_intents does not know it"),
         (bought()[:2], "sma SPY differs from trades and adjustments by -10 shares"),
+        (
+            [replace(bought()[0], fees=Decimal("0.35")), *bought()[1:]],
+            "bot-sma-SPY-1 was charged 0.35 dollars, its trades 0",
+        ),
     ],
 )
 def test_sums_that_do_not_agree(db: Path, rows: list[Any], line: str, smabot: Smabot) -> None:

@@ -10,11 +10,14 @@ import math
 import os
 import random
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -55,8 +58,23 @@ def make_config(folder: Path, tape: Path) -> dict[str, Any]:
         "speed": "max",
         "broker": "exchange",
         "plugins": ("sma", "risk"),
-        "plugin": {"sma": {"fast": 2, "slow": 5}, "risk": {"daily_limits": {"max_trades": 5}}},
+        "plugin": {
+            "sma": {"fast": 2, "slow": 5},
+            "risk": {"daily_limits": {"max_trades": 5}},
+            "exchange": {"costs": "alpaca", "commission_per_share": 0.3, "commission_minimum": 1},
+        },
     }
+
+
+def cash_here(database: Path) -> Decimal:
+    with closing(sqlite3.connect(database)) as opened:
+        return Decimal(opened.execute("SELECT cash FROM account").fetchone()[0])
+
+
+def cash_there(database: Path) -> Decimal:
+    """What the exchange has, in its ledger beside the bot's database."""
+    with closing(sqlite3.connect(database.with_name("trades.exchange.db"))) as opened:
+        return Decimal(opened.execute("SELECT cash FROM state").fetchone()[0])
 
 
 @pytest.mark.slow
@@ -69,7 +87,10 @@ def test_killed_at_every_commit(
     child: Any,
     comparable: Callable[[Dump], Dump],
 ) -> None:
-    """The bot's commits and the exchange's, each once the last thing a process did or failed to do."""
+    """The bot's commits and the exchange's, each once the last thing a process did or failed to do.
+
+    Orders fill share by share, and the first fills of an order pay for the next ones: a minimum is by order.
+    """
     near_close = datetime(2026, 3, 2, 20, 30, tzinfo=UTC)
     tape = tape_writer(tmp_path / "tape.csv", WAVES, volume=10, start=near_close)
     _play(make_config(tmp_path / "here", tape))  # imports and calendar: once, not in every child
@@ -84,6 +105,9 @@ def test_killed_at_every_commit(
         "expired",
     }
     assert commits > 75
+    fees = [row[-1] for row in expected["trades"]]
+    assert len({*fees}) > 2
+    assert "0" in fees
     configs = {n: make_config(tmp_path / f"killed-{n}", tape) for n in range(1, commits + 1)}
     for first in range(1, commits + 1, AT_ONCE):
         several = range(first, min(first + AT_ONCE, commits + 1))
@@ -94,6 +118,7 @@ def test_killed_at_every_commit(
         for n in several:
             tables = comparable(dumper(configs[n]["db"]))
             assert tables == expected, f"killed at commit {n} of {commits}"
+            assert cash_here(configs[n]["db"]) == cash_there(configs[n]["db"])
 
 
 @pytest.mark.slow

@@ -117,6 +117,15 @@ def test_what_was_bought_by_hand_cost_what_the_broker_tells() -> None:
     assert from_outside(book) == 0
 
 
+def test_what_others_traded_has_its_fees_in_its_price() -> None:
+    sale = hand(SELL, 4, "110", fees=D(2))
+    book = accepted([position(10)], {"SPY": 6}, CASH + 438, earlier=[sale])
+    assert sums(book) == (6, 600, 38)
+    assert from_outside(book) == 0
+    (row,) = adjustments(book)
+    assert (row.qty, row.price, row.cash) == (-4, D("109.5"), 438)
+
+
 def test_of_several_the_newest_make_the_difference() -> None:
     orders = [
         hand(BUY, 3, "50", at=1, name="old"),
@@ -384,6 +393,30 @@ def test_of_a_fill_that_is_busted_in_part_the_rest_keeps_its_price_and_profit() 
         10: (0, 120, 0), 6: (2, D("119.999999"), D("39.999998")),
     }  # fmt: skip
     assert sums(book) == (4, 400, D("79.999998"))
+
+
+@pytest.mark.parametrize("charged", ["1", "1.5"], ids=["its own", "the busted fill's, too"])
+@pytest.mark.parametrize("there", [4, 2])
+def test_of_busted_fills_the_fees_are_the_broker_s(there: int, charged: str) -> None:
+    """4 and 6 bought for fees of 1 and 0.5, of which the broker has 4, or 2, left."""
+    mine = order()
+    updates = [
+        replace(filled(mine, 4, "100"), fees=D(1)), replace(filled(mine, 10, "100"), fees=D("1.5")),
+    ]  # fmt: skip
+    fills = [
+        Fill(ID, D(4), "sma", "SPY", BUY, D(4), D(100), D(-1), T0, False, D(1)),
+        Fill(ID, D(10), "sma", "SPY", BUY, D(6), D(100), D("-0.5"), T0, False, D("0.5")),
+    ]
+    left = seen(mine, Status.CANCELED, there, fees=D(charged))
+    cash = CASH - there * 100 - D(charged)
+    book = accepted([mine, *updates], {"SPY": there}, cash, orders=[left], fills=fills)
+    assert sums(book) == (there, there * 100, -D(charged))
+    assert from_outside(book) == 0
+    rows = {fill.cumulative_qty: fill for fill in fills}
+    rows |= {row.cumulative_qty: row for row in book.drain()[0] if isinstance(row, Fill)}
+    assert sum(row.fees for row in rows.values()) == D(charged)
+    assert sum(row.realized_pnl for row in rows.values()) == -D(charged)
+    assert sum(row.qty for row in rows.values()) == there
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,13 @@ def test_dynaconf_is_imported_only_where_there_is_something_to_read(in_tmp: Path
     assert imported(SMABOT_SPEED="max") == 1
 
 
+COSTS = (
+    "slippage", "slippage_of_range", "costs", "commission_per_share", "commission_per_order",
+    "commission_minimum", "sec_fee_rate", "taf_per_share", "taf_maximum", "cat_per_share",
+)  # fmt: skip
+"""Settings that are as another one says, or as the ledger has them, where they are not set."""
+
+
 @pytest.mark.plugins
 def test_the_shipped_file_changes_nothing_and_its_comments_are_the_defaults(in_tmp: Path) -> None:
     text = SHIPPED.read_text()
@@ -182,6 +189,7 @@ def test_the_shipped_file_changes_nothing_and_its_comments_are_the_defaults(in_t
         "url",
         "data_zone",
         "half_spread",
+        *COSTS,
     }  # None, or follows another setting
     example = "# [default.plugin.sma.symbols.SPY]"
     lines = (

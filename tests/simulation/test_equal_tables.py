@@ -26,7 +26,7 @@ def drawn(setup: Setup, seed: int) -> Schedule:
     return comparable(setup.draw.schedule(seed))
 
 
-@pytest.mark.parametrize("seed", [1, 2, 13])
+@pytest.mark.parametrize("seed", [1, 2, 5, 13])
 def test_a_killed_run_ends_as_the_uninterrupted_one(setup: Setup, seed: int) -> None:
     result = setup.play(drawn(setup, seed))
     assert result.violation is None, result.violation

@@ -67,12 +67,23 @@ def _flags(flags: Mapping[str, Any]) -> Iterator[Flag]:
             yield Flag(key, option, list(value) if isinstance(value, tuple) else value)
     if flags["cash"] is not None:
         yield Flag("plugin.exchange.cash", "--cash", flags["cash"])
+    yield from _costs(flags["costs"] or "")
     since, until = flags["since"], flags["until"]
     if since and until and until.day < since.day:
         raise UsageError(f"--from {since.text} is after --to {until.text}")
     for key, day in (("since", since), ("until", until)):
         if day is not None:
             yield Flag(key, "--from" if key == "since" else "--to", _moment(key, day))
+
+
+def _costs(text: str) -> Iterator[Flag]:
+    """Yield the exchange's settings of ``--costs``: the name of its ``costs``, and single ones as ``NAME=VALUE``."""
+    for part in filter(None, map(str.strip, text.split(","))):
+        name, equals, value = map(str.strip, part.partition("="))
+        if equals and not (name and value):
+            raise UsageError(f"--costs {part}: write NAME=VALUE, as slippage=0.01")
+        key, given = (name, _value(value)) if equals else ("costs", name)
+        yield Flag(f"plugin.exchange.{key}", "--costs", given)
 
 
 def _moment(key: str, day: Any) -> Any:

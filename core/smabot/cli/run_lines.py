@@ -66,11 +66,13 @@ def fill_line(fill: Fill) -> RunLine:
     """A fill, with what it realized where it made the position smaller."""
     data = {
         "time": fill.time, "symbol": fill.symbol, "side": fill.side, "qty": fill.qty,
-        "price": fill.price, "realized_pnl": fill.realized_pnl, "order": fill.client_order_id,
+        "price": fill.price, "realized_pnl": fill.realized_pnl, "fees": fill.fees,
+        "order": fill.client_order_id,
     }  # fmt: skip
     word = "bought" if fill.side == "buy" else "sold"
     pnl = f"  realized {gain(fill.realized_pnl)}" if fill.reduces else ""
-    text = f"{fill.symbol:<6} {word} {fill.qty:f} at {price(fill.price)}{pnl}"
+    charged = f"  fees {price(fill.fees)}" if fill.fees else ""
+    text = f"{fill.symbol:<6} {word} {fill.qty:f} at {price(fill.price)}{charged}{pnl}"
     return RunLine("fill", data, fill.time, text, style=fill.side.value)
 
 

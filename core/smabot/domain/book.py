@@ -113,6 +113,7 @@ class Book(BookView):
             filled_qty=filled_qty,
             filled_avg_price=update.filled_avg_price if fill else order.filled_avg_price,
             realized_pnl=order.realized_pnl + (fill.realized_pnl if fill else ZERO),
+            fees=update.fees if fill else order.fees,
             submitted_at=update.submitted_at or order.submitted_at,
             updated_at=order.updated_at if repeats_end
             else max(update.time, order.updated_at or update.time),
@@ -206,32 +207,43 @@ class Book(BookView):
             (order.strategy, order.symbol),
             fill.qty * order.side.sign,
             paid * order.side.sign,
-            fill.realized_pnl,
+            fill.realized_pnl + fill.fees,
             fill.time,
+            fill.fees,
         )
         self._rows.note(fill)
 
     def _undo(self, known: Order, order: Order) -> Order:
         """Take back the fills that an order has no more; returns it with what it realized without."""
-        realized = self._positions.realized_by(known, order.filled_qty, filled_value(order))
+        gross = self._positions.realized_by(known, order.filled_qty, filled_value(order))
         self._trade(
             (known.strategy, known.symbol),
             (order.filled_qty - known.filled_qty) * known.side.sign,
             (filled_value(order) - filled_value(known)) * known.side.sign,
-            realized - known.realized_pnl,
+            gross - known.gross_pnl,
             order.updated_at or self.now,
+            order.fees - known.fees,
         )
-        return replace(order, realized_pnl=realized)
+        return replace(order, realized_pnl=gross - order.fees)
 
     def _trade(
-        self, holding: Holding, qty: Decimal, paid: Decimal, realized: Decimal, time: datetime
+        self,
+        holding: Holding,
+        qty: Decimal,
+        paid: Decimal,
+        gross: Decimal,
+        time: datetime,
+        fees: Decimal = ZERO,
     ) -> None:
-        """Move signed shares into a position, and what was paid for them (negative: got) out of cash."""
+        """Move signed shares into a position, and what was paid for them (negative: got) out of cash.
+
+        ``gross`` is what that realizes before fees. Fees are no part of a position's cost.
+        """
         held, basis, before = self._positions.basis(holding)
-        held, basis = held + qty, basis + paid + realized
-        self._put_position(holding, held, basis, before + realized, time)
+        held, basis = held + qty, basis + paid + gross
+        self._put_position(holding, held, basis, before + gross - fees, time)
         if self.account is not None:
-            self._account(replace(self.account, cash=self.account.cash - paid))
+            self._account(replace(self.account, cash=self.account.cash - paid - fees))
 
     def _adjustment(self, adjustment: Adjustment) -> bool:
         """Change a position as a trade at the adjustment's price would; what its cash differs by from

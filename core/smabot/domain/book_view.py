@@ -279,9 +279,8 @@ class BookView:
             return None
         value, new_value = filled_value(order), filled_value(update)
         qty = update.filled_qty - order.filled_qty
-        realized = (
-            self._positions.realized_by(order, update.filled_qty, new_value) - order.realized_pnl
-        )
+        gross = self._positions.realized_by(order, update.filled_qty, new_value) - order.gross_pnl
+        fees = update.fees - order.fees
         price = ((new_value - value) / qty).quantize(MICRO)
         return Fill(
             client_order_id=order.client_order_id,
@@ -291,9 +290,10 @@ class BookView:
             side=order.side,
             qty=qty,
             price=price,
-            realized_pnl=realized,
+            realized_pnl=gross - fees,
             time=update.filled_at or update.time,
             reduces=order.reduces,
+            fees=fees,
         )
 
     def _value_price(self, symbol: str) -> Decimal:

@@ -41,7 +41,7 @@ class KnownPositions:
         return position.qty, basis, position.realized_pnl
 
     def realized_by(self, order: Order, filled_qty: Decimal, value: Decimal) -> Decimal:
-        """Return the P&L of an order at a cumulative fill, from the holding as it was before the order.
+        """Return the P&L before fees of an order at a cumulative fill, from the holding before the order.
 
         Computed from the start of the order each time, so that rounding can't depend on how many
         of its updates were seen. Shares beyond that holding realize nothing: they open another one.
@@ -51,7 +51,7 @@ class KnownPositions:
         sign = order.side.sign
         qty, basis, _ = self.basis((order.strategy, order.symbol))
         start_qty = qty - order.filled_qty * sign
-        start_basis = basis - filled_value(order) * sign - order.realized_pnl
+        start_basis = basis - filled_value(order) * sign - order.gross_pnl
         return closed_pnl(start_qty, start_basis, filled_qty * sign, value)
 
     def average_price(self, symbol: str) -> Decimal:

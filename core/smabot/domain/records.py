@@ -108,7 +108,8 @@ class Order:
     """An order intent and its current state. Money in US dollars, quantities in shares.
 
     ``bar_time`` is the start of the bar that led to it, ``created_at`` the time of the decision.
-    ``filled_qty`` and ``filled_avg_price`` are cumulative; ``realized_pnl`` is this order's.
+    ``filled_qty``, ``filled_avg_price`` and ``fees`` are cumulative; ``realized_pnl`` is this order's,
+    less those fees.
     ``reduces`` says that it only makes the position smaller.
 
     ``checks`` holds how its size came and what each risk check answered, as JSON
@@ -148,17 +149,25 @@ class Order:
     collared: bool = False
     given_up_at: datetime | None = None
     checks: str = ""
+    fees: Decimal = ZERO
 
     @property
     def open_qty(self) -> Decimal:
         """Signed shares that may still fill; 0 once the order has ended."""
         return ZERO if self.status.terminal else (self.qty - self.filled_qty) * self.side.sign
 
+    @property
+    def gross_pnl(self) -> Decimal:
+        """What its fills realized before fees."""
+        return self.realized_pnl + self.fees
+
 
 @frozen
 class OrderUpdate:
-    """The broker's view of one order at one time. Quantity and price are cumulative, so that any
+    """The broker's view of one order at one time. Quantity, price and fees are cumulative, so that any
     update may be lost, duplicate or late without harm. ``filled_at`` is the last fill's time.
+
+    ``fees`` are commissions and fees in US dollars, charged with the fills; they count with new shares.
 
     ``symbol`` is empty where the bot made the update. ``cause`` and ``available`` belong to a refusal,
     see `Order`.
@@ -176,11 +185,15 @@ class OrderUpdate:
     symbol: str = ""
     cause: RefusalCause = RefusalCause.OTHER
     available: Decimal | None = None
+    fees: Decimal = ZERO
 
 
 @record(table="trades", key=("client_order_id", "cumulative_qty"), restore=False)
 class Fill:
-    """New shares of an order. ``cumulative_qty`` after it makes it unique; ``price`` is its own."""
+    """New shares of an order. ``cumulative_qty`` after it makes it unique; ``price`` and ``fees`` are its own.
+
+    ``realized_pnl`` is less the fees, also where it opens a position: there it is minus the fees.
+    """
 
     client_order_id: str
     cumulative_qty: Decimal
@@ -192,6 +205,7 @@ class Fill:
     realized_pnl: Decimal
     time: datetime
     reduces: bool
+    fees: Decimal = ZERO
 
     @property
     def first(self) -> bool:
@@ -203,7 +217,8 @@ class Fill:
 class Position:
     """A strategy's position in a symbol: shares, their cost, and the P&L realized so far.
 
-    ``cost`` is by average cost; ``avg_price`` is ``cost`` per share, for display.
+    ``cost`` is by average cost, without fees; ``avg_price`` is ``cost`` per share, for display.
+    ``realized_pnl`` is less all fees, those of opening fills too.
     """
 
     strategy: str

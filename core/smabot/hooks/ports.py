@@ -11,7 +11,7 @@ from smabot.domain.bot_records import Command
 from smabot.domain.calendar import Calendar
 from smabot.domain.frozen_classes import frozen
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
-from smabot.domain.records import Bar, Batch, Mark, Order, OrderUpdate
+from smabot.domain.records import ZERO, Bar, Batch, Mark, Order, OrderUpdate
 from smabot.errors import BrokerError
 
 R = TypeVar("R")
@@ -148,7 +148,10 @@ class BrokerAccount:
 
 @frozen
 class BrokerOrder:
-    """An order as the broker knows it; quantities and prices are cumulative."""
+    """An order as the broker knows it; quantities, prices and fees are cumulative.
+
+    ``fees`` are commissions and fees that it has charged for the fills, US dollars.
+    """
 
     client_order_id: str
     broker_order_id: str
@@ -165,6 +168,7 @@ class BrokerOrder:
     updated_at: datetime
     reason: str = ""
     filled_at: datetime | None = None
+    fees: Decimal = ZERO
 
     def update(self) -> OrderUpdate:
         """The same as an event."""
@@ -179,6 +183,7 @@ class BrokerOrder:
             reason=self.reason,
             filled_at=self.filled_at,
             symbol=self.symbol,
+            fees=self.fees,
         )
 
     def is_for(self, order: Order) -> bool:

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
 from smabot.domain.order_terms import Side
-from smabot.domain.records import Bar, OrderUpdate
+from smabot.domain.records import ZERO, Bar, OrderUpdate
 from smabot.hooks.ports import Broker, BrokerOrder
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class ExchangeMinute:
 @dataclass(frozen=True, slots=True)
 class ExchangeFill:
     """A fill as the exchange keeps it. ``cumulative_qty`` shares of the order are filled after it;
-    ``price`` is in US dollars a share, ``time`` UTC."""
+    ``price`` is in US dollars a share, ``time`` UTC, ``fees`` are what was charged for it, US dollars."""
 
     client_order_id: str
     symbol: str
@@ -39,6 +39,7 @@ class ExchangeFill:
     price: Decimal
     cumulative_qty: Decimal
     time: datetime
+    fees: Decimal = ZERO
 
 
 class SimulatedExchange(Protocol):

@@ -152,6 +152,7 @@ def broker_order(raw: Any, *, by_minutes: bool = False) -> BrokerOrder:
             updated_at=read_time(raw["updated_at"]),
             reason=_reason(word, raw),
             filled_at=None if filled is None else read_time(filled),
+            fees=_commission(raw),
         )
     except UNREADABLE as error:
         raise UnreadableAnswer(f"an order can't be read: {type(error).__name__} {error}") from None
@@ -264,6 +265,13 @@ def _status(word: str, qty: Decimal | None, filled_qty: Decimal) -> Status:
     if status.terminal or not filled_qty:
         return status
     return Status.FILLED if filled_qty == qty else Status.PARTIALLY_FILLED
+
+
+def _commission(raw: Mapping[str, Any]) -> Decimal:
+    """Return the dollars that an order was charged; 0 where it does not say so, or names a rate."""
+    if raw.get("commission_type") not in (None, "", "notional"):
+        return ZERO
+    return parse_decimal(raw.get("commission")) or ZERO
 
 
 def _reason(word: str, raw: Mapping[str, Any]) -> str:

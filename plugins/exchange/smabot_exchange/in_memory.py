@@ -132,7 +132,7 @@ class ExchangeInMemory:
         return [
             ExchangeFill(
                 names[each.order_id], each.symbol, each.side, each.qty, each.price,
-                each.cumulative_qty, each.time,
+                each.cumulative_qty, each.time, each.fees,
             )
             for each in self._exchange.executions()
         ]  # fmt: skip

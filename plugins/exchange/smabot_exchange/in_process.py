@@ -367,4 +367,5 @@ def to_broker_order(order: ExchangeOrder) -> BrokerOrder:
         updated_at=order.updated_at,
         reason="rejected by the broker" if status is Status.REJECTED else "",
         filled_at=order.filled_at,
+        fees=order.fees,
     )

@@ -18,7 +18,7 @@ Invariants:
    least (by amount: to nine decimals).
 3. No order meets a bar that starts before the minute of its submission, or before it opens; nothing happens to
    an order before its submission.
-4. Cash moves by fills and transfers alone, positions by fills and adjustments alone.
+4. Cash moves by fills, with their fees, and transfers alone, positions by fills and adjustments alone.
 5. `open_orders` holds open orders alone; what they hold of the buying power is the sum over them.
 6. Executions are numbered in the order in which they happen, without gaps.
 """
@@ -30,9 +30,9 @@ from dataclasses import replace
 from datetime import datetime
 from decimal import ROUND_FLOOR, Decimal
 
-from smabot.provider import Bar, Side
+from smabot.provider import ZERO, Bar, Side
 from smabot_exchange.matching.account import ONE
-from smabot_exchange.matching.fill_prices import STOPS, apply_bar_to_stop, fill_price
+from smabot_exchange.matching.fill_prices import STOPS, apply_bar_to_stop, fill_price, slipped
 from smabot_exchange.matching.legs import activate_exits, shrink_others, yields_to_stop
 from smabot_exchange.matching.order_states import OrderStatus, StallReason
 from smabot_exchange.matching.orders import (
@@ -145,12 +145,18 @@ class MatchingEngine(OrderEntry):
         return events if price is None else events + self._fill(order, price, bar)
 
     def _fill(self, order: ExchangeOrder, price: Decimal, bar: Bar) -> list[OrderEvent]:
+        costs, side = self.terms.costs, order.side
+        if costs.slips:
+            slippage = costs.slippage_in(bar)
+            price = slipped(price, order, bar, self.terms.half_spread, slippage)
         wanted = self._wanted(order, price)
         share = Decimal(repr(bar.volume)) * self.terms.max_volume_share
         qty = min(wanted, max(share.to_integral_value(ROUND_FLOOR), ONE))
         if qty <= 0 or (order.time_in_force is TimeInForce.FOK and qty < wanted):
             return []
         filled, whole = order.filled_qty + qty, qty == wanted
+        value = order.filled_value + qty * price
+        fees = costs.fees(side, filled, value) - order.fees if costs.charged else ZERO
         time = order.not_before_submission(bar.time)
         order = replace(
             order,
@@ -158,16 +164,17 @@ class MatchingEngine(OrderEntry):
             qty=order.qty if order.notional is None else filled,
             updated_at=time,
             filled_qty=filled,
-            filled_value=order.filled_value + qty * price,
+            filled_value=value,
             filled_at=time,
+            fees=order.fees + fees,
         )
         self._last_execution += 1
         execution = Execution(
-            execution_id(order.id, filled), order.id, order.symbol, order.side, qty, price,
-            filled, time, self._last_execution,
+            execution_id(order.id, filled), order.id, order.symbol, side, qty, price,
+            filled, time, self._last_execution, fees,
         )  # fmt: skip
         self.open_orders.put(order)
-        self._trade(order.symbol, order.side, qty, price)
+        self._trade(order.symbol, side, qty, price, fees)
         event = OrderEvent(
             "fill" if whole else "partial_fill", time, order, execution, self.held(order.symbol)
         )
@@ -205,8 +212,8 @@ class MatchingEngine(OrderEntry):
             return self._end_others(entry, bar.time)
         return activate_exits(self.open_orders, entry, free, bar.end)
 
-    def _trade(self, symbol: str, side: Side, qty: Decimal, price: Decimal) -> None:
-        self.cash -= qty * price * side.sign
+    def _trade(self, symbol: str, side: Side, qty: Decimal, price: Decimal, fees: Decimal) -> None:
+        self.cash -= qty * price * side.sign + fees
         self._change_position(symbol, side, qty, price)
 
 

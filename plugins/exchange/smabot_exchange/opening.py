@@ -52,5 +52,10 @@ def open_exchange(
 def requested_terms(settings: ExchangeSettings) -> RequestedTerms:
     """Return the account's terms that the settings name."""
     from smabot_exchange.matching.account import RequestedTerms
+    from smabot_exchange.matching.costs import COST_NAMES, FEE_SCHEDULES
 
-    return RequestedTerms(**settings.model_dump(include=settings.model_fields_set - {"history"}))
+    given = settings.model_dump(include=settings.model_fields_set - {"history", "costs"})
+    schedule = FEE_SCHEDULES[settings.costs] if settings.costs else {}
+    costs = {name: given.pop(name) for name in COST_NAMES if name in given}
+    single = {name: value for name, value in costs.items() if value is not None}
+    return RequestedTerms(**given, costs={**schedule, **single})

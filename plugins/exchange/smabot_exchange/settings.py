@@ -1,8 +1,9 @@
-"""The settings of ``[plugin.exchange]``: the account that a new ledger is opened with."""
+"""The settings of ``[plugin.exchange]``: the account that a new ledger is opened with, and what trading costs."""
 
 from __future__ import annotations
 
 from decimal import Decimal
+from typing import Literal
 
 from pydantic import Field
 
@@ -26,3 +27,23 @@ class ExchangeSettings(Settings):
     half_spread: Decimal | None = Field(None, ge=0, le=100)
     """US dollars a share that each fill costs: bars are mid prices, purchases pay this much more, sales get
     this much less. Not set: 0.01 on the simulated market, 0 on data files and on waves."""
+    slippage: Decimal | None = Field(None, ge=0, le=100)
+    """US dollars a share that each fill is worse than the bid or the ask. Not set: 0."""
+    slippage_of_range: Decimal | None = Field(None, ge=0, le=1)
+    """The fraction of the bar's high less its low that each fill is worse, too. Not set: 0."""
+    costs: Literal["none", "alpaca"] | None = None
+    """Commissions and fees by name, `alpaca` for those of Alpaca; the settings below change single ones."""
+    commission_per_share: Decimal | None = Field(None, ge=0, le=100)
+    """US dollars."""
+    commission_per_order: Decimal | None = Field(None, ge=0, le=10_000)
+    """US dollars, of an order that fills."""
+    commission_minimum: Decimal | None = Field(None, ge=0, le=10_000)
+    """US dollars, the least commission of an order that fills."""
+    sec_fee_rate: Decimal | None = Field(None, ge=0, le=1)
+    """The SEC's fee for each dollar sold."""
+    taf_per_share: Decimal | None = Field(None, ge=0, le=100)
+    """FINRA's trading activity fee for each share sold, US dollars."""
+    taf_maximum: Decimal | None = Field(None, ge=0, le=10_000)
+    """The most of it that an order pays, US dollars; 0: any amount."""
+    cat_per_share: Decimal | None = Field(None, ge=0, le=100)
+    """The fee for the Consolidated Audit Trail for each share, US dollars."""

@@ -59,16 +59,23 @@ def _position_problems(rows: SqliteRows) -> Iterator[str]:
 
 
 def _fill_problems(rows: SqliteRows) -> Iterator[str]:
-    """Compare each order's filled quantity with its trades."""
+    """Compare each order's filled quantity, and the fees charged for it, with its trades."""
     traded: dict[str, Decimal] = defaultdict(Decimal)
+    charged: dict[str, Decimal] = defaultdict(Decimal)
     for fill in rows.rows(Fill):
         traded[fill.client_order_id] += fill.qty
+        charged[fill.client_order_id] += fill.fees
     for order in rows.rows(Order):
         qty = traded.pop(order.client_order_id, Decimal(0))
         if qty != order.filled_qty:
             yield (
                 f"order_intents: {order.client_order_id} filled {order.filled_qty:f} shares, "
                 f"its trades make {qty:f}"
+            )
+        if (fees := charged[order.client_order_id]) != order.fees:
+            yield (
+                f"order_intents: {order.client_order_id} was charged {order.fees:f} dollars, "
+                f"its trades {fees:f}"
             )
     for client_order_id in sorted(traded):
         yield f"trades: {client_order_id} has trades, but order_intents does not know it"

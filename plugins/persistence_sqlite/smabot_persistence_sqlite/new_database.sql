@@ -88,7 +88,7 @@ CREATE TABLE order_intents (
 	realized_pnl TEXT NOT NULL, 
 	submitted_at TEXT, 
 	updated_at TEXT, 
-	reason TEXT NOT NULL, timeout_minutes INTEGER, cancel_requested_at TEXT, cancel_reason TEXT DEFAULT '' NOT NULL, cause TEXT DEFAULT '' NOT NULL, available TEXT, collared INTEGER DEFAULT 0 NOT NULL, given_up_at TEXT, checks TEXT DEFAULT '' NOT NULL, 
+	reason TEXT NOT NULL, timeout_minutes INTEGER, cancel_requested_at TEXT, cancel_reason TEXT DEFAULT '' NOT NULL, cause TEXT DEFAULT '' NOT NULL, available TEXT, collared INTEGER DEFAULT 0 NOT NULL, given_up_at TEXT, checks TEXT DEFAULT '' NOT NULL, fees TEXT DEFAULT '0' NOT NULL, 
 	PRIMARY KEY (client_order_id)
 )
  WITHOUT ROWID
@@ -105,7 +105,7 @@ CREATE TABLE trades (
 	price TEXT NOT NULL, 
 	realized_pnl TEXT NOT NULL, 
 	time TEXT NOT NULL, 
-	reduces INTEGER NOT NULL, 
+	reduces INTEGER NOT NULL, fees TEXT DEFAULT '0' NOT NULL, 
 	PRIMARY KEY (client_order_id, cumulative_qty)
 )
  WITHOUT ROWID
@@ -266,4 +266,4 @@ CREATE INDEX order_intents_by_time ON order_intents (created_at);
 
 CREATE INDEX trades_by_time ON trades (time);
 
-INSERT INTO alembic_version VALUES ('0004');
+INSERT INTO alembic_version VALUES ('0005');

@@ -23,7 +23,7 @@ class Lineage:
         return self.revisions[-1]
 
 
-LINEAGE = Lineage("smabot_persistence_sqlite:migrations", ("0001", "0002", "0003", "0004"))
+LINEAGE = Lineage("smabot_persistence_sqlite:migrations", ("0001", "0002", "0003", "0004", "0005"))
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ AcceptedOf = Callable[[BrokerOrder], Sequence[Adjustment]]
 @dataclass(frozen=True, slots=True)
 class ExternalTrade:
     """What an external order has filled since it was last accepted: signed shares, and the signed cash that
-    came to the account by them."""
+    came to the account by them, less fees."""
 
     client_order_id: str
     symbol: str
@@ -34,7 +34,7 @@ def unaccepted_trades(
         qty = order.filled_qty * order.side.sign
         value = money(qty * (order.filled_avg_price or ZERO))
         qty -= sum((row.qty for row in accepted), ZERO)
-        cash = -value - sum((row.cash for row in accepted), ZERO)
+        cash = -value - order.fees - sum((row.cash for row in accepted), ZERO)
         if qty * cash < 0:
             trades.append(ExternalTrade(order.client_order_id, order.symbol, qty, cash))
     return trades

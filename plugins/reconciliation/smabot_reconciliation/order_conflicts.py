@@ -19,13 +19,13 @@ def order_mismatch(book: Book, order: Order, seen: BrokerOrder, fills: Sequence[
     """
     same = (seen.symbol, seen.side) == (order.symbol, order.side)
     kept = min(order.filled_qty, seen.filled_qty) if same else ZERO
-    price = seen.filled_avg_price if kept == seen.filled_qty else order.filled_avg_price
+    known = seen if kept == seen.filled_qty else order
     after = book.copy()
     after.apply(order)
     after.apply(
         replace(
             order, status=Status.PENDING, given_up_at=None, filled_qty=kept,
-            filled_avg_price=price if kept else None,
+            filled_avg_price=known.filled_avg_price if kept else None, fees=known.fees if kept else ZERO,
         )
     )  # fmt: skip
     left = after.orders[order.client_order_id]
@@ -49,24 +49,30 @@ def order_mismatch(book: Book, order: Order, seen: BrokerOrder, fills: Sequence[
 
 
 def _corrected_fills(left: Order, order: Order, fills: Sequence[Fill]) -> list[Fill]:
-    """Return an order's fills after some were busted: those keep their rows, with 0 shares."""
+    """Return an order's fills after some were busted: those keep their rows, with 0 shares.
+
+    Fees that the broker has kept for them stay with the first one.
+    """
     if left.filled_qty == order.filled_qty:
         return []
     kept = [fill for fill in fills if fill.cumulative_qty <= left.filled_qty]
     gone = [fill for fill in fills if fill.cumulative_qty > left.filled_qty]
-    rows = [replace(fill, qty=ZERO, realized_pnl=ZERO) for fill in gone]
+    if not gone:
+        return []
+    rows = [replace(fill, qty=ZERO, realized_pnl=ZERO, fees=ZERO) for fill in gone]
     qty = left.filled_qty - sum((fill.qty for fill in kept), ZERO)
-    if qty and gone:
-        value = money(left.filled_qty * (left.filled_avg_price or ZERO))
-        value -= sum((fill.qty * fill.price for fill in kept), ZERO)
-        realized = left.realized_pnl - sum((fill.realized_pnl for fill in kept), ZERO)
-        rows.append(
-            replace(
-                gone[0], cumulative_qty=left.filled_qty, qty=qty,
-                price=(value / qty).quantize(MICRO), realized_pnl=realized,
-            )
-        )  # fmt: skip
-    return rows
+    realized = left.realized_pnl - sum((fill.realized_pnl for fill in kept), ZERO)
+    fees = left.fees - sum((fill.fees for fill in kept), ZERO)
+    if not qty:
+        rows[0] = replace(rows[0], realized_pnl=realized, fees=fees)
+        return rows
+    value = money(left.filled_qty * (left.filled_avg_price or ZERO))
+    value -= sum((fill.qty * fill.price for fill in kept), ZERO)
+    rest = replace(
+        gone[0], cumulative_qty=left.filled_qty, qty=qty, price=(value / qty).quantize(MICRO),
+        realized_pnl=realized, fees=fees,
+    )  # fmt: skip
+    return [*rows, rest]
 
 
 def filled_after_its_end(here: Order, seen: BrokerOrder) -> Conflict:

@@ -55,6 +55,21 @@ def test_an_end_keeps_the_part_that_was_filled(told: Any, word: str) -> None:
     assert (order.filled_qty, order.filled_avg_price) == (4, Decimal("1.5"))
 
 
+@pytest.mark.parametrize(
+    ("fields", "fees"),
+    [
+        ({}, "0"),
+        ({"commission": None}, "0"),
+        ({"commission": "0.42"}, "0.42"),
+        ({"commission": 1.25, "commission_type": "notional"}, "1.25"),
+        ({"commission": "10", "commission_type": "bps"}, "0"),
+    ],
+)
+def test_its_commission_are_its_fees(told: Any, fields: dict[str, Any], fees: str) -> None:
+    order = broker_order(told(status="filled", filled_qty="10", filled_avg_price="1.5", **fields))
+    assert order.fees == order.update().fees == Decimal(fees)
+
+
 def test_an_unknown_status_is_open_and_told_once(told: Any) -> None:
     lines: list[str] = []
     sink = logger.add(lines.append, format="{message}")

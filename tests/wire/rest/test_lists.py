@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from smabot_exchange.matching.account import AccountTerms
+from smabot_exchange.matching.costs import Costs
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 
@@ -156,6 +158,17 @@ def test_a_short_position_has_negative_numbers(serve: Any, call_at: Any) -> None
     account = call.get("/v2/account")
     assert (account["short_market_value"], account["equity"]) == ("-1100", "99900")
     assert account["position_market_value"] == "1100"
+
+
+def test_an_order_shows_what_it_was_charged(serve: Any, call_at: Any) -> None:
+    costs = Costs(commission_per_share=Decimal("0.0125"), commission_minimum=Decimal(1))
+    place = serve({"SPY": [100.0, 100.0, 110.0, 110.0]}, terms=AccountTerms(costs=costs))
+    call = call_at(place)
+    order = call.buy(100)
+    assert "commission" not in order
+    place.play(2)
+    assert call.get(f"/v2/orders/{order['id']}")["commission"] == "1.25"
+    assert call.get("/v2/account")["cash"] == "89998.75"
 
 
 def test_the_history_of_days(serve: Any, call_at: Any) -> None:

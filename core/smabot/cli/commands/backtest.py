@@ -26,6 +26,11 @@ DATA_OPTIONS = BROKER_OPTIONS[0], BROKER_OPTIONS[2]
 )
 @click.option("--cash", metavar="DOLLARS", help="Cash at the beginning. [100000]")
 @click.option(
+    "--costs",
+    metavar="NAME|A=B,C=D",
+    help="Trading costs: alpaca, or settings as commission_per_share=0.005,slippage=0.01. [none]",
+)
+@click.option(
     "--set", "changes", multiple=True, metavar="NAME=VALUE",
     help="A setting, as sma.fast=5 or sizing.shares=100; a range, as sma.fast=5:30:5, tries each value. "
     "May be repeated.",

@@ -151,6 +151,7 @@ def _in_full(app: App, order: Order, fills: list[Fill]) -> list[Any]:
         "status": order.status.value,
         "reason": order.reason,
         "filled": filled,
+        "fees": money(order.fees) if order.fees else "",
         "realized P&L": output.gain(order.realized_pnl) if order.reduces else "",
         "bar": f"{app.times.full(order.bar_time)} to {app.times.clock(order.bar_time + MINUTE)}",
         "attempt": str(order.attempt),
@@ -178,6 +179,7 @@ def _in_full(app: App, order: Order, fills: list[Fill]) -> list[Any]:
             ("fill", lambda f: exact(f.time)),
             (">qty", lambda f: number(f.qty)),
             (">price", lambda f: number(f.price)),
+            *([(">fees", lambda f: money(f.fees))] if order.fees else []),
             (">realized P&L", lambda f: output.gain(f.realized_pnl) if f.reduces else ""),
         ), fills)]  # fmt: skip
     return parts

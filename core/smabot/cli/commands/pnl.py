@@ -37,6 +37,7 @@ class Group:
     orders_filled: int = 0
     fills: int = 0
     realized_pnl: Decimal = ZERO
+    fees: Decimal = ZERO
     trips: list[RoundTrip] = field(default_factory=list)
     equity_change: Decimal | None = None
     deposits: Decimal | None = None
@@ -62,7 +63,7 @@ def pnl(app: App, by: str, filters: Filters) -> None:
     """Show realized P&L, round trips, and how often they win.
 
     Days are New York trading dates. A trade is a round trip, from flat to flat, and counts when it is
-    closed; a partial exit realizes P&L before. Fees are not counted. Positions that others closed for the
+    closed; a partial exit realizes P&L before. P&L is net of commissions and fees. Positions that others closed for the
     bot count when `reconcile` accepts them. The change of equity also has what is not realized, and no
     deposits or withdrawals.
     """
@@ -113,6 +114,7 @@ def grouped(
     for fill in fills:
         group = group_of(fill, fill.time)
         group.realized_pnl += fill.realized_pnl
+        group.fees += fill.fees
         if fill.qty:
             group.orders_filled += fill.first
             group.fills += 1
@@ -161,12 +163,13 @@ def _rows(groups: dict[str, Group], by: str, of_all: bool) -> list[dict[str, Any
 
 def _fields(by: str) -> list[str]:
     of_periods = ["cumulative_pnl", "equity_change", "deposits"] if by in PERIODS else []
-    return [by, *COUNTED, *of_periods]
+    return [by, *COUNTED, *of_periods, "fees"]
 
 
 def _values(group: Group) -> dict[str, Any]:
     statistics = group.statistics
-    return {name: getattr(statistics if name in STATISTICS else group, name) for name in COUNTED}
+    found = {n: getattr(statistics if n in STATISTICS else group, n) for n in COUNTED}
+    return {**found, "fees": group.fees}
 
 
 def _averages(total: Group) -> dict[str, Any]:
@@ -215,6 +218,8 @@ def _listing(by: str, rows: list[dict[str, Any]]) -> Listing:
         (">fills", lambda r: r["fills"]),
         gain("realized_pnl"),
     ]
+    if any(row["fees"] for row in rows):
+        columns.append((">fees", lambda r: output.money(r["fees"])))
     if by in PERIODS:
         columns.append(gain("cumulative_pnl"))
         if any(row["equity_change"] is not None for row in rows):
@@ -242,7 +247,8 @@ def _totals(total: Group) -> list[str]:
         f"win {output.gain(all_of_it.average_win) or '-'}",
         f"loss {output.gain(all_of_it.average_loss) or '-'}",
     ]
-    lines = [f"realized  {output.gain(total.realized_pnl)}"]
+    charged = f" after fees of {output.money(total.fees)}" if total.fees else ""
+    lines = [f"realized  {output.gain(total.realized_pnl)}{charged}"]
     if total.equity_change is not None:
         moved = f", {output.gain(total.deposits)} deposited" if total.deposits else ""
         lines.append(f"equity    {output.gain(total.equity_change)}{moved}")

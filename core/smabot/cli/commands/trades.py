@@ -91,6 +91,7 @@ def _fill_listing(app: App, fills: list[Fill]) -> Listing:
         ("side", lambda f: f.side.value),
         (">qty", lambda f: output.number(f.qty)),
         (">price", lambda f: output.money(f.price)),
+        *([(">fees", lambda f: output.money(f.fees))] if any(f.fees for f in fills) else []),
         (">realized", lambda f: output.gain(f.realized_pnl) if f.reduces else ""),
     )
     return Listing(columns, fills, movable=("order", lambda f: short_id(f.client_order_id)))

@@ -113,7 +113,7 @@ def _filled(facts: OrderFacts) -> Iterator[Moment]:
         word = "bought" if fill.side == "buy" else "sold"
         yield Moment(
             fill.time, "fill", "fill",
-            f"{word} {number(fill.qty)} at {price(fill.price)}{_slipped(facts, fill)}",
+            f"{word} {number(fill.qty)} at {price(fill.price)}{_slipped(facts, fill)}{_charged(fill)}",
         )  # fmt: skip
     if not facts.fills:
         return
@@ -144,6 +144,10 @@ def _slipped(facts: OrderFacts, fill: Fill) -> str:
         return f", as at the decision's {price(asked)}"
     way = "worse" if slippage > 0 else "better"
     return f", {abs(slippage):,.2f} {way} than at the decision's {price(asked)}"
+
+
+def _charged(fill: Fill) -> str:
+    return f", fees {money(fill.fees)}" if fill.fees else ""
 
 
 def _ended(facts: OrderFacts) -> Iterator[Moment]:

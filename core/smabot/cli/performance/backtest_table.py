@@ -79,7 +79,7 @@ def backtest_data(
         **figures_of(performance),
         "drawdown_from": fell.peak, "drawdown_to": fell.bottom, "recovered": fell.recovered,
         "exposure": performance.exposure, "invested": performance.invested, "turnover": performance.turnover,
-        "traded": performance.traded,
+        "traded": performance.traded, "fees": performance.fees,
         "round_trips": statistics.round_trips, "win_rate": _float(statistics.win_rate),
         "profit_factor": _float(statistics.profit_factor), "average_trade": statistics.average_trade,
         "average_win": statistics.average_win, "average_loss": statistics.average_loss,
@@ -150,6 +150,7 @@ def _other_figures(performance: Performance, times: Times) -> Iterable[tuple[str
     )
     turnover = performance.turnover
     yield "turnover", "-" if turnover is None else f"{turnover:,.1f} times equity a year"
+    yield "costs", _costs(performance)
     yield "orders", _orders(performance.orders)
     for name, times_failed in performance.blocked_by.items():
         yield "", f"{times_failed:,} blocked by {name}"
@@ -171,6 +172,14 @@ def _trips(performance: Performance) -> str:
     if performance.still_held:
         text += f"; {counted(performance.still_held, 'position')} still open"
     return text
+
+
+def _costs(performance: Performance) -> str:
+    """Return the fees, and their part of what was traded; a spread and slippage are in the prices."""
+    fees, traded = performance.fees, performance.traded
+    if not fees or not traded:
+        return "no fees"
+    return f"{money(fees)} of fees, {fees / traded:.4%} of what was traded"
 
 
 def _orders(orders: Mapping[Status, int]) -> str:

@@ -125,6 +125,11 @@ class Performance:
         return sum((fill.qty * fill.price for fill in self.fills), ZERO)
 
     @property
+    def fees(self) -> Decimal:
+        """What was charged for the fills, in all."""
+        return sum((fill.fees for fill in self.fills), ZERO)
+
+    @property
     def turnover(self) -> float | None:
         """What was traded in a year at this pace, by the mean equity of the sessions' ends."""
         equity = sum((day.end.equity for day in self.days), ZERO)

@@ -10,6 +10,7 @@ from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.ledger_sums import (
     differing_ends,
+    differing_fees,
     differing_profit,
     invented_refusals,
     miscounted_fills,
@@ -118,6 +119,7 @@ class EndRules:
             "2 refusals": invented_refusals(journal, exchange, self._refused),
             "2 reasons": unexplained_cancels(journal),
             "2 hooks": miscounted_fills(journal),
+            "3 fees": differing_fees(journal, exchange),
         }
         if not outside.traded:
             opening = self._first_cash + outside.deposited

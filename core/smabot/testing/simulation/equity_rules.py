@@ -88,7 +88,7 @@ class EquityRules:
         for fill in self._exchange.fills():
             if fill.cumulative_qty <= self._counted.get(fill.client_order_id, ZERO):
                 qty = fill.qty * fill.side.sign
-                cash -= qty * fill.price
+                cash -= qty * fill.price + fill.fees
                 held[fill.symbol] = held.get(fill.symbol, ZERO) + qty
         for change in self._changes:
             cash += change.cash

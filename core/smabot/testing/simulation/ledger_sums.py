@@ -67,7 +67,7 @@ def miscounted_fills(journal: Database) -> Iterator[str]:
 
 
 def differing_profit(journal: Database, exchange: SimulatedExchange) -> Iterator[str]:
-    """Yield the positions whose realized P&L is not what the exchange's fills make, by average cost."""
+    """Yield the positions whose realized P&L is not what the exchange's fills make, by average cost and less fees."""
     holdings: dict[str, Holding] = {
         order.client_order_id: (order.strategy, order.symbol) for order in journal.rows(Order)
     }
@@ -77,12 +77,13 @@ def differing_profit(journal: Database, exchange: SimulatedExchange) -> Iterator
     for fill in exchange.fills():
         if (key := holdings.get(fill.client_order_id)) is None:
             continue
+        right[key] = right.get(key, ZERO) - fill.fees
         if fill.side is Side.BUY:
             held[key] = held.get(key, ZERO) + fill.qty
             cost[key] = cost.get(key, ZERO) + fill.qty * fill.price
         elif held.get(key):
             average = cost[key] / held[key]
-            right[key] = right.get(key, ZERO) + fill.qty * (fill.price - average)
+            right[key] += fill.qty * (fill.price - average)
             held[key], cost[key] = held[key] - fill.qty, cost[key] - fill.qty * average
     kept: dict[Holding, Decimal] = {}
     for row in journal.rows(Fill):
@@ -91,6 +92,21 @@ def differing_profit(journal: Database, exchange: SimulatedExchange) -> Iterator
     for key, profit in right.items():
         if abs(profit - kept.get(key, ZERO)) >= CENT:
             yield f"{key} realized {kept.get(key, ZERO)} here, {profit} by the exchange's fills"
+
+
+def differing_fees(journal: Database, exchange: SimulatedExchange) -> Iterator[str]:
+    """Yield the orders that were charged something else than the exchange charged, or than their fills say."""
+    there: dict[str, Decimal] = {}
+    for fill in exchange.fills():
+        there[fill.client_order_id] = there.get(fill.client_order_id, ZERO) + fill.fees
+    by_fills: dict[str, Decimal] = {}
+    for row in journal.rows(Fill):
+        by_fills[row.client_order_id] = by_fills.get(row.client_order_id, ZERO) + row.fees
+    for order in journal.rows(Order):
+        name = order.client_order_id
+        charged, fills = there.get(name, ZERO), by_fills.get(name, ZERO)
+        if not order.fees == fills == charged:
+            yield f"{name} was charged {order.fees}, its fills {fills}, and {charged} by the exchange"
 
 
 def profit_from_outside(journal: Database, opening_cash: Decimal) -> Iterator[str]:

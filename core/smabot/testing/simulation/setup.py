@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,13 @@ SYMBOLS = ("AAA", "BBB")
 SESSIONS = 3
 MARKETS = 6
 """So many different markets are played on."""
+COSTLY = frozenset({3, 4, 5})
+"""The numbers of those where trading has costs."""
+COSTS: Mapping[str, Any] = {
+    "costs": "alpaca", "commission_per_share": Decimal("0.0075"), "commission_minimum": 1,
+    "slippage_of_range": Decimal("0.1"),
+}  # fmt: skip
+"""What it costs there, by the settings of the exchange; a minimum makes the later fees of an order smaller."""
 DRAWDOWN = Decimal("0.03")
 SETTINGS: dict[str, Any] = {
     "broker": "simulated",
@@ -109,5 +117,13 @@ class Setup:
     def _market(self, number: int) -> SimulatedExchanges:
         if number not in self._markets:
             bars = session_bars(number, SYMBOLS, SESSIONS)
-            self._markets[number] = self._plugins.simulated_exchanges(self.config, bars)
+            plugins = self._plugins if number not in COSTLY else self._costly
+            self._markets[number] = plugins.simulated_exchanges(self.config, bars)
         return self._markets[number]
+
+    @cached_property
+    def _costly(self) -> Plugins:
+        """The plugins with an exchange that charges."""
+        tables = self.config.plugin
+        costs = {**tables, "exchange": {**COSTS, **tables.get("exchange", {})}}
+        return Plugins.load(self.config.model_copy(update={"plugin": costs}))

@@ -36,12 +36,14 @@ def order(
 ) -> dict[str, Any]:
     """Return an order, with its legs where they are given.
 
-    ``answered``: as the answer to its own submission, in which a new order is still pending.
+    ``answered``: as the answer to its own submission, in which a new order is still pending. What it was charged
+    is its ``commission``, a field of the Broker API's orders, where it was charged anything.
     """
     status: str = order.status.value
     if answered and order.status is OrderStatus.NEW:
         status = PENDING_NEW
     submitted = stamp_ns(order.submitted_ns)
+    charged = {"commission": plain(order.fees)} if order.fees else {}
     return {
         "id": str(order.id),
         "client_order_id": order.client_order_id,
@@ -79,6 +81,7 @@ def order(
         "hwm": _amount(order.hwm),
         "subtag": None,
         "source": None,
+        **charged,
     }
 
 

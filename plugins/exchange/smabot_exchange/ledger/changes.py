@@ -39,8 +39,8 @@ def movements(
     """Return all that ever moved shares or cash, fills and what came from outside, by time."""
     fills = [
         AccountMovement(
-            fill.time, fill.symbol, fill.qty * fill.side.sign, -fill.qty * fill.price * fill.side.sign,
-            from_outside=False,
+            fill.time, fill.symbol, fill.qty * fill.side.sign,
+            -fill.qty * fill.price * fill.side.sign - fill.fees, from_outside=False,
         )
         for fill in executions
     ]  # fmt: skip

@@ -7,6 +7,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
+from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -87,6 +88,7 @@ def _fill(path: Path, source: DataSource, terms: AccountTerms, beginning: Beginn
             "participation": plain(terms.max_volume_share),
             "multiplier": plain(terms.multiplier),
             "half_spread": plain(terms.half_spread),
+            **{name: plain(value) for name, value in asdict(terms.costs).items()},
             "minutes": str(intake.minutes_from(start)),
             "start": str(start),
             "history": str(past),

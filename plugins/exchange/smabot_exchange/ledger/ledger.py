@@ -28,6 +28,7 @@ from smabot_exchange.ledger.rows import (
     to_time,
 )
 from smabot_exchange.matching.account import AccountTerms, ExchangePosition, LastDay, RequestedTerms
+from smabot_exchange.matching.costs import COST_NAMES, Costs
 from smabot_exchange.matching.orders import (
     plain,
 )
@@ -95,7 +96,9 @@ class Ledger(BarQueries, OrderQueries):
         """The account's terms, as the ledger was opened with them."""
         names = ("opening_cash", "participation", "multiplier", "half_spread")
         kept = {"half_spread": "0"} | self._meta
-        return AccountTerms(*(to_decimal(kept[name]) for name in names))
+        costs = {name: to_decimal(kept[name]) for name in COST_NAMES if name in kept}
+        cash, share, multiplier, half_spread = (to_decimal(kept[name]) for name in names)
+        return AccountTerms(cash, share, multiplier, half_spread, Costs(**costs))
 
     @property
     def minutes(self) -> int:
@@ -229,6 +232,7 @@ class Ledger(BarQueries, OrderQueries):
             ("max_volume_share", asked.max_volume_share, kept.max_volume_share),
             ("multiplier", asked.multiplier, kept.multiplier),
             ("half_spread", asked.half_spread, kept.half_spread),
+            *((name, value, getattr(kept.costs, name)) for name, value in asked.costs.items()),
         ):
             if value is not None and value != own:
                 raise ConfigError(

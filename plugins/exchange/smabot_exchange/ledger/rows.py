@@ -28,11 +28,11 @@ _COLUMNS = (
     "time_in_force", "status", "submitted_at", "updated_at", "opens_at", "expires_at",
     "hold_price", "filled_qty", "filled_value", "filled_at", "notional", "stop_price",
     "trail_price", "trail_percent", "hwm", "triggered_at", "extended_hours", "order_class",
-    "position_intent", "parent_id", "replaces", "replaced_by", "stall", "stalled_until",
+    "position_intent", "parent_id", "replaces", "replaced_by", "stall", "stalled_until", "fees",
 )  # fmt: skip
 _CHANGING = (
     "qty", "status", "updated_at", "opens_at", "filled_qty", "filled_value", "filled_at",
-    "stop_price", "hwm", "triggered_at", "parent_id", "replaced_by", "stall", "stalled_until",
+    "stop_price", "hwm", "triggered_at", "parent_id", "replaced_by", "stall", "stalled_until", "fees",
 )  # fmt: skip
 _MOST_DIGITS = 30
 """Before or after the point: more are no number of dollars or shares."""
@@ -46,8 +46,8 @@ INSERT_ORDER = (
     f"INSERT INTO orders ({', '.join(_COLUMNS)}) VALUES ({', '.join('?' * len(_COLUMNS))})"  # noqa: S608
 )
 UPDATE_ORDER = f"UPDATE orders SET {', '.join(f'{name} = ?' for name in _CHANGING)} WHERE seq = ?"  # noqa: S608
-EXECUTION_COLUMNS = "id, order_id, symbol, side, qty, price, cumulative_qty, time, number"
-INSERT_EXECUTION = f"INSERT INTO fills ({EXECUTION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
+EXECUTION_COLUMNS = "id, order_id, symbol, side, qty, price, cumulative_qty, time, number, fees"
+INSERT_EXECUTION = f"INSERT INTO fills ({EXECUTION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 
 
 def to_minutes(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[datetime, list[Bar]]]:
@@ -77,7 +77,7 @@ def order_row(order: ExchangeOrder) -> tuple[object, ...]:
         _text(order.trail_price), _text(order.trail_percent), _text(order.hwm),
         _stamp(order.triggered_at), int(order.extended_hours), order.order_class.value,
         order.position_intent.value, _id(order.parent_id), _id(order.replaces),
-        _id(order.replaced_by), _word(order.stall), _stamp(order.stalled_until),
+        _id(order.replaced_by), _word(order.stall), _stamp(order.stalled_until), plain(order.fees),
     )  # fmt: skip
 
 
@@ -88,7 +88,7 @@ def change_row(order: ExchangeOrder) -> tuple[object, ...]:
         to_stamp(order.opens_at), plain(order.filled_qty), plain(order.filled_value),
         _stamp(order.filled_at), _text(order.stop_price), _text(order.hwm),
         _stamp(order.triggered_at), _id(order.parent_id), _id(order.replaced_by),
-        _word(order.stall), _stamp(order.stalled_until), order.seq,
+        _word(order.stall), _stamp(order.stalled_until), plain(order.fees), order.seq,
     )  # fmt: skip
 
 
@@ -98,7 +98,7 @@ def to_order(row: tuple[Any, ...]) -> ExchangeOrder:
         submitted_at, updated_at, opens_at, expires_at, hold_price, filled_qty, filled_value,
         filled_at, notional, stop_price, trail_price, trail_percent, hwm, triggered_at,
         extended_hours, order_class, position_intent, parent_id, replaces, replaced_by,
-        stall, stalled_until, place,
+        stall, stalled_until, fees, place,
     ) = row  # fmt: skip
     whole, filled = to_decimal(qty), to_decimal(filled_qty)
     if filled < 0 or (notional is None and not filled <= whole > 0):
@@ -136,6 +136,7 @@ def to_order(row: tuple[Any, ...]) -> ExchangeOrder:
         replaced_by=_uuid(replaced_by),
         stall=None if stall is None else StallReason(stall),
         stalled_until=_time(stalled_until),
+        fees=to_decimal(fees),
         place=place,
     )
 
@@ -144,15 +145,15 @@ def execution_row(execution: Execution) -> tuple[object, ...]:
     return (
         str(execution.id), str(execution.order_id), execution.symbol, execution.side.value,
         plain(execution.qty), plain(execution.price), plain(execution.cumulative_qty),
-        to_stamp(execution.time), execution.number,
+        to_stamp(execution.time), execution.number, plain(execution.fees),
     )  # fmt: skip
 
 
 def to_execution(row: tuple[Any, ...]) -> Execution:
-    id_, order_id, symbol, side, qty, price, cumulative_qty, time, number = row
+    id_, order_id, symbol, side, qty, price, cumulative_qty, time, number, fees = row
     return Execution(
         UUID(id_), UUID(order_id), symbol, Side(side), to_decimal(qty), to_decimal(price),
-        to_decimal(cumulative_qty), to_time(time), number,
+        to_decimal(cumulative_qty), to_time(time), number, to_decimal(fees),
     )  # fmt: skip
 
 

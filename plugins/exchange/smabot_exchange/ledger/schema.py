@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 APPLICATION_ID = 0x534D4258
 """The bytes ``SMBX`` in the file's header: a ledger, and no other SQLite file."""
 
-VERSION = 3
+VERSION = 4
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -36,13 +36,14 @@ CREATE TABLE orders (
     notional TEXT, stop_price TEXT, trail_price TEXT, trail_percent TEXT, hwm TEXT,
     triggered_at INTEGER, extended_hours INTEGER NOT NULL DEFAULT 0,
     order_class TEXT NOT NULL DEFAULT 'simple', position_intent TEXT NOT NULL DEFAULT 'buy_to_open',
-    parent_id TEXT, replaces TEXT, replaced_by TEXT, stall TEXT, stalled_until INTEGER
+    parent_id TEXT, replaces TEXT, replaced_by TEXT, stall TEXT, stalled_until INTEGER,
+    fees TEXT NOT NULL DEFAULT '0'
 );
 CREATE INDEX orders_by_time ON orders (submitted_at);
 CREATE TABLE fills (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL UNIQUE, order_id TEXT NOT NULL REFERENCES orders (id),
     symbol TEXT NOT NULL, side TEXT NOT NULL, qty TEXT NOT NULL, price TEXT NOT NULL,
-    cumulative_qty TEXT NOT NULL, time INTEGER NOT NULL
+    cumulative_qty TEXT NOT NULL, time INTEGER NOT NULL, fees TEXT NOT NULL DEFAULT '0'
 );
 CREATE INDEX fills_of_order ON fills (order_id);
 CREATE TABLE positions (symbol TEXT PRIMARY KEY, qty TEXT NOT NULL, cost TEXT NOT NULL) WITHOUT ROWID;
@@ -77,6 +78,8 @@ _COLUMNS_2 = {
     ),
 }  # fmt: skip
 _COLUMNS_3 = {"orders": ("stall TEXT", "stalled_until INTEGER")}
+_FEES = ("fees TEXT NOT NULL DEFAULT '0'",)
+_COLUMNS_4 = {"orders": _FEES, "fills": _FEES}
 
 
 def migration(version: int) -> str:
@@ -86,8 +89,10 @@ def migration(version: int) -> str:
         steps += _columns(_COLUMNS_2)
         steps.append("UPDATE orders SET position_intent = 'sell_to_close' WHERE side = 'sell';")
         steps.append(_ADDED_2)
-    steps += _columns(_COLUMNS_3)
-    steps += ["DROP INDEX open_orders;", _OPEN_ORDERS]
+    if version < 3:
+        steps += _columns(_COLUMNS_3)
+        steps += ["DROP INDEX open_orders;", _OPEN_ORDERS]
+    steps += _columns(_COLUMNS_4)
     return "\n".join([*steps, f"PRAGMA user_version = {VERSION};", "COMMIT;"])
 
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import astuple, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from smabot.provider import ZERO, Side
+from smabot_exchange.matching.costs import Costs
 from smabot_exchange.matching.orders import average
 
 ONE = Decimal(1)
@@ -28,27 +29,33 @@ class AccountTerms:
     may take;
     ``multiplier``: buying power is this times equity, less what is invested and held. Above 1 it is
     a margin account, which may sell short, as Alpaca's paper accounts are; with 1 a cash account.
-    ``half_spread``: US dollars a share between a bar's prices, the mid prices, and the bid or the ask.
+    ``half_spread``: US dollars a share between a bar's prices, the mid prices, and the bid or the ask;
+    ``costs``: slippage, commissions and fees.
     """
 
     cash: Decimal = Decimal(100_000)
     max_volume_share: Decimal = Decimal("0.1")
     multiplier: Decimal = _TWO
     half_spread: Decimal = ZERO
+    costs: Costs = field(default_factory=Costs)
 
 
 @dataclass(frozen=True, slots=True)
 class RequestedTerms:
-    """The terms that the settings name; None leaves one to the ledger, or in a new ledger to `AccountTerms`."""
+    """The terms that the settings name; None leaves one to the ledger, or in a new ledger to `AccountTerms`.
+
+    ``costs``: those that are named, by the names of `Costs`.
+    """
 
     cash: Decimal | None = None
     max_volume_share: Decimal | None = None
     multiplier: Decimal | None = None
     half_spread: Decimal | None = None
+    costs: Mapping[str, Decimal] = field(default_factory=dict)
 
     @classmethod
     def exactly(cls, terms: AccountTerms) -> RequestedTerms:
-        return cls(*astuple(terms))
+        return cls(**asdict(terms))
 
     def for_new_ledger(self, half_spread: Decimal = ZERO) -> AccountTerms:
         """Return the terms that a new ledger is opened with; ``half_spread`` is that of its data."""
@@ -58,6 +65,7 @@ class RequestedTerms:
             default.max_volume_share if self.max_volume_share is None else self.max_volume_share,
             default.multiplier if self.multiplier is None else self.multiplier,
             half_spread if self.half_spread is None else self.half_spread,
+            Costs(**self.costs),
         )
 
 

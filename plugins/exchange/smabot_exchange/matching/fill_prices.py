@@ -5,7 +5,8 @@ Where that leaves a choice, the order gets the worse price.
 
 A bar's prices are mid prices. A purchase happens at the ask, half a spread above them, a sale at the bid, half
 a spread below: market orders get that price, limits are compared with it. Stop prices are compared with the
-bar's prices themselves, as trades trigger them.
+bar's prices themselves, as trades trigger them. Slippage makes a fill's price worse; it changes nothing about
+whether an order fills.
 """
 
 from __future__ import annotations
@@ -69,6 +70,22 @@ def bid_or_ask(mid: Decimal, side: Side, half_spread: Decimal) -> Decimal:
     if side is Side.BUY:
         return mid + half_spread
     return max(mid - half_spread, min(mid, _HUNDREDTH_CENT))
+
+
+def slipped(
+    price: Decimal, order: ExchangeOrder, bar: Bar, half_spread: Decimal, slippage: Decimal
+) -> Decimal:
+    """Return a fill's price with slippage, which is against the order.
+
+    It never takes the price beyond the order's limit, nor beyond the worst quote of the bar: the ask at its high
+    for a purchase, the bid at its low for a sale.
+    """
+    buys = order.side is Side.BUY
+    worst = _quoted(bar.high if buys else bar.low, order.side, half_spread)
+    bounds = (worst,) if order.limit_price is None else (worst, order.limit_price)
+    if buys:
+        return max(price, min(price + slippage, *bounds))
+    return min(price, max(price - slippage, *bounds))
 
 
 def _quoted(mid: float, side: Side, half_spread: Decimal) -> Decimal:

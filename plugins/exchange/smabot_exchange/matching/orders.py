@@ -184,6 +184,7 @@ class ExchangeOrder:
     the buying power. ``hwm`` is a trailing stop's best price so far, to which ``stop_price``
     keeps its distance. ``triggered_at`` is when a stop price was reached. A leg has a
     ``parent_id``. ``stall`` is what a fault does to it, up to ``stalled_until`` (None: for good).
+    ``fees`` are what it was charged so far, US dollars.
     """
 
     id: UUID
@@ -218,6 +219,7 @@ class ExchangeOrder:
     replaced_by: UUID | None = None
     stall: StallReason | None = None
     stalled_until: datetime | None = None
+    fees: Decimal = ZERO
     place: int = 1
 
     @property
@@ -292,7 +294,7 @@ class ExchangeOrder:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """Shares that changed hands at once; ``cumulative_qty`` is the order's, after it.
+    """Shares that changed hands at once; ``cumulative_qty`` is the order's, after it, ``fees`` its own.
 
     ``number`` counts the executions of a ledger from 1: a stable place in the list of activities.
     """
@@ -306,6 +308,7 @@ class Execution:
     cumulative_qty: Decimal
     time: datetime
     number: int
+    fees: Decimal = ZERO
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,9 +55,9 @@ FLOORS = {
         ["rest", "streams"],
         ["connection"],
         ["broker", "feed"],
-        ["doctor", "probe", "simulated_client"],
-        ["probe_command"],
-        ["commands"],
+        ["doctor", "probe", "simulated_client", "bar_fetch"],
+        ["probe_command", "fetch_command"],
+        ["commands", "data_commands"],
         ["plugin"],
     ],
 }

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from smabot.errors import NotSent
 from smabot_alpaca.rest.rate_limit import WINDOW, RateLimiter, Urgency
 
-EXIT, ENTRY, READ = Urgency
+EXIT, ENTRY, READ, BULK = Urgency
 
 
 class Time:

@@ -27,7 +27,7 @@ from smabot_exchange.data.ticker_names import ticker
 __all__ = ["COLUMNS", "SUFFIXES", "DataFiles", "data_file_error", "order_fault", "read_bars"]
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
-_TEXT_SUFFIXES = (".txt", ".txt.gz")
+TEXT_SUFFIXES = (".txt", ".txt.gz")
 """What a file that is named may end in, too; in a folder such files may be anything."""
 
 Where = Callable[[], str]
@@ -156,7 +156,7 @@ def _files(path: Path) -> list[Path]:
         raise ConfigError(
             f"data {path}: no such file{hint}; give a file, a folder, or 'simulated' for a simulated market"
         )
-    if not path.name.lower().endswith((*SUFFIXES, *_TEXT_SUFFIXES)):
+    if not path.name.lower().endswith((*SUFFIXES, *TEXT_SUFFIXES)):
         raise ConfigError(f"data {path}: the name must end in {', '.join(SUFFIXES)} or .txt")
     return [path]
 

@@ -166,7 +166,7 @@ def _symbols(names: Sequence[str]) -> list[str]:
     from smabot_exchange.data.ticker_names import ticker
 
     try:
-        return sorted({ticker(name) for name in names if name.strip()})
+        return sorted({ticker(name) for name in names})
     except ValueError as error:
         raise UsageError(f"--symbols: {error}") from None
 

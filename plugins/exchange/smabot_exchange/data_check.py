@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from typing import Any
 
 from smabot.provider import Bar, ConfigError
 from smabot_exchange.data.data_files import DataFiles
 from smabot_exchange.data.file_check import FileCheck, FileReport
+from smabot_exchange.data.file_layout import Hints
 from smabot_exchange.ledger.data_import import DataImport
 
 
@@ -33,8 +33,8 @@ class DataReport:
 
 def check_files(source: DataFiles) -> DataReport:
     """Read all files to their end. Changes nothing."""
-    latest: dict[str, datetime] = {}
-    checks = [FileCheck(file, source.zone, latest) for file in source.files]
+    latest: dict[str, Bar] = {}
+    checks = [FileCheck(file, Hints(source.zone), latest) for file in source.files]
 
     def bars() -> Iterator[Bar]:
         for check in checks:
@@ -83,7 +83,8 @@ def _file_as_json(report: FileReport) -> dict[str, Any]:
         "last": report.last,
         "newest_first": report.format.newest_first,
         "ends_of_minutes": report.ends_of_minutes,
-        "splits": report.splits,
+        "splits": [str(each) for each in report.splits],
+        "suspected_splits": [asdict(each) for each in report.splits],
         "price_jumps": [asdict(each) for each in report.jumps],
         "rows_in_session_by_zone": report.zones or None,
         "refused": [

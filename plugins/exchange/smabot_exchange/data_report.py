@@ -113,7 +113,7 @@ def _remarks(app: App, report: FileReport) -> Iterator[str]:
         )
         yield from _line("note", text)
     for split in report.splits:
-        yield from _line("split?", split)
+        yield from _line("split?", str(split))
     if report.jumps:
         first, count = report.jumps[0], len(report.jumps)
         others = f"{count:,} minutes with such a jump, first " if count > 1 else ""

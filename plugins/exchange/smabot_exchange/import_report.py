@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from smabot.provider import ConfigError, listed
 from smabot_exchange.data.bar_store import BarStore
 from smabot_exchange.data.data_files import DataFiles
 from smabot_exchange.data.file_layout import Hints
+from smabot_exchange.data_report import SPLIT_REMEDY, WIDTH
 from smabot_exchange.store_import import FileImport, Rules, StoreImport, bad_rows
 
 if TYPE_CHECKING:
@@ -30,7 +32,9 @@ def import_files(
     with store.lock(), app.progress(2 * len(files)) as tell:
         done.check(files, tell)
         done.keep(lambda number, text: tell(len(files) + number, text))
-    app.emit(_data(store, done), [*_head(store, done), *_remarks(done.files)])
+    head = f"{store.folder}: {sum(each.new for each in done.symbols.values()):,} new bars"
+    remarks = (line for text in _remarks(done.files) for line in wrap(text, WIDTH - 1))
+    app.emit(_data(store, done), [head, app.table(COLUMNS, _rows(done)), *remarks])
     return 0
 
 
@@ -42,18 +46,10 @@ def _files(name: str, hints: Hints) -> list[Path]:
     return DataFiles(Path(name).expanduser(), hints.zone).files
 
 
-def _head(store: BarStore, done: StoreImport) -> Iterator[Any]:
-    symbols = sorted(done.symbols.items())
-    yield f"{store.folder}: {sum(each.new for _, each in symbols):,} new bars"
-    from smabot.api import App
-
-    yield App.table(
-        COLUMNS,
-        [
-            [symbol, f"{each.new:,}", f"{each.same:,}", f"{each.replaced:,}", f"{len(each.days):,}"]
-            for symbol, each in symbols
-        ],
-    )
+def _rows(done: StoreImport) -> Iterator[list[str]]:
+    for symbol, each in sorted(done.symbols.items()):
+        counts = (each.new, each.same, each.replaced, len(each.days))
+        yield [symbol, *(f"{count:,}" for count in counts)]
 
 
 def _remarks(files: Sequence[FileImport]) -> Iterator[str]:
@@ -66,8 +62,9 @@ def _remarks(files: Sequence[FileImport]) -> Iterator[str]:
         first = next(r for each in files for r in each.report.refusals.values())
         yield f"{counts.total():,} bad rows left out ({kinds}), first {first.first}"
     splits = [split for each in files for split in each.report.splits]
-    for split in splits[:_MOST_REMARKS]:
-        yield f"{split} bars that are not adjusted seem to lose or win overnight"
+    yield from map(str, splits[:_MOST_REMARKS])
+    if splits:
+        yield SPLIT_REMEDY
     if jumps := [jump for each in files for jump in each.report.jumps]:
         names = listed(sorted({jump.symbol for jump in jumps}))
         yield f"{len(jumps):,} minutes with a price more than 10 times off ({names}): see `smabot data check`"

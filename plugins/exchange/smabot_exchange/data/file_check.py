@@ -22,6 +22,8 @@ _ZONES = ("America/New_York", "UTC")
 
 _JUMP = 10
 """How many times the price before, within a day, is more than a market's move."""
+_SPIKE = 1.1
+"""How many times those of the minutes before and after a price of one minute is hardly ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +74,8 @@ class FileReport:
     """Of times without a zone: how many lie in a regular session, read in each of some zones."""
     splits: list[SuspectedSplit] = field(default_factory=list)
     jumps: list[PriceJump] = field(default_factory=list)
+    spikes: list[PriceJump] = field(default_factory=list)
+    """Minutes with a price that neither the one before nor the one after is near."""
     ends_of_minutes: bool = False
     """Whether each session runs from 09:31 to 16:00: times seem to be the ends of minutes."""
 
@@ -110,6 +114,7 @@ class FileCheck:
         if minutes := bar_length(self._stamps):
             report.refuse("length", too_long(minutes))
         report.splits, report.jumps = self._sessions.splits, self._sessions.jumps
+        report.spikes = self._sessions.spikes
         report.ends_of_minutes = self._sessions.end_late
 
     def _note_layout(self, table: Table, layout: Layout) -> None:
@@ -183,6 +188,8 @@ class _SessionEnds:
     def __init__(self) -> None:
         self.splits: list[SuspectedSplit] = []
         self.jumps: list[PriceJump] = []
+        self.spikes: list[PriceJump] = []
+        self._second_last: dict[str, Bar] = {}
         self._opened: set[date] = set()
         self._second: set[date] = set()
         self._closed: set[date] = set()
@@ -199,13 +206,26 @@ class _SessionEnds:
             self._closed.add(day)
         if before is not None and (split := split_between(before, bar)):
             self.splits.append(split)
-        one_day = before is not None and bar.time - before.time < OVERNIGHT
-        self._note_jump(bar, before.close if before is not None and one_day else bar.open)
+        if before is None or bar.time - before.time >= OVERNIGHT:
+            self._second_last.pop(bar.symbol, None)
+            self._note_jump(bar, bar.open)
+            return
+        if not self._note_jump(bar, before.close) and bar.symbol in self._second_last:
+            self._note_spike(self._second_last[bar.symbol], before, bar)
+        self._second_last[bar.symbol] = before
 
-    def _note_jump(self, bar: Bar, before: float) -> None:
+    def _note_jump(self, bar: Bar, before: float) -> bool:
         for price in (bar.high, bar.low):
             if not before / _JUMP <= price <= before * _JUMP:
                 self.jumps.append(PriceJump(bar.symbol, bar.time, price, before))
+                return True
+        return False
+
+    def _note_spike(self, before: Bar, bar: Bar, after: Bar) -> None:
+        highest, lowest = max(before.high, after.high), min(before.low, after.low)
+        for price, beside in ((bar.high, highest), (bar.low, lowest)):
+            if not lowest / _SPIKE <= price <= highest * _SPIKE:
+                self.spikes.append(PriceJump(bar.symbol, bar.time, price, beside))
                 return
 
     @property

@@ -90,10 +90,10 @@ def _file_as_json(report: FileReport) -> dict[str, Any]:
         "last": report.last,
         "newest_first": report.format.newest_first,
         "ends_of_minutes": report.ends_of_minutes,
-        "splits": [str(each) for each in report.splits],
-        "suspected_splits": [asdict(each) for each in report.splits],
-        "price_jumps": [asdict(each) for each in report.jumps],
-        "price_spikes": [asdict(each) for each in report.spikes],
+        "splits": [str(each) for each in report.suspected.splits],
+        "suspected_splits": [asdict(each) for each in report.suspected.splits],
+        "price_jumps": [asdict(each) for each in report.suspected.jumps],
+        "price_spikes": [asdict(each) for each in report.suspected.spikes],
         "rows_in_session_by_zone": report.zones or None,
         "refused": [
             {"kind": each.kind, "rows": each.count, "first": each.first}

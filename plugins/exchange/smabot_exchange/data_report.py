@@ -82,7 +82,7 @@ def _screen(app: App, report: DataReport) -> Iterator[str]:
     for note in report.notes:
         yield from _line("note", note)
     yield from _gaps(app, report)
-    if any(each.splits for each in report.files):
+    if any(each.suspected.splits for each in report.files):
         yield from _line("note", SPLIT_REMEDY)
     if report.problem:
         yield from _line("refused", report.problem)
@@ -143,18 +143,18 @@ def _remarks(app: App, report: FileReport) -> Iterator[str]:
             "smabot takes them for starts: take one minute off each"
         )
         yield from _line("note", text)
-    for split in report.splits:
+    for split in report.suspected.splits:
         yield from _line("split?", str(split))
-    if report.spikes:
-        spike, number = report.spikes[0], len(report.spikes)
+    if report.suspected.spikes:
+        spike, number = report.suspected.spikes[0], len(report.suspected.spikes)
         more = f"{number:,} minutes with such a price, first " if number > 1 else ""
         yield from _line(
             "spike?",
             f"{more}{spike.symbol} {app.times.full(spike.time)}: {spike.price:g}, and {spike.before:g} in the "
             "minutes beside it: a wrong price? Mend the row or leave it out, else stops may fill at it",
         )
-    if report.jumps:
-        first, count = report.jumps[0], len(report.jumps)
+    if report.suspected.jumps:
+        first, count = report.suspected.jumps[0], len(report.suspected.jumps)
         others = f"{count:,} minutes with such a jump, first " if count > 1 else ""
         yield from _line(
             "jump?",

@@ -61,11 +61,11 @@ def _remarks(files: Sequence[FileImport]) -> Iterator[str]:
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in counts.items())
         first = next(r for each in files for r in each.report.refusals.values())
         yield f"{counts.total():,} bad rows left out ({kinds}), first {first.first}"
-    splits = [split for each in files for split in each.report.splits]
+    splits = [split for each in files for split in each.report.suspected.splits]
     yield from map(str, splits[:_MOST_REMARKS])
     if splits:
         yield SPLIT_REMEDY
-    if jumps := [jump for each in files for jump in each.report.jumps]:
+    if jumps := [jump for each in files for jump in each.report.suspected.jumps]:
         names = listed(sorted({jump.symbol for jump in jumps}))
         yield f"{len(jumps):,} minutes with a price more than 10 times off ({names}): see `smabot data check`"
 
@@ -78,7 +78,7 @@ def _data(store: BarStore, done: StoreImport) -> dict[str, Any]:
                 "path": each.report.path, "rows": each.report.rows, "kept": each.kept,
                 "outside_sessions": each.outside, "other_symbols": each.others,
                 "bad": [asdict(refusal) for refusal in each.report.refusals.values()],
-                "suspected_splits": [asdict(split) for split in each.report.splits],
+                "suspected_splits": [asdict(split) for split in each.report.suspected.splits],
             }
             for each in done.files
         ],

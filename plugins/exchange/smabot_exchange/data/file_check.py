@@ -58,6 +58,17 @@ class FileFormat:
     newest_first: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Suspicions:
+    """Prices that can be, but hardly are."""
+
+    splits: list[SuspectedSplit] = field(default_factory=list)
+    jumps: list[PriceJump] = field(default_factory=list)
+    """Minutes with a price far from the one before."""
+    spikes: list[PriceJump] = field(default_factory=list)
+    """Minutes with a price that neither the one before nor the one after is near."""
+
+
 @dataclass
 class FileReport:
     """What is known of one file."""
@@ -72,10 +83,7 @@ class FileReport:
     refusals: dict[str, Refusal] = field(default_factory=dict)
     zones: dict[str, int] = field(default_factory=dict)
     """Of times without a zone: how many lie in a regular session, read in each of some zones."""
-    splits: list[SuspectedSplit] = field(default_factory=list)
-    jumps: list[PriceJump] = field(default_factory=list)
-    spikes: list[PriceJump] = field(default_factory=list)
-    """Minutes with a price that neither the one before nor the one after is near."""
+    suspected: Suspicions = field(default_factory=Suspicions)
     ends_of_minutes: bool = False
     """Whether each session runs from 09:31 to 16:00: times seem to be the ends of minutes."""
 
@@ -113,8 +121,7 @@ class FileCheck:
             report.refuse("file", "has no rows after its header")
         if minutes := bar_length(self._stamps):
             report.refuse("length", too_long(minutes))
-        report.splits, report.jumps = self._sessions.splits, self._sessions.jumps
-        report.spikes = self._sessions.spikes
+        report.suspected = self._sessions.suspected
         report.ends_of_minutes = self._sessions.end_late
 
     def _note_layout(self, table: Table, layout: Layout) -> None:
@@ -186,9 +193,7 @@ class _SessionEnds:
     """The first and last minutes of sessions, and the prices from bar to bar."""
 
     def __init__(self) -> None:
-        self.splits: list[SuspectedSplit] = []
-        self.jumps: list[PriceJump] = []
-        self.spikes: list[PriceJump] = []
+        self.suspected = Suspicions()
         self._second_last: dict[str, Bar] = {}
         self._opened: set[date] = set()
         self._second: set[date] = set()
@@ -205,7 +210,7 @@ class _SessionEnds:
         elif minute == (16, 0):
             self._closed.add(day)
         if before is not None and (split := split_between(before, bar)):
-            self.splits.append(split)
+            self.suspected.splits.append(split)
         if before is None or bar.time - before.time >= OVERNIGHT:
             self._second_last.pop(bar.symbol, None)
             self._note_jump(bar, bar.open)
@@ -217,7 +222,7 @@ class _SessionEnds:
     def _note_jump(self, bar: Bar, before: float) -> bool:
         for price in (bar.high, bar.low):
             if not before / _JUMP <= price <= before * _JUMP:
-                self.jumps.append(PriceJump(bar.symbol, bar.time, price, before))
+                self.suspected.jumps.append(PriceJump(bar.symbol, bar.time, price, before))
                 return True
         return False
 
@@ -225,7 +230,7 @@ class _SessionEnds:
         highest, lowest = max(before.high, after.high), min(before.low, after.low)
         for price, beside in ((bar.high, highest), (bar.low, lowest)):
             if not lowest / _SPIKE <= price <= highest * _SPIKE:
-                self.spikes.append(PriceJump(bar.symbol, bar.time, price, beside))
+                self.suspected.spikes.append(PriceJump(bar.symbol, bar.time, price, beside))
                 return
 
     @property

@@ -9,6 +9,8 @@ from datetime import date, datetime
 from itertools import groupby
 from typing import Protocol
 
+from loguru import logger
+
 from smabot.provider import MINUTE, Bar, BrokerError, Calendar, ConfigError, Session
 from smabot_alpaca.machine import Machine
 from smabot_alpaca.rest.bar_history import BarHistory
@@ -76,6 +78,8 @@ class BarFetch:
         self._store = store
         self._history = history
         self._machine = machine
+        self._reached = False
+        """Whether Alpaca has answered: a first failure is rather a wrong address or no network at all."""
 
     def fetch(self, chunks: Sequence[Chunk], tell: Tell) -> None:
         """Fetch and store chunks. Raises BrokerError, and OSError where the store can't be written."""
@@ -116,14 +120,19 @@ class BarFetch:
     def _between(self, symbols: Sequence[str], sessions: Sequence[Session]) -> list[Bar]:
         """Return the bars from the first session to the last one, with patience. Raises BrokerError."""
         first, last = sessions[0].open, sessions[-1].close - MINUTE
-        for pause in PAUSES:
+        pauses = iter(PAUSES if self._reached else PAUSES[:1])
+        while True:
             try:
-                return self._history.between(symbols, first, last)
-            except RequestRefused:
-                raise
-            except BrokerError:
+                bars = self._history.between(symbols, first, last)
+            except BrokerError as error:
+                pause = next(pauses, None)
+                if pause is None or isinstance(error, RequestRefused):
+                    raise
+                logger.info("alpaca: {}: trying again in {:g} s", error, pause)
                 self._machine.sleep(pause)
-        return self._history.between(symbols, first, last)
+            else:
+                self._reached = True
+                return bars
 
 
 def newest_stored(

@@ -101,6 +101,8 @@ class FileCheck:
         self._latest = latest
         """The last bar of each symbol, over all files."""
         self._stamps: set[int] = set()
+        self._known_days: set[date] = set()
+        """Dates that the calendar knows."""
         self._sessions = _SessionEnds()
 
     def bars(self) -> Iterator[Bar]:
@@ -161,10 +163,14 @@ class FileCheck:
         if before is not None and bar.time <= before.time:
             kind = "duplicate" if bar.time == before.time else "order"
             return kind, order_fault(bar, before.time)
+        day = bar.time.date()
+        if day in self._known_days:
+            return None
         try:
-            session_on(bar.time.date())
+            session_on(day)
         except OutsideCalendar as error:
             return "calendar", str(error)
+        self._known_days.add(day)
         return None
 
     def _note(self, bar: Bar) -> None:

@@ -113,7 +113,7 @@ def _price_of_databento(name: str, value: Any) -> float:
     """Return a price that is given in dollars, or without a decimal point in billionths of them."""
     number = _checked_number(name, value)
     whole = isinstance(number, int) or (isinstance(number, str) and number.strip().isdecimal())
-    return int(number) / _BILLION if whole else float(number)
+    return float(number) / _BILLION if whole else float(number)
 
 
 def _checked_number(name: str, value: Any) -> int | float | Decimal | str:

@@ -21,6 +21,8 @@ from smabot_exchange.data.bar_store import BarStore
 from smabot_exchange.data.data_files import read_bars
 from smabot_exchange.data.splits import split_ratio
 
+pytestmark = pytest.mark.plugins  # one that is not installed leaves a warning
+
 STORE = Path("data/bars")
 HEADER = "symbol,timestamp,open,high,low,close,volume"
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)

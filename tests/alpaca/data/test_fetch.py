@@ -16,6 +16,8 @@ from smabot_alpaca.rest.rate_limit import RateLimiter, Urgency
 from smabot_exchange.data.data_files import read_bars
 from smabot_exchange.data.data_source import open_data
 
+pytestmark = pytest.mark.plugins  # one that is not installed leaves a warning
+
 STORE = Path("data/bars")
 Fetch = Callable[..., Any]
 

@@ -140,3 +140,31 @@ def test_a_broken_plugin_breaks_no_other_verb(
 
 def test_this_python_runs_the_executable_of_the_tests() -> None:
     assert Path(sys.executable).with_name("smabot").exists()
+
+
+LOUD = """
+import click
+from smabot.hooks.specifications import hookimpl
+
+class {name}:
+    @hookimpl
+    def register_commands(self, cli):
+        group = click.Group("voice", help="Say it.")
+        group.command("{own}")(click.pass_obj(lambda app: click.echo("{own}")))
+        group.command("both")(click.pass_obj(lambda app: click.echo("both of {own}")))
+        cli.add_command(group)
+"""
+
+
+def test_groups_of_one_name_are_one_group(execute: Call, tmp_path: Path) -> None:
+    site = tmp_path / "site"
+    for name, own in (("shout", "loudly"), ("whisper", "softly")):
+        install(site, name, LOUD.format(name=name.title(), own=own), commands="voice")
+    variables = {"PYTHONPATH": str(site), "SMABOT_PLUGINS": '["whisper", "shout"]'}
+    for own in ("loudly", "softly"):
+        assert execute("voice", own, **variables).out == f"{own}\n"
+    both = execute("voice", "both", **variables)
+    assert both.out == "both of softly\n"  # of the plugin that is named first
+    assert "plugin 'shout': its command 'voice both' is left out, the name is taken" in both.err
+    listed = execute("voice", "--help", **variables).out
+    assert re.findall(r"^  (both|loudly|softly)\b", listed, re.M) == ["both", "loudly", "softly"]

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.plugins
 
 Call = Callable[..., Any]
 ANSWERS = [*COMMANDS_TYPED.values(), *(answer for _, _, answer in OPTIONS_TYPED)]
-OF_PLUGINS = {"exchange", "breaker", "db"}
+OF_PLUGINS = {"exchange", "breaker", "data", "db"}
 
 
 @pytest.mark.parametrize(

@@ -288,3 +288,57 @@ def test_config_check_looks_for_the_data_file(
     assert "data = 'SPYY.csv' (SMABOT_DATA): no such file or folder (did you mean 'SPY.csv'?)" in (
         capsys.readouterr().err
     )
+
+
+def test_gaps_of_each_symbol_are_told_against_the_calendar(check: Check) -> None:
+    spy, ibm = sessions([2, 3, 4]), sessions([2, 4])
+    del spy[100:145], ibm[20:30]
+    write("SPY.csv", spy)
+    write("two/IBM.csv", ibm)
+    write("two/SPY.csv", spy)
+    zone = ("--data-zone", "America/New_York")
+    alone = check("SPY.csv", *zone)
+    assert alone.code == 0
+    assert alone.line("gap?") == (
+        "SPY: no bar for 45 minutes from 2026-03-02 11:10 ET: a halt, a thin share, or lost rows: get that "
+        "day again"
+    )
+    both = check("two", *zone)
+    assert both.code == 0
+    assert both.line("gap?").startswith(
+        "IBM: no bar in 1 of the others' sessions, from 2026-03-03 to 2026-03-03: get them by `smabot data fetch`"
+    )
+    found = json.loads(check("two", *zone, "--json").out)["symbols"]
+    assert found[0] == {
+        "symbol": "IBM", "first": "2026-03-02", "last": "2026-03-04", "sessions": 2, "bars": 770,
+        "missing": ["2026-03-03"], "gaps": 10,
+        "longest": {"start": "2026-03-02T14:50:00Z", "minutes": 10},
+    }  # fmt: skip
+
+
+def test_a_price_that_those_beside_it_are_far_from_is_told(check: Check) -> None:
+    rows = sessions([2])
+    rows[5] = rows[5].replace(",11,", ",15,")
+    rows[200] = rows[200].replace(",9,", ",7,")
+    zone = ("--data-zone", "America/New_York")
+    found = check(write("SPY.csv", rows), *zone)
+    assert found.code == 0
+    assert found.line("spike?").startswith(
+        "2 minutes with such a price, first SPY 2026-03-02 09:35 ET: 15, and 11 in the minutes beside it"
+    )
+    (file,) = json.loads(check("SPY.csv", *zone, "--json").out)["files"]
+    assert [(each["price"], each["before"]) for each in file["price_spikes"]] == [(15, 11), (7, 9)]
+    rises = sessions([2], minutes=100) + sessions([2], "11:10", price=14, minutes=100)
+    assert "spike?" not in check(write("IBM.csv", rises), *zone).out
+
+
+def test_a_split_between_two_files_is_told_with_what_to_do(check: Check) -> None:
+    write("folder/SPY-2026-03-02.csv", sessions([2], price=100))
+    write("folder/SPY-2026-03-03.csv", sessions([3], price=5))
+    found = check("folder", "--data-zone", "America/New_York")
+    assert found.line("split?") == "SPY 2026-03-03: opens at 5 after 100: a 20:1 split?"
+    assert "`smabot data fetch --adjustment split` gets them" in found.line("note")
+    told = json.loads(check("folder", "--data-zone", "America/New_York", "--json").out)["files"][1]
+    assert told["suspected_splits"] == [
+        {"symbol": "SPY", "date": "2026-03-03", "ratio": "20:1", "close": 100, "open": 5}
+    ]

@@ -96,6 +96,33 @@ SOURCES = {
         "SPY,100,10,10.5,11,9,1772461800000000000,3\nSPY,200,10.5,10,11,9.5,1772461860000000000,5\n",
         None, [PLAIN[0]._replace(trade_count=3), PLAIN[1]._replace(trade_count=5)],
     ),
+    "Databento": (
+        "x.csv",
+        "ts_event,rtype,publisher_id,instrument_id,open,high,low,close,volume,symbol\n"
+        "1772461800000000000,33,2,15144,10000000000,11000000000,9000000000,10500000000,100,SPY\n"
+        "1772461860000000000,33,2,15144,10500000000,11000000000,9500000000,10000000000,200,SPY\n",
+        None, PLAIN,
+    ),
+    "Databento, with prices and times as text": (
+        "x.csv",
+        "ts_event,rtype,publisher_id,instrument_id,open,high,low,close,volume,symbol\n"
+        "2026-03-02T14:30:00.000000000Z,33,2,15144,10.000000000,11.000000000,9.000000000,10.500000000,100,SPY\n"
+        "2026-03-02T14:31:00.000000000Z,33,2,15144,10.500000000,11.000000000,9.500000000,10.000000000,200,SPY\n",
+        None, PLAIN,
+    ),
+    "Robinhood": (
+        "x.csv",
+        "begins_at,open_price,close_price,high_price,low_price,volume,session,interpolated,symbol\n"
+        "2026-03-02T14:30:00Z,10.00,10.50,11.00,9.00,100,reg,False,SPY\n"
+        "2026-03-02T14:31:00Z,10.50,10.00,11.00,9.50,200,reg,False,SPY\n",
+        None, PLAIN,
+    ),
+    "Barchart": (
+        "spy_intraday-1min.csv",
+        "Time,Open,High,Low,Latest,Change,%Change,Volume\n2026-03-02 09:30,10,11,9,10.5,0,0%,100\n"
+        "2026-03-02 09:31,10.5,11,9.5,10,0,0%,200\n",
+        NEW_YORK, PLAIN,
+    ),
     "TradingView": (
         "BATS_SPY, 1.csv",
         "time,open,high,low,close,Volume\n1772461800,10,11,9,10.5,100\n1772461860,10.5,11,9.5,10,200\n",

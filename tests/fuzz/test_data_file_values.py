@@ -20,6 +20,7 @@ pytest.importorskip("smabot_exchange")
 from smabot.errors import ConfigError
 from smabot_exchange.data.data_files import read_bars
 from smabot_exchange.data.file_check import FileCheck
+from smabot_exchange.data.file_layout import Hints
 from smabot_exchange.data.simulated_market import SimulatedMarket
 
 OWN = ["symbol", "timestamp", "open", "high", "low", "close", "volume", "trade_count", "vwap"]
@@ -159,7 +160,7 @@ def test_bytes(explore: Explore, odd: Any, tmp_path: Path, one_line: Any) -> Non
             list(read_bars(file, zone="UTC"))
         except ConfigError as error:
             assert one_line(error)
-        check = FileCheck(file, "UTC", {})
+        check = FileCheck(file, Hints("UTC"), {})
         used = list(check.bars())
         assert len(used) + sum(refusal.count for refusal in check.report.refusals.values()) >= 1
 
@@ -219,7 +220,7 @@ def test_parquet_values(explore: Explore, tmp_path: Path, one_line: Any) -> None
             assert (kind, price, count) != ("ns whole", "float", "int")
             return
         finally:
-            list(FileCheck(file, "UTC", {}).bars())
+            list(FileCheck(file, Hints("UTC"), {}).bars())
         assert bar.time == time
         assert kind in ("ns whole", "naive", "zone", "text", "epoch")
         assert price not in said or bar.close == said[price]

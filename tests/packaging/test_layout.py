@@ -44,8 +44,8 @@ FLOORS = {
         ["streams"],
         ["http", "settings", "opening"],
         ["in_process", "in_memory", "embedded", "server_process"],
-        ["data_check"],
-        ["data_report"],
+        ["data_check", "store_import"],
+        ["data_report", "store_list", "import_report"],
         ["commands", "data_commands", "doctor", "plugin"],
     ],
     "smabot_alpaca": [
@@ -55,9 +55,9 @@ FLOORS = {
         ["rest", "streams"],
         ["connection"],
         ["broker", "feed"],
-        ["doctor", "probe", "simulated_client"],
-        ["probe_command"],
-        ["commands"],
+        ["doctor", "probe", "simulated_client", "bar_fetch"],
+        ["probe_command", "fetch_command"],
+        ["commands", "data_commands"],
         ["plugin"],
     ],
 }

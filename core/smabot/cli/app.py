@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import traceback
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,7 @@ from smabot.system.redaction import redact
 from smabot.system.wall_clock import Wall, utc_now
 
 if TYPE_CHECKING:
+    from smabot.cli.progress_bar import Tell
     from smabot.cli.times import Times
     from smabot.hooks.plugins import Plugins
     from smabot.settings.loading import Flag, Loaded
@@ -251,6 +252,13 @@ class App:
         title = [self.heading] if self._header else []
         parts = screen if isinstance(screen, list | tuple) else [screen]
         output.print_screen([*title, *parts])
+
+    def progress(self, total: int | None) -> AbstractContextManager[Tell]:
+        """Return the context of a progress bar with the time that is left, where stderr is a terminal; it
+        yields what to call with how much is done, and a text."""
+        from smabot.cli.progress_bar import progress_bar
+
+        return progress_bar(self, total)
 
     def warn(self, text: str) -> None:
         """Write a warning, one line on stderr; the same one once."""

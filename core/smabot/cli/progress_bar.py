@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-if TYPE_CHECKING:
-    from smabot.cli.app import App
+
+class Output(Protocol):
+    """What is known of a command's output: the `App`."""
+
+    as_json: bool
 
 
 class Tell(Protocol):
@@ -17,7 +20,7 @@ class Tell(Protocol):
 
 
 @contextmanager
-def progress_bar(app: App, total: int | None) -> Iterator[Tell]:
+def progress_bar(app: Output, total: int | None) -> Iterator[Tell]:
     """Show the bar in the body; yields what to tell of the progress."""
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn

@@ -264,8 +264,11 @@ class Plugins(PluginCalls):
         return [path for _, paths in answers for path in paths]
 
     def commands(self, taken: Collection[str]) -> dict[str, click.Command]:
-        """Return the plugins' commands; where two claim one name, the plugin named first has it."""
+        """Return the plugins' commands. Groups of one name are one group, with the commands of each; where
+        two claim one command, the plugin named first has it."""
         import click
+
+        from smabot.hooks.command_merging import merge_commands
 
         found: dict[str, click.Command] = {}
         for impl in self._as_named("register_commands"):
@@ -274,10 +277,8 @@ class Plugins(PluginCalls):
                 self._called(impl, "register_commands", {"cli": own})
             except SmabotError as error:
                 self._failed(name, "register_commands", error)
-            for verb, command in own.commands.items():
-                if verb not in taken and verb not in found:
-                    found[verb] = command
-                elif self._warn is not None:
+            for verb in merge_commands(found, own.commands, taken):
+                if self._warn is not None:
                     self._warn(
                         f"plugin '{name}': its command '{verb}' is left out, the name is taken"
                     )

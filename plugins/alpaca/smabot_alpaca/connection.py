@@ -57,6 +57,23 @@ def connect(
     return _embedded(config, settings)
 
 
+def connect_to_data(
+    settings: AlpacaSettings, url: str | None, environ: Mapping[str, str] = os.environ
+) -> AlpacaConnection:
+    """Connect for market data alone: at Alpaca, or at a server at ``url``. Any account's key will do.
+
+    Raises ConfigError without a key, BrokerError when there is no answer.
+    """
+    key = credentials.find(settings, environ)
+    there = endpoints.alpaca(settings.feed, live=False)
+    if url is not None:
+        there = endpoints.at(url, settings.feed)
+        key = key or (credentials.LOOPBACK if there.loopback else None)
+    if key is None:
+        raise ConfigError(f"Alpaca gives data for an API key, also a paper account's: {GET_KEYS}")
+    return AlpacaConnection(there, key, settings)
+
+
 def _embedded(config: Config, settings: AlpacaSettings) -> AlpacaConnection:
     try:
         from smabot_exchange.embedded import start

@@ -62,8 +62,10 @@ class AlpacaPlugin(Provider):
     @hookimpl
     def register_commands(self, cli: click.Group) -> None:
         from smabot_alpaca.commands import alpaca_group
+        from smabot_alpaca.data_commands import data_group
 
         cli.add_command(alpaca_group(self.settings))
+        cli.add_command(data_group(self.settings))
 
     def _connect(self, config: Config) -> AlpacaConnection:
         if self._connection is None or self._connection.closed:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
 from typing import Any
 
 from smabot.provider import Bar, ConfigError
+from smabot_exchange.data.coverage import Coverage, CoverageCount
 from smabot_exchange.data.data_files import DataFiles
 from smabot_exchange.data.file_check import FileCheck, FileReport
+from smabot_exchange.data.file_layout import Hints
 from smabot_exchange.ledger.data_import import DataImport
 
 
@@ -25,6 +27,8 @@ class DataReport:
     """What the import would refuse, where no row of a file is at fault."""
     sessions: int = 0
     minutes: int = 0
+    symbols: dict[str, Coverage] = field(default_factory=dict)
+    """What of the calendar each symbol's bars cover."""
 
     @property
     def can_be_replayed(self) -> bool:
@@ -33,16 +37,17 @@ class DataReport:
 
 def check_files(source: DataFiles) -> DataReport:
     """Read all files to their end. Changes nothing."""
-    latest: dict[str, datetime] = {}
-    checks = [FileCheck(file, source.zone, latest) for file in source.files]
+    latest: dict[str, Bar] = {}
+    checks = [FileCheck(file, Hints(source.zone), latest) for file in source.files]
 
     def bars() -> Iterator[Bar]:
         for check in checks:
             yield from check.bars()
 
     intake = DataImport(source.label, source.stored_label)
-    for _ in intake.rows(bars()):
-        pass
+    counts: dict[str, CoverageCount] = defaultdict(CoverageCount)
+    for stamp, symbol, *_ in intake.rows(bars()):
+        counts[symbol].add(stamp)
     report = DataReport(str(source.path), [check.report for check in checks])
     refused = any(each.refusals for each in report.files)
     try:
@@ -53,6 +58,7 @@ def check_files(source: DataFiles) -> DataReport:
         report.sessions = sum(played for _, played in sessions)
         report.minutes = len(intake.minutes)
         report.notes = intake.notes()[1:]
+        report.symbols = {symbol: counts[symbol].coverage() for symbol in sorted(counts)}
     return report
 
 
@@ -65,6 +71,7 @@ def as_json(report: DataReport) -> dict[str, Any]:
         "sessions": report.sessions,
         "minutes": report.minutes,
         "notes": report.notes,
+        "symbols": [{"symbol": name, **asdict(each)} for name, each in report.symbols.items()],
         "files": [_file_as_json(each) for each in report.files],
     }
 
@@ -83,8 +90,10 @@ def _file_as_json(report: FileReport) -> dict[str, Any]:
         "last": report.last,
         "newest_first": report.format.newest_first,
         "ends_of_minutes": report.ends_of_minutes,
-        "splits": report.splits,
-        "price_jumps": [asdict(each) for each in report.jumps],
+        "splits": [str(each) for each in report.suspected.splits],
+        "suspected_splits": [asdict(each) for each in report.suspected.splits],
+        "price_jumps": [asdict(each) for each in report.suspected.jumps],
+        "price_spikes": [asdict(each) for each in report.suspected.spikes],
         "rows_in_session_by_zone": report.zones or None,
         "refused": [
             {"kind": each.kind, "rows": each.count, "first": each.first}

@@ -1,14 +1,24 @@
-"""`smabot data`: commands about historical data. `check` says what smabot would make of a file."""
+"""`smabot data`: commands about historical data. `fetch` is of the plugin of a broker."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
+
+from smabot.provider import UsageError
 
 if TYPE_CHECKING:
     from smabot.api import App
     from smabot_exchange.settings import ExchangeSettings
+
+
+_data_option = click.option(
+    "--data",
+    "folder",
+    metavar="FOLDER",
+    help="The folder of bars. [data of the settings; data/bars]",
+)
 
 
 def data_group(_settings: ExchangeSettings) -> click.Group:
@@ -16,7 +26,7 @@ def data_group(_settings: ExchangeSettings) -> click.Group:
 
     @click.group()
     def data() -> None:
-        """Historical data that the paper exchange replays."""
+        """Historical data: fetch, import, list and check it."""
 
     @data.command()
     @click.argument("file", required=False, metavar="[FILE]")
@@ -39,4 +49,90 @@ def data_group(_settings: ExchangeSettings) -> click.Group:
         config = app.config()
         return show_check(app, file or config.data or DEFAULT_DATA, data_zone or config.data_zone)
 
+    data.add_command(_import())
+    data.add_command(_list())
     return data
+
+
+def _import() -> click.Command:
+    @click.command("import")
+    @click.argument("files", nargs=-1, required=True, metavar="FILE…")
+    @_data_option
+    @click.option("--symbol", metavar="SYMBOL", help="Whose bars, where the files do not say it.")
+    @click.option("--only", metavar="A,B", help="Only the bars of these symbols.")
+    @click.option(
+        "--data-zone",
+        metavar="ZONE",
+        help="Time zone of times that have none: America/New_York, UTC, …",
+    )
+    @click.option(
+        "--columns",
+        metavar="NAME,NAME,…",
+        help="The columns of files without a header, as date,time,open,high,low,close,volume.",
+    )
+    @click.option("--ends-of-minutes", is_flag=True, help="Take one minute off each time.")
+    @click.option("--drop-bad-rows", is_flag=True, help="Leave out rows that can't be used.")
+    @click.option(
+        "--prefer",
+        type=click.Choice(["stored", "new"]),
+        help="Which bar counts where two of one minute differ.",
+    )
+    @click.option(
+        "--format",
+        type=click.Choice(["csv", "parquet"]),
+        help="Of new files. [as those that are there; csv]",
+    )
+    @click.pass_obj
+    def import_(
+        app: App,
+        /,
+        files: tuple[str, ...],
+        folder: str | None,
+        symbol: str | None,
+        only: str | None,
+        data_zone: str | None,
+        columns: str | None,
+        format: str | None,
+        **rules: Any,
+    ) -> int:
+        """Import data files of any usual source.
+
+        FILE is a CSV, CSV.gz or Parquet file with bars of one minute, or a folder of them. Bars of regular
+        sessions are kept in a file for each symbol and year, which every command reads by --data.
+        """
+        from smabot_exchange.data.file_layout import Hints
+        from smabot_exchange.data.store_folder import open_store
+        from smabot_exchange.import_report import import_files
+        from smabot_exchange.store_import import Rules
+
+        config = app.config()
+        header = tuple(columns.split(",")) if columns else ()
+        hints = Hints(data_zone or config.data_zone, _ticker(symbol) if symbol else None, header)
+        wanted = [_ticker(each) for each in only.split(",")] if only else []
+        store = open_store(config, folder, format)
+        return import_files(app, store, files, hints, Rules(wanted, **rules))
+
+    return import_
+
+
+def _list() -> click.Command:
+    @click.command("list")
+    @_data_option
+    @click.pass_obj
+    def list_(app: App, folder: str | None) -> int:
+        """List the symbols that are stored, with their sessions and gaps."""
+        from smabot_exchange.data.store_folder import open_store
+        from smabot_exchange.store_list import show_list
+
+        return show_list(app, open_store(app.config(), folder))
+
+    return list_
+
+
+def _ticker(text: str) -> str:
+    from smabot_exchange.data.ticker_names import ticker
+
+    try:
+        return ticker(text)
+    except ValueError as error:
+        raise UsageError(str(error)) from None

@@ -18,6 +18,12 @@ if TYPE_CHECKING:
 
 WIDTH = 80
 _INDENT = 12
+_LONG_GAP = 30
+"""Minutes in a row without a bar that are worth a look."""
+SPLIT_REMEDY = (
+    "smabot adjusts no prices: over a split a position seems to lose or to win. Take adjusted bars, as "
+    "`smabot data fetch --adjustment split` gets them, or only one side of the split"
+)
 _MOST_FILES = 10
 """More files than these are shown in full only where something is to be said of them."""
 
@@ -75,8 +81,33 @@ def _screen(app: App, report: DataReport) -> Iterator[str]:
         yield from _line("sessions", f"{report.sessions:,}, with {report.minutes:,} minutes")
     for note in report.notes:
         yield from _line("note", note)
+    yield from _gaps(app, report)
+    if any(each.suspected.splits for each in report.files):
+        yield from _line("note", SPLIT_REMEDY)
     if report.problem:
         yield from _line("refused", report.problem)
+
+
+def _gaps(app: App, report: DataReport) -> Iterator[str]:
+    """Yield a line for each symbol that lacks what others have, or many minutes in a row."""
+    all_missing = [set(each.missing) for each in report.symbols.values()]
+    absent = set.intersection(*all_missing) if all_missing else set()
+    lines = []
+    for symbol, each in report.symbols.items():
+        if missing := [day for day in each.missing if day not in absent]:
+            lines.append(
+                f"{symbol}: no bar in {len(missing):,} of the others' sessions, from {missing[0]} to "
+                f"{missing[-1]}: get them by `smabot data fetch` or `import`, unless it did not trade"
+            )
+        if each.longest is not None and each.longest.minutes >= _LONG_GAP:
+            lines.append(
+                f"{symbol}: no bar for {each.longest.minutes} minutes from "
+                f"{app.times.full(each.longest.start)}: a halt, a thin share, or lost rows: get that day again"
+            )
+    if len(lines) > _MOST_FILES:
+        lines[_MOST_FILES:] = [f"{len(lines) - _MOST_FILES} more; --json has all"]
+    for line in lines:
+        yield from _line("gap?", line)
 
 
 def _file(app: App, report: FileReport) -> Iterator[str]:
@@ -112,10 +143,18 @@ def _remarks(app: App, report: FileReport) -> Iterator[str]:
             "smabot takes them for starts: take one minute off each"
         )
         yield from _line("note", text)
-    for split in report.splits:
-        yield from _line("split?", split)
-    if report.jumps:
-        first, count = report.jumps[0], len(report.jumps)
+    for split in report.suspected.splits:
+        yield from _line("split?", str(split))
+    if report.suspected.spikes:
+        spike, number = report.suspected.spikes[0], len(report.suspected.spikes)
+        more = f"{number:,} minutes with such a price, first " if number > 1 else ""
+        yield from _line(
+            "spike?",
+            f"{more}{spike.symbol} {app.times.full(spike.time)}: {spike.price:g}, and {spike.before:g} in the "
+            "minutes beside it: a wrong price? Mend the row or leave it out, else stops may fill at it",
+        )
+    if report.suspected.jumps:
+        first, count = report.suspected.jumps[0], len(report.suspected.jumps)
         others = f"{count:,} minutes with such a jump, first " if count > 1 else ""
         yield from _line(
             "jump?",

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from smabot.errors import NotSent
 from smabot_alpaca.rest.rate_limit import WINDOW, RateLimiter, Urgency
 
-EXIT, ENTRY, READ = Urgency
+EXIT, ENTRY, READ, BULK = Urgency
 
 
 class Time:
@@ -93,9 +93,19 @@ def test_what_is_refused_passes_after_the_wait_it_was_told(limit: int, urgency: 
 
 def test_a_part_is_kept_for_orders_and_the_last_for_exits(clock: Time) -> None:
     limiter = limiter_of(clock, 200)
-    assert sum(passes(limiter, READ) for _ in range(300)) == 150
+    assert sum(passes(limiter, BULK) for _ in range(300)) == 100
+    assert sum(passes(limiter, READ) for _ in range(300)) == 50
     assert sum(passes(limiter, ENTRY) for _ in range(300)) == 40
     assert sum(passes(limiter, EXIT) for _ in range(300)) == 10
+
+
+def test_bulk_leaves_half_of_what_the_server_says_is_left(clock: Time) -> None:
+    limiter = limiter_of(clock, 200)
+    limiter.acquire(BULK)
+    limiter.update_from_answer(200, headers(clock, 200, 103, 30))
+    limiter.release()
+    assert sum(passes(limiter, BULK) for _ in range(10)) == 3
+    assert passes(limiter, READ)
 
 
 def test_the_servers_limit_replaces_ours(clock: Time) -> None:

@@ -20,6 +20,10 @@ _FLATTEN = "`smabot flatten` closes all positions, with `--symbol` those in one 
 _STATUS = "`smabot status` shows positions, cash, equity and open orders"
 _LOG = "`smabot events` lists what happened; the setting log.file keeps a log"
 _BACKTEST = "`smabot backtest --data FILE` shows what strategies would have made"
+_DATA = (
+    "`smabot data fetch` gets bars from Alpaca, `smabot data import` takes files, `smabot data list` shows "
+    "what is stored"
+)
 _PNL = "`smabot pnl` shows profit and loss, `smabot equity` the equity curve"
 _HEALTH = "`smabot doctor` checks the set-up, `smabot config check` the settings"
 
@@ -35,6 +39,7 @@ COMMANDS_TYPED: dict[str, str] = {
     "log": _LOG,
     "logs": _LOG,
     **dict.fromkeys(("test", "replay"), _BACKTEST),
+    **dict.fromkeys(("fetch", "download", "import", "bars", "prices"), _DATA),
     "paper": "`smabot run` trades with paper money unless you give `--live`",
     "live": "`smabot run --live` trades with real money, and asks first",
     **dict.fromkeys(("profit", "performance", "report", "stats", "results"), _PNL),

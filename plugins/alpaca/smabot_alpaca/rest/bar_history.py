@@ -32,10 +32,12 @@ _by_minute = itemgetter(1, 0)
 class BarHistory:
     """Reads bars of the past. Not safe to share between threads."""
 
-    def __init__(self, get: Get, calendar: Calendar, feed: str) -> None:
+    def __init__(self, get: Get, calendar: Calendar, feed: str, adjustment: str = "raw") -> None:
+        """``adjustment``: what prices are adjusted for, ``raw`` for nothing: the prices that were traded."""
         self._get = get
         self._calendar = calendar
         self._feed = feed
+        self._adjustment = adjustment
         self._decoder = BarDecoder(calendar)
 
     def since(
@@ -72,7 +74,7 @@ class BarHistory:
         for batch in in_batches(symbols):
             wanted = frozenset(batch)
             params = {
-                "symbols": ",".join(batch), "timeframe": "1Min", "adjustment": "raw",
+                "symbols": ",".join(batch), "timeframe": "1Min", "adjustment": self._adjustment,
                 "feed": self._feed, "limit": PAGE,
                 "start": f"{first:%Y-%m-%dT%H:%M:%SZ}", "end": f"{last:%Y-%m-%dT%H:%M:%SZ}",
             }  # fmt: skip

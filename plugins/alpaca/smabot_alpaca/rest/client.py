@@ -112,9 +112,11 @@ class RestClient:
         """
         return self._trading.ask(method, path, params or json, urgency)
 
-    def data(self, path: str, params: Mapping[str, Any] | None = None) -> Any:
+    def data(
+        self, path: str, params: Mapping[str, Any] | None = None, urgency: Urgency = Urgency.READ
+    ) -> Any:
         """GET from the data API, as `trading` does."""
-        return self._data.ask("GET", path, params, Urgency.READ)
+        return self._data.ask("GET", path, params, urgency)
 
     @property
     def allowance(self) -> tuple[int | None, int | None]:
@@ -174,7 +176,7 @@ class _Api:
 
     def ask(self, method: str, path: str, data: Mapping[str, Any] | None, urgency: Urgency) -> Any:
         """Send a request; a GET that breaks on the way once more, a read when there is room for it."""
-        longest = LONGEST_READ_WAIT if method == "GET" and urgency is Urgency.READ else 0.0
+        longest = LONGEST_READ_WAIT if method == "GET" and urgency >= Urgency.READ else 0.0
         deadline = self._machine.seconds() + longest
         while True:
             try:
@@ -182,7 +184,8 @@ class _Api:
             except RateLimitFull as full:
                 if self._machine.seconds() + full.wait > deadline:
                     raise
-                self._log_wait(full.wait)
+                if urgency is not Urgency.BULK:  # which waits every minute
+                    self._log_wait(full.wait)
                 self._machine.sleep(full.wait)
 
     def _ask_twice(
@@ -216,7 +219,7 @@ class _Api:
     ) -> Any:
         if path.startswith(ADMIN):
             return self._send(method, path, data)
-        self._limiter.acquire(urgency, self._request_timeout if urgency is Urgency.READ else 0.0)
+        self._limiter.acquire(urgency, self._request_timeout if urgency >= Urgency.READ else 0.0)
         try:
             return self._send(method, path, data)
         finally:

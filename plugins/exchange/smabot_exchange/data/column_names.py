@@ -15,11 +15,21 @@ COLUMNS = (
 
 NAMES: dict[str, tuple[str, ...]] = {
     "symbol": ("symbol", "ticker", "s"),
-    "timestamp": ("timestamp", "datetime", "date_time", "window_start", "t", "time", "date"),
-    "open": ("open", "o"),
-    "high": ("high", "h"),
-    "low": ("low", "l"),
-    "close": ("close", "c"),
+    "timestamp": (
+        "timestamp",
+        "datetime",
+        "date_time",
+        "window_start",
+        "ts_event",
+        "begins_at",
+        "t",
+        "time",
+        "date",
+    ),
+    "open": ("open", "o", "open_price"),
+    "high": ("high", "h", "high_price"),
+    "low": ("low", "l", "low_price"),
+    "close": ("close", "c", "close_price", "latest", "last"),
     "volume": ("volume", "v", "vol", "real_volume"),
     "trade_count": ("trade_count", "n", "transactions", "trades", "barcount"),
     "vwap": ("vwap", "vw", "wap"),
@@ -46,6 +56,11 @@ class Columns:
     def own(self) -> bool:
         """Whether they are smabot's own columns in their own order."""
         return self.header == COLUMNS
+
+    @property
+    def in_billionths(self) -> bool:
+        """Whether whole prices are billionths of a dollar, as Databento's are."""
+        return plain_name(self.header[self.places["timestamp"]]) == "ts_event"
 
     def shown(self) -> list[tuple[str, str]]:
         """Return each meaning with the name of its column in the file."""

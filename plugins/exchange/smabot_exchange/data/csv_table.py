@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import IO
 
@@ -16,7 +16,8 @@ _NAMES = {",": "commas", "\t": "tabs", ";": "semicolons", "|": "bars |"}
 class CsvTable:
     """An open CSV file. Its first rows are read: what follows are data."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, header: Sequence[str] = ()) -> None:
+        """``header``: the columns' names, where the first line is data."""
         import csv
 
         self.file = file
@@ -27,7 +28,7 @@ class CsvTable:
         # strict: else a quote that nothing closes takes the rows after it into its field
         self._rows = csv.reader(self._stream, delimiter=self._delimiter, strict=True)
         try:
-            self.columns = self._header()
+            self.columns = match_columns(header, str(file)) if header else self._header()
         except csv.Error as error:
             self.close()
             raise ConfigError(f"{self.where()}: {error}") from error

@@ -20,14 +20,14 @@ from smabot.provider import (
 )
 from smabot_exchange.data.column_names import COLUMNS
 from smabot_exchange.data.csv_table import CsvTable
-from smabot_exchange.data.file_layout import Layout, Table, layout_of, open_table
+from smabot_exchange.data.file_layout import Hints, Layout, Table, layout_of, open_table
 from smabot_exchange.data.row_reader import BadRow, RowReader, Values, is_plain
 from smabot_exchange.data.ticker_names import ticker
 
 __all__ = ["COLUMNS", "SUFFIXES", "DataFiles", "data_file_error", "order_fault", "read_bars"]
 
 SUFFIXES = (".csv", ".csv.gz", ".parquet")
-_TEXT_SUFFIXES = (".txt", ".txt.gz")
+TEXT_SUFFIXES = (".txt", ".txt.gz")
 """What a file that is named may end in, too; in a folder such files may be anything."""
 
 Where = Callable[[], str]
@@ -113,7 +113,7 @@ def _layout_of(file: Path, zone: str | None) -> Layout:
     import zlib
 
     try:
-        return layout_of(file, zone)
+        return layout_of(file, Hints(zone))
     except (EOFError, zlib.error, OSError, UnicodeDecodeError) as error:
         raise data_file_error(file, error, 0) from error
 
@@ -156,7 +156,7 @@ def _files(path: Path) -> list[Path]:
         raise ConfigError(
             f"data {path}: no such file{hint}; give a file, a folder, or 'simulated' for a simulated market"
         )
-    if not path.name.lower().endswith((*SUFFIXES, *_TEXT_SUFFIXES)):
+    if not path.name.lower().endswith((*SUFFIXES, *TEXT_SUFFIXES)):
         raise ConfigError(f"data {path}: the name must end in {', '.join(SUFFIXES)} or .txt")
     return [path]
 
@@ -178,10 +178,10 @@ def _read(file: Path, zone: str | None, latest: dict[str, datetime]) -> Iterator
     """Yield a file's bars, checked; ``latest`` keeps each symbol's last time. Raises ConfigError."""
     import zlib
 
-    count = 0
+    count, hints = 0, Hints(zone)
     try:
-        layout = layout_of(file, zone)
-        with closing(open_table(file)) as table:
+        layout = layout_of(file, hints)
+        with closing(open_table(file, hints)) as table:
             found = _bars(table, layout.reader(table, zone))
             if layout.newest_first:
                 found = reversed([(bar, _standing(where)) for bar, where in found])

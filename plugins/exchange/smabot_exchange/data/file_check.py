@@ -11,20 +11,19 @@ from pathlib import Path
 from smabot.provider import EXCHANGE_ZONE, Bar, ConfigError
 from smabot_exchange.data.bar_spacing import bar_length, too_long
 from smabot_exchange.data.data_files import data_file_error, order_fault
-from smabot_exchange.data.file_layout import Layout, Table, layout_of, open_table
+from smabot_exchange.data.file_layout import Hints, Layout, Table, layout_of, open_table
 from smabot_exchange.data.row_reader import BadRow
 from smabot_exchange.data.sessions import OutsideCalendar, session_on
+from smabot_exchange.data.splits import OVERNIGHT, SuspectedSplit, split_between
 from smabot_exchange.data.time_stamps import TimeReader, zone_named
 
 _ZONES = ("America/New_York", "UTC")
 """Of those that data are given in the most usual; which one it is, only the operator knows."""
-_SPLITS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 15, 20, 25, 30, 40, 50, 100, 1.5)
-_NEAR = 0.06
-"""How far an opening price may lie from a split's, as a fraction."""
-
 
 _JUMP = 10
 """How many times the price before, within a day, is more than a market's move."""
+_SPIKE = 1.1
+"""How many times those of the minutes before and after a price of one minute is hardly ever."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +58,17 @@ class FileFormat:
     newest_first: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class Suspicions:
+    """Prices that can be, but hardly are."""
+
+    splits: list[SuspectedSplit] = field(default_factory=list)
+    jumps: list[PriceJump] = field(default_factory=list)
+    """Minutes with a price far from the one before."""
+    spikes: list[PriceJump] = field(default_factory=list)
+    """Minutes with a price that neither the one before nor the one after is near."""
+
+
 @dataclass
 class FileReport:
     """What is known of one file."""
@@ -73,8 +83,7 @@ class FileReport:
     refusals: dict[str, Refusal] = field(default_factory=dict)
     zones: dict[str, int] = field(default_factory=dict)
     """Of times without a zone: how many lie in a regular session, read in each of some zones."""
-    splits: list[str] = field(default_factory=list)
-    jumps: list[PriceJump] = field(default_factory=list)
+    suspected: Suspicions = field(default_factory=Suspicions)
     ends_of_minutes: bool = False
     """Whether each session runs from 09:31 to 16:00: times seem to be the ends of minutes."""
 
@@ -86,12 +95,14 @@ class FileReport:
 class FileCheck:
     """Reads one file to its end; ``bars`` yields what can be used, ``report`` is complete after that."""
 
-    def __init__(self, file: Path, zone: str | None, latest: MutableMapping[str, datetime]) -> None:
+    def __init__(self, file: Path, hints: Hints, latest: MutableMapping[str, Bar]) -> None:
         self.report = FileReport(file)
-        self._zone = zone
+        self._hints = hints
         self._latest = latest
-        """The last time of each symbol, over all files."""
+        """The last bar of each symbol, over all files."""
         self._stamps: set[int] = set()
+        self._known_days: set[date] = set()
+        """Dates that the calendar knows."""
         self._sessions = _SessionEnds()
 
     def bars(self) -> Iterator[Bar]:
@@ -100,8 +111,8 @@ class FileCheck:
 
         report, file = self.report, self.report.path
         try:
-            layout = layout_of(file, self._zone)
-            with closing(open_table(file)) as table:
+            layout = layout_of(file, self._hints)
+            with closing(open_table(file, self._hints)) as table:
                 self._note_layout(table, layout)
                 yield from self._bars_of(table, layout)
         except (EOFError, zlib.error, OSError, UnicodeDecodeError) as error:
@@ -112,7 +123,7 @@ class FileCheck:
             report.refuse("file", "has no rows after its header")
         if minutes := bar_length(self._stamps):
             report.refuse("length", too_long(minutes))
-        report.splits, report.jumps = self._sessions.splits, self._sessions.jumps
+        report.suspected = self._sessions.suspected
         report.ends_of_minutes = self._sessions.end_late
 
     def _note_layout(self, table: Table, layout: Layout) -> None:
@@ -126,9 +137,9 @@ class FileCheck:
         )
 
     def _bars_of(self, table: Table, layout: Layout) -> Iterator[Bar]:
-        report, reader = self.report, layout.reader(table, self._zone)
+        report, reader = self.report, layout.reader(table, self._hints.zone)
         rows = ((row, table.where()) for row in table.rows())
-        counts = _InSession(self._zone is None and layout.naive, layout.day_first)
+        counts = _InSession(self._hints.zone is None and layout.naive, layout.day_first)
         for row, where in reversed(list(rows)) if layout.newest_first else rows:
             report.rows += 1
             place = _place(where, report.path)
@@ -144,27 +155,32 @@ class FileCheck:
                 continue
             self._note(bar)
             yield bar
-        report.times = _described(reader.times.forms, self._zone)
+        report.times = _described(reader.times.forms, self._hints.zone)
         report.zones = counts.found
 
     def _fault(self, bar: Bar) -> tuple[str, str] | None:
         before = self._latest.get(bar.symbol)
-        if before is not None and bar.time <= before:
-            return ("duplicate" if bar.time == before else "order"), order_fault(bar, before)
+        if before is not None and bar.time <= before.time:
+            kind = "duplicate" if bar.time == before.time else "order"
+            return kind, order_fault(bar, before.time)
+        day = bar.time.date()
+        if day in self._known_days:
+            return None
         try:
-            session_on(bar.time.date())
+            session_on(day)
         except OutsideCalendar as error:
             return "calendar", str(error)
+        self._known_days.add(day)
         return None
 
     def _note(self, bar: Bar) -> None:
         report = self.report
-        self._latest[bar.symbol] = bar.time
+        self._sessions.add(bar, self._latest.get(bar.symbol))
+        self._latest[bar.symbol] = bar
         self._stamps.add(int(bar.time.timestamp()))
         report.symbols.add(bar.symbol)
         report.first = min(report.first or bar.time, bar.time)
         report.last = max(report.last or bar.time, bar.time)
-        self._sessions.add(bar)
 
 
 class _InSession:
@@ -180,18 +196,17 @@ class _InSession:
 
 
 class _SessionEnds:
-    """The first and last minute of a symbol's sessions, and the prices from bar to bar."""
+    """The first and last minutes of sessions, and the prices from bar to bar."""
 
     def __init__(self) -> None:
-        self.splits: list[str] = []
-        self.jumps: list[PriceJump] = []
-        self._of: dict[str, tuple[date, float]] = {}
-        """Of each symbol the date and close of its last bar."""
+        self.suspected = Suspicions()
+        self._second_last: dict[str, Bar] = {}
         self._opened: set[date] = set()
         self._second: set[date] = set()
         self._closed: set[date] = set()
 
-    def add(self, bar: Bar) -> None:
+    def add(self, bar: Bar, before: Bar | None) -> None:
+        """Look at a bar; ``before`` is the one before it of its symbol, in whichever file."""
         local = bar.time.astimezone(EXCHANGE_ZONE)
         day, minute = local.date(), (local.hour, local.minute)
         if minute == (9, 30):
@@ -200,19 +215,28 @@ class _SessionEnds:
             self._second.add(day)
         elif minute == (16, 0):
             self._closed.add(day)
-        before = self._of.get(bar.symbol)
-        if before is not None and before[0] != day and (split := _split(before[1], bar.open)):
-            self.splits.append(
-                f"{bar.symbol} {day}: opens at {bar.open:g} after {before[1]:g}: a {split} split?"
-            )
-        same_day = before is not None and before[0] == day
-        self._note_jump(bar, before[1] if same_day and before is not None else bar.open)
-        self._of[bar.symbol] = (day, bar.close)
+        if before is not None and (split := split_between(before, bar)):
+            self.suspected.splits.append(split)
+        if before is None or bar.time - before.time >= OVERNIGHT:
+            self._second_last.pop(bar.symbol, None)
+            self._note_jump(bar, bar.open)
+            return
+        if not self._note_jump(bar, before.close) and bar.symbol in self._second_last:
+            self._note_spike(self._second_last[bar.symbol], before, bar)
+        self._second_last[bar.symbol] = before
 
-    def _note_jump(self, bar: Bar, before: float) -> None:
+    def _note_jump(self, bar: Bar, before: float) -> bool:
         for price in (bar.high, bar.low):
             if not before / _JUMP <= price <= before * _JUMP:
-                self.jumps.append(PriceJump(bar.symbol, bar.time, price, before))
+                self.suspected.jumps.append(PriceJump(bar.symbol, bar.time, price, before))
+                return True
+        return False
+
+    def _note_spike(self, before: Bar, bar: Bar, after: Bar) -> None:
+        highest, lowest = max(before.high, after.high), min(before.low, after.low)
+        for price, beside in ((bar.high, highest), (bar.low, lowest)):
+            if not lowest / _SPIKE <= price <= highest * _SPIKE:
+                self.suspected.spikes.append(PriceJump(bar.symbol, bar.time, price, beside))
                 return
 
     @property
@@ -227,16 +251,6 @@ def is_regular(moment: datetime) -> bool:
     except OutsideCalendar:
         return False
     return session is not None and session.open <= moment < session.close
-
-
-def _split(close: float, open_: float) -> str:
-    """Return the split that a change of price overnight looks like, as ``4:1``; else an empty text."""
-    ratio = close / open_
-    for size in _SPLITS:
-        for seen, words in ((ratio, f"{size:g}:1"), (1 / ratio, f"1:{size:g}")):
-            if abs(seen / size - 1) < _NEAR / 2:
-                return words
-    return ""
 
 
 def _described(forms: set[str], zone: str | None) -> str:

@@ -28,6 +28,18 @@ _ROWS_TO_LOOK_AT = 50
 
 
 @dataclass(frozen=True, slots=True)
+class Hints:
+    """What is said of files besides what is in them."""
+
+    zone: str | None = None
+    """The zone of times that have none, as ``America/New_York``."""
+    symbol: str | None = None
+    """Whose bars they are, where no column says it."""
+    header: tuple[str, ...] = ()
+    """The names of the columns of a CSV file whose first line has none."""
+
+
+@dataclass(frozen=True, slots=True)
 class Layout:
     """What must be known of a file besides its rows."""
 
@@ -45,29 +57,31 @@ class Layout:
         return RowReader(table.columns, self.symbol, times)
 
 
-def open_table(file: Path) -> Table:
+def open_table(file: Path, hints: Hints) -> Table:
     """Open a file and match its columns. Raises ConfigError, OSError or UnicodeDecodeError."""
     if file.name.lower().endswith(".parquet"):
         return ParquetTable(file)
-    return CsvTable(file)
+    return CsvTable(file, hints.header)
 
 
-def layout_of(file: Path, zone: str | None) -> Layout:
+def layout_of(file: Path, hints: Hints) -> Layout:
     """Look at a file's first rows, and where dates ask for it at all of them.
 
     Raises ConfigError where the file's columns or symbol are not clear, OSError and its like where it can't
     be read.
     """
-    with closing(open_table(file)) as table:
-        symbol = None if "symbol" in table.columns.places else _symbol_of(table)
-        reader = Layout(symbol, False, None, False).reader(table, zone)
+    with closing(open_table(file, hints)) as table:
+        symbol = None
+        if "symbol" not in table.columns.places:
+            symbol = hints.symbol or _symbol_of(table)
+        reader = Layout(symbol, False, None, False).reader(table, hints.zone)
         first = list(islice(table.rows(), _ROWS_TO_LOOK_AT))
     stamps = [reader.stamp(row) for row in first if len(row) == len(table.columns.header)]
     day_first = None
     if any(isinstance(stamp, str) and is_ordered_by_file(stamp) for stamp in stamps[:1]):
-        day_first = find_day_first(_all_stamps(file))
+        day_first = find_day_first(_all_stamps(file, hints))
     layout = Layout(symbol, False, day_first, False)
-    reader = layout.reader(table, zone)
+    reader = layout.reader(table, hints.zone)
     times = list(_times(reader, first))
     naive = "no zone" in reader.times.forms
     return Layout(symbol, naive, day_first, _falls(times))
@@ -87,8 +101,8 @@ def _symbol_of(table: Table) -> str:
     return name
 
 
-def _all_stamps(file: Path) -> Iterator[str]:
-    with closing(open_table(file)) as table:
+def _all_stamps(file: Path, hints: Hints) -> Iterator[str]:
+    with closing(open_table(file, hints)) as table:
         reader = RowReader(table.columns, "", TimeReader(None))
         for row in table.rows():
             if len(row) == len(table.columns.header):

@@ -23,9 +23,7 @@ class ParquetTable:
             import pyarrow
             from pyarrow import parquet
         except ImportError:
-            raise ConfigError(
-                f"{file}: Parquet needs pyarrow: pip install 'smabot-exchange[parquet]'"
-            ) from None
+            raise needs_pyarrow(file) from None
         self.file = file
         self._arrow: Any = pyarrow
         self._number = 0
@@ -71,3 +69,8 @@ class ParquetTable:
     def _unreadable(self, error: Exception) -> ConfigError:
         reason = str(error).splitlines()[0]
         return ConfigError(f"{self.file}: is not a readable Parquet file: {reason}")
+
+
+def needs_pyarrow(file: Path) -> ConfigError:
+    """Return the error that Parquet can be neither read nor written."""
+    return ConfigError(f"{file}: Parquet needs pyarrow: pip install 'smabot-exchange[parquet]'")

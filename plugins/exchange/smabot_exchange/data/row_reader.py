@@ -20,6 +20,7 @@ Values = tuple[str, datetime, float, float, float, float, float, int | None, flo
 _NUMBER = re.compile(
     r"[+-]?(?:(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:e[+-]?[0-9]+)?|nan|inf|infinity)", re.ASCII | re.I
 )
+_BILLION = 10**9
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -37,6 +38,7 @@ class RowReader:
     def __init__(self, columns: Columns, symbol: str | None, times: TimeReader) -> None:
         self.times = times
         self._columns = columns
+        self._in_billionths = columns.in_billionths
         self._symbol = symbol
         """Of all rows, where the file has no column for it."""
 
@@ -54,7 +56,8 @@ class RowReader:
             time = self.times.read(self.stamp(row))
         except BadTime as error:
             raise BadRow(error.kind, str(error)) from None
-        o, h, low, c = (_number(name, row[places[name]]) for name in _PRICES)
+        price = _price_of_databento if self._in_billionths else _number
+        o, h, low, c = (price(name, row[places[name]]) for name in _PRICES)
         volume = _number("volume", row[places["volume"]])
         count = places.get("trade_count")
         vwap = places.get("vwap")
@@ -104,6 +107,13 @@ def is_plain(cells: Sequence[str]) -> bool:
 
 def _number(name: str, value: Any) -> float:
     return float(_checked_number(name, value))
+
+
+def _price_of_databento(name: str, value: Any) -> float:
+    """Return a price that is given in dollars, or without a decimal point in billionths of them."""
+    number = _checked_number(name, value)
+    whole = isinstance(number, int) or (isinstance(number, str) and number.strip().isdecimal())
+    return float(number) / _BILLION if whole else float(number)
 
 
 def _checked_number(name: str, value: Any) -> int | float | Decimal | str:

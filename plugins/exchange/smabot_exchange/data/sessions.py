@@ -67,6 +67,21 @@ def regular_sessions(start: date, end: date) -> list[Session]:
     return [session for day in days if (session := session_on(day))]
 
 
+class RegularHours:
+    """Finds the session of a minute, quickly where many are of one day."""
+
+    def __init__(self) -> None:
+        self._days: dict[date, Session | None] = {}
+
+    def session_at(self, moment: datetime) -> Session | None:
+        """Return the session that is open at a time in UTC, or None. Raises OutsideCalendar."""
+        day = moment.date()  # a regular session lies within one UTC date, which is New York's, too
+        if day not in self._days:
+            self._days[day] = session_on(day)
+        session = self._days[day]
+        return session if session is not None and session.open <= moment < session.close else None
+
+
 def first_sessions(start: date, count: int) -> list[Session]:
     """Return the first ``count`` sessions from ``start`` on. Raises as `regular_sessions`."""
     return list(islice(_from(start), count))

@@ -11,6 +11,7 @@ from smabot.cli.output import money
 from smabot.cli.performance.backtest_table import backtest_data, backtest_lines
 from smabot.cli.performance.buy_and_hold import BuyAndHold
 from smabot.cli.performance.performance import Performance
+from smabot.cli.performance.reading_notes import reading_notes
 from smabot.cli.progress_bar import Tell, progress_bar
 from smabot.cli.run_session import begin_run_row, opened_session, rare_collections, save_run_row
 from smabot.cli.stop_signals import INTERRUPTED, stop_signals
@@ -19,7 +20,7 @@ from smabot.domain.frozen_classes import replace
 from smabot.engine.commit import Watcher
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.recovery import recover
-from smabot.errors import ConfigError, counted
+from smabot.errors import ConfigError
 from smabot.hooks.plugins import Plugins
 
 if TYPE_CHECKING:
@@ -27,11 +28,6 @@ if TYPE_CHECKING:
     from smabot.domain.records import Bar
     from smabot.settings.loading import Loaded
     from smabot.settings.model import Config
-
-ENOUGH_SESSIONS = 60
-"""Fewer sessions say little about a year."""
-ENOUGH_TRADES = 30
-"""Fewer round trips say little about a strategy."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,20 +114,11 @@ def _notes(
     session: BotSession, performance: Performance, market: BuyAndHold, outcome: str
 ) -> Iterator[str]:
     """Yield what a reader of the figures must know."""
-    book, statistics = session.book, performance.statistics
     yield from session.opened().feed.notes
     if outcome == "stopped":
         yield "it was stopped before the end of the data"
     if silent := sorted({*session.enterable} - market.symbols):
         yield f"no bar of {', '.join(silent[:10])}" + (" and others" if len(silent) > 10 else "")
-    if len(performance.days) < ENOUGH_SESSIONS:
-        sessions = counted(len(performance.days), "session")
-        yield f"{sessions}: too few for what is scaled to a year"
-    if statistics.round_trips < ENOUGH_TRADES:
-        yield f"{counted(statistics.round_trips, 'round trip')}: too few to tell skill from luck"
-    if performance.unfilled:
-        yield f"{counted(performance.unfilled, 'order')} ended without a fill"
-    if performance.broke:
-        yield "equity fell to 0 or below: no ratio is made of returns from there"
-    for order in book.open_orders() if outcome == "ended" else ():
+    yield from reading_notes(performance)
+    for order in session.book.open_orders() if outcome == "ended" else ():
         yield f"{order.client_order_id} was still open at the end: no later bar could fill it"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smabot.cli.output import money
@@ -13,7 +14,11 @@ from smabot.cli.performance.buy_and_hold import BuyAndHold
 from smabot.cli.performance.performance import Performance
 from smabot.cli.performance.reading_notes import reading_notes
 from smabot.cli.progress_bar import Tell, progress_bar
+from smabot.cli.report.report_data import Report, Setting
+from smabot.cli.report.report_files import ReportFiles
+from smabot.cli.report.report_output import page_of, written_lines
 from smabot.cli.run_session import begin_run_row, opened_session, rare_collections, save_run_row
+from smabot.cli.shown_settings import shown_settings
 from smabot.cli.stop_signals import INTERRUPTED, stop_signals
 from smabot.domain.calendar import new_york_date
 from smabot.domain.frozen_classes import replace
@@ -32,30 +37,50 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """What came of a backtest. ``notes`` are what a reader of the figures must know."""
+    """What came of a backtest. ``notes`` are what a reader of the figures must know.
+
+    ``report`` has more than the performance; None where it was not asked for.
+    """
 
     performance: Performance
     market: BuyAndHold
     notes: Sequence[str]
     code: int
+    report: Report | None = None
 
 
-def run_backtest(app: App, loaded: Loaded) -> int:
+def run_backtest(app: App, loaded: Loaded, html: Path | None = None) -> int:
     """Trade over the data, and show what came of it; returns the exit code.
 
-    Raises SmabotError as a run does.
+    ``html`` is a file that does not exist yet: the report is written there, too. Raises SmabotError as a
+    run does.
     """
+    files = ReportFiles("backtest", html)
+    files.require_new()
     with progress_bar(app, None) as tell:
-        done = traded(loaded, tell)
+        done = traded(loaded, tell, reporting=html is not None)
+    written = []
+    if done.report is not None:
+        heading = "PAPER" if loaded.config.in_memory else f"PAPER {loaded.config.db}"
+        written = files.write_page(page_of(app, done.report, heading, done.notes, "Backtest"))
+    data = backtest_data(done.performance, done.market, done.notes)
     app.emit(
-        backtest_data(done.performance, done.market, done.notes),
-        backtest_lines(done.performance, done.market, app.times, done.notes),
+        {**data, "files": [str(path) for path in written]} if written else data,
+        [
+            *backtest_lines(done.performance, done.market, app.times, done.notes),
+            *written_lines(written),
+        ],
     )
     return done.code
 
 
-def traded(loaded: Loaded, tell: Tell = lambda done, text, total=None: None) -> Backtest:
-    """Trade over the data. Raises SmabotError as a run does."""
+def traded(
+    loaded: Loaded,
+    tell: Tell = lambda done, text, total=None: None,
+    *,
+    reporting: bool = False,
+) -> Backtest:
+    """Trade over the data; ``reporting`` also makes a report. Raises SmabotError as a run does."""
     plugins = Plugins.load(loaded.config, origins=loaded.origins)
     with opened_session(loaded.config, plugins) as session, stop_signals() as (received, stopping):
         rare_collections()
@@ -71,9 +96,15 @@ def traded(loaded: Loaded, tell: Tell = lambda done, text, total=None: None) -> 
         performance = Performance.of(session.opened().journal)
         if performance is None:
             raise ConfigError("nothing was traded: the data has no bar of these symbols and days")
-        return Backtest(
-            performance, market, list(_notes(session, performance, market, outcome)), code
-        )
+        notes = list(_notes(session, performance, market, outcome))
+        report = _report(session, loaded) if reporting else None
+        return Backtest(performance, market, notes, code, report)
+
+
+def _report(session: BotSession, loaded: Loaded) -> Report | None:
+    shown = shown_settings(loaded, session.plugins.names)
+    settings = [Setting(name, value, loaded.origin(name)) for name, value in shown.items()]
+    return Report.of(session.opened().journal, settings=settings)
 
 
 def _ending_with_its_session(session: BotSession) -> Config:

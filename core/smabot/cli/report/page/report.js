@@ -1,0 +1,247 @@
+"use strict";
+(() => {
+  const data = JSON.parse(document.getElementById("data").textContent);
+  const lastOf = (list) => list[list.length - 1];
+
+  // -- the time axis: each day is as wide as each other, and nights are left out ------------------
+
+  const days = data.days;
+  const place = (second) => {
+    let low = 0, high = days.length - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >> 1;
+      if (days[middle][1] <= second) low = middle; else high = middle - 1;
+    }
+    const [, first, last] = days[low];
+    return low + (last > first ? Math.min(Math.max((second - first) / (last - first), 0), 1) * 0.999 : 0.5);
+  };
+  const secondAt = (x) => {
+    const day = days[Math.min(Math.max(Math.floor(x), 0), days.length - 1)];
+    return day[1] + Math.min((x - Math.floor(x)) / 0.999, 1) * (day[2] - day[1]);
+  };
+  const written = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: data.zone, hourCycle: "h23", ...options });
+  const clock = written({ hour: "2-digit", minute: "2-digit" });
+  const moment = (second) => {
+    const parts = Object.fromEntries(
+      written({ year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" })
+        .formatToParts(new Date(second * 1000)).map((part) => [part.type, part.value]));
+    return `${parts.year}-${parts.month}-${parts.day} ${parts.hour}:${parts.minute}`;
+  };
+  const dayAxis = (u, axis, low, high, space) => {
+    const most = Math.max(1, Math.floor(u.bbox.width / devicePixelRatio / 80));
+    if (high - low < 3) {
+      const step = [1 / 13, 2 / 13, 4 / 13, 1, 2].find((each) => (high - low) / each <= most) || 3;
+      const found = [];
+      for (let x = Math.ceil(low / step) * step; x < high; x += step) found.push(x);
+      return found;
+    }
+    const step = Math.ceil((high - low) / most);
+    const found = [];
+    for (let x = Math.ceil(low); x < high; x += step) found.push(x);
+    return found;
+  };
+  const dayLabels = (u, places) => {
+    const within = places.length > 1 && places[1] - places[0] < 1 || u.scales.x.max - u.scales.x.min < 3;
+    return places.map((x) => {
+      const day = days[Math.floor(x + 1e-9)];
+      if (!day) return "";
+      if (!within) return day[0].slice(5);
+      const start = x - Math.floor(x + 1e-9) < 1e-6;
+      return start ? day[0].slice(5) : clock.format(new Date(secondAt(x) * 1000));
+    });
+  };
+
+  // -- charts -------------------------------------------------------------------------------------
+
+  const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(`--${name}`).trim();
+  const dollars = (value) => value == null ? "-" : value.toLocaleString("en-US", { minimumFractionDigits: 2, maximumFractionDigits: 2 });
+  const percent = (value) => value == null ? "-" : `${(value * 100).toFixed(2)}%`;
+  const short = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 2 });
+  const shortPercent = (value) => `${Number((value * 100).toPrecision(4))}%`;
+  const charts = [];
+
+  const axes = (x, y) => [x, y].map((own) => ({
+    stroke: () => colour("quiet"), grid: { stroke: () => colour("line"), width: 1 },
+    ticks: { stroke: () => colour("line"), width: 1 }, font: "12px system-ui, sans-serif", ...own,
+  }));
+  const wide = (u, texts) => {
+    const longest = Math.max(0, ...(texts || []).map((text) => (text || "").length));
+    return Math.max(44, 14 + longest * 7.2);
+  };
+  let zooming = false;
+  const zoomTogether = (u, key) => {
+    if (key !== "x" || zooming || !u.ready) return;
+    zooming = true;
+    const { min, max } = u.scales.x;
+    for (const { chart, ofTime } of charts) if (ofTime && chart !== u) chart.setScale("x", { min, max });
+    zooming = false;
+  };
+
+  const draw = (id, series, values, { ofTime = true, height = 220, yText, xText, more = {}, range } = {}) => {
+    const target = document.getElementById(id);
+    const timeAxis = ofTime ? { splits: dayAxis, values: dayLabels } : { values: xText };
+    const chart = new uPlot({
+      width: target.clientWidth, height,
+      scales: { x: { time: false, range: ofTime ? undefined : range }, y: range && ofTime ? { range } : {} },
+      axes: axes(timeAxis, { values: (u, ticks) => ticks.map(yText), size: wide }),
+      series, legend: { live: true },
+      cursor: ofTime ? { sync: { key: "time" }, drag: { x: true, y: false } } : { drag: { x: false, y: false } },
+      ...more,
+      hooks: { ...(more.hooks || {}), setScale: ofTime ? [zoomTogether] : [] },
+    }, values, target);
+    chart.ready = true;
+    charts.push({ chart, ofTime, target });
+    return chart;
+  };
+  const when = { label: "time", value: (u, x) => x == null ? "-" : moment(secondAt(x)) };
+  const everyDay = (u, low, high) => [0, days.length];
+
+  const timeCharts = () => {
+    const whole = { min: 0, max: Math.max(days.length, 1) };
+    const { equity, exposure, returns } = data;
+    const x = equity.time.map(place);
+    const dots = { show: x.length < 3 };
+    draw("equity", [when, {
+      label: "equity", stroke: () => colour("curve"), fill: () => colour("fill"), width: 1.5, points: dots,
+      value: (u, v) => dollars(v),
+    }], [x, equity.equity], { height: 260, yText: short });
+    draw("drawdown", [when, {
+      label: "below its peak", stroke: () => colour("loss"), width: 1.5, points: dots,
+      fill: () => colour("loss") + "22", fillTo: 0, value: (u, v) => percent(v),
+    }], [x, equity.fall], { height: 160, yText: shortPercent });
+    draw("exposure", [when, {
+      label: "invested", stroke: () => colour("curve"), fill: () => colour("fill"), width: 1, points: dots,
+      paths: uPlot.paths.stepped({ align: -1 }), value: (u, v) => percent(v),
+    }], [exposure.time.map(place), exposure.mean], { height: 160, yText: shortPercent });
+    const index = Object.fromEntries(days.map((day, n) => [day[0], n]));
+    draw("returns", [{ label: "day", value: (u, v) => v == null ? "-" : days[Math.floor(v)][0] }, bars(
+      "return", (v) => colour(v < 0 ? "loss" : "gain"), percent)],
+      [returns.map(([day]) => index[day] + 0.5), returns.map(([, gained]) => gained)],
+      { height: 180, yText: shortPercent });
+    for (const { chart, ofTime } of charts) if (ofTime) chart.setScale("x", whole);
+  };
+
+  const bars = (label, tint, text) => ({
+    label, points: { show: false }, stroke: () => colour("curve"), fill: () => colour("curve"), width: 0,
+    paths: uPlot.paths.bars({
+      size: [0.8, 40],
+      disp: {
+        fill: { unit: 3, values: (u) => u.data[1].map((v) => tint(v || 0)) },
+        stroke: { unit: 3, values: (u) => u.data[1].map((v) => tint(v || 0)) },
+      },
+    }),
+    value: (u, v) => text(v),
+  });
+
+  const results = () => {
+    const target = document.getElementById("results");
+    if (!data.results) { target.textContent = "No trade was closed."; return; }
+    const { begin, width, counts } = data.results;
+    const middle = counts.map((_, n) => begin + (n + 0.5) * width);
+    const tints = middle.map((v) => v < 0 ? "loss" : "gain");
+    const series = bars("trades", () => colour("curve"), (v) => v == null ? "-" : String(v));
+    const tint = { unit: 3, values: () => tints.map(colour) };
+    series.paths = uPlot.paths.bars({ size: [0.9, 60], disp: { fill: tint, stroke: tint } });
+    draw("results", [
+      { label: "made", value: (u, v) => v == null ? "-" : `${dollars(v - width / 2)} to ${dollars(v + width / 2)}` }, series,
+    ], [middle, counts], {
+      ofTime: false, height: 180, yText: (v) => Number.isInteger(v) ? String(v) : "",
+      xText: (u, ticks) => ticks.map(short), range: () => [begin - width / 2, begin + (counts.length + 0.5) * width],
+    });
+  };
+
+  // -- the price of a symbol, with entries, exits and blocked orders -----------------------------
+
+  const shapes = {
+    entry: (c, x, y, r) => { c.moveTo(x, y + 2); c.lineTo(x - r, y + 2 + 1.7 * r); c.lineTo(x + r, y + 2 + 1.7 * r); c.closePath(); c.fill(); },
+    exit: (c, x, y, r) => { c.moveTo(x, y - 2); c.lineTo(x - r, y - 2 - 1.7 * r); c.lineTo(x + r, y - 2 - 1.7 * r); c.closePath(); c.fill(); },
+    blocked: (c, x, y, r) => { c.moveTo(x - r, y - r); c.lineTo(x + r, y + r); c.moveTo(x + r, y - r); c.lineTo(x - r, y + r); c.stroke(); },
+  };
+  const tints = { entry: "gain", exit: "loss", blocked: "warn" };
+  let shown = null;
+
+  const drawMarks = (u) => {
+    const c = u.ctx, radius = 4.5 * devicePixelRatio;
+    c.save();
+    c.beginPath();
+    c.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
+    c.clip();
+    c.lineWidth = 2 * devicePixelRatio;
+    for (const [second, price, kind] of shown.marks) {
+      const x = place(second);
+      if (x < u.scales.x.min || x > u.scales.x.max) continue;
+      c.fillStyle = c.strokeStyle = colour(tints[kind]);
+      c.beginPath();
+      shapes[kind](c, u.valToPos(x, "x", true), u.valToPos(price, "y", true), radius);
+    }
+    c.restore();
+  };
+  const tellMark = (u) => {
+    const { left, top } = u.cursor, line = document.getElementById("mark");
+    let near = null, least = 20 ** 2;
+    if (left >= 0) for (const mark of shown.marks) {
+      const away = (u.valToPos(place(mark[0]), "x") - left) ** 2 + (u.valToPos(mark[1], "y") - top) ** 2;
+      if (away < least) [near, least] = [mark, away];
+    }
+    line.textContent = near ? `${moment(near[0])} ${near[2]}: ${near[3]}` : "";
+  };
+  const showPrice = (symbol) => {
+    shown = data.prices.find((each) => each.symbol === symbol);
+    const at = charts.findIndex(({ target }) => target.id === "price");
+    const old = at >= 0 ? charts.splice(at, 1)[0].chart : null;
+    const { min, max } = (old || charts[0].chart).scales.x;
+    if (old) old.destroy();
+    const chart = draw("price", [when, {
+      label: symbol, stroke: () => colour("curve"), width: 1.25, points: { show: shown.time.length < 3 },
+      value: (u, v) => dollars(v),
+    }], [shown.time.map(place), shown.close], {
+      height: 320, yText: short, more: { hooks: { draw: [drawMarks], setCursor: [tellMark] } },
+    });
+    document.getElementById("price").dataset.symbol = symbol;
+    chart.setScale("x", { min, max });
+  };
+  const prices = () => {
+    const select = document.getElementById("symbol");
+    if (!data.prices.length) {
+      document.getElementById("price").textContent = "No order was made in a symbol that has bars.";
+      select.remove();
+      return;
+    }
+    for (const { symbol } of data.prices) select.add(new Option(symbol, symbol));
+    select.addEventListener("change", () => showPrice(select.value));
+    showPrice(data.prices[0].symbol);
+  };
+
+  // -- tables: a click on a heading, or Enter on it, sorts ---------------------------------------
+
+  const valueOf = (cell) => {
+    if ("value" in cell.dataset) return Number(cell.dataset.value);
+    const text = cell.textContent;
+    if (!cell.classList.contains("number")) return text;
+    return text === "" || text === "-" ? -Infinity : Number(text.replace(/[,%+]/g, ""));
+  };
+  const sort = (head) => {
+    const ascending = head.getAttribute("aria-sort") !== "ascending";
+    const at = head.cellIndex, body = head.closest("table").tBodies[0];
+    const rows = [...body.rows].map((row) => [valueOf(row.cells[at]), row]);
+    rows.sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0) * (ascending ? 1 : -1));
+    body.append(...rows.map(([, row]) => row));
+    for (const other of head.parentNode.cells) other.removeAttribute("aria-sort");
+    head.setAttribute("aria-sort", ascending ? "ascending" : "descending");
+  };
+  for (const button of document.querySelectorAll("th button")) {
+    button.addEventListener("click", () => sort(button.closest("th")));
+  }
+
+  // -- sizes, themes and paper -------------------------------------------------------------------
+
+  const resize = () => { for (const { chart, target } of charts) if (target.clientWidth) chart.setSize({ width: target.clientWidth, height: chart.height }); };
+  const redraw = () => { for (const { chart } of charts) chart.redraw(false, true); };
+  timeCharts();
+  prices();
+  results();
+  new ResizeObserver(resize).observe(document.querySelector("main"));
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  addEventListener("beforeprint", () => { document.documentElement.dataset.theme = "light"; redraw(); });
+  addEventListener("afterprint", () => { delete document.documentElement.dataset.theme; redraw(); });
+})();

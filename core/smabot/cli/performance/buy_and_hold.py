@@ -11,7 +11,6 @@ from smabot.domain.bar_checks import is_valid_bar
 from smabot.domain.calendar import new_york_date
 from smabot.domain.records import Bar
 
-
 RATIOS = (
     "return", "annual_return", "volatility", "sharpe", "sortino", "calmar", "max_drawdown",
 )  # fmt: skip

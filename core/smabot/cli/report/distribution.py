@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-MOST_STEPS = 24
+FEWEST_STEPS, MOST_STEPS = 10, 80
+
+
+CENT = Decimal("0.01")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +28,17 @@ class Distribution:
         """Return the distribution of results; None where there are none."""
         if not results:
             return None
-        width = _round_width(max(results) - min(results))
-        steps = [int((result / width).to_integral_value("ROUND_FLOOR")) for result in results]
-        counts = [0] * (max(steps) - min(steps) + 1)
-        for step in steps:
-            counts[step - min(steps)] += 1
-        return cls(min(steps) * width, width, counts)
+        steps = min(max(len(results) // 4, FEWEST_STEPS), MOST_STEPS)
+        width = _round_width((max(results) - min(results)) / steps)
+        places = [int((result / width).to_integral_value("ROUND_FLOOR")) for result in results]
+        counts = [0] * (max(places) - min(places) + 1)
+        for place in places:
+            counts[place - min(places)] += 1
+        return cls(min(places) * width, width, counts)
 
 
-def _round_width(spread: Decimal) -> Decimal:
-    """Return the smallest of 1, 2 and 5 with any power of ten that cuts a spread into few steps."""
-    least = max(spread / MOST_STEPS, Decimal("0.01"))
+def _round_width(least: Decimal) -> Decimal:
+    """Return the smallest of 1, 2 and 5 with any power of ten that is at least so much, and a cent."""
+    least = max(least, CENT)
     power = Decimal(1).scaleb(least.adjusted())
     return next(power * factor for factor in (1, 2, 5, 10) if power * factor >= least)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from smabot.cli import output
 from smabot.cli.commands.runs import TOLD, duration, span_words
 from smabot.cli.output import clean, gain, money, number, price
 from smabot.cli.performance.backtest_table import as_percent, as_share
 from smabot.cli.records.order_outcome import failed_checks
-from smabot.cli.report.period_returns import month_returns
+from smabot.cli.report.period_returns import PeriodReturn, month_returns
 from smabot.cli.run_outcome import failure_of, how_it_ended
 from smabot.cli.shown_settings import setting_text
 from smabot.cli.start_steps import found_by
@@ -30,6 +31,10 @@ MOST_ROWS = 2_000
 """Rows of a table: the newest ones."""
 
 
+LONGEST_LINE = 20
+"""Characters of a text that is not wrapped."""
+
+
 class Valued(NamedTuple):
     """A cell that is sorted by a number other than the one it shows."""
 
@@ -44,14 +49,17 @@ class PageTable(NamedTuple):
     """
 
     place: str
-    columns: Sequence[tuple[str, Callable[[Any], Any]]]
+    columns: output.Columns
     records: Sequence[Any]
     missing: str
 
 
 def page_tables(report: Report, times: Times) -> dict[str, str]:
     """Return the HTML of each table by its place in the template."""
-    return {each.place: _html(each) for each in _tables(report, times)}
+    found = {each.place: _html(each) for each in _tables(report, times)}
+    if defaults := found["defaults"]:
+        found["defaults"] = f"<details><summary>Defaults</summary>{defaults}</details>"
+    return found
 
 
 def plain_text(text: str) -> str:
@@ -60,7 +68,8 @@ def plain_text(text: str) -> str:
 
 
 def _tables(report: Report, times: Times) -> Iterator[PageTable]:
-    yield PageTable("months", _MONTHS, month_returns(report.performance.days), "")
+    months = month_returns(report.performance.days)
+    yield PageTable("months", _month_columns(months), months, "")
     yield PageTable("trades", _trade_columns(times), report.trades, "No trade was closed.")
     yield PageTable(
         "unfilled", _order_columns(report, times), report.unfilled, "Every order that ended has filled."
@@ -69,16 +78,10 @@ def _tables(report: Report, times: Times) -> Iterator[PageTable]:
     yield PageTable("runs", _run_columns(report, times), report.runs, "No run is known.")
     changed = [each for each in report.settings if each.origin != "default"]
     yield PageTable("settings", _SETTINGS, changed, "None is known: a database keeps no settings.")
-    yield PageTable("defaults", _SETTINGS, [s for s in report.settings if s.origin == "default"], "-")
+    defaults = [each for each in report.settings if each.origin == "default"]
+    yield PageTable("defaults", _SETTINGS, defaults, "")
 
 
-_MONTHS = (
-    ("month", lambda m: m.period),
-    (">return", lambda m: as_percent(m.gained)),
-    (">change", lambda m: gain(m.change)),
-    (">deposits", lambda m: gain(m.deposits) if m.deposits else ""),
-    (">equity", lambda m: money(m.equity)),
-)
 _SETTINGS = (
     ("setting", lambda s: s.name),
     ("value", lambda s: setting_text(s.value)),
@@ -86,25 +89,36 @@ _SETTINGS = (
 )
 
 
-def _trade_columns(times: Times) -> Sequence[tuple[str, Callable[[Any], Any]]]:
+def _month_columns(months: Sequence[PeriodReturn]) -> output.Columns:
+    deposits = [(">deposits", lambda m: gain(m.deposits) if m.deposits else "")]
+    return (
+        ("month", lambda m: m.period),
+        (">return", lambda m: as_percent(m.gained)),
+        (">change", lambda m: gain(m.change)),
+        *(deposits if any(each.deposits for each in months) else []),
+        (">equity", lambda m: money(m.equity)),
+    )
+
+
+def _trade_columns(times: Times) -> output.Columns:
     return (
         (f"opened {times.zone}", lambda t: _minute(times, t.trip.opened_at)),
-        (f"closed {times.zone}", lambda t: _minute(times, t.trip.closed_at)),
         ("symbol", lambda t: t.trip.symbol),
-        ("strategy", lambda t: t.trip.strategy or "none"),
+        (">P&L", lambda t: gain(t.trip.realized_pnl)),
+        (">return", lambda t: as_percent(t.gained)),
+        (">held", lambda t: _held(t.held)),
+        (f"closed {times.zone}", lambda t: _minute(times, t.trip.closed_at)),
         ("side", lambda t: "long" if t.trip.side is Side.BUY else "short"),
         (">qty", lambda t: number(t.trip.qty)),
         (">entry", lambda t: price(t.trip.entry_price)),
         (">exit", lambda t: price(t.trip.exit_price)),
-        (">P&L", lambda t: gain(t.trip.realized_pnl)),
-        (">return", lambda t: as_percent(t.gained)),
-        (">held", lambda t: _held(t.held)),
+        ("strategy", lambda t: t.trip.strategy or "none"),
         ("why entered", lambda t: times.in_text(t.entry_reason, near=t.trip.opened_at)),
         ("why closed", lambda t: times.in_text(t.exit_reason, near=t.trip.closed_at)),
     )
 
 
-def _order_columns(report: Report, times: Times) -> Sequence[tuple[str, Callable[[Any], Any]]]:
+def _order_columns(report: Report, times: Times) -> output.Columns:
     def why(order: Order) -> str:
         return times.in_text(report.reasons[order.client_order_id], near=order.created_at)
 
@@ -122,7 +136,7 @@ def _order_columns(report: Report, times: Times) -> Sequence[tuple[str, Callable
     )
 
 
-def _check_columns(times: Times) -> Sequence[tuple[str, Callable[[Any], Any]]]:
+def _check_columns(times: Times) -> output.Columns:
     return (
         ("check", lambda c: c.name),
         (">asked", lambda c: f"{c.asked:,}"),
@@ -132,7 +146,7 @@ def _check_columns(times: Times) -> Sequence[tuple[str, Callable[[Any], Any]]]:
     )
 
 
-def _run_columns(report: Report, times: Times) -> Sequence[tuple[str, Callable[[Any], Any]]]:
+def _run_columns(report: Report, times: Times) -> output.Columns:
     def found(run: Run) -> str:
         steps = (f"{name}: {what}" for name in TOLD if (what := found_by(run, name)))
         return times.in_text("; ".join(filter(None, (failure_of(run), *steps))))
@@ -170,7 +184,9 @@ def _html(table: PageTable) -> str:
         return f"<p>{escape(table.missing)}</p>" if table.missing else ""
     shown = table.records[-MOST_ROWS:]
     left = len(table.records) - len(shown)
-    more = f"<p>The newest {len(shown):,} of {counted(left + len(shown), 'row')}.</p>" if left else ""
+    more = (
+        f"<p>The newest {len(shown):,} of {counted(left + len(shown), 'row')}.</p>" if left else ""
+    )
     heads = "".join(_head(title) for title, _ in table.columns)
     body = "".join(_row(table.columns, record) for record in shown)
     return (
@@ -184,14 +200,15 @@ def _head(title: str) -> str:
     return f'<th scope="col"{kind}><button type="button">{escape(title.lstrip(">"))}</button></th>'
 
 
-def _row(columns: Iterable[tuple[str, Callable[[Any], Any]]], record: Any) -> str:
+def _row(columns: output.Columns, record: Any) -> str:
     return f"<tr>{''.join(_cell(title, cell(record)) for title, cell in columns)}</tr>"
 
 
 def _cell(title: str, cell: Any) -> str:
     if title[:1] != ">":
-        return f"<td>{plain_text(str(cell))}</td>"
+        wrapped = ' class="long"' if len(str(cell)) > LONGEST_LINE else ""
+        return f"<td{wrapped}>{plain_text(str(cell))}</td>"
     text, value = cell if isinstance(cell, Valued) else (cell, None)
-    sign = {"+": " gain", "-": " loss"}.get(text[:1], "") if text[1:] else ""
+    sign = {"+": " gain", "-": " loss"}.get(text[:1], "") if text.strip("+-0.%") else ""
     sorted_by = "" if value is None else f' data-value="{value}"'
     return f'<td class="number{sign}"{sorted_by}>{plain_text(text)}</td>'

@@ -18,7 +18,11 @@ if TYPE_CHECKING:
 
 
 def page_of(
-    app: App, report: Report, heading: str, notes: Sequence[str] | None = None, title: str = "Report"
+    app: App,
+    report: Report,
+    heading: str,
+    notes: Sequence[str] | None = None,
+    title: str = "Report",
 ) -> str:
     """Return the page of a report, made now; ``notes`` are those of a backtest."""
     head = PageHead(title, heading, app.wall())

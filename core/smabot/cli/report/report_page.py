@@ -138,11 +138,12 @@ def _blocked(order: Order) -> str:
 def _days(report: Report) -> list[tuple[str, int, int]]:
     """Return each New York date that the charts have a point of, with its first and its last time."""
     ends: dict[str, tuple[int, int]] = {}
-    for points in (report.curve, *report.prices.values()):
-        for point in points:
-            day, second = new_york_date(point.time).isoformat(), int(point.time.timestamp())
-            first, last = ends.get(day, (second, second))
-            ends[day] = (min(first, second), max(last, second))
+    times = [point.time for point in report.curve]
+    times += [point.time for points in report.prices.values() for point in points]
+    for time in times:
+        day, second = new_york_date(time).isoformat(), int(time.timestamp())
+        first, last = ends.get(day, (second, second))
+        ends[day] = (min(first, second), max(last, second))
     return [(day, *bounds) for day, bounds in sorted(ends.items())]
 
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 TRADES = (
     *(each.name for each in fields(RoundTrip)), "return", "held_seconds", "entry_reason", "exit_reason",
 )  # fmt: skip
-ORDERS = (*(each.name for each in fields(Order)), "why")  # type: ignore[arg-type]
+ORDERS = (*(each.name for each in fields(Order)), "why")
 PERIODS = ("period", "return", "change", "deposits", "equity")
 CHECKS = tuple(each.name for each in fields(CheckCount))
 
@@ -32,8 +32,7 @@ def report_rows(report: Report) -> dict[str, list[dict[str, Any]]]:
     return {
         "trades": [_trade(each) for each in report.trades],
         "orders": [
-            {**asdict(each), "why": report.reasons[each.client_order_id]}  # type: ignore[call-overload]
-            for each in report.orders
+            {**asdict(each), "why": report.reasons[each.client_order_id]} for each in report.orders
         ],
         "days": [_period(each) for each in day_returns(days)],
         "months": [_period(each) for each in month_returns(days)],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -47,9 +46,9 @@ class Reasons:
         self._first: dict[tuple[Any, ...], str] = {}
         """Why a holding changed at a time, by what came first and what came last then."""
         self._last: dict[tuple[Any, ...], str] = {}
-        fills: Iterable[Fill] = rows_within(rows, Fill, "time", until)
-        adjustments: Iterable[Adjustment] = rows_within(rows, Adjustment, "time", until)
-        for each in (*adjustments, *fills):
+        changes: list[Fill | Adjustment] = rows_within(rows, Adjustment, "time", until)
+        changes += rows_within(rows, Fill, "time", until)
+        for each in changes:
             key = (each.strategy, each.symbol, each.time)
             self._last[key] = why = self._of_change(each)
             self._first.setdefault(key, why)

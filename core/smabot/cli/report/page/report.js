@@ -27,8 +27,9 @@
         .formatToParts(new Date(second * 1000)).map((part) => [part.type, part.value]));
     return `${parts.year}-${parts.month}-${parts.day} ${parts.hour}:${parts.minute}`;
   };
+  const ofOneYear = days[0][0].slice(0, 4) === lastOf(days)[0].slice(0, 4);
   const dayAxis = (u, axis, low, high, space) => {
-    const most = Math.max(1, Math.floor(u.bbox.width / devicePixelRatio / 80));
+    const most = Math.max(1, Math.floor(u.bbox.width / devicePixelRatio / (ofOneYear ? 70 : 100)));
     if (high - low < 3) {
       const step = [1 / 13, 2 / 13, 4 / 13, 1, 2].find((each) => (high - low) / each <= most) || 3;
       const found = [];
@@ -45,7 +46,7 @@
     return places.map((x) => {
       const day = days[Math.floor(x + 1e-9)];
       if (!day) return "";
-      if (!within) return day[0].slice(5);
+      if (!within) return day[0].slice(ofOneYear ? 5 : 0);
       const start = x - Math.floor(x + 1e-9) < 1e-6;
       return start ? day[0].slice(5) : clock.format(new Date(secondAt(x) * 1000));
     });
@@ -64,10 +65,9 @@
     stroke: () => colour("quiet"), grid: { stroke: () => colour("line"), width: 1 },
     ticks: { stroke: () => colour("line"), width: 1 }, font: "12px system-ui, sans-serif", ...own,
   }));
-  const wide = (u, texts) => {
-    const longest = Math.max(0, ...(texts || []).map((text) => (text || "").length));
-    return Math.max(44, 14 + longest * 7.2);
-  };
+  const widest = Math.max(...[Math.min, Math.max].map((of) =>
+    short(Math.round(data.equity.equity.reduce((a, b) => of(a, b)))).length));
+  const axisWidth = Math.max(56, 14 + widest * 7.2); // the same for all, so that their days are below each other
   let zooming = false;
   const zoomTogether = (u, key) => {
     if (key !== "x" || zooming || !u.ready) return;
@@ -82,8 +82,8 @@
     const timeAxis = ofTime ? { splits: dayAxis, values: dayLabels } : { values: xText };
     const chart = new uPlot({
       width: target.clientWidth, height,
-      scales: { x: { time: false, range: ofTime ? undefined : range }, y: range && ofTime ? { range } : {} },
-      axes: axes(timeAxis, { values: (u, ticks) => ticks.map(yText), size: wide }),
+      scales: { x: range ? { time: false, range } : { time: false } },
+      axes: axes(timeAxis, { values: (u, ticks) => ticks.map(yText), size: axisWidth }),
       series, legend: { live: true },
       cursor: ofTime ? { sync: { key: "time" }, drag: { x: true, y: false } } : { drag: { x: false, y: false } },
       ...more,
@@ -94,7 +94,6 @@
     return chart;
   };
   const when = { label: "time", value: (u, x) => x == null ? "-" : moment(secondAt(x)) };
-  const everyDay = (u, low, high) => [0, days.length];
 
   const timeCharts = () => {
     const whole = { min: 0, max: Math.max(days.length, 1) };
@@ -115,33 +114,27 @@
     }], [exposure.time.map(place), exposure.mean], { height: 160, yText: shortPercent });
     const index = Object.fromEntries(days.map((day, n) => [day[0], n]));
     draw("returns", [{ label: "day", value: (u, v) => v == null ? "-" : days[Math.floor(v)][0] }, bars(
-      "return", (v) => colour(v < 0 ? "loss" : "gain"), percent)],
+      "return", (u, n) => u.data[1][n] < 0, percent)],
       [returns.map(([day]) => index[day] + 0.5), returns.map(([, gained]) => gained)],
       { height: 180, yText: shortPercent });
     for (const { chart, ofTime } of charts) if (ofTime) chart.setScale("x", whole);
   };
 
-  const bars = (label, tint, text) => ({
-    label, points: { show: false }, stroke: () => colour("curve"), fill: () => colour("curve"), width: 0,
-    paths: uPlot.paths.bars({
-      size: [0.8, 40],
-      disp: {
-        fill: { unit: 3, values: (u) => u.data[1].map((v) => tint(v || 0)) },
-        stroke: { unit: 3, values: (u) => u.data[1].map((v) => tint(v || 0)) },
-      },
-    }),
-    value: (u, v) => text(v),
-  });
+  const bars = (label, losing, text) => {
+    const tint = { unit: 3, values: (u) => u.data[0].map((_, n) => colour(losing(u, n) ? "loss" : "gain")) };
+    return {
+      label, points: { show: false }, stroke: () => colour("curve"), fill: () => colour("curve"), width: 0,
+      paths: uPlot.paths.bars({ size: [0.8, 40], disp: { fill: tint, stroke: tint } }),
+      value: (u, v) => text(v),
+    };
+  };
 
   const results = () => {
     const target = document.getElementById("results");
     if (!data.results) { target.textContent = "No trade was closed."; return; }
     const { begin, width, counts } = data.results;
     const middle = counts.map((_, n) => begin + (n + 0.5) * width);
-    const tints = middle.map((v) => v < 0 ? "loss" : "gain");
-    const series = bars("trades", () => colour("curve"), (v) => v == null ? "-" : String(v));
-    const tint = { unit: 3, values: () => tints.map(colour) };
-    series.paths = uPlot.paths.bars({ size: [0.9, 60], disp: { fill: tint, stroke: tint } });
+    const series = bars("trades", (u, n) => middle[n] < 0, (v) => v == null ? "-" : String(v));
     draw("results", [
       { label: "made", value: (u, v) => v == null ? "-" : `${dollars(v - width / 2)} to ${dollars(v + width / 2)}` }, series,
     ], [middle, counts], {
@@ -161,18 +154,18 @@
   let shown = null;
 
   const drawMarks = (u) => {
-    const c = u.ctx, radius = 4.5 * devicePixelRatio;
+    const c = u.ctx, { min, max } = u.scales.x;
+    const within = shown.marks.filter(([second]) => place(second) >= min && place(second) <= max);
+    const radius = (within.length > 0.3 * u.width ? 2.5 : 4.5) * devicePixelRatio;
     c.save();
     c.beginPath();
     c.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
     c.clip();
     c.lineWidth = 2 * devicePixelRatio;
-    for (const [second, price, kind] of shown.marks) {
-      const x = place(second);
-      if (x < u.scales.x.min || x > u.scales.x.max) continue;
+    for (const [second, price, kind] of within) {
       c.fillStyle = c.strokeStyle = colour(tints[kind]);
       c.beginPath();
-      shapes[kind](c, u.valToPos(x, "x", true), u.valToPos(price, "y", true), radius);
+      shapes[kind](c, u.valToPos(place(second), "x", true), u.valToPos(price, "y", true), radius);
     }
     c.restore();
   };
@@ -235,13 +228,27 @@
 
   // -- sizes, themes and paper -------------------------------------------------------------------
 
-  const resize = () => { for (const { chart, target } of charts) if (target.clientWidth) chart.setSize({ width: target.clientWidth, height: chart.height }); };
-  const redraw = () => { for (const { chart } of charts) chart.redraw(false, true); };
+  const paperWidth = 680; // of A4 and of letter, in pixels
+  let printing = false;
+  const fit = () => {
+    for (const { chart, target } of charts) {
+      const width = printing ? paperWidth : target.clientWidth;
+      if (width) chart.setSize({ width, height: chart.height });
+    }
+  };
+  const redraw = () => { for (const { chart } of charts) chart.redraw(true, true); };
+  const print = (begins) => {
+    printing = begins;
+    if (begins) document.documentElement.dataset.theme = "light";
+    else delete document.documentElement.dataset.theme;
+    fit();
+    redraw();
+  };
   timeCharts();
   prices();
   results();
-  new ResizeObserver(resize).observe(document.querySelector("main"));
+  new ResizeObserver(fit).observe(document.querySelector("main"));
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
-  addEventListener("beforeprint", () => { document.documentElement.dataset.theme = "light"; redraw(); });
-  addEventListener("afterprint", () => { delete document.documentElement.dataset.theme; redraw(); });
+  addEventListener("beforeprint", () => print(true));
+  addEventListener("afterprint", () => print(false));
 })();

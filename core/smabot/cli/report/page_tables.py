@@ -20,14 +20,13 @@ from smabot.domain.bot_records import Run
 from smabot.domain.calendar import MINUTE
 from smabot.domain.order_terms import Side
 from smabot.domain.records import Order
-from smabot.errors import counted
 from smabot.system.redaction import redact
 
 if TYPE_CHECKING:
     from smabot.cli.report.report_data import Report
     from smabot.cli.times import Times
 
-MOST_ROWS = 2_000
+MOST_ROWS = 1_000
 """Rows of a table: the newest ones."""
 
 
@@ -184,9 +183,7 @@ def _html(table: PageTable) -> str:
         return f"<p>{escape(table.missing)}</p>" if table.missing else ""
     shown = table.records[-MOST_ROWS:]
     left = len(table.records) - len(shown)
-    more = (
-        f"<p>The newest {len(shown):,} of {counted(left + len(shown), 'row')}.</p>" if left else ""
-    )
+    more = f"<p>The newest {len(shown):,} of {len(table.records):,}.</p>" if left else ""
     heads = "".join(_head(title) for title, _ in table.columns)
     body = "".join(_row(table.columns, record) for record in shown)
     return (

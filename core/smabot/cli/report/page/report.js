@@ -60,6 +60,8 @@
   const short = (value) => value.toLocaleString("en-US", { maximumFractionDigits: 2 });
   const shortPercent = (value) => `${Number((value * 100).toPrecision(4))}%`;
   const charts = [];
+  const main = document.querySelector("main");
+  let width = main.clientWidth;
 
   const axes = (x, y) => [x, y].map((own) => ({
     stroke: () => colour("quiet"), grid: { stroke: () => colour("line"), width: 1 },
@@ -68,35 +70,32 @@
   const widest = Math.max(...[Math.min, Math.max].map((of) =>
     short(Math.round(data.equity.equity.reduce((a, b) => of(a, b)))).length));
   const axisWidth = Math.max(56, 14 + widest * 7.2); // the same for all, so that their days are below each other
-  let zooming = false;
   const zoomTogether = (u, key) => {
-    if (key !== "x" || zooming || !u.ready) return;
-    zooming = true;
+    if (key !== "x") return;
     const { min, max } = u.scales.x;
-    for (const { chart, ofTime } of charts) if (ofTime && chart !== u) chart.setScale("x", { min, max });
-    zooming = false;
+    for (const { chart, ofTime } of charts) {
+      const { x } = chart.scales;
+      if (ofTime && (x.min !== min || x.max !== max)) chart.setScale("x", { min, max });
+    }
   };
 
-  const draw = (id, series, values, { ofTime = true, height = 220, yText, xText, more = {}, range } = {}) => {
+  const draw = (id, series, values, { ofTime = true, height, yText, xText, hooks = {}, within }) => {
     const target = document.getElementById(id);
     const timeAxis = ofTime ? { splits: dayAxis, values: dayLabels } : { values: xText };
     const chart = new uPlot({
-      width: target.clientWidth, height,
-      scales: { x: range ? { time: false, range } : { time: false } },
+      width, height,
+      scales: { x: { time: false } },
       axes: axes(timeAxis, { values: (u, ticks) => ticks.map(yText), size: axisWidth }),
       series, legend: { live: true },
       cursor: ofTime ? { sync: { key: "time" }, drag: { x: true, y: false } } : { drag: { x: false, y: false } },
-      ...more,
-      hooks: { ...(more.hooks || {}), setScale: ofTime ? [zoomTogether] : [] },
+      hooks: { ...hooks, setScale: ofTime ? [zoomTogether] : [] },
     }, values, target);
-    chart.ready = true;
+    chart.setScale("x", within || { min: 0, max: days.length });
     charts.push({ chart, ofTime, target });
-    return chart;
   };
   const when = { label: "time", value: (u, x) => x == null ? "-" : moment(secondAt(x)) };
 
   const timeCharts = () => {
-    const whole = { min: 0, max: Math.max(days.length, 1) };
     const { equity, exposure, returns } = data;
     const x = equity.time.map(place);
     const dots = { show: x.length < 3 };
@@ -117,11 +116,16 @@
       "return", (u, n) => u.data[1][n] < 0, percent)],
       [returns.map(([day]) => index[day] + 0.5), returns.map(([, gained]) => gained)],
       { height: 180, yText: shortPercent });
-    for (const { chart, ofTime } of charts) if (ofTime) chart.setScale("x", whole);
   };
 
   const bars = (label, losing, text) => {
-    const tint = { unit: 3, values: (u) => u.data[0].map((_, n) => colour(losing(u, n) ? "loss" : "gain")) };
+    const tint = {
+      unit: 3,
+      values: (u) => {
+        const [gain, loss] = [colour("gain"), colour("loss")];
+        return u.data[0].map((_, n) => (losing(u, n) ? loss : gain));
+      },
+    };
     return {
       label, points: { show: false }, stroke: () => colour("curve"), fill: () => colour("curve"), width: 0,
       paths: uPlot.paths.bars({ size: [0.8, 40], disp: { fill: tint, stroke: tint } }),
@@ -139,7 +143,7 @@
       { label: "made", value: (u, v) => v == null ? "-" : `${dollars(v - width / 2)} to ${dollars(v + width / 2)}` }, series,
     ], [middle, counts], {
       ofTime: false, height: 180, yText: (v) => Number.isInteger(v) ? String(v) : "",
-      xText: (u, ticks) => ticks.map(short), range: () => [begin - width / 2, begin + (counts.length + 0.5) * width],
+      xText: (u, ticks) => ticks.map(short), within: { min: begin - width / 2, max: begin + (counts.length + 0.5) * width },
     });
   };
 
@@ -155,17 +159,18 @@
 
   const drawMarks = (u) => {
     const c = u.ctx, { min, max } = u.scales.x;
-    const within = shown.marks.filter(([second]) => place(second) >= min && place(second) <= max);
+    const within = shown.marks.filter(({ x }) => x >= min && x <= max);
     const radius = (within.length > 0.3 * u.width ? 2.5 : 4.5) * devicePixelRatio;
     c.save();
     c.beginPath();
     c.rect(u.bbox.left, u.bbox.top, u.bbox.width, u.bbox.height);
     c.clip();
     c.lineWidth = 2 * devicePixelRatio;
-    for (const [second, price, kind] of within) {
-      c.fillStyle = c.strokeStyle = colour(tints[kind]);
+    const tinted = Object.fromEntries(Object.entries(tints).map(([kind, name]) => [kind, colour(name)]));
+    for (const { x, price, kind } of within) {
+      c.fillStyle = c.strokeStyle = tinted[kind];
       c.beginPath();
-      shapes[kind](c, u.valToPos(place(second), "x", true), u.valToPos(price, "y", true), radius);
+      shapes[kind](c, u.valToPos(x, "x", true), u.valToPos(price, "y", true), radius);
     }
     c.restore();
   };
@@ -173,25 +178,25 @@
     const { left, top } = u.cursor, line = document.getElementById("mark");
     let near = null, least = 20 ** 2;
     if (left >= 0) for (const mark of shown.marks) {
-      const away = (u.valToPos(place(mark[0]), "x") - left) ** 2 + (u.valToPos(mark[1], "y") - top) ** 2;
+      const away = (u.valToPos(mark.x, "x") - left) ** 2 + (u.valToPos(mark.price, "y") - top) ** 2;
       if (away < least) [near, least] = [mark, away];
     }
-    line.textContent = near ? `${moment(near[0])} ${near[2]}: ${near[3]}` : "";
+    line.textContent = near ? `${moment(near.second)} ${near.kind}: ${near.text}` : "";
   };
   const showPrice = (symbol) => {
-    shown = data.prices.find((each) => each.symbol === symbol);
+    const found = data.prices.find((each) => each.symbol === symbol);
+    shown = { ...found, marks: found.marks.map(([second, price, kind, text]) => ({ second, price, kind, text, x: place(second) })) };
     const at = charts.findIndex(({ target }) => target.id === "price");
     const old = at >= 0 ? charts.splice(at, 1)[0].chart : null;
-    const { min, max } = (old || charts[0].chart).scales.x;
+    const { min, max } = old ? old.scales.x : { min: 0, max: days.length };
     if (old) old.destroy();
-    const chart = draw("price", [when, {
+    draw("price", [when, {
       label: symbol, stroke: () => colour("curve"), width: 1.25, points: { show: shown.time.length < 3 },
       value: (u, v) => dollars(v),
     }], [shown.time.map(place), shown.close], {
-      height: 320, yText: short, more: { hooks: { draw: [drawMarks], setCursor: [tellMark] } },
+      height: 320, yText: short, within: { min, max }, hooks: { draw: [drawMarks], setCursor: [tellMark] },
     });
     document.getElementById("price").dataset.symbol = symbol;
-    chart.setScale("x", { min, max });
   };
   const prices = () => {
     const select = document.getElementById("symbol");
@@ -231,10 +236,8 @@
   const paperWidth = 680; // of A4 and of letter, in pixels
   let printing = false;
   const fit = () => {
-    for (const { chart, target } of charts) {
-      const width = printing ? paperWidth : target.clientWidth;
-      if (width) chart.setSize({ width, height: chart.height });
-    }
+    width = printing ? paperWidth : main.clientWidth;
+    for (const { chart } of charts) if (chart.width !== width) chart.setSize({ width, height: chart.height });
   };
   const redraw = () => { for (const { chart } of charts) chart.redraw(true, true); };
   const print = (begins) => {
@@ -247,7 +250,7 @@
   timeCharts();
   prices();
   results();
-  new ResizeObserver(fit).observe(document.querySelector("main"));
+  new ResizeObserver(fit).observe(main);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
   addEventListener("beforeprint", () => print(true));
   addEventListener("afterprint", () => print(false));

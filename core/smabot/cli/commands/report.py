@@ -37,10 +37,10 @@ def report(
     since: TypedTime | None,
     until: TypedTime | None,
 ) -> None:
-    """Report on the account: figures, charts, trades with their reasons, checks and restarts.
+    """Report what an account did, on the screen or as a page.
 
-    Of a backtest's database, or of a bot's, also while it is running. --html writes a page that needs no
-    network.
+    Of a backtest's database, or of a bot's, also while it is running: figures, charts, trades with their
+    reasons, checks and restarts. The page of --html needs no network.
     """
     from smabot.cli.report.report_data import Report
     from smabot.cli.report.report_files import ReportFiles

@@ -26,6 +26,18 @@ INK = """canvas => {
   for (let n = 3; n < pixels.length; n += 4) count += pixels[n] > 0;
   return count / (width * height);
 }"""
+HEIGHTS = """(canvas, tint) => {
+  const { width, height } = canvas;
+  const pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+  return [...Array(width).keys()].map(x => {
+    let count = 0;
+    for (let y = 0; y < height; y++) {
+      const n = 4 * (y * width + x);
+      count += `${pixels[n]},${pixels[n + 1]},${pixels[n + 2]}` === tint && pixels[n + 3] === 255;
+    }
+    return count;
+  });
+}"""
 TINTS = {
     "light": {"gain": "20,113,58", "loss": "192,32,38", "warn": "143,90,0", "curve": "11,98,196"},
     "dark": {"gain": "95,208,138", "loss": "255,127,122", "warn": "240,182,76", "curve": "108,178,255"},
@@ -65,6 +77,19 @@ def test_it_is_drawn_whole_and_says_nothing(
     assert width == page.evaluate("innerWidth")
     back = page.evaluate("getComputedStyle(document.body).backgroundColor")
     assert back == {"light": "rgb(255, 255, 255)", "dark": "rgb(20, 24, 29)"}[theme]
+
+
+def test_a_bar_is_as_high_as_its_return(look: Look, report_file: Path) -> None:
+    page, _ = look(report_file)
+    returns = page.evaluate(
+        "JSON.parse(document.getElementById('data').textContent).returns.map(r => r[1])"
+    )
+    assert (
+        min(returns) > 0.5 * max(returns) > 0
+    )  # an axis that does not begin at 0 would lie about them
+    heights = page.eval_on_selector("#returns canvas", HEIGHTS, TINTS["light"]["gain"])
+    highest, lowest = max(heights), min(height for height in heights if height)
+    assert lowest / highest == pytest.approx(min(returns) / max(returns), abs=0.03)
 
 
 def test_a_click_sorts_by_value_and_another_one_turns_it_around(

@@ -70,6 +70,10 @@
   const widest = Math.max(...[Math.min, Math.max].map((of) =>
     short(Math.round(data.equity.equity.reduce((a, b) => of(a, b)))).length));
   const axisWidth = Math.max(56, 14 + widest * 7.2); // the same for all, so that their days are below each other
+  const withZero = (u, low, high) => {
+    const [least, most] = [Math.min(low ?? 0, 0), Math.max(high ?? 0, 0)];
+    return least === most ? [0, 1] : [least && uPlot.rangeNum(least, 0, 0.1, true)[0], most && uPlot.rangeNum(0, most, 0.1, true)[1]];
+  };
   const zoomTogether = (u, key) => {
     if (key !== "x") return;
     const { min, max } = u.scales.x;
@@ -79,12 +83,12 @@
     }
   };
 
-  const draw = (id, series, values, { ofTime = true, height, yText, xText, hooks = {}, within }) => {
+  const draw = (id, series, values, { ofTime = true, height, yText, xText, hooks = {}, within, fromZero }) => {
     const target = document.getElementById(id);
     const timeAxis = ofTime ? { splits: dayAxis, values: dayLabels } : { values: xText };
     const chart = new uPlot({
       width, height,
-      scales: { x: { time: false } },
+      scales: { x: { time: false }, y: fromZero ? { range: withZero } : {} },
       axes: axes(timeAxis, { values: (u, ticks) => ticks.map(yText), size: axisWidth }),
       series, legend: { live: true },
       cursor: ofTime ? { sync: { key: "time" }, drag: { x: true, y: false } } : { drag: { x: false, y: false } },
@@ -106,16 +110,16 @@
     draw("drawdown", [when, {
       label: "below its peak", stroke: () => colour("loss"), width: 1.5, points: dots,
       fill: () => colour("loss") + "22", fillTo: 0, value: (u, v) => percent(v),
-    }], [x, equity.fall], { height: 160, yText: shortPercent });
+    }], [x, equity.fall], { height: 160, yText: shortPercent, fromZero: true });
     draw("exposure", [when, {
       label: "invested", stroke: () => colour("curve"), fill: () => colour("fill"), width: 1, points: dots,
       paths: uPlot.paths.stepped({ align: -1 }), value: (u, v) => percent(v),
-    }], [exposure.time.map(place), exposure.mean], { height: 160, yText: shortPercent });
+    }], [exposure.time.map(place), exposure.mean], { height: 160, yText: shortPercent, fromZero: true });
     const index = Object.fromEntries(days.map((day, n) => [day[0], n]));
     draw("returns", [{ label: "day", value: (u, v) => v == null ? "-" : days[Math.floor(v)][0] }, bars(
       "return", (u, n) => u.data[1][n] < 0, percent)],
       [returns.map(([day]) => index[day] + 0.5), returns.map(([, gained]) => gained)],
-      { height: 180, yText: shortPercent });
+      { height: 180, yText: shortPercent, fromZero: true });
   };
 
   const bars = (label, losing, text) => {
@@ -142,7 +146,7 @@
     draw("results", [
       { label: "made", value: (u, v) => v == null ? "-" : `${dollars(v - width / 2)} to ${dollars(v + width / 2)}` }, series,
     ], [middle, counts], {
-      ofTime: false, height: 180, yText: (v) => Number.isInteger(v) ? String(v) : "",
+      ofTime: false, height: 180, fromZero: true, yText: (v) => Number.isInteger(v) ? String(v) : "",
       xText: (u, ticks) => ticks.map(short), within: { min: begin - width / 2, max: begin + (counts.length + 0.5) * width },
     });
   };

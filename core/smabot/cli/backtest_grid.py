@@ -17,7 +17,7 @@ from math import prod
 from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
-from smabot.cli.backtest_run import ENOUGH_TRADES, traded
+from smabot.cli.backtest_run import traded
 from smabot.cli.output import table
 from smabot.cli.performance.backtest_table import (
     as_number,
@@ -26,6 +26,7 @@ from smabot.cli.performance.backtest_table import (
     figures_of,
     note_lines,
 )
+from smabot.cli.performance.reading_notes import ENOUGH_TRADES
 from smabot.cli.progress_bar import Tell, progress_bar
 from smabot.domain.calendar import end_of
 from smabot.errors import ConfigError, SmabotError, UsageError, counted

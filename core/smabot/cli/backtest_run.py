@@ -5,21 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smabot.cli.output import money
 from smabot.cli.performance.backtest_table import backtest_data, backtest_lines
 from smabot.cli.performance.buy_and_hold import BuyAndHold
 from smabot.cli.performance.performance import Performance
+from smabot.cli.performance.reading_notes import reading_notes
 from smabot.cli.progress_bar import Tell, progress_bar
+from smabot.cli.report.report_data import Report, Setting
+from smabot.cli.report.report_files import ReportFiles
+from smabot.cli.report.report_output import page_of, written_lines
 from smabot.cli.run_session import begin_run_row, opened_session, rare_collections, save_run_row
+from smabot.cli.shown_settings import shown_settings
 from smabot.cli.stop_signals import INTERRUPTED, stop_signals
 from smabot.domain.calendar import new_york_date
 from smabot.domain.frozen_classes import replace
 from smabot.engine.commit import Watcher
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.recovery import recover
-from smabot.errors import ConfigError, counted
+from smabot.errors import ConfigError
 from smabot.hooks.plugins import Plugins
 
 if TYPE_CHECKING:
@@ -28,38 +34,53 @@ if TYPE_CHECKING:
     from smabot.settings.loading import Loaded
     from smabot.settings.model import Config
 
-ENOUGH_SESSIONS = 60
-"""Fewer sessions say little about a year."""
-ENOUGH_TRADES = 30
-"""Fewer round trips say little about a strategy."""
-
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """What came of a backtest. ``notes`` are what a reader of the figures must know."""
+    """What came of a backtest. ``notes`` are what a reader of the figures must know.
+
+    ``report`` has more than the performance; None where it was not asked for.
+    """
 
     performance: Performance
     market: BuyAndHold
     notes: Sequence[str]
     code: int
+    report: Report | None = None
 
 
-def run_backtest(app: App, loaded: Loaded) -> int:
+def run_backtest(app: App, loaded: Loaded, html: Path | None = None) -> int:
     """Trade over the data, and show what came of it; returns the exit code.
 
-    Raises SmabotError as a run does.
+    ``html`` is a file that does not exist yet: the report is written there, too. Raises SmabotError as a
+    run does.
     """
+    files = ReportFiles("backtest", html)
+    files.require_new()
     with progress_bar(app, None) as tell:
-        done = traded(loaded, tell)
+        done = traded(loaded, tell, reporting=html is not None)
+    written = []
+    if done.report is not None:
+        heading = "PAPER" if loaded.config.in_memory else f"PAPER {loaded.config.db}"
+        written = files.write_page(page_of(app, done.report, heading, done.notes, "Backtest"))
+    data = backtest_data(done.performance, done.market, done.notes)
     app.emit(
-        backtest_data(done.performance, done.market, done.notes),
-        backtest_lines(done.performance, done.market, app.times, done.notes),
+        {**data, "files": [str(path) for path in written]} if written else data,
+        [
+            *backtest_lines(done.performance, done.market, app.times, done.notes),
+            *written_lines(written),
+        ],
     )
     return done.code
 
 
-def traded(loaded: Loaded, tell: Tell = lambda done, text, total=None: None) -> Backtest:
-    """Trade over the data. Raises SmabotError as a run does."""
+def traded(
+    loaded: Loaded,
+    tell: Tell = lambda done, text, total=None: None,
+    *,
+    reporting: bool = False,
+) -> Backtest:
+    """Trade over the data; ``reporting`` also makes a report. Raises SmabotError as a run does."""
     plugins = Plugins.load(loaded.config, origins=loaded.origins)
     with opened_session(loaded.config, plugins) as session, stop_signals() as (received, stopping):
         rare_collections()
@@ -75,9 +96,15 @@ def traded(loaded: Loaded, tell: Tell = lambda done, text, total=None: None) -> 
         performance = Performance.of(session.opened().journal)
         if performance is None:
             raise ConfigError("nothing was traded: the data has no bar of these symbols and days")
-        return Backtest(
-            performance, market, list(_notes(session, performance, market, outcome)), code
-        )
+        notes = list(_notes(session, performance, market, outcome))
+        report = _report(session, loaded) if reporting else None
+        return Backtest(performance, market, notes, code, report)
+
+
+def _report(session: BotSession, loaded: Loaded) -> Report | None:
+    shown = shown_settings(loaded, session.plugins.names)
+    settings = [Setting(name, value, loaded.origin(name)) for name, value in shown.items()]
+    return Report.of(session.opened().journal, settings=settings)
 
 
 def _ending_with_its_session(session: BotSession) -> Config:
@@ -118,20 +145,11 @@ def _notes(
     session: BotSession, performance: Performance, market: BuyAndHold, outcome: str
 ) -> Iterator[str]:
     """Yield what a reader of the figures must know."""
-    book, statistics = session.book, performance.statistics
     yield from session.opened().feed.notes
     if outcome == "stopped":
         yield "it was stopped before the end of the data"
     if silent := sorted({*session.enterable} - market.symbols):
         yield f"no bar of {', '.join(silent[:10])}" + (" and others" if len(silent) > 10 else "")
-    if len(performance.days) < ENOUGH_SESSIONS:
-        sessions = counted(len(performance.days), "session")
-        yield f"{sessions}: too few for what is scaled to a year"
-    if statistics.round_trips < ENOUGH_TRADES:
-        yield f"{counted(statistics.round_trips, 'round trip')}: too few to tell skill from luck"
-    if performance.unfilled:
-        yield f"{counted(performance.unfilled, 'order')} ended without a fill"
-    if performance.broke:
-        yield "equity fell to 0 or below: no ratio is made of returns from there"
-    for order in book.open_orders() if outcome == "ended" else ():
+    yield from reading_notes(performance)
+    for order in session.book.open_orders() if outcome == "ended" else ():
         yield f"{order.client_order_id} was still open at the end: no later bar could fill it"

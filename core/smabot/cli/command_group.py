@@ -36,6 +36,7 @@ COMMANDS = {
     "signals": "signals",
     "equity": "equity",
     "pnl": "pnl",
+    "report": "report",
     "explain": "explain",
     "events": "events",
     "runs": "runs",

@@ -12,14 +12,16 @@ MOST_NAMED = 3
 """Files that an error names."""
 
 
-def write_new_files(folder: Path, texts: Mapping[str, str], example: str) -> list[Path]:
+def write_new_files(
+    folder: Path, texts: Mapping[str, str], example: str, what: str = "folder"
+) -> list[Path]:
     """Write files by their paths in a folder, which is made where it is missing; returns their paths.
 
-    ``example``: a command line that gives another folder. Raises ConfigError where a file is there
+    ``example``: a command line that gives another folder, or another name. Raises ConfigError where a file is there
     already or can't be written; nothing is written then.
     """
     files = {folder / name: text for name, text in texts.items()}
-    _refuse_to_overwrite(folder, files, example)
+    refuse_to_overwrite(folder, files, example, what)
     made: list[Path] = []
     try:
         for path, text in files.items():
@@ -38,14 +40,17 @@ def write_new_files(folder: Path, texts: Mapping[str, str], example: str) -> lis
     return list(files)
 
 
-def _refuse_to_overwrite(folder: Path, files: Iterable[Path], example: str) -> None:
+def refuse_to_overwrite(
+    folder: Path, files: Iterable[Path], example: str, what: str = "folder"
+) -> None:
+    """Raise ConfigError where the folder is none, or one of the files is there."""
     if os.path.lexists(folder) and not folder.is_dir():
         raise ConfigError(f"{folder} is no folder: give another name; nothing was written")
     if there := [str(path) for path in files if os.path.lexists(path)]:
         verb = "is" if len(there) == 1 else "are"
         more = f" and {len(there) - MOST_NAMED} more" if len(there) > MOST_NAMED else ""
         raise ConfigError(
-            f"{', '.join(there[:MOST_NAMED])}{more} {verb} there already: nothing was written; give another folder, as "
+            f"{', '.join(there[:MOST_NAMED])}{more} {verb} there already: nothing was written; give another {what}, as "
             f"`{example}`"
         )
 

@@ -58,7 +58,13 @@ def plain(value: Any) -> Any:
 
 
 def print_csv(kind_or_fields: type | Sequence[str], records: Iterable[Any]) -> None:
-    """Print records as CSV, with a heading row even where there are none.
+    """Print records as CSV (`csv_text`)."""
+    shown = csv_text(kind_or_fields, records)
+    click.echo(clean(shown) if sys.stdout.isatty() else shown, nl=False)
+
+
+def csv_text(kind_or_fields: type | Sequence[str], records: Iterable[Any]) -> str:
+    """Return records as CSV, with a heading row even where there are none.
 
     The columns are a record class's fields, or those named; records are dataclasses or mappings. Values
     are those of JSON: exact numbers, UTC times as ISO 8601, ``true`` and ``false``; None is empty. A text
@@ -77,8 +83,7 @@ def print_csv(kind_or_fields: type | Sequence[str], records: Iterable[Any]) -> N
     for record in records:
         get = record.get if isinstance(record, Mapping) else partial(getattr, record)
         writer.writerow([_csv_cell(get(name)) for name in names])
-    shown = text.getvalue()
-    click.echo(clean(shown) if sys.stdout.isatty() else shown, nl=False)
+    return text.getvalue()
 
 
 def _csv_cell(value: Any) -> Any:

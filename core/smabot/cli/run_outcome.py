@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from smabot.domain.bot_records import Run
 
 OUTCOMES = {
@@ -27,3 +29,11 @@ def how_it_ended(run: Run, *, running: bool) -> str:
 def failure_of(run: Run) -> str:
     """Return why a run failed; empty where it did not."""
     return "" if run.ended_at is None or run.outcome in OUTCOMES else run.outcome
+
+
+def running_id(rows: Any) -> str:
+    """Return the id of the run that runs now on a journal, or an empty text."""
+    if not rows.in_use():
+        return ""
+    newest = rows.rows(Run, newest_by="started_at", limit=1)
+    return newest[0].run_id if newest and newest[0].ended_at is None else ""

@@ -124,6 +124,17 @@ class MemoryJournal:
     def newest_bar(self) -> datetime | None:
         return max((bars[-1].time for bars in self._bars.values()), default=None)
 
+    def bars_within(self, since: datetime, until: datetime, symbol: str | None = None) -> list[Bar]:
+        """Return the bars that start from ``since`` to ``until``, as `smabot.hooks.ports.BarRows`."""
+        found = [
+            bar
+            for kept in ([self._bars.get(symbol, [])] if symbol else self._bars.values())
+            for bar in _up_to(
+                _from(kept, "time", since, ordered_by="time"), "time", until, ordered_by="time"
+            )
+        ]
+        return sorted(found, key=lambda bar: (bar.time, bar.symbol))
+
     def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
         newest = (self._bars.get(symbol, [])[-lookback:] for symbol in symbols)
         kept = sorted((b for bars in newest for b in bars), key=lambda b: (b.time, b.symbol))

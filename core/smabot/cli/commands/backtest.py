@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,8 +43,13 @@ DATA_OPTIONS = BROKER_OPTIONS[0], BROKER_OPTIONS[2]
     metavar="N",
     help="Processes, with ranges. [1]",
 )
+@click.option(
+    "--html", type=click.Path(path_type=Path), metavar="FILE", help="Write a report: one new HTML file."
+)  # fmt: skip
 @click.pass_obj
-def backtest(app: App, /, changes: tuple[str, ...], jobs: int, **flags: Any) -> int:
+def backtest(
+    app: App, /, changes: tuple[str, ...], jobs: int, html: Path | None, **flags: Any
+) -> int:
     """Show what strategies would have made on past bars.
 
     The bot of `smabot run` trades on the built-in exchange, as fast as it can. Nothing is kept,
@@ -56,7 +62,11 @@ def backtest(app: App, /, changes: tuple[str, ...], jobs: int, **flags: Any) -> 
     choices = [(each, load_backtest(app, flags, each)) for each in choices_of(changes)]
     app.set_up_log()
     if len(choices) == 1:
-        return run_backtest(app, choices[0][1])
+        return run_backtest(app, choices[0][1], html)
+    if html is not None:
+        raise UsageError(
+            "--html: a grid makes no report; leave it out, or give one value of each setting"
+        )
     if app.db is not None:
         raise UsageError(
             "--db: a grid keeps no database; leave it out, or give one value of each setting"

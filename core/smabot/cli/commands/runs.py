@@ -9,7 +9,7 @@ import click
 
 from smabot.cli.records.record_filters import Filters, filtered, rows_within
 from smabot.cli.records.record_listing import ON_SCREEN, limit_of, show
-from smabot.cli.run_outcome import failure_of, how_it_ended
+from smabot.cli.run_outcome import failure_of, how_it_ended, running_id
 from smabot.cli.start_steps import found_by, read_steps
 from smabot.errors import UsageError, counted, listed
 
@@ -42,7 +42,7 @@ def runs(app: App, filters: Filters, run: str | None) -> None:
     unlimited = filters.limit is None and (app.as_json or filters.as_csv)
     limit = None if unlimited else filters.limit or ON_SCREEN + 1
     with app.rows(app.journal_plugins()) as rows:
-        running = _running(rows)
+        running = running_id(rows)
         span = filters.span(app, rows, by_wall=True)
         found: list[Run] = rows_within(rows, Run, "started_at", span, limit=limit)
     show(
@@ -50,16 +50,6 @@ def runs(app: App, filters: Filters, run: str | None) -> None:
         screen=lambda shown: _listing(app, shown, running),
         as_json=lambda each: _data(each, running),
     )  # fmt: skip
-
-
-def _running(rows: Any) -> str:
-    """Return the id of the run that runs now, or an empty text."""
-    from smabot.domain.bot_records import Run
-
-    if not rows.in_use():
-        return ""
-    newest = rows.rows(Run, newest_by="started_at", limit=1)
-    return newest[0].run_id if newest and newest[0].ended_at is None else ""
 
 
 def _data(run: Run, running: str) -> dict[str, Any]:
@@ -130,7 +120,7 @@ def _show_one(app: App, text: str, filters: Filters) -> None:
     if filters.selective or filters.limit is not None:
         raise UsageError("a run's id names it: give no --since, --date or other filter with it")
     with app.rows(app.journal_plugins()) as rows:
-        running = _running(rows)
+        running = running_id(rows)
         run = _find(rows.rows(Run, newest_by="started_at"), text)
     if filters.as_csv:
         output.print_csv(Run, [run])

@@ -42,8 +42,9 @@ COMMANDS_TYPED: dict[str, str] = {
     **dict.fromkeys(("fetch", "download", "import", "bars", "prices"), _DATA),
     "paper": "`smabot run` trades with paper money unless you give `--live`",
     "live": "`smabot run --live` trades with real money, and asks first",
-    **dict.fromkeys(("profit", "performance", "report", "stats", "results"), _PNL),
+    **dict.fromkeys(("profit", "stats"), _PNL),
     **dict.fromkeys(("check", "health"), _HEALTH),
+    **dict.fromkeys(("performance", "results", "tearsheet"), "`smabot report` reports on the account"),
     **dict.fromkeys(
         ("setup", "create", "configure"),
         "`smabot init FOLDER` makes a folder with settings and a strategy, `smabot new strategy NAME` a package",

@@ -107,11 +107,11 @@ def backtest_lines(
         for name, (title, shown) in COMPARED.items()
     ]
     return [
-        _span_line(performance, times),
+        span_line(performance, times),
         "",
         table(("", ">strategy", ">buy and hold"), compared),
         "",
-        table(("", ""), list(_other_figures(performance, times)), heads=False),
+        table(("", ""), list(other_figures(performance, times)), heads=False),
         *note_lines(notes),
     ]
 
@@ -123,7 +123,8 @@ def note_lines(notes: Sequence[str]) -> list[str]:
     return ["", *lines] if lines else []
 
 
-def _span_line(performance: Performance, times: Times) -> str:
+def span_line(performance: Performance, times: Times) -> str:
+    """Return from when to when it is, and what equity became."""
     begin, end = performance.begin, performance.end
     sessions = counted(len(performance.days), "session")
     return (
@@ -132,7 +133,8 @@ def _span_line(performance: Performance, times: Times) -> str:
     )
 
 
-def _other_figures(performance: Performance, times: Times) -> Iterable[tuple[str, str]]:
+def other_figures(performance: Performance, times: Times) -> Iterable[tuple[str, str]]:
+    """Yield the titles and texts of what stands below the ratios."""
     statistics, fell = performance.statistics, performance.drawdown
     if fell.depth:
         back = f"recovered {times.full(fell.recovered)}" if fell.recovered else "not recovered"

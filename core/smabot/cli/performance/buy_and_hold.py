@@ -13,6 +13,10 @@ from smabot.domain.bar_checks import is_valid_bar
 from smabot.domain.calendar import new_york_date
 from smabot.domain.records import Bar
 
+RATIOS = (
+    "return", "annual_return", "volatility", "sharpe", "sortino", "calmar", "max_drawdown",
+)  # fmt: skip
+
 
 class BuyAndHold:
     """Equal money in each symbol, from its first bar's open to its last one's close. No costs.
@@ -65,8 +69,10 @@ class BuyAndHold:
 
     @property
     def figures(self) -> dict[str, float | None]:
-        """The ratios, by the names that those of a strategy have."""
+        """The ratios, by the names that those of a strategy have; None where no symbol had a bar."""
         returns = self.returns
+        if not returns:
+            return dict.fromkeys(RATIOS)
         return {
             "return": ratios.total_return(returns),
             "annual_return": ratios.annual_return(returns),

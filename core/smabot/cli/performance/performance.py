@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
 from smabot.cli.performance import ratios
-from smabot.cli.records.equity_history import CurveSummary, EquityDay, equity_days, points
+from smabot.cli.records.equity_history import (
+    CurveSummary,
+    EquityDay,
+    equity_days,
+    point_before,
+    points,
+)
 from smabot.cli.records.record_filters import Span, rows_within
 from smabot.domain.order_terms import Status
 from smabot.domain.records import ZERO, Adjustment, EquityPoint, Fill, Order
@@ -60,12 +66,22 @@ class Performance:
     """Orders that each check blocked: an order may have failed several."""
 
     @classmethod
-    def of(cls, rows: Any, span: Span = Span()) -> Performance | None:  # noqa: B008
-        """Return the performance that a journal has kept; None where there is no point of equity."""
-        adjustments = rows.rows(Adjustment, newest_by="time")
-        curve, held, invested = CurveSummary(adjustments), 0, 0.0
+    def of(
+        cls,
+        rows: Any,
+        span: Span = Span(),  # noqa: B008
+        watch: Callable[[CurveSummary], None] = lambda curve: None,
+    ) -> Performance | None:
+        """Return the performance that a journal has kept; None where the span has no point of equity.
+
+        It counts from the last point before the span, and a round trip by when it was closed. ``watch``
+        sees the curve at each of its points.
+        """
+        adjustments = rows_within(rows, Adjustment, "time", Span(until=span.until))
+        curve, held, invested = CurveSummary(adjustments, point_before(rows, span)), 0, 0.0
         for point in points(rows, span):
             curve.take(point)
+            watch(curve)
             if point.positions_value:
                 held += 1
                 invested += (
@@ -73,8 +89,11 @@ class Performance:
                 )
         if curve.begin is None or curve.last is None:
             return None
-        fills = rows_within(rows, Fill, "time", span)
+        fills = rows_within(rows, Fill, "time", Span(until=span.until))
         trips, still_held = round_trips(fills, adjustments)
+        if (since := span.since) is not None:
+            fills = [fill for fill in fills if fill.time >= since]
+            trips = [trip for trip in trips if trip.closed_at >= since]
         orders = rows_within(rows, Order, "created_at", span)
         return cls(
             begin=curve.begin,

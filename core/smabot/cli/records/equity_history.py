@@ -160,6 +160,11 @@ class CurveSummary:
             self.recovered_at = None
 
     @property
+    def fall(self) -> Decimal:
+        """How far the newest point is below the peak, as a fraction of the peak."""
+        return (self._peak - self._own) / self._peak if self._peak > 0 else ZERO
+
+    @property
     def gained(self) -> Decimal | None:
         """The return since the beginning, as a fraction; None where equity was 0 then."""
         if self.begin is None or not self.begin.equity:

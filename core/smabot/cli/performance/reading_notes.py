@@ -1,0 +1,27 @@
+"""What a reader of an account's figures must know: how few sessions or trades there were, and what is undefined."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from smabot.cli.performance.performance import Performance
+from smabot.errors import counted
+
+ENOUGH_SESSIONS = 60
+"""Fewer sessions say little about a year."""
+ENOUGH_TRADES = 30
+"""Fewer round trips say little about a strategy."""
+
+
+def reading_notes(performance: Performance) -> Iterator[str]:
+    """Yield a line for each reason to trust figures less."""
+    statistics = performance.statistics
+    if len(performance.days) < ENOUGH_SESSIONS:
+        sessions = counted(len(performance.days), "session")
+        yield f"{sessions}: too few for what is scaled to a year"
+    if statistics.round_trips < ENOUGH_TRADES:
+        yield f"{counted(statistics.round_trips, 'round trip')}: too few to tell skill from luck"
+    if performance.unfilled:
+        yield f"{counted(performance.unfilled, 'order')} ended without a fill"
+    if performance.broke:
+        yield "equity fell to 0 or below: no ratio is made of returns from there"

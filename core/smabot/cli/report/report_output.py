@@ -1,0 +1,55 @@
+"""How a report reaches its reader: on the screen, as JSON, and as the text of a page."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from smabot.cli.output import table
+from smabot.cli.performance.backtest_table import backtest_lines, note_lines
+from smabot.cli.performance.reading_notes import reading_notes
+from smabot.cli.report.report_page import PageHead, report_page
+from smabot.cli.report.report_values import report_data
+
+if TYPE_CHECKING:
+    from smabot.cli.app import App
+    from smabot.cli.report.report_data import Report
+
+
+def page_of(
+    app: App,
+    report: Report,
+    heading: str,
+    notes: Sequence[str] | None = None,
+    title: str = "Report",
+) -> str:
+    """Return the page of a report, made now; ``notes`` are those of a backtest."""
+    head = PageHead(title, heading, app.wall())
+    told = list(reading_notes(report.performance)) if notes is None else notes
+    return report_page(report, head, app.times, told)
+
+
+def emit_report(app: App, report: Report, written: Sequence[Path]) -> None:
+    """Show a report's figures, the checks that bound, and which files were written."""
+    notes = list(reading_notes(report.performance))
+    data = {**report_data(report, notes), "files": [str(path) for path in written]}
+    lines = backtest_lines(report.performance, report.market, app.times, notes)
+    app.emit(data, [*lines, *_more_lines(report), *written_lines(written)])
+
+
+def written_lines(written: Sequence[Path]) -> list[str]:
+    """Return a line that names the files that were written."""
+    return ["", f"wrote {', '.join(map(str, written))}"] if written else []
+
+
+def _more_lines(report: Report) -> Iterator[Any]:
+    bound = [each for each in report.checks if each.bound]
+    if bound:
+        yield ""
+        yield table(
+            ("check", ">asked", ">bound"),
+            [(each.name, f"{each.asked:,}", f"{each.bound:,}") for each in bound],
+        )
+    if len(report.runs) > 1:
+        yield from note_lines([f"{len(report.runs):,} runs: `smabot runs` shows how each ended"])

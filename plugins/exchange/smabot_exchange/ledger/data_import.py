@@ -17,6 +17,7 @@ from smabot.provider import EXCHANGE_ZONE, Bar, ConfigError, FileLock, Session
 from smabot_exchange.data.bar_spacing import bar_length, too_long
 from smabot_exchange.data.data_source import DataSource
 from smabot_exchange.data.sessions import OutsideCalendar, regular_sessions, session_on, span
+from smabot_exchange.data.splits import SuspectedSplit, split_ratio
 from smabot_exchange.ledger.beginning import Beginning
 from smabot_exchange.ledger.schema import APPLICATION_ID, SCHEMA, VERSION
 from smabot_exchange.matching.account import AccountTerms
@@ -28,6 +29,9 @@ _AFTERMATH = timedelta(days=10)
 """Sessions after the data's last one are known too: an order sent after its close waits for them."""
 
 _ENOUGH = 1_000
+_MOST_SPLITS = 3
+"""So many are named."""
+UNADJUSTED = "Prices are not adjusted, and what is held over it seems to lose or win"
 
 _INSERT_BAR = "INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_SESSION = "INSERT INTO sessions VALUES (?, ?, ?, ?)"
@@ -142,10 +146,12 @@ class DataImport:
         self._outside: set[int] = set()
         """Minutes out of session, until there are enough to tell how long the bars are."""
         self._gaps = MissingMinutes()
+        self._splits: list[SuspectedSplit] = []
 
     def rows(self, bars: Iterable[Bar]) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of table ``bars``."""
         days, minutes, due, opens = self._days, self.minutes, self._gaps.due, self.first_opens
+        closes: dict[str, float] = {}
         kept = dropped = 0
         for symbol, start, open_, *rest in bars:
             stamp = int(start.timestamp())
@@ -164,7 +170,10 @@ class DataImport:
             if due.get(symbol) == stamp:
                 due[symbol] = stamp + _MINUTE
             else:
+                if symbol in due and due[symbol] // _DAY != day:
+                    self._look_for_split(symbol, stamp, closes[symbol], open_)
                 self._gaps.jump(symbol, stamp, hours)
+            closes[symbol] = rest[2]
             minutes.add(stamp)
             kept += 1
             yield (stamp, symbol, open_, *rest)
@@ -214,10 +223,18 @@ class DataImport:
             )
         if missing := self._gaps.describe():
             lines.append(missing)
+        lines += [f"{split} {UNADJUSTED}" for split in self._splits[:_MOST_SPLITS]]
+        if (more := len(self._splits) - _MOST_SPLITS) > 0:
+            lines.append(f"{_count(more, 'more suspected split')}: see `smabot data check`")
         if past:
             last = self._played[sorted(played)[past - 1]]
             lines.append(f"{_count(past, 'session')} of them history, up to {last.date}")
         return lines
+
+    def _look_for_split(self, symbol: str, stamp: int, close: float, open_: float) -> None:
+        if ratio := split_ratio(close, open_):
+            day = _utc(stamp).astimezone(EXCHANGE_ZONE).date()
+            self._splits.append(SuspectedSplit(symbol, day, ratio, close, open_))
 
     def _absent_sessions(self, played: set[int]) -> list[date]:
         absent = []

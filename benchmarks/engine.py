@@ -76,12 +76,15 @@ class Fills:
 
 
 class Time:
-    """The clock of a feed that is at the last batch."""
+    """The clock of a feed that replays bars and is at the last batch."""
 
     time: datetime = OPEN
 
     def now(self) -> datetime:
         return self.time
+
+    def keep(self) -> None:
+        """Nothing begins again."""
 
 
 class Forgetful(MemoryJournal):

@@ -48,13 +48,13 @@ def steps(symbols: int, crossing: int, quiet: int, count: int) -> Iterator[list[
 
 
 def batches(closes: Iterable[Sequence[float]], symbols: int) -> list[Batch]:
-    """Return a batch a minute, session after session."""
+    """Return a batch a minute, session after session, as a feed replays them."""
     tickers = names(symbols)
     made = []
     for minute, prices in enumerate(closes):
         start = OPEN + timedelta(days=minute // SESSION) + minute % SESSION * MINUTE
         bars = [Bar(t, start, p, p, p, p, 1e6) for t, p in zip(tickers, prices, strict=True)]
-        made.append(Batch(start + MINUTE, bars=tuple(bars)))
+        made.append(Batch(start + MINUTE, bars=tuple(bars), comes_again=True))
     return made
 
 

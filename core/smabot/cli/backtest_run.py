@@ -22,9 +22,9 @@ from smabot.cli.shown_settings import shown_settings
 from smabot.cli.stop_signals import INTERRUPTED, stop_signals
 from smabot.domain.calendar import new_york_date
 from smabot.domain.frozen_classes import replace
-from smabot.engine.commit import Watcher
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.recovery import recover
+from smabot.engine.transaction import Watcher
 from smabot.errors import ConfigError
 from smabot.hooks.plugins import Plugins
 

@@ -6,27 +6,20 @@ of a later one: quiet minutes share a commit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
-
-from loguru import logger
 
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Event
-from smabot.domain.records import Bar, Batch, OrderUpdate
+from smabot.domain.records import Batch, OrderUpdate
 from smabot.engine.broker_access import Access
 from smabot.engine.execution.executor import Executor
 from smabot.engine.gate import UNCONFIRMED, Standing
 from smabot.engine.outbox import Outbox
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.reconciling.running_comparison import Comparison, conflict_events
+from smabot.engine.transaction import Transaction
 from smabot.errors import PluginError
 from smabot.hooks.ports import Journal
-
-MOST_WAITING = 10_000
-"""So many bars wait for a commit at most."""
-Watcher = Callable[[list[Any], list[Bar]], None]
-"""Is shown the rows and bars of each committed step."""
 
 
 class Commit:
@@ -35,31 +28,26 @@ class Commit:
     def __init__(
         self,
         book: Book,
+        transaction: Transaction,
         journal: Journal,
         outbox: Outbox,
         executor: Executor,
         standing: Standing,
         access: Access,
         comparison: Comparison,
-        watch: Watcher | None,
-        keep: Callable[[], None],
     ) -> None:
-        """``keep``: tells the feed that all it delivered is committed."""
         self.broken: PluginError | None = None
         """What a plugin raised in this step: raised once the step is committed."""
         self._book = book
+        self._transaction = transaction
         self._journal = journal
         self._outbox = outbox
         self._executor = executor
         self._standing = standing
         self._access = access
         self._comparison = comparison
-        self._watch = watch
-        self._keep = keep
         self._feed_trouble = ""
         self._judged_by: tuple[Any, ...] = ()
-        self._waiting: tuple[list[Any], list[Bar]] = [], []
-        """Rows and bars of quiet minutes."""
 
     def note_feed(self, batch: Batch) -> None:
         """Keep the loss of order updates, and its end, among the events."""
@@ -81,9 +69,8 @@ class Commit:
         if judged_by != self._judged_by:
             self._judged_by = judged_by
             self._outbox.end_grants()
-        self._let_wait()
-        self.commit_waiting()
-        self._keep()
+        self._transaction.take_step()
+        self._transaction.commit(keep=True)
         if made := self._executor.made:
             self._executor.made = []
             for order in made:
@@ -100,19 +87,15 @@ class Commit:
             and self._outbox.idle
             and not self._comparison.due
             and self._judged_now() == self._judged_by
-            and len(self._waiting[1]) < MOST_WAITING
+            and not self._transaction.is_full
         )
         if quiet:
-            self._let_wait()
+            self._transaction.take_step()
         return quiet
 
     def commit_waiting(self) -> None:
         """Commit the quiet minutes that wait, without what a step has left unfinished."""
-        (rows, bars), self._waiting = self._waiting, ([], [])
-        if rows or bars:
-            self._journal.commit(rows, bars)
-            if self._watch is not None:
-                self._show(self._watch, rows, bars)
+        self._transaction.commit()
 
     def send(self) -> list[OrderUpdate]:
         """Send what may leave; returns the answers, events of the next step. Raises JournalError."""
@@ -130,14 +113,3 @@ class Commit:
     def _judged_now(self) -> tuple[Any, ...]:
         standing = self._standing
         return self._book.stances, standing.degraded, standing.conflict, standing.unpriced
-
-    def _let_wait(self) -> None:
-        for waiting, changed in zip(self._waiting, self._book.drain(), strict=True):
-            waiting += changed
-
-    def _show(self, watch: Watcher, rows: list[Any], bars: list[Bar]) -> None:
-        """Show a committed step to the watcher, whose failure must not keep its orders from leaving."""
-        try:
-            watch(rows, bars)
-        except Exception as error:  # noqa: BLE001 - it only looks on
-            logger.opt(exception=error).error("the screen did not show a step: {}", error)

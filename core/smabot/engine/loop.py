@@ -16,7 +16,7 @@ from smabot.engine.broker_access import Access
 from smabot.engine.broker_connection import BrokerConnection
 from smabot.engine.broker_news import BrokerNews
 from smabot.engine.calendar_renewal import CalendarRenewal
-from smabot.engine.commit import Commit, Watcher
+from smabot.engine.commit import Commit
 from smabot.engine.decisions import Decisions
 from smabot.engine.execution.executor import Executor
 from smabot.engine.execution.targets import Targets
@@ -28,9 +28,10 @@ from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.reconciling.running_comparison import Comparison
 from smabot.engine.step import Step
 from smabot.engine.surroundings import Surroundings
+from smabot.engine.transaction import Transaction, Watcher
 from smabot.errors import SmabotError
 from smabot.hooks.plugins import Plugins
-from smabot.hooks.ports import Broker, Feed, Journal, ReplayingFeed, goes_by_itself
+from smabot.hooks.ports import Broker, Feed, Journal, goes_by_itself
 from smabot.hooks.specifications import Recovery
 from smabot.settings.model import Config
 
@@ -81,17 +82,16 @@ class Engine:
             Targets(config, book, symbols),
             executor,
         )
-        keep = feed.keep if isinstance(feed, ReplayingFeed) else lambda: None
+        transaction = Transaction(book, journal, feed, watch)
         self._commit = Commit(
             book,
+            transaction,
             journal,
             self._outbox,
             executor,
             standing,
             self.access,
             self.comparison,
-            watch,
-            keep,
         )
         news = BrokerNews(config.bot, book, plugins, self.comparison, equity, symbols)
         calendar = CalendarRenewal(

@@ -9,7 +9,6 @@ from smabot.domain.blocks import ignore_blocks, require_blocking_plugins
 from smabot.domain.bot_records import Command
 from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Batch
-from smabot.engine.commit import Watcher
 from smabot.engine.loop import Engine
 from smabot.engine.operator_commands import expiry
 from smabot.engine.start.backfill import backfill
@@ -17,6 +16,7 @@ from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.startup_reconciliation import reconciled_engine
 from smabot.engine.start.unattended_positions import unattended_positions
 from smabot.engine.start.warm_up import newest_bar_end, warm_up
+from smabot.engine.transaction import Watcher
 from smabot.errors import counted
 
 

@@ -9,10 +9,10 @@ from smabot.domain.book import Book
 from smabot.domain.bot_records import Event
 from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Account, Adjustment, Batch
-from smabot.engine.commit import Watcher
 from smabot.engine.loop import Engine
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.bot_session import BotSession
+from smabot.engine.transaction import Watcher
 from smabot.errors import AccountBlocked
 from smabot.hooks.ports import Broker
 from smabot.hooks.specifications import Reconciliation

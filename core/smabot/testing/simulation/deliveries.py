@@ -6,40 +6,17 @@ import random
 from collections.abc import Callable, Collection, Iterator, Sequence
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import TYPE_CHECKING
 
 from smabot.domain.records import Bar, Batch, Mark, OrderUpdate
 from smabot.errors import ConfigError
 from smabot.hooks.ports import Progress
+from smabot.testing.simulation.market import Market
 from smabot.testing.simulation.points import Points
+from smabot.testing.simulation.replayed_minutes import ReplayedMinutes
 from smabot.testing.simulation.timeline import Timeline
-
-if TYPE_CHECKING:
-    from smabot.testing.simulation.unkept_minutes import UnkeptMinutes
 
 DOWN = "the stream of order updates is down"
 LONGEST_POLL = timedelta(minutes=30)
-
-
-class Market:
-    """All minutes that were traded, as REST has them. It outlives each process."""
-
-    def __init__(self) -> None:
-        self.minutes: list[tuple[Bar, ...]] = []
-        self.latest: dict[str, Bar] = {}
-        """Each symbol's newest bar."""
-        self.ended = False
-        """Whether the data have ended."""
-
-    def add(self, bars: tuple[Bar, ...]) -> None:
-        """Keep a minute's bars."""
-        self.minutes.append(bars)
-        self.latest.update((bar.symbol, bar) for bar in bars)
-
-    def forget(self, minutes: int) -> None:
-        """Forget the newest minutes: they are traded anew."""
-        del self.minutes[-minutes:]
-        self.latest = {bar.symbol: bar for minute in self.minutes for bar in minute}
 
 
 class Deliveries:
@@ -71,14 +48,13 @@ class Deliveries:
     @property
     def quiet(self) -> bool:
         """Whether a minute's bars would come as they are, to a reader that keeps them."""
-        told = self.feed is not None and self.feed.is_told
-        return told and not (self.update_faults or self.bar_faults or self.down or self._swapped)
+        faults = self.update_faults or self.bar_faults or self.down or self._swapped
+        return self.feed is not None and not faults
 
     def send_quiet_minute(self, bars: Sequence[Bar]) -> None:
-        """Send the bars of a minute that comes again where nobody keeps it."""
+        """Send a minute's bars as they are."""
         assert self.feed is not None
         self.feed.take_bars(bars)
-        self.feed.comes_again = True
 
     def send_updates(self, updates: Sequence[OrderUpdate]) -> None:
         """Send order updates to whoever is connected."""
@@ -151,22 +127,15 @@ class SimulatedFeed:
         deliveries: Deliveries,
         points: Points,
         symbols: Sequence[str],
-        pass_minute: Callable[[], None] | None,
-        unkept: UnkeptMinutes,
+        replay: ReplayedMinutes | None,
     ) -> None:
-        """``pass_minute``: lets the market trade its next minute, where it waits for the bot; None: it
-        goes by itself."""
-        self.is_told = False
-        """Whether its reader tells what to keep."""
-        self.comes_again = False
-        """Whether the bars that are delivered next come again where nobody keeps them."""
+        """``replay``: the market's minutes, where it waits for the bot; None: it goes by itself."""
         self._timeline = timeline
         self._market = market
         self._deliveries = deliveries
         self._points = points
         self._symbols = tuple(symbols)
-        self._pass_minute = pass_minute
-        self._unkept = unkept
+        self._replay = replay
         self._subscribed: frozenset[str] = frozenset()
         self._updates: list[OrderUpdate] = []
         self._bars: list[Bar] = []
@@ -202,14 +171,14 @@ class SimulatedFeed:
         ]
 
     def catch_up(self, time: datetime) -> None:
-        while self._pass_minute is not None and self.now() < time and not self._market.ended:
-            self._pass_minute()
-            self._unkept.keep()
-            self._bars, self.comes_again = [], False
+        while self._replay is not None and self.now() < time and not self._market.ended:
+            self._replay.pass_minute()
+            self._replay.keep()
+            self._bars = []
 
     def keep(self) -> None:
-        self.is_told = self._pass_minute is not None
-        self._unkept.keep()
+        if self._replay is not None:
+            self._replay.keep()
 
     def subscribe(self, symbols: Collection[str]) -> None:
         self._subscribed = frozenset(symbols)
@@ -244,8 +213,8 @@ class SimulatedFeed:
     # -- taken ---------------------------------------------------------------------------------------
 
     def _wait(self, timeout: timedelta) -> None:
-        if self._pass_minute is not None:
-            self._pass_minute()
+        if self._replay is not None:
+            self._replay.pass_minute()
             return
         self._idle = min(max(2 * self._idle, timeout), LONGEST_POLL)
         self._timeline.run_next(self._timeline.now + self._idle)
@@ -256,11 +225,11 @@ class SimulatedFeed:
         self._updates, self._bars = [], []
         if updates or bars or revisions:
             self._idle = timedelta(milliseconds=250)
-        if self._pass_minute is not None:
+        if self._replay is not None:
             bars = tuple(sorted(bars, key=lambda bar: (bar.time, bar.symbol)))
         down = self._deliveries.down
         back, self._connection_was_down = self._connection_was_down and not down, down
-        again, self.comes_again = self.comes_again, False
+        again = self._replay is not None and self._replay.take_quiet()
         batch = Batch(
             self.now(), updates, bars, resync=back, doubt=DOWN if down else "",
             revisions=revisions, comes_again=again and not (updates or revisions or back or down),

@@ -19,14 +19,15 @@ from smabot.settings.model import Config
 from smabot.testing.kill_points import TAKEN, start_steps
 from smabot.testing.process_plugins import ProcessPlugins
 from smabot.testing.simulation.databases import Database
-from smabot.testing.simulation.deliveries import Deliveries, Market, SimulatedFeed, kind_of_batch
+from smabot.testing.simulation.deliveries import Deliveries, SimulatedFeed, kind_of_batch
 from smabot.testing.simulation.doors import Doors
 from smabot.testing.simulation.kept_records import Committed, KeptRecords
+from smabot.testing.simulation.market import Market
 from smabot.testing.simulation.points import Points
+from smabot.testing.simulation.replayed_minutes import ReplayedMinutes
 from smabot.testing.simulation.server import Server
 from smabot.testing.simulation.socket_line import SocketLine
 from smabot.testing.simulation.timeline import Timeline
-from smabot.testing.simulation.unkept_minutes import UnkeptMinutes
 from smabot.testing.simulation.virtual_surroundings import VirtualSurroundings
 from smabot.testing.simulation.wire import FarBroker, NearBroker, Wire
 
@@ -46,8 +47,7 @@ class Outside:
     database: Database
     symbols: tuple[str, ...]
     far: bool
-    pass_minute: Callable[[], None]
-    unkept: UnkeptMinutes
+    replay: ReplayedMinutes
     wall: Callable[[], datetime]
     struck: Callable[[str], None]
     committed: Committed
@@ -186,7 +186,7 @@ class Life:
         broker = FarBroker(outside.wire) if outside.far else NearBroker(outside.wire)
         feed = SimulatedFeed(
             outside.timeline, outside.market, outside.deliveries, outside.points, outside.symbols,
-            None if outside.far else outside.pass_minute, outside.unkept,
+            None if outside.far else outside.replay,
         )  # fmt: skip
         return SimulatedClient(broker, feed)
 

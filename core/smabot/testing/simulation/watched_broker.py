@@ -10,6 +10,7 @@ from smabot.domain.calendar import Calendar
 from smabot.domain.records import Order, OrderUpdate
 from smabot.errors import NotSent
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, RemoteBroker
+from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 
 T = TypeVar("T")
 
@@ -18,6 +19,22 @@ class TurnedAway(Protocol):
     """Is called with what was not sent (``exit`` or ``cancel``), its order, when it was asked for, and why."""
 
     def __call__(self, what: str, order: Order, begun: datetime, why: NotSent) -> None: ...
+
+
+def watched_clients(
+    clients: Callable[[SimulatedMachine], SimulatedClient],
+    clock: Callable[[], datetime],
+    turned_away: TurnedAway,
+) -> Callable[[SimulatedMachine], SimulatedClient]:
+    """Return what makes the same clients, their remote brokers watched."""
+
+    def client(machine: SimulatedMachine) -> SimulatedClient:
+        made = clients(machine)
+        if not isinstance(made.broker, RemoteBroker):
+            return made
+        return SimulatedClient(WatchedBroker(made.broker, clock, turned_away), made.feed)
+
+    return client
 
 
 class WatchedBroker:

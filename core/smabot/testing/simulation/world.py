@@ -18,27 +18,26 @@ from smabot.errors import (
     RiskHalt,
     SmabotError,
 )
-from smabot.hooks.ports import RemoteBroker
 from smabot.hooks.simulated_exchange import SimulatedExchange
-from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 from smabot.settings.model import Config
 from smabot.testing.kill_points import Killed
 from smabot.testing.simulation.actions import Actions
 from smabot.testing.simulation.actors import ACTORS, Actor
 from smabot.testing.simulation.databases import Database, MemoryDatabase
-from smabot.testing.simulation.deliveries import Deliveries, Market
+from smabot.testing.simulation.deliveries import Deliveries
 from smabot.testing.simulation.fill_probe import PROBE, FillProbe
 from smabot.testing.simulation.judge import Judge, Violation
 from smabot.testing.simulation.life import Life, Lives, Outside
+from smabot.testing.simulation.market import Market
 from smabot.testing.simulation.outside_changes import OutsideChanges
 from smabot.testing.simulation.points import PluginFailure, is_caused_by
+from smabot.testing.simulation.replayed_minutes import ReplayedMinutes
 from smabot.testing.simulation.schedule import Schedule
 from smabot.testing.simulation.schedule_result import Kill, Result
 from smabot.testing.simulation.server import Clients, Server
 from smabot.testing.simulation.socket_line import SocketLine
 from smabot.testing.simulation.under_way import circumstances
-from smabot.testing.simulation.unkept_minutes import UnkeptMinutes
-from smabot.testing.simulation.watched_broker import WatchedBroker
+from smabot.testing.simulation.watched_broker import watched_clients
 from smabot.testing.simulation.watched_requests import WatchedRequests
 from smabot.testing.simulation.world_state import WorldState
 
@@ -76,14 +75,13 @@ class World:
         """The minute whose actions were carried out last."""
         self._conflict = ""
         self._market = Market()
-        self._unkept = UnkeptMinutes(exchange, self._market, state.timeline)
+        self._replay = ReplayedMinutes(exchange, self._market, state.timeline, self._trade_minute)
         self._life: Life | None = None
         self._has_committed = False
         """Whether a process has committed a step with a bar or an order."""
         outside = Outside(
             state.timeline, state.wire, self._market, state.deliveries, state.points, database,
-            tuple(symbols), schedule.far, self._trade_minute, self._unkept, state.wall,
-            state.notes.struck,
+            tuple(symbols), schedule.far, self._replay, state.wall, state.notes.struck,
             lambda rows, bars: self.judge.committed(rows, bars), state.plan.commit_faults,
         )  # fmt: skip
         actors = {name: self._actor(name) for name in ACTORS}
@@ -93,7 +91,10 @@ class World:
         if isinstance(state.deliveries, SocketLine) and clients is not None:
             requests = WatchedRequests(self.judge, database, exchange)
             state.lives.server = Server.of(
-                state.wire, state.deliveries, requests, self._watched(clients)
+                state.wire,
+                state.deliveries,
+                requests,
+                watched_clients(clients, lambda: self.now, self.judge.room.turned_away),
             )
         state.wire.arrived = self._send_updates
         self._actions = Actions(state)
@@ -225,9 +226,7 @@ class World:
         if life is not None:
             self._has_committed = self._has_committed or life.committed > 0
             life.end()
-            before = self.state.wall()
-            self.minute -= self._unkept.lose()
-            self.state.plan.wall_ahead += before - self.state.wall()
+            self.minute -= self._replay.lose()
 
     # -- the bot stops -------------------------------------------------------------------------------
 
@@ -311,7 +310,7 @@ class World:
         """Do what the schedule says of the next minute, and let the market trade it."""
         if self._trade_quietly():
             return
-        if self._unkept.count:
+        if self._replay.unkept:
             return  # what was traded is kept first
         if self._begun != self.minute:
             self._begun = self.minute
@@ -336,7 +335,7 @@ class World:
         if (
             self.state.schedule.at(self.minute)
             or not (isinstance(deliveries, Deliveries) and deliveries.quiet)
-            or not self._unkept.trade()
+            or not self._replay.trade_quietly()
         ):
             return False
         self.minute += 1
@@ -391,18 +390,8 @@ class World:
             self.now,
             command_read=life is not None and life.command_read,
             paused=life is not None and life.entries_paused,
-            uncommitted=self._unkept.count > 0,
+            uncommitted=self._replay.unkept > 0,
         )
-
-    def _watched(self, clients: Clients) -> Clients:
-        def client(machine: SimulatedMachine) -> SimulatedClient:
-            made, turned_away = clients(machine), self.judge.room.turned_away
-            if not isinstance(made.broker, RemoteBroker):
-                return made
-            broker = WatchedBroker(made.broker, lambda: self.now, turned_away)
-            return SimulatedClient(broker, made.feed)
-
-        return client
 
     def _actor(self, name: str) -> Callable[[], Actor]:
         return lambda: Actor(name, self.state.plan.wants)

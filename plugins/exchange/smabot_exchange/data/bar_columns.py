@@ -1,7 +1,8 @@
 """Minute bars as columns, a file that is mapped into memory: a year of many symbols costs no more than a minute.
 
 A file has chunks, each the bars of one symbol in ascending time: the columns of `COLUMNS` one after the other,
-eight bytes a value. After them come the minutes that have a bar, the index in JSON, and where that begins.
+eight bytes a value. After them come the minutes that have a bar, the index in JSON, where that begins, and a
+checksum of all before.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from functools import cached_property
 from itertools import repeat
 from math import isnan, nan
 from typing import IO, Any, NamedTuple
+from zlib import crc32
 
 from smabot.provider import Bar
 
@@ -27,7 +29,7 @@ _WIDTH = 8
 _BUFFERED = 200_000
 """Bars that are written at once."""
 _READ_AHEAD = 4096
-_TRAILER = struct.Struct("<q8s")
+_TRAILER = struct.Struct("<qI8s")
 
 Row = tuple[Any, ...]
 """Seconds, symbol, and the other columns; None for what a bar does not say."""
@@ -39,7 +41,7 @@ class ColumnsWriter:
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
-        self._place = 0
+        self._place = self._sum = 0
         self._chunks: dict[str, list[tuple[int, int]]] = {}
         self._rows: dict[str, list[Row]] = {}
 
@@ -65,7 +67,7 @@ class ColumnsWriter:
         index = {"chunks": self._chunks, "minutes": (place, len(starts)), "facts": facts}
         begin = self._place
         self._write(json.dumps(index).encode())
-        self._write(_TRAILER.pack(begin, MAGIC))
+        self._write(_TRAILER.pack(begin, self._sum, MAGIC))
 
     def _flush(self) -> None:
         for symbol, rows in self._rows.items():
@@ -81,6 +83,7 @@ class ColumnsWriter:
     def _write(self, content: bytes) -> None:
         self._stream.write(content)
         self._place += len(content)
+        self._sum = crc32(content, self._sum)
 
 
 class _Chunk(NamedTuple):
@@ -97,13 +100,13 @@ class BarColumns:
     """Reads what `ColumnsWriter` has written. Its content may be shared; nothing is changed."""
 
     def __init__(self, content: Any) -> None:
-        """``content``: bytes, or a file that is mapped. Raises ValueError where it is none of these."""
+        """``content``: bytes, or a file that is mapped. Raises ValueError where it is damaged."""
         self._content = view = memoryview(content)
         if len(view) < _TRAILER.size:
             raise ValueError("too short")
-        begin, magic = _TRAILER.unpack(view[-_TRAILER.size :])
-        if magic != MAGIC:
-            raise ValueError("not columns of bars")
+        begin, checksum, magic = _TRAILER.unpack(view[-_TRAILER.size :])
+        if magic != MAGIC or crc32(view[: -_TRAILER.size]) != checksum:
+            raise ValueError("not columns of bars, or damaged")
         index = json.loads(bytes(view[begin : -_TRAILER.size]))
         self.facts: Mapping[str, Any] = index["facts"]
         place, count = index["minutes"]

@@ -153,7 +153,7 @@ class DataImport:
         days, minutes, due, opens = self._days, self.minutes, self._gaps.due, self.first_opens
         closes: dict[str, float] = {}
         kept = dropped = 0
-        for symbol, start, open_, *rest in bars:
+        for symbol, start, open_, high, low, close, *rest in bars:
             stamp = int(start.timestamp())
             # A regular session lies within one UTC date, which is also its New York date.
             day = stamp // _DAY
@@ -173,10 +173,10 @@ class DataImport:
                 if symbol in due and due[symbol] // _DAY != day:
                     self._look_for_split(symbol, stamp, closes[symbol], open_)
                 self._gaps.jump(symbol, stamp, hours)
-            closes[symbol] = rest[2]
+            closes[symbol] = close
             minutes.add(stamp)
             kept += 1
-            yield (stamp, symbol, open_, *rest)
+            yield (stamp, symbol, open_, high, low, close, *rest)
         self.bars, self._dropped = kept, dropped
 
     def finish(self) -> list[tuple[Session, bool]]:

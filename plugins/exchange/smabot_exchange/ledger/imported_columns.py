@@ -10,13 +10,15 @@ import hashlib
 import mmap
 import os
 import time
-from collections.abc import Sequence
 from contextlib import suppress
 from datetime import date
+from importlib import metadata
 from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from typing import Any, BinaryIO
+
+from loguru import logger
 
 from smabot.provider import ConfigError, Session
 from smabot_exchange.data.bar_columns import VERSION, BarColumns, ColumnsWriter
@@ -36,35 +38,47 @@ def imported_columns(source: DataSource) -> BarColumns:
     Raises ConfigError for bad data.
     """
     if not isinstance(source, DataFiles):
-        content = BytesIO()
-        _write(source, content)
-        return BarColumns(content.getbuffer())
-    folder = cache_folder()
-    path = folder / f"{_key(source)}.columns"
+        return _in_memory(source)
+    path = _place(source)
+    if path is None:
+        return _in_memory(source)
     with suppress(OSError, ValueError):
         return _mapped(path)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _remove_unused(folder)
-        with NamedTemporaryFile(dir=folder, suffix=".new", delete=False) as new:
-            try:
-                _write(source, new)
-                new.close()
-                Path(new.name).replace(path)
-            finally:
-                Path(new.name).unlink(missing_ok=True)
+        _import(source, path)
         return _mapped(path)
     except OSError as error:
-        raise ConfigError(
-            f"cache {folder}: can't be written ({error.strerror}); free some space, or set "
-            "XDG_CACHE_HOME to a folder that can be"
-        ) from error
+        logger.warning("{} can't be kept, and is imported each time: {}", source.label, error)
+        return _in_memory(source)
 
 
-def cache_folder() -> Path:
-    """Return the folder of imported data in the user's cache."""
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(base) / "smabot" / "bars"
+def _place(source: DataFiles) -> Path | None:
+    """Return where a source's columns are kept; None: there is no place for a cache."""
+    with suppress(RuntimeError):  # as `home` says that there is none
+        base = Path(os.environ.get("XDG_CACHE_HOME", ""))
+        base = base if base.is_absolute() else Path.home() / ".cache"
+        return base / "smabot" / "bars" / f"{_key(source)}.columns"
+    return None
+
+
+def _import(source: DataFiles, path: Path) -> None:
+    folder = path.parent
+    folder.mkdir(parents=True, exist_ok=True)
+    _remove_unused(folder)
+    with NamedTemporaryFile(dir=folder, suffix=".new", delete=False) as new:
+        try:
+            _write(source, new)
+            new.flush()
+            os.fsync(new.fileno())
+            Path(new.name).replace(path)
+        finally:
+            Path(new.name).unlink(missing_ok=True)
+
+
+def _in_memory(source: DataSource) -> BarColumns:
+    content = BytesIO()
+    _write(source, content)
+    return BarColumns(content.getbuffer())
 
 
 def sessions_of(columns: BarColumns) -> list[tuple[Session, bool]]:
@@ -101,7 +115,9 @@ def _write(source: DataSource, stream: Any) -> None:
 
 
 def _key(source: DataFiles) -> str:
-    named: Sequence[object] = (VERSION, source.stored_label, source.signature())
+    devices = [(file.name, file.stat().st_dev) for file in source.files]
+    version = metadata.version("smabot-exchange")
+    named = (VERSION, version, source.stored_label, source.signature(), devices)
     return hashlib.blake2b(repr(named).encode(), digest_size=20).hexdigest()
 
 
@@ -110,7 +126,8 @@ def _mapped(path: Path) -> BarColumns:
     with path.open("rb") as stream:
         content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     columns = BarColumns(content)
-    os.utime(path)
+    with suppress(OSError):
+        os.utime(path)
     return columns
 
 

@@ -15,7 +15,7 @@ from smabot_exchange.ledger.beginning import Beginning
 from smabot_exchange.ledger.changes import AccountMovement, LedgerChange, movements
 from smabot_exchange.ledger.imported_columns import imported_columns, notes_of, sessions_of
 from smabot_exchange.ledger.rows import to_stamp, to_time
-from smabot_exchange.matching.account import ExchangePosition, LastDay, RequestedTerms
+from smabot_exchange.matching.account import AccountTerms, ExchangePosition, LastDay, RequestedTerms
 from smabot_exchange.matching.order_states import OrderStatus
 from smabot_exchange.matching.orders import ExchangeOrder, Execution, OrderFilter
 
@@ -50,8 +50,6 @@ class MemoryLedger:
     """Implements `LedgerPort`. Orders and executions are those that the exchange made."""
 
     def __init__(self, image: LedgerImage) -> None:
-        self.account_id = image.account_id
-        self.terms = image.terms
         self._image = image
         self._now = image.start
         self._played = 0
@@ -66,6 +64,14 @@ class MemoryLedger:
         self._withheld: set[tuple[datetime, str]] = set()
 
     # The data
+
+    @property
+    def account_id(self) -> str:
+        return self._image.account_id
+
+    @property
+    def terms(self) -> AccountTerms:
+        return self._image.terms
 
     @property
     def minutes(self) -> int:
@@ -96,7 +102,10 @@ class MemoryLedger:
     def newest_minutes_start(self, count: int, before: datetime) -> datetime | None:
         minutes = self._image.columns.minutes
         end = bisect_left(minutes, to_stamp(before, up=True))
-        return to_time(minutes[max(end - count, 0)]) if end else None
+        silent = {to_stamp(time) for time, _ in self._withheld if not self._bars_of(time)}
+        traded = (stamp for stamp in reversed(minutes[:end]) if stamp not in silent)
+        newest = [*islice(traded, count)]
+        return to_time(newest[-1]) if newest else None
 
     def price_before(self, symbol: str, time: datetime) -> float | None:
         bar = self.bar_before(symbol, time)
@@ -114,6 +123,9 @@ class MemoryLedger:
 
     def bars_at(self, minutes: Sequence[datetime], symbols: Collection[str]) -> list[Bar]:
         return self._traded(self._image.columns.bars_at([*map(to_stamp, minutes)], symbols))
+
+    def _bars_of(self, minute: datetime) -> list[Bar]:
+        return self.bars_at([minute], self.symbols())
 
     def _traded(self, bars: list[Bar]) -> list[Bar]:
         withheld = self._withheld
@@ -193,7 +205,7 @@ class MemoryLedger:
     def find_orders(self, wanted: OrderFilter) -> list[ExchangeOrder]:
         orders = self._orders.values()
         ordered = reversed(orders) if wanted.newest_first else iter(orders)
-        return list(islice((each for each in ordered if wanted.lets_through(each)), wanted.limit))
+        return list(islice((each for each in ordered if _is_listed(each, wanted)), wanted.limit))
 
     def legs(self, parent: UUID) -> list[ExchangeOrder]:
         return [
@@ -238,3 +250,18 @@ def _is_after(time: datetime, since: datetime) -> bool:
     """Whether a fill comes after a time. It is of some moment of its second: one within that does not exclude it."""
     second = since.replace(microsecond=0)
     return time.replace(microsecond=0) >= second if since.microsecond else time > since
+
+
+def _is_listed(order: ExchangeOrder, wanted: OrderFilter) -> bool:
+    """Whether a filter lets an order through, but for its limit; hidden ones are not listed."""
+    return (
+        not order.hidden
+        and (wanted.status == "all" or (wanted.status == "open") == order.open)
+        and (wanted.after is None or order.submitted_ns > wanted.after)
+        and (wanted.until is None or order.submitted_ns < wanted.until)
+        and (wanted.after_seq is None or order.seq > wanted.after_seq)
+        and (wanted.before_seq is None or order.seq < wanted.before_seq)
+        and (wanted.side is None or order.side is wanted.side)
+        and (wanted.symbols is None or order.symbol in wanted.symbols)
+        and not (wanted.parents_only and order.parent_id is not None)
+    )

@@ -159,19 +159,6 @@ class OrderFilter:
     before_seq: int | None = None
     parents_only: bool = False
 
-    def lets_through(self, order: ExchangeOrder) -> bool:
-        """Whether an order is listed, but for the limit; hidden ones are not."""
-        return not order.hidden and (
-            (self.status == "all" or (self.status == "open") == order.open)
-            and (self.after is None or order.submitted_ns > self.after)
-            and (self.until is None or order.submitted_ns < self.until)
-            and (self.after_seq is None or order.seq > self.after_seq)
-            and (self.before_seq is None or order.seq < self.before_seq)
-            and (self.side is None or order.side is self.side)
-            and (self.symbols is None or order.symbol in self.symbols)
-            and not (self.parents_only and order.parent_id is not None)
-        )
-
 
 @dataclass(frozen=True, slots=True)
 class ExchangeOrder:
@@ -398,5 +385,5 @@ def asset_id(symbol: str) -> UUID:
 
 def plain(value: Decimal) -> str:
     """Return a decimal's digits, without exponent or trailing zeros."""
-    text = format(value, "f")
+    text = f"{value:f}"
     return text.rstrip("0").rstrip(".") if "." in text else text

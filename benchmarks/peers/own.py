@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 from pathlib import Path
 
 from benchmarks.process import SMABOT, Ended, spawn
@@ -40,7 +38,8 @@ class Own:
         """Run `smabot backtest`; ``tables``: written to a database; ``cached``: bars may be."""
         if not cached:
             shutil.rmtree(self.cache, ignore_errors=True)
-        database = ["--db", str(next(self._databases()))] if tables else []
+        number = sum(1 for _ in self.folder.glob("trades-*.exchange.db"))
+        database = ["--db", str(self.folder / f"trades-{number}.db")] if tables else []
         command = [SMABOT, "backtest", "--settings", str(self.settings), "--data", str(data)]
         return spawn([*command, "--plugins", "sma,risk", *database], variables=self.variables)
 
@@ -51,8 +50,3 @@ class Own:
     @property
     def variables(self) -> dict[str, str]:
         return {"XDG_CACHE_HOME": str(self.cache)}
-
-    def _databases(self) -> Iterator[Path]:
-        """Yield the names of databases that aren't there."""
-        paths = (self.folder / f"trades-{number}.db" for number in count())
-        return (path for path in paths if not path.exists())

@@ -1,5 +1,8 @@
 """Averages of 10 and 30 closes with backtesting.py."""
 
+# mypy: ignore-errors
+# Its library is in its own environment alone.
+
 import json
 import sys
 from time import process_time
@@ -38,8 +41,12 @@ def main(path):
     result = test.run()
     seconds = process_time() - begun
     closed = result["_trades"]
-    trades = [(at, "buy", price) for at, price in zip(closed.EntryTime, closed.EntryPrice)]
-    trades += [(at, "sell", price) for at, price in zip(closed.ExitTime, closed.ExitPrice)]
+    trades = [
+        (at, "buy", price) for at, price in zip(closed.EntryTime, closed.EntryPrice, strict=True)
+    ]
+    trades += [
+        (at, "sell", price) for at, price in zip(closed.ExitTime, closed.ExitPrice, strict=True)
+    ]
     trades += [(t.entry_time, "buy", t.entry_price) for t in result["_strategy"].trades]
     made = sorted([int(at.timestamp()), side, float(price)] for at, side, price in trades)
     print(json.dumps({"bars": len(bars), "cpu": seconds, "trades": made}))

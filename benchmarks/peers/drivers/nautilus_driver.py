@@ -4,6 +4,9 @@ It carries out a market order at once, at the last price. So each open is a quot
 price, and an order takes a nanosecond to the exchange: it gets there with the next open.
 """
 
+# mypy: ignore-errors
+# Its library is in its own environment alone.
+
 import json
 import sys
 from time import process_time

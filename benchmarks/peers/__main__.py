@@ -92,6 +92,7 @@ def _parts(
     title = f"whole process, {measures.SESSIONS} sessions"
     yield title, measures.whole_process(peers, own, given.rounds)
     if alone:
+        # Before this process grows by reading: a child's peak memory begins with its parent's.
         yield "growth", measures.growth(own, min(given.rounds, 3))
         yield "reading", measures.columns(own, given.rounds)
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import perf_counter
@@ -33,14 +33,22 @@ class Ended:
     cpu: float
 
 
-def spawn(command: Sequence[str], until: str = "") -> Ended:
+def spawn(
+    command: Sequence[str], until: str = "", variables: Mapping[str, str] | None = None
+) -> Ended:
     """Run a command to its end; time it to the first line on stdout that contains ``until``.
+
+    ``variables`` are added to its environment.
 
     Raises RuntimeError when it fails or never prints that line.
     """
     begun = perf_counter()
     with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=_ENVIRONMENT
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**_ENVIRONMENT, **(variables or {})},
     ) as child:
         assert child.stdout is not None
         assert child.stderr is not None

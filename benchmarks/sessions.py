@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from smabot.engine.commit import Watcher
+from smabot.engine.transaction import Watcher
 from smabot.engine.loop import Engine
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.opening import open_session

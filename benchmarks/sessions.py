@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from smabot.engine.transaction import Watcher
 from smabot.engine.loop import Engine
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.opening import open_session
 from smabot.engine.start.recovery import recover
+from smabot.engine.transaction import Watcher
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
 

@@ -20,6 +20,7 @@ from smabot.engine.price_requests import PriceRequests
 from smabot.engine.sending_states import Sending
 from smabot.engine.start import opening, recovery, startup_reconciliation
 from smabot.engine.status_queries import StatusQueries
+from smabot.engine.transaction import Transaction
 from smabot.errors import BrokerError, JournalError
 from smabot.hooks.plugins import Plugins
 from smabot.testing.simulation.kept_records import KeptRecords
@@ -228,7 +229,7 @@ def a_commit_for_each_record(plant: Any) -> None:
     """A step's rows are committed one by one."""
 
     def make(original: Any) -> Any:
-        def committing(self: Commit) -> None:
+        def committing(self: Transaction, *, keep: bool = False) -> None:
             journal = self._journal
 
             class OneByOne:
@@ -242,13 +243,13 @@ def a_commit_for_each_record(plant: Any) -> None:
 
             self._journal = OneByOne()  # type: ignore[assignment]
             try:
-                original(self)
+                original(self, keep=keep)
             finally:
                 self._journal = journal
 
         return committing
 
-    plant.instead(Commit, "commit", make)
+    plant.instead(Transaction, "commit", make)
 
 
 def a_failed_commit_is_passed_over(plant: Any) -> None:

@@ -6,11 +6,12 @@ import fcntl
 import json
 import os
 import pty
+import resource
 import struct
 import subprocess
 import sys
 import termios
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -189,3 +190,24 @@ def database(journal: Any) -> Path:
 @pytest.fixture
 def make_order() -> Callable[..., Order]:
     return order
+
+
+@pytest.fixture
+def is_quick() -> Callable[[list[str], Mapping[str, str]], bool]:
+    """Whether a command takes 0.2 s of the CPU, or on a slow machine three times what importing click takes."""
+
+    def seconds(command: list[str], environ: Mapping[str, str]) -> float:
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
+        subprocess.run(command, env=environ, check=True, capture_output=True)
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
+
+    def is_quick(command: list[str], environ: Mapping[str, str]) -> bool:
+        floor = [sys.executable, "-c", "import click"]
+        for each in (command, floor):
+            seconds(each, environ)  # compiles
+        return any(
+            seconds(command, environ) < max(0.2, 3 * seconds(floor, environ)) for _ in range(20)
+        )
+
+    return is_quick

@@ -6,7 +6,6 @@ any moment leaves the old file or the new one, and what wrote goes on by what it
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -17,6 +16,7 @@ from pathlib import Path
 from smabot.provider import Bar, ConfigError, FileLock, listed
 from smabot_exchange.data.bar_files import FORMATS, dates_in, write_bars
 from smabot_exchange.data.data_files import SUFFIXES, read_bars
+from smabot_exchange.data.disk_sync import sync
 
 DEFAULT_STORE = Path("data/bars")
 
@@ -86,11 +86,11 @@ class BarStore:
         part = file.with_name(f".{file.name}{_PART}")
         try:
             write_bars(part, self.format, (minutes[time] for time in sorted(minutes)))
-            _sync(part)
+            sync(part)
             part.replace(file)
         finally:
             part.unlink(missing_ok=True)
-        _sync(self.folder)
+        sync(self.folder)
         self._files.setdefault(symbol, {})[year] = file
 
     @contextmanager
@@ -127,11 +127,3 @@ class BarStore:
                 f"{self.label}: has both csv and parquet files: keep one kind of them"
             )
         return next(iter(formats), None)
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -16,6 +15,7 @@ from uuid import uuid4
 from smabot.provider import EXCHANGE_ZONE, Bar, ConfigError, FileLock, Session
 from smabot_exchange.data.bar_spacing import bar_length, too_long
 from smabot_exchange.data.data_source import DataSource
+from smabot_exchange.data.disk_sync import sync
 from smabot_exchange.data.sessions import OutsideCalendar, regular_sessions, session_on, span
 from smabot_exchange.data.splits import SuspectedSplit, split_ratio
 from smabot_exchange.ledger.beginning import Beginning
@@ -31,7 +31,7 @@ _AFTERMATH = timedelta(days=10)
 _ENOUGH = 1_000
 _MOST_SPLITS = 3
 """So many are named."""
-UNADJUSTED = "Prices are not adjusted, and what is held over it seems to lose or win"
+_UNADJUSTED = "Prices are not adjusted, and what is held over it seems to lose or win"
 
 _INSERT_BAR = "INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_SESSION = "INSERT INTO sessions VALUES (?, ?, ?, ?)"
@@ -48,12 +48,12 @@ def build_ledger(
     try:
         unfinished.unlink(missing_ok=True)
         _fill(unfinished, source, terms, beginning)
-        _sync(unfinished)
+        sync(unfinished)
         lock.hold(unfinished)
         for left_over in ("-wal", "-shm"):
             path.with_name(path.name + left_over).unlink(missing_ok=True)
         unfinished.replace(path)
-        _sync(path.parent)
+        sync(path.parent)
     except OutsideCalendar as error:
         raise ConfigError(f"{source.label}: {error}") from None
     except (OSError, sqlite3.OperationalError) as error:
@@ -119,14 +119,6 @@ def session_row(known: tuple[Session, bool]) -> tuple[str, int, int, bool]:
     session, played = known
     opens, closes = session.open.timestamp(), session.close.timestamp()
     return session.date.isoformat(), int(opens), int(closes), played
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 class DataImport:
@@ -223,12 +215,12 @@ class DataImport:
             )
         if missing := self._gaps.describe():
             lines.append(missing)
-        lines += [f"{split} {UNADJUSTED}" for split in self._splits[:_MOST_SPLITS]]
+        lines += [f"{split} {_UNADJUSTED}" for split in self._splits[:_MOST_SPLITS]]
         if (more := len(self._splits) - _MOST_SPLITS) > 0:
             lines.append(f"{_count(more, 'more suspected split')}: see `smabot data check`")
         if past:
             last = self._played[sorted(played)[past - 1]]
-            lines.append(f"{_count(past, 'session')} of them history, up to {last.date}")
+            lines.append(history_note(past, last))
         return lines
 
     def _look_for_split(self, symbol: str, stamp: int, close: float, open_: float) -> None:
@@ -320,6 +312,11 @@ def _sessions_after(end: date) -> list[Session]:
             "smabot-exchange"
         )
     return regular_sessions(end + timedelta(days=1), end + _AFTERMATH)
+
+
+def history_note(past: int, last: Session) -> str:
+    """Return that so many sessions are history, up to the last of them."""
+    return f"{_count(past, 'session')} of them history, up to {last.date}"
 
 
 def _count(number: int, noun: str) -> str:

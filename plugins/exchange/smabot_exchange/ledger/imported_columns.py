@@ -16,7 +16,7 @@ from importlib import metadata
 from io import BytesIO
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, BinaryIO
+from typing import Any
 
 from loguru import logger
 
@@ -25,7 +25,7 @@ from smabot_exchange.data.bar_columns import VERSION, BarColumns, ColumnsWriter
 from smabot_exchange.data.data_files import DataFiles
 from smabot_exchange.data.data_source import DataSource
 from smabot_exchange.data.sessions import OutsideCalendar
-from smabot_exchange.ledger.data_import import DataImport, session_row
+from smabot_exchange.ledger.data_import import DataImport, history_note, session_row
 from smabot_exchange.ledger.rows import to_time
 
 _UNUSED = 30 * 86_400
@@ -33,7 +33,7 @@ _UNUSED = 30 * 86_400
 
 
 def imported_columns(source: DataSource) -> BarColumns:
-    """Return a source's bars in its regular sessions; their facts are those of `facts_of`.
+    """Return a source's bars in its regular sessions; `sessions_of` and `notes_of` read their facts.
 
     Raises ConfigError for bad data.
     """
@@ -94,8 +94,7 @@ def notes_of(columns: BarColumns, past: int) -> list[str]:
     notes: list[str] = list(columns.facts["notes"])
     if past:
         played = [session for session, has_data in sessions_of(columns) if has_data]
-        sessions = f"{past:,} session{'s' * (past > 1)}"
-        notes.append(f"{sessions} of them history, up to {played[past - 1].date}")
+        notes.append(history_note(past, played[past - 1]))
     return notes
 
 
@@ -122,7 +121,6 @@ def _key(source: DataFiles) -> str:
 
 
 def _mapped(path: Path) -> BarColumns:
-    stream: BinaryIO
     with path.open("rb") as stream:
         content = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
     columns = BarColumns(content)

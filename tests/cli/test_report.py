@@ -404,6 +404,7 @@ def test_a_mistake_is_answered_in_one_line(
 
 
 def test_no_database(call: Call) -> None:
+    pytest.importorskip("smabot_persistence_sqlite")
     result = call("--db", "none.db", "report", "--html", "r.html")
     assert (result.code, result.out, result.err.count("\n")) == (3, "", 1)
     assert "none.db" in result.err

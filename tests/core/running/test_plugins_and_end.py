@@ -54,7 +54,7 @@ def test_time_never_goes_back(running: Make) -> None:
 def test_who_watches_is_told_what_was_committed(running: Make) -> None:
     told: list[tuple[list[Any], list[Bar]]] = []
     with running({1: LONG}) as bot:
-        bot.engine._commit._watch = lambda rows, bars: told.append((rows, bars))
+        bot.engine._commit._transaction._watch = lambda rows, bars: told.append((rows, bars))
         bot.play(2)
         bot.engine.take(Batch(minute(2)))
         assert [len(bars) for _, bars in told] == [1, 1, 0]

@@ -38,7 +38,7 @@ class Own:
         """Run `smabot backtest`; ``tables``: written to a database; ``cached``: bars may be."""
         if not cached:
             shutil.rmtree(self.cache, ignore_errors=True)
-        number = sum(1 for _ in self.folder.glob("trades-*.exchange.db"))
+        number = sum(1 for _ in self.folder.glob("trades-*.db"))
         database = ["--db", str(self.folder / f"trades-{number}.db")] if tables else []
         command = [SMABOT, "backtest", "--settings", str(self.settings), "--data", str(data)]
         return spawn([*command, "--plugins", "sma,risk", *database], variables=self.variables)

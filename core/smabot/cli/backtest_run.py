@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -26,6 +27,7 @@ from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.recovery import recover
 from smabot.engine.transaction import Watcher
 from smabot.errors import ConfigError
+from smabot.hooks.late_journal import LateJournal
 from smabot.hooks.plugins import Plugins
 
 if TYPE_CHECKING:
@@ -86,19 +88,35 @@ def traded(
         rare_collections()
         market = BuyAndHold(len(session.enterable))
         session.config = _ending_with_its_session(session)
-        row = begin_run_row(session)
-        engine = recover(session, _watcher(session, market, tell))
-        engine.stopping = stopping
-        outcome = engine.run()
-        code = INTERRUPTED if received else 0
-        ended = session.surroundings.wall()
-        save_run_row(session, replace(row, ended_at=ended, exit_code=code, outcome=outcome))
+        with _written_late(session):
+            row = begin_run_row(session)
+            engine = recover(session, _watcher(session, market, tell))
+            engine.stopping = stopping
+            outcome = engine.run()
+            code = INTERRUPTED if received else 0
+            ended = session.surroundings.wall()
+            save_run_row(session, replace(row, ended_at=ended, exit_code=code, outcome=outcome))
         performance = Performance.of(session.opened().journal)
         if performance is None:
             raise ConfigError("nothing was traded: the data has no bar of these symbols and days")
         notes = list(_notes(session, performance, market, outcome))
         report = _report(session, loaded) if reporting else None
         return Backtest(performance, market, notes, code, report)
+
+
+@contextmanager
+def _written_late(session: BotSession) -> Iterator[None]:
+    """Write a database in large parts within: no order leaves for a broker that outlives the process."""
+    if session.config.in_memory:
+        yield
+        return
+    journal = session.opened().journal
+    session.journal = late = LateJournal(journal)
+    try:
+        yield
+    finally:
+        late.write()
+        session.journal = journal
 
 
 def _report(session: BotSession, loaded: Loaded) -> Report | None:

@@ -22,7 +22,7 @@ FORCED: Mapping[str, Any] = {
     "live": False,
     "live_account": None,
     "url": None,
-    "ledger": None,
+    "ledger": str(IN_MEMORY),
     "equity_every_minutes": 1,
     "log.file": None,
 }
@@ -41,16 +41,15 @@ def load_backtest(app: App, flags: Mapping[str, Any], changes: Sequence[str] = (
         [*_flags(flags), *map(_changed, changes), Flag("db", "backtest", str(database))]
     )
     if not loaded.config.in_memory:
-        _require_new(loaded.config.db, "database")
-        _require_new(loaded.config.ledger_path, "ledger")
+        _require_new(loaded.config.db)
     if not loaded.config.plugins:
         raise ConfigError("plugins = []: a backtest without a strategy; name one with --plugins")
     return loaded
 
 
-def _require_new(path: Path, what: str) -> None:
-    """Raise ConfigError where a file, or a folder, is there."""
-    if file_exists(path, f"{what} {path}"):
+def _require_new(path: Path) -> None:
+    """Raise ConfigError where a database, or a folder, is there."""
+    if file_exists(path, f"database {path}"):
         raise ConfigError(
             f"{path}: is there already, and a backtest begins anew: give another --db"
         )

@@ -45,6 +45,11 @@ class CalendarRenewal:
         if book.now >= self._same_day_until:
             self._keep_sessions(book)
 
+    @property
+    def due_at(self) -> datetime:
+        """When `update` has something to do; the beginning of time where it waits for an answer."""
+        return EPOCH if self._question.under_way else min(self._look_at, self._same_day_until)
+
     def _keep_sessions(self, book: Book) -> None:
         self._same_day_until = end_of(new_york_date(book.now))
         day = book.trading_date

@@ -62,9 +62,7 @@ class Commit:
 
         Raises JournalError, and what a plugin raised.
         """
-        standing = self._standing
-        trouble = self._feed_trouble or self._comparison.why_degraded
-        standing.degraded = self._access.refusal or (trouble and f"{UNCONFIRMED}: {trouble}")
+        self._standing.degraded = self._why_degraded()
         judged_by = self._judged_now()
         if judged_by != self._judged_by:
             self._judged_by = judged_by
@@ -82,10 +80,17 @@ class Commit:
         """Let a quiet minute wait for a later commit; False where it is to be committed now."""
         quiet = (
             batch.comes_again
-            and self._book.at_rest
-            and not self._executor.made
             and self._outbox.idle
             and not self._comparison.due
+            and not (self._why_degraded() or self._standing.degraded)
+        )
+        return quiet and self.may_still_wait()
+
+    def may_still_wait(self) -> bool:
+        """The same after a minute that waits: a comparison is not due, and there was nothing to send."""
+        quiet = (
+            self._book.at_rest
+            and not self._executor.made
             and self._judged_now() == self._judged_by
             and not self._transaction.is_full
         )
@@ -109,6 +114,11 @@ class Commit:
         for event in conflict_events(error.conflicts, self._book.now):
             self._book.apply(event)
         self.commit()
+
+    def _why_degraded(self) -> str:
+        """Why the broker's word can't be trusted just now, or it does not let the bot trade; or nothing."""
+        trouble = self._feed_trouble or self._comparison.why_degraded
+        return self._access.refusal or (trouble and f"{UNCONFIRMED}: {trouble}")
 
     def _judged_now(self) -> tuple[Any, ...]:
         standing = self._standing

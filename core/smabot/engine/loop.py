@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from smabot.domain.book import Book
+from smabot.domain.book_view import EPOCH
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Batch, Order, OrderUpdate
 from smabot.engine.broker_access import Access
@@ -36,6 +38,8 @@ from smabot.hooks.specifications import Recovery
 from smabot.settings.model import Config
 
 STOP_SECONDS = 5.0
+COMMANDS_WAIT = timedelta(minutes=100)
+"""So many minutes of known data an operator's command waits at most: they take milliseconds."""
 SURROUNDINGS = Surroundings()
 
 
@@ -94,15 +98,16 @@ class Engine:
             self.comparison,
         )
         news = BrokerNews(config.bot, book, plugins, self.comparison, equity, symbols)
-        calendar = CalendarRenewal(
+        self._calendar = CalendarRenewal(
             book, broker, feed, surroundings.query("calendar", beside=beside)
         )
+        self._undisturbed_until = EPOCH
         self._step = Step(
             book,
             plugins,
             journal,
             surroundings.wall,
-            calendar,
+            self._calendar,
             news,
             equity,
             self._decisions,
@@ -147,18 +152,30 @@ class Engine:
             raise
 
     def _take(self, batch: Batch) -> None:
-        self._commit.note_feed(batch)
-        self.access.feed_refused(batch.refused)
-        if batch.resync:
-            self.comparison.connection_lost()
-            self.compare()
-            self._outbox.query_status_now()
-        self.process(batch)
+        if batch.comes_again and batch.time < self._undisturbed_until:
+            answers = self._step.take_undisturbed(batch, fresh=self.is_fresh(batch))
+            if self._step.waits:
+                return
+            self._take_answers(answers)
+        else:
+            self._commit.note_feed(batch)
+            self.access.feed_refused(batch.refused)
+            if batch.resync:
+                self.comparison.connection_lost()
+                self.compare()
+                self._outbox.query_status_now()
+            self.process(batch)
         if self.access.refusal or self.gate.standing.needs_comparison:
             self.comparison.ask_soon()
         if self.comparison.due:
             self.compare()
         self.access.check_patience()
+        self._undisturbed_until = self._next_disturbance() if self._step.waits else EPOCH
+
+    def _next_disturbance(self) -> datetime:
+        """Return until when quiet minutes need no look at the calendar, the broker or commands."""
+        times = self.book.now + COMMANDS_WAIT, self._calendar.due_at, self.comparison.due_at
+        return min(times)
 
     def process(self, batch: Batch) -> None:
         """Take one batch in, then the broker's answers to what it caused.

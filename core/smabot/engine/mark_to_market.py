@@ -41,9 +41,10 @@ class MarkToMarket:
     def _mark(self, time: datetime, *, keep: bool) -> None:
         """Value the account and call `on_equity`; ``keep`` makes it a point of the curve."""
         book = self._book
-        if book.account is None:
+        account = book.account
+        if account is None:
             return
-        cash, value = book.account.cash, book.positions_value()
+        cash, value = account.cash, book.positions_value()
         point = EquityPoint(time, cash + value, cash, value, book.realized_pnl())
         if not keep or book.apply(point):
             self._plugins.on_equity(point, book)

@@ -45,6 +45,8 @@ class Step:
         self._equity = equity
         self._decisions = decisions
         self._commit = commit
+        self.waits = False
+        """Whether the last step was a quiet minute, which waits for a later commit."""
 
     def take(self, batch: Batch, *, fresh: bool) -> list[OrderUpdate]:
         """Take a batch in and return the broker's answers to what it caused.
@@ -65,10 +67,15 @@ class Step:
             valid = is_valid_bar(bar)
             book.apply(BarRevision.of(bar, batch.time) if valid else bad_bar_event(bar, batch.time))
         self._decisions.decide(batch, fresh=fresh, flatten=flatten)
-        if not commands and self._commit.may_wait(batch):
-            return []
-        self._commit.commit()
-        return self._commit.send()
+        self.waits = not commands and self._commit.may_wait(batch)
+        return [] if self.waits else self._commit_and_send()
+
+    def take_undisturbed(self, minute: Batch, *, fresh: bool) -> list[OrderUpdate]:
+        """Take a minute's bars as `take` does, where the step before waits, and nothing else is due."""
+        self._book.now = minute.time
+        self._decisions.decide(minute, fresh=fresh, flatten=False)
+        self.waits = self._commit.may_still_wait()
+        return [] if self.waits else self._commit_and_send()
 
     def adopt(self, updates: Sequence[OrderUpdate], remedies: Sequence[Any]) -> None:
         """Take the broker's word, in one transaction: its updates, then what resolves conflicts.
@@ -83,6 +90,10 @@ class Step:
                 self._book.apply(record)
         self._equity.mark_at(self._book.now)
         self._commit.commit()
+
+    def _commit_and_send(self) -> list[OrderUpdate]:
+        self._commit.commit()
+        return self._commit.send()
 
     def _carry_out(self, commands: Sequence[Command]) -> bool:
         """Carry out the operator's commands; returns whether one of them was a flatten."""

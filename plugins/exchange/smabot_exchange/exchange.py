@@ -253,23 +253,24 @@ class Exchange(ExchangeOrders):
         return ReplayedMinute(end, tuple(events), bars, halted, resumed)
 
     @one_at_a_time
-    def advance_quietly(self) -> ReplayedMinute | None:
-        """Replay the next minute where that does no more than move clock and prices; else None.
+    def advance_quietly(self) -> tuple[datetime, list[Bar]] | None:
+        """Replay the next minute where that does no more than move clock and prices, and return its end
+        and its bars; else None.
 
         The clock is not in the ledger before `keep_clock`: an exchange that is opened before goes on at
         an earlier minute.
         """
         minute, engine = self._replay.next_minute(self._now), self._engine
-        if minute is None or minute[0] >= self._day_ends or engine.open_orders:
+        if minute is None or engine.open_orders or minute[0] >= self._day_ends:
             return None
         if self.faults or self.halts.symbols or self._flags.names:
             return None
         start, bars = minute
         self._latest.update([(bar.symbol, bar) for bar in bars])
         engine.prices_changed()
-        self._now = start + MINUTE
+        self._now = end = start + MINUTE
         self._replay.complete()
-        return ReplayedMinute(self._now, (), bars)
+        return end, bars
 
     @one_at_a_time
     def keep_clock(self) -> None:

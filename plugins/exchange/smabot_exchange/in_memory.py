@@ -97,7 +97,7 @@ class ExchangeInMemory:
 
     def trade_quiet_minute(self) -> ExchangeMinute | None:
         minute = self._exchange.advance_quietly() if self._broadcast is None else None
-        return None if minute is None else ExchangeMinute(minute.time, tuple(minute.bars))
+        return None if minute is None else ExchangeMinute(minute[0], tuple(minute[1]))
 
     def keep(self) -> None:
         self._exchange.keep_clock()

@@ -237,6 +237,7 @@ class ExchangeFeed:
         self._asks_for_commit = False
         """Whether minutes were delivered that are to be kept before something else happens."""
         self._subscribed: frozenset[str] = frozenset()
+        self._takes_all = False
         self.notes: tuple[str, ...] = self._exchange.notes
         """What an operator should know of the data, a line each."""
         shared.add_user(self)
@@ -266,6 +267,7 @@ class ExchangeFeed:
 
     def subscribe(self, symbols: Collection[str]) -> None:
         self._subscribed = frozenset(symbols)
+        self._takes_all = self._subscribed.issuperset(self._exchange.symbols)
 
     def catch_up(self, time: datetime) -> None:
         """Play the minutes that end by a time without delivering anything.
@@ -291,8 +293,8 @@ class ExchangeFeed:
             and (quiet := self._exchange.advance_quietly()) is not None
         ):
             self._asks_for_commit = True
-            bars = tuple([bar for bar in quiet.bars if bar.symbol in self._subscribed])
-            return Batch(quiet.time, bars=bars, comes_again=True)
+            time, bars = quiet
+            return Batch(time, bars=self._of_subscribed(bars), comes_again=True)
         if self._asks_for_commit:
             self._asks_for_commit = False
             return Batch(self._exchange.now)
@@ -306,8 +308,13 @@ class ExchangeFeed:
         return Batch(
             minute.time,
             tuple(to_update(event.order) for event in minute.events),
-            tuple([as_sent(bar) for bar in minute.bars if bar.symbol in self._subscribed]),
+            tuple([as_sent(bar) for bar in self._of_subscribed(minute.bars)]),
         )
+
+    def _of_subscribed(self, bars: list[Bar]) -> tuple[Bar, ...]:
+        if self._takes_all:
+            return tuple(bars)
+        return tuple([bar for bar in bars if bar.symbol in self._subscribed])
 
     def keep(self) -> None:
         self._is_told, self._asks_for_commit = True, False

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from datetime import date, datetime
-from itertools import groupby
 from math import fsum
-from operator import attrgetter
 
 from smabot.cli.performance import ratios
-from smabot.domain.bar_checks import is_valid_bar
-from smabot.domain.calendar import new_york_date
+from smabot.domain.book_view import EPOCH
+from smabot.domain.calendar import end_of, new_york_date
 from smabot.domain.records import Bar
 
 RATIOS = (
@@ -30,28 +28,42 @@ class BuyAndHold:
         self._first: dict[str, float] = {}
         self._last: dict[str, float] = {}
         self._days: dict[date, float] = {}
+        self._day, self._day_ends = date.min, EPOCH
         self._peak = 1.0
         self.drawdown = 0.0
         """The largest fall from a peak between two minutes' closes, as a positive fraction."""
 
-    def take(self, bars: Iterable[Bar]) -> None:
-        """Take the bars of whole minutes in, oldest minute first."""
-        for time, minute in groupby(filter(is_valid_bar, bars), key=attrgetter("time")):
-            for bar in minute:
-                self._first.setdefault(bar.symbol, bar.open)
-                self._last[bar.symbol] = bar.close
-            self._note_value(time)
+    def take(self, bars: Sequence[Bar]) -> None:
+        """Take the bars of whole minutes in, oldest minute first, as a database has them."""
+        if not bars:
+            return
+        time, first, last = bars[0].time, self._first, self._last
+        for bar in bars:
+            if bar.time is not time and bar.time != time:
+                self._note_value(time)
+                time = bar.time
+            symbol = bar.symbol
+            if symbol not in first:
+                first[symbol] = bar.open
+            last[symbol] = bar.close
+        self._note_value(time)
 
     def _note_value(self, time: datetime) -> None:
         value = self._value()
-        self._peak = max(self._peak, value)
-        self.drawdown = max(self.drawdown, 1 - value / self._peak)
-        self._days[new_york_date(time)] = value
+        if value > self._peak:
+            self._peak = value
+        elif (fall := 1 - value / self._peak) > self.drawdown:
+            self.drawdown = fall
+        if time >= self._day_ends:
+            self._day = new_york_date(time)
+            self._day_ends = end_of(self._day)
+        self._days[self._day] = value
 
     def _value(self) -> float:
         """What a dollar at the beginning is worth."""
-        worth = fsum(self._last[symbol] / first for symbol, first in self._first.items())
-        return (worth + self._count - len(self._first)) / self._count
+        first = self._first
+        worth = fsum([close / first[symbol] for symbol, close in self._last.items()])
+        return (worth + self._count - len(first)) / self._count
 
     @property
     def symbols(self) -> frozenset[str]:

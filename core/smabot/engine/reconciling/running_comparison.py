@@ -62,7 +62,8 @@ class Comparison:
         )
         self._degraded = Degraded()
         self._asked = Asked(NEVER, clock.now())
-        self._due_at = clock.now() + self._every
+        self.due_at = clock.now() + self._every
+        """When it is to ask, or to ask again."""
         self._unknown_orders: set[str] = set()
         self._external: dict[str, datetime] = {}
 
@@ -75,12 +76,12 @@ class Comparison:
         """Ask again: the last answers say nothing of the time since."""
         self._degraded.why = "the connection was lost"
         self._asked = self._asked._replace(changes=NEVER)
-        self._due_at = self._now()
+        self.due_at = self._now()
 
     def unknown_order_seen(self, client_order_id: str) -> None:
         """Note an order with the bot's name that the broker reports and the book does not have."""
         self._unknown_orders.add(client_order_id)
-        self._due_at = self._now()
+        self.due_at = self._now()
 
     def external_activity_seen(self, symbol: str) -> None:
         """Compare a symbol soon: an external order traded in it, and positions may have changed."""
@@ -90,11 +91,11 @@ class Comparison:
         self._external[symbol] = now
         self._standing.comparing[symbol] = now + EXITS_WAIT
         self._asked = self._asked._replace(changes=NEVER)
-        self._due_at = now
+        self.due_at = now
 
     def ask_soon(self) -> None:
         """Ask within seconds: something keeps the bot from trading, and the answers show when it ends."""
-        self._due_at = min(self._due_at, self._now() + ASK_AGAIN)
+        self.due_at = min(self.due_at, self._now() + ASK_AGAIN)
 
     def note_agreement(self, begun_at: datetime) -> None:
         """A comparison that began then has found no conflict, or nobody compares."""
@@ -111,7 +112,7 @@ class Comparison:
     def due(self) -> bool:
         """Whether `compare` has something to do."""
         under_way = self._request is not None and self._request.under_way
-        return under_way or self._now() >= self._due_at
+        return under_way or self._now() >= self.due_at
 
     def compare(self) -> tuple[OrderUpdate, ...]:
         """Ask, or take the answers; returns the broker's news, to be applied.
@@ -139,7 +140,7 @@ class Comparison:
     def _judged(self, recovery: Recovery) -> tuple[OrderUpdate, ...]:
         unknown_orders, self._unknown_orders = self._unknown_orders, set()
         now = self._now()
-        self._due_at = now + self._every
+        self.due_at = now + self._every
         try:
             self._access.account_seen(recovery.broker.account())
             found = self._plugins.reconcile(recovery)
@@ -164,7 +165,7 @@ class Comparison:
 
     def _degrade(self, why: str, now: datetime) -> None:
         self._degraded.begin(why)
-        self._due_at = now + ASK_AGAIN
+        self.due_at = now + ASK_AGAIN
 
     def _news(
         self, found: Reconciliation | None, unknown_orders: Sequence[str]

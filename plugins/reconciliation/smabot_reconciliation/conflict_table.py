@@ -90,9 +90,10 @@ def compare_book(
         elif here.status.terminal:
             _compare_ended(found, here, seen, fills_of)
     mismatches = _position_mismatches(config, found.after, snapshot, symbols)
-    cash, trades = snapshot.account.cash, list[ExternalTrade]()
-    if mismatches or cash_differs(found.after, cash):
-        trades = unaccepted_trades(found.after, snapshot.earlier(), accepted_of)
+    cash = snapshot.account.cash
+    if not mismatches and not cash_differs(found.after, cash):
+        return _result(book, found, ())
+    trades = unaccepted_trades(found.after, snapshot.earlier(), accepted_of)
     gone = round_trip_adjustments(
         _trades_that_count(config, found.after, trades, symbols), mismatches, now
     )
@@ -100,13 +101,7 @@ def compare_book(
     remedies = position_adjustments(found.after, mismatches, cash, trades, now)
     for mismatch, remedy in zip(mismatches, remedies, strict=True):
         found.add_conflict(_position_conflict(mismatch, remedy))
-    adjustments = (*gone, *cash_adjustments(found.after, cash, now))
-    return Reconciliation(
-        tuple(found.updates),
-        tuple(found.conflicts),
-        tuple(_notes(book, found, adjustments)),
-        adjustments,
-    )
+    return _result(book, found, (*gone, *cash_adjustments(found.after, cash, now)))
 
 
 class Findings:
@@ -241,6 +236,11 @@ def _account_mismatch(bound: Account, snapshot: BrokerSnapshot) -> Conflict:
         ACCOUNT_MISMATCH, "account", f"{bound.broker} {bound.account_id}", snapshot.account.account_id,
         "this database belongs to another account: use its account, or another --db",
     )  # fmt: skip
+
+
+def _result(book: Book, found: Findings, adjustments: tuple[Adjustment, ...]) -> Reconciliation:
+    notes = _notes(book, found, adjustments)
+    return Reconciliation(tuple(found.updates), tuple(found.conflicts), tuple(notes), adjustments)
 
 
 def _notes(book: Book, found: Findings, adjustments: Sequence[Adjustment]) -> list[str]:

@@ -50,6 +50,8 @@ class ReconciliationPlugin(Provider):
         if recovery.asked:
             return _compare(recovery, ())
         found = _compare(recovery, RETRY_SECONDS)
+        if not found.conflicts:
+            return found
         for pause in _conflict_pauses(recovery.broker):
             if all(conflict.kind == ACCOUNT_MISMATCH for conflict in found.conflicts):
                 break

@@ -6,6 +6,7 @@ of a later one: quiet minutes share a commit.
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from smabot.domain.book import Book
@@ -97,6 +98,11 @@ class Commit:
         if quiet:
             self._transaction.take_step()
         return quiet
+
+    @property
+    def compares_at(self) -> datetime:
+        """When the next comparison with the broker is due."""
+        return self._comparison.due_at
 
     def commit_waiting(self) -> None:
         """Commit the quiet minutes that wait, without what a step has left unfinished."""

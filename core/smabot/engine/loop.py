@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Collection, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 from smabot.domain.book import Book
-from smabot.domain.book_view import EPOCH
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Batch, Order, OrderUpdate
 from smabot.engine.broker_access import Access
@@ -38,8 +36,6 @@ from smabot.hooks.specifications import Recovery
 from smabot.settings.model import Config
 
 STOP_SECONDS = 5.0
-COMMANDS_WAIT = timedelta(minutes=100)
-"""So many minutes of known data an operator's command waits at most: they take milliseconds."""
 SURROUNDINGS = Surroundings()
 
 
@@ -98,16 +94,15 @@ class Engine:
             self.comparison,
         )
         news = BrokerNews(config.bot, book, plugins, self.comparison, equity, symbols)
-        self._calendar = CalendarRenewal(
+        calendar = CalendarRenewal(
             book, broker, feed, surroundings.query("calendar", beside=beside)
         )
-        self._undisturbed_until = EPOCH
         self._step = Step(
             book,
             plugins,
             journal,
             surroundings.wall,
-            self._calendar,
+            calendar,
             news,
             equity,
             self._decisions,
@@ -152,9 +147,9 @@ class Engine:
             raise
 
     def _take(self, batch: Batch) -> None:
-        if batch.comes_again and batch.time < self._undisturbed_until:
-            answers = self._step.take_undisturbed(batch, fresh=self.is_fresh(batch))
-            if self._step.waits:
+        if batch.comes_again and batch.time < self._step.calm_until:
+            answers = self._step.take_calmly(batch, fresh=self.is_fresh(batch))
+            if batch.time < self._step.calm_until:
                 return
             self._take_answers(answers)
         else:
@@ -170,12 +165,6 @@ class Engine:
         if self.comparison.due:
             self.compare()
         self.access.check_patience()
-        self._undisturbed_until = self._next_disturbance() if self._step.waits else EPOCH
-
-    def _next_disturbance(self) -> datetime:
-        """Return until when quiet minutes need no look at the calendar, the broker or commands."""
-        times = self.book.now + COMMANDS_WAIT, self._calendar.due_at, self.comparison.due_at
-        return min(times)
 
     def process(self, batch: Batch) -> None:
         """Take one batch in, then the broker's answers to what it caused.

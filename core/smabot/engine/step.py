@@ -7,6 +7,7 @@ from typing import Any
 
 from smabot.domain.bar_checks import bad_bar_event, is_valid_bar
 from smabot.domain.book import Book
+from smabot.domain.book_view import EPOCH
 from smabot.domain.bot_records import Command
 from smabot.domain.records import BarRevision, Batch, OrderUpdate
 from smabot.engine.broker_news import BrokerNews
@@ -45,8 +46,8 @@ class Step:
         self._equity = equity
         self._decisions = decisions
         self._commit = commit
-        self.waits = False
-        """Whether the last step was a quiet minute, which waits for a later commit."""
+        self.calm_until = EPOCH
+        """Before this time a quiet minute's bars are all there is to look at; not calm: long ago."""
 
     def take(self, batch: Batch, *, fresh: bool) -> list[OrderUpdate]:
         """Take a batch in and return the broker's answers to what it caused.
@@ -67,15 +68,18 @@ class Step:
             valid = is_valid_bar(bar)
             book.apply(BarRevision.of(bar, batch.time) if valid else bad_bar_event(bar, batch.time))
         self._decisions.decide(batch, fresh=fresh, flatten=flatten)
-        self.waits = not commands and self._commit.may_wait(batch)
-        return [] if self.waits else self._commit_and_send()
+        if not commands and self._commit.may_wait(batch):
+            self.calm_until = min(self._calendar.due_at, self._commit.compares_at)
+            return []
+        return self._commit_and_send()
 
-    def take_undisturbed(self, minute: Batch, *, fresh: bool) -> list[OrderUpdate]:
-        """Take a minute's bars as `take` does, where the step before waits, and nothing else is due."""
+    def take_calmly(self, minute: Batch, *, fresh: bool) -> list[OrderUpdate]:
+        """Take a quiet minute as `take` does, before `calm_until`: looks only at what bars may change."""
+        if self._journal.commands():
+            return self.take(minute, fresh=fresh)
         self._book.now = minute.time
         self._decisions.decide(minute, fresh=fresh, flatten=False)
-        self.waits = self._commit.may_still_wait()
-        return [] if self.waits else self._commit_and_send()
+        return [] if self._commit.may_still_wait() else self._commit_and_send()
 
     def adopt(self, updates: Sequence[OrderUpdate], remedies: Sequence[Any]) -> None:
         """Take the broker's word, in one transaction: its updates, then what resolves conflicts.
@@ -92,6 +96,7 @@ class Step:
         self._commit.commit()
 
     def _commit_and_send(self) -> list[OrderUpdate]:
+        self.calm_until = EPOCH
         self._commit.commit()
         return self._commit.send()
 

@@ -8,7 +8,7 @@ from decimal import Decimal
 from operator import attrgetter
 from pathlib import Path
 
-from smabot.provider import MINUTE, ZERO, BrokerError, ConfigError, Side
+from smabot.provider import MINUTE, ZERO, Bar, BrokerError, ConfigError, Side
 from smabot_exchange.data.data_source import DEFAULT_DATA, open_data
 from smabot_exchange.exchange_orders import ExchangeOrders
 from smabot_exchange.faults.fault_plan import FaultPlan, Occasion

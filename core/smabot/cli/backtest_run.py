@@ -29,6 +29,7 @@ from smabot.engine.transaction import Watcher
 from smabot.errors import ConfigError
 from smabot.hooks.late_journal import LateJournal
 from smabot.hooks.plugins import Plugins
+from smabot.hooks.replayed_journal import ReplayedJournal
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -88,7 +89,7 @@ def traded(
         rare_collections()
         market = BuyAndHold(len(session.enterable))
         session.config = _ending_with_its_session(session)
-        with _written_late(session):
+        with _journal_of_backtest(session):
             row = begin_run_row(session)
             engine = recover(session, _watcher(session, market, tell))
             engine.stopping = stopping
@@ -105,18 +106,19 @@ def traded(
 
 
 @contextmanager
-def _written_late(session: BotSession) -> Iterator[None]:
-    """Write a database in large parts within: no order leaves for a broker that outlives the process."""
+def _journal_of_backtest(session: BotSession) -> Iterator[None]:
+    """Keep bars with the feed within, or write a database in large parts: nobody goes on after a crash."""
+    opened = session.opened()
     if session.config.in_memory:
+        session.journal = ReplayedJournal(opened.feed)
         yield
         return
-    journal = session.opened().journal
-    session.journal = late = LateJournal(journal)
+    session.journal = late = LateJournal(opened.journal)
     try:
         yield
     finally:
         late.write()
-        session.journal = journal
+        session.journal = opened.journal
 
 
 def _report(session: BotSession, loaded: Loaded) -> Report | None:

@@ -62,9 +62,12 @@ class MemoryJournal:
                 del self._orders[kind]
             if kind is Command:
                 self._waiting.pop(row.id, None)
+        self._keep_bars(bars)
+        self._taken = frozenset()
+
+    def _keep_bars(self, bars: Sequence[Bar]) -> None:
         for bar in bars:
             self._keep(bar)
-        self._taken = frozenset()
 
     def _keep(self, bar: Bar) -> None:
         """Keep a bar, unless its minute has one: that one's values were decided on."""

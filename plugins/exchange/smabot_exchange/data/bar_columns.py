@@ -8,14 +8,16 @@ checksum of all before.
 from __future__ import annotations
 
 import json
+import mmap
 import struct
 from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cached_property
-from itertools import repeat
+from itertools import islice, repeat
 from math import isnan, nan
+from operator import attrgetter
 from typing import IO, Any, NamedTuple
 from zlib import crc32
 
@@ -29,6 +31,8 @@ _WIDTH = 8
 _BUFFERED = 200_000
 """Bars that are written at once."""
 _READ_AHEAD = 4096
+_RELEASED_AFTER = 1_000_000
+"""Bars, 64 bytes each: so many stay in memory at most, of a file that is mapped."""
 _TRAILER = struct.Struct("<qI8s")
 
 Row = tuple[Any, ...]
@@ -96,6 +100,9 @@ class _Chunk(NamedTuple):
     stamps: Sequence[int]
 
 
+_first, _last = attrgetter("first"), attrgetter("last")
+
+
 class BarColumns:
     """Reads what `ColumnsWriter` has written. Its content may be shared; nothing is changed."""
 
@@ -105,7 +112,7 @@ class BarColumns:
         if len(view) < _TRAILER.size:
             raise ValueError("too short")
         begin, checksum, magic = _TRAILER.unpack(view[-_TRAILER.size :])
-        if magic != MAGIC or crc32(view[: -_TRAILER.size]) != checksum:
+        if magic != MAGIC or self._sum(view[: -_TRAILER.size]) != checksum:
             raise ValueError("not columns of bars, or damaged")
         index = json.loads(bytes(view[begin : -_TRAILER.size]))
         self.facts: Mapping[str, Any] = index["facts"]
@@ -114,6 +121,7 @@ class BarColumns:
         """The minutes that have a bar, seconds since 1970, ascending."""
         self._chunks = index["chunks"]
         self._minutes_at_once = max(_READ_AHEAD // max(len(self._chunks), 1), 1)
+        self._unreleased = _RELEASED_AFTER
 
     @cached_property
     def symbols(self) -> tuple[str, ...]:
@@ -125,6 +133,9 @@ class BarColumns:
         starts = self.minutes[first : first + self._minutes_at_once]
         if not starts:
             return []
+        self._unreleased += _READ_AHEAD
+        if self._unreleased >= _RELEASED_AFTER:
+            self._release()
         times = {start: datetime.fromtimestamp(start, UTC) for start in starts}
         found: dict[int, list[Bar]] = {start: [] for start in starts}
         for symbol in self.symbols:
@@ -134,11 +145,11 @@ class BarColumns:
 
     def bar_before(self, symbol: str, stamp: int) -> Bar | None:
         """Return a symbol's last bar that starts before a time."""
-        for chunk in reversed(self._chunks_of.get(symbol, ())):
-            if chunk.first < stamp:
-                place = bisect_left(chunk.stamps, stamp) - 1
-                return self._bar(symbol, chunk, place)
-        return None
+        chunks = self._chunks_of.get(symbol, ())
+        if not (number := bisect_left(chunks, stamp, key=_first)):
+            return None
+        chunk = chunks[number - 1]
+        return self._bar(symbol, chunk, bisect_left(chunk.stamps, stamp) - 1)
 
     def bars_at(self, stamps: Sequence[int], symbols: Collection[str]) -> list[Bar]:
         """Return the bars of some minutes, by time, then by symbol."""
@@ -152,11 +163,13 @@ class BarColumns:
         return sorted(found, key=lambda bar: (bar.time, bar.symbol))
 
     def _bar_at(self, symbol: str, stamp: int) -> Bar | None:
-        for chunk in self._chunks_of.get(symbol, ()):
-            if chunk.first <= stamp <= chunk.last:
-                place = bisect_left(chunk.stamps, stamp)
-                return self._bar(symbol, chunk, place) if chunk.stamps[place] == stamp else None
-        return None
+        chunks = self._chunks_of.get(symbol, ())
+        number = bisect_left(chunks, stamp, key=_last)
+        if number == len(chunks) or chunks[number].first > stamp:
+            return None
+        chunk = chunks[number]
+        place = bisect_left(chunk.stamps, stamp)
+        return self._bar(symbol, chunk, place) if chunk.stamps[place] == stamp else None
 
     @cached_property
     def _chunks_of(self) -> dict[str, list[_Chunk]]:
@@ -173,9 +186,10 @@ class BarColumns:
         self, symbol: str, first: int, last: int, times: Mapping[int, datetime]
     ) -> Iterator[tuple[int, Bar]]:
         """Yield a symbol's bars from a minute to another with their starts; ``times``: of all minutes."""
-        for chunk in self._chunks_of[symbol]:
-            if chunk.last < first or chunk.first > last:
-                continue
+        chunks = self._chunks_of[symbol]
+        for chunk in islice(chunks, bisect_left(chunks, first, key=_last), None):
+            if chunk.first > last:
+                return
             begin, end = bisect_left(chunk.stamps, first), bisect_left(chunk.stamps, last + 1)
             stamps, *values, counts, vwaps = self._columns(chunk, begin, end)
             rows = zip(
@@ -196,6 +210,19 @@ class BarColumns:
             self._column(kind, chunk.place + number * size, chunk.size)[begin:end].tolist()
             for number, kind in enumerate(COLUMNS)
         ]
+
+    def _sum(self, view: memoryview) -> int:
+        found, at_once = 0, _RELEASED_AFTER * len(COLUMNS) * _WIDTH
+        for place in range(0, len(view), at_once):
+            found = crc32(view[place : place + at_once], found)
+            self._release()
+        return found
+
+    def _release(self) -> None:
+        """Let go of the pages that were read: a mapped file is read again where it is needed."""
+        self._unreleased = 0
+        if isinstance(file := self._content.obj, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+            file.madvise(mmap.MADV_DONTNEED)
 
     def _column(self, kind: str, place: int, count: int) -> Any:
         return self._content[place : place + count * _WIDTH].cast(kind)  # type: ignore[call-overload]

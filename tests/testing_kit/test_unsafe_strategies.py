@@ -48,7 +48,7 @@ def test_it_fails_and_says_what_to_do(found: Found, name: str, check: str, remed
 
 def test_a_slow_hook_is_named_with_its_time(found: Found) -> None:
     few = Market("few", tuple(bars("SPY", [10, 11, 12, 11])))
-    verdict = found("slow", "quick", {"own_bars": (few,)})
+    verdict = found("slow", "quick", {"own_bars": (few,), "case": "few"})
     assert re.match(
         r"on_bar \d+\.\d\d ms at half of its calls, at most \d+ ms", verdict.outcome.said
     )

@@ -15,7 +15,7 @@ from urllib.parse import quote as quoted_address
 import click
 
 import smabot
-from smabot.errors import ConfigError, counted, suggest
+from smabot.errors import ConfigError, UsageError, counted, suggest
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -41,6 +41,8 @@ class VerifyOptions:
     checks: Sequence[str]
     case: str | None
     data: str | None
+    data_zone: str | None
+    symbols: Sequence[str] | None
     assigned: Sequence[str]
     thorough: bool
     may_send: bool
@@ -50,6 +52,8 @@ class VerifyOptions:
     def replayed(self) -> str:
         """Those that a replay of a case needs, as typed."""
         words = [] if self.data is None else ["--data", self.data]
+        words += ["--data-zone", self.data_zone] if self.data_zone else []
+        words += ["--symbols", ",".join(self.symbols)] if self.symbols else []
         words += [word for text in self.assigned for word in ("--set", text)]
         words += ["--send-orders"] if self.may_send else []
         return " ".join(map(quote, words))
@@ -73,20 +77,24 @@ def verify_plugins(app: App, options: VerifyOptions) -> int:
 
 def _subjects(app: App, options: VerifyOptions, folder: Path) -> list[Subject]:
     """Return the plugins to verify. Raises ConfigError for every mistake, before the first check runs."""
-    from smabot.testing.verifying.own_bars import market_of
+    from smabot.testing.verifying.own_bars import OwnBars
+    from smabot.testing.verifying.plugin_roles import DECIDING
     from smabot.testing.verifying.subject import subjects
     from smabot.testing.verifying.verification import checks_of
 
-    loaded = app.load(_flags(options.assigned))
+    loaded = app.load(_flags(options))
     config = _trial(loaded)
-    own = (market_of(options.data, config, folder),) if options.data is not None else ()
+    own = None if options.data is None else OwnBars.read(options.data, loaded.config)
 
     def tailor(subject: Subject) -> Subject:
-        return replace(
-            subject, origins=loaded.origins, own_bars=own, case=options.case or "",
-            thorough=options.thorough, options=options.replayed, may_send=options.may_send,
-            within=folder,
+        tried = replace(
+            subject, origins=loaded.origins, case=options.case or "", thorough=options.thorough,
+            options=options.replayed, may_send=options.may_send, within=folder,
         )  # fmt: skip
+        if own is None or not {*DECIDING} & {*tried.roles}:
+            return tried
+        own.require(tried.name, tried.lookback)
+        return replace(tried, own_bars=own.spans(tried.lookback))
 
     found = subjects(options.names, config, tailor)
     _require_known_tables(options.assigned, [each.name for each in found])
@@ -124,12 +132,19 @@ def _quietly(verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
         yield verdict
 
 
-def _flags(assigned: Sequence[str]) -> list[Flag]:
+def _flags(options: VerifyOptions) -> list[Flag]:
+    """Return what the command line sets. Raises ConfigError and UsageError where it is wrong."""
     from smabot.settings.loading import Flag
     from smabot.settings.model import Config
 
     flags = []
-    for text in assigned:
+    if options.data_zone is not None:
+        flags.append(Flag("data_zone", "--data-zone", options.data_zone))
+    if options.symbols is not None:
+        if any(text.startswith("symbols=") for text in options.assigned):
+            raise UsageError("--symbols and --set symbols=…: give one of them")
+        flags.append(Flag("symbols", "--symbols", list(options.symbols)))
+    for text in options.assigned:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set {text}: write it as KEY=VALUE, as in --set sma.slow=20")

@@ -36,10 +36,14 @@ def generated_markets(lookback: int, symbols: Sequence[str], *, falling: bool) -
 
     ``falling``: also one whose prices fall by a third and come back, for what limits losses.
     """
-    named = tuple(symbols or SYMBOLS)
-    minutes = max(SHORTEST, min(LONGEST, 3 * lookback + 30))
-    markets = [_waves(named, minutes), _gaps(named, minutes), _sessions(named, minutes)]
-    return [*markets, _fall(named, minutes)] if falling else markets
+    minutes = minutes_for(lookback)
+    markets = [_waves(symbols, minutes), _gaps(symbols, minutes), _sessions(symbols, minutes)]
+    return [*markets, _fall(symbols, minutes)] if falling else markets
+
+
+def minutes_for(lookback: int) -> int:
+    """Return how long a market is that fits a lookback."""
+    return max(SHORTEST, min(LONGEST, 3 * lookback + 30))
 
 
 def _waves(symbols: Sequence[str], minutes: int) -> Market:
@@ -76,7 +80,7 @@ def _sessions(symbols: Sequence[str], minutes: int) -> Market:
 def _fall(symbols: Sequence[str], minutes: int) -> Market:
     """Quiet at first; then prices fall by a third, and come back."""
     made: list[Bar] = []
-    for n, symbol in enumerate(symbols):
+    for n, symbol in enumerate(symbols[:3]):
         prices = _prices(51 + n, minutes)
         quiet = minutes // 4
         fallen = [max(0, minute - quiet) / (minutes - quiet) for minute in range(minutes)]

@@ -9,7 +9,12 @@ from smabot.domain.records import Bar, Signal
 from smabot.testing.in_process_bot import Bot
 from smabot.testing.kill_points import wrap_hooks
 from smabot.testing.verifying.generated_markets import at_minutes, with_other_future
-from smabot.testing.verifying.lookback_diagnosis import decisions, first_of, remedy_for, restarts
+from smabot.testing.verifying.lookback_diagnosis import (
+    decisions,
+    otherwise_on,
+    remedy_for,
+    restarts,
+)
 from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed, unproved
 from smabot.testing.verifying.plugin_roles import Role
 from smabot.testing.verifying.subject import Subject
@@ -49,13 +54,15 @@ def window_pure(subject: Subject) -> Outcome:
         bot = subject.bot(market)
         for each in restarts(bot, market, lookback):
             cases += 1
-            changed = each.difference(bot, lookback) or each.difference(bot, 2 * lookback)
-            if changed:
-                said = (
-                    f"restarted at {each.since:%Y-%m-%d %H:%M} UTC of the market '{market.name}', it "
-                    f"decides otherwise on {first_of(changed)}"
-                )
-                return failed(cases, said, market.name, remedy_for(bot, market, lookback))
+            for shown in (lookback, 2 * lookback):
+                decided = each.decided(bot, shown)
+                if decided != each.expected:
+                    otherwise = otherwise_on(decided, each.expected, "without the restart")
+                    said = (
+                        f"restarted at {each.since:%Y-%m-%d %H:%M} UTC of the market '{market.name}', it "
+                        f"decides otherwise on {otherwise}"
+                    )
+                    return failed(cases, said, market.name, remedy_for(bot, market, lookback))
     return passed(cases)
 
 
@@ -80,11 +87,11 @@ def no_lookahead(subject: Subject) -> Outcome:
             cases += 1
             other = subject.bot(with_other_future(market, time)).run()
             begin = market.bars[0].time
-            changed = decisions(whole, begin, time) ^ decisions(other, begin, time)
-            if changed:
+            here, there = decisions(other, begin, time), decisions(whole, begin, time)
+            if here != there:
                 said = (
-                    f"with other prices from {time:%Y-%m-%d %H:%M} UTC on, it decides otherwise on an "
-                    f"earlier bar, {first_of(changed)} of the market '{market.name}'"
+                    f"with other prices from {time:%Y-%m-%d %H:%M} UTC on of the market '{market.name}', it "
+                    f"decides otherwise on an earlier bar, {otherwise_on(here, there, 'without them')}"
                 )
                 return failed(cases, said, market.name)
     return passed(cases)

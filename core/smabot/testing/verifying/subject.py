@@ -17,7 +17,7 @@ from smabot.hooks.discovery import discover, load_plugin, make_from, select
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
 from smabot.testing.in_process_bot import Bot
-from smabot.testing.verifying.generated_markets import Market, generated_markets
+from smabot.testing.verifying.generated_markets import SYMBOLS, Market, generated_markets
 from smabot.testing.verifying.plugin_roles import Role, roles_of
 from smabot.testing.verifying.probe_plugins import PROBES
 from smabot.testing.verifying.trial_rows import TrialRows
@@ -38,7 +38,7 @@ class Subject:
     config: Config
     origins: Mapping[str, str] = field(default_factory=dict)
     own_bars: tuple[Market, ...] = ()
-    """The author's own data, in place of generated markets."""
+    """Spans of the author's own data, beside the generated markets."""
     case: str = ""
     """The only case to try; empty: all."""
     thorough: bool = False
@@ -104,9 +104,9 @@ class Subject:
         """Return the markets of the cases to try. Raises ConfigError where the case names none."""
         falling = Role.RULE in self.roles
         wanted = self.case.partition("/")[0]
-        found = list(self.own_bars) or generated_markets(
-            self.lookback, self.config.symbols, falling=falling
-        )
+        own = sorted({bar.symbol for market in self.own_bars for bar in market.bars})
+        symbols = self.config.symbols or tuple(dict.fromkeys([*own, *SYMBOLS]))
+        found = [*generated_markets(self.lookback, symbols, falling=falling), *self.own_bars]
         chosen = [market for market in found if wanted in ("", market.name)]
         if not chosen:
             known = [market.name for market in found]
@@ -138,6 +138,8 @@ class Subject:
         """Return a bot with the plugin over a market; probes trade where it is no strategy."""
         plugins: list[tuple[str, Any]] = [(self.name, self.target)]
         settings = {name: getattr(self.config, name) for name in self.config.model_fields_set}
+        there = {bar.symbol for bar in market.bars}
+        settings["symbols"] = [each for each in self.config.symbols if each in there]
         settings["broker"] = "fake"
         if Role.STRATEGY not in self.roles:
             plugins += probes

@@ -15,6 +15,7 @@ from urllib.parse import quote as quoted_address
 import click
 
 import smabot
+from smabot.cli.progress_bar import progress_bar
 from smabot.errors import ConfigError, UsageError, counted, suggest
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ def verify_plugins(app: App, options: VerifyOptions) -> int:
     with TemporaryDirectory(prefix="smabot-verify-") as folder:
         found = _subjects(app, options, Path(folder))
         quiet = app.as_json or options.badge
-        verdicts = [verdict for each in found for verdict in _verified(each, options, quiet=quiet)]
+        verdicts = [
+            verdict for each in found for verdict in _verified(app, each, options, quiet=quiet)
+        ]
     if app.as_json:
         app.emit({"plugins": [_plugin_json(each, verdicts) for each in found]}, "")
     elif options.badge:
@@ -104,14 +107,12 @@ def _subjects(app: App, options: VerifyOptions, folder: Path) -> list[Subject]:
     return found
 
 
-def _verified(subject: Subject, options: VerifyOptions, *, quiet: bool) -> list[Verdict]:
+def _verified(app: App, subject: Subject, options: VerifyOptions, *, quiet: bool) -> list[Verdict]:
     """Run the checks of a plugin, and show each when it is done."""
-    from smabot.testing.verifying.verification import verify
-
     if not quiet:
         click.echo(f"{subject.name}  {', '.join(subject.roles)}\n{HEADS}")
     found = []
-    for verdict in _quietly(verify(subject, options.checks)):
+    for verdict in _told(app, subject, options.checks):
         found.append(verdict)
         if not quiet:
             click.echo("\n".join(_lines(verdict)))
@@ -120,12 +121,15 @@ def _verified(subject: Subject, options: VerifyOptions, *, quiet: bool) -> list[
     return found
 
 
-def _quietly(verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
-    """Yield verdicts, and log what plugins print meanwhile."""
+def _told(app: App, subject: Subject, names: Sequence[str]) -> Iterator[Verdict]:
+    """Yield verdicts; meanwhile show the progress, and log what plugins print."""
     from smabot.hooks.plugin_output import printed_to_log
+    from smabot.testing.verifying.verification import effort_of, verify
 
+    verdicts = verify(subject, names, lambda done, text: bar(int(done), text))
+    total = int(effort_of(subject, names))
     while True:
-        with printed_to_log():
+        with progress_bar(app, total) as bar, printed_to_log():  # closed while a line is printed
             verdict = next(verdicts, None)
         if verdict is None:
             return

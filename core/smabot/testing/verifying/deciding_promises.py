@@ -14,12 +14,13 @@ from typing import Any
 from smabot.testing.kill_everywhere import kill_everywhere, try_kill_at
 from smabot.testing.kill_points import wrap_hooks
 from smabot.testing.table_comparison import first_difference
+from smabot.testing.verifying.check_progress import affordable, minutes_of_kill
 from smabot.testing.verifying.hash_seeds import tables_under_seed
 from smabot.testing.verifying.lookback_diagnosis import LOST, remedy_for
-from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed
+from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed, runs
 from smabot.testing.verifying.plugin_roles import DECIDING, Role
 from smabot.testing.verifying.purity_guard import PurityGuard
-from smabot.testing.verifying.subject import Subject
+from smabot.testing.verifying.subject import MOST_KILLS, Subject
 
 SLOW_MS = 50.0
 """Milliseconds of CPU: a hook that takes so long at half of its calls is slow."""
@@ -27,20 +28,35 @@ SEEDS = ("1", "2")
 PLAIN = (list, dict, set, bytearray, int, float, str)
 
 
+def _effort_of_kills(subject: Subject) -> float:
+    lookback = subject.lookback
+    return sum(
+        minutes_of_kill(market, lookback)
+        * affordable(MOST_KILLS, minutes_of_kill(market, lookback))
+        for market in subject.markets()
+    )
+
+
 @check(
     "restart-safe",
     *DECIDING,
     promise="killed anywhere and restarted, the bot ends with the same tables, row by row",
     remedy=LOST,
+    effort=_effort_of_kills,
 )
 def restart_safe(subject: Subject) -> Outcome:
     kills = tried = states = 0
-    for market in subject.markets():
+    markets = subject.markets()
+    for number, market in enumerate(markets):
+
+        def tell(part: float, before: int = number) -> None:
+            subject.progress.part((before + part) / len(markets))
+
         bot = subject.bot(market)
         if subject.boundaries:
             report = try_kill_at(bot, subject.boundaries)
         else:
-            report = kill_everywhere(bot, subject.most_kills)
+            report = kill_everywhere(bot, subject.most_kills(market), tell)
         kills, tried, states = kills + report.kills, tried + report.tried, states + report.states
         if (failure := report.failure) is not None:
             path = ".".join(map(str, failure.case.path))
@@ -91,6 +107,7 @@ def _variables(place: Any) -> dict[str, Any]:
     *DECIDING,
     promise="no hook reads a clock, chance, a file or a socket; logging is allowed",
     remedy="take the time from bar.time or book.now, and all else from bars, the book and settings",
+    effort=runs(3),
 )
 def pure_hooks(subject: Subject) -> Outcome:
     calls = 0
@@ -131,6 +148,7 @@ def _folder(target: Any) -> Path:
     *DECIDING,
     promise="the order of the symbols and Python's hash seed change nothing",
     remedy="do not let the order of a set, of hash() or id() decide: sort first",
+    effort=runs(4),
 )
 def deterministic(subject: Subject) -> Outcome:
     cases = 0

@@ -13,8 +13,10 @@ from smabot.domain.records import Bar
 from smabot.testing.sample_records import bars, sessions
 
 SYMBOLS = ("SPY", "QQQ", "IWM")
-SHORTEST, LONGEST = 90, 1500
-"""Minutes of a market."""
+SHORTEST, COMMON, LONGEST = 90, 1500, 10_000
+"""Minutes of a market: at least; of one that fits three lookbacks; of any."""
+AFTER = 500
+"""Minutes after two lookbacks, where three are too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +45,8 @@ def generated_markets(lookback: int, symbols: Sequence[str], *, falling: bool) -
 
 def minutes_for(lookback: int) -> int:
     """Return how long a market is that fits a lookback."""
-    return max(SHORTEST, min(LONGEST, 3 * lookback + 30))
+    wanted = min(3 * lookback + 30, max(COMMON, 2 * lookback + AFTER))
+    return max(SHORTEST, min(LONGEST, wanted))
 
 
 def _waves(symbols: Sequence[str], minutes: int) -> Market:

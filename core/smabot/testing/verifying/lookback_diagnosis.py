@@ -11,10 +11,11 @@ from smabot.domain.records import Signal
 from smabot.hooks.plugins import Plugins
 from smabot.testing.durable_world import DurableWorld
 from smabot.testing.in_process_bot import Bot
+from smabot.testing.verifying.check_progress import affordable, minutes_of_cut, watched_minutes
 from smabot.testing.verifying.generated_markets import Market, at_minutes
 
 CUTS = 40
-"""Minutes of each market at which a restart is tried."""
+"""Minutes of each market at which a restart is tried, at most."""
 JUDGED = 12
 """Restarts, the latest of those that decided otherwise, by which a longer lookback is judged."""
 FACTORS = (2, 3, 4, 6, 8, 16, 32)
@@ -78,10 +79,10 @@ class Restart:
 
 
 def restarts(bot: Bot, market: Market, lookback: int) -> Iterator[Restart]:
-    """Yield restarts spread over a market, each watched for two lookbacks."""
-    whole, living, after = bot.again().run(), bot.again(), 2 * lookback + 5
+    """Yield restarts spread over a market, each watched for two lookbacks, or hours."""
+    whole, living, after = bot.again().run(), bot.again(), watched_minutes(lookback)
     begun = living.exchange.now()
-    for time in at_minutes(market, CUTS):
+    for time in at_minutes(market, affordable(CUTS, minutes_of_cut(lookback))):
         minutes = (time - living.exchange.now()) // MINUTE
         if minutes <= 0:
             continue

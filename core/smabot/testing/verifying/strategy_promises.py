@@ -8,14 +8,16 @@ from typing import Any
 from smabot.domain.records import Bar, Signal
 from smabot.testing.in_process_bot import Bot
 from smabot.testing.kill_points import wrap_hooks
-from smabot.testing.verifying.generated_markets import at_minutes, with_other_future
+from smabot.testing.verifying.check_progress import affordable, minutes_of_cut
+from smabot.testing.verifying.generated_markets import LONGEST, at_minutes, with_other_future
 from smabot.testing.verifying.lookback_diagnosis import (
+    CUTS,
     decisions,
     otherwise_on,
     remedy_for,
     restarts,
 )
-from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed, unproved
+from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed, runs, unproved
 from smabot.testing.verifying.plugin_roles import Role
 from smabot.testing.verifying.subject import Subject
 
@@ -38,8 +40,15 @@ def signals(subject: Subject) -> Outcome:
         bars += len(market.bars)
     if not any(signal.target for signal in found):
         said = "never signalled an entry" if found else "never signalled"
+        if subject.lookback >= LONGEST:
+            said += f": lookback() returns {subject.lookback:,}, and markets have at most {LONGEST:,} minutes"
         return unproved(len(found), f"{said}: {bars:,} bars; nothing proved")
     return passed(len(found), f"signals on {bars:,} bars")
+
+
+def _effort_of_cuts(subject: Subject) -> float:
+    each = minutes_of_cut(subject.lookback)
+    return len(subject.markets()) * each * affordable(CUTS, each)
 
 
 @check(
@@ -47,13 +56,16 @@ def signals(subject: Subject) -> Outcome:
     Role.STRATEGY,
     promise="a restart that shows it twice its lookback() gives the same signals",
     remedy="compute from the last lookback() bars of each symbol, or keep a declared record",
+    effort=_effort_of_cuts,
 )
 def window_pure(subject: Subject) -> Outcome:
-    cases, lookback = 0, subject.lookback
-    for market in subject.markets():
+    cases, lookback, markets = 0, subject.lookback, subject.markets()
+    expected = len(markets) * affordable(CUTS, minutes_of_cut(lookback))
+    for market in markets:
         bot = subject.bot(market)
         for each in restarts(bot, market, lookback):
             cases += 1
+            subject.progress.part(cases / expected)
             for shown in (lookback, 2 * lookback):
                 decided = each.decided(bot, shown)
                 if decided != each.expected:
@@ -71,10 +83,13 @@ def window_pure(subject: Subject) -> Outcome:
     Role.STRATEGY,
     promise="its signals are for the bar that it is given, and another future does not change them",
     remedy="decide from the bar and older ones: read no data file, and nothing of the feed or broker",
+    effort=runs(2 + FUTURES),
 )
 def no_lookahead(subject: Subject) -> Outcome:
     cases = 0
-    for market in subject.markets():
+    markets = subject.markets()
+    for number, market in enumerate(markets):
+        subject.progress.part(number / len(markets))
         bot = subject.bot(market)
         strays = _strays(bot)
         if strays:

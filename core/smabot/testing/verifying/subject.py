@@ -17,13 +17,14 @@ from smabot.hooks.discovery import discover, load_plugin, make_from, select
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
 from smabot.testing.in_process_bot import Bot
+from smabot.testing.verifying.check_progress import CheckProgress, affordable, minutes_of_kill
 from smabot.testing.verifying.generated_markets import SYMBOLS, Market, generated_markets
 from smabot.testing.verifying.plugin_roles import Role, roles_of
 from smabot.testing.verifying.probe_plugins import PROBES
 from smabot.testing.verifying.trial_rows import TrialRows
 
 MOST_KILLS = 60
-"""States that are tried of each market, unless all of them are asked for."""
+"""States that are tried of each market at most, unless all of them are asked for."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,7 @@ class Subject:
     """Options of the command line that a replay needs, as typed."""
     may_send: bool = False
     """Whether a broker's checks may send orders."""
+    progress: CheckProgress = field(default_factory=CheckProgress, compare=False)
     within: Path | None = None
     """Where a check may write; None: a folder of its own, for as long as it is needed."""
 
@@ -96,9 +98,11 @@ class Subject:
         """How many bars of each symbol it says it needs."""
         return max(self.alone().lookback(), 2)
 
-    @property
-    def most_kills(self) -> int | None:
-        return None if self.thorough else MOST_KILLS
+    def most_kills(self, market: Market) -> int | None:
+        """Return how many states of a market are tried; None: all."""
+        if self.thorough:
+            return None
+        return affordable(MOST_KILLS, minutes_of_kill(market, self.lookback))
 
     def markets(self) -> list[Market]:
         """Return the markets of the cases to try. Raises ConfigError where the case names none."""

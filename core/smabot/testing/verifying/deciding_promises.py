@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from copy import deepcopy
 from pathlib import Path
 from statistics import median
 from time import thread_time
@@ -25,7 +24,6 @@ from smabot.testing.verifying.subject import MOST_KILLS, Subject
 SLOW_MS = 50.0
 """Milliseconds of CPU: a hook that takes so long at half of its calls is slow."""
 SEEDS = ("1", "2")
-PLAIN = (list, dict, set, bytearray, int, float, str)
 
 
 def _effort_of_kills(subject: Subject) -> float:
@@ -74,32 +72,13 @@ def restart_safe(subject: Subject) -> Outcome:
     remedy="keep it in the plugin's attributes if lookback() bars restore it, else in a declared record",
 )
 def no_globals(subject: Subject) -> Outcome:
-    places = [subject.target] if isinstance(subject.target, ModuleType) else _places(subject.target)
-    before = [_variables(place) for place in places]
-    market = subject.markets()[0]
-    subject.bot(market).run()
-    for place, kept in zip(places, before, strict=True):
-        for name, value in _variables(place).items():
-            if name not in kept or kept[name] != value:
-                return failed(1, f"{place.__name__}.{name} is another one after a run")
-    return passed(1)
-
-
-def _places(target: Any) -> list[Any]:
-    module = inspect.getmodule(target)
-    classes = [
-        each for each in getattr(target, "__mro__", ()) if each.__module__ == target.__module__
-    ]
-    return [*([module] if module is not None else []), *classes]
-
-
-def _variables(place: Any) -> dict[str, Any]:
-    """Return a copy of the plain values that a module or class holds."""
-    return {
-        name: deepcopy(value)
-        for name, value in vars(place).items()
-        if isinstance(value, PLAIN) and not name.startswith("__")
-    }
+    cases = 0
+    for market in subject.markets():
+        cases += 1
+        subject.bot(market).run()
+        if name := subject.modules.changed():
+            return failed(cases, f"{name} is another one after a run", market.name)
+    return passed(cases)
 
 
 @check(

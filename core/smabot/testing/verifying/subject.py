@@ -19,6 +19,7 @@ from smabot.settings.model import Config
 from smabot.testing.in_process_bot import Bot
 from smabot.testing.verifying.check_progress import CheckProgress, affordable, minutes_of_kill
 from smabot.testing.verifying.generated_markets import SYMBOLS, Market, generated_markets
+from smabot.testing.verifying.module_state import ModuleState
 from smabot.testing.verifying.plugin_roles import Role, roles_of
 from smabot.testing.verifying.probe_plugins import PROBES
 from smabot.testing.verifying.trial_rows import TrialRows
@@ -82,6 +83,11 @@ class Subject:
         path = self.folder / name
         path.write_bytes(content)
         return path
+
+    @cached_property
+    def modules(self) -> ModuleState:
+        """What its modules held before it ran."""
+        return ModuleState(self.target)
 
     @cached_property
     def hooks(self) -> frozenset[str]:
@@ -148,7 +154,10 @@ class Subject:
         if Role.STRATEGY not in self.roles:
             plugins += probes
             settings.setdefault("sizing", {"shares": 100})
-        return Bot(plugins, market.bars, settings, sessions=market.sessions)
+        return Bot(
+            plugins, market.bars, settings, sessions=market.sessions,
+            each_process=self.modules.restore,
+        )  # fmt: skip
 
 
 def subjects(

@@ -97,7 +97,7 @@ def _subjects(app: App, options: VerifyOptions, folder: Path) -> list[Subject]:
         if own is None or not {*DECIDING} & {*tried.roles}:
             return tried
         own.require(tried.name, tried.lookback)
-        return replace(tried, own_bars=own.spans(tried.lookback))
+        return replace(tried, own_bars=own.spans(tried.lookback), data=own.data)
 
     found = subjects(options.names, config, tailor)
     _require_known_tables(options.assigned, [each.name for each in found])

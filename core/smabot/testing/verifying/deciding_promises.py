@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from pathlib import Path
 from statistics import median
 from time import thread_time
-from types import ModuleType
 from typing import Any
 
 from smabot.testing.kill_everywhere import kill_everywhere, try_kill_at
@@ -18,7 +15,7 @@ from smabot.testing.verifying.hash_seeds import tables_under_seed
 from smabot.testing.verifying.lookback_diagnosis import LOST, remedy_for
 from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed, runs
 from smabot.testing.verifying.plugin_roles import DECIDING, Role
-from smabot.testing.verifying.purity_guard import PurityGuard
+from smabot.testing.verifying.purity_guard import PurityGuard, own_folder
 from smabot.testing.verifying.subject import MOST_KILLS, Subject
 
 SLOW_MS = 50.0
@@ -90,7 +87,7 @@ def no_globals(subject: Subject) -> Outcome:
 )
 def pure_hooks(subject: Subject) -> Outcome:
     calls = 0
-    guard = PurityGuard(_folder(subject.target))
+    guard = PurityGuard(own_folder(subject.target))
 
     def counted(call: Callable[..., Any], name: str, hook: str) -> Callable[..., Any]:
         watched = guard.wrap(call, name, hook)
@@ -112,14 +109,6 @@ def pure_hooks(subject: Subject) -> Outcome:
             more = f", and {len(guard.found) - 1} more" if len(guard.found) > 1 else ""
             return failed(calls, f"{worst}{more}", market.name, worst.remedy)
     return passed(calls)
-
-
-def _folder(target: Any) -> Path:
-    """Return where the plugin's own code is: its package, or the folder of its file."""
-    file = Path(inspect.getsourcefile(target) or ".").resolve()
-    module = target.__name__ if isinstance(target, ModuleType) else target.__module__
-    package = module.partition(".")[0]
-    return next((each for each in file.parents if each.name == package), file.parent)
 
 
 @check(

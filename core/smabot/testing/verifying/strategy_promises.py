@@ -9,6 +9,7 @@ from smabot.domain.records import Bar, Signal
 from smabot.testing.in_process_bot import Bot
 from smabot.testing.kill_points import wrap_hooks
 from smabot.testing.verifying.check_progress import affordable, minutes_of_cut
+from smabot.testing.verifying.early_reads import early_reads
 from smabot.testing.verifying.generated_markets import LONGEST, at_minutes, with_other_future
 from smabot.testing.verifying.lookback_diagnosis import (
     CUTS,
@@ -86,7 +87,10 @@ def window_pure(subject: Subject) -> Outcome:
     effort=runs(2 + FUTURES),
 )
 def no_lookahead(subject: Subject) -> Outcome:
-    cases = 0
+    cases, reads = 0, early_reads(subject)
+    for each in reads:
+        if subject.data and each.is_within(subject.data):
+            return failed(1, f"it reads {each}, the data that it is tried on")
     markets = subject.markets()
     for number, market in enumerate(markets):
         subject.progress.part(number / len(markets))
@@ -109,7 +113,8 @@ def no_lookahead(subject: Subject) -> Outcome:
                     f"decides otherwise on an earlier bar, {otherwise_on(here, there, 'without them')}"
                 )
                 return failed(cases, said, market.name)
-    return passed(cases)
+    unseen = ", ".join(map(str, reads))
+    return passed(cases, f"not seen: what it knows from {unseen}" if reads else "")
 
 
 def _strays(bot: Bot) -> list[str]:

@@ -41,6 +41,8 @@ class Subject:
     origins: Mapping[str, str] = field(default_factory=dict)
     own_bars: tuple[Market, ...] = ()
     """Spans of the author's own data, beside the generated markets."""
+    data: str = ""
+    """The file or folder that they come from; empty: none."""
     case: str = ""
     """The only case to try; empty: all."""
     thorough: bool = False

@@ -9,15 +9,17 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any
 
 from smabot.errors import PluginError
+from smabot.testing.table_comparison import Tables, columns_of
 
 if TYPE_CHECKING:
-    from smabot.testing.table_comparison import Tables
     from smabot.testing.verifying.generated_markets import Market
     from smabot.testing.verifying.subject import Subject
 
+PLAIN_MODULES = ("builtins", "datetime", "decimal")
 CHILD = "from smabot.testing.verifying.hash_seeds import main; main()"
 
 
@@ -56,5 +58,22 @@ def main() -> None:
     asked = json.loads(sys.argv[1])
     subject = from_description(asked)
     markets = pickle.loads(Path(asked["markets"]).read_bytes())  # noqa: S301 - the parent wrote it
-    tables = [subject.bot(market).run().tables for market in markets]
+    tables = [_plain_tables(subject.bot(market).run().tables) for market in markets]
     Path(asked["tables"]).write_bytes(pickle.dumps(tables))
+
+
+def _plain_tables(tables: Tables) -> Tables:
+    """Return tables without the plugin's own classes, which the parent can't unpickle: a file is no module."""
+    return {
+        name: {tuple(map(_plain, key)): _plain_row(row) for key, row in rows.items()}
+        for name, rows in tables.items()
+    }
+
+
+def _plain_row(row: Any) -> SimpleNamespace:
+    names = tuple(columns_of(row))
+    return SimpleNamespace(_fields=names, **{name: _plain(getattr(row, name)) for name in names})
+
+
+def _plain(value: Any) -> Any:
+    return value if type(value).__module__ in PLAIN_MODULES else str(value)

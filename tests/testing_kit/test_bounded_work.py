@@ -35,7 +35,6 @@ def test_a_longer_lookback_gets_fewer_cases(found: Found, check: str) -> None:
     assert short.proved
     assert long_.proved
     assert 3 * 8 <= long_.outcome.cases < short.outcome.cases
-    assert long_.seconds < 60
 
 
 def test_the_progress_of_all_checks_is_told(unsafe: Callable[[str], str], tmp_path: Path) -> None:

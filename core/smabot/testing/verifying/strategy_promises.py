@@ -30,7 +30,7 @@ FUTURES = 5
     "signals",
     Role.STRATEGY,
     promise="it signals on the bars that it is verified on, so that the other checks prove something",
-    remedy="give bars on which it signals with --data PATH, its symbols with --set symbols=KO,PEP, or "
+    remedy="give bars on which it signals with --data PATH, its symbols with --symbols KO,PEP, or "
     "shorter windows with --set NAME.KEY=VALUE",
 )
 def signals(subject: Subject) -> Outcome:

@@ -58,6 +58,11 @@ def test_no_word_of_the_template_is_left() -> None:
     assert "class MeanReversion(Strategy)" in PACKAGE["smabot_mean_reversion/strategy.py"]
 
 
+def test_the_readme_claims_no_check_that_has_not_run() -> None:
+    assert not re.search(r"passed|img\.shields\.io", PACKAGE["README.md"])
+    assert "smabot verify mean_reversion --badge" in PACKAGE["README.md"]
+
+
 def test_a_folder_may_be_given_and_be_there(call: Call) -> None:
     Path("mine").mkdir()
     Path("mine/LICENSE").write_text("mine")

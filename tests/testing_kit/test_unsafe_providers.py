@@ -25,6 +25,19 @@ def test_a_journal_that_breaks_a_promise_fails(found: Found, check: str) -> None
     assert verdict.remedy
 
 
+@pytest.mark.plugins
+def test_a_commit_is_missed_that_returned_before_the_kill_came(found: Found) -> None:
+    """The process commits on while the kill is under way: the last two are lost, not those it was killed for."""
+    verdict = found("unsafe_journal", "durable", breaks="the newest commits")
+    assert verdict.outcome.result == "FAILED", verdict.outcome
+    assert "is lost" in verdict.outcome.said
+
+
+@pytest.mark.plugins
+def test_a_journal_that_keeps_all_its_commits_is_durable(found: Found) -> None:
+    assert found("unsafe_journal", "durable").proved
+
+
 @pytest.mark.parametrize("check", OF_VENUES)
 def test_a_venue_that_keeps_its_promises_passes(found: Found, check: str) -> None:
     verdict = found("unsafe_venue", check)

@@ -48,7 +48,7 @@ def test_it_fails_and_says_what_to_do(found: Found, name: str, check: str, remed
 
 def test_a_slow_hook_is_named_with_its_time(found: Found) -> None:
     few = Market("few", tuple(bars("SPY", [10, 11, 12, 11])))
-    verdict = found("slow", "quick", {"own_bars": (few,)})
+    verdict = found("slow", "quick", {"own_bars": (few,), "case": "few"})
     assert re.match(
         r"on_bar \d+\.\d\d ms at half of its calls, at most \d+ ms", verdict.outcome.said
     )
@@ -142,3 +142,45 @@ def test_a_case_is_replayed_alone(found: Found) -> None:
     again = found("attribute_state", "restart-safe", {"case": failed.outcome.case})
     assert again.outcome.cases == 1
     assert again.outcome.said.partition(": table")[2] == failed.outcome.said.partition(": table")[2]
+
+
+STREAKY = """
+from enum import StrEnum
+from smabot.api import Bar, Book, Signal, hookimpl, record
+
+class Mood(StrEnum):
+    GOOD = "good"
+    BAD = "bad"
+
+@record(table="streaky_rows", key=("symbol",))
+class Row:
+    symbol: str
+    count: int
+    mood: Mood
+
+class Streaky:
+    @hookimpl
+    def records(self):
+        return [Row]
+
+    @hookimpl
+    def on_bar(self, bar: Bar, book: Book):
+        row = book.row(Row, bar.symbol)
+        count = (row.count if row else 0) + 1 if bar.close > bar.open else 0
+        mood = Mood.GOOD if {result} else Mood.BAD
+        book.apply(Row(bar.symbol, count, mood))
+        return Signal.long(bar) if count > 1 else Signal.flat(bar)
+"""
+
+
+@pytest.mark.parametrize(
+    ("result", "said"), [("count > 1", ""), ("hash(bar.symbol) % 2", "mood is")]
+)
+def test_a_files_own_records_are_compared_under_other_hash_seeds(
+    tmp_path: Path, result: str, said: str
+) -> None:
+    (tmp_path / "streaky.py").write_text(STREAKY.replace("{result}", result))
+    (subject,) = subjects([str(tmp_path / "streaky.py")], Config())
+    (verdict,) = verify(subject, ["deterministic"])
+    assert verdict.proved is (not said), verdict.outcome
+    assert said in verdict.outcome.said

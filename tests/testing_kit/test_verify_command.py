@@ -103,9 +103,8 @@ def test_it_takes_the_authors_own_data(
     verify: Callable[..., Result], tape_writer: Any, in_tmp: Path
 ) -> None:
     tape_writer(in_tmp / "own.csv", {"KO": [10, 11, 12, 11, 10, 11, 12]})
-    done = verify(
-        "./rising.py", "--data", "own.csv", "--check", "signals", "--check", "restart-safe"
-    )
+    checks = ("--check", "signals", "--check", "restart-safe")
+    done = verify("./rising.py", "--data", "own.csv", *checks, "--case", "data-1")
     assert done.code == 0, done.err
     assert "signals on 7 bars" in done.out
 

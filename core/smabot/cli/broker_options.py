@@ -51,6 +51,11 @@ PLUGIN_OPTIONS: Sequence[Option] = (
         help="Switch a plugin off; may be repeated.",
     ),
 )
+DATA_ZONE_OPTION = click.option(
+    "--data-zone",
+    metavar="ZONE",
+    help="Time zone of the data's times that have none: America/New_York, UTC, …",
+)
 BROKER_OPTIONS: Sequence[Option] = (
     click.option(
         "--data",
@@ -59,11 +64,7 @@ BROKER_OPTIONS: Sequence[Option] = (
         help="Minute bars to replay: CSV, CSV.gz, Parquet or a folder. [a simulated market]",
     ),
     click.option("--tape", hidden=True),
-    click.option(
-        "--data-zone",
-        metavar="ZONE",
-        help="Time zone of the data's times that have none: America/New_York, UTC, …",
-    ),
+    DATA_ZONE_OPTION,
     click.option(
         "--broker",
         metavar="NAME",

@@ -54,7 +54,6 @@ def strategy_package(name: str) -> dict[str, str]:
         "my_strategy": name,
         "my-strategy": name.replace("_", "-"),
         "MyStrategy": _class_of(name),
-        "VERSION_OF_SMABOT": smabot.__version__,
         "BOUNDS_OF_SMABOT": f">={major}.{minor},<{major}.{int(minor) + 1}",
     }
     pattern = re.compile("|".join(words))

@@ -15,7 +15,8 @@ from urllib.parse import quote as quoted_address
 import click
 
 import smabot
-from smabot.errors import ConfigError, counted, suggest
+from smabot.cli.progress_bar import progress_bar
+from smabot.errors import ConfigError, UsageError, counted, suggest
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -41,6 +42,8 @@ class VerifyOptions:
     checks: Sequence[str]
     case: str | None
     data: str | None
+    data_zone: str | None
+    symbols: Sequence[str] | None
     assigned: Sequence[str]
     thorough: bool
     may_send: bool
@@ -50,6 +53,8 @@ class VerifyOptions:
     def replayed(self) -> str:
         """Those that a replay of a case needs, as typed."""
         words = [] if self.data is None else ["--data", self.data]
+        words += ["--data-zone", self.data_zone] if self.data_zone else []
+        words += ["--symbols", ",".join(self.symbols)] if self.symbols else []
         words += [word for text in self.assigned for word in ("--set", text)]
         words += ["--send-orders"] if self.may_send else []
         return " ".join(map(quote, words))
@@ -63,7 +68,9 @@ def verify_plugins(app: App, options: VerifyOptions) -> int:
     with TemporaryDirectory(prefix="smabot-verify-") as folder:
         found = _subjects(app, options, Path(folder))
         quiet = app.as_json or options.badge
-        verdicts = [verdict for each in found for verdict in _verified(each, options, quiet=quiet)]
+        verdicts = [
+            verdict for each in found for verdict in _verified(app, each, options, quiet=quiet)
+        ]
     if app.as_json:
         app.emit({"plugins": [_plugin_json(each, verdicts) for each in found]}, "")
     elif options.badge:
@@ -73,20 +80,24 @@ def verify_plugins(app: App, options: VerifyOptions) -> int:
 
 def _subjects(app: App, options: VerifyOptions, folder: Path) -> list[Subject]:
     """Return the plugins to verify. Raises ConfigError for every mistake, before the first check runs."""
-    from smabot.testing.verifying.own_bars import market_of
+    from smabot.testing.verifying.own_bars import OwnBars
+    from smabot.testing.verifying.plugin_roles import DECIDING
     from smabot.testing.verifying.subject import subjects
     from smabot.testing.verifying.verification import checks_of
 
-    loaded = app.load(_flags(options.assigned))
+    loaded = app.load(_flags(options))
     config = _trial(loaded)
-    own = (market_of(options.data, config, folder),) if options.data is not None else ()
+    own = None if options.data is None else OwnBars.read(options.data, loaded.config)
 
     def tailor(subject: Subject) -> Subject:
-        return replace(
-            subject, origins=loaded.origins, own_bars=own, case=options.case or "",
-            thorough=options.thorough, options=options.replayed, may_send=options.may_send,
-            within=folder,
+        tried = replace(
+            subject, origins=loaded.origins, case=options.case or "", thorough=options.thorough,
+            options=options.replayed, may_send=options.may_send, within=folder,
         )  # fmt: skip
+        if own is None or not {*DECIDING} & {*tried.roles}:
+            return tried
+        own.require(tried.name, tried.lookback)
+        return replace(tried, own_bars=own.spans(tried.lookback), data=own.data)
 
     found = subjects(options.names, config, tailor)
     _require_known_tables(options.assigned, [each.name for each in found])
@@ -96,14 +107,12 @@ def _subjects(app: App, options: VerifyOptions, folder: Path) -> list[Subject]:
     return found
 
 
-def _verified(subject: Subject, options: VerifyOptions, *, quiet: bool) -> list[Verdict]:
+def _verified(app: App, subject: Subject, options: VerifyOptions, *, quiet: bool) -> list[Verdict]:
     """Run the checks of a plugin, and show each when it is done."""
-    from smabot.testing.verifying.verification import verify
-
     if not quiet:
         click.echo(f"{subject.name}  {', '.join(subject.roles)}\n{HEADS}")
     found = []
-    for verdict in _quietly(verify(subject, options.checks)):
+    for verdict in _told(app, subject, options.checks):
         found.append(verdict)
         if not quiet:
             click.echo("\n".join(_lines(verdict)))
@@ -112,24 +121,34 @@ def _verified(subject: Subject, options: VerifyOptions, *, quiet: bool) -> list[
     return found
 
 
-def _quietly(verdicts: Iterator[Verdict]) -> Iterator[Verdict]:
-    """Yield verdicts, and log what plugins print meanwhile."""
+def _told(app: App, subject: Subject, names: Sequence[str]) -> Iterator[Verdict]:
+    """Yield verdicts; meanwhile show the progress, and log what plugins print."""
     from smabot.hooks.plugin_output import printed_to_log
+    from smabot.testing.verifying.verification import effort_of, verify
 
+    verdicts = verify(subject, names, lambda done, text: bar(int(done), text))
+    total = int(effort_of(subject, names))
     while True:
-        with printed_to_log():
+        with progress_bar(app, total) as bar, printed_to_log():  # closed while a line is printed
             verdict = next(verdicts, None)
         if verdict is None:
             return
         yield verdict
 
 
-def _flags(assigned: Sequence[str]) -> list[Flag]:
+def _flags(options: VerifyOptions) -> list[Flag]:
+    """Return what the command line sets. Raises ConfigError and UsageError where it is wrong."""
     from smabot.settings.loading import Flag
     from smabot.settings.model import Config
 
     flags = []
-    for text in assigned:
+    if options.data_zone is not None:
+        flags.append(Flag("data_zone", "--data-zone", options.data_zone))
+    if options.symbols is not None:
+        if any(text.startswith("symbols=") for text in options.assigned):
+            raise UsageError("--symbols and --set symbols=…: give one of them")
+        flags.append(Flag("symbols", "--symbols", list(options.symbols)))
+    for text in options.assigned:
         key, equals, value = text.partition("=")
         if not equals or not key:
             raise ConfigError(f"--set {text}: write it as KEY=VALUE, as in --set sma.slow=20")

@@ -45,10 +45,12 @@ class Bot:
         *,
         cash: Decimal = Decimal(100_000),
         sessions: Iterable[Session] = (),
+        each_process: Callable[[], None] = lambda: None,
     ) -> None:
         """``plugins``: classes, functions that make a plugin, modules, names of installed plugins and
         paths of files. ``settings`` are those of `smabot.api.Config`; a plugin's table is
-        ``{"plugin": {"streak": {"bars": 5}}}``, by the name that `names` shows.
+        ``{"plugin": {"streak": {"bars": 5}}}``, by the name that `names` shows. ``each_process`` is called
+        before each process begins: it undoes what the one before left in modules.
 
         Raises ConfigError for plugins and settings as a start does.
         """
@@ -56,6 +58,7 @@ class Bot:
         if not given:
             raise ConfigError("a bot needs bars: give at least one")
         self.config = Config(**{"broker": "fake", **dict(settings or {})})
+        self._each_process = each_process
         self._made_of = _named(plugins)
         self._processes = ProcessPlugins(self._made_of, self.config)
         self._begin = DurableWorld(FakeExchange(given, cash, sessions))
@@ -106,6 +109,7 @@ class Bot:
         """
         if self._engine is not None:
             return self._engine
+        self._each_process()
         plugins = self._processes.take(WorldPlugin(self._world, switch), switch)
         if tailor is not None:
             tailor(plugins)

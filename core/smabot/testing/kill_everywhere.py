@@ -6,7 +6,7 @@ one case, and are restarted once.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from random import Random
@@ -92,13 +92,18 @@ class KillReport:
 class Recorder:
     """A switch that never kills: it keeps what a kill at each boundary would leave, until it is stopped."""
 
-    def __init__(self, world: DurableWorld, known: DurableWorld | None = None) -> None:
-        """``known``: a state that is a case already."""
+    def __init__(
+        self, world: DurableWorld, known: DurableWorld | None = None, most: int | None = None
+    ) -> None:
+        """``known``: a state that is a case already; ``most``: how many are kept, chosen by chance."""
         self.cases: list[Case] = []
         self.boundaries = 0
+        self.states = 0
         self.stopped = False
         self._world = world
         self._last = known
+        self._most = most
+        self._chance = Random(1)  # noqa: S311 - the same ones each time
 
     def point(self, name: str) -> None:
         if self.stopped:
@@ -106,24 +111,50 @@ class Recorder:
         self.boundaries += 1
         if self._last is None or not self._last.is_as(self._world):
             self._last = world = self._world.copy()
-            self.cases.append(Case((self.boundaries,), name, world.exchange.now(), world))
+            self.states += 1
+            self._keep(Case((self.boundaries,), name, world.exchange.now(), world))
+
+    def _keep(self, case: Case) -> None:
+        """Keep a case; where there are too many, each has the same chance to be among those kept."""
+        if self._most is None or len(self.cases) < self._most:
+            self.cases.append(case)
+            return
+        place = self._chance.randrange(self.states)
+        if place < self._most:
+            self.cases[place] = case
 
 
-def kill_everywhere(bot: Restartable, most: int | None = None) -> KillReport:
+class LastState(Recorder):
+    """Keeps only what a kill at the boundary of a number leaves."""
+
+    def __init__(self, world: DurableWorld, number: int) -> None:
+        super().__init__(world)
+        self._number = number
+
+    def point(self, name: str) -> None:
+        super().point(name)
+        self.stopped = self.boundaries >= self._number
+
+    def _keep(self, case: Case) -> None:
+        self.cases = [case]
+
+
+def kill_everywhere(
+    bot: Restartable, most: int | None = None, tell: Callable[[float], None] = lambda part: None
+) -> KillReport:
     """Try every boundary of a bot's life, and of each restart's start; stop at the first difference.
 
-    ``most``: try only so many of the states, the same ones each time.
+    ``most``: try only so many of the states, the same ones each time. ``tell`` is told which part is done,
+    from 0 to 1.
     """
     whole = bot.again()
-    recorder = Recorder(whole.world)
+    recorder = Recorder(whole.world, most=most)
     whole.start(switch=recorder)
     expected = whole.run().tables
-    cases = recorder.cases
-    report = KillReport(recorder.boundaries, len(cases))
-    if most is not None and most < len(cases):
-        chosen = Random(len(cases)).sample(range(len(cases)), most)  # noqa: S311 - which ones to try
-        cases = [cases[place] for place in sorted(chosen)]
+    cases = sorted(recorder.cases, key=lambda case: case.path)
+    report = KillReport(recorder.boundaries, recorder.states)
     for number, case in enumerate(cases):
+        tell(number / len(cases))
         report.tried += 1
         for each, found in _restarted(bot, case, deeper=most is None or number % 4 == 0):
             report.kills += 1
@@ -149,12 +180,11 @@ def killed_at(bot: Restartable, path: Sequence[int]) -> Any:
     world = None
     for number in path:
         living = bot.again(world)
-        recorder = Recorder(living.world)
+        recorder = LastState(living.world, number)
         living.start(switch=recorder)
-        if recorder.boundaries < number:
+        if not recorder.stopped:
             living.run()
-        reached = [case for case in recorder.cases if case.path[0] <= number]
-        world = reached[-1].world
+        world = recorder.cases[-1].world
         living.kill()
     return bot.again(world)
 

@@ -72,7 +72,7 @@ def _what_differs(one: Any, other: Any, said: Sequence[str]) -> str:
     if one is None or other is None:
         has, lacks = (said[1], said[0]) if one is None else (said[0], said[1])
         return f"{has} has it, {lacks} does not"
-    differing = [name for name in _names(one) if getattr(one, name) != getattr(other, name)]
+    differing = [name for name in columns_of(one) if getattr(one, name) != getattr(other, name)]
     shown = [
         f"{name} is {_shown(getattr(one, name))} in {said[0]}, {_shown(getattr(other, name))} in {said[1]}"
         for name in differing[:2]
@@ -80,7 +80,8 @@ def _what_differs(one: Any, other: Any, said: Sequence[str]) -> str:
     return "; ".join(shown)
 
 
-def _names(row: Any) -> Sequence[str]:
+def columns_of(row: Any) -> Sequence[str]:
+    """Return the names of a row's columns."""
     named: Sequence[str] = getattr(row, "_fields", None) or [
         column.name for column in table_of(type(row)).columns
     ]

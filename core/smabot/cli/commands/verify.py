@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smabot.cli.broker_options import DATA_ZONE_OPTION, SYMBOLS_OPTION, with_options
+from smabot.cli.help.shell_completion import files
+
 if TYPE_CHECKING:
     from smabot.cli.app import App
 
@@ -16,7 +19,10 @@ if TYPE_CHECKING:
     "--check", "checks", multiple=True, metavar="NAME", help="Run only this check; repeat for more."
 )
 @click.option("--case", metavar="CASE", help="Try only this case, as a failed check names it.")
-@click.option("--data", metavar="PATH", help="Bars to try it on, instead of generated ones.")
+@click.option(
+    "--data", metavar="PATH", shell_complete=files, help="Your own bars: spans of them are tried, too."
+)  # fmt: skip
+@with_options(DATA_ZONE_OPTION, SYMBOLS_OPTION)
 @click.option(
     "--set", "assigned", multiple=True, metavar="KEY=VALUE",
     help="A setting for the trial, as sma.slow=20 or symbols=KO,PEP.",

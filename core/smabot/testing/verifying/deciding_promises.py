@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Callable
-from copy import deepcopy
-from pathlib import Path
 from statistics import median
 from time import thread_time
-from types import ModuleType
 from typing import Any
 
 from smabot.testing.kill_everywhere import kill_everywhere, try_kill_at
 from smabot.testing.kill_points import wrap_hooks
 from smabot.testing.table_comparison import first_difference
+from smabot.testing.verifying.check_progress import affordable, minutes_of_kill
 from smabot.testing.verifying.hash_seeds import tables_under_seed
 from smabot.testing.verifying.lookback_diagnosis import LOST, remedy_for
-from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed
+from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed, runs
 from smabot.testing.verifying.plugin_roles import DECIDING, Role
-from smabot.testing.verifying.purity_guard import PurityGuard
-from smabot.testing.verifying.subject import Subject
+from smabot.testing.verifying.purity_guard import PurityGuard, own_folder
+from smabot.testing.verifying.subject import MOST_KILLS, Subject
 
 SLOW_MS = 50.0
 """Milliseconds of CPU: a hook that takes so long at half of its calls is slow."""
-PLAIN = (list, dict, set, bytearray, int, float, str)
+SEEDS = ("1", "2")
+
+
+def _effort_of_kills(subject: Subject) -> float:
+    lookback = subject.lookback
+    return sum(
+        minutes_of_kill(market, lookback)
+        * affordable(MOST_KILLS, minutes_of_kill(market, lookback))
+        for market in subject.markets()
+    )
 
 
 @check(
@@ -31,15 +37,21 @@ PLAIN = (list, dict, set, bytearray, int, float, str)
     *DECIDING,
     promise="killed anywhere and restarted, the bot ends with the same tables, row by row",
     remedy=LOST,
+    effort=_effort_of_kills,
 )
 def restart_safe(subject: Subject) -> Outcome:
     kills = tried = states = 0
-    for market in subject.markets():
+    markets = subject.markets()
+    for number, market in enumerate(markets):
+
+        def tell(part: float, before: int = number) -> None:
+            subject.progress.part((before + part) / len(markets))
+
         bot = subject.bot(market)
         if subject.boundaries:
             report = try_kill_at(bot, subject.boundaries)
         else:
-            report = kill_everywhere(bot, subject.most_kills)
+            report = kill_everywhere(bot, subject.most_kills(market), tell)
         kills, tried, states = kills + report.kills, tried + report.tried, states + report.states
         if (failure := report.failure) is not None:
             path = ".".join(map(str, failure.case.path))
@@ -57,32 +69,13 @@ def restart_safe(subject: Subject) -> Outcome:
     remedy="keep it in the plugin's attributes if lookback() bars restore it, else in a declared record",
 )
 def no_globals(subject: Subject) -> Outcome:
-    places = [subject.target] if isinstance(subject.target, ModuleType) else _places(subject.target)
-    before = [_variables(place) for place in places]
-    market = subject.markets()[0]
-    subject.bot(market).run()
-    for place, kept in zip(places, before, strict=True):
-        for name, value in _variables(place).items():
-            if name not in kept or kept[name] != value:
-                return failed(1, f"{place.__name__}.{name} is another one after a run")
-    return passed(1)
-
-
-def _places(target: Any) -> list[Any]:
-    module = inspect.getmodule(target)
-    classes = [
-        each for each in getattr(target, "__mro__", ()) if each.__module__ == target.__module__
-    ]
-    return [*([module] if module is not None else []), *classes]
-
-
-def _variables(place: Any) -> dict[str, Any]:
-    """Return a copy of the plain values that a module or class holds."""
-    return {
-        name: deepcopy(value)
-        for name, value in vars(place).items()
-        if isinstance(value, PLAIN) and not name.startswith("__")
-    }
+    cases = 0
+    for market in subject.markets():
+        cases += 1
+        subject.bot(market).run()
+        if name := subject.modules.changed():
+            return failed(cases, f"{name} is another one after a run", market.name)
+    return passed(cases)
 
 
 @check(
@@ -90,10 +83,11 @@ def _variables(place: Any) -> dict[str, Any]:
     *DECIDING,
     promise="no hook reads a clock, chance, a file or a socket; logging is allowed",
     remedy="take the time from bar.time or book.now, and all else from bars, the book and settings",
+    effort=runs(3),
 )
 def pure_hooks(subject: Subject) -> Outcome:
     calls = 0
-    guard = PurityGuard(_folder(subject.target))
+    guard = PurityGuard(own_folder(subject.target))
 
     def counted(call: Callable[..., Any], name: str, hook: str) -> Callable[..., Any]:
         watched = guard.wrap(call, name, hook)
@@ -117,19 +111,12 @@ def pure_hooks(subject: Subject) -> Outcome:
     return passed(calls)
 
 
-def _folder(target: Any) -> Path:
-    """Return where the plugin's own code is: its package, or the folder of its file."""
-    file = Path(inspect.getsourcefile(target) or ".").resolve()
-    module = target.__name__ if isinstance(target, ModuleType) else target.__module__
-    package = module.partition(".")[0]
-    return next((each for each in file.parents if each.name == package), file.parent)
-
-
 @check(
     "deterministic",
     *DECIDING,
     promise="the order of the symbols and Python's hash seed change nothing",
     remedy="do not let the order of a set, of hash() or id() decide: sort first",
+    effort=runs(4),
 )
 def deterministic(subject: Subject) -> Outcome:
     cases = 0
@@ -141,11 +128,13 @@ def deterministic(subject: Subject) -> Outcome:
         difference = first_difference(one, other, ("one order of symbols", "the other"))
         if difference is not None:
             return failed(cases, f"{difference} of the market '{market.name}'", market.name)
-    digests = tables_under_seed(subject, ("1", "2"))
-    cases += len(digests)
-    if len({*digests.values()}) > 1:
-        seeds = " and ".join(digests)
-        return failed(cases, f"with the hash seeds (PYTHONHASHSEED) {seeds} its tables differ")
+    seeded = tables_under_seed(subject, subject.markets(), SEEDS).values()
+    said = [f"a process with PYTHONHASHSEED={seed}" for seed in SEEDS]
+    for market, one, other in zip(subject.markets(), *seeded, strict=True):
+        cases += 1
+        difference = first_difference(one, other, said)
+        if difference is not None:
+            return failed(cases, f"{difference} of the market '{market.name}'", market.name)
     return passed(cases)
 
 

@@ -13,8 +13,10 @@ from smabot.domain.records import Bar
 from smabot.testing.sample_records import bars, sessions
 
 SYMBOLS = ("SPY", "QQQ", "IWM")
-SHORTEST, LONGEST = 90, 1500
-"""Minutes of a market."""
+SHORTEST, COMMON, LONGEST = 90, 1500, 10_000
+"""Minutes of a market: at least; of one that fits three lookbacks; of any."""
+AFTER = 500
+"""Minutes after two lookbacks, where three are too long."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,10 +38,15 @@ def generated_markets(lookback: int, symbols: Sequence[str], *, falling: bool) -
 
     ``falling``: also one whose prices fall by a third and come back, for what limits losses.
     """
-    named = tuple(symbols or SYMBOLS)
-    minutes = max(SHORTEST, min(LONGEST, 3 * lookback + 30))
-    markets = [_waves(named, minutes), _gaps(named, minutes), _sessions(named, minutes)]
-    return [*markets, _fall(named, minutes)] if falling else markets
+    minutes = minutes_for(lookback)
+    markets = [_waves(symbols, minutes), _gaps(symbols, minutes), _sessions(symbols, minutes)]
+    return [*markets, _fall(symbols, minutes)] if falling else markets
+
+
+def minutes_for(lookback: int) -> int:
+    """Return how long a market is that fits a lookback."""
+    wanted = min(3 * lookback + 30, max(COMMON, 2 * lookback + AFTER))
+    return max(SHORTEST, min(LONGEST, wanted))
 
 
 def _waves(symbols: Sequence[str], minutes: int) -> Market:
@@ -76,7 +83,7 @@ def _sessions(symbols: Sequence[str], minutes: int) -> Market:
 def _fall(symbols: Sequence[str], minutes: int) -> Market:
     """Quiet at first; then prices fall by a third, and come back."""
     made: list[Bar] = []
-    for n, symbol in enumerate(symbols):
+    for n, symbol in enumerate(symbols[:3]):
         prices = _prices(51 + n, minutes)
         quiet = minutes // 4
         fallen = [max(0, minute - quiet) / (minutes - quiet) for minute in range(minutes)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -11,10 +11,11 @@ from smabot.domain.records import Signal
 from smabot.hooks.plugins import Plugins
 from smabot.testing.durable_world import DurableWorld
 from smabot.testing.in_process_bot import Bot
+from smabot.testing.verifying.check_progress import affordable, minutes_of_cut, watched_minutes
 from smabot.testing.verifying.generated_markets import Market, at_minutes
 
 CUTS = 40
-"""Minutes of each market at which a restart is tried."""
+"""Minutes of each market at which a restart is tried, at most."""
 JUDGED = 12
 """Restarts, the latest of those that decided otherwise, by which a longer lookback is judged."""
 FACTORS = (2, 3, 4, 6, 8, 16, 32)
@@ -22,6 +23,8 @@ LOST = (
     "keep state in declared records, or recompute it from the last lookback() bars: a kill loses "
     "attributes, and a sum, count or average without end depends on bars before the lookback"
 )
+
+NOTHING = "no signal"
 
 Decided = tuple[str, str, datetime, int]
 
@@ -35,12 +38,16 @@ def decisions(bot: Bot, since: datetime, until: datetime) -> set[Decided]:
     }
 
 
-def first_of(decided: set[Decided]) -> str:
-    """Return the first bar that something was decided on, in words; empty where there is none."""
-    if not decided:
-        return ""
-    _, symbol, time, _ = min(decided, key=lambda each: (each[2], each[1]))
-    return f"{symbol} {time:%Y-%m-%d %H:%M} UTC"
+def otherwise_on(here: Set[Decided], there: Set[Decided], there_is: str) -> str:
+    """Say on which bar two runs first decided otherwise, and what; ``there_is`` names the other run."""
+    _, symbol, time, _ = min(here ^ there, key=lambda each: (each[2], each[1]))
+    one, other = (
+        " and ".join(
+            sorted("long" if each[3] else "flat" for each in run if each[1:3] == (symbol, time))
+        )
+        for run in (here, there)
+    )
+    return f"{symbol} {time:%Y-%m-%d %H:%M} UTC: {one or NOTHING}, {there_is}: {other or NOTHING}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +61,12 @@ class Restart:
     minutes_after: int
     expected: frozenset[Decided]
 
-    def difference(self, bot: Bot, lookback: int) -> set[Decided]:
-        """Restart with a lookback; return what only one of both signalled."""
+    def decides_otherwise(self, bot: Bot, lookback: int) -> bool:
+        """Restart with a lookback; return whether it signals otherwise than the uninterrupted run."""
+        return self.decided(bot, lookback) != self.expected
+
+    def decided(self, bot: Bot, lookback: int) -> set[Decided]:
+        """Restart with a lookback; return what it signals."""
 
         def tailor(plugins: Plugins) -> None:
             plugins.lookback = lambda: lookback  # type: ignore[method-assign]
@@ -64,14 +75,14 @@ class Restart:
         restart.start(tailor=tailor)
         restart.run(self.minutes_after).kill()
         until = self.since + self.minutes_after * MINUTE
-        return decisions(restart, self.since, until) ^ self.expected
+        return decisions(restart, self.since, until)
 
 
 def restarts(bot: Bot, market: Market, lookback: int) -> Iterator[Restart]:
-    """Yield restarts spread over a market, each watched for two lookbacks."""
-    whole, living, after = bot.again().run(), bot.again(), 2 * lookback + 5
+    """Yield restarts spread over a market, each watched for two lookbacks, or hours."""
+    whole, living, after = bot.again().run(), bot.again(), watched_minutes(lookback)
     begun = living.exchange.now()
-    for time in at_minutes(market, CUTS):
+    for time in at_minutes(market, affordable(CUTS, minutes_of_cut(lookback))):
         minutes = (time - living.exchange.now()) // MINUTE
         if minutes <= 0:
             continue
@@ -92,7 +103,7 @@ def least_lookback(bot: Bot, wrong: Sequence[Restart], lookback: int) -> int | N
 
     def is_enough(bars: int) -> bool:
         judges = [each for each in wrong if each.minutes_before >= 2 * bars][-JUDGED:]
-        return bool(judges) and not any(each.difference(bot, bars) for each in judges)
+        return bool(judges) and not any(each.decides_otherwise(bot, bars) for each in judges)
 
     factor = next((each for each in FACTORS if is_enough(lookback * each)), None)
     if factor is None:
@@ -106,7 +117,9 @@ def least_lookback(bot: Bot, wrong: Sequence[Restart], lookback: int) -> int | N
 
 def remedy_for(bot: Bot, market: Market, lookback: int) -> str:
     """Say what the author of a strategy does whose restarts decide otherwise."""
-    wrong = [each for each in restarts(bot, market, lookback) if each.difference(bot, lookback)]
+    wrong = [
+        each for each in restarts(bot, market, lookback) if each.decides_otherwise(bot, lookback)
+    ]
     needed = least_lookback(bot, wrong, lookback)
     if needed is None:
         return LOST

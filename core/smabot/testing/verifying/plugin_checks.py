@@ -6,8 +6,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from smabot.testing.verifying.plugin_roles import Role
+from smabot.testing.verifying.plugin_roles import DECIDING, Role
 from smabot.testing.verifying.subject import Subject
+
+Effort = Callable[[Subject], float]
+"""How many minutes of bars a check replays, about."""
+FIXED = 1_000.0
+"""The effort of a check that replays none."""
 
 
 class Result(StrEnum):
@@ -51,18 +56,25 @@ class Check:
     promise: str
     remedy: str
     run: Callable[[Subject], Outcome]
+    effort: Effort
 
 
 CHECKS: dict[str, Check] = {}
 
 
+def runs(times: float) -> Effort:
+    """Return the effort of a check that replays each market so many times."""
+    return lambda subject: times * sum(len(market.minutes) for market in subject.markets())
+
+
 def check(
-    name: str, *roles: Role, promise: str, remedy: str
+    name: str, *roles: Role, promise: str, remedy: str, effort: Effort | None = None
 ) -> Callable[[Callable[[Subject], Outcome]], Callable[[Subject], Outcome]]:
-    """Register a function as a check of some roles."""
+    """Register a function as a check of some roles; by default it replays each market once."""
+    takes = effort or (runs(1) if {*roles} & {*DECIDING} else lambda subject: FIXED)
 
     def register(run: Callable[[Subject], Outcome]) -> Callable[[Subject], Outcome]:
-        CHECKS[name] = Check(name, roles, promise, remedy, run)
+        CHECKS[name] = Check(name, roles, promise, remedy, run, takes)
         return run
 
     return register

@@ -7,15 +7,19 @@ opens files and sockets, by Python's audit events. Logging is allowed.
 from __future__ import annotations
 
 import gc
+import inspect
 import random
 import sys
+import sysconfig
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from types import FrameType
+from types import FrameType, ModuleType
 from typing import Any
+
+import smabot
 
 CLOCKS = frozenset({
     "time", "time_ns", "monotonic", "monotonic_ns", "perf_counter", "perf_counter_ns", "process_time",
@@ -33,6 +37,10 @@ AUDITED = {
 }  # fmt: skip
 TRUSTED = frozenset({"logging", "loguru", "warnings", "smabot", "importlib", "zoneinfo"})
 """Packages within which everything is allowed: a log has times, an import reads files."""
+LIBRARIES = (
+    *(Path(sysconfig.get_path(name)) for name in ("stdlib", "purelib", "platlib")),
+    Path(smabot.__file__).parent,
+)
 CLOCK = "the computer's time: use bar.time or book.now"
 NUMBER = "chance: random.Random(…), seeded from the bar within the hook, is the same each time"
 OUTSIDE = "a file, the network or another program: read what it needs in the constructor"
@@ -59,7 +67,7 @@ class PurityGuard:
 
     def __init__(self, folder: Path) -> None:
         self.found: dict[tuple[str, int, str], Impurity] = {}
-        self._folder = str(folder)
+        self._folder = folder
         self._hook = ""
 
     @contextmanager
@@ -141,7 +149,7 @@ class PurityGuard:
                 break
             if package in TRUSTED:
                 return
-            if own is None and frame.f_code.co_filename.startswith(self._folder):
+            if own is None and is_own(frame.f_code.co_filename, self._folder):
                 own = frame
             frame = frame.f_back
         if own is not None:
@@ -154,6 +162,20 @@ class PurityGuard:
         )
         key = (file, line, what)
         self.found.setdefault(key, Impurity(self._hook, file, line, what, remedy))
+
+
+def own_folder(target: Any) -> Path:
+    """Return where the plugin's own code is: its package, or the folder of its file."""
+    file = Path(inspect.getsourcefile(target) or ".").resolve()
+    module = target.__name__ if isinstance(target, ModuleType) else target.__module__
+    package = module.partition(".")[0]
+    return next((each for each in file.parents if each.name == package), file.parent)
+
+
+def is_own(file: str, folder: Path) -> bool:
+    """Whether a file is a plugin's own: in its folder, and in no library that lies in there, as in a venv."""
+    inside = [library for library in LIBRARIES if not folder.is_relative_to(library)]
+    return Path(file).is_relative_to(folder) and not any(map(Path(file).is_relative_to, inside))
 
 
 def _is_date(name: str, owner: Any) -> bool:

@@ -17,13 +17,15 @@ from smabot.hooks.discovery import discover, load_plugin, make_from, select
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
 from smabot.testing.in_process_bot import Bot
-from smabot.testing.verifying.generated_markets import Market, generated_markets
+from smabot.testing.verifying.check_progress import CheckProgress, affordable, minutes_of_kill
+from smabot.testing.verifying.generated_markets import SYMBOLS, Market, generated_markets
+from smabot.testing.verifying.module_state import ModuleState
 from smabot.testing.verifying.plugin_roles import Role, roles_of
 from smabot.testing.verifying.probe_plugins import PROBES
 from smabot.testing.verifying.trial_rows import TrialRows
 
 MOST_KILLS = 60
-"""States that are tried of each market, unless all of them are asked for."""
+"""States that are tried of each market at most, unless all of them are asked for."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +40,9 @@ class Subject:
     config: Config
     origins: Mapping[str, str] = field(default_factory=dict)
     own_bars: tuple[Market, ...] = ()
-    """The author's own data, in place of generated markets."""
+    """Spans of the author's own data, beside the generated markets."""
+    data: str = ""
+    """The file or folder that they come from; empty: none."""
     case: str = ""
     """The only case to try; empty: all."""
     thorough: bool = False
@@ -46,6 +50,7 @@ class Subject:
     """Options of the command line that a replay needs, as typed."""
     may_send: bool = False
     """Whether a broker's checks may send orders."""
+    progress: CheckProgress = field(default_factory=CheckProgress, compare=False)
     within: Path | None = None
     """Where a check may write; None: a folder of its own, for as long as it is needed."""
 
@@ -82,6 +87,11 @@ class Subject:
         return path
 
     @cached_property
+    def modules(self) -> ModuleState:
+        """What its modules held before it ran."""
+        return ModuleState(self.target)
+
+    @cached_property
     def hooks(self) -> frozenset[str]:
         manager = self.alone().manager
         callers = manager.get_hookcallers(manager.get_plugin(self.name))
@@ -96,17 +106,19 @@ class Subject:
         """How many bars of each symbol it says it needs."""
         return max(self.alone().lookback(), 2)
 
-    @property
-    def most_kills(self) -> int | None:
-        return None if self.thorough else MOST_KILLS
+    def most_kills(self, market: Market) -> int | None:
+        """Return how many states of a market are tried; None: all."""
+        if self.thorough:
+            return None
+        return affordable(MOST_KILLS, minutes_of_kill(market, self.lookback))
 
     def markets(self) -> list[Market]:
         """Return the markets of the cases to try. Raises ConfigError where the case names none."""
         falling = Role.RULE in self.roles
         wanted = self.case.partition("/")[0]
-        found = list(self.own_bars) or generated_markets(
-            self.lookback, self.config.symbols, falling=falling
-        )
+        own = sorted({bar.symbol for market in self.own_bars for bar in market.bars})
+        symbols = self.config.symbols or tuple(dict.fromkeys([*own, *SYMBOLS]))
+        found = [*generated_markets(self.lookback, symbols, falling=falling), *self.own_bars]
         chosen = [market for market in found if wanted in ("", market.name)]
         if not chosen:
             known = [market.name for market in found]
@@ -138,11 +150,16 @@ class Subject:
         """Return a bot with the plugin over a market; probes trade where it is no strategy."""
         plugins: list[tuple[str, Any]] = [(self.name, self.target)]
         settings = {name: getattr(self.config, name) for name in self.config.model_fields_set}
+        there = {bar.symbol for bar in market.bars}
+        settings["symbols"] = [each for each in self.config.symbols if each in there]
         settings["broker"] = "fake"
         if Role.STRATEGY not in self.roles:
             plugins += probes
             settings.setdefault("sizing", {"shares": 100})
-        return Bot(plugins, market.bars, settings, sessions=market.sessions)
+        return Bot(
+            plugins, market.bars, settings, sessions=market.sessions,
+            each_process=self.modules.restore,
+        )  # fmt: skip
 
 
 def subjects(

@@ -12,6 +12,7 @@ from typing import Any
 from smabot.errors import ConfigError, SmabotError, suggest
 from smabot.hooks.discovery import blame
 from smabot.settings.model import Config
+from smabot.testing.verifying.check_progress import TellEffort
 from smabot.testing.verifying.plugin_checks import CHECKS, Check, Outcome, Result, failed
 from smabot.testing.verifying.plugin_roles import DECIDING, Role
 from smabot.testing.verifying.subject import Subject, subjects
@@ -113,13 +114,26 @@ def plugin_promises(name: str, **settings: Any) -> list[Promise]:
     return [Promise(each, check) for each in found for check in checks_of(each)]
 
 
-def verify(subject: Subject, names: Sequence[str] = ()) -> Iterator[Verdict]:
-    """Run the checks of a plugin's roles, and yield what each found.
+def effort_of(subject: Subject, names: Sequence[str] = ()) -> float:
+    """Return how many minutes of bars the checks of a plugin replay, about."""
+    return sum(each.effort(subject) for each in checks_of(subject, names))
+
+
+def verify(
+    subject: Subject, names: Sequence[str] = (), tell: TellEffort = lambda done, text: None
+) -> Iterator[Verdict]:
+    """Run the checks of a plugin's roles, and yield what each found; tells how much of `effort_of` is done.
 
     Where a run with it ends with an error, no other check would say more.
     """
     broken: set[Role] = set()
-    for each in checks_of(subject, names):
+    subject.progress.tell = tell
+    done, chosen = 0.0, checks_of(subject, names)
+    for number, each in enumerate(chosen, 1):
+        effort = each.effort(subject)
+        subject.progress.begin(
+            done, effort, f"{subject.name}: {each.name}, {number} of {len(chosen)}"
+        )
         begun = perf_counter()
         try:
             outcome = each.run(subject)
@@ -128,6 +142,8 @@ def verify(subject: Subject, names: Sequence[str] = ()) -> Iterator[Verdict]:
             broken = {*DECIDING} & {*subject.roles}
         except Exception as error:  # noqa: BLE001 - a broker, a feed or a journal may raise anything
             outcome = failed(0, str(blame(subject.name, each.name, error)), remedy=MEND)
+        subject.progress.part(1.0)
+        done += effort
         yield Verdict(subject, each, outcome, perf_counter() - begun)
         if broken:
             return

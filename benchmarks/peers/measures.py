@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import pairwise
 from pathlib import Path
 from time import process_time
@@ -13,6 +13,7 @@ from benchmarks.peers.comparison import Answer, difference
 from benchmarks.peers.own import Own
 from benchmarks.process import Ended, spawn
 from benchmarks.report import Figure, middle
+from smabot_exchange.data.bar_columns import BarColumns
 from smabot_exchange.data.data_files import DataFiles
 from smabot_exchange.ledger.imported_columns import imported_columns
 
@@ -116,20 +117,27 @@ def _each_bar(played: Mapping[int, Sequence[Ended]], small: int, large: int) -> 
 
 
 def columns(own: Own, rounds: int) -> Iterator[Figure]:
-    """Yield the seconds to read the cached bars of the exchange back, as bars."""
+    """Yield the seconds to read the exchange's cached bars back: as columns, checked, and as bars."""
     data = own.folder / f"{READ}.csv"
     if not data.exists():
         write_bars(data, READ)
     with patch.dict("os.environ", own.variables):
-        kept = imported_columns(DataFiles(data))
-        seconds = [_read(data) for _ in range(rounds)]
-    yield Figure(f"{len(kept.minutes):,} bars of the cache", middle(seconds), "s CPU", most=0.2)
+        files = DataFiles(data)
+        bars = len(imported_columns(files).minutes)
+        opened = [_seconds(lambda: imported_columns(files)) for _ in range(rounds)]
+        kept = imported_columns(files)
+        read = [_seconds(lambda: _read(kept)) for _ in range(rounds)]
+    yield Figure(f"{bars:,} bars of the cache", middle(opened), "s CPU", most=0.2)
+    yield Figure("each as an object", middle(read), "s CPU")
 
 
-def _read(data: Path) -> float:
+def _seconds(call: Callable[[], object]) -> float:
     begun = process_time()
-    kept = imported_columns(DataFiles(data))
+    call()
+    return process_time() - begun
+
+
+def _read(kept: BarColumns) -> None:
     start = kept.minutes[0]
     while minutes := kept.minutes_from(start):
         start = int(minutes[-1][0].timestamp()) + 1
-    return process_time() - begun

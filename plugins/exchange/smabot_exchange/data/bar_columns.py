@@ -14,7 +14,7 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice, repeat
 from math import isnan, nan
 from operator import attrgetter
@@ -100,6 +100,7 @@ class _Chunk(NamedTuple):
     stamps: Sequence[int]
 
 
+_bar_of = partial(tuple.__new__, Bar)
 _first, _last = attrgetter("first"), attrgetter("last")
 
 
@@ -193,16 +194,19 @@ class BarColumns:
             begin, end = bisect_left(chunk.stamps, first), bisect_left(chunk.stamps, last + 1)
             stamps, *values, counts, vwaps = self._columns(chunk, begin, end)
             rows = zip(
-                repeat(symbol), (times[stamp] for stamp in stamps), *values, map(_count, counts),
-                map(_vwap, vwaps), strict=False,
+                repeat(symbol), map(times.__getitem__, stamps), *values,
+                [None if count < 0 else count for count in counts],
+                [None if isnan(vwap) else vwap for vwap in vwaps],
+                strict=False,
             )  # fmt: skip
-            yield from zip(stamps, (tuple.__new__(Bar, row) for row in rows), strict=True)
+            yield from zip(stamps, map(_bar_of, rows), strict=True)
 
     def _bar(self, symbol: str, chunk: _Chunk, place: int) -> Bar:
         columns = self._columns(chunk, place, place + 1)
         stamp, open_, high, low, close, volume, count, vwap = (value for (value,) in columns)
         time = datetime.fromtimestamp(stamp, UTC)
-        return Bar(symbol, time, open_, high, low, close, volume, _count(count), _vwap(vwap))
+        count, vwap = None if count < 0 else count, None if isnan(vwap) else vwap
+        return Bar(symbol, time, open_, high, low, close, volume, count, vwap)
 
     def _columns(self, chunk: _Chunk, begin: int, end: int) -> list[list[Any]]:
         size = chunk.size * _WIDTH
@@ -226,11 +230,3 @@ class BarColumns:
 
     def _column(self, kind: str, place: int, count: int) -> Any:
         return self._content[place : place + count * _WIDTH].cast(kind)  # type: ignore[call-overload]
-
-
-def _count(kept: int) -> int | None:
-    return None if kept < 0 else kept
-
-
-def _vwap(kept: float) -> float | None:
-    return None if isnan(kept) else kept

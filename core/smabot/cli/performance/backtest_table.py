@@ -112,7 +112,7 @@ def backtest_lines(
         table(("", ">strategy", ">buy and hold"), compared),
         "",
         table(("", ""), list(other_figures(performance, times)), heads=False),
-        *note_lines(notes),
+        *note_lines([times.in_text(note) for note in notes]),
     ]
 
 

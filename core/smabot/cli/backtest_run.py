@@ -16,11 +16,11 @@ from smabot.cli.performance.buy_and_hold import BuyAndHold
 from smabot.cli.performance.performance import Performance
 from smabot.cli.performance.reading_notes import reading_notes
 from smabot.cli.progress_bar import Tell, progress_bar
-from smabot.cli.report.report_data import Report, Setting
+from smabot.cli.report.report_data import Report
 from smabot.cli.report.report_files import ReportFiles
 from smabot.cli.report.report_output import page_of, written_lines
 from smabot.cli.run_session import begin_run_row, opened_session, rare_collections, save_run_row
-from smabot.cli.shown_settings import shown_settings
+from smabot.cli.run_settings import settings_text
 from smabot.cli.stop_signals import INTERRUPTED, stop_signals
 from smabot.domain.calendar import Calendar, new_york_date
 from smabot.domain.frozen_classes import replace
@@ -91,7 +91,7 @@ def traded(
         market, bias = BuyAndHold(len(session.enterable)), BacktestBias(_whole_calendar(session))
         session.config = _ending_with_its_session(session)
         with _written_late(session):
-            row = begin_run_row(session)
+            row = begin_run_row(session, settings_text(loaded, plugins.names))
             engine = recover(session, _watcher(session, market, bias, tell))
             engine.stopping = stopping
             outcome = engine.run()
@@ -102,7 +102,7 @@ def traded(
         if performance is None:
             raise ConfigError("nothing was traded: the data has no bar of these symbols and days")
         notes = list(_notes(session, performance, market, bias, outcome))
-        report = _report(session, loaded) if reporting else None
+        report = Report.of(session.opened().journal) if reporting else None
         return Backtest(performance, market, notes, code, report)
 
 
@@ -119,12 +119,6 @@ def _written_late(session: BotSession) -> Iterator[None]:
     finally:
         late.write()
         session.journal = journal
-
-
-def _report(session: BotSession, loaded: Loaded) -> Report | None:
-    shown = shown_settings(loaded, session.plugins.names)
-    settings = [Setting(name, value, loaded.origin(name)) for name, value in shown.items()]
-    return Report.of(session.opened().journal, settings=settings)
 
 
 def _ending_with_its_session(session: BotSession) -> Config:

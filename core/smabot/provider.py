@@ -28,6 +28,7 @@ from smabot.domain.records import (
     Position,
     money,
 )
+from smabot.domain.splits import OVERNIGHT, SuspectedSplit, split_between, split_ratio
 from smabot.domain.tables import Column, Table, key_of, table_of
 from smabot.errors import (
     AccountBlocked,
@@ -55,6 +56,7 @@ from smabot.hooks.ports import (
     BulkBroker,
     Clock,
     Feed,
+    HistoricalFeed,
     Journal,
     PricedFeed,
     Progress,
@@ -116,6 +118,7 @@ __all__ = [
     "IN_MEMORY",
     "MICRO",
     "MINUTE",
+    "OVERNIGHT",
     "STALE",
     "ZERO",
     "Account",
@@ -148,6 +151,7 @@ __all__ = [
     "FileLock",
     "Fill",
     "Finding",
+    "HistoricalFeed",
     "HttpAnswer",
     "HttpRequest",
     "Journal",
@@ -187,6 +191,7 @@ __all__ = [
     "SmabotError",
     "Status",
     "StreamKind",
+    "SuspectedSplit",
     "Table",
     "TimeInForce",
     "UnknownOutcome",
@@ -211,6 +216,8 @@ __all__ = [
     "note_renamed",
     "refuse_hard_links",
     "register_secret",
+    "split_between",
+    "split_ratio",
     "suggest",
     "table_of",
 ]

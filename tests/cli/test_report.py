@@ -79,7 +79,7 @@ def test_of_a_backtests_database_it_is_that_of_the_backtest(call: Call) -> None:
     traded = {order["symbol"] for order in call("--db", "t.db", "orders", "--json").json["orders"]}
     assert [each["symbol"] for each in charts(page)["prices"]] == sorted(traded)
     assert "risk.daily_limits.max_orders" in of_backtest
-    assert "a database keeps no settings" in page
+    assert "risk.daily_limits.max_orders" in page
 
 
 @pytest.mark.plugins

@@ -16,10 +16,10 @@ from hypothesis import strategies as st
 
 from smabot.cli import main
 from smabot.domain.records import Bar
+from smabot.domain.splits import split_ratio
 from smabot_exchange import store_import
 from smabot_exchange.data.bar_store import BarStore
 from smabot_exchange.data.data_files import read_bars
-from smabot_exchange.data.splits import split_ratio
 
 pytestmark = pytest.mark.plugins  # one that is not installed leaves a warning
 

@@ -17,6 +17,7 @@ import pytest
 from hypothesis import strategies as st
 
 from smabot.cli.records.time_arguments import TimeArgument
+from smabot.cli.run_settings import recorded_settings, settings_changes
 from smabot.cli.start_steps import gaps, queried_orders, read_steps
 from smabot.domain.book import Book
 from smabot.domain.bot_records import BotState, Run
@@ -248,6 +249,26 @@ def test_kept_sessions_and_steps(explore: Explore, odd: Any, one_line: Any) -> N
         assert all(isinstance(step, dict) for step in read_steps(run))
         assert all(gap.first.tzinfo is not None for gap in gaps([run]))
         assert all(isinstance(name, str) for name in queried_orders(run))
+
+    explore(check)
+
+
+def test_kept_settings(explore: Explore, odd: Any) -> None:
+    used = {
+        "plugins": {"value": ["sma"], "origin": "--plugins"},
+        "speed": {"value": 1.0, "origin": "default"},
+    }
+
+    def check(data: Any) -> None:
+        texts = [
+            json.dumps(used),
+            *(json.dumps(data.draw(odd.mutated(used)), default=repr) for _ in range(2)),
+        ]
+        runs = [Run(text, 1, "0.1", "sma", "paper", NOW, settings=text) for text in texts]
+        recorded = recorded_settings(runs)
+        assert recorded[0][0] == runs[0]
+        for change in settings_changes(recorded):
+            assert change.before != change.after
 
     explore(check)
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import pytest
 
-from smabot.domain.bot_records import Block, Command
+from smabot.domain.bot_records import Block, Command, Run
 from smabot.domain.order_terms import Side, Status
 from smabot.domain.records import Order, Position, SignalState
 from smabot.engine.start.offline_command import apply_command_offline
@@ -120,6 +120,7 @@ def test_a_migration_keeps_every_row_and_makes_blocks_of_halt_and_breaker(
     assert {t: world.ask(f"SELECT {names} FROM {t}") for t, names in columns.items()} == before
     assert world.ask("SELECT version_num FROM alembic_version") == [(LINEAGE.head,)]
     assert world.ask("SELECT * FROM bot_state WHERE key = 'halted'") == []
+    assert [run.settings for run in world.rows(Run)] == [None]
     blocks = {(block.plugin, block.scope): block for block in world.rows(Block)}
     assert blocks.keys() == {BREAKER, HALTED}
     assert all(block.until is None for block in blocks.values())

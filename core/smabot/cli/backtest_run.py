@@ -10,18 +10,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from smabot.cli.output import money
+from smabot.cli.performance.backtest_bias import BacktestBias
 from smabot.cli.performance.backtest_table import backtest_data, backtest_lines
 from smabot.cli.performance.buy_and_hold import BuyAndHold
 from smabot.cli.performance.performance import Performance
 from smabot.cli.performance.reading_notes import reading_notes
 from smabot.cli.progress_bar import Tell, progress_bar
-from smabot.cli.report.report_data import Report, Setting
+from smabot.cli.report.report_data import Report
 from smabot.cli.report.report_files import ReportFiles
 from smabot.cli.report.report_output import page_of, written_lines
 from smabot.cli.run_session import begin_run_row, opened_session, rare_collections, save_run_row
-from smabot.cli.shown_settings import shown_settings
+from smabot.cli.run_settings import settings_text
 from smabot.cli.stop_signals import INTERRUPTED, stop_signals
-from smabot.domain.calendar import new_york_date
+from smabot.domain.calendar import Calendar, new_york_date
 from smabot.domain.frozen_classes import replace
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.recovery import recover
@@ -29,6 +30,7 @@ from smabot.engine.transaction import Watcher
 from smabot.errors import ConfigError
 from smabot.hooks.late_journal import LateJournal
 from smabot.hooks.plugins import Plugins
+from smabot.hooks.ports import HistoricalFeed
 from smabot.hooks.replayed_journal import ReplayedJournal
 
 if TYPE_CHECKING:
@@ -87,11 +89,11 @@ def traded(
     plugins = Plugins.load(loaded.config, origins=loaded.origins)
     with opened_session(loaded.config, plugins) as session, stop_signals() as (received, stopping):
         rare_collections()
-        market = BuyAndHold(len(session.enterable))
+        market, bias = BuyAndHold(len(session.enterable)), BacktestBias(_whole_calendar(session))
         session.config = _ending_with_its_session(session)
         with _journal_of_backtest(session):
-            row = begin_run_row(session)
-            engine = recover(session, _watcher(session, market, tell))
+            row = begin_run_row(session, settings_text(loaded, plugins.names))
+            engine = recover(session, _watcher(session, market, bias, tell))
             engine.stopping = stopping
             outcome = engine.run()
             code = INTERRUPTED if received else 0
@@ -100,8 +102,8 @@ def traded(
         performance = Performance.of(session.opened().journal)
         if performance is None:
             raise ConfigError("nothing was traded: the data has no bar of these symbols and days")
-        notes = list(_notes(session, performance, market, outcome))
-        report = _report(session, loaded) if reporting else None
+        notes = list(_notes(session, performance, market, bias, outcome))
+        report = Report.of(session.opened().journal) if reporting else None
         return Backtest(performance, market, notes, code, report)
 
 
@@ -121,12 +123,6 @@ def _journal_of_backtest(session: BotSession) -> Iterator[None]:
         session.journal = opened.journal
 
 
-def _report(session: BotSession, loaded: Loaded) -> Report | None:
-    shown = shown_settings(loaded, session.plugins.names)
-    settings = [Setting(name, value, loaded.origin(name)) for name, value in shown.items()]
-    return Report.of(session.opened().journal, settings=settings)
-
-
 def _ending_with_its_session(session: BotSession) -> Config:
     """Return the settings with an end that is a session's close: no bar of a later one is taken."""
     until, calendar = session.config.until, session.book.calendar
@@ -142,8 +138,15 @@ def _ending_with_its_session(session: BotSession) -> Config:
     return session.config.model_copy(update={"until": closes[-1]})
 
 
-def _watcher(session: BotSession, market: BuyAndHold, tell: Tell) -> Watcher:
-    """Return what sees each committed step: it tells of the progress, and keeps the market's prices."""
+def _whole_calendar(session: BotSession) -> Calendar:
+    """Return the sessions, with those of which the data have no bar."""
+    feed, known = session.opened().feed, session.book.calendar.sessions
+    absent = feed.absent_sessions() if isinstance(feed, HistoricalFeed) else ()
+    return Calendar([*known, *absent])
+
+
+def _watcher(session: BotSession, market: BuyAndHold, bias: BacktestBias, tell: Tell) -> Watcher:
+    """Return what sees each committed step: it tells of the progress, and takes in what the result needs."""
     feed, enterable = session.opened().feed, frozenset(session.enterable)
     begin, day = feed.now(), date.min
 
@@ -153,6 +156,7 @@ def _watcher(session: BotSession, market: BuyAndHold, tell: Tell) -> Watcher:
         if not taken:
             return
         market.take(taken)
+        bias.take(rows, taken)
         if taken[0].time.date() != day and (progress := feed.progress()):
             day = taken[0].time.date()
             text = f"{day}  equity {money(session.book.equity())}"
@@ -162,7 +166,11 @@ def _watcher(session: BotSession, market: BuyAndHold, tell: Tell) -> Watcher:
 
 
 def _notes(
-    session: BotSession, performance: Performance, market: BuyAndHold, outcome: str
+    session: BotSession,
+    performance: Performance,
+    market: BuyAndHold,
+    bias: BacktestBias,
+    outcome: str,
 ) -> Iterator[str]:
     """Yield what a reader of the figures must know."""
     yield from session.opened().feed.notes
@@ -171,5 +179,6 @@ def _notes(
     if silent := sorted({*session.enterable} - market.symbols):
         yield f"no bar of {', '.join(silent[:10])}" + (" and others" if len(silent) > 10 else "")
     yield from reading_notes(performance)
+    yield from bias.notes()
     for order in session.book.open_orders() if outcome == "ended" else ():
         yield f"{order.client_order_id} was still open at the end: no later bar could fill it"

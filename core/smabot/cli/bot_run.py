@@ -19,6 +19,7 @@ from smabot.cli.run_session import (
     rare_collections,
     save_run_row,
 )
+from smabot.cli.run_settings import settings_text
 from smabot.cli.screen import Screen
 from smabot.cli.stop_signals import INTERRUPTED, StopRequested, stop_signals
 from smabot.domain.frozen_classes import replace
@@ -64,7 +65,7 @@ def run_bot(app: App, loaded: Loaded, ignored_blocks: Sequence[str] = ()) -> int
         session.ignored_blocks = tuple(ignored_blocks)
         if config.live:
             confirm_live_trading(session, screen)
-        row = begin_run_row(session)
+        row = begin_run_row(session, settings_text(loaded, plugins.names))
         code, outcome = 1, "failed"
         try:
             with stop_signals() as (received, stopping):

@@ -55,8 +55,11 @@ def _check_account(session: BotSession) -> None:
             )
 
 
-def begin_run_row(session: BotSession) -> Run:
-    """Write the run's first row to ``runs``, and where each plugin is that comes from a file."""
+def begin_run_row(session: BotSession, settings: str | None = None) -> Run:
+    """Write the run's first row to ``runs``, and where each plugin is that comes from a file.
+
+    ``settings`` are those to be kept with it (`smabot.cli.run_settings`).
+    """
     now = session.surroundings.wall()
     row = Run(
         run_id=f"{now:%Y%m%dT%H%M%S}.{now.microsecond:06d}-{os.getpid()}",
@@ -66,6 +69,7 @@ def begin_run_row(session: BotSession) -> Run:
         mode=session.config.mode,
         started_at=now,
         ignored_blocks=",".join(session.ignored_blocks),
+        settings=settings,
     )
     files = [
         each for each in files_among(named_by(session.config)) if each.name in session.plugins.names

@@ -30,15 +30,14 @@ def shown_settings(loaded: Loaded, sound: Collection[str]) -> dict[str, Any]:
 
 
 def _tables(loaded: Loaded, sound: Collection[str]) -> dict[str, Any]:
-    from smabot.hooks.discovery import discover, named_by, settings_named
+    from smabot.hooks.discovery import discover, named_by, settings_found
 
     tables = _masked(None, loaded.config.plugin)
-    named = named_by(loaded.config)
-    for name in discover(named):
+    for name, points in discover(named_by(loaded.config)).items():
         values = loaded.config.table(name)
         if not values and name not in sound:
             continue
-        model = settings_named(name, named)
+        model = settings_found(name, points)
         if model is not None and name in sound:
             values = model.model_validate(values).model_dump(mode="json")
         if values:

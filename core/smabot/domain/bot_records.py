@@ -75,7 +75,8 @@ class Command:
 class Run:
     """One process: when it ran, how fast it was ready, how it ended. Wall-clock times, UTC.
 
-    ``plugins`` and ``ignored_blocks`` are names, separated by commas.
+    ``plugins`` and ``ignored_blocks`` are names, separated by commas. ``settings`` are those that it used,
+    as JSON, secrets masked (`smabot.cli.run_settings`); None: not recorded, as by an older release.
     """
 
     run_id: str
@@ -90,3 +91,4 @@ class Run:
     exit_code: int | None = None
     outcome: str = ""
     ignored_blocks: str = ""
+    settings: str | None = None

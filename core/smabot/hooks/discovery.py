@@ -180,7 +180,7 @@ def settings_of(
     for length in range(len(keys), 0, -1):
         name, points = installed.get(".".join(lowered[:length]), ("", ()))
         if name:
-            return length, _settings_of(name, points)
+            return length, settings_found(name, points)
     return 0, None
 
 
@@ -188,10 +188,11 @@ def settings_named(name: str, named: Iterable[str] = ()) -> type[Settings] | Non
     """Return the settings class of a plugin, installed or a file among ``named``; None where it has
     none, or is broken."""
     points = discover(named).get(name)
-    return _settings_of(name, points) if points else None
+    return settings_found(name, points) if points else None
 
 
-def _settings_of(name: str, points: Sequence[Source]) -> type[Settings] | None:
+def settings_found(name: str, points: Sequence[Source]) -> type[Settings] | None:
+    """Return the same of a plugin that `discover` has found."""
     try:
         with printed_to_log(), undisturbed():
             target = _imported(name, _only(name, points))

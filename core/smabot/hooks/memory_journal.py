@@ -15,6 +15,7 @@ from smabot.domain.records import Bar
 from smabot.domain.tables import KEYS, key_of
 
 R = TypeVar("R")
+_bar_time = attrgetter("time")
 
 
 class MemoryJournal:
@@ -132,9 +133,9 @@ class MemoryJournal:
         found = [
             bar
             for kept in ([self._bars.get(symbol, [])] if symbol else self._bars.values())
-            for bar in _up_to(
-                _from(kept, "time", since, ordered_by="time"), "time", until, ordered_by="time"
-            )
+            for bar in kept[
+                bisect_left(kept, since, key=_bar_time) : bisect_right(kept, until, key=_bar_time)
+            ]
         ]
         return sorted(found, key=lambda bar: (bar.time, bar.symbol))
 

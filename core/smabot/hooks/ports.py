@@ -8,7 +8,7 @@ from decimal import Decimal
 from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 from smabot.domain.bot_records import Command
-from smabot.domain.calendar import Calendar
+from smabot.domain.calendar import Calendar, Session
 from smabot.domain.frozen_classes import frozen
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import ZERO, Bar, Batch, Mark, Order, OrderUpdate
@@ -320,6 +320,15 @@ class ReplayingFeed(Protocol):
 
         Before the first call the feed keeps that by itself.
         """
+        ...
+
+
+@runtime_checkable
+class HistoricalFeed(Protocol):
+    """A feed of data that may lack whole sessions: they are in no `Broker.calendar`."""
+
+    def absent_sessions(self) -> Sequence[Session]:
+        """Return the sessions between the data's first and last one of which they have no bar, oldest first."""
         ...
 
 

@@ -9,6 +9,7 @@ from decimal import Decimal
 from uuid import UUID
 
 from smabot.provider import MINUTE, ZERO, Bar, Calendar, Session
+from smabot_exchange.data.sessions import regular_sessions
 from smabot_exchange.ledger.ledger_port import LedgerPort
 from smabot_exchange.ledger.past_equity import equity_history, equity_times
 from smabot_exchange.matching.account import EquityHistoryPoint
@@ -60,6 +61,12 @@ class ExchangeQueries(Serialised):
         return time < self._ledger.last_session.close and (
             self.calendar.session_at(time) is not None
         )
+
+    def absent_sessions(self) -> list[Session]:
+        """Return the sessions of which the data have no bar, from their first to their last one."""
+        own = {session.date for session in self.calendar.sessions}
+        between = regular_sessions(min(own), max(own))
+        return [session for session in between if session.date not in own]
 
     # Orders
 

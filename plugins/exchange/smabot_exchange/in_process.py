@@ -25,6 +25,7 @@ from smabot.provider import (
     Pace,
     Progress,
     RefusalCause,
+    Session,
     Side,
     Status,
     UnknownOutcome,
@@ -241,6 +242,9 @@ class ExchangeFeed:
         self.notes: tuple[str, ...] = self._exchange.notes
         """What an operator should know of the data, a line each."""
         shared.add_user(self)
+
+    def absent_sessions(self) -> Sequence[Session]:
+        return self._exchange.absent_sessions()
 
     def now(self) -> datetime:
         return self._exchange.now

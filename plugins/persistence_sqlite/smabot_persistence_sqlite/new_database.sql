@@ -197,7 +197,7 @@ CREATE TABLE runs (
 	steps TEXT NOT NULL, 
 	ended_at TEXT, 
 	exit_code INTEGER, 
-	outcome TEXT NOT NULL, ignored_blocks TEXT DEFAULT '' NOT NULL, 
+	outcome TEXT NOT NULL, ignored_blocks TEXT DEFAULT '' NOT NULL, settings TEXT, 
 	PRIMARY KEY (run_id)
 )
  WITHOUT ROWID
@@ -266,4 +266,4 @@ CREATE INDEX order_intents_by_time ON order_intents (created_at);
 
 CREATE INDEX trades_by_time ON trades (time);
 
-INSERT INTO alembic_version VALUES ('0005');
+INSERT INTO alembic_version VALUES ('0006');

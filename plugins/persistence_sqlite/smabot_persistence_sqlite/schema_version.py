@@ -23,7 +23,9 @@ class Lineage:
         return self.revisions[-1]
 
 
-LINEAGE = Lineage("smabot_persistence_sqlite:migrations", ("0001", "0002", "0003", "0004", "0005"))
+LINEAGE = Lineage(
+    "smabot_persistence_sqlite:migrations", ("0001", "0002", "0003", "0004", "0005", "0006")
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import click
 from smabot.cli.records.record_filters import Filters, filtered, rows_within
 from smabot.cli.records.record_listing import ON_SCREEN, limit_of, show
 from smabot.cli.run_outcome import failure_of, how_it_ended, running_id
+from smabot.cli.run_settings import SETTING_COLUMNS, settings_data, settings_of
 from smabot.cli.start_steps import found_by, read_steps
 from smabot.errors import UsageError, counted, listed
 
@@ -53,10 +54,11 @@ def runs(app: App, filters: Filters, run: str | None) -> None:
 
 
 def _data(run: Run, running: str) -> dict[str, Any]:
-    took = duration(run)
+    took, used = duration(run), settings_of(run)
     return {
         **asdict(run),
         "steps": read_steps(run),
+        "settings": None if used is None else settings_data(used),
         "end": how_it_ended(run, running=run.run_id == running),
         "seconds": None if took is None else took.total_seconds(),
     }
@@ -146,8 +148,11 @@ def _find(runs: list[Run], text: str) -> Run:
 
 
 def _in_full(app: App, run: Run, running: str) -> list[Any]:
+    from smabot.cli import output
     from smabot.cli.explanation.moments import Facts
 
+    used = settings_of(run)
+    changed = [each for each in used or () if not each.is_default]
     exact = app.times.full(run.started_at, seconds=True)
     head = [
         ("run", run.run_id),
@@ -157,10 +162,13 @@ def _in_full(app: App, run: Run, running: str) -> list[Any]:
         ("reason", failure_of(run)),
         ("plugins", ", ".join(run.plugins.split(",")) or "none"),
         ("ignored", run.ignored_blocks),
+        ("settings", "not recorded" if used is None else "" if changed else "all defaults"),
     ]
+    settings = ["", output.listing(SETTING_COLUMNS, changed)] if changed else []
     steps = read_steps(run)
     if not steps:
-        return [Facts(app.times, head), "", "no steps were kept: it did not get through its start"]
+        told = "no steps were kept: it did not get through its start"
+        return [Facts(app.times, head), "", told, *settings]
     widest = max(len(str(step["step"])) for step in steps)
     found = [(f"{s['step']:<{widest}}  {s['ms']:>8,.1f} ms", s.get("found") or "-") for s in steps]
     return [
@@ -168,6 +176,7 @@ def _in_full(app: App, run: Run, running: str) -> list[Any]:
         "",
         f"the start, in {counted(len(steps), 'step')}",
         Facts(app.times, found),
+        *settings,
     ]
 
 

@@ -80,6 +80,7 @@ def backtest_data(
         "drawdown_from": fell.peak, "drawdown_to": fell.bottom, "recovered": fell.recovered,
         "exposure": performance.exposure, "invested": performance.invested, "turnover": performance.turnover,
         "traded": performance.traded, "fees": performance.fees,
+        "price_costs": performance.price_costs,
         "round_trips": statistics.round_trips, "win_rate": _float(statistics.win_rate),
         "profit_factor": _float(statistics.profit_factor), "average_trade": statistics.average_trade,
         "average_win": statistics.average_win, "average_loss": statistics.average_loss,
@@ -112,7 +113,7 @@ def backtest_lines(
         table(("", ">strategy", ">buy and hold"), compared),
         "",
         table(("", ""), list(other_figures(performance, times)), heads=False),
-        *note_lines(notes),
+        *note_lines([times.in_text(note) for note in notes]),
     ]
 
 
@@ -153,6 +154,9 @@ def other_figures(performance: Performance, times: Times) -> Iterable[tuple[str,
     turnover = performance.turnover
     yield "turnover", "-" if turnover is None else f"{turnover:,.1f} times equity a year"
     yield "costs", _costs(performance)
+    if (paid := performance.price_costs) is not None and performance.traded:
+        share = f"{paid / performance.traded:.4%} of what was traded; market orders alone"
+        yield "spread, slippage", f"{money(paid)}, {share}" if paid else "none; market orders alone"
     yield "orders", _orders(performance.orders)
     for name, times_failed in performance.blocked_by.items():
         yield "", f"{times_failed:,} blocked by {name}"
@@ -177,7 +181,7 @@ def _trips(performance: Performance) -> str:
 
 
 def _costs(performance: Performance) -> str:
-    """Return the fees, and their part of what was traded; a spread and slippage are in the prices."""
+    """Return the fees, and their part of what was traded."""
     fees, traded = performance.fees, performance.traded
     if not fees or not traded:
         return "no fees"

@@ -10,6 +10,7 @@ from decimal import Decimal
 from typing import Any
 
 from smabot.cli.performance import ratios
+from smabot.cli.performance.price_costs import price_costs
 from smabot.cli.records.equity_history import (
     CurveSummary,
     EquityDay,
@@ -64,6 +65,8 @@ class Performance:
     """Orders that the broker ended without a fill."""
     blocked_by: Mapping[str, int]
     """Orders that each check blocked: an order may have failed several."""
+    price_costs: Decimal | None
+    """Spread and slippage of market orders, US dollars; None where they are not known (`price_costs`)."""
 
     @classmethod
     def of(
@@ -109,6 +112,7 @@ class Performance:
             orders=Counter(order.status for order in orders),
             unfilled=sum(order.status in ENDED and not order.filled_qty for order in orders),
             blocked_by=_blocked_by(orders),
+            price_costs=price_costs(rows, fills),
         )
 
     @property

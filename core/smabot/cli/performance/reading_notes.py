@@ -20,7 +20,8 @@ def reading_notes(performance: Performance) -> Iterator[str]:
         sessions = counted(len(performance.days), "session")
         yield f"{sessions}: too few for what is scaled to a year"
     if statistics.round_trips < ENOUGH_TRADES:
-        yield f"{counted(statistics.round_trips, 'round trip')}: too few to tell skill from luck"
+        trips = counted(statistics.round_trips, "round trip")
+        yield f"{trips}: too few to tell skill from luck, take more sessions or symbols"
     if performance.unfilled:
         yield f"{counted(performance.unfilled, 'order')} ended without a fill"
     if performance.broke:

@@ -14,7 +14,7 @@ from smabot.cli.performance.backtest_table import as_percent, as_share
 from smabot.cli.records.order_outcome import failed_checks
 from smabot.cli.report.period_returns import PeriodReturn, month_returns
 from smabot.cli.run_outcome import failure_of, how_it_ended
-from smabot.cli.shown_settings import setting_text
+from smabot.cli.run_settings import SETTING_COLUMNS, change_columns
 from smabot.cli.start_steps import found_by
 from smabot.domain.bot_records import Run
 from smabot.domain.calendar import MINUTE
@@ -58,6 +58,8 @@ def page_tables(report: Report, times: Times) -> dict[str, str]:
     found = {each.place: _html(each) for each in _tables(report, times)}
     if defaults := found["defaults"]:
         found["defaults"] = f"<details><summary>Defaults</summary>{defaults}</details>"
+    if changes := found["settings_changes"]:
+        found["settings_changes"] = f"<h3>Changed between runs</h3>{changes}"
     return found
 
 
@@ -75,17 +77,13 @@ def _tables(report: Report, times: Times) -> Iterator[PageTable]:
     )  # fmt: skip
     yield PageTable("checks", _check_columns(times), report.checks, "No check was asked.")
     yield PageTable("runs", _run_columns(report, times), report.runs, "No run is known.")
-    changed = [each for each in report.settings if each.origin != "default"]
-    yield PageTable("settings", _SETTINGS, changed, "None is known: a database keeps no settings.")
-    defaults = [each for each in report.settings if each.origin == "default"]
-    yield PageTable("defaults", _SETTINGS, defaults, "")
-
-
-_SETTINGS = (
-    ("setting", lambda s: s.name),
-    ("value", lambda s: setting_text(s.value)),
-    ("from", lambda s: s.origin),
-)
+    used = report.settings
+    none = "No run has recorded its settings." if used is None else "All are defaults."
+    changed = [each for each in used or () if not each.is_default]
+    yield PageTable("settings", SETTING_COLUMNS, changed, none)
+    defaults = [each for each in used or () if each.is_default]
+    yield PageTable("defaults", SETTING_COLUMNS, defaults, "")
+    yield PageTable("settings_changes", change_columns(times), report.settings_changes, "")
 
 
 def _month_columns(months: Sequence[PeriodReturn]) -> output.Columns:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from smabot.cli.report.check_counts import CheckCount, check_counts
 from smabot.cli.report.thinning import Merge, Thinned, extremes
 from smabot.cli.report.trade_reasons import Reasons, Trade
 from smabot.cli.run_outcome import running_id
+from smabot.cli.run_settings import Setting, SettingChange, recorded_settings, settings_changes
 from smabot.domain.bot_records import Run
 from smabot.domain.calendar import MINUTE, end_of
 from smabot.domain.order_terms import Status
@@ -54,15 +55,6 @@ class PricePoint(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Setting:
-    """A setting as it was used: its value as JSON has it, masked where it is secret, and where it came from."""
-
-    name: str
-    value: Any
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
 class Report:
     """What an account did over a span. Times in UTC; curves are thinned (`smabot.cli.report.thinning`)."""
 
@@ -82,15 +74,15 @@ class Report:
     runs: Sequence[Run]
     running: str
     """The id of the run that is running now; empty: none."""
-    settings: Sequence[Setting] = field(default=())
-    """Those that are known: a database keeps none."""
+    settings: Sequence[Setting] | None
+    """Those of the last run that recorded them; None where none did."""
+    settings_changes: Sequence[SettingChange]
 
     @classmethod
     def of(
         cls,
         rows: Any,
         span: Span = Span(),  # noqa: B008
-        settings: Sequence[Setting] = (),
     ) -> Report | None:
         """Return the report of what a journal has kept; None where the span has no point of equity."""
         curves = _Curves()
@@ -102,6 +94,8 @@ class Report:
         prices = _Prices(rows, orders)
         for minute in _minutes(rows, performance, span):
             prices.take(minute)
+        runs: list[Run] = rows.rows(Run, newest_by="started_at")
+        recorded = recorded_settings(runs)
         return cls(
             performance=performance,
             market=prices.market,
@@ -113,9 +107,10 @@ class Report:
             orders=orders,
             reasons={order.client_order_id: reasons.of_order(order) for order in orders},
             checks=check_counts(orders),
-            runs=rows.rows(Run, newest_by="started_at"),
+            runs=runs,
             running=running_id(rows),
-            settings=settings,
+            settings=recorded[-1][1] if recorded else None,
+            settings_changes=list(settings_changes(recorded)),
         )
 
     @property

@@ -6,15 +6,20 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from smabot.cli.output import table
+from smabot.cli.output import listing, table
 from smabot.cli.performance.backtest_table import backtest_lines, note_lines
 from smabot.cli.performance.reading_notes import reading_notes
 from smabot.cli.report.report_page import PageHead, report_page
 from smabot.cli.report.report_values import report_data
+from smabot.cli.run_settings import SETTING_COLUMNS, change_columns
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
     from smabot.cli.report.report_data import Report
+    from smabot.cli.times import Times
+
+MOST_CHANGES = 20
+"""Changes of settings on the screen: the newest ones."""
 
 
 def page_of(
@@ -35,7 +40,7 @@ def emit_report(app: App, report: Report, written: Sequence[Path]) -> None:
     notes = list(reading_notes(report.performance))
     data = {**report_data(report, notes), "files": [str(path) for path in written]}
     lines = backtest_lines(report.performance, report.market, app.times, notes)
-    app.emit(data, [*lines, *_more_lines(report), *written_lines(written)])
+    app.emit(data, [*lines, *_more_lines(report, app.times), *written_lines(written)])
 
 
 def written_lines(written: Sequence[Path]) -> list[str]:
@@ -43,7 +48,7 @@ def written_lines(written: Sequence[Path]) -> list[str]:
     return ["", f"wrote {', '.join(map(str, written))}"] if written else []
 
 
-def _more_lines(report: Report) -> Iterator[Any]:
+def _more_lines(report: Report, times: Times) -> Iterator[Any]:
     bound = [each for each in report.checks if each.bound]
     if bound:
         yield ""
@@ -51,5 +56,22 @@ def _more_lines(report: Report) -> Iterator[Any]:
             ("check", ">asked", ">bound"),
             [(each.name, f"{each.asked:,}", f"{each.bound:,}") for each in bound],
         )
+    yield from _settings_lines(report, times)
     if len(report.runs) > 1:
         yield from note_lines([f"{len(report.runs):,} runs: `smabot runs` shows how each ended"])
+
+
+def _settings_lines(report: Report, times: Times) -> Iterator[Any]:
+    if report.settings is None:
+        yield from note_lines(
+            ["settings were not recorded: only runs of a newer release keep theirs"]
+        )
+        return
+    if used := [each for each in report.settings if not each.is_default]:
+        yield ""
+        yield listing(SETTING_COLUMNS, used)
+    if changes := report.settings_changes[-MOST_CHANGES:]:
+        yield ""
+        yield listing(change_columns(times), changes)
+    if (left := len(report.settings_changes) - MOST_CHANGES) > 0:
+        yield f"{left:,} older changes, with --json"

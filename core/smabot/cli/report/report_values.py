@@ -11,6 +11,7 @@ from smabot.cli.report.check_counts import CheckCount
 from smabot.cli.report.distribution import Distribution
 from smabot.cli.report.period_returns import PeriodReturn, day_returns, month_returns
 from smabot.cli.run_outcome import how_it_ended
+from smabot.cli.run_settings import settings_data
 from smabot.domain.records import Order
 from smabot.domain.round_trips import RoundTrip
 
@@ -64,7 +65,8 @@ def report_data(report: Report, notes: Sequence[str]) -> dict[str, Any]:
             }
             for each in report.runs
         ],
-        "settings": {each.name: {"value": each.value, "origin": each.origin} for each in report.settings},
+        "settings": settings_data(report.settings or ()),
+        "settings_changes": [asdict(each) for each in report.settings_changes],
     }  # fmt: skip
 
 

@@ -8,13 +8,19 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
-from smabot.provider import EXCHANGE_ZONE, Bar, ConfigError
+from smabot.provider import (
+    EXCHANGE_ZONE,
+    OVERNIGHT,
+    Bar,
+    ConfigError,
+    SuspectedSplit,
+    split_between,
+)
 from smabot_exchange.data.bar_spacing import bar_length, too_long
 from smabot_exchange.data.data_files import data_file_error, order_fault
 from smabot_exchange.data.file_layout import Hints, Layout, Table, layout_of, open_table
 from smabot_exchange.data.row_reader import BadRow
 from smabot_exchange.data.sessions import OutsideCalendar, session_on
-from smabot_exchange.data.splits import OVERNIGHT, SuspectedSplit, split_between
 from smabot_exchange.data.time_stamps import TimeReader, zone_named
 
 _ZONES = ("America/New_York", "UTC")

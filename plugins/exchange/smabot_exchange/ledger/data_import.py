@@ -12,12 +12,19 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from smabot.provider import EXCHANGE_ZONE, Bar, ConfigError, FileLock, Session
+from smabot.provider import (
+    EXCHANGE_ZONE,
+    Bar,
+    ConfigError,
+    FileLock,
+    Session,
+    SuspectedSplit,
+    split_ratio,
+)
 from smabot_exchange.data.bar_spacing import bar_length, too_long
 from smabot_exchange.data.data_source import DataSource
 from smabot_exchange.data.disk_sync import sync
 from smabot_exchange.data.sessions import OutsideCalendar, regular_sessions, session_on, span
-from smabot_exchange.data.splits import SuspectedSplit, split_ratio
 from smabot_exchange.ledger.beginning import Beginning
 from smabot_exchange.ledger.schema import APPLICATION_ID, SCHEMA, VERSION
 from smabot_exchange.matching.account import AccountTerms

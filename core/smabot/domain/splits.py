@@ -9,7 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from smabot.provider import EXCHANGE_ZONE, Bar
+from smabot.domain.calendar import new_york_date
+from smabot.domain.records import Bar
 
 OVERNIGHT = timedelta(hours=3)
 """After so long without a bar the next one may be of another day, with extended hours or without."""
@@ -45,8 +46,7 @@ def split_between(before: Bar, bar: Bar) -> SuspectedSplit | None:
     ratio = split_ratio(before.close, bar.open)
     if not ratio:
         return None
-    day = bar.time.astimezone(EXCHANGE_ZONE).date()
-    return SuspectedSplit(bar.symbol, day, ratio, before.close, bar.open)
+    return SuspectedSplit(bar.symbol, new_york_date(bar.time), ratio, before.close, bar.open)
 
 
 def split_ratio(close: float, open_: float) -> str:

@@ -79,16 +79,17 @@ class Commit:
 
     def may_wait(self, batch: Batch) -> bool:
         """Let a quiet minute wait for a later commit; False where it is to be committed now."""
-        quiet = (
-            batch.comes_again
-            and self._outbox.idle
-            and not self._comparison.due
-            and not (self._why_degraded() or self._standing.degraded)
-        )
-        return quiet and self.may_still_wait()
+        calm = batch.comes_again and not self._comparison.due and self.is_calm
+        return calm and self.may_still_wait()
+
+    @property
+    def is_calm(self) -> bool:
+        """Whether nothing is open, sent or asked for, and the broker's word is good."""
+        degraded = self._why_degraded() or self._standing.degraded
+        return self._book.at_rest and self._outbox.idle and not degraded
 
     def may_still_wait(self) -> bool:
-        """The same after a minute that waits: a comparison is not due, and there was nothing to send."""
+        """The same where all was calm before the minute, and its bars alone may have changed that."""
         quiet = (
             self._book.at_rest
             and not self._executor.made

@@ -165,6 +165,7 @@ class Engine:
         if self.comparison.due:
             self.compare()
         self.access.check_patience()
+        self._step.look_ahead()
 
     def process(self, batch: Batch) -> None:
         """Take one batch in, then the broker's answers to what it caused.

@@ -68,10 +68,13 @@ class Step:
             valid = is_valid_bar(bar)
             book.apply(BarRevision.of(bar, batch.time) if valid else bad_bar_event(bar, batch.time))
         self._decisions.decide(batch, fresh=fresh, flatten=flatten)
-        if not commands and self._commit.may_wait(batch):
-            self.calm_until = min(self._calendar.due_at, self._commit.compares_at)
-            return []
-        return self._commit_and_send()
+        waits = not commands and self._commit.may_wait(batch)
+        return [] if waits else self._commit_and_send()
+
+    def look_ahead(self) -> None:
+        """Find out until when nothing but bars can change anything."""
+        times = self._calendar.due_at, self._commit.compares_at
+        self.calm_until = min(times) if self._commit.is_calm else EPOCH
 
     def take_calmly(self, minute: Batch, *, fresh: bool) -> list[OrderUpdate]:
         """Take a quiet minute as `take` does, before `calm_until`: looks only at what bars may change."""

@@ -19,11 +19,10 @@ from smabot.cli.progress_bar import Tell, progress_bar
 from smabot.cli.report.report_data import Report
 from smabot.cli.report.report_files import ReportFiles
 from smabot.cli.report.report_output import page_of, written_lines
-from smabot.cli.run_session import begin_run_row, opened_session, rare_collections, save_run_row
+from smabot.cli.run_session import opened_session, rare_collections, recorded_run
 from smabot.cli.run_settings import settings_text
 from smabot.cli.stop_signals import INTERRUPTED, stop_signals
 from smabot.domain.calendar import Calendar, new_york_date
-from smabot.domain.frozen_classes import replace
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.recovery import recover
 from smabot.engine.transaction import Watcher
@@ -87,24 +86,25 @@ def traded(
 ) -> Backtest:
     """Trade over the data; ``reporting`` also makes a report. Raises SmabotError as a run does."""
     plugins = Plugins.load(loaded.config, origins=loaded.origins)
-    with opened_session(loaded.config, plugins) as session, stop_signals() as (received, stopping):
+    with (
+        opened_session(loaded.config, plugins) as session,
+        stop_signals() as (received, stopping),
+    ):
         rare_collections()
         market, bias = BuyAndHold(len(session.enterable)), BacktestBias(_whole_calendar(session))
         session.config = _ending_with_its_session(session)
-        with _journal_of_backtest(session):
-            row = begin_run_row(session, settings_text(loaded, plugins.names))
+        settings = settings_text(loaded, plugins.names)
+        with _journal_of_backtest(session), recorded_run(session, settings) as run:
             engine = recover(session, _watcher(session, market, bias, tell))
             engine.stopping = stopping
-            outcome = engine.run()
-            code = INTERRUPTED if received else 0
-            ended = session.surroundings.wall()
-            save_run_row(session, replace(row, ended_at=ended, exit_code=code, outcome=outcome))
+            run.outcome = engine.run()
+            run.code = INTERRUPTED if received else 0
         performance = Performance.of(session.opened().journal)
         if performance is None:
             raise ConfigError("nothing was traded: the data has no bar of these symbols and days")
-        notes = list(_notes(session, performance, market, bias, outcome))
+        notes = list(_notes(session, performance, market, bias, run.outcome))
         report = Report.of(session.opened().journal) if reporting else None
-        return Backtest(performance, market, notes, code, report)
+        return Backtest(performance, market, notes, run.code, report)
 
 
 @contextmanager

@@ -373,9 +373,28 @@ def test_nothing_to_report(journal: Any, call: Call) -> None:
     done = call("report", "--html", "r.html")
     assert (done.code, done.out, done.err.count("\n")) == (3, "", 1)
     assert not Path("r.html").exists()
-    journal.commit([point(NOON, "1000")])
-    assert call("report", "--from", "2027-01-01", "--csv", "out").code == 3
+    assert "no equity yet" in done.err
+
+
+@pytest.mark.parametrize(
+    "days", [["--from", "2027-01-01"], ["--to", "2020-01-01"], ["--from", "2026-03-07", "--to", "2026-03-08"]]
+)  # fmt: skip
+@pytest.mark.parametrize("files", [[], ["--csv", "out"], ["--json"]])
+def test_days_without_equity_are_answered_with_those_that_have_some(
+    journal: Any, call: Call, days: list[str], files: list[str]
+) -> None:
+    journal.commit([point(NOON, "1000"), point(NOON + timedelta(days=9), "1000")])
+    done = call("report", *days, *files)
+    assert (done.code, done.out, done.err.count("\n")) == (3, "", 1)
+    assert "no equity in these days: it is stored from 2026-03-02 to 2026-03-11\n" in done.err
     assert not Path("out").exists()
+
+
+def test_the_curve_names_the_days_that_it_has(journal: Any, call: Call) -> None:
+    journal.commit([point(NOON, "1000")])
+    done = call("equity", "--since", "2027-01-01")
+    assert (done.code, done.err) == (0, "")
+    assert "no equity in these days: it is stored from 2026-03-02 to 2026-03-02\n" in done.out
 
 
 @pytest.mark.parametrize(

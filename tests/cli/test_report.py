@@ -403,7 +403,12 @@ def test_the_curve_names_the_days_that_it_has(journal: Any, call: Call) -> None:
         (["--html", "there.html"], 3, "there.html is there already: nothing was written; give another file"),
         (["--csv", "there"], 3, "there/trades.csv is there already: nothing was written; give another folder"),
         (["--csv", "there.html"], 3, "there.html is no folder"),
-        (["--html", "there"], 3, "there is there already"),
+        (["--html", "there"], 3, "there: is a folder: nothing was written; give a file's name, as "
+         "`smabot report --html there/report.html`"),
+        (["--html", "."], 3, "--html .: is a folder: nothing was written; give a file's name, as "
+         "`smabot report --html report.html`"),
+        (["--html", "there.html/new/r.html"], 3, "there.html is no folder"),
+        (["--csv", "there.html/new"], 3, "there.html is no folder"),
         (["--from", "2026-03-03", "--to", "2026-03-02"], 2, "--from 2026-03-03 is after --to 2026-03-02"),
         (["--from", "10:30"], 2, "'10:30' is not a date"),
         (["--html", " "], 2, "is blank"),
@@ -420,6 +425,12 @@ def test_a_mistake_is_answered_in_one_line(
     assert says in result.err
     assert result.err.count("\n") == 1
     assert [Path(name).read_text() for name in ("there.html", "there/trades.csv")] == ["mine"] * 2
+
+
+def test_folders_that_are_missing_are_made(stored: Any, call: Call) -> None:
+    assert call("report", "--html", "new/page/r.html", "--csv", "new/tables").code == 0
+    assert Path("new/page/r.html").exists()
+    assert Path("new/tables/days.csv").exists()
 
 
 def test_no_database(call: Call) -> None:

@@ -55,7 +55,7 @@ def backtest(
     The bot of `smabot run` trades on the built-in exchange, as fast as it can. Nothing is kept,
     unless --db names a new database.
     """
-    from smabot.cli.backtest_grid import choices_of, run_grid
+    from smabot.cli.backtest_ranges import choices_of, run_ranges
     from smabot.cli.backtest_run import run_backtest
     from smabot.cli.backtest_settings import load_backtest
 
@@ -71,4 +71,4 @@ def backtest(
         raise UsageError(
             "--db: a grid keeps no database; leave it out, or give one value of each setting"
         )
-    return run_grid(app, choices, jobs)
+    return run_ranges(app, choices, jobs)

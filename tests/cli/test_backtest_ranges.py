@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from smabot.cli.backtest_grid import choices_of
+from smabot.cli.backtest_ranges import choices_of
 from smabot.errors import UsageError
 
 pytestmark = pytest.mark.plugins

@@ -98,7 +98,7 @@ def _values(change: str) -> list[str]:
     return [f"{name}={start + place * step:f}" for place in range(int(steps) + 1)]
 
 
-def run_grid(app: App, choices: Sequence[tuple[tuple[str, ...], Loaded]], jobs: int) -> int:
+def run_ranges(app: App, choices: Sequence[tuple[tuple[str, ...], Loaded]], jobs: int) -> int:
     """Try each choice, rank them, and show how the best did where they were held out; returns the exit code."""
     first = _first_that_works(choices)
     days = [day.day for day in first]

@@ -448,8 +448,6 @@ def test_a_backtest_does_not_begin_where_the_page_is_there_already(call: Call) -
     assert (result.code, result.out) == (3, "")
     assert "b.html is there already" in result.err
     assert not Path("t.db").exists()
-    grid = call("backtest", "--data", MARKET, "--set", "sma.fast=5:6:1", "--html", "g.html")
-    assert (grid.code, "--html: a grid makes no report" in grid.err) == (2, True)
 
 
 def test_a_long_history_stays_a_small_page(journal: Any, call: Call) -> None:

@@ -1,4 +1,4 @@
-"""A grid of backtests: each setting's values with each other's, in several processes, and how far to trust the best.
+"""Backtests with ranges: each setting's values with each other's, in several processes, and how far to trust the best.
 
 Settings are chosen by the first two thirds of the sessions and tried on the last third, which no choice has seen.
 """
@@ -82,16 +82,17 @@ def _values(change: str) -> list[str]:
     """Return a setting with each value of its range, ``START:STOP:STEP`` with both ends in it."""
     name, _, text = change.partition("=")
     parts = [part.strip() for part in text.split(":")]
-    if len(parts) != 3 or not re.fullmatch(NUMBER, parts[0]):
+    if len(parts) == 1 or not re.fullmatch(NUMBER, parts[0]):
         return [change]
     try:
         start, stop, step = map(Decimal, parts)
         steps = (stop - start) / step
         if steps < 0 or step < 0:
             raise ArithmeticError
-    except ArithmeticError:
+    except (ArithmeticError, ValueError):
         raise UsageError(
-            f"--set {change}: write a range as {name}=5:30:5, from, to and step"
+            f"--set {change}: write a range as START:STOP:STEP, as {name}=5:30:5; a text that is none stands "
+            f"in quotes, as '{name}=\"{text}\"'"
         ) from None
     if steps >= MOST_TRIED:
         raise UsageError(f"--set {change}: more than {MOST_TRIED:,} values")
@@ -104,7 +105,7 @@ def run_ranges(app: App, choices: Sequence[tuple[tuple[str, ...], Loaded]], jobs
     days = [day.day for day in first]
     if len(days) < FEWEST_SESSIONS:
         raise ConfigError(
-            f"{counted(len(days), 'session')}: a grid needs at least {FEWEST_SESSIONS}"
+            f"{counted(len(days), 'session')}: ranges need at least {FEWEST_SESSIONS}"
         )
     border = days[round(len(days) * CHOSEN_BY) - 1]
     with progress_bar(app, len(choices)) as tell:
@@ -148,7 +149,7 @@ def _tried(
                 tell(done, f"{done:,} of {len(choices):,}")
                 yield future.result()
         except BrokenProcessPool:
-            raise SmabotError("a process of the grid has died: try --jobs 1") from None
+            raise SmabotError("one of the processes has died: try --jobs 1") from None
         finally:
             pool.shutdown(cancel_futures=True)
 

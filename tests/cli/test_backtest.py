@@ -97,7 +97,30 @@ def test_costs_are_a_row_and_take_from_the_profit(call: Callable[..., Any]) -> N
     )
     screen = call("backtest", "--data", WAVES, "--costs", "alpaca").out
     assert re.search(r"^costs +\d+\.\d\d of fees, 0\.\d{4}% of what was traded$", screen, re.M)
-    assert re.search(r"^costs +no fees$", call("backtest", "--data", WAVES).out, re.M)
+
+
+@pytest.mark.parametrize(
+    ("data", "costs", "row", "note"),
+    [
+        (WAVES, "none", "no commissions or fees",
+         "fills cost nothing: no spread, slippage or fees are counted, which makes results too good; set some "
+         "with `--costs` of a backtest, or in [default.plugin.exchange]"),
+        (WAVES, "none,half_spread=0.02,slippage=0.005,slippage_of_range=0.1",
+         "no commissions or fees",
+         "in the prices of fills: half a spread of 0.02 a share, slippage of 0.005 a share, slippage of 10.00% "
+         "of the bar's range"),
+        (MARKET, "alpaca", r"\d+\.\d\d of fees, 0\.\d{4}% of what was traded",
+         "in the prices of fills: half a spread of 0.01 a share"),
+        (WAVES, "alpaca", r"\d+\.\d\d of fees, 0\.\d{4}% of what was traded", ""),
+    ],
+)  # fmt: skip
+def test_costs_that_are_in_no_fee_are_told(
+    call: Callable[..., Any], data: str, costs: str, row: str, note: str
+) -> None:
+    screen = call("backtest", "--data", data, "--costs", costs).out
+    assert re.search(f"^costs +{row}$", screen, re.M)
+    notes = [line for line in screen.splitlines() if "spread" in line and line.startswith("note: ")]
+    assert notes == ([f"note: {note}"] if note else [])
 
 
 def test_without_a_database_it_trades_the_same_and_leaves_no_file(

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from smabot.cli.backtest_settings import COSTS
 from smabot.cli.performance import ratios
 from smabot.cli.performance.buy_and_hold import BuyAndHold
 from smabot.domain.records import Bar
@@ -179,10 +180,13 @@ def test_settings_change_what_is_traded(call: Callable[..., Any]) -> None:
         (["--set", "live=true"], 2, "--set live: a backtest has its own"),
         (["--set", "equity_every_minutes=5"], 2, "a backtest has its own"),
         (["--set", "until=2026-03-02T15:00:00Z"], 2, "--set until: give --to instead"),
-        (["--set", "shares=100"], 2, "--set shares: no such setting"),
+        (["--set", "shares=100"], 3, "--set shares: no such setting"),
         (["--set", "a=1:2:1", "--set", "a=3"], 2, "--set a stands twice"),
         (["--costs", "alpcaa"], 3, "--costs: plugin.exchange.costs = 'alpcaa': must be 'none' or"),
-        (["--costs", "slipage=1"], 3, "did you mean 'plugin.exchange.slippage'?"),
+        (["--costs", "slipage=1"], 3, "--costs slipage=1: no such cost (did you mean 'slippage'?); give alpaca, "
+         "none, or half_spread, slippage, "),
+        (["--costs", "alpaca,cash=5"], 3, "--costs cash=5: no such cost; give alpaca, none, or half_spread"),
+        (["--costs", "costs=alpaca"], 3, "--costs costs=alpaca: no such cost"),
         (["--costs", "alpaca,slippage="], 2, "--costs slippage=: write NAME=VALUE"),
         (["--costs", "slippage=-1"], 3, "--costs: plugin.exchange.slippage = -1"),
     ],
@@ -203,6 +207,11 @@ def test_a_database_that_is_there_is_left_alone(call: Callable[..., Any]) -> Non
     assert result.code == 3
     assert "begins anew: give another --db" in result.err
     assert Path("t.db").read_bytes() == before
+
+
+def test_costs_are_all_settings_of_the_exchange_but_those_of_its_account() -> None:
+    settings = pytest.importorskip("smabot_exchange.settings").ExchangeSettings
+    assert {*COSTS, "costs", "cash", "multiplier", "history"} == set(settings.model_fields)
 
 
 def test_days_without_a_session_are_answered_with_those_that_the_data_has(

@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -165,6 +166,75 @@ def test_ends_of_minutes_are_told_and_taken_off(data: Any) -> None:
     assert data("import", "a.csv", "--ends-of-minutes").code == 0
     bars = list(read_bars(STORE))
     assert (len(bars), bars[0].time) == (390, OPEN)
+
+
+NEW_YORK, EST = ZoneInfo("America/New_York"), ZoneInfo("EST")
+WINTER, SUMMER = datetime(2026, 3, 2, tzinfo=NEW_YORK), datetime(2026, 3, 9, tzinfo=NEW_YORK)
+
+
+def written(zone: tzinfo, form: str, hours: tuple[int, int], days: Sequence[datetime]) -> str:
+    """Write a file of whole days with a bar each minute, its times as a clock of the zone shows them."""
+    times = [
+        (day + timedelta(minutes=minute)).astimezone(zone)
+        for day in days
+        for minute in range(hours[0] * 60 + 30, hours[1] * 60)
+    ]
+    rows = [f"{time:{form}},10,10,10,10,100" for time in times]
+    return write("SPY.csv", rows, "timestamp,open,high,low,close,volume")
+
+
+@pytest.mark.parametrize(
+    ("zone", "form", "given", "says"),
+    [
+        (NEW_YORK, "%Y-%m-%d %H:%M", "UTC",
+         "69% of the minutes lie outside the regular sessions, and 100% would lie within them as "
+         "America/New_York: --data-zone America/New_York reads the times so"),
+        (UTC, "%Y-%m-%d %H:%M", "America/New_York", "would lie within them as UTC: --data-zone UTC reads"),
+        (EST, "%Y-%m-%d %H:%M", "America/New_York",
+         "8% of the minutes lie outside the regular sessions, and 100% would lie within them as EST: "),
+        (NEW_YORK, "%Y-%m-%d %H:%MZ", "UTC",
+         "in another time zone: the one that the times themselves say seems wrong; write them without it"),
+    ],
+)  # fmt: skip
+def test_a_wrong_time_zone_is_told_with_the_one_that_fits(
+    data: Any, zone: tzinfo, form: str, given: str, says: str
+) -> None:
+    file = written(zone, form, (9, 16), [WINTER, SUMMER])
+    done = data("import", file, "--data-zone", given)
+    assert (done.code, done.err) == (0, "")
+    told = " ".join(done.out.split())
+    assert "WRONG TIME ZONE? SPY.csv: " in told
+    assert says in told
+    assert "remove the files of its symbols from data/bars" in told
+    assert says in " ".join(data("check", file, "--data-zone", given).out.split())
+
+
+@pytest.mark.parametrize(
+    ("zone", "form", "hours"),
+    [
+        (NEW_YORK, "%Y-%m-%d %H:%M", (9, 16)),
+        (NEW_YORK, "%Y-%m-%d %H:%M", (4, 20)),
+        (NEW_YORK, "%Y-%m-%d %H:%M%z", (4, 20)),
+        (EST, "%Y-%m-%d %H:%M", (4, 20)),
+    ],
+)
+def test_a_right_time_zone_is_not_suspected(
+    data: Any, zone: tzinfo, form: str, hours: tuple[int, int]
+) -> None:
+    half_day = datetime(2026, 11, 27, tzinfo=NEW_YORK)
+    file = written(zone, form, hours, [WINTER, SUMMER, half_day])
+    done = data("import", file, "--data-zone", str(zone))
+    assert done.code == 0
+    assert "ZONE" not in done.out
+
+
+def test_a_zone_in_which_nothing_is_left_is_refused_with_the_one_that_fits(data: Any) -> None:
+    file = written(NEW_YORK, "%Y-%m-%d %H:%M", (9, 16), [WINTER])
+    done = data("import", file, "--data-zone", "Asia/Hong_Kong")
+    assert (done.code, done.out) == (3, "")
+    assert "100% of the minutes lie outside the regular sessions, and 100% would" in done.err
+    assert "--data-zone America/New_York" in done.err
+    assert not STORE.exists()
 
 
 def test_a_frame_of_pandas(data: Any) -> None:

@@ -89,6 +89,7 @@ def _file_as_json(report: FileReport) -> dict[str, Any]:
         "first": report.first,
         "last": report.last,
         "newest_first": report.format.newest_first,
+        "other_zone": report.other_zone and asdict(report.other_zone),
         "ends_of_minutes": report.ends_of_minutes,
         "splits": [str(each) for each in report.suspected.splits],
         "suspected_splits": [asdict(each) for each in report.suspected.splits],

@@ -85,9 +85,12 @@ class StoreImport:
             self.files.append(found)
             self._require_sound(found)
         if not any(each.kept for each in self.files):
+            zone = next(
+                (f"; {zone}" for each in self.files if (zone := each.report.other_zone)), ""
+            )
             raise ConfigError(
                 f"{files[0]}: nothing to import: {sum(each.outside for each in self.files):,} rows outside "
-                f"the regular sessions, {sum(each.others for each in self.files):,} of other symbols; "
+                f"the regular sessions, {sum(each.others for each in self.files):,} of other symbols{zone}; "
                 f"`smabot data check {files[0]}` shows how it is read"
             )
 

@@ -42,7 +42,8 @@ def data(in_tmp: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answ
     def data(*arguments: str) -> Answer:
         code = main(["data", *arguments])
         answer = Answer(code, *capsys.readouterr())
-        assert "--json" in arguments or all(len(line) <= 80 for line in answer.out.splitlines())
+        lines = [line for line in answer.out.splitlines() if not line.startswith("  smabot ")]
+        assert "--json" in arguments or all(len(line) <= 80 for line in lines)
         return answer
 
     return data
@@ -142,10 +143,60 @@ def test_a_file_without_header_symbol_and_zone(data: Any) -> None:
         "03/02/2026,09:30,10,11,9,10.5,100\n03/02/2026,09:31,10.5,11,9.5,10,200\n03/13/2026,09:30,1,1,1,1,1\n"
     )
     given = ("--columns", "date,time,open,high,low,close,volume", "--data-zone", "America/New_York")
-    assert "has no header" in data("import", "export.txt").err
-    assert "no column symbol" in data("import", "export.txt", *given).err
+    without = data("import", "export.txt").err
+    assert "has no header" in without
+    assert "import it with --columns and the columns' names" in without
+    unnamed = data("import", "export.txt", *given).err
+    assert "no column symbol" in unnamed
+    assert "import it with --symbol SPY" in unnamed
+    assert (
+        f"`smabot data check export.txt --data-zone America/New_York --columns {given[1]}`"
+        in unnamed
+    )
+    checked = data("check", "export.txt", *given, "--symbol", "WMT")
+    assert checked.code == 0
+    assert checked.out.startswith("export.txt: can be imported\n")
+    assert "symbols   WMT, from --symbol\n" in checked.out
+    assert checked.out.endswith(
+        "import it\n  smabot data import export.txt --data-zone America/New_York --symbol WMT --columns "
+        f"{given[1]}\n"
+    )
+    assert data("check", "export.txt").code == 3
     assert data("import", "export.txt", *given, "--symbol", "wmt").code == 0
     assert next(read_bars(STORE)) == Bar("WMT", OPEN, 10, 11, 9, 10.5, 100)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says", "never"),
+    [
+        (["few.csv"], 3, "1 of 3 rows can't be used, first line 4: close '' is not a number; `smabot data check "
+         "few.csv` looks at all of it, --drop-bad-rows leaves them out", "misread"),
+        (["all.csv"], 3, "3 of 3 rows can't be used, first line 2: close '' is not a number; with so many the file "
+         "itself is misread, or of another format; `smabot data check all.csv`", "--drop-bad-rows"),
+        (["all.csv", "--drop-bad-rows"], 3, "nothing to import: 3 bad rows, first line 2: close ''", "outside"),
+        (["naive.csv"], 3, "3 of 3 rows can't be used, first line 2: timestamp 2026-03-02 14:30:00 has no time "
+         "zone: say which one it is in, with --data-zone America/New_York or --data-zone UTC; `smabot data check "
+         "naive.csv` looks", "--drop-bad-rows"),
+        (["few.csv", "--columns", "symbol,date,open,high,low,close,volume,vwap"], 3, "--columns must name each "
+         "column of the file", "--drop-bad-rows"),
+        (["few.csv", "--columns", "date,open,high,low"], 2, "--columns: no column close, volume: there are 'date', "
+         "'open', 'high', 'low'", "few.csv"),
+        (["few.csv", "--drop-bad-rows", "--only", "QQQ"], 3, "nothing to import: 2 rows of other symbols than --only "
+         "names: SPY", "outside"),
+    ],
+)  # fmt: skip
+def test_a_refusal_names_the_option_that_helps(
+    data: Any, arguments: list[str], code: int, says: str, never: str
+) -> None:
+    rows = [row(minute) for minute in range(3)]
+    bad = [each.replace(",10,100", ",,100") for each in rows]
+    write("few.csv", [*rows[:2], bad[2]])
+    write("all.csv", bad)
+    write("naive.csv", [each.replace("Z", "") for each in rows])
+    done = data("import", *arguments)
+    assert (done.code, done.out, done.err.count("\n")) == (code, "", 1)
+    assert says in done.err
+    assert never not in done.err
 
 
 def test_only_some_symbols_of_a_file_of_all(data: Any) -> None:

@@ -81,7 +81,7 @@ def test_a_wrong_setting(world: Any, variable: str, value: str, line: str) -> No
         ([HEADER], "t.csv: has no rows after its header"),
         (ROWS, "t.csv line 1: has no header: its first line is data"),
         ([HEADER.replace("close", "clsoe"), *ROWS], "t.csv line 1: no column close: column 'clsoe' is unknown (did you mean 'close'?)"),  # codespell:ignore
-        ([HEADER.replace(",low", "")], "t.csv line 1: no column low: the file has 'symbol', 'timestamp', "),
+        ([HEADER.replace(",low", "")], "t.csv line 1: no column low: there are 'symbol', 'timestamp', "),
         ([HEADER, *ROWS[:3], ROWS[2]], "t.csv line 5: SPY has a second bar at 2026-03-02T14:32Z"),
         ([HEADER, ROWS[0], ROWS[2], ROWS[1]], "t.csv line 4: SPY goes back in time, from 2026-03-02T14:32Z"),
         ([HEADER, ROWS[0].replace("100.5", "nan")], "t.csv line 2: close nan must be a finite price"),

@@ -61,7 +61,7 @@ class FileFormat:
     """Each meaning, and the file's column for it."""
     ignored: tuple[str, ...] = ()
     symbol_from: str = "column"
-    """Or ``name``, of the file, or ``header``."""
+    """Or ``name``, of the file, or ``header``, or ``option``."""
     newest_first: bool = False
 
 
@@ -139,6 +139,7 @@ class FileCheck:
         source = "column"
         if layout.symbol is not None:
             source = "header" if table.symbol else "name"
+            source = "option" if self._hints.symbol else source
             self.report.symbols.add(layout.symbol)
         columns = table.columns
         self.report.format = FileFormat(

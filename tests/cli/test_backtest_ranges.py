@@ -58,6 +58,7 @@ def test_choices_are_ranked_and_held_out(call: Callable[..., Any]) -> None:
     sharpes = [each["chosen"]["sharpe"] for each in result["choices"]]
     assert sharpes == sorted(sharpes, reverse=True)
     assert "2 choices left out" in " ".join(result["notes"])
+    assert any(note.startswith("fills cost nothing") for note in result["notes"])
     best = result["choices"][0]
     words = [word for each in best["settings"] for word in ("--set", each)]
     for part, days in (("chosen", ("--to", "2026-03-05")), ("held_out", ("--from", "2026-03-06"))):

@@ -51,6 +51,8 @@ class Tried:
     changes: tuple[str, ...]
     chosen: dict[str, Any]
     held_out: dict[str, Any]
+    feed_notes: Sequence[str] = ()
+    """On the data and on costs, where it was chosen."""
 
     @property
     def rank(self) -> float:
@@ -161,7 +163,9 @@ def _try(changes: tuple[str, ...], loaded: Loaded, border: date) -> Tried | _Ref
         held_out = traded(_within(loaded, since=begins))
     except SmabotError as error:
         return _Refused(changes, str(error))
-    return Tried(changes, _figures(chosen.performance), _figures(held_out.performance))
+    return Tried(
+        changes, _figures(chosen.performance), _figures(held_out.performance), chosen.feed_notes
+    )
 
 
 def _within(loaded: Loaded, **span: Any) -> Loaded:
@@ -181,6 +185,9 @@ def _sharpe(figures: dict[str, Any]) -> float:
 
 
 def _notes(tried: Sequence[Tried], refused: Sequence[_Refused], border: date) -> Iterator[str]:
+    for note in tried[0].feed_notes:
+        if all(note in each.feed_notes for each in tried):
+            yield note
     yield f"chosen by the sessions up to {border}, held out after it"
     if refused:
         yield f"{counted(len(refused), 'choice')} left out, the first one as {refused[0].why}"

@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """What came of a backtest. ``notes`` are what a reader of the figures must know.
+    """What came of a backtest. ``notes`` are what a reader of the figures must know, ``feed_notes`` those
+    of them on data and costs.
 
     ``report`` has more than the performance; None where it was not asked for.
     """
@@ -52,6 +53,7 @@ class Backtest:
     notes: Sequence[str]
     code: int
     report: Report | None = None
+    feed_notes: Sequence[str] = ()
 
 
 def run_backtest(app: App, loaded: Loaded, html: Path | None = None) -> int:
@@ -110,7 +112,8 @@ def traded(
             raise ConfigError("nothing was traded: the data has no bar of these symbols and days")
         notes = list(_notes(session, performance, market, bias, run.outcome))
         report = Report.of(session.opened().journal) if reporting else None
-        return Backtest(performance, market, notes, run.code, report)
+        told = session.opened().feed.notes
+        return Backtest(performance, market, notes, run.code, report, told)
 
 
 @contextmanager

@@ -188,6 +188,7 @@ def test_settings_change_what_is_traded(call: Callable[..., Any]) -> None:
         (["--costs", "alpaca,cash=5"], 3, "--costs cash=5: no such cost; give alpaca, none, or half_spread"),
         (["--costs", "costs=alpaca"], 3, "--costs costs=alpaca: no such cost"),
         (["--costs", "alpaca,slippage="], 2, "--costs slippage=: write NAME=VALUE"),
+        (["--costs", "slippage"], 2, "--costs slippage: write NAME=VALUE"),
         (["--costs", "slippage=-1"], 3, "--costs: plugin.exchange.slippage = -1"),
     ],
 )  # fmt: skip

@@ -314,7 +314,14 @@ def test_a_split_is_told(data: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["a.csv", "--symbol", "S PY"], 2, "symbol 'S PY' is not a ticker"),
+        (["a.csv", "--symbol", "S PY"], 2, "--symbol: symbol 'S PY' is not a ticker"),
+        (["a.csv", "--only", "S PY"], 2, "--only: symbol 'S PY' is not a ticker"),
+        (["a.csv", "--only", ","], 2, "--only names none"),
+        (
+            ["a.csv", "--data-zone", "New_York"],
+            3,
+            "--data-zone 'New_York': no such time zone (did you mean ",
+        ),
         (["missing.csv"], 3, "missing.csv: no such file"),
         (["daily.csv"], 3, "has no time of day"),
         (["five.csv"], 3, "has bars of 5 minutes"),

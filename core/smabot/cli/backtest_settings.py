@@ -84,7 +84,7 @@ def _costs(text: str) -> Iterator[Flag]:
     """Yield the exchange's settings of ``--costs``: the name of its ``costs``, and single ones as ``NAME=VALUE``."""
     for part in filter(None, map(str.strip, text.split(","))):
         name, equals, value = map(str.strip, part.partition("="))
-        if equals and not (name and value):
+        if (equals and not (name and value)) or (name in COSTS and not equals):
             raise UsageError(f"--costs {part}: write NAME=VALUE, as slippage=0.01")
         if equals and name not in COSTS:
             raise ConfigError(

@@ -112,7 +112,11 @@ def _import() -> click.Command:
 
         config = app.config()
         hints = _hints(config, *(given.pop(name) for name in ("symbol", "data_zone", "columns")))
-        wanted = [_ticker(each) for each in only.split(",")] if only else []
+        wanted = (
+            [_ticker("--only", each) for each in only.split(",") if each.strip()] if only else []
+        )
+        if only and not wanted:
+            raise UsageError("--only names none: leave it out to take the bars of all symbols")
         store = open_store(config, folder, format)
         return import_files(app, store, files, hints, Rules(wanted, **given))
 
@@ -134,9 +138,11 @@ def _list() -> click.Command:
 
 
 def _hints(config: Config, symbol: str | None, data_zone: str | None, columns: str | None) -> Hints:
-    """Return what the options of `_layout_options` say of files. Raises UsageError."""
+    """Return what the options of `_layout_options` say of files. Raises UsageError, and ConfigError for a zone
+    that does not exist, as the setting does."""
     from smabot_exchange.data.column_names import match_columns
     from smabot_exchange.data.file_layout import Hints
+    from smabot_exchange.data.time_stamps import zone_named
 
     header = tuple(map(str.strip, columns.split(","))) if columns else ()
     if header:
@@ -144,13 +150,16 @@ def _hints(config: Config, symbol: str | None, data_zone: str | None, columns: s
             match_columns(header, "--columns")
         except ConfigError as error:
             raise UsageError(str(error)) from None
-    return Hints(data_zone or config.data_zone, _ticker(symbol) if symbol else None, header)
+    if data_zone:
+        zone_named(data_zone, "--data-zone")
+    name = _ticker("--symbol", symbol) if symbol else None
+    return Hints(data_zone or config.data_zone, name, header)
 
 
-def _ticker(text: str) -> str:
+def _ticker(option: str, text: str) -> str:
     from smabot_exchange.data.ticker_names import ticker
 
     try:
         return ticker(text)
     except ValueError as error:
-        raise UsageError(str(error)) from None
+        raise UsageError(f"{option}: {error}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 from smabot.provider import listed
@@ -17,7 +18,7 @@ from smabot_exchange.data_check import DataReport, as_json, check_files
 if TYPE_CHECKING:
     from smabot.api import App
 
-WIDTH = 80
+_WIDEST = 80
 _INDENT = 12
 _LONG_GAP = 30
 """Minutes in a row without a bar that are worth a look."""
@@ -189,12 +190,18 @@ def _span(app: App, report: FileReport) -> str:
 
 
 def _line(title: str, text: str) -> Sequence[str]:
-    """Return a titled line, wrapped to the width of a small terminal."""
+    """Return a titled line, wrapped as `wrapped` does."""
+    head = f"  {title:<{_INDENT - 2}}"
+    return wrapped(text, head, " " * _INDENT)
+
+
+def wrapped(text: str, head: str = "", indent: str = "") -> list[str]:
+    """Return a text in lines of the terminal's width, of 80 columns at most."""
     from textwrap import wrap
 
-    head = f"  {title:<{_INDENT - 2}}"
+    width = min(get_terminal_size().columns, _WIDEST) - 1
     return wrap(
-        text, WIDTH - 1, initial_indent=head, subsequent_indent=" " * _INDENT, break_long_words=False,
+        text, width, initial_indent=head, subsequent_indent=indent, break_long_words=False,
         break_on_hyphens=False,
     )  # fmt: skip
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from smabot.provider import ConfigError, listed
 from smabot_exchange.data.bar_store import BarStore
 from smabot_exchange.data.data_files import DataFiles
 from smabot_exchange.data.file_layout import Hints
-from smabot_exchange.data_report import SPLIT_REMEDY, WIDTH
+from smabot_exchange.data_report import SPLIT_REMEDY, wrapped
 from smabot_exchange.store_import import FileImport, Rules, StoreImport, bad_rows
 
 if TYPE_CHECKING:
@@ -34,9 +33,7 @@ def import_files(
         with store.lock():  # it makes the folder: where files are refused there is none
             done.keep(lambda number, text: tell(len(files) + number, text))
     head = f"{store.folder}: {sum(each.new for each in done.symbols.values()):,} new bars"
-    remarks = (
-        line for text in _remarks(store.folder, done.files) for line in wrap(text, WIDTH - 1)
-    )
+    remarks = (line for text in _remarks(store.folder, done.files) for line in wrapped(text))
     app.emit(_data(store, done), [head, app.table(COLUMNS, _rows(done)), *remarks])
     return 0
 

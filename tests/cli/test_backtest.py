@@ -279,7 +279,6 @@ def test_what_was_traded_before_a_failure_is_kept(call: Callable[..., Any]) -> N
     result = call("--db", "t.db", "backtest", "--data", WAVES, "--plugins", "sma,./raises.py")
     assert result.code == 1, result.err
     assert "after a hundred" in call("--db", "t.db", "runs").out
-    assert Path("t.exchange.db").exists()
 
 
 def test_a_lock_that_was_there_stays_and_so_does_anothers_database(

@@ -90,9 +90,8 @@ def traded(
     """Trade over the data; ``reporting`` also makes a report. Raises SmabotError as a run does."""
     plugins = Plugins.load(loaded.config, origins=loaded.origins)
     config = loaded.config
-    databases = [] if config.in_memory else [config.db, config.ledger_path]
     with (
-        removed_unless_kept(databases) as keep,
+        removed_unless_kept(config.db) as keep,
         opened_session(config, plugins) as session,
         stop_signals() as (received, stopping),
     ):

@@ -15,16 +15,15 @@ FILES = ("", "-wal", "-shm", ".lock")
 
 
 @contextmanager
-def removed_unless_kept(databases: Sequence[Path]) -> Iterator[Callable[[], None]]:
-    """Remove what the body made of databases, and of their folders, where it fails.
+def removed_unless_kept(database: Path) -> Iterator[Callable[[], None]]:
+    """Remove what the body made of a database, and of its folders, where it fails.
 
     Yields what the body calls once there is something to keep. Nothing is removed that was there before, or
     that another process uses.
     """
-    made = {
-        path: [file for file in _files(path) if not os.path.lexists(file)] for path in databases
-    }
-    folders = {folder for path in databases for folder in path.parents if not folder.exists()}
+    files = [database.with_name(database.name + suffix) for suffix in FILES]
+    made = [file for file in files if not os.path.lexists(file)]
+    folders = [folder for folder in database.parents if not folder.exists()]
     kept = False
 
     def keep() -> None:
@@ -37,24 +36,18 @@ def removed_unless_kept(databases: Sequence[Path]) -> Iterator[Callable[[], None
         raise  # they are another's
     except BaseException:
         if not kept:
-            for path, files in made.items():
-                with suppress(OSError, SmabotError):
-                    _remove(path, files)
-            for folder in sorted(folders, reverse=True):
-                with suppress(OSError):
+            with suppress(OSError, SmabotError):
+                _remove(database, made)
+                for folder in folders:
                     folder.rmdir()
         raise
 
 
-def _files(path: Path) -> list[Path]:
-    return [path.with_name(path.name + suffix) for suffix in FILES]
-
-
-def _remove(path: Path, files: Sequence[Path]) -> None:
+def _remove(database: Path, files: Sequence[Path]) -> None:
     """Remove files of a database that nobody else has. Raises LockHeld."""
     if not any(map(os.path.lexists, files)):
         return
-    lock = FileLock(path, f"database {path}", "use another --db")
+    lock = FileLock(database, f"database {database}", "use another --db")
     try:
         for file in files:
             file.unlink(missing_ok=True)

@@ -12,9 +12,11 @@ from typing import Any
 
 import pytest
 
+from smabot.cli.backtest_settings import COSTS
 from smabot.cli.performance import ratios
 from smabot.cli.performance.buy_and_hold import BuyAndHold
 from smabot.domain.records import Bar
+from smabot.system.lock import FileLock
 
 pytestmark = pytest.mark.plugins
 MARKET = "simulated:symbols=3,sessions=2,seed=5"
@@ -96,7 +98,30 @@ def test_costs_are_a_row_and_take_from_the_profit(call: Callable[..., Any]) -> N
     )
     screen = call("backtest", "--data", WAVES, "--costs", "alpaca").out
     assert re.search(r"^costs +\d+\.\d\d of fees, 0\.\d{4}% of what was traded$", screen, re.M)
-    assert re.search(r"^costs +no fees$", call("backtest", "--data", WAVES).out, re.M)
+
+
+@pytest.mark.parametrize(
+    ("data", "costs", "row", "note"),
+    [
+        (WAVES, "none", "no commissions or fees",
+         "fills cost nothing: no spread, slippage or fees are counted, which makes results too good; set some "
+         "with `--costs` of a backtest, or in [default.plugin.exchange]"),
+        (WAVES, "none,half_spread=0.02,slippage=0.005,slippage_of_range=0.1",
+         "no commissions or fees",
+         "in the prices of fills: half a spread of 0.02 a share, slippage of 0.005 a share, slippage of 10.00% "
+         "of the bar's range"),
+        (MARKET, "alpaca", r"\d+\.\d\d of fees, 0\.\d{4}% of what was traded",
+         "in the prices of fills: half a spread of 0.01 a share"),
+        (WAVES, "alpaca", r"\d+\.\d\d of fees, 0\.\d{4}% of what was traded", ""),
+    ],
+)  # fmt: skip
+def test_costs_that_are_in_no_fee_are_told(
+    call: Callable[..., Any], data: str, costs: str, row: str, note: str
+) -> None:
+    screen = call("backtest", "--data", data, "--costs", costs).out
+    assert re.search(f"^costs +{row}$", screen, re.M)
+    notes = [line for line in screen.splitlines() if "spread" in line and line.startswith("note: ")]
+    assert notes == ([f"note: {note}"] if note else [])
 
 
 def test_without_a_database_it_trades_the_same_and_leaves_no_file(
@@ -146,18 +171,24 @@ def test_settings_change_what_is_traded(call: Callable[..., Any]) -> None:
         (["--set", "sma.fast=many"], 3, "--set sma.fast"),
         (["--cash", "much"], 3, "--cash"),
         (["--from", "2026-03-03", "--to", "2026-03-02"], 2, "--from 2026-03-03 is after"),
-        (["--data", "simulated:start=2026-03-02", "--from", "2030-01-01"], 3, "nothing is left"),
-        (["--data", "simulated:start=2026-03-02", "--to", "2020-01-01"], 3, "give a later --to"),
+        (["--data", "simulated:start=2026-03-02", "--from", "2030-01-01"], 3,
+         "has the sessions from 2026-03-02 to 2026-03-03: nothing is left from 2030-01-01 on"),
+        (["--data", "simulated:start=2026-03-02", "--to", "2020-01-01"], 3,
+         "it ends on 2020-01-01, and the data begins on 2026-03-02: give a later --to"),
         (["--symbols", "NONE"], 3, "'NONE' is not in the data"),
         (["--set", "broker=alpaca"], 2, "--set broker: a backtest has its own"),
         (["--set", "live=true"], 2, "--set live: a backtest has its own"),
         (["--set", "equity_every_minutes=5"], 2, "a backtest has its own"),
         (["--set", "until=2026-03-02T15:00:00Z"], 2, "--set until: give --to instead"),
-        (["--set", "shares=100"], 2, "--set shares: no such setting"),
+        (["--set", "shares=100"], 3, "--set shares: no such setting"),
         (["--set", "a=1:2:1", "--set", "a=3"], 2, "--set a stands twice"),
         (["--costs", "alpcaa"], 3, "--costs: plugin.exchange.costs = 'alpcaa': must be 'none' or"),
-        (["--costs", "slipage=1"], 3, "did you mean 'plugin.exchange.slippage'?"),
+        (["--costs", "slipage=1"], 3, "--costs slipage=1: no such cost (did you mean 'slippage'?); give alpaca, "
+         "none, or half_spread, slippage, "),
+        (["--costs", "alpaca,cash=5"], 3, "--costs cash=5: no such cost; give alpaca, none, or half_spread"),
+        (["--costs", "costs=alpaca"], 3, "--costs costs=alpaca: no such cost"),
         (["--costs", "alpaca,slippage="], 2, "--costs slippage=: write NAME=VALUE"),
+        (["--costs", "slippage"], 2, "--costs slippage: write NAME=VALUE"),
         (["--costs", "slippage=-1"], 3, "--costs: plugin.exchange.slippage = -1"),
     ],
 )  # fmt: skip
@@ -177,6 +208,89 @@ def test_a_database_that_is_there_is_left_alone(call: Callable[..., Any]) -> Non
     assert result.code == 3
     assert "begins anew: give another --db" in result.err
     assert Path("t.db").read_bytes() == before
+
+
+def test_costs_are_all_settings_of_the_exchange_but_those_of_its_account() -> None:
+    settings = pytest.importorskip("smabot_exchange.settings").ExchangeSettings
+    assert {*COSTS, "costs", "cash", "multiplier", "history"} == set(settings.model_fields)
+
+
+def test_days_without_a_session_are_answered_with_those_that_the_data_has(
+    call: Callable[..., Any],
+) -> None:
+    weekend = ("--from", "2026-03-07", "--to", "2026-03-08")
+    data = "simulated:sessions=8,start=2026-03-02"
+    result = call("backtest", "--data", data, *weekend)
+    assert (result.code, result.out) == (3, "")
+    assert (
+        "nothing to trade: the data has no session from 2026-03-07 to 2026-03-08, the last one before is "
+        "2026-03-06, the next one 2026-03-09: give other days with --from and --to\n"
+    ) in result.err
+
+
+STOPS = """
+import os, signal
+from smabot.api import hookimpl
+
+class Stops:
+    @hookimpl
+    def on_startup_recover(self, recovery):
+        os.kill(os.getpid(), signal.SIGINT)
+"""
+RAISES = """
+from smabot.api import hookimpl
+
+class Raises:
+    bars = 0
+
+    @hookimpl
+    def on_bar(self, bar):
+        self.bars += 1
+        if self.bars == 100:
+            raise ArithmeticError("after a hundred")
+"""
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [
+        (["--symbols", "NONE"], 3),
+        (["--data", "simulated:start=2026-03-02", "--from", "2030-01-01"], 3),
+        (["--data", "simulated:start=2026-03-02", "--to", "2020-01-01"], 3),
+        (["--data", "nothing.csv"], 3),
+        (["--data", "bad.csv"], 3),
+        (["--plugins", "./stops.py"], 130),
+    ],
+)
+@pytest.mark.parametrize("database", ["t.db", "new/folder/t.db"])
+def test_one_that_traded_nothing_leaves_nothing(
+    call: Callable[..., Any], words: list[str], code: int, database: str
+) -> None:
+    Path("stops.py").write_text(STOPS)
+    Path("bad.csv").write_text("symbol,timestamp,open,high,low,close,volume\nA,2026,x,x,x,x,x\n")
+    result = call("--db", database, "backtest", *words)
+    assert (result.code, result.out) == (code, ""), result.err
+    assert {path.name for path in Path().iterdir()} - {"__pycache__"} == {"bad.csv", "stops.py"}
+    assert call("--db", database, "backtest", "--data", WAVES).code == 0
+
+
+def test_what_was_traded_before_a_failure_is_kept(call: Callable[..., Any]) -> None:
+    Path("raises.py").write_text(RAISES)
+    result = call("--db", "t.db", "backtest", "--data", WAVES, "--plugins", "sma,./raises.py")
+    assert result.code == 1, result.err
+    assert "after a hundred" in call("--db", "t.db", "runs").out
+
+
+def test_a_lock_that_was_there_stays_and_so_does_anothers_database(
+    call: Callable[..., Any],
+) -> None:
+    Path("t.db.lock").touch()
+    assert call("--db", "t.db", "backtest", "--symbols", "NONE").code == 3
+    assert [path.name for path in Path().iterdir()] == ["t.db.lock"]
+    lock = FileLock(Path("t.db"), "database", "")
+    assert call("--db", "t.db", "backtest", "--data", WAVES).code == 7
+    lock.release()
+    assert [path.name for path in Path().iterdir()] == ["t.db.lock"]
 
 
 def test_settings_of_a_live_bot_trade_at_no_broker(call: Callable[..., Any]) -> None:

@@ -373,9 +373,28 @@ def test_nothing_to_report(journal: Any, call: Call) -> None:
     done = call("report", "--html", "r.html")
     assert (done.code, done.out, done.err.count("\n")) == (3, "", 1)
     assert not Path("r.html").exists()
-    journal.commit([point(NOON, "1000")])
-    assert call("report", "--from", "2027-01-01", "--csv", "out").code == 3
+    assert "no equity yet" in done.err
+
+
+@pytest.mark.parametrize(
+    "days", [["--from", "2027-01-01"], ["--to", "2020-01-01"], ["--from", "2026-03-07", "--to", "2026-03-08"]]
+)  # fmt: skip
+@pytest.mark.parametrize("files", [[], ["--csv", "out"], ["--json"]])
+def test_days_without_equity_are_answered_with_those_that_have_some(
+    journal: Any, call: Call, days: list[str], files: list[str]
+) -> None:
+    journal.commit([point(NOON, "1000"), point(NOON + timedelta(days=9), "1000")])
+    done = call("report", *days, *files)
+    assert (done.code, done.out, done.err.count("\n")) == (3, "", 1)
+    assert "no equity in these days: it is stored from 2026-03-02 to 2026-03-11\n" in done.err
     assert not Path("out").exists()
+
+
+def test_the_curve_names_the_days_that_it_has(journal: Any, call: Call) -> None:
+    journal.commit([point(NOON, "1000")])
+    done = call("equity", "--since", "2027-01-01")
+    assert (done.code, done.err) == (0, "")
+    assert "no equity in these days: it is stored from 2026-03-02 to 2026-03-02\n" in done.out
 
 
 @pytest.mark.parametrize(
@@ -384,7 +403,12 @@ def test_nothing_to_report(journal: Any, call: Call) -> None:
         (["--html", "there.html"], 3, "there.html is there already: nothing was written; give another file"),
         (["--csv", "there"], 3, "there/trades.csv is there already: nothing was written; give another folder"),
         (["--csv", "there.html"], 3, "there.html is no folder"),
-        (["--html", "there"], 3, "there is there already"),
+        (["--html", "there"], 3, "there: is a folder: nothing was written; give a file's name, as "
+         "`smabot report --html there/report.html`"),
+        (["--html", "."], 3, "--html .: is a folder: nothing was written; give a file's name, as "
+         "`smabot report --html report.html`"),
+        (["--html", "there.html/new/r.html"], 3, "there.html is no folder"),
+        (["--csv", "there.html/new"], 3, "there.html is no folder"),
         (["--from", "2026-03-03", "--to", "2026-03-02"], 2, "--from 2026-03-03 is after --to 2026-03-02"),
         (["--from", "10:30"], 2, "'10:30' is not a date"),
         (["--html", " "], 2, "is blank"),
@@ -403,6 +427,12 @@ def test_a_mistake_is_answered_in_one_line(
     assert [Path(name).read_text() for name in ("there.html", "there/trades.csv")] == ["mine"] * 2
 
 
+def test_folders_that_are_missing_are_made(stored: Any, call: Call) -> None:
+    assert call("report", "--html", "new/page/r.html", "--csv", "new/tables").code == 0
+    assert Path("new/page/r.html").exists()
+    assert Path("new/tables/days.csv").exists()
+
+
 def test_no_database(call: Call) -> None:
     pytest.importorskip("smabot_persistence_sqlite")
     result = call("--db", "none.db", "report", "--html", "r.html")
@@ -418,8 +448,6 @@ def test_a_backtest_does_not_begin_where_the_page_is_there_already(call: Call) -
     assert (result.code, result.out) == (3, "")
     assert "b.html is there already" in result.err
     assert not Path("t.db").exists()
-    grid = call("backtest", "--data", MARKET, "--set", "sma.fast=5:6:1", "--html", "g.html")
-    assert (grid.code, "--html: a grid makes no report" in grid.err) == (2, True)
 
 
 def test_a_long_history_stays_a_small_page(journal: Any, call: Call) -> None:

@@ -332,6 +332,16 @@ def test_a_price_that_those_beside_it_are_far_from_is_told(check: Check) -> None
     assert "spike?" not in check(write("IBM.csv", rises), *zone).out
 
 
+def test_lines_have_the_width_of_a_narrow_terminal(check: Check, monkeypatch: Any) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    write("SPY.csv", [each for each in sessions() if "10:0" not in each])
+    found = check("SPY.csv", "--data-zone", "UTC")
+    assert found.code == 0
+    lines = [line for line in found.out.splitlines() if "smabot run" not in line]
+    assert 40 < max(map(len, lines)) <= 50
+    assert "America/New_York reads the times so" in found.line("zone?")
+
+
 def test_a_split_between_two_files_is_told_with_what_to_do(check: Check) -> None:
     write("folder/SPY-2026-03-02.csv", sessions([2], price=100))
     write("folder/SPY-2026-03-03.csv", sessions([3], price=5))

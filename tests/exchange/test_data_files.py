@@ -115,7 +115,7 @@ def test_a_bad_row_is_named_by_file_and_line(lab: Any, line: str, complaint: str
         ("symbol,timestamp,open,high,low,close,volume,Volume", "column 'Volume' is given twice"),
         (
             "symbol,x,y,z",
-            "no column timestamp, open, high, low, close, volume: the file has",
+            "no column timestamp, open, high, low, close, volume: there are",
         ),
         (GOOD, "has no header: its first line is data"),
     ],

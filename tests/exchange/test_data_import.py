@@ -5,10 +5,11 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime, timedelta, tzinfo
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple
+from zoneinfo import ZoneInfo
 
 import pytest
 from hypothesis import given
@@ -41,7 +42,8 @@ def data(in_tmp: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Answ
     def data(*arguments: str) -> Answer:
         code = main(["data", *arguments])
         answer = Answer(code, *capsys.readouterr())
-        assert "--json" in arguments or all(len(line) <= 80 for line in answer.out.splitlines())
+        lines = [line for line in answer.out.splitlines() if not line.startswith("  smabot ")]
+        assert "--json" in arguments or all(len(line) <= 80 for line in lines)
         return answer
 
     return data
@@ -141,10 +143,60 @@ def test_a_file_without_header_symbol_and_zone(data: Any) -> None:
         "03/02/2026,09:30,10,11,9,10.5,100\n03/02/2026,09:31,10.5,11,9.5,10,200\n03/13/2026,09:30,1,1,1,1,1\n"
     )
     given = ("--columns", "date,time,open,high,low,close,volume", "--data-zone", "America/New_York")
-    assert "has no header" in data("import", "export.txt").err
-    assert "no column symbol" in data("import", "export.txt", *given).err
+    without = data("import", "export.txt").err
+    assert "has no header" in without
+    assert "import it with --columns and the columns' names" in without
+    unnamed = data("import", "export.txt", *given).err
+    assert "no column symbol" in unnamed
+    assert "import it with --symbol SPY" in unnamed
+    assert (
+        f"`smabot data check export.txt --data-zone America/New_York --columns {given[1]}`"
+        in unnamed
+    )
+    checked = data("check", "export.txt", *given, "--symbol", "WMT")
+    assert checked.code == 0
+    assert checked.out.startswith("export.txt: can be imported\n")
+    assert "symbols   WMT, from --symbol\n" in checked.out
+    assert checked.out.endswith(
+        "import it\n  smabot data import export.txt --data-zone America/New_York --symbol WMT --columns "
+        f"{given[1]}\n"
+    )
+    assert data("check", "export.txt").code == 3
     assert data("import", "export.txt", *given, "--symbol", "wmt").code == 0
     assert next(read_bars(STORE)) == Bar("WMT", OPEN, 10, 11, 9, 10.5, 100)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "says", "never"),
+    [
+        (["few.csv"], 3, "1 of 3 rows can't be used, first line 4: close '' is not a number; `smabot data check "
+         "few.csv` looks at all of it, --drop-bad-rows leaves them out", "misread"),
+        (["all.csv"], 3, "3 of 3 rows can't be used, first line 2: close '' is not a number; with so many the file "
+         "itself is misread, or of another format; `smabot data check all.csv`", "--drop-bad-rows"),
+        (["all.csv", "--drop-bad-rows"], 3, "nothing to import: 3 bad rows, first line 2: close ''", "outside"),
+        (["naive.csv"], 3, "3 of 3 rows can't be used, first line 2: timestamp 2026-03-02 14:30:00 has no time "
+         "zone: say which one it is in, with --data-zone America/New_York or --data-zone UTC; `smabot data check "
+         "naive.csv` looks", "--drop-bad-rows"),
+        (["few.csv", "--columns", "symbol,date,open,high,low,close,volume,vwap"], 3, "--columns must name each "
+         "column of the file", "--drop-bad-rows"),
+        (["few.csv", "--columns", "date,open,high,low"], 2, "--columns: no column close, volume: there are 'date', "
+         "'open', 'high', 'low'", "few.csv"),
+        (["few.csv", "--drop-bad-rows", "--only", "QQQ"], 3, "nothing to import: 2 rows of other symbols than --only "
+         "names: SPY", "outside"),
+    ],
+)  # fmt: skip
+def test_a_refusal_names_the_option_that_helps(
+    data: Any, arguments: list[str], code: int, says: str, never: str
+) -> None:
+    rows = [row(minute) for minute in range(3)]
+    bad = [each.replace(",10,100", ",,100") for each in rows]
+    write("few.csv", [*rows[:2], bad[2]])
+    write("all.csv", bad)
+    write("naive.csv", [each.replace("Z", "") for each in rows])
+    done = data("import", *arguments)
+    assert (done.code, done.out, done.err.count("\n")) == (code, "", 1)
+    assert says in done.err
+    assert never not in done.err
 
 
 def test_only_some_symbols_of_a_file_of_all(data: Any) -> None:
@@ -165,6 +217,75 @@ def test_ends_of_minutes_are_told_and_taken_off(data: Any) -> None:
     assert data("import", "a.csv", "--ends-of-minutes").code == 0
     bars = list(read_bars(STORE))
     assert (len(bars), bars[0].time) == (390, OPEN)
+
+
+NEW_YORK, EST = ZoneInfo("America/New_York"), ZoneInfo("EST")
+WINTER, SUMMER = datetime(2026, 3, 2, tzinfo=NEW_YORK), datetime(2026, 3, 9, tzinfo=NEW_YORK)
+
+
+def written(zone: tzinfo, form: str, hours: tuple[int, int], days: Sequence[datetime]) -> str:
+    """Write a file of whole days with a bar each minute, its times as a clock of the zone shows them."""
+    times = [
+        (day + timedelta(minutes=minute)).astimezone(zone)
+        for day in days
+        for minute in range(hours[0] * 60 + 30, hours[1] * 60)
+    ]
+    rows = [f"{time:{form}},10,10,10,10,100" for time in times]
+    return write("SPY.csv", rows, "timestamp,open,high,low,close,volume")
+
+
+@pytest.mark.parametrize(
+    ("zone", "form", "given", "says"),
+    [
+        (NEW_YORK, "%Y-%m-%d %H:%M", "UTC",
+         "69% of the minutes lie outside the regular sessions, and 100% would lie within them as "
+         "America/New_York: --data-zone America/New_York reads the times so"),
+        (UTC, "%Y-%m-%d %H:%M", "America/New_York", "would lie within them as UTC: --data-zone UTC reads"),
+        (EST, "%Y-%m-%d %H:%M", "America/New_York",
+         "8% of the minutes lie outside the regular sessions, and 100% would lie within them as EST: "),
+        (NEW_YORK, "%Y-%m-%d %H:%MZ", "UTC",
+         "in another time zone: the one that the times themselves say seems wrong; write them without it"),
+    ],
+)  # fmt: skip
+def test_a_wrong_time_zone_is_told_with_the_one_that_fits(
+    data: Any, zone: tzinfo, form: str, given: str, says: str
+) -> None:
+    file = written(zone, form, (9, 16), [WINTER, SUMMER])
+    done = data("import", file, "--data-zone", given)
+    assert (done.code, done.err) == (0, "")
+    told = " ".join(done.out.split())
+    assert "WRONG TIME ZONE? SPY.csv: " in told
+    assert says in told
+    assert "remove the files of its symbols from data/bars" in told
+    assert says in " ".join(data("check", file, "--data-zone", given).out.split())
+
+
+@pytest.mark.parametrize(
+    ("zone", "form", "hours"),
+    [
+        (NEW_YORK, "%Y-%m-%d %H:%M", (9, 16)),
+        (NEW_YORK, "%Y-%m-%d %H:%M", (4, 20)),
+        (NEW_YORK, "%Y-%m-%d %H:%M%z", (4, 20)),
+        (EST, "%Y-%m-%d %H:%M", (4, 20)),
+    ],
+)
+def test_a_right_time_zone_is_not_suspected(
+    data: Any, zone: tzinfo, form: str, hours: tuple[int, int]
+) -> None:
+    half_day = datetime(2026, 11, 27, tzinfo=NEW_YORK)
+    file = written(zone, form, hours, [WINTER, SUMMER, half_day])
+    done = data("import", file, "--data-zone", str(zone))
+    assert done.code == 0
+    assert "ZONE" not in done.out
+
+
+def test_a_zone_in_which_nothing_is_left_is_refused_with_the_one_that_fits(data: Any) -> None:
+    file = written(NEW_YORK, "%Y-%m-%d %H:%M", (9, 16), [WINTER])
+    done = data("import", file, "--data-zone", "Asia/Hong_Kong")
+    assert (done.code, done.out) == (3, "")
+    assert "100% of the minutes lie outside the regular sessions, and 100% would" in done.err
+    assert "--data-zone America/New_York" in done.err
+    assert not STORE.exists()
 
 
 def test_a_frame_of_pandas(data: Any) -> None:
@@ -193,7 +314,14 @@ def test_a_split_is_told(data: Any) -> None:
 @pytest.mark.parametrize(
     ("arguments", "code", "words"),
     [
-        (["a.csv", "--symbol", "S PY"], 2, "symbol 'S PY' is not a ticker"),
+        (["a.csv", "--symbol", "S PY"], 2, "--symbol: symbol 'S PY' is not a ticker"),
+        (["a.csv", "--only", "S PY"], 2, "--only: symbol 'S PY' is not a ticker"),
+        (["a.csv", "--only", ","], 2, "--only names none"),
+        (
+            ["a.csv", "--data-zone", "New_York"],
+            3,
+            "--data-zone 'New_York': no such time zone (did you mean ",
+        ),
         (["missing.csv"], 3, "missing.csv: no such file"),
         (["daily.csv"], 3, "has no time of day"),
         (["five.csv"], 3, "has bars of 5 minutes"),

@@ -252,7 +252,8 @@ def test_settings_shape_the_account(config: Config) -> None:
 
 
 def test_notes_tell_what_was_imported(desk: Desk) -> None:
-    first, *others = desk.feed.notes
+    first, *others, costs = desk.feed.notes
+    assert costs.startswith("fills cost nothing: no spread, slippage or fees are counted")
     assert first.startswith("data tape.csv, 2 symbols, 1 session, 8 bars, imported in ")
     assert others == [
         "KO: 387 minutes without a bar in 1 session, the first 2026-03-02 09:33–15:59 New York; "

@@ -81,7 +81,7 @@ def test_a_wrong_setting(world: Any, variable: str, value: str, line: str) -> No
         ([HEADER], "t.csv: has no rows after its header"),
         (ROWS, "t.csv line 1: has no header: its first line is data"),
         ([HEADER.replace("close", "clsoe"), *ROWS], "t.csv line 1: no column close: column 'clsoe' is unknown (did you mean 'close'?)"),  # codespell:ignore
-        ([HEADER.replace(",low", "")], "t.csv line 1: no column low: the file has 'symbol', 'timestamp', "),
+        ([HEADER.replace(",low", "")], "t.csv line 1: no column low: there are 'symbol', 'timestamp', "),
         ([HEADER, *ROWS[:3], ROWS[2]], "t.csv line 5: SPY has a second bar at 2026-03-02T14:32Z"),
         ([HEADER, ROWS[0], ROWS[2], ROWS[1]], "t.csv line 4: SPY goes back in time, from 2026-03-02T14:32Z"),
         ([HEADER, ROWS[0].replace("100.5", "nan")], "t.csv line 2: close nan must be a finite price"),
@@ -89,6 +89,9 @@ def test_a_wrong_setting(world: Any, variable: str, value: str, line: str) -> No
         ([HEADER, ROWS[0].replace(",99,", ",-99,")], "t.csv line 2: low -99.0 must be a finite price"),
         ([HEADER, ROWS[0].replace(",101,", ",98,")], "t.csv line 2: high 98.0 is below low 99.0"),
         ([HEADER, ROWS[0].replace("10000", "-1")], "t.csv line 2: volume -1.0 must be a finite number"),
+        ([HEADER, *ROWS[1:], ROWS[0].replace(",,", f",{2**63},").replace("14:30", "14:59")],
+         "t.csv line 6: trade_count '9223372036854775808' is too large to be kept"),
+        ([HEADER, ROWS[0].replace(",,", ",inf,")], "t.csv line 2: trade_count 'inf' is not a whole number"),
         ([HEADER, ROWS[0].replace("SPY", "Spy")], "t.csv line 2: symbol 'Spy' is not a ticker"),
         ([HEADER, ROWS[0].replace("00Z", "00")], "t.csv line 2: timestamp 2026-03-02 14:30:00 has no time zone"),
         ([HEADER, ROWS[0].replace("T14", "T04")], "data t.csv: none of its 1 rows lies in a regular session"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -19,11 +19,10 @@ from smabot.cli.progress_bar import Tell, progress_bar
 from smabot.cli.report.report_data import Report
 from smabot.cli.report.report_files import ReportFiles
 from smabot.cli.report.report_output import page_of, written_lines
-from smabot.cli.run_session import begin_run_row, opened_session, rare_collections, save_run_row
+from smabot.cli.run_session import opened_session, rare_collections, recorded_run
 from smabot.cli.run_settings import settings_text
 from smabot.cli.stop_signals import INTERRUPTED, stop_signals
 from smabot.domain.calendar import Calendar, new_york_date
-from smabot.domain.frozen_classes import replace
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.recovery import recover
 from smabot.engine.transaction import Watcher
@@ -32,6 +31,7 @@ from smabot.hooks.late_journal import LateJournal
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import HistoricalFeed
 from smabot.hooks.replayed_journal import ReplayedJournal
+from smabot.system.new_database import removed_unless_kept
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -42,7 +42,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Backtest:
-    """What came of a backtest. ``notes`` are what a reader of the figures must know.
+    """What came of a backtest. ``notes`` are what a reader of the figures must know, ``feed_notes`` those
+    of them on data and costs.
 
     ``report`` has more than the performance; None where it was not asked for.
     """
@@ -52,6 +53,7 @@ class Backtest:
     notes: Sequence[str]
     code: int
     report: Report | None = None
+    feed_notes: Sequence[str] = ()
 
 
 def run_backtest(app: App, loaded: Loaded, html: Path | None = None) -> int:
@@ -87,24 +89,30 @@ def traded(
 ) -> Backtest:
     """Trade over the data; ``reporting`` also makes a report. Raises SmabotError as a run does."""
     plugins = Plugins.load(loaded.config, origins=loaded.origins)
-    with opened_session(loaded.config, plugins) as session, stop_signals() as (received, stopping):
+    config = loaded.config
+    with (
+        removed_unless_kept(config.db) as keep,
+        opened_session(config, plugins) as session,
+        stop_signals() as (received, stopping),
+    ):
         rare_collections()
         market, bias = BuyAndHold(len(session.enterable)), BacktestBias(_whole_calendar(session))
         session.config = _ending_with_its_session(session)
-        with _journal_of_backtest(session):
-            row = begin_run_row(session, settings_text(loaded, plugins.names))
-            engine = recover(session, _watcher(session, market, bias, tell))
+        settings = settings_text(loaded, plugins.names)
+        with _journal_of_backtest(session), recorded_run(session, settings) as run:
+            engine = recover(session, _watcher(session, market, bias, tell, keep))
             engine.stopping = stopping
-            outcome = engine.run()
-            code = INTERRUPTED if received else 0
-            ended = session.surroundings.wall()
-            save_run_row(session, replace(row, ended_at=ended, exit_code=code, outcome=outcome))
+            run.outcome = engine.run()
+            run.code = INTERRUPTED if received else 0
         performance = Performance.of(session.opened().journal)
+        if received and performance is None:
+            raise KeyboardInterrupt
         if performance is None:
             raise ConfigError("nothing was traded: the data has no bar of these symbols and days")
-        notes = list(_notes(session, performance, market, bias, outcome))
+        notes = list(_notes(session, performance, market, bias, run.outcome))
         report = Report.of(session.opened().journal) if reporting else None
-        return Backtest(performance, market, notes, code, report)
+        told = session.opened().feed.notes
+        return Backtest(performance, market, notes, run.code, report, told)
 
 
 @contextmanager
@@ -129,12 +137,8 @@ def _ending_with_its_session(session: BotSession) -> Config:
     if until is None or calendar.session_at(until) is not None:
         return session.config
     closes = [each.close for each in calendar.sessions if each.close <= until]
-    begin = session.opened().feed.now()
-    if not closes or closes[-1] <= begin:
-        raise ConfigError(
-            f"nothing to trade: it ends on {new_york_date(until)}, and the data begins on "
-            f"{new_york_date(begin)}; give a later --to, or an earlier --from"
-        )
+    if not closes or closes[-1] <= session.opened().feed.now():
+        raise ConfigError(f"nothing to trade: {_days_around(session, new_york_date(until))}")
     return session.config.model_copy(update={"until": closes[-1]})
 
 
@@ -145,8 +149,31 @@ def _whole_calendar(session: BotSession) -> Calendar:
     return Calendar([*known, *absent])
 
 
-def _watcher(session: BotSession, market: BuyAndHold, bias: BacktestBias, tell: Tell) -> Watcher:
-    """Return what sees each committed step: it tells of the progress, and takes in what the result needs."""
+def _days_around(session: BotSession, last: date) -> str:
+    """Return which sessions the data has around days without one, of which ``last`` is the last."""
+    feed, since = session.opened().feed, session.config.since
+    begin = new_york_date(feed.now())
+    before = next(iter(feed.history(session.enterable, None, 1)), [])
+    if not before:
+        return f"it ends on {last}, and the data begins on {begin}: give a later --to"
+    span = f"up to {last}" if since is None else f"from {new_york_date(since)} to {last}"
+    return (
+        f"the data has no session {span}, the last one before is {new_york_date(before[0].time)}, the next "
+        f"one {begin}: give other days with --from and --to"
+    )
+
+
+def _watcher(
+    session: BotSession,
+    market: BuyAndHold,
+    bias: BacktestBias,
+    tell: Tell,
+    keep: Callable[[], None],
+) -> Watcher:
+    """Return what sees each committed step: it tells of the progress, and takes in what the result needs.
+
+    From the first minute that is traded on the database is worth to be kept.
+    """
     feed, enterable = session.opened().feed, frozenset(session.enterable)
     begin, day = feed.now(), date.min
 
@@ -155,6 +182,7 @@ def _watcher(session: BotSession, market: BuyAndHold, bias: BacktestBias, tell: 
         taken = [bar for bar in bars if bar.time >= begin and bar.symbol in enterable]
         if not taken:
             return
+        keep()
         market.take(taken)
         bias.take(rows, taken)
         if taken[0].time.date() != day and (progress := feed.progress()):

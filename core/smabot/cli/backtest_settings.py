@@ -27,6 +27,11 @@ FORCED: Mapping[str, Any] = {
     "log.file": None,
 }
 """What a backtest has, whatever the settings say: it trades at no broker, and sees each minute."""
+COSTS = (
+    "half_spread", "slippage", "slippage_of_range", "max_volume_share", "commission_per_share",
+    "commission_per_order", "commission_minimum", "sec_fee_rate", "taf_per_share", "taf_maximum", "cat_per_share",
+)  # fmt: skip
+"""The exchange's settings that say what a fill costs."""
 OPTIONS = {"since": "--from", "until": "--to", "db": "--db"}
 """Settings that have an option here."""
 
@@ -79,8 +84,12 @@ def _costs(text: str) -> Iterator[Flag]:
     """Yield the exchange's settings of ``--costs``: the name of its ``costs``, and single ones as ``NAME=VALUE``."""
     for part in filter(None, map(str.strip, text.split(","))):
         name, equals, value = map(str.strip, part.partition("="))
-        if equals and not (name and value):
+        if (equals and not (name and value)) or (name in COSTS and not equals):
             raise UsageError(f"--costs {part}: write NAME=VALUE, as slippage=0.01")
+        if equals and name not in COSTS:
+            raise ConfigError(
+                f"--costs {part}: no such cost{suggest(name, COSTS)}; give alpaca, none, or {', '.join(COSTS)}"
+            )
         key, given = (name, _value(value)) if equals else ("costs", name)
         yield Flag(f"plugin.exchange.{key}", "--costs", given)
 
@@ -108,7 +117,7 @@ def _changed(change: str) -> Flag:
             suggest(keys[0], Config.model_fields)
             or ", and a plugin's has its name before it, as sma.fast"
         )
-        raise UsageError(f"--set {name.strip()}: no such setting{hint}")
+        raise ConfigError(f"--set {name.strip()}: no such setting{hint}")
     own = keys[0] in Config.model_fields and keys[0] != "plugin"
     dotted = name.strip() if own or keys[0] == "plugin" else f"plugin.{name.strip()}"
     return Flag(dotted, f"--set {name.strip()}", _value(text.strip()))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import shlex
-import signal
 from collections.abc import Sequence
 from decimal import Decimal
 from time import perf_counter
@@ -14,18 +13,18 @@ import smabot
 from smabot.cli import output
 from smabot.cli.live_trading import check_live_settings, confirm_live_trading
 from smabot.cli.run_session import (
-    begin_run_row,
+    RecordedRun,
     opened_session,
     rare_collections,
+    recorded_run,
     save_run_row,
 )
 from smabot.cli.run_settings import settings_text
 from smabot.cli.screen import Screen
-from smabot.cli.stop_signals import INTERRUPTED, StopRequested, stop_signals
+from smabot.cli.stop_signals import StopRequested, exit_code_of, stop_signals
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Fill, Order
-from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.recovery import recover
 from smabot.errors import SmabotError
@@ -65,45 +64,41 @@ def run_bot(app: App, loaded: Loaded, ignored_blocks: Sequence[str] = ()) -> int
         session.ignored_blocks = tuple(ignored_blocks)
         if config.live:
             confirm_live_trading(session, screen)
-        row = begin_run_row(session, settings_text(loaded, plugins.names))
-        code, outcome = 1, "failed"
-        try:
-            with stop_signals() as (received, stopping):
-                rare_collections()
-                with stopping.while_starting():
-                    engine = recover(session, screen.show_committed)
-                gc.freeze()
-                engine.stopping = stopping
-                for note in session.report.notes:
-                    screen.show_note(note)
-                ready_ms = (perf_counter() - smabot.BEGUN) * 1000
-                screen.show_ready(ready_ms)
-                if waits := _closed_market(session):
-                    screen.show_note(waits)
-                row = replace(row, ready_ms=round(ready_ms, 1), steps=session.report.steps_json())
-                save_run_row(session, row)
-                assert session.feed is not None
-                screen.begin_progress(session.feed)
-                outcome = engine.run()
-            code = INTERRUPTED if signal.SIGINT in received else 0
-            screen.end_progress()
-            _summary(app, session, screen, outcome, ready_ms)
-        except StopRequested:
-            code, outcome = INTERRUPTED if signal.SIGINT in received else 0, "stopped"
-            screen.show_note("stopped while starting; run it again to resume")
-        except SmabotError as error:
-            screen.log_failure(error)
-            if isinstance(error, ReconciliationConflict):
-                screen.show_conflicts(error.conflicts)
-            code, outcome = error.exit_code, str(error)
-            raise
-        finally:
-            screen.end_progress()
-            ended = replace(
-                row, ended_at=session.surroundings.wall(), exit_code=code, outcome=outcome
-            )
-            save_run_row(session, ended)
-        return code
+        with recorded_run(session, settings_text(loaded, plugins.names)) as run:
+            _trade(app, session, screen, run)
+        return run.code
+
+
+def _trade(app: App, session: BotSession, screen: Screen, run: RecordedRun) -> None:
+    try:
+        with stop_signals() as (received, stopping):
+            rare_collections()
+            with stopping.while_starting():
+                engine = recover(session, screen.show_committed)
+            gc.freeze()
+            engine.stopping = stopping
+            for note in session.report.notes:
+                screen.show_note(note)
+            ready_ms = (perf_counter() - smabot.BEGUN) * 1000
+            screen.show_ready(ready_ms)
+            if waits := _closed_market(session):
+                screen.show_note(waits)
+            steps = session.report.steps_json()
+            run.row = replace(run.row, ready_ms=round(ready_ms, 1), steps=steps)
+            save_run_row(session, run.row)
+            screen.begin_progress(session.opened().feed)
+            outcome = engine.run()
+        screen.end_progress()
+        _summary(app, session, screen, outcome, ready_ms)
+        run.code, run.outcome = exit_code_of(received), outcome
+    except StopRequested:
+        run.code, run.outcome = exit_code_of(received), "stopped"
+        screen.show_note("stopped while starting; run it again to resume")
+    except SmabotError as error:
+        screen.show_failure(error)
+        raise
+    finally:
+        screen.end_progress()
 
 
 def _closed_market(session: BotSession) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import signal
 import threading
 import time
 from collections.abc import Sequence
@@ -13,13 +12,11 @@ import smabot
 from smabot.cli.confirmation import require_confirmation
 from smabot.cli.records.order_ids import short_id
 from smabot.cli.restored_book import restored_book
-from smabot.cli.run_session import begin_run_row, opened_session, save_run_row
+from smabot.cli.run_session import opened_session, recorded_run
 from smabot.cli.screen import Screen
-from smabot.cli.stop_signals import INTERRUPTED, stop_signals
+from smabot.cli.stop_signals import exit_code_of, stop_signals
 from smabot.domain.bot_records import Command
-from smabot.domain.frozen_classes import replace
 from smabot.engine.execution.flattening import Left, left_over
-from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.recovery import recover_orders
 from smabot.engine.surroundings import Surroundings
 from smabot.errors import BrokerError, PartlyUnreadable, SmabotError, UsageError, counted, suggest
@@ -131,29 +128,22 @@ def _in_own_session(
     with opened_session(config, plugins, screen.show_step) as session:
         session.surroundings = Surroundings(wall)
         session.ignored_blocks = tuple(ignored_blocks)
-        row = begin_run_row(session)
-        book, code, outcome = session.book, 1, "failed"
-        try:
-            with stop_signals() as (received, stopping):
-                left, ended = _run_until_flat(app, session, screen, command, stopping, timeout)
-            screen.end_progress()
-            others = _external_positions(session, symbol)
-            _summary(app, screen, book, symbol, left, others, ended=ended)
-            code = INTERRUPTED if signal.SIGINT in received else 0
-            outcome = "not flat" if left else "flat"
-            if code == 0:
-                _raise_if_left(left, ended=ended)
-        except SmabotError as error:
-            screen.log_failure(error)
-            if isinstance(error, ReconciliationConflict):
-                screen.show_conflicts(error.conflicts)
-            code = error.exit_code
-            outcome = str(error) if outcome == "failed" else outcome
-            raise
-        finally:
-            screen.end_progress()
-            save_run_row(session, replace(row, ended_at=wall(), exit_code=code, outcome=outcome))
-        return code
+        with recorded_run(session) as run:
+            try:
+                with stop_signals() as (received, stopping):
+                    left, ended = _run_until_flat(app, session, screen, command, stopping, timeout)
+                screen.end_progress()
+                others = _external_positions(session, symbol)
+                _summary(app, screen, session.book, symbol, left, others, ended=ended)
+                run.code, run.outcome = exit_code_of(received), "not flat" if left else "flat"
+                if run.code == 0:
+                    _raise_if_left(left, ended=ended)
+            except SmabotError as error:
+                screen.show_failure(error)
+                raise
+            finally:
+                screen.end_progress()
+        return run.code
 
 
 def _run_until_flat(

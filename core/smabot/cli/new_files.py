@@ -43,9 +43,12 @@ def write_new_files(
 def refuse_to_overwrite(
     folder: Path, files: Iterable[Path], example: str, what: str = "folder"
 ) -> None:
-    """Raise ConfigError where the folder is none, or one of the files is there."""
-    if os.path.lexists(folder) and not folder.is_dir():
-        raise ConfigError(f"{folder} is no folder: give another name; nothing was written")
+    """Raise ConfigError where the folder is none and can be none, or one of the files is there."""
+    nearest = next(each for each in (folder, *folder.parents) if os.path.lexists(each))
+    if not nearest.is_dir():
+        raise ConfigError(f"{nearest} is no folder: give another name; nothing was written")
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise ConfigError(f"{nearest}: can't be written: check its rights; nothing was written")
     if there := [str(path) for path in files if os.path.lexists(path)]:
         verb = "is" if len(there) == 1 else "are"
         more = f" and {len(there) - MOST_NAMED} more" if len(there) > MOST_NAMED else ""

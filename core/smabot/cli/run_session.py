@@ -6,14 +6,16 @@ import gc
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 
 import smabot
 from smabot.domain.bot_records import BotState, Run
+from smabot.domain.frozen_classes import replace
 from smabot.domain.plugin_origins import PLUGIN_FILE
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.opening import open_session
 from smabot.engine.start.startup_report import StartupStep
-from smabot.errors import ConfigError
+from smabot.errors import ConfigError, SmabotError
 from smabot.hooks.discovery import named_by
 from smabot.hooks.plugin_files import files_among
 from smabot.hooks.plugin_output import printed_to_log
@@ -53,6 +55,34 @@ def _check_account(session: BotSession) -> None:
                 f"live account {wanted} was named, but the broker's keys are those of account "
                 f"{account}: nothing was started"
             )
+
+
+@dataclass
+class RecordedRun:
+    """A run's row, and how the run ends: its exit code and outcome."""
+
+    row: Run
+    code: int = 1
+    outcome: str = "failed"
+
+
+@contextmanager
+def recorded_run(session: BotSession, settings: str | None = None) -> Iterator[RecordedRun]:
+    """Keep the begin of a run and its end in ``runs``, with its ``settings`` as `begin_run_row` does.
+
+    A SmabotError is the outcome where the body set none.
+    """
+    run = RecordedRun(begin_run_row(session, settings))
+    try:
+        yield run
+    except SmabotError as error:
+        run.code = error.exit_code
+        run.outcome = str(error) if run.outcome == "failed" else run.outcome
+        raise
+    finally:
+        ended = session.surroundings.wall()
+        row = replace(run.row, ended_at=ended, exit_code=run.code, outcome=run.outcome)
+        save_run_row(session, row)
 
 
 def begin_run_row(session: BotSession, settings: str | None = None) -> Run:

@@ -20,6 +20,7 @@ from smabot.cli.times import Times
 from smabot.domain.bot_records import Event
 from smabot.domain.records import Bar, EquityPoint, Fill, Order, Signal
 from smabot.engine.price_requests import NO_PRICE, PRICE_AGAIN
+from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.startup_report import StartupStep
 from smabot.hooks.ports import Feed, Progress
 from smabot.hooks.specifications import Conflict
@@ -159,10 +160,12 @@ class Screen:
         for line in named_values(shown, self._width, between=" · "):
             self._print(line)
 
-    def log_failure(self, error: Exception) -> None:
-        """Log why the run ended; whoever catches the error shows it."""
+    def show_failure(self, error: Exception) -> None:
+        """Log why the run ended, and show its conflicts; whoever catches the error shows its line."""
         self.end_progress()
         logger.info("failed: {}", error)
+        if isinstance(error, ReconciliationConflict):
+            self.show_conflicts(error.conflicts)
 
     # -- lines -------------------------------------------------------------------------------------
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -65,3 +65,8 @@ def stop_signals() -> Iterator[tuple[list[int], StopEvent]]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def exit_code_of(received: Sequence[int]) -> int:
+    """Return the exit code of what ended as it should, after the signals received: SIGTERM is no failure."""
+    return INTERRUPTED if signal.SIGINT in received else 0

@@ -8,6 +8,8 @@ from math import inf
 from smabot.domain.bot_records import Event
 from smabot.domain.records import Bar
 
+MOST_TRADES = 2**63 - 1
+"""What a database can hold: no minute has so many."""
 _PRICES = ("open", "high", "low", "close")
 
 
@@ -18,7 +20,7 @@ def is_valid_bar(bar: Bar) -> bool:
         0 < low <= open_ <= high < inf
         and low <= close <= high
         and 0 <= volume < inf
-        and (trades is None or trades >= 0)
+        and (trades is None or 0 <= trades <= MOST_TRADES)
         and (vwap is None or 0 < vwap < inf)
     )
 
@@ -38,6 +40,8 @@ def bar_fault(bar: Bar) -> str:
         return f"volume {volume} must be a finite number, 0 or more"
     if trades is not None and not trades >= 0:
         return f"trade_count {trades} must be 0 or more, or empty"
+    if trades is not None and trades > MOST_TRADES:
+        return f"trade_count {trades} is too large to be kept"
     if vwap is not None and not 0 < vwap < inf:
         return f"vwap {vwap} must be a finite price above 0, or empty"
     return ""

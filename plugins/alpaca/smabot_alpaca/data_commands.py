@@ -80,7 +80,7 @@ def data_group(settings: AlpacaSettings) -> click.Group:
         from smabot_alpaca.fetch_command import FetchOptions, fetch_bars
 
         names = symbols.split(",") if symbols else list(app.config().symbols)
-        if not names:
+        if not any(map(str.strip, names)):
             raise UsageError("name the symbols to fetch: --symbols SPY,QQQ")
         return fetch_bars(app, settings, FetchOptions(names, folder=folder, **options))
 

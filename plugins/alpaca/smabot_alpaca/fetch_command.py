@@ -58,8 +58,10 @@ def fetch_bars(app: App, settings: AlpacaSettings, options: FetchOptions) -> int
 
     Raises UsageError, ConfigError where a symbol has no bars or the store has others, BrokerError.
     """
-    store = _store(app, options)
     symbols = _symbols(options.names)
+    if options.last is not None and options.first > options.last:
+        raise UsageError(f"--from {options.first} is after --to {options.last}")
+    store = _store(app, options)
     app.set_up_log()
     connection = connect_to_data(settings, options.url or app.config().url)
     try:
@@ -166,7 +168,7 @@ def _symbols(names: Sequence[str]) -> list[str]:
     from smabot_exchange.data.ticker_names import ticker
 
     try:
-        return sorted({ticker(name) for name in names})
+        return sorted({ticker(name) for name in names if name.strip()})
     except ValueError as error:
         raise UsageError(f"--symbols: {error}") from None
 
@@ -180,8 +182,6 @@ def _sessions(app: App, options: FetchOptions, connection: AlpacaConnection) -> 
     for option, day in (("--from", first), ("--to", last)):
         if day is not None and day > today:
             raise UsageError(f"{option} {day}: is in the future: today is {today} in New York")
-    if last is not None and first > last:
-        raise UsageError(f"--from {first} is after --to {last}: swap them")
     sessions = regular_sessions(first, last or today)
     ended = [each for each in sessions if _has_ended(each, now, connection)]
     if not ended:

@@ -20,6 +20,7 @@ class DataReport:
     """What smabot would make of a data file or a folder of them."""
 
     spec: str
+    hints: Hints
     files: list[FileReport]
     notes: list[str] = field(default_factory=list)
     """As the import tells them."""
@@ -31,14 +32,15 @@ class DataReport:
     """What of the calendar each symbol's bars cover."""
 
     @property
-    def can_be_replayed(self) -> bool:
+    def sound(self) -> bool:
+        """Whether it can be imported, and without hints for that alone be replayed."""
         return not self.problem and not any(report.refusals for report in self.files)
 
 
-def check_files(source: DataFiles) -> DataReport:
+def check_files(source: DataFiles, hints: Hints) -> DataReport:
     """Read all files to their end. Changes nothing."""
     latest: dict[str, Bar] = {}
-    checks = [FileCheck(file, Hints(source.zone), latest) for file in source.files]
+    checks = [FileCheck(file, hints, latest) for file in source.files]
 
     def bars() -> Iterator[Bar]:
         for check in checks:
@@ -48,7 +50,7 @@ def check_files(source: DataFiles) -> DataReport:
     counts: dict[str, CoverageCount] = defaultdict(CoverageCount)
     for stamp, symbol, *_ in intake.rows(bars()):
         counts[symbol].add(stamp)
-    report = DataReport(str(source.path), [check.report for check in checks])
+    report = DataReport(str(source.path), hints, [check.report for check in checks])
     refused = any(each.refusals for each in report.files)
     try:
         sessions = intake.finish()
@@ -66,7 +68,8 @@ def as_json(report: DataReport) -> dict[str, Any]:
     """Return a report as ``--json`` prints it; times are UTC."""
     return {
         "data": report.spec,
-        "can_be_replayed": report.can_be_replayed,
+        "can_be_replayed": report.sound and not report.hints.for_import,
+        "can_be_imported": report.sound,
         "problem": report.problem or None,
         "sessions": report.sessions,
         "minutes": report.minutes,
@@ -89,6 +92,7 @@ def _file_as_json(report: FileReport) -> dict[str, Any]:
         "first": report.first,
         "last": report.last,
         "newest_first": report.format.newest_first,
+        "other_zone": report.other_zone and asdict(report.other_zone),
         "ends_of_minutes": report.ends_of_minutes,
         "splits": [str(each) for each in report.suspected.splits],
         "suspected_splits": [asdict(each) for each in report.suspected.splits],

@@ -5,18 +5,20 @@ from __future__ import annotations
 import re
 import shlex
 from collections.abc import Iterator, Sequence
+from shutil import get_terminal_size
 from typing import TYPE_CHECKING
 
 from smabot.provider import listed
 from smabot_exchange.data.data_files import DataFiles
 from smabot_exchange.data.data_source import open_data
 from smabot_exchange.data.file_check import FileReport
+from smabot_exchange.data.file_layout import Hints
 from smabot_exchange.data_check import DataReport, as_json, check_files
 
 if TYPE_CHECKING:
     from smabot.api import App
 
-WIDTH = 80
+_WIDEST = 80
 _INDENT = 12
 _LONG_GAP = 30
 """Minutes in a row without a bar that are worth a look."""
@@ -28,9 +30,9 @@ _MOST_FILES = 10
 """More files than these are shown in full only where something is to be said of them."""
 
 
-def show_check(app: App, spec: str, zone: str | None) -> int:
+def show_check(app: App, spec: str, hints: Hints) -> int:
     """Show what smabot makes of data; returns the exit code. Raises ConfigError where nothing is there."""
-    source = open_data(spec, zone)
+    source = open_data(spec, hints.zone)
     if not isinstance(source, DataFiles):
         sessions, symbols, bars = _simulated(source)
         data = {
@@ -45,14 +47,15 @@ def show_check(app: App, spec: str, zone: str | None) -> int:
         ]
         app.emit(data, "\n".join(lines))
         return 0
-    report = check_files(source)
+    report = check_files(source, hints)
     lines = [*_screen(app, report)]
-    if report.can_be_replayed:
-        given = f" --data-zone {zone}" if zone else ""
-        database = f"data/{_name(source)}.db"
-        lines += ["run it", f"  smabot run --data {shlex.quote(spec)}{given} --db {database}"]
+    given = f"{shlex.quote(spec)}{hints.options}"
+    if report.sound and hints.for_import:
+        lines += ["import it", f"  smabot data import {given}"]
+    elif report.sound:
+        lines += ["run it", f"  smabot run --data {given} --db data/{_name(source)}.db"]
     app.emit(as_json(report), "\n".join(lines))
-    return 0 if report.can_be_replayed else 3
+    return 0 if report.sound else 3
 
 
 def _name(source: DataFiles) -> str:
@@ -61,8 +64,9 @@ def _name(source: DataFiles) -> str:
 
 
 def _screen(app: App, report: DataReport) -> Iterator[str]:
-    verdict = "can be replayed" if report.can_be_replayed else "can't be replayed"
-    yield f"{report.spec}: {verdict}"
+    what = "imported" if report.hints.for_import else "replayed"
+    verdict = "can be" if report.sound else "can't be"
+    yield f"{report.spec}: {verdict} {what}"
     many = len(report.files) > _MOST_FILES
     for each in report.files:
         if many and not each.refusals:
@@ -137,10 +141,12 @@ def _remarks(app: App, report: FileReport) -> Iterator[str]:
         counts = ", ".join(f"{count:,} as {zone}" for zone, count in report.zones.items())
         text = f"of {report.rows:,} rows these would lie in a regular session: {counts}"
         yield from _line("zone", f"{text}; say which it is with --data-zone")
+    if report.other_zone:
+        yield from _line("zone?", str(report.other_zone))
     if report.ends_of_minutes:
         text = (
             "sessions run from 09:31 to 16:00 New York: these times seem to be the ENDS of the minutes. "
-            "smabot takes them for starts: take one minute off each"
+            "smabot takes them for starts: `smabot data import --ends-of-minutes` takes a minute off each"
         )
         yield from _line("note", text)
     for split in report.suspected.splits:
@@ -165,6 +171,8 @@ def _remarks(app: App, report: FileReport) -> Iterator[str]:
 
 def _symbols(report: FileReport) -> str:
     names = sorted(report.symbols)
+    if report.format.symbol_from == "option":
+        return f"{names[0]}, from --symbol"
     if report.format.symbol_from != "column":
         return f"{names[0]}, from the file's {report.format.symbol_from}" if names else ""
     return listed(names) if len(names) == 1 else f"{len(names)}: {listed(names)}"
@@ -182,12 +190,18 @@ def _span(app: App, report: FileReport) -> str:
 
 
 def _line(title: str, text: str) -> Sequence[str]:
-    """Return a titled line, wrapped to the width of a small terminal."""
+    """Return a titled line, wrapped as `wrapped` does."""
+    head = f"  {title:<{_INDENT - 2}}"
+    return wrapped(text, head, " " * _INDENT)
+
+
+def wrapped(text: str, head: str = "", indent: str = "") -> list[str]:
+    """Return a text in lines of the terminal's width, of 80 columns at most."""
     from textwrap import wrap
 
-    head = f"  {title:<{_INDENT - 2}}"
+    width = min(get_terminal_size().columns, _WIDEST) - 1
     return wrap(
-        text, WIDTH - 1, initial_indent=head, subsequent_indent=" " * _INDENT, break_long_words=False,
+        text, width, initial_indent=head, subsequent_indent=indent, break_long_words=False,
         break_on_hyphens=False,
     )  # fmt: skip
 

@@ -13,6 +13,7 @@ from smabot_exchange.data.sessions import regular_sessions
 from smabot_exchange.ledger.ledger_port import LedgerPort
 from smabot_exchange.ledger.past_equity import equity_history, equity_times
 from smabot_exchange.matching.account import EquityHistoryPoint
+from smabot_exchange.matching.costs import cost_notes
 from smabot_exchange.matching.order_validation import not_found
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
@@ -41,6 +42,8 @@ class ExchangeQueries(Serialised):
         self._first_opens: dict[str, Decimal] = {}
         self.symbols = ledger.symbols()
         self.notes = ledger.notes()
+        """What an operator should know of the data, a line each."""
+        self.cost_notes = cost_notes(self.half_spread, ledger.terms.costs)
 
     @property
     def account_id(self) -> str:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
 from smabot.provider import ConfigError, listed
 from smabot_exchange.data.bar_store import BarStore
 from smabot_exchange.data.data_files import DataFiles
 from smabot_exchange.data.file_layout import Hints
-from smabot_exchange.data_report import SPLIT_REMEDY, WIDTH
+from smabot_exchange.data_report import SPLIT_REMEDY, wrapped
 from smabot_exchange.store_import import FileImport, Rules, StoreImport, bad_rows
 
 if TYPE_CHECKING:
@@ -29,11 +28,12 @@ def import_files(
     """Import files and folders of them; returns the exit code. Raises ConfigError, and LockHeld."""
     files = [file for name in names for file in _files(name, hints)]
     done = StoreImport(store, hints, rules)
-    with store.lock(), app.progress(2 * len(files)) as tell:
+    with app.progress(2 * len(files)) as tell:
         done.check(files, tell)
-        done.keep(lambda number, text: tell(len(files) + number, text))
+        with store.lock():  # it makes the folder: where files are refused there is none
+            done.keep(lambda number, text: tell(len(files) + number, text))
     head = f"{store.folder}: {sum(each.new for each in done.symbols.values()):,} new bars"
-    remarks = (line for text in _remarks(done.files) for line in wrap(text, WIDTH - 1))
+    remarks = (line for text in _remarks(store.folder, done.files) for line in wrapped(text))
     app.emit(_data(store, done), [head, app.table(COLUMNS, _rows(done)), *remarks])
     return 0
 
@@ -52,11 +52,17 @@ def _rows(done: StoreImport) -> Iterator[list[str]]:
         yield [symbol, *(f"{count:,}" for count in counts)]
 
 
-def _remarks(files: Sequence[FileImport]) -> Iterator[str]:
+def _remarks(folder: Path, files: Sequence[FileImport]) -> Iterator[str]:
     if outside := sum(each.outside for each in files):
         yield f"{outside:,} rows outside the regular sessions left out"
     if others := sum(each.others for each in files):
         yield f"{others:,} rows of other symbols left out"
+    wrong = [each.report for each in files if each.report.other_zone]
+    for report in wrong[:_MOST_REMARKS]:
+        yield (
+            f"WRONG TIME ZONE? {report.path.name}: {report.other_zone}; before you import it again, remove the "
+            f"files of its symbols from {folder}"
+        )
     if counts := bad_rows(files):
         kinds = ", ".join(f"{number:,} {kind}" for kind, number in counts.items())
         first = next(r for each in files for r in each.report.refusals.values())
@@ -78,6 +84,7 @@ def _data(store: BarStore, done: StoreImport) -> dict[str, Any]:
                 "path": each.report.path, "rows": each.report.rows, "kept": each.kept,
                 "outside_sessions": each.outside, "other_symbols": each.others,
                 "bad": [asdict(refusal) for refusal in each.report.refusals.values()],
+                "other_zone": each.report.other_zone and asdict(each.report.other_zone),
                 "suspected_splits": [asdict(split) for split in each.report.suspected.splits],
             }
             for each in done.files

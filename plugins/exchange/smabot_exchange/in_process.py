@@ -239,8 +239,8 @@ class ExchangeFeed:
         """Whether minutes were delivered that are to be kept before something else happens."""
         self._subscribed: frozenset[str] = frozenset()
         self._takes_all = False
-        self.notes: tuple[str, ...] = self._exchange.notes
-        """What an operator should know of the data, a line each."""
+        self.notes: tuple[str, ...] = (*self._exchange.notes, *self._exchange.cost_notes)
+        """What an operator should know of the data and of costs, a line each."""
         shared.add_user(self)
 
     def absent_sessions(self) -> Sequence[Session]:

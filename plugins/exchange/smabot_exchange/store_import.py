@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shlex
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from pathlib import Path
 
-from smabot.provider import MINUTE, Bar, ConfigError
+from smabot.provider import MINUTE, Bar, ConfigError, listed
 from smabot_exchange.data.bar_store import BarStore, Minutes
 from smabot_exchange.data.file_check import FileCheck, FileReport
 from smabot_exchange.data.file_layout import Hints
@@ -17,6 +18,8 @@ from smabot_exchange.data.sessions import RegularHours
 BARS_AT_ONCE = 500_000
 """About so many bars are held before they are written."""
 _ROWS_A_STEP = 20_000
+_FEW = 0.5
+"""The share of the rows up to which bad ones may be left out: where more are bad, the file is misread."""
 
 Tell = Callable[[int, str], None]
 
@@ -85,11 +88,7 @@ class StoreImport:
             self.files.append(found)
             self._require_sound(found)
         if not any(each.kept for each in self.files):
-            raise ConfigError(
-                f"{files[0]}: nothing to import: {sum(each.outside for each in self.files):,} rows outside "
-                f"the regular sessions, {sum(each.others for each in self.files):,} of other symbols; "
-                f"`smabot data check {files[0]}` shows how it is read"
-            )
+            raise ConfigError(f"{files[0]}: nothing to import: {', '.join(self._left_out())}")
 
     def keep(self, tell: Tell) -> None:
         """Store the bars of the files that were checked.
@@ -127,15 +126,42 @@ class StoreImport:
         if whole or (report.refusals and not self._rules.drop_bad_rows):
             first = (whole or list(report.refusals.values()))[0]
             rows = "" if whole else f"{found.bad:,} of {report.rows:,} rows can't be used, first "
-            hint = f"; `smabot data check {file}` looks at all of it"
-            if not whole:
-                hint += ", --drop-bad-rows leaves them out"
-            raise ConfigError(f"{file}: {rows}{first.first}{hint}")
+            raise ConfigError(
+                f"{file}: {rows}{first.first}; {self._remedy(found, whole=bool(whole))}"
+            )
         if report.ends_of_minutes and not self._rules.ends_of_minutes:
             raise ConfigError(
                 f"{file}: its sessions run from 09:31 to 16:00 New York: its times seem to be the ends of "
                 "minutes: add --ends-of-minutes, which takes a minute off"
             )
+
+    def _remedy(self, found: FileImport, *, whole: bool) -> str:
+        """Return what helps where rows, or the whole of a file, can't be used."""
+        rows, file = found.report.rows, found.report.path
+        look = (
+            f"`smabot data check {shlex.quote(str(file))}{self._hints.options}` looks at all of it"
+        )
+        if whole or "no zone" in found.report.refusals:  # whose text names the option
+            return look
+        if found.bad <= rows * _FEW:
+            return f"{look}, --drop-bad-rows leaves them out"
+        if self._hints.header and "fields" in found.report.refusals:
+            return f"--columns must name each column of the file; {look}"
+        return f"with so many the file itself is misread, or of another format; {look}"
+
+    def _left_out(self) -> Iterator[str]:
+        """Yield what the rows are of which none is imported, and what helps."""
+        if outside := sum(each.outside for each in self.files):
+            zone = next(
+                (f": {zone}" for each in self.files if (zone := each.report.other_zone)), ""
+            )
+            yield f"{outside:,} rows outside the regular sessions{zone}"
+        if others := sum(each.others for each in self.files):
+            known = sorted({symbol for each in self.files for symbol in each.report.symbols})
+            yield f"{others:,} rows of other symbols than --only names: {listed(known)}"
+        if bad := sum(each.bad for each in self.files):
+            refusals = (r for each in self.files for r in each.report.refusals.values())
+            yield f"{bad:,} bad rows, first {next(refusals).first}"
 
     def _take(self, bar: Bar, file: Path) -> None:
         """Hold a bar until it is written."""

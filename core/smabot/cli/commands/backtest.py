@@ -55,20 +55,24 @@ def backtest(
     The bot of `smabot run` trades on the built-in exchange, as fast as it can. Nothing is kept,
     unless --db names a new database.
     """
-    from smabot.cli.backtest_grid import choices_of, run_grid
+    from smabot.cli.backtest_ranges import choices_of, run_ranges
     from smabot.cli.backtest_run import run_backtest
     from smabot.cli.backtest_settings import load_backtest
 
-    choices = [(each, load_backtest(app, flags, each)) for each in choices_of(changes)]
+    combinations = choices_of(changes)
+    if len(combinations) > 1:
+        _require_none_of(html=html, db=app.db)
+    choices = [(each, load_backtest(app, flags, each)) for each in combinations]
     app.set_up_log()
     if len(choices) == 1:
         return run_backtest(app, choices[0][1], html)
-    if html is not None:
-        raise UsageError(
-            "--html: a grid makes no report; leave it out, or give one value of each setting"
-        )
-    if app.db is not None:
-        raise UsageError(
-            "--db: a grid keeps no database; leave it out, or give one value of each setting"
-        )
-    return run_grid(app, choices, jobs)
+    return run_ranges(app, choices, jobs)
+
+
+def _require_none_of(**options: Path | None) -> None:
+    """Raise UsageError for an option that says where to keep one backtest, where there are several."""
+    for name, value in options.items():
+        if value is not None:
+            raise UsageError(
+                f"--{name}: not with ranges of settings; leave it out, or give one value of each setting"
+            )

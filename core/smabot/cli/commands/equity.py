@@ -31,7 +31,13 @@ def equity(app: App, each_point: bool, filters: Filters) -> None:
     `reconcile` accepted change equity, and count neither as return nor as drawdown. JSON and CSV have
     all points.
     """
-    from smabot.cli.records.equity_history import CurveSummary, equity_days, point_before, points
+    from smabot.cli.records.equity_history import (
+        CurveSummary,
+        equity_days,
+        no_equity,
+        point_before,
+        points,
+    )
     from smabot.domain.records import Adjustment, EquityPoint
 
     keeping = app.as_json or filters.as_csv
@@ -45,11 +51,12 @@ def equity(app: App, each_point: bool, filters: Filters) -> None:
             curve.take(point)
             if keeping or each_point:
                 kept.append(point)
+        missing = "" if curve.last else no_equity(rows)
     if filters.as_csv:
         output.print_csv(EquityPoint, kept[-filters.limit if filters.limit else 0 :])
         return
-    if curve.last is None:
-        app.emit({"points": []}, ["no equity yet", *lines_below(span.notes)])
+    if missing:
+        app.emit({"points": []}, [missing, *lines_below(span.notes)])
         return
     if app.as_json:
         app.emit(_document(curve, kept[-filters.limit if filters.limit else 0 :], days), "")

@@ -42,6 +42,7 @@ def report(
     Of a backtest's database, or of a bot's, also while it is running: figures, charts, trades with their
     reasons, checks and restarts. The page of --html needs no network.
     """
+    from smabot.cli.records.equity_history import no_equity
     from smabot.cli.report.report_data import Report
     from smabot.cli.report.report_files import ReportFiles
     from smabot.cli.report.report_output import emit_report, page_of
@@ -52,7 +53,10 @@ def report(
         span = _span(app, rows, since, until)
         found = Report.of(rows, span)
         if found is None:
-            _say_that_there_is_nothing(app, files)
+            missing = no_equity(rows)
+            if files or since or until:
+                raise ConfigError(f"nothing to report, and nothing was written: {missing}")
+            app.emit({"sessions": 0}, missing)
             return
         written = files.write_csv(found, rows, span) if folder else []
     if html:
@@ -73,12 +77,3 @@ def _span(app: App, rows: Any, since: TypedTime | None, until: TypedTime | None)
     if newest is not None and rows.in_use():
         end = newest if end is None else min(end, newest)
     return Span(begin, end)
-
-
-def _say_that_there_is_nothing(app: App, files: Any) -> None:
-    if files:
-        raise ConfigError(
-            "nothing to report: there is no equity in these days; nothing was written; `smabot equity` shows "
-            "which days there are"
-        )
-    app.emit({"sessions": 0}, "no equity yet")

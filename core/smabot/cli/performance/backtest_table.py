@@ -184,7 +184,7 @@ def _costs(performance: Performance) -> str:
     """Return the fees, and their part of what was traded."""
     fees, traded = performance.fees, performance.traded
     if not fees or not traded:
-        return "no fees"
+        return "no commissions or fees"
     return f"{money(fees)} of fees, {fees / traded:.4%} of what was traded"
 
 

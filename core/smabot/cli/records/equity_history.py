@@ -79,6 +79,19 @@ def point_before(rows: Any, span: Span) -> EquityPoint | None:
     return found[-1] if found else None
 
 
+def no_equity(rows: Any) -> str:
+    """Return that there is no equity among the days asked for, with the days that have some."""
+    from smabot.domain.calendar import new_york_date
+    from smabot.domain.records import EquityPoint
+
+    first = rows.rows(EquityPoint, limit=1)
+    if not first:
+        return "no equity yet"
+    (last,) = rows.rows(EquityPoint, newest_by="time", limit=1)
+    days = new_york_date(first[0].time), new_york_date(last.time)
+    return f"no equity in these days: it is stored from {days[0]} to {days[1]}"
+
+
 def _day_ends(rows: Any, span: Span) -> tuple[EquityPoint | None, list[EquityPoint]]:
     """Return the point that the first day counts from, and the last point of each day; None and no day
     where there is no point."""

@@ -13,6 +13,7 @@ from smabot.cli.records.equity_history import points
 from smabot.cli.records.record_filters import Span
 from smabot.cli.report.report_values import CHECKS, ORDERS, PERIODS, TRADES, report_rows
 from smabot.domain.records import EquityPoint
+from smabot.errors import ConfigError
 
 if TYPE_CHECKING:
     from smabot.cli.report.report_data import Report
@@ -32,8 +33,13 @@ class ReportFiles:
         return self.html is not None or self.folder is not None
 
     def require_new(self) -> None:
-        """Raise ConfigError where one of the files is there already, before anything is computed."""
+        """Raise ConfigError where one of the files is there already or can't be, before anything is computed."""
         if self.html is not None:
+            if self.html.is_dir():
+                raise ConfigError(
+                    f"--html {self.html}: is a folder: nothing was written; give a file's name, as "
+                    f"`smabot {self.command} --html {self.html / 'report.html'}`"
+                )
             refuse_to_overwrite(self.html.parent, [self.html], *self._other_page)
         if self.folder is not None:
             files = [self.folder / name for name in CSV_FILES]

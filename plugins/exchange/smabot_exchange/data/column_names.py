@@ -115,8 +115,8 @@ def _what_is_missing(
 ) -> str:
     if len(places) < 2 and any(_is_value(text) for text in header):
         return (
-            "has no header: its first line is data; put a line with the columns' names above it, "
-            "as in date,time,open,high,low,close,volume"
+            "has no header: its first line is data; import it with --columns and the columns' names, or put a "
+            "line with them above it, as in date,time,open,high,low,close,volume"
         )
     text = f"no column {', '.join(missing)}"
     if "close" in missing and any("adj" in plain_name(name) for name in ignored):
@@ -128,7 +128,7 @@ def _what_is_missing(
         if hint := suggest(plain_name(name), known):
             return f"{text}: column {name!r} is unknown{hint}"
     shown = listed([repr(name) for name in header])
-    return f"{text}: the file has {shown}"
+    return f"{text}: there are {shown}"
 
 
 def _is_value(text: str) -> bool:

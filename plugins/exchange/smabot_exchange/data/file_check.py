@@ -22,6 +22,7 @@ from smabot_exchange.data.file_layout import Hints, Layout, Table, layout_of, op
 from smabot_exchange.data.row_reader import BadRow
 from smabot_exchange.data.sessions import OutsideCalendar, session_on
 from smabot_exchange.data.time_stamps import TimeReader, zone_named
+from smabot_exchange.data.zone_check import OtherZone, other_zone
 
 _ZONES = ("America/New_York", "UTC")
 """Of those that data are given in the most usual; which one it is, only the operator knows."""
@@ -60,7 +61,7 @@ class FileFormat:
     """Each meaning, and the file's column for it."""
     ignored: tuple[str, ...] = ()
     symbol_from: str = "column"
-    """Or ``name``, of the file, or ``header``."""
+    """Or ``name``, of the file, or ``header``, or ``option``."""
     newest_first: bool = False
 
 
@@ -90,6 +91,8 @@ class FileReport:
     zones: dict[str, int] = field(default_factory=dict)
     """Of times without a zone: how many lie in a regular session, read in each of some zones."""
     suspected: Suspicions = field(default_factory=Suspicions)
+    other_zone: OtherZone | None = None
+    """The zone that times seem to be of, where they seem to be read in a wrong one."""
     ends_of_minutes: bool = False
     """Whether each session runs from 09:31 to 16:00: times seem to be the ends of minutes."""
 
@@ -136,6 +139,7 @@ class FileCheck:
         source = "column"
         if layout.symbol is not None:
             source = "header" if table.symbol else "name"
+            source = "option" if self._hints.symbol else source
             self.report.symbols.add(layout.symbol)
         columns = table.columns
         self.report.format = FileFormat(
@@ -162,6 +166,8 @@ class FileCheck:
             self._note(bar)
             yield bar
         report.times = _described(reader.times.forms, self._hints.zone)
+        naive = reader.times.forms == {"no zone"}
+        report.other_zone = other_zone(self._stamps, self._hints.zone if naive else None)
         report.zones = counts.found
 
     def _fault(self, bar: Bar) -> tuple[str, str] | None:

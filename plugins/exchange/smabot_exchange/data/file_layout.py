@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -37,6 +38,19 @@ class Hints:
     """Whose bars they are, where no column says it."""
     header: tuple[str, ...] = ()
     """The names of the columns of a CSV file whose first line has none."""
+
+    @property
+    def for_import(self) -> bool:
+        """Whether something is said that only an import can be told, and no run."""
+        return self.symbol is not None or bool(self.header)
+
+    @property
+    def options(self) -> str:
+        """The same as options of a command line, each with a space before it."""
+        given = (
+            ("--data-zone", self.zone), ("--symbol", self.symbol), ("--columns", ",".join(self.header)),
+        )  # fmt: skip
+        return "".join(f" {option} {shlex.quote(value)}" for option, value in given if value)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +109,8 @@ def _symbol_of(table: Table) -> str:
     if name is None:
         raise ConfigError(
             f"{table.file}: no column symbol, and the file's name is not a ticker alone (SPY.csv) or "
-            "with a length of bars or a date (SPY_1min.csv, SPY-2024.csv): rename the file, or add the "
-            "column"
+            "with a length of bars or a date (SPY_1min.csv, SPY-2024.csv): import it with --symbol SPY, "
+            "rename the file, or add the column"
         )
     return name
 

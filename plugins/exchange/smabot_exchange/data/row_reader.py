@@ -133,6 +133,8 @@ def _whole(name: str, value: Any) -> int | None:
     if _is_missing(value):
         return None
     number = Decimal(_checked_number(name, value))
-    if not number.is_finite() or abs(number) >= 2**63 or number != int(number):
+    if not number.is_finite() or number != number.to_integral_value():
         raise BadRow("number", f"{name} {value!r} is not a whole number")
+    if abs(number) >= 2**63:
+        raise BadRow("number", f"{name} {value!r} is too large to be kept")
     return int(number)

@@ -48,8 +48,9 @@ def _within_a_minute(text: str) -> BadTime:
     )
 
 
-def zone_named(name: str) -> tzinfo:
-    """Return a zone by its name, as ``America/New_York`` or ``UTC``. Raises ConfigError."""
+def zone_named(name: str, origin: str = "data zone") -> tzinfo:
+    """Return a zone by its name, as ``America/New_York`` or ``UTC``. Raises ConfigError, which names the
+    ``origin``."""
     try:
         return ZoneInfo(name)
     except (KeyError, OSError, ValueError):  # as ZoneInfo says it of what is no name, or no zone's
@@ -57,7 +58,7 @@ def zone_named(name: str) -> tzinfo:
 
         hint = suggest(name, available_timezones())
         raise ConfigError(
-            f"data zone {name!r}: no such time zone{hint}; give one like America/New_York or UTC"
+            f"{origin} {name!r}: no such time zone{hint}; give one like America/New_York or UTC"
         ) from None
 
 

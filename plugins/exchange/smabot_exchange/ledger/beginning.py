@@ -62,7 +62,7 @@ class Beginning:
         first = next((session for session in played if session.close > since), None)
         if first is None:
             raise ConfigError(
-                f"{label}: ends on {played[-1].date}: nothing is left from "
+                f"{label}: has the sessions from {played[0].date} to {played[-1].date}: nothing is left from "
                 f"{since.astimezone(EXCHANGE_ZONE):%Y-%m-%d} on"
             )
         return first.open

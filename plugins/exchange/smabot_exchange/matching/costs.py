@@ -71,6 +71,22 @@ class Costs:
         return slippage.quantize(_HUNDREDTH_CENT, ROUND_UP)
 
 
+def cost_notes(half_spread: Decimal, costs: Costs) -> tuple[str, ...]:
+    """Return what an operator should know of costs that no table of fees shows, a line each."""
+    if not (half_spread or costs.charged or costs.slips):
+        return (
+            "fills cost nothing: no spread, slippage or fees are counted, which makes results too good; set "
+            "some with `--costs` of a backtest, or in [default.plugin.exchange]",
+        )
+    parts = {
+        f"half a spread of {half_spread.normalize():f} a share": half_spread,
+        f"slippage of {costs.slippage.normalize():f} a share": costs.slippage,
+        f"slippage of {costs.slippage_of_range:.2%} of the bar's range": costs.slippage_of_range,
+    }
+    counted = [part for part, amount in parts.items() if amount]
+    return (f"in the prices of fills: {', '.join(counted)}",) if counted else ()
+
+
 COST_NAMES = tuple(field.name for field in fields(Costs))
 _NO_FEES = {name: ZERO for name in COST_NAMES if not name.startswith("slippage")}
 FEE_SCHEDULES: Mapping[str, Mapping[str, Decimal]] = {

@@ -1,4 +1,4 @@
-"""A grid of backtests: each setting's values with each other's, in several processes, and how far to trust the best.
+"""Backtests with ranges: each setting's values with each other's, in several processes, and how far to trust the best.
 
 Settings are chosen by the first two thirds of the sessions and tried on the last third, which no choice has seen.
 """
@@ -51,6 +51,8 @@ class Tried:
     changes: tuple[str, ...]
     chosen: dict[str, Any]
     held_out: dict[str, Any]
+    feed_notes: Sequence[str] = ()
+    """On the data and on costs, where it was chosen."""
 
     @property
     def rank(self) -> float:
@@ -82,29 +84,30 @@ def _values(change: str) -> list[str]:
     """Return a setting with each value of its range, ``START:STOP:STEP`` with both ends in it."""
     name, _, text = change.partition("=")
     parts = [part.strip() for part in text.split(":")]
-    if len(parts) != 3 or not re.fullmatch(NUMBER, parts[0]):
+    if len(parts) == 1 or not re.fullmatch(NUMBER, parts[0]):
         return [change]
     try:
         start, stop, step = map(Decimal, parts)
         steps = (stop - start) / step
         if steps < 0 or step < 0:
             raise ArithmeticError
-    except ArithmeticError:
+    except (ArithmeticError, ValueError):
         raise UsageError(
-            f"--set {change}: write a range as {name}=5:30:5, from, to and step"
+            f"--set {change}: write a range as START:STOP:STEP, as {name}=5:30:5; a text that is none stands "
+            f"in quotes, as '{name}=\"{text}\"'"
         ) from None
     if steps >= MOST_TRIED:
         raise UsageError(f"--set {change}: more than {MOST_TRIED:,} values")
     return [f"{name}={start + place * step:f}" for place in range(int(steps) + 1)]
 
 
-def run_grid(app: App, choices: Sequence[tuple[tuple[str, ...], Loaded]], jobs: int) -> int:
+def run_ranges(app: App, choices: Sequence[tuple[tuple[str, ...], Loaded]], jobs: int) -> int:
     """Try each choice, rank them, and show how the best did where they were held out; returns the exit code."""
     first = _first_that_works(choices)
     days = [day.day for day in first]
     if len(days) < FEWEST_SESSIONS:
         raise ConfigError(
-            f"{counted(len(days), 'session')}: a grid needs at least {FEWEST_SESSIONS}"
+            f"{counted(len(days), 'session')}: ranges need at least {FEWEST_SESSIONS}"
         )
     border = days[round(len(days) * CHOSEN_BY) - 1]
     with progress_bar(app, len(choices)) as tell:
@@ -148,7 +151,7 @@ def _tried(
                 tell(done, f"{done:,} of {len(choices):,}")
                 yield future.result()
         except BrokenProcessPool:
-            raise SmabotError("a process of the grid has died: try --jobs 1") from None
+            raise SmabotError("one of the processes has died: try --jobs 1") from None
         finally:
             pool.shutdown(cancel_futures=True)
 
@@ -160,7 +163,9 @@ def _try(changes: tuple[str, ...], loaded: Loaded, border: date) -> Tried | _Ref
         held_out = traded(_within(loaded, since=begins))
     except SmabotError as error:
         return _Refused(changes, str(error))
-    return Tried(changes, _figures(chosen.performance), _figures(held_out.performance))
+    return Tried(
+        changes, _figures(chosen.performance), _figures(held_out.performance), chosen.feed_notes
+    )
 
 
 def _within(loaded: Loaded, **span: Any) -> Loaded:
@@ -180,6 +185,9 @@ def _sharpe(figures: dict[str, Any]) -> float:
 
 
 def _notes(tried: Sequence[Tried], refused: Sequence[_Refused], border: date) -> Iterator[str]:
+    for note in tried[0].feed_notes:
+        if all(note in each.feed_notes for each in tried):
+            yield note
     yield f"chosen by the sessions up to {border}, held out after it"
     if refused:
         yield f"{counted(len(refused), 'choice')} left out, the first one as {refused[0].why}"

@@ -1,0 +1,112 @@
+"""Whether a file's times seem to be of another time zone than the one they are read in."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import date, datetime, tzinfo
+
+from smabot.provider import EXCHANGE_ZONE, MINUTE, Session
+from smabot_exchange.data.sessions import OutsideCalendar, session_on
+from smabot_exchange.data.time_stamps import zone_named
+
+ZONES = (
+    "America/New_York", "UTC", "EST", "America/Chicago", "America/Los_Angeles", "Europe/London",
+    "Europe/Berlin", "Europe/Athens", "Asia/Kolkata", "Asia/Hong_Kong", "Asia/Tokyo", "Australia/Sydney",
+)  # fmt: skip
+"""Those that data are given in; ``EST`` is New York's without summer time."""
+
+_HALF_HOUR = 1800
+"""Seconds: sessions begin and end on half hours."""
+_HALVES_A_DAY = 48
+_DAYS = 250
+_COMPLETE = 0.97
+"""The share of the sessions' minutes from which on no other zone can have many more."""
+_MORE, _FEW = 1.02, 5
+"""How many times as many minutes, and how many more, are no chance."""
+
+
+@dataclass(frozen=True, slots=True)
+class OtherZone:
+    """A zone in which more of a file's minutes lie in regular sessions; shares as fractions of the minutes."""
+
+    zone: str
+    outside: float
+    """Outside the sessions, as the times are read."""
+    inside: float
+    """Within the sessions, in the other zone."""
+    in_file: bool
+    """Whether the times say their zone themselves."""
+
+    def __str__(self) -> str:
+        remedy = f"as {self.zone}: --data-zone {self.zone} reads the times so"
+        if self.in_file:
+            remedy = (
+                "in another time zone: the one that the times themselves say seems wrong; write them without "
+                "it, and name the right one with --data-zone"
+            )
+        return (
+            f"{self.outside:.0%} of the minutes lie outside the regular sessions, and {self.inside:.0%} would "
+            f"lie within them {remedy}"
+        )
+
+
+def other_zone(stamps: Collection[int], read_as: str | None) -> OtherZone | None:
+    """Return the zone that fits a file's minutes better; None where none does.
+
+    ``stamps``: when they start, seconds since 1970; ``read_as``: the zone that they were read in; None: the
+    times say it themselves.
+    """
+    halves = _sample(Counter(stamp // _HALF_HOUR for stamp in stamps))
+    total = sum(halves.values())
+    hours = _Hours()
+    own = zone_named(read_as or "UTC")
+    written = [(datetime.fromtimestamp(half * _HALF_HOUR, own), n) for half, n in halves.items()]
+    inside = sum(n for time, n in written if hours.contain(time))
+    if inside == total or inside > _COMPLETE * hours.minutes:
+        return None
+    counts = {zone: hours.count(written, zone_named(zone)) for zone in ZONES}
+    best = max(counts, key=lambda zone: counts[zone])
+    if counts[best] <= inside * _MORE + _FEW:
+        return None
+    return OtherZone(best, 1 - inside / total, counts[best] / total, read_as is None)
+
+
+def _sample(halves: Counter[int]) -> dict[int, int]:
+    """Return the half hours of some of the days, where there are many: they tell as much in less time."""
+    days = {half // _HALVES_A_DAY for half in halves}
+    every = len(days) // _DAYS + 1
+    kept = set(sorted(days)[::every])
+    return {half: n for half, n in halves.items() if half // _HALVES_A_DAY in kept}
+
+
+class _Hours:
+    """The regular sessions of the days that were asked about."""
+
+    def __init__(self) -> None:
+        self._days: dict[date, Session | None] = {}
+
+    def contain(self, time: datetime) -> bool:
+        day = time.astimezone(EXCHANGE_ZONE).date()
+        if day not in self._days:
+            self._days[day] = _session_on(day)
+        session = self._days[day]
+        return session is not None and session.open <= time < session.close
+
+    def count(self, written: Collection[tuple[datetime, int]], zone: tzinfo) -> int:
+        """Return how many minutes lie in a session, were their times of another zone."""
+        return sum(n for time, n in written if self.contain(time.replace(tzinfo=zone)))
+
+    @property
+    def minutes(self) -> float:
+        """How many minutes the sessions have."""
+        sessions = filter(None, self._days.values())
+        return sum((each.close - each.open) / MINUTE for each in sessions)
+
+
+def _session_on(day: date) -> Session | None:
+    try:
+        return session_on(day)
+    except OutsideCalendar:
+        return None

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count, islice
-from multiprocessing import get_context
 from typing import Any
 
 from smabot.errors import SmabotError
-from smabot.system.worker_processes import end_with_parent
+from smabot.system.worker_processes import worker_pool
 from smabot.testing.simulation.coverage import Coverage
 from smabot.testing.simulation.drawing import THEMES
 from smabot.testing.simulation.schedule_result import Result
@@ -83,29 +83,29 @@ def run_campaign(
     """
     report, played = into or Report(), 0
     report.coverage.played_with = str(orders)
-    for results in _results(orders, goal, report, jobs, first_seed):
-        for result in results:
-            played += 1
-            report.coverage.add(result)
-            if result.violation is not None and len(report.violations) < MOST_KEPT:
-                report.violations.append(result)
-        tell(played)
-        if goal.is_reached(report.coverage, played):
-            break
+    with closing(_results(orders, goal, report, jobs, first_seed)) as batches:
+        for results in batches:
+            for result in results:
+                played += 1
+                report.coverage.add(result)
+                if result.violation is not None and len(report.violations) < MOST_KEPT:
+                    report.violations.append(result)
+            tell(played)
+            if goal.is_reached(report.coverage, played):
+                break
     return report
 
 
 def _results(
     orders: Orders, goal: Goal, report: Report, jobs: int, first_seed: int
-) -> Iterator[list[Result]]:
+) -> Generator[list[Result]]:
     """Yield results, a batch at a time, for ever."""
     seeds = _seeds(goal, report.coverage, first_seed)
     if jobs == 1:
         _begin(orders)
         while True:
             yield _play([next(seeds)])
-    context = get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _begin_worker, (orders,)) as pool:
+    with worker_pool(jobs, _begin, orders) as pool:
         played: dict[Future[list[Result]], list[int]] = {}
 
         def submit() -> None:
@@ -127,8 +127,6 @@ def _results(
                 f"a process of the simulation has died while it played one of the seeds {seeds_played}: "
                 "play them with --jobs 1"
             ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _listed(batches: Iterable[list[int]]) -> str:
@@ -152,11 +150,6 @@ def _seeds(goal: Goal, coverage: Coverage, first_seed: int) -> Iterator[int]:
     while True:
         yield from new(islice(coverage.next_seeds(goal.each_pair), 64))
         yield from islice(numbers, 8)
-
-
-def _begin_worker(orders: Orders) -> None:
-    end_with_parent()
-    _begin(orders)
 
 
 def _begin(orders: Orders) -> None:

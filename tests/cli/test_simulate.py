@@ -80,6 +80,15 @@ def test_a_schedule_is_played_again_by_its_seed_and_from_a_file(
     assert execute("simulate", *RISK, "--replay", "three.json").out == by_seed.out
 
 
+def test_a_trace_has_the_times_of_the_exchange_or_utc(execute: Call) -> None:
+    replay = ("simulate", *RISK, "--faults", "none", "--replay", "3")
+    usual, utc = execute(*replay).out, execute("--utc", *replay).out
+    assert "\n2026-03-02 09:30:00 ET start\n" in usual
+    assert "UTC" not in usual
+    assert "\n2026-03-02 14:30:00 UTC start\n" in utc
+    assert "2026-03-02 14:30:00 UTC start" in json.loads(execute("--json", *replay).out)["trace"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [

@@ -19,6 +19,7 @@ from smabot.errors import ConfigError, counted, suggest
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
+    from smabot.cli.times import Times
     from smabot.settings.loading import Flag, Loaded
     from smabot.settings.model import Config
     from smabot.testing.verifying.subject import Subject
@@ -63,7 +64,9 @@ def verify_plugins(app: App, options: VerifyOptions) -> int:
     with TemporaryDirectory(prefix="smabot-verify-") as folder:
         found = _subjects(app, options, Path(folder))
         quiet = app.as_json or options.badge
-        verdicts = [verdict for each in found for verdict in _verified(each, options, quiet=quiet)]
+        verdicts = [
+            verdict for each in found for verdict in _verified(app, each, options, quiet=quiet)
+        ]
     if app.as_json:
         app.emit({"plugins": [_plugin_json(each, verdicts) for each in found]}, "")
     elif options.badge:
@@ -96,7 +99,7 @@ def _subjects(app: App, options: VerifyOptions, folder: Path) -> list[Subject]:
     return found
 
 
-def _verified(subject: Subject, options: VerifyOptions, *, quiet: bool) -> list[Verdict]:
+def _verified(app: App, subject: Subject, options: VerifyOptions, *, quiet: bool) -> list[Verdict]:
     """Run the checks of a plugin, and show each when it is done."""
     from smabot.testing.verifying.verification import verify
 
@@ -106,7 +109,7 @@ def _verified(subject: Subject, options: VerifyOptions, *, quiet: bool) -> list[
     for verdict in _quietly(verify(subject, options.checks)):
         found.append(verdict)
         if not quiet:
-            click.echo("\n".join(_lines(verdict)))
+            click.echo("\n".join(_lines(verdict, app.times)))
     if not quiet:
         click.echo(_sum(found))
     return found
@@ -175,14 +178,14 @@ def _trial(loaded: Loaded) -> Config:
     return Config(**own)
 
 
-def _lines(verdict: Verdict) -> Iterable[str]:
-    outcome, said = verdict.outcome, verdict.outcome.said
+def _lines(verdict: Verdict, times: Times) -> Iterable[str]:
+    outcome, said = verdict.outcome, times.in_text(verdict.outcome.said)
     head = f"  {verdict.check.name:<14}  {outcome.result:<8}  {outcome.cases:>6,}  {verdict.seconds:>7.1f}"
     if verdict.proved:
         yield f"{head}  {said}".rstrip()
         return
     yield head
-    for text in (said, f"do: {verdict.remedy}"):
+    for text in (said, f"do: {times.in_text(verdict.remedy)}"):
         yield from wrap(
             text, WIDTH, initial_indent="    ", subsequent_indent="      ",
             break_on_hyphens=False, break_long_words=False,

@@ -73,7 +73,10 @@ def simulate_many(app: App, options: SimulationOptions) -> int:
     broken = report.violations[:SHOWN_VIOLATIONS]
     if not interrupted:
         broken = _shrunk(app, orders, broken)
-    app.emit(_data(report, broken), [*_sums(report, options), *_broken_lines(app, broken, orders)])
+    app.emit(
+        _data(report, broken),
+        [*_sums(report, options, orders), *_broken_lines(app, broken, orders)],
+    )
     return INTERRUPTED if interrupted else 1 if report.violations else 0
 
 
@@ -202,13 +205,13 @@ def _data(report: Report, broken: list[Result]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _sums(report: Report, options: SimulationOptions) -> list[Any]:
+def _sums(report: Report, options: SimulationOptions, orders: Orders) -> list[Any]:
     from smabot.cli.output import table
     from smabot.testing.simulation.under_way import CIRCUMSTANCES
 
     coverage = report.coverage
     least = options.pairs or 20
-    lacking = sum(1 for _ in coverage.lacking(least))
+    lacking = sum(1 for _ in coverage.lacking(orders.themes(), least))
     met = len(coverage.pairs)
     rows = [
         ("schedules", f"{coverage.schedules:,}"),

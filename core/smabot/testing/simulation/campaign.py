@@ -13,9 +13,9 @@ from typing import Any
 from smabot.errors import SmabotError
 from smabot.system.worker_processes import worker_pool
 from smabot.testing.simulation.coverage import Coverage
-from smabot.testing.simulation.drawing import THEMES
 from smabot.testing.simulation.schedule_result import Result
 from smabot.testing.simulation.setup import Setup
+from smabot.testing.simulation.themes import Themes
 
 BATCH = 8
 """Seeds that a process plays before it tells of them."""
@@ -49,6 +49,10 @@ class Orders:
         return "; ".join(
             f"{name} {value}" for name, value in (*parts.items(), ("broker", self.broker)) if value
         )
+
+    def themes(self) -> Themes:
+        """Return what its seeds bring together."""
+        return Themes(served=bool(self.broker))
 
     def setup(self) -> Setup:
         """Raises ConfigError."""
@@ -100,7 +104,7 @@ def _results(
     orders: Orders, goal: Goal, report: Report, jobs: int, first_seed: int
 ) -> Generator[list[Result]]:
     """Yield results, a batch at a time, for ever."""
-    seeds = _seeds(goal, report.coverage, first_seed)
+    seeds = _seeds(goal, report.coverage, orders.themes(), first_seed)
     if jobs == 1:
         _begin(orders)
         while True:
@@ -133,7 +137,7 @@ def _listed(batches: Iterable[list[int]]) -> str:
     return ", ".join(map(str, sorted(seed for batch in batches for seed in batch)))
 
 
-def _seeds(goal: Goal, coverage: Coverage, first_seed: int) -> Iterator[int]:
+def _seeds(goal: Goal, coverage: Coverage, themes: Themes, first_seed: int) -> Iterator[int]:
     """Yield seeds: in their order until every theme had its turn, then, by turns, those of what is lacking."""
     given = set(coverage.seeds)
 
@@ -146,9 +150,9 @@ def _seeds(goal: Goal, coverage: Coverage, first_seed: int) -> Iterator[int]:
     numbers = new(count(first_seed))
     if not goal.each_pair:
         yield from numbers
-    yield from islice(numbers, max(len(THEMES) - len(coverage.seeds), 0))
+    yield from islice(numbers, max(len(themes) - len(coverage.seeds), 0))
     while True:
-        yield from new(islice(coverage.next_seeds(goal.each_pair), 64))
+        yield from new(islice(coverage.next_seeds(themes, goal.each_pair), 64))
         yield from islice(numbers, 8)
 
 

@@ -27,6 +27,10 @@ OCCASIONS: Mapping[str, tuple[str, ...]] = {
 """Kinds of faults that bring a theme about: by a part of its boundary's name, or of its fault's."""
 LONG = ("sold by hand", "split")
 """Kinds that need a position."""
+ALONE = ("rate limit used up",)
+"""Kinds that strike a process which has lived for a minute, and nothing else has struck meanwhile."""
+USUAL, SELDOM = 0.7, 0.15
+"""How likely a minute has a kill; or a kill, and a fault, of those kinds."""
 
 
 class Draw:
@@ -49,12 +53,16 @@ class Draw:
         more = min(len(others), chance.choice((0, 1, 3, 8)))
         faults = chance.sample(others, more)
         if theme.fault in self._kinds:
-            faults += [theme.fault] * max(more, 1)
+            alone = theme.fault.name in ALONE
+            faults = [theme.fault] if alone else [*faults, *[theme.fault] * max(more, 1)]
         faults += [kind for kind in others if kind.name in _occasions(theme)]
         often, together = chance.choice((0.15, 0.4, 0.7)), chance.choice((0.0, 0.0, 0.5))
         eager, spoken = chance.choice((0.3, 0.45, 0.9)), chance.choice((0.0, 0.02, 0.1))
         if theme.has("command"):
             spoken = 0.5
+        killing = USUAL
+        if faults and all(kind.name in ALONE for kind in faults):
+            often, killing = SELDOM, SELDOM
         longing = 0.8 if theme.fault.name in LONG else 0.0
         actions: list[Action] = []
         for minute in range(1, MINUTES):
@@ -67,7 +75,7 @@ class Draw:
                     actions += chance.choice(faults).draw(occasion)
             if chance.random() < spoken:
                 actions += _commands(occasion)
-            if chance.random() < 0.7:
+            if chance.random() < killing:
                 actions += self._kill(occasion, theme.point)
         schedule = Schedule(seed, theme.line == FAR, MINUTES, tuple(actions))
         can_be = theme.line == NEAR and is_comparable(theme.fault.draw(occasion))

@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,6 +23,7 @@ from smabot.testing.simulation.setup import SYMBOLS, Setup
 pytestmark = pytest.mark.plugins
 Call = Callable[..., Any]
 RISK = ("--plugins", "risk")
+SMABOT = str(Path(sys.executable).with_name("smabot"))
 
 
 def test_it_shows_what_was_played(execute: Call) -> None:
@@ -74,6 +80,15 @@ def test_a_schedule_is_played_again_by_its_seed_and_from_a_file(
     assert execute("simulate", *RISK, "--replay", "three.json").out == by_seed.out
 
 
+def test_a_trace_has_the_times_of_the_exchange_or_utc(execute: Call) -> None:
+    replay = ("simulate", *RISK, "--faults", "none", "--replay", "3")
+    usual, utc = execute(*replay).out, execute("--utc", *replay).out
+    assert "\n2026-03-02 09:30:00 ET start\n" in usual
+    assert "UTC" not in usual
+    assert "\n2026-03-02 14:30:00 UTC start\n" in utc
+    assert "2026-03-02 14:30:00 UTC start" in json.loads(execute("--json", *replay).out)["trace"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "code", "said"),
     [
@@ -128,3 +143,27 @@ def test_a_process_that_dies_is_told_with_its_seeds(execute: Call, in_tmp: Path)
     assert done.code == 1
     assert "a process of the simulation has died while it played one of the seeds 0, 1" in done.err
     assert "play them with --jobs 1" in done.err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("of_terminal", [False, True])
+def test_ctrl_c_ends_all_processes_and_shows_the_sums(in_tmp: Path, of_terminal: bool) -> None:
+    """A terminal sends it to each process, `kill -INT` to one."""
+    (in_tmp / "telling.py").write_text(
+        "from pathlib import Path\n\nfrom smabot.api import hookimpl\n\n\n"
+        "class Telling:\n"
+        "    @hookimpl\n"
+        "    def on_fill(self, fill):\n"
+        "        Path('played').touch()\n"
+    )
+    command = [SMABOT, "simulate", "--plugins", "./telling.py", "--jobs", "2", "--seeds", "9999"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        while not (in_tmp / "played").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        (os.killpg if of_terminal else os.kill)(process.pid, signal.SIGINT)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (130, "")
+    assert out.startswith("schedules ")

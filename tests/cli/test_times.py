@@ -45,6 +45,7 @@ def test_times_in_a_stored_text_are_shown_in_the_screens_zone():
         "no price since 2026-03-02 09:40 ET, asked at 10:42:00 ET and 2026-03-02 10:42 ET"
     )
     assert Times(utc=True).in_text("at 15:42Z", near=MORNING) == "at 15:42 UTC"
+    assert Times().in_text("cash at 2026-03-02 14:40:00+00:00") == "cash at 2026-03-02 09:40:00 ET"
     assert Times().in_text("the bar of 14:40Z", near=SUMMER) == "the bar of 10:40 ET"
 
 

@@ -1,22 +1,24 @@
-"""A pool's workers end with the process that they work for, also where that is killed."""
+"""A pool's workers end with the process that they work for, also where that is killed or interrupted."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 import time
+from contextlib import suppress
+from multiprocessing import active_children
 from pathlib import Path
 
 import pytest
 
+from smabot.system.worker_processes import worker_pool
+
 SCRIPT = """
-import os, sys, time
-from concurrent.futures import ProcessPoolExecutor
-from multiprocessing import get_context
-from smabot.system.worker_processes import end_with_parent
+import os, time
+from smabot.system.worker_processes import worker_pool
 
 if __name__ == "__main__":
-    with ProcessPoolExecutor(1, get_context("spawn"), end_with_parent) as pool:
+    with worker_pool(1) as pool:
         print(pool.submit(os.getpid).result(), flush=True)
         time.sleep(60)
 """
@@ -35,6 +37,17 @@ def test_a_worker_ends_with_its_killed_parent(tmp_path: Path) -> None:
     while _runs(worker):
         assert time.monotonic() < deadline, "the worker goes on without its parent"
         time.sleep(0.05)
+
+
+@pytest.mark.parametrize("cause", ["the body ends", "it fails"])
+def test_workers_end_in_the_midst_of_their_work(cause: str) -> None:
+    with suppress(KeyboardInterrupt), worker_pool(1) as pool:
+        assert pool.submit(abs, -1).result() == 1
+        working = pool.submit(time.sleep, 60)
+        if cause == "it fails":
+            raise KeyboardInterrupt
+    assert working.done()
+    assert not active_children()
 
 
 def _runs(stat: Path) -> bool:

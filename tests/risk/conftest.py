@@ -16,6 +16,7 @@ from smabot.domain.bot_records import Command
 from smabot.domain.calendar import MINUTE, Calendar, Session
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import Account, Bar, EquityPoint, Order, OrderUpdate
+from smabot.domain.risk_answers import checks_text
 from smabot.domain.tables import key_of, table_of
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.specifications import Recovery
@@ -115,6 +116,7 @@ class Desk:
         vetoes += [block.reason for block in blocks if block.reason not in vetoes]
         checks = self.limits.before_submit(order, book) or []
         vetoes += [check.reason for check in checks if not check.passed]
+        order = replace(order, checks=checks_text(checks))
         if vetoes:
             order = replace(order, status=Status.BLOCKED, reason="; ".join(vetoes))
         book.apply(order)

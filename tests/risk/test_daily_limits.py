@@ -219,6 +219,22 @@ def test_an_entry_that_was_made_before_its_limit_does_not_leave(
     assert bot.limits.may_leave(orders[1], bot.book).reason == reason
 
 
+@pytest.mark.parametrize("limit", ["max_trades", "max_orders", "max_orders_per_symbol"])
+def test_an_exit_that_is_made_while_an_entry_waits_does_not_stop_it(desk: Any, limit: str) -> None:
+    """A restart would find the exit made already where it sends an entry again, a running bot would not."""
+    bot = desk(limits=off(**{limit: 2}))
+    bot.price("SPY", 100.0)
+    bot.fill(bot.submit("SPY"))
+    entry = bot.submit("SPY")
+    assert bot.submit("SPY", Side.SELL).status is Status.PENDING
+    assert bot.limits.may_leave(entry, bot.book) is None
+    bot.restart()
+    assert bot.limits.may_leave(entry, bot.book) is None
+    bot.settings = bot.settings[0], DailyLimitsSettings(**off(**{limit: 1}))
+    bot.restart()
+    assert bot.limits.may_leave(entry, bot.book).reason.startswith(f"{limit} 1: ")
+
+
 def test_what_the_limits_let_pass_leaves(desk: Any) -> None:
     limits = {
         "max_orders": 2, "max_orders_per_symbol": 2, "max_trades": 2, "max_order_qty": 10,

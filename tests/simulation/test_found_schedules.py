@@ -81,6 +81,21 @@ FOUND_WITH_SMA: dict[str, Schedule] = {
             Action(44, "kill", "after commit", 1, "0"), Action(44, "kill_start", "start: journal"),
         ),
     ),
+    # An entry within `max_orders` was not sent again after a kill, as an exit beyond it had been made by then.
+    "an exit that is made before an entry leaves": Schedule(
+        819, False, 84,
+        (
+            Action(54, "want", "AAA", 1, "0"), Action(60, "want", "BBB", 1, "0"),
+            Action(61, "want", "BBB", 1, "1"), Action(61, "want", "AAA", 0, "0"),
+            Action(64, "want", "BBB", 0, "1"), Action(65, "want", "AAA", 1, "1"),
+            Action(66, "want", "BBB", 0, "0"), Action(67, "want", "AAA", 0, "1"),
+            Action(73, "want", "AAA", 1, "1"), Action(73, "want", "BBB", 1, "0"),
+            Action(74, "want", "AAA", 0, "1"), Action(77, "want", "AAA", 1, "1"),
+            Action(78, "want", "BBB", 1, "1"), Action(79, "want", "AAA", 0, "1"),
+            Action(79, "kill", "before broker.submit", 2, "0"), Action(81, "want", "AAA", 1, "1"),
+            Action(81, "want", "BBB", 0, "0"),
+        ), compared=True,
+    ),
 }  # fmt: skip
 
 

@@ -52,13 +52,14 @@ def exits_go_as_entries(plant: Any) -> None:
 @pytest.fixture(scope="module")
 def served() -> Setup:
     pytest.importorskip("smabot_alpaca")
-    return Setup(broker="alpaca")
+    return Setup(broker="alpaca", faults=["rate limit used up"])
 
 
 @pytest.mark.parametrize("fault", [no_reserve, exits_go_as_entries], ids=lambda each: each.__name__)
-def test_planted_fault_is_found(served: Setup, plant: Any, fault: Any) -> None:
+@pytest.mark.parametrize("drawn", [False, True])
+def test_planted_fault_is_found(served: Setup, plant: Any, fault: Any, drawn: bool) -> None:
     fault(plant)
-    for schedule in map(pressed, range(SEEDS)):
+    for schedule in map(served.draw.schedule if drawn else pressed, range(SEEDS)):
         if (found := served.play(schedule).violation) is not None:
             break
     else:

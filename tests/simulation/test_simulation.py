@@ -12,11 +12,11 @@ import pytest
 
 from smabot.testing.simulation.campaign import Goal, Orders, Report, run_campaign
 from smabot.testing.simulation.coverage import Coverage
-from smabot.testing.simulation.drawing import POINTS, THEMES, seed_of, theme_of
-from smabot.testing.simulation.fault_kinds import FAULT_KINDS
+from smabot.testing.simulation.fault_kinds import FAULT_KINDS, kinds_for
 from smabot.testing.simulation.schedule import Action, Schedule
 from smabot.testing.simulation.setup import Setup
 from smabot.testing.simulation.shrinking import Shrinker
+from smabot.testing.simulation.themes import POINTS, Themes
 
 pytestmark = pytest.mark.plugins
 KILLS = 20_000
@@ -68,11 +68,14 @@ def test_a_schedule_gives_the_same_run_each_time(setup: Setup, seed: int) -> Non
     assert shown.stdout.splitlines() == one.trace
 
 
-def test_seeds_have_all_themes_in_turn() -> None:
-    assert {theme_of(seed) for seed in range(len(THEMES))} == set(THEMES)
-    for place in (0, 17, len(THEMES) - 1):
-        assert [theme_of(seed_of(place, turn)) for turn in (0, 1)] == [THEMES[place]] * 2
-    assert seed_of(17, 0) != seed_of(17, 1)
+@pytest.mark.parametrize("served", [False, True])
+def test_seeds_have_all_themes_in_turn(served: bool) -> None:
+    themes = Themes(served=served)
+    assert {themes.of(seed) for seed in range(len(themes))} == set(themes)
+    assert {theme.fault for theme in themes} == set(kinds_for(served=served))
+    for place in (0, 17, len(themes) - 1):
+        assert [themes.of(themes.seed(place, turn)) for turn in (0, 1)] == [themes[place]] * 2
+    assert themes.seed(17, 0) != themes.seed(17, 1)
 
 
 def test_a_broken_rule_is_found_and_shrunk(setup: Setup, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -107,15 +110,16 @@ def test_coverage_can_be_kept_and_gone_on_with() -> None:
     assert all(later.points[point] >= times for point, times in sums.items())
 
 
-def test_seeds_are_steered_to_what_is_lacking() -> None:
-    coverage = Coverage()
-    lacking = dict(coverage.lacking(1))
+@pytest.mark.parametrize("broker", ["", "alpaca"])
+def test_seeds_are_steered_to_what_is_lacking(broker: str) -> None:
+    coverage, themes = Coverage(), Orders(broker=broker).themes()
+    lacking = dict(coverage.lacking(themes, 1))
     assert len(lacking) > 4_000
-    theme = THEMES[next(iter(lacking))]
+    theme = themes[next(iter(lacking))]
     coverage.pairs[f"{theme.point} × {theme.fault.name}"] += 1
-    assert len(dict(coverage.lacking(1))) < len(lacking)
-    assert theme_of(next(coverage.next_seeds(1))) in {
-        THEMES[place] for place, _ in coverage.lacking(1)
+    assert len(dict(coverage.lacking(themes, 1))) < len(lacking)
+    assert themes.of(next(coverage.next_seeds(themes, 1))) in {
+        themes[place] for place, _ in coverage.lacking(themes, 1)
     }
 
 

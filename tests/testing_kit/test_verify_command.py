@@ -77,6 +77,17 @@ def test_a_failed_check_says_what_to_do_and_how_to_replay_it(
     assert max(map(len, done.out.splitlines())) <= 80 + len(unsafe(""))
 
 
+def test_it_shows_the_times_of_the_exchange_or_utc(
+    verify: Callable[..., Result], unsafe: Callable[[str], str]
+) -> None:
+    strategy, window = unsafe("small_lookback"), ("--check", "window-pure")
+    usual = " ".join(verify(strategy, *window).out.split())
+    assert re.search(r"restarted at 2026-03-02 (09|1\d):\d\d ET of the market", usual)
+    assert "UTC" not in usual
+    (plugin,) = json.loads(verify(strategy, *window, "--json").out)["plugins"]
+    assert re.search(r"restarted at 2026-03-02 1[4-9]:\d\d UTC", plugin["checks"][0]["said"])
+
+
 def test_one_that_never_signals_is_not_called_verified(
     verify: Callable[..., Result], unsafe: Callable[[str], str]
 ) -> None:

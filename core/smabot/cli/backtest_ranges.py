@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from datetime import date, timedelta
 from decimal import Decimal
 from itertools import product
 from math import prod
-from multiprocessing import get_context
 from typing import TYPE_CHECKING, Any
 
 from smabot.cli.backtest_run import traded
@@ -31,7 +30,7 @@ from smabot.cli.progress_bar import Tell, progress_bar
 from smabot.domain.calendar import end_of
 from smabot.errors import ConfigError, SmabotError, UsageError, counted
 from smabot.settings.loading import Loaded
-from smabot.system.worker_processes import end_with_parent
+from smabot.system.worker_processes import worker_pool
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -142,7 +141,7 @@ def _first_that_works(choices: Sequence[tuple[tuple[str, ...], Loaded]]) -> Sequ
 def _tried(
     choices: Sequence[tuple[tuple[str, ...], Loaded]], border: date, jobs: int, tell: Tell
 ) -> Iterator[Tried | _Refused]:
-    with ProcessPoolExecutor(jobs, get_context("spawn"), end_with_parent) as pool:
+    with worker_pool(jobs) as pool:
         futures: list[Future[Tried | _Refused]] = [
             pool.submit(_try, changes, loaded, border) for changes, loaded in choices
         ]
@@ -152,8 +151,6 @@ def _tried(
                 yield future.result()
         except BrokenProcessPool:
             raise SmabotError("one of the processes has died: try --jobs 1") from None
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _try(changes: tuple[str, ...], loaded: Loaded, border: date) -> Tried | _Refused:

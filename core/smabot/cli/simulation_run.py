@@ -73,7 +73,10 @@ def simulate_many(app: App, options: SimulationOptions) -> int:
     broken = report.violations[:SHOWN_VIOLATIONS]
     if not interrupted:
         broken = _shrunk(app, orders, broken)
-    app.emit(_data(report, broken), [*_sums(report, options), *_broken_lines(broken, orders)])
+    app.emit(
+        _data(report, broken),
+        [*_sums(report, options, orders), *_broken_lines(app, broken, orders)],
+    )
     return INTERRUPTED if interrupted else 1 if report.violations else 0
 
 
@@ -88,8 +91,9 @@ def replay_schedule(app: App, options: SimulationOptions, replay: str) -> int:
         "seed": schedule.seed, "actions": [str(action) for action in schedule.actions],
         "trace": result.trace, "kills": len(result.kills), "violation": violation,
     }  # fmt: skip
+    happened = [*result.trace, "", violation or "no rule is broken"]
     actions = [str(action) for action in schedule.actions]
-    app.emit(data, [*actions, "", *result.trace, "", violation or "no rule is broken"])
+    app.emit(data, [*actions, "", *map(app.times.in_text, happened)])
     return 1 if violation else 0
 
 
@@ -201,13 +205,13 @@ def _data(report: Report, broken: list[Result]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _sums(report: Report, options: SimulationOptions) -> list[Any]:
+def _sums(report: Report, options: SimulationOptions, orders: Orders) -> list[Any]:
     from smabot.cli.output import table
     from smabot.testing.simulation.under_way import CIRCUMSTANCES
 
     coverage = report.coverage
     least = options.pairs or 20
-    lacking = sum(1 for _ in coverage.lacking(least))
+    lacking = sum(1 for _ in coverage.lacking(orders.themes(), least))
     met = len(coverage.pairs)
     rows = [
         ("schedules", f"{coverage.schedules:,}"),
@@ -244,21 +248,22 @@ def _broken_seeds(coverage: Coverage) -> str:
     return f"{len(broken):,}" + (f": seeds {named}" if broken else "")
 
 
-def _broken_lines(broken: list[Result], orders: Orders) -> list[str]:
+def _broken_lines(app: App, broken: list[Result], orders: Orders) -> list[str]:
     lines: list[str] = []
+    in_text = app.times.in_text
     with_plugins = f"--plugins {','.join(orders.plugins)}"
     with_plugins += f" --broker {orders.broker}" if orders.broker else ""
     for result in broken:
         path = _written(result)
         lines += [
             "",
-            f"BROKEN, seed {result.schedule.seed}: {result.violation}",
+            f"BROKEN, seed {result.schedule.seed}: {in_text(str(result.violation))}",
             "",
             "the schedule, as small as it gets:",
             *(f"  {action}" for action in result.schedule.actions),
             "",
             "what happened last:",
-            *(f"  {line}" for line in result.trace[-SHOWN_TRACE:]),
+            *(f"  {in_text(line)}" for line in result.trace[-SHOWN_TRACE:]),
             "",
             f"play it again: smabot simulate {with_plugins} --replay {path}",
             f"as it was drawn: smabot simulate {with_plugins} --replay {result.schedule.seed}",

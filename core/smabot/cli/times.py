@@ -15,9 +15,10 @@ from smabot.domain.calendar import EXCHANGE_ZONE
 
 Moment = datetime | None
 IN_TEXT = re.compile(
-    r"(?<![\w:.-])(?:(?P<day>\d{4}-\d\d-\d\d) )?(?P<clock>\d\d:\d\d(?P<seconds>:\d\d)?)(?:Z| UTC)\b"
+    r"(?<![\w:.-])(?:(?P<day>\d{4}-\d\d-\d\d) )?(?P<clock>\d\d:\d\d(?P<seconds>:\d\d)?)(?:Z| UTC|\+00:00)\b"
 )
-"""UTC times as stored texts have them: ``2026-03-02 15:31 UTC``, ``15:31:00 UTC``, ``15:31Z``."""
+"""UTC times as stored texts have them: ``2026-03-02 15:31 UTC``, ``15:31:00 UTC``, ``15:31Z``,
+``2026-03-02 15:31:00+00:00``."""
 
 
 class Times:

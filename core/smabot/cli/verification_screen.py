@@ -20,6 +20,7 @@ from smabot.errors import ConfigError, UsageError, counted, suggest
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
+    from smabot.cli.times import Times
     from smabot.settings.loading import Flag, Loaded
     from smabot.settings.model import Config
     from smabot.testing.verifying.subject import Subject
@@ -115,7 +116,7 @@ def _verified(app: App, subject: Subject, options: VerifyOptions, *, quiet: bool
     for verdict in _told(app, subject, options.checks):
         found.append(verdict)
         if not quiet:
-            click.echo("\n".join(_lines(verdict)))
+            click.echo("\n".join(_lines(verdict, app.times)))
     if not quiet:
         click.echo(_sum(found))
     return found
@@ -194,14 +195,14 @@ def _trial(loaded: Loaded) -> Config:
     return Config(**own)
 
 
-def _lines(verdict: Verdict) -> Iterable[str]:
-    outcome, said = verdict.outcome, verdict.outcome.said
+def _lines(verdict: Verdict, times: Times) -> Iterable[str]:
+    outcome, said = verdict.outcome, times.in_text(verdict.outcome.said)
     head = f"  {verdict.check.name:<14}  {outcome.result:<8}  {outcome.cases:>6,}  {verdict.seconds:>7.1f}"
     if verdict.proved:
         yield f"{head}  {said}".rstrip()
         return
     yield head
-    for text in (said, f"do: {verdict.remedy}"):
+    for text in (said, f"do: {times.in_text(verdict.remedy)}"):
         yield from wrap(
             text, WIDTH, initial_indent="    ", subsequent_indent="      ",
             break_on_hyphens=False, break_long_words=False,

@@ -22,6 +22,7 @@ from smabot.api import (
     Veto,
     end_of,
     hookimpl,
+    read_checks,
     replace,
 )
 from smabot_risk.blocks import put_block
@@ -88,8 +89,9 @@ class DailyLimits(Rule):
         if order.reduces or book.order(order.client_order_id) is None:  # `before_submit` judges it
             return None
         day = self._counts(book.trading_date, book)
-        checks = self._size_checks(order, book) + self._count_checks(order, day, book, made=True)
-        checks += self._exposure_checks(order, book, made=True)
+        counts = self._count_checks(order, day, book, made=True)
+        checks = self._size_checks(order, book) + self._exposure_checks(order, book, made=True)
+        checks += [check for check in counts if not _passed_when_made(check, order)]
         failed = [check.reason for check in checks if not check.passed]
         return Veto("; ".join(failed)) if failed else None
 
@@ -249,6 +251,17 @@ class DailyLimits(Rule):
             exposure = book.exposure(symbol) + more
             checks.append(_check(name, exposure, limit, exposure <= limit, "with this order"))
         return checks
+
+
+def _passed_when_made(check: Check, order: Order) -> bool:
+    """Whether an order has passed a check by the same limit.
+
+    It is not counted against again: exits, which may be made beyond a limit while it waits, would stop it.
+    """
+    return any(
+        each.passed and each.name == check.name and each.limit == check.limit
+        for each in read_checks(order.checks)
+    )
 
 
 def _price(order: Order, book: Book) -> Decimal | None:

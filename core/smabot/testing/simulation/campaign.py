@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count, islice
-from multiprocessing import get_context
 from typing import Any
 
 from smabot.errors import SmabotError
-from smabot.system.worker_processes import end_with_parent
+from smabot.system.worker_processes import worker_pool
 from smabot.testing.simulation.coverage import Coverage
-from smabot.testing.simulation.drawing import THEMES
 from smabot.testing.simulation.schedule_result import Result
 from smabot.testing.simulation.setup import Setup
+from smabot.testing.simulation.themes import Themes
 
 BATCH = 8
 """Seeds that a process plays before it tells of them."""
@@ -50,6 +50,10 @@ class Orders:
             f"{name} {value}" for name, value in (*parts.items(), ("broker", self.broker)) if value
         )
 
+    def themes(self) -> Themes:
+        """Return what its seeds bring together."""
+        return Themes(served=bool(self.broker))
+
     def setup(self) -> Setup:
         """Raises ConfigError."""
         return Setup(self.plugins, self.faults, self.tables, self.broker)
@@ -83,29 +87,29 @@ def run_campaign(
     """
     report, played = into or Report(), 0
     report.coverage.played_with = str(orders)
-    for results in _results(orders, goal, report, jobs, first_seed):
-        for result in results:
-            played += 1
-            report.coverage.add(result)
-            if result.violation is not None and len(report.violations) < MOST_KEPT:
-                report.violations.append(result)
-        tell(played)
-        if goal.is_reached(report.coverage, played):
-            break
+    with closing(_results(orders, goal, report, jobs, first_seed)) as batches:
+        for results in batches:
+            for result in results:
+                played += 1
+                report.coverage.add(result)
+                if result.violation is not None and len(report.violations) < MOST_KEPT:
+                    report.violations.append(result)
+            tell(played)
+            if goal.is_reached(report.coverage, played):
+                break
     return report
 
 
 def _results(
     orders: Orders, goal: Goal, report: Report, jobs: int, first_seed: int
-) -> Iterator[list[Result]]:
+) -> Generator[list[Result]]:
     """Yield results, a batch at a time, for ever."""
-    seeds = _seeds(goal, report.coverage, first_seed)
+    seeds = _seeds(goal, report.coverage, orders.themes(), first_seed)
     if jobs == 1:
         _begin(orders)
         while True:
             yield _play([next(seeds)])
-    context = get_context("spawn")
-    with ProcessPoolExecutor(jobs, context, _begin_worker, (orders,)) as pool:
+    with worker_pool(jobs, _begin, orders) as pool:
         played: dict[Future[list[Result]], list[int]] = {}
 
         def submit() -> None:
@@ -127,15 +131,13 @@ def _results(
                 f"a process of the simulation has died while it played one of the seeds {seeds_played}: "
                 "play them with --jobs 1"
             ) from None
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def _listed(batches: Iterable[list[int]]) -> str:
     return ", ".join(map(str, sorted(seed for batch in batches for seed in batch)))
 
 
-def _seeds(goal: Goal, coverage: Coverage, first_seed: int) -> Iterator[int]:
+def _seeds(goal: Goal, coverage: Coverage, themes: Themes, first_seed: int) -> Iterator[int]:
     """Yield seeds: in their order until every theme had its turn, then, by turns, those of what is lacking."""
     given = set(coverage.seeds)
 
@@ -148,15 +150,10 @@ def _seeds(goal: Goal, coverage: Coverage, first_seed: int) -> Iterator[int]:
     numbers = new(count(first_seed))
     if not goal.each_pair:
         yield from numbers
-    yield from islice(numbers, max(len(THEMES) - len(coverage.seeds), 0))
+    yield from islice(numbers, max(len(themes) - len(coverage.seeds), 0))
     while True:
-        yield from new(islice(coverage.next_seeds(goal.each_pair), 64))
+        yield from new(islice(coverage.next_seeds(themes, goal.each_pair), 64))
         yield from islice(numbers, 8)
-
-
-def _begin_worker(orders: Orders) -> None:
-    end_with_parent()
-    _begin(orders)
 
 
 def _begin(orders: Orders) -> None:

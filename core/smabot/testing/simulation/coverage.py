@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Any
 
-from smabot.testing.simulation.drawing import THEMES, seed_of
 from smabot.testing.simulation.schedule_result import Kill, Result
+from smabot.testing.simulation.themes import Theme, Themes
 from smabot.testing.simulation.unreachable import why_unreachable
 
 IN_RECOVERY = 0.25
@@ -64,26 +64,25 @@ class Coverage:
         self.seeds |= other.seeds
         self.broken |= other.broken
 
-    def lacking(self, least: int) -> Iterator[tuple[int, int]]:
-        """Yield each theme that came together fewer times, with how often it did, the rarest first."""
-        counted = ((self._times(theme), theme) for theme in range(len(THEMES)))
-        for times, theme in sorted(counted):
-            if times < least and not why_unreachable(THEMES[theme]):
-                yield theme, times
+    def lacking(self, themes: Themes, least: int) -> Iterator[tuple[int, int]]:
+        """Yield the place of each theme that came together fewer times, with how often it did, the rarest first."""
+        counted = ((self._times(theme), place) for place, theme in enumerate(themes))
+        for times, place in sorted(counted):
+            if times < least and not why_unreachable(themes[place]):
+                yield place, times
 
-    def next_seeds(self, least: int) -> Iterator[int]:
+    def next_seeds(self, themes: Themes, least: int) -> Iterator[int]:
         """Yield seeds that were not played yet, of what is lacking: what had the fewest turns first, as some
         come together seldom or never."""
-        turns = sorted((self._turns(theme), theme) for theme, _ in self.lacking(least))
-        yield from (seed_of(theme, turn) for turn, theme in turns)
 
-    def _turns(self, theme: int) -> int:
-        """Return how many of a theme's seeds were played."""
-        return next(turn for turn in count() if seed_of(theme, turn) not in self.seeds)
+        def turns_of(place: int) -> int:
+            return next(turn for turn in count() if themes.seed(place, turn) not in self.seeds)
 
-    def _times(self, theme: int) -> int:
-        point, fault, _ = THEMES[theme]
-        return self.pairs[f"{point}{SEPARATOR}{fault.name}"]
+        turns = sorted((turns_of(place), place) for place, _ in self.lacking(themes, least))
+        yield from (themes.seed(place, turn) for turn, place in turns)
+
+    def _times(self, theme: Theme) -> int:
+        return self.pairs[f"{theme.point}{SEPARATOR}{theme.fault.name}"]
 
     def _counts(self, kill: Kill) -> bool:
         if not kill.fruitful:

@@ -1,52 +1,24 @@
-"""Draws a schedule from a seed. Each seed has a theme: a boundary and a kind of fault that it brings together.
-
-Themes come one after the other with the seeds, so that whoever lacks one knows which seeds to play.
-"""
+"""Draws a schedule from a seed, whose theme says which boundary and which kind of fault it brings together."""
 
 from __future__ import annotations
 
 import random
 from collections.abc import Mapping, Sequence
-from itertools import product
-from typing import NamedTuple
 
 from smabot.testing.simulation.equality import comparable, is_comparable
-from smabot.testing.simulation.fault_kinds import (
-    FAR,
-    FAULT_KINDS,
-    NEAR,
-    SERVED_KINDS,
-    FaultKind,
-    Occasion,
-    kinds_for,
-)
+from smabot.testing.simulation.fault_kinds import FAR, NEAR, Occasion, kinds_for
 from smabot.testing.simulation.schedule import Action, Schedule
+from smabot.testing.simulation.themes import POINTS, Theme, Themes
 
 MINUTES = 90
 COMPARED = 0.7
 """The share of the schedules that can be that are played without their kills, too."""
-_HOOKS = (
-    "lookback", "on_bar", "on_command", "on_equity", "on_fill", "on_order", "on_signal",
-    "on_startup_recover", "reconcile", "before_submit", "may_leave",
-)  # fmt: skip
-_CALLS = ("account", "cancel", "order", "orders", "positions", "submit")
-_STEPS = ("journal", "connect", "load", "reconcile", "plugins", "warm", "backfill", "subscribe")
-POINTS: tuple[str, ...] = (
-    "before commit", "after commit", "before reading commands",
-    *(f"{when} broker.{call}" for call, when in product(_CALLS, ("before", "after"))),
-    *(f"{when} {hook}" for hook, when in product(_HOOKS, ("before", "after"))),
-    *(f"taken from the feed: {what}" for what in ("bars", "order updates", "revised bars", "nothing")),
-    *(f"start: {step}" for step in _STEPS),
-)  # fmt: skip
-"""The boundaries at which a kill can be. The order never changes: seeds go by it."""
 COMMANDS = ("halt", "resume", "resume", "flatten", "breaker reset")
 OFTEN = (
     "before commit", "after commit", "before broker.submit", "after broker.submit",
     "taken from the feed: bars", "taken from the feed: order updates",
 )  # fmt: skip
 """Boundaries that any schedule has some kills at."""
-
-
 OCCASIONS: Mapping[str, tuple[str, ...]] = {
     "broker.cancel": ("exchange stuck_pending", "exchange frozen_cancel"),
     "cancel ": ("exchange stuck_pending", "exchange frozen_cancel"),
@@ -55,39 +27,10 @@ OCCASIONS: Mapping[str, tuple[str, ...]] = {
 """Kinds of faults that bring a theme about: by a part of its boundary's name, or of its fault's."""
 LONG = ("sold by hand", "split")
 """Kinds that need a position."""
-
-
-class Theme(NamedTuple):
-    """What a seed brings together."""
-
-    point: str
-    fault: FaultKind
-    line: str
-
-    def has(self, part: str) -> bool:
-        """Whether a text is part of a name."""
-        return part in self.point or part in self.fault.name
-
-
-THEMES: tuple[Theme, ...] = tuple(
-    Theme(point, fault, line)
-    for point, fault in product(POINTS, FAULT_KINDS)
-    for line in (NEAR, FAR)
-    if line in fault.lines
-)
-_STRIDE = 1_009
-"""Prime to the number of themes: seeds that follow each other have themes that differ in all."""
-
-
-def theme_of(seed: int) -> Theme:
-    """Return what a seed brings together."""
-    return THEMES[seed * _STRIDE % len(THEMES)]
-
-
-def seed_of(theme: int, turn: int) -> int:
-    """Return the seed that has a theme, by its place in `THEMES`, for the so many-th time, from 0."""
-    inverse = pow(_STRIDE, -1, len(THEMES))
-    return theme * inverse % len(THEMES) + turn * len(THEMES)
+ALONE = ("rate limit used up",)
+"""Kinds that strike a process which has lived for a minute, and nothing else has struck meanwhile."""
+USUAL, SELDOM = 0.7, 0.15
+"""How likely a minute has a kill; or a kill, and a fault, of those kinds."""
 
 
 class Draw:
@@ -99,23 +42,27 @@ class Draw:
         """``only``: the names of the kinds of faults, where not all are wanted; ``served``: broker and feed are a
         plugin's own, and far away."""
         self._symbols = symbols
-        self._served = served
+        self.themes = Themes(served=served)
         self._kinds = [kind for kind in kinds_for(served=served) if not only or kind.name in only]
 
     def schedule(self, seed: int) -> Schedule:
         """Return the schedule of a seed."""
         chance = random.Random(seed)  # noqa: S311 - it must come again
-        theme = self._theme(seed)
+        theme = self.themes.of(seed)
         others = [kind for kind in self._kinds if theme.line in kind.lines]
         more = min(len(others), chance.choice((0, 1, 3, 8)))
         faults = chance.sample(others, more)
         if theme.fault in self._kinds:
-            faults += [theme.fault] * max(more, 1)
+            alone = theme.fault.name in ALONE
+            faults = [theme.fault] if alone else [*faults, *[theme.fault] * max(more, 1)]
         faults += [kind for kind in others if kind.name in _occasions(theme)]
         often, together = chance.choice((0.15, 0.4, 0.7)), chance.choice((0.0, 0.0, 0.5))
         eager, spoken = chance.choice((0.3, 0.45, 0.9)), chance.choice((0.0, 0.02, 0.1))
         if theme.has("command"):
             spoken = 0.5
+        killing = USUAL
+        if faults and all(kind.name in ALONE for kind in faults):
+            often, killing = SELDOM, SELDOM
         longing = 0.8 if theme.fault.name in LONG else 0.0
         actions: list[Action] = []
         for minute in range(1, MINUTES):
@@ -128,19 +75,11 @@ class Draw:
                     actions += chance.choice(faults).draw(occasion)
             if chance.random() < spoken:
                 actions += _commands(occasion)
-            if chance.random() < 0.7:
+            if chance.random() < killing:
                 actions += self._kill(occasion, theme.point)
         schedule = Schedule(seed, theme.line == FAR, MINUTES, tuple(actions))
         can_be = theme.line == NEAR and is_comparable(theme.fault.draw(occasion))
         return comparable(schedule) if can_be and chance.random() < COMPARED else schedule
-
-    def _theme(self, seed: int) -> Theme:
-        theme = theme_of(seed)
-        if not self._served:
-            return theme
-        near = FAR not in theme.fault.lines
-        fault = SERVED_KINDS[seed // 2 % len(SERVED_KINDS)] if near or seed % 2 else theme.fault
-        return Theme(theme.point, fault, FAR)
 
     @staticmethod
     def _wants(o: Occasion, longing: float) -> list[Action]:

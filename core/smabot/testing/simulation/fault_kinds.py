@@ -83,10 +83,16 @@ def _network_down(o: Occasion) -> list[Action]:
 
 
 def _used_up(o: Occasion) -> list[Action]:
-    """Both streams end meanwhile, so that the bot has much to query."""
+    """Positions are wanted before, and flat meanwhile; both streams end, so that the bot has much to query."""
     left = o.chance.choice((LEAST_LEFT, LEAST_LEFT, 15, 40))
-    used_up = o.action("use_up", o.chance.choice(("1", "3")), left)
-    return [used_up, o.later(2, "updates", "closed"), o.later(2, "bars", "closed")]
+    positions = [(symbol, actor) for symbol in o.symbols for actor in "01"]
+    actions = [o.action("want", symbol, 1, actor) for symbol, actor in positions]
+    actions.append(Action(o.minute + 1, "use_up", o.chance.choice(("1", "3")), left))
+    for minute in (o.minute + 1, o.minute + 2, o.minute + 3):
+        actions += [Action(minute, what, "closed") for what in ("updates", "bars")]
+    for symbol, actor in positions:
+        actions.append(Action(o.minute + o.chance.choice((2, 3)), "want", symbol, 0, actor))
+    return actions
 
 
 def _stream_down(o: Occasion) -> list[Action]:

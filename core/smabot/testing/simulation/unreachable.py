@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from smabot.testing.simulation.drawing import Theme
 from smabot.testing.simulation.fault_kinds import NEAR
+from smabot.testing.simulation.themes import Theme
 
 
 def why_unreachable(theme: Theme) -> str:

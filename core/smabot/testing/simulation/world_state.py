@@ -52,7 +52,7 @@ class RunNotes:
 
     def trace(self, text: str) -> None:
         """Note what happened."""
-        self.result.trace.append(f"{self._timeline.now:%m-%d %H:%M:%S} {text}")
+        self.result.trace.append(f"{self._timeline.now:%Y-%m-%d %H:%M:%S} UTC {text}")
         del self.result.trace[:-TRACED]
 
     def struck(self, fault: str) -> None:

@@ -146,7 +146,7 @@ def _wrong_minutes(bars: list[Bar], asked: Sequence[str], now: datetime) -> str:
         if bar.time.utcoffset() != UTC.utcoffset(None) or bar.time.second or bar.time.microsecond:
             return f"{_named(bar)} does not start at a whole minute in UTC"
         if bar.end > now:
-            return f"{_named(bar)} is not over at {now:%H:%M:%S} UTC"
+            return f"{_named(bar)} is not over at {now:%Y-%m-%d %H:%M:%S} UTC"
     return ""
 
 

@@ -130,8 +130,8 @@ def asked_again(subject: Subject) -> Outcome:
                 passing = now
             elif passing is not None and not _lasting(subject, stopped, entry):
                 said = (
-                    f"an order that before_submit admits at {passing:%H:%M} UTC of the market "
-                    f"'{market.name}' leaves at {now:%H:%M}, when before_submit would block it: "
+                    f"an order that before_submit admits at {passing:%Y-%m-%d %H:%M} UTC of the market "
+                    f"'{market.name}' leaves at {now:%Y-%m-%d %H:%M} UTC, when before_submit would block it: "
                     f"{_asked(subject, stopped, entry, ASKED[:1])}"
                 )
                 return failed(cases, said, market.name)

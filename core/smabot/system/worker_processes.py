@@ -39,7 +39,7 @@ def worker_pool(
         yield pool
     finally:
         for worker in set(active_children()) - others:
-            worker.terminate()
+            worker.kill()  # a bot takes SIGTERM as a request to stop after its step
         pool.shutdown(cancel_futures=True)
 
 

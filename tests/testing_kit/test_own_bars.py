@@ -49,10 +49,10 @@ def verify(in_tmp: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., An
 @pytest.mark.parametrize(
     ("breaks", "check", "said"),
     [
-        ("state", "window-pure", r"otherwise on KO 2026-03-0\d \d\d:\d\d UTC: (long|flat|no signal)"),
-        ("state", "restart-safe", r"KO, 2026-03-0\d \d\d:\d\d UTC"),
-        ("lookahead", "no-lookahead", r"earlier bar, KO 2026-03-0\d \d\d:\d\d UTC: (long|flat)"),
-        ("hash", "deterministic", r"KO, 2026-03-0\d \d\d:\d\d UTC"),
+        ("state", "window-pure", r"otherwise on KO 2026-03-0\d \d\d:\d\d ET: (long|flat|no signal)"),
+        ("state", "restart-safe", r"KO, 2026-03-0\d \d\d:\d\d ET"),
+        ("lookahead", "no-lookahead", r"earlier bar, KO 2026-03-0\d \d\d:\d\d ET: (long|flat)"),
+        ("hash", "deterministic", r"KO, 2026-03-0\d \d\d:\d\d ET"),
     ],
 )  # fmt: skip
 def test_what_fails_on_the_authors_bars_alone_is_found_and_replayed(

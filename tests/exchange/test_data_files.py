@@ -136,6 +136,8 @@ def test_a_file_that_is_no_tape_is_named(lab: Any) -> None:
     not_gzip = lab.folder / "plain.csv.gz"
     not_gzip.write_text("symbol")
     (lab.folder / "none").mkdir()
+    (lab.folder / "store/bars").mkdir(parents=True)
+    (lab.folder / "store/bars/SPY.csv").write_text("")
     wrong = lab.folder / "tape.xlsx"
     wrong.write_text("")
     for path, complaint in [
@@ -144,6 +146,7 @@ def test_a_file_that_is_no_tape_is_named(lab: Any) -> None:
         (binary, "is not UTF-8 text"),
         (not_gzip, "can't be read: Not a gzipped file"),
         (lab.folder / "none", "no .csv, .csv.gz, .parquet file in this folder"),
+        (lab.folder / "store", f"in this folder; give {lab.folder / 'store/bars'}"),
         (lab.folder / "heder.csv", "no such file (did you mean 'header.csv'?)"),  # codespell:ignore
         (lab.folder / "no/such/place.csv", "no such file"),
         (wrong, "the name must end in"),

@@ -147,7 +147,9 @@ def _files(path: Path) -> list[Path]:
     if path.is_dir():
         found = sorted(file for file in _within(path) if _is_data_file(file))
         if not found:
-            raise ConfigError(f"data {path}: no {', '.join(SUFFIXES)} file in this folder")
+            below = sorted(file.parent for file in path.glob("*/*") if _has_suffix(file))
+            hint = f"; give {below[0]}" if below else ""
+            raise ConfigError(f"data {path}: no {', '.join(SUFFIXES)} file in this folder{hint}")
         return found
     if not file_exists(path, f"data {path}"):
         hint = ""
@@ -170,8 +172,11 @@ def _within(folder: Path) -> list[Path]:
 
 def _is_data_file(file: Path) -> bool:
     """Tell whether a file in a folder is meant. Raises ConfigError for one that can't be read."""
-    named = file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".")
-    return named and file_exists(file, f"data {file}")
+    return _has_suffix(file) and file_exists(file, f"data {file}")
+
+
+def _has_suffix(file: Path) -> bool:
+    return file.name.lower().endswith(SUFFIXES) and not file.name.startswith(".")
 
 
 def _read(file: Path, zone: str | None, latest: dict[str, datetime]) -> Iterator[Bar]:

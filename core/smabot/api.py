@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from smabot.domain.bot_records import Block, Command, Event
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
+from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import (
@@ -36,6 +37,7 @@ from smabot.errors import (
     SmabotError,
     UsageError,
 )
+from smabot.hooks.findings import Finding, Level
 from smabot.hooks.ports import (
     Broker,
     BrokerAccount,
@@ -50,8 +52,6 @@ from smabot.hooks.ports import (
 from smabot.hooks.roles import Plugin, Rule, Strategy
 from smabot.hooks.specifications import (
     Conflict,
-    Finding,
-    Level,
     Reconciliation,
     Recovery,
     RecoveryStep,
@@ -85,6 +85,7 @@ __all__ = [
     "Check",
     "Clock",
     "Command",
+    "CommittedStep",
     "Config",
     "ConfigError",
     "Conflict",

@@ -147,6 +147,8 @@ PUBLIC = {
     "errors": "smabot.api or smabot.provider",
     "cli.app": "smabot.api",
     "testing": "smabot.testing",
+    "hookspecs.Finding": "hooks.findings.Finding",
+    "hookspecs.Level": "hooks.findings.Level",
 }
 """What a plugin is to use instead, by the part of core that has the name today."""
 

@@ -11,6 +11,7 @@ from smabot.domain.bar_checks import bar_fault, is_valid_bar, left_out_bar
 from smabot.domain.book_view import COLLAR, STALE
 from smabot.domain.bot_records import Command, Event
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
+from smabot.domain.committed_steps import MOST_BEHIND, TOLD_UNTIL
 from smabot.domain.late_fills import may_be_counted
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import (
@@ -46,6 +47,7 @@ from smabot.errors import (
     listed,
     suggest,
 )
+from smabot.hooks.findings import Finding, Level
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.ports import (
     BarRows,
@@ -83,8 +85,6 @@ from smabot.hooks.simulated_machine import (
 )
 from smabot.hooks.specifications import (
     Conflict,
-    Finding,
-    Level,
     Reconciliation,
     Recovery,
     RecoveryStep,
@@ -118,8 +118,10 @@ __all__ = [
     "IN_MEMORY",
     "MICRO",
     "MINUTE",
+    "MOST_BEHIND",
     "OVERNIGHT",
     "STALE",
+    "TOLD_UNTIL",
     "ZERO",
     "Account",
     "AccountBlocked",

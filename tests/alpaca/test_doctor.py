@@ -18,8 +18,8 @@ pytest.importorskip("smabot_exchange.http.server")
 
 from smabot.cli.installation_checks import plugin_findings
 from smabot.domain.calendar import Session
+from smabot.hooks.findings import Finding
 from smabot.hooks.plugins import Plugins
-from smabot.hooks.specifications import Finding
 from smabot.settings.model import Config
 from smabot.system.lock import FileLock
 from smabot_alpaca.doctor import calendar_difference

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from smabot.cli import installation_checks as doctor
+from smabot.hooks.findings import Finding
 from smabot.hooks.plugins import Plugins
-from smabot.hooks.specifications import Finding, hookimpl
+from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Config
 from smabot.system.lock import FileLock
 

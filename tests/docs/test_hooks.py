@@ -22,6 +22,7 @@ from smabot import api
 from smabot.cli.installation_checks import plugin_findings
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Command
+from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import (
     Account,
@@ -36,10 +37,11 @@ from smabot.domain.records import (
 from smabot.domain.risk_answers import Veto
 from smabot.domain.tables import record
 from smabot.hooks import specifications as hookspecs
+from smabot.hooks.findings import Finding
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.simulated_machine import SimulatedClient
-from smabot.hooks.specifications import HOOKS, Finding, Reconciliation, Recovery, RecoveryStep
+from smabot.hooks.specifications import HOOKS, Reconciliation, Recovery, RecoveryStep
 from smabot.settings.model import Config
 
 D = Decimal
@@ -220,6 +222,14 @@ def on_command(plugins: Plugins, plugin: Any, book: Book) -> None:
 
 def describe(plugins: Plugins, plugin: Any, book: Book) -> None:
     assert plugins.describe(book) == [("streaks", "1 symbols on a streak")]
+
+
+def after_commit(plugins: Plugins, plugin: Any, book: Book) -> None:
+    sent: list[tuple[str, int]] = []
+    plugin.send = lambda text, key: sent.append((text, key))
+    (tell,) = plugins.after_commit().values()
+    tell(CommittedStep(7, fills=(FILL,)))
+    assert sent == [("buy 5 SPY", 7)]
 
 
 def diagnose(plugins: Plugins, plugin: Any, book: Book) -> None:

@@ -15,6 +15,7 @@ from smabot.cli.live_trading import check_live_settings, confirm_live_trading
 from smabot.cli.run_session import (
     RecordedRun,
     opened_session,
+    plugins_told,
     rare_collections,
     recorded_run,
     save_run_row,
@@ -64,7 +65,10 @@ def run_bot(app: App, loaded: Loaded, ignored_blocks: Sequence[str] = ()) -> int
         session.ignored_blocks = tuple(ignored_blocks)
         if config.live:
             confirm_live_trading(session, screen)
-        with recorded_run(session, settings_text(loaded, plugins.names)) as run:
+        with (
+            plugins_told(session),
+            recorded_run(session, settings_text(loaded, plugins.names)) as run,
+        ):
             _trade(app, session, screen, run)
         return run.code
 

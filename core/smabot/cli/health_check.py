@@ -14,8 +14,8 @@ from smabot.cli import installation_checks as core
 from smabot.cli.live_trading import check_live_settings
 from smabot.cli.text_layout import width_of, wrapped
 from smabot.errors import ConfigError, SmabotError, counted, one_line
+from smabot.hooks.findings import Finding, Level
 from smabot.hooks.plugins import Plugins
-from smabot.hooks.specifications import Finding, Level
 from smabot.system.redaction import redact
 
 if TYPE_CHECKING:

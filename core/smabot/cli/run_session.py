@@ -20,8 +20,11 @@ from smabot.hooks.discovery import named_by
 from smabot.hooks.plugin_files import files_among
 from smabot.hooks.plugin_output import printed_to_log
 from smabot.hooks.plugins import Plugins
+from smabot.hooks.telling_journal import TellingJournal
 from smabot.settings.model import Config
 
+LAST_WORDS = 5.0
+"""Seconds that a run waits at its end for plugins that tell others of it."""
 GC_THRESHOLDS = (100_000, 50, 100)
 """Records have no cycles: looking for some in each minute's bars would take a quarter of the minute."""
 
@@ -55,6 +58,20 @@ def _check_account(session: BotSession) -> None:
                 f"live account {wanted} was named, but the broker's keys are those of account "
                 f"{account}: nothing was started"
             )
+
+
+@contextmanager
+def plugins_told(session: BotSession) -> Iterator[None]:
+    """Tell plugins within of what is committed, and at the end wait a moment for those that are slow."""
+    hooks = session.plugins.after_commit()
+    if not hooks or session.journal is None:
+        yield
+        return
+    session.journal = telling = TellingJournal(session.journal, hooks, session.surroundings)
+    try:
+        yield
+    finally:
+        telling.finish(LAST_WORDS)
 
 
 @dataclass

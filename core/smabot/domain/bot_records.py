@@ -92,3 +92,15 @@ class Run:
     outcome: str = ""
     ignored_blocks: str = ""
     settings: str | None = None
+
+
+@record(table="committed_steps", key=("number",), restore=False)
+class StepRow:
+    """What was committed at once, as JSON, to be told to plugins (`smabot.domain.committed_steps`).
+
+    ``number`` counts from 1; ``at`` is the wall clock's time, UTC.
+    """
+
+    number: int
+    at: datetime
+    content: str

@@ -10,7 +10,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from smabot.domain.bot_records import Block, BotState, Command, Event, Run
+from smabot.domain.bot_records import Block, BotState, Command, Event, Run, StepRow
 from smabot.domain.calendar import MINUTE
 from smabot.domain.frozen_classes import frozen, replace
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
@@ -328,7 +328,7 @@ class Mark:
 
 CORE_RECORDS: tuple[type, ...] = (
     Signal, SignalState, Order, Fill, Position, EquityPoint, Account, BotState, Block, Event, Adjustment,
-    BarRevision, Mark, Command, Run,
+    BarRevision, Mark, Command, Run, StepRow,
 )  # fmt: skip
 
 

@@ -6,19 +6,22 @@ Whatever a plugin raises is named by its plugin, hook, file and line.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Command
+from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.records import Bar, EquityPoint, Fill, Order, OrderIntent, Signal
 from smabot.domain.risk_answers import Check, Veto
 from smabot.errors import ConfigError, PluginFault, SmabotError, suggest
 from smabot.hooks import specifications as hookspecs
 from smabot.hooks.discovery import check_tables, discover, make, named_by, select
+from smabot.hooks.findings import Finding
 from smabot.hooks.hook_checks import check_hooks
 from smabot.hooks.plugin_calls import KEEPING, PluginCalls
 from smabot.hooks.plugin_faults import fault, missing_member, named, shown
-from smabot.hooks.specifications import Finding, Reconciliation, Recovery, RecoveryStep
+from smabot.hooks.specifications import Reconciliation, Recovery, RecoveryStep
 from smabot.settings.model import Config
 
 if TYPE_CHECKING:
@@ -169,6 +172,13 @@ class Plugins(PluginCalls):
     def on_fill(self, fill: Fill, book: Book) -> None:
         self._ask_of("on_fill", fill, book)
 
+    def after_commit(self) -> dict[str, Callable[[CommittedStep], None]]:
+        """Return what tells each plugin of a committed step, by the plugins' names; any thread may call it."""
+        return {
+            impl.plugin_name: partial(_call_with_step, impl.function, impl.argnames)
+            for impl in self._impls("after_commit")
+        }
+
     def on_command(self, command: Command, book: Book) -> list[str]:
         return [answer for _, answer in self._ask("on_command", command=command, book=book)]
 
@@ -315,3 +325,9 @@ class Plugins(PluginCalls):
             f"plugin '{name}': its {opened}'s {asked} answered {shown(answer)}: it must return a "
             f"{kind.__name__}"
         )
+
+
+def _call_with_step(
+    function: Callable[..., Any], names: Sequence[str], step: CommittedStep
+) -> None:
+    function(*([step] if names else []))

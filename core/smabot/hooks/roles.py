@@ -16,10 +16,11 @@ if TYPE_CHECKING:
 
     from smabot.domain.records import OrderIntent, Signal
     from smabot.domain.risk_answers import Check, Veto
+    from smabot.hooks.findings import Finding
     from smabot.hooks.ports import Broker, Feed, Journal, Rows
     from smabot.hooks.simulated_exchange import SimulatedExchanges
     from smabot.hooks.simulated_machine import SimulatedClient
-    from smabot.hooks.specifications import Finding, Reconciliation, RecoveryStep
+    from smabot.hooks.specifications import Reconciliation, RecoveryStep
 
 
 class Plugin:
@@ -41,6 +42,9 @@ class Plugin:
 
         def on_equity(self, *args: Any, **kwargs: Any) -> None:
             """``on_equity(point, book)``: react to the account's value."""
+
+        def after_commit(self, *args: Any, **kwargs: Any) -> None:
+            """``after_commit(step)``: tell others of what was committed, in a thread of its own."""
 
         def on_command(self, *args: Any, **kwargs: Any) -> str | None:
             """``on_command(command, book)``: carry out an operator's command if its name is yours."""

@@ -7,7 +7,6 @@ description says which implementation goes first.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from enum import StrEnum
 from pathlib import Path
 from time import sleep
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
 
     from smabot.domain.book_view import BookView as Book
     from smabot.domain.bot_records import Command
+    from smabot.domain.committed_steps import CommittedStep
     from smabot.domain.records import (
         Bar,
         EquityPoint,
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
         Signal,
     )
     from smabot.domain.risk_answers import Check, Veto
+    from smabot.hooks.findings import Finding
     from smabot.hooks.ports import Broker, Clock, Feed, Journal, Rows
     from smabot.hooks.simulated_exchange import SimulatedExchanges
     from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
@@ -87,35 +88,6 @@ class Recovery:
     """Whether core has queried the broker already: another query returns the same answers, at once."""
     wait: Callable[[float], None] = sleep
     """Lets seconds pass, as before another query; a simulation has a clock of its own."""
-
-
-class Level(StrEnum):
-    OK = "ok"
-    WARNING = "warning"
-    FAILURE = "failure"
-
-
-@frozen
-class Finding:
-    """A line of `smabot doctor`: what was checked, and the result. ``exit_code`` is a failure's:
-    3 for what is set up wrongly, 4 for the broker, 6 for a conflict."""
-
-    name: str
-    level: Level
-    text: str
-    exit_code: int = 0
-
-    @classmethod
-    def ok(cls, name: str, text: str) -> Finding:
-        return cls(name, Level.OK, text)
-
-    @classmethod
-    def warning(cls, name: str, text: str) -> Finding:
-        return cls(name, Level.WARNING, text)
-
-    @classmethod
-    def failure(cls, name: str, text: str, exit_code: int = 3) -> Finding:
-        return cls(name, Level.FAILURE, text, exit_code)
 
 
 @hookspec
@@ -252,6 +224,22 @@ def on_equity(point: EquityPoint, book: Book) -> None:
 
     def on_equity(self, point):
         self.peak = max(self.peak, point.equity)
+    """
+
+
+@hookspec
+def after_commit(step: CommittedStep) -> None:
+    """Tell others of what was committed, in `smabot run` and `smabot flatten`.
+
+    Called in a thread of the plugin's own, step by step in their order, each at least once: after a kill the
+    next run tells what was left. One that was perhaps told before has ``step.again``, and the same
+    ``step.number``. What raises is told again after a pause. Use nothing that other hooks of the plugin change.
+
+    Since 0.1.
+
+    def after_commit(self, step):
+        for fill in step.fills:
+            self.send(f"{fill.side} {fill.qty} {fill.symbol}", key=step.number)
     """
 
 

@@ -43,6 +43,11 @@ class BackgroundQuery(Generic[T]):
         """Whether `take` has an answer."""
         return self.under_way and (self._thread is None or not self._thread.is_alive())
 
+    def wait(self, seconds: float) -> None:
+        """Wait for the answer, for so long at most."""
+        if self._thread is not None:
+            self._thread.join(seconds)
+
     def take_answer(self) -> T:
         """Return the answer. Raises what asking raised."""
         self.under_way, self._thread = False, None

@@ -266,4 +266,14 @@ CREATE INDEX order_intents_by_time ON order_intents (created_at);
 
 CREATE INDEX trades_by_time ON trades (time);
 
-INSERT INTO alembic_version VALUES ('0006');
+CREATE TABLE committed_steps (
+	number INTEGER NOT NULL, 
+	at TEXT NOT NULL, 
+	content TEXT NOT NULL, 
+	PRIMARY KEY (number)
+)
+ WITHOUT ROWID
+
+;
+
+INSERT INTO alembic_version VALUES ('0007');

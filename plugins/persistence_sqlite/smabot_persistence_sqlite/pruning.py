@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
+from smabot.provider import MOST_BEHIND, TOLD_UNTIL
 from smabot_persistence_sqlite.connection import connect_reader, translated_errors
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.newest_bars import NEVER, first_bars, older_bars
@@ -57,6 +58,7 @@ def prune_database(
             cutoff = datetime.combine(before, time(), UTC)
         bars = _prune_bars(connection, int(cutoff.timestamp()))
         points = _prune_equity(connection, cutoff) if equity else 0
+        _prune_steps(connection, cutoff)
         if vacuum:
             connection.execute("VACUUM")
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -101,6 +103,20 @@ def _prune_equity(connection: sqlite3.Connection, cutoff: datetime) -> int:
         "DELETE FROM equity_curve WHERE time < ? AND time < (SELECT MAX(time) FROM equity_curve)",
         (encode_time(cutoff).removesuffix("Z"),),
     ).rowcount
+
+
+def _prune_steps(connection: sqlite3.Connection, cutoff: datetime) -> None:
+    """Delete committed steps before the cutoff, but those that plugins are still to be told of."""
+    (newest,) = connection.execute("SELECT IFNULL(MAX(number), 0) FROM committed_steps").fetchone()
+    places = connection.execute("SELECT value FROM bot_state WHERE key = ?", (TOLD_UNTIL,))
+    least = min((int(place) for (place,) in places), default=0)
+    told = min(
+        max(least, newest - MOST_BEHIND), newest - 1
+    )  # the newest has the number to go on from
+    connection.execute(
+        "DELETE FROM committed_steps WHERE number <= ? AND at < ?",
+        (told, encode_time(cutoff).removesuffix("Z")),
+    )
 
 
 def _first_minute(connection: sqlite3.Connection, since: int) -> int | None:

@@ -1,0 +1,187 @@
+"""Tells plugins of what was committed, beside the deciding thread, each step at least once.
+
+It is a journal around the bot's own: a step that has news is kept in the same transaction as its rows, with a
+number of its own, and each plugin's place among the numbers is kept after it was told. A process that was
+killed leaves both, and the next one goes on from there.
+
+A plugin is in one of three states:
+
+1. told: it was told of all that was committed.
+2. being told: a thread calls its `after_commit`, step by step, for some steps at once.
+3. waiting: it has raised, and is told of the same step again after a pause.
+
+1 → 2 → 1 and 2 → 3 → 2. No plugin waits for another one, and no step for any.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple, Protocol
+
+from loguru import logger
+
+from smabot.domain.bot_records import BotState, Command, Run, StepRow
+from smabot.domain.committed_steps import (
+    MOST_BEHIND,
+    TOLD_UNTIL,
+    CommittedStep,
+    read_step,
+    step_of,
+    stored,
+)
+from smabot.domain.frozen_classes import replace
+from smabot.domain.records import Bar
+from smabot.hooks.journal_around import JournalAround
+from smabot.hooks.ports import Journal
+from smabot.system.background_query import BackgroundQuery
+
+AT_ONCE = 100
+"""So many steps a plugin is told of before its place is kept."""
+PAUSES = (5.0, 10.0, 30.0, 60.0, 300.0)
+"""Seconds after a plugin has raised; the last one again and again."""
+Hook = Callable[[CommittedStep], None]
+
+
+class Around(Protocol):
+    """The threads and clocks that it needs."""
+
+    def wall(self) -> datetime: ...
+    def seconds(self) -> float: ...
+    def query(self, name: str, *, beside: bool = True) -> BackgroundQuery[Any]: ...
+
+
+class _Told(NamedTuple):
+    """How far a plugin came: the newest step that it was told of, and what it raised at the next one."""
+
+    number: int
+    failure: BaseException | None
+
+
+class _Listener:
+    """A plugin that is told."""
+
+    def __init__(
+        self, name: str, hook: Hook, number: int, question: BackgroundQuery[_Told]
+    ) -> None:
+        self.name = name
+        self.hook = hook
+        self.number = number
+        """The newest step that it was told of."""
+        self.question = question
+        self.failures = 0
+        self.not_before = 0.0
+
+    def take(self, now: float) -> bool:
+        """Take note of how far it came; returns whether it was told of a step."""
+        told = self.question.take_answer()
+        before, self.number = self.number, told.number
+        if told.failure is None:
+            self.failures = 0
+            return told.number > before
+        pause = PAUSES[min(self.failures, len(PAUSES) - 1)]
+        self.failures += 1
+        self.not_before = now + pause
+        logger.opt(exception=told.failure).warning(
+            "plugin '{}' raised in after_commit, and is told again in {:.0f} s: {}",
+            self.name, pause, told.failure,
+        )  # fmt: skip
+        return told.number > before
+
+
+class TellingJournal(JournalAround):
+    """Keeps what it commits, and tells plugins of it."""
+
+    def __init__(self, journal: Journal, hooks: Mapping[str, Hook], around: Around) -> None:
+        """``hooks``: `after_commit` of each plugin, by its name."""
+        super().__init__(journal)
+        self._around = around
+        newest = journal.rows(StepRow, newest_by="number", limit=1)
+        self._newest = self._before = newest[-1].number if newest else 0
+        self._recent: deque[CommittedStep] = deque(maxlen=AT_ONCE)
+        self._died = _died(journal)
+        self._listeners = [
+            _Listener(name, hook, self._place(name), around.query(f"{TOLD_UNTIL} {name}"))
+            for name, hook in hooks.items()
+        ]
+
+    def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
+        step = step_of(self._newest + 1, rows, self._died)
+        kept = [] if step is None else [stored(step, self._around.wall())]
+        self._journal.commit([*rows, *kept], bars)
+        if step is not None:
+            self._newest, self._died = step.number, None
+            self._recent.append(step)
+
+    def commands(self) -> list[Command]:
+        """Return the waiting commands, and tell on: every step asks for them."""
+        self._tell_on()
+        return self._journal.commands()
+
+    def finish(self, seconds: float) -> None:
+        """Tell what is left, for so long at most; the next process tells the rest."""
+        until = self._around.seconds() + seconds
+        self._tell_on()
+        while self._busy and (left := until - self._around.seconds()) > 0:
+            for each in self._listeners:
+                each.question.wait(left)
+            self._tell_on()
+
+    @property
+    def _busy(self) -> bool:
+        return any(each.question.under_way for each in self._listeners)
+
+    def _tell_on(self) -> None:
+        now, places = self._around.seconds(), list[BotState]()
+        for each in self._listeners:
+            if each.question.answered and each.take(now):
+                places.append(BotState(each.name, TOLD_UNTIL, str(each.number)))
+            idle = not each.question.under_way and now >= each.not_before
+            if idle and each.number < self._newest:
+                steps = self._steps_after(each)
+                each.question.begin(partial(_tell, each.hook, each.number, steps))
+        if places:
+            self._journal.commit(places)
+
+    def _steps_after(self, listener: _Listener) -> list[CommittedStep]:
+        """Return the next steps that a plugin is to be told of, from memory where they are."""
+        if self._newest - listener.number > MOST_BEHIND:
+            missed = self._newest - listener.number - MOST_BEHIND
+            listener.number += missed
+            logger.warning("plugin '{}' is too slow: it misses {} steps", listener.name, missed)
+        first = listener.number + 1
+        if self._recent and self._recent[0].number <= first:
+            steps = [step for step in self._recent if step.number >= first]
+        else:
+            rows = self._journal.rows(StepRow, since=("number", first), limit=AT_ONCE)
+            steps = [replace(read_step(row), again=row.number <= self._before) for row in rows]
+        if listener.failures:
+            steps[0] = replace(steps[0], again=True)
+        return steps
+
+    def _place(self, plugin: str) -> int:
+        """Return the newest step that a plugin was told of; a new one is told from now on."""
+        place = self._journal.row(BotState, plugin, TOLD_UNTIL)
+        if place is not None:
+            return int(place.value)
+        self._journal.commit([BotState(plugin, TOLD_UNTIL, str(self._newest))])
+        return self._newest
+
+
+def _tell(hook: Hook, number: int, steps: Sequence[CommittedStep]) -> _Told:
+    """Tell a plugin of steps; returns how far it came."""
+    for step in steps:
+        try:
+            hook(step)
+        except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
+            return _Told(number, error)
+        number = step.number
+    return _Told(number, None)
+
+
+def _died(journal: Journal) -> Run | None:
+    """Return the newest run where it did not end by itself."""
+    newest = journal.rows(Run, newest_by="started_at", limit=1)
+    return newest[-1] if newest and newest[-1].ended_at is None else None

@@ -1,0 +1,231 @@
+"""`after_commit`: each committed step is told, in order, at least once, and never in a step's way."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from smabot.domain.bot_records import BotState, Event, Run, StepRow
+from smabot.domain.committed_steps import CommittedStep, read_step
+from smabot.hooks import telling_journal
+from smabot.hooks.memory_journal import MemoryJournal
+from smabot.hooks.telling_journal import PAUSES, TellingJournal
+from smabot.system.background_query import BackgroundQuery
+
+NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
+
+
+def event(number: int) -> Event:
+    return Event(NOON, "halt", str(number), "")
+
+
+class Around:
+    """A clock that stands still until it is set, and real threads or none."""
+
+    def __init__(self, *, beside: bool = False) -> None:
+        self.now = 0.0
+        self._beside = beside
+
+    def wall(self) -> datetime:
+        return NOON
+
+    def seconds(self) -> float:
+        return time.monotonic() if self._beside else self.now
+
+    def query(self, name: str, *, beside: bool = True) -> BackgroundQuery[Any]:
+        return BackgroundQuery(name, beside=beside and self._beside)
+
+
+def telling(journal: Any, around: Around, **hooks: Callable[[CommittedStep], None]) -> Any:
+    return TellingJournal(journal, hooks, around)
+
+
+def test_steps_are_told_in_order_with_their_rows() -> None:
+    told: list[CommittedStep] = []
+    journal = telling(MemoryJournal(), Around(), a=told.append)
+    for number in range(3):
+        journal.commit([event(number)])
+        journal.commands()
+    journal.finish(1)
+    assert [(step.number, step.events, step.again) for step in told] == [
+        (number + 1, (event(number),), False) for number in range(3)
+    ]
+
+
+def test_a_step_without_news_is_not_kept() -> None:
+    kept = MemoryJournal()
+    journal = telling(kept, Around(), a=lambda step: None)
+    journal.commit([BotState("a", "b", "c")])
+    assert kept.count(StepRow) == 0
+
+
+def test_what_was_kept_is_what_was_told() -> None:
+    told: list[CommittedStep] = []
+    kept = MemoryJournal()
+    journal = telling(kept, Around(), a=told.append)
+    journal.commit([event(1), Run("r", 1, "0.1", "", "PAPER", NOON, ready_ms=1.5)])
+    journal.finish(1)
+    assert [read_step(row) for row in kept.rows(StepRow)] == told
+
+
+def test_a_new_process_tells_what_is_left_and_says_that_it_may_come_again() -> None:
+    kept, told = MemoryJournal(), list[tuple[int, bool]]()
+    first = telling(kept, Around(), a=lambda step: None)
+    first.commit([event(1)])
+    first.commands()
+    first.commands()
+    for number in (2, 3):
+        first.commit([event(number)])
+    second = telling(kept, Around(), a=lambda step: told.append((step.number, step.again)))
+    second.commit([event(4)])
+    for _ in range(3):
+        second.commands()
+    second.finish(1)
+    assert told == [(2, True), (3, True), (4, False)]
+
+
+def test_a_plugin_that_is_new_is_told_from_now_on() -> None:
+    kept, told = MemoryJournal(), list[int]()
+    telling(kept, Around(), a=lambda step: None).commit([event(1)])
+    journal = telling(kept, Around(), b=lambda step: told.append(step.number))
+    journal.commit([event(2)])
+    journal.finish(1)
+    assert told == [2]
+
+
+def test_one_that_raises_is_told_the_same_again_after_a_pause_and_others_go_on() -> None:
+    around, told, others = Around(), list[tuple[int, bool]](), list[int]()
+
+    def fails(step: CommittedStep) -> None:
+        told.append((step.number, step.again))
+        if step.number == 2 and len(told) < 5:
+            raise SystemExit("no network")
+
+    journal = telling(MemoryJournal(), around, a=fails, b=lambda step: others.append(step.number))
+    for number in range(3):
+        journal.commit([event(number)])
+    for _ in range(6):
+        journal.commands()
+    assert told == [(1, False), (2, False)]
+    assert others == [1, 2, 3]
+    for pause in PAUSES[:3]:
+        around.now += pause - 0.1
+        journal.commands()
+        journal.commands()
+        around.now += 0.2
+        journal.commands()
+        journal.commands()
+    assert told == [(1, False), *[(2, False)], *[(2, True)] * 3, (3, False)]
+
+
+def test_a_slow_one_holds_nothing_up() -> None:
+    free, told = threading.Event(), list[int]()
+
+    def slow(step: CommittedStep) -> None:
+        free.wait(30)
+        told.append(step.number)
+
+    kept = MemoryJournal()
+    journal = telling(kept, Around(beside=True), a=slow)
+    begun = time.monotonic()
+    for number in range(500):
+        journal.commit([event(number)])
+        journal.commands()
+    assert time.monotonic() - begun < 5
+    assert told == []
+    free.set()
+    while len(told) < 500:
+        journal.commands()
+        assert time.monotonic() - begun < 30
+    journal.finish(5)
+    assert told == list(range(1, 501))
+    assert kept.row(BotState, "a", "after_commit") == BotState("a", "after_commit", "500")
+
+
+def test_one_that_is_too_far_behind_misses_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling_journal, "MOST_BEHIND", 5)
+    told: list[int] = []
+    journal = telling(MemoryJournal(), Around(), a=lambda step: told.append(step.number))
+    for number in range(12):
+        journal.commit([event(number)])
+    for _ in range(4):
+        journal.commands()
+    assert told == [8, 9, 10, 11, 12]
+
+
+def test_a_run_that_was_killed_is_told_by_the_next_one() -> None:
+    kept, told = MemoryJournal(), list[CommittedStep]()
+    dead = Run("dead", 1, "0.1", "", "PAPER", NOON)
+    kept.commit([dead])
+    journal = telling(kept, Around(), a=told.append)
+    journal.commit([Run("new", 2, "0.1", "", "PAPER", NOON)])
+    journal.commit([event(1)])
+    journal.finish(1)
+    journal.finish(1)
+    assert [step.died for step in told] == [dead, None]
+
+
+PLUGIN = """
+import json, os, time
+from smabot.api import Plugin, hookimpl
+
+class Told(Plugin):
+    @hookimpl
+    def after_commit(self, step):
+        line = [step.number, step.again, [f"{o.client_order_id} {o.status}" for o in step.orders]]
+        with open(os.environ["TOLD"], "a") as file:
+            file.write(json.dumps([*line, step.died is not None]) + "\\n")
+        time.sleep(0.002)
+
+told = Told
+"""
+
+
+@pytest.mark.slow(seconds=20)
+@pytest.mark.plugins
+def test_kills_lose_no_step(tmp_path: Path) -> None:
+    (tmp_path / "told.py").write_text(PLUGIN)
+    out = tmp_path / "told.jsonl"
+    out.touch()
+    command = [
+        str(Path(sys.executable).with_name("smabot")), "run", "--plugins", "sma,./told.py",
+        "--broker", "exchange", "--data", "simulated:shape=waves,sessions=3,seed=4", "--speed", "max",
+    ]  # fmt: skip
+    kills = 0
+    for lines in (10, 60, 61, 150, 0):
+        with subprocess.Popen(
+            command, cwd=tmp_path, env={**os.environ, "TOLD": str(out)},
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        ) as child:  # fmt: skip
+            while lines and child.poll() is None and len(out.read_text().splitlines()) < lines:
+                time.sleep(0.005)
+            if lines and child.poll() is None:
+                child.send_signal(signal.SIGKILL)
+                kills += 1
+    assert kills >= 3
+    told = [json.loads(line) for line in out.read_text().splitlines()]
+    numbers = [number for number, *_ in told]
+    newest = max(numbers)
+    assert sorted(set(numbers)) == list(range(1, newest + 1))
+    seen: dict[int, Any] = {}
+    for number, again, orders, died in told:
+        assert number not in seen or again
+        assert seen.setdefault(number, (orders, died)) == (orders, died)
+    with closing(sqlite3.connect(tmp_path / "data" / "trades.db")) as database:
+        ((dead,),) = database.execute("SELECT count(*) FROM runs WHERE ended_at IS NULL").fetchall()
+    assert sum(died for _, died in seen.values()) == dead >= 2
+    first_time = [number for place, number in enumerate(numbers) if number not in numbers[:place]]
+    assert first_time == sorted(first_time)

@@ -97,6 +97,8 @@ NAMES = {
     "engine.Watcher": "engine.loop.Watcher",
     "errors.some": "errors.listed",
     "handles.Handle": "system.descriptors.FileHandle",
+    "hookspecs.Finding": "hooks.findings.Finding",
+    "hookspecs.Level": "hooks.findings.Level",
     "in_place.Watch": "system.database_file.DatabaseWatch",
     "inquiry.Answers": "engine.reconciling.broker_snapshot.BrokerSnapshot",
     "inquiry.Inquiry": "engine.reconciling.broker_snapshot.SnapshotRequest",
@@ -147,8 +149,6 @@ PUBLIC = {
     "errors": "smabot.api or smabot.provider",
     "cli.app": "smabot.api",
     "testing": "smabot.testing",
-    "hookspecs.Finding": "hooks.findings.Finding",
-    "hookspecs.Level": "hooks.findings.Level",
 }
 """What a plugin is to use instead, by the part of core that has the name today."""
 

@@ -45,6 +45,24 @@ def test_a_database_of_it_is_that_of_a_run(call: Callable[..., Any]) -> None:
         assert rows("tested.db", table) == rows("ran.db", table) != []
 
 
+def test_orders_that_fill_in_parts_and_end_do_so_as_in_a_run(call: Callable[..., Any]) -> None:
+    """Their updates come again after the book has forgotten them: it looks them up in the journal."""
+    Path("settings.toml").write_text(
+        "[default]\nno_plugins = ['risk.daily_limits']\n[default.sizing]\nshares = 2000\n"
+        "[default.plugin.sma]\nfast = 2\nslow = 4\n[default.plugin.exchange]\ncash = 10_000_000\n"
+    )
+    given = ("--plugins", "sma,risk", "--data", "simulated:symbols=3,sessions=2")
+    tested = call("--json", "--db", "tested.db", "backtest", *given)
+    ran = call("--db", "ran.db", "run", "--broker", "exchange", "--speed", "max", *given)
+    assert (tested.code, ran.code) == (0, 0), tested.err + ran.err
+    in_parts = "SELECT count(*) FROM order_intents WHERE filled_qty + 0 BETWEEN 1 AND qty - 1"
+    with closing(sqlite3.connect("tested.db")) as opened:
+        assert opened.execute(in_parts).fetchone()[0] > 10
+    for table in ("trades", "order_intents", "positions_snapshot", "equity_curve", "signals"):
+        assert rows("tested.db", table) == rows("ran.db", table) != []
+    assert call("--json", "backtest", *given).json == tested.json
+
+
 @pytest.mark.parametrize(
     "broker", ["exchange", pytest.param("alpaca", marks=pytest.mark.slow(seconds=20))]
 )

@@ -120,15 +120,16 @@ def _journal_of_backtest(session: BotSession) -> Iterator[None]:
     """Keep bars with the feed within, or write a database in large parts: nobody goes on after a crash."""
     opened = session.opened()
     if session.config.in_memory:
-        session.journal = ReplayedJournal(opened.feed)
+        session.use(ReplayedJournal(opened.feed))
         yield
         return
-    session.journal = late = LateJournal(opened.journal)
+    late = LateJournal(opened.journal)
+    session.use(late)
     try:
         yield
     finally:
         late.write()
-        session.journal = opened.journal
+        session.use(opened.journal)
 
 
 def _ending_with_its_session(session: BotSession) -> Config:

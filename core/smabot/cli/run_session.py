@@ -67,7 +67,8 @@ def plugins_told(session: BotSession) -> Iterator[None]:
     if not hooks or session.journal is None:
         yield
         return
-    session.journal = telling = TellingJournal(session.journal, hooks, session.surroundings)
+    telling = TellingJournal(session.journal, hooks, session.surroundings)
+    session.use(telling)
     try:
         yield
     finally:

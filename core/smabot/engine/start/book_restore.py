@@ -16,12 +16,7 @@ CORE_STATE: tuple[type, ...] = (Account, Position, SignalState, BotState, Block,
 
 def restore_book(book: Book, rows: Rows, plugins: Plugins) -> None:
     """Load all state that records hold into an empty book; bars are not among it."""
-    book.find_ended_orders_by(lambda client_order_id: rows.row(Order, client_order_id))
-    book.find_earlier_events_by(
-        lambda kinds, since: rows.rows(
-            Event, where={"kind": kinds}, since=("time", since), newest_by="time"
-        )
-    )
+    look_up_in(book, rows)
     declared = [k for k in plugins.kinds() if table_of(k).restore and k not in (*CORE_STATE, Order)]
     for kind in CORE_STATE:
         book.restore(rows.rows(kind))
@@ -33,6 +28,16 @@ def restore_book(book: Book, rows: Rows, plugins: Plugins) -> None:
     _restore_latest_exits(book, rows)
     book.restore(rows.rows(EquityPoint, newest_by="time", limit=1))
     _restore_given_up_orders(book, rows)
+
+
+def look_up_in(book: Book, rows: Rows) -> None:
+    """Let a book look up what it has forgotten: orders that ended, and earlier events."""
+    book.find_ended_orders_by(lambda client_order_id: rows.row(Order, client_order_id))
+    book.find_earlier_events_by(
+        lambda kinds, since: rows.rows(
+            Event, where={"kind": kinds}, since=("time", since), newest_by="time"
+        )
+    )
 
 
 def _restore_latest_exits(book: Book, rows: Rows) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from smabot.domain.book import Book
+from smabot.engine.start.book_restore import look_up_in
 from smabot.engine.start.startup_report import StartupReport
 from smabot.engine.surroundings import Surroundings
 from smabot.hooks.plugins import Plugins
@@ -49,6 +50,11 @@ class BotSession:
         assert self.broker is not None
         assert self.feed is not None
         return Opened(self.journal, self.broker, self.feed)
+
+    def use(self, journal: Journal) -> None:
+        """Keep all in a journal from now on; the book looks up there what it has forgotten."""
+        self.journal = journal
+        look_up_in(self.book, journal)
 
     def recovery(self) -> Recovery:
         """Return what plugins may look at."""

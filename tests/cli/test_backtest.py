@@ -360,3 +360,24 @@ def test_ratios_are_those_of_their_definitions() -> None:
     assert ratios.annual_return([-1.0]) is None
     assert ratios.calmar(RETURNS, 0.0) is None
     assert ratios.annual_return([20.0]) is None
+
+
+@pytest.mark.parametrize("name", ["t.db", "t.db-wal", "t.db.lock", "../here/t.db-shm"])
+def test_a_report_is_no_file_of_the_database(
+    call: Callable[..., Any], name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Path("here").mkdir()
+    monkeypatch.chdir("here")
+    result = call("--db", "t.db", "backtest", "--data", WAVES, "--html", name)
+    assert (result.code, result.out) == (3, "")
+    assert "the database t.db has that file" in result.err
+    assert list(Path().iterdir()) == []
+
+
+def test_a_refused_one_leaves_nothing_behind_a_folder_that_is_not_there(
+    call: Callable[..., Any],
+) -> None:
+    result = call("--db", "a/../b/x.db", "backtest", "--data", WAVES, "--symbols", "NOPE")
+    assert result.code == 3
+    assert not Path("b").exists()
+    assert not Path("a").exists()

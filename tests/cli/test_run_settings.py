@@ -114,3 +114,28 @@ def test_runs_without_settings_change_none(journal: Any, call: Call) -> None:
     assert (change["run_id"], change["setting"], change["before"], change["after"]) == (
         "r3", "b", "x", "y",
     )  # fmt: skip
+
+
+@pytest.mark.plugins
+def test_what_looks_like_a_credential_is_kept_nowhere(call: Call) -> None:
+    Path("evil.py").write_text(
+        "from smabot.api import Settings, Strategy, hookimpl\n"
+        "class EvilSettings(Settings):\n    nested: dict = {}\n    webhook: str = ''\n"
+        "class Evil(Strategy):\n    def __init__(self, settings: EvilSettings): pass\n"
+        "    @hookimpl\n    def on_bar(self, bar): return None\nevil = Evil\n"
+    )
+    Path("settings.toml").write_text(
+        "[default]\nplugins = ['./evil.py', 'sma']\n[default.plugin.evil]\n"
+        'nested = {list = [{password = "hidden-1", n = 1}], deep = {api_key = "hidden-2"}}\n'
+        'webhook = "https://user:hidden-3@example.com/?token=hidden-4"\n'
+    )
+    made = call("--db", "t.db", "backtest", "--plugins", "./evil.py,sma", "--data", MARKET)
+    assert made.code == 0, made.err
+    with closing(sqlite3.connect("t.db")) as database:
+        ((kept,),) = database.execute("SELECT settings FROM runs").fetchall()
+    assert json.loads(kept)["plugin.evil.nested.list"]["value"] == [
+        {"password": "********", "n": 1}
+    ]
+    shown = [kept, json.dumps(call("--db", "t.db", "report", "--json").json)]
+    shown.append(json.dumps(call("config", "show", "--json").json))
+    assert not [text for text in shown if "hidden" in text]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import struct
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import pytest
 
@@ -72,7 +74,10 @@ def test_a_damaged_cache_is_imported_again(
     whole = imported_columns(DataFiles(tape)).minutes_from(0)
     (kept,) = (tmp_path / "cache").rglob("*.columns")
     good = kept.read_bytes()
-    for damaged in (good[:100], b"", bytes(32) + good[32:], good[:-40] + bytes(40), good[::-1]):
+    other = b"null" + struct.pack("<qI8s", 0, crc32(b"null"), good[-8:])
+    for damaged in (
+        good[:100], b"", bytes(32) + good[32:], good[:-40] + bytes(40), good[::-1], other,
+    ):  # fmt: skip
         kept.write_bytes(damaged)
         assert imported_columns(DataFiles(tape)).minutes_from(0) == whole
         assert kept.read_bytes() == good

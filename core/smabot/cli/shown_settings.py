@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Any
 
-from smabot.system.redaction import MASK
+from smabot.system.redaction import MASK, is_secret, redact, texts
 
 if TYPE_CHECKING:
     from smabot.settings.loading import Loaded
@@ -26,7 +26,20 @@ def shown_settings(loaded: Loaded, sound: Collection[str]) -> dict[str, Any]:
     ``sound`` are the plugins that can be loaded: their tables have their defaults, too. Those of others
     are as set, and masked, as any of their values may be a secret.
     """
-    return loaded.shown(_tables(loaded, sound))
+    shown = loaded.shown(_tables(loaded, sound))
+    return {dotted: _without_credentials(value) for dotted, value in shown.items()}
+
+
+def _without_credentials(value: Any) -> Any:
+    """Return a value with what looks like a credential masked, however deep it lies in lists and tables."""
+    if isinstance(value, dict):
+        return {
+            name: MASK if is_secret(name) and texts(each) else _without_credentials(each)
+            for name, each in value.items()
+        }
+    if isinstance(value, list | tuple):
+        return [_without_credentials(each) for each in value]
+    return redact(value) if isinstance(value, str) else value
 
 
 def _tables(loaded: Loaded, sound: Collection[str]) -> dict[str, Any]:

@@ -14,6 +14,11 @@ FILES = ("", "-wal", "-shm", ".lock")
 """What SQLite and the lock put beside a database, and at last what keeps others out."""
 
 
+def files_of(database: Path) -> list[Path]:
+    """Return the files that a database has, or may have, with itself."""
+    return [database.with_name(database.name + suffix) for suffix in FILES]
+
+
 @contextmanager
 def removed_unless_kept(database: Path) -> Iterator[Callable[[], None]]:
     """Remove what the body made of a database, and of its folders, where it fails.
@@ -21,8 +26,10 @@ def removed_unless_kept(database: Path) -> Iterator[Callable[[], None]]:
     Yields what the body calls once there is something to keep. Nothing is removed that was there before, or
     that another process uses.
     """
-    files = [database.with_name(database.name + suffix) for suffix in FILES]
-    made = [file for file in files if not os.path.lexists(file)]
+    database = (
+        database.resolve()
+    )  # as who opens it does: a missing folder before ``..`` is never made
+    made = [file for file in files_of(database) if not os.path.lexists(file)]
     folders = [folder for folder in database.parents if not folder.exists()]
     kept = False
 

@@ -42,7 +42,7 @@ def imported_columns(source: DataSource) -> BarColumns:
     path = _place(source)
     if path is None:
         return _in_memory(source)
-    with suppress(OSError, ValueError):
+    with suppress(OSError, ValueError, LookupError, TypeError):  # whatever is wrong with a file
         return _mapped(path)
     try:
         _import(source, path)

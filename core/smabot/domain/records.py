@@ -356,6 +356,18 @@ class Batch:
     events: tuple[Event, ...] = ()
     comes_again: bool = False
 
+    @property
+    def is_quiet(self) -> bool:
+        """Whether it holds nothing but bars that come again."""
+        return self.comes_again and not (
+            self.updates
+            or self.doubt
+            or self.resync
+            or self.refused
+            or self.revisions
+            or self.events
+        )
+
     def minutes(self) -> list[Batch]:
         """Return it by its minutes, oldest first, what is no bar in the first."""
         bars = self.bars

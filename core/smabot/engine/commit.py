@@ -79,7 +79,7 @@ class Commit:
 
     def may_wait(self, batch: Batch) -> bool:
         """Let a quiet minute wait for a later commit; False where it is to be committed now."""
-        calm = batch.comes_again and not self._comparison.due and self.is_calm
+        calm = batch.is_quiet and not self._comparison.due and self.is_calm
         return calm and self.may_still_wait()
 
     @property

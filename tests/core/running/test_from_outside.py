@@ -179,6 +179,18 @@ def test_lost_order_updates_and_their_return_are_events(running: Make) -> None:
         assert bot.events() == [("stream_lost", "", True), ("stream_back", "", False)]
 
 
+def test_a_doubt_counts_where_a_feed_marks_its_minute_as_quiet(running: Make) -> None:
+    """Minutes before it were calm, and nothing but bars was looked at."""
+    with running({4: LONG}) as bot:
+        for number in range(5):
+            batch = bot.exchange.next(0)
+            doubt = "down" if number == 4 else ""
+            bot.engine.take(replace(batch, comes_again=True, doubt=doubt))
+        assert bot.exchange.sent == []
+        assert bot.events() == [("stream_lost", "", True)]
+        assert bot.order().status is not Status.ACCEPTED
+
+
 def test_a_bar_that_came_again_is_kept_beside_the_first(running: Make) -> None:
     with running() as bot:
         bot.play(2)

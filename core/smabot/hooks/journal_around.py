@@ -29,19 +29,8 @@ class JournalAround:
     def row(self, kind: type[R], *key: Any) -> R | None:
         return self._journal.row(kind, *key)
 
-    def rows(
-        self,
-        kind: type[R],
-        *,
-        where: Mapping[str, Any] | None = None,
-        since: tuple[str, Any] | None = None,
-        newest_by: str | None = None,
-        limit: int | None = None,
-        until: tuple[str, Any] | None = None,
-    ) -> list[R]:
-        return self._journal.rows(
-            kind, where=where, since=since, newest_by=newest_by, limit=limit, until=until
-        )
+    def rows(self, kind: type[R], **query: Any) -> list[R]:
+        return self._journal.rows(kind, **query)
 
     def count(self, kind: type, *, where: Mapping[str, Any] | None = None) -> int:
         return self._journal.count(kind, where=where)

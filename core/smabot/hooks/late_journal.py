@@ -49,20 +49,9 @@ class LateJournal(JournalAround):
         waiting: R | None = self._rows.get(kind, {}).get(key)
         return super().row(kind, *key) if waiting is None else waiting
 
-    def rows(
-        self,
-        kind: type[R],
-        *,
-        where: Mapping[str, Any] | None = None,
-        since: tuple[str, Any] | None = None,
-        newest_by: str | None = None,
-        limit: int | None = None,
-        until: tuple[str, Any] | None = None,
-    ) -> list[R]:
+    def rows(self, kind: type[R], **query: Any) -> list[R]:
         self._write_all_of(kind)
-        return super().rows(
-            kind, where=where, since=since, newest_by=newest_by, limit=limit, until=until
-        )
+        return super().rows(kind, **query)
 
     def count(self, kind: type, *, where: Mapping[str, Any] | None = None) -> int:
         self._write_all_of(kind)

@@ -167,3 +167,4 @@ def test_ctrl_c_ends_all_processes_and_shows_the_sums(in_tmp: Path, of_terminal:
         out, err = process.communicate(timeout=60)
     assert (process.returncode, err) == (130, "")
     assert out.startswith("schedules ")
+    assert ", then interrupted\n" in out

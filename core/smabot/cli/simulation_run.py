@@ -75,7 +75,7 @@ def simulate_many(app: App, options: SimulationOptions) -> int:
         broken = _shrunk(app, orders, broken)
     app.emit(
         _data(report, broken),
-        [*_sums(report, options, orders), *_broken_lines(app, broken, orders)],
+        [*_sums(report, options, orders, interrupted), *_broken_lines(app, broken, orders)],
     )
     return INTERRUPTED if interrupted else 1 if report.violations else 0
 
@@ -205,7 +205,9 @@ def _data(report: Report, broken: list[Result]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _sums(report: Report, options: SimulationOptions, orders: Orders) -> list[Any]:
+def _sums(
+    report: Report, options: SimulationOptions, orders: Orders, interrupted: bool
+) -> list[Any]:
     from smabot.cli.output import table
     from smabot.testing.simulation.under_way import CIRCUMSTANCES
 
@@ -214,7 +216,7 @@ def _sums(report: Report, options: SimulationOptions, orders: Orders) -> list[An
     lacking = sum(1 for _ in coverage.lacking(orders.themes(), least))
     met = len(coverage.pairs)
     rows = [
-        ("schedules", f"{coverage.schedules:,}"),
+        ("schedules", f"{coverage.schedules:,}" + (", then interrupted" if interrupted else "")),
         ("kills", f"{coverage.kills:,}, of which {coverage.killed_starts:,} in a start"),
         ("starts", f"{coverage.starts:,}"),
         ("steps", f"{coverage.steps:,}"),

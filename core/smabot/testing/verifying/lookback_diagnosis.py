@@ -21,7 +21,8 @@ JUDGED = 12
 FACTORS = (2, 3, 4, 6, 8, 16, 32)
 LOST = (
     "keep state in declared records, or recompute it from the last lookback() bars: a kill loses "
-    "attributes, and a sum, count or average without end depends on bars before the lookback"
+    "attributes, and a sum, count or average without end depends on bars before the lookback (docs/plugins.md: "
+    "Rules for exact restarts)"
 )
 
 NOTHING = "no signal"

@@ -90,7 +90,7 @@ from smabot.hooks.specifications import (
     RecoveryStep,
     hookimpl,
 )
-from smabot.settings.model import A_YEAR, IN_MEMORY, Config, Secret, Settings
+from smabot.settings.model import A_YEAR, BARS_FOLDER, IN_MEMORY, Config, Secret, Settings
 from smabot.system.database_file import DatabaseWatch
 from smabot.system.deprecation import note_renamed
 from smabot.system.descriptors import FileHandle, inode_of
@@ -112,6 +112,7 @@ else:
 
 __all__ = [
     "A_YEAR",
+    "BARS_FOLDER",
     "COLLAR",
     "CORE_RECORDS",
     "EXCHANGE_ZONE",

@@ -381,3 +381,22 @@ def test_a_refused_one_leaves_nothing_behind_a_folder_that_is_not_there(
     assert result.code == 3
     assert not Path("b").exists()
     assert not Path("a").exists()
+
+
+def test_it_warns_where_it_takes_a_simulated_market_though_bars_are_stored(
+    call: Callable[..., Any],
+) -> None:
+    none_stored = call("backtest")
+    assert (none_stored.code, none_stored.err) == (0, "")
+    Path("bars.csv").write_text(
+        "symbol,timestamp,open,high,low,close,volume\nSPY,2026-03-02T14:30:00Z,10,10,10,10,100\n"
+    )
+    assert call("data", "import", "bars.csv").out.endswith("\n  smabot backtest --data data/bars\n")
+    simulated = call("backtest")
+    assert simulated.code == 0
+    assert simulated.err == (
+        "smabot: warning: no --data: this trades a simulated market, whose prices are random; for the bars in "
+        "data/bars give --data data/bars\n"
+    )
+    for named in ("simulated", "data/bars"):
+        assert call("backtest", "--data", named).err == ""

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from smabot.errors import ConfigError, UsageError, suggest
 from smabot.settings.loading import Flag
-from smabot.settings.model import IN_MEMORY, Config
+from smabot.settings.model import BARS_FOLDER, IN_MEMORY, Config
 from smabot.system.paths import file_exists
 
 if TYPE_CHECKING:
@@ -50,6 +50,17 @@ def load_backtest(app: App, flags: Mapping[str, Any], changes: Sequence[str] = (
     if not loaded.config.plugins:
         raise ConfigError("plugins = []: a backtest without a strategy; name one with --plugins")
     return loaded
+
+
+def warn_of_simulated_market(app: App, config: Config) -> None:
+    """Warn where no data are named while bars are stored: they may be meant."""
+    if config.data is None and any(
+        next(BARS_FOLDER.glob(f"[!.]*.{kind}"), None) for kind in ("csv", "parquet")
+    ):
+        app.warn(
+            f"no --data: this trades a simulated market, whose prices are random; for the bars in {BARS_FOLDER} "
+            f"give --data {BARS_FOLDER}"
+        )
 
 
 def _require_new(path: Path) -> None:

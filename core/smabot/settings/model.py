@@ -30,6 +30,8 @@ IN_MEMORY = Path(":memory:")
 """The name of a database, or a ledger, that is gone with its process, as SQLite has it."""
 A_YEAR = 366 * 24 * 60
 """Minutes."""
+BARS_FOLDER = Path("data/bars")
+"""Where `smabot data fetch` and `smabot data import` keep bars, unless another folder is named."""
 MOST_DOLLARS = 1_000_000_000_000
 _TIMES = (datetime(1970, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC))
 

@@ -123,6 +123,8 @@ class _Fetching:
         chunks: Sequence[Chunk],
         fetch: BarFetch,
     ) -> None:
+        from smabot_exchange.data.store_folder import next_step
+
         first, last = sessions[0].date, sessions[-1].date
         years = range(first.year, last.year + 1)
         rows: list[dict[str, Any]] = []
@@ -146,7 +148,8 @@ class _Fetching:
             "data": str(folder), "from": first, "to": last, "feed": self._feed,
             "adjustment": self._adjustment, "symbols": rows,
         }  # fmt: skip
-        self._app.emit(data, [head, table])
+        stored = next_step(str(folder)) if any(row["bars"] for row in rows) else []
+        self._app.emit(data, [head, table, *stored])
         if nothing := [row["symbol"] for row in rows if not row["bars"]]:
             raise ConfigError(
                 f"no bar of {listed(nothing)} from {first} to {last}: {self._connection.name} does not know "

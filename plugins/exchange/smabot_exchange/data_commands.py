@@ -104,7 +104,7 @@ def _import() -> click.Command:
         """Import data files of any usual source.
 
         FILE is a CSV, CSV.gz or Parquet file with bars of one minute, or a folder of them. Bars of regular
-        sessions are kept in a file for each symbol and year, which every command reads by --data.
+        sessions are kept in a file for each symbol and year, which backtests and runs read by --data.
         """
         from smabot_exchange.data.store_folder import open_store
         from smabot_exchange.import_report import import_files

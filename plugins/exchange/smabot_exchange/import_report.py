@@ -11,6 +11,7 @@ from smabot.provider import ConfigError, listed
 from smabot_exchange.data.bar_store import BarStore
 from smabot_exchange.data.data_files import DataFiles
 from smabot_exchange.data.file_layout import Hints
+from smabot_exchange.data.store_folder import next_step
 from smabot_exchange.data_report import SPLIT_REMEDY, wrapped
 from smabot_exchange.store_import import FileImport, Rules, StoreImport, bad_rows
 
@@ -34,7 +35,8 @@ def import_files(
             done.keep(lambda number, text: tell(len(files) + number, text))
     head = f"{store.folder}: {sum(each.new for each in done.symbols.values()):,} new bars"
     remarks = (line for text in _remarks(store.folder, done.files) for line in wrapped(text))
-    app.emit(_data(store, done), [head, app.table(COLUMNS, _rows(done)), *remarks])
+    table = app.table(COLUMNS, _rows(done))
+    app.emit(_data(store, done), [head, table, *remarks, *next_step(str(store.folder))])
     return 0
 
 

@@ -39,6 +39,8 @@ def test_it_keeps_the_bars_that_the_server_has(fetch: Fetch) -> None:
         "symbol  fetched   bars  sessions  missing",
         "AAPL      8,580  8,580        22        0",
         "SPY       8,580  8,580        22        0",
+        "backtest on it",
+        "  smabot backtest --data data/bars",
     ]
     assert list(files()) == ["AAPL-2026.csv", "SPY-2026.csv"]
     made = open_data("simulated:symbols=3,sessions=22").bars()

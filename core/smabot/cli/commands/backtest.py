@@ -57,13 +57,14 @@ def backtest(
     """
     from smabot.cli.backtest_ranges import choices_of, run_ranges
     from smabot.cli.backtest_run import run_backtest
-    from smabot.cli.backtest_settings import load_backtest
+    from smabot.cli.backtest_settings import load_backtest, warn_of_simulated_market
 
     combinations = choices_of(changes)
     if len(combinations) > 1:
         _require_none_of(html=html, db=app.db)
     choices = [(each, load_backtest(app, flags, each)) for each in combinations]
     app.set_up_log()
+    warn_of_simulated_market(app, choices[0][1].config)
     if len(choices) == 1:
         return run_backtest(app, choices[0][1], html)
     return run_ranges(app, choices, jobs)

@@ -18,8 +18,6 @@ from smabot_exchange.data.bar_files import FORMATS, dates_in, write_bars
 from smabot_exchange.data.data_files import SUFFIXES, read_bars
 from smabot_exchange.data.disk_sync import sync
 
-DEFAULT_STORE = Path("data/bars")
-
 _NAME = re.compile(r"(?P<symbol>[A-Z][A-Z0-9.]{0,11})-(?P<year>\d{4})\.(?P<format>csv|parquet)")
 _PART = ".part"
 

@@ -82,8 +82,8 @@ def test_it_says_how_a_file_is_read(check: Check) -> None:
     assert found.line("sessions") == "2, with 750 minutes"
     assert "30 minutes without a bar in 1 session" in found.line("note")
     assert found.out.splitlines()[-2:] == [
-        "run it",
-        "  smabot run --data SPY_1min.csv --data-zone America/New_York --db data/SPY_1min.db",
+        "backtest on it",
+        "  smabot backtest --data SPY_1min.csv --data-zone America/New_York",
     ]
 
 

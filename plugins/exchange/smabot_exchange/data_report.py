@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import shlex
 from collections.abc import Iterator, Sequence
 from shutil import get_terminal_size
@@ -13,6 +12,7 @@ from smabot_exchange.data.data_files import DataFiles
 from smabot_exchange.data.data_source import open_data
 from smabot_exchange.data.file_check import FileReport
 from smabot_exchange.data.file_layout import Hints
+from smabot_exchange.data.store_folder import next_step
 from smabot_exchange.data_check import DataReport, as_json, check_files
 
 if TYPE_CHECKING:
@@ -49,18 +49,12 @@ def show_check(app: App, spec: str, hints: Hints) -> int:
         return 0
     report = check_files(source, hints)
     lines = [*_screen(app, report)]
-    given = f"{shlex.quote(spec)}{hints.options}"
     if report.sound and hints.for_import:
-        lines += ["import it", f"  smabot data import {given}"]
+        lines += ["import it", f"  smabot data import {shlex.quote(spec)}{hints.options}"]
     elif report.sound:
-        lines += ["run it", f"  smabot run --data {given} --db data/{_name(source)}.db"]
+        lines += next_step(spec, hints.options)
     app.emit(as_json(report), "\n".join(lines))
     return 0 if report.sound else 3
-
-
-def _name(source: DataFiles) -> str:
-    """Return a name for a database of its own: with other data a ledger can't go on."""
-    return re.sub(r"\W", "-", source.path.resolve().name.partition(".")[0]) or "bars"
 
 
 def _screen(app: App, report: DataReport) -> Iterator[str]:

@@ -324,6 +324,12 @@ def test_a_split_is_told(data: Any) -> None:
             3,
             "--data-zone 'New_York': no such time zone (did you mean ",
         ),
+        (
+            ["a.csv", "--symbol", "qqq"],
+            3,
+            "a.csv: its column symbol says whose bars they are: leave out --symbol QQQ; `smabot data import "
+            "--only` takes the bars of some symbols alone",
+        ),
         (["missing.csv"], 3, "missing.csv: no such file"),
         (["daily.csv"], 3, "has no time of day"),
         (["five.csv"], 3, "has bars of 5 minutes"),
@@ -343,6 +349,13 @@ def test_what_can_not_be_imported_is_one_line(
     done = data("import", *arguments)
     assert (done.code, done.out, done.err.count("\n")) == (code, "", 1)
     assert words.casefold() in done.err.casefold()
+
+
+def test_a_check_refuses_a_symbol_that_the_file_names_itself(data: Any) -> None:
+    write("a.csv", [row(0)])
+    done = data("check", "a.csv", "--symbol", "QQQ")
+    assert (done.code, done.err) == (3, "")
+    assert "leave out --symbol QQQ" in " ".join(done.out.split())
 
 
 def test_the_list_of_what_is_stored(data: Any) -> None:

@@ -26,7 +26,7 @@ def _layout_options(command: Any) -> Any:
     """Add the options that say how files are to be read."""
     for option in (
         click.option(
-            "--symbol", metavar="SYMBOL", help="Whose bars, where the files do not say it."
+            "--symbol", metavar="SYMBOL", help="Whose bars, of files that have no symbol column."
         ),
         click.option(
             "--data-zone",

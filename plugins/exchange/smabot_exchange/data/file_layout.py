@@ -88,6 +88,12 @@ def layout_of(file: Path, hints: Hints) -> Layout:
         symbol = None
         if "symbol" not in table.columns.places:
             symbol = hints.symbol or _symbol_of(table)
+        elif hints.symbol:
+            raise ConfigError(
+                f"{file}: its column {table.columns.header[table.columns.places['symbol']]} says whose bars they "
+                f"are: leave out --symbol {hints.symbol}; `smabot data import --only` takes the bars of some "
+                "symbols alone"
+            )
         reader = Layout(symbol, False, None, False).reader(table, hints.zone)
         first = list(islice(table.rows(), _ROWS_TO_LOOK_AT))
     stamps = [reader.stamp(row) for row in first if len(row) == len(table.columns.header)]

@@ -269,6 +269,7 @@ def test_a_wrong_time_zone_is_told_with_the_one_that_fits(
         (NEW_YORK, "%Y-%m-%d %H:%M", (4, 20)),
         (NEW_YORK, "%Y-%m-%d %H:%M%z", (4, 20)),
         (EST, "%Y-%m-%d %H:%M", (4, 20)),
+        (EST, "%Y-%m-%d %H:%M", (9, 16)),
     ],
 )
 def test_a_right_time_zone_is_not_suspected(
@@ -279,6 +280,24 @@ def test_a_right_time_zone_is_not_suspected(
     done = data("import", file, "--data-zone", str(zone))
     assert done.code == 0
     assert "ZONE" not in done.out
+
+
+@pytest.mark.parametrize("days", [[WINTER, SUMMER], [SUMMER]])
+def test_a_zone_without_summer_time_is_told_where_times_may_be_new_yorks(
+    data: Any, days: Sequence[datetime]
+) -> None:
+    """With minutes before and after the sessions each session is full in either zone."""
+    file = written(NEW_YORK, "%Y-%m-%d %H:%M", (4, 20), days)
+    says = (
+        "the data span summer time, which EST does not have: if the times are New York's, give --data-zone "
+        "America/New_York"
+    )
+    assert f"zone? {says}" in " ".join(data("check", file, "--data-zone", "EST").out.split())
+    done = data("import", file, "--data-zone", "EST")
+    assert done.code == 0
+    assert f"WRONG TIME ZONE? SPY.csv: {says}; before" in " ".join(done.out.split())
+    (found,) = json.loads(data("check", file, "--data-zone", "Etc/GMT+5", "--json").out)["files"]
+    assert found["without_summer_time"]
 
 
 def test_a_zone_in_which_nothing_is_left_is_refused_with_the_one_that_fits(data: Any) -> None:

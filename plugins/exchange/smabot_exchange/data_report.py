@@ -135,8 +135,8 @@ def _remarks(app: App, report: FileReport) -> Iterator[str]:
         counts = ", ".join(f"{count:,} as {zone}" for zone, count in report.zones.items())
         text = f"of {report.rows:,} rows these would lie in a regular session: {counts}"
         yield from _line("zone", f"{text}; say which it is with --data-zone")
-    if report.other_zone:
-        yield from _line("zone?", str(report.other_zone))
+    if report.zone_doubt:
+        yield from _line("zone?", str(report.zone_doubt))
     if report.ends_of_minutes:
         text = (
             "sessions run from 09:31 to 16:00 New York: these times seem to be the ENDS of the minutes. "

@@ -59,10 +59,10 @@ def _remarks(folder: Path, files: Sequence[FileImport]) -> Iterator[str]:
         yield f"{outside:,} rows outside the regular sessions left out"
     if others := sum(each.others for each in files):
         yield f"{others:,} rows of other symbols left out"
-    wrong = [each.report for each in files if each.report.other_zone]
+    wrong = [each.report for each in files if each.report.zone_doubt]
     for report in wrong[:_MOST_REMARKS]:
         yield (
-            f"WRONG TIME ZONE? {report.path.name}: {report.other_zone}; before you import it again, remove the "
+            f"WRONG TIME ZONE? {report.path.name}: {report.zone_doubt}; before you import it again, remove the "
             f"files of its symbols from {folder}"
         )
     if counts := bad_rows(files):
@@ -86,7 +86,8 @@ def _data(store: BarStore, done: StoreImport) -> dict[str, Any]:
                 "path": each.report.path, "rows": each.report.rows, "kept": each.kept,
                 "outside_sessions": each.outside, "other_symbols": each.others,
                 "bad": [asdict(refusal) for refusal in each.report.refusals.values()],
-                "other_zone": each.report.other_zone and asdict(each.report.other_zone),
+                "other_zone": each.report.zone_doubt.other and asdict(each.report.zone_doubt.other),
+                "without_summer_time": bool(each.report.zone_doubt.without_summer_time),
                 "suspected_splits": [asdict(split) for split in each.report.suspected.splits],
             }
             for each in done.files

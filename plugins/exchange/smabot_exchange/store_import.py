@@ -153,7 +153,7 @@ class StoreImport:
         """Yield what the rows are of which none is imported, and what helps."""
         if outside := sum(each.outside for each in self.files):
             zone = next(
-                (f": {zone}" for each in self.files if (zone := each.report.other_zone)), ""
+                (f": {zone}" for each in self.files if (zone := each.report.zone_doubt.other)), ""
             )
             yield f"{outside:,} rows outside the regular sessions{zone}"
         if others := sum(each.others for each in self.files):

@@ -22,7 +22,7 @@ from smabot_exchange.data.file_layout import Hints, Layout, Table, layout_of, op
 from smabot_exchange.data.row_reader import BadRow
 from smabot_exchange.data.sessions import OutsideCalendar, session_on
 from smabot_exchange.data.time_stamps import TimeReader, zone_named
-from smabot_exchange.data.zone_check import OtherZone, other_zone
+from smabot_exchange.data.zone_check import ZoneDoubt, zone_doubt
 
 _ZONES = ("America/New_York", "UTC")
 """Of those that data are given in the most usual; which one it is, only the operator knows."""
@@ -91,8 +91,8 @@ class FileReport:
     zones: dict[str, int] = field(default_factory=dict)
     """Of times without a zone: how many lie in a regular session, read in each of some zones."""
     suspected: Suspicions = field(default_factory=Suspicions)
-    other_zone: OtherZone | None = None
-    """The zone that times seem to be of, where they seem to be read in a wrong one."""
+    zone_doubt: ZoneDoubt = field(default_factory=ZoneDoubt)
+    """Why times may be read in a wrong zone."""
     ends_of_minutes: bool = False
     """Whether each session runs from 09:31 to 16:00: times seem to be the ends of minutes."""
 
@@ -167,7 +167,7 @@ class FileCheck:
             yield bar
         report.times = _described(reader.times.forms, self._hints.zone)
         naive = reader.times.forms == {"no zone"}
-        report.other_zone = other_zone(self._stamps, self._hints.zone if naive else None)
+        report.zone_doubt = zone_doubt(self._stamps, self._hints.zone if naive else None)
         report.zones = counts.found
 
     def _fault(self, bar: Bar) -> tuple[str, str] | None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date, datetime, tzinfo
+from datetime import time as clock
 
 from smabot.provider import EXCHANGE_ZONE, MINUTE, Session
 from smabot_exchange.data.sessions import OutsideCalendar, session_on
@@ -52,6 +53,35 @@ class OtherZone:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class ZoneDoubt:
+    """Why the zone that a file's times were read in may be wrong; false where nothing says so."""
+
+    other: OtherZone | None = None
+    without_summer_time: str = ""
+    """The zone in which times were read that may be New York's, where that has no summer time."""
+
+    def __bool__(self) -> bool:
+        return self.other is not None or bool(self.without_summer_time)
+
+    def __str__(self) -> str:
+        if self.other is not None:
+            return str(self.other)
+        return (
+            f"the data span summer time, which {self.without_summer_time} does not have: if the times are New "
+            "York's, give --data-zone America/New_York"
+        )
+
+
+def zone_doubt(stamps: Collection[int], read_as: str | None) -> ZoneDoubt:
+    """Return what makes a zone doubtful; ``stamps`` and ``read_as``: as for `other_zone`."""
+    if (other := other_zone(stamps, read_as)) is not None:
+        return ZoneDoubt(other)
+    if read_as is not None and lacks_summer_time(stamps, read_as):
+        return ZoneDoubt(without_summer_time=read_as)
+    return ZoneDoubt()
+
+
 def other_zone(stamps: Collection[int], read_as: str | None) -> OtherZone | None:
     """Return the zone that fits a file's minutes better; None where none does.
 
@@ -71,6 +101,36 @@ def other_zone(stamps: Collection[int], read_as: str | None) -> OtherZone | None
     if counts[best] <= inside * _MORE + _FEW:
         return None
     return OtherZone(best, 1 - inside / total, counts[best] / total, read_as is None)
+
+
+def lacks_summer_time(stamps: Collection[int], read_as: str) -> bool:
+    """Whether times may be New York's though the zone that they were read in has its winter's offset all year.
+
+    Not where all lie in regular sessions, or where days begin and end in summer as they do in winter, by
+    New York's clock: then the zone fits. ``stamps`` and ``read_as``: as for `other_zone`.
+    """
+    if not _is_always_winter(zone_named(read_as)):
+        return False
+    halves = sorted({stamp // _HALF_HOUR for stamp in stamps})
+    times = [datetime.fromtimestamp(half * _HALF_HOUR, EXCHANGE_ZONE) for half in halves]
+    days: dict[date, list[datetime]] = defaultdict(list)
+    for time in times:
+        days[time.date()].append(time)
+    hours: dict[bool, Counter[tuple[clock, clock]]] = {True: Counter(), False: Counter()}
+    for found in days.values():
+        hours[bool(found[0].dst())][found[0].time(), found[-1].time()] += 1
+    summer, winter = hours[True], hours[False]
+    regular = _Hours()
+    if not summer or all(regular.contain(time) for time in times):
+        return False
+    return summer.most_common(1)[0][0] not in {each for each, _ in winter.most_common(1)}
+
+
+def _is_always_winter(zone: tzinfo) -> bool:
+    """Whether a zone is New York's without summer time."""
+    months = (datetime(2026, month, 1, tzinfo=zone) for month in (1, 7))
+    winter = datetime(2026, 1, 1, tzinfo=EXCHANGE_ZONE).utcoffset()
+    return {month.utcoffset() for month in months} == {winter}
 
 
 def _sample(halves: Counter[int]) -> dict[int, int]:

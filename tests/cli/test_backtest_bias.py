@@ -102,6 +102,20 @@ def test_few_round_trips_are_told_with_what_to_do(notes: Callable[..., list[str]
     assert told == "1 round trip: too few to tell skill from luck, take more sessions or symbols"
 
 
+def test_what_blocked_every_order_is_told_with_its_setting(call: Callable[..., Any]) -> None:
+    market(minutes(2))
+    Path("buyer.py").write_text(STRATEGY.format(buy="02 15:00", sell="02 15:30"))
+    words = ("--plugins", "./buyer.py,risk", "--data", "bars.csv", "--set", "sizing.shares=600")
+    backtested = call("--json", "--db", "a.db", "backtest", *words)
+    for found in (backtested, call("--json", "--db", "a.db", "report")):
+        told = found.json["notes"]
+        assert not about(told, "round trip")
+        assert about(told, "blocked") == [
+            "nothing was traded: every order was blocked, by risk.daily_limits.max_order_notional (1), "
+            "risk.daily_limits.max_exposure_per_symbol (1): change the setting, or how much is ordered"
+        ]
+
+
 @pytest.mark.parametrize(
     ("times", "says"),
     [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -21,6 +21,7 @@ from smabot.cli.report.report_files import ReportFiles
 from smabot.cli.report.report_output import page_of, written_lines
 from smabot.cli.run_session import opened_session, rare_collections, recorded_run
 from smabot.cli.run_settings import settings_text
+from smabot.cli.shown_settings import shown_settings
 from smabot.cli.stop_signals import INTERRUPTED, stop_signals
 from smabot.domain.calendar import Calendar, new_york_date
 from smabot.engine.start.bot_session import BotSession
@@ -118,7 +119,8 @@ def traded(
             raise KeyboardInterrupt
         if performance is None:
             raise ConfigError("nothing was traded: the data has no bar of these symbols and days")
-        notes = list(_notes(session, performance, market, bias, run.outcome))
+        used = shown_settings(loaded, plugins.names)
+        notes = list(_notes(session, performance, market, bias, run.outcome, used))
         report = Report.of(session.opened().journal) if reporting else None
         told = session.opened().feed.notes
         return Backtest(performance, market, notes, run.code, report, told)
@@ -209,6 +211,7 @@ def _notes(
     market: BuyAndHold,
     bias: BacktestBias,
     outcome: str,
+    settings: Iterable[str],
 ) -> Iterator[str]:
     """Yield what a reader of the figures must know."""
     yield from session.opened().feed.notes
@@ -216,7 +219,7 @@ def _notes(
         yield "it was stopped before the end of the data"
     if silent := sorted({*session.enterable} - market.symbols):
         yield f"no bar of {', '.join(silent[:10])}" + (" and others" if len(silent) > 10 else "")
-    yield from reading_notes(performance)
+    yield from reading_notes(performance, settings)
     yield from bias.notes()
     for order in session.book.open_orders() if outcome == "ended" else ():
         yield f"{order.client_order_id} was still open at the end: no later bar could fill it"

@@ -60,7 +60,7 @@ class Performance:
     trips: Sequence[RoundTrip]
     still_held: int
     """Positions that were still open at the end."""
-    orders: Mapping[Status, int]
+    orders: Counter[Status]
     unfilled: int
     """Orders that the broker ended without a fill."""
     blocked_by: Mapping[str, int]
@@ -131,6 +131,11 @@ class Performance:
         return min((*begins, self.end.equity), default=ZERO) <= 0
 
     @property
+    def all_blocked(self) -> bool:
+        """Whether there were orders, and risk checks blocked each of them."""
+        return 0 < self.orders[Status.BLOCKED] == sum(self.orders.values())
+
+    @property
     def statistics(self) -> TradeStatistics:
         return TradeStatistics.of(self.trips)
 
@@ -185,6 +190,6 @@ def _blocked_by(orders: Sequence[Order]) -> dict[str, int]:
     found: Counter[str] = Counter()
     for order in orders:
         if order.status is Status.BLOCKED:
-            failed = {check.name for check in read_checks(order.checks) if not check.passed}
-            found.update(failed or {"not sent in time"})
+            failed = [check.name for check in read_checks(order.checks) if not check.passed]
+            found.update([*dict.fromkeys(failed)] or ["not sent in time"])
     return dict(found.most_common())

@@ -31,13 +31,17 @@ def page_of(
 ) -> str:
     """Return the page of a report, made now; ``notes`` are those of a backtest."""
     head = PageHead(title, heading, app.wall())
-    told = list(reading_notes(report.performance)) if notes is None else notes
+    told = _notes(report) if notes is None else notes
     return report_page(report, head, app.times, told)
+
+
+def _notes(report: Report) -> list[str]:
+    return list(reading_notes(report.performance, [each.name for each in report.settings or ()]))
 
 
 def emit_report(app: App, report: Report, written: Sequence[Path]) -> None:
     """Show a report's figures, the checks that bound, and which files were written."""
-    notes = list(reading_notes(report.performance))
+    notes = _notes(report)
     data = {**report_data(report, notes), "files": [str(path) for path in written]}
     lines = backtest_lines(report.performance, report.market, app.times, notes)
     app.emit(data, [*lines, *_more_lines(report, app.times), *written_lines(written)])

@@ -400,3 +400,13 @@ def test_it_warns_where_it_takes_a_simulated_market_though_bars_are_stored(
     )
     for named in ("simulated", "data/bars"):
         assert call("backtest", "--data", named).err == ""
+
+
+@pytest.mark.parametrize("days", [("--to", "2026-03-02"), ("--from", "2026-03-03")])
+def test_notes_on_all_of_the_data_are_not_taken_for_those_of_the_days_traded(
+    call: Callable[..., Any], days: tuple[str, str]
+) -> None:
+    first, data, *_ = call("--json", "backtest", "--data", MARKET, *days).json["notes"]
+    assert first == "traded 1 session of the data; notes on the data are of all of it"
+    assert "2 sessions, 2,340 bars" in data
+    assert "notes on the data" not in call("backtest", "--data", MARKET).out

@@ -27,7 +27,7 @@ from smabot.domain.calendar import Calendar, new_york_date
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.recovery import recover
 from smabot.engine.transaction import Watcher
-from smabot.errors import ConfigError
+from smabot.errors import ConfigError, counted
 from smabot.hooks.late_journal import LateJournal
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import HistoricalFeed
@@ -214,6 +214,9 @@ def _notes(
     settings: Iterable[str],
 ) -> Iterator[str]:
     """Yield what a reader of the figures must know."""
+    if session.config.since or session.config.until:
+        traded_days = counted(len(performance.days), "session")
+        yield f"traded {traded_days} of the data; notes on the data are of all of it"
     yield from session.opened().feed.notes
     if outcome == "stopped":
         yield "it was stopped before the end of the data"

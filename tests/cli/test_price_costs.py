@@ -113,3 +113,17 @@ def test_those_of_another_broker_or_of_pruned_bars_are_not_known(
     journal.commit([account("alpaca")])
     assert call("report", "--json").json["price_costs"] is None
     assert "spread, slippage" not in call("report").out
+
+
+def test_explain_says_what_a_fill_slipped_by_share_and_in_all(call: Callable[..., Any]) -> None:
+    call("--db", "a.db", "backtest", "--data", "simulated:symbols=3,sessions=2,seed=5")
+    fill = call("--json", "--db", "a.db", "trades").json["trades"][-1]
+    told = " ".join(call("--db", "a.db", "explain", fill["client_order_id"]).out.split())
+    found = re.search(
+        r"(?:bought|sold) 10 at ([\d.]+), ([\d.]+) a share \(([\d.]+) in all\) (?:better|worse) than the "
+        r"decision's ([\d.]+)",
+        told,
+    )
+    assert found, told
+    filled, each, total, decided = map(Decimal, found.groups())
+    assert abs(filled - decided) == each == total / 10 > 0

@@ -143,7 +143,8 @@ def _slipped(facts: OrderFacts, fill: Fill) -> str:
     if slippage == ZERO:
         return f", as at the decision's {price(asked)}"
     way = "worse" if slippage > 0 else "better"
-    return f", {abs(slippage):,.2f} {way} than at the decision's {price(asked)}"
+    far = f"{price(abs(fill.price - asked))} a share ({money(abs(slippage))} in all)"
+    return f", {far} {way} than the decision's {price(asked)}"
 
 
 def _charged(fill: Fill) -> str:

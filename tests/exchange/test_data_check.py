@@ -306,7 +306,7 @@ def test_gaps_of_each_symbol_are_told_against_the_calendar(check: Check) -> None
     both = check("two", *zone)
     assert both.code == 0
     assert both.line("gap?").startswith(
-        "IBM: no bar in 1 of the others' sessions, from 2026-03-03 to 2026-03-03: get them by `smabot data fetch`"
+        "IBM: no bar in 1 of the others' sessions, the first 2026-03-03, the last 2026-03-03: get them by `smabot data fetch`"
     )
     found = json.loads(check("two", *zone, "--json").out)["symbols"]
     assert found[0] == {

@@ -6,6 +6,7 @@ import builtins
 import gzip
 import sys
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -226,6 +227,19 @@ def test_whole_sessions_missing_are_passed_over_and_reported(lab: Any) -> None:
         "2026-03-05",
         "2026-03-06",
     ]
+
+
+def test_missing_sessions_that_are_not_in_a_row_are_told_as_holes(lab: Any) -> None:
+    def tape(*days: int) -> Any:
+        sessions = (lab.rows("SPY", f"2026-03-{day:02} 09:30", [10] * 390) for day in days)
+        return lab.tape([*chain.from_iterable(sessions)], f"{len(days)}.csv")
+
+    assert lab.open(tape(2, 4, 9, 11, 12)).notes[1] == (
+        "no bar at all in 4 sessions in 3 holes, the longest 2 from 2026-03-05 to 2026-03-06: left out, as if "
+        "the exchange had been closed"
+    )
+    one = lab.open(tape(2, 4), "one.db").notes[1]
+    assert one.startswith("no bar at all in 1 session on 2026-03-03: ")
 
 
 def _parquet(lab: Any, **columns: Any) -> Path:

@@ -94,7 +94,7 @@ def _gaps(app: App, report: DataReport) -> Iterator[str]:
     for symbol, each in report.symbols.items():
         if missing := [day for day in each.missing if day not in absent]:
             lines.append(
-                f"{symbol}: no bar in {len(missing):,} of the others' sessions, from {missing[0]} to "
+                f"{symbol}: no bar in {len(missing):,} of the others' sessions, the first {missing[0]}, the last "
                 f"{missing[-1]}: get them by `smabot data fetch` or `import`, unless it did not trade"
             )
         if each.longest is not None and each.longest.minutes >= _LONG_GAP:

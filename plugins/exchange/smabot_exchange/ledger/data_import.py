@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import sqlite3
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -215,10 +216,9 @@ class DataImport:
         ]
         if self._dropped:
             lines.append(f"{_count(self._dropped, 'row')} outside the regular sessions left out")
-        if absent := self._absent_sessions(played):
+        if holes := self._holes(played):
             lines.append(
-                f"no bar at all in {_count(len(absent), 'session')} from {absent[0]} to "
-                f"{absent[-1]}: left out, as if the exchange had been closed"
+                f"no bar at all in {_described(holes)}: left out, as if the exchange had been closed"
             )
         if missing := self._gaps.describe():
             lines.append(missing)
@@ -235,14 +235,14 @@ class DataImport:
             day = _utc(stamp).astimezone(EXCHANGE_ZONE).date()
             self._splits.append(SuspectedSplit(symbol, day, ratio, close, open_))
 
-    def _absent_sessions(self, played: set[int]) -> list[date]:
-        absent = []
-        for day in range(min(played), max(played)):
-            if day not in played:
-                session = session_on(_utc(day * _DAY).date())
-                if session is not None:
-                    absent.append(session.date)
-        return absent
+    def _holes(self, played: set[int]) -> list[list[date]]:
+        """Return the sessions without a bar between others, those in a row together."""
+        holes: list[list[date]] = []
+        for before, day in pairwise(sorted(played)):
+            between = (session_on(_utc(each * _DAY).date()) for each in range(before + 1, day))
+            if hole := [session.date for session in between if session is not None]:
+                holes.append(hole)
+        return holes
 
     def _hours_of(self, day: int) -> tuple[int, int] | None:
         try:
@@ -324,6 +324,16 @@ def _sessions_after(end: date) -> list[Session]:
 def history_note(past: int, last: Session) -> str:
     """Return that so many sessions are history, up to the last of them."""
     return f"{_count(past, 'session')} of them history, up to {last.date}"
+
+
+def _described(holes: Sequence[Sequence[date]]) -> str:
+    """Return how many sessions holes have, and where the longest is."""
+    longest = max(holes, key=len)
+    span = f"from {longest[0]} to {longest[-1]}" if len(longest) > 1 else f"on {longest[0]}"
+    if len(holes) == 1:
+        return f"{_count(len(longest), 'session')} {span}"
+    sessions = _count(sum(map(len, holes)), "session")
+    return f"{sessions} in {len(holes):,} holes, the longest {len(longest):,} {span}"
 
 
 def _count(number: int, noun: str) -> str:

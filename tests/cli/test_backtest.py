@@ -207,6 +207,7 @@ def test_settings_change_what_is_traded(call: Callable[..., Any]) -> None:
         (["--costs", "costs=alpaca"], 3, "--costs costs=alpaca: no such cost"),
         (["--costs", "alpaca,slippage="], 2, "--costs slippage=: write NAME=VALUE"),
         (["--costs", "slippage"], 2, "--costs slippage: write NAME=VALUE"),
+        (["--costs", "0.005"], 2, "--costs 0.005: write NAME=VALUE, as commission_per_share=0.005 or slippage=0.01"),
         (["--costs", "slippage=-1"], 3, "--costs: plugin.exchange.slippage = -1"),
     ],
 )  # fmt: skip
@@ -410,3 +411,9 @@ def test_notes_on_all_of_the_data_are_not_taken_for_those_of_the_days_traded(
     assert first == "traded 1 session of the data; notes on the data are of all of it"
     assert "2 sessions, 2,340 bars" in data
     assert "notes on the data" not in call("backtest", "--data", MARKET).out
+
+
+def test_its_help_says_that_a_database_must_be_named(call: Callable[..., Any]) -> None:
+    told = " ".join(call("backtest", "--help").out.split())
+    assert "--db PATH Keep it in a new database. [nothing is kept]" in told
+    assert "[data/trades.db]" in call("run", "--help").out

@@ -27,7 +27,8 @@ def test_a_choice_has_each_value_with_each_other_one() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["5:1:1", "1:5:0", "1:5:-1", "1:x:1", "1:nan:1", "5:10", "5:", "1:2:3:4"]
+    "text",
+    ["5:1:1", "1:5:0", "1:5:-1", "1:x:1", "1:nan:1", "5:10", "5:", "1:2:3:4", "5-25", "5..25"],
 )
 def test_a_range_that_is_none_is_refused(text: str) -> None:
     with pytest.raises(
@@ -37,7 +38,8 @@ def test_a_range_that_is_none_is_refused(text: str) -> None:
 
 
 def test_a_text_with_colons_is_no_range() -> None:
-    assert choices_of(['a="09:30"', "b=x:1:2"]) == [('a="09:30"', "b=x:1:2")]
+    words = ('a="09:30"', "b=x:1:2", "since=2026-03-02", "c=-5")
+    assert choices_of(words) == [words]
 
 
 @pytest.mark.parametrize("stop", ["1e9", "inf"])

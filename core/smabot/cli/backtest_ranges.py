@@ -41,6 +41,8 @@ FEWEST_SESSIONS = 3
 MOST_TRIED = 10_000
 SHOWN = 20
 NUMBER = r"-?\d+(\.\d+)?"
+OTHER_RANGE = re.compile(rf"\s*{NUMBER}\s*(-|\.\.)\s*{NUMBER}\s*")
+"""How other programs write one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +85,7 @@ def _values(change: str) -> list[str]:
     """Return a setting with each value of its range, ``START:STOP:STEP`` with both ends in it."""
     name, _, text = change.partition("=")
     parts = [part.strip() for part in text.split(":")]
-    if len(parts) == 1 or not re.fullmatch(NUMBER, parts[0]):
+    if (len(parts) == 1 or not re.fullmatch(NUMBER, parts[0])) and not OTHER_RANGE.fullmatch(text):
         return [change]
     try:
         start, stop, step = map(Decimal, parts)

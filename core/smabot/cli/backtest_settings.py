@@ -95,8 +95,11 @@ def _costs(text: str) -> Iterator[Flag]:
     """Yield the exchange's settings of ``--costs``: the name of its ``costs``, and single ones as ``NAME=VALUE``."""
     for part in filter(None, map(str.strip, text.split(","))):
         name, equals, value = map(str.strip, part.partition("="))
-        if (equals and not (name and value)) or (name in COSTS and not equals):
-            raise UsageError(f"--costs {part}: write NAME=VALUE, as slippage=0.01")
+        a_name = name.isalpha() and name not in COSTS
+        if (equals and not (name and value)) or not (equals or a_name):
+            raise UsageError(
+                f"--costs {part}: write NAME=VALUE, as commission_per_share=0.005 or slippage=0.01"
+            )
         if equals and name not in COSTS:
             raise ConfigError(
                 f"--costs {part}: no such cost{suggest(name, COSTS)}; give alpaca, none, or {', '.join(COSTS)}"

@@ -98,11 +98,21 @@ SHARED = (
 """The options that every command takes, before or after its name."""
 
 
+NEW_DATABASE = _shared(
+    "--db", type=_file(), metavar="PATH", help="Keep it in a new database. [nothing is kept]"
+)
+"""The same option of a backtest."""
+
+
 def add_shared_options(command: click.Command) -> click.Command:
     """Give the shared options to a command and its subcommands, but those it has itself; ``--help``
     shows options under headings."""
     taken = {option for parameter in command.params for option in parameter.opts}
-    command.params += [option for option in SHARED if not taken & set(option.opts)]
+    command.params += [
+        NEW_DATABASE if command.name == "backtest" and "--db" in option.opts else option
+        for option in SHARED
+        if not taken & set(option.opts)
+    ]
     for parameter in command.params:
         if isinstance(parameter, click.Option):
             _refuse_blank(parameter)

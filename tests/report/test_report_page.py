@@ -137,6 +137,7 @@ def test_the_select_shows_another_symbols_price(look: Look, report_file: Path) -
     page.wait_for_selector(f'#price[data-symbol="{symbols[7]}"]')
     assert page.locator("#price canvas").count() == 1
     assert page.eval_on_selector("#price canvas", "canvas => canvas.toDataURL()") != first
+    page.hover("#price .u-over")
     assert symbols[7] in page.inner_text("#price .u-legend")
     assert only_loaded(console, report_file)
 
@@ -240,3 +241,82 @@ def test_next_to_nothing_is_drawn_without_an_error(
     assert "No trade was closed." in page.inner_text("#results")
     assert "No order was made" in page.inner_text("#price")
     assert only_loaded(console, tmp_path / "r.html")
+
+
+SPY_ON_CANVASES = """() => {
+  const drawn = window.drawn = { texts: [], dashed: 0 }, c = CanvasRenderingContext2D.prototype;
+  const { fillText, stroke } = c;
+  c.fillText = function (text, ...rest) { drawn.texts.push(text); fillText.call(this, text, ...rest); };
+  c.stroke = function (...rest) { drawn.dashed += this.getLineDash().length > 0; stroke.apply(this, rest); };
+}"""
+WIDEST_HOLE = """canvas => {
+  const { width, height } = canvas;
+  const pixels = canvas.getContext("2d").getImageData(0, 0, width, height).data;
+  const blue = (n) => pixels[n + 3] > 60 && pixels[n + 2] > pixels[n] + 80;
+  const drawn = [...Array(width).keys()].filter(x =>
+    [...Array(height).keys()].some(y => blue(4 * (y * width + x))));
+  return Math.max(...drawn.slice(1).map((x, n) => x - drawn[n]));
+}"""
+"""Pixels between two columns with a curve."""
+DAY_CHARTS = 5
+"""Charts that have days as their axis."""
+
+
+def drawn_again(page: Any) -> dict[str, Any]:
+    """Return what all charts write and how many dashed lines they draw."""
+    page.evaluate(SPY_ON_CANVASES)
+    page.emulate_media(color_scheme="dark")
+    page.wait_for_function("drawn.texts.length > 20")
+    return dict(page.evaluate("drawn"))
+
+
+def test_axes_have_the_year_and_sessions_that_are_missing_a_mark(
+    look: Look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from smabot.cli import main
+
+    monkeypatch.chdir(tmp_path)
+    days = ("2025-12-29", "2025-12-30", "2025-12-31", "2026-01-02", "2026-01-26", "2026-01-27")
+    lines = []
+    for day in days:
+        for minute in range(10, 60):
+            price = (10 if day < "2026-01-05" else 50) + (minute > 50)
+            lines.append(f"SPY,{day}T15:{minute}:00Z,{','.join([str(price)] * 4)},1000")
+    Path("some.csv").write_text(
+        "\n".join(["symbol,timestamp,open,high,low,close,volume", *lines, ""])
+    )
+    assert main(["backtest", "--data", "some.csv", "--html", "r.html"]) == 0
+    page, console = look(tmp_path / "r.html")
+    assert "no data from 2026-01-02 to 2026-01-26" in page.inner_text("body")
+    assert page.eval_on_selector("#price canvas", WIDEST_HOLE) > 100
+    drawn = drawn_again(page)
+    for text in ("12-29", "2025", "01-02", "2026"):
+        assert text in drawn["texts"]
+    assert drawn["dashed"] == drawn["texts"].count("2025") == DAY_CHARTS
+    assert only_loaded(console, tmp_path / "r.html")
+
+
+def test_whole_data_have_no_mark(look: Look, report_file: Path) -> None:
+    page, _ = look(report_file)
+    assert "no data" not in page.inner_text("body")
+    assert drawn_again(page)["dashed"] == 0
+
+
+def test_a_legend_is_there_only_with_a_pointer(look: Look, report_file: Path) -> None:
+    page, _ = look(report_file)
+    legends = page.locator(".u-legend")
+    assert legends.count() == len(CHARTS)
+    assert not any(legend.is_visible() for legend in legends.all())
+    page.hover("#equity .u-over")
+    assert page.locator("#equity .u-legend").is_visible()
+    page.mouse.move(0, 0)
+    page.wait_for_selector("#equity .u-legend", state="hidden")
+
+
+def test_a_phone_shows_why_orders_were_blocked(look: Look, report_file: Path) -> None:
+    page, _ = look(report_file, size="phone")
+    table = page.locator('[aria-label="unfilled"]')
+    reason = table.locator("tbody tr").first.locator("td.long").first
+    assert "max_orders" in reason.inner_text()
+    box, frame = reason.bounding_box(), table.bounding_box()
+    assert box["x"] + box["width"] <= frame["x"] + frame["width"]

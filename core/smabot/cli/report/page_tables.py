@@ -122,13 +122,13 @@ def _order_columns(report: Report, times: Times) -> output.Columns:
     return (
         (f"decided {times.zone}", lambda o: _minute(times, o.created_at)),
         ("symbol", lambda o: o.symbol),
+        ("reason", lambda o: times.in_text(o.reason or o.cancel_reason, near=o.created_at)),
         ("strategy", lambda o: o.strategy or "none"),
         ("side", lambda o: o.side.value),
         (">qty", lambda o: number(o.qty)),
         (">price then", lambda o: price(report.priced.get(o.client_order_id))),
         ("end", lambda o: o.status.value),
         ("check", lambda o: ", ".join(check.name for check in failed_checks(o))),
-        ("reason", lambda o: times.in_text(o.reason or o.cancel_reason, near=o.created_at)),
         ("why made", why),
     )
 

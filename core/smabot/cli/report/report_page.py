@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING, Any
 import smabot
 from smabot.cli.output import money, number
 from smabot.cli.performance.backtest_table import COMPARED, figures_of, other_figures, span_line
+from smabot.cli.report.data_gaps import data_gaps, gap_words
 from smabot.cli.report.distribution import Distribution
 from smabot.cli.report.page_tables import page_tables, plain_text
 from smabot.cli.report.period_returns import day_returns
-from smabot.domain.calendar import EXCHANGE_ZONE, new_york_date
+from smabot.domain.calendar import EXCHANGE_ZONE, end_of, new_york_date
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Order
 from smabot.system.redaction import redact
@@ -58,6 +59,7 @@ def report_page(report: Report, head: PageHead, times: Times, notes: Sequence[st
         notes="".join(f"<li>{plain_text(times.in_text(note))}</li>" for note in notes),
         compared=_compared(report),
         others=_others(report, times),
+        gaps=plain_text(gap_words(data_gaps(report.performance.days))),
         made=plain_text(made),
         policy=f"default-src 'none'; style-src 'unsafe-inline'; script-src {_hashes(library, script)}",
         style=f"{text('uplot.min.css')}\n{text('report.css')}",
@@ -136,7 +138,10 @@ def _blocked(order: Order) -> str:
 
 
 def _days(report: Report) -> list[tuple[str, int, int]]:
-    """Return each New York date that the charts have a point of, with its first and its last time."""
+    """Return each New York date that the charts have a point of, with its first and its last time.
+
+    A span without data is a date without a name.
+    """
     ends: dict[str, tuple[int, int]] = {}
     times = [point.time for point in report.curve]
     times += [point.time for points in report.prices.values() for point in points]
@@ -144,7 +149,9 @@ def _days(report: Report) -> list[tuple[str, int, int]]:
         day, second = new_york_date(time).isoformat(), int(time.timestamp())
         first, last = ends.get(day, (second, second))
         ends[day] = (min(first, second), max(last, second))
-    return [(day, *bounds) for day, bounds in sorted(ends.items())]
+    gaps = _seconds(end_of(last) for last, _ in data_gaps(report.performance.days))
+    days = [(day, *bounds) for day, bounds in ends.items()] + [("", gap, gap) for gap in gaps]
+    return sorted(days, key=lambda day: day[1])
 
 
 def _seconds(times: Iterable[datetime]) -> list[int]:

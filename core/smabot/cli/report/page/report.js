@@ -27,9 +27,8 @@
         .formatToParts(new Date(second * 1000)).map((part) => [part.type, part.value]));
     return `${parts.year}-${parts.month}-${parts.day} ${parts.hour}:${parts.minute}`;
   };
-  const ofOneYear = days[0][0].slice(0, 4) === lastOf(days)[0].slice(0, 4);
   const dayAxis = (u, axis, low, high, space) => {
-    const most = Math.max(1, Math.floor(u.bbox.width / devicePixelRatio / (ofOneYear ? 70 : 100)));
+    const most = Math.max(1, Math.floor(u.bbox.width / devicePixelRatio / 70));
     if (high - low < 3) {
       const step = [1 / 13, 2 / 13, 4 / 13, 1, 2].find((each) => (high - low) / each <= most) || 3;
       const found = [];
@@ -43,12 +42,15 @@
   };
   const dayLabels = (u, places) => {
     const within = places.length > 1 && places[1] - places[0] < 1 || u.scales.x.max - u.scales.x.min < 3;
+    let year = "";
     return places.map((x) => {
       const day = days[Math.floor(x + 1e-9)];
-      if (!day) return "";
-      if (!within) return day[0].slice(ofOneYear ? 5 : 0);
-      const start = x - Math.floor(x + 1e-9) < 1e-6;
-      return start ? day[0].slice(5) : clock.format(new Date(secondAt(x) * 1000));
+      if (!day || !day[0]) return "";
+      const start = !within || x - Math.floor(x + 1e-9) < 1e-6;
+      const text = start ? day[0].slice(5) : clock.format(new Date(secondAt(x) * 1000));
+      if (day[0].slice(0, 4) === year) return text;
+      year = day[0].slice(0, 4);
+      return `${text}\n${start ? year : day[0]}`;
     });
   };
 
@@ -83,6 +85,37 @@
     }
   };
 
+  // -- spans without data: a day without a name, in which no line is drawn but a dashed one ----------
+
+  const gaps = days.filter(([name]) => !name).map(([, second]) => second);
+  const gapAfter = (second) => gaps.find((gap) => gap > second) ?? Infinity;
+  const broken = (times, values) => {
+    const found = [[], []], add = (x, value) => { found[0].push(x); found[1].push(value); };
+    times.forEach((second, n) => {
+      const gap = n ? gapAfter(times[n - 1]) : Infinity;
+      if (gap <= second) add(place(gap), null);
+      add(place(second), values[n]);
+    });
+    return found;
+  };
+  const drawGaps = (u) => {
+    const c = u.ctx, { left, top, width, height } = u.bbox;
+    c.save();
+    c.strokeStyle = colour("quiet");
+    c.lineWidth = devicePixelRatio;
+    c.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
+    for (const gap of gaps) {
+      const x = u.valToPos(place(gap), "x", true);
+      if (x < left || x > left + width) continue;
+      c.beginPath();
+      c.moveTo(x, top);
+      c.lineTo(x, top + height);
+      c.stroke();
+    }
+    c.restore();
+  };
+  const hideIdleLegend = (u) => u.root.classList.toggle("idle", u.cursor.left < 0);
+
   const draw = (id, series, values, { ofTime = true, height, yText, xText, hooks = {}, within, fromZero }) => {
     const target = document.getElementById(id);
     const timeAxis = ofTime ? { splits: dayAxis, values: dayLabels } : { values: xText };
@@ -92,7 +125,10 @@
       axes: axes(timeAxis, { values: (u, ticks) => ticks.map(yText), size: axisWidth }),
       series, legend: { live: true },
       cursor: ofTime ? { sync: { key: "time" }, drag: { x: true, y: false } } : { drag: { x: false, y: false } },
-      hooks: { ...hooks, setScale: ofTime ? [zoomTogether] : [] },
+      hooks: {
+        ready: [hideIdleLegend], setScale: ofTime ? [zoomTogether] : [], draw: [...(ofTime ? [drawGaps] : []), ...(hooks.draw || [])],
+        setCursor: [hideIdleLegend, ...(hooks.setCursor || [])],
+      },
     }, values, target);
     chart.setScale("x", within || { min: 0, max: days.length });
     charts.push({ chart, ofTime, target });
@@ -101,20 +137,19 @@
 
   const timeCharts = () => {
     const { equity, exposure, returns } = data;
-    const x = equity.time.map(place);
-    const dots = { show: x.length < 3 };
+    const dots = { show: equity.time.length < 3 };
     draw("equity", [when, {
       label: "equity", stroke: () => colour("curve"), fill: () => colour("fill"), width: 1.5, points: dots,
       value: (u, v) => dollars(v),
-    }], [x, equity.equity], { height: 260, yText: short });
+    }], broken(equity.time, equity.equity), { height: 260, yText: short });
     draw("drawdown", [when, {
       label: "below its peak", stroke: () => colour("loss"), width: 1.5, points: dots,
       fill: () => colour("loss") + "22", fillTo: 0, value: (u, v) => percent(v),
-    }], [x, equity.fall], { height: 160, yText: shortPercent, fromZero: true });
+    }], broken(equity.time, equity.fall), { height: 160, yText: shortPercent, fromZero: true });
     draw("exposure", [when, {
       label: "invested", stroke: () => colour("curve"), fill: () => colour("fill"), width: 1, points: dots,
       paths: uPlot.paths.stepped({ align: -1 }), value: (u, v) => percent(v),
-    }], [exposure.time.map(place), exposure.mean], { height: 160, yText: shortPercent, fromZero: true });
+    }], broken(exposure.time, exposure.mean), { height: 160, yText: shortPercent, fromZero: true });
     const index = Object.fromEntries(days.map((day, n) => [day[0], n]));
     draw("returns", [{ label: "day", value: (u, v) => v == null ? "-" : days[Math.floor(v)][0] }, bars(
       "return", (u, n) => u.data[1][n] < 0, percent)],
@@ -197,7 +232,7 @@
     draw("price", [when, {
       label: symbol, stroke: () => colour("curve"), width: 1.25, points: { show: shown.time.length < 3 },
       value: (u, v) => dollars(v),
-    }], [shown.time.map(place), shown.close], {
+    }], broken(shown.time, shown.close), {
       height: 320, yText: short, within: { min, max }, hooks: { draw: [drawMarks], setCursor: [tellMark] },
     });
     document.getElementById("price").dataset.symbol = symbol;

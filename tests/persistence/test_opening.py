@@ -270,3 +270,15 @@ def test_a_file_that_may_not_be_read(db: Path, unprivileged: Any) -> None:
         pytest.raises(ConfigError, match="it can't be opened: check the rights"),
     ):
         SqliteRows.open(db)
+
+
+@pytest.mark.parametrize("opened", [SqliteRows.open, SqliteJournal.open])
+def test_a_schema_whose_text_is_damaged_is_one_clear_line(tmp_path: Path, opened: Any) -> None:
+    """SQLite quotes it in its message, which Python can't read then."""
+    db = tmp_path / "trades.db"
+    SqliteJournal.open(db).close()
+    content = db.read_bytes()
+    assert b"CREATE TABLE bars" in content
+    db.write_bytes(content.replace(b"CREATE TABLE bars", b"CREATE TABL\x80 \x80ars"))
+    with pytest.raises(JournalError, match=r"trades\.db: it is damaged: run `smabot db check`"):
+        opened(db)

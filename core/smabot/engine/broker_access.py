@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from smabot.domain.book import Book
+from smabot.domain.book_view import EPOCH
 from smabot.domain.bot_records import Event
 from smabot.errors import AccountBlocked, KeyRefused, NotAllowed, counted
 from smabot.hooks.ports import BrokerAccount, Clock
@@ -34,6 +35,8 @@ class Access:
         self._looked: tuple[datetime, datetime] | None = None
         """When it was last looked at how long the key has been refused; None: it is not."""
         self._refused_for = timedelta()
+        self._newest = EPOCH
+        """When the key was refused last, by the feed's clock."""
         self._told_account = ""
         self.refusal = ""
         """Why the bot can't trade just now; empty where it can."""
@@ -47,7 +50,7 @@ class Access:
         if isinstance(error, AccountBlocked):
             self._by_request, self._account = "", f"the account may not trade: {error}"
         else:
-            self._by_request = str(error)
+            self._by_request, self._newest = str(error), self._clock.now()
         self._tell()
 
     def request_accepted(self, *, took_order: bool = False) -> None:
@@ -65,6 +68,8 @@ class Access:
 
     def feed_refused(self, refused: str) -> None:
         """Take note of whether the feed's connections take the key: why they don't, or nothing."""
+        if refused:
+            self._newest = self._clock.now()
         if refused != self._by_feed:
             self._by_feed = refused
             self._tell()
@@ -73,7 +78,7 @@ class Access:
         """Raise KeyRefused where the key has been refused for too long.
 
         Longer steps don't count in full: the machine may have slept, or its clock been set, and nobody
-        has asked the broker meanwhile.
+        has asked the broker meanwhile. So the last word is that of a refusal just now.
         """
         if self._looked is None:
             return
@@ -81,7 +86,7 @@ class Access:
         self._looked = self._clock.now(), self._wall()
         passed = max(self._looked[0] - feed, self._looked[1] - wall, timedelta())
         self._refused_for += min(passed, LONGEST_STEP)
-        if self._refused_for >= self._patience:
+        if self._refused_for >= self._patience and self._looked[0] - self._newest <= LONGEST_STEP:
             minutes = self._patience // timedelta(minutes=1)
             raise KeyRefused(
                 f"the broker has refused the key for {counted(minutes, 'minute')} "

@@ -66,6 +66,8 @@ def translated_errors(shown: Path) -> Iterator[None]:
         name = getattr(error, "sqlite_errorname", "")
         kind = ConfigError if name.startswith(_NOT_OURS) else JournalError
         raise kind(f"database {shown}: {error_meaning(error, shown)}") from error
+    except UnicodeDecodeError as error:  # SQLite's own words quote damaged text of the file
+        raise JournalError(f"database {shown}: {_MEANINGS['SQLITE_CORRUPT']}") from error
 
 
 def connect(path: Path, mode: str) -> sqlite3.Connection:

@@ -279,6 +279,6 @@ def test_a_schema_whose_text_is_damaged_is_one_clear_line(tmp_path: Path, opened
     SqliteJournal.open(db).close()
     content = db.read_bytes()
     assert b"CREATE TABLE bars" in content
-    db.write_bytes(content.replace(b"CREATE TABLE bars", b"CREATE TABL\x80 \x80ars"))
+    db.write_bytes(content.replace(b"CREATE TABLE bars", b"CREATE \x80ABLE bars"))
     with pytest.raises(JournalError, match=r"trades\.db: it is damaged: run `smabot db check`"):
         opened(db)

@@ -166,6 +166,30 @@ def test_one_that_is_too_far_behind_misses_the_oldest(monkeypatch: pytest.Monkey
     assert told == [8, 9, 10, 11, 12]
 
 
+def test_steps_that_cannot_be_read_or_are_pruned_are_passed_over() -> None:
+    kept, told = MemoryJournal(), list[int]()
+    first = telling(kept, Around(), a=lambda step: None)
+    for number in range(6):
+        first.commit([event(number)])
+    for number in (2, 4):
+        kept.commit([StepRow(number, NOON, '{"number": 2, "events": [{}]}')])
+    del kept._tables[StepRow][1,]
+    second = telling(kept, Around(), a=lambda step: told.append(step.number))
+    for _ in range(4):
+        second.commands()
+    assert told == [3, 5, 6]
+    for number in range(3, 7):
+        kept.commit([StepRow(number, NOON, "no JSON")])
+    third = telling(kept, Around(), a=lambda step: told.append(step.number))
+    third._listeners[0].number = 2
+    for _ in range(4):
+        third.commands()
+    third.commit([event(7)])
+    for _ in range(4):
+        third.commands()
+    assert told == [3, 5, 6, 7]
+
+
 def test_a_run_that_was_killed_is_told_by_the_next_one() -> None:
     kept, told = MemoryJournal(), list[CommittedStep]()
     dead = Run("dead", 1, "0.1", "", "PAPER", NOON)

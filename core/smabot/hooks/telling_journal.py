@@ -156,10 +156,23 @@ class TellingJournal(JournalAround):
             steps = [step for step in self._recent if step.number >= first]
         else:
             rows = self._journal.rows(StepRow, since=("number", first), limit=AT_ONCE)
-            steps = [replace(read_step(row), again=row.number <= self._before) for row in rows]
-        if listener.failures:
+            listener.number = rows[0].number - 1 if rows else self._newest  # the others are pruned
+            steps = [step for row in rows if (step := self._kept(row)) is not None]
+            if rows and not steps:
+                listener.number = rows[-1].number
+        if listener.failures and steps:
             steps[0] = replace(steps[0], again=True)
         return steps
+
+    def _kept(self, row: StepRow) -> CommittedStep | None:
+        """Return a step as it was kept; None where it can't be read, as it may be of another release."""
+        try:
+            return replace(read_step(row), again=row.number <= self._before)
+        except ValueError as error:
+            logger.warning(
+                "step {} can't be read, and no plugin is told of it: {}", row.number, error
+            )
+            return None
 
     def _place(self, plugin: str) -> int:
         """Return the newest step that a plugin was told of; a new one is told from now on."""

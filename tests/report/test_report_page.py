@@ -169,11 +169,20 @@ def test_a_chart_is_zoomed_with_the_others_and_tells_of_a_mark(
     assert only_loaded(console, report_file)
 
 
+def wait_until(page: Any, expression: str) -> None:
+    """`wait_for_function` evaluates text in the page, which its policy forbids where it is not true at once."""
+    for _ in range(100):
+        if page.evaluate(expression):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(expression)
+
+
 def test_it_follows_a_change_of_the_theme(look: Look, report_file: Path) -> None:
     page, _ = look(report_file, "light")
     assert TINTS["light"]["curve"] in colours(page, "equity")
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function("getComputedStyle(document.body).backgroundColor === 'rgb(20, 24, 29)'")
+    wait_until(page, "getComputedStyle(document.body).backgroundColor === 'rgb(20, 24, 29)'")
     for chart in ("equity", "results"):
         assert not colours(page, chart) & set(TINTS["light"].values())
 
@@ -266,7 +275,7 @@ def drawn_again(page: Any) -> dict[str, Any]:
     """Return what all charts write and how many dashed lines they draw."""
     page.evaluate(SPY_ON_CANVASES)
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function("drawn.texts.length > 20")
+    wait_until(page, "drawn.texts.length > 20")
     return dict(page.evaluate("drawn"))
 
 

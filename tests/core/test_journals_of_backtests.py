@@ -126,7 +126,17 @@ def test_bars_are_those_that_the_feed_has_replayed(minutes: list[set[str]]) -> N
     assert replayed.bar_counts() == plain.bar_counts()
     assert replayed.newest_bar() == plain.newest_bar()
     assert replayed.rows(Event) == plain.rows(Event)
-    for since, until in ((0, 99), (2, 5), (7, 7)):
+    for since, until in (
+        (0, 99),
+        (2, 5),
+        (7, 7),
+        (7, 7),
+        (8, 8),
+        (9, 12),
+        (9, 9),
+        (3, 3),
+        (13, 99),
+    ):
         span = OPEN + since * MINUTE, OPEN + until * MINUTE
         assert replayed.bars_within(*span) == plain.bars_within(*span)
         assert replayed.bars_within(*span, "AAA") == plain.bars_within(*span, "AAA")

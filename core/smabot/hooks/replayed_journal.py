@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator, Sequence
 from datetime import datetime
 from operator import attrgetter
 
+from smabot.domain.book_view import EPOCH
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Bar
 from smabot.hooks.memory_journal import MemoryJournal
@@ -23,6 +24,9 @@ class ReplayedJournal(MemoryJournal):
         self._feed = feed
         self._counts: Counter[str] = Counter()
         self._newest: datetime | None = None
+        self._reading: Iterator[list[Bar]] = iter(())
+        self._minute: list[Bar] = []
+        self._passed = EPOCH
 
     def _keep_bars(self, bars: Sequence[Bar]) -> None:
         if bars:
@@ -36,15 +40,30 @@ class ReplayedJournal(MemoryJournal):
         return self._newest
 
     def bars_within(self, since: datetime, until: datetime, symbol: str | None = None) -> list[Bar]:
-        """Return the bars that start from ``since`` to ``until``, as `smabot.hooks.ports.BarRows`."""
+        """Return the bars that start from ``since`` to ``until``, as `smabot.hooks.ports.BarRows`.
+
+        Who asks for one span after the other has the history read once.
+        """
         found: list[Bar] = []
-        for minute in self._feed.history(
-            [symbol] if symbol else list(self._counts), since - MINUTE, 0
-        ):
-            if minute[0].time > until:
-                break
-            found += minute
+        self._go_to(since)
+        while self._minute and (time := self._minute[0].time) <= until:
+            found += [bar for bar in self._minute if symbol in (None, bar.symbol)]
+            if time == until:
+                break  # others may ask for the same minute
+            self._pass()
         return found
+
+    def _go_to(self, since: datetime) -> None:
+        """Make ``_minute`` the first one from a time on; empty where there is none."""
+        if not self._minute or since <= self._passed:
+            self._reading = self._feed.history(list(self._counts), since - MINUTE, 0)
+            self._minute, self._passed = next(self._reading, []), since - MINUTE
+        while self._minute and self._minute[0].time < since:
+            self._pass()
+
+    def _pass(self) -> None:
+        self._passed = self._minute[0].time
+        self._minute = next(self._reading, [])
 
     def windows(self, lookback: int, symbols: Collection[str]) -> Iterator[list[Bar]]:
         """Yield the newest minutes that have a bar of the symbols, so many, once one was committed."""

@@ -115,6 +115,7 @@ def test_those_of_another_broker_or_of_pruned_bars_are_not_known(
     assert "spread, slippage" not in call("report").out
 
 
+@pytest.mark.plugins
 def test_explain_says_what_a_fill_slipped_by_share_and_in_all(call: Callable[..., Any]) -> None:
     call("--db", "a.db", "backtest", "--data", "simulated:symbols=3,sessions=2,seed=5")
     fill = call("--json", "--db", "a.db", "trades").json["trades"][-1]

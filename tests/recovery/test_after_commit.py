@@ -253,3 +253,15 @@ def test_kills_lose_no_step(tmp_path: Path) -> None:
     assert sum(died for _, died in seen.values()) == dead >= 2
     first_time = [number for place, number in enumerate(numbers) if number not in numbers[:place]]
     assert first_time == sorted(first_time)
+
+
+def test_the_end_waits_for_all_that_are_slow_together() -> None:
+    never = threading.Event()
+    journal = telling(
+        MemoryJournal(), Around(beside=True), **{name: lambda step: never.wait(9) for name in "abc"}
+    )
+    journal.commit([event(1)])
+    begun = time.monotonic()
+    journal.finish(0.3)
+    assert time.monotonic() - begun < 0.8
+    never.set()

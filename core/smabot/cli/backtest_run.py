@@ -20,8 +20,7 @@ from smabot.cli.report.report_data import Report
 from smabot.cli.report.report_files import ReportFiles
 from smabot.cli.report.report_output import page_of, written_lines
 from smabot.cli.run_session import opened_session, rare_collections, recorded_run
-from smabot.cli.run_settings import settings_text
-from smabot.cli.shown_settings import shown_settings
+from smabot.cli.run_settings import settings_of, settings_text
 from smabot.cli.stop_signals import INTERRUPTED, stop_signals
 from smabot.domain.calendar import Calendar, new_york_date
 from smabot.engine.start.bot_session import BotSession
@@ -119,7 +118,7 @@ def traded(
             raise KeyboardInterrupt
         if performance is None:
             raise ConfigError("nothing was traded: the data has no bar of these symbols and days")
-        used = shown_settings(loaded, plugins.names)
+        used = [setting.name for setting in settings_of(run.row) or ()]
         notes = list(_notes(session, performance, market, bias, run.outcome, used))
         report = Report.of(session.opened().journal) if reporting else None
         told = session.opened().feed.notes

@@ -124,9 +124,9 @@ class TellingJournal(JournalAround):
         """Tell what is left, for so long at most; the next process tells the rest."""
         until = self._around.seconds() + seconds
         self._tell_on()
-        while self._busy and (left := until - self._around.seconds()) > 0:
+        while self._busy and self._around.seconds() < until:
             for each in self._listeners:
-                each.question.wait(left)
+                each.question.wait(max(until - self._around.seconds(), 0))
             self._tell_on()
 
     @property

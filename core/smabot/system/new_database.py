@@ -26,9 +26,8 @@ def removed_unless_kept(database: Path) -> Iterator[Callable[[], None]]:
     Yields what the body calls once there is something to keep. Nothing is removed that was there before, or
     that another process uses.
     """
-    database = (
-        database.resolve()
-    )  # as who opens it does: a missing folder before ``..`` is never made
+    # As who opens it does: a missing folder before ``..`` is never made.
+    database = database.resolve()
     made = [file for file in files_of(database) if not os.path.lexists(file)]
     folders = [folder for folder in database.parents if not folder.exists()]
     kept = False

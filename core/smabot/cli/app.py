@@ -306,17 +306,18 @@ class App:
 
 def _require_log_file_apart(config: Config, settings: Path | None) -> None:
     """Raise ConfigError where the log would be written into another file of the run."""
-    from smabot.settings.loading import files_of
-
     if (file := config.log.file) is None:
         return
+    from smabot.settings.loading import files_of
+    from smabot.system.new_database import database_files
+
     others = dict(zip(files_of(settings), ("the settings file", "the secrets file"), strict=True))
     if config.data is not None and Path(config.data).is_file():
         others[Path(config.data)] = "the file that --data names"
     for path, name in ((config.db, "--db"), (config.ledger_path, "--ledger")):
         others[path] = f"the file that {name} names"
-        for beside in ("-wal", "-shm", ".lock"):
-            others[Path(os.path.realpath(path) + beside)] = f"a part of what {name} names"
+        for beside in database_files(Path(os.path.realpath(path)))[1:]:
+            others[beside] = f"a part of what {name} names"
     for path, what in others.items():
         if is_same_file(file, path):
             raise ConfigError(f"log.file {file}: is {what}: give another one")

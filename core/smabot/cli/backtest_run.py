@@ -31,7 +31,7 @@ from smabot.hooks.late_journal import LateJournal
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import HistoricalFeed
 from smabot.hooks.replayed_journal import ReplayedJournal
-from smabot.system.new_database import files_of, removed_unless_kept
+from smabot.system.new_database import database_files, removed_unless_kept
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -84,7 +84,7 @@ def run_backtest(app: App, loaded: Loaded, html: Path | None = None) -> int:
 
 def _require_apart(html: Path | None, config: Config) -> None:
     """Raise ConfigError where the report would be a file of the database."""
-    if html is not None and html.resolve() in files_of(config.db.resolve()):
+    if html is not None and html.resolve() in database_files(config.db.resolve()):
         raise ConfigError(
             f"--html {html}: the database {config.db} has that file: give another name"
         )

@@ -14,7 +14,7 @@ FILES = ("", "-wal", "-shm", ".lock")
 """What SQLite and the lock put beside a database, and at last what keeps others out."""
 
 
-def files_of(database: Path) -> list[Path]:
+def database_files(database: Path) -> list[Path]:
     """Return the files that a database has, or may have, with itself."""
     return [database.with_name(database.name + suffix) for suffix in FILES]
 
@@ -28,7 +28,7 @@ def removed_unless_kept(database: Path) -> Iterator[Callable[[], None]]:
     """
     # As who opens it does: a missing folder before ``..`` is never made.
     database = database.resolve()
-    made = [file for file in files_of(database) if not os.path.lexists(file)]
+    made = [file for file in database_files(database) if not os.path.lexists(file)]
     folders = [folder for folder in database.parents if not folder.exists()]
     kept = False
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import runpy
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -26,6 +27,7 @@ from smabot_exchange.matching.orders import (
 )
 from smabot_exchange.replay import ReplayedMinute
 
+PLAYER = Path(__file__).with_name("player.py")
 HEADER = "symbol,timestamp,open,high,low,close,volume,trade_count,vwap"
 
 
@@ -97,6 +99,12 @@ class Lab:
     def close(self) -> None:
         while self._open:
             self._open.pop().close()
+
+
+@pytest.fixture(scope="session")
+def player() -> dict[str, Any]:
+    """The client that decides by the clock alone."""
+    return runpy.run_path(str(PLAYER))
 
 
 @pytest.fixture

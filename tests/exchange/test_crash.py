@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import runpy
 import shutil
 import signal
 import subprocess
@@ -13,13 +12,6 @@ from random import Random
 from typing import Any
 
 import pytest
-
-PLAYER = Path(__file__).with_name("player.py")
-
-
-@pytest.fixture(scope="module")
-def player() -> dict[str, Any]:
-    return runpy.run_path(str(PLAYER))
 
 
 @pytest.fixture
@@ -77,7 +69,7 @@ def test_killed_for_real_at_random_moments(lab: Any, tape: Path, player: dict[st
 
     rng = Random(11)
     ledger = lab.folder / "ledger.db"
-    command = [sys.executable, str(PLAYER), str(ledger), str(tape)]
+    command = [sys.executable, player["__file__"], str(ledger), str(tape)]
     for _ in range(6):
         process = subprocess.Popen([*command, "0.02"], stderr=subprocess.PIPE)
         try:

@@ -5,12 +5,10 @@ They need no server: `Exchange.faults` and `Exchange.halts` switch them on.
 
 from __future__ import annotations
 
-import runpy
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -32,14 +30,7 @@ from smabot_exchange.faults.market_kinds import (
 from smabot_exchange.in_process import ExchangeBroker, ExchangeFeed, SharedExchange
 from smabot_exchange.matching.orders import OrderChange, OrderFilter, OrderRequest, RequestRefused
 
-PLAYER = Path(__file__).with_name("player.py")
 DAY, NEXT = "2026-03-02", "2026-03-03"
-
-
-@pytest.fixture(scope="module")
-def player() -> dict[str, Any]:
-    """The client that decides by the clock alone."""
-    return runpy.run_path(str(PLAYER))
 
 
 @pytest.fixture

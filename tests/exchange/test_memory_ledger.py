@@ -12,7 +12,6 @@ from typing import Any, Literal
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
-from tests.exchange.player import act
 
 from smabot.domain.order_terms import Side
 from smabot_exchange.data.data_files import DataFiles
@@ -72,9 +71,8 @@ def faulty(chosen: list[int], seed: int) -> FaultPlan:
     )
 
 
-def trade(exchange: Exchange, rng: Random) -> None:
-    """What a client does in a minute, and what comes to the account from outside."""
-    act(exchange, lambda: None)
+def disturb(exchange: Exchange, rng: Random) -> None:
+    """What comes to the account from outside."""
     for symbol in (*exchange.symbols, "NONE"):
         if rng.random() < 0.1:
             try:
@@ -159,7 +157,12 @@ def answers(exchange: Exchange, rng: Random) -> dict[str, Any]:
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_in_memory_and_on_a_file_all_answers_are_the_same(
-    lab: Any, monkeypatch: pytest.MonkeyPatch, seed: int, chosen: list[int], history: int
+    lab: Any,
+    player: dict[str, Any],
+    monkeypatch: pytest.MonkeyPatch,
+    seed: int,
+    chosen: list[int],
+    history: int,
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(lab.folder / "cache"))
     tape, begins = write(lab, Random(seed)), Beginning(history)
@@ -179,7 +182,8 @@ def test_in_memory_and_on_a_file_all_answers_are_the_same(
             if step and minute is None:
                 break
             for each in exchanges:
-                trade(each, Random(seed + step))
+                player["act"](each, lambda: None)
+                disturb(each, Random(seed + step))
             if step % 5 == 4:
                 exchanges = [each.opened_again() for each in exchanges]
             minute, other = (each.advance() for each in exchanges)

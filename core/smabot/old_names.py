@@ -99,6 +99,10 @@ NAMES = {
     "handles.Handle": "system.descriptors.FileHandle",
     "hookspecs.Finding": "hooks.findings.Finding",
     "hookspecs.Level": "hooks.findings.Level",
+    **{
+        f"hookspecs.{name}": f"hooks.recovery_answers.{name}"
+        for name in ("Conflict", "Reconciliation", "Recovery", "RecoveryStep")
+    },
     "in_place.Watch": "system.database_file.DatabaseWatch",
     "inquiry.Answers": "engine.reconciling.broker_snapshot.BrokerSnapshot",
     "inquiry.Inquiry": "engine.reconciling.broker_snapshot.SnapshotRequest",

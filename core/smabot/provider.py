@@ -67,6 +67,7 @@ from smabot.hooks.ports import (
     Rows,
     is_remote,
 )
+from smabot.hooks.recovery_answers import Conflict, Reconciliation, Recovery, RecoveryStep
 from smabot.hooks.roles import Provider
 from smabot.hooks.simulated_exchange import (
     ExchangeFill,
@@ -83,13 +84,7 @@ from smabot.hooks.simulated_machine import (
     SimulatedSocket,
     StreamKind,
 )
-from smabot.hooks.specifications import (
-    Conflict,
-    Reconciliation,
-    Recovery,
-    RecoveryStep,
-    hookimpl,
-)
+from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import A_YEAR, BARS_FOLDER, IN_MEMORY, Config, Secret, Settings
 from smabot.system.database_file import DatabaseWatch
 from smabot.system.deprecation import note_renamed

@@ -32,7 +32,7 @@ from smabot.engine.transaction import Transaction, Watcher
 from smabot.errors import SmabotError
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Broker, Feed, Journal, goes_by_itself
-from smabot.hooks.specifications import Recovery
+from smabot.hooks.recovery_answers import Recovery
 from smabot.settings.model import Config
 
 STOP_SECONDS = 5.0

@@ -18,7 +18,8 @@ from smabot.domain.order_terms import RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import ZERO, Bar, Batch, Order, OrderUpdate, money
 from smabot.errors import ConfigError, ConflictError
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, Progress
-from smabot.hooks.specifications import Reconciliation, Recovery, hookimpl
+from smabot.hooks.recovery_answers import Reconciliation, Recovery
+from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Config
 
 

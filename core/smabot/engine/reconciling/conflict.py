@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from smabot.domain.records import Order, OrderUpdate
 from smabot.errors import ConflictError, counted
-from smabot.hooks.specifications import Conflict
+from smabot.hooks.recovery_answers import Conflict
 
 SEE_THEM = "see `smabot reconcile` with the same flags"
 

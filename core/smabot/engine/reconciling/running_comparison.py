@@ -18,7 +18,7 @@ from smabot.engine.surroundings import Surroundings
 from smabot.errors import BrokerError, NotAllowed
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import goes_by_itself
-from smabot.hooks.specifications import Conflict, Reconciliation, Recovery
+from smabot.hooks.recovery_answers import Conflict, Reconciliation, Recovery
 
 NEVER = -1
 ASK_AGAIN = timedelta(seconds=10)

@@ -15,7 +15,7 @@ from smabot.engine.start.bot_session import BotSession
 from smabot.engine.transaction import Watcher
 from smabot.errors import AccountBlocked
 from smabot.hooks.ports import Broker
-from smabot.hooks.specifications import Reconciliation
+from smabot.hooks.recovery_answers import Reconciliation
 
 MICROSECOND = timedelta(microseconds=1)
 

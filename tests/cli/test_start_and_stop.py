@@ -83,12 +83,11 @@ def seen(tmp_path: Path) -> Any:
     return seen
 
 
-def command(*words: str) -> list[str]:
-    smabot = str(Path(sys.executable).with_name("smabot"))
-    verb, *rest = words or ("run", "--until", "2026-03-02T15:30:00Z")
+def command(verb: str, *words: str) -> list[str]:
+    live = {"run": ["--broker", "exchange", "--speed", "max"], "flatten": ["--broker", "exchange"]}
     return [
-        smabot, verb, "--plugins", "sma,./seen.py,./second.py", "--broker", "exchange",
-        "--data", "simulated:shape=waves,sessions=1,seed=4", *(("--speed", "max") if verb == "run" else ()), *rest,
+        str(Path(sys.executable).with_name("smabot")), verb, "--plugins", "sma,./seen.py,./second.py",
+        "--data", "simulated:shape=waves,sessions=1,seed=4", *live.get(verb, ()), *words,
     ]  # fmt: skip
 
 
@@ -127,7 +126,7 @@ def test_a_flatten_is_a_run_and_a_backtest_is_none(seen: Any) -> None:
 
 def test_a_killed_run_does_not_stop_and_the_next_one_starts(seen: Any, tmp_path: Path) -> None:
     with subprocess.Popen(
-        [*command("run"), "--speed", "20"], cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        command("run", "--speed", "20"), cwd=tmp_path, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     ) as child:  # fmt: skip
         until = time.monotonic() + 20
         while time.monotonic() < until and (

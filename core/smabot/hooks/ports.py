@@ -156,6 +156,8 @@ class BrokerOrder:
     reason: str = ""
     filled_at: datetime | None = None
     fees: Decimal = ZERO
+    replaces: str = ""
+    """The broker's id of the order whose place it took; empty: of none."""
 
     def update(self) -> OrderUpdate:
         """The same as an event."""

@@ -131,7 +131,8 @@ def test_open_orders_for_old_shares_are_canceled_and_those_with_legs_stay(
     lab: Any, client: Any
 ) -> None:
     exchange = lab.open(write(lab, [f"SPY,{DAY},split,2,1,"]))
-    trader, events = client(exchange), []
+    trader = client(exchange)
+    events: list[Any] = []
     exchange.listen(events.extend)
     trader.buy(10)
     exchange.advance()

@@ -11,6 +11,7 @@ from uuid import UUID
 from smabot.provider import MINUTE, ZERO, Bar, Calendar, ConfigError, Session
 from smabot_exchange.data.corporate_actions import ListedAction
 from smabot_exchange.data.sessions import regular_sessions
+from smabot_exchange.data.split_bars import split_bar
 from smabot_exchange.ledger.ledger_port import LedgerPort
 from smabot_exchange.ledger.past_equity import equity_history, equity_times
 from smabot_exchange.matching.account import EquityHistoryPoint
@@ -92,6 +93,12 @@ class ExchangeQueries(Serialised):
     def followed_actions(self) -> list[ListedAction]:
         """Return the corporate actions with which the account's shares became others, oldest first."""
         return self._actions.followed()
+
+    def adjusted(self, symbol: str, bars: list[Bar]) -> list[Bar]:
+        """Return bars of a symbol as if they had been traded in shares of now."""
+        for since, ratio in self._actions.ratios(symbol):
+            bars = [split_bar(bar, ratio) if bar.time < since else bar for bar in bars]
+        return bars
 
     # Orders
 

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any
 
 from smabot.provider import ZERO, Bar, ConfigError, suggest
 from smabot_exchange.data.corporate_actions import ListedAction, in_order
-from smabot_exchange.data.simulated_splits import SimulatedSplit, split_bar, split_divisors
+from smabot_exchange.data.simulated_splits import SimulatedSplit, split_ratios
 from smabot_exchange.data.simulated_symbols import KNOWN_SYMBOLS, MOST_SYMBOLS, simulated_symbols
+from smabot_exchange.data.split_bars import split_bar
 
 if TYPE_CHECKING:
     from smabot_exchange.data.random_market import RandomMarket
@@ -194,12 +195,14 @@ class SimulatedMarket:
         symbols = sorted(simulated_symbols(self.symbols))
         shape = self._shape(symbols)
         for session in first_sessions(self.start, self.sessions):
-            divisors = split_divisors(self.splits, session.date)
+            ratios = split_ratios(self.splits, session.date)
             for minute in zip(*shape.session(session), strict=True):
-                if divisors:
-                    yield from (split_bar(bar, divisors.get(bar.symbol)) for bar in minute)
-                else:
+                if not ratios:
                     yield from minute
+                    continue
+                for bar in minute:
+                    ratio = ratios.get(bar.symbol)
+                    yield bar if ratio is None else split_bar(bar, ratio)
 
     def actions(self) -> tuple[ListedAction, ...]:
         """Return its splits."""

@@ -7,7 +7,6 @@ from datetime import date
 from decimal import Decimal
 from typing import NamedTuple
 
-from smabot.provider import Bar
 from smabot_exchange.data.corporate_actions import ListedAction, listed_action, positive_shares
 from smabot_exchange.data.ticker_names import ticker
 
@@ -42,28 +41,10 @@ class SimulatedSplit(NamedTuple):
         return f"{self.symbol}@{self.ex_date}@{self.new:f}:{self.old:f}"
 
 
-def split_divisors(splits: Iterable[SimulatedSplit], day: date) -> dict[str, float]:
-    """Return what prices of a day are divided by, and volumes multiplied, of each symbol that was split."""
+def split_ratios(splits: Iterable[SimulatedSplit], day: date) -> dict[str, float]:
+    """Return how many shares of a day there are for one of before all splits, of each symbol that was split."""
     ratios: dict[str, Decimal] = {}
     for split in splits:
         if split.ex_date <= day:
             ratios[split.symbol] = ratios.get(split.symbol, Decimal(1)) * split.new / split.old
     return {symbol: float(ratio) for symbol, ratio in ratios.items()}
-
-
-def split_bar(bar: Bar, divisor: float | None) -> Bar:
-    """Return a bar in new shares."""
-    if divisor is None:
-        return bar
-    prices = (bar.open, bar.high, bar.low, bar.close)
-    open_, high, low, close = (_rounded(price / divisor) for price in prices)
-    return bar._replace(
-        open=open_, high=high, low=low, close=close,
-        volume=float(max(round(bar.volume * divisor), 1)),
-        vwap=round((open_ + high + low + close) / 4, 4),
-    )  # fmt: skip
-
-
-def _rounded(price: float) -> float:
-    """Return a price in whole cents; below a dollar to four digits, as exchanges quote it."""
-    return round(price, 2) if price >= 1 else max(round(price, 4), 0.0001)

@@ -73,11 +73,19 @@ class ActionSchedule:
         """Return a price of a time as those are called who hold it at another one, by default now."""
         for each in self._actions.values():
             turned, action = each.turned_at, each.action
-            if turned is None or action.symbol != symbol or action.kind is not ActionKind.SPLIT:
+            if turned is None or action.symbol != symbol or not _is_split(each):
                 continue
             if since < turned and (until is None or turned <= until):
                 price = rounded(price * action.old_shares / action.new_shares)
         return price
+
+    def ratios(self, symbol: str) -> list[tuple[datetime, float]]:
+        """Return a symbol's splits so far: since when, and how many new shares there are for an old one."""
+        return [
+            (each.turned_at, float(each.action.ratio))
+            for each in self._actions.values()
+            if each.turned_at and each.action.symbol == symbol and _is_split(each)
+        ]
 
     def announced(
         self, symbols: Collection[str] | None, since: date, until: date, now: datetime
@@ -120,3 +128,7 @@ class ActionSchedule:
         opens = (session.open for session in sessions if session.date >= listed.action.ex_date)
         follows = next(opens, midnight + _OPENS) + timedelta(minutes=listed.minutes_late)
         return min(midnight, follows), follows
+
+
+def _is_split(listed: ListedAction) -> bool:
+    return listed.action.kind is ActionKind.SPLIT

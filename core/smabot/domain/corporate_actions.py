@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, date, datetime
 from datetime import time as clock_time
-from decimal import Decimal
+from decimal import ROUND_DOWN, Decimal
 from enum import StrEnum
 
 from smabot.domain.calendar import EXCHANGE_ZONE
@@ -57,9 +57,25 @@ class CorporateAction:
 
     def new_qty(self, qty: Decimal) -> Decimal:
         """Return what a number of shares is after it, to a billionth of a share."""
-        return (qty * self.new_shares / self.old_shares).quantize(SHARE)
+        return whole_or_parts(qty * self.new_shares / self.old_shares)
+
+    def old_qty(self, qty: Decimal) -> Decimal:
+        """Return what a number of shares was before it."""
+        return whole_or_parts(qty * self.old_shares / self.new_shares)
 
     def __str__(self) -> str:
         if self.kind is ActionKind.RENAME:
             return f"{self.symbol} is {self.new_symbol} from {self.ex_date} on"
         return f"{self.new_shares:f}:{self.old_shares:f} split of {self.symbol} on {self.ex_date}"
+
+
+def whole_or_parts(qty: Decimal) -> Decimal:
+    """Return a number of shares as whole ones where it is, else to a billionth of a share."""
+    rounded = qty.quantize(SHARE)
+    whole = rounded.quantize(Decimal(1), ROUND_DOWN)
+    return whole if whole == rounded else rounded.normalize()
+
+
+def whole_shares(qty: Decimal) -> Decimal:
+    """Return a number of shares without its fraction."""
+    return qty.quantize(Decimal(1), ROUND_DOWN)

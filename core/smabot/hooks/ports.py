@@ -158,6 +158,7 @@ class BrokerOrder:
     filled_at: datetime | None = None
     fees: Decimal = ZERO
     replaces: str = ""
+    """The broker's id of the order whose place it took; empty: of none."""
 
     def update(self) -> OrderUpdate:
         """The same as an event."""

@@ -15,6 +15,7 @@ from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
 from smabot.provider import ZERO, ActionKind, ConfigError, CorporateAction, suggest
+from smabot_exchange.data.disk_sync import sync
 from smabot_exchange.data.ticker_names import ticker
 
 FILE_NAME = "corporate_actions.csv"
@@ -70,6 +71,13 @@ def listed_action(
     return ListedAction(action, minutes_late, announced)
 
 
+def as_listed(action: CorporateAction) -> ListedAction:
+    """Return an action of another source as data list it."""
+    return listed_action(
+        action.symbol, action.ex_date, action.new_shares, action.old_shares, action.new_symbol
+    )
+
+
 def is_actions_file(file: Path) -> bool:
     """Whether a file's name says that it lists corporate actions, no bars."""
     return file.name == FILE_NAME or file.name.endswith(f".{FILE_NAME}")
@@ -90,6 +98,36 @@ def read_actions(files: Iterable[Path]) -> tuple[ListedAction, ...]:
                 )
             found[action.action_id] = listed
     return in_order(found.values())
+
+
+def write_actions(file: Path, actions: Iterable[ListedAction]) -> None:
+    """Replace a file by a list of actions; it is on disk when this returns. Raises OSError."""
+    listed = in_order(actions)
+    optional = [
+        name for name in OPTIONAL if any(getattr(each, name) is not None for each in listed)
+    ]
+    part = file.with_name(f".{file.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as stream:
+            rows = csv.writer(stream, lineterminator="\n")
+            rows.writerow([*COLUMNS, *optional])
+            rows.writerows(_cells(each, optional) for each in listed)
+        sync(part)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+    sync(file.parent)
+
+
+def _cells(listed: ListedAction, optional: Sequence[str]) -> list[object]:
+    action = listed.action
+    rename = action.kind is ActionKind.RENAME
+    shares = ("", "") if rename else (f"{action.new_shares:f}", f"{action.old_shares:f}")
+    more = (getattr(listed, name) for name in optional)
+    return [
+        action.symbol, action.ex_date, action.kind.value, *shares, action.new_symbol,
+        *("" if value is None else value for value in more),
+    ]  # fmt: skip
 
 
 def in_order(actions: Iterable[ListedAction]) -> tuple[ListedAction, ...]:

@@ -253,13 +253,27 @@ def test_a_wrong_time_zone_is_told_with_the_one_that_fits(
     data: Any, zone: tzinfo, form: str, given: str, says: str
 ) -> None:
     file = written(zone, form, (9, 16), [WINTER, SUMMER])
-    done = data("import", file, "--data-zone", given)
+    refused = data("import", file, "--data-zone", given)
+    assert (refused.code, refused.out) == (3, "")
+    assert "SPY.csv: wrong time zone: " in refused.err
+    assert says in refused.err
+    assert refused.err.endswith("; --trust-zone imports it as it is\n")
+    assert not STORE.exists()
+    done = data("import", file, "--data-zone", given, "--trust-zone")
     assert (done.code, done.err) == (0, "")
     told = " ".join(done.out.split())
     assert "WRONG TIME ZONE? SPY.csv: " in told
     assert says in told
     assert "remove the files of its symbols from data/bars" in told
     assert says in " ".join(data("check", file, "--data-zone", given).out.split())
+
+
+def test_a_zone_that_fits_somewhat_better_is_told_and_imported(data: Any) -> None:
+    """With minutes after the sessions none has all, which proves nothing."""
+    file = written(NEW_YORK, "%Y-%m-%d %H:%M", (9, 18), [WINTER])
+    done = data("import", file, "--data-zone", "America/Chicago")
+    assert (done.code, done.err) == (0, "")
+    assert "WRONG TIME ZONE? SPY.csv: " in done.out
 
 
 @pytest.mark.parametrize(

@@ -226,14 +226,15 @@ WINTER, SUMMER = datetime(2026, 3, 2, tzinfo=NEW_YORK), datetime(2026, 3, 9, tzi
 
 
 def written(
-    zone: tzinfo, form: str, hours: tuple[int, int], days: Sequence[datetime], every: int = 1
+    zone: tzinfo, form: str, hours: tuple[int, int], days: Sequence[datetime], lacking: int = 0
 ) -> str:
-    """Write a file of whole days with a bar each minute, or every so many, its times as a clock of the zone
-    shows them."""
+    """Write a file of whole days with a bar each minute, its times as a clock of the zone shows them; of so many minutes
+    one lacks."""
     times = [
         (day + timedelta(minutes=minute)).astimezone(zone)
         for day in days
-        for minute in range(hours[0] * 60 + 30, hours[1] * 60, every)
+        for minute in range(hours[0] * 60 + 30, hours[1] * 60)
+        if not lacking or minute % lacking
     ]
     rows = [f"{time:{form}},10,10,10,10,100" for time in times]
     return write("SPY.csv", rows, "timestamp,open,high,low,close,volume")
@@ -272,7 +273,7 @@ def test_a_wrong_time_zone_is_told_with_the_one_that_fits(
 
 
 def test_complete_sessions_prove_a_zone_though_the_file_has_more_than_sessions(data: Any) -> None:
-    file = written(UTC, "%Y-%m-%d %H:%M", (4, 20), [WINTER, SUMMER])
+    file = written(UTC, "%Y-%m-%d %H:%M", (8, 18), [WINTER, SUMMER])
     refused = data("import", file, "--data-zone", "America/New_York")
     assert refused.code == 3
     assert "wrong time zone: " in refused.err
@@ -281,7 +282,7 @@ def test_complete_sessions_prove_a_zone_though_the_file_has_more_than_sessions(d
 
 def test_a_zone_that_fits_somewhat_better_is_told_and_imported(data: Any) -> None:
     """Where neither has all minutes in sessions, nor complete sessions, nothing is proved."""
-    file = written(NEW_YORK, "%Y-%m-%d %H:%M", (9, 18), [WINTER, SUMMER], every=2)
+    file = written(NEW_YORK, "%Y-%m-%d %H:%M", (9, 18), [WINTER, SUMMER], lacking=3)
     done = data("import", file, "--data-zone", "America/Chicago")
     assert (done.code, done.err) == (0, "")
     assert "WRONG TIME ZONE? SPY.csv: " in done.out

@@ -105,7 +105,8 @@ def other_zone(stamps: Collection[int], read_as: str | None) -> OtherZone | None
     best = max(counts, key=lambda zone: counts[zone])
     if counts[best] <= inside * _MORE + _FEW:
         return None
-    most = counts[best]
+    most, hours = counts[best], _Hours()
+    hours.count(written, zone_named(best))
     fits = most >= _NEARLY_ALL * total or most >= _TWICE * inside
     fits |= most >= max(_TENTH_MORE * inside, _COMPLETE * hours.minutes)
     proven = total >= _ENOUGH and fits

@@ -29,6 +29,10 @@ class Result:
     schedule: Schedule
     kills: list[Kill] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
+    orders: Counter[str] = field(default_factory=Counter)
+    """Orders that left, by strategy."""
+    fills: Counter[str] = field(default_factory=Counter)
+    """Fills, by strategy."""
     steps: int = 0
     starts: int = 0
     accepted: int = 0

@@ -8,7 +8,7 @@ from typing import Any
 
 from smabot.domain.book import Book
 from smabot.domain.calendar import Calendar
-from smabot.domain.records import Bar
+from smabot.domain.records import Bar, Fill, Order
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import (
     BrokerError,
@@ -158,7 +158,14 @@ class World:
             self._end_life()
             self.state.deliveries.close()
             self.state.timeline.end()
+        self._count_trades()
         return self.state.notes.result
+
+    def _count_trades(self) -> None:
+        """Count what each strategy has traded."""
+        database, result = self.state.database, self.state.notes.result
+        result.orders.update(order.strategy for order in database.rows(Order) if order.submitted_at)
+        result.fills.update(fill.strategy for fill in database.rows(Fill))
 
     def _live(self, goes_on: Callable[[], bool]) -> None:
         """Let the bot live, and begin again, for as long as a condition holds; in the end it lives."""

@@ -11,6 +11,7 @@ from typing import Any
 
 from smabot.testing.simulation.schedule_result import Kill, Result
 from smabot.testing.simulation.themes import SEPARATOR, Themes
+from smabot.testing.simulation.trade_counts import TradeCounts
 from smabot.testing.simulation.unreachable import Reach
 
 IN_RECOVERY = 0.25
@@ -20,7 +21,7 @@ SEEDS = ("seeds", "broken")
 
 
 @dataclass
-class Coverage:
+class Coverage(TradeCounts):
     """Sums over results. It can be written down and gone on with."""
 
     schedules: int = 0
@@ -35,9 +36,6 @@ class Coverage:
     pairs: Counter[str] = field(default_factory=Counter)
     under_way: Counter[str] = field(default_factory=Counter)
     """Kills by circumstance; one kill may have several, or none."""
-    orders: Counter[str] = field(default_factory=Counter)
-    """Orders that left, by strategy."""
-    fills: Counter[str] = field(default_factory=Counter)
     seeds: set[int] = field(default_factory=set)
     broken: set[int] = field(default_factory=set)
     """Those of them that broke a rule."""
@@ -53,8 +51,8 @@ class Coverage:
         self.starts += result.starts
         self.steps += result.steps
         self.faults.update(result.faults)
-        self.orders.update(result.orders)
-        self.fills.update(result.fills)
+        self.orders.update(result.trades.orders)
+        self.fills.update(result.trades.fills)
         for kill in result.kills:
             if self._counts(kill):
                 self._count(kill)

@@ -8,7 +8,7 @@ from typing import Any
 
 from smabot.domain.book import Book
 from smabot.domain.calendar import Calendar
-from smabot.domain.records import Bar, Fill, Order
+from smabot.domain.records import Bar
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import (
     BrokerError,
@@ -36,6 +36,7 @@ from smabot.testing.simulation.schedule import Schedule
 from smabot.testing.simulation.schedule_result import Kill, Result
 from smabot.testing.simulation.server import Clients, Server
 from smabot.testing.simulation.socket_line import SocketLine
+from smabot.testing.simulation.trade_counts import TradeCounts
 from smabot.testing.simulation.under_way import circumstances
 from smabot.testing.simulation.watched_broker import watched_clients
 from smabot.testing.simulation.watched_requests import WatchedRequests
@@ -158,14 +159,8 @@ class World:
             self._end_life()
             self.state.deliveries.close()
             self.state.timeline.end()
-        self._count_trades()
+        self.state.notes.result.trades = TradeCounts.of(self.state.database)
         return self.state.notes.result
-
-    def _count_trades(self) -> None:
-        """Count what each strategy has traded."""
-        database, result = self.state.database, self.state.notes.result
-        result.orders.update(order.strategy for order in database.rows(Order) if order.submitted_at)
-        result.fills.update(fill.strategy for fill in database.rows(Fill))
 
     def _live(self, goes_on: Callable[[], bool]) -> None:
         """Let the bot live, and begin again, for as long as a condition holds; in the end it lives."""

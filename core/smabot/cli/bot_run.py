@@ -14,10 +14,9 @@ from smabot.cli import output
 from smabot.cli.live_trading import check_live_settings, confirm_live_trading
 from smabot.cli.run_session import (
     RecordedRun,
+    attended_run,
     opened_session,
-    plugins_told,
     rare_collections,
-    recorded_run,
     save_run_row,
 )
 from smabot.cli.run_settings import settings_text
@@ -65,10 +64,7 @@ def run_bot(app: App, loaded: Loaded, ignored_blocks: Sequence[str] = ()) -> int
         session.ignored_blocks = tuple(ignored_blocks)
         if config.live:
             confirm_live_trading(session, screen)
-        with (
-            plugins_told(session),
-            recorded_run(session, settings_text(loaded, plugins.names)) as run,
-        ):
+        with attended_run(session, settings_text(loaded, plugins.names)) as run:
             _trade(app, session, screen, run)
         return run.code
 

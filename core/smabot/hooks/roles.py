@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from smabot.domain.risk_answers import Check, Veto
     from smabot.hooks.findings import Finding
     from smabot.hooks.ports import Broker, Feed, Journal, Rows
+    from smabot.hooks.recovery_answers import Reconciliation, RecoveryStep
     from smabot.hooks.simulated_exchange import SimulatedExchanges
     from smabot.hooks.simulated_machine import SimulatedClient
-    from smabot.hooks.specifications import Reconciliation, RecoveryStep
 
 
 class Plugin:
@@ -45,6 +45,12 @@ class Plugin:
 
         def after_commit(self, *args: Any, **kwargs: Any) -> None:
             """``after_commit(step)``: tell others of what was committed, in a thread of its own."""
+
+        def on_start(self, *args: Any, **kwargs: Any) -> None:
+            """``on_start(run)``: get ready for a run."""
+
+        def on_stop(self, *args: Any, **kwargs: Any) -> None:
+            """``on_stop(run, outcome)``: give back what `on_start` took."""
 
         def on_command(self, *args: Any, **kwargs: Any) -> str | None:
             """``on_command(command, book)``: carry out an operator's command if its name is yours."""

@@ -101,6 +101,7 @@ from smabot.system.lock import (
     is_locked_by_name,
     lock_holder,
 )
+from smabot.system.new_database import database_files
 from smabot.system.pace import Pace
 from smabot.system.paths import file_exists, is_disk_full, refuse_hard_links
 from smabot.system.redaction import register_secret
@@ -203,6 +204,7 @@ __all__ = [
     "UnknownOutcome",
     "UsageError",
     "bar_fault",
+    "database_files",
     "end_of",
     "file_exists",
     "hookimpl",

@@ -230,8 +230,13 @@ def after_commit(plugins: Plugins, plugin: Any, book: Book) -> None:
     sent: list[tuple[str, int]] = []
     plugin.send = lambda text, key: sent.append((text, key))
     (tell,) = plugins.after_commit().values()
-    tell(CommittedStep(7, fills=(FILL,)))
+    assert tell(CommittedStep(7, fills=(FILL,)), "") is None
     assert sent == [("buy 5 SPY", 7)]
+
+
+def receivers(plugins: Plugins, plugin: Any, book: Book) -> None:
+    assert plugin.receivers() == ["mail", "phone"]
+    assert plugins.after_commit() == {}  # it has nothing to tell them
 
 
 def on_start(plugins: Plugins, plugin: Any, book: Book) -> None:

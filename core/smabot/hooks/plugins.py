@@ -174,12 +174,19 @@ class Plugins(PluginCalls):
     def on_fill(self, fill: Fill, book: Book) -> None:
         self._ask_of("on_fill", fill, book)
 
-    def after_commit(self) -> dict[str, Callable[[CommittedStep], None]]:
-        """Return what tells each plugin of a committed step, by the plugins' names; any thread may call it."""
-        return {
-            impl.plugin_name: partial(_call_with_step, impl.function, impl.argnames)
-            for impl in self._impls("after_commit")
-        }
+    def after_commit(self) -> dict[str, Callable[[CommittedStep, str], str | None]]:
+        """Return what tells each plugin of a committed step, by the plugins' names; any thread may call it.
+
+        One with receivers is there once for each, as ``plugin/receiver``.
+        """
+        receivers = dict(self._ask("receivers"))
+        found: dict[str, Callable[[CommittedStep, str], str | None]] = {}
+        for impl in self._impls("after_commit"):
+            name = impl.plugin_name
+            for receiver in dict.fromkeys(receivers.get(name, ("",))):
+                listener = f"{name}/{receiver}" if receiver else name
+                found[listener] = partial(_tell, name, impl, receiver)
+        return found
 
     def on_start(self, run: Run) -> None:
         self._ask("on_start", run=run)
@@ -340,7 +347,10 @@ class Plugins(PluginCalls):
         )
 
 
-def _call_with_step(
-    function: Callable[..., Any], names: Sequence[str], step: CommittedStep
-) -> None:
-    function(*([step] if names else []))
+def _tell(name: str, impl: Any, receiver: str, step: CommittedStep, memory: str) -> str | None:
+    """Call an `after_commit`. Raises PluginFault for an answer that is no text."""
+    given = {"step": step, "receiver": receiver, "memory": memory}
+    answer = impl.function(*(given[each] for each in impl.argnames))
+    if answer is not None and not isinstance(answer, str):
+        raise fault(name, "after_commit", answer)
+    return answer

@@ -35,6 +35,7 @@ from smabot.domain.committed_steps import (
 )
 from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Bar
+from smabot.errors import SmabotError
 from smabot.hooks.journal_around import JournalAround
 from smabot.hooks.ports import Journal
 from smabot.hooks.session_closes import SessionCloses
@@ -92,7 +93,8 @@ class _Listener:
         pause = PAUSES[min(self.failures, len(PAUSES) - 1)]
         self.failures += 1
         self.not_before = now + pause
-        logger.opt(exception=told.failure).warning(
+        known = isinstance(told.failure, SmabotError)
+        logger.opt(exception=None if known else told.failure).warning(
             "plugin '{}' raised in after_commit, and is told again in {:.0f} s: {}",
             self.name, pause, told.failure,
         )  # fmt: skip

@@ -263,8 +263,8 @@ def test_what_another_release_kept_costs_only_the_floor(desk: Any, inbox: Any) -
 def test_telegram_gets_quiet_alerts_without_a_sound() -> None:
     receiver = Receiver("tgram://123456789:abcdefghijklmnopqrstuvwxyzABCDEFGHI/12315544", 1)
     assert receiver.has_silence
-    assert "silent=yes" in receiver._silent.urls()[0]
-    assert "silent=no" in receiver._loud.urls()[0]
+    assert "silent=yes" in receiver._silent.url()
+    assert "silent=no" in receiver._loud.url()
 
 
 GRAVE = {

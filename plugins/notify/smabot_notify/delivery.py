@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from smabot.api import CommittedStep, SmabotError
 from smabot_notify.alerts import Alert, message
 from smabot_notify.matters import Matters, Resting, Waiting
-from smabot_notify.receiver import Receiver
+from smabot_notify.receiver import Kind, Receiver
 from smabot_notify.sender import Sender
 from smabot_notify.settings import NotifySettings
 from smabot_notify.step_alerts import alerts_of
@@ -149,7 +149,7 @@ class Delivery:
         self._progress.tried = True
         silent = self._settings.level(alert.kind) == "quiet"
         title, text = message(alert, self._sender.bot, self._sender.mode, again=again, held=held)
-        kind = "failure" if alert.grave else "info"
+        kind: Kind = "failure" if alert.grave else "info"
         if why := self.receiver.send(title, text, kind=kind, silent=silent):
             raise NotDelivered(f"{self.receiver.shown} did not take alert {alert.key}: {why}")
 

@@ -7,10 +7,10 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from hashlib import blake2s
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 from urllib.parse import urlencode
 
-from smabot.api import ConfigError, register_secret
+from smabot.api import ConfigError
 from smabot.provider import suggest
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ SILENT: dict[str, dict[str, str]] = {
 WIKI = "https://github.com/caronc/apprise/wiki"
 REASON = 200
 """Characters of a failure's reason."""
+
+Kind = Literal["info", "failure"]
 
 
 class Receiver:
@@ -47,24 +49,22 @@ class Receiver:
         self._loud = _opened(url, self.shown, self.service)
         self._silent = None
         if (quiet := SILENT.get(self.service)) is not None:
-            query = f"{'&' if '?' in url else '?'}{urlencode(quiet)}"
-            register_secret(url + query)
-            self._silent = _opened(url + query, self.shown, self.service)
+            self._silent = _opened(_with(url, **quiet), self.shown, self.service)
 
     @property
     def has_silence(self) -> bool:
         """Whether its service can take a message without a sound."""
         return self._silent is not None
 
-    def send(self, title: str, text: str, *, kind: str = "info", silent: bool = False) -> str:
-        """Send a message; returns why that failed, empty where it did not.
+    def send(self, title: str, text: str, *, kind: Kind = "info", silent: bool = False) -> str:
+        """Send a message; returns why that failed, empty where it did not. ``kind``: one of apprise's."""
+        import apprise
 
-        ``kind``: one of apprise's: info, success, warning, failure.
-        """
+        level = getattr(apprise.NotifyType, kind.upper())
         opened = self._silent if silent and self._silent is not None else self._loud
         with _heard() as heard:
             try:
-                sent = opened.notify(body=text, title=title, notify_type=kind, body_format="text")
+                sent = opened.notify(body=text, title=title, notify_type=level)
             except Exception as error:  # noqa: BLE001 - a service of apprise may raise anything
                 heard.append(type(error).__name__)
                 sent = False
@@ -80,7 +80,10 @@ def opened_receivers(settings: NotifySettings) -> list[Receiver]:
 
 
 def _opened(url: str, shown: str, service: str) -> Any:
-    """Return apprise's sender for a URL. Nothing is fetched, and nothing is kept on the disk."""
+    """Return apprise's sender for a URL: it takes plain text, and is called in the thread that sends.
+
+    Nothing is fetched, and nothing is kept on the disk.
+    """
     import apprise
 
     _silence_libraries()
@@ -88,12 +91,14 @@ def _opened(url: str, shown: str, service: str) -> Any:
         app_id="smabot", app_desc="smabot", image_url_mask="", image_path_mask="", async_mode=False
     )
     with _heard():
-        one = apprise.Apprise.instantiate(url, asset=asset)
+        one = apprise.Apprise.instantiate(_with(url, format="text"), asset=asset)
     if one is None:
         raise ConfigError(f"plugin.notify.urls: {shown}: {_fault(service)}; see {WIKI}")
-    opened = apprise.Apprise(asset=asset)
-    opened.add(one)
-    return opened
+    return one
+
+
+def _with(url: str, **query: str) -> str:
+    return f"{url}{'&' if '?' in url else '?'}{urlencode(query)}"
 
 
 def _fault(service: str) -> str:

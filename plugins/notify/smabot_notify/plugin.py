@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from smabot.api import Config, ConfigError, Finding, Plugin, hookimpl
 from smabot_notify.settings import NotifySettings
+from smabot_notify.step_alerts import ENDED_WELL
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,11 +17,7 @@ if TYPE_CHECKING:
 
     from smabot.api import CommittedStep, Run
     from smabot_notify.delivery import Delivery
-
-NOTHING_SET = (
-    "plugin.notify.urls is empty: name who gets the alerts, as in urls = ['mailto://…'], or take notify out "
-    "of `plugins`"
-)
+    from smabot_notify.heartbeat import Heartbeat
 
 
 class NotifyPlugin(Plugin):
@@ -33,6 +30,11 @@ class NotifyPlugin(Plugin):
         self._sender = Sender()
         self._deliveries: dict[str, Delivery] = {}
         self._ended = threading.Event()
+        self._heartbeat: Heartbeat | None = None
+        if (url := settings.heartbeat_url) is not None:
+            from smabot_notify.heartbeat import Heartbeat
+
+            self._heartbeat = Heartbeat(url.get_secret_value(), settings.heartbeat_seconds)
 
     @hookimpl
     def receivers(self) -> Sequence[str]:
@@ -40,8 +42,8 @@ class NotifyPlugin(Plugin):
         from smabot_notify.delivery import Delivery
         from smabot_notify.receiver import opened_receivers
 
-        if not self._settings.urls:
-            raise ConfigError(NOTHING_SET)
+        if not self._settings.urls and self._heartbeat is not None:
+            return ()
         self._deliveries = {
             receiver.name: Delivery(receiver, self._settings, self._sender)
             for receiver in opened_receivers(self._settings)
@@ -70,15 +72,23 @@ class NotifyPlugin(Plugin):
             watching.start()
 
     @hookimpl
-    def on_stop(self) -> None:
+    def on_health(self) -> None:
+        """Ping: core calls this only while its deciding thread goes on."""
+        if self._heartbeat is not None:
+            self._heartbeat.beat()
+
+    @hookimpl
+    def on_stop(self, run: Run) -> None:
         self._ended.set()
+        if self._heartbeat is not None and run.exit_code not in ENDED_WELL:
+            self._heartbeat.fail()
 
     @hookimpl
     def diagnose(self, config: Config) -> list[Finding]:
         from smabot_notify.receiver import opened_receivers
 
-        if not self._settings.urls:
-            return [Finding.failure("alerts", NOTHING_SET)]
+        if not self._settings.urls and self._heartbeat is not None:
+            return [Finding.ok("alerts", "none; only the heartbeat")]
         try:
             found = opened_receivers(self._settings)
         except ConfigError as error:

@@ -74,7 +74,12 @@ class Receiver:
 
 
 def opened_receivers(settings: NotifySettings) -> list[Receiver]:
-    """Return the receivers that the settings name. Raises ConfigError for one that can't be used."""
+    """Return the receivers that the settings name. Raises ConfigError for none, and one that can't be used."""
+    if not settings.urls:
+        raise ConfigError(
+            "plugin.notify.urls is empty: name who gets the alerts, as in urls = ['mailto://…'], or take "
+            "notify out of `plugins`"
+        )
     urls = dict.fromkeys(url.get_secret_value() for url in settings.urls)
     return [Receiver(url, number) for number, url in enumerate(urls, 1)]
 

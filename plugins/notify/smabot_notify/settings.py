@@ -37,6 +37,9 @@ class NotifySettings(Settings):
     """An alert tells that order updates are lost once they have been for so long."""
     frozen_minutes: float = Field(1, ge=0, le=A_YEAR)
     """An alert tells of an order of unknown outcome once that has lasted for so long."""
+    heartbeat_url: Secret | None = None
+    """Pinged while the bot decides; better in ``.secrets.toml`` than in ``settings.toml``."""
+    heartbeat_seconds: float = Field(60, ge=5, le=86_400)
 
     @field_validator("urls")
     @classmethod
@@ -44,6 +47,15 @@ class NotifySettings(Settings):
         for url in urls:
             register_url(url.get_secret_value())
         return urls
+
+    @field_validator("heartbeat_url")
+    @classmethod
+    def _heartbeat_url(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            register_url(url.get_secret_value())
+            if not url.get_secret_value().startswith(("https://", "http://")):
+                raise ValueError("must begin with https:// or http://")
+        return url
 
     def level(self, kind: str) -> Level:
         """Return how alerts of a kind are sent."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from smabot.api import ConfigError
 from smabot_notify.alerts import message
 from smabot_notify.examples import example
 
@@ -15,7 +14,6 @@ if TYPE_CHECKING:
 
 def send_test(app: App, settings: NotifySettings, kind: str | None, *, only_show: bool) -> int:
     """Send an example of a kind, or a plain message, to each receiver; returns the exit code."""
-    from smabot_notify.plugin import NOTHING_SET
     from smabot_notify.receiver import opened_receivers
 
     config = app.config()
@@ -23,8 +21,6 @@ def send_test(app: App, settings: NotifySettings, kind: str | None, *, only_show
     if only_show:
         app.emit({"title": title, "text": text}, [title, text])
         return 0
-    if not settings.urls:
-        raise ConfigError(NOTHING_SET)
     answers = [
         (receiver.shown, receiver.send(f"TEST {title}", text))
         for receiver in opened_receivers(settings)

@@ -11,6 +11,7 @@ from smabot.domain.bot_records import Block, Command, Event
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
 from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.frozen_classes import replace
+from smabot.domain.health import Health
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import (
     ZERO,
@@ -94,6 +95,7 @@ __all__ = [
     "Feed",
     "Fill",
     "Finding",
+    "Health",
     "Journal",
     "JournalError",
     "Level",

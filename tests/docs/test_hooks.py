@@ -23,6 +23,7 @@ from smabot.cli.installation_checks import plugin_findings
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Command
 from smabot.domain.committed_steps import CommittedStep
+from smabot.domain.health import Health
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import (
     Account,
@@ -230,6 +231,16 @@ def after_commit(plugins: Plugins, plugin: Any, book: Book) -> None:
     (tell,) = plugins.after_commit().values()
     tell(CommittedStep(7, fills=(FILL,)))
     assert sent == [("buy 5 SPY", 7)]
+
+
+def on_health(plugins: Plugins, plugin: Any, book: Book) -> None:
+    pinged: list[tuple[str, str]] = []
+    plugin.ping = lambda path, text: pinged.append((path, text))
+    (tell,) = plugins.on_health().values()
+    fine = Health("trading", NOW, 1.0, 7, "0.1.0", "PAPER", NOW)
+    tell(fine)
+    tell(replace(fine, reasons=("halted: lunch", "no bar for 4 minutes")))
+    assert pinged == [("", ""), ("/fail", "halted: lunch; no bar for 4 minutes")]
 
 
 def diagnose(plugins: Plugins, plugin: Any, book: Book) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Command
 from smabot.domain.committed_steps import CommittedStep
+from smabot.domain.health import Health
 from smabot.domain.records import Bar, EquityPoint, Fill, Order, OrderIntent, Signal
 from smabot.domain.risk_answers import Check, Veto
 from smabot.errors import ConfigError, PluginFault, SmabotError, suggest
@@ -174,9 +175,16 @@ class Plugins(PluginCalls):
 
     def after_commit(self) -> dict[str, Callable[[CommittedStep], None]]:
         """Return what tells each plugin of a committed step, by the plugins' names; any thread may call it."""
+        return self._with_one_argument("after_commit")
+
+    def on_health(self) -> dict[str, Callable[[Health], None]]:
+        """Return what tells each plugin of the bot's health, by the plugins' names; any thread may call it."""
+        return self._with_one_argument("on_health")
+
+    def _with_one_argument(self, hook: str) -> dict[str, Callable[[Any], None]]:
         return {
-            impl.plugin_name: partial(_call_with_step, impl.function, impl.argnames)
-            for impl in self._impls("after_commit")
+            impl.plugin_name: partial(_call_with, impl.function, impl.argnames)
+            for impl in self._impls(hook)
         }
 
     def on_command(self, command: Command, book: Book) -> list[str]:
@@ -327,7 +335,5 @@ class Plugins(PluginCalls):
         )
 
 
-def _call_with_step(
-    function: Callable[..., Any], names: Sequence[str], step: CommittedStep
-) -> None:
-    function(*([step] if names else []))
+def _call_with(function: Callable[..., Any], names: Sequence[str], argument: Any) -> None:
+    function(*([argument] if names else []))

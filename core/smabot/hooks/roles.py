@@ -46,6 +46,9 @@ class Plugin:
         def after_commit(self, *args: Any, **kwargs: Any) -> None:
             """``after_commit(step)``: tell others of what was committed, in a thread of its own."""
 
+        def on_health(self, *args: Any, **kwargs: Any) -> None:
+            """``on_health(health)``: tell others how the running bot is, in a thread of its own."""
+
         def on_command(self, *args: Any, **kwargs: Any) -> str | None:
             """``on_command(command, book)``: carry out an operator's command if its name is yours."""
 

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from smabot.domain.book_view import BookView as Book
     from smabot.domain.bot_records import Command
     from smabot.domain.committed_steps import CommittedStep
+    from smabot.domain.health import Health
     from smabot.domain.records import (
         Bar,
         EquityPoint,
@@ -240,6 +241,17 @@ def after_commit(step: CommittedStep) -> None:
     def after_commit(self, step):
         for fill in step.fills:
             self.send(f"{fill.side} {fill.qty} {fill.symbol}", key=step.number)
+    """
+
+
+@hookspec
+def on_health(health: Health) -> None:
+    """Tell others how `smabot run` is, about every 5 seconds, beside the deciding thread while that goes on.
+
+    Since 0.1.
+
+    def on_health(self, health):
+        self.ping("/fail" if health.reasons else "", "; ".join(health.reasons))
     """
 
 

@@ -76,6 +76,7 @@ def _catch_up(
     feed = session.opened().feed
     last, count = session.book.last, 0
     for minute in feed.history(symbols, since, 0):
+        session.surroundings.pulse.beat()
         if until is not None and minute[0].end > until:
             break
         bars = tuple(b for b in minute if b.symbol not in last or b.time > last[b.symbol].time)

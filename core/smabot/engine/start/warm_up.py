@@ -36,6 +36,7 @@ def warm_up(session: BotSession) -> None:
 
 def show_to_strategies(minute: Sequence[Bar], session: BotSession) -> None:
     """Let strategies see a minute that nothing is decided on."""
+    session.surroundings.pulse.beat()
     session.book.apply_bars(minute)
     session.plugins.on_bar([bar for bar in minute if is_valid_bar(bar)], session.book)
 

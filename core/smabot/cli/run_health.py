@@ -1,0 +1,74 @@
+"""A run's health: its file beside the database, and who else is told of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from loguru import logger
+
+from smabot.cli.run_session import RecordedRun, plugins_told, recorded_run
+from smabot.domain.frozen_classes import replace
+from smabot.domain.health import Health, stored
+from smabot.engine.heartbeat import Heartbeat
+from smabot.engine.start.bot_session import BotSession
+from smabot.engine.surroundings import Surroundings
+from smabot.errors import SmabotError
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.telling_health import TellingHealth
+from smabot.settings.model import Config
+from smabot.system.new_database import health_file
+from smabot.system.redaction import redact
+from smabot.system.replaced_file import ReplacedFile
+
+
+class KeptHealth:
+    """Writes each health to the database's file of it."""
+
+    def __init__(self, config: Config, plugins: Plugins) -> None:
+        self._file = ReplacedFile(health_file(config.db))
+        self._plugins = plugins
+        self._failed = False
+
+    def __call__(self, health: Health) -> None:
+        if "open_journal" not in self._plugins.openers:
+            return  # nothing is kept, and there may be no such folder
+        try:
+            self._file.write(stored(replace(health, outcome=redact(health.outcome))))
+        except OSError as error:
+            if not self._failed:
+                logger.warning("the health file can't be written: {}: {}", self._file.path, error)
+            self._failed = True
+        else:
+            self._failed = False
+
+
+@contextmanager
+def heartbeat(config: Config, plugins: Plugins) -> Iterator[Heartbeat]:
+    """Let a run beat. What its start fails with within is its last health."""
+    around = Surroundings()
+    takers: list[Callable[[Health], None]] = [KeptHealth(config, plugins)]
+    if hooks := plugins.on_health():
+        takers.append(TellingHealth(hooks, around.seconds))
+    heart = Heartbeat(config.mode, takers, around)
+    try:
+        yield heart
+    except SmabotError as error:
+        heart.end(error.exit_code, str(error))
+        raise
+    except BaseException:
+        heart.end(1, "failed")
+        raise
+
+
+@contextmanager
+def beating_run(session: BotSession, settings: str, heart: Heartbeat) -> Iterator[RecordedRun]:
+    """Keep a run among ``runs``, tell plugins of what it commits, and at last how it ended."""
+    run: RecordedRun | None = None
+    try:
+        with plugins_told(session), recorded_run(session, settings) as run:
+            heart.run_begun(session, run.row.run_id)
+            yield run
+    finally:
+        if run is not None:
+            heart.end(run.code, run.outcome)

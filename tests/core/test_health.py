@@ -12,7 +12,7 @@ from decimal import Decimal
 import pytest
 from loguru import logger
 
-from smabot.domain.health import Health, read_health, reasons_of, stored
+from smabot.domain.bot_health import Health, read_health, reasons_of, stored
 from smabot.hooks.telling_health import PAUSE, TellingHealth
 
 NOON = datetime(2026, 3, 2, 17, 0, tzinfo=UTC)
@@ -56,8 +56,8 @@ def test_a_bot_that_trades_is_well() -> None:
             "no bar for 4 minutes: there was none yet",
         ),
         (
-            {"last_commit": NOON - 4 * MINUTE},
-            "nothing was committed since 2026-03-02 16:56 UTC",
+            {"last_commit": NOON - 7 * MINUTE},
+            "bars come, but nothing was committed since 2026-03-02 16:53 UTC",
         ),
         (
             {"compared_at": NOON - 32 * MINUTE},

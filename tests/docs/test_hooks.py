@@ -21,9 +21,9 @@ import smabot
 from smabot import api
 from smabot.cli.installation_checks import plugin_findings
 from smabot.domain.book import Book
+from smabot.domain.bot_health import Health
 from smabot.domain.bot_records import Command
 from smabot.domain.committed_steps import CommittedStep
-from smabot.domain.health import Health
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import (
     Account,

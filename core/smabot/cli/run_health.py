@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from loguru import logger
 
 from smabot.cli.run_session import RecordedRun, plugins_told, recorded_run
+from smabot.domain.bot_health import Health, stored
 from smabot.domain.frozen_classes import replace
-from smabot.domain.health import Health, stored
 from smabot.engine.heartbeat import Heartbeat
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.surroundings import Surroundings
@@ -26,7 +26,7 @@ class KeptHealth:
     """Writes each health to the database's file of it."""
 
     def __init__(self, config: Config, plugins: Plugins) -> None:
-        self._file = ReplacedFile(health_file(config.db))
+        self._config = config
         self._plugins = plugins
         self._failed = False
 
@@ -34,10 +34,11 @@ class KeptHealth:
         if "open_journal" not in self._plugins.openers:
             return  # nothing is kept, and there may be no such folder
         try:
-            self._file.write(stored(replace(health, outcome=redact(health.outcome))))
+            file = ReplacedFile(health_file(self._config.db))
+            file.write(stored(replace(health, outcome=redact(health.outcome))))
         except OSError as error:
             if not self._failed:
-                logger.warning("the health file can't be written: {}: {}", self._file.path, error)
+                logger.warning("the bot's health can't be written beside its database: {}", error)
             self._failed = True
         else:
             self._failed = False

@@ -8,10 +8,10 @@ from datetime import timedelta
 from typing import Any
 
 import smabot
-from smabot.domain import health as phases
+from smabot.domain import bot_health as phases
+from smabot.domain.bot_health import Health, reasons_of
 from smabot.domain.bot_records import HALT, Event
 from smabot.domain.frozen_classes import replace
-from smabot.domain.health import Health, reasons_of
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Bar
 from smabot.engine.loop import Engine

@@ -10,9 +10,9 @@ from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from smabot.domain.book import Book
+from smabot.domain.bot_health import Health
 from smabot.domain.bot_records import Command
 from smabot.domain.committed_steps import CommittedStep
-from smabot.domain.health import Health
 from smabot.domain.records import Bar, EquityPoint, Fill, Order, OrderIntent, Signal
 from smabot.domain.risk_answers import Check, Veto
 from smabot.errors import ConfigError, PluginFault, SmabotError, suggest

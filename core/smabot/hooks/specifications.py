@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     import click
 
     from smabot.domain.book_view import BookView as Book
+    from smabot.domain.bot_health import Health
     from smabot.domain.bot_records import Command
     from smabot.domain.committed_steps import CommittedStep
-    from smabot.domain.health import Health
     from smabot.domain.records import (
         Bar,
         EquityPoint,

@@ -11,7 +11,7 @@ from functools import partial
 
 from loguru import logger
 
-from smabot.domain.health import Health
+from smabot.domain.bot_health import Health
 from smabot.system.background_query import BackgroundQuery
 
 PAUSE = 30.0

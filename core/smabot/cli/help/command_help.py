@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 COMMAND_SECTIONS: dict[str, tuple[str, ...]] = {
     "Trade": ("run", "backtest", "halt", "resume", "flatten"),
     "Look": (
-        "status", "orders", "trades", "fills", "signals", "explain", "events", "runs", "pnl",
+        "status", "health", "orders", "trades", "fills", "signals", "explain", "events", "runs", "pnl",
         "equity", "report",
     ),
     "Set up and check": (

@@ -131,9 +131,8 @@ def _too_old(health: Health, max_bar_age: timedelta) -> Iterator[str]:
         if now - since > max_bar_age:
             newest = f"the newest one ended at {_clock(bar)}" if bar else "there was none yet"
             yield f"no bar for {_minutes(now - since)}: {newest}"
-        made = health.last_commit
-        if bar is not None and made is not None and bar > made + max_bar_age:
-            yield f"nothing was committed since {_clock(made)}"
+        elif bar and (made := health.last_commit) and health.time - made > 2 * max_bar_age:
+            yield f"bars come, but nothing was committed since {_clock(made)}"
     compared, patience = health.compared_at, 2 * health.compared_every + MINUTE
     if compared is not None and now - compared > patience:
         yield f"not compared with the broker for {_minutes(now - compared)}"

@@ -50,6 +50,7 @@ COMMANDS = {
     "verify": "verify",
     "simulate": "simulate",
     "config": "config",
+    "service": "service",
     "completion": "completion",
 }
 """Each command of core and its module in `smabot.cli.commands`."""

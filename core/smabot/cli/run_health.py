@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 from loguru import logger
 
+from smabot.cli.notified_manager import NotifiedManager
 from smabot.cli.run_session import RecordedRun, plugins_told, recorded_run
 from smabot.domain.bot_health import Health, stored
 from smabot.domain.frozen_classes import replace
@@ -20,6 +21,7 @@ from smabot.settings.model import Config
 from smabot.system.new_database import health_file
 from smabot.system.redaction import redact
 from smabot.system.replaced_file import ReplacedFile
+from smabot.system.service_manager import ServiceManager
 
 
 class KeptHealth:
@@ -49,6 +51,8 @@ def heartbeat(config: Config, plugins: Plugins) -> Iterator[Heartbeat]:
     """Let a run beat. What its start fails with within is its last health."""
     around = Surroundings()
     takers: list[Callable[[Health], None]] = [KeptHealth(config, plugins)]
+    if (manager := ServiceManager()).listens:
+        takers.append(NotifiedManager(manager))
     if hooks := plugins.on_health():
         takers.append(TellingHealth(hooks, around.seconds))
     heart = Heartbeat(config.mode, takers, around)

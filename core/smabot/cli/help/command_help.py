@@ -20,7 +20,7 @@ COMMAND_SECTIONS: dict[str, tuple[str, ...]] = {
         "equity", "report",
     ),
     "Set up and check": (
-        "init", "new", "doctor", "config", "plugins", "verify", "simulate", "data", "reconcile",
+        "init", "new", "doctor", "config", "service", "plugins", "verify", "simulate", "data", "reconcile",
         "completion",
     ),
 }  # fmt: skip

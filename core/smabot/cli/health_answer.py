@@ -2,7 +2,7 @@
 
 | lock | file | then |
 |---|---|---|
-| free | of a run that has ended | dead: how it ended |
+| free | of a run that has ended | dead: how it ended; also while the holder still closes its files |
 | free | of another | dead: killed |
 | held | new enough | alive: what is wrong by `reasons_of` |
 | held | of the holder, and too old | dead: its deciding thread hangs |
@@ -53,6 +53,10 @@ class _Seen:
     """When the file was written, in seconds since 1970."""
 
     @property
+    def has_ended(self) -> bool:
+        return self.health is not None and self.health.phase == HAS_ENDED
+
+    @property
     def is_holders(self) -> bool:
         """Whether the holder of the lock wrote the file: the one before may have had the same process id."""
         pid, since = self.signed
@@ -74,7 +78,7 @@ def bot_health(
     seen = _look(database)
     health = seen.health
     age = timedelta(seconds=now() - health.monotonic) if health is not None else None
-    if not seen.locked:
+    if not seen.locked or (seen.is_holders and seen.has_ended):
         return BotHealth(DEAD, (_how_it_ended(health, last_end),), health, age)
     pid = lock_holder(database)
     if health is None or age is None or not _is_alive(seen, age, max_age):
@@ -111,7 +115,7 @@ def _read(file: Path) -> tuple[Health | None, float]:
 def _is_alive(seen: _Seen, age: timedelta, max_age: timedelta) -> bool:
     """Whether the file is that of the process with the lock, which has not ended."""
     health = seen.health
-    if health is None or health.phase == HAS_ENDED:
+    if health is None or seen.has_ended:
         return False
     fresh = timedelta() <= age <= max_age and seen.signed[0] == f"{health.pid}"
     return fresh or seen.is_holders

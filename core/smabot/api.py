@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from smabot.domain.bot_health import Health
 from smabot.domain.bot_records import Block, Command, Event, Run
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
 from smabot.domain.closed_sessions import ClosedSession
@@ -91,6 +92,7 @@ __all__ = [
     "Feed",
     "Fill",
     "Finding",
+    "Health",
     "Journal",
     "JournalError",
     "Level",

@@ -21,6 +21,7 @@ import smabot
 from smabot import api
 from smabot.cli.installation_checks import plugin_findings
 from smabot.domain.book import Book
+from smabot.domain.bot_health import Health
 from smabot.domain.bot_records import Command, Run
 from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
@@ -250,6 +251,16 @@ def on_stop(plugins: Plugins, plugin: Any, book: Book) -> None:
     plugin.socket = SimpleNamespace(close=lambda: closed.append(1))
     plugins.on_stop(RUN)
     assert closed == [1]
+
+
+def on_health(plugins: Plugins, plugin: Any, book: Book) -> None:
+    pinged: list[tuple[str, str]] = []
+    plugin.ping = lambda path, text: pinged.append((path, text))
+    (tell,) = plugins.on_health().values()
+    fine = Health("trading", NOW, 1.0, 7, "0.1.0", "PAPER", NOW)
+    tell(fine)
+    tell(replace(fine, reasons=("halted: lunch", "no bar for 4 minutes")))
+    assert pinged == [("", ""), ("/fail", "halted: lunch; no bar for 4 minutes")]
 
 
 def diagnose(plugins: Plugins, plugin: Any, book: Book) -> None:

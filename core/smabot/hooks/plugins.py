@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from loguru import logger
 
 from smabot.domain.book import Book
+from smabot.domain.bot_health import Health
 from smabot.domain.bot_records import Command, Run
 from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.records import Bar, EquityPoint, Fill, Order, OrderIntent, Signal
@@ -199,6 +200,13 @@ class Plugins(PluginCalls):
             except SmabotError as error:
                 logger.warning("{}", named(impl.plugin_name, error))
 
+    def on_health(self) -> dict[str, Callable[[Health], None]]:
+        """Return what tells each plugin of the bot's health, by the plugins' names; any thread may call it."""
+        return {
+            impl.plugin_name: partial(_call_with, impl.function, impl.argnames)
+            for impl in self._impls("on_health")
+        }
+
     def on_command(self, command: Command, book: Book) -> list[str]:
         return [answer for _, answer in self._ask("on_command", command=command, book=book)]
 
@@ -354,3 +362,7 @@ def _tell(name: str, impl: Any, receiver: str, step: CommittedStep, memory: str)
     if answer is not None and not isinstance(answer, str):
         raise fault(name, "after_commit", answer)
     return answer
+
+
+def _call_with(function: Callable[..., Any], names: Sequence[str], argument: Any) -> None:
+    function(*([argument] if names else []))

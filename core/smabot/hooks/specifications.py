@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import click
 
     from smabot.domain.book_view import BookView as Book
+    from smabot.domain.bot_health import Health
     from smabot.domain.bot_records import Command, Run
     from smabot.domain.committed_steps import CommittedStep
     from smabot.domain.records import (
@@ -232,6 +233,17 @@ def on_stop(run: Run, outcome: str) -> None:
 
     def on_stop(self, run, outcome):
         self.socket.close()
+    """
+
+
+@hookspec
+def on_health(health: Health) -> None:
+    """Tell others how `smabot run` is, about every 5 seconds, beside the deciding thread while that goes on.
+
+    Since 0.1.
+
+    def on_health(self, health):
+        self.ping("/fail" if health.reasons else "", "; ".join(health.reasons))
     """
 
 

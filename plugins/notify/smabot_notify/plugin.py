@@ -15,9 +15,12 @@ if TYPE_CHECKING:
 
     import click
 
-    from smabot.api import CommittedStep, Run
+    from smabot.api import CommittedStep, Health, Run
     from smabot_notify.delivery import Delivery
     from smabot_notify.heartbeat import Heartbeat
+
+LAST_PHASES = frozenset({"stopping", "ended"})
+"""In these no ping comes any more: it would follow that of a failure."""
 
 
 class NotifyPlugin(Plugin):
@@ -72,9 +75,9 @@ class NotifyPlugin(Plugin):
             watching.start()
 
     @hookimpl
-    def on_health(self) -> None:
+    def on_health(self, health: Health) -> None:
         """Ping: core calls this only while its deciding thread goes on."""
-        if self._heartbeat is not None:
+        if self._heartbeat is not None and health.phase not in LAST_PHASES:
             self._heartbeat.beat()
 
     @hookimpl

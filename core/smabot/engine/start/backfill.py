@@ -60,6 +60,7 @@ def _warm_up_new(
         if feed.now() - end < config.max_bar_age:
             engine.process(Batch(end, bars=tuple(minute)))
         else:
+            session.surroundings.pulse.beat()
             show_minute(session.book, session.plugins, minute)
     return count
 
@@ -76,6 +77,7 @@ def _catch_up(
     feed = session.opened().feed
     last, count = session.book.last, 0
     for minute in feed.history(symbols, since, 0):
+        session.surroundings.pulse.beat()
         if until is not None and minute[0].end > until:
             break
         bars = tuple(b for b in minute if b.symbol not in last or b.time > last[b.symbol].time)

@@ -40,18 +40,22 @@ class Message(NamedTuple):
 
 
 class Inbox:
-    """An HTTP server that takes apprise's JSON; it can refuse, be slow, or be gone."""
+    """An HTTP server that takes apprise's JSON, and pings; it can refuse, be slow, or be gone."""
 
     def __init__(self) -> None:
         self.messages: list[Message] = []
         self.refuses, self.seconds = False, 0.0
-        self.asked = 0
+        self.pings: list[str] = []
         self._server: ThreadingHTTPServer | None = None
         self._begin(0)
 
     @property
     def url(self) -> str:
         return f"json://127.0.0.1:{self.port}/{TOKEN}"
+
+    @property
+    def heartbeat_url(self) -> str:
+        return f"http://127.0.0.1:{self.port}/0f1e2d3c-ping"
 
     @property
     def titles(self) -> list[str]:
@@ -84,12 +88,16 @@ class Inbox:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                inbox.asked += 1
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
                 time.sleep(inbox.seconds)
                 if not inbox.refuses:
                     given = (body["title"], body["message"], body["type"], self.path)
                     inbox.messages.append(Message(*given))
+                self.send_response(500 if inbox.refuses else 200)
+                self.end_headers()
+
+            def do_GET(self) -> None:
+                inbox.pings.append(self.path)
                 self.send_response(500 if inbox.refuses else 200)
                 self.end_headers()
 

@@ -137,7 +137,8 @@ class BrokerAccount:
 class BrokerOrder:
     """An order as the broker knows it; quantities, prices and fees are cumulative.
 
-    ``fees`` are commissions and fees that it has charged for the fills, US dollars.
+    ``fees`` are commissions and fees that it has charged for the fills, US dollars. ``replaces`` is the
+    broker's id of the order in whose place it came, empty where there was none.
     """
 
     client_order_id: str

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from smabot.domain.bot_health import Health
-from smabot.domain.bot_records import Block, Command, Event
+from smabot.domain.bot_records import Block, Command, Event, Run
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
 from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.frozen_classes import replace
@@ -50,14 +50,9 @@ from smabot.hooks.ports import (
     RemoteBroker,
     Rows,
 )
+from smabot.hooks.recovery_answers import Conflict, Reconciliation, Recovery, RecoveryStep
 from smabot.hooks.roles import Plugin, Rule, Strategy
-from smabot.hooks.specifications import (
-    Conflict,
-    Reconciliation,
-    Recovery,
-    RecoveryStep,
-    hookimpl,
-)
+from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import A_YEAR, Config, Secret, Settings
 from smabot.system.redaction import register_secret
 
@@ -116,6 +111,7 @@ __all__ = [
     "RiskHalt",
     "Rows",
     "Rule",
+    "Run",
     "Secret",
     "Session",
     "Settings",

@@ -99,6 +99,10 @@ NAMES = {
     "handles.Handle": "system.descriptors.FileHandle",
     "hookspecs.Finding": "hooks.findings.Finding",
     "hookspecs.Level": "hooks.findings.Level",
+    **{
+        f"hookspecs.{name}": f"hooks.recovery_answers.{name}"
+        for name in ("Conflict", "Reconciliation", "Recovery", "RecoveryStep")
+    },
     "in_place.Watch": "system.database_file.DatabaseWatch",
     "inquiry.Answers": "engine.reconciling.broker_snapshot.BrokerSnapshot",
     "inquiry.Inquiry": "engine.reconciling.broker_snapshot.SnapshotRequest",
@@ -112,6 +116,8 @@ NAMES = {
     "paths.check_only_name": "system.paths.refuse_hard_links",
     "paths.is_full": "system.paths.is_disk_full",
     "paths.is_there": "system.paths.file_exists",
+    "ports.BulkBroker": "hooks.optional_ports.BulkBroker",
+    "ports.PricedFeed": "hooks.optional_ports.PricedFeed",
     "question.Question": "system.background_query.BackgroundQuery",
     **{
         f"records.{name}": f"domain.order_terms.{name}"

@@ -12,6 +12,8 @@ from smabot.domain.book_view import COLLAR, STALE
 from smabot.domain.bot_records import Command, Event
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
 from smabot.domain.committed_steps import MOST_BEHIND, TOLD_UNTIL
+from smabot.domain.corporate_actions import ActionKind, CorporateAction, whole_shares
+from smabot.domain.known_splits import other_number
 from smabot.domain.late_fills import may_be_counted
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import (
@@ -49,24 +51,28 @@ from smabot.errors import (
 )
 from smabot.hooks.findings import Finding, Level
 from smabot.hooks.memory_journal import MemoryJournal
-from smabot.hooks.ports import (
+from smabot.hooks.optional_ports import (
+    ActionsBroker,
     BarRows,
+    BulkBroker,
+    HistoricalFeed,
+    PricedFeed,
+    ReplayingFeed,
+)
+from smabot.hooks.ports import (
     Broker,
     BrokerAccount,
     BrokerOrder,
     BrokerPosition,
-    BulkBroker,
     Clock,
     Feed,
-    HistoricalFeed,
     Journal,
-    PricedFeed,
     Progress,
     RemoteBroker,
-    ReplayingFeed,
     Rows,
     is_remote,
 )
+from smabot.hooks.recovery_answers import Conflict, Reconciliation, Recovery, RecoveryStep
 from smabot.hooks.roles import Provider
 from smabot.hooks.simulated_exchange import (
     ExchangeFill,
@@ -83,13 +89,7 @@ from smabot.hooks.simulated_machine import (
     SimulatedSocket,
     StreamKind,
 )
-from smabot.hooks.specifications import (
-    Conflict,
-    Reconciliation,
-    Recovery,
-    RecoveryStep,
-    hookimpl,
-)
+from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import A_YEAR, BARS_FOLDER, IN_MEMORY, Config, Secret, Settings
 from smabot.system.database_file import DatabaseWatch
 from smabot.system.deprecation import note_renamed
@@ -126,6 +126,8 @@ __all__ = [
     "ZERO",
     "Account",
     "AccountBlocked",
+    "ActionKind",
+    "ActionsBroker",
     "Adjustment",
     "Bar",
     "BarRows",
@@ -145,6 +147,7 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "ConflictError",
+    "CorporateAction",
     "DatabaseWatch",
     "Event",
     "ExchangeFill",
@@ -217,10 +220,12 @@ __all__ = [
     "may_be_counted",
     "money",
     "note_renamed",
+    "other_number",
     "refuse_hard_links",
     "register_secret",
     "split_between",
     "split_ratio",
     "suggest",
     "table_of",
+    "whole_shares",
 ]

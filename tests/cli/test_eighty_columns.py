@@ -19,7 +19,7 @@ from smabot.cli.text_layout import named_values, with_reason, wrapped
 from smabot.domain.bot_records import Event
 from smabot.domain.order_terms import Side, Status
 from smabot.domain.records import Account, Bar, EquityPoint, Position, Signal, SignalState
-from smabot.hooks.specifications import Conflict
+from smabot.hooks.recovery_answers import Conflict
 
 Call = Callable[..., Any]
 D = Decimal

@@ -26,7 +26,7 @@ from smabot.errors import BrokerError
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
-from smabot.hooks.specifications import Recovery
+from smabot.hooks.recovery_answers import Recovery
 from smabot.settings.model import Config
 
 plugin = pytest.importorskip("smabot_reconciliation.plugin")

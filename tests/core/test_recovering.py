@@ -35,7 +35,8 @@ from smabot.errors import ConfigError, PluginError, RiskHalt
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import BrokerOrder
-from smabot.hooks.specifications import Conflict, Reconciliation, Recovery, RecoveryStep, hookimpl
+from smabot.hooks.recovery_answers import Conflict, Reconciliation, Recovery, RecoveryStep
+from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Config
 from smabot.testing.fake_bot import FakeBot
 from smabot.testing.fake_exchange import FakeExchange

@@ -29,7 +29,8 @@ from smabot.errors import PluginError, UnknownOutcome
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import BrokerOrder
-from smabot.hooks.specifications import Recovery, RecoveryStep, hookimpl
+from smabot.hooks.recovery_answers import Recovery, RecoveryStep
+from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Config
 from smabot.testing.fake_bot import FakeBot
 from smabot.testing.fake_exchange import FakeExchange

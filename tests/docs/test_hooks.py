@@ -22,7 +22,7 @@ from smabot import api
 from smabot.cli.installation_checks import plugin_findings
 from smabot.domain.book import Book
 from smabot.domain.bot_health import Health
-from smabot.domain.bot_records import Command
+from smabot.domain.bot_records import Command, Run
 from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import (
@@ -41,14 +41,16 @@ from smabot.hooks import specifications as hookspecs
 from smabot.hooks.findings import Finding
 from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
+from smabot.hooks.recovery_answers import Reconciliation, Recovery, RecoveryStep
 from smabot.hooks.simulated_machine import SimulatedClient
-from smabot.hooks.specifications import HOOKS, Reconciliation, Recovery, RecoveryStep
+from smabot.hooks.specifications import HOOKS
 from smabot.settings.model import Config
 
 D = Decimal
 PAGE = Path(__file__).parents[2] / "docs" / "hooks.md"
 NOW = datetime(2026, 3, 2, 15, 31, tzinfo=UTC)
 BAR = Bar("SPY", datetime(2026, 3, 2, 15, 30, tzinfo=UTC), 500.0, 502.0, 499.0, 501.0, 1000.0)
+RUN = Run("r", 1, "0.1", "streaks", "PAPER", NOW)
 BUY = Order(
     "smabot-example-SPY-20260302T1530Z-1", "example", "SPY", Side.BUY, D(101), OrderType.MARKET,
     None, TimeInForce.DAY, BAR.time, 1, False, NOW,
@@ -241,6 +243,19 @@ def on_health(plugins: Plugins, plugin: Any, book: Book) -> None:
     tell(fine)
     tell(replace(fine, reasons=("halted: lunch", "no bar for 4 minutes")))
     assert pinged == [("", ""), ("/fail", "halted: lunch; no bar for 4 minutes")]
+
+
+def on_start(plugins: Plugins, plugin: Any, book: Book) -> None:
+    plugin.connect = lambda run_id: SimpleNamespace(of=run_id)
+    plugins.on_start(RUN)
+    assert plugin.socket.of == "r"
+
+
+def on_stop(plugins: Plugins, plugin: Any, book: Book) -> None:
+    closed: list[int] = []
+    plugin.socket = SimpleNamespace(close=lambda: closed.append(1))
+    plugins.on_stop(RUN)
+    assert closed == [1]
 
 
 def diagnose(plugins: Plugins, plugin: Any, book: Book) -> None:

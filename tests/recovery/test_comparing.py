@@ -14,7 +14,7 @@ from smabot.domain.book import Book
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import Account, Order, Position
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
-from smabot.hooks.specifications import Reconciliation
+from smabot.hooks.recovery_answers import Reconciliation
 from smabot.settings.model import Config
 
 comparison = pytest.importorskip("smabot_reconciliation.conflict_table")

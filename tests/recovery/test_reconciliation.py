@@ -15,7 +15,8 @@ from smabot.domain.records import Adjustment, Fill, Order, Position
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.recovery import recover
 from smabot.errors import BrokerError
-from smabot.hooks.specifications import Conflict, Recovery, RecoveryStep, hookimpl
+from smabot.hooks.recovery_answers import Conflict, Recovery, RecoveryStep
+from smabot.hooks.specifications import hookimpl
 
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 TEN = Decimal(10)

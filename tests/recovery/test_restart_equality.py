@@ -11,7 +11,8 @@ import pytest
 from smabot.domain.book import Book
 from smabot.domain.records import Bar, Order, Signal
 from smabot.domain.tables import record
-from smabot.hooks.specifications import Recovery, RecoveryStep, hookimpl
+from smabot.hooks.recovery_answers import Recovery, RecoveryStep
+from smabot.hooks.specifications import hookimpl
 
 LONG, FLAT = 1, 0
 FLAT_SPY = {"SPY": [100.0] * 40}

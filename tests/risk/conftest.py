@@ -19,7 +19,7 @@ from smabot.domain.records import Account, Bar, EquityPoint, Order, OrderUpdate
 from smabot.domain.risk_answers import checks_text
 from smabot.domain.tables import key_of, table_of
 from smabot.hooks.memory_journal import MemoryJournal
-from smabot.hooks.specifications import Recovery
+from smabot.hooks.recovery_answers import Recovery
 from smabot_risk.breaker_state import BreakerState
 from smabot_risk.circuit_breaker import CircuitBreaker
 from smabot_risk.daily_counts import DayCounts, SymbolCounts

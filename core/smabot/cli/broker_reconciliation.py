@@ -14,7 +14,7 @@ from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
 from smabot.errors import ConfigError, ConflictError, counted
 from smabot.hooks.plugins import Plugins
-from smabot.hooks.specifications import Conflict, Reconciliation
+from smabot.hooks.recovery_answers import Conflict, Reconciliation
 
 if TYPE_CHECKING:
     from smabot.settings.loading import Loaded

@@ -12,7 +12,7 @@ import smabot
 from smabot.cli.confirmation import require_confirmation
 from smabot.cli.records.order_ids import short_id
 from smabot.cli.restored_book import restored_book
-from smabot.cli.run_session import opened_session, plugins_told, recorded_run
+from smabot.cli.run_session import attended_run, opened_session
 from smabot.cli.screen import Screen
 from smabot.cli.stop_signals import exit_code_of, stop_signals
 from smabot.domain.bot_records import Command
@@ -128,7 +128,7 @@ def _in_own_session(
     with opened_session(config, plugins, screen.show_step) as session:
         session.surroundings = Surroundings(wall)
         session.ignored_blocks = tuple(ignored_blocks)
-        with plugins_told(session), recorded_run(session) as run:
+        with attended_run(session) as run:
             try:
                 with stop_signals() as (received, stopping):
                     left, ended = _run_until_flat(app, session, screen, command, stopping, timeout)

@@ -19,7 +19,7 @@ from smabot.errors import BrokerError, ConfigError, RiskHalt, SmabotError
 from smabot.hooks.discovery import discover
 from smabot.hooks.findings import Finding
 from smabot.hooks.plugins import Plugins
-from smabot.hooks.specifications import Recovery
+from smabot.hooks.recovery_answers import Recovery
 from smabot.settings.model import Config
 from smabot.system.paths import file_exists
 from smabot.system.redaction import SECRETS_FILE

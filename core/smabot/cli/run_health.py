@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from loguru import logger
 
 from smabot.cli.notified_manager import NotifiedManager
-from smabot.cli.run_session import RecordedRun, plugins_told, recorded_run
+from smabot.cli.run_session import RecordedRun, attended_run
 from smabot.domain.bot_health import Health, stored
 from smabot.domain.frozen_classes import replace
 from smabot.engine.heartbeat import Heartbeat
@@ -71,7 +71,7 @@ def beating_run(session: BotSession, settings: str, heart: Heartbeat) -> Iterato
     """Keep a run among ``runs``, tell plugins of what it commits, and at last how it ended."""
     run: RecordedRun | None = None
     try:
-        with plugins_told(session), recorded_run(session, settings) as run:
+        with attended_run(session, settings) as run:
             heart.run_begun(session, run.row.run_id)
             yield run
     finally:

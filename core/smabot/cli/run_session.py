@@ -61,6 +61,20 @@ def _check_account(session: BotSession) -> None:
 
 
 @contextmanager
+def attended_run(session: BotSession, settings: str | None = None) -> Iterator[RecordedRun]:
+    """Keep a run as `recorded_run` does, and tell plugins of its begin, its end, and all that it commits."""
+    with plugins_told(session):
+        run: RecordedRun | None = None
+        try:
+            with recorded_run(session, settings) as run:
+                session.plugins.on_start(run.row)
+                yield run
+        finally:
+            if run is not None:
+                session.plugins.on_stop(run.row)
+
+
+@contextmanager
 def plugins_told(session: BotSession) -> Iterator[None]:
     """Tell plugins within of what is committed, and at the end wait a moment for those that are slow."""
     hooks = session.plugins.after_commit()
@@ -99,8 +113,8 @@ def recorded_run(session: BotSession, settings: str | None = None) -> Iterator[R
         raise
     finally:
         ended = session.surroundings.wall()
-        row = replace(run.row, ended_at=ended, exit_code=run.code, outcome=run.outcome)
-        save_run_row(session, row)
+        run.row = replace(run.row, ended_at=ended, exit_code=run.code, outcome=run.outcome)
+        save_run_row(session, run.row)
 
 
 def begin_run_row(session: BotSession, settings: str | None = None) -> Run:

@@ -23,7 +23,7 @@ from smabot.engine.price_requests import NO_PRICE, PRICE_AGAIN
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.startup_report import StartupStep
 from smabot.hooks.ports import Feed, Progress
-from smabot.hooks.specifications import Conflict
+from smabot.hooks.recovery_answers import Conflict
 
 if TYPE_CHECKING:
     from rich.progress import Progress as Bars

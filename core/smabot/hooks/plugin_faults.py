@@ -10,7 +10,7 @@ from types import NoneType
 from smabot.domain.records import OrderIntent
 from smabot.domain.risk_answers import Veto
 from smabot.errors import PluginFault, SmabotError
-from smabot.hooks.specifications import Reconciliation, RecoveryStep
+from smabot.hooks.recovery_answers import Reconciliation, RecoveryStep
 
 ANSWERS: dict[str, tuple[type, ...]] = {
     "records": (Sequence,),

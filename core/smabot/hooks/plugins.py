@@ -9,9 +9,11 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from loguru import logger
+
 from smabot.domain.book import Book
 from smabot.domain.bot_health import Health
-from smabot.domain.bot_records import Command
+from smabot.domain.bot_records import Command, Run
 from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.records import Bar, EquityPoint, Fill, Order, OrderIntent, Signal
 from smabot.domain.risk_answers import Check, Veto
@@ -22,7 +24,7 @@ from smabot.hooks.findings import Finding
 from smabot.hooks.hook_checks import check_hooks
 from smabot.hooks.plugin_calls import KEEPING, PluginCalls
 from smabot.hooks.plugin_faults import fault, missing_member, named, shown
-from smabot.hooks.specifications import Reconciliation, Recovery, RecoveryStep
+from smabot.hooks.recovery_answers import Reconciliation, Recovery, RecoveryStep
 from smabot.settings.model import Config
 
 if TYPE_CHECKING:
@@ -186,6 +188,17 @@ class Plugins(PluginCalls):
             impl.plugin_name: partial(_call_with, impl.function, impl.argnames)
             for impl in self._impls(hook)
         }
+
+    def on_start(self, run: Run) -> None:
+        self._ask("on_start", run=run)
+
+    def on_stop(self, run: Run) -> None:
+        """Tell every plugin that a run has ended; what one raises is logged, as the others are to be told."""
+        for impl in self._impls("on_stop"):
+            try:
+                self._called(impl, "on_stop", {"run": run, "outcome": run.outcome})
+            except SmabotError as error:
+                logger.warning("{}", named(impl.plugin_name, error))
 
     def on_command(self, command: Command, book: Book) -> list[str]:
         return [answer for _, answer in self._ask("on_command", command=command, book=book)]

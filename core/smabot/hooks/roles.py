@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from smabot.domain.risk_answers import Check, Veto
     from smabot.hooks.findings import Finding
     from smabot.hooks.ports import Broker, Feed, Journal, Rows
+    from smabot.hooks.recovery_answers import Reconciliation, RecoveryStep
     from smabot.hooks.simulated_exchange import SimulatedExchanges
     from smabot.hooks.simulated_machine import SimulatedClient
-    from smabot.hooks.specifications import Reconciliation, RecoveryStep
 
 
 class Plugin:
@@ -48,6 +48,12 @@ class Plugin:
 
         def on_health(self, *args: Any, **kwargs: Any) -> None:
             """``on_health(health)``: tell others how the running bot is, in a thread of its own."""
+
+        def on_start(self, *args: Any, **kwargs: Any) -> None:
+            """``on_start(run)``: get ready for a run."""
+
+        def on_stop(self, *args: Any, **kwargs: Any) -> None:
+            """``on_stop(run, outcome)``: give back what `on_start` took."""
 
         def on_command(self, *args: Any, **kwargs: Any) -> str | None:
             """``on_command(command, book)``: carry out an operator's command if its name is yours."""

@@ -6,21 +6,18 @@ description says which implementation goes first.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from time import sleep
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pluggy
-
-from smabot.domain.frozen_classes import frozen
 
 if TYPE_CHECKING:
     import click
 
     from smabot.domain.book_view import BookView as Book
     from smabot.domain.bot_health import Health
-    from smabot.domain.bot_records import Command
+    from smabot.domain.bot_records import Command, Run
     from smabot.domain.committed_steps import CommittedStep
     from smabot.domain.records import (
         Bar,
@@ -28,67 +25,18 @@ if TYPE_CHECKING:
         Fill,
         Order,
         OrderIntent,
-        OrderUpdate,
         Signal,
     )
     from smabot.domain.risk_answers import Check, Veto
     from smabot.hooks.findings import Finding
-    from smabot.hooks.ports import Broker, Clock, Feed, Journal, Rows
+    from smabot.hooks.ports import Broker, Feed, Journal, Rows
+    from smabot.hooks.recovery_answers import Reconciliation, Recovery, RecoveryStep
     from smabot.hooks.simulated_exchange import SimulatedExchanges
     from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
     from smabot.settings.model import Config
 
 hookspec = pluggy.HookspecMarker("smabot")
 hookimpl = pluggy.HookimplMarker("smabot")
-
-
-@frozen
-class Conflict:
-    """A reconciliation conflict: database and broker can't both be right. The bot does not start on one."""
-
-    kind: str
-    what: str
-    here: str
-    there: str
-    resolve: str
-    remedy: tuple[Any, ...] = ()
-    """Records that make the database agree, written by `smabot reconcile --accept broker`."""
-
-
-@frozen
-class Reconciliation:
-    """The result of a comparison: updates that the bot lacks, conflicts, notes for the screen."""
-
-    updates: tuple[OrderUpdate, ...] = ()
-    conflicts: tuple[Conflict, ...] = ()
-    notes: tuple[str, ...] = ()
-    remedy: tuple[Any, ...] = ()
-    """Records that adopt what is no conflict, as moved cash: `reconcile --accept broker` writes them last."""
-
-
-@frozen
-class RecoveryStep:
-    """A few words on what a plugin restored at the start, for the startup table and ``runs``."""
-
-    restored: str
-    conflicts: tuple[Conflict, ...] = ()
-
-
-@frozen
-class Recovery:
-    """What a plugin may read while the bot recovers. The book holds all restored records."""
-
-    config: Config
-    book: Book
-    journal: Journal
-    broker: Broker
-    clock: Clock
-    symbols: tuple[str, ...]
-    """The followed symbols: those with a position or an open order, and those that may be entered."""
-    asked: bool = False
-    """Whether core has queried the broker already: another query returns the same answers, at once."""
-    wait: Callable[[float], None] = sleep
-    """Lets seconds pass, as before another query; a simulation has a clock of its own."""
 
 
 @hookspec
@@ -252,6 +200,33 @@ def on_health(health: Health) -> None:
 
     def on_health(self, health):
         self.ping("/fail" if health.reasons else "", "; ".join(health.reasons))
+    """
+
+
+@hookspec
+def on_start(run: Run) -> None:
+    """Get ready for a run: `smabot run` or `smabot flatten`. Called once its row is kept, before the recovery.
+
+    What it raises ends the run.
+
+    Since 0.1.
+
+    def on_start(self, run):
+        self.socket = self.connect(run.run_id)
+    """
+
+
+@hookspec
+def on_stop(run: Run, outcome: str) -> None:
+    """Give back what `on_start` took. Called once the end of a run is kept; a killed run has no such call.
+
+    ``run.exit_code`` says how it ended, ``outcome`` in words. Also called where an `on_start` raised.
+    What it raises is logged.
+
+    Since 0.1.
+
+    def on_stop(self, run, outcome):
+        self.socket.close()
     """
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from smabot.hooks.memory_journal import MemoryJournal
-from smabot.hooks.specifications import Reconciliation, Recovery, hookimpl
+from smabot.hooks.recovery_answers import Reconciliation, Recovery
+from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Config
 from smabot.testing.fake_exchange import FakeExchange
 from smabot.testing.kill_points import MortalBroker, MortalFeed, MortalJournal, Switch

@@ -19,6 +19,7 @@ from smabot.provider import (
     Calendar,
     ConfigError,
     ConflictError,
+    CorporateAction,
     Mark,
     Order,
     OrderUpdate,
@@ -84,11 +85,11 @@ class SharedExchange:
         self._users.add(user)
 
     def prices(self, symbols: Collection[str]) -> list[Mark]:
-        """Return the newest close of each symbol; halted ones have had none for a while."""
-        bars = self.exchange.latest_bars(sorted(symbols))
+        """Return the newest close of each symbol, in shares of now; halted ones have had none for a while."""
+        exchange = self.exchange
         return [
-            Mark(symbol, Decimal(repr(bar.close)), self.exchange.now, "trade")
-            for symbol, bar in bars.items()
+            Mark(symbol, exchange.last_price(symbol), exchange.now, "trade")
+            for symbol in exchange.latest_bars(sorted(symbols))
         ]
 
     def remove_user(self, user: object) -> None:
@@ -199,6 +200,13 @@ class ExchangeBroker:
             )
             for position in positions
         ]  # fmt: skip
+
+    def corporate_actions(
+        self, symbols: Collection[str], since: date, until: date
+    ) -> list[CorporateAction]:
+        """Return what the data list of these symbols and is announced by now, by ex-date."""
+        found = self._exchange.corporate_actions(frozenset(symbols), since, until)
+        return [listed.action for listed in found]
 
     def close(self) -> None:
         self._shared.remove_user(self)
@@ -379,4 +387,5 @@ def to_broker_order(order: ExchangeOrder) -> BrokerOrder:
         reason="rejected by the broker" if status is Status.REJECTED else "",
         filled_at=order.filled_at,
         fees=order.fees,
+        replaces="" if order.replaces is None else str(order.replaces),
     )

@@ -24,7 +24,8 @@ from smabot.domain.records import (
 from smabot.engine.loop import Engine
 from smabot.errors import UnknownOutcome
 from smabot.hooks.ports import BrokerPosition
-from smabot.hooks.specifications import Reconciliation, hookimpl
+from smabot.hooks.recovery_answers import Reconciliation
+from smabot.hooks.specifications import hookimpl
 from smabot.testing.fake_bot import FakeBot
 from smabot.testing.fake_exchange import FakeExchange
 

@@ -18,7 +18,7 @@ from smabot.domain.records import (
 )
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import BrokerError
-from smabot.hooks.specifications import Conflict, Reconciliation
+from smabot.hooks.recovery_answers import Conflict, Reconciliation
 
 Make = Callable[..., Any]
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)

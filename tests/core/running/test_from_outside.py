@@ -22,7 +22,7 @@ from smabot.domain.records import (
 )
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.errors import BrokerError
-from smabot.hooks.specifications import Reconciliation
+from smabot.hooks.recovery_answers import Reconciliation
 
 Make = Callable[..., Any]
 OPEN = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)

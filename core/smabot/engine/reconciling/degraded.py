@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from loguru import logger
 
 from smabot.domain.frozen_classes import replace
-from smabot.hooks.specifications import Conflict
+from smabot.hooks.recovery_answers import Conflict
 
 CONFIRMED = timedelta(seconds=20)
 """A far broker's conflict counts when it is there so long: its positions and orders may be 10 s apart

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from smabot.domain.bot_records import Event
 from smabot.domain.frozen_classes import replace
@@ -18,10 +18,12 @@ from smabot.engine.surroundings import Surroundings
 from smabot.errors import BrokerError, NotAllowed
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import goes_by_itself
-from smabot.hooks.specifications import Conflict, Reconciliation, Recovery
+from smabot.hooks.recovery_answers import Conflict, Reconciliation, Recovery
 
 NEVER = -1
 ASK_AGAIN = timedelta(seconds=10)
+SPLIT_EVERY = timedelta(minutes=1)
+"""While the broker has not followed a split."""
 EXITS_WAIT = timedelta(seconds=10)
 """How long an exit waits at most for its symbol's comparison; then the broker decides."""
 ONE_IN = timedelta(seconds=5)
@@ -33,6 +35,19 @@ class Asked(NamedTuple):
 
     changes: int
     at: datetime
+
+
+class News(NamedTuple):
+    """What a comparison brought: order updates, and records that follow what the broker changed by itself."""
+
+    updates: tuple[OrderUpdate, ...] = ()
+    followed: tuple[Any, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.updates or self.followed)
+
+
+NO_NEWS = News()
 
 
 class Comparison:
@@ -114,7 +129,7 @@ class Comparison:
         under_way = self._request is not None and self._request.under_way
         return under_way or self._now() >= self.due_at
 
-    def compare(self) -> tuple[OrderUpdate, ...]:
+    def compare(self) -> News:
         """Ask, or take the answers; returns the broker's news, to be applied.
 
         Raises ReconciliationConflict where both can't be right.
@@ -124,11 +139,11 @@ class Comparison:
             return self._judged(self._recovery)
         if self._request.under_way:
             if (answers := self._request.take()) is None:
-                return ()
+                return NO_NEWS
             if self._asked.changes == self._recovery.book.changes:
                 return self._judged(replace(self._recovery, broker=answers, asked=True))
         self._ask(self._request)
-        return ()
+        return NO_NEWS
 
     def _ask(self, request: SnapshotRequest) -> None:
         book = self._recovery.book
@@ -137,10 +152,11 @@ class Comparison:
         orders = [*book.open_orders(), *book.unconfirmed()]
         request.begin(point.time if point else None, [o.client_order_id for o in orders])
 
-    def _judged(self, recovery: Recovery) -> tuple[OrderUpdate, ...]:
+    def _judged(self, recovery: Recovery) -> News:
         unknown_orders, self._unknown_orders = self._unknown_orders, set()
         now = self._now()
-        self.due_at = now + self._every
+        split = self._recovery.book.splits.is_awaited(now)
+        self.due_at = now + (min(SPLIT_EVERY, self._every) if split else self._every)
         try:
             self._access.account_seen(recovery.broker.account())
             found = self._plugins.reconcile(recovery)
@@ -148,7 +164,7 @@ class Comparison:
             if isinstance(error, NotAllowed):
                 self._access.request_refused(error)
             self._degrade(str(error), now)
-            return ()
+            return NO_NEWS
         if found is not None and found.conflicts:
             return self._conflicts(found.conflicts, now)
         self._degraded.end()
@@ -156,27 +172,25 @@ class Comparison:
         self.note_agreement(self._asked.at)
         return self._news(found, sorted(unknown_orders))
 
-    def _conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> tuple[OrderUpdate, ...]:
+    def _conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> News:
         if self._request is None or self._degraded.conflict_lasts(conflicts, now):
             raise ReconciliationConflict(conflicts)
         first = conflicts[0]
         self._degrade(f"{first.what}: {first.here} here, {first.there} there", now)
-        return ()
+        return NO_NEWS
 
     def _degrade(self, why: str, now: datetime) -> None:
         self._degraded.begin(why)
         self.due_at = now + ASK_AGAIN
 
-    def _news(
-        self, found: Reconciliation | None, unknown_orders: Sequence[str]
-    ) -> tuple[OrderUpdate, ...]:
+    def _news(self, found: Reconciliation | None, unknown_orders: Sequence[str]) -> News:
         if found is None:
-            return ()
+            return NO_NEWS
         for name in unknown_orders:
             told = any(update.client_order_id == name for update in found.updates)
             if self._recovery.book.order(name) is None and not told:
                 raise ReconciliationConflict([another_bot(name)])
-        return found.updates
+        return News(found.updates, found.followed)
 
 
 def conflict_events(conflicts: Sequence[Conflict], now: datetime) -> list[Event]:

@@ -11,7 +11,7 @@ from smabot.engine.start.startup_report import StartupReport
 from smabot.engine.surroundings import Surroundings
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Broker, BrokerAccount, Feed, Journal
-from smabot.hooks.specifications import Recovery
+from smabot.hooks.recovery_answers import Recovery
 from smabot.settings.model import Config
 
 

@@ -15,7 +15,7 @@ from smabot.engine.start.bot_session import BotSession
 from smabot.engine.transaction import Watcher
 from smabot.errors import AccountBlocked
 from smabot.hooks.ports import Broker
-from smabot.hooks.specifications import Reconciliation
+from smabot.hooks.recovery_answers import Reconciliation
 
 MICROSECOND = timedelta(microseconds=1)
 
@@ -89,6 +89,10 @@ def reconciled_engine(session: BotSession, watch: Watcher | None) -> Engine:
         _recover_plugins(session, result, found)
         engine.comparison.note_agreement(begun_at)
         engine.process(Batch(feed.now(), updates=result.updates if result else ()))
+        if result is not None and result.followed:
+            engine.adopt((), result.followed)
+        if any(session.book.splits.open()):
+            engine.compare()  # the start's own comparison was in shares of before a split
     return engine
 
 

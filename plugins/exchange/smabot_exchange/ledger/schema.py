@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 APPLICATION_ID = 0x534D4258
 """The bytes ``SMBX`` in the file's header: a ledger, and no other SQLite file."""
 
-VERSION = 4
+VERSION = 5
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -65,7 +65,16 @@ CREATE INDEX open_orders ON orders (seq) WHERE status IN (
 );
 """
 
-SCHEMA += _ADDED_2 + _OPEN_ORDERS
+_ADDED_5 = """
+CREATE TABLE corporate_actions (
+    id TEXT PRIMARY KEY, symbol TEXT NOT NULL, kind TEXT NOT NULL, ex_date TEXT NOT NULL,
+    new_shares TEXT NOT NULL, old_shares TEXT NOT NULL, new_symbol TEXT NOT NULL,
+    turned_at INTEGER NOT NULL, followed_at INTEGER, qty_before TEXT NOT NULL, qty_after TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+"""Those that were carried out, in part at least: `data.corporate_actions.ListedAction`."""
+
+SCHEMA += _ADDED_2 + _OPEN_ORDERS + _ADDED_5
 
 _COLUMNS_2 = {
     "state": ("last_equity TEXT", "last_maintenance_margin TEXT"),
@@ -92,7 +101,9 @@ def migration(version: int) -> str:
     if version < 3:
         steps += _columns(_COLUMNS_3)
         steps += ["DROP INDEX open_orders;", _OPEN_ORDERS]
-    steps += _columns(_COLUMNS_4)
+    if version < 4:
+        steps += _columns(_COLUMNS_4)
+    steps.append(_ADDED_5)
     return "\n".join([*steps, f"PRAGMA user_version = {VERSION};", "COMMIT;"])
 
 

@@ -82,6 +82,8 @@ def test_a_bot_that_runs_and_ends_is_named_so_at_each_moment(in_tmp: Path) -> No
         assert stat.S_IMODE(Path("data/trades.db.health").stat().st_mode) == 0o600
         told = json.loads(Answer("--json").line)
         assert (told["state"], told["reasons"], told["pid"]) == ("ok", [], running.pid)
+        Path("data/trades.db.lock").unlink()
+        assert Answer().code == 0
         running.send_signal(signal.SIGKILL)
         running.wait(30)
         killed = Answer()

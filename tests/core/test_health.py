@@ -47,6 +47,7 @@ def test_a_bot_that_trades_is_well() -> None:
         ({"blocks": ("risk blocks entries: tripped",)}, "risk blocks entries: tripped"),
         ({"unpriced": "IBM has no price"}, "no entries: IBM has no price"),
         ({"frozen_symbols": ("IBM", "SPY")}, "unknown orders in IBM, SPY"),
+        ({"split_symbols": ("IBM",)}, "the broker has not followed the split of IBM"),
         (
             {"last_bar": NOON - 4 * MINUTE},
             "no bar for 4 minutes: the newest one ended at 2026-03-02 16:56 UTC",

@@ -240,6 +240,16 @@ def receivers(plugins: Plugins, plugin: Any, book: Book) -> None:
     assert plugins.after_commit() == {}  # it has nothing to tell them
 
 
+def on_health(plugins: Plugins, plugin: Any, book: Book) -> None:
+    pinged: list[tuple[str, str]] = []
+    plugin.ping = lambda path, text: pinged.append((path, text))
+    (tell,) = plugins.on_health().values()
+    fine = Health("trading", NOW, 1.0, 7, "0.1.0", "PAPER", NOW)
+    tell(fine)
+    tell(replace(fine, reasons=("halted: lunch", "no bar for 4 minutes")))
+    assert pinged == [("", ""), ("/fail", "halted: lunch; no bar for 4 minutes")]
+
+
 def on_start(plugins: Plugins, plugin: Any, book: Book) -> None:
     plugin.connect = lambda run_id: SimpleNamespace(of=run_id)
     plugins.on_start(RUN)
@@ -251,16 +261,6 @@ def on_stop(plugins: Plugins, plugin: Any, book: Book) -> None:
     plugin.socket = SimpleNamespace(close=lambda: closed.append(1))
     plugins.on_stop(RUN)
     assert closed == [1]
-
-
-def on_health(plugins: Plugins, plugin: Any, book: Book) -> None:
-    pinged: list[tuple[str, str]] = []
-    plugin.ping = lambda path, text: pinged.append((path, text))
-    (tell,) = plugins.on_health().values()
-    fine = Health("trading", NOW, 1.0, 7, "0.1.0", "PAPER", NOW)
-    tell(fine)
-    tell(replace(fine, reasons=("halted: lunch", "no bar for 4 minutes")))
-    assert pinged == [("", ""), ("/fail", "halted: lunch; no bar for 4 minutes")]
 
 
 def diagnose(plugins: Plugins, plugin: Any, book: Book) -> None:

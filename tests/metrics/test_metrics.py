@@ -183,7 +183,7 @@ def bot(folder: Path, port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 @pytest.mark.slow(seconds=25)
 @pytest.mark.plugins
-def test_a_real_run_is_scraped_also_while_it_hangs_and_after_a_kill(tmp_path: Path) -> None:
+def test_a_real_run_is_scraped_and_its_restart_is_seen(tmp_path: Path) -> None:
     port = free_port()
 
     def wait_for(name: str, least: float = 1) -> dict[str, float]:

@@ -82,6 +82,8 @@ def test_a_bot_that_runs_and_ends_is_named_so_at_each_moment(in_tmp: Path) -> No
         assert stat.S_IMODE(Path("data/trades.db.health").stat().st_mode) == 0o600
         told = json.loads(Answer("--json").line)
         assert (told["state"], told["reasons"], told["pid"]) == ("ok", [], running.pid)
+        Path("data/trades.db.lock").unlink()
+        assert Answer().code == 0
         running.send_signal(signal.SIGKILL)
         running.wait(30)
         killed = Answer()
@@ -277,6 +279,12 @@ def test_a_lock_without_health_is_a_start_and_later_another_command(in_tmp: Path
             "degraded",
             (f"pid {os.getpid()} opens the database: a start, or another command",),
         )
+        mine = ENDED.replace(b'"pid": 7', f'"pid": {os.getpid()}'.encode())
+        db.with_name("trades.db.health").write_bytes(mine)
+        closing = seen()
+        assert closing.state == "dead"
+        assert closing.reasons[0].endswith("with exit code 6: a conflict")
+        db.with_name("trades.db.health").write_bytes(ENDED)
         long_ago = time.time() - 300
         os.utime(db.with_name("trades.db.lock"), (long_ago, long_ago))
         old: Any = seen()

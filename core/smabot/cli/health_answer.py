@@ -57,10 +57,15 @@ class _Seen:
         return self.health is not None and self.health.phase == HAS_ENDED
 
     @property
+    def names_holder(self) -> bool:
+        """Whether the file is of a process that may have signed the lock; a lock whose file was removed
+        says nothing."""
+        return self.health is not None and self.signed[0] in ("", f"{self.health.pid}")
+
+    @property
     def is_holders(self) -> bool:
         """Whether the holder of the lock wrote the file: the one before may have had the same process id."""
-        pid, since = self.signed
-        return self.health is not None and pid == f"{self.health.pid}" and self.written >= since
+        return self.names_holder and self.written >= self.signed[1]
 
 
 def bot_health(
@@ -117,7 +122,7 @@ def _is_alive(seen: _Seen, age: timedelta, max_age: timedelta) -> bool:
     health = seen.health
     if health is None or seen.has_ended:
         return False
-    fresh = timedelta() <= age <= max_age and seen.signed[0] == f"{health.pid}"
+    fresh = timedelta() <= age <= max_age and seen.names_holder
     return fresh or seen.is_holders
 
 

@@ -66,6 +66,8 @@ class Health:
     """Which positions have no price, so that no entry leaves."""
     frozen_symbols: tuple[str, ...] = ()
     """Symbols without entries, as it is unknown whether the broker has an order in them."""
+    split_symbols: tuple[str, ...] = ()
+    """Symbols in which nothing is traded before the broker has followed a split."""
     last_commit: datetime | None = None
     compared_at: datetime | None = None
     """When the newest comparison with the broker that found no conflict had begun."""
@@ -118,6 +120,8 @@ def _reasons(health: Health, max_bar_age: timedelta) -> Iterator[str]:
         yield f"no entries: {health.unpriced}"
     if health.frozen_symbols:
         yield f"unknown orders in {', '.join(health.frozen_symbols)}"
+    if health.split_symbols:
+        yield f"the broker has not followed the split of {', '.join(health.split_symbols)}"
     yield from _too_old(health, max_bar_age)
 
 

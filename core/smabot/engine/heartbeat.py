@@ -141,6 +141,7 @@ def _of_trading(health: Health, session: BotSession, engine: Engine) -> Health:
         frozen_symbols=tuple(
             sorted({o.symbol for o in book.open_orders() if o.status is Status.UNKNOWN})
         ),
+        split_symbols=tuple(sorted(s for s in book.last if book.splits and book.split_holds(s))),
         compared_at=standing.agreed_at,
         compared_every=timedelta(minutes=session.config.reconcile_every_minutes),
         equity=point.equity if point is not None else None,

@@ -50,14 +50,14 @@ class Plugin:
         def receivers(self) -> Sequence[str]:
             """``receivers()``: the names of those whom `after_commit` tells."""
 
+        def on_health(self, *args: Any, **kwargs: Any) -> None:
+            """``on_health(health)``: tell others how the running bot is, in a thread of its own."""
+
         def on_start(self, *args: Any, **kwargs: Any) -> None:
             """``on_start(run)``: get ready for a run."""
 
         def on_stop(self, *args: Any, **kwargs: Any) -> None:
             """``on_stop(run, outcome)``: give back what `on_start` took."""
-
-        def on_health(self, *args: Any, **kwargs: Any) -> None:
-            """``on_health(health)``: tell others how the running bot is, in a thread of its own."""
 
         def on_command(self, *args: Any, **kwargs: Any) -> str | None:
             """``on_command(command, book)``: carry out an operator's command if its name is yours."""

@@ -210,6 +210,17 @@ def receivers() -> Sequence[str]:  # type: ignore[empty-body]
 
 
 @hookspec
+def on_health(health: Health) -> None:
+    """Tell others how `smabot run` is, about every 5 seconds, beside the deciding thread while that goes on.
+
+    Since 0.1.
+
+    def on_health(self, health):
+        self.ping("/fail" if health.reasons else "", "; ".join(health.reasons))
+    """
+
+
+@hookspec
 def on_start(run: Run) -> None:
     """Get ready for a run: `smabot run` or `smabot flatten`. Called once its row is kept, before the recovery.
 
@@ -233,17 +244,6 @@ def on_stop(run: Run, outcome: str) -> None:
 
     def on_stop(self, run, outcome):
         self.socket.close()
-    """
-
-
-@hookspec
-def on_health(health: Health) -> None:
-    """Tell others how `smabot run` is, about every 5 seconds, beside the deciding thread while that goes on.
-
-    Since 0.1.
-
-    def on_health(self, health):
-        self.ping("/fail" if health.reasons else "", "; ".join(health.reasons))
     """
 
 

@@ -53,6 +53,7 @@ def _warm_up_new(
     config, count = session.config, 0
     bars = max(session.plugins.lookback(), config.max_bar_age_minutes)
     for minute in feed.history(symbols, None, bars):
+        session.surroundings.pulse.beat()
         end = minute[0].end
         if until is not None and end > until:
             break

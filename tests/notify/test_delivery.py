@@ -271,6 +271,7 @@ GRAVE = {
     "breaker_tripped": "circuit breaker tripped", "limit_reached": "loss limit reached",
     "conflict": "conflict: SPY", "cancel_unanswered": "cancel unanswered: SPY",
     "key_refused": "the broker refuses the API key", "account_blocked": "the account may not trade",
+    "split_awaited": "SPY: the broker has not followed a split", "renamed": "SPY has another name",
     "no_price": "SPY has no price", "given_up": "order given up: SPY", "command_expired": "a command expired",
     "calendar_ends": "the calendar ends soon", "dropped_bars": "bars were left out",
     "block_ignored": "block ignored SPY", "halt": "halted", "anything_new": "anything new SPY",

@@ -66,6 +66,14 @@ WORDINGS: dict[str, _Wording] = {
     "price_again": _Wording(
         "grave", "{subject} has a price again", "", "price of {subject}", ends="no price {subject}",
     ),
+    "split_awaited": _Wording(
+        "grave", "{subject}: the broker has not followed a split",
+        "Nothing is traded in it until the broker has. See its page.", "split of {subject}",
+    ),
+    "split_followed": _Wording(
+        "grave", "{subject}: a split is followed", "", "split followed {subject}", ends="split of {subject}",
+    ),
+    "renamed": _Wording("grave", "{subject} has another name", "Name it in `symbols` to trade it."),
     "given_up": _Wording(
         "grave", "order given up: {subject}", "Check on the broker's page that it has ended.",
     ),

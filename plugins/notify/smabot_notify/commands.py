@@ -29,7 +29,7 @@ def notify_group(settings: NotifySettings) -> click.Group:
 
         Exit code 0: all did, 3: a URL can't be used, 4: one did not take it.
         """
-        from smabot_notify.test_message import send_test
+        from smabot_notify.trial import send_test
 
         return send_test(app, settings, kind, only_show=show)
 

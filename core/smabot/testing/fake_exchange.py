@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import groupby
 
 from smabot.domain.calendar import Calendar, Session
-from smabot.domain.corporate_actions import ActionKind, CorporateAction, whole_shares
+from smabot.domain.corporate_actions import CorporateAction, whole_shares
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import ZERO, Bar, Batch, Order, OrderUpdate, money
@@ -22,6 +22,7 @@ from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, Progr
 from smabot.hooks.recovery_answers import Reconciliation, Recovery
 from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Config
+from smabot.testing.announced_splits import AnnouncedSplits
 
 
 class FakeExchange:
@@ -63,13 +64,12 @@ class FakeExchange:
         self._orders: dict[str, BrokerOrder] = {}
         self._waiting: list[OrderUpdate] = []
         self._subscribed: frozenset[str] = frozenset()
-        self._actions = tuple(actions)
-        self._follows_after = follows_after
-        self._followed: frozenset[str] = frozenset()
+        self._splits = AnnouncedSplits(actions, follows_after)
 
     def copy(self) -> FakeExchange:
         """Return an exchange of its own in the same state, over the same bars."""
         copied = copy(self)
+        copied._splits = self._splits.copy()
         copied._held, copied._prices = dict(self._held), dict(self._prices)
         copied._orders, copied._waiting = dict(self._orders), list(self._waiting)
         return copied
@@ -142,7 +142,7 @@ class FakeExchange:
     def corporate_actions(
         self, symbols: Collection[str], since: date, until: date
     ) -> list[CorporateAction]:
-        return [a for a in self._actions if a.symbol in symbols and since <= a.ex_date <= until]
+        return self._splits.within(symbols, since, until)
 
     # -- the feed ------------------------------------------------------------------------------------
 
@@ -189,9 +189,8 @@ class FakeExchange:
     def _advance(self) -> tuple[list[OrderUpdate], list[Bar]]:
         bars, news = self._minutes[self._played], []
         self._played += 1
-        for action in self._actions:
-            if action.effective_at + self._follows_after <= bars[0].time:
-                self._follow(action)
+        for split in self._splits.take_due(bars[0].time):
+            self.split(split)
         self._now = bars[0].end
         for order in self.orders():
             close = self._close_of(order)
@@ -203,11 +202,8 @@ class FakeExchange:
         self._prices |= {bar.symbol: Decimal(repr(bar.close)) for bar in bars}
         return news, bars
 
-    def _follow(self, action: CorporateAction) -> None:
-        """Split the account's shares, once; a fraction is paid in cash."""
-        if action.action_id in self._followed or action.kind is not ActionKind.SPLIT:
-            return
-        self._followed |= {action.action_id}
+    def split(self, action: CorporateAction) -> None:
+        """Split the account's shares now; a fraction is paid in cash."""
         if action.symbol not in self._held:
             return
         qty, cost = self._held.pop(action.symbol)

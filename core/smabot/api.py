@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from smabot.domain.bot_health import Health
 from smabot.domain.bot_records import Block, Command, Event, Run
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
+from smabot.domain.closed_sessions import ClosedSession
 from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
@@ -79,6 +81,7 @@ __all__ = [
     "Calendar",
     "Check",
     "Clock",
+    "ClosedSession",
     "Command",
     "CommittedStep",
     "Config",
@@ -89,6 +92,7 @@ __all__ = [
     "Feed",
     "Fill",
     "Finding",
+    "Health",
     "Journal",
     "JournalError",
     "Level",

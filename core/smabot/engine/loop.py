@@ -26,6 +26,7 @@ from smabot.engine.gate import Gate
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.outbox import Outbox
 from smabot.engine.price_requests import PriceRequests
+from smabot.engine.pulse import Pulse
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.reconciling.running_comparison import Comparison
 from smabot.engine.step import Step
@@ -39,6 +40,7 @@ from smabot.settings.model import Config
 
 STOP_SECONDS = 5.0
 SURROUNDINGS = Surroundings()
+NO_PULSE = Pulse()
 
 
 class Engine:
@@ -117,14 +119,14 @@ class Engine:
         self._plugins = plugins
         self._feed = feed
 
-    def run(self) -> str:
+    def run(self, pulse: Pulse = NO_PULSE) -> str:
         """Process events until the feed ends, ``until`` is reached or a stop is asked for.
 
-        Returns why it ended: ``ended``, ``until`` or ``stopped``. Raises SmabotError when it must not
+        ``pulse`` beats between two steps. Returns why it ended: ``ended``, ``until`` or ``stopped``. Raises SmabotError when it must not
         go on; everything committed stays, and nothing leaves any more.
         """
         try:
-            outcome = self._loop()
+            outcome = self._loop(pulse)
             self._commit.commit()
         except BaseException:
             self.close()
@@ -231,14 +233,16 @@ class Engine:
         """Take the broker's word, in one transaction: its updates, then what resolves conflicts."""
         self._step.adopt(updates, remedies)
 
-    def _loop(self) -> str:
+    def _loop(self, pulse: Pulse) -> str:
         until = self._config.until
         while not self.stopping.is_set():
+            pulse.beat()
             if until is not None and self._feed.now() >= until:
                 return "until"
             batch = self._feed.next(0.5)
             if batch is None:
                 return "ended"
+            pulse.begin_step()
             self.take(self._plugins.expected(Batch, "feed", "next()", batch))
         return "stopped"
 

@@ -207,6 +207,7 @@ def test_it_is_named_rightly_while_it_starts_is_killed_and_starts_again(in_tmp: 
     watching = threading.Thread(target=watch)
     watching.start()
     try:
+        until(lambda: bool(answers))
         for how in (signal.SIGKILL, signal.SIGTERM, signal.SIGKILL, signal.SIGTERM):
             phase[0] = "starting"
             with bot() as running:

@@ -114,6 +114,7 @@ class Engine:
             equity,
             self._decisions,
             self._commit,
+            surroundings.pulse,
         )
         self._config = config
         self._plugins = plugins

@@ -17,6 +17,7 @@ from smabot.engine.decisions import Decisions
 from smabot.engine.following_actions import CorporateActions
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.operator_commands import carry_out
+from smabot.engine.pulse import Pulse
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.windows import newest_bar_end, show_windows
 from smabot.hooks.plugins import Plugins
@@ -39,6 +40,7 @@ class Step:
         equity: MarkToMarket,
         decisions: Decisions,
         commit: Commit,
+        pulse: Pulse,
     ) -> None:
         self._book = book
         self._plugins = plugins
@@ -50,6 +52,7 @@ class Step:
         self._equity = equity
         self._decisions = decisions
         self._commit = commit
+        self._pulse = pulse
         self.calm_until = EPOCH
         """Before this time a quiet minute's bars are all there is to look at; not calm: long ago."""
 
@@ -124,7 +127,8 @@ class Step:
         self._commit.compare_soon()
         newest = newest_bar_end(self._book)
         if newest is not None:
-            show_windows(self._book, self._plugins, self._journal, list(self._book.last), newest)
+            symbols = list(self._book.last)
+            show_windows(self._book, self._plugins, self._journal, symbols, self._pulse, newest)
 
     def _commit_and_send(self) -> list[OrderUpdate]:
         self.calm_until = EPOCH

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from smabot.domain.bot_records import Block, Command, Event, Run
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
+from smabot.domain.cash_movements import CashKind, CashMovement
 from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
+from smabot.domain.outside_changes import outside_changes
 from smabot.domain.records import (
     ZERO,
     Adjustment,
@@ -77,6 +79,8 @@ __all__ = [
     "BrokerOrder",
     "BrokerPosition",
     "Calendar",
+    "CashKind",
+    "CashMovement",
     "Check",
     "Clock",
     "Command",
@@ -123,6 +127,7 @@ __all__ = [
     "Veto",
     "end_of",
     "hookimpl",
+    "outside_changes",
     "read_checks",
     "record",
     "register_secret",

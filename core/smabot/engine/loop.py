@@ -24,6 +24,7 @@ from smabot.engine.gate import Gate
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.outbox import Outbox
 from smabot.engine.price_requests import PriceRequests
+from smabot.engine.reconciling.cash_activities import booking
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.reconciling.running_comparison import Comparison
 from smabot.engine.step import Step
@@ -32,7 +33,7 @@ from smabot.engine.transaction import Transaction, Watcher
 from smabot.errors import SmabotError
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Broker, Feed, Journal, goes_by_itself
-from smabot.hooks.recovery_answers import Recovery
+from smabot.hooks.recovery_answers import Reconciliation, Recovery
 from smabot.settings.model import Config
 
 STOP_SECONDS = 5.0
@@ -111,6 +112,7 @@ class Engine:
         self._config = config
         self._plugins = plugins
         self._feed = feed
+        self._journal = journal
 
     def run(self) -> str:
         """Process events until the feed ends, ``until`` is reached or a stop is asked for.
@@ -191,13 +193,19 @@ class Engine:
         standing = self.gate.standing
         held_back, agreed_at = bool(standing.comparing), standing.agreed_at
         try:
-            updates = self.comparison.compare()
+            news = self.comparison.compare()
         except ReconciliationConflict as error:
             self._commit.keep_conflict(error)
             raise
         awaited = standing.needs_comparison and standing.agreed_at != agreed_at
-        if updates or held_back or awaited:
-            self.process(Batch(self._feed.now(), updates=updates))
+        if news.updates or news.booked or held_back or awaited:
+            self.take_news(news)
+
+    def take_news(self, news: Reconciliation) -> None:
+        """Take in what a comparison without a conflict has found: updates, and cash that moved."""
+        if news.booked:
+            self._step.book(booking(news.booked, self.book, self._journal))
+        self.process(Batch(self._feed.now(), updates=news.updates))
 
     def resume(self) -> list[Order]:
         """Begin to trade: adopt what an earlier process had committed, and perhaps not sent.

@@ -84,6 +84,12 @@ class Step:
         self._decisions.decide(minute, fresh=fresh, flatten=False)
         return [] if self._commit.may_still_wait() else self._commit_and_send()
 
+    def book(self, rows: Sequence[object]) -> None:
+        """Book cash that moved without a trade. Equity is marked at once, so that each point has it from now on."""
+        for row in rows:
+            self._book.apply(row)
+        self._equity.mark_at(self._book.now)
+
     def adopt(self, updates: Sequence[OrderUpdate], remedies: Sequence[Any]) -> None:
         """Take the broker's word, in one transaction: its updates, then what resolves conflicts.
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from copy import copy
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
 
@@ -17,10 +17,12 @@ from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import ZERO, Bar, Batch, Order, OrderUpdate, money
 from smabot.errors import ConfigError, ConflictError
+from smabot.hooks.account_activities import BrokerExecution, CashActivity
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, Progress
 from smabot.hooks.recovery_answers import Reconciliation, Recovery
 from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Config
+from smabot.testing.fake_activities import CashMove, FakeActivities
 
 
 class FakeExchange:
@@ -40,8 +42,10 @@ class FakeExchange:
         bars: Iterable[Bar],
         cash: Decimal = Decimal(100_000),
         sessions: Iterable[Session] = (),
+        cash_moves: Iterable[CashMove] = (),
     ) -> None:
-        """``bars``: at least one, in any order; ``cash``: the account's at the start, US dollars."""
+        """``bars``: at least one, in any order; ``cash``: the account's at the start, US dollars; ``cash_moves``:
+        what comes and goes without a trade."""
         ordered = sorted(bars, key=lambda bar: (bar.time, bar.symbol))
         self._minutes = [list(minute) for _, minute in groupby(ordered, key=lambda bar: bar.time)]
         self._symbols = tuple(sorted({bar.symbol for bar in ordered}))
@@ -51,6 +55,7 @@ class FakeExchange:
         self._now = ordered[0].time
         self._calendar = Calendar(sessions)
         self._cash = cash
+        self._activities = FakeActivities(cash_moves)
         self._held: dict[str, tuple[Decimal, Decimal]] = {}
         self._prices: dict[str, Decimal] = {}
         self._orders: dict[str, BrokerOrder] = {}
@@ -129,6 +134,12 @@ class FakeExchange:
             BrokerPosition(each, qty, money(cost / qty)) for each, (qty, cost) in self._held.items()
         ]
 
+    def cash_activities(self, since: date) -> list[CashActivity]:
+        return self._activities.listed(self._now, since)
+
+    def executions(self, since: datetime) -> list[BrokerExecution]:
+        return self._activities.executions(since)
+
     # -- the feed ------------------------------------------------------------------------------------
 
     def now(self) -> datetime:
@@ -174,7 +185,8 @@ class FakeExchange:
     def _advance(self) -> tuple[list[OrderUpdate], list[Bar]]:
         bars, news = self._minutes[self._played], []
         self._played += 1
-        self._now = bars[0].end
+        before, self._now = self._now, bars[0].end
+        self._cash += self._activities.moved(before, self._now)
         for order in self.orders():
             close = self._close_of(order)
             bar = next((bar for bar in bars if bar.symbol == order.symbol), None)
@@ -192,6 +204,12 @@ class FakeExchange:
         if held + signed:
             self._held[order.symbol] = held + signed, cost
         self._cash -= signed * price
+        self._activities = self._activities.with_execution(
+            BrokerExecution(
+                f"{order.broker_order_id}-1", order.broker_order_id, order.symbol, order.side,
+                order.qty, price, at,
+            )
+        )  # fmt: skip
         filled = replace(order, filled_qty=order.qty, filled_avg_price=price, filled_at=at)
         return self._end(filled, Status.FILLED, at)
 

@@ -19,6 +19,7 @@ from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
 from smabot.testing.durable_world import DurableWorld, WorldPlugin
+from smabot.testing.fake_activities import CashMove
 from smabot.testing.fake_exchange import FakeExchange
 from smabot.testing.kill_everywhere import KillReport, kill_everywhere, killed_at
 from smabot.testing.kill_points import Switch, start_steps
@@ -45,11 +46,13 @@ class Bot:
         *,
         cash: Decimal = Decimal(100_000),
         sessions: Iterable[Session] = (),
+        cash_moves: Iterable[CashMove] = (),
         each_process: Callable[[], None] = lambda: None,
     ) -> None:
         """``plugins``: classes, functions that make a plugin, modules, names of installed plugins and
         paths of files. ``settings`` are those of `smabot.api.Config`; a plugin's table is
-        ``{"plugin": {"streak": {"bars": 5}}}``, by the name that `names` shows. ``each_process`` is called
+        ``{"plugin": {"streak": {"bars": 5}}}``, by the name that `names` shows. ``cash_moves`` is cash that
+        comes and goes without a trade. ``each_process`` is called
         before each process begins: it undoes what the one before left in modules.
 
         Raises ConfigError for plugins and settings as a start does.
@@ -61,7 +64,7 @@ class Bot:
         self._each_process = each_process
         self._made_of = _named(plugins)
         self._processes = ProcessPlugins(self._made_of, self.config)
-        self._begin = DurableWorld(FakeExchange(given, cash, sessions))
+        self._begin = DurableWorld(FakeExchange(given, cash, sessions, cash_moves))
         self._world = self._begin.copy()
         self._session: BotSession | None = None
         self._engine: Engine | None = None

@@ -6,15 +6,17 @@ until it is found by its id. An id is unique at Alpaca for ever, also against fi
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from smabot.provider import (
     AccountBlocked,
     BrokerAccount,
     BrokerError,
+    BrokerExecution,
     BrokerOrder,
     BrokerPosition,
     Calendar,
+    CashActivity,
     ConflictError,
     Order,
     OrderUpdate,
@@ -31,6 +33,7 @@ from smabot_alpaca.order_json import (
     refusal_cause,
 )
 from smabot_alpaca.rest.account import read_account, read_block_flags, read_positions
+from smabot_alpaca.rest.account_activities import read_cash_activities, read_executions
 from smabot_alpaca.rest.client import RequestRefused, RequestUnauthorized
 from smabot_alpaca.rest.order_queries import OrderQueries
 from smabot_alpaca.rest.rate_limit import Urgency
@@ -203,6 +206,14 @@ class AlpacaBroker:
     def positions(self) -> list[BrokerPosition]:
         """Return what the account holds. Raises PartlyUnreadable where some can't be read."""
         return read_positions(self._rest)
+
+    def cash_activities(self, since: date) -> list[CashActivity]:
+        """Return the movements of cash that are booked on a date or later, oldest first."""
+        return read_cash_activities(self._rest, since)
+
+    def executions(self, since: datetime) -> list[BrokerExecution]:
+        """Return the executions at a time or later, oldest first."""
+        return read_executions(self._rest, since)
 
     def calendar(self) -> Calendar:
         """Return the sessions from last year's first to next year's last, and those read before.

@@ -15,7 +15,7 @@ from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 from smabot_exchange.faults.trading_halts import Halts
 from smabot_exchange.faults.wrong_bars import WrongBars
 from smabot_exchange.ledger.beginning import Beginning
-from smabot_exchange.ledger.changes import OutsideChange
+from smabot_exchange.ledger.changes import ActivityNote, OutsideChange
 from smabot_exchange.ledger.ledger import Ledger
 from smabot_exchange.ledger.ledger_port import LedgerPort
 from smabot_exchange.ledger.memory_ledger import LedgerImage, MemoryLedger
@@ -190,11 +190,12 @@ class Exchange(ExchangeOrders):
         return self._engine.positions.get(symbol)
 
     @one_at_a_time
-    def transfer(self, amount: Decimal) -> None:
-        """Add cash from outside (negative: it goes), US dollars."""
+    def transfer(self, amount: Decimal, activity: ActivityNote | None = None) -> None:
+        """Add cash from outside (negative: it goes), US dollars. ``activity``: how it is listed; by default
+        as a deposit or a withdrawal, at once."""
         check_adjustment(amount)
         self._engine.cash += amount
-        self._record([], OutsideChange(None, ZERO, ZERO, amount))
+        self._record([], OutsideChange(None, ZERO, ZERO, amount, activity))
 
     @property
     def flags(self) -> frozenset[str]:
@@ -314,7 +315,7 @@ class Exchange(ExchangeOrders):
 
             occasion = Occasion(f"cash {self._now}", self._now)
             for moved in self.faults.strikes(CashTransfer, occasion):
-                self.transfer(moved.amount)
+                self.transfer(moved.amount, moved.activity)
 
     def _close_last_session(self) -> ReplayedMinute | None:
         close = self._ledger.last_session.close

@@ -14,9 +14,11 @@ from smabot.provider import (
     Batch,
     BrokerAccount,
     BrokerError,
+    BrokerExecution,
     BrokerOrder,
     BrokerPosition,
     Calendar,
+    CashActivity,
     ConfigError,
     ConflictError,
     Mark,
@@ -33,6 +35,7 @@ from smabot.provider import (
 )
 from smabot.provider import OrderType as CoreType
 from smabot.provider import TimeInForce as CoreTimeInForce
+from smabot_exchange.broker_activities import to_broker_execution, to_cash_activity
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.http.market_hours import sessions
 from smabot_exchange.matching.account_checks import INTENT_MISMATCH, TOO_FEW_SHARES
@@ -199,6 +202,17 @@ class ExchangeBroker:
             )
             for position in positions
         ]  # fmt: skip
+
+    def cash_activities(self, since: date) -> list[CashActivity]:
+        """Return the movements of cash that are booked on a date or later, oldest first."""
+        found = (
+            to_cash_activity(each, self._exchange) for each in self._exchange.cash_activities()
+        )
+        return [each for each in found if each.booked_on >= since]
+
+    def executions(self, since: datetime) -> list[BrokerExecution]:
+        """Return the executions at a time or later, oldest first."""
+        return [to_broker_execution(each) for each in self._exchange.executions(since)]
 
     def close(self) -> None:
         self._shared.remove_user(self)

@@ -276,4 +276,19 @@ CREATE TABLE committed_steps (
 
 ;
 
-INSERT INTO alembic_version VALUES ('0007');
+CREATE TABLE cash_movements (
+	activity_id TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	amount TEXT NOT NULL, 
+	symbol TEXT NOT NULL, 
+	booked_on TEXT NOT NULL, 
+	description TEXT NOT NULL, 
+	seen_at TEXT NOT NULL, 
+	counted INTEGER NOT NULL, 
+	PRIMARY KEY (activity_id)
+)
+ WITHOUT ROWID
+
+;
+
+INSERT INTO alembic_version VALUES ('0008');

@@ -24,7 +24,8 @@ class Lineage:
 
 
 LINEAGE = Lineage(
-    "smabot_persistence_sqlite:migrations", ("0001", "0002", "0003", "0004", "0005", "0006", "0007")
+    "smabot_persistence_sqlite:migrations",
+    ("0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"),
 )
 
 

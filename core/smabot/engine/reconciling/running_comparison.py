@@ -8,10 +8,10 @@ from typing import NamedTuple
 
 from smabot.domain.bot_records import Event
 from smabot.domain.frozen_classes import replace
-from smabot.domain.records import OrderUpdate
 from smabot.engine.broker_access import Access
 from smabot.engine.gate import Standing
 from smabot.engine.reconciling.broker_snapshot import SnapshotRequest
+from smabot.engine.reconciling.cash_reading import CashReading
 from smabot.engine.reconciling.conflict import ReconciliationConflict, another_bot
 from smabot.engine.reconciling.degraded import Degraded
 from smabot.engine.surroundings import Surroundings
@@ -21,6 +21,7 @@ from smabot.hooks.ports import goes_by_itself
 from smabot.hooks.recovery_answers import Conflict, Reconciliation, Recovery
 
 NEVER = -1
+NO_NEWS = Reconciliation()
 ASK_AGAIN = timedelta(seconds=10)
 EXITS_WAIT = timedelta(seconds=10)
 """How long an exit waits at most for its symbol's comparison; then the broker decides."""
@@ -66,6 +67,7 @@ class Comparison:
         """When it is to ask, or to ask again."""
         self._unknown_orders: set[str] = set()
         self._external: dict[str, datetime] = {}
+        self._cash = CashReading(recovery)
 
     @property
     def why_degraded(self) -> str:
@@ -114,8 +116,8 @@ class Comparison:
         under_way = self._request is not None and self._request.under_way
         return under_way or self._now() >= self.due_at
 
-    def compare(self) -> tuple[OrderUpdate, ...]:
-        """Ask, or take the answers; returns the broker's news, to be applied.
+    def compare(self) -> Reconciliation:
+        """Ask, or take the answers; returns the broker's news: updates to be applied, and cash to be booked.
 
         Raises ReconciliationConflict where both can't be right.
         """
@@ -124,31 +126,34 @@ class Comparison:
             return self._judged(self._recovery)
         if self._request.under_way:
             if (answers := self._request.take()) is None:
-                return ()
+                return NO_NEWS
             if self._asked.changes == self._recovery.book.changes:
                 return self._judged(replace(self._recovery, broker=answers, asked=True))
         self._ask(self._request)
-        return ()
+        return NO_NEWS
 
     def _ask(self, request: SnapshotRequest) -> None:
         book = self._recovery.book
         self._asked = Asked(book.changes, self._now())
         point = book.point
         orders = [*book.open_orders(), *book.unconfirmed()]
-        request.begin(point.time if point else None, [o.client_order_id for o in orders])
+        since, ours = point.time if point else None, [o.client_order_id for o in orders]
+        request.begin(since, ours, self._cash.question())
 
-    def _judged(self, recovery: Recovery) -> tuple[OrderUpdate, ...]:
+    def _judged(self, recovery: Recovery) -> Reconciliation:
         unknown_orders, self._unknown_orders = self._unknown_orders, set()
         now = self._now()
         self.due_at = now + self._every
         try:
-            self._access.account_seen(recovery.broker.account())
-            found = self._plugins.reconcile(recovery)
+            account = recovery.broker.account()
+            self._access.account_seen(account)
+            movements = self._cash.movements(recovery.broker, account.cash)
+            found = self._plugins.reconcile(replace(recovery, movements=movements))
         except BrokerError as error:
             if isinstance(error, NotAllowed):
                 self._access.request_refused(error)
             self._degrade(str(error), now)
-            return ()
+            return NO_NEWS
         if found is not None and found.conflicts:
             return self._conflicts(found.conflicts, now)
         self._degraded.end()
@@ -156,27 +161,25 @@ class Comparison:
         self.note_agreement(self._asked.at)
         return self._news(found, sorted(unknown_orders))
 
-    def _conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> tuple[OrderUpdate, ...]:
+    def _conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> Reconciliation:
         if self._request is None or self._degraded.conflict_lasts(conflicts, now):
             raise ReconciliationConflict(conflicts)
         first = conflicts[0]
         self._degrade(f"{first.what}: {first.here} here, {first.there} there", now)
-        return ()
+        return NO_NEWS
 
     def _degrade(self, why: str, now: datetime) -> None:
         self._degraded.begin(why)
         self.due_at = now + ASK_AGAIN
 
-    def _news(
-        self, found: Reconciliation | None, unknown_orders: Sequence[str]
-    ) -> tuple[OrderUpdate, ...]:
+    def _news(self, found: Reconciliation | None, unknown_orders: Sequence[str]) -> Reconciliation:
         if found is None:
-            return ()
+            return NO_NEWS
         for name in unknown_orders:
             told = any(update.client_order_id == name for update in found.updates)
             if self._recovery.book.order(name) is None and not told:
                 raise ReconciliationConflict([another_bot(name)])
-        return found.updates
+        return found
 
 
 def conflict_events(conflicts: Sequence[Conflict], now: datetime) -> list[Event]:

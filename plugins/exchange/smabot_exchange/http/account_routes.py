@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from smabot.provider import EXCHANGE_ZONE, ZERO
+from smabot.provider import ZERO
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.faults.account_flags import SUSPENDED
-from smabot_exchange.http.answers import answer, bad_parameter
+from smabot_exchange.http.account_activities import activity_page
+from smabot_exchange.http.answers import answer
 from smabot_exchange.http.portfolio_history import portfolio_history
 from smabot_exchange.http.query import Query, body_of
 from smabot_exchange.http.venue import Venue
-from smabot_exchange.json_forms import trading_json
 from smabot_exchange.json_forms.market_data_json import stamp
 from smabot_exchange.matching.orders import plain, rounded
-
-LONGEST_PAGE = 100
-TRADES = ("", "FILL")
-_MOMENT = timedelta(seconds=1)
 
 
 def routes(venue: Venue) -> list[Route]:
@@ -40,16 +35,7 @@ def routes(venue: Venue) -> list[Route]:
         return answer(venue.configuration.shape())
 
     def activities(request: Request) -> Response:
-        query = Query(request)
-        kinds = {kind.upper() for kind in query.names("activity_types")}
-        wanted = request.path_params.get("kind", "").upper()
-        category = query.choice("category", ("trade_activity", "non_trade_activity", ""), "")
-        if category and kinds:
-            raise bad_parameter("only one of activity_types or category is allowed")
-        trades = (wanted in TRADES) and (not kinds or "FILL" in kinds)
-        if not trades or category == "non_trade_activity":
-            return answer([])
-        return answer(_fills(exchange, query))
+        return answer(activity_page(exchange, Query(request), request.path_params.get("kind", "")))
 
     def history(request: Request) -> Response:
         return answer(portfolio_history(exchange, Query(request)))
@@ -111,39 +97,3 @@ def account(exchange: Exchange) -> dict[str, Any]:
         "intraday_adjustments": "0",
         "pending_reg_taf_fees": "0",
     }
-
-
-def _fills(exchange: Exchange, query: Query) -> list[dict[str, Any]]:
-    """Return a page of fills; ``page_token`` is the id of the last one of the page before."""
-    after, until = query.time("after"), query.time("until")
-    day = query.day("date")
-    if day is not None:
-        midnight = datetime.combine(day, time(), EXCHANGE_ZONE)
-        after = midnight.astimezone(UTC) - timedelta(microseconds=1)
-        until = datetime.combine(day + timedelta(1), time(), EXCHANGE_ZONE).astimezone(UTC)
-    token = query.text("page_token")
-    fills = exchange.activities(
-        query.whole("page_size", LONGEST_PAGE, LONGEST_PAGE),
-        None if token is None else _number(exchange, token),
-        query.choice("direction", ("asc", "desc"), "desc") == "asc",
-        after,
-        until,
-    )
-    return [trading_json.activity(fill, exchange.order(fill.order_id)) for fill in fills]
-
-
-def _number(exchange: Exchange, token: str) -> int:
-    """Return the place in the list of the activity that an id names.
-
-    The id's first part is its time, which finds it quickly. Raises RequestRefused when there is none.
-    """
-    try:
-        local = datetime.strptime(token[:14], "%Y%m%d%H%M%S").replace(tzinfo=EXCHANGE_ZONE)
-        around = local.astimezone(UTC)
-        first, last = around - _MOMENT, around + _MOMENT
-    except (ValueError, OverflowError):
-        raise bad_parameter("invalid page_token") from None
-    for fill in exchange.activities(None, None, True, first, last):
-        if trading_json.activity_id(fill) == token:
-            return fill.number
-    raise bad_parameter("invalid page_token")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -14,6 +14,46 @@ from smabot_exchange.matching.open_orders import ChangedOrders
 from smabot_exchange.matching.orders import Execution
 
 
+class ActivityNote(NamedTuple):
+    """How moved cash is listed among the account's activities.
+
+    ``kind`` is Alpaca's code, as ``DIV``; ``symbol`` is empty where it is of none. ``shown_after``: how much
+    later than the cash moves; None: never.
+    """
+
+    kind: str
+    symbol: str = ""
+    description: str = ""
+    shown_after: timedelta | None = timedelta(0)
+
+    @classmethod
+    def of(cls, cash: Decimal) -> ActivityNote:
+        """Return that of a deposit or a withdrawal."""
+        return cls("CSD" if cash > 0 else "CSW")
+
+
+def activity_note(
+    cash: Decimal, kind: str | None, symbol: str, description: str, minutes: int | None
+) -> ActivityNote:
+    """Return how cash is listed, so many minutes after it moved; None: never. Without a kind: by its sign."""
+    after = None if minutes is None else timedelta(minutes=minutes)
+    return ActivityNote(kind or ActivityNote.of(cash).kind, symbol, description, after)
+
+
+class CashActivityEntry(NamedTuple):
+    """Cash that moved without a trade: ``number`` is its place among all that came from outside."""
+
+    number: int
+    time: datetime
+    cash: Decimal
+    note: ActivityNote
+
+    def is_shown(self, now: datetime) -> bool:
+        """Whether it is listed at a time."""
+        after = self.note.shown_after
+        return after is not None and self.time + after <= now
+
+
 class OutsideChange(NamedTuple):
     """What came from outside: signed shares of a symbol at a cost, or cash; US dollars."""
 
@@ -21,6 +61,7 @@ class OutsideChange(NamedTuple):
     qty: Decimal
     price: Decimal
     cash: Decimal
+    activity: ActivityNote | None = None
 
 
 class AccountMovement(NamedTuple):

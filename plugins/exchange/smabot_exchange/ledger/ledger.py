@@ -20,6 +20,7 @@ from smabot_exchange.ledger.rows import (
     INSERT_EXECUTION,
     INSERT_ORDER,
     UPDATE_ORDER,
+    activity_columns,
     change_row,
     execution_row,
     order_row,
@@ -213,11 +214,11 @@ class Ledger(BarQueries, OrderQueries):
                     )
             if (given := change.adjustment) is not None:
                 db.execute(
-                    "INSERT INTO adjustments (time, symbol, qty, price, cash) "
-                    "VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO adjustments (time, symbol, qty, price, cash, kind, of_symbol, "
+                    "description, shown_after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         to_stamp(change.now), given.symbol, plain(given.qty), plain(given.price),
-                        plain(given.cash),
+                        plain(given.cash), *activity_columns(given.activity),
                     ),
                 )  # fmt: skip
 

@@ -12,7 +12,13 @@ from uuid import UUID, uuid4
 from smabot.provider import ZERO, Bar, Session
 from smabot_exchange.data.data_source import DataSource, shown_label
 from smabot_exchange.ledger.beginning import Beginning
-from smabot_exchange.ledger.changes import AccountMovement, LedgerChange, movements
+from smabot_exchange.ledger.changes import (
+    AccountMovement,
+    ActivityNote,
+    CashActivityEntry,
+    LedgerChange,
+    movements,
+)
 from smabot_exchange.ledger.imported_columns import imported_columns, notes_of, sessions_of
 from smabot_exchange.ledger.rows import to_stamp, to_time
 from smabot_exchange.matching.account import AccountTerms, ExchangePosition, LastDay, RequestedTerms
@@ -61,6 +67,7 @@ class MemoryLedger:
         self._ids: dict[str, UUID] = {}
         self._executions: list[Execution] = []
         self._outside: list[AccountMovement] = []
+        self._moved: list[CashActivityEntry] = []
         self._withheld: set[tuple[datetime, str]] = set()
 
     # The data
@@ -175,6 +182,11 @@ class MemoryLedger:
             self._outside.append(
                 AccountMovement(change.now, given.symbol, given.qty, given.cash, from_outside=True)
             )
+            if given.cash:
+                note = given.activity or ActivityNote.of(given.cash)
+                self._moved.append(
+                    CashActivityEntry(len(self._outside), change.now, given.cash, note)
+                )
 
     # Its orders
 
@@ -241,6 +253,9 @@ class MemoryLedger:
 
     def movements(self) -> list[AccountMovement]:
         return movements(self._executions, self._outside)
+
+    def cash_activities(self) -> list[CashActivityEntry]:
+        return list(self._moved)
 
     def close(self) -> None:
         """Nothing is open."""

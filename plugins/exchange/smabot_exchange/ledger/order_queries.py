@@ -7,11 +7,12 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from smabot_exchange.ledger.changes import AccountMovement, movements
+from smabot_exchange.ledger.changes import AccountMovement, CashActivityEntry, movements
 from smabot_exchange.ledger.ledger_file import LedgerFile
 from smabot_exchange.ledger.rows import (
     EXECUTION_COLUMNS,
     ORDER_COLUMNS,
+    to_cash_activity,
     to_decimal,
     to_execution,
     to_order,
@@ -152,6 +153,15 @@ class OrderQueries(LedgerFile):
                 for time, symbol, qty, cash in given
             ]
         return movements(self.executions(), outside)
+
+    def cash_activities(self) -> list[CashActivityEntry]:
+        """Return the cash that moved without a trade, in its order, shown or not."""
+        with self._errors_in_one_line():
+            rows = self._db.execute(
+                "SELECT number, time, cash, kind, of_symbol, description, shown_after "
+                "FROM adjustments WHERE cash <> '0' ORDER BY number"
+            )
+            return [to_cash_activity(row) for row in rows]
 
     def _newest_until(self, time: int) -> int:
         """Return the number of the last order that was submitted at or before a time in nanoseconds."""

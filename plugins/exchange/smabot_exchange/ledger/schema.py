@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 APPLICATION_ID = 0x534D4258
 """The bytes ``SMBX`` in the file's header: a ledger, and no other SQLite file."""
 
-VERSION = 4
+VERSION = 5
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -53,7 +53,8 @@ _ADDED_2 = """
 CREATE INDEX legs ON orders (parent_id) WHERE parent_id IS NOT NULL;
 CREATE TABLE adjustments (
     number INTEGER PRIMARY KEY, time INTEGER NOT NULL, symbol TEXT, qty TEXT NOT NULL,
-    price TEXT NOT NULL, cash TEXT NOT NULL
+    price TEXT NOT NULL, cash TEXT NOT NULL, kind TEXT NOT NULL DEFAULT '',
+    of_symbol TEXT NOT NULL DEFAULT '', description TEXT NOT NULL DEFAULT '', shown_after INTEGER DEFAULT 0
 );
 """
 """What came with version 2 beside the columns: also at the end of a new ledger's schema."""
@@ -80,6 +81,12 @@ _COLUMNS_2 = {
 _COLUMNS_3 = {"orders": ("stall TEXT", "stalled_until INTEGER")}
 _FEES = ("fees TEXT NOT NULL DEFAULT '0'",)
 _COLUMNS_4 = {"orders": _FEES, "fills": _FEES}
+_COLUMNS_5 = {
+    "adjustments": (
+        "kind TEXT NOT NULL DEFAULT ''", "of_symbol TEXT NOT NULL DEFAULT ''",
+        "description TEXT NOT NULL DEFAULT ''", "shown_after INTEGER DEFAULT 0",
+    ),
+}  # fmt: skip
 
 
 def migration(version: int) -> str:
@@ -92,7 +99,10 @@ def migration(version: int) -> str:
     if version < 3:
         steps += _columns(_COLUMNS_3)
         steps += ["DROP INDEX open_orders;", _OPEN_ORDERS]
-    steps += _columns(_COLUMNS_4)
+    if version < 4:
+        steps += _columns(_COLUMNS_4)
+    if version >= 2:  # before, the table of adjustments was made above
+        steps += _columns(_COLUMNS_5)
     return "\n".join([*steps, f"PRAGMA user_version = {VERSION};", "COMMIT;"])
 
 

@@ -1,0 +1,33 @@
+"""The account's activities as core knows them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from smabot.provider import EXCHANGE_ZONE, BrokerExecution, CashActivity, cash_kind
+from smabot_exchange.json_forms.trading_json import cash_activity_id
+from smabot_exchange.ledger.changes import CashActivityEntry
+from smabot_exchange.matching.orders import Execution
+
+if TYPE_CHECKING:
+    from smabot_exchange.exchange import Exchange
+
+
+def to_cash_activity(entry: CashActivityEntry, exchange: Exchange) -> CashActivity:
+    """Return cash that moved without a trade."""
+    return CashActivity(
+        cash_activity_id(entry, exchange.account_id),
+        cash_kind(entry.note.kind),
+        entry.cash,
+        entry.time.astimezone(EXCHANGE_ZONE).date(),
+        entry.note.symbol,
+        entry.note.description,
+    )
+
+
+def to_broker_execution(execution: Execution) -> BrokerExecution:
+    """Return a fill as one execution of its order."""
+    return BrokerExecution(
+        str(execution.id), str(execution.order_id), execution.symbol, execution.side, execution.qty,
+        execution.price, execution.time, execution.fees,
+    )  # fmt: skip

@@ -13,7 +13,6 @@ from smabot.domain.cash_movements import CashKind, CashMovement
 from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
-from smabot.domain.outside_changes import outside_changes
 from smabot.domain.records import (
     ZERO,
     Adjustment,
@@ -29,6 +28,7 @@ from smabot.domain.records import (
 )
 from smabot.domain.risk_answers import Check, Veto, read_checks
 from smabot.domain.tables import record
+from smabot.domain.unearned_changes import outside_changes
 from smabot.errors import (
     BrokerError,
     ConfigError,

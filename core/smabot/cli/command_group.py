@@ -29,6 +29,7 @@ COMMANDS = {
     "run": "run",
     "backtest": "backtest",
     "reconcile": "reconcile",
+    "audit": "audit",
     "flatten": "flatten",
     "status": "status",
     "orders": "orders",

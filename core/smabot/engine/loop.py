@@ -12,6 +12,7 @@ from typing import Any
 from smabot.domain.book import Book
 from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Batch, Order, OrderUpdate
+from smabot.engine.auditing.session_audit import SessionAudit
 from smabot.engine.broker_access import Access
 from smabot.engine.broker_connection import BrokerConnection
 from smabot.engine.broker_news import BrokerNews
@@ -24,7 +25,6 @@ from smabot.engine.gate import Gate
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.outbox import Outbox
 from smabot.engine.price_requests import PriceRequests
-from smabot.engine.reconciling.cash_activities import booking
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.reconciling.running_comparison import Comparison
 from smabot.engine.step import Step
@@ -108,11 +108,13 @@ class Engine:
             equity,
             self._decisions,
             self._commit,
+            SessionAudit(
+                config, book, journal, broker, feed, surroundings.query("audit", beside=beside)
+            ),
         )
         self._config = config
         self._plugins = plugins
         self._feed = feed
-        self._journal = journal
 
     def run(self) -> str:
         """Process events until the feed ends, ``until`` is reached or a stop is asked for.
@@ -166,8 +168,18 @@ class Engine:
             self.comparison.ask_soon()
         if self.comparison.due:
             self.compare()
+        self._audit_session()
         self.access.check_patience()
         self._step.look_ahead()
+
+    def _audit_session(self) -> None:
+        """Audit a session once it has closed; movements of cash are booked before."""
+        audit = self._step.audit
+        if audit.begins:
+            self.comparison.read_cash_now()
+            self.compare()
+        if audit.update():
+            self.process(Batch(self._feed.now()))
 
     def process(self, batch: Batch) -> None:
         """Take one batch in, then the broker's answers to what it caused.
@@ -204,7 +216,7 @@ class Engine:
     def take_news(self, news: Reconciliation) -> None:
         """Take in what a comparison without a conflict has found: updates, and cash that moved."""
         if news.booked:
-            self._step.book(booking(news.booked, self.book, self._journal))
+            self._step.book_cash(news.booked)
         self.process(Batch(self._feed.now(), updates=news.updates))
 
     def resume(self) -> list[Order]:

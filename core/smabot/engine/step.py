@@ -10,12 +10,14 @@ from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH
 from smabot.domain.bot_records import Command
 from smabot.domain.records import BarRevision, Batch, OrderUpdate
+from smabot.engine.auditing.session_audit import SessionAudit
 from smabot.engine.broker_news import BrokerNews
 from smabot.engine.calendar_renewal import CalendarRenewal
 from smabot.engine.commit import Commit
 from smabot.engine.decisions import Decisions
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.operator_commands import carry_out
+from smabot.engine.reconciling.cash_activities import booking
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Journal
@@ -36,6 +38,7 @@ class Step:
         equity: MarkToMarket,
         decisions: Decisions,
         commit: Commit,
+        audit: SessionAudit,
     ) -> None:
         self._book = book
         self._plugins = plugins
@@ -46,6 +49,7 @@ class Step:
         self._equity = equity
         self._decisions = decisions
         self._commit = commit
+        self.audit = audit
         self.calm_until = EPOCH
         """Before this time a quiet minute's bars are all there is to look at; not calm: long ago."""
 
@@ -73,7 +77,7 @@ class Step:
 
     def look_ahead(self) -> None:
         """Find out until when nothing but bars can change anything."""
-        times = self._calendar.due_at, self._commit.compares_at
+        times = self._calendar.due_at, self._commit.compares_at, self.audit.due_at
         self.calm_until = min(times) if self._commit.is_calm else EPOCH
 
     def take_calmly(self, minute: Batch, *, fresh: bool) -> list[OrderUpdate]:
@@ -84,9 +88,9 @@ class Step:
         self._decisions.decide(minute, fresh=fresh, flatten=False)
         return [] if self._commit.may_still_wait() else self._commit_and_send()
 
-    def book(self, rows: Sequence[object]) -> None:
+    def book_cash(self, found: Sequence[object]) -> None:
         """Book cash that moved without a trade. Equity is marked at once, so that each point has it from now on."""
-        for row in rows:
+        for row in booking(found, self._book, self._journal):
             self._book.apply(row)
         self._equity.mark_at(self._book.now)
 

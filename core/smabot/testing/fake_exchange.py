@@ -48,7 +48,6 @@ class FakeExchange:
         what comes and goes without a trade."""
         ordered = sorted(bars, key=lambda bar: (bar.time, bar.symbol))
         self._minutes = [list(minute) for _, minute in groupby(ordered, key=lambda bar: bar.time)]
-        self._symbols = tuple(sorted({bar.symbol for bar in ordered}))
         self._played = 0
         self.shift = timedelta(0)
         """How far the clock is ahead of the bars: a test may let time pass without one."""
@@ -146,9 +145,10 @@ class FakeExchange:
         return self._now + self.shift
 
     def tradable(self, symbols: Sequence[str]) -> tuple[str, ...]:
-        if unknown := sorted({*symbols} - {*self._symbols}):
+        known = sorted({bar.symbol for minute in self._minutes for bar in minute})
+        if unknown := sorted({*symbols} - {*known}):
             raise ConfigError(f"no bars of {', '.join(unknown)}")
-        return tuple(symbols) or self._symbols
+        return tuple(symbols or known)
 
     def history(
         self, symbols: Collection[str], since: datetime | None, bars: int

@@ -15,7 +15,7 @@ from smabot_exchange.faults.fault_plan import FaultPlan, Occasion
 from smabot_exchange.faults.trading_halts import Halts
 from smabot_exchange.faults.wrong_bars import WrongBars
 from smabot_exchange.ledger.beginning import Beginning
-from smabot_exchange.ledger.changes import ActivityNote, OutsideChange
+from smabot_exchange.ledger.changes import OutsideChange
 from smabot_exchange.ledger.ledger import Ledger
 from smabot_exchange.ledger.ledger_port import LedgerPort
 from smabot_exchange.ledger.memory_ledger import LedgerImage, MemoryLedger
@@ -25,6 +25,7 @@ from smabot_exchange.matching.account import (
     ExchangePosition,
     RequestedTerms,
 )
+from smabot_exchange.matching.activity_notes import ActivityNote
 from smabot_exchange.matching.order_validation import (
     bad_parameter,
     check_adjustment,

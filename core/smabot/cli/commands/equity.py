@@ -38,8 +38,8 @@ def equity(app: App, each_point: bool, filters: Filters) -> None:
         point_before,
         points,
     )
-    from smabot.domain.outside_changes import outside_changes
     from smabot.domain.records import EquityPoint
+    from smabot.domain.unearned_changes import outside_changes
 
     keeping = app.as_json or filters.as_csv
     kept: list[EquityPoint] = []

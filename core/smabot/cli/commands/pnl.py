@@ -68,7 +68,7 @@ def pnl(app: App, by: str, filters: Filters) -> None:
     deposits or withdrawals.
     """
     from smabot.cli.records.equity_history import equity_days
-    from smabot.domain.outside_changes import outside_changes
+    from smabot.domain.unearned_changes import outside_changes
 
     with app.rows() as rows:
         span = filters.span(app, rows)

@@ -21,7 +21,7 @@ COMMAND_SECTIONS: dict[str, tuple[str, ...]] = {
     ),
     "Set up and check": (
         "init", "new", "doctor", "config", "plugins", "verify", "simulate", "data", "reconcile",
-        "completion",
+        "audit", "completion",
     ),
 }  # fmt: skip
 """The commands of core under their headings; one that is not here comes last, as `OTHERS`."""

@@ -20,10 +20,10 @@ from smabot.cli.records.equity_history import (
 )
 from smabot.cli.records.record_filters import Span, rows_within
 from smabot.domain.order_terms import Status
-from smabot.domain.outside_changes import outside_changes
 from smabot.domain.records import ZERO, Adjustment, EquityPoint, Fill, Order
 from smabot.domain.risk_answers import read_checks
 from smabot.domain.round_trips import RoundTrip, TradeStatistics, round_trips
+from smabot.domain.unearned_changes import outside_changes
 
 ENDED = (Status.CANCELED, Status.EXPIRED)
 

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 from smabot.cli.records.record_filters import Span, reads_until, rows_within
 
 if TYPE_CHECKING:
-    from smabot.domain.outside_changes import OutsideChange
     from smabot.domain.records import EquityPoint
+    from smabot.domain.unearned_changes import OutsideChange
 
 ZERO = Decimal(0)
 INSTANT = timedelta(microseconds=1)

@@ -33,8 +33,8 @@ def day_change(book: Book, rows: Any) -> DayChange | None:
     """
     from smabot.cli.records.equity_history import point_before
     from smabot.cli.records.record_filters import Span, rows_within
-    from smabot.domain.outside_changes import outside_changes
     from smabot.domain.records import ZERO, EquityPoint
+    from smabot.domain.unearned_changes import outside_changes
 
     last = book.point
     if last is None:

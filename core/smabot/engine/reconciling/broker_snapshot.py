@@ -101,7 +101,10 @@ class SnapshotRequest:
         return self._question.under_way
 
     def begin(
-        self, since: datetime | None, ours: Collection[str], moved: CashQuestion | None
+        self,
+        since: datetime | None,
+        ours: Collection[str],
+        moved: CashQuestion | None = None,
     ) -> None:
         """Ask, also for each of our orders that may still change, by its id."""
         self._question.begin(lambda: BrokerSnapshot(self._broker, since, ours, moved))

@@ -42,7 +42,7 @@ def begin_counting(book: Book, broker: Any, now: datetime) -> bool:
         logger.warning("movements of cash are not explained in this run: {}", error)
         return False
     for each in found:
-        book.apply(_movement(each, now, counted=False))
+        book.apply(movement_of(each, now, counted=False))
     book.apply(BotState(*COUNTED_FROM, now.isoformat()))
     return True
 
@@ -66,7 +66,7 @@ def unbooked(
     known = journal.rows(CashMovement, where={"activity_id": list(new)})
     for row in known:
         del new[row.activity_id]
-    return tuple(_movement(each, now) for each in new.values())
+    return tuple(movement_of(each, now) for each in new.values())
 
 
 def differs(book: BookView, cash: Decimal) -> bool:
@@ -112,7 +112,8 @@ def adjustment_event(row: Adjustment, account: str) -> Event:
     return Event(row.time, "adjustment", row.symbol or account, text)
 
 
-def _movement(activity: CashActivity, now: datetime, *, counted: bool = True) -> CashMovement:
+def movement_of(activity: CashActivity, now: datetime, *, counted: bool = True) -> CashMovement:
+    """Return the row that books an activity."""
     return CashMovement(
         activity.activity_id, activity.kind, activity.amount, activity.symbol, activity.booked_on,
         activity.description, now, counted,

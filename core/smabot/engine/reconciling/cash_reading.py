@@ -50,6 +50,10 @@ class CashReading:
         self._read_on = new_york_date(now)
         return unbooked(found, recovery.journal, now)
 
+    def read_again(self) -> None:
+        """Let the next reading be due at once."""
+        self._read_on = None
+
     @property
     def _is_due(self) -> bool:
         return self._read_on != new_york_date(self._recovery.clock.now())

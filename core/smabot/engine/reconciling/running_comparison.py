@@ -99,6 +99,11 @@ class Comparison:
         """Ask within seconds: something keeps the bot from trading, and the answers show when it ends."""
         self.due_at = min(self.due_at, self._now() + ASK_AGAIN)
 
+    def read_cash_now(self) -> None:
+        """Ask for movements of cash at the next comparison, whether or not cash differs."""
+        self._cash.read_again()
+        self.due_at = self._now()
+
     def note_agreement(self, begun_at: datetime) -> None:
         """A comparison that began then has found no conflict, or nobody compares."""
         self._standing.agreed_at = begun_at

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from smabot.provider import A_YEAR
 from smabot_exchange.faults.fault_bases import A_MILLION, BarFault, Fault, OrderFault
-from smabot_exchange.ledger.changes import ActivityNote, activity_note
+from smabot_exchange.matching.activity_notes import ActivityNote, activity_note
 
 
 class FrozenCancel(OrderFault):

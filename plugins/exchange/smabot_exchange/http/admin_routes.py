@@ -18,7 +18,7 @@ from smabot_exchange.http.answers import answer, bad_parameter
 from smabot_exchange.http.query import read_json
 from smabot_exchange.json_forms import trading_json
 from smabot_exchange.json_forms.market_data_json import stamp
-from smabot_exchange.ledger.changes import ActivityNote, activity_note
+from smabot_exchange.matching.activity_notes import ActivityNote, activity_note
 from smabot_exchange.matching.orders import OrderRequest, OrderType, plain
 
 if TYPE_CHECKING:

@@ -4,40 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
 from smabot.provider import Bar
 from smabot_exchange.matching.account import ExchangePosition, LastDay
+from smabot_exchange.matching.activity_notes import ActivityNote
 from smabot_exchange.matching.open_orders import ChangedOrders
 from smabot_exchange.matching.orders import Execution
-
-
-class ActivityNote(NamedTuple):
-    """How moved cash is listed among the account's activities.
-
-    ``kind`` is Alpaca's code, as ``DIV``; ``symbol`` is empty where it is of none. ``shown_after``: how much
-    later than the cash moves; None: never.
-    """
-
-    kind: str
-    symbol: str = ""
-    description: str = ""
-    shown_after: timedelta | None = timedelta(0)
-
-    @classmethod
-    def of(cls, cash: Decimal) -> ActivityNote:
-        """Return that of a deposit or a withdrawal."""
-        return cls("CSD" if cash > 0 else "CSW")
-
-
-def activity_note(
-    cash: Decimal, kind: str | None, symbol: str, description: str, minutes: int | None
-) -> ActivityNote:
-    """Return how cash is listed, so many minutes after it moved; None: never. Without a kind: by its sign."""
-    after = None if minutes is None else timedelta(minutes=minutes)
-    return ActivityNote(kind or ActivityNote.of(cash).kind, symbol, description, after)
 
 
 class CashActivityEntry(NamedTuple):

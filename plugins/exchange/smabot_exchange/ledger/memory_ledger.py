@@ -14,7 +14,6 @@ from smabot_exchange.data.data_source import DataSource, shown_label
 from smabot_exchange.ledger.beginning import Beginning
 from smabot_exchange.ledger.changes import (
     AccountMovement,
-    ActivityNote,
     CashActivityEntry,
     LedgerChange,
     movements,
@@ -22,6 +21,7 @@ from smabot_exchange.ledger.changes import (
 from smabot_exchange.ledger.imported_columns import imported_columns, notes_of, sessions_of
 from smabot_exchange.ledger.rows import to_stamp, to_time
 from smabot_exchange.matching.account import AccountTerms, ExchangePosition, LastDay, RequestedTerms
+from smabot_exchange.matching.activity_notes import ActivityNote
 from smabot_exchange.matching.order_states import OrderStatus
 from smabot_exchange.matching.orders import ExchangeOrder, Execution, OrderFilter
 
@@ -66,8 +66,7 @@ class MemoryLedger:
         self._orders: dict[UUID, ExchangeOrder] = {}
         self._ids: dict[str, UUID] = {}
         self._executions: list[Execution] = []
-        self._outside: list[AccountMovement] = []
-        self._moved: list[CashActivityEntry] = []
+        self._outside: list[tuple[AccountMovement, ActivityNote]] = []
         self._withheld: set[tuple[datetime, str]] = set()
 
     # The data
@@ -179,14 +178,10 @@ class MemoryLedger:
             else:
                 self._positions[symbol] = held
         if (given := change.adjustment) is not None:
-            self._outside.append(
-                AccountMovement(change.now, given.symbol, given.qty, given.cash, from_outside=True)
+            moved = AccountMovement(
+                change.now, given.symbol, given.qty, given.cash, from_outside=True
             )
-            if given.cash:
-                note = given.activity or ActivityNote.of(given.cash)
-                self._moved.append(
-                    CashActivityEntry(len(self._outside), change.now, given.cash, note)
-                )
+            self._outside.append((moved, given.activity or ActivityNote.of(given.cash)))
 
     # Its orders
 
@@ -252,10 +247,14 @@ class MemoryLedger:
         return list(islice(of_the_page(), limit))
 
     def movements(self) -> list[AccountMovement]:
-        return movements(self._executions, self._outside)
+        return movements(self._executions, [moved for moved, _ in self._outside])
 
     def cash_activities(self) -> list[CashActivityEntry]:
-        return list(self._moved)
+        return [
+            CashActivityEntry(number, moved.time, moved.cash, note)
+            for number, (moved, note) in enumerate(self._outside, 1)
+            if moved.cash
+        ]
 
     def close(self) -> None:
         """Nothing is open."""

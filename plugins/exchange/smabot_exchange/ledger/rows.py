@@ -12,7 +12,8 @@ from typing import Any
 from uuid import UUID
 
 from smabot.provider import Bar, Side
-from smabot_exchange.ledger.changes import ActivityNote, CashActivityEntry
+from smabot_exchange.ledger.changes import CashActivityEntry
+from smabot_exchange.matching.activity_notes import ActivityNote
 from smabot_exchange.matching.order_states import OrderStatus, StallReason
 from smabot_exchange.matching.orders import (
     ExchangeOrder,

@@ -38,6 +38,7 @@ COMMANDS = {
     "equity": "equity",
     "pnl": "pnl",
     "report": "report",
+    "export": "export",
     "explain": "explain",
     "events": "events",
     "runs": "runs",

@@ -17,7 +17,7 @@ COMMAND_SECTIONS: dict[str, tuple[str, ...]] = {
     "Trade": ("run", "backtest", "halt", "resume", "flatten"),
     "Look": (
         "status", "orders", "trades", "fills", "signals", "explain", "events", "runs", "pnl",
-        "equity", "report",
+        "equity", "report", "export",
     ),
     "Set up and check": (
         "init", "new", "doctor", "config", "plugins", "verify", "simulate", "data", "reconcile",

@@ -15,7 +15,7 @@ FILES = {"trades.csv", "round_trips.csv", "lots.csv", "cash_movements.csv", "adj
 
 
 def read(file: Path) -> list[dict[str, str]]:
-    return list(csv.DictReader(file.open()))
+    return list(csv.DictReader(file.read_text().splitlines()))
 
 
 def test_lots_make_the_same_gain_as_round_trips_and_the_files_are_the_same_each_time(

@@ -77,7 +77,7 @@ def audit_records(
     """Compare. ``cash``: also the account's cash of now; ``foreign``: the setting of that name."""
     ids = {order.broker_order_id: name for name, order in own.orders.items()}
     names = {**statement.names, **{key: name for key, name in ids.items() if key}}
-    counted = [each for each in statement.executions if each.broker_order_id not in own.earlier]
+    counted = [each for each in statement.executions if each.broker_order_id not in own.others]
     there = _by_order(counted, names)
     found: list[Difference] = []
     for name in sorted(own.traded.keys() | there.keys()):
@@ -94,7 +94,7 @@ def audit_records(
         )
     days = _days(own, statement, there)
     return Audit(
-        tuple(found), days, len(there.keys() | own.traded.keys()), len(statement.executions),
+        tuple(found), days, len(there.keys() | own.traded.keys()), len(counted),
         len(statement.activities), there, own.traded,
     )  # fmt: skip
 

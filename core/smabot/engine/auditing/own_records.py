@@ -40,22 +40,36 @@ class Traded:
 @dataclass(frozen=True, slots=True)
 class Span:
     """What is audited: orders that were made from ``orders_since`` on, and movements of cash that were booked
-    from ``cash_since`` on; None: no movements."""
+    from ``cash_since`` on; None: no movements. ``until`` ends both; None: now."""
 
     orders_since: datetime
     cash_since: date | None
+    until: datetime | None = None
+
+    def has_order(self, order: Order) -> bool:
+        """Whether an order of the database is among them."""
+        return self.orders_since <= order.created_at and (
+            self.until is None or order.created_at < self.until
+        )
+
+    def has_day(self, booked_on: date) -> bool:
+        """Whether a movement of cash is among them."""
+        return self.cash_since is not None and (
+            self.cash_since <= booked_on
+            and (self.until is None or booked_on <= new_york_date(self.until))
+        )
 
     @classmethod
-    def from_time(cls, rows: Rows, since: datetime) -> Span:
+    def from_time(cls, rows: Rows, since: datetime, until: datetime | None = None) -> Span:
         """Return the span of what filled since a time: its orders may have been made before."""
         filled = {fill.client_order_id for fill in rows.rows(Fill, since=("time", since))}
         orders = _orders(rows, "client_order_id", filled)
         begin = min([since, *(order.created_at for order in orders)]) - SKEW
         counted = rows.row(BotState, *COUNTED_FROM)
         if counted is None:
-            return cls(begin, None)
+            return cls(begin, None, until)
         first = new_york_date(datetime.fromisoformat(counted.value)) - LATE
-        return cls(begin, max(first, new_york_date(since)))
+        return cls(begin, max(first, new_york_date(since)), until)
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +79,8 @@ class OwnRecords:
     orders: dict[str, Order]
     traded: dict[str, Traded]
     movements: dict[str, CashMovement]
-    earlier: frozenset[str]
-    """The broker's ids of orders that traded in the span and were made before it."""
+    others: frozenset[str]
+    """The broker's ids of orders that traded in the span and were made before it, or after it."""
     symbols: frozenset[str]
     """Symbols that the bot has ever held."""
     cash: Decimal
@@ -75,9 +89,9 @@ class OwnRecords:
 def own_records(rows: Rows, span: Span, seen: Collection[str]) -> OwnRecords:
     """Return what the database has of a span. ``seen``: the broker's ids of orders that traded in it."""
     made = rows.rows(Order, since=("created_at", span.orders_since), newest_by="created_at")
-    orders = {order.client_order_id: order for order in made}
-    known = {order.broker_order_id for order in made}
-    earlier = _orders(rows, "broker_order_id", set(seen) - known)
+    orders = {order.client_order_id: order for order in made if span.has_order(order)}
+    known = {order.broker_order_id for order in orders.values()}
+    others = _orders(rows, "broker_order_id", set(seen) - known)
     moved = (
         []
         if span.cash_since is None
@@ -87,8 +101,8 @@ def own_records(rows: Rows, span: Span, seen: Collection[str]) -> OwnRecords:
     return OwnRecords(
         orders,
         _traded(rows, span, orders),
-        {each.activity_id: each for each in moved},
-        frozenset(order.broker_order_id or "" for order in earlier),
+        {each.activity_id: each for each in moved if span.has_day(each.booked_on)},
+        frozenset(order.broker_order_id or "" for order in others),
         frozenset(position.symbol for position in rows.rows(Position)),
         accounts[0].cash if accounts else ZERO,
     )

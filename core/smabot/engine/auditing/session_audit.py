@@ -10,6 +10,7 @@ from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH
 from smabot.domain.bot_records import BotState, Event
 from smabot.domain.calendar import Session
+from smabot.domain.frozen_classes import replace
 from smabot.engine.auditing.audit_table import Audit, audit_records
 from smabot.engine.auditing.own_records import Span, own_records
 from smabot.engine.auditing.statement import Statement, ask_statement
@@ -78,7 +79,7 @@ class SessionAudit:
     def _begin(self, session: Session) -> None:
         account = self._book.account
         begin = self._audited_until() or (account.bound_at if account is not None else session.open)
-        span = Span.from_time(self._journal, begin)
+        span = Span.from_time(self._journal, begin, session.close)
         self._asked = self._book.changes, session, span
         self._question.begin(
             lambda: ask_statement(self._broker, span.orders_since, span.cash_since)
@@ -113,12 +114,15 @@ class SessionAudit:
             return False
         seen = {each.broker_order_id for each in statement.executions}
         own = own_records(self._journal, span, seen)
+        moved = tuple(each for each in statement.activities if span.has_day(each.booked_on))
+        statement = replace(statement, activities=moved)
         found = audit_records(own, statement, self._config.bot, foreign=self._config.foreign)
         if self._tries < MOST_TRIES and any(each.is_late for each in found.differences):
             self._tries, self.due_at = self._tries + 1, self._clock.now() + BOOKED_IN
             return False
         self._tries = 0
-        self._book.apply(audit_event(found, session, self._book.now))
+        at = self._book.now if self._after else session.close
+        self._book.apply(audit_event(found, session, at))
         self._book.apply(BotState(*AUDITED, session.close.isoformat()))
         return True
 

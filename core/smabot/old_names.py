@@ -116,6 +116,8 @@ NAMES = {
     "paths.check_only_name": "system.paths.refuse_hard_links",
     "paths.is_full": "system.paths.is_disk_full",
     "paths.is_there": "system.paths.file_exists",
+    "ports.BulkBroker": "hooks.optional_ports.BulkBroker",
+    "ports.PricedFeed": "hooks.optional_ports.PricedFeed",
     "question.Question": "system.background_query.BackgroundQuery",
     **{
         f"records.{name}": f"domain.order_terms.{name}"

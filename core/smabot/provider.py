@@ -13,6 +13,8 @@ from smabot.domain.bot_records import Command, Event
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
 from smabot.domain.cash_movements import CashKind, CashMovement
 from smabot.domain.committed_steps import MOST_BEHIND, TOLD_UNTIL
+from smabot.domain.corporate_actions import ActionKind, CorporateAction, whole_shares
+from smabot.domain.known_splits import other_number
 from smabot.domain.late_fills import may_be_counted
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import (
@@ -57,21 +59,24 @@ from smabot.hooks.account_activities import (
 )
 from smabot.hooks.findings import Finding, Level
 from smabot.hooks.memory_journal import MemoryJournal
-from smabot.hooks.ports import (
+from smabot.hooks.optional_ports import (
+    ActionsBroker,
     BarRows,
+    BulkBroker,
+    HistoricalFeed,
+    PricedFeed,
+    ReplayingFeed,
+)
+from smabot.hooks.ports import (
     Broker,
     BrokerAccount,
     BrokerOrder,
     BrokerPosition,
-    BulkBroker,
     Clock,
     Feed,
-    HistoricalFeed,
     Journal,
-    PricedFeed,
     Progress,
     RemoteBroker,
-    ReplayingFeed,
     Rows,
     is_remote,
 )
@@ -130,6 +135,8 @@ __all__ = [
     "Account",
     "AccountActivities",
     "AccountBlocked",
+    "ActionKind",
+    "ActionsBroker",
     "Adjustment",
     "Bar",
     "BarRows",
@@ -153,6 +160,7 @@ __all__ = [
     "ConfigError",
     "Conflict",
     "ConflictError",
+    "CorporateAction",
     "DatabaseWatch",
     "Event",
     "ExchangeFill",
@@ -226,6 +234,7 @@ __all__ = [
     "may_be_counted",
     "money",
     "note_renamed",
+    "other_number",
     "refuse_hard_links",
     "register_secret",
     "split_between",
@@ -233,4 +242,5 @@ __all__ = [
     "suggest",
     "table_of",
     "tells_activities",
+    "whole_shares",
 ]

@@ -50,7 +50,7 @@ def after(minutes: float) -> datetime:
 
 NOTHING = Situation(
     now=NOW, target=None, decided_now=False, by_operator=False, at_once=False, held=D(0), orders=(),
-    last_exit=None, opposing=(), free=D(0), entries_blocked="", timeout=5 * MINUTE,
+    last_exit=None, opposing=(), free=D(0), split="", entries_blocked="", timeout=5 * MINUTE,
     compared_until=None, closes={}, next_open=None, in_doubt=False, agreed_at=NOW - 60 * MINUTE,
 )  # fmt: skip
 

@@ -103,6 +103,7 @@ def contents(ledger: Path) -> dict[str, list[tuple[object, ...]]]:
             "orders": "seq",
             "fills": "number",
             "positions": "symbol",
+            "corporate_actions": "id",
         }
         return {
             table: db.execute(f"SELECT * FROM {table} ORDER BY {key}").fetchall()

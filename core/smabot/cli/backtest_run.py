@@ -28,8 +28,8 @@ from smabot.engine.start.recovery import recover
 from smabot.engine.transaction import Watcher
 from smabot.errors import ConfigError, counted
 from smabot.hooks.late_journal import LateJournal
+from smabot.hooks.optional_ports import HistoricalFeed
 from smabot.hooks.plugins import Plugins
-from smabot.hooks.ports import HistoricalFeed
 from smabot.hooks.replayed_journal import ReplayedJournal
 from smabot.system.new_database import database_files, removed_unless_kept
 

@@ -17,6 +17,7 @@ from smabot.domain.book_view import COLLAR, EPOCH, BookView
 from smabot.domain.bot_records import Block
 from smabot.domain.calendar import Calendar
 from smabot.domain.cash_movements import CashMovement
+from smabot.domain.corporate_actions import CorporateAction
 from smabot.domain.cost_basis import closed_pnl, filled_value
 from smabot.domain.event_order import FindEvents
 from smabot.domain.frozen_classes import replace
@@ -79,10 +80,21 @@ class Book(BookView):
 
         One that can't be is left out, with an event.
         """
+        if self._splits:
+            bars = list(bars)
+            return self._take_bars(map(self._splits.bar_today, bars), bars)
+        return self._take_bars(bars, None)
+
+    def _take_bars(self, bars: Iterable[Bar], as_they_came: list[Bar] | None) -> list[Bar]:
+        """Take bars in, in today's shares; they are kept as they came."""
         news = self._prices.take_bars(bars, self._refuse_bar)
         if news:
             self._valuation.note_new_prices()
-            self._rows.note_bars(news)
+            kept = news
+            if as_they_came is not None:
+                new = {(bar.symbol, bar.time) for bar in news}
+                kept = [bar for bar in as_they_came if (bar.symbol, bar.time) in new]
+            self._rows.note_bars(kept)
         return news
 
     def apply_update(self, update: OrderUpdate, fill: Fill | None) -> bool:
@@ -160,6 +172,7 @@ class Book(BookView):
         """Return a book of its own with the same account, positions, open orders and last prices."""
         copy = Book(self.calendar, self.order, self._prices.collar)
         copy.now = self.now
+        copy._splits = self._splits.copy()
         copy._prices.bars.update(self._prices.bars)
         copy._prices.marks.update(self._prices.marks)
         account = [self.account] if self.account is not None else []
@@ -169,6 +182,10 @@ class Book(BookView):
     def ignore_blocks_of(self, plugins: Iterable[str]) -> None:
         """Let the blocks of these plugins hold no order of this run, by the operator's word."""
         self._blocks.ignored = frozenset(plugins)
+
+    def newest_bar_end(self) -> datetime | None:
+        """Return the end of the newest bar that it has, UTC; None before the first."""
+        return max((bar.end for bar in self.last.values()), default=None)
 
     def forget_bars(self) -> None:
         """Forget the last bars, so that they can be played again."""
@@ -303,8 +320,18 @@ class Book(BookView):
         self._rows.note(block)
         return True
 
+    def _corporate_action(self, action: CorporateAction) -> bool:
+        if self._splits.all.get(action.action_id) == action:
+            return False
+        if self._splits.put(action):
+            self._prices.split(action)
+            self._valuation.note_new_prices()
+        self.stances += 1
+        self._rows.note(action)
+        return True
+
     def _mark_asked(self, mark: Mark) -> bool:
-        if not self._prices.take_mark(mark):
+        if not self._prices.take_mark(self._splits.mark_today(mark)):
             return False
         self._valuation.note_new_prices()
         self._rows.note(mark)
@@ -356,6 +383,7 @@ _APPLIED_BY: dict[type, Callable[[Book, Any], bool]] = {
     SignalState: Book._signal_state,
     Block: Book._block,
     Mark: Book._mark_asked,
+    CorporateAction: Book._corporate_action,
     Account: Book._account,
     EquityPoint: Book._point,
     Adjustment: Book._adjustment,

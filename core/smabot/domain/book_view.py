@@ -15,6 +15,7 @@ from smabot.domain.declared_rows import DeclaredRows
 from smabot.domain.known_blocks import KnownBlocks
 from smabot.domain.known_orders import KnownOrders
 from smabot.domain.known_positions import KnownPositions
+from smabot.domain.known_splits import KnownSplits
 from smabot.domain.last_prices import LastPrices
 from smabot.domain.records import (
     MICRO,
@@ -94,6 +95,7 @@ class BookView:
         self._targets = WantedTargets()
         self._blocks = KnownBlocks()
         self._rows = DeclaredRows()
+        self._splits = KnownSplits()
         self._valuation = Valuation(self._value_price, self._prices.jumped_from)
 
     @property
@@ -135,6 +137,15 @@ class BookView:
     def blocks(self) -> Mapping[tuple[str, str], Block]:
         """Blocks by plugin and scope."""
         return self._blocks.all
+
+    @property
+    def splits(self) -> KnownSplits:
+        """The corporate actions that the bot knows, and what they hold back."""
+        return self._splits
+
+    def split_holds(self, symbol: str) -> str:
+        """Return the split for which nothing is bought or sold in a symbol now; empty where none is."""
+        return self._splits.holds(symbol, self.now)
 
     @property
     def changes(self) -> int:

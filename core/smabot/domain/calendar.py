@@ -89,6 +89,11 @@ class Calendar:
         index = bisect_left(self._dates, day)
         return self.sessions[index] if self._dates[index : index + 1] == [day] else None
 
+    def last_before(self, day: date) -> Session | None:
+        """Return the last session before a date, or None before the first known one."""
+        index = bisect_left(self._dates, day)
+        return self.sessions[index - 1] if index else None
+
     def session_at(self, time: datetime) -> Session | None:
         """Return the session that is open at an instant (open included, close not), or None."""
         index = bisect_right(self._opens, time) - 1

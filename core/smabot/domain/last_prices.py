@@ -8,7 +8,9 @@ from decimal import Decimal
 from functools import lru_cache
 
 from smabot.domain.bar_checks import is_valid_bar
-from smabot.domain.records import Bar, Mark
+from smabot.domain.corporate_actions import CorporateAction
+from smabot.domain.known_splits import split_bar, split_mark
+from smabot.domain.records import Bar, Mark, money
 
 
 @lru_cache(maxsize=8_192, typed=True)
@@ -71,6 +73,18 @@ class LastPrices:
             return False
         self._fills[symbol] = price
         return True
+
+    def split(self, action: CorporateAction) -> None:
+        """Count a symbol's last prices of before a split in shares of after it."""
+        symbol, at = action.symbol, action.effective_at
+        bar, mark, fill = self.bars.get(symbol), self.marks.get(symbol), self._fills.get(symbol)
+        if bar is not None and bar.time < at:
+            self.bars[symbol] = split_bar(bar, action)
+            self._before.pop(symbol, None)
+        if fill is not None:
+            self._fills[symbol] = money(fill * action.old_shares / action.new_shares)
+        if mark is not None and mark.time < at:
+            self.marks[symbol] = split_mark(mark, action)
 
     def price(self, symbol: str) -> Decimal | None:
         """Return the last bar's close, or what was asked for since; None before the first."""

@@ -14,7 +14,8 @@ from smabot.engine.broker_access import Access
 from smabot.engine.dispatcher import Dispatcher, Request
 from smabot.engine.surroundings import Surroundings
 from smabot.errors import BrokerError, NotAllowed
-from smabot.hooks.ports import Broker, BulkBroker, Clock, is_remote
+from smabot.hooks.optional_ports import BulkBroker
+from smabot.hooks.ports import Broker, Clock, is_remote
 
 NO_NEWS: Sequence[OrderUpdate] = ()
 CANCEL, EXIT, ENTRY, QUERY, PAUSE = range(5)

@@ -10,7 +10,11 @@ from smabot.domain.late_fills import may_be_counted
 from smabot.domain.order_terms import RefusalCause, Status
 from smabot.domain.records import Fill, Order, OrderUpdate
 from smabot.engine.mark_to_market import MarkToMarket
-from smabot.engine.reconciling.conflict import ReconciliationConflict, filled_after_its_end
+from smabot.engine.reconciling.conflict import (
+    ReconciliationConflict,
+    filled_after_its_end,
+    filled_over_split,
+)
 from smabot.engine.reconciling.running_comparison import Comparison
 from smabot.hooks.plugins import Plugins
 
@@ -54,6 +58,10 @@ class BrokerNews:
             if not may_be_counted(book, before, update):
                 raise ReconciliationConflict([filled_after_its_end(before, update)])
             self._comparison.external_activity_seen(before.symbol)
+        if fill is not None and (
+            split := book.splits.followed_since(fill.symbol, before.created_at)
+        ):
+            raise ReconciliationConflict([filled_over_split(before, update, split)])
         if not book.apply_update(update, fill):
             return None
         after = book.order(update.client_order_id)

@@ -100,6 +100,10 @@ class Commit:
             self._transaction.take_step()
         return quiet
 
+    def compare_soon(self) -> None:
+        """Let the next comparison with the broker be within seconds."""
+        self._comparison.ask_soon()
+
     @property
     def compares_at(self) -> datetime:
         """When the next comparison with the broker is due."""

@@ -9,6 +9,7 @@ after a restart); it only reads. Both are asked by the deciding thread alone.
 | the bot stops on a conflict | wait | wait |
 | its cancel was asked for | drop | drop |
 | a block of its scope holds, or a plugin's `may_leave` objects | drop | drop |
+| its symbol is being split, and the broker has not followed | drop | wait |
 | its target is now flat, or its symbol is not entered in this run | drop | |
 | its symbol, or anything that is held, is without a price | drop | |
 | it would sell more than is held | | drop |
@@ -119,6 +120,8 @@ class Gate:
             return Verdict(Answer.DROP, order.cancel_reason)
         if objections := self._objections(order):
             return Verdict(Answer.DROP, "; ".join(objections))
+        if split := self._book.split_holds(order.symbol):
+            return Verdict(Answer.WAIT if order.reduces else Answer.DROP, split)
         return self._exit(order, left) if order.reduces else self._entry(order)
 
     def waits_for_second_bar(self, entry: Order) -> bool:

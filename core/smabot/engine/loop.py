@@ -11,6 +11,7 @@ from typing import Any
 
 from smabot.domain.book import Book
 from smabot.domain.calendar import MINUTE
+from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Batch, Order, OrderUpdate
 from smabot.engine.auditing.session_audit import SessionAudit
 from smabot.engine.broker_access import Access
@@ -18,6 +19,7 @@ from smabot.engine.broker_connection import BrokerConnection
 from smabot.engine.broker_news import BrokerNews
 from smabot.engine.calendar_renewal import CalendarRenewal
 from smabot.engine.commit import Commit
+from smabot.engine.corporate_actions import CorporateActions
 from smabot.engine.decisions import Decisions
 from smabot.engine.execution.executor import Executor
 from smabot.engine.execution.targets import Targets
@@ -33,7 +35,7 @@ from smabot.engine.transaction import Transaction, Watcher
 from smabot.errors import SmabotError
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Broker, Feed, Journal, goes_by_itself
-from smabot.hooks.recovery_answers import Reconciliation, Recovery
+from smabot.hooks.recovery_answers import Recovery
 from smabot.settings.model import Config
 
 STOP_SECONDS = 5.0
@@ -104,6 +106,9 @@ class Engine:
             journal,
             surroundings.wall,
             calendar,
+            CorporateActions(
+                book, broker, feed, symbols, surroundings.query("actions", beside=beside)
+            ),
             news,
             equity,
             self._decisions,
@@ -163,6 +168,8 @@ class Engine:
                 self.comparison.connection_lost()
                 self.compare()
                 self._outbox.query_status_now()
+            if self.book.splits.is_awaited(batch.time):
+                batch = self._follow_splits(batch)
             self.process(batch)
         if self.access.refusal or self.gate.standing.needs_comparison:
             self.comparison.ask_soon()
@@ -180,6 +187,13 @@ class Engine:
             self.compare()
         if audit.update():
             self.process(Batch(self._feed.now()))
+
+    def _follow_splits(self, batch: Batch) -> Batch:
+        """Take in all of a batch but its bars, and look whether the broker has followed the splits that have
+        begun; returns the bars, to be decided on."""
+        self._step.take_news(replace(batch, bars=()))
+        self.compare(pursue=False)
+        return Batch(batch.time, bars=batch.bars, comes_again=batch.comes_again)
 
     def process(self, batch: Batch) -> None:
         """Take one batch in, then the broker's answers to what it caused.
@@ -200,8 +214,11 @@ class Engine:
         """Apply a batch, let the plugins decide, commit, send. Returns the broker's answers."""
         return self._step.take(batch, fresh=decide)
 
-    def compare(self) -> None:
-        """Compare with the broker; while it does not answer, exits pass and entries wait."""
+    def compare(self, *, pursue: bool = True) -> None:
+        """Compare with the broker; while it does not answer, exits pass and entries wait.
+
+        Without ``pursue`` nothing is ordered for what it brings, as bars follow.
+        """
         standing = self.gate.standing
         held_back, agreed_at = bool(standing.comparing), standing.agreed_at
         try:
@@ -210,14 +227,17 @@ class Engine:
             self._commit.keep_conflict(error)
             raise
         awaited = standing.needs_comparison and standing.agreed_at != agreed_at
-        if news.updates or news.booked or held_back or awaited:
-            self.take_news(news)
+        self.book_cash(news.booked)
+        adopts = bool(news.followed) or (bool(news.updates) and not pursue)
+        if adopts:
+            self.adopt(news.updates, news.followed)
+        if pursue and (news or held_back or awaited):
+            self.process(Batch(self._feed.now(), updates=() if adopts else news.updates))
 
-    def take_news(self, news: Reconciliation) -> None:
-        """Take in what a comparison without a conflict has found: updates, and cash that moved."""
-        if news.booked:
-            self._step.book_cash(news.booked)
-        self.process(Batch(self._feed.now(), updates=news.updates))
+    def book_cash(self, booked: Sequence[object]) -> None:
+        """Book cash that moved without a trade, as a comparison without a conflict has found it."""
+        if booked:
+            self._step.book_cash(booked)
 
     def resume(self) -> list[Order]:
         """Begin to trade: adopt what an earlier process had committed, and perhaps not sent.

@@ -25,7 +25,7 @@ from smabot.engine.gate import Answer, Gate, Verdict
 from smabot.engine.sending_states import Sending, State
 from smabot.engine.status_queries import StatusQueries
 from smabot.errors import BrokerError, NotAllowed, NotSent, counted
-from smabot.hooks.ports import BulkBroker
+from smabot.hooks.optional_ports import BulkBroker
 
 AWAITED_SENDS = 3
 """Of an order that is never answered a step waits for so many sendings, though its time stand still."""

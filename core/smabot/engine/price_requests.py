@@ -12,7 +12,8 @@ from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Mark
 from smabot.engine.gate import Standing
 from smabot.errors import BrokerError
-from smabot.hooks.ports import Feed, PricedFeed
+from smabot.hooks.optional_ports import PricedFeed
+from smabot.hooks.ports import Feed
 from smabot.system.background_query import BackgroundQuery
 
 NO_PRICE, PRICE_AGAIN = "no_price", "price_again"

@@ -14,11 +14,13 @@ from smabot.engine.auditing.session_audit import SessionAudit
 from smabot.engine.broker_news import BrokerNews
 from smabot.engine.calendar_renewal import CalendarRenewal
 from smabot.engine.commit import Commit
+from smabot.engine.corporate_actions import CorporateActions
 from smabot.engine.decisions import Decisions
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.operator_commands import carry_out
 from smabot.engine.reconciling.cash_activities import booking
 from smabot.engine.reconciling.conflict import ReconciliationConflict
+from smabot.engine.windows import show_windows
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Journal
 from smabot.system.wall_clock import Wall
@@ -34,6 +36,7 @@ class Step:
         journal: Journal,
         wall: Wall,
         calendar: CalendarRenewal,
+        actions: CorporateActions,
         news: BrokerNews,
         equity: MarkToMarket,
         decisions: Decisions,
@@ -45,6 +48,7 @@ class Step:
         self._journal = journal
         self._wall = wall
         self._calendar = calendar
+        self._actions = actions
         self._news = news
         self._equity = equity
         self._decisions = decisions
@@ -58,26 +62,26 @@ class Step:
 
         Raises ReconciliationConflict, which is kept among the events first.
         """
-        book = self._book
-        if batch.time > book.now:
-            book.now = batch.time
-        self._calendar.update()
+        self._begin(batch)
         commands = self._journal.commands()
         flatten = bool(commands) and self._carry_out(commands)
-        if batch.updates:
-            self._apply_news(batch.updates)
-        for event in batch.events:
-            book.apply(event)
-        for bar in batch.revisions:
-            valid = is_valid_bar(bar)
-            book.apply(BarRevision.of(bar, batch.time) if valid else bad_bar_event(bar, batch.time))
+        self._take_in(batch)
         self._decisions.decide(batch, fresh=fresh, flatten=flatten)
         waits = not commands and self._commit.may_wait(batch)
         return [] if waits else self._commit_and_send()
 
+    def take_news(self, batch: Batch) -> None:
+        """Take in and commit all that came with bars, and decide nothing yet: the bars follow."""
+        self._begin(batch)
+        self._take_in(batch)
+        self.calm_until = EPOCH
+        self._commit.commit()
+
     def look_ahead(self) -> None:
         """Find out until when nothing but bars can change anything."""
-        times = self._calendar.due_at, self._commit.compares_at, self.audit.due_at
+        times = (
+            self._calendar.due_at, self._actions.due_at, self._commit.compares_at, self.audit.due_at
+        )  # fmt: skip
         self.calm_until = min(times) if self._commit.is_calm else EPOCH
 
     def take_calmly(self, minute: Batch, *, fresh: bool) -> list[OrderUpdate]:
@@ -107,6 +111,32 @@ class Step:
                 self._book.apply(record)
         self._equity.mark_at(self._book.now)
         self._commit.commit()
+
+    def _begin(self, batch: Batch) -> None:
+        self._book.now = max(self._book.now, batch.time)
+        self._calendar.update()
+        self._actions.update()
+
+    def _take_in(self, batch: Batch) -> None:
+        """Apply all of a batch but its bars, and follow the splits that have begun."""
+        book = self._book
+        if batch.updates:
+            self._apply_news(batch.updates)
+        if self._actions.follow():
+            self._show_again()
+        for event in batch.events:
+            book.apply(event)
+        for bar in batch.revisions:
+            valid = is_valid_bar(bar)
+            book.apply(BarRevision.of(bar, batch.time) if valid else bad_bar_event(bar, batch.time))
+
+    def _show_again(self) -> None:
+        """Show the strategies their windows again, as a restart would: prices are in other shares now."""
+        self._commit.commit()
+        self._commit.compare_soon()
+        newest = self._book.newest_bar_end()
+        if newest is not None:
+            show_windows(self._book, self._plugins, self._journal, list(self._book.last), newest)
 
     def _commit_and_send(self) -> list[OrderUpdate]:
         self.calm_until = EPOCH

@@ -9,7 +9,8 @@ from loguru import logger
 
 from smabot.domain.book import Book
 from smabot.domain.records import Bar
-from smabot.hooks.ports import Feed, Journal, ReplayingFeed
+from smabot.hooks.optional_ports import ReplayingFeed
+from smabot.hooks.ports import Feed, Journal
 
 MOST_BARS = 10_000
 """So many wait for a commit at most."""

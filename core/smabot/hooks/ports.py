@@ -8,11 +8,10 @@ from decimal import Decimal
 from typing import Any, Protocol, TypeGuard, TypeVar, runtime_checkable
 
 from smabot.domain.bot_records import Command
-from smabot.domain.calendar import Calendar, Session
+from smabot.domain.calendar import Calendar
 from smabot.domain.frozen_classes import frozen
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
-from smabot.domain.records import ZERO, Bar, Batch, Mark, Order, OrderUpdate
-from smabot.errors import BrokerError
+from smabot.domain.records import ZERO, Bar, Batch, Order, OrderUpdate
 
 R = TypeVar("R")
 
@@ -90,18 +89,6 @@ class Rows(Protocol):
     def close(self) -> None: ...
 
 
-@runtime_checkable
-class BarRows(Protocol):
-    """A journal that can also return the bars of a span of time: `smabot explain` shows them."""
-
-    def bars_within(self, since: datetime, until: datetime, symbol: str | None = None) -> list[Bar]:
-        """Return the bars that start from ``since`` to ``until``, both included, oldest first.
-
-        Of one minute they come sorted by symbol. Costs by the minutes, not by the table's size.
-        """
-        ...
-
-
 class Journal(Rows, Protocol):
     """The durable record of everything. One writer at a time."""
 
@@ -150,7 +137,8 @@ class BrokerAccount:
 class BrokerOrder:
     """An order as the broker knows it; quantities, prices and fees are cumulative.
 
-    ``fees`` are commissions and fees that it has charged for the fills, US dollars.
+    ``fees`` are commissions and fees that it has charged for the fills, US dollars. ``replaces`` is the
+    broker's id of the order in whose place it came, empty where there was none.
     """
 
     client_order_id: str
@@ -169,6 +157,8 @@ class BrokerOrder:
     reason: str = ""
     filled_at: datetime | None = None
     fees: Decimal = ZERO
+    replaces: str = ""
+    """The broker's id of the order whose place it took; empty: of none."""
 
     def update(self) -> OrderUpdate:
         """The same as an event."""
@@ -263,19 +253,6 @@ class Broker(Protocol):
 
 
 @runtime_checkable
-class BulkBroker(Broker, Protocol):
-    """A broker that takes several orders in one call, where that is cheaper."""
-
-    def submit_many(self, orders: Sequence[Order]) -> list[OrderUpdate | BrokerError]:
-        """Send orders once each, in this order, and return their answers, as `Broker.submit` does.
-
-        An order's error takes the place of its answer. Raises UnknownOutcome when
-        it is unknown which of them arrived.
-        """
-        ...
-
-
-@runtime_checkable
 class RemoteBroker(Broker, Protocol):
     """A broker whose answers take time. Core calls it from several threads at once."""
 
@@ -291,44 +268,6 @@ class RemoteBroker(Broker, Protocol):
 
         After the last one it is resent under the same id, where it is still useful.
         """
-        ...
-
-
-@runtime_checkable
-class PricedFeed(Protocol):
-    """A feed that can return a symbol's price when no bar comes."""
-
-    def prices(self, symbols: Collection[str]) -> list[Mark]:
-        """Return the latest price of each symbol that has one.
-
-        It is the price of the latest trade, or the broker's valuation of the account's position where
-        that is newer. Core may call it from another thread. Raises BrokerError.
-        """
-        ...
-
-
-@runtime_checkable
-class ReplayingFeed(Protocol):
-    """A feed that replays known bars, and after a restart goes on at the minute that was kept last.
-
-    It marks a batch that `keep` has to follow with ``comes_again``. A feed without `keep` goes on by
-    itself: each of its batches is committed at once.
-    """
-
-    def keep(self) -> None:
-        """Keep that all that was delivered is committed: no restart gets it again.
-
-        Before the first call the feed keeps that by itself.
-        """
-        ...
-
-
-@runtime_checkable
-class HistoricalFeed(Protocol):
-    """A feed of data that may lack whole sessions: they are in no `Broker.calendar`."""
-
-    def absent_sessions(self) -> Sequence[Session]:
-        """Return the sessions between the data's first and last one of which they have no bar, oldest first."""
         ...
 
 

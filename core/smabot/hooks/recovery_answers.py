@@ -38,6 +38,9 @@ class Reconciliation:
     notes: tuple[str, ...] = ()
     remedy: tuple[Any, ...] = ()
     """Records that adopt what is no conflict, as moved cash: `reconcile --accept broker` writes them last."""
+    followed: tuple[Any, ...] = ()
+    """Records that follow what the broker changed by itself, as a split's shares; core applies them after the
+    updates, where there is no conflict."""
     booked: tuple[CashMovement | Adjustment, ...] = ()
     """Movements of cash that the broker's activities explain: core books them where there is no conflict."""
 

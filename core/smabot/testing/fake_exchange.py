@@ -1,6 +1,6 @@
 """A fake exchange in memory, over scripted bars: broker and feed of a bot in a test, without plugins.
 
-It is honest and small: orders fill whole, at the next bar of their symbol; nobody sells what the account
+It is honest and small: orders fill whole_shares, at the next bar of their symbol; nobody sells what the account
 does not hold, or buys what it can't pay. Partial fills, faults and the wire are the embedded exchange's.
 """
 
@@ -13,6 +13,7 @@ from decimal import Decimal
 from itertools import groupby
 
 from smabot.domain.calendar import Calendar, Session
+from smabot.domain.corporate_actions import ActionKind, CorporateAction, whole_shares
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import ZERO, Bar, Batch, Order, OrderUpdate, money
@@ -42,10 +43,16 @@ class FakeExchange:
         bars: Iterable[Bar],
         cash: Decimal = Decimal(100_000),
         sessions: Iterable[Session] = (),
+        actions: Iterable[CorporateAction] = (),
+        follows_after: timedelta = timedelta(0),
         cash_moves: Iterable[CashMove] = (),
     ) -> None:
-        """``bars``: at least one, in any order; ``cash``: the account's at the start, US dollars; ``cash_moves``:
-        what comes and goes without a trade."""
+        """``bars``: at least one, in any order; ``cash``: the account's at the start, US dollars.
+
+        ``actions``: splits that it announces; the bars have them already. The account's shares follow so long
+        after an ex-date begins, with the first bar of then; negative: before it. ``cash_moves``: what comes and
+        goes without a trade.
+        """
         ordered = sorted(bars, key=lambda bar: (bar.time, bar.symbol))
         self._minutes = [list(minute) for _, minute in groupby(ordered, key=lambda bar: bar.time)]
         self._played = 0
@@ -60,6 +67,9 @@ class FakeExchange:
         self._orders: dict[str, BrokerOrder] = {}
         self._waiting: list[OrderUpdate] = []
         self._subscribed: frozenset[str] = frozenset()
+        self._actions = tuple(actions)
+        self._follows_after = follows_after
+        self._followed: frozenset[str] = frozenset()
 
     def copy(self) -> FakeExchange:
         """Return an exchange of its own in the same state, over the same bars."""
@@ -139,6 +149,11 @@ class FakeExchange:
     def executions(self, since: datetime) -> list[BrokerExecution]:
         return self._activities.executions(since)
 
+    def corporate_actions(
+        self, symbols: Collection[str], since: date, until: date
+    ) -> list[CorporateAction]:
+        return [a for a in self._actions if a.symbol in symbols and since <= a.ex_date <= until]
+
     # -- the feed ------------------------------------------------------------------------------------
 
     def now(self) -> datetime:
@@ -185,6 +200,9 @@ class FakeExchange:
     def _advance(self) -> tuple[list[OrderUpdate], list[Bar]]:
         bars, news = self._minutes[self._played], []
         self._played += 1
+        for action in self._actions:
+            if action.effective_at + self._follows_after <= bars[0].time:
+                self._follow(action)
         before, self._now = self._now, bars[0].end
         self._cash += self._activities.moved(before, self._now)
         for order in self.orders():
@@ -196,6 +214,21 @@ class FakeExchange:
                 news.append(self._fill(order, price, bar.time))
         self._prices |= {bar.symbol: Decimal(repr(bar.close)) for bar in bars}
         return news, bars
+
+    def _follow(self, action: CorporateAction) -> None:
+        """Split the account's shares, once; a fraction is paid in cash."""
+        if action.action_id in self._followed or action.kind is not ActionKind.SPLIT:
+            return
+        self._followed |= {action.action_id}
+        if action.symbol not in self._held:
+            return
+        qty, cost = self._held.pop(action.symbol)
+        new = action.new_qty(qty)
+        if kept := whole_shares(new):
+            self._held[action.symbol] = kept, cost * kept / new
+        price = self._prices[action.symbol] / action.ratio
+        self._prices[action.symbol] = price
+        self._cash += money((new - kept) * price)
 
     def _fill(self, order: BrokerOrder, price: Decimal, at: datetime) -> OrderUpdate:
         signed = order.qty * order.side.sign

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from types import ModuleType
 from typing import Any, TypeVar
 
 from smabot.domain.calendar import MINUTE, Session
+from smabot.domain.corporate_actions import CorporateAction
 from smabot.domain.records import Bar
 from smabot.engine.loop import Engine
 from smabot.engine.start.bot_session import BotSession
@@ -46,14 +48,17 @@ class Bot:
         *,
         cash: Decimal = Decimal(100_000),
         sessions: Iterable[Session] = (),
+        actions: Iterable[CorporateAction] = (),
+        follows_after: timedelta = timedelta(0),
         cash_moves: Iterable[CashMove] = (),
         each_process: Callable[[], None] = lambda: None,
     ) -> None:
         """``plugins``: classes, functions that make a plugin, modules, names of installed plugins and
         paths of files. ``settings`` are those of `smabot.api.Config`; a plugin's table is
-        ``{"plugin": {"streak": {"bars": 5}}}``, by the name that `names` shows. ``cash_moves`` is cash that
-        comes and goes without a trade. ``each_process`` is called
-        before each process begins: it undoes what the one before left in modules.
+        ``{"plugin": {"streak": {"bars": 5}}}``, by the name that `names` shows. ``each_process`` is called
+        before each process begins: it undoes what the one before left in modules. ``actions`` are the splits that
+        the exchange announces, and ``follows_after`` is how long after an ex-date begins its account follows.
+        ``cash_moves`` is cash that comes and goes without a trade.
 
         Raises ConfigError for plugins and settings as a start does.
         """
@@ -64,7 +69,9 @@ class Bot:
         self._each_process = each_process
         self._made_of = _named(plugins)
         self._processes = ProcessPlugins(self._made_of, self.config)
-        self._begin = DurableWorld(FakeExchange(given, cash, sessions, cash_moves))
+        self._begin = DurableWorld(
+            FakeExchange(given, cash, sessions, actions, follows_after, cash_moves)
+        )
         self._world = self._begin.copy()
         self._session: BotSession | None = None
         self._engine: Engine | None = None

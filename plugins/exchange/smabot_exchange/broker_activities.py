@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date, datetime
 from typing import TYPE_CHECKING
 
 from smabot.provider import EXCHANGE_ZONE, BrokerExecution, CashActivity, cash_kind
@@ -11,6 +12,17 @@ from smabot_exchange.matching.orders import Execution
 
 if TYPE_CHECKING:
     from smabot_exchange.exchange import Exchange
+
+
+def list_cash_activities(exchange: Exchange, since: date) -> list[CashActivity]:
+    """Return the movements of cash that are booked on a date or later, oldest first."""
+    found = (to_cash_activity(each, exchange) for each in exchange.cash_activities())
+    return [each for each in found if each.booked_on >= since]
+
+
+def list_executions(exchange: Exchange, since: datetime) -> list[BrokerExecution]:
+    """Return the executions at a time or later, oldest first."""
+    return [to_broker_execution(each) for each in exchange.executions(since)]
 
 
 def to_cash_activity(entry: CashActivityEntry, exchange: Exchange) -> CashActivity:

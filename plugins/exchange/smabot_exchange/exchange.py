@@ -34,7 +34,6 @@ from smabot_exchange.matching.order_validation import (
 )
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
-    OrderEvent,
     OrderRequest,
     PositionIntent,
     RequestRefused,
@@ -241,11 +240,10 @@ class Exchange(ExchangeOrders):
         if new_day:
             engine.end_day()
             self._day_ends = self._session_of(start).close
-        events: list[OrderEvent] = []
+        events = self._pass_time(start)
         if engine.open_orders:
-            events += engine.pass_time(start)
             events += engine.match(start, bars)
-            events += engine.pass_time(end)
+        events += self._pass_time(end)
         self._latest.update([(bar.symbol, bar) for bar in bars])
         engine.prices_changed()
         self._now = end
@@ -264,6 +262,8 @@ class Exchange(ExchangeOrders):
         """
         minute, engine = self._replay.next_minute(self._now), self._engine
         if minute is None or engine.open_orders or minute[0] >= self._day_ends:
+            return None
+        if self._actions.is_due(minute[0] + MINUTE):
             return None
         if self.faults or self.halts.symbols or self._flags.names:
             return None
@@ -294,7 +294,7 @@ class Exchange(ExchangeOrders):
             engine.end_day()
             self._day_ends = self._session_of(time).close
         self._flags.begin_minute(time)
-        events = engine.pass_time(time)
+        events = self._pass_time(time)
         self._now = time
         self._record(events, new_day=new_day)
 
@@ -323,6 +323,6 @@ class Exchange(ExchangeOrders):
         if self._now >= close:
             return None
         self._now = close
-        events = self._engine.pass_time(close)
+        events = self._pass_time(close)
         self._record(events)
         return ReplayedMinute(close, tuple(events), [])

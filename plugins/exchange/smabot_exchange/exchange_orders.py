@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Literal
 from uuid import UUID
 
-from smabot.provider import Bar
+from smabot.provider import ActionKind, Bar
+from smabot_exchange.data.corporate_actions import ListedAction
 from smabot_exchange.exchange_queries import ExchangeQueries
 from smabot_exchange.faults.account_flags import AccountFlags
 from smabot_exchange.faults.fault_plan import FaultPlan
@@ -158,21 +160,57 @@ class ExchangeOrders(ExchangeQueries):
         """Commit what happened, then pass it to the listeners, without what is hidden."""
         engine = self._engine
         orders, moved = engine.open_orders.take_changes(), engine.take_changed_positions()
-        if not (any(orders) or adjustment or new_day or withheld):
+        actions = self._actions.take_changes()
+        if not (any(orders) or adjustment or new_day or withheld or actions):
             self._keep_clock()
             return
         change = LedgerChange(
             self._now, self._replay.done, engine.cash, engine.last_day, orders,
             [event.execution for event in events if event.execution is not None],
             {symbol: engine.positions.get(symbol) for symbol in sorted(moved)},
-            adjustment, withheld,
+            adjustment, withheld, actions,
         )  # fmt: skip
-        self._ledger.record(change, durable=bool(events or adjustment))
+        self._ledger.record(change, durable=bool(events or adjustment or actions))
         self._kept_at = self._now
         shown = [event for event in events if not event.order.hidden]
         if shown:
             for listener in self._listeners:
                 listener(shown)
+
+    def _pass_time(self, time: datetime) -> list[OrderEvent]:
+        """Let time pass without trades, and carry out the corporate actions that are due meanwhile."""
+        engine, events = self._engine, list[OrderEvent]()
+        for due, listed in self._actions.due(time):
+            events += engine.pass_time(due)
+            turns = listed.turned_at is None
+            events += self._turn(listed, due) if turns else self._follow(listed, due)
+        if engine.open_orders:
+            events += engine.pass_time(time)
+        return events
+
+    def _turn(self, listed: ListedAction, time: datetime) -> list[OrderEvent]:
+        """From now on prices are those of new shares: end orders for old ones, and keep who held how many."""
+        action, engine = listed.action, self._engine
+        held = engine.held(action.symbol)
+        self._actions.put(replace(listed, turned_at=time, qty_before=held))
+        engine.prices_changed()
+        more_shares = action.kind is ActionKind.SPLIT and action.ratio > 1
+        return engine.end_orders(action.symbol, time, legged=not more_shares)
+
+    def _follow(self, listed: ListedAction, time: datetime) -> list[OrderEvent]:
+        """Give the account what it gets for the shares that it held."""
+        action, engine, before = listed.action, self._engine, listed.qty_before
+        if action.kind is ActionKind.RENAME:
+            before = after = engine.rename_position(action.symbol, action.new_symbol)
+        else:
+            after = action.new_qty(before)
+            engine.exchange_shares(action.symbol, after - before)
+        done = replace(listed, followed_at=time, qty_before=before, qty_after=after)
+        self._actions.put(done)
+        engine.prices_changed()
+        if engine.open_orders.closing(action.symbol) > abs(engine.held(action.symbol)):
+            return engine.end_orders(action.symbol, time, opening=False)
+        return []
 
     def _keep_clock(self) -> None:
         self._ledger.move_clock(self._now, self._replay.done)

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Collection, Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from uuid import UUID
 
-from smabot.provider import MINUTE, ZERO, Bar, Calendar, Session
+from smabot.provider import MINUTE, ZERO, Bar, Calendar, ConfigError, Session
+from smabot_exchange.data.corporate_actions import ListedAction
 from smabot_exchange.data.sessions import regular_sessions
+from smabot_exchange.data.split_bars import split_bar
 from smabot_exchange.ledger.changes import CashActivityEntry
 from smabot_exchange.ledger.ledger_port import LedgerPort
 from smabot_exchange.ledger.past_equity import equity_history, equity_times
 from smabot_exchange.matching.account import EquityHistoryPoint
+from smabot_exchange.matching.action_schedule import ActionSchedule
 from smabot_exchange.matching.costs import cost_notes
 from smabot_exchange.matching.order_validation import not_found
 from smabot_exchange.matching.orders import (
@@ -39,6 +42,12 @@ class ExchangeQueries(Serialised):
         self.calendar = Calendar(ledger.sessions)
         self._opens = [session.open for session in self.calendar.sessions]
         self._now = ledger.now()
+        self._actions = ActionSchedule(ledger.actions(), self.calendar, ledger.start)
+        if (overdue := self._actions.overdue(self._now)) is not None:
+            raise ConfigError(
+                f"{ledger.notes()[0]}: lists a {overdue}, and the ledger's clock is at "
+                f"{self._now:%Y-%m-%d %H:%MZ} without it: list it before its day, or give another --ledger or --db"
+            )
         self._latest: dict[str, Bar] = {}
         self._first_opens: dict[str, Decimal] = {}
         self.symbols = ledger.symbols()
@@ -71,6 +80,26 @@ class ExchangeQueries(Serialised):
         own = {session.date for session in self.calendar.sessions}
         between = regular_sessions(min(own), max(own))
         return [session for session in between if session.date not in own]
+
+    # Corporate actions
+
+    @one_at_a_time
+    def corporate_actions(
+        self, symbols: Collection[str] | None, since: date, until: date
+    ) -> list[ListedAction]:
+        """Return the corporate actions that are announced by now, with an ex-date in these days, both included."""
+        return self._actions.announced(symbols, since, until, self._now)
+
+    @one_at_a_time
+    def followed_actions(self) -> list[ListedAction]:
+        """Return the corporate actions with which the account's shares became others, oldest first."""
+        return self._actions.followed()
+
+    def adjusted(self, symbol: str, bars: list[Bar]) -> list[Bar]:
+        """Return bars of a symbol as if they had been traded in shares of now."""
+        for since, ratio in self._actions.ratios(symbol):
+            bars = [split_bar(bar, ratio) if bar.time < since else bar for bar in bars]
+        return bars
 
     # Orders
 
@@ -133,7 +162,7 @@ class ExchangeQueries(Serialised):
 
     @one_at_a_time
     def last_price(self, symbol: str) -> Decimal:
-        """Return a symbol's last close; before its first bar, that bar's open.
+        """Return a symbol's last close, in shares of now; before its first bar, that bar's open.
 
         Raises RequestRefused when the symbol is unknown.
         """
@@ -144,7 +173,10 @@ class ExchangeQueries(Serialised):
 
     @one_at_a_time
     def previous_close(self, symbol: str) -> Decimal:
-        """Return the last price before the session that is open or was last; RequestRefused if unknown."""
+        """Return the last price before the session that is open or was last, in shares of that session.
+
+        Raises RequestRefused when the symbol is unknown.
+        """
         self.last_price(symbol)
         return self._price_at(symbol, self._session_of(self._now).open)
 
@@ -226,7 +258,8 @@ class ExchangeQueries(Serialised):
         """Return a symbol's last close; before its first bar, that bar's open."""
         bar = self._last_bar(symbol)
         if bar is not None:
-            return Decimal(repr(bar.close))
+            close = Decimal(repr(bar.close))
+            return self._actions.in_new_shares(close, symbol, bar.time)
         price = self._first_opens.get(symbol)
         if price is None:
             first_open = self._ledger.price_before(symbol, self._now)
@@ -236,6 +269,9 @@ class ExchangeQueries(Serialised):
         return price
 
     def _price_at(self, symbol: str, time: datetime) -> Decimal:
+        if self._actions.has(symbol) and (bar := self._ledger.bar_before(symbol, time)):
+            close = Decimal(repr(bar.close))
+            return self._actions.in_new_shares(close, symbol, bar.time, time)
         price = self._ledger.price_before(symbol, time)
         return ZERO if price is None else Decimal(repr(price))
 

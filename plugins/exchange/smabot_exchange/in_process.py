@@ -21,6 +21,7 @@ from smabot.provider import (
     CashActivity,
     ConfigError,
     ConflictError,
+    CorporateAction,
     Mark,
     Order,
     OrderUpdate,
@@ -35,7 +36,7 @@ from smabot.provider import (
 )
 from smabot.provider import OrderType as CoreType
 from smabot.provider import TimeInForce as CoreTimeInForce
-from smabot_exchange.broker_activities import to_broker_execution, to_cash_activity
+from smabot_exchange.broker_activities import list_cash_activities, list_executions
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.http.market_hours import sessions
 from smabot_exchange.matching.account_checks import INTENT_MISMATCH, TOO_FEW_SHARES
@@ -87,11 +88,11 @@ class SharedExchange:
         self._users.add(user)
 
     def prices(self, symbols: Collection[str]) -> list[Mark]:
-        """Return the newest close of each symbol; halted ones have had none for a while."""
-        bars = self.exchange.latest_bars(sorted(symbols))
+        """Return the newest close of each symbol, in shares of now; halted ones have had none for a while."""
+        exchange = self.exchange
         return [
-            Mark(symbol, Decimal(repr(bar.close)), self.exchange.now, "trade")
-            for symbol, bar in bars.items()
+            Mark(symbol, exchange.last_price(symbol), exchange.now, "trade")
+            for symbol in exchange.latest_bars(sorted(symbols))
         ]
 
     def remove_user(self, user: object) -> None:
@@ -204,15 +205,17 @@ class ExchangeBroker:
         ]  # fmt: skip
 
     def cash_activities(self, since: date) -> list[CashActivity]:
-        """Return the movements of cash that are booked on a date or later, oldest first."""
-        found = (
-            to_cash_activity(each, self._exchange) for each in self._exchange.cash_activities()
-        )
-        return [each for each in found if each.booked_on >= since]
+        return list_cash_activities(self._exchange, since)
 
     def executions(self, since: datetime) -> list[BrokerExecution]:
-        """Return the executions at a time or later, oldest first."""
-        return [to_broker_execution(each) for each in self._exchange.executions(since)]
+        return list_executions(self._exchange, since)
+
+    def corporate_actions(
+        self, symbols: Collection[str], since: date, until: date
+    ) -> list[CorporateAction]:
+        """Return what the data list of these symbols and is announced by now, by ex-date."""
+        found = self._exchange.corporate_actions(frozenset(symbols), since, until)
+        return [listed.action for listed in found]
 
     def close(self) -> None:
         self._shared.remove_user(self)
@@ -393,4 +396,5 @@ def to_broker_order(order: ExchangeOrder) -> BrokerOrder:
         reason="rejected by the broker" if status is Status.REJECTED else "",
         filled_at=order.filled_at,
         fees=order.fees,
+        replaces="" if order.replaces is None else str(order.replaces),
     )

@@ -18,7 +18,8 @@ Invariants:
    least (by amount: to nine decimals).
 3. No order meets a bar that starts before the minute of its submission, or before it opens; nothing happens to
    an order before its submission.
-4. Cash moves by fills, with their fees, and transfers alone, positions by fills and adjustments alone.
+4. Cash moves by fills, with their fees, and transfers alone, positions by fills, adjustments and corporate
+   actions alone.
 5. `open_orders` holds open orders alone; what they hold of the buying power is the sum over them.
 6. Executions are numbered in the order in which they happen, without gaps.
 """

@@ -193,6 +193,41 @@ class OrderEntry:
         side = Side.BUY if qty > 0 else Side.SELL
         self._change_position(symbol, side, abs(qty), price)
 
+    # What corporate actions do
+
+    def end_orders(
+        self, symbol: str, time: datetime, *, legged: bool = True, opening: bool = True
+    ) -> list[OrderEvent]:
+        """Cancel the open orders of a symbol; not ``legged``: without those with legs, not ``opening``: only
+        those that make the position smaller."""
+        return [
+            self._end(order, OrderStatus.CANCELED, time)
+            for order in self.open_orders
+            if order.symbol == symbol
+            and (legged or order.order_class is OrderClass.SIMPLE)
+            and (opening or order.closes)
+        ]
+
+    def exchange_shares(self, symbol: str, change: Decimal) -> None:
+        """Add signed shares to a position at an unchanged cost."""
+        held = self.positions.get(symbol) or ExchangePosition(symbol, ZERO, ZERO)
+        left = held.qty + change
+        if left * held.qty > 0:
+            self._hold(ExchangePosition(symbol, left, held.cost))
+        elif change:
+            side = Side.BUY if change > 0 else Side.SELL
+            self._change_position(symbol, side, abs(change), self._known_price(symbol))
+
+    def rename_position(self, symbol: str, new_symbol: str) -> Decimal:
+        """Move a position to another symbol, where that is traded here; return its signed shares."""
+        held = self.positions.get(symbol)
+        if held is None or self._price(new_symbol) is None:
+            return ZERO
+        other = self.positions.get(new_symbol) or ExchangePosition(new_symbol, ZERO, ZERO)
+        self._hold(ExchangePosition(symbol, ZERO, ZERO))
+        self._hold(ExchangePosition(new_symbol, other.qty + held.qty, other.cost + held.cost))
+        return held.qty
+
     def _end(self, order: ExchangeOrder, status: OrderStatus, time: datetime) -> OrderEvent:
         time = order.not_before_submission(time)
         ended = replace(order, status=status, updated_at=time, stall=None, stalled_until=None)
@@ -205,13 +240,15 @@ class OrderEntry:
 
     def _change_position(self, symbol: str, side: Side, qty: Decimal, price: Decimal) -> None:
         held = self.positions.get(symbol) or ExchangePosition(symbol, ZERO, ZERO)
-        held = held.traded(side, qty, price)
-        if held.qty:
-            self.positions[symbol] = held
+        self._hold(held.traded(side, qty, price))
+
+    def _hold(self, position: ExchangePosition) -> None:
+        if position.qty:
+            self.positions[position.symbol] = position
         else:
-            self.positions.pop(symbol, None)
+            self.positions.pop(position.symbol, None)
         self._values = None
-        self._changed_positions.add(symbol)
+        self._changed_positions.add(position.symbol)
 
     # Order checks
 

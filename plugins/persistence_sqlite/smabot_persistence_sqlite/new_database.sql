@@ -291,4 +291,21 @@ CREATE TABLE cash_movements (
 
 ;
 
-INSERT INTO alembic_version VALUES ('0008');
+CREATE TABLE corporate_actions (
+	action_id TEXT NOT NULL, 
+	symbol TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	ex_date TEXT NOT NULL, 
+	new_shares TEXT NOT NULL, 
+	old_shares TEXT NOT NULL, 
+	new_symbol TEXT NOT NULL, 
+	seen_at TEXT, 
+	applied_at TEXT, 
+	confirmed_at TEXT, 
+	PRIMARY KEY (action_id)
+)
+ WITHOUT ROWID
+
+;
+
+INSERT INTO alembic_version VALUES ('0010');

@@ -77,6 +77,18 @@ def position_adjustments(
     ]
 
 
+def fraction_adjustments(
+    book: Book, symbol: str, change: Decimal, at: datetime
+) -> Sequence[object]:
+    """Return the adjustments for the fraction of a share that a split left, and that the broker pays in cash.
+
+    The cash comes by itself, later.
+    """
+    price = book.price(symbol) or ZERO
+    terms = _Terms(price, ZERO, "fraction of a share after a split, paid in cash")
+    return _rows_by_holder(book, symbol, change, terms, at)
+
+
 def round_trip_adjustments(
     trades: Sequence[ExternalTrade], mismatches: Sequence[PositionMismatch], now: datetime
 ) -> tuple[Adjustment, ...]:

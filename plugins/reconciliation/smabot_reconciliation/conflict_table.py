@@ -28,6 +28,7 @@ from smabot.provider import (
 from smabot_reconciliation.adjustments import (
     PositionMismatch,
     cash_differs,
+    fraction_adjustments,
     position_adjustments,
     round_trip_adjustments,
     split_hint,
@@ -40,6 +41,12 @@ from smabot_reconciliation.order_conflicts import (
     filled_after_its_end,
     order_mismatch,
     unknown_locally,
+)
+from smabot_reconciliation.splits import (
+    followed_splits,
+    in_split_shares,
+    is_half_split,
+    successor_of,
 )
 
 ACCOUNT_MISMATCH = "account_mismatch"
@@ -84,17 +91,26 @@ def compare_book(
         seen = snapshot.orders.get(order.client_order_id)
         if seen is None:
             found.add_conflict(_missing_at_broker(order, now))
+        elif not seen.is_for(order) and in_split_shares(book, order, seen, now):
+            found.add_update(_in_our_shares(order, seen))
         elif not seen.is_for(order) or seen.filled_qty < order.filled_qty:
             found.add_conflict(order_mismatch(found.after, order, seen, fills_of(order)))
         else:
             found.add_update(seen.update())
     for seen in snapshot.orders.values():
         here = book.order(seen.client_order_id)
-        if here is None:
+        if here is None and (ours := successor_of(found.after, seen, snapshot.orders)) is not None:
+            found.follow(ours, seen.update())
+        elif here is None:
             found.add_conflict(_unwritten_order(config, found.after, seen, symbols))
         elif here.status.terminal:
             _compare_ended(found, here, seen, fills_of)
-    mismatches = _position_mismatches(config, found.after, snapshot, symbols)
+    _follow_splits(found, snapshot, now)
+    mismatches = [
+        each
+        for each in _position_mismatches(config, found.after, snapshot, symbols)
+        if not is_half_split(found.after, each.symbol, each.there, now)
+    ]
     cash, moved = snapshot.account.cash, moved_cash(snapshot.movements)
     if not mismatches and not cash_differs(found.after, cash - moved):
         return _result(book, found, ExplainedCash(tuple(snapshot.movements)))
@@ -117,12 +133,18 @@ class Findings:
         self.after = book
         self.updates: list[OrderUpdate] = []
         self.conflicts: list[Conflict] = []
+        self.followed: list[object] = []
         self._book = book
 
     def add_update(self, update: OrderUpdate) -> None:
         self.updates.append(update)
         if self.after.fill_of(update) is not None or update.status.terminal:
             self._apply(update)
+
+    def follow(self, *records: object) -> None:
+        """Note records that follow what the broker changed by itself."""
+        self.followed += records
+        self._apply(*records)
 
     def add_conflict(self, conflict: Conflict | None) -> None:
         if conflict is not None:
@@ -134,6 +156,27 @@ class Findings:
             self.after = self._book.copy()
         for record in records:
             self.after.apply(record)
+
+
+def _follow_splits(found: Findings, snapshot: BrokerSnapshot, now: datetime) -> None:
+    """Note the splits that the broker has followed."""
+
+    def there(symbol: str) -> Decimal:
+        position = snapshot.positions.get(symbol)
+        return position.qty if position else ZERO
+
+    def pay_fraction(symbol: str, change: Decimal, at: datetime) -> Sequence[object]:
+        return fraction_adjustments(found.after, symbol, change, at)
+
+    if rows := list(followed_splits(found.after, there, pay_fraction, now)):
+        found.follow(*rows)
+
+
+def _in_our_shares(order: Order, seen: BrokerOrder) -> OrderUpdate:
+    """Return the news of an order that the broker has in new shares: how it stands, with the fills known here."""
+    return replace(
+        seen.update(), filled_qty=order.filled_qty, filled_avg_price=order.filled_avg_price, fees=order.fees
+    )  # fmt: skip
 
 
 def _missing_at_broker(order: Order, now: datetime) -> Conflict | None:
@@ -248,9 +291,14 @@ def _result(
     book: Book, found: Findings, cash: ExplainedCash, gone: tuple[Adjustment, ...] = ()
 ) -> Reconciliation:
     remedy = (*gone, *cash.adopted)
-    notes = _notes(book, found, cash, remedy)
-    updates, conflicts = tuple(found.updates), tuple(found.conflicts)
-    return Reconciliation(updates, conflicts, tuple(notes), remedy, cash.booked)
+    return Reconciliation(
+        tuple(found.updates),
+        tuple(found.conflicts),
+        tuple(_notes(book, found, cash, remedy)),
+        remedy,
+        tuple(found.followed),
+        cash.booked,
+    )
 
 
 def _notes(

@@ -20,7 +20,7 @@ from smabot.cli.times import Times
 from smabot.domain.bot_records import Event, Run
 from smabot.domain.calendar import MINUTE, end_of, new_york_date
 from smabot.domain.records import Bar, Order, Signal
-from smabot.hooks.ports import BarRows
+from smabot.hooks.optional_ports import BarRows
 
 
 @dataclass(frozen=True, slots=True)

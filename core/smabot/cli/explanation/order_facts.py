@@ -17,7 +17,7 @@ from smabot.domain.order_terms import Status
 from smabot.domain.records import ZERO, Adjustment, Bar, Fill, Order, Signal
 from smabot.domain.risk_answers import SIZE, Check, read_checks
 from smabot.domain.round_trips import RoundTrip, round_trips
-from smabot.hooks.ports import BarRows
+from smabot.hooks.optional_ports import BarRows
 
 OF_THE_SYMBOL = frozenset({
     "adjustment", "bad_bar", "external_activity", "flatten", "no_price", "price_again", "price_collar", "price_rounded",

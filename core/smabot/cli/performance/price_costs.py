@@ -12,7 +12,7 @@ from typing import Any
 
 from smabot.domain.order_terms import OrderType
 from smabot.domain.records import ZERO, Account, Fill, Order, money
-from smabot.hooks.ports import BarRows
+from smabot.hooks.optional_ports import BarRows
 
 EXCHANGE = "exchange"
 """The broker whose fills come from its bars. Elsewhere a minute's open is not the price that an order met."""

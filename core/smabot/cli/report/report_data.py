@@ -21,7 +21,7 @@ from smabot.domain.bot_records import Run
 from smabot.domain.calendar import MINUTE, end_of
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Bar, Order
-from smabot.hooks.ports import BarRows
+from smabot.hooks.optional_ports import BarRows
 
 UNFILLED = frozenset({Status.BLOCKED, Status.ABANDONED, Status.REJECTED, *ENDED})
 """How an order ends that did not fill."""

@@ -139,6 +139,7 @@ class Executor:
             last_exit=self._last_exit(state) if flat else None,
             opposing=opposing,
             free=_free(book, symbol, held, in_symbol) if flat else ZERO,
+            split=book.splits.cancels(symbol, now, book.calendar),
             entries_blocked=self._entries_blocked() if orders else "",
             timeout=self._timeout,
             compared_until=standing.comparing.get(symbol),

@@ -23,6 +23,7 @@ First what is open, whatever is wanted:
 | a DAY order, an hour after its session's close | no cancel was asked for | `Cancel` it |
 | the same | a cancel was, both a minute ago or more, and a comparison that began since left it open | `GiveUp` on it: it ends here with what it filled |
 | the same | no comparison with the broker that began since has agreed | nothing before one has: `needs_comparison` |
+| any | it is in shares of before a split | `Cancel` it |
 | an entry | flat is wanted | `Cancel` it |
 | an entry | a halt, a trip or a limit blocks entries | `Cancel` it |
 | an entry | it has not filled within its time | `Cancel` it |
@@ -39,6 +40,7 @@ Then what is wanted:
 | flat | nothing | | `Done` |
 | flat | short | not by the operator | `Done`: who is long only never buys on a SELL |
 | flat | some | open exits cover it, but for lost ones | `Done` |
+| flat | some | the broker has not followed a split | `Wait` |
 | flat | some | positions are being compared | `Wait` |
 | flat | some | own entries in the symbol are open, whose cancel was not asked for | `Cancel` them |
 | flat | some | their cancel was asked for less than a minute ago | `Wait` |
@@ -93,6 +95,8 @@ class Situation:
     """Shares of the symbol, over all positions, that no open exit is selling."""
     entries_blocked: str
     """Why open entries are to be canceled; empty: they are not."""
+    split: str
+    """Why nothing is sold, and open orders are to be canceled: a split that is not over; else empty."""
     timeout: timedelta
     """After which an open market entry is canceled; 0: never."""
     compared_until: datetime | None
@@ -199,7 +203,7 @@ def _agreed_since(s: Situation, since: datetime) -> bool:
 def _unwanted(s: Situation, order: Order) -> Action | None:
     if order.cancel_requested_at is not None:
         return None
-    why = _why_no_exit(s, order) if order.reduces else _why_no_entry(s, order)
+    why = s.split or (_why_no_exit(s, order) if order.reduces else _why_no_entry(s, order))
     return Cancel(order, why) if why else None
 
 
@@ -251,6 +255,8 @@ def _exit(s: Situation) -> Action:
     missing = abs(s.held) - _selling(exits)
     if missing <= 0:
         return Done()
+    if s.split:
+        return Wait(None, s.split)
     if s.compared_until is not None and s.now < s.compared_until:
         return Wait(s.compared_until, "positions are being compared with the broker's")
     return _clear_the_way(s) or _after_the_last(s, missing)

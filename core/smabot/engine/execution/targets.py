@@ -25,8 +25,8 @@ class Targets:
     def take_signals(self, answers: Iterable[tuple[str, Any]], decide: bool) -> list[Signal]:
         """Keep the strategies' answers to a minute; returns those that are to be gone after now.
 
-        A signal equal to the last one is ignored. Without ``decide`` all are missed. Raises PluginFault
-        for an answer that is none.
+        A signal equal to the last one is ignored. Without ``decide`` all are missed, and with it those of a
+        symbol that a split holds. Raises PluginFault for an answer that is none.
         """
         kept = [
             self._keep(strategy, signal, decide)
@@ -45,7 +45,7 @@ class Targets:
         if not unsettled:
             return entries
         for bar in bars:
-            if bar.symbol not in unsettled:
+            if bar.symbol not in unsettled or book.split_holds(bar.symbol):
                 continue
             for _, state in sorted(unsettled[bar.symbol].items()):
                 if state.missed and (signal := self._late(state, bar)) is not None:
@@ -62,6 +62,7 @@ class Targets:
         state = book.signals.get((strategy, signal.symbol))
         if state is not None and state.target == signal.target and not state.missed:
             return None
+        decide = decide and not book.split_holds(signal.symbol)
         label = signal.label or ("BUY" if signal.target else "SELL")
         signal = replace(signal, strategy=strategy, missed=not decide, label=label)
         book.apply(signal)

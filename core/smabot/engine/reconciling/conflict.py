@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from smabot.domain.corporate_actions import CorporateAction
 from smabot.domain.records import Order, OrderUpdate
 from smabot.errors import ConflictError, counted
 from smabot.hooks.recovery_answers import Conflict
@@ -28,6 +29,15 @@ def another_bot(client_order_id: str) -> Conflict:
     return Conflict(
         "unknown_locally", client_order_id, "never written", "the broker reported it",
         "another bot runs with this name: stop it, or give one of them another `bot`",
+    )  # fmt: skip
+
+
+def filled_over_split(order: Order, update: OrderUpdate, split: CorporateAction) -> Conflict:
+    """Return the conflict of a fill that shows after a split, of an order from before it: in which shares?"""
+    return Conflict(
+        "filled_over_split", order.client_order_id,
+        f"filled {order.filled_qty:f}, made before the {split}", f"filled {update.filled_qty:f}",
+        "`smabot reconcile --accept broker` takes the broker's positions and cash",
     )  # fmt: skip
 
 

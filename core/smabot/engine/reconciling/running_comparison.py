@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from smabot.domain.bot_records import Event
 from smabot.domain.frozen_classes import replace
+from smabot.domain.records import OrderUpdate
 from smabot.engine.broker_access import Access
 from smabot.engine.gate import Standing
 from smabot.engine.reconciling.broker_snapshot import SnapshotRequest
@@ -21,8 +22,9 @@ from smabot.hooks.ports import goes_by_itself
 from smabot.hooks.recovery_answers import Conflict, Reconciliation, Recovery
 
 NEVER = -1
-NO_NEWS = Reconciliation()
 ASK_AGAIN = timedelta(seconds=10)
+SPLIT_EVERY = timedelta(minutes=1)
+"""While the broker has not followed a split."""
 EXITS_WAIT = timedelta(seconds=10)
 """How long an exit waits at most for its symbol's comparison; then the broker decides."""
 ONE_IN = timedelta(seconds=5)
@@ -34,6 +36,21 @@ class Asked(NamedTuple):
 
     changes: int
     at: datetime
+
+
+class News(NamedTuple):
+    """What a comparison brought: order updates, records that follow what the broker changed by itself, and cash
+    that moved without a trade."""
+
+    updates: tuple[OrderUpdate, ...] = ()
+    followed: tuple[Any, ...] = ()
+    booked: tuple[Any, ...] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.updates or self.followed or self.booked)
+
+
+NO_NEWS = News()
 
 
 class Comparison:
@@ -121,8 +138,8 @@ class Comparison:
         under_way = self._request is not None and self._request.under_way
         return under_way or self._now() >= self.due_at
 
-    def compare(self) -> Reconciliation:
-        """Ask, or take the answers; returns the broker's news: updates to be applied, and cash to be booked.
+    def compare(self) -> News:
+        """Ask, or take the answers; returns the broker's news: updates and records to be applied, and cash to be booked.
 
         Raises ReconciliationConflict where both can't be right.
         """
@@ -145,10 +162,11 @@ class Comparison:
         since, ours = point.time if point else None, [o.client_order_id for o in orders]
         request.begin(since, ours, self._cash.question())
 
-    def _judged(self, recovery: Recovery) -> Reconciliation:
+    def _judged(self, recovery: Recovery) -> News:
         unknown_orders, self._unknown_orders = self._unknown_orders, set()
         now = self._now()
-        self.due_at = now + self._every
+        split = self._recovery.book.splits.is_awaited(now)
+        self.due_at = now + (min(SPLIT_EVERY, self._every) if split else self._every)
         try:
             account = recovery.broker.account()
             self._access.account_seen(account)
@@ -166,7 +184,7 @@ class Comparison:
         self.note_agreement(self._asked.at)
         return self._news(found, sorted(unknown_orders))
 
-    def _conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> Reconciliation:
+    def _conflicts(self, conflicts: Sequence[Conflict], now: datetime) -> News:
         if self._request is None or self._degraded.conflict_lasts(conflicts, now):
             raise ReconciliationConflict(conflicts)
         first = conflicts[0]
@@ -177,14 +195,14 @@ class Comparison:
         self._degraded.begin(why)
         self.due_at = now + ASK_AGAIN
 
-    def _news(self, found: Reconciliation | None, unknown_orders: Sequence[str]) -> Reconciliation:
+    def _news(self, found: Reconciliation | None, unknown_orders: Sequence[str]) -> News:
         if found is None:
             return NO_NEWS
         for name in unknown_orders:
             told = any(update.client_order_id == name for update in found.updates)
             if self._recovery.book.order(name) is None and not told:
                 raise ReconciliationConflict([another_bot(name)])
-        return found
+        return News(found.updates, found.followed, found.booked)
 
 
 def conflict_events(conflicts: Sequence[Conflict], now: datetime) -> list[Event]:

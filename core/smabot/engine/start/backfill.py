@@ -9,7 +9,7 @@ from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Batch
 from smabot.engine.loop import Engine
 from smabot.engine.start.bot_session import BotSession
-from smabot.engine.start.warm_up import newest_bar_end, show_to_strategies
+from smabot.engine.windows import show_minute
 from smabot.errors import counted
 
 
@@ -28,7 +28,7 @@ def backfill(session: BotSession, engine: Engine) -> None:
 
 def _fill_gap(session: BotSession, engine: Engine, passed: list[datetime]) -> int:
     """Return the number of bars that were fetched; ``passed`` gets the minutes that were too old."""
-    book, newest = session.book, newest_bar_end(session.book)
+    book, newest = session.book, session.book.newest_bar_end()
     new = [symbol for symbol in session.symbols if symbol not in book.last]
     if newest is None:
         return _warm_up_new(session, engine, new, None)
@@ -60,7 +60,7 @@ def _warm_up_new(
         if feed.now() - end < config.max_bar_age:
             engine.process(Batch(end, bars=tuple(minute)))
         else:
-            show_to_strategies(minute, session)
+            show_minute(session.book, session.plugins, minute)
     return count
 
 

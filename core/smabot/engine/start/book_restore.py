@@ -5,13 +5,17 @@ from __future__ import annotations
 from smabot.domain.book import Book
 from smabot.domain.book_view import ASKED_FOR
 from smabot.domain.bot_records import Block, BotState, Event
+from smabot.domain.corporate_actions import CorporateAction
 from smabot.domain.order_terms import OPEN
 from smabot.domain.records import Account, EquityPoint, Mark, Order, Position, SignalState
 from smabot.domain.tables import table_of
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Rows
 
-CORE_STATE: tuple[type, ...] = (Account, Position, SignalState, BotState, Block, Mark)
+CORE_STATE: tuple[type, ...] = (
+    CorporateAction, Account, Position, SignalState, BotState, Block, Mark,
+)  # fmt: skip
+"""The order counts: prices are taken in in shares of after the splits that are known."""
 
 
 def restore_book(book: Book, rows: Rows, plugins: Plugins) -> None:

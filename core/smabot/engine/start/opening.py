@@ -9,6 +9,7 @@ from pathlib import Path
 from smabot.domain.book import Book
 from smabot.domain.calendar import Calendar
 from smabot.domain.records import Account
+from smabot.engine.corporate_actions import read_actions
 from smabot.engine.start.book_restore import restore_book
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.followed_symbols import followed_symbols, symbols_with_prices
@@ -96,6 +97,8 @@ def _load(session: BotSession) -> None:
     with session.report.step("load") as found:
         restore_book(book, journal, session.plugins)
         session.symbols = followed_symbols(session)
+        _, broker, feed = session.opened()
+        read_actions(book, broker, session.symbols, feed.now())
         for minute in journal.windows(1, symbols_with_prices(session)):
             book.restore(minute)
         open_orders = len(book.open_orders())

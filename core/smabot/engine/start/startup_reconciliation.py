@@ -6,7 +6,7 @@ from datetime import datetime
 
 from smabot.domain.book import Book
 from smabot.domain.frozen_classes import replace
-from smabot.domain.records import Account
+from smabot.domain.records import Account, Batch
 from smabot.engine.loop import Engine
 from smabot.engine.reconciling.cash_activities import begin_counting, booking
 from smabot.engine.reconciling.cash_reading import CashReading
@@ -75,7 +75,12 @@ def reconciled_engine(session: BotSession, watch: Watcher | None) -> Engine:
     with session.report.step("plugins") as found:
         _recover_plugins(session, result, found)
         engine.comparison.note_agreement(begun_at)
-        engine.take_news(result or Reconciliation())
+        engine.book_cash(result.booked if result else ())
+        engine.process(Batch(feed.now(), updates=result.updates if result else ()))
+        if result is not None and result.followed:
+            engine.adopt((), result.followed)
+        if any(session.book.splits.open()):
+            engine.compare()  # the start's own comparison was in shares of before a split
     return engine
 
 

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from smabot.provider import Bar, ConfigError, FileLock, listed
 from smabot_exchange.data.bar_files import FORMATS, dates_in, write_bars
+from smabot_exchange.data.corporate_actions import FILE_NAME
 from smabot_exchange.data.data_files import SUFFIXES, read_bars
 from smabot_exchange.data.disk_sync import sync
 
@@ -113,7 +114,11 @@ class BarStore:
             if named := _NAME.fullmatch(file.name):
                 self._files.setdefault(named["symbol"], {})[int(named["year"])] = file
                 formats.add(named["format"])
-            elif file.name.lower().endswith(SUFFIXES) and not file.name.startswith("."):
+            elif (
+                file.name.lower().endswith(SUFFIXES)
+                and not file.name.startswith(".")
+                and file.name != FILE_NAME
+            ):
                 others.append(file.name)
         if others:
             raise ConfigError(

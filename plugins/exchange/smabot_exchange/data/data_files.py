@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
@@ -19,6 +20,12 @@ from smabot.provider import (
     suggest,
 )
 from smabot_exchange.data.column_names import COLUMNS
+from smabot_exchange.data.corporate_actions import (
+    FILE_NAME,
+    ListedAction,
+    is_actions_file,
+    read_actions,
+)
 from smabot_exchange.data.csv_table import CsvTable
 from smabot_exchange.data.file_layout import Hints, Layout, Table, layout_of, open_table
 from smabot_exchange.data.row_reader import BadRow, RowReader, Values, is_plain
@@ -41,6 +48,8 @@ class DataFiles:
         self.zone = zone
         """The zone of times that have none, as ``America/New_York``; None: such times are refused."""
         self.files = _files(path)
+        self.actions_files = _actions_files(path)
+        """The files that list corporate actions, where there are any."""
         self.label = f"data {path.name}"
         self.stored_label = f"tape {path.name}"
 
@@ -92,6 +101,10 @@ class DataFiles:
                 raise ConfigError(
                     f"{error}; `smabot data check {path}` looks at all of it"
                 ) from error
+
+    def actions(self) -> tuple[ListedAction, ...]:
+        """Return the corporate actions that the files beside the bars list. Raises ConfigError."""
+        return read_actions(self.actions_files)
 
     def _not_in_file(self, file: Path) -> str:
         layout = _layout_of(file, self.zone)
@@ -163,6 +176,15 @@ def _files(path: Path) -> list[Path]:
     return [path]
 
 
+def _actions_files(path: Path) -> list[Path]:
+    if path.is_dir():
+        found = sorted(file for file in _within(path) if is_actions_file(file))
+    else:
+        name = re.sub(r"\.(csv|txt|parquet)(\.gz)?$", "", path.name, flags=re.IGNORECASE)
+        found = [path.with_name(f"{name}.{FILE_NAME}")]
+    return [file for file in found if file_exists(file, f"corporate actions {file}")]
+
+
 def _within(folder: Path) -> list[Path]:
     try:
         return list(folder.iterdir())
@@ -172,7 +194,7 @@ def _within(folder: Path) -> list[Path]:
 
 def _is_data_file(file: Path) -> bool:
     """Tell whether a file in a folder is meant. Raises ConfigError for one that can't be read."""
-    return _has_suffix(file) and file_exists(file, f"data {file}")
+    return _has_suffix(file) and not is_actions_file(file) and file_exists(file, f"data {file}")
 
 
 def _has_suffix(file: Path) -> bool:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from smabot.provider import Bar, ConfigError, note_renamed
+from smabot_exchange.data.corporate_actions import ListedAction
 
 DEFAULT_DATA = "simulated"
 _OLD_NAME = "made"
@@ -55,6 +56,10 @@ class DataSource(Protocol):
         ...
 
     def bars(self) -> Iterator[Bar]: ...
+
+    def actions(self) -> tuple[ListedAction, ...]:
+        """Return the corporate actions that the data list, by ex-date. Raises ConfigError for a bad list."""
+        ...
 
 
 def is_simulated(spec: str) -> bool:

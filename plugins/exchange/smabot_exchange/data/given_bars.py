@@ -8,6 +8,7 @@ from decimal import Decimal
 from functools import cached_property
 
 from smabot.provider import ZERO, Bar
+from smabot_exchange.data.corporate_actions import ListedAction, in_order
 from smabot_exchange.data.data_source import DataSource
 
 
@@ -16,7 +17,13 @@ class GivenBars:
 
     label = stored_label = "given bars"
 
-    def __init__(self, bars: Sequence[Bar], half_spread: Decimal = ZERO) -> None:
+    def __init__(
+        self,
+        bars: Sequence[Bar],
+        half_spread: Decimal = ZERO,
+        actions: Sequence[ListedAction] = (),
+    ) -> None:
+        self._actions = in_order(actions)
         self._bars = sorted(bars, key=lambda bar: (bar.time, bar.symbol))
         self.half_spread = half_spread
 
@@ -41,3 +48,6 @@ class GivenBars:
 
     def bars(self) -> Iterator[Bar]:
         return iter(self._bars)
+
+    def actions(self) -> tuple[ListedAction, ...]:
+        return self._actions

@@ -14,7 +14,10 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from smabot.provider import ZERO, Bar, ConfigError, suggest
+from smabot_exchange.data.corporate_actions import ListedAction, in_order
+from smabot_exchange.data.simulated_splits import SimulatedSplit, split_ratios
 from smabot_exchange.data.simulated_symbols import KNOWN_SYMBOLS, MOST_SYMBOLS, simulated_symbols
+from smabot_exchange.data.split_bars import split_bar
 
 if TYPE_CHECKING:
     from smabot_exchange.data.random_market import RandomMarket
@@ -23,10 +26,12 @@ if TYPE_CHECKING:
 RANDOM, WAVES = "random", "waves"
 _VERSIONS = {WAVES: 1, RANDOM: 2}
 """Part of the fingerprint: a change of a shape's bars makes another market."""
-_SETTINGS = ("symbols", "sessions", "seed", "start", "shape")
+_SETTINGS = ("symbols", "sessions", "seed", "start", "shape", "split")
 MOST_SESSIONS = 2_520
 _YEARS = (1900, 2200)
-_SIGNATURE = re.compile(r"made (\d+) symbols=(\d+) sessions=(\d+) seed=(-?\d+) start=(\S+)")
+_SIGNATURE = re.compile(
+    r"made (\d+) symbols=(\d+) sessions=(\d+) seed=(-?\d+) start=(\S+)((?: split=\S+)*)"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +49,7 @@ class SimulatedMarket:
     unnamed: frozenset[str] = frozenset()
     """Settings that the description left out: those that may follow a ledger follow it."""
 
+    splits: tuple[SimulatedSplit, ...] = ()
     today: bool = False
     """Whether it starts where it does because of the day on which it was opened."""
 
@@ -57,14 +63,21 @@ class SimulatedMarket:
         Raises ConfigError on anything else.
         """
         settings: dict[str, str] = {}
+        splits: list[SimulatedSplit] = []
         for part in filter(None, spec.removeprefix("simulated").removeprefix(":").split(",")):
             name, equals, text = (piece.strip() for piece in part.partition("="))
             if name not in _SETTINGS:
                 raise _wrong(spec, f"unknown setting {name!r}{suggest(name, _SETTINGS)}")
+            if name == "split":
+                try:
+                    splits.append(SimulatedSplit.parse(text))
+                except ValueError as error:
+                    raise _wrong(spec, f"split {error}") from None
+                continue
             if not equals or name in settings:
                 raise _wrong(spec, f"{name!r} must be given once, as {name}=VALUE")
             settings[name] = text
-        unnamed = frozenset(_SETTINGS).difference(settings)
+        unnamed = frozenset(_SETTINGS).difference(settings, ["split"] if splits else [])
         shape = settings.pop("shape", RANDOM)
         if shape not in _VERSIONS:
             raise _wrong(spec, f"shape must be {RANDOM} or {WAVES}{suggest(shape, _VERSIONS)}")
@@ -76,13 +89,23 @@ class SimulatedMarket:
             numbers: dict[str, Any] = {name: _whole(text) for name, text in settings.items()}
         except ValueError:
             raise _wrong(spec, "symbols, sessions and seed must be whole numbers") from None
-        market = cls(**numbers, start=start, shape=shape, unnamed=unnamed)
+        market = cls(
+            **numbers, start=start, shape=shape, unnamed=unnamed, splits=tuple(sorted(splits))
+        )
         if not 1 <= market.symbols <= MOST_SYMBOLS:
             raise _wrong(spec, f"symbols must be 1 to {MOST_SYMBOLS}")
         if not _YEARS[0] <= market.start.year <= _YEARS[1]:
             raise _wrong(spec, f"start must be in {_YEARS[0]} to {_YEARS[1]}")
         if not 1 <= market.sessions <= MOST_SESSIONS:
             raise _wrong(spec, f"sessions must be 1 to {MOST_SESSIONS}")
+        names = simulated_symbols(market.symbols)
+        for split in splits:
+            if split.symbol not in names:
+                raise _wrong(
+                    spec, f"split: no symbol {split.symbol!r} in it{suggest(split.symbol, names)}"
+                )
+        if len({(split.symbol, split.ex_date) for split in splits}) < len(splits):
+            raise _wrong(spec, "a symbol can be split once a day")
         return market
 
     @property
@@ -95,7 +118,7 @@ class SimulatedMarket:
         return (
             f"made {_VERSIONS[self.shape]} symbols={self.symbols} sessions={self.sessions} "
             f"seed={self.seed} start={self.start}"
-        )
+        ) + "".join(f" split={split}" for split in self.splits)
 
     def fingerprint(self) -> str:
         """Return the same: a simulated market has no contents but its description."""
@@ -112,6 +135,8 @@ class SimulatedMarket:
         market = self
         if "shape" in self.unnamed:
             market = replace(market, shape=stored.shape)
+        if "split" in self.unnamed:
+            market = replace(market, splits=stored.splits)
         if self.today:
             market = replace(market, start=stored.start)
         if "sessions" in self.unnamed and stored.sessions > self.sessions:
@@ -142,11 +167,15 @@ class SimulatedMarket:
             for name in ("symbols", "sessions", "seed", "start")
             if getattr(more, name) != getattr(usual, name)
         )
-        return f"simulated:{','.join(given)}"
+        return f"simulated:{','.join([*given, *self._split_settings()])}"
 
     def describe(self) -> str:
         """Return the whole description, as `parse` reads it."""
-        return f"simulated:{','.join(f'{name}={getattr(self, name)}' for name in _SETTINGS)}"
+        settings = [f"{name}={getattr(self, name)}" for name in _SETTINGS if name != "split"]
+        return f"simulated:{','.join([*settings, *self._split_settings()])}"
+
+    def _split_settings(self) -> list[str]:
+        return [f"split={split}" for split in self.splits]
 
     def cannot_extend(self, signature: str) -> str:
         """Return why this is not the market of that signature with more sessions; empty where it is."""
@@ -166,8 +195,18 @@ class SimulatedMarket:
         symbols = sorted(simulated_symbols(self.symbols))
         shape = self._shape(symbols)
         for session in first_sessions(self.start, self.sessions):
+            ratios = split_ratios(self.splits, session.date)
             for minute in zip(*shape.session(session), strict=True):
-                yield from minute
+                if not ratios:
+                    yield from minute
+                    continue
+                for bar in minute:
+                    ratio = ratios.get(bar.symbol)
+                    yield bar if ratio is None else split_bar(bar, ratio)
+
+    def actions(self) -> tuple[ListedAction, ...]:
+        """Return its splits."""
+        return in_order(split.listed() for split in self.splits)
 
     def _shape(self, symbols: list[str]) -> RandomMarket | WaveMarket:
         if self.shape == WAVES:
@@ -186,7 +225,10 @@ def stored_market(signature: str) -> SimulatedMarket | None:
     if found is None or found[1] not in shapes:
         return None
     symbols, sessions, seed = (int(found[number]) for number in (2, 3, 4))
-    return SimulatedMarket(symbols, sessions, seed, date.fromisoformat(found[5]), shapes[found[1]])
+    splits = tuple(SimulatedSplit.parse(text) for text in found[6].split(" split=")[1:])
+    return SimulatedMarket(
+        symbols, sessions, seed, date.fromisoformat(found[5]), shapes[found[1]], splits=splits
+    )
 
 
 def _whole(text: str) -> int:

@@ -1,12 +1,12 @@
-"""Pages of the account's activities: fills, and cash that moved without a trade.
+"""The account's activities in pages: fills, shares that corporate actions took and gave, and moved cash.
 
-https://docs.alpaca.markets/reference/getaccountactivities-2
+https://docs.alpaca.markets/reference/getaccountactivities-2. A split is two entries there, too: the old shares
+go, the new ones come.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -14,117 +14,98 @@ from smabot.provider import EXCHANGE_ZONE
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.http.answers import bad_parameter
 from smabot_exchange.http.query import Query
-from smabot_exchange.json_forms import trading_json
-from smabot_exchange.ledger.changes import CashActivityEntry
-from smabot_exchange.matching.orders import Execution
+from smabot_exchange.json_forms import action_json, trading_json
 
 LONGEST_PAGE = 100
-FILL = "FILL"
+FILLS = "FILL"
 GROUPS = {"TRANS": ("CSD", "CSW")}
 """Codes that stand for several."""
+_CATEGORIES = ("", "trade_activity", "non_trade_activity")
 _MOMENT = timedelta(seconds=1)
-Activity = Execution | CashActivityEntry
+_INSTANT = timedelta(microseconds=1)
+_BEFORE_FILLS = -(10**9)
+_CASH = _BEFORE_FILLS // 2
+
+Place = tuple[datetime, int]
+"""Where an activity stands in the list: its time, and among those of that time corporate actions, moved cash, then
+fills by their numbers."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Wanted:
-    """Which activities, in which order, and which part of them."""
+def activities(exchange: Exchange, query: Query, kind: str) -> list[dict[str, Any]]:
+    """Return a page of activities; ``kind`` is the path's, empty for all.
 
-    fills: bool
-    cash: bool
-    kinds: frozenset[str]
-    """Codes of moved cash; none: all."""
-    oldest_first: bool
-    after: datetime | None
-    until: datetime | None
-    size: int
-    token: str | None
-
-
-def activity_page(exchange: Exchange, query: Query, path_kind: str) -> list[dict[str, Any]]:
-    """Return a page of activities; ``page_token`` is the id of the last one of the page before.
-
-    ``path_kind`` is the code in the path, or empty. Raises RequestRefused.
+    ``page_token`` is the id of the last one of the page before. Raises RequestRefused.
     """
-    wanted = _wanted(query, path_kind)
-    last = None if wanted.token is None else _named(exchange, wanted.token)
-    found: list[Activity] = []
-    if wanted.cash:
-        found += _cash(exchange, wanted, last)
-    if wanted.fills:
-        found += _fills(exchange, wanted, last)
-    found.sort(key=_place, reverse=not wanted.oldest_first)
-    return [
-        trading_json.activity(each, exchange.order(each.order_id))
-        if isinstance(each, Execution)
-        else trading_json.cash_activity(each, exchange.account_id)
-        for each in found[: wanted.size]
-    ]
-
-
-def _wanted(query: Query, path_kind: str) -> _Wanted:
-    kinds = {kind.upper() for kind in query.names("activity_types")}
-    category = query.choice("category", ("trade_activity", "non_trade_activity", ""), "")
-    if category and kinds:
+    named = {each.upper() for each in query.names("activity_types")}
+    category = query.choice("category", _CATEGORIES, "")
+    if category and named:
         raise bad_parameter("only one of activity_types or category is allowed")
-    if path_kind:
-        kinds = {path_kind.upper()} & kinds if kinds else {path_kind.upper()}
-        nothing = not kinds
-    else:
-        nothing = False
-    fills = (not kinds or FILL in kinds) and category != "non_trade_activity" and not nothing
-    codes = {code for kind in kinds - {FILL} for code in GROUPS.get(kind, (kind,))}
-    cash = (not kinds or bool(codes)) and category != "trade_activity" and not nothing
-    after, until = query.time("after"), query.time("until")
-    day = query.day("date")
-    if day is not None:
-        midnight = datetime.combine(day, time(), EXCHANGE_ZONE)
-        after = midnight.astimezone(UTC) - timedelta(microseconds=1)
-        until = datetime.combine(day + timedelta(1), time(), EXCHANGE_ZONE).astimezone(UTC)
-    return _Wanted(
-        fills, cash, frozenset(codes), query.choice("direction", ("asc", "desc"), "desc") == "asc",
-        after, until, query.whole("page_size", LONGEST_PAGE, LONGEST_PAGE), query.text("page_token"),
-    )  # fmt: skip
 
+    def is_wanted(code: str) -> bool:
+        if category and (code == FILLS) != (category == "trade_activity"):
+            return False
+        return all(not asked or _is_among(code, asked) for asked in (named, path_kind))
 
-def _cash(exchange: Exchange, wanted: _Wanted, last: Activity | None) -> list[CashActivityEntry]:
-    return [
-        each
-        for each in exchange.cash_activities()
-        if (not wanted.kinds or each.note.kind in wanted.kinds)
-        and (wanted.after is None or each.time > wanted.after)
-        and (wanted.until is None or each.time < wanted.until)
-        and (last is None or _is_beyond(each, last, wanted))
+    path_kind = {kind.upper()} if kind else set()
+    after, until = _span(query)
+    limit = query.whole("page_size", LONGEST_PAGE, LONGEST_PAGE)
+    oldest_first = query.choice("direction", ("asc", "desc"), "desc") == "asc"
+    token = query.text("page_token")
+    last = None if token is None else _place(exchange, token)
+    found = [
+        (place, shape)
+        for place, shape in _entries(exchange)
+        if is_wanted(shape["activity_type"])
+        and (after is None or place[0] > after)
+        and (until is None or place[0] < until)
+        and (last is None or (place > last if oldest_first else place < last))
     ]
+    if is_wanted(FILLS):
+        number = None
+        if last is not None and last[1] > 0:
+            number = last[1]
+        elif last is not None and oldest_first:
+            after = max(after or last[0], last[0] + _INSTANT)
+        elif last is not None:
+            until = min(until or last[0], last[0])
+        fills = exchange.activities(limit, number, oldest_first, after, until)
+        found += [
+            ((fill.time, fill.number), trading_json.activity(fill, exchange.order(fill.order_id)))
+            for fill in fills
+        ]
+    found.sort(key=lambda each: each[0], reverse=not oldest_first)
+    return [shape for _, shape in found[:limit]]
 
 
-def _fills(exchange: Exchange, wanted: _Wanted, last: Activity | None) -> Sequence[Execution]:
-    after, until, number = wanted.after, wanted.until, None
-    if isinstance(last, Execution):
-        number = last.number
-    elif last is not None and wanted.oldest_first:
-        before = last.time - _MOMENT
-        after = before if after is None else max(after, before)
-    elif last is not None:
-        until = last.time if until is None else min(until, last.time)
-    found = exchange.activities(wanted.size, number, wanted.oldest_first, after, until)
-    return [each for each in found if last is None or _is_beyond(each, last, wanted)]
+def _span(query: Query) -> tuple[datetime | None, datetime | None]:
+    day = query.day("date")
+    if day is None:
+        return query.time("after"), query.time("until")
+    midnight = datetime.combine(day, time(), EXCHANGE_ZONE).astimezone(UTC)
+    following = datetime.combine(day + timedelta(1), time(), EXCHANGE_ZONE).astimezone(UTC)
+    return midnight - _INSTANT, following
 
 
-def _is_beyond(each: Activity, last: Activity, wanted: _Wanted) -> bool:
-    here, there = _place(each), _place(last)
-    return here > there if wanted.oldest_first else here < there
+def _entries(exchange: Exchange) -> Iterator[tuple[Place, dict[str, Any]]]:
+    number = _BEFORE_FILLS
+    for listed in exchange.followed_actions():
+        assert listed.followed_at is not None
+        for shape in action_json.activities(listed, listed.followed_at):
+            yield (listed.followed_at, number), shape
+            number += 1
+    for entry in exchange.cash_activities():
+        shape = trading_json.cash_activity(entry, exchange.account_id)
+        yield (entry.time, _CASH + entry.number), shape
 
 
-def _place(each: Activity) -> tuple[datetime, int, int]:
-    """Return an activity's place: by time, moved cash before fills, then in their order."""
-    return each.time, int(isinstance(each, Execution)), each.number
+def _is_among(code: str, asked: Collection[str]) -> bool:
+    return any(code == each or code in GROUPS.get(each, ()) for each in asked)
 
 
-def _named(exchange: Exchange, token: str) -> Activity:
-    """Return the activity that an id names. Raises RequestRefused when there is none.
+def _place(exchange: Exchange, token: str) -> Place:
+    """Return the place of the activity that an id names.
 
-    The id's first part is its time, which finds it quickly.
+    A fill's id begins with its time, which finds it quickly. Raises RequestRefused when there is none.
     """
     try:
         local = datetime.strptime(token[:14], "%Y%m%d%H%M%S").replace(tzinfo=EXCHANGE_ZONE)
@@ -134,8 +115,8 @@ def _named(exchange: Exchange, token: str) -> Activity:
         raise bad_parameter("invalid page_token") from None
     for fill in exchange.activities(None, None, True, first, last):
         if trading_json.activity_id(fill) == token:
-            return fill
-    for entry in exchange.cash_activities():
-        if trading_json.cash_activity_id(entry, exchange.account_id) == token:
-            return entry
+            return fill.time, fill.number
+    for place, shape in _entries(exchange):
+        if shape["id"] == token:
+            return place
     raise bad_parameter("invalid page_token")

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from smabot.provider import ZERO
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.faults.account_flags import SUSPENDED
-from smabot_exchange.http.account_activities import activity_page
+from smabot_exchange.http.account_activities import activities
 from smabot_exchange.http.answers import answer
 from smabot_exchange.http.portfolio_history import portfolio_history
 from smabot_exchange.http.query import Query, body_of
@@ -34,8 +34,9 @@ def routes(venue: Venue) -> list[Route]:
         venue.configuration.change(await body_of(request, venue.largest_body))
         return answer(venue.configuration.shape())
 
-    def activities(request: Request) -> Response:
-        return answer(activity_page(exchange, Query(request), request.path_params.get("kind", "")))
+    def list_activities(request: Request) -> Response:
+        kind = request.path_params.get("kind", "")
+        return answer(activities(exchange, Query(request), kind))
 
     def history(request: Request) -> Response:
         return answer(portfolio_history(exchange, Query(request)))
@@ -44,8 +45,8 @@ def routes(venue: Venue) -> list[Route]:
         Route("/v2/account", show, methods=["GET"]),
         Route("/v2/account/configurations", configuration, methods=["GET"]),
         Route("/v2/account/configurations", configure, methods=["PATCH"]),
-        Route("/v2/account/activities", activities, methods=["GET"]),
-        Route("/v2/account/activities/{kind}", activities, methods=["GET"]),
+        Route("/v2/account/activities", list_activities, methods=["GET"]),
+        Route("/v2/account/activities/{kind}", list_activities, methods=["GET"]),
         Route("/v2/account/portfolio/history", history, methods=["GET"]),
     ]
 

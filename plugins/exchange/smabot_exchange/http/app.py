@@ -11,6 +11,7 @@ from smabot_exchange.http import account_routes as account
 from smabot_exchange.http import admin_routes as admin
 from smabot_exchange.http import asset_routes as assets
 from smabot_exchange.http import clock_calendar_routes as clock_calendar
+from smabot_exchange.http import corporate_action_routes as corporate_actions
 from smabot_exchange.http import market_data_routes as market_data
 from smabot_exchange.http import order_routes as orders
 from smabot_exchange.http import position_routes as positions
@@ -40,6 +41,7 @@ def create_app(venue: Venue) -> Starlette:
             *assets.routes(venue),
             *clock_calendar.routes(venue),
             *market_data.routes(venue),
+            *corporate_actions.routes(venue),
             *trade_stream.routes(venue),
             *data_stream.routes(venue),
             *admin.routes(venue),

@@ -33,6 +33,8 @@ class BarRange:
     end: datetime
     limit: int = DEFAULT_LIMIT
     descending: bool = False
+    adjusted: bool = False
+    """Whether prices are in shares of now."""
 
 
 def page(
@@ -87,6 +89,8 @@ def _by_symbol(
         for symbol in some:
             bars: Iterable[Bar] = minutes[symbol]
             as_stored = exchange.wrong_bars.as_stored
+            if span.adjusted:
+                bars = exchange.adjusted(symbol, minutes[symbol])
             found = as_stored(bars) if timeframe.minute else list(timeframe.merge(bars))
             yield symbol, found[::-1] if span.descending else found
 

@@ -1,6 +1,6 @@
 """The Market Data API v2 for stocks. https://docs.alpaca.markets/reference/stockbars
 
-Every feed shows the same data: there is one source. Adjustments change nothing: the data have no splits or
+Every feed shows the same data: there is one source. Prices can be adjusted for splits; the data have no
 dividends.
 """
 
@@ -149,7 +149,7 @@ def _symbol(text: str) -> str:
 def _span(query: Query, kind: str, symbols: list[str], now: datetime) -> BarRange:
     """Read what a call for history asks; by default it is the day up to now."""
     timeframe = Timeframe(1, "Min")
-    offset = _KINDS[kind]
+    offset, adjusted = _KINDS[kind], False
     if kind == "bars":
         text = query.text("timeframe")
         if text is None:
@@ -161,6 +161,7 @@ def _span(query: Query, kind: str, symbols: list[str], now: datetime) -> BarRang
         for adjustment in query.names("adjustment"):
             if adjustment.lower() not in ADJUSTMENTS:
                 raise MarketDataRefused(f"invalid adjustment: {adjustment}")
+            adjusted = adjusted or adjustment.lower() in ("split", "all")
     return BarRange(
         symbols,
         timeframe,
@@ -168,6 +169,7 @@ def _span(query: Query, kind: str, symbols: list[str], now: datetime) -> BarRang
         (query.time("end") or now) - offset,
         query.whole("limit", DEFAULT_LIMIT, LONGEST_PAGE),
         query.choice("sort", ("asc", "desc"), "asc") == "desc",
+        adjusted,
     )
 
 

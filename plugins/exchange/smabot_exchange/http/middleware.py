@@ -24,7 +24,7 @@ from smabot_exchange.http.venue import Venue
 ADMIN = "/_exchange"
 """Calls to the exchange itself, which Alpaca does not have; the quota does not count them."""
 
-DATA = "/v2/stocks/"
+DATA = ("/v2/stocks/", "/v1/corporate-actions")
 """The Market Data API, whose errors have no code."""
 
 Header = tuple[bytes, bytes]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
-from smabot.provider import Bar
+from smabot.provider import ZERO, Bar
+from smabot_exchange.data.corporate_actions import ListedAction
 from smabot_exchange.matching.account import ExchangePosition, LastDay
 from smabot_exchange.matching.activity_notes import ActivityNote
 from smabot_exchange.matching.open_orders import ChangedOrders
@@ -50,9 +51,11 @@ class AccountMovement(NamedTuple):
 
 
 def movements(
-    executions: Iterable[Execution], outside: Iterable[AccountMovement]
+    executions: Iterable[Execution],
+    outside: Iterable[AccountMovement],
+    actions: Iterable[ListedAction] = (),
 ) -> list[AccountMovement]:
-    """Return all that ever moved shares or cash, fills and what came from outside, by time."""
+    """Return all that ever moved shares or cash: fills, what came from outside, splits; by time."""
     fills = [
         AccountMovement(
             fill.time, fill.symbol, fill.qty * fill.side.sign,
@@ -60,7 +63,21 @@ def movements(
         )
         for fill in executions
     ]  # fmt: skip
-    return sorted([*fills, *outside], key=lambda movement: movement.time)
+    return sorted(
+        [*fills, *outside, *exchanged_shares(actions)], key=lambda movement: movement.time
+    )
+
+
+def exchanged_shares(actions: Iterable[ListedAction]) -> Iterator[AccountMovement]:
+    """Yield what corporate actions took and gave: shares of one symbol for those of the same or another."""
+    for each in actions:
+        if each.followed_at is not None and each.qty_before:
+            action, time = each.action, each.followed_at
+            for symbol, qty in (
+                (action.symbol, -each.qty_before),
+                (action.new_symbol or action.symbol, each.qty_after),
+            ):
+                yield AccountMovement(time, symbol, qty, ZERO, from_outside=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,3 +96,4 @@ class LedgerChange:
     positions: Mapping[str, ExchangePosition | None] | None = None
     adjustment: OutsideChange | None = None
     withheld: Sequence[Bar] = ()
+    actions: Sequence[ListedAction] = ()

@@ -115,8 +115,9 @@ def _write(source: DataSource, stream: Any) -> None:
 
 def _key(source: DataFiles) -> str:
     devices = [(file.name, file.stat().st_dev) for file in source.files]
+    lists = [(file.name, file.stat().st_mtime_ns) for file in source.actions_files]
     version = metadata.version("smabot-exchange")
-    named = (VERSION, version, source.stored_label, source.signature(), devices)
+    named = (VERSION, version, source.stored_label, source.signature(), devices, lists)
     return hashlib.blake2b(repr(named).encode(), digest_size=20).hexdigest()
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 
 from smabot.provider import BrokerError, ConfigError, FileLock, Session
+from smabot_exchange.data.corporate_actions import ListedAction
 from smabot_exchange.data.data_source import DataSource, shown_label
 from smabot_exchange.ledger.bar_queries import BarQueries
 from smabot_exchange.ledger.beginning import Beginning
@@ -19,7 +21,9 @@ from smabot_exchange.ledger.order_queries import OrderQueries
 from smabot_exchange.ledger.rows import (
     INSERT_EXECUTION,
     INSERT_ORDER,
+    PUT_ACTION,
     UPDATE_ORDER,
+    action_row,
     activity_columns,
     change_row,
     execution_row,
@@ -56,6 +60,7 @@ class Ledger(BarQueries, OrderQueries):
         """
         super().__init__(path)
         self.imported = False
+        self._listed = source.actions()
         self._lock = FileLock(path, f"ledger {path}", "give another --ledger or --db")
         try:
             if not self._exists():
@@ -69,6 +74,7 @@ class Ledger(BarQueries, OrderQueries):
                     if not self.imported:
                         beginning.check(path, self._meta)
                     self._migrate()
+                    self._check_actions()
                     self._sessions = self._read_sessions()
                     self._read_chunk_size()
                     self._watch = self._lock.watch()
@@ -115,6 +121,25 @@ class Ledger(BarQueries, OrderQueries):
     def last_session(self) -> Session:
         """The last session of the data."""
         return [session for session, played in self._sessions if played][-1]
+
+    @property
+    def start(self) -> datetime:
+        """When the clock of the new ledger started; older ledgers start with their data."""
+        with self._errors_in_one_line():
+            known = self._meta.get("start")
+            return self._sessions[0][0].open if known is None else to_time(int(known))
+
+    def actions(self) -> list[ListedAction]:
+        """Return the corporate actions that the data list, with what was done of them."""
+        done = {each.action.action_id: each for each in self.carried_out()}
+        return [
+            replace(
+                done.get(each.action.action_id, each),
+                minutes_late=each.minutes_late,
+                announced=each.announced,
+            )
+            for each in self._listed
+        ]
 
     def notes(self) -> tuple[str, ...]:
         """Return what an operator should know of the data and how far they are replayed, a line each."""
@@ -201,6 +226,7 @@ class Ledger(BarQueries, OrderQueries):
             db.executemany(INSERT_ORDER, [order_row(order) for order in change.orders.added])
             db.executemany(UPDATE_ORDER, [change_row(order) for order in change.orders.changed])
             db.executemany(INSERT_EXECUTION, [execution_row(e) for e in change.executions])
+            db.executemany(PUT_ACTION, [action_row(each) for each in change.actions])
             db.executemany(
                 "DELETE FROM bars WHERE ts = ? AND symbol = ?",
                 [(to_stamp(bar.time), bar.symbol) for bar in change.withheld],
@@ -241,6 +267,7 @@ class Ledger(BarQueries, OrderQueries):
                     f"{value}; set it back or give another --ledger or --db"
                 )
         source = source.continuing(self._meta["signature"])
+        self._listed = source.actions()
         signature = source.signature()
         if signature != self._meta["signature"]:
             if source.fingerprint() == self._meta["fingerprint"]:
@@ -249,6 +276,18 @@ class Ledger(BarQueries, OrderQueries):
                 extend(self.path, self._db, source, self._meta)
                 self._meta = dict(self._db.execute("SELECT key, value FROM meta"))
         self._longer = source.longer()
+
+    def _check_actions(self) -> None:
+        """Raise ConfigError unless the data list what was carried out, as it was."""
+        listed = {each.action.action_id: each.action for each in self._listed}
+        for each in self.carried_out():
+            action = each.action
+            if (now := listed.get(action.action_id)) != action:
+                found = "list none" if now is None else f"list {now}"
+                raise ConfigError(
+                    f"ledger {self.path}: has carried out a {action}, the data {found}: list it as it was, or "
+                    "give another --ledger or --db"
+                )
 
     def _read_sessions(self) -> list[tuple[Session, bool]]:
         rows = self._db.execute("SELECT date, open, close, played FROM sessions ORDER BY date")

@@ -9,6 +9,7 @@ from typing import Protocol
 from uuid import UUID
 
 from smabot.provider import Bar, Session
+from smabot_exchange.data.corporate_actions import ListedAction
 from smabot_exchange.ledger.changes import AccountMovement, CashActivityEntry, LedgerChange
 from smabot_exchange.matching.account import AccountTerms, ExchangePosition, LastDay
 from smabot_exchange.matching.orders import ExchangeOrder, Execution, OrderFilter
@@ -40,6 +41,15 @@ class LedgerPort(Protocol):
     @property
     def last_session(self) -> Session:
         """The last session of the data."""
+        ...
+
+    @property
+    def start(self) -> datetime:
+        """When the clock of the new ledger started."""
+        ...
+
+    def actions(self) -> list[ListedAction]:
+        """Return the corporate actions that the data list, with what was done of them."""
         ...
 
     def notes(self) -> tuple[str, ...]:

@@ -10,6 +10,7 @@ from itertools import islice, takewhile
 from uuid import UUID, uuid4
 
 from smabot.provider import ZERO, Bar, Session
+from smabot_exchange.data.corporate_actions import ListedAction
 from smabot_exchange.data.data_source import DataSource, shown_label
 from smabot_exchange.ledger.beginning import Beginning
 from smabot_exchange.ledger.changes import (
@@ -48,6 +49,7 @@ class LedgerImage:
         past = sum(session.close <= self.start for session in played)
         minutes = self.columns.minutes
         self.minutes = len(minutes) - bisect_left(minutes, to_stamp(self.start))
+        self.actions = source.actions()
         first, *others = notes_of(self.columns, past)
         self.notes = (shown_label(first), *others)
 
@@ -57,8 +59,8 @@ class MemoryLedger:
 
     def __init__(self, image: LedgerImage) -> None:
         self._image = image
-        self._now = image.start
-        self._played = 0
+        self._clock = (image.start, 0)
+        """What it shows, and how many minutes were played."""
         self._cash = image.terms.cash
         self._last_day = LastDay(image.terms.cash, ZERO)
         self._positions: dict[str, ExchangePosition] = {}
@@ -68,6 +70,7 @@ class MemoryLedger:
         self._executions: list[Execution] = []
         self._outside: list[tuple[AccountMovement, ActivityNote]] = []
         self._withheld: set[tuple[datetime, str]] = set()
+        self._actions = {each.action.action_id: each for each in image.actions}
 
     # The data
 
@@ -90,6 +93,13 @@ class MemoryLedger:
     @property
     def last_session(self) -> Session:
         return self._image.last_session
+
+    @property
+    def start(self) -> datetime:
+        return self._image.start
+
+    def actions(self) -> list[ListedAction]:
+        return list(self._actions.values())
 
     def notes(self) -> tuple[str, ...]:
         return self._image.notes
@@ -140,10 +150,10 @@ class MemoryLedger:
     # The account
 
     def now(self) -> datetime:
-        return self._now
+        return self._clock[0]
 
     def minutes_played(self) -> int:
-        return self._played
+        return self._clock[1]
 
     def cash(self) -> Decimal:
         return self._cash
@@ -161,7 +171,7 @@ class MemoryLedger:
         self._flags = dict(flags)
 
     def move_clock(self, now: datetime, minutes_played: int) -> None:
-        self._now, self._played = now, minutes_played
+        self._clock = (now, minutes_played)
 
     def record(self, change: LedgerChange, *, durable: bool = True) -> None:
         self.move_clock(change.now, change.minutes_played)
@@ -172,6 +182,7 @@ class MemoryLedger:
             self._orders[order.id] = order
         self._executions += change.executions
         self._withheld.update((bar.time, bar.symbol) for bar in change.withheld)
+        self._actions.update((each.action.action_id, each) for each in change.actions)
         for symbol, held in (change.positions or {}).items():
             if held is None:
                 self._positions.pop(symbol, None)
@@ -247,7 +258,8 @@ class MemoryLedger:
         return list(islice(of_the_page(), limit))
 
     def movements(self) -> list[AccountMovement]:
-        return movements(self._executions, [moved for moved, _ in self._outside])
+        outside = [moved for moved, _ in self._outside]
+        return movements(self._executions, outside, self._actions.values())
 
     def cash_activities(self) -> list[CashActivityEntry]:
         return [

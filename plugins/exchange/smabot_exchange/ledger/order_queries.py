@@ -7,11 +7,14 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
+from smabot_exchange.data.corporate_actions import ListedAction
 from smabot_exchange.ledger.changes import AccountMovement, CashActivityEntry, movements
 from smabot_exchange.ledger.ledger_file import LedgerFile
 from smabot_exchange.ledger.rows import (
+    ACTION_COLUMNS,
     EXECUTION_COLUMNS,
     ORDER_COLUMNS,
+    to_action,
     to_cash_activity,
     to_decimal,
     to_execution,
@@ -152,7 +155,13 @@ class OrderQueries(LedgerFile):
                 )
                 for time, symbol, qty, cash in given
             ]
-        return movements(self.executions(), outside)
+        return movements(self.executions(), outside, self.carried_out())
+
+    def carried_out(self) -> list[ListedAction]:
+        """Return the corporate actions that were carried out, in part at least."""
+        with self._errors_in_one_line():
+            rows = self._db.execute(f"SELECT {ACTION_COLUMNS} FROM corporate_actions ORDER BY id")  # noqa: S608
+            return [to_action(row) for row in rows]
 
     def cash_activities(self) -> list[CashActivityEntry]:
         """Return the cash that moved without a trade, in its order, shown or not."""

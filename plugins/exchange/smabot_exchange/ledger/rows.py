@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import groupby
@@ -11,7 +11,8 @@ from operator import itemgetter
 from typing import Any
 from uuid import UUID
 
-from smabot.provider import Bar, Side
+from smabot.provider import ActionKind, Bar, CorporateAction, Side
+from smabot_exchange.data.corporate_actions import ListedAction
 from smabot_exchange.ledger.changes import CashActivityEntry
 from smabot_exchange.matching.activity_notes import ActivityNote
 from smabot_exchange.matching.order_states import OrderStatus, StallReason
@@ -49,6 +50,11 @@ INSERT_ORDER = (
 )
 UPDATE_ORDER = f"UPDATE orders SET {', '.join(f'{name} = ?' for name in _CHANGING)} WHERE seq = ?"  # noqa: S608
 EXECUTION_COLUMNS = "id, order_id, symbol, side, qty, price, cumulative_qty, time, number, fees"
+ACTION_COLUMNS = (
+    "id, symbol, kind, ex_date, new_shares, old_shares, new_symbol, turned_at, followed_at, qty_before, "
+    "qty_after"
+)
+PUT_ACTION = f"INSERT OR REPLACE INTO corporate_actions ({ACTION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 INSERT_EXECUTION = f"INSERT INTO fills ({EXECUTION_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"  # noqa: S608
 
 
@@ -174,6 +180,28 @@ def to_cash_activity(row: tuple[Any, ...]) -> CashActivityEntry:
     after = None if seconds is None else timedelta(seconds=seconds)
     note = ActivityNote(kind, symbol, description, after) if kind else ActivityNote.of(moved)
     return CashActivityEntry(number, to_time(time), moved, note)
+
+
+def action_row(listed: ListedAction) -> tuple[object, ...]:
+    action = listed.action
+    return (
+        action.action_id, action.symbol, action.kind.value, action.ex_date.isoformat(),
+        plain(action.new_shares), plain(action.old_shares), action.new_symbol,
+        _stamp(listed.turned_at), _stamp(listed.followed_at), plain(listed.qty_before),
+        plain(listed.qty_after),
+    )  # fmt: skip
+
+
+def to_action(row: tuple[Any, ...]) -> ListedAction:
+    id_, symbol, kind, ex_date, new, old, new_symbol, turned_at, followed_at, before, after = row
+    action = CorporateAction(
+        id_, symbol, ActionKind(kind), date.fromisoformat(ex_date), to_decimal(new), to_decimal(old),
+        new_symbol,
+    )  # fmt: skip
+    return ListedAction(
+        action, turned_at=to_time(turned_at), followed_at=_time(followed_at),
+        qty_before=to_decimal(before), qty_after=to_decimal(after),
+    )  # fmt: skip
 
 
 def to_stamp(time: datetime, *, up: bool = False) -> int:

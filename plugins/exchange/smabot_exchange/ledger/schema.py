@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 APPLICATION_ID = 0x534D4258
 """The bytes ``SMBX`` in the file's header: a ledger, and no other SQLite file."""
 
-VERSION = 5
+VERSION = 6
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -66,7 +66,16 @@ CREATE INDEX open_orders ON orders (seq) WHERE status IN (
 );
 """
 
-SCHEMA += _ADDED_2 + _OPEN_ORDERS
+_ADDED_5 = """
+CREATE TABLE corporate_actions (
+    id TEXT PRIMARY KEY, symbol TEXT NOT NULL, kind TEXT NOT NULL, ex_date TEXT NOT NULL,
+    new_shares TEXT NOT NULL, old_shares TEXT NOT NULL, new_symbol TEXT NOT NULL,
+    turned_at INTEGER NOT NULL, followed_at INTEGER, qty_before TEXT NOT NULL, qty_after TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+"""Those that were carried out, in part at least: `data.corporate_actions.ListedAction`."""
+
+SCHEMA += _ADDED_2 + _OPEN_ORDERS + _ADDED_5
 
 _COLUMNS_2 = {
     "state": ("last_equity TEXT", "last_maintenance_margin TEXT"),
@@ -81,7 +90,7 @@ _COLUMNS_2 = {
 _COLUMNS_3 = {"orders": ("stall TEXT", "stalled_until INTEGER")}
 _FEES = ("fees TEXT NOT NULL DEFAULT '0'",)
 _COLUMNS_4 = {"orders": _FEES, "fills": _FEES}
-_COLUMNS_5 = {
+_COLUMNS_6 = {
     "adjustments": (
         "kind TEXT NOT NULL DEFAULT ''", "of_symbol TEXT NOT NULL DEFAULT ''",
         "description TEXT NOT NULL DEFAULT ''", "shown_after INTEGER DEFAULT 0",
@@ -101,8 +110,10 @@ def migration(version: int) -> str:
         steps += ["DROP INDEX open_orders;", _OPEN_ORDERS]
     if version < 4:
         steps += _columns(_COLUMNS_4)
+    if version < 5:
+        steps.append(_ADDED_5)
     if version >= 2:  # before, the table of adjustments was made above
-        steps += _columns(_COLUMNS_5)
+        steps += _columns(_COLUMNS_6)
     return "\n".join([*steps, f"PRAGMA user_version = {VERSION};", "COMMIT;"])
 
 

@@ -1,0 +1,186 @@
+"""A split over night: shares, prices and windows follow, no signal comes of it, and nothing is sold before the broker follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date, timedelta
+from decimal import Decimal
+from itertools import pairwise
+from random import Random
+from typing import Any
+
+import pytest
+
+from smabot.api import Bar, Event, Order, Position, Signal, hookimpl
+from smabot.domain.corporate_actions import ActionKind, CorporateAction
+from smabot.domain.records import Adjustment, EquityPoint
+from smabot.engine.reconciling.conflict import ReconciliationConflict
+from smabot.testing import bars, sessions
+
+pytestmark = pytest.mark.plugins
+
+D = Decimal
+EX = date(2026, 3, 3)
+DAYS = sessions(3, minutes=40)
+HOUR = timedelta(hours=1)
+OPENS = timedelta(hours=9, minutes=30)
+"""From the midnight that begins a date to the session's open."""
+
+
+class Averages:
+    """Long while the last close is above the mean of the last eight."""
+
+    def __init__(self) -> None:
+        self.closes: dict[str, list[float]] = {}
+
+    @hookimpl
+    def lookback(self) -> int:
+        return 8
+
+    @hookimpl
+    def on_bar(self, bar: Bar) -> Signal | None:
+        closes = self.closes.setdefault(bar.symbol, [])
+        closes.append(bar.close)
+        del closes[:-8]
+        if len(closes) < 8:
+            return None
+        above = bar.close > sum(closes) / 8
+        return Signal.long(bar) if above else Signal.flat(bar)
+
+
+def market(ratio: float = 1.0, seed: int = 6) -> list[Bar]:
+    """Three sessions of SPY and KO; SPY's prices are divided from the ex-date on."""
+    chance, made = Random(seed), []
+    prices = {"SPY": 100.0, "KO": 50.0}
+    for day in DAYS:
+        for symbol in prices:
+            closes = []
+            for minute in range(40):
+                prices[symbol] += chance.uniform(-0.7, 0.7) + 0.1 * (minute > 34)
+                divided = ratio if symbol == "SPY" and day.date >= EX else 1.0
+                closes.append(round(prices[symbol] / divided, 6))
+            made += bars(symbol, closes, start=day.open)
+    return made
+
+
+def split(new: int, old: int = 1) -> CorporateAction:
+    return CorporateAction("1", "SPY", ActionKind.SPLIT, EX, D(new), D(old))
+
+
+def a_bot(bot: Callable[..., Any], new: int = 2, old: int = 1, **given: Any) -> Any:
+    return bot(
+        [Averages, "reconciliation"], market(new / old), {"symbols": ("KO", "SPY"), **given.pop("settings", {})},
+        sessions=DAYS, actions=[split(new, old)], **given,
+    )  # fmt: skip
+
+
+def signals(bot: Any, symbol: str = "SPY") -> list[tuple[Any, int, bool]]:
+    return [(s.bar_time, s.target, s.missed) for s in bot.rows(Signal) if s.symbol == symbol]
+
+
+def events(bot: Any, *kinds: str) -> list[tuple[str, str]]:
+    return [(e.kind, e.subject) for e in bot.rows(Event) if not kinds or e.kind in kinds]
+
+
+def held(bot: Any, symbol: str = "SPY") -> Decimal:
+    return sum((p.qty for p in bot.rows(Position) if p.symbol == symbol), D(0))
+
+
+@pytest.fixture
+def plain(bot: Callable[..., Any]) -> Any:
+    """The same days without a split."""
+    return bot([Averages, "reconciliation"], market(), sessions=DAYS).run()
+
+
+def test_there_is_something_held_over_night(bot: Callable[..., Any]) -> None:
+    assert held(bot([Averages], market(), sessions=DAYS).run(40)) > 0
+
+
+@pytest.mark.parametrize(("new", "old"), [(2, 1), (1, 10), (3, 2)])
+def test_signals_shares_and_equity_are_those_without_a_split(
+    bot: Callable[..., Any], plain: Any, new: int, old: int
+) -> None:
+    traded = a_bot(bot, new, old, settings={"sizing": {"method": "shares", "shares": 20}}).run()
+    alone = bot(
+        [Averages, "reconciliation"], market(), {"sizing": {"method": "shares", "shares": 20}}, sessions=DAYS
+    ).run()  # fmt: skip
+    assert signals(traded) == signals(alone)
+    assert signals(traded, "KO") == signals(alone, "KO")
+    (adjusted,) = traded.rows(Adjustment)
+    assert adjusted.qty == 20 * (D(new) / D(old) - 1)
+    curve, other = traded.rows(EquityPoint), alone.rows(EquityPoint)
+    night = [p for p in curve if p.time <= DAYS[1].open + 2 * HOUR / 60]
+    for point, same in zip(night, other, strict=False):
+        assert abs(point.equity - same.equity) < 1
+    assert events(traded, "split_announced", "split", "split_followed") == [
+        ("split_announced", "SPY"), ("split", "SPY"), ("split_followed", "SPY"),
+    ]  # fmt: skip
+
+
+@pytest.mark.slow(seconds=60)
+@pytest.mark.parametrize(
+    ("new", "old", "late"), [(2, 1, timedelta(0)), (1, 10, OPENS + HOUR / 6), (3, 2, -8 * HOUR)]
+)
+def test_killed_everywhere_the_tables_are_the_same(
+    bot: Callable[..., Any], new: int, old: int, late: Any
+) -> None:
+    report = a_bot(bot, new, old, follows_after=late).kill_everywhere()
+    assert report.kills > 100
+
+
+def test_nothing_is_traded_before_the_broker_follows(bot: Callable[..., Any]) -> None:
+    late = OPENS + timedelta(minutes=20)
+    traded = a_bot(bot, follows_after=late).run()
+    follows = DAYS[1].open + timedelta(minutes=20)
+    orders = [o for o in traded.rows(Order) if o.symbol == "SPY"]
+    assert not [o for o in orders if DAYS[1].open <= o.created_at < follows]
+    assert [o for o in orders if o.created_at >= follows]
+    assert ("split_awaited", "SPY") in events(traded)
+    assert [e.time for e in traded.rows(Event) if e.kind == "split_awaited"] == [
+        DAYS[1].open + timedelta(minutes=5)
+    ]
+    missed = [time for time, _, missed in signals(traded) if missed]
+    assert missed
+    assert all(DAYS[1].open <= time < follows + timedelta(minutes=1) for time in missed)
+    others = [o for o in traded.rows(Order) if o.symbol == "KO"]
+    assert [o for o in others if DAYS[1].open <= o.created_at < follows]
+
+
+def test_a_broker_that_never_follows_is_no_conflict_and_no_trade(bot: Callable[..., Any]) -> None:
+    traded = a_bot(bot, follows_after=timedelta(days=9)).run()
+    late = [o for o in traded.rows(Order) if o.symbol == "SPY" and o.created_at >= DAYS[1].open]
+    assert not late
+    assert held(traded) == 20
+
+
+def test_a_fraction_is_paid_in_cash(bot: Callable[..., Any]) -> None:
+    sized = {"sizing": {"method": "shares", "shares": 15}}
+    traded = a_bot(bot, 3, 2, settings=sized).run(60)
+    assert held(traded) == 22
+    rows = traded.rows(Adjustment)
+    assert [(row.qty, bool(row.price)) for row in rows] == [(D("7.5"), False), (D("-0.5"), True)]
+    before, after = pairwise([p.equity for p in traded.rows(EquityPoint)][38:42]), 3
+    assert all(abs(one - other) < 60 + after for one, other in before)
+
+
+def test_down_over_the_night_is_as_awake(bot: Callable[..., Any]) -> None:
+    awake, down = a_bot(bot).run(), a_bot(bot)
+    down.run(40)
+    down.kill()
+    down.run()
+    assert signals(down) == signals(awake)
+    assert held(down) == held(awake)
+
+
+def test_a_split_that_is_not_known_is_a_conflict(bot: Callable[..., Any]) -> None:
+    traded = a_bot(bot)
+    traded.run(40)
+    world = traded.world
+    traded.exchange._actions = ()
+    traded.kill()
+    traded.journal._tables.pop(CorporateAction)
+    traded.exchange._followed = frozenset()
+    traded.exchange._follow(split(2))
+    with pytest.raises(ReconciliationConflict, match="position_mismatch"):
+        traded.run()
+    assert world is traded.world

@@ -82,7 +82,9 @@ def test_executions_are_all_that_an_order_filled(
     connection: AlpacaConnection, broker: AlpacaBroker
 ) -> None:
     connection.rest.trading(
-        "POST", "/_exchange/orders", json={"symbol": "SPY", "qty": 100, "client_order_id": "other-1"}
+        "POST",
+        "/_exchange/orders",
+        json={"symbol": "SPY", "qty": 100, "client_order_id": "other-1"},
     )
     play(connection, 8)
     found = broker.executions(OPEN)

@@ -347,8 +347,15 @@ def test_a_split_between_two_files_is_told_with_what_to_do(check: Check) -> None
     write("folder/SPY-2026-03-03.csv", sessions([3], price=5))
     found = check("folder", "--data-zone", "America/New_York")
     assert found.line("split?") == "SPY 2026-03-03: opens at 5 after 100: a 20:1 split?"
-    assert "`smabot data fetch --adjustment split` gets them" in found.line("note")
+    assert "List it in corporate_actions.csv, as `smabot data fetch` does" in found.line("note")
     told = json.loads(check("folder", "--data-zone", "America/New_York", "--json").out)["files"][1]
     assert told["suspected_splits"] == [
-        {"symbol": "SPY", "date": "2026-03-03", "ratio": "20:1", "close": 100, "open": 5}
+        {
+            "symbol": "SPY",
+            "date": "2026-03-03",
+            "ratio": "20:1",
+            "close": 100,
+            "open": 5,
+            "listed": False,
+        }
     ]

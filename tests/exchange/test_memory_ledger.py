@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
@@ -62,7 +62,15 @@ def write(lab: Any, rng: Random) -> Path:
                 said = rng.choice([",,", ",12,", f",,{closes}", f",0,{closes}"])
                 lines.append(row.removesuffix(",,") + said)
     lines += [lab.row(symbol, "2026-03-06 09:30", 40) for symbol in ("SPY", "AXP")]
-    return Path(lab.tape(lines))
+    tape = Path(lab.tape(lines))
+    late, orders = rng.choice(["", "-700", "2"]), rng.choice(["", "keep", "replace"])
+    tape.with_name("tape.corporate_actions.csv").write_text(
+        "symbol,ex_date,kind,new_shares,old_shares,new_symbol,minutes_late,orders\n"
+        f"SPY,2026-03-03,split,3,2,,{late},{orders}\n"
+        f"KO,2026-03-04,split,1,{rng.choice([3, 10])},,,{orders}\n"
+        "IBM,2026-03-06,rename,,,AXP,,\n"
+    )
+    return tape
 
 
 def faulty(chosen: list[int], seed: int) -> FaultPlan:
@@ -132,6 +140,9 @@ def answers(exchange: Exchange, rng: Random) -> dict[str, Any]:
         "executions": (exchange.executions(), exchange.executions(since)),
         "activities": [exchange.activities(*page) for page in pages],
         "prices": [(exchange.last_price(symbol), exchange.previous_close(symbol)) for symbol in symbols],
+        "actions": (
+            exchange.corporate_actions(None, date(2026, 1, 1), date(2026, 12, 31)), exchange.followed_actions(),
+        ),
         "latest": exchange.latest_bars((*symbols, "NONE")),
         "bars": list(exchange.bars(some | {"SPY"}, since, now)),
         "history": [

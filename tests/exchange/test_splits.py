@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import signal
+import subprocess
+import sys
 from datetime import date, timedelta
 from decimal import Decimal
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -172,6 +176,64 @@ def test_a_reverse_split_cancels_orders_with_legs_too(lab: Any, client: Any) -> 
     assert (held(exchange), exchange.available("SPY")) == (1, 1)
 
 
+@pytest.mark.parametrize("new", ["2", "1"])
+def test_orders_may_stay_as_they_are(lab: Any, client: Any, new: str) -> None:
+    old = "1" if new == "2" else "4"
+    exchange = lab.open(
+        write(
+            lab, [f"SPY,{DAY},split,{new},{old},,keep"], float(new) / float(old), f"{HEADER},orders"
+        )
+    )
+    trader = client(exchange)
+    trader.buy(8)
+    exchange.advance()
+    resting = trader.sell(6, limit=900, tif="gtc")
+    lab.play(exchange)
+    left = "new" if new == "2" else "canceled"
+    assert trader.now(resting).status == left, "no exit may close more than there is"
+    assert trader.now(resting).qty == 6
+
+
+def test_orders_may_come_back_for_new_shares_under_another_id(lab: Any, client: Any) -> None:
+    exchange = lab.open(write(lab, [f"SPY,{DAY},split,2,1,,replace"], header=f"{HEADER},orders"))
+    trader = client(exchange)
+    events: list[Any] = []
+    exchange.listen(events.extend)
+    trader.buy(10, id="bot-1")
+    exchange.advance()
+    stop = trader.sell(4, stop=90, tif="gtc", id="bot-2")
+    limit = trader.sell(3, limit="130.25", tif="gtc", id="bot-3")
+    trailing = trader.sell(1, trail=10, tif="gtc", id="bot-4")
+    play_until(exchange, f"{DAY} 09:32", lab)
+    pairs = [
+        (trader.now(old), exchange.order(trader.now(old).replaced_by))
+        for old in (stop, limit, trailing)
+    ]
+    for before, after in pairs:
+        assert (before.status, after.status) == ("replaced", "new")
+        assert after.replaces == before.id
+        assert not after.client_order_id.startswith("bot-")
+        assert after.submitted_at == lab.time(f"{DAY} 00:00")
+        assert after.qty == before.qty * 2
+    stops, limits, trails = (after for _, after in pairs)
+    assert (stops.stop_price, limits.limit_price) == (Decimal(45), Decimal("65.12"))
+    assert (trails.trail_price, trails.hwm, trails.stop_price) == (5, 50, 45)
+    assert exchange.available("SPY") == 4
+    assert [each.event for each in events].count("replaced") == 3
+    assert {order.id for order in exchange.orders("open")} == {after.id for _, after in pairs}
+
+
+def test_an_order_of_which_no_share_is_left_is_canceled(lab: Any, client: Any) -> None:
+    exchange = lab.open(write(lab, [f"SPY,{DAY},split,1,10,,replace"], 0.1, f"{HEADER},orders"))
+    trader = client(exchange)
+    few = trader.buy(9, limit=20, tif="gtc")
+    many = trader.buy(25, limit=20, tif="gtc")
+    lab.play(exchange)
+    assert trader.now(few).status == "canceled"
+    after = exchange.order(trader.now(many).replaced_by)
+    assert (after.qty, after.limit_price, after.status) == (2, 200, "new")
+
+
 def test_a_renamed_position_goes_on_under_its_new_symbol(lab: Any, client: Any) -> None:
     lines = lab.rows("FB", f"{EVE} 09:30", [100] * 3) + lab.rows("META", f"{DAY} 09:30", [101] * 3)
     tape = lab.tape(lines, "names.csv")
@@ -292,6 +354,8 @@ def test_a_wrong_row_is_named_by_file_line_and_column(lab: Any, row: str, reason
         (f"{HEADER},symbol\n", "line 1: has column symbol twice"),
         (f"{HEADER},minutes_late\nSPY,2026-03-03,split,2,1,,1.5\n", "line 2: minutes_late '1.5' is no whole"),
         (f"{HEADER},minutes_late\nSPY,2026-03-03,split,2,1,,-2000\n", "line 2: minutes_late '-2000' is no"),
+        (f"{HEADER},orders\nSPY,2026-03-03,split,2,1,,drop\n", "line 2: orders 'drop' is neither"),
+        (f"{HEADER},orders\nSPY,2026-03-03,rename,,,QQQ,keep\n", "line 2: orders 'keep' of a rename"),
         (f"{HEADER},announced\nSPY,2026-03-03,split,2,1,,soon\n", "line 2: announced 'soon' is no date"),
     ],
 )  # fmt: skip
@@ -328,13 +392,16 @@ def test_a_ledger_refuses_other_actions_than_those_it_carried_out(lab: Any, clie
 # Killed anywhere
 
 
-@pytest.mark.parametrize(("new", "old"), [(2, 1), (1, 10), (3, 2)])
-@pytest.mark.parametrize("late", ["", "-600", "1"])
+@pytest.mark.slow(seconds=10)
+@pytest.mark.parametrize(
+    ("new", "old", "more"),
+    [(2, 1, ","), (1, 10, ","), (3, 2, ","), (3, 2, "-600,replace"), (2, 1, "1,keep")],
+)
 def test_killed_at_every_commit_and_opened_again_it_ends_the_same(
-    lab: Any, player: dict[str, Any], new: int, old: int, late: str
+    lab: Any, player: dict[str, Any], new: int, old: int, more: str
 ) -> None:
     folder = write(
-        lab, [f"SPY,{DAY},split,{new},{old},,{late}"], new / old, f"{HEADER},minutes_late"
+        lab, [f"SPY,{DAY},split,{new},{old},,{more}"], new / old, f"{HEADER},minutes_late,orders"
     )
     copies: list[Path] = []
 
@@ -360,6 +427,32 @@ def test_killed_at_every_commit_and_opened_again_it_ends_the_same(
         player["play"](again)
         again.close()
         assert player["contents"](ledger) == whole, ledger
+
+
+@pytest.mark.slow(seconds=12)
+def test_killed_for_real_around_a_split(lab: Any, player: dict[str, Any]) -> None:
+    """SIGKILL at random moments of a play that the split stands in the middle of."""
+    folder = write(lab, [f"SPY,{DAY},split,3,2,,,replace"], 1.5, f"{HEADER},minutes_late,orders")
+    exchange = lab.open(folder, "whole.db", multiplier=Decimal(2))
+    player["play"](exchange)
+    exchange.close()
+    lab.open(folder, "ledger.db", multiplier=Decimal(2)).close()
+    rng, killed = Random(4), 0
+    command = [sys.executable, player["__file__"], str(lab.folder / "ledger.db"), str(folder)]
+    for _ in range(6):
+        process = subprocess.Popen([*command, "0.03"], stderr=subprocess.PIPE)
+        try:
+            process.wait(0.3 + rng.uniform(0, 0.5))
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            killed += 1
+        _, errors = process.communicate()
+        assert not errors
+    assert killed
+    subprocess.run([*command, "0"], check=True, timeout=60)
+    whole = player["contents"](lab.folder / "whole.db")
+    assert player["contents"](lab.folder / "ledger.db") == whole
+    assert len(whole["corporate_actions"]) == 1
 
 
 def test_in_memory_a_split_is_what_it_is_on_a_file(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -16,6 +16,7 @@ from requests import PreparedRequest, Response
 from requests.adapters import HTTPAdapter
 
 from smabot.domain.calendar import EXCHANGE_ZONE
+from smabot.domain.corporate_actions import ActionKind
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import Order
 from smabot.errors import BrokerError, ConfigError, ConflictError, PartlyUnreadable
@@ -55,6 +56,17 @@ DAYS = [
     {"date": "2026-03-03", "open": "09:30", "close": "13:00", "session_open": "0400"},
 ]
 ASSET = {"symbol": "SPY", "tradable": True, "status": "active"}
+ACTIONS = {
+    "corporate_actions": {
+        "forward_splits": [
+            {"id": "1", "symbol": "SPY", "new_rate": 3, "old_rate": 2, "ex_date": "2026-03-03", "process_date": "2026-03-03"}
+        ],
+        "stock_dividends": [{"id": "2", "symbol": "SPY", "rate": 0.05, "ex_date": "2026-03-04", "process_date": "2026-03-09"}],
+        "name_changes": [{"id": "3", "old_symbol": "SPY", "new_symbol": "SPX", "process_date": "2026-03-05"}],
+        "spin_offs": [{"id": "4", "source_symbol": "SPY", "new_symbol": "X", "ex_date": "2026-03-06"}],
+    },
+    "next_page_token": None,
+}  # fmt: skip
 TRADES = {"trades": {"SPY": {"p": 480.25, "t": "2026-03-02T16:59:59.5Z", "s": 100}}}
 
 Explore = Callable[..., None]
@@ -178,6 +190,7 @@ def test_bodies(explore: Explore, odd: Any, one_line: Any, broker: AlpacaBroker)
         "calendar": (DAYS, broker.calendar),
         "assets": ([ASSET], lambda: check_symbols(broker._rest, ["SPY"], "here", all_of_them=False)),
         "asset": (ASSET, lambda: check_symbols(broker._rest, ["SPY"], "here", all_of_them=False)),
+        "actions": (ACTIONS, lambda: broker.corporate_actions({"SPY"}, NOON.date(), NOON.date())),
         "prices": (TRADES, lambda: latest_prices(broker._rest, "iex", ["SPY"], NOON)),
     }  # fmt: skip
 
@@ -295,5 +308,36 @@ def test_latest_prices(explore: Explore, odd: Any, written: Any, broker: AlpacaB
             return
         for mark in marks:
             assert mark.price == written(raw["trades"][mark.symbol]["p"]) > 0
+
+    explore(check)
+
+
+def test_corporate_actions(
+    explore: Explore, odd: Any, written: Any, one_line: Any, broker: AlpacaBroker
+) -> None:
+    """An entry gone wrong is left out, the others are read; a page gone wrong is an error."""
+
+    def check(data: Any) -> None:
+        Wire.status, Wire.content = 200, as_json(data.draw(odd.mutated(ACTIONS)))
+        raw = json.loads(Wire.content)
+        try:
+            found = broker.corporate_actions({"SPY"}, date(2026, 3, 1), date(2026, 3, 31))
+        except BrokerError as error:
+            assert one_line(error)
+            return
+        lists = raw["corporate_actions"] or {}
+        for action in found:
+            assert action.symbol == "SPY"
+            assert date(2026, 3, 1) <= action.ex_date <= date(2026, 3, 31)
+            assert action.new_shares > 0 < action.old_shares
+            entries = [
+                entry
+                for entries in lists.values()
+                for entry in entries or ()
+                if isinstance(entry, dict) and entry.get("id") == action.action_id
+            ]
+            assert entries
+            if action.kind is ActionKind.SPLIT and "old_rate" in entries[0]:
+                assert action.old_shares == written(entries[0]["old_rate"])
 
     explore(check)

@@ -183,10 +183,6 @@ class Book(BookView):
         """Let the blocks of these plugins hold no order of this run, by the operator's word."""
         self._blocks.ignored = frozenset(plugins)
 
-    def newest_bar_end(self) -> datetime | None:
-        """Return the end of the newest bar that it has, UTC; None before the first."""
-        return max((bar.end for bar in self.last.values()), default=None)
-
     def forget_bars(self) -> None:
         """Forget the last bars, so that they can be played again."""
         self._prices.bars.clear()

@@ -19,10 +19,10 @@ from smabot.engine.broker_connection import BrokerConnection
 from smabot.engine.broker_news import BrokerNews
 from smabot.engine.calendar_renewal import CalendarRenewal
 from smabot.engine.commit import Commit
-from smabot.engine.corporate_actions import CorporateActions
 from smabot.engine.decisions import Decisions
 from smabot.engine.execution.executor import Executor
 from smabot.engine.execution.targets import Targets
+from smabot.engine.following_actions import CorporateActions
 from smabot.engine.gate import Gate
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.outbox import Outbox

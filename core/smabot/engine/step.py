@@ -14,13 +14,13 @@ from smabot.engine.auditing.session_audit import SessionAudit
 from smabot.engine.broker_news import BrokerNews
 from smabot.engine.calendar_renewal import CalendarRenewal
 from smabot.engine.commit import Commit
-from smabot.engine.corporate_actions import CorporateActions
 from smabot.engine.decisions import Decisions
+from smabot.engine.following_actions import CorporateActions
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.operator_commands import carry_out
 from smabot.engine.reconciling.cash_activities import booking
 from smabot.engine.reconciling.conflict import ReconciliationConflict
-from smabot.engine.windows import show_windows
+from smabot.engine.windows import newest_bar_end, show_windows
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Journal
 from smabot.system.wall_clock import Wall
@@ -134,7 +134,7 @@ class Step:
         """Show the strategies their windows again, as a restart would: prices are in other shares now."""
         self._commit.commit()
         self._commit.compare_soon()
-        newest = self._book.newest_bar_end()
+        newest = newest_bar_end(self._book)
         if newest is not None:
             show_windows(self._book, self._plugins, self._journal, list(self._book.last), newest)
 

@@ -41,3 +41,8 @@ def show_minute(book: Book, plugins: Plugins, minute: Sequence[Bar]) -> None:
     book.apply_bars(minute)
     today = map(book.splits.bar_today, minute) if book.splits else minute
     plugins.on_bar([bar for bar in today if is_valid_bar(bar)], book)
+
+
+def newest_bar_end(book: Book) -> datetime | None:
+    """Return the end of the newest bar that the book has, UTC; None before the first."""
+    return max((bar.end for bar in book.last.values()), default=None)

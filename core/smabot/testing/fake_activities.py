@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from copy import copy
 from datetime import date, datetime
 from decimal import Decimal
 
@@ -21,16 +22,21 @@ class CashMove:
 
 
 class FakeActivities:
-    """The account's activities. A copy shares them: what is added makes a new list."""
+    """The account's cash, what moves it without a trade, and its executions."""
 
-    def __init__(self, moves: Iterable[CashMove] = ()) -> None:
-        self._moves = sorted(moves, key=lambda move: move.at)
+    def __init__(self, cash: Decimal, moves: Iterable[CashMove] = ()) -> None:
+        self.cash = cash
+        self._moves = tuple(sorted(moves, key=lambda move: move.at))
         self._executions: tuple[BrokerExecution, ...] = ()
 
-    def moved(self, after: datetime, until: datetime) -> Decimal:
-        """Return the cash that moves after a time, until another one, US dollars."""
+    def copy(self) -> FakeActivities:
+        """Return the same, which goes its own way."""
+        return copy(self)
+
+    def move_cash(self, after: datetime, until: datetime) -> None:
+        """Let the cash move that moves after a time, until another one."""
         amounts = (move.activity.amount for move in self._moves if after < move.at <= until)
-        return sum(amounts, ZERO)
+        self.cash += sum(amounts, ZERO)
 
     def listed(self, now: datetime, since: date) -> list[CashActivity]:
         """Return the activities that are listed by now."""
@@ -40,11 +46,9 @@ class FakeActivities:
             if (move.listed_at or move.at) <= now and move.activity.booked_on >= since
         ]
 
-    def with_execution(self, execution: BrokerExecution) -> FakeActivities:
-        """Return the same with one more execution."""
-        more = FakeActivities(self._moves)
-        more._executions = (*self._executions, execution)
-        return more
+    def add(self, execution: BrokerExecution) -> None:
+        """Note an execution, whose cash has moved."""
+        self._executions = (*self._executions, execution)
 
     def executions(self, since: datetime) -> list[BrokerExecution]:
         return [each for each in self._executions if each.time >= since]

@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import groupby
 
 from smabot.domain.calendar import Calendar, Session
-from smabot.domain.corporate_actions import ActionKind, CorporateAction, whole_shares
+from smabot.domain.corporate_actions import CorporateAction, whole_shares
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import ZERO, Bar, Batch, Order, OrderUpdate, money
@@ -23,6 +23,7 @@ from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, Progr
 from smabot.hooks.recovery_answers import Reconciliation, Recovery
 from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Config
+from smabot.testing.announced_splits import AnnouncedSplits
 from smabot.testing.fake_activities import CashMove, FakeActivities
 
 
@@ -60,20 +61,18 @@ class FakeExchange:
         """How far the clock is ahead of the bars: a test may let time pass without one."""
         self._now = ordered[0].time
         self._calendar = Calendar(sessions)
-        self._cash = cash
-        self._activities = FakeActivities(cash_moves)
+        self._activities = FakeActivities(cash, cash_moves)
         self._held: dict[str, tuple[Decimal, Decimal]] = {}
         self._prices: dict[str, Decimal] = {}
         self._orders: dict[str, BrokerOrder] = {}
         self._waiting: list[OrderUpdate] = []
         self._subscribed: frozenset[str] = frozenset()
-        self._actions = tuple(actions)
-        self._follows_after = follows_after
-        self._followed: frozenset[str] = frozenset()
+        self._splits = AnnouncedSplits(actions, follows_after)
 
     def copy(self) -> FakeExchange:
         """Return an exchange of its own in the same state, over the same bars."""
         copied = copy(self)
+        copied._splits, copied._activities = self._splits.copy(), self._activities.copy()
         copied._held, copied._prices = dict(self._held), dict(self._prices)
         copied._orders, copied._waiting = dict(self._orders), list(self._waiting)
         return copied
@@ -101,7 +100,9 @@ class FakeExchange:
 
     def account(self) -> BrokerAccount:
         worth = sum((qty * self._prices[symbol] for symbol, (qty, _) in self._held.items()), ZERO)
-        return BrokerAccount("FAKE", self._cash, self._cash + worth, self._cash)
+        return BrokerAccount(
+            "FAKE", self._activities.cash, self._activities.cash + worth, self._activities.cash
+        )
 
     def calendar(self) -> Calendar:
         return self._calendar
@@ -152,7 +153,7 @@ class FakeExchange:
     def corporate_actions(
         self, symbols: Collection[str], since: date, until: date
     ) -> list[CorporateAction]:
-        return [a for a in self._actions if a.symbol in symbols and since <= a.ex_date <= until]
+        return self._splits.within(symbols, since, until)
 
     # -- the feed ------------------------------------------------------------------------------------
 
@@ -200,11 +201,10 @@ class FakeExchange:
     def _advance(self) -> tuple[list[OrderUpdate], list[Bar]]:
         bars, news = self._minutes[self._played], []
         self._played += 1
-        for action in self._actions:
-            if action.effective_at + self._follows_after <= bars[0].time:
-                self._follow(action)
+        for split in self._splits.take_due(bars[0].time):
+            self.split(split)
         before, self._now = self._now, bars[0].end
-        self._cash += self._activities.moved(before, self._now)
+        self._activities.move_cash(before, self._now)
         for order in self.orders():
             close = self._close_of(order)
             bar = next((bar for bar in bars if bar.symbol == order.symbol), None)
@@ -215,11 +215,8 @@ class FakeExchange:
         self._prices |= {bar.symbol: Decimal(repr(bar.close)) for bar in bars}
         return news, bars
 
-    def _follow(self, action: CorporateAction) -> None:
-        """Split the account's shares, once; a fraction is paid in cash."""
-        if action.action_id in self._followed or action.kind is not ActionKind.SPLIT:
-            return
-        self._followed |= {action.action_id}
+    def split(self, action: CorporateAction) -> None:
+        """Split the account's shares now; a fraction is paid in cash."""
         if action.symbol not in self._held:
             return
         qty, cost = self._held.pop(action.symbol)
@@ -228,7 +225,7 @@ class FakeExchange:
             self._held[action.symbol] = kept, cost * kept / new
         price = self._prices[action.symbol] / action.ratio
         self._prices[action.symbol] = price
-        self._cash += money((new - kept) * price)
+        self._activities.cash += money((new - kept) * price)
 
     def _fill(self, order: BrokerOrder, price: Decimal, at: datetime) -> OrderUpdate:
         signed = order.qty * order.side.sign
@@ -236,8 +233,8 @@ class FakeExchange:
         cost += signed * price if signed > 0 else cost / held * signed
         if held + signed:
             self._held[order.symbol] = held + signed, cost
-        self._cash -= signed * price
-        self._activities = self._activities.with_execution(
+        self._activities.cash -= signed * price
+        self._activities.add(
             BrokerExecution(
                 f"{order.broker_order_id}-1", order.broker_order_id, order.symbol, order.side,
                 order.qty, price, at,
@@ -256,7 +253,7 @@ class FakeExchange:
         price = order.limit_price or self._prices.get(order.symbol, ZERO)
         selling = [o.qty for o in self.orders() if (o.symbol, o.side) == (order.symbol, Side.SELL)]
         held = self._held.get(order.symbol, (ZERO, ZERO))[0]
-        cause, needed, free = RefusalCause.OTHER, order.qty * price, self._cash
+        cause, needed, free = RefusalCause.OTHER, order.qty * price, self._activities.cash
         if order.side is Side.SELL:
             cause = RefusalCause.AVAILABLE if held else RefusalCause.POSITION
             needed, free = order.qty, held - sum(selling)

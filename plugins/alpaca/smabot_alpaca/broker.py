@@ -6,6 +6,7 @@ until it is found by its id. An id is unique at Alpaca for ever, also against fi
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import date, datetime, timedelta
 
 from smabot.provider import (
@@ -18,6 +19,7 @@ from smabot.provider import (
     Calendar,
     CashActivity,
     ConflictError,
+    CorporateAction,
     Order,
     OrderUpdate,
     RefusalCause,
@@ -35,6 +37,7 @@ from smabot_alpaca.order_json import (
 from smabot_alpaca.rest.account import read_account, read_block_flags, read_positions
 from smabot_alpaca.rest.account_activities import read_cash_activities, read_executions
 from smabot_alpaca.rest.client import RequestRefused, RequestUnauthorized
+from smabot_alpaca.rest.corporate_actions import corporate_actions
 from smabot_alpaca.rest.order_queries import OrderQueries
 from smabot_alpaca.rest.rate_limit import Urgency
 
@@ -221,6 +224,15 @@ class AlpacaBroker:
         The feed's calendar is the same one, so that it grows with it.
         """
         return self._connection.refresh_calendar()
+
+    def corporate_actions(
+        self, symbols: Collection[str], since: date, until: date
+    ) -> list[CorporateAction]:
+        """Return splits, stock dividends and changes of name, by ex-date; other kinds are logged alone.
+
+        Raises BrokerError.
+        """
+        return corporate_actions(self._rest.data, symbols, since, until)
 
     def close(self) -> None:
         self._connection.remove_user(self)

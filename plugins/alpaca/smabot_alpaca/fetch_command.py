@@ -18,7 +18,6 @@ from smabot.provider import (
 )
 from smabot_alpaca.bar_fetch import (
     BarFetch,
-    Chunk,
     calendar_of,
     missing_chunks,
     newest_stored,
@@ -26,6 +25,7 @@ from smabot_alpaca.bar_fetch import (
 from smabot_alpaca.connection import AlpacaConnection, connect_to_data
 from smabot_alpaca.rest.bar_history import BarHistory
 from smabot_alpaca.rest.client import RequestRefused
+from smabot_alpaca.rest.corporate_actions import corporate_actions
 from smabot_alpaca.rest.rate_limit import Urgency
 from smabot_alpaca.settings import AlpacaSettings
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 SETTLED = timedelta(minutes=20)
 """So long after its close a session's bars are complete, and free of charge."""
+SPLIT_ADJUSTED = ("split", "all")
+"""Adjustments after which bars have no jump at a split."""
 INTERRUPTED = 130
 GO_ON = "the same command goes on where it ended"
 
@@ -96,6 +98,7 @@ class _Fetching:
     def run(self, symbols: list[str], sessions: Sequence[Session]) -> None:
         from smabot_exchange.data.sessions import session_on
 
+        self._store.actions()  # a bad list is refused first
         chunks = missing_chunks(self._store, symbols, sessions)
         lacking = sorted({symbol for chunk in chunks for symbol in chunk.symbols})
         newest = newest_stored(self._store, lacking, session_on)
@@ -109,7 +112,25 @@ class _Fetching:
             raise BrokerError(f"{error}{hint}") from error
         except BrokerError as error:
             raise BrokerError(f"{error}; {GO_ON}") from error
-        self._show(symbols, sessions, chunks, fetch)
+        added = self._fetch_actions(symbols, sessions)
+        self._show(symbols, sessions, fetch, added)
+
+    def _fetch_actions(self, symbols: Sequence[str], sessions: Sequence[Session]) -> int:
+        """List the symbols' corporate actions beside raw bars, and return how many are new.
+
+        Bars that are adjusted for splits need none. Bars are complete without them: an error is a warning.
+        """
+        if self._adjustment in SPLIT_ADJUSTED:
+            return 0
+        get = partial(self._connection.rest.data, urgency=Urgency.BULK)
+        try:
+            found = corporate_actions(get, symbols, sessions[0].date, sessions[-1].date)
+        except BrokerError as error:
+            self._app.warn(
+                f"bars are fetched, but not which splits lie between them: {error}; the same command tries again"
+            )
+            return 0
+        return self._store.add_actions(found)
 
     def _fetch(self, sessions: Sequence[Session]) -> BarFetch:
         get = partial(self._connection.rest.data, urgency=Urgency.BULK)
@@ -120,8 +141,8 @@ class _Fetching:
         self,
         symbols: list[str],
         sessions: Sequence[Session],
-        chunks: Sequence[Chunk],
         fetch: BarFetch,
+        added: int,
     ) -> None:
         from smabot_exchange.data.store_folder import next_step
 
@@ -146,10 +167,13 @@ class _Fetching:
         head = f"{folder}: {first} to {last}, {len(sessions):,} sessions, {self._feed}, {self._adjustment}"
         data = {
             "data": str(folder), "from": first, "to": last, "feed": self._feed,
-            "adjustment": self._adjustment, "symbols": rows,
+            "adjustment": self._adjustment, "symbols": rows, "corporate_actions": added,
         }  # fmt: skip
+        plural = "" if added == 1 else "s"
+        told = f"{added} corporate action{plural} added to {self._store.actions_file}"
+        actions = [told] if added else []
         stored = next_step(str(folder)) if any(row["bars"] for row in rows) else []
-        self._app.emit(data, [head, table, *stored])
+        self._app.emit(data, [head, table, *actions, *stored])
         if nothing := [row["symbol"] for row in rows if not row["bars"]]:
             raise ConfigError(
                 f"no bar of {listed(nothing)} from {first} to {last}: {self._connection.name} does not know "

@@ -153,6 +153,7 @@ def broker_order(raw: Any, *, by_minutes: bool = False) -> BrokerOrder:
             reason=_reason(word, raw),
             filled_at=None if filled is None else read_time(filled),
             fees=_commission(raw),
+            replaces=text_field(raw, "replaces"),
         )
     except UNREADABLE as error:
         raise UnreadableAnswer(f"an order can't be read: {type(error).__name__} {error}") from None

@@ -40,6 +40,7 @@ _CALLS = {
     "/v2/account": "account",
     "/v2/account/activities": "activities",
     "/v2/calendar": "calendar",
+    "/v1/corporate-actions": "corporate_actions",
     "/v2/stocks/bars": "bars",
     "/v2/stocks/trades/latest": "prices",
 }

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from smabot.provider import Bar, ConfigError
+from smabot.provider import ActionKind, Bar, ConfigError, CorporateAction, SuspectedSplit
 from smabot_exchange.data.coverage import Coverage, CoverageCount
 from smabot_exchange.data.data_files import DataFiles
 from smabot_exchange.data.file_check import FileCheck, FileReport
 from smabot_exchange.data.file_layout import Hints
 from smabot_exchange.ledger.data_import import DataImport
+
+_MOST_ACTIONS = 5
+"""So many are named."""
 
 
 @dataclass
@@ -31,6 +34,16 @@ class DataReport:
     symbols: dict[str, Coverage] = field(default_factory=dict)
     """What of the calendar each symbol's bars cover."""
 
+    actions: tuple[CorporateAction, ...] = ()
+    """What the data list."""
+
+    def lists(self, split: SuspectedSplit) -> bool:
+        """Whether what looks like a split is one that the data list."""
+        return any(
+            (each.symbol, each.ex_date, each.kind) == (split.symbol, split.date, ActionKind.SPLIT)
+            for each in self.actions
+        )
+
     @property
     def sound(self) -> bool:
         """Whether it can be imported, and without hints for that alone be replayed."""
@@ -46,16 +59,24 @@ def check_files(source: DataFiles, hints: Hints) -> DataReport:
         for check in checks:
             yield from check.bars()
 
-    intake = DataImport(source.label, source.stored_label)
+    try:
+        actions, bad_list = source.actions(), ""
+    except ConfigError as error:
+        actions, bad_list = (), str(error)
+    intake = DataImport(source.label, source.stored_label, actions)
     counts: dict[str, CoverageCount] = defaultdict(CoverageCount)
     for stamp, symbol, *_ in intake.rows(bars()):
         counts[symbol].add(stamp)
-    report = DataReport(str(source.path), hints, [check.report for check in checks])
+    report = DataReport(
+        str(source.path), hints, [check.report for check in checks], problem=bad_list,
+        actions=tuple(each.action for each in actions),
+    )  # fmt: skip
     refused = any(each.refusals for each in report.files)
     try:
         sessions = intake.finish()
     except ConfigError as error:
-        report.problem = "" if refused else str(error).removeprefix(f"{source.label}: ")
+        if not refused:
+            report.problem = str(error).removeprefix(f"{source.label}: ")
     else:
         report.sessions = sum(played for _, played in sessions)
         report.minutes = len(intake.minutes)
@@ -74,12 +95,32 @@ def as_json(report: DataReport) -> dict[str, Any]:
         "sessions": report.sessions,
         "minutes": report.minutes,
         "notes": report.notes,
+        "corporate_actions": [action_as_json(each) for each in report.actions],
         "symbols": [{"symbol": name, **asdict(each)} for name, each in report.symbols.items()],
-        "files": [_file_as_json(each) for each in report.files],
+        "files": [_file_as_json(each, report) for each in report.files],
     }
 
 
-def _file_as_json(report: FileReport) -> dict[str, Any]:
+def action_as_json(action: CorporateAction) -> dict[str, Any]:
+    """Return what the data say of an action."""
+    return {
+        "symbol": action.symbol,
+        "ex_date": action.ex_date,
+        "kind": action.kind.value,
+        "new_shares": action.new_shares,
+        "old_shares": action.old_shares,
+        "new_symbol": action.new_symbol or None,
+    }
+
+
+def listed_actions(actions: Sequence[CorporateAction]) -> str:
+    """Return how many there are, and the first of them."""
+    first = "; ".join(map(str, actions[:_MOST_ACTIONS]))
+    more = f"; {len(actions) - _MOST_ACTIONS} more" if len(actions) > _MOST_ACTIONS else ""
+    return f"{len(actions)} listed: {first}{more}"
+
+
+def _file_as_json(report: FileReport, data: DataReport) -> dict[str, Any]:
     return {
         "path": report.path,
         "kind": report.format.kind,
@@ -96,7 +137,9 @@ def _file_as_json(report: FileReport) -> dict[str, Any]:
         "without_summer_time": bool(report.zone_doubt.without_summer_time),
         "ends_of_minutes": report.ends_of_minutes,
         "splits": [str(each) for each in report.suspected.splits],
-        "suspected_splits": [asdict(each) for each in report.suspected.splits],
+        "suspected_splits": [
+            {**asdict(each), "listed": data.lists(each)} for each in report.suspected.splits
+        ],
         "price_jumps": [asdict(each) for each in report.suspected.jumps],
         "price_spikes": [asdict(each) for each in report.suspected.spikes],
         "rows_in_session_by_zone": report.zones or None,

@@ -13,7 +13,7 @@ from smabot_exchange.data.data_source import open_data
 from smabot_exchange.data.file_check import FileReport
 from smabot_exchange.data.file_layout import Hints
 from smabot_exchange.data.store_folder import next_step
-from smabot_exchange.data_check import DataReport, as_json, check_files
+from smabot_exchange.data_check import DataReport, as_json, check_files, listed_actions
 
 if TYPE_CHECKING:
     from smabot.api import App
@@ -23,8 +23,8 @@ _INDENT = 12
 _LONG_GAP = 30
 """Minutes in a row without a bar that are worth a look."""
 SPLIT_REMEDY = (
-    "smabot adjusts no prices: over a split a position seems to lose or to win. Take adjusted bars, as "
-    "`smabot data fetch --adjustment split` gets them, or only one side of the split"
+    "smabot adjusts no prices: over a split that is not listed a position seems to lose or to win. List it in "
+    "corporate_actions.csv, as `smabot data fetch` does, or take adjusted bars"
 )
 _MOST_FILES = 10
 """More files than these are shown in full only where something is to be said of them."""
@@ -69,7 +69,7 @@ def _screen(app: App, report: DataReport) -> Iterator[str]:
             if len(report.files) > 1:
                 yield each.path.name
             yield from _file(app, each)
-        yield from _remarks(app, each)
+        yield from _remarks(app, each, report)
         for refusal in each.refusals.values():
             count = f"{refusal.count:,} rows, first " if refusal.count > 1 else ""
             yield from _line("refused", f"{count}{refusal.first}")
@@ -80,7 +80,9 @@ def _screen(app: App, report: DataReport) -> Iterator[str]:
     for note in report.notes:
         yield from _line("note", note)
     yield from _gaps(app, report)
-    if any(each.suspected.splits for each in report.files):
+    if report.actions:
+        yield from _line("actions", listed_actions(report.actions))
+    if any(not report.lists(split) for each in report.files for split in each.suspected.splits):
         yield from _line("note", SPLIT_REMEDY)
     if report.problem:
         yield from _line("refused", report.problem)
@@ -128,7 +130,7 @@ def _file(app: App, report: FileReport) -> Iterator[str]:
     yield from _line("rows", f"{report.rows:,}")
 
 
-def _remarks(app: App, report: FileReport) -> Iterator[str]:
+def _remarks(app: App, report: FileReport, data: DataReport) -> Iterator[str]:
     if report.format.newest_first:
         yield from _line("note", "the newest row comes first: read from the end")
     if report.zones:
@@ -144,7 +146,8 @@ def _remarks(app: App, report: FileReport) -> Iterator[str]:
         )
         yield from _line("note", text)
     for split in report.suspected.splits:
-        yield from _line("split?", str(split))
+        known = " It is listed among the corporate actions" if data.lists(split) else ""
+        yield from _line("split?", f"{split}{known}")
     if report.suspected.spikes:
         spike, number = report.suspected.spikes[0], len(report.suspected.spikes)
         more = f"{number:,} minutes with such a price, first " if number > 1 else ""

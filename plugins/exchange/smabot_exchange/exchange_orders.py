@@ -9,7 +9,7 @@ from typing import Literal
 from uuid import UUID
 
 from smabot.provider import ActionKind, Bar
-from smabot_exchange.data.corporate_actions import ListedAction
+from smabot_exchange.data.corporate_actions import KEEP, REPLACE, ListedAction
 from smabot_exchange.exchange_queries import ExchangeQueries
 from smabot_exchange.faults.account_flags import AccountFlags
 from smabot_exchange.faults.fault_plan import FaultPlan
@@ -194,8 +194,14 @@ class ExchangeOrders(ExchangeQueries):
         held = engine.held(action.symbol)
         self._actions.put(replace(listed, turned_at=time, qty_before=held))
         engine.prices_changed()
-        more_shares = action.kind is ActionKind.SPLIT and action.ratio > 1
-        return engine.end_orders(action.symbol, time, legged=not more_shares)
+        symbol, events = action.symbol, list[OrderEvent]()
+        if listed.orders == REPLACE:
+            events += engine.replace_orders(symbol, action.new_shares, action.old_shares, time)
+        elif listed.orders != KEEP:
+            events += engine.end_orders(symbol, time, legged=False)
+        if action.kind is ActionKind.RENAME or action.ratio < 1:
+            events += engine.end_orders(symbol, time, simple=False)
+        return events
 
     def _follow(self, listed: ListedAction, time: datetime) -> list[OrderEvent]:
         """Give the account what it gets for the shares that it held."""

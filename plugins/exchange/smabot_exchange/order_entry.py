@@ -50,7 +50,12 @@ from smabot_exchange.matching.orders import (
     good_till,
     order_id,
 )
-from smabot_exchange.matching.replacing import changed_request, check_replaceable, trail
+from smabot_exchange.matching.replacing import (
+    changed_request,
+    check_replaceable,
+    in_new_shares,
+    trail,
+)
 from smabot_exchange.matching.wash_trades import check_wash_trade, orders_against
 
 
@@ -165,14 +170,7 @@ class OrderEntry:
         for leg in self.open_orders.others_of(order):
             if leg.parent_id == order.id:
                 self.open_orders.put(replace(leg, parent_id=new.id))
-        old = replace(
-            order, status=OrderStatus.REPLACED, updated_at=new.submitted_at, replaced_by=new.id,
-            stall=None, stalled_until=None,
-        )  # fmt: skip
-        self.open_orders.put(old)
-        self.open_orders.put(new)
-        time = new.submitted_at
-        return [OrderEvent("replaced", time, old), OrderEvent(new.status.value, time, new)]
+        return self._put_instead(order, new)
 
     def cancel(self, order: ExchangeOrder, now: datetime) -> list[OrderEvent]:
         """End an open order, keeping what is filled, and after it the rest of its group.
@@ -193,18 +191,58 @@ class OrderEntry:
         side = Side.BUY if qty > 0 else Side.SELL
         self._change_position(symbol, side, abs(qty), price)
 
+    def _put_instead(self, order: ExchangeOrder, new: ExchangeOrder) -> list[OrderEvent]:
+        time = new.submitted_at
+        old = replace(
+            order, status=OrderStatus.REPLACED, updated_at=time, replaced_by=new.id, stall=None,
+            stalled_until=None,
+        )  # fmt: skip
+        self.open_orders.put(old)
+        self.open_orders.put(new)
+        return [OrderEvent("replaced", time, old), OrderEvent(new.status.value, time, new)]
+
     # What corporate actions do
 
-    def end_orders(
-        self, symbol: str, time: datetime, *, legged: bool = True, opening: bool = True
+    def replace_orders(
+        self, symbol: str, new_shares: Decimal, old_shares: Decimal, time: datetime
     ) -> list[OrderEvent]:
-        """Cancel the open orders of a symbol; not ``legged``: without those with legs, not ``opening``: only
-        those that make the position smaller."""
+        """Put orders for new shares in the place of a symbol's open orders without legs; without a share left
+        an order is canceled."""
+        events: list[OrderEvent] = []
+        for order in self.open_orders:
+            if order.symbol != symbol or order.order_class is not OrderClass.SIMPLE:
+                continue
+            rest = in_new_shares(order, new_shares, old_shares)
+            if rest is None:
+                events.append(self._end(order, OrderStatus.CANCELED, time))
+                continue
+            seq = self._numbers.last = self._numbers.last + 1
+            submitted, place = self._numbers.submission(seq, time)
+            client_id = generated_client_id(seq)
+            waits = order.status is OrderStatus.ACCEPTED
+            new = replace(
+                rest, id=order_id(client_id), seq=seq, client_order_id=client_id, place=place,
+                status=OrderStatus.ACCEPTED if waits else OrderStatus.NEW, submitted_at=submitted,
+                updated_at=submitted, replaces=order.id,
+            )  # fmt: skip
+            events += self._put_instead(order, new)
+        return events
+
+    def end_orders(
+        self,
+        symbol: str,
+        time: datetime,
+        *,
+        legged: bool = True,
+        simple: bool = True,
+        opening: bool = True,
+    ) -> list[OrderEvent]:
+        """Cancel the open orders of a symbol: those with legs, those without, those that open a position."""
         return [
             self._end(order, OrderStatus.CANCELED, time)
             for order in self.open_orders
             if order.symbol == symbol
-            and (legged or order.order_class is OrderClass.SIMPLE)
+            and (simple if order.order_class is OrderClass.SIMPLE else legged)
             and (opening or order.closes)
         ]
 

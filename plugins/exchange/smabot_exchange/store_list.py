@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from smabot.provider import ConfigError
 from smabot_exchange.data.bar_store import BarStore
 from smabot_exchange.data.coverage import coverage_of
+from smabot_exchange.data_check import action_as_json, listed_actions
 
 if TYPE_CHECKING:
     from smabot.api import App
@@ -24,6 +25,7 @@ def show_list(app: App, store: BarStore) -> int:
             tell(done, symbol)
             if days := store.days(symbol):
                 found.append((symbol, coverage_of(days), store.size(symbol)))
+    actions = [each.action for each in store.actions()]
     if not found:
         raise ConfigError(
             f"{store.label}: no bars are stored there: `smabot data fetch` and `smabot data import` bring some"
@@ -41,8 +43,10 @@ def show_list(app: App, store: BarStore) -> int:
         "symbols": [
             {"symbol": symbol, **asdict(each), "bytes": size} for symbol, each, size in found
         ],
+        "corporate_actions": [action_as_json(each) for each in actions],
     }
-    notes = ["missing: sessions without a bar; gaps: minutes without one in the other sessions"]
+    notes = [f"corporate actions: {listed_actions(actions)}"] if actions else []
+    notes += ["missing: sessions without a bar; gaps: minutes without one in the other sessions"]
     app.emit(data, [app.table(COLUMNS, rows), *notes])
     return 0
 

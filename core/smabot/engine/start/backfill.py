@@ -9,7 +9,7 @@ from smabot.domain.calendar import MINUTE
 from smabot.domain.records import Batch
 from smabot.engine.loop import Engine
 from smabot.engine.start.bot_session import BotSession
-from smabot.engine.windows import show_minute
+from smabot.engine.windows import newest_bar_end, show_minute
 from smabot.errors import counted
 
 
@@ -28,7 +28,7 @@ def backfill(session: BotSession, engine: Engine) -> None:
 
 def _fill_gap(session: BotSession, engine: Engine, passed: list[datetime]) -> int:
     """Return the number of bars that were fetched; ``passed`` gets the minutes that were too old."""
-    book, newest = session.book, session.book.newest_bar_end()
+    book, newest = session.book, newest_bar_end(session.book)
     new = [symbol for symbol in session.symbols if symbol not in book.last]
     if newest is None:
         return _warm_up_new(session, engine, new, None)

@@ -9,7 +9,7 @@ from pathlib import Path
 from smabot.domain.book import Book
 from smabot.domain.calendar import Calendar
 from smabot.domain.records import Account
-from smabot.engine.corporate_actions import read_actions
+from smabot.engine.following_actions import read_actions
 from smabot.engine.start.book_restore import restore_book
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.followed_symbols import followed_symbols, symbols_with_prices

@@ -17,6 +17,7 @@ from smabot.engine.start.startup_reconciliation import reconciled_engine
 from smabot.engine.start.unattended_positions import unattended_positions
 from smabot.engine.start.warm_up import warm_up
 from smabot.engine.transaction import Watcher
+from smabot.engine.windows import newest_bar_end
 from smabot.errors import counted
 
 
@@ -72,7 +73,7 @@ def _subscribe(session: BotSession, engine: Engine) -> None:
 def _subscribe_to_orders(session: BotSession, engine: Engine, command: Command) -> None:
     journal, _, feed = session.opened()
     with session.report.step("subscribe") as found:
-        if newest := session.book.newest_bar_end():
+        if newest := newest_bar_end(session.book):
             feed.catch_up(newest)
         feed.subscribe(())
         found.facts["market_time"] = feed.now().isoformat().replace("+00:00", "Z")

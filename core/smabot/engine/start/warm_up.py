@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.followed_symbols import symbols_with_prices
-from smabot.engine.windows import show_windows
+from smabot.engine.windows import newest_bar_end, show_windows
 from smabot.errors import counted
 
 
@@ -14,6 +14,6 @@ def warm_up(session: BotSession) -> None:
     book = session.book
     with session.report.step("warm") as found:
         count = show_windows(book, session.plugins, journal, symbols_with_prices(session))
-        if newest := book.newest_bar_end():
+        if newest := newest_bar_end(book):
             feed.catch_up(newest)
         found.append(f"{counted(count, 'bar')} of {counted(len(book.last), 'symbol')}")

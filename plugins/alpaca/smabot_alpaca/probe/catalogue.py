@@ -15,6 +15,7 @@ WASH = (
     "(and existing_order_id, reject_reason)"
 )
 SHARE = "needs a held share, and an order that fills leaves one"
+SPLIT = "needs a split"
 
 TRIED = (
     Assumption(
@@ -264,6 +265,18 @@ NEVER_TRIED = (
     Assumption(
         60, UNTRIED, "More than 200 requests a minute are refused.",
         "429 42910000 rate limit exceeded", why_untried="would stop every program of the account",
+    ),
+    Assumption(
+        61, UNTRIED, "A split ends the symbol's open orders without legs by the ex-date's midnight.",
+        "canceled", why_untried=SPLIT,
+    ),
+    Assumption(
+        62, UNTRIED, "Orders with legs stay as they are over a forward split.", "new",
+        why_untried=SPLIT,
+    ),
+    Assumption(
+        63, UNTRIED, "A position follows a split at an unchanged cost, and keeps its fraction.",
+        "new shares, none of them paid out", why_untried=SPLIT,
     ),
 )  # fmt: skip
 """Those that they can't: an order that fills would leave a position."""

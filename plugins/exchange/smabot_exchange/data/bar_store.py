@@ -13,9 +13,15 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 
-from smabot.provider import Bar, ConfigError, FileLock, listed
+from smabot.provider import Bar, ConfigError, CorporateAction, FileLock, listed
 from smabot_exchange.data.bar_files import FORMATS, dates_in, write_bars
-from smabot_exchange.data.corporate_actions import FILE_NAME
+from smabot_exchange.data.corporate_actions import (
+    FILE_NAME,
+    ListedAction,
+    as_listed,
+    read_actions,
+    write_actions,
+)
 from smabot_exchange.data.data_files import SUFFIXES, read_bars
 from smabot_exchange.data.disk_sync import sync
 
@@ -45,6 +51,24 @@ class BarStore:
                 f"{self.label}: has {found} files: leave out --format {format}, or give another --data"
             )
         self.format = format or found or FORMATS[0]
+
+    @property
+    def actions_file(self) -> Path:
+        """The file that lists the corporate actions of its symbols, which need not be there."""
+        return self.folder / FILE_NAME
+
+    def actions(self) -> tuple[ListedAction, ...]:
+        """Return the corporate actions that are listed, by ex-date. Raises ConfigError for a bad list."""
+        return read_actions([self.actions_file] if self.actions_file.exists() else [])
+
+    def add_actions(self, actions: Iterable[CorporateAction]) -> int:
+        """List what is not listed yet, and return how many these are. Raises ConfigError, OSError."""
+        known = {each.action.action_id: each for each in self.actions()}
+        found = {each.action.action_id: each for each in map(as_listed, actions)}
+        new = [each for identity, each in found.items() if identity not in known]
+        if new:
+            write_actions(self.actions_file, [*known.values(), *new])
+        return len(new)
 
     @property
     def symbols(self) -> list[str]:

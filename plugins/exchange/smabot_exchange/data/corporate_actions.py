@@ -8,19 +8,22 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
 from smabot.provider import ZERO, ActionKind, ConfigError, CorporateAction, suggest
+from smabot_exchange.data.disk_sync import sync
 from smabot_exchange.data.ticker_names import ticker
 
 FILE_NAME = "corporate_actions.csv"
 """Of a folder; beside a single data file it is ``<its name without suffix>.corporate_actions.csv``."""
 COLUMNS = ("symbol", "ex_date", "kind", "new_shares", "old_shares", "new_symbol")
-OPTIONAL = ("minutes_late", "announced")
+OPTIONAL = ("minutes_late", "announced", "orders")
+CANCEL, KEEP, REPLACE = "cancel", "keep", "replace"
+"""What becomes of a symbol's open orders without legs."""
 
 EARLIEST, LATEST = -1_050, 10_000
 """What ``minutes_late`` may be: from the evening before, after the close, to a week later."""
@@ -35,7 +38,8 @@ class ListedAction:
     """A corporate action that data list, and how far the exchange has carried it out.
 
     The account follows ``minutes_late`` after the open of the ex-date's session, None: before it opens. Clients
-    see it from ``announced`` on, None: from the beginning. ``turned_at`` is when prices were those of new shares
+    see it from ``announced`` on, None: from the beginning. ``orders`` is what becomes of open orders without legs,
+    None: they are canceled. ``turned_at`` is when prices were those of new shares
     and open orders ended, ``followed_at`` when the account followed: both UTC. ``qty_before`` and ``qty_after``
     are the signed shares that it held.
     """
@@ -43,15 +47,11 @@ class ListedAction:
     action: CorporateAction
     minutes_late: int | None = None
     announced: date | None = None
+    orders: str | None = None
     turned_at: datetime | None = None
     followed_at: datetime | None = None
     qty_before: Decimal = ZERO
     qty_after: Decimal = ZERO
-
-    @property
-    def listed(self) -> tuple[object, ...]:
-        """What the data say of it."""
-        return self.action, self.minutes_late, self.announced
 
 
 def listed_action(
@@ -60,14 +60,19 @@ def listed_action(
     new_shares: Decimal = Decimal(1),
     old_shares: Decimal = Decimal(1),
     new_symbol: str = "",
-    minutes_late: int | None = None,
-    announced: date | None = None,
 ) -> ListedAction:
     """Return a split, or with ``new_symbol`` a change of name. Its id is that of its symbol, date and kind."""
     kind = ActionKind.RENAME if new_symbol else ActionKind.SPLIT
     identity = str(uuid5(_IDS, f"{symbol} {ex_date} {kind}"))
     action = CorporateAction(identity, symbol, kind, ex_date, new_shares, old_shares, new_symbol)
-    return ListedAction(action, minutes_late, announced)
+    return ListedAction(action)
+
+
+def as_listed(action: CorporateAction) -> ListedAction:
+    """Return an action of another source as data list it."""
+    return listed_action(
+        action.symbol, action.ex_date, action.new_shares, action.old_shares, action.new_symbol
+    )
 
 
 def is_actions_file(file: Path) -> bool:
@@ -90,6 +95,36 @@ def read_actions(files: Iterable[Path]) -> tuple[ListedAction, ...]:
                 )
             found[action.action_id] = listed
     return in_order(found.values())
+
+
+def write_actions(file: Path, actions: Iterable[ListedAction]) -> None:
+    """Replace a file by a list of actions; it is on disk when this returns. Raises OSError."""
+    listed = in_order(actions)
+    optional = [
+        name for name in OPTIONAL if any(getattr(each, name) is not None for each in listed)
+    ]
+    part = file.with_name(f".{file.name}.part")
+    try:
+        with part.open("w", encoding="utf-8", newline="") as stream:
+            rows = csv.writer(stream, lineterminator="\n")
+            rows.writerow([*COLUMNS, *optional])
+            rows.writerows(_cells(each, optional) for each in listed)
+        sync(part)
+        part.replace(file)
+    finally:
+        part.unlink(missing_ok=True)
+    sync(file.parent)
+
+
+def _cells(listed: ListedAction, optional: Sequence[str]) -> list[object]:
+    action = listed.action
+    rename = action.kind is ActionKind.RENAME
+    shares = ("", "") if rename else (f"{action.new_shares:f}", f"{action.old_shares:f}")
+    more = (getattr(listed, name) for name in optional)
+    return [
+        action.symbol, action.ex_date, action.kind.value, *shares, action.new_symbol,
+        *("" if value is None else value for value in more),
+    ]  # fmt: skip
 
 
 def in_order(actions: Iterable[ListedAction]) -> tuple[ListedAction, ...]:
@@ -154,18 +189,16 @@ class _Row:
         symbol, ex_date = self._ticker("symbol"), self._date("ex_date")
         late = self._late()
         announced = self._date("announced") if self._cells.get("announced") else None
-        if kind == ActionKind.RENAME:
-            new_symbol = self._ticker("new_symbol")
-            if new_symbol == symbol:
-                raise self._wrong("new_symbol", "is the symbol itself")
-            for name in ("new_shares", "old_shares"):
-                if self._cells[name] not in ("", "1"):
-                    raise self._wrong(
-                        name, "of a rename is 1 or empty: list the split on a row of its own"
-                    )
-            return listed_action(
-                symbol, ex_date, new_symbol=new_symbol, minutes_late=late, announced=announced
-            )
+        orders = self._cells.get("orders") or None
+        if orders not in (None, CANCEL, KEEP, REPLACE):
+            raise self._wrong("orders", f"is neither {CANCEL} nor {KEEP} nor {REPLACE}")
+        terms = self._rename(symbol) if kind == ActionKind.RENAME else self._split()
+        return replace(
+            listed_action(symbol, ex_date, *terms),
+            minutes_late=late, announced=announced, orders=orders,
+        )  # fmt: skip
+
+    def _split(self) -> tuple[Decimal, Decimal, str]:
         if self._cells["new_symbol"]:
             raise self._wrong(
                 "new_symbol", "of a split is empty: list the rename on a row of its own"
@@ -173,7 +206,20 @@ class _Row:
         new, old = self._shares("new_shares"), self._shares("old_shares")
         if new == old:
             raise self._wrong("new_shares", "are as many as the old ones: that is no split")
-        return listed_action(symbol, ex_date, new, old, minutes_late=late, announced=announced)
+        return new, old, ""
+
+    def _rename(self, symbol: str) -> tuple[Decimal, Decimal, str]:
+        new_symbol = self._ticker("new_symbol")
+        if new_symbol == symbol:
+            raise self._wrong("new_symbol", "is the symbol itself")
+        for name in ("new_shares", "old_shares"):
+            if self._cells[name] not in ("", "1"):
+                raise self._wrong(
+                    name, "of a rename is 1 or empty: list the split on a row of its own"
+                )
+        if self._cells.get("orders"):
+            raise self._wrong("orders", "of a rename is empty: they are canceled")
+        return Decimal(1), Decimal(1), new_symbol
 
     def _ticker(self, name: str) -> str:
         try:

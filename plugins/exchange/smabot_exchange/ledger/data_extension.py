@@ -45,7 +45,7 @@ def extend(path: Path, db: sqlite3.Connection, source: DataSource, meta: Mapping
     began = time.perf_counter()
     db.execute(_INCOMING)
     try:
-        intake = DataImport(source.label, source.stored_label)
+        intake = DataImport(source.label, source.stored_label, source.actions())
         db.execute("BEGIN IMMEDIATE")
         db.executemany(
             "INSERT INTO incoming VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", intake.rows(source.bars())

@@ -19,13 +19,13 @@ from smabot.provider import (
     ConfigError,
     FileLock,
     Session,
-    SuspectedSplit,
-    split_ratio,
 )
 from smabot_exchange.data.bar_spacing import bar_length, too_long
+from smabot_exchange.data.corporate_actions import ListedAction
 from smabot_exchange.data.data_source import DataSource
 from smabot_exchange.data.disk_sync import sync
 from smabot_exchange.data.sessions import OutsideCalendar, regular_sessions, session_on, span
+from smabot_exchange.data.split_check import SplitCheck
 from smabot_exchange.ledger.beginning import Beginning
 from smabot_exchange.ledger.schema import APPLICATION_ID, SCHEMA, VERSION
 from smabot_exchange.matching.account import AccountTerms
@@ -37,9 +37,6 @@ _AFTERMATH = timedelta(days=10)
 """Sessions after the data's last one are known too: an order sent after its close waits for them."""
 
 _ENOUGH = 1_000
-_MOST_SPLITS = 3
-"""So many are named."""
-_UNADJUSTED = "Prices are not adjusted, and what is held over it seems to lose or win"
 
 _INSERT_BAR = "INSERT INTO bars VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 INSERT_SESSION = "INSERT INTO sessions VALUES (?, ?, ?, ?)"
@@ -81,7 +78,7 @@ def _fill(path: Path, source: DataSource, terms: AccountTerms, beginning: Beginn
         db.execute("PRAGMA cache_size = -65536")
         db.executescript(SCHEMA)
         signature = source.signature()
-        intake = DataImport(source.label, source.stored_label)
+        intake = DataImport(source.label, source.stored_label, source.actions())
         db.execute("BEGIN")
         db.executemany(_INSERT_BAR, intake.rows(source.bars()))
         sessions = intake.finish()
@@ -132,7 +129,8 @@ def session_row(known: tuple[Session, bool]) -> tuple[str, int, int, bool]:
 class DataImport:
     """Keeps the regular sessions' bars, and counts what is dropped and what is missing."""
 
-    def __init__(self, label: str, stored_label: str) -> None:
+    def __init__(self, label: str, stored_label: str, actions: Iterable[ListedAction] = ()) -> None:
+        """``actions``: those that the data list."""
         self.first_opens: dict[str, float] = {}
         """Of each symbol the first open: the price that is known before its first bar."""
         self.minutes: set[int] = set()
@@ -146,7 +144,7 @@ class DataImport:
         self._outside: set[int] = set()
         """Minutes out of session, until there are enough to tell how long the bars are."""
         self._gaps = MissingMinutes()
-        self._splits: list[SuspectedSplit] = []
+        self._splits = SplitCheck(each.action for each in actions)
 
     def rows(self, bars: Iterable[Bar]) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of table ``bars``."""
@@ -171,7 +169,7 @@ class DataImport:
                 due[symbol] = stamp + _MINUTE
             else:
                 if symbol in due and due[symbol] // _DAY != day:
-                    self._look_for_split(symbol, stamp, closes[symbol], open_)
+                    self._splits.look(symbol, due[symbol], closes[symbol], stamp, open_)
                 self._gaps.jump(symbol, stamp, hours)
             closes[symbol] = close
             minutes.add(stamp)
@@ -222,18 +220,11 @@ class DataImport:
             )
         if missing := self._gaps.describe():
             lines.append(missing)
-        lines += [f"{split} {_UNADJUSTED}" for split in self._splits[:_MOST_SPLITS]]
-        if (more := len(self._splits) - _MOST_SPLITS) > 0:
-            lines.append(f"{_count(more, 'more suspected split')}: see `smabot data check`")
+        lines += self._splits.notes()
         if past:
             last = self._played[sorted(played)[past - 1]]
             lines.append(history_note(past, last))
         return lines
-
-    def _look_for_split(self, symbol: str, stamp: int, close: float, open_: float) -> None:
-        if ratio := split_ratio(close, open_):
-            day = _utc(stamp).astimezone(EXCHANGE_ZONE).date()
-            self._splits.append(SuspectedSplit(symbol, day, ratio, close, open_))
 
     def _holes(self, played: set[int]) -> list[list[date]]:
         """Return the sessions without a bar between others, those in a row together."""

@@ -99,7 +99,8 @@ def notes_of(columns: BarColumns, past: int) -> list[str]:
 
 
 def _write(source: DataSource, stream: Any) -> None:
-    intake, writer = DataImport(source.label, source.stored_label), ColumnsWriter(stream)
+    intake = DataImport(source.label, source.stored_label, source.actions())
+    writer = ColumnsWriter(stream)
     try:
         writer.add(intake.rows(source.bars()))
         sessions = intake.finish()

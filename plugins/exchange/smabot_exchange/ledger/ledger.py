@@ -137,6 +137,7 @@ class Ledger(BarQueries, OrderQueries):
                 done.get(each.action.action_id, each),
                 minutes_late=each.minutes_late,
                 announced=each.announced,
+                orders=each.orders,
             )
             for each in self._listed
         ]

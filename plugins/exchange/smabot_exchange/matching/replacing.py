@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
 
+from smabot.provider import ZERO
 from smabot_exchange.matching.fill_prices import trailing_stop
 from smabot_exchange.matching.order_states import OrderStatus, StallReason
 from smabot_exchange.matching.order_validation import bad_parameter, check_qty, unprocessable
@@ -14,6 +15,7 @@ from smabot_exchange.matching.orders import (
     OrderClass,
     OrderRequest,
     OrderType,
+    rounded,
 )
 
 
@@ -57,6 +59,35 @@ def changed_request(order: ExchangeOrder, change: OrderChange) -> OrderRequest:
         trail_percent=change.trail if change.trail and not in_dollars else order.trail_percent,
         extended_hours=order.extended_hours,
         position_intent=order.position_intent,
+    )
+
+
+def in_new_shares(order: ExchangeOrder, new: Decimal, old: Decimal) -> ExchangeOrder | None:
+    """Return what an order has left in ``new`` shares for ``old`` ones, whole ones; None where that is none."""
+    qty = (order.remaining * new / old).to_integral_value(ROUND_FLOOR)
+    if order.notional is not None or not qty:
+        return None
+
+    def dollars(price: Decimal | None) -> Decimal | None:
+        if price is None:
+            return None
+        exact = price * old / new
+        return round(exact, 2 if exact >= 1 else 4)
+
+    return replace(
+        order,
+        qty=qty,
+        limit_price=dollars(order.limit_price),
+        stop_price=dollars(order.stop_price),
+        trail_price=dollars(order.trail_price),
+        hwm=dollars(order.hwm),
+        hold_price=rounded(order.hold_price * old / new),
+        filled_qty=ZERO,
+        filled_value=ZERO,
+        filled_at=None,
+        fees=ZERO,
+        stall=None,
+        stalled_until=None,
     )
 
 

@@ -41,7 +41,7 @@ class CorporateActions:
         question: BackgroundQuery[list[CorporateAction]],
     ) -> None:
         self._book = book
-        self._broker = broker
+        self._broker = broker if isinstance(broker, ActionsBroker) else None
         self._clock = clock
         self._symbols = frozenset(symbols)
         self._question = question
@@ -53,7 +53,7 @@ class CorporateActions:
 
     def update(self) -> None:
         """Ask where that is due, and take the answer."""
-        if not isinstance(self._broker, ActionsBroker):
+        if self._broker is None:
             return
         now = self._clock.now()
         if self._question.answered:

@@ -1,0 +1,41 @@
+"""The splits that a fake exchange announces, and which of them its account has followed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from copy import copy
+from datetime import date, datetime, timedelta
+
+from smabot.domain.corporate_actions import ActionKind, CorporateAction
+
+
+class AnnouncedSplits:
+    """Corporate actions; an account follows so long after an ex-date begins."""
+
+    def __init__(
+        self, actions: Iterable[CorporateAction] = (), follows_after: timedelta = timedelta(0)
+    ) -> None:
+        """``follows_after``: negative: before the ex-date begins."""
+        self._actions = tuple(actions)
+        self._follows_after = follows_after
+        self._followed: frozenset[str] = frozenset()
+
+    def copy(self) -> AnnouncedSplits:
+        """Return the same, of which as many were followed."""
+        return copy(self)
+
+    def within(self, symbols: Collection[str], since: date, until: date) -> list[CorporateAction]:
+        """Return those of some symbols with an ex-date of a span, both ends included."""
+        return [a for a in self._actions if a.symbol in symbols and since <= a.ex_date <= until]
+
+    def take_due(self, time: datetime) -> list[CorporateAction]:
+        """Return the splits that the account has to follow at a time; each once."""
+        due = [
+            action
+            for action in self._actions
+            if action.kind is ActionKind.SPLIT
+            and action.action_id not in self._followed
+            and action.effective_at + self._follows_after <= time
+        ]
+        self._followed |= {action.action_id for action in due}
+        return due

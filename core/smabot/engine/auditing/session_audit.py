@@ -35,7 +35,7 @@ MOST_NAMED = 3
 class SessionAudit:
     """Compares each session's fills and cash with the broker's, and writes an event about it.
 
-    Nothing waits for it. The answers count only where the book did not change meanwhile.
+    Nothing waits for it. The account's cash of now is compared only while nothing is traded.
     """
 
     def __init__(
@@ -61,10 +61,14 @@ class SessionAudit:
         self.due_at = EPOCH
         """When `update` has something to do, by the feed's clock."""
 
+    def _now(self) -> datetime:
+        """Return until when the bot has seen what happened: a paced feed may be ahead of it."""
+        return min(self._clock.now(), self._book.now)
+
     @property
     def begins(self) -> bool:
         """Whether `update` asks the broker: a session has closed that was not audited."""
-        if not self._is_on or self._asked is not None or self._clock.now() < self.due_at:
+        if not self._is_on or self._asked is not None or self._now() < self.due_at:
             return False
         self._session = self._due_session()
         return self._session is not None
@@ -87,7 +91,7 @@ class SessionAudit:
 
     def _due_session(self) -> Session | None:
         """Return the last session that has closed, where it was not audited; also find when the next is due."""
-        now, calendar = self._clock.now(), self._book.calendar
+        now, calendar = self._now(), self._book.calendar
         coming = calendar.next_session(now - self._after)
         self.due_at = coming.close + self._after if coming is not None else now + ASK_AGAIN
         closed = [each for each in calendar.sessions if each.close + self._after <= now]
@@ -107,18 +111,18 @@ class SessionAudit:
             statement = self._question.take_answer()
         except BrokerError as error:
             logger.info("the session's audit waits: {}", error)
-            self.due_at = self._clock.now() + ASK_AGAIN
-            return False
-        if changes != self._book.changes:
-            self.due_at = self._clock.now()
+            self.due_at = self._now() + ASK_AGAIN
             return False
         seen = {each.broker_order_id for each in statement.executions}
         own = own_records(self._journal, span, seen)
         moved = tuple(each for each in statement.activities if span.has_day(each.booked_on))
         statement = replace(statement, activities=moved)
-        found = audit_records(own, statement, self._config.bot, foreign=self._config.foreign)
+        still = changes == self._book.changes and not self._book.calendar.session_at(self._now())
+        found = audit_records(
+            own, statement, self._config.bot, cash=still, foreign=self._config.foreign
+        )
         if self._tries < MOST_TRIES and any(each.is_late for each in found.differences):
-            self._tries, self.due_at = self._tries + 1, self._clock.now() + BOOKED_IN
+            self._tries, self.due_at = self._tries + 1, self._now() + BOOKED_IN
             return False
         self._tries = 0
         at = self._book.now if self._after else session.close

@@ -109,5 +109,5 @@ def _number(raw: Any, name: str) -> Decimal:
 
 
 def _before(moment: datetime) -> str:
-    """Return the time just before a moment: what is at it comes after."""
-    return (moment.astimezone(UTC) - timedelta(microseconds=1)).isoformat()
+    """Return the second before a moment: what is at it comes after."""
+    return f"{moment.astimezone(UTC) - timedelta(seconds=1):%Y-%m-%dT%H:%M:%SZ}"

@@ -161,10 +161,10 @@ class FakeExchange:
         return self._now + self.shift
 
     def tradable(self, symbols: Sequence[str]) -> tuple[str, ...]:
-        known = sorted({bar.symbol for minute in self._minutes for bar in minute})
-        if unknown := sorted({*symbols} - {*known}):
+        known = {bar.symbol for minute in self._minutes for bar in minute}
+        if unknown := sorted({*symbols} - known):
             raise ConfigError(f"no bars of {', '.join(unknown)}")
-        return tuple(symbols or known)
+        return tuple(symbols) or tuple(sorted(known))
 
     def history(
         self, symbols: Collection[str], since: datetime | None, bars: int

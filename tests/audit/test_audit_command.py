@@ -65,7 +65,7 @@ PLANTED = {
     "side": [
         (
             "bot.db",
-            "UPDATE trades SET side = iif(side = 'buy', 'sell', 'buy') "
+            "UPDATE trades SET side = CASE side WHEN 'buy' THEN 'sell' ELSE 'buy' END "
             f"WHERE client_order_id = {LAST}",
         )
     ],

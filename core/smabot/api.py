@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from smabot.domain.bot_health import Health
 from smabot.domain.bot_records import Block, Command, Event, Run
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
 from smabot.domain.cash_movements import CashKind, CashMovement
+from smabot.domain.closed_sessions import ClosedSession
 from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
@@ -83,6 +85,7 @@ __all__ = [
     "CashMovement",
     "Check",
     "Clock",
+    "ClosedSession",
     "Command",
     "CommittedStep",
     "Config",
@@ -93,6 +96,7 @@ __all__ = [
     "Feed",
     "Fill",
     "Finding",
+    "Health",
     "Journal",
     "JournalError",
     "Level",

@@ -27,6 +27,7 @@ from smabot.engine.gate import Gate
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.outbox import Outbox
 from smabot.engine.price_requests import PriceRequests
+from smabot.engine.pulse import Pulse
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.reconciling.running_comparison import Comparison
 from smabot.engine.step import Step
@@ -40,6 +41,7 @@ from smabot.settings.model import Config
 
 STOP_SECONDS = 5.0
 SURROUNDINGS = Surroundings()
+NO_PULSE = Pulse()
 
 
 class Engine:
@@ -77,7 +79,7 @@ class Engine:
         beside = goes_by_itself(broker)
         equity = MarkToMarket(book, plugins, config.equity_every_minutes)
         executor = Executor(config, book, plugins, self.gate)
-        self._decisions = Decisions(
+        decisions = Decisions(
             book,
             plugins,
             equity,
@@ -111,24 +113,25 @@ class Engine:
             ),
             news,
             equity,
-            self._decisions,
+            decisions,
             self._commit,
-            SessionAudit(
-                config, book, journal, broker, feed, surroundings.query("audit", beside=beside)
-            ),
+            surroundings.pulse,
+        )
+        self._audit = SessionAudit(
+            config, book, journal, broker, feed, surroundings.query("audit", beside=beside)
         )
         self._config = config
         self._plugins = plugins
         self._feed = feed
 
-    def run(self) -> str:
+    def run(self, pulse: Pulse = NO_PULSE) -> str:
         """Process events until the feed ends, ``until`` is reached or a stop is asked for.
 
-        Returns why it ended: ``ended``, ``until`` or ``stopped``. Raises SmabotError when it must not
+        ``pulse`` beats between two steps. Returns why it ended: ``ended``, ``until`` or ``stopped``. Raises SmabotError when it must not
         go on; everything committed stays, and nothing leaves any more.
         """
         try:
-            outcome = self._loop()
+            outcome = self._loop(pulse)
             self._commit.commit()
         except BaseException:
             self.close()
@@ -177,15 +180,14 @@ class Engine:
             self.compare()
         self._audit_session()
         self.access.check_patience()
-        self._step.look_ahead()
+        self._step.look_ahead(self._audit.due_at)
 
     def _audit_session(self) -> None:
         """Audit a session once it has closed; movements of cash are booked before."""
-        audit = self._step.audit
-        if audit.begins:
+        if self._audit.begins:
             self.comparison.read_cash_now()
             self.compare()
-        if audit.update():
+        if self._audit.update():
             self.process(Batch(self._feed.now()))
 
     def _follow_splits(self, batch: Batch) -> Batch:
@@ -244,21 +246,23 @@ class Engine:
 
         From now on positions are pursued at every step. Returns the orders whose status is queried.
         """
-        self._decisions.started = True
+        self._step.start_decisions()
         return self._outbox.adopt(self.book.open_orders())
 
     def adopt(self, updates: Sequence[OrderUpdate], remedies: Sequence[Any]) -> None:
         """Take the broker's word, in one transaction: its updates, then what resolves conflicts."""
         self._step.adopt(updates, remedies)
 
-    def _loop(self) -> str:
+    def _loop(self, pulse: Pulse) -> str:
         until = self._config.until
         while not self.stopping.is_set():
+            pulse.beat()
             if until is not None and self._feed.now() >= until:
                 return "until"
             batch = self._feed.next(0.5)
             if batch is None:
                 return "ended"
+            pulse.begin_step()
             self.take(self._plugins.expected(Batch, "feed", "next()", batch))
         return "stopped"
 

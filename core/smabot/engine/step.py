@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from smabot.domain.bar_checks import bad_bar_event, is_valid_bar
@@ -10,7 +11,6 @@ from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH
 from smabot.domain.bot_records import Command
 from smabot.domain.records import BarRevision, Batch, OrderUpdate
-from smabot.engine.auditing.session_audit import SessionAudit
 from smabot.engine.broker_news import BrokerNews
 from smabot.engine.calendar_renewal import CalendarRenewal
 from smabot.engine.commit import Commit
@@ -18,6 +18,7 @@ from smabot.engine.decisions import Decisions
 from smabot.engine.following_actions import CorporateActions
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.operator_commands import carry_out
+from smabot.engine.pulse import Pulse
 from smabot.engine.reconciling.cash_activities import booking
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.windows import newest_bar_end, show_windows
@@ -41,7 +42,7 @@ class Step:
         equity: MarkToMarket,
         decisions: Decisions,
         commit: Commit,
-        audit: SessionAudit,
+        pulse: Pulse,
     ) -> None:
         self._book = book
         self._plugins = plugins
@@ -53,7 +54,7 @@ class Step:
         self._equity = equity
         self._decisions = decisions
         self._commit = commit
-        self.audit = audit
+        self._pulse = pulse
         self.calm_until = EPOCH
         """Before this time a quiet minute's bars are all there is to look at; not calm: long ago."""
 
@@ -77,11 +78,13 @@ class Step:
         self.calm_until = EPOCH
         self._commit.commit()
 
-    def look_ahead(self) -> None:
-        """Find out until when nothing but bars can change anything."""
-        times = (
-            self._calendar.due_at, self._actions.due_at, self._commit.compares_at, self.audit.due_at
-        )  # fmt: skip
+    def start_decisions(self) -> None:
+        """From now on act on positions: events arrive."""
+        self._decisions.started = True
+
+    def look_ahead(self, audit_at: datetime) -> None:
+        """Find out until when nothing but bars can change anything; ``audit_at``: when an audit is due."""
+        times = self._calendar.due_at, self._actions.due_at, self._commit.compares_at, audit_at
         self.calm_until = min(times) if self._commit.is_calm else EPOCH
 
     def take_calmly(self, minute: Batch, *, fresh: bool) -> list[OrderUpdate]:
@@ -136,7 +139,8 @@ class Step:
         self._commit.compare_soon()
         newest = newest_bar_end(self._book)
         if newest is not None:
-            show_windows(self._book, self._plugins, self._journal, list(self._book.last), newest)
+            symbols = list(self._book.last)
+            show_windows(self._book, self._plugins, self._journal, symbols, self._pulse, newest)
 
     def _commit_and_send(self) -> list[OrderUpdate]:
         self.calm_until = EPOCH

@@ -16,11 +16,11 @@ if TYPE_CHECKING:
 COMMAND_SECTIONS: dict[str, tuple[str, ...]] = {
     "Trade": ("run", "backtest", "halt", "resume", "flatten"),
     "Look": (
-        "status", "orders", "trades", "fills", "signals", "explain", "events", "runs", "pnl",
+        "status", "health", "orders", "trades", "fills", "signals", "explain", "events", "runs", "pnl",
         "equity", "report", "export",
     ),
     "Set up and check": (
-        "init", "new", "doctor", "config", "plugins", "verify", "simulate", "data", "reconcile",
+        "init", "new", "doctor", "config", "service", "plugins", "verify", "simulate", "data", "reconcile",
         "audit", "completion",
     ),
 }  # fmt: skip

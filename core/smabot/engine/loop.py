@@ -13,6 +13,7 @@ from smabot.domain.book import Book
 from smabot.domain.calendar import MINUTE
 from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Batch, Order, OrderUpdate
+from smabot.engine.auditing.session_audit import SessionAudit
 from smabot.engine.broker_access import Access
 from smabot.engine.broker_connection import BrokerConnection
 from smabot.engine.broker_news import BrokerNews
@@ -78,7 +79,7 @@ class Engine:
         beside = goes_by_itself(broker)
         equity = MarkToMarket(book, plugins, config.equity_every_minutes)
         executor = Executor(config, book, plugins, self.gate)
-        self._decisions = Decisions(
+        decisions = Decisions(
             book,
             plugins,
             equity,
@@ -112,9 +113,12 @@ class Engine:
             ),
             news,
             equity,
-            self._decisions,
+            decisions,
             self._commit,
             surroundings.pulse,
+        )
+        self._audit = SessionAudit(
+            config, book, journal, broker, feed, surroundings.query("audit", beside=beside)
         )
         self._config = config
         self._plugins = plugins
@@ -174,8 +178,17 @@ class Engine:
             self.comparison.ask_soon()
         if self.comparison.due:
             self.compare()
+        self._audit_session()
         self.access.check_patience()
-        self._step.look_ahead()
+        self._step.look_ahead(self._audit.due_at)
+
+    def _audit_session(self) -> None:
+        """Audit a session once it has closed; movements of cash are booked before."""
+        if self._audit.begins:
+            self.comparison.read_cash_now()
+            self.compare()
+        if self._audit.update():
+            self.process(Batch(self._feed.now()))
 
     def _follow_splits(self, batch: Batch) -> Batch:
         """Take in all of a batch but its bars, and look whether the broker has followed the splits that have
@@ -216,18 +229,24 @@ class Engine:
             self._commit.keep_conflict(error)
             raise
         awaited = standing.needs_comparison and standing.agreed_at != agreed_at
-        adopts = bool(news.followed) or (bool(news) and not pursue)
+        self.book_cash(news.booked)
+        adopts = bool(news.followed) or (bool(news.updates) and not pursue)
         if adopts:
             self.adopt(news.updates, news.followed)
         if pursue and (news or held_back or awaited):
             self.process(Batch(self._feed.now(), updates=() if adopts else news.updates))
+
+    def book_cash(self, booked: Sequence[object]) -> None:
+        """Book cash that moved without a trade, as a comparison without a conflict has found it."""
+        if booked:
+            self._step.book_cash(booked)
 
     def resume(self) -> list[Order]:
         """Begin to trade: adopt what an earlier process had committed, and perhaps not sent.
 
         From now on positions are pursued at every step. Returns the orders whose status is queried.
         """
-        self._decisions.started = True
+        self._step.start_decisions()
         return self._outbox.adopt(self.book.open_orders())
 
     def adopt(self, updates: Sequence[OrderUpdate], remedies: Sequence[Any]) -> None:

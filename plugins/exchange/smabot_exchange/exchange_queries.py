@@ -12,6 +12,7 @@ from smabot.provider import MINUTE, ZERO, Bar, Calendar, ConfigError, Session
 from smabot_exchange.data.corporate_actions import ListedAction
 from smabot_exchange.data.sessions import regular_sessions
 from smabot_exchange.data.split_bars import split_bar
+from smabot_exchange.ledger.changes import CashActivityEntry
 from smabot_exchange.ledger.ledger_port import LedgerPort
 from smabot_exchange.ledger.past_equity import equity_history, equity_times
 from smabot_exchange.matching.account import EquityHistoryPoint
@@ -151,6 +152,11 @@ class ExchangeQueries(Serialised):
         time within a second includes the fills of that second.
         """
         return self._ledger.activities(limit, after_number, oldest_first, since, until)
+
+    @one_at_a_time
+    def cash_activities(self) -> list[CashActivityEntry]:
+        """Return the cash that has moved without a trade and is listed by now, oldest first."""
+        return [each for each in self._ledger.cash_activities() if each.is_shown(self._now)]
 
     # Prices
 

@@ -17,11 +17,11 @@ COMMAND_SECTIONS: dict[str, tuple[str, ...]] = {
     "Trade": ("run", "backtest", "halt", "resume", "flatten"),
     "Look": (
         "status", "health", "orders", "trades", "fills", "signals", "explain", "events", "runs", "pnl",
-        "equity", "report",
+        "equity", "report", "export",
     ),
     "Set up and check": (
         "init", "new", "doctor", "config", "service", "plugins", "verify", "simulate", "data", "reconcile",
-        "completion",
+        "audit", "completion",
     ),
 }  # fmt: skip
 """The commands of core under their headings; one that is not here comes last, as `OTHERS`."""

@@ -17,6 +17,7 @@ from benchmarks.peers.bars import write_bars
 from benchmarks.peers.environments import DEFAULT_FOLDER, PEERS, NotInstalled, interpreter
 from benchmarks.peers.own import Own
 from benchmarks.report import Figure
+from smabot.errors import counted
 
 
 def main() -> int:
@@ -93,7 +94,9 @@ def _parts(
     yield title, measures.whole_process(peers, own, given.rounds)
     if alone:
         # Before this process grows by reading: a child's peak memory begins with its parent's.
-        yield "growth", measures.growth(own, min(given.rounds, 3))
+        for symbols in (1, measures.MOST_SYMBOLS):
+            title = f"growth, {counted(symbols, 'symbol')}"
+            yield title, measures.growth(own, min(given.rounds, 3), symbols)
         yield "reading", measures.columns(own, given.rounds)
 
 

@@ -1,4 +1,4 @@
-"""The bars that all backtesters read: a random walk of one symbol in regular sessions."""
+"""The bars that all backtesters read: random walks, of one symbol or more, in regular sessions."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ GAPS = (-0.02, -0.01, 0.01, 0.02)
 """US dollars from a close to the next open: an order that fills at the close shows."""
 
 
-def write_bars(path: Path, bars: int) -> None:
-    """Write so many bars as CSV. Each bar opens a little off the close before it."""
+def write_bars(path: Path, bars: int, symbols: int = 1) -> None:
+    """Write so many bars as CSV, of all symbols together. Each bar opens a little off the close before it."""
     rng = random.Random(11)
-    (symbol,) = names(1)
-    before = 100.0
+    before = dict.fromkeys(names(symbols), 100.0)
     with path.open("w", newline="") as file:
         out = csv.writer(file)
         out.writerow(COLUMNS)
-        for start, (close,) in zip(_minutes(), walks(1, bars), strict=False):
-            opened = round(before + rng.choice(GAPS), 2)
-            high, low = max(opened, close), min(opened, close)
+        for start, closes in zip(_minutes(), walks(symbols, bars // symbols), strict=False):
             time = f"{start:%Y-%m-%dT%H:%M:%SZ}"
-            out.writerow([symbol, time, opened, high, low, close, 10**6, 9, close])
-            before = close
+            for symbol, close in zip(before, closes, strict=True):
+                opened = round(before[symbol] + rng.choice(GAPS), 2)
+                high, low = max(opened, close), min(opened, close)
+                out.writerow([symbol, time, opened, high, low, close, 10**6, 9, close])
+                before[symbol] = close
 
 
 def _minutes() -> Iterator[datetime]:

@@ -24,6 +24,7 @@ SESSIONS = 43
 MOST = {"": 1.0, ", first time": 1.0, ", all tables written": 2.0}
 """Goals: smabot's seconds, the whole process, by those of backtesting.py."""
 SIZES = (10_000, 100_000, 1_000_000)
+MOST_SYMBOLS = 500
 READ = 1_000_000
 Commands = Mapping[str, Sequence[str]]
 
@@ -96,12 +97,12 @@ def whole_process(peers: Commands, own: Own, rounds: int) -> Iterator[Figure]:
             yield Figure(f"smabot{kind} : backtesting", middle(ratios), "×", most=most)
 
 
-def growth(own: Own, rounds: int) -> Iterator[Figure]:
-    """Yield seconds and peak memory of `smabot backtest` over more and more bars."""
+def growth(own: Own, rounds: int, symbols: int = 1) -> Iterator[Figure]:
+    """Yield seconds and peak memory of `smabot backtest` over more and more bars, of so many symbols."""
     played: dict[int, list[Ended]] = {}
     for size in SIZES:
-        data = own.folder / f"{size}.csv"
-        write_bars(data, size)
+        data = own.folder / f"{size}-{symbols}.csv"
+        write_bars(data, size, symbols)
         own.backtest(data)
         played[size] = [own.backtest(data) for _ in range(rounds)]
         yield Figure(f"{size:,} bars", middle([each.cpu for each in played[size]]), "s CPU")
@@ -118,7 +119,7 @@ def _each_bar(played: Mapping[int, Sequence[Ended]], small: int, large: int) -> 
 
 def columns(own: Own, rounds: int) -> Iterator[Figure]:
     """Yield the seconds to read the exchange's cached bars back: as columns, checked, and as bars."""
-    data = own.folder / f"{READ}.csv"
+    data = own.folder / f"{READ}-1.csv"
     if not data.exists():
         write_bars(data, READ)
     with patch.dict("os.environ", own.variables):

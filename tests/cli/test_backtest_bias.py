@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -71,7 +72,7 @@ def about(notes: list[str], word: str) -> list[str]:
 def test_plain_trades_on_whole_data_are_told_nothing_of(notes: Callable[..., list[str]]) -> None:
     market([*minutes(2), *minutes(3)])
     told = notes("02 15:00", "03 15:00")
-    for word in ("volume", "first minute", "hole", "split"):
+    for word in ("volume", "first minute", "hole", "split", "to be true"):
         assert not about(told, word)
 
 
@@ -182,3 +183,39 @@ def test_the_report_has_the_same_notes(notes: Callable[..., list[str]], call: An
     page = Path("r.html").read_text()
     assert about(told, "hole")
     assert "positions were held over 1 hole in the data" in page
+
+
+FORESEEING = """
+import csv
+from smabot.api import Bar, Signal, hookimpl
+
+class Foreseeing:
+    def __init__(self) -> None:
+        with open("bars.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        self.next = {old["time"]: float(new["close"]) for old, new in zip(rows, rows[2:])}
+
+    @hookimpl
+    def on_bar(self, bar: Bar) -> Signal:
+        rises = self.next.get(f"{bar.time:%Y-%m-%dT%H:%M:%SZ}", 0) > bar.close
+        return Signal.long(bar) if rises else Signal.flat(bar)
+"""
+
+
+def test_what_only_the_future_gives_is_doubted(call: Callable[..., Any]) -> None:
+    chance = Random(7)
+    prices = {
+        time: round(50 + chance.uniform(-1, 1), 2)
+        for day in (2, 3, 4, 5, 6)
+        for time in minutes(day)
+    }
+    market(prices, prices.__getitem__, volume=1_000_000)
+    Path("foreseeing.py").write_text(FORESEEING)
+    words = ("--plugins", "./foreseeing.py", "--data", "bars.csv")
+    found = call("--json", "--db", "a.db", "backtest", *words)
+    assert found.code == 0, found.err
+    (told,) = about(found.json["notes"], "to be true")
+    assert "a Sharpe ratio of" in told
+    assert "over 5 sessions" in told
+    assert "`smabot verify`" in told
+    assert about(call("--json", "--db", "a.db", "report").json["notes"], "to be true") == [told]

@@ -65,7 +65,8 @@ def test_of_a_backtests_database_it_is_that_of_the_backtest(call: Call) -> None:
     tested = call("--db", "t.db", *words, "--html", "b.html", "--json").json
     report = call("--db", "t.db", "report", "--json").json
     assert tested["blocked_by"]["max_orders"] > 0
-    same = set(tested) - {"notes", "files"}
+    same = set(tested) - {"files"}
+    assert any("fills" in note for note in tested["notes"])
     assert {name: report[name] for name in same} == {name: tested[name] for name in same}
     trips = call("--db", "t.db", "trades", "--round-trips", "--json").json["round_trips"]
     assert [{k: trade[k] for k in trips[0]} for trade in report["trades"]] == trips
@@ -311,7 +312,7 @@ def test_days_limit_it(stored: Any, call: Call) -> None:
 
 def test_csv_files_have_exact_values(stored: Any, call: Call) -> None:
     done = call("report", "--csv", "out", "--json")
-    assert done.json["files"] == [f"out/{name}.csv" for name in ("trades", "orders", "days", "months", "checks", "equity")]  # fmt: skip
+    assert done.json["files"] == [f"out/{name}.csv" for name in ("trades", "fills", "orders", "days", "months", "checks", "equity")]  # fmt: skip
 
     def read(name: str) -> list[dict[str, str]]:
         with Path(f"out/{name}.csv").open(newline="") as file:
@@ -319,6 +320,11 @@ def test_csv_files_have_exact_values(stored: Any, call: Call) -> None:
 
     assert [row["realized_pnl"] for row in read("trades")] == ["30", "-20"]
     assert read("orders")[2]["why"] == "BUY: crossed"
+    assert Path("out/fills.csv").read_text() == call("trades", "--csv").out
+    assert Path("out/equity.csv").read_text() == call("equity", "--csv").out
+    for name, *words in (("trades", "trades", "--round-trips"), ("orders", "orders")):
+        listed = list(csv.DictReader(call(*words, "--csv").out.splitlines()))
+        assert [{key: row[key] for key in listed[0]} for row in read(name)] == listed
     assert [row["equity"] for row in read("equity")] == [row["equity"] for row in read("days")]
     assert read("checks") == [
         {"name": "max_orders", "asked": "1", "bound": "1", "last_bound": "2026-03-04T17:00:00Z"}

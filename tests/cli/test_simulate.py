@@ -145,6 +145,67 @@ def test_a_process_that_dies_is_told_with_its_seeds(execute: Call, in_tmp: Path)
     assert "play them with --jobs 1" in done.err
 
 
+IDLE = """
+from smabot.api import hookimpl
+
+
+class Idle:
+    @hookimpl
+    def on_bar(self, bar):
+        return None
+"""
+
+
+def test_who_traded_is_shown_and_a_strategy_that_never_did_is_warned_of(
+    execute: Call, in_tmp: Path
+) -> None:
+    (in_tmp / "idle.py").write_text(IDLE)
+    done = execute("simulate", "--seeds", "2", "--plugins", "./idle.py")
+    assert done.code == 0
+    rows = {line.split()[0]: line.split()[1:] for line in done.out.splitlines() if line.split()}
+    assert rows["idle"] == ["0", "0"]
+    assert int(rows["alpha"][0]) > 0
+    assert "warning: idle never traded: 0 broken rules says nothing of it" in done.err
+    done = execute("simulate", "--seeds", "12", "--plugins", "sma", "--json")
+    assert json.loads(done.out)["strategies"]["sma"]["fills"] > 0
+    assert "never traded" not in done.err
+
+
+def test_rare_pairs_are_listed_and_those_that_cannot_be_with_the_reason(execute: Call) -> None:
+    """Without plugin risk nobody has the hook `may_leave`."""
+    words = ("simulate", "--plugins", "sma", "--faults", "stream down,bar late", "--seeds", "1")
+    found = json.loads(execute(*words, "--pairs", "20", "--json").out)
+    rare, unreachable = found["rare_pairs"], found["unreachable_pairs"]
+    assert not rare.keys() & unreachable.keys()
+    assert {pair.partition(" × ")[2] for pair in rare} == {"stream down", "bar late"}
+    assert all(times < 20 and times == found["pairs"].get(pair, 0) for pair, times in rare.items())
+    assert {pair for pair, times in found["pairs"].items() if times} <= {
+        *rare, *(pair for pair, times in found["pairs"].items() if times >= 20),
+    }  # fmt: skip
+    why = unreachable["before may_leave × stream down"]
+    assert why == "no plugin that is played with has the hook may_leave"
+    assert unreachable["after commit × split"] == "--faults leaves the fault out"
+    screen = execute(*words, "--pairs", "20").out
+    assert "can't come together, as\n" in screen
+    assert why in screen
+    assert max(map(len, screen.splitlines())) <= 80
+
+
+@pytest.mark.slow
+def test_sigterm_ends_it_with_its_sums(in_tmp: Path) -> None:
+    command = [SMABOT, "simulate", *RISK, "--jobs", "2", "--seeds", "9999", "--resume", "sums.json"]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        while not (in_tmp / "sums.json").exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGTERM)
+        out, err = process.communicate(timeout=60)
+    assert (process.returncode, err) == (143, "")
+    assert ", then interrupted\n" in out
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("of_terminal", [False, True])
 def test_ctrl_c_ends_all_processes_and_shows_the_sums(in_tmp: Path, of_terminal: bool) -> None:

@@ -139,6 +139,27 @@ SOURCES = {
         "t;o;h;l;c;v\n1772461800000;10;11;9;10.5;100\n1772461860000;10.5;11;9.5;10;200\n",
         None, PLAIN,
     ),
+    "decimal commas": (
+        "SPY.csv",
+        "t;o;h;l;c;v\n1772461800;10;11;9;10,5;100\n1772461860;10,500;11,000;9,500;10,000;200,0\n",
+        None, PLAIN,
+    ),
+    "decimal commas, first of all among whole numbers": (
+        "SPY.csv",
+        "t\to\th\tl\tc\tv\n1772461800\t10,000\t11,000\t9,000\t10,500\t100\n"
+        "1772461860\t10,500\t11\t9,5\t10,0\t200\n",
+        None, PLAIN,
+    ),
+    "decimal commas, in quotes between commas": (
+        "SPY.csv",
+        't,o,h,l,c,v\n1772461800,10,11,9,"10,5",100\n1772461860,"10,5",11,"9,5",10,"2,0e2"\n',
+        None, PLAIN,
+    ),
+    "decimal commas and points of thousands": (
+        "SPY.csv",
+        "t;o;h;l;c;v\n1772461800;1.000,0;1.100,0;900;1.050,0;1.234.567,0\n",
+        None, [PLAIN[0]._replace(open=1000.0, high=1100.0, low=900.0, close=1050.0, volume=1234567.0)],
+    ),
     "IBKR": (
         "SPY.csv",
         "date,open,high,low,close,volume,average,barCount\n"
@@ -245,8 +266,17 @@ REFUSED = {
     "several tickers side by side": (
         "x.csv", "Price,Close,Close,Open\nTicker,IBM,SPY,IBM\nDatetime,,,\n", r"side by side \(IBM, SPY\).*stack",
     ),
-    "a decimal comma": (
-        "SPY.csv", "t;o;h;l;c;v\n1772461800;10,5;11;9;10;100\n", "open '10,5' is not a number: write it with",
+    "a comma that may be of thousands": (
+        "SPY.csv", "t;o;h;l;c;v\n1772461800;10,500;11;9;10;100\n",
+        "open '10,500' is not a number: whether its comma is a decimal one",
+    ),
+    "commas of thousands": (
+        "SPY.csv", "t;o;h;l;c;v\n1772461800;1,000.50;1,001.50;999.5;1,000.75;1,000\n",
+        "open '1,000.50' is not a number.* as 1234.5",
+    ),
+    "a point among decimal commas": (
+        "SPY.csv", "t;o;h;l;c;v\n1772461800;10,5;11;9;10;1.234\n",
+        "volume '1.234' has a point where other numbers have decimal commas",
     ),
     "seconds": ("SPY.csv", "t,o,h,l,c,v\n1772461801,10,11,9,10,1\n", "is not on the minute"),
     "a number that is no time": ("SPY.csv", "t,o,h,l,c,v\n7,10,11,9,10,1\n", "timestamp '7' is not a time"),

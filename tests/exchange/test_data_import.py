@@ -225,12 +225,16 @@ NEW_YORK, EST = ZoneInfo("America/New_York"), ZoneInfo("EST")
 WINTER, SUMMER = datetime(2026, 3, 2, tzinfo=NEW_YORK), datetime(2026, 3, 9, tzinfo=NEW_YORK)
 
 
-def written(zone: tzinfo, form: str, hours: tuple[int, int], days: Sequence[datetime]) -> str:
-    """Write a file of whole days with a bar each minute, its times as a clock of the zone shows them."""
+def written(
+    zone: tzinfo, form: str, hours: tuple[int, int], days: Sequence[datetime], lacking: int = 0
+) -> str:
+    """Write a file of whole days with a bar each minute, its times as a clock of the zone shows them; of so many minutes
+    one lacks."""
     times = [
         (day + timedelta(minutes=minute)).astimezone(zone)
         for day in days
         for minute in range(hours[0] * 60 + 30, hours[1] * 60)
+        if not lacking or minute % lacking
     ]
     rows = [f"{time:{form}},10,10,10,10,100" for time in times]
     return write("SPY.csv", rows, "timestamp,open,high,low,close,volume")
@@ -253,13 +257,35 @@ def test_a_wrong_time_zone_is_told_with_the_one_that_fits(
     data: Any, zone: tzinfo, form: str, given: str, says: str
 ) -> None:
     file = written(zone, form, (9, 16), [WINTER, SUMMER])
-    done = data("import", file, "--data-zone", given)
+    refused = data("import", file, "--data-zone", given)
+    assert (refused.code, refused.out) == (3, "")
+    assert "SPY.csv: wrong time zone: " in refused.err
+    assert says in refused.err
+    assert refused.err.endswith("; --trust-zone imports it as it is\n")
+    assert not STORE.exists()
+    done = data("import", file, "--data-zone", given, "--trust-zone")
     assert (done.code, done.err) == (0, "")
     told = " ".join(done.out.split())
     assert "WRONG TIME ZONE? SPY.csv: " in told
     assert says in told
     assert "remove the files of its symbols from data/bars" in told
     assert says in " ".join(data("check", file, "--data-zone", given).out.split())
+
+
+def test_complete_sessions_prove_a_zone_though_the_file_has_more_than_sessions(data: Any) -> None:
+    file = written(UTC, "%Y-%m-%d %H:%M", (8, 18), [WINTER, SUMMER])
+    refused = data("import", file, "--data-zone", "America/New_York")
+    assert refused.code == 3
+    assert "wrong time zone: " in refused.err
+    assert data("import", file, "--data-zone", "UTC").code == 0
+
+
+def test_a_zone_that_fits_somewhat_better_is_told_and_imported(data: Any) -> None:
+    """Where neither has all minutes in sessions, nor complete sessions, nothing is proved."""
+    file = written(NEW_YORK, "%Y-%m-%d %H:%M", (9, 18), [WINTER, SUMMER], lacking=3)
+    done = data("import", file, "--data-zone", "America/Chicago")
+    assert (done.code, done.err) == (0, "")
+    assert "WRONG TIME ZONE? SPY.csv: " in done.out
 
 
 @pytest.mark.parametrize(

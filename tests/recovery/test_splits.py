@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
 from random import Random
@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from smabot.api import Bar, Event, Order, Position, Signal, hookimpl
+from smabot.api import Bar, Event, Order, Position, Session, Signal, hookimpl
+from smabot.domain.calendar import MINUTE
 from smabot.domain.corporate_actions import ActionKind, CorporateAction
 from smabot.domain.records import Adjustment, EquityPoint
 from smabot.engine.reconciling.conflict import ReconciliationConflict
@@ -47,14 +48,14 @@ class Averages:
         return Signal.long(bar) if above else Signal.flat(bar)
 
 
-def market(ratio: float = 1.0, seed: int = 6) -> list[Bar]:
-    """Three sessions of SPY and KO; SPY's prices are divided from the ex-date on."""
+def market(ratio: float = 1.0, seed: int = 6, days: Sequence[Session] = DAYS) -> list[Bar]:
+    """Sessions of SPY and KO; SPY's prices are divided from the ex-date on."""
     chance, made = Random(seed), []
     prices = {"SPY": 100.0, "KO": 50.0}
-    for day in DAYS:
+    for day in days:
         for symbol in prices:
             closes = []
-            for minute in range(40):
+            for minute in range((day.close - day.open) // MINUTE):
                 prices[symbol] += chance.uniform(-0.7, 0.7) + 0.1 * (minute > 34)
                 divided = ratio if symbol == "SPY" and day.date >= EX else 1.0
                 closes.append(round(prices[symbol] / divided, 6))
@@ -66,10 +67,16 @@ def split(new: int, old: int = 1) -> CorporateAction:
     return CorporateAction("1", "SPY", ActionKind.SPLIT, EX, D(new), D(old))
 
 
-def a_bot(bot: Callable[..., Any], new: int = 2, old: int = 1, **given: Any) -> Any:
+def a_bot(
+    bot: Callable[..., Any],
+    new: int = 2,
+    old: int = 1,
+    days: Sequence[Session] = DAYS,
+    **given: Any,
+) -> Any:
     return bot(
-        [Averages, "reconciliation"], market(new / old), {"symbols": ("KO", "SPY"), **given.pop("settings", {})},
-        sessions=DAYS, actions=[split(new, old)], **given,
+        [Averages, "reconciliation"], market(new / old, days=days), {"symbols": ("KO", "SPY"), **given.pop("settings", {})},
+        sessions=days, actions=[split(new, old)], **given,
     )  # fmt: skip
 
 
@@ -118,12 +125,13 @@ def test_signals_shares_and_equity_are_those_without_a_split(
 
 @pytest.mark.slow(seconds=60)
 @pytest.mark.parametrize(
-    ("new", "old", "late"), [(2, 1, timedelta(0)), (1, 10, OPENS + HOUR / 6), (3, 2, -8 * HOUR)]
+    ("new", "old", "late"), [(2, 1, timedelta(0)), (1, 10, OPENS + HOUR / 12), (3, 2, -8 * HOUR)]
 )
 def test_killed_everywhere_the_tables_are_the_same(
     bot: Callable[..., Any], new: int, old: int, late: Any
 ) -> None:
-    report = a_bot(bot, new, old, follows_after=late).kill_everywhere(300)
+    short = sessions(2, minutes=16)
+    report = a_bot(bot, new, old, short, follows_after=late).kill_everywhere(150)
     assert report.kills > 100
 
 

@@ -17,6 +17,7 @@ from smabot.testing.simulation.schedule import Action, Schedule
 from smabot.testing.simulation.setup import Setup
 from smabot.testing.simulation.shrinking import Shrinker
 from smabot.testing.simulation.themes import POINTS, Themes
+from smabot.testing.simulation.unreachable import Reach
 
 pytestmark = pytest.mark.plugins
 KILLS = 20_000
@@ -113,13 +114,13 @@ def test_coverage_can_be_kept_and_gone_on_with() -> None:
 @pytest.mark.parametrize("broker", ["", "alpaca"])
 def test_seeds_are_steered_to_what_is_lacking(broker: str) -> None:
     coverage, themes = Coverage(), Orders(broker=broker).themes()
-    lacking = dict(coverage.lacking(themes, 1))
+    lacking = dict(coverage.lacking(themes, 1, Reach()))
     assert len(lacking) > 4_000
     theme = themes[next(iter(lacking))]
     coverage.pairs[f"{theme.point} × {theme.fault.name}"] += 1
-    assert len(dict(coverage.lacking(themes, 1))) < len(lacking)
-    assert themes.of(next(coverage.next_seeds(themes, 1))) in {
-        themes[place] for place, _ in coverage.lacking(themes, 1)
+    assert len(dict(coverage.lacking(themes, 1, Reach()))) < len(lacking)
+    assert themes.of(next(coverage.next_seeds(themes, 1, Reach()))) in {
+        themes[place] for place, _ in coverage.lacking(themes, 1, Reach())
     }
 
 

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
+import smabot
 from smabot.cli.output import money
-from smabot.cli.performance.backtest_bias import BacktestBias
+from smabot.cli.performance.backtest_bias import BacktestBias, too_good
 from smabot.cli.performance.backtest_table import backtest_data, backtest_lines
 from smabot.cli.performance.buy_and_hold import BuyAndHold
+from smabot.cli.performance.kept_notes import UNFINISHED, notes_row
 from smabot.cli.performance.performance import Performance
 from smabot.cli.performance.reading_notes import reading_notes
 from smabot.cli.progress_bar import Tell, progress_bar
 from smabot.cli.report.report_data import Report
 from smabot.cli.report.report_files import ReportFiles
 from smabot.cli.report.report_output import page_of, written_lines
-from smabot.cli.run_session import opened_session, rare_collections, recorded_run
+from smabot.cli.run_session import (
+    RecordedRun,
+    opened_session,
+    rare_collections,
+    recorded_run,
+    save_run_row,
+)
 from smabot.cli.run_settings import settings_of, settings_text
 from smabot.cli.stop_signals import INTERRUPTED, stop_signals
 from smabot.domain.calendar import Calendar, new_york_date
+from smabot.domain.frozen_classes import replace
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.recovery import recover
 from smabot.engine.transaction import Watcher
@@ -108,21 +118,34 @@ def traded(
         market, bias = BuyAndHold(len(session.enterable)), BacktestBias(_whole_calendar(session))
         session.config = _ending_with_its_session(session)
         settings = settings_text(loaded, plugins.names)
-        with _journal_of_backtest(session), recorded_run(session, settings) as run:
-            engine = recover(session, _watcher(session, market, bias, tell, keep))
-            engine.stopping = stopping
-            run.outcome = engine.run()
-            run.code = INTERRUPTED if received else 0
-        performance = Performance.of(session.opened().journal)
-        if received and performance is None:
-            raise KeyboardInterrupt
-        if performance is None:
-            raise ConfigError("nothing was traded: the data has no bar of these symbols and days")
+        with recorded_run(session, settings) as run:
+            with _journal_of_backtest(session):
+                engine = recover(session, _watcher(session, market, bias, tell, keep))
+                _record_start(session, run)
+                engine.stopping = stopping
+                run.outcome = engine.run()
+                run.code = INTERRUPTED if received else 0
+            performance = Performance.of(session.opened().journal)
+            if received and performance is None:
+                raise KeyboardInterrupt
+            if performance is None:
+                raise ConfigError(
+                    "nothing was traded: the data has no bar of these symbols and days"
+                )
+            kept = list(_notes(session, performance, market, bias, run.outcome))
+            session.opened().journal.commit([notes_row(kept)])
         used = [setting.name for setting in settings_of(run.row) or ()]
-        notes = list(_notes(session, performance, market, bias, run.outcome, used))
+        notes = [*kept, *reading_notes(performance, used)]
         report = Report.of(session.opened().journal) if reporting else None
         told = session.opened().feed.notes
         return Backtest(performance, market, notes, run.code, report, told)
+
+
+def _record_start(session: BotSession, run: RecordedRun) -> None:
+    """Keep what the start did, and that the end is not reached yet: a kill leaves a part of the tables."""
+    ready_ms = round((perf_counter() - smabot.BEGUN) * 1000, 1)
+    run.row = replace(run.row, ready_ms=ready_ms, steps=session.report.steps_json())
+    save_run_row(session, run.row, notes_row([UNFINISHED]))
 
 
 @contextmanager
@@ -210,9 +233,8 @@ def _notes(
     market: BuyAndHold,
     bias: BacktestBias,
     outcome: str,
-    settings: Iterable[str],
 ) -> Iterator[str]:
-    """Yield what a reader of the figures must know."""
+    """Yield what only the backtest knows of its figures, and its database would not tell."""
     if session.config.since or session.config.until:
         traded_days = counted(len(performance.days), "session")
         yield f"traded {traded_days} of the data; notes on the data are of all of it"
@@ -221,7 +243,7 @@ def _notes(
         yield "it was stopped before the end of the data"
     if silent := sorted({*session.enterable} - market.symbols):
         yield f"no bar of {', '.join(silent[:10])}" + (" and others" if len(silent) > 10 else "")
-    yield from reading_notes(performance, settings)
     yield from bias.notes()
+    yield from too_good(performance)
     for order in session.book.open_orders() if outcome == "ended" else ():
         yield f"{order.client_order_id} was still open at the end: no later bar could fill it"

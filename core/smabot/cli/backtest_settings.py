@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shlex
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from smabot.cli.run_outcome import BACKTEST
 from smabot.errors import ConfigError, UsageError, suggest
 from smabot.settings.loading import Flag
 from smabot.settings.model import BARS_FOLDER, IN_MEMORY, Config
+from smabot.system.new_database import database_files
 from smabot.system.paths import file_exists
 
 if TYPE_CHECKING:
@@ -43,7 +46,7 @@ def load_backtest(app: App, flags: Mapping[str, Any], changes: Sequence[str] = (
     """
     database = app.db or IN_MEMORY
     loaded = app.load(
-        [*_flags(flags), *map(_changed, changes), Flag("db", "backtest", str(database))]
+        [*_flags(flags), *map(_changed, changes), Flag("db", BACKTEST, str(database))]
     )
     if not loaded.config.in_memory:
         _require_new(loaded.config.db)
@@ -66,14 +69,15 @@ def warn_of_simulated_market(app: App, config: Config) -> None:
 def _require_new(path: Path) -> None:
     """Raise ConfigError where a database, or a folder, is there."""
     if file_exists(path, f"database {path}"):
+        files = " ".join(shlex.quote(str(file)) for file in database_files(path) if file.exists())
         raise ConfigError(
-            f"{path}: is there already, and a backtest begins anew: give another --db"
+            f"{path}: is there already, and a backtest begins anew: give another --db, or remove {files}"
         )
 
 
 def _flags(flags: Mapping[str, Any]) -> Iterator[Flag]:
     for key, value in FORCED.items():
-        yield Flag(key, "backtest", value)
+        yield Flag(key, BACKTEST, value)
     for key, option in (
         ("plugins", "--plugins"), ("no_plugins", "--no-plugin"), ("symbols", "--symbols"),
         ("data", "--data"), ("data_zone", "--data-zone"),

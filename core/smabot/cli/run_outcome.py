@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from smabot.cli.run_settings import settings_of
 from smabot.domain.bot_records import Run
 
+BACKTEST = "backtest"
+"""Where the settings come from that a backtest has, whatever others say."""
 OUTCOMES = {
     "ended": "ended with the data",
     "until": "ended at --until",
@@ -29,6 +32,11 @@ def how_it_ended(run: Run, *, running: bool) -> str:
 def failure_of(run: Run) -> str:
     """Return why a run failed; empty where it did not."""
     return "" if run.ended_at is None or run.outcome in OUTCOMES else run.outcome
+
+
+def is_backtest(run: Run) -> bool:
+    """Tell whether a run was a backtest, which nothing resumes; False where its settings were not recorded."""
+    return any(each.origin == BACKTEST for each in settings_of(run) or ())
 
 
 def running_id(rows: Any) -> str:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from smabot.cli.broker_options import load_settings
 from smabot.cli.progress_bar import progress_bar
-from smabot.cli.stop_signals import INTERRUPTED
+from smabot.cli.stop_signals import INTERRUPTED, TERMINATED, Terminated, interrupted_by_sigterm
 from smabot.errors import ConfigError, UsageError, counted, suggest
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
-    from smabot.testing.simulation.campaign import Orders, Report
+    from smabot.testing.simulation.campaign import Orders
     from smabot.testing.simulation.coverage import Coverage
     from smabot.testing.simulation.schedule_result import Result
 
@@ -44,6 +44,7 @@ class SimulationOptions:
 
 def simulate_many(app: App, options: SimulationOptions) -> int:
     """Play seeds, show what was covered and what was broken; returns the exit code."""
+    from smabot.cli.simulation_sums import Sums
     from smabot.testing.simulation.campaign import Goal, Report, run_campaign
 
     orders = _orders(app, options)
@@ -52,10 +53,9 @@ def simulate_many(app: App, options: SimulationOptions) -> int:
     report = Report(_covered(options.resume, orders))
     before = report.coverage.kills
     keeper = _Keeper(options.resume)
-    keeper.keep(report.coverage)
     total = goal.kills - before if goal.kills else goal.seeds
-    interrupted = False
-    with progress_bar(app, total) as tell_bar:
+    ended_by = 0
+    with progress_bar(app, total) as tell_bar, interrupted_by_sigterm():
 
         def tell(played: int) -> None:
             keeper.keep_now_and_then(report.coverage)
@@ -64,20 +64,27 @@ def simulate_many(app: App, options: SimulationOptions) -> int:
             tell_bar(kills if goal.kills else played, text)
 
         try:
+            keeper.keep(report.coverage)
             run_campaign(
                 orders, goal, report, jobs=options.jobs, first_seed=options.first, tell=tell
             )
-        except KeyboardInterrupt:
-            interrupted = True
+        except KeyboardInterrupt as error:
+            ended_by = TERMINATED if isinstance(error, Terminated) else INTERRUPTED
     keeper.keep(report.coverage)
     broken = report.violations[:SHOWN_VIOLATIONS]
-    if not interrupted:
+    if not ended_by:
         broken = _shrunk(app, orders, broken)
+    sums = Sums(report.coverage, orders, options.pairs, interrupted=bool(ended_by))
     app.emit(
-        _data(report, broken),
-        [*_sums(report, options, orders, interrupted), *_broken_lines(app, broken, orders)],
+        {**sums.data(), "violations": [_violation(each) for each in broken]},
+        [*sums.lines(), *_broken_lines(app, broken, orders)],
     )
-    return INTERRUPTED if interrupted else 1 if report.violations else 0
+    for name in sums.idle():
+        app.warn(
+            f"{name} never traded: 0 broken rules says nothing of it, but that it does no harm; give symbols and "
+            "settings with which it signals on prices that wander by chance, or try `smabot verify`"
+        )
+    return ended_by or (1 if report.violations else 0)
 
 
 def replay_schedule(app: App, options: SimulationOptions, replay: str) -> int:
@@ -188,66 +195,11 @@ def _shrunk(app: App, orders: Orders, results: list[Result]) -> list[Result]:
 # -- what is shown -----------------------------------------------------------------------------------
 
 
-def _data(report: Report, broken: list[Result]) -> dict[str, Any]:
-    coverage = report.coverage
+def _violation(result: Result) -> dict[str, Any]:
     return {
-        "schedules": coverage.schedules, "kills": coverage.kills, "killed_starts": coverage.killed_starts,
-        "starts": coverage.starts, "steps": coverage.steps, "points": dict(coverage.points),
-        "faults": dict(coverage.faults), "pairs": dict(coverage.pairs),
-        "under_way": dict(coverage.under_way), "broken": sorted(coverage.broken),
-        "violations": [
-            {
-                "seed": result.schedule.seed, "violation": str(result.violation),
-                "actions": [str(action) for action in result.schedule.actions],
-            }
-            for result in broken
-        ],
+        "seed": result.schedule.seed, "violation": str(result.violation),
+        "actions": [str(action) for action in result.schedule.actions],
     }  # fmt: skip
-
-
-def _sums(
-    report: Report, options: SimulationOptions, orders: Orders, interrupted: bool
-) -> list[Any]:
-    from smabot.cli.output import table
-    from smabot.testing.simulation.under_way import CIRCUMSTANCES
-
-    coverage = report.coverage
-    least = options.pairs or 20
-    lacking = sum(1 for _ in coverage.lacking(orders.themes(), least))
-    met = len(coverage.pairs)
-    rows = [
-        ("schedules", f"{coverage.schedules:,}" + (", then interrupted" if interrupted else "")),
-        ("kills", f"{coverage.kills:,}, of which {coverage.killed_starts:,} in a start"),
-        ("starts", f"{coverage.starts:,}"),
-        ("steps", f"{coverage.steps:,}"),
-        ("faults", _fault_sums(coverage)),
-        ("pairs", f"{met:,} of boundary and fault; {lacking:,} met fewer than {least} times"),
-        ("broken rules", _broken_seeds(coverage)),
-    ]
-    return [
-        table(("", ""), rows, heads=False),
-        "",
-        table(("killed", ">kills"), [(k, f"{n:,}") for k, n in sorted(coverage.points.items())]),
-        "",
-        table(
-            ("under way when killed", ">kills"),
-            [(name, f"{coverage.under_way[name]:,}") for name in CIRCUMSTANCES],
-        ),
-        "",
-        table(("fault", ">times"), [(k, f"{n:,}") for k, n in sorted(coverage.faults.items())]),
-    ]
-
-
-def _fault_sums(coverage: Coverage) -> str:
-    struck = {k: n for k, n in coverage.faults.items() if not k.startswith("command ")}
-    return f"{sum(struck.values()):,} of {len(struck)} kinds"
-
-
-def _broken_seeds(coverage: Coverage) -> str:
-    """Return how many seeds broke a rule, and the first of them."""
-    broken = sorted(coverage.broken)
-    named = ", ".join(map(str, broken[:8])) + (", …" if len(broken) > 8 else "")
-    return f"{len(broken):,}" + (f": seeds {named}" if broken else "")
 
 
 def _broken_lines(app: App, broken: list[Result], orders: Orders) -> list[str]:

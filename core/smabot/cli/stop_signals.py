@@ -13,12 +13,18 @@ from smabot.system import stdio
 
 INTERRUPTED = 130
 """The exit code of what was interrupted, as shells have it."""
+TERMINATED = 143
+"""The exit code of what SIGTERM ended before its end, as shells have it."""
 STARTUP_PATIENCE = 3.0
 """Seconds that a start has to end by itself after a stop was requested."""
 
 
 class StopRequested(KeyboardInterrupt):
     """A stop was requested while the start waits for an answer. The start may end anywhere, as by a kill."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM has come."""
 
 
 class StopEvent(threading.Event):
@@ -65,6 +71,20 @@ def stop_signals() -> Iterator[tuple[list[int], StopEvent]]:
         signal.setitimer(signal.ITIMER_REAL, 0)
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def interrupted_by_sigterm() -> Iterator[None]:
+    """Raise Terminated in the body on SIGTERM, as Ctrl-C raises KeyboardInterrupt."""
+
+    def terminate(number: int, frame: Any) -> None:
+        raise Terminated
+
+    before = signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def exit_code_of(received: Sequence[int]) -> int:

@@ -104,8 +104,18 @@ def make_from(name: str, target: Any, config: Config, origins: Mapping[str, str]
 
     Raises ConfigError for wrong settings, PluginError for a class whose constructor raises.
     """
+    return made_with(name, target, plugin_settings(name, target, config, origins))
+
+
+def plugin_settings(
+    name: str, target: Any, config: Config, origins: Mapping[str, str]
+) -> Settings | None:
+    """Return the settings that a plugin's class is made with; None: it has none, or is a module.
+
+    Raises ConfigError for wrong ones.
+    """
     if not inspect.isclass(target):
-        return target
+        return None
     model = settings_model(target)
     try:
         settings = model.model_validate(config.table(name)) if model else None
@@ -115,8 +125,18 @@ def make_from(name: str, target: Any, config: Config, origins: Mapping[str, str]
         raise plugin_settings_error(name, typing.cast(Any, error), origins, model) from None
     if model is None and config.table(name):
         raise ConfigError(f"plugin '{name}' has no settings: remove the table plugin.{name}")
+    return settings
+
+
+def made_with(name: str, target: Any, settings: Settings | None) -> object:
+    """Make a plugin of its class, with its settings as `plugin_settings` returns them; a module is one as it is.
+
+    Raises PluginError for a class whose constructor raises.
+    """
+    if not inspect.isclass(target):
+        return target
     try:
-        return target(**({"settings": settings} if model else {}))
+        return target(**({} if settings is None else {"settings": settings}))
     except (SmabotError, KeyboardInterrupt):
         raise
     except BaseException as error:

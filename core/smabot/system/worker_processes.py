@@ -14,11 +14,11 @@ from typing import Any
 
 
 class WorkerPool(ProcessPoolExecutor):
-    """A pool whose workers no Ctrl-C reaches: whoever made it decides when they end."""
+    """A pool whose workers neither Ctrl-C nor SIGTERM reaches: whoever made it decides when they end."""
 
     def submit(self, *call: Any, **named: Any) -> Future[Any]:
         """See `ProcessPoolExecutor.submit`. A worker that it starts inherits what is blocked here."""
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
         try:
             return super().submit(*call, **named)
         finally:
@@ -39,7 +39,7 @@ def worker_pool(
         yield pool
     finally:
         for worker in set(active_children()) - others:
-            worker.kill()  # a bot takes SIGTERM as a request to stop after its step
+            worker.kill()  # SIGTERM does not reach it
         pool.shutdown(cancel_futures=True)
 
 

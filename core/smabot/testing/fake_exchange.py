@@ -52,7 +52,6 @@ class FakeExchange:
         """
         ordered = sorted(bars, key=lambda bar: (bar.time, bar.symbol))
         self._minutes = [list(minute) for _, minute in groupby(ordered, key=lambda bar: bar.time)]
-        self._symbols = tuple(sorted({bar.symbol for bar in ordered}))
         self._played = 0
         self.shift = timedelta(0)
         """How far the clock is ahead of the bars: a test may let time pass without one."""
@@ -150,9 +149,10 @@ class FakeExchange:
         return self._now + self.shift
 
     def tradable(self, symbols: Sequence[str]) -> tuple[str, ...]:
-        if unknown := sorted({*symbols} - {*self._symbols}):
+        known = {bar.symbol for minute in self._minutes for bar in minute}
+        if unknown := sorted({*symbols} - known):
             raise ConfigError(f"no bars of {', '.join(unknown)}")
-        return tuple(symbols) or self._symbols
+        return tuple(symbols) or tuple(sorted(known))
 
     def history(
         self, symbols: Collection[str], since: datetime | None, bars: int

@@ -8,9 +8,9 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from smabot.hooks.default_sizer import DefaultSizer
-from smabot.hooks.discovery import make_from
+from smabot.hooks.discovery import made_with, plugin_settings
 from smabot.hooks.plugins import Plugins
-from smabot.settings.model import Config
+from smabot.settings.model import Config, Settings
 from smabot.testing.kill_points import Switch, mortal_call
 
 WORLD = "fake.world"
@@ -33,6 +33,8 @@ class ProcessPlugins:
         self._plugins: Plugins | None = None
         self._in_use = False
         self._methods: list[HookMethod] = []
+        self._settings: dict[str, Settings | None] = {}
+        """Of each plugin: frozen, so that each process may have the same."""
 
     def take(self, world: object, switch: Switch | None) -> Plugins:
         """Return new plugins, registered and checked. `give_back` ends their process.
@@ -65,7 +67,9 @@ class ProcessPlugins:
 
     def _make(self, name: str, target: Any) -> object:
         if inspect.isclass(target) or isinstance(target, ModuleType):
-            return make_from(name, target, self._config, {})
+            if name not in self._settings:
+                self._settings[name] = plugin_settings(name, target, self._config, {})
+            return made_with(name, target, self._settings[name])
         made: object = target()
         return made
 

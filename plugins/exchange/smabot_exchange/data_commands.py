@@ -80,6 +80,7 @@ def _import() -> click.Command:
     @_layout_options
     @click.option("--only", metavar="A,B", help="Only the bars of these symbols.")
     @click.option("--ends-of-minutes", is_flag=True, help="Take one minute off each time.")
+    @click.option("--trust-zone", is_flag=True, help="Import though another time zone fits.")
     @click.option("--drop-bad-rows", is_flag=True, help="Leave out rows that can't be used.")
     @click.option(
         "--prefer",

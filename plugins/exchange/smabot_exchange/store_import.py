@@ -35,6 +35,8 @@ class Rules:
     ends_of_minutes: bool = False
     """Whether times are the ends of the minutes."""
     drop_bad_rows: bool = False
+    trust_zone: bool = False
+    """Whether times are kept though another time zone fits them better, beyond doubt."""
 
 
 @dataclass
@@ -134,6 +136,9 @@ class StoreImport:
                 f"{file}: its sessions run from 09:31 to 16:00 New York: its times seem to be the ends of "
                 "minutes: add --ends-of-minutes, which takes a minute off"
             )
+        other = report.zone_doubt.other
+        if other is not None and other.is_proven and not self._rules.trust_zone:
+            raise ConfigError(f"{file}: wrong time zone: {other}; --trust-zone imports it as it is")
 
     def _remedy(self, found: FileImport, *, whole: bool) -> str:
         """Return what helps where rows, or the whole of a file, can't be used."""

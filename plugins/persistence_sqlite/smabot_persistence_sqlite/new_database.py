@@ -47,6 +47,7 @@ def _fill(path: Path, shown: Path, forms: Collection[Form]) -> None:
 
 
 def _remove(path: Path) -> None:
-    """Remove a database with its log, as far as they are there."""
-    for name in (path.name, f"{path.name}-wal", f"{path.name}-shm"):
-        path.with_name(name).unlink(missing_ok=True)
+    """Remove a database with its logs, as far as they are there; the logs first, or SQLite would read them
+    into the next one of that name."""
+    for suffix in ("-journal", "-wal", "-shm", ""):
+        path.with_name(path.name + suffix).unlink(missing_ok=True)

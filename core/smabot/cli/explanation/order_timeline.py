@@ -122,18 +122,26 @@ def _filled(facts: OrderFacts) -> Iterator[Moment]:
     if order.reduces:
         text = gain(realized(facts))
         if trip is not None and trip.closed_at <= last:
-            text += f", {_trip_words(trip, apart=trip.realized_pnl != realized(facts))}"
+            text = _closed(trip, realized(facts))
         yield Moment(last, "pnl", "P&L", text)
     elif trip is not None:
-        yield Moment(trip.closed_at, "pnl", "P&L", f"at the end of {_trip_words(trip)}")
+        made = f"at the end of {_trip_words(trip)} that made {gain(trip.realized_pnl)}"
+        yield Moment(trip.closed_at, "pnl", "P&L", made)
     else:
         yield Moment(last, "pnl", "P&L", "its position is still open")
 
 
-def _trip_words(trip: RoundTrip, *, apart: bool = True) -> str:
+def _closed(trip: RoundTrip, own: Decimal) -> str:
+    """Return what a round trip made, and what of it the exit that closed it; ``own``: US dollars."""
+    text = f"{gain(trip.realized_pnl)} by {_trip_words(trip)}"
+    if before := trip.realized_pnl - own:
+        text += f": {gain(own)} by this exit, {gain(before)} by the fills before it and their fees"
+    return text
+
+
+def _trip_words(trip: RoundTrip) -> str:
     minutes = round((trip.closed_at - trip.opened_at).total_seconds() / 60)
-    made = f" that made {gain(trip.realized_pnl)}" if apart else ""
-    return f"a round trip of {counted(minutes, 'minute')}{made}"
+    return f"a round trip of {counted(minutes, 'minute')}"
 
 
 def _slipped(facts: OrderFacts, fill: Fill) -> str:

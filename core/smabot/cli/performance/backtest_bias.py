@@ -6,9 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from math import sqrt
 from operator import attrgetter
 from typing import Any
 
+from smabot.cli.performance.performance import Performance
+from smabot.cli.performance.ratios import SESSIONS_A_YEAR
 from smabot.domain.calendar import MINUTE, Calendar
 from smabot.domain.records import ZERO, Bar, Fill
 from smabot.domain.splits import SuspectedSplit, split_between
@@ -18,6 +21,11 @@ MOST_SHARE = 0.05
 """Who takes more of a minute's volume moves its price, which a bar that is past does not show."""
 MOST_SPLITS = 3
 """So many are named."""
+HIGHEST_SHARPE = 4.0
+"""What strategies that trade minutes rarely exceed, after chance is taken off."""
+HIGHEST_WIN_RATE = 0.95
+ENOUGH_WON = 30
+"""Fewer round trips may all be won by chance."""
 
 
 class BacktestBias:
@@ -39,6 +47,26 @@ class BacktestBias:
         """Yield a line for each reason to trust the figures less, with what to do."""
         yield from self._fills.notes()
         yield from self._data.notes()
+
+
+def too_good(performance: Performance) -> Iterator[str]:
+    """Yield a line where the figures are better than knowing the past alone gives.
+
+    Two standard errors of the Sharpe ratio are taken off, as few sessions give a high one by chance.
+    """
+    reasons, statistics = [], performance.statistics
+    sharpe, sessions = performance.sharpe, len(performance.days)
+    if sharpe is not None and sharpe - 2 * sqrt(SESSIONS_A_YEAR / sessions) > HIGHEST_SHARPE:
+        reasons.append(f"a Sharpe ratio of {sharpe:.1f} over {counted(sessions, 'session')}")
+    trips, won = statistics.round_trips, statistics.win_rate
+    if trips >= ENOUGH_WON and won is not None and won >= HIGHEST_WIN_RATE:
+        reasons.append(f"{statistics.wins:,} of {counted(trips, 'round trip')} won")
+    if reasons:
+        yield (
+            f"too good to be true? {' and '.join(reasons)}: if the strategy looks ahead, or knows these days "
+            "from a file, trading will not repeat it; try it with `smabot verify`, and on days that it has "
+            "not seen"
+        )
 
 
 class _Fills:

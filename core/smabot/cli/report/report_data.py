@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from smabot.cli.performance.buy_and_hold import BuyAndHold
+from smabot.cli.performance.kept_notes import kept_notes
 from smabot.cli.performance.performance import ENDED, Performance
 from smabot.cli.records.equity_history import DAYS_AT_ONCE, CurveSummary
 from smabot.cli.records.record_filters import Span, rows_within
@@ -77,6 +78,8 @@ class Report:
     settings: Sequence[Setting] | None
     """Those of the last run that recorded them; None where none did."""
     settings_changes: Sequence[SettingChange]
+    kept_notes: Sequence[str]
+    """What the backtest that made the database said of its figures."""
 
     @classmethod
     def of(
@@ -111,6 +114,7 @@ class Report:
             running=running_id(rows),
             settings=recorded[-1][1] if recorded else None,
             settings_changes=list(settings_changes(recorded)),
+            kept_notes=kept_notes(rows),
         )
 
     @property

@@ -12,13 +12,15 @@ from smabot.cli.output import csv_text
 from smabot.cli.records.equity_history import points
 from smabot.cli.records.record_filters import Span
 from smabot.cli.report.report_values import CHECKS, ORDERS, PERIODS, TRADES, report_rows
-from smabot.domain.records import EquityPoint
+from smabot.domain.records import EquityPoint, Fill
 from smabot.errors import ConfigError
 
 if TYPE_CHECKING:
     from smabot.cli.report.report_data import Report
 
-CSV_FILES = ("trades.csv", "orders.csv", "days.csv", "months.csv", "checks.csv", "equity.csv")
+CSV_FILES = (
+    "trades.csv", "fills.csv", "orders.csv", "days.csv", "months.csv", "checks.csv", "equity.csv",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ def _csv_texts(report: Report, rows: Any, span: Span) -> Iterator[str]:
     """Yield the texts of `CSV_FILES`."""
     found = report_rows(report)
     yield csv_text(TRADES, found["trades"])
+    yield csv_text(Fill, report.performance.fills)
     yield csv_text(ORDERS, found["orders"])
     yield csv_text(PERIODS, found["days"])
     yield csv_text(PERIODS, found["months"])

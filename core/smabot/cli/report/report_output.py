@@ -36,7 +36,8 @@ def page_of(
 
 
 def _notes(report: Report) -> list[str]:
-    return list(reading_notes(report.performance, [each.name for each in report.settings or ()]))
+    used = [each.name for each in report.settings or ()]
+    return [*report.kept_notes, *reading_notes(report.performance, used)]
 
 
 def emit_report(app: App, report: Report, written: Sequence[Path]) -> None:

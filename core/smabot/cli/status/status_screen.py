@@ -11,7 +11,7 @@ from smabot.cli import output
 from smabot.cli.output import Columns, gain, money, number, price
 from smabot.cli.records.listing import Listing
 from smabot.cli.records.order_ids import short_id, short_ids_in
-from smabot.cli.run_outcome import OUTCOMES
+from smabot.cli.run_outcome import OUTCOMES, is_backtest
 from smabot.cli.status.market_time import span_text
 from smabot.cli.status.status_data import totals
 from smabot.domain.calendar import MINUTE
@@ -68,6 +68,10 @@ def _bot_line(last: Run | None, *, running: bool, times: Times) -> str:
         ready = f", ready in {last.ready_ms:,.0f} ms" if last.ready_ms is not None else ", starting"
         return f"running, pid {last.pid}, since {times.full(last.started_at)}{ready}"
     if last.ended_at is None:
+        if is_backtest(last):
+            return (
+                f"none; a backtest (pid {last.pid}) was killed before its end: see `smabot report`"
+            )
         return f"not running; the last run (pid {last.pid}) was killed: run it again"
     how = OUTCOMES.get(last.outcome, f"failed ({last.outcome})")
     return f"not running; the last run {how} at {times.full(last.ended_at)}"

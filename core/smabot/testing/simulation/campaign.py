@@ -16,6 +16,7 @@ from smabot.testing.simulation.coverage import Coverage
 from smabot.testing.simulation.schedule_result import Result
 from smabot.testing.simulation.setup import Setup
 from smabot.testing.simulation.themes import Themes
+from smabot.testing.simulation.unreachable import Reach
 
 BATCH = 8
 """Seeds that a process plays before it tells of them."""
@@ -53,6 +54,10 @@ class Orders:
     def themes(self) -> Themes:
         """Return what its seeds bring together."""
         return Themes(served=bool(self.broker))
+
+    def reach(self) -> Reach:
+        """Return what can come together. Raises ConfigError."""
+        return Reach(self.setup().hooks, self.faults)
 
     def setup(self) -> Setup:
         """Raises ConfigError."""
@@ -104,7 +109,7 @@ def _results(
     orders: Orders, goal: Goal, report: Report, jobs: int, first_seed: int
 ) -> Generator[list[Result]]:
     """Yield results, a batch at a time, for ever."""
-    seeds = _seeds(goal, report.coverage, orders.themes(), first_seed)
+    seeds = _seeds(goal, report.coverage, orders, first_seed)
     if jobs == 1:
         _begin(orders)
         while True:
@@ -137,9 +142,9 @@ def _listed(batches: Iterable[list[int]]) -> str:
     return ", ".join(map(str, sorted(seed for batch in batches for seed in batch)))
 
 
-def _seeds(goal: Goal, coverage: Coverage, themes: Themes, first_seed: int) -> Iterator[int]:
+def _seeds(goal: Goal, coverage: Coverage, orders: Orders, first_seed: int) -> Iterator[int]:
     """Yield seeds: in their order until every theme had its turn, then, by turns, those of what is lacking."""
-    given = set(coverage.seeds)
+    given, themes = set(coverage.seeds), orders.themes()
 
     def new(seeds: Iterable[int]) -> Iterator[int]:
         for seed in seeds:
@@ -150,9 +155,10 @@ def _seeds(goal: Goal, coverage: Coverage, themes: Themes, first_seed: int) -> I
     numbers = new(count(first_seed))
     if not goal.each_pair:
         yield from numbers
+    reach = orders.reach()
     yield from islice(numbers, max(len(themes) - len(coverage.seeds), 0))
     while True:
-        yield from new(islice(coverage.next_seeds(themes, goal.each_pair), 64))
+        yield from new(islice(coverage.next_seeds(themes, goal.each_pair, reach), 64))
         yield from islice(numbers, 8)
 
 

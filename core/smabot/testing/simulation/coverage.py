@@ -10,18 +10,18 @@ from itertools import count
 from typing import Any
 
 from smabot.testing.simulation.schedule_result import Kill, Result
-from smabot.testing.simulation.themes import Theme, Themes
-from smabot.testing.simulation.unreachable import why_unreachable
+from smabot.testing.simulation.themes import SEPARATOR, Themes
+from smabot.testing.simulation.trade_counts import TradeCounts
+from smabot.testing.simulation.unreachable import Reach
 
 IN_RECOVERY = 0.25
 """At most this share of the kills that count falls within a start."""
-SEPARATOR = " × "
-COUNTERS = ("points", "faults", "pairs", "under_way")
+COUNTERS = ("points", "faults", "pairs", "under_way", "orders", "fills")
 SEEDS = ("seeds", "broken")
 
 
 @dataclass
-class Coverage:
+class Coverage(TradeCounts):
     """Sums over results. It can be written down and gone on with."""
 
     schedules: int = 0
@@ -51,6 +51,8 @@ class Coverage:
         self.starts += result.starts
         self.steps += result.steps
         self.faults.update(result.faults)
+        self.orders.update(result.trades.orders)
+        self.fills.update(result.trades.fills)
         for kill in result.kills:
             if self._counts(kill):
                 self._count(kill)
@@ -64,25 +66,27 @@ class Coverage:
         self.seeds |= other.seeds
         self.broken |= other.broken
 
-    def lacking(self, themes: Themes, least: int) -> Iterator[tuple[int, int]]:
+    def rare_pairs(self, themes: Themes, least: int, reach: Reach) -> dict[str, int]:
+        """Return the pairs that came together fewer times though they can, with how often, the rarest first."""
+        found = {themes[place].pair: times for place, times in self.lacking(themes, least, reach)}
+        return dict(sorted(found.items(), key=lambda each: each[1]))
+
+    def lacking(self, themes: Themes, least: int, reach: Reach) -> Iterator[tuple[int, int]]:
         """Yield the place of each theme that came together fewer times, with how often it did, the rarest first."""
-        counted = ((self._times(theme), place) for place, theme in enumerate(themes))
+        counted = ((self.pairs[theme.pair], place) for place, theme in enumerate(themes))
         for times, place in sorted(counted):
-            if times < least and not why_unreachable(themes[place]):
+            if times < least and not reach.why_not(themes[place]):
                 yield place, times
 
-    def next_seeds(self, themes: Themes, least: int) -> Iterator[int]:
+    def next_seeds(self, themes: Themes, least: int, reach: Reach) -> Iterator[int]:
         """Yield seeds that were not played yet, of what is lacking: what had the fewest turns first, as some
         come together seldom or never."""
 
         def turns_of(place: int) -> int:
             return next(turn for turn in count() if themes.seed(place, turn) not in self.seeds)
 
-        turns = sorted((turns_of(place), place) for place, _ in self.lacking(themes, least))
+        turns = sorted((turns_of(place), place) for place, _ in self.lacking(themes, least, reach))
         yield from (themes.seed(place, turn) for turn, place in turns)
-
-    def _times(self, theme: Theme) -> int:
-        return self.pairs[f"{theme.point}{SEPARATOR}{theme.fault.name}"]
 
     def _counts(self, kill: Kill) -> bool:
         if not kill.fruitful:
@@ -105,11 +109,23 @@ class Coverage:
 
     @classmethod
     def from_json(cls, text: str) -> Coverage:
-        """Raises ValueError, KeyError or TypeError for what no `to_json` wrote; an earlier one had no ``under_way``."""
-        given = {"under_way": {}, **json.loads(text)}
+        """Raises ValueError, KeyError or TypeError for what no `to_json` wrote; an earlier one lacks some."""
+        given = {"under_way": {}, "orders": {}, "fills": {}, **json.loads(text)}
         for name in COUNTERS:
             given[name] = Counter(given[name])
         return cls(**given | {name: _numbers(given.get(name, ())) for name in SEEDS})
+
+
+def unreachable_pairs(themes: Themes, reach: Reach) -> dict[str, str]:
+    """Return the pairs that can't come together on any line, with the reason."""
+    reasons: dict[str, str] = {}
+    reachable = set()
+    for theme in themes:
+        if why := reach.why_not(theme):
+            reasons[theme.pair] = why
+        else:
+            reachable.add(theme.pair)
+    return {pair: why for pair, why in reasons.items() if pair not in reachable}
 
 
 def _spans(numbers: set[int]) -> list[tuple[int, int]]:

@@ -71,16 +71,17 @@ class LimitsOracle:
         worth = self._exchange.equity()
         equity = worth - self._deposited()
         self._note_resets()
-        if not self._is_known_to(book, worth):
-            return
         spared = self._day_base * MARGIN
         least = self._breaker_base * (1 - self._limits.drawdown) - spared
-        if self._limits.drawdown and BREAKER in plugins and equity <= least:
+        lost = self._day_base - equity
+        fallen = self._limits.drawdown and BREAKER in plugins and equity <= least
+        too_much = self._limits.loss and LIMITS in plugins and lost >= self._limits.loss + spared
+        if not (fallen or too_much) or not self._is_known_to(book, worth):
+            return
+        if fallen:
             self._fallen = f"equity fell from {self._breaker_base:.2f} to {equity:.2f}"
-        if self._limits.loss and LIMITS in plugins:
-            lost = self._day_base - equity
-            if lost >= self._limits.loss + spared:
-                self._lost = f"{lost:.2f} were lost on {self._day}"
+        if too_much:
+            self._lost = f"{lost:.2f} were lost on {self._day}"
 
     def forbids_entries(self) -> str:
         """Return why no entry may leave any more; empty: it may."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from smabot.testing.simulation.judge import Violation
 from smabot.testing.simulation.schedule import Schedule
+from smabot.testing.simulation.trade_counts import TradeCounts
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Result:
     schedule: Schedule
     kills: list[Kill] = field(default_factory=list)
     faults: Counter[str] = field(default_factory=Counter)
+    trades: TradeCounts = field(default_factory=TradeCounts)
     steps: int = 0
     starts: int = 0
     accepted: int = 0

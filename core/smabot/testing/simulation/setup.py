@@ -15,9 +15,11 @@ from smabot.hooks.plugins import Plugins
 from smabot.hooks.simulated_exchange import SimulatedExchanges
 from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 from smabot.settings.model import Config
+from smabot.testing.simulation.actors import Actor
 from smabot.testing.simulation.databases import Database, FileDatabase
 from smabot.testing.simulation.drawing import Draw
 from smabot.testing.simulation.equality import judge_equality, uninterrupted
+from smabot.testing.simulation.fill_probe import FillProbe
 from smabot.testing.simulation.prices import session_bars
 from smabot.testing.simulation.schedule import Schedule
 from smabot.testing.simulation.schedule_result import Result
@@ -98,6 +100,22 @@ class Setup:
             return result
         finally:
             logger.enable("")
+
+    @property
+    def strategies(self) -> tuple[str, ...]:
+        """The plugins that are strategies, without the actors beside them."""
+        return tuple(name for name in self._made_of if "on_bar" in self._hooks_of(name))
+
+    @property
+    def hooks(self) -> frozenset[str]:
+        """The hooks that some plugin has, one of these or one that plays beside them."""
+        beside = {name for each in (Actor, FillProbe) for name in vars(each)}
+        return frozenset(beside).union(*map(self._hooks_of, self._made_of))
+
+    def _hooks_of(self, name: str) -> frozenset[str]:
+        manager = self._plugins.manager
+        callers = manager.get_hookcallers(manager.get_plugin(name))
+        return frozenset(each.name for each in callers or ())
 
     def _client(self, machine: SimulatedMachine) -> SimulatedClient:
         return self._plugins.simulated_client(self.config, machine)

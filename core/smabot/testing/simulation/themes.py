@@ -8,20 +8,22 @@ from typing import NamedTuple
 
 from smabot.testing.simulation.fault_kinds import FAR, NEAR, FaultKind, kinds_for
 
-_HOOKS = (
+HOOKS = (
     "lookback", "on_bar", "on_command", "on_equity", "on_fill", "on_order", "on_signal",
     "on_startup_recover", "reconcile", "before_submit", "may_leave",
 )  # fmt: skip
+"""Those around which there are boundaries."""
 _CALLS = ("account", "cancel", "order", "orders", "positions", "submit")
 _STEPS = ("journal", "connect", "load", "reconcile", "plugins", "warm", "backfill", "subscribe")
 POINTS: tuple[str, ...] = (
     "before commit", "after commit", "before reading commands",
     *(f"{when} broker.{call}" for call, when in product(_CALLS, ("before", "after"))),
-    *(f"{when} {hook}" for hook, when in product(_HOOKS, ("before", "after"))),
+    *(f"{when} {hook}" for hook, when in product(HOOKS, ("before", "after"))),
     *(f"taken from the feed: {what}" for what in ("bars", "order updates", "revised bars", "nothing")),
     *(f"start: {step}" for step in _STEPS),
 )  # fmt: skip
 """The boundaries at which a kill can be."""
+SEPARATOR = " × "
 _STRIDE = 1_009
 """Prime to the numbers of themes: seeds that follow each other have themes that differ in all."""
 
@@ -32,6 +34,11 @@ class Theme(NamedTuple):
     point: str
     fault: FaultKind
     line: str
+
+    @property
+    def pair(self) -> str:
+        """Its boundary and fault, as they are counted: on either line."""
+        return f"{self.point}{SEPARATOR}{self.fault.name}"
 
     def has(self, part: str) -> bool:
         """Whether a text is part of a name."""

@@ -36,6 +36,7 @@ from smabot.testing.simulation.schedule import Schedule
 from smabot.testing.simulation.schedule_result import Kill, Result
 from smabot.testing.simulation.server import Clients, Server
 from smabot.testing.simulation.socket_line import SocketLine
+from smabot.testing.simulation.trade_counts import TradeCounts
 from smabot.testing.simulation.under_way import circumstances
 from smabot.testing.simulation.watched_broker import watched_clients
 from smabot.testing.simulation.watched_requests import WatchedRequests
@@ -158,6 +159,7 @@ class World:
             self._end_life()
             self.state.deliveries.close()
             self.state.timeline.end()
+        self.state.notes.result.trades = TradeCounts.of(self.state.database)
         return self.state.notes.result
 
     def _live(self, goes_on: Callable[[], bool]) -> None:

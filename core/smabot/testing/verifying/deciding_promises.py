@@ -57,7 +57,7 @@ def restart_safe(subject: Subject) -> Outcome:
             path = ".".join(map(str, failure.case.path))
             said = f"killed at {failure.case} of the market '{market.name}': {failure.what}"
             decides = Role.STRATEGY in subject.roles
-            remedy = remedy_for(bot, market, subject.lookback) if decides else ""
+            remedy = remedy_for(subject, bot, market) if decides else ""
             return failed(kills, said, f"{market.name}/{path}", remedy)
     return passed(kills, f"in {tried:,} of {states:,} states")
 

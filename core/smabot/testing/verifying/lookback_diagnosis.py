@@ -13,6 +13,8 @@ from smabot.testing.durable_world import DurableWorld
 from smabot.testing.in_process_bot import Bot
 from smabot.testing.verifying.check_progress import affordable, minutes_of_cut, watched_minutes
 from smabot.testing.verifying.generated_markets import Market, at_minutes
+from smabot.testing.verifying.signalled_bars import OWN_BAR, stray_signals
+from smabot.testing.verifying.subject import Subject
 
 CUTS = 40
 """Minutes of each market at which a restart is tried, at most."""
@@ -23,6 +25,10 @@ LOST = (
     "keep state in declared records, or recompute it from the last lookback() bars: a kill loses "
     "attributes, and a sum, count or average without end depends on bars before the lookback (docs/plugins.md: "
     "Rules for exact restarts)"
+)
+NO_LOOKBACK = (
+    "keep state in declared records: a kill loses attributes. Or add the hook lookback(), which says how many "
+    "bars a restart shows it, and recompute it from those (docs/plugins.md: Rules for exact restarts)"
 )
 
 NOTHING = "no signal"
@@ -116,18 +122,25 @@ def least_lookback(bot: Bot, wrong: Sequence[Restart], lookback: int) -> int | N
     return high
 
 
-def remedy_for(bot: Bot, market: Market, lookback: int) -> str:
+def remedy_for(subject: Subject, bot: Bot, market: Market) -> str:
     """Say what the author of a strategy does whose restarts decide otherwise."""
+    if strays := stray_signals(bot):
+        return f"{strays[0]}: {OWN_BAR}"
+    lookback = subject.lookback
     wrong = [
         each for each in restarts(bot, market, lookback) if each.decides_otherwise(bot, lookback)
     ]
     needed = least_lookback(bot, wrong, lookback)
     if needed is None:
-        return LOST
-    remedy = (
-        f"lookback() returns {lookback}: return {needed} or more, or look at fewer bars. It counts the "
-        "bars of each symbol by itself"
-    )
+        return LOST if subject.names_lookback else NO_LOOKBACK
+    if subject.names_lookback:
+        remedy = f"lookback() returns {lookback}: return {needed} or more, or look at fewer bars"
+    else:
+        remedy = (
+            f"it has no lookback(), so that a restart shows it {lookback} bars at most: add the hook, and "
+            f"return {needed} or more (docs/hooks.md: lookback)"
+        )
+    remedy += ". It counts the bars of each symbol by itself"
     if len({bar.symbol for bar in market.bars}) > 1:
         remedy += (
             ", so that a window of minutes that several symbols have in common needs more where one of "

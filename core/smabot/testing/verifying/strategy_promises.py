@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
-from smabot.domain.records import Bar, Signal
-from smabot.testing.in_process_bot import Bot
-from smabot.testing.kill_points import wrap_hooks
+from smabot.domain.records import Signal
 from smabot.testing.verifying.check_progress import affordable, minutes_of_cut
 from smabot.testing.verifying.early_reads import early_reads
 from smabot.testing.verifying.generated_markets import LONGEST, at_minutes, with_other_future
@@ -20,6 +15,7 @@ from smabot.testing.verifying.lookback_diagnosis import (
 )
 from smabot.testing.verifying.plugin_checks import Outcome, check, failed, passed, runs, unproved
 from smabot.testing.verifying.plugin_roles import Role
+from smabot.testing.verifying.signalled_bars import OWN_BAR, stray_signals
 from smabot.testing.verifying.subject import Subject
 
 FUTURES = 5
@@ -75,7 +71,7 @@ def window_pure(subject: Subject) -> Outcome:
                         f"restarted at {each.since:%Y-%m-%d %H:%M} UTC of the market '{market.name}', it "
                         f"decides otherwise on {otherwise}"
                     )
-                    return failed(cases, said, market.name, remedy_for(bot, market, lookback))
+                    return failed(cases, said, market.name, remedy_for(subject, bot, market))
     return passed(cases)
 
 
@@ -95,12 +91,8 @@ def no_lookahead(subject: Subject) -> Outcome:
     for number, market in enumerate(markets):
         subject.progress.part(number / len(markets))
         bot = subject.bot(market)
-        strays = _strays(bot)
-        if strays:
-            remedy = (
-                "return Signal.long(bar) or Signal.flat(bar) of a bar of the minute: it trades now"
-            )
-            return failed(cases + 1, strays[0], market.name, remedy)
+        if strays := stray_signals(bot):
+            return failed(cases + 1, strays[0], market.name, OWN_BAR)
         whole = bot.again().run()
         for time in at_minutes(market, FUTURES):
             cases += 1
@@ -115,31 +107,3 @@ def no_lookahead(subject: Subject) -> Outcome:
                 return failed(cases, said, market.name)
     unseen = ", ".join(map(str, reads))
     return passed(cases, f"not seen: what it knows from {unseen}" if reads else "")
-
-
-def _strays(bot: Bot) -> list[str]:
-    """Return what was signalled for another minute than the one decided on."""
-    found: list[str] = []
-
-    def watched(call: Callable[..., Any], name: str, hook: str) -> Callable[..., Any]:
-        def on_bar(*args: Any) -> Any:
-            answer = call(*args)
-            bar = next((each for each in args if isinstance(each, Bar)), None)
-            signals = answer if isinstance(answer, list) else [answer]
-            strays = [
-                s for s in signals if isinstance(s, Signal) and bar and s.bar_time != bar.time
-            ]
-            for stray in strays[:1]:
-                assert bar is not None
-                found.append(
-                    f"on the bar of {bar.time:%Y-%m-%d %H:%M} UTC it signals for the one of "
-                    f"{stray.bar_time:%Y-%m-%d %H:%M} UTC ({stray.symbol})"
-                )
-            return answer
-
-        return on_bar if hook == "on_bar" else call
-
-    living = bot.again()
-    living.start(tailor=lambda plugins: wrap_hooks(plugins, bot.names[:1], watched))
-    living.run()
-    return found

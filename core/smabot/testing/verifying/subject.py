@@ -106,6 +106,11 @@ class Subject:
         """How many bars of each symbol it says it needs."""
         return max(self.alone().lookback(), 2)
 
+    @property
+    def names_lookback(self) -> bool:
+        """Whether it says how many bars it needs."""
+        return "lookback" in self.hooks
+
     def most_kills(self, market: Market) -> int | None:
         """Return how many states of a market are tried; None: all."""
         if self.thorough:

@@ -244,7 +244,7 @@ def _by_ticker(bar: Bar, where: Where) -> Bar:
 
 
 def _bars(table: Table, reader: RowReader) -> Iterable[tuple[Bar, Where]]:
-    if table.columns.own and isinstance(table, CsvTable):
+    if table.columns.own and isinstance(table, CsvTable) and not reader.decimal_commas:
         return _own_bars(table, reader)
     return _other_bars(table, reader)
 

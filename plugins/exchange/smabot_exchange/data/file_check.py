@@ -143,7 +143,11 @@ class FileCheck:
             self.report.symbols.add(layout.symbol)
         columns = table.columns
         self.report.format = FileFormat(
-            table.kind, tuple(columns.shown()), columns.ignored, source, layout.newest_first
+            f"{table.kind}{', decimal commas' if layout.decimal_commas else ''}",
+            tuple(columns.shown()),
+            columns.ignored,
+            source,
+            layout.newest_first,
         )
 
     def _bars_of(self, table: Table, layout: Layout) -> Iterator[Bar]:

@@ -13,6 +13,7 @@ from typing import Any
 
 from smabot.provider import ConfigError
 from smabot_exchange.data.csv_table import CsvTable
+from smabot_exchange.data.decimal_commas import has_decimal_commas
 from smabot_exchange.data.parquet_table import ParquetTable
 from smabot_exchange.data.row_reader import BadRow, RowReader
 from smabot_exchange.data.ticker_names import ticker, ticker_of_file
@@ -64,11 +65,13 @@ class Layout:
     day_first: bool | None
     """In dates like 03/02/2026; None where there are none, or none that tells."""
     newest_first: bool
+    decimal_commas: bool = False
+    """Whether its numbers are like 10,5, beyond doubt."""
 
     def reader(self, table: Table, zone: str | None) -> RowReader:
         """Return what reads the rows of the file. Raises ConfigError for a zone that does not exist."""
         times = TimeReader(zone_named(zone) if zone else None, self.day_first)
-        return RowReader(table.columns, self.symbol, times)
+        return RowReader(table.columns, self.symbol, times, decimal_commas=self.decimal_commas)
 
 
 def open_table(file: Path, hints: Hints) -> Table:
@@ -96,15 +99,18 @@ def layout_of(file: Path, hints: Hints) -> Layout:
             )
         reader = Layout(symbol, False, None, False).reader(table, hints.zone)
         first = list(islice(table.rows(), _ROWS_TO_LOOK_AT))
-    stamps = [reader.stamp(row) for row in first if len(row) == len(table.columns.header)]
+    whole = [row for row in first if len(row) == len(table.columns.header)]
+    stamps = [reader.stamp(row) for row in whole]
+    commas = any("," in text for row in whole for text in reader.numbers(row))
+    commas = commas and has_decimal_commas(_all_numbers(file, hints))
     day_first = None
     if any(isinstance(stamp, str) and is_ordered_by_file(stamp) for stamp in stamps[:1]):
         day_first = find_day_first(_all_stamps(file, hints))
-    layout = Layout(symbol, False, day_first, False)
+    layout = Layout(symbol, False, day_first, False, commas)
     reader = layout.reader(table, hints.zone)
     times = list(_times(reader, first))
     naive = "no zone" in reader.times.forms
-    return Layout(symbol, naive, day_first, _falls(times))
+    return Layout(symbol, naive, day_first, _falls(times), commas)
 
 
 def _symbol_of(table: Table) -> str:
@@ -122,11 +128,21 @@ def _symbol_of(table: Table) -> str:
 
 
 def _all_stamps(file: Path, hints: Hints) -> Iterator[str]:
+    for reader, row in _whole_rows(file, hints):
+        yield str(reader.stamp(row))
+
+
+def _all_numbers(file: Path, hints: Hints) -> Iterator[str]:
+    for reader, row in _whole_rows(file, hints):
+        yield from reader.numbers(row)
+
+
+def _whole_rows(file: Path, hints: Hints) -> Iterator[tuple[RowReader, Any]]:
     with closing(open_table(file, hints)) as table:
         reader = RowReader(table.columns, "", TimeReader(None))
         for row in table.rows():
             if len(row) == len(table.columns.header):
-                yield str(reader.stamp(row))
+                yield reader, row
 
 
 def _times(reader: RowReader, rows: list[Any]) -> Iterator[datetime]:

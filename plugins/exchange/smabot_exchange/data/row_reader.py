@@ -11,6 +11,7 @@ from typing import Any
 
 from smabot.provider import Bar, bar_fault
 from smabot_exchange.data.column_names import Columns
+from smabot_exchange.data.decimal_commas import with_point
 from smabot_exchange.data.ticker_names import ticker
 from smabot_exchange.data.time_stamps import BadTime, TimeReader
 
@@ -35,12 +36,25 @@ class BadRow(ValueError):
 class RowReader:
     """Reads the rows of one file."""
 
-    def __init__(self, columns: Columns, symbol: str | None, times: TimeReader) -> None:
+    def __init__(
+        self,
+        columns: Columns,
+        symbol: str | None,
+        times: TimeReader,
+        *,
+        decimal_commas: bool = False,
+    ) -> None:
         self.times = times
         self._columns = columns
         self._in_billionths = columns.in_billionths
         self._symbol = symbol
         """Of all rows, where the file has no column for it."""
+        self.decimal_commas = decimal_commas
+        self._numbers = {
+            name: place
+            for name, place in columns.places.items()
+            if name not in ("symbol", "timestamp")
+        }
 
     def values(self, row: Sequence[Any]) -> Values:
         """Return what a row says, the symbol in capitals and the time in UTC. Raises BadRow."""
@@ -48,6 +62,8 @@ class RowReader:
         if len(row) != len(columns.header):
             raise BadRow("fields", f"{len(row)} fields where {len(columns.header)} are expected")
         places = columns.places
+        if self.decimal_commas:
+            row = self._with_points(row)
         try:
             symbol = self._symbol or ticker(_text(row[places["symbol"]]))
         except ValueError as error:
@@ -69,6 +85,23 @@ class RowReader:
         if wrong := bar_fault(Bar(*values)):
             raise BadRow(_kind_of_fault(Bar(*values)), wrong)
         return values
+
+    def numbers(self, row: Sequence[Any]) -> list[str]:
+        """Return a row's numbers that are texts."""
+        return [row[place] for place in self._numbers.values() if isinstance(row[place], str)]
+
+    def _with_points(self, row: Sequence[Any]) -> list[Any]:
+        changed = list(row)
+        for name, place in self._numbers.items():
+            text = row[place]
+            if isinstance(text, str):
+                if "." in text and "," not in text:
+                    raise BadRow(
+                        "number",
+                        f"{name} {text!r} has a point where other numbers have decimal commas",
+                    )
+                changed[place] = with_point(text)
+        return changed
 
     def stamp(self, row: Sequence[Any]) -> Any:
         """Return a row's time as the file has it; a date and a time of day as one text."""
@@ -125,7 +158,10 @@ def _checked_number(name: str, value: Any) -> int | float | Decimal | str:
         return value
     hint = ""
     if isinstance(value, str) and "," in value:
-        hint = ": write it with a decimal point and without separators, as 1234.5"
+        hint = (
+            ": whether its comma is a decimal one, or one of thousands, the file does not say for certain; "
+            "write numbers with a decimal point and without separators, as 1234.5"
+        )
     raise BadRow("number", f"{name} {value!r} is not a number{hint}")
 
 

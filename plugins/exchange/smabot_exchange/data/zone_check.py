@@ -26,6 +26,9 @@ _COMPLETE = 0.97
 """The share of the sessions' minutes from which on no other zone can have many more."""
 _MORE, _FEW = 1.02, 5
 """How many times as many minutes, and how many more, are no chance."""
+_ENOUGH, _NEARLY_ALL, _TWICE, _TENTH_MORE = 300, 0.99, 2, 1.1
+"""Of so many minutes it is proof where another zone has nearly all in sessions, twice as many, or complete
+sessions where the given one lacks a tenth."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class OtherZone:
     """Within the sessions, in the other zone."""
     in_file: bool
     """Whether the times say their zone themselves."""
+    is_proven: bool
+    """Whether the fit leaves no doubt that times are read in a wrong zone."""
 
     def __str__(self) -> str:
         remedy = f"as {self.zone}: --data-zone {self.zone} reads the times so"
@@ -100,7 +105,12 @@ def other_zone(stamps: Collection[int], read_as: str | None) -> OtherZone | None
     best = max(counts, key=lambda zone: counts[zone])
     if counts[best] <= inside * _MORE + _FEW:
         return None
-    return OtherZone(best, 1 - inside / total, counts[best] / total, read_as is None)
+    most, hours = counts[best], _Hours()
+    hours.count(written, zone_named(best))
+    fits = most >= _NEARLY_ALL * total or most >= _TWICE * inside
+    fits |= most >= max(_TENTH_MORE * inside, _COMPLETE * hours.minutes)
+    proven = total >= _ENOUGH and fits
+    return OtherZone(best, 1 - inside / total, most / total, read_as is None, proven)
 
 
 def lacks_summer_time(stamps: Collection[int], read_as: str) -> bool:

@@ -269,7 +269,7 @@ class ExchangeQueries(Serialised):
         return price
 
     def _price_at(self, symbol: str, time: datetime) -> Decimal:
-        if self._actions.has(symbol) and (bar := self._ledger.bar_before(symbol, time)):
+        if self._actions.splits(symbol) and (bar := self._ledger.bar_before(symbol, time)):
             close = Decimal(repr(bar.close))
             return self._actions.in_new_shares(close, symbol, bar.time, time)
         price = self._ledger.price_before(symbol, time)

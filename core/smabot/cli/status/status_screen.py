@@ -93,7 +93,9 @@ def _block_line(block: Block, ignored: Sequence[str], times: Times) -> str:
 
 def _split_line(action: CorporateAction, status: BotStatus) -> str:
     if status.book.split_holds(action.symbol):
-        return f"the broker has not followed the {action.text}: nothing is traded in {action.symbol}"
+        return (
+            f"the broker has not followed the {action.text}: nothing is traded in {action.symbol}"
+        )
     return action.text
 
 

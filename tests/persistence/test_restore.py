@@ -319,6 +319,19 @@ def test_while_a_bot_runs_it_is_refused(db: Path, tmp_path: Path, smabot: Any) -
     assert not list(tmp_path.glob("*replaced*"))
 
 
+def test_another_programs_file_is_not_replaced(db: Path, tmp_path: Path, smabot: Any) -> None:
+    """It may also be a database whose header is damaged: the line says what to do then."""
+    write(tmp_path / "copy.db", "new")
+    db.write_text("mine")
+    found = smabot("restore", str(tmp_path / "copy.db"))
+    assert (found.code, found.err.count("\n")) == (3, 1)
+    assert "so it is not replaced: move it away" in found.err
+    assert db.read_text() == "mine"
+    db.rename(tmp_path / "away")
+    assert smabot("restore", str(tmp_path / "copy.db")).code == 0
+    assert value_of(db) == "new"
+
+
 def test_the_database_itself_is_no_backup_of_it(db: Path, smabot: Any) -> None:
     write(db, "old")
     assert smabot("restore", str(db)).code == 2

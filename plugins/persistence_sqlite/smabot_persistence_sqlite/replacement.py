@@ -88,7 +88,13 @@ def finish_restore(db: Path) -> list[str]:
 
 
 def _read(plan: Path) -> list[Replacement]:
-    names = json.loads(plan.read_text("utf-8"))
+    try:
+        names = json.loads(plan.read_text("utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(
+            f"{plan}, of a restore that was interrupted, can't be read: check the disk, or remove it and "
+            "restore a backup again"
+        ) from error
     found = [
         Replacement(*(Path(os.path.normpath(plan.parent / n)) for n in pair)) for pair in names
     ]

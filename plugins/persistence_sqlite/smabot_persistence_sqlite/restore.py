@@ -76,6 +76,7 @@ def restore_backup(config: Config, backup: Path, account_files: AccountFiles) ->
     _require_file(backup)
     if backup.resolve() == config.db.resolve():
         raise UsageError(f"{backup} is the database itself: give a backup")
+    _refuse_other_file(config.db)
     content = read_content(backup)
     pairs = [(backup, config.db)]
     for account in content.accounts:
@@ -133,12 +134,27 @@ def read_content(backup: Path) -> Content:
 def _require_file(backup: Path) -> None:
     if not file_exists(backup, f"backup {backup}"):
         raise ConfigError(f"no backup at {backup}: give a file made by `smabot db backup`")
-    with backup.open("rb") as file:
-        begins = file.read(len(MAGIC))
-    if begins != MAGIC:
+    if _first_bytes(backup) != MAGIC:
         raise ConfigError(
             f"{backup} is no database, or its header is damaged: give a file made by `smabot db backup`"
         )
+
+
+def _refuse_other_file(db: Path) -> None:
+    """Raise ConfigError for something else than a database in the place: it may be anything."""
+    if file_exists(db, f"database {db}") and _first_bytes(db) not in (b"", MAGIC):
+        raise ConfigError(
+            f"{db} is no database, or its header is damaged, so it is not replaced: move it away with "
+            f"all files that begin with its name (`mv {db}* …`), then restore again"
+        )
+
+
+def _first_bytes(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(MAGIC))
+    except OSError as error:
+        raise ConfigError(f"{path} can't be read: {error.strerror}: check its rights") from error
 
 
 @contextmanager

@@ -229,23 +229,9 @@ class Served:
         self.kill()
         (self.folder / "keys").write_text("".join(f"{key} {secret}\n" for key, secret in keys))
         command = [
-            BIN / "smabot",
-            "exchange",
-            "serve",
-            "--json",
-            "--port",
-            self.port,
-            "--speed",
-            "60",
-        ]
-        command += [
-            "--data",
-            "simulated:symbols=5,sessions=4",
-            "--ledger",
-            "l.db",
-            "--keys",
-            "keys",
-        ]
+            str(BIN / "smabot"), "exchange", "serve", "--json", "--port", self.port, "--speed", "20",
+            "--data", "simulated:symbols=5,sessions=4", "--ledger", "l.db", "--keys", "keys",
+        ]  # fmt: skip
         self.process = subprocess.Popen(
             command, cwd=self.folder, env=environment(), text=True, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

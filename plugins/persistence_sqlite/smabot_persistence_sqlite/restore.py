@@ -107,28 +107,32 @@ def restore_backup(config: Config, backup: Path, account_files: AccountFiles) ->
 
 def read_content(backup: Path) -> Content:
     """Read a backup whole and check it. Raises as `restore_backup` does."""
-    with translated_errors(backup), closing(connect_reader(backup)) as connection:
-        revision = read_stamp(connection, backup, LINEAGE, "restore another backup").revision
-    if revision is None:
-        raise ConfigError(
-            f"{backup} is an empty database: give a backup made by `smabot db backup`"
+    try:
+        with translated_errors(backup), closing(connect_reader(backup)) as connection:
+            stamp = read_stamp(connection, backup, LINEAGE, "restore another backup")
+        if stamp.revision is None:
+            raise ConfigError(f"{backup} is empty: give a file made by `smabot db backup`")
+        with _at_todays_schema(backup, stamp.revision) as path:
+            if problems := check_database(path):
+                more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
+                raise JournalError(f"{problems[0]}{more}")
+            return _content(path, stamp.revision)
+    except JournalError as error:
+        raise JournalError(
+            f"backup {backup} is not intact, and nothing was changed: restore another one ({error})"
+        ) from error
+
+
+def _content(path: Path, revision: str) -> Content:
+    with closing(SqliteRows.open(path)) as rows:
+        start = rows.newest_bar()
+        return Content(
+            revision,
+            tuple(each.account_id for each in rows.rows(Account)),
+            None if start is None else start + MINUTE,
+            tuple(rows.rows(Order, where={"status": OPEN})),
+            tuple(each for each in rows.rows(Position) if each.qty),
         )
-    with _at_todays_schema(backup, revision) as path:
-        if problems := check_database(path):
-            more = f", and {len(problems) - 1} more" if len(problems) > 1 else ""
-            raise JournalError(
-                f"backup {backup} is not intact, and nothing was changed: {problems[0]}{more}: restore "
-                "another one"
-            )
-        with closing(SqliteRows.open(path)) as rows:
-            start = rows.newest_bar()
-            return Content(
-                revision,
-                tuple(each.account_id for each in rows.rows(Account)),
-                None if start is None else start + MINUTE,
-                tuple(rows.rows(Order, where={"status": OPEN})),
-                tuple(each for each in rows.rows(Position) if each.qty),
-            )
 
 
 def _require_file(backup: Path) -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH
@@ -29,6 +30,21 @@ ASK_AGAIN = timedelta(hours=1)
 """After a question that was not answered."""
 
 
+class Announced(NamedTuple):
+    """What a broker lists of some symbols, with ex-dates of a span, both ends included."""
+
+    actions: Collection[CorporateAction]
+    symbols: frozenset[str]
+    since: date
+    until: date
+
+    def lacks(self, known: CorporateAction) -> bool:
+        """Whether an action is not listed that would be."""
+        if known.symbol not in self.symbols or not self.since <= known.ex_date <= self.until:
+            return False
+        return all(each.action_id != known.action_id for each in self.actions)
+
+
 class CorporateActions:
     """Asks the broker four times a day, and applies what is due between two steps' decisions."""
 
@@ -38,7 +54,7 @@ class CorporateActions:
         broker: Broker,
         clock: Clock,
         symbols: Collection[str],
-        question: BackgroundQuery[list[CorporateAction]],
+        question: BackgroundQuery[Announced],
     ) -> None:
         self._book = book
         self._broker = broker if isinstance(broker, ActionsBroker) else None
@@ -122,11 +138,20 @@ def read_actions(book: Book, broker: Broker, symbols: Collection[str], now: date
         book.apply(unread_event(book, error))
 
 
-def learn_actions(book: Book, announced: Collection[CorporateAction], now: datetime) -> None:
-    """Keep actions that are new, or whose terms have changed before they were followed."""
-    for action in sorted(announced, key=lambda each: (each.ex_date, each.action_id)):
-        known = book.splits.all.get(action.action_id)
-        if known is not None and (known.applied_at or _terms(known) == _terms(action)):
+def learn_actions(book: Book, announced: Announced, now: datetime) -> None:
+    """Keep actions that are new, or whose terms have changed before they were followed; drop those that are not
+    announced any more."""
+    for known in list(book.splits.open()):
+        if known.applied_at is None and announced.lacks(known):
+            book.apply(replace(known, confirmed_at=now))
+            text = f"{known}: the broker does not announce it any more"
+            book.apply(Event(max(now, book.now), "split_withdrawn", known.symbol, text))
+    for action in sorted(announced.actions, key=lambda each: (each.ex_date, each.action_id)):
+        known_as = book.splits.all.get(action.action_id)
+        if known_as is not None and (
+            known_as.applied_at
+            or (_terms(known_as) == _terms(action) and known_as.confirmed_at is None)
+        ):
             continue
         if action.new_shares <= 0 or action.old_shares <= 0:
             continue
@@ -193,8 +218,8 @@ def _held_before(book: Book, action: CorporateAction) -> list[Position]:
 def late_event(action: CorporateAction, at: datetime) -> Event:
     """Return the event of a split that the broker has not followed when its session opened."""
     text = (
-        f"the market is open, and the broker has not followed the {action}: nothing is bought or sold in it until then; if it never "
-        "does, `smabot reconcile` shows the difference"
+        f"the market is open, and the broker has not followed the {action}: nothing is bought or sold in it until "
+        "then; if it has not when this session closes, the difference is a conflict"
     )
     return Event(at, "split_awaited", action.symbol, text, grave=True)
 
@@ -207,11 +232,13 @@ def unread_event(book: Book, error: BrokerError) -> Event:
 
 def _question(
     broker: ActionsBroker, book: Book, symbols: Collection[str], now: datetime
-) -> Callable[[], list[CorporateAction]]:
+) -> Callable[[], Announced]:
     known = book.point.time if book.point is not None else now
     since, until = new_york_date(min(known, now - BACK)), new_york_date(now + AHEAD)
     asked = sorted({*symbols, *book.at_risk()})
-    return lambda: broker.corporate_actions(asked, since, until)
+    return lambda: Announced(
+        broker.corporate_actions(asked, since, until), frozenset(asked), since, until
+    )
 
 
 def _terms(action: CorporateAction) -> tuple[object, ...]:

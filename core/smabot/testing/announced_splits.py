@@ -24,6 +24,10 @@ class AnnouncedSplits:
         """Return the same, of which as many were followed."""
         return copy(self)
 
+    def announce(self, actions: Iterable[CorporateAction]) -> None:
+        """Announce these from now on; others are withdrawn."""
+        self._actions = tuple(actions)
+
     def within(self, symbols: Collection[str], since: date, until: date) -> list[CorporateAction]:
         """Return those of some symbols with an ex-date of a span, both ends included."""
         return [a for a in self._actions if a.symbol in symbols and since <= a.ex_date <= until]

@@ -14,7 +14,8 @@ from smabot.provider import (
     Event,
     Order,
     Status,
-    other_number,
+    on_other_side,
+    same_shares,
     whole_shares,
 )
 
@@ -23,9 +24,16 @@ SECOND = timedelta(seconds=1)
 
 
 def is_half_split(book: Book, symbol: str, there: Decimal, now: datetime) -> bool:
-    """Whether the broker shows just the shares of the other side of a split that is under way."""
-    action = book.splits.unconfirmed(symbol, now, book.calendar)
-    return action is not None and there in other_number(action, book.net(symbol))
+    """Whether the broker shows just the shares of the other side of a split that is under way.
+
+    It is not any more once the session of its ex-date is over: a broker that has not followed by then may never.
+    """
+    under_way = [
+        action
+        for action in book.splits.unconfirmed(symbol, now, book.calendar)
+        if action.applied_at is None or not _is_late(action, book, now)
+    ]
+    return bool(under_way) and on_other_side(under_way, book.net(symbol), there)
 
 
 def followed_splits(
@@ -39,15 +47,19 @@ def followed_splits(
     ``pay_fraction``: the records of shares that went for cash. A broker that shows what is held here has
     followed, or there was nothing to do.
     """
+    paid: set[str] = set()
     for action in book.splits.open():
         if action.applied_at is None or now < action.effective_at:
             continue
         here, seen = book.net(action.symbol), there(action.symbol)
-        if seen not in (here, whole_shares(here)) or (
-            seen == _before(action, here) and not _is_late(action, book, now)
-        ):
+        followed = same_shares(seen, here)
+        if not followed and seen != whole_shares(here):
             continue
-        if seen != here:
+        may_be_before = not followed and same_shares(action.new_qty(seen), here)
+        if may_be_before and not _is_late(action, book, now):
+            continue
+        if seen != here and action.symbol not in paid:
+            paid.add(action.symbol)
             yield from pay_fraction(action.symbol, seen - here, action.effective_at + SECOND)
         yield replace(action, confirmed_at=now)
         yield Event(now, "split_followed", action.symbol, f"the broker has followed the {action}")
@@ -60,23 +72,19 @@ def _is_late(action: CorporateAction, book: Book, now: datetime) -> bool:
     return session is None or now >= session.close
 
 
-def _before(action: CorporateAction, here: Decimal) -> Decimal | None:
-    """Return what a broker shows that has not followed, where that differs from what is held here."""
-    before = action.old_qty(here)
-    return None if before == here else before
-
-
 def in_split_shares(book: Book, order: Order, seen: BrokerOrder, now: datetime) -> bool:
     """Whether an order differs from ours by a split alone, and nothing of it filled since."""
-    action = book.splits.unconfirmed(order.symbol, now, book.calendar)
-    if action is None or (seen.symbol, seen.side, seen.type) != (
+    if (seen.symbol, seen.side, seen.type) != (
         order.symbol,
         order.side,
         order.type,
     ):
         return False
-    filled = (order.filled_qty, action.new_qty(order.filled_qty))
-    return seen.qty in (order.qty, action.new_qty(order.qty)) and seen.filled_qty in filled
+    return any(
+        seen.qty in (order.qty, action.new_qty(order.qty))
+        and seen.filled_qty in (order.filled_qty, action.new_qty(order.filled_qty))
+        for action in book.splits.unconfirmed(order.symbol, now, book.calendar)
+    )
 
 
 def successor_of(book: Book, seen: BrokerOrder, orders: Mapping[str, BrokerOrder]) -> Order | None:

@@ -23,17 +23,23 @@ SECOND = timedelta(seconds=1)
 """A fraction's adjustment comes after the split's, at a time of its own."""
 
 
-def is_half_split(book: Book, symbol: str, there: Decimal, now: datetime) -> bool:
+def is_half_split(
+    book: Book, symbol: str, there: Decimal, now: datetime, *, shared: bool = False
+) -> bool:
     """Whether the broker shows just the shares of the other side of a split that is under way.
 
     It is not any more once the session of its ex-date is over: a broker that has not followed by then may never.
+    ``shared``: the account may hold more than what is held here.
     """
     under_way = [
         action
         for action in book.splits.unconfirmed(symbol, now, book.calendar)
         if action.applied_at is None or not _is_late(action, book, now)
     ]
-    return bool(under_way) and on_other_side(under_way, book.net(symbol), there)
+    here = book.net(symbol)
+    if shared and any(action.new_qty(there) >= here for action in under_way if action.applied_at):
+        return there * here > 0
+    return bool(under_way) and on_other_side(under_way, here, there)
 
 
 def followed_splits(
@@ -41,24 +47,27 @@ def followed_splits(
     there: Callable[[str], Decimal],
     pay_fraction: Callable[[str, Decimal, datetime], Sequence[object]],
     now: datetime,
+    *,
+    shared: bool = False,
 ) -> Iterator[object]:
     """Yield the records of the splits that the broker has followed, by the positions that it shows.
 
     ``pay_fraction``: the records of shares that went for cash. A broker that shows what is held here has
-    followed, or there was nothing to do.
+    followed, or there was nothing to do. ``shared``: the account may hold more; then the session of the ex-date
+    must be over, as nothing else tells.
     """
     paid: set[str] = set()
     for action in book.splits.open():
         if action.applied_at is None or now < action.effective_at:
             continue
         here, seen = book.net(action.symbol), there(action.symbol)
-        followed = same_shares(seen, here)
-        if not followed and seen != whole_shares(here):
+        same, late = same_shares(seen, here), _is_late(action, book, now)
+        has_more = shared and seen > here > 0 and late
+        if not (same or has_more or seen == whole_shares(here)):
             continue
-        may_be_before = not followed and same_shares(action.new_qty(seen), here)
-        if may_be_before and not _is_late(action, book, now):
-            continue
-        if seen != here and action.symbol not in paid:
+        if not same and not late and same_shares(action.new_qty(seen), here):
+            continue  # it may be the number of before
+        if seen != here and not has_more and action.symbol not in paid:
             paid.add(action.symbol)
             yield from pay_fraction(action.symbol, seen - here, action.effective_at + SECOND)
         yield replace(action, confirmed_at=now)

@@ -67,7 +67,7 @@ class FakeExchange:
         self._orders: dict[str, BrokerOrder] = {}
         self._waiting: list[OrderUpdate] = []
         self._subscribed: frozenset[str] = frozenset()
-        self._splits = AnnouncedSplits(actions, follows_after)
+        self._splits = AnnouncedSplits(tuple(actions), follows_after)
 
     def copy(self) -> FakeExchange:
         """Return an exchange of its own in the same state, over the same bars."""

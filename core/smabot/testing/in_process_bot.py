@@ -59,14 +59,15 @@ class Bot:
         ``{"plugin": {"streak": {"bars": 5}}}``, by the name that `names` shows. ``each_process`` is called
         before each process begins: it undoes what the one before left in modules. ``actions`` are the splits that
         the exchange announces, and ``follows_after`` is how long after an ex-date begins its account follows.
-        ``cash_moves`` is cash that comes and goes without a trade.
+        ``cash_moves`` is cash that comes and goes without a trade. Sessions are not audited unless ``settings``
+        say so.
 
         Raises ConfigError for plugins and settings as a start does.
         """
         given = list(bars)
         if not given:
             raise ConfigError("a bot needs bars: give at least one")
-        self.config = Config(**{"broker": "fake", **dict(settings or {})})
+        self.config = Config(**{"broker": "fake", "audit": False, **dict(settings or {})})
         self._each_process = each_process
         self._made_of = _named(plugins)
         self._processes = ProcessPlugins(self._made_of, self.config)

@@ -45,7 +45,7 @@ class ExchangeQueries(Serialised):
         self._actions = ActionSchedule(ledger.actions(), self.calendar, ledger.start)
         if (overdue := self._actions.overdue(self._now)) is not None:
             raise ConfigError(
-                f"{ledger.notes()[0]}: lists a {overdue}, and the ledger's clock is at "
+                f"{ledger.notes()[0]}: lists a {overdue.text}, and the ledger's clock is at "
                 f"{self._now:%Y-%m-%d %H:%MZ} without it: list it before its day, or give another --ledger or --db"
             )
         self._latest: dict[str, Bar] = {}
@@ -269,7 +269,7 @@ class ExchangeQueries(Serialised):
         return price
 
     def _price_at(self, symbol: str, time: datetime) -> Decimal:
-        if self._actions.has(symbol) and (bar := self._ledger.bar_before(symbol, time)):
+        if self._actions.splits(symbol) and (bar := self._ledger.bar_before(symbol, time)):
             close = Decimal(repr(bar.close))
             return self._actions.in_new_shares(close, symbol, bar.time, time)
         price = self._ledger.price_before(symbol, time)

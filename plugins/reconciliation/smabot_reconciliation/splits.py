@@ -19,6 +19,7 @@ from smabot.provider import (
     whole_shares,
 )
 
+DAY = timedelta(days=1)
 SECOND = timedelta(seconds=1)
 """A fraction's adjustment comes after the split's, at a time of its own."""
 
@@ -71,14 +72,16 @@ def followed_splits(
             paid.add(action.symbol)
             yield from pay_fraction(action.symbol, seen - here, action.effective_at + SECOND)
         yield replace(action, confirmed_at=now)
-        yield Event(now, "split_followed", action.symbol, f"the broker has followed the {action}")
+        yield Event(
+            now, "split_followed", action.symbol, f"the broker has followed the {action.text}"
+        )
 
 
 def _is_late(action: CorporateAction, book: Book, now: datetime) -> bool:
     """Whether the session of an ex-date is over: a share that the split makes one and a half is then one, and
     cash for the half."""
     session = book.calendar.session(action.ex_date)
-    return session is None or now >= session.close
+    return now >= (action.effective_at + DAY if session is None else session.close)
 
 
 def in_split_shares(book: Book, order: Order, seen: BrokerOrder, now: datetime) -> bool:

@@ -93,8 +93,10 @@ def _block_line(block: Block, ignored: Sequence[str], times: Times) -> str:
 
 def _split_line(action: CorporateAction, status: BotStatus) -> str:
     if status.book.split_holds(action.symbol):
-        return f"the broker has not followed the {action}: nothing is traded in {action.symbol}"
-    return str(action)
+        return (
+            f"the broker has not followed the {action.text}: nothing is traded in {action.symbol}"
+        )
+    return action.text
 
 
 def _bar_line(status: BotStatus, times: Times) -> str:

@@ -284,9 +284,9 @@ class Ledger(BarQueries, OrderQueries):
         for each in self.carried_out():
             action = each.action
             if (now := listed.get(action.action_id)) != action:
-                found = "list none" if now is None else f"list {now}"
+                found = "list none" if now is None else f"list {now.text}"
                 raise ConfigError(
-                    f"ledger {self.path}: has carried out a {action}, the data {found}: list it as it was, or "
+                    f"ledger {self.path}: has carried out a {action.text}, the data {found}: list it as it was, or "
                     "give another --ledger or --db"
                 )
 

@@ -20,6 +20,8 @@ from smabot.provider import (
 )
 
 DAY = timedelta(days=1)
+MOST_AWAITED = timedelta(days=7)
+"""A broker that has not followed a split so long after its ex-date began may never."""
 SECOND = timedelta(seconds=1)
 """A fraction's adjustment comes after the split's, at a time of its own."""
 
@@ -29,13 +31,13 @@ def is_half_split(
 ) -> bool:
     """Whether the broker shows just the shares of the other side of a split that is under way.
 
-    It is not any more once the session of its ex-date is over: a broker that has not followed by then may never.
+    It is not any more `MOST_AWAITED` after its ex-date began.
     ``shared``: the account may hold more than what is held here.
     """
     under_way = [
         action
         for action in book.splits.unconfirmed(symbol, now, book.calendar)
-        if action.applied_at is None or not _is_late(action, book, now)
+        if action.applied_at is None or now < action.effective_at + MOST_AWAITED
     ]
     here = book.net(symbol)
     if shared and any(action.new_qty(there) >= here for action in under_way if action.applied_at):

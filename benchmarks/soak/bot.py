@@ -76,6 +76,8 @@ class Child:
 
             exchange = opens(*args, **options)
             _, faults = parse_faults({"faults": self._told.faults})
+            for flag in list(exchange.flags):  # the market stands still while no bot runs
+                exchange.flag(flag, False)
             exchange.faults.seed = self._told.seed
             exchange.faults.add(faults)
             return exchange

@@ -48,6 +48,8 @@ class Month:
     rss: int = 0
     pss: int = 0
     """The largest at a session's end."""
+    memory: list[int] = field(default_factory=list)
+    """RSS at each session's end."""
     exchange_rss: int = 0
     wal: int = 0
     sizes: dict[str, int] = field(default_factory=dict)
@@ -59,6 +61,7 @@ class Month:
         """Add what a life tells at a session's end."""
         self.steps += told["steps"]
         self.sql += told["sql"]
+        self.memory.append(told["rss"])
         self.rss, self.pss = max(self.rss, told["rss"]), max(self.pss, told["pss"])
         self.wal = max(self.wal, told["wal"])
 

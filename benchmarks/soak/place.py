@@ -69,8 +69,10 @@ class Place:
         """Start a command of `smabot` whose work is told."""
         return Child(self, arguments, told)
 
-    def smabot(self, *arguments: str, codes: Sequence[int] = (0,)) -> str:
-        """Run a command to its end, as an operator does; returns what it printed.
+    def smabot(
+        self, *arguments: str, codes: Sequence[int] = (0,)
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command to its end, as an operator does.
 
         Raises Failed where it ends with another exit code.
         """
@@ -80,7 +82,7 @@ class Place:
         )  # fmt: skip
         if done.returncode not in codes:
             raise Failed(f"smabot {' '.join(arguments)}: {done.returncode}: {done.stderr.strip()}")
-        return done.stdout
+        return done
 
     @contextmanager
     def exchange_served(self) -> Iterator[None]:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import signal
+import sqlite3
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from random import Random
 from typing import Any
 
@@ -21,7 +23,7 @@ IN_A_START = 0.25
 OPERATED = 0.15
 """Sessions in which the operator does something."""
 KILLED = -signal.SIGKILL
-BROKER_AWAY = 4
+UNANSWERED, BROKER_AWAY = 1, 4
 
 
 class Soak:
@@ -55,12 +57,11 @@ class Soak:
         """Live and be killed in the first two thirds of a month, then live in one piece to its end."""
         killing = sessions[: len(sessions) * 2 // 3] if self._kills else []
         while killing and self._now_before(killing[-1]):
-            self._live(month, sessions[-1], self._draw_strike())
-            month.kills += 1
+            month.kills += self._live(month, sessions[-1], self._draw_strike()) == KILLED
         self._resume()
         more = [] if self._place.served else [deposit(self._random)]
         while self._live(month, sessions[-1], None, more) == BROKER_AWAY:
-            self.happened["the broker was away"] += 1
+            pass
         self._resume()
         if more:
             self._place.smabot("reconcile", "--accept", "broker")
@@ -90,7 +91,9 @@ class Soak:
             child.kill()
         for told in child:
             self._note(month, told, child)
-        return child.end((0, BROKER_AWAY, KILLED))
+        code = child.end((0, BROKER_AWAY, KILLED))
+        self.happened["the broker was away"] += code == BROKER_AWAY
+        return code
 
     def _note(self, month: Month, told: dict[str, Any], child: Child) -> None:
         if "ready" in told:
@@ -108,19 +111,19 @@ class Soak:
             self._resume()
         elif self._random.random() < OPERATED:
             if self._random.random() < 0.25:
-                self._command("flatten", "--yes", "--timeout", "5", codes=(0, 1))
+                self._command("flatten", "--yes", "--timeout", "5")
             else:
-                self._command("halt", "a", "look", "at", "it", codes=(0, 1))
+                self._command("halt", "a", "look", "at", "it")
             self._halted = True
 
     def _resume(self) -> None:
-        if self._halted:
-            self._command("resume")
-            self._halted = False
+        self._halted = self._halted and not self._command("resume")
 
-    def _command(self, *arguments: str, codes: Sequence[int] = (0,)) -> None:
-        self._place.smabot(*arguments, codes=codes)
+    def _command(self, *arguments: str) -> bool:
+        """Give a command, and say whether it is done: a busy bot may answer too late."""
+        done = self._place.smabot(*arguments, codes=(0, UNANSWERED, BROKER_AWAY))
         self.happened[arguments[0]] += 1
+        return done.returncode == 0
 
     def _now_before(self, session: Session) -> bool:
         """Whether the newest bar that the bot has is older than a session's close."""
@@ -128,9 +131,6 @@ class Soak:
 
 
 def _newest_bar(place: Place) -> float:
-    import sqlite3
-    from contextlib import closing
-
     if not place.db.exists():
         return 0.0
     with closing(sqlite3.connect(f"file:{place.db}?mode=ro", uri=True)) as db:

@@ -71,7 +71,8 @@ class OrderQueries(LedgerFile):
         """Return the orders submitted at or after a time, or all, in the order they came in."""
         if time is None:
             return self._orders("ORDER BY seq")
-        return self._orders("WHERE submitted_at >= ? ORDER BY seq", to_stamp(time, up=True))
+        # The plus keeps SQLite from reading all orders in the order wanted, instead of the index by time.
+        return self._orders("WHERE submitted_at >= ? ORDER BY +seq", to_stamp(time, up=True))
 
     def find_orders(self, wanted: OrderFilter) -> list[ExchangeOrder]:
         """Return the orders that a filter lets through, without hidden ones."""

@@ -1,0 +1,90 @@
+"""The bot stays flat over months: counted in SQL instructions and calls, which no busy machine changes."""
+
+from __future__ import annotations
+
+import importlib
+import shutil
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+LOOKS = {
+    "status": ("status",),
+    "orders": ("orders",),
+    "events": ("events",),
+    "limits": ("limits",),
+    "breaker": ("breaker",),
+    "resume": ("resume",),
+}
+PAST = 50
+"""Times that the history is copied, each eight days further back."""
+ROWS_OF_STATE = 10 * PAST
+"""SQL instructions for tables of which a start reads each row: a row a day, and one a command."""
+
+pytestmark = pytest.mark.plugins
+
+
+@pytest.fixture
+def soak(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Return a function that imports a module of the soak."""
+    monkeypatch.syspath_prepend(str(ROOT))
+    return lambda name: importlib.import_module(f"benchmarks.soak.{name}")
+
+
+@pytest.mark.slow(seconds=30)
+def test_a_start_and_looks_cost_the_same_after_a_year_as_after_days(
+    soak: Any, tmp_path: Path
+) -> None:
+    short, long = tmp_path / "short", tmp_path / "long"
+    short.mkdir()
+    market = soak("market").Market(3, 8, 7)
+    place = soak("place").Place(short, market)
+    until = f"{market.calendar[-1].close:%Y-%m-%dT%H:%M:%SZ}"
+    for session in market.calendar:
+        place.smabot("run", "--until", f"{session.close:%Y-%m-%dT%H:%M:%SZ}")
+    place.smabot("halt")
+    place.smabot("resume")
+    shutil.copytree(short, long)
+    before = {name: count(soak, place, until, name) for name in ("start", *LOOKS)}
+
+    after_years = soak("place").Place(long, market)
+    soak("history").lengthen(after_years.db, after_years.ledger, PAST, 8)
+    rows = soak("months").row_counts(after_years.db) | soak("months").row_counts(after_years.ledger)
+    for table in ("trades.runs", "trades.order_intents", "trades.exchange.orders", "trades.events"):
+        assert rows[table] > PAST, f"nothing to see: {table} has {rows[table]} rows"
+    after = {name: count(soak, after_years, until, name) for name in before}
+
+    grown = {
+        name: (before[name].sql, after[name].sql)
+        for name in before
+        if after[name].sql > 1.1 * before[name].sql + ROWS_OF_STATE + soak("counting").GRAIN
+    }
+    assert grown == {}
+    after_years.smabot("db", "check")
+
+
+def count(soak: Any, place: Any, until: str, name: str) -> Any:
+    """Return the work of a start that has nothing to do, or of a command that looks."""
+    arguments = LOOKS.get(name, ("run", "--until", until))
+    return soak("months").counted(place, *arguments)
+
+
+@pytest.mark.slow(seconds=60)
+def test_a_small_soak_is_flat_and_loses_nothing(soak: Any, tmp_path: Path) -> None:
+    place = soak("place").Place(tmp_path, soak("market").Market(6, 8, 3, month=2))
+    soaking = soak("soaking").Soak(place)
+    soaking.run()
+    months = soaking.months
+    assert sum(month.kills for month in months) > 0
+    assert soaking.happened["cash moved"] == len(months)
+    verdicts = [*soak("judgement").flatness(months), *soak("judgement").held(place)]
+    counted = [v for v in verdicts if not v.ratio or "SQL" in v.what or "calls" in v.what]
+    assert [v for v in counted if not v.good] == []
+    assert months[-1].rows["trades.bars"] == months[-1].rows["trades.exchange.bars"]
+    with closing(sqlite3.connect(place.db)) as db:
+        ((killed,),) = db.execute("SELECT COUNT(*) FROM runs WHERE ended_at IS NULL")
+    assert killed > 0

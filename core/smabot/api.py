@@ -7,8 +7,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from smabot.domain.bot_health import Health
 from smabot.domain.bot_records import Block, Command, Event, Run
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
+from smabot.domain.cash_movements import CashKind, CashMovement
+from smabot.domain.closed_sessions import ClosedSession
 from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
@@ -27,6 +30,7 @@ from smabot.domain.records import (
 )
 from smabot.domain.risk_answers import Check, Veto, read_checks
 from smabot.domain.tables import record
+from smabot.domain.unearned_changes import outside_changes
 from smabot.errors import (
     BrokerError,
     ConfigError,
@@ -77,8 +81,11 @@ __all__ = [
     "BrokerOrder",
     "BrokerPosition",
     "Calendar",
+    "CashKind",
+    "CashMovement",
     "Check",
     "Clock",
+    "ClosedSession",
     "Command",
     "CommittedStep",
     "Config",
@@ -89,6 +96,7 @@ __all__ = [
     "Feed",
     "Fill",
     "Finding",
+    "Health",
     "Journal",
     "JournalError",
     "Level",
@@ -123,6 +131,7 @@ __all__ = [
     "Veto",
     "end_of",
     "hookimpl",
+    "outside_changes",
     "read_checks",
     "record",
     "register_secret",

@@ -14,6 +14,10 @@ from smabot.system.redaction import redact
 LONGEST_WORD, LONGEST_PATH, LONGEST_LINE = 80, 160, 600
 
 
+CANNOT_TELL = 3
+"""The exit code of `smabot health` where it can't tell, also for a wrong command line: 0 to 2 are answers."""
+
+
 class SmabotError(Exception):
     """A failure with a message for the user. Exit code 1.
 

@@ -11,6 +11,7 @@ from smabot.domain.bar_checks import bar_fault, is_valid_bar, left_out_bar
 from smabot.domain.book_view import COLLAR, STALE
 from smabot.domain.bot_records import Command, Event
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end_of
+from smabot.domain.cash_movements import CashKind, CashMovement
 from smabot.domain.committed_steps import MOST_BEHIND, TOLD_UNTIL
 from smabot.domain.corporate_actions import ActionKind, CorporateAction, whole_shares
 from smabot.domain.known_splits import other_number
@@ -48,6 +49,13 @@ from smabot.errors import (
     UsageError,
     listed,
     suggest,
+)
+from smabot.hooks.account_activities import (
+    AccountActivities,
+    BrokerExecution,
+    CashActivity,
+    cash_kind,
+    tells_activities,
 )
 from smabot.hooks.findings import Finding, Level
 from smabot.hooks.memory_journal import MemoryJournal
@@ -125,6 +133,7 @@ __all__ = [
     "TOLD_UNTIL",
     "ZERO",
     "Account",
+    "AccountActivities",
     "AccountBlocked",
     "ActionKind",
     "ActionsBroker",
@@ -136,10 +145,14 @@ __all__ = [
     "Broker",
     "BrokerAccount",
     "BrokerError",
+    "BrokerExecution",
     "BrokerOrder",
     "BrokerPosition",
     "BulkBroker",
     "Calendar",
+    "CashActivity",
+    "CashKind",
+    "CashMovement",
     "Clock",
     "Column",
     "Command",
@@ -203,6 +216,7 @@ __all__ = [
     "UnknownOutcome",
     "UsageError",
     "bar_fault",
+    "cash_kind",
     "end_of",
     "file_exists",
     "hookimpl",
@@ -227,5 +241,6 @@ __all__ = [
     "split_ratio",
     "suggest",
     "table_of",
+    "tells_activities",
     "whole_shares",
 ]

@@ -60,7 +60,7 @@ def test_after_a_run_all_is_well_and_nothing_is_changed(traded: Path, call: Call
     assert (result.code, result.json["exit_code"]) == (0, 0)
     assert set(levels(result).values()) == {"ok"}
     assert text(result, "agreement").startswith("database and broker agree")
-    assert "schema 000" in text(result, "database")
+    assert "schema 00" in text(result, "database")
     assert "40 of 40 minutes replayed" in text(result, "ledger")
     assert digest(traded) == before
 

@@ -21,6 +21,7 @@ import smabot
 from smabot import api
 from smabot.cli.installation_checks import plugin_findings
 from smabot.domain.book import Book
+from smabot.domain.bot_health import Health
 from smabot.domain.bot_records import Command, Run
 from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
@@ -230,8 +231,23 @@ def after_commit(plugins: Plugins, plugin: Any, book: Book) -> None:
     sent: list[tuple[str, int]] = []
     plugin.send = lambda text, key: sent.append((text, key))
     (tell,) = plugins.after_commit().values()
-    tell(CommittedStep(7, fills=(FILL,)))
+    assert tell(CommittedStep(7, fills=(FILL,)), "") is None
     assert sent == [("buy 5 SPY", 7)]
+
+
+def receivers(plugins: Plugins, plugin: Any, book: Book) -> None:
+    assert plugin.receivers() == ["mail", "phone"]
+    assert plugins.after_commit() == {}  # it has nothing to tell them
+
+
+def on_health(plugins: Plugins, plugin: Any, book: Book) -> None:
+    pinged: list[tuple[str, str]] = []
+    plugin.ping = lambda path, text: pinged.append((path, text))
+    (tell,) = plugins.on_health().values()
+    fine = Health("trading", NOW, 1.0, 7, "0.1.0", "PAPER", NOW)
+    tell(fine)
+    tell(replace(fine, reasons=("halted: lunch", "no bar for 4 minutes")))
+    assert pinged == [("", ""), ("/fail", "halted: lunch; no bar for 4 minutes")]
 
 
 def on_start(plugins: Plugins, plugin: Any, book: Book) -> None:

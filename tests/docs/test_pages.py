@@ -66,7 +66,8 @@ def test_every_plugin_has_a_page_and_the_readme_leads_there() -> None:
 
 def verbs() -> set[str]:
     """Every command a person can type, with the plugins' own."""
-    registered = Plugins.load(Config()).commands(taken=COMMANDS)
+    own = [name for name, (point,) in discover().items() if point.value.startswith("smabot_")]
+    registered = Plugins.load(Config(), own).commands(taken=COMMANDS)
     core = {
         name: getattr(import_module(f"smabot.cli.commands.{COMMANDS[name]}"), name)
         for name in COMMANDS

@@ -261,7 +261,7 @@ def test_the_brokers_list_is_that_of_the_data_as_far_as_it_is_announced(lab: Any
     exchange = lab.open(folder)
     broker = ExchangeBroker(SharedExchange(exchange))
     found = broker.corporate_actions({"SPY", "KO"}, SINCE, UNTIL)
-    assert [(each.symbol, each.kind, str(each)) for each in found] == [
+    assert [(each.symbol, each.kind, each.text) for each in found] == [
         ("SPY", ActionKind.SPLIT, f"2:1 split of SPY on {DAY}")
     ]
     lab.play(exchange)

@@ -43,7 +43,7 @@ FLOORS = {
         ["json_forms"],
         ["streams"],
         ["http", "settings", "opening"],
-        ["in_process", "in_memory", "embedded", "server_process"],
+        ["in_process", "in_memory", "embedded", "server_process", "broker_activities"],
         ["data_check", "store_import"],
         ["data_report", "store_list", "import_report"],
         ["commands", "data_commands", "doctor", "plugin"],

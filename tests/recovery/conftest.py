@@ -59,7 +59,13 @@ class World:
         self.folder = folder
         self.tape = tape
         self.db = folder / "trades.db"
-        self.settings = {"plugins": (), "broker": "exchange", "base_plugins": BASE, **settings}
+        self.settings = {
+            "plugins": (),
+            "broker": "exchange",
+            "base_plugins": BASE,
+            "audit": False,
+            **settings,
+        }
         self.strategies: dict[str, object] = {}
 
     def follow(self, **wants: Wants) -> None:

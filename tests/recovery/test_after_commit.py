@@ -12,16 +12,23 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from smabot.domain.book import Book
 from smabot.domain.bot_records import BotState, Event, Run, StepRow
+from smabot.domain.calendar import Calendar, Session
 from smabot.domain.committed_steps import CommittedStep, read_step
+from smabot.domain.records import EquityPoint
+from smabot.errors import PluginFault
 from smabot.hooks import telling_journal
 from smabot.hooks.memory_journal import MemoryJournal
+from smabot.hooks.plugins import Plugins
+from smabot.hooks.specifications import hookimpl
 from smabot.hooks.telling_journal import PAUSES, TellingJournal
 from smabot.system.background_query import BackgroundQuery
 
@@ -49,8 +56,11 @@ class Around:
         return BackgroundQuery(name, beside=beside and self._beside)
 
 
-def telling(journal: Any, around: Around, **hooks: Callable[[CommittedStep], None]) -> Any:
-    return TellingJournal(journal, hooks, around)
+def telling(
+    journal: Any, around: Around, book: Book | None = None, **hooks: Callable[[CommittedStep], None]
+) -> Any:
+    told = {name: lambda step, memory, hook=hook: hook(step) for name, hook in hooks.items()}
+    return TellingJournal(journal, told, around, book or Book())
 
 
 def test_steps_are_told_in_order_with_their_rows() -> None:
@@ -200,6 +210,157 @@ def test_a_run_that_was_killed_is_told_by_the_next_one() -> None:
     journal.finish(1)
     journal.finish(1)
     assert [step.died for step in told] == [dead, None]
+
+
+class Receivers:
+    """A plugin with two receivers, of which one can fail."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, int, str, bool]] = []
+        self.fails = ""
+
+    @hookimpl
+    def receivers(self) -> list[str]:
+        return ["mail", "phone"]
+
+    @hookimpl
+    def after_commit(self, step: CommittedStep, receiver: str, memory: str) -> str:
+        self.told.append((receiver, step.number, memory, step.again))
+        if receiver == self.fails:
+            raise OSError("no answer")
+        return f"{memory}{step.number}"
+
+    def of(self, receiver: str) -> list[tuple[int, str, bool]]:
+        return [rest for name, *rest in map(list, self.told) if name == receiver]  # type: ignore[misc]
+
+
+def test_each_receiver_has_a_place_and_a_memory_of_its_own_over_restarts() -> None:
+    kept, plugin = MemoryJournal(), Receivers()
+    plugins = Plugins()
+    plugins.register("alerts", plugin)
+    plugins.check()
+
+    def run(first: int, fails: str) -> None:
+        plugin.fails = fails
+        journal = TellingJournal(kept, plugins.after_commit(), Around(), Book())
+        for number in (first, first + 1):
+            journal.commit([event(number)])
+            journal.commands()
+        journal.finish(1)
+
+    run(1, "phone")
+    assert plugin.of("mail") == [[1, "", False], [2, "1", False]]
+    assert plugin.of("phone") == [[1, "", False]]
+    plugin.told.clear()
+    run(3, "")
+    assert plugin.of("mail") == [[3, "12", False], [4, "123", False]]
+    assert plugin.of("phone") == [
+        [1, "", True],
+        [2, "1", True],
+        [3, "12", False],
+        [4, "123", False],
+    ]
+    places = {row.plugin: row.value for row in kept.rows(BotState, where={"key": "after_commit"})}
+    assert places == {"alerts/mail": "4", "alerts/phone": "4"}
+
+
+def test_an_answer_that_is_no_text_is_a_failure() -> None:
+    class Wrong:
+        @hookimpl
+        def after_commit(self) -> int:
+            return 3
+
+    plugins = Plugins()
+    plugins.register("wrong", Wrong())
+    plugins.check()
+    (tell,) = plugins.after_commit().values()
+    with pytest.raises(PluginFault, match="after_commit answered 3"):
+        tell(CommittedStep(1), "")
+
+
+# -- sessions that close -----------------------------------------------------------------------------
+
+MONDAY, TUESDAY, FRIDAY = (
+    Session(date(2026, 3, day), *(datetime(2026, 3, day, hour, 30 * (hour == 14), tzinfo=UTC) for hour in (14, 21)))
+    for day in (2, 3, 6)
+)  # fmt: skip
+
+
+def point(session: Session, minutes: float, equity: int) -> EquityPoint:
+    """An equity some minutes before a session's close."""
+    at = session.close - timedelta(minutes=minutes)
+    return EquityPoint(at, Decimal(equity), Decimal(equity), Decimal(0), Decimal(0))
+
+
+class Trader:
+    """A book, a database, and a plugin that notes what it is told of closed sessions."""
+
+    def __init__(self) -> None:
+        self.kept, self.told = MemoryJournal(), list[tuple[date, int, int, datetime]]()
+        self.begin()
+
+    def begin(self) -> None:
+        """Begin a process, with what the one before it has committed."""
+        self.book = Book(Calendar([MONDAY, TUESDAY, FRIDAY]))
+        self.journal = telling(self.kept, Around(), self.book, a=self._note)
+
+    def _note(self, step: CommittedStep) -> None:
+        if (closed := step.closed) is not None:
+            assert not step.events
+            figures = closed.date, int(closed.equity), int(closed.change), closed.equity_at
+            self.told.append(figures)
+
+    def at(self, now: datetime, *points: EquityPoint) -> None:
+        """Make a step: the clock, then what is asked at its begin, then its commit."""
+        self.book.now = now
+        self.journal.commands()
+        self.journal.commands()
+        for each in points:
+            self.book.apply(each)
+        rows, bars = self.book.drain()
+        self.journal.commit(rows, bars)
+
+
+def test_a_closed_session_is_told_once_with_its_own_figures() -> None:
+    trader = Trader()
+    last, late = point(MONDAY, 0, 105), point(MONDAY, -1, 106)
+    trader.at(MONDAY.open, point(MONDAY, 60, 100))
+    trader.at(MONDAY.close, last)
+    trader.at(late.time, late)
+    assert trader.told == []
+    trader.at(MONDAY.close + timedelta(minutes=3))
+    monday = (MONDAY.date, 106, 6, late.time)
+    assert trader.told == [monday]
+    trader.at(TUESDAY.open, point(TUESDAY, 60, 103))
+    trader.begin()
+    trader.at(TUESDAY.close - timedelta(minutes=1))
+    assert trader.told == [monday]
+    trader.at(TUESDAY.close + timedelta(hours=1))
+    assert trader.told == [monday, (TUESDAY.date, 103, -3, point(TUESDAY, 60, 0).time)]
+
+
+def test_a_close_that_no_process_saw_is_told_by_the_next_and_one_without_a_bot_never() -> None:
+    trader = Trader()
+    trader.at(MONDAY.close, point(MONDAY, 5, 100))
+    trader.begin()
+    trader.at(FRIDAY.open)
+    assert [told[0] for told in trader.told] == [MONDAY.date]
+    trader.at(FRIDAY.close, point(FRIDAY, 0, 90))
+    trader.journal.finish(1)
+    assert [told[:3] for told in trader.told] == [(MONDAY.date, 100, 0), (FRIDAY.date, 90, -10)]
+
+
+def test_minutes_that_wait_for_their_commit_count_for_their_session() -> None:
+    trader = Trader()
+    trader.at(MONDAY.open, point(MONDAY, 60, 100))
+    trader.book.apply(point(MONDAY, 0, 120))
+    trader.book.now = TUESDAY.open
+    trader.journal.commands()
+    assert trader.told == []
+    trader.at(TUESDAY.open + timedelta(minutes=1), point(TUESDAY, 50, 70))
+    trader.at(TUESDAY.open + timedelta(minutes=2))
+    trader.journal.finish(1)
+    assert [told[:3] for told in trader.told] == [(MONDAY.date, 120, 20)]
 
 
 PLUGIN = """

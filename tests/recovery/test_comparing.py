@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from smabot.domain.book import Book
+from smabot.domain.corporate_actions import ActionKind, CorporateAction
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import Account, Order, Position
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition
@@ -449,3 +450,59 @@ def test_cash_that_the_fills_do_not_explain_is_told(cash: Decimal, note: str) ->
     assert [text.split(":")[0] for text in told] == (
         [f"cash differs by {note} (deposits, fees, dividends?)"] if note else []
     )
+
+
+# -- splits, and orders that took another one's place --------------------------------------------------
+
+
+def a_split(*, applied: bool, new: int = 2, old: int = 1, days: int = 0) -> CorporateAction:
+    ex_date = NOW.date() + timedelta(days=days)
+    at = NOW if applied else None
+    return CorporateAction("1", "SPY", ActionKind.SPLIT, ex_date, D(new), D(old), applied_at=at)
+
+
+@pytest.mark.parametrize(
+    ("here", "applied", "days", "there", "conflicts", "followed"),
+    [
+        (10, False, 0, 10, 0, 0),  # nobody has followed
+        (10, False, 0, 20, 0, 0),  # the broker has, the book is to
+        (20, True, 0, 10, 0, 0),  # the book has, the broker is to
+        (20, True, 0, 20, 0, 2),  # both have
+        (20, True, 0, 15, 1, 0),
+        (10, False, 0, 5, 1, 0),
+        (10, False, 3, 20, 1, 0),  # its day is far
+    ],
+)
+def test_the_shares_of_either_side_of_a_split_are_no_conflict(
+    here: int, applied: bool, days: int, there: int, conflicts: int, followed: int
+) -> None:
+    rows = [a_split(applied=applied, days=days), position(here)]
+    found = compared(rows, shares={"SPY": there})
+    assert (len(found.conflicts), len(found.followed)) == (conflicts, followed)
+
+
+def test_an_order_in_the_shares_of_a_split_is_ours_and_brings_no_fill() -> None:
+    limit = order(type=OrderType.LIMIT, limit_price=D(90), time_in_force=TimeInForce.GTC)
+    split_there = seen(limit, qty=D(20), limit_price=D(45))
+    found = compared([a_split(applied=True), limit], [split_there])
+    assert (kinds(found), news(found)) == ([], [(ID, Status.ACCEPTED, D(0))])
+    found = compared([limit], [split_there])
+    assert kinds(found) == [("payload_mismatch", ID)]
+    filled = replace(split_there, filled_qty=D(4), filled_avg_price=D(45))
+    found = compared([a_split(applied=True), limit], [filled], {"SPY": 4})
+    assert kinds(found) == [("payload_mismatch", ID)]
+
+
+def test_an_order_that_took_ours_place_is_ours_with_its_own_successors() -> None:
+    first = order(broker_order_id="b1")
+    ended = seen(first, Status.CANCELED, broker_order_id="b1")
+    second = seen(client_order_id="x", broker_order_id="b2", replaces="b1", status=Status.CANCELED)
+    third = seen(client_order_id="y", broker_order_id="b3", replaces="b2", qty=D(7))
+    found = compared([first], [ended, second, third])
+    assert kinds(found) == []
+    orders = [row for row in found.followed if isinstance(row, Order)]
+    assert [(o.client_order_id, o.strategy, o.qty, o.reduces) for o in orders] == [
+        ("x", "sma", D(10), False), ("y", "sma", D(7), False),
+    ]  # fmt: skip
+    stranger = replace(third, replaces="of somebody else")
+    assert kinds(compared([first], [ended, stranger])) == [("foreign_activity", "order y")]

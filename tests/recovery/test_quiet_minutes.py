@@ -110,7 +110,7 @@ def lives(world: Any, *deaths: int) -> Any:
 
 
 def make(make_world: Any, name: str) -> Any:
-    world = make_world(CLOSES, start=EVENING, name=name, **SETTINGS)
+    world = make_world(CLOSES, start=EVENING, name=name, audit=True, **SETTINGS)
     a = {("SPY", 4): LONG, ("SPY", 12): FLAT, ("SPY", MORNING + 9): LONG}
     b = {("IBM", 6): LONG, ("IBM", MORNING + 20): FLAT, ("IBM", MORNING + 30): LONG}
     world.strategies = {"a": Wants(a), "b": Wants(b)}

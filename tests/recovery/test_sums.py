@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from smabot.domain.cash_movements import CashMovement
 from smabot.domain.order_terms import Side, Status
 from smabot.domain.records import (
     ZERO,
@@ -22,6 +23,7 @@ from smabot.domain.records import (
     Position,
 )
 from smabot.errors import ConflictError
+from smabot_exchange.matching.activity_notes import ActivityNote
 from smabot_persistence_sqlite.integrity_check import check_database
 
 LONG, FLAT = 1, 0
@@ -39,7 +41,9 @@ def at_the_exchange(world: Any, what: Callable[[Any], object]) -> None:
 
 
 def deposit(world: Any, dollars: int) -> None:
-    at_the_exchange(world, lambda exchange: exchange.transfer(Decimal(dollars)))
+    """Move cash that no activity explains."""
+    unlisted = ActivityNote("CSD", shown_after=None)
+    at_the_exchange(world, lambda exchange: exchange.transfer(Decimal(dollars), unlisted))
 
 
 def agree(world: Any) -> Decimal:
@@ -81,6 +85,40 @@ def test_cash_from_outside_is_neither_profit_nor_loss(holding: Any, dollars: int
     assert account.opening_cash == 100_000 + dollars
     assert holding.accept() == 0
     assert len(holding.rows(Adjustment)) == 1
+
+
+def earned_in_all(world: Any) -> Decimal:
+    """Return equity less opening cash, once the books agree."""
+    assert world.compared() == 0
+    with world.opened() as session:
+        account = session.book.account
+        assert account.cash == session.broker.account().cash
+        profit: Decimal = session.book.equity() - account.opening_cash
+    return profit
+
+
+@pytest.mark.parametrize(("code", "earned"), [("DIV", 7), ("FEE", 7), ("CSD", 0), ("JNLC", 0)])
+def test_cash_that_an_activity_explains_is_booked_by_itself(
+    holding: Any, code: str, earned: int
+) -> None:
+    at_the_exchange(holding, lambda exchange: exchange.transfer(Decimal(7), ActivityNote(code)))
+    holding.play(9)
+    assert earned_in_all(holding) == 100 + earned
+    (row,) = holding.rows(CashMovement)
+    assert (row.amount, row.counted) == (7, True)
+    assert holding.rows(Adjustment) == []
+
+
+def test_cash_that_was_adopted_before_its_activity_came_counts_once(holding: Any) -> None:
+    late = ActivityNote("DIV", shown_after=timedelta(minutes=5))
+    at_the_exchange(holding, lambda exchange: exchange.transfer(Decimal(7), late))
+    assert holding.accept() == 0
+    assert earned_in_all(holding) == 100
+    holding.play(20)
+    holding.play(2)
+    assert earned_in_all(holding) == 107
+    assert sum(row.cash for row in holding.rows(Adjustment)) == 0
+    assert len(holding.rows(CashMovement)) == 1
 
 
 def test_cash_from_outside_is_told_and_changes_nothing_by_itself(

@@ -57,6 +57,22 @@ def test_each_layer_wins_over_those_below(in_tmp: Path, monkeypatch: pytest.Monk
     assert flagged.origin("sizing.method") == "default"
 
 
+def test_secrets_among_the_credentials_of_a_service_are_read(
+    in_tmp: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    secrets("[default]\nbot = 'beside'\n[default.plugin.alpaca]\nkey_id = 'long-enough-a'\n")
+    write("[default.plugin.alpaca]\nkey_id = 'long-enough-b'\n", "run/.secrets.toml", 0o440)
+    assert load().config.plugin["alpaca"]["key_id"] == "long-enough-a"
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(in_tmp / "run"))
+    loaded = load()
+    assert loaded.config.bot == "beside"
+    assert loaded.config.plugin["alpaca"]["key_id"] == "long-enough-b"
+    assert loaded.is_secret("plugin.alpaca.key_id")
+    assert "long-enough-b" in loaded.secrets()
+    monkeypatch.setenv("CREDENTIALS_DIRECTORY", str(in_tmp / "none"))
+    assert load().config.plugin["alpaca"]["key_id"] == "long-enough-a"
+
+
 def test_tables_merge_and_lists_replace(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(
         "[default]\nsymbols = ['A', 'B']\n[default.plugin.sma]\nfast = 5\nslow = 9\n"

@@ -27,6 +27,7 @@ FORCED: Mapping[str, Any] = {
     "url": None,
     "ledger": str(IN_MEMORY),
     "equity_every_minutes": 1,
+    "audit": False,
     "log.file": None,
 }
 """What a backtest has, whatever the settings say: it trades at no broker, and sees each minute."""

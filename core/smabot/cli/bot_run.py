@@ -7,26 +7,23 @@ import shlex
 from collections.abc import Sequence
 from decimal import Decimal
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import smabot
 from smabot.cli import output
 from smabot.cli.live_trading import check_live_settings, confirm_live_trading
-from smabot.cli.run_session import (
-    RecordedRun,
-    attended_run,
-    opened_session,
-    rare_collections,
-    save_run_row,
-)
+from smabot.cli.run_health import beating_run, heartbeat
+from smabot.cli.run_session import RecordedRun, opened_session, rare_collections, save_run_row
 from smabot.cli.run_settings import settings_text
 from smabot.cli.screen import Screen
 from smabot.cli.stop_signals import StopRequested, exit_code_of, stop_signals
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import Status
-from smabot.domain.records import Fill, Order
+from smabot.domain.records import Bar, Fill, Order
+from smabot.engine.heartbeat import Heartbeat
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.recovery import recover
+from smabot.engine.start.startup_report import StartupStep
 from smabot.errors import SmabotError
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import goes_by_itself
@@ -60,21 +57,32 @@ def run_bot(app: App, loaded: Loaded, ignored_blocks: Sequence[str] = ()) -> int
     screen.show_title(smabot.__version__, str(config.db), plugins.names)
     for name in config.no_plugins:
         screen.show_warning(f"{name} is switched off")
-    with opened_session(config, plugins, screen.show_step) as session:
+
+    def show_step(step: StartupStep) -> None:
+        screen.show_step(step)
+        heart.start_step_done(step)
+
+    with heartbeat(config, plugins) as heart, opened_session(config, plugins, show_step) as session:
         session.ignored_blocks = tuple(ignored_blocks)
         if config.live:
             confirm_live_trading(session, screen)
-        with attended_run(session, settings_text(loaded, plugins.names)) as run:
-            _trade(app, session, screen, run)
+        with beating_run(session, settings_text(loaded, plugins.names), heart) as run:
+            _trade(app, session, screen, run, heart)
         return run.code
 
 
-def _trade(app: App, session: BotSession, screen: Screen, run: RecordedRun) -> None:
+def _trade(
+    app: App, session: BotSession, screen: Screen, run: RecordedRun, heart: Heartbeat
+) -> None:
+    def committed(rows: list[Any], bars: list[Bar]) -> None:
+        heart.committed(rows, bars)
+        screen.show_committed(rows, bars)
+
     try:
         with stop_signals() as (received, stopping):
             rare_collections()
             with stopping.while_starting():
-                engine = recover(session, screen.show_committed)
+                engine = recover(session, committed)
             gc.freeze()
             engine.stopping = stopping
             for note in session.report.notes:
@@ -87,7 +95,9 @@ def _trade(app: App, session: BotSession, screen: Screen, run: RecordedRun) -> N
             run.row = replace(run.row, ready_ms=round(ready_ms, 1), steps=steps)
             save_run_row(session, run.row)
             screen.begin_progress(session.opened().feed)
-            outcome = engine.run()
+            heart.ready(engine, ready_ms / 1000)
+            outcome = engine.run(heart)
+            heart.stop()
         screen.end_progress()
         _summary(app, session, screen, outcome, ready_ms)
         run.code, run.outcome = exit_code_of(received), outcome

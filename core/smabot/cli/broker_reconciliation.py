@@ -42,7 +42,7 @@ def reconcile_with_broker(
         if accept is None and found.conflicts:
             raise ReconciliationConflict(found.conflicts, _next_step(found.conflicts))
         behind = _orders_behind(session, found)
-        if accept is None or not (found.conflicts or found.remedy or behind):
+        if accept is None or not (found.conflicts or found.remedy or found.booked or behind):
             return 0
         accept_broker_state(session, found)
         if behind:

@@ -18,7 +18,7 @@ import smabot as package
 from smabot.cli.app import App
 from smabot.cli.help.command_help import command_sections, description_of, write_options
 from smabot.cli.help.synonyms import COMMANDS_TYPED, answer_to_command
-from smabot.errors import SmabotError, UsageError, suggest
+from smabot.errors import CANNOT_TELL, SmabotError, UsageError, suggest
 
 if TYPE_CHECKING:
     from importlib.metadata import EntryPoint
@@ -29,14 +29,17 @@ COMMANDS = {
     "run": "run",
     "backtest": "backtest",
     "reconcile": "reconcile",
+    "audit": "audit",
     "flatten": "flatten",
     "status": "status",
+    "health": "health",
     "orders": "orders",
     "trades": "trades",
     "signals": "signals",
     "equity": "equity",
     "pnl": "pnl",
     "report": "report",
+    "export": "export",
     "explain": "explain",
     "events": "events",
     "runs": "runs",
@@ -49,6 +52,7 @@ COMMANDS = {
     "verify": "verify",
     "simulate": "simulate",
     "config": "config",
+    "service": "service",
     "completion": "completion",
 }
 """Each command of core and its module in `smabot.cli.commands`."""
@@ -136,6 +140,15 @@ class CommandGroup(click.Group):
             return None  # a shell waits for the completion: look no further
         command = self._of_plugins(ctx, cmd_name).get(cmd_name)
         return add_shared_options(command) if command else None
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        asks_for_health = "health" in args
+        try:
+            return super().parse_args(ctx, args)
+        except click.UsageError as error:
+            if asks_for_health:
+                error.exit_code = CANNOT_TELL  # type: ignore[misc]
+            raise
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

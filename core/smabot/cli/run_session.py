@@ -81,7 +81,7 @@ def plugins_told(session: BotSession) -> Iterator[None]:
     if not hooks or session.journal is None:
         yield
         return
-    telling = TellingJournal(session.journal, hooks, session.surroundings)
+    telling = TellingJournal(session.journal, hooks, session.surroundings, session.book)
     session.use(telling)
     try:
         yield

@@ -16,6 +16,7 @@ from smabot.domain.bar_checks import bad_bar_event
 from smabot.domain.book_view import COLLAR, EPOCH, BookView
 from smabot.domain.bot_records import Block
 from smabot.domain.calendar import Calendar
+from smabot.domain.cash_movements import CashMovement
 from smabot.domain.corporate_actions import CorporateAction
 from smabot.domain.cost_basis import closed_pnl, filled_value
 from smabot.domain.event_order import FindEvents
@@ -277,6 +278,16 @@ class Book(BookView):
             self._account(replace(self.account, cash=cash, opening_cash=opening))
         return True
 
+    def _cash_movement(self, movement: CashMovement) -> bool:
+        """Take cash in that moved without a trade; what is not earned moves the opening cash along."""
+        if not self._rows.put(movement):
+            return False
+        if movement.counted and self.account is not None:
+            cash = self.account.cash + movement.amount
+            opening = self.account.opening_cash + movement.from_outside
+            self._account(replace(self.account, cash=cash, opening_cash=opening))
+        return True
+
     def _position(self, position: Position) -> bool:
         holding = (position.strategy, position.symbol)
         if self.positions.get(holding) == position:
@@ -372,4 +383,5 @@ _APPLIED_BY: dict[type, Callable[[Book, Any], bool]] = {
     Account: Book._account,
     EquityPoint: Book._point,
     Adjustment: Book._adjustment,
+    CashMovement: Book._cash_movement,
 }

@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 
 from smabot.domain.bot_records import Event, Run, StepRow
+from smabot.domain.closed_sessions import ClosedSession
 from smabot.domain.frozen_classes import frozen
 from smabot.domain.records import Fill, Order, Signal
 
 TOLD_UNTIL = "after_commit"
-"""The key in ``bot_state`` of the newest step that a plugin was told of."""
+"""The key in ``bot_state`` of the newest step that a plugin, or a receiver of it, was told of."""
 MOST_BEHIND = 10_000
 """A plugin that is further behind misses the oldest steps."""
 
@@ -24,8 +25,8 @@ class CommittedStep:
     that comes again is known.
 
     Rows are as they were committed. ``runs`` has a run that began (``ended_at`` is None) or ended, and
-    ``died`` is the run before, where it did not end by itself. ``again``: it may have been told before,
-    by a process that has ended.
+    ``died`` is the run before, where it did not end by itself. ``closed`` is a session that has closed; its
+    step has nothing else. ``again``: it may have been told before, by a process that has ended.
     """
 
     number: int
@@ -35,6 +36,7 @@ class CommittedStep:
     signals: tuple[Signal, ...] = ()
     runs: tuple[Run, ...] = ()
     died: Run | None = None
+    closed: ClosedSession | None = None
     again: bool = False
 
 

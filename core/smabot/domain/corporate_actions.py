@@ -63,7 +63,9 @@ class CorporateAction:
         """Return what a number of shares was before it."""
         return whole_or_parts(qty * self.old_shares / self.new_shares)
 
-    def __str__(self) -> str:
+    @property
+    def text(self) -> str:
+        """It in words."""
         if self.kind is ActionKind.RENAME:
             return f"{self.symbol} is {self.new_symbol} from {self.ex_date} on"
         return f"{self.new_shares:f}:{self.old_shares:f} split of {self.symbol} on {self.ex_date}"

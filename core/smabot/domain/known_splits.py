@@ -93,13 +93,13 @@ class KnownSplits:
         """Return why nothing is bought or sold in a symbol; empty where nothing keeps from it."""
         for each in self._open.values():
             if each.symbol == symbol and each.kind is ActionKind.SPLIT and now >= each.effective_at:
-                return f"the broker has not followed the {each}"
+                return f"the broker has not followed the {each.text}"
         return ""
 
     def cancels(self, symbol: str, now: datetime, calendar: Calendar) -> str:
         """Return why the open orders of a symbol are to be canceled: they are in shares of before a split."""
         action = self.unconfirmed(symbol, now, calendar) if self._open else None
-        return f"it is in shares of before the {action}" if action is not None else ""
+        return f"it is in shares of before the {action.text}" if action is not None else ""
 
     def followed_since(self, symbol: str, time: datetime) -> CorporateAction | None:
         """Return a split that the book has followed and that is later than a time."""

@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from smabot.domain.bot_records import Block, BotState, Command, Event, Run, StepRow
 from smabot.domain.calendar import MINUTE
+from smabot.domain.cash_movements import CashMovement
 from smabot.domain.corporate_actions import CorporateAction
 from smabot.domain.frozen_classes import frozen, replace
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
@@ -329,7 +330,7 @@ class Mark:
 
 CORE_RECORDS: tuple[type, ...] = (
     Signal, SignalState, Order, Fill, Position, EquityPoint, Account, BotState, Block, Event, Adjustment,
-    BarRevision, Mark, Command, Run, StepRow, CorporateAction,
+    BarRevision, Mark, Command, Run, StepRow, CashMovement, CorporateAction,
 )  # fmt: skip
 
 

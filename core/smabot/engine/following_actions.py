@@ -132,7 +132,7 @@ def learn_actions(book: Book, announced: Collection[CorporateAction], now: datet
             continue
         book.apply(replace(action, seen_at=now, applied_at=None, confirmed_at=None))
         if action.effective_at > now:
-            book.apply(Event(max(now, book.now), "split_announced", action.symbol, str(action)))
+            book.apply(Event(max(now, book.now), "split_announced", action.symbol, action.text))
 
 
 def follow_action(book: Book, action: CorporateAction) -> bool:
@@ -155,12 +155,12 @@ def follow_action(book: Book, action: CorporateAction) -> bool:
                 action.symbol,
                 change,
                 ZERO,
-                str(action),
+                action.text,
             )
         )
     if held:
         before = sum((position.qty for position in held), ZERO)
-        text = f"{action}: {_shares(before)} are {_shares(book.net(action.symbol))}; nothing is traded until the broker follows"
+        text = f"{action.text}: {_shares(before)} are {_shares(book.net(action.symbol))}; nothing is traded until the broker follows"
         book.apply(Event(now, "split", action.symbol, text))
     return True
 
@@ -171,14 +171,14 @@ def _follow_rename(book: Book, action: CorporateAction) -> None:
     book.apply(replace(action, applied_at=now, confirmed_at=now))
     for position in held:
         at, signed = action.effective_at, position.cost * (1 if position.qty > 0 else -1)
-        price, why = position.avg_price, str(action)
+        price, why = position.avg_price, action.text
         gone = Adjustment(at, position.strategy, action.symbol, -position.qty, price, why, signed)
         come = Adjustment(
             at, position.strategy, action.new_symbol, position.qty, price, why, -signed
         )
         book.apply(gone)
         book.apply(come)
-    text = f"{action}: name {action.new_symbol} in `symbols`, and run smabot again to trade it"
+    text = f"{action.text}: name {action.new_symbol} in `symbols`, and run smabot again to trade it"
     book.apply(Event(now, "renamed", action.symbol, text, grave=True))
 
 
@@ -193,7 +193,7 @@ def _held_before(book: Book, action: CorporateAction) -> list[Position]:
 def late_event(action: CorporateAction, at: datetime) -> Event:
     """Return the event of a split that the broker has not followed when its session opened."""
     text = (
-        f"the market is open, and the broker has not followed the {action}: nothing is bought or sold in it until then; if it never "
+        f"the market is open, and the broker has not followed the {action.text}: nothing is bought or sold in it until then; if it never "
         "does, `smabot reconcile` shows the difference"
     )
     return Event(at, "split_awaited", action.symbol, text, grave=True)

@@ -13,6 +13,7 @@ from smabot.domain.book import Book
 from smabot.domain.calendar import MINUTE
 from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Batch, Order, OrderUpdate
+from smabot.engine.auditing.session_audit import SessionAudit
 from smabot.engine.broker_access import Access
 from smabot.engine.broker_connection import BrokerConnection
 from smabot.engine.broker_news import BrokerNews
@@ -26,6 +27,7 @@ from smabot.engine.gate import Gate
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.outbox import Outbox
 from smabot.engine.price_requests import PriceRequests
+from smabot.engine.pulse import Pulse
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.reconciling.running_comparison import Comparison
 from smabot.engine.step import Step
@@ -39,6 +41,7 @@ from smabot.settings.model import Config
 
 STOP_SECONDS = 5.0
 SURROUNDINGS = Surroundings()
+NO_PULSE = Pulse()
 
 
 class Engine:
@@ -76,7 +79,7 @@ class Engine:
         beside = goes_by_itself(broker)
         equity = MarkToMarket(book, plugins, config.equity_every_minutes)
         executor = Executor(config, book, plugins, self.gate)
-        self._decisions = Decisions(
+        decisions = Decisions(
             book,
             plugins,
             equity,
@@ -110,21 +113,25 @@ class Engine:
             ),
             news,
             equity,
-            self._decisions,
+            decisions,
             self._commit,
+            surroundings.pulse,
+        )
+        self._audit = SessionAudit(
+            config, book, journal, broker, feed, surroundings.query("audit", beside=beside)
         )
         self._config = config
         self._plugins = plugins
         self._feed = feed
 
-    def run(self) -> str:
+    def run(self, pulse: Pulse = NO_PULSE) -> str:
         """Process events until the feed ends, ``until`` is reached or a stop is asked for.
 
-        Returns why it ended: ``ended``, ``until`` or ``stopped``. Raises SmabotError when it must not
+        ``pulse`` beats between two steps. Returns why it ended: ``ended``, ``until`` or ``stopped``. Raises SmabotError when it must not
         go on; everything committed stays, and nothing leaves any more.
         """
         try:
-            outcome = self._loop()
+            outcome = self._loop(pulse)
             self._commit.commit()
         except BaseException:
             self.close()
@@ -171,8 +178,17 @@ class Engine:
             self.comparison.ask_soon()
         if self.comparison.due:
             self.compare()
+        self._audit_session()
         self.access.check_patience()
-        self._step.look_ahead()
+        self._step.look_ahead(self._audit.due_at)
+
+    def _audit_session(self) -> None:
+        """Audit a session once it has closed; movements of cash are booked before."""
+        if self._audit.begins:
+            self.comparison.read_cash_now()
+            self.compare()
+        if self._audit.update():
+            self.process(Batch(self._feed.now()))
 
     def _follow_splits(self, batch: Batch) -> Batch:
         """Take in all of a batch but its bars, and look whether the broker has followed the splits that have
@@ -213,32 +229,40 @@ class Engine:
             self._commit.keep_conflict(error)
             raise
         awaited = standing.needs_comparison and standing.agreed_at != agreed_at
-        adopts = bool(news.followed) or (bool(news) and not pursue)
+        self.book_cash(news.booked)
+        adopts = bool(news.followed) or (bool(news.updates) and not pursue)
         if adopts:
             self.adopt(news.updates, news.followed)
         if pursue and (news or held_back or awaited):
             self.process(Batch(self._feed.now(), updates=() if adopts else news.updates))
+
+    def book_cash(self, booked: Sequence[object]) -> None:
+        """Book cash that moved without a trade, as a comparison without a conflict has found it."""
+        if booked:
+            self._step.book_cash(booked)
 
     def resume(self) -> list[Order]:
         """Begin to trade: adopt what an earlier process had committed, and perhaps not sent.
 
         From now on positions are pursued at every step. Returns the orders whose status is queried.
         """
-        self._decisions.started = True
+        self._step.start_decisions()
         return self._outbox.adopt(self.book.open_orders())
 
     def adopt(self, updates: Sequence[OrderUpdate], remedies: Sequence[Any]) -> None:
         """Take the broker's word, in one transaction: its updates, then what resolves conflicts."""
         self._step.adopt(updates, remedies)
 
-    def _loop(self) -> str:
+    def _loop(self, pulse: Pulse) -> str:
         until = self._config.until
         while not self.stopping.is_set():
+            pulse.beat()
             if until is not None and self._feed.now() >= until:
                 return "until"
             batch = self._feed.next(0.5)
             if batch is None:
                 return "ended"
+            pulse.begin_step()
             self.take(self._plugins.expected(Batch, "feed", "next()", batch))
         return "stopped"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from smabot.domain.bar_checks import bad_bar_event, is_valid_bar
@@ -17,6 +18,8 @@ from smabot.engine.decisions import Decisions
 from smabot.engine.following_actions import CorporateActions
 from smabot.engine.mark_to_market import MarkToMarket
 from smabot.engine.operator_commands import carry_out
+from smabot.engine.pulse import Pulse
+from smabot.engine.reconciling.cash_activities import booking
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.windows import newest_bar_end, show_windows
 from smabot.hooks.plugins import Plugins
@@ -39,6 +42,7 @@ class Step:
         equity: MarkToMarket,
         decisions: Decisions,
         commit: Commit,
+        pulse: Pulse,
     ) -> None:
         self._book = book
         self._plugins = plugins
@@ -50,6 +54,7 @@ class Step:
         self._equity = equity
         self._decisions = decisions
         self._commit = commit
+        self._pulse = pulse
         self.calm_until = EPOCH
         """Before this time a quiet minute's bars are all there is to look at; not calm: long ago."""
 
@@ -73,9 +78,13 @@ class Step:
         self.calm_until = EPOCH
         self._commit.commit()
 
-    def look_ahead(self) -> None:
-        """Find out until when nothing but bars can change anything."""
-        times = self._calendar.due_at, self._actions.due_at, self._commit.compares_at
+    def start_decisions(self) -> None:
+        """From now on act on positions: events arrive."""
+        self._decisions.started = True
+
+    def look_ahead(self, audit_at: datetime) -> None:
+        """Find out until when nothing but bars can change anything; ``audit_at``: when an audit is due."""
+        times = self._calendar.due_at, self._actions.due_at, self._commit.compares_at, audit_at
         self.calm_until = min(times) if self._commit.is_calm else EPOCH
 
     def take_calmly(self, minute: Batch, *, fresh: bool) -> list[OrderUpdate]:
@@ -85,6 +94,12 @@ class Step:
         self._book.now = minute.time
         self._decisions.decide(minute, fresh=fresh, flatten=False)
         return [] if self._commit.may_still_wait() else self._commit_and_send()
+
+    def book_cash(self, found: Sequence[object]) -> None:
+        """Book cash that moved without a trade. Equity is marked at once, so that each point has it from now on."""
+        for row in booking(found, self._book, self._journal):
+            self._book.apply(row)
+        self._equity.mark_at(self._book.now)
 
     def adopt(self, updates: Sequence[OrderUpdate], remedies: Sequence[Any]) -> None:
         """Take the broker's word, in one transaction: its updates, then what resolves conflicts.
@@ -124,7 +139,8 @@ class Step:
         self._commit.compare_soon()
         newest = newest_bar_end(self._book)
         if newest is not None:
-            show_windows(self._book, self._plugins, self._journal, list(self._book.last), newest)
+            symbols = list(self._book.last)
+            show_windows(self._book, self._plugins, self._journal, symbols, self._pulse, newest)
 
     def _commit_and_send(self) -> list[OrderUpdate]:
         self.calm_until = EPOCH

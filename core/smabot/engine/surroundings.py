@@ -7,6 +7,7 @@ from time import monotonic, sleep
 from typing import Any
 
 from smabot.engine.dispatcher import DirectDispatcher, Dispatcher, ThreadedDispatcher
+from smabot.engine.pulse import Pulse
 from smabot.hooks.ports import is_remote
 from smabot.system.background_query import BackgroundQuery
 from smabot.system.wall_clock import Wall, utc_now
@@ -14,6 +15,9 @@ from smabot.system.wall_clock import Wall, utc_now
 
 class Surroundings:
     """Real threads, and the clocks of the machine."""
+
+    pulse = Pulse()
+    """Beats within long steps of a start."""
 
     def __init__(self, wall: Wall = utc_now) -> None:
         """``wall``: the clock by which an operator's commands expire."""

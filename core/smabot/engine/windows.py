@@ -8,6 +8,7 @@ from datetime import datetime
 from smabot.domain.bar_checks import is_valid_bar
 from smabot.domain.book import Book
 from smabot.domain.records import Bar
+from smabot.engine.pulse import Pulse
 from smabot.hooks.plugins import Plugins
 from smabot.hooks.ports import Journal
 
@@ -17,9 +18,12 @@ def show_windows(
     plugins: Plugins,
     journal: Journal,
     symbols: Collection[str],
+    pulse: Pulse,
     until: datetime | None = None,
 ) -> int:
     """Show the strategies the journal's newest bars up to a time; returns how many.
+
+    ``pulse`` beats at each minute.
 
     They decided on these bars before: what they write now is what they wrote then. What the book has
     changed must have been committed.
@@ -30,6 +34,7 @@ def show_windows(
         for minute in journal.windows(max(plugins.lookback(), 2), symbols):
             if until is not None and minute[0].end > until:
                 break
+            pulse.beat()
             count += len(minute)
             show_minute(book, plugins, minute)
             book.drain()

@@ -19,6 +19,8 @@ ANSWERS: dict[str, tuple[type, ...]] = {
     "on_signal": (OrderIntent,),
     "before_submit": (Veto, list),
     "may_leave": (Veto,),
+    "receivers": (Sequence,),
+    "after_commit": (str,),
     "on_command": (str,),
     "describe": (tuple,),
     "diagnose": (Sequence,),

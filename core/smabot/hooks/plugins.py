@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from loguru import logger
 
 from smabot.domain.book import Book
+from smabot.domain.bot_health import Health
 from smabot.domain.bot_records import Command, Run
 from smabot.domain.committed_steps import CommittedStep
 from smabot.domain.records import Bar, EquityPoint, Fill, Order, OrderIntent, Signal
@@ -174,12 +175,19 @@ class Plugins(PluginCalls):
     def on_fill(self, fill: Fill, book: Book) -> None:
         self._ask_of("on_fill", fill, book)
 
-    def after_commit(self) -> dict[str, Callable[[CommittedStep], None]]:
-        """Return what tells each plugin of a committed step, by the plugins' names; any thread may call it."""
-        return {
-            impl.plugin_name: partial(_call_with_step, impl.function, impl.argnames)
-            for impl in self._impls("after_commit")
-        }
+    def after_commit(self) -> dict[str, Callable[[CommittedStep, str], str | None]]:
+        """Return what tells each plugin of a committed step, by the plugins' names; any thread may call it.
+
+        One with receivers is there once for each, as ``plugin/receiver``.
+        """
+        receivers = dict(self._ask("receivers"))
+        found: dict[str, Callable[[CommittedStep, str], str | None]] = {}
+        for impl in self._impls("after_commit"):
+            name = impl.plugin_name
+            for receiver in dict.fromkeys(receivers.get(name, ("",))):
+                listener = f"{name}/{receiver}" if receiver else name
+                found[listener] = partial(_tell, name, impl, receiver)
+        return found
 
     def on_start(self, run: Run) -> None:
         self._ask("on_start", run=run)
@@ -191,6 +199,13 @@ class Plugins(PluginCalls):
                 self._called(impl, "on_stop", {"run": run, "outcome": run.outcome})
             except SmabotError as error:
                 logger.warning("{}", named(impl.plugin_name, error))
+
+    def on_health(self) -> dict[str, Callable[[Health], None]]:
+        """Return what tells each plugin of the bot's health, by the plugins' names; any thread may call it."""
+        return {
+            impl.plugin_name: partial(_call_with, impl.function, impl.argnames)
+            for impl in self._impls("on_health")
+        }
 
     def on_command(self, command: Command, book: Book) -> list[str]:
         return [answer for _, answer in self._ask("on_command", command=command, book=book)]
@@ -340,7 +355,14 @@ class Plugins(PluginCalls):
         )
 
 
-def _call_with_step(
-    function: Callable[..., Any], names: Sequence[str], step: CommittedStep
-) -> None:
-    function(*([step] if names else []))
+def _tell(name: str, impl: Any, receiver: str, step: CommittedStep, memory: str) -> str | None:
+    """Call an `after_commit`. Raises PluginFault for an answer that is no text."""
+    given = {"step": step, "receiver": receiver, "memory": memory}
+    answer = impl.function(*(given[each] for each in impl.argnames))
+    if answer is not None and not isinstance(answer, str):
+        raise fault(name, "after_commit", answer)
+    return answer
+
+
+def _call_with(function: Callable[..., Any], names: Sequence[str], argument: Any) -> None:
+    function(*([argument] if names else []))

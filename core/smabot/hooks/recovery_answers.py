@@ -10,7 +10,8 @@ from smabot.domain.frozen_classes import frozen
 
 if TYPE_CHECKING:
     from smabot.domain.book_view import BookView as Book
-    from smabot.domain.records import OrderUpdate
+    from smabot.domain.cash_movements import CashMovement
+    from smabot.domain.records import Adjustment, OrderUpdate
     from smabot.hooks.ports import Broker, Clock, Journal
     from smabot.settings.model import Config
 
@@ -40,6 +41,8 @@ class Reconciliation:
     followed: tuple[Any, ...] = ()
     """Records that follow what the broker changed by itself, as a split's shares; core applies them after the
     updates, where there is no conflict."""
+    booked: tuple[CashMovement | Adjustment, ...] = ()
+    """Movements of cash that the broker's activities explain: core books them where there is no conflict."""
 
 
 @frozen
@@ -63,5 +66,8 @@ class Recovery:
     """The followed symbols: those with a position or an open order, and those that may be entered."""
     asked: bool = False
     """Whether core has queried the broker already: another query returns the same answers, at once."""
+    movements: tuple[CashMovement, ...] = ()
+    """Movements of cash that the broker tells of and that are not booked yet, oldest first; none where core
+    has not asked for them."""
     wait: Callable[[float], None] = sleep
     """Lets seconds pass, as before another query; a simulation has a clock of its own."""

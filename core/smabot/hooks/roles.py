@@ -43,8 +43,15 @@ class Plugin:
         def on_equity(self, *args: Any, **kwargs: Any) -> None:
             """``on_equity(point, book)``: react to the account's value."""
 
-        def after_commit(self, *args: Any, **kwargs: Any) -> None:
-            """``after_commit(step)``: tell others of what was committed, in a thread of its own."""
+        def after_commit(self, *args: Any, **kwargs: Any) -> str | None:
+            """``after_commit(step, receiver, memory)``: tell others of what was committed, in a thread of
+            its own."""
+
+        def receivers(self) -> Sequence[str]:
+            """``receivers()``: the names of those whom `after_commit` tells."""
+
+        def on_health(self, *args: Any, **kwargs: Any) -> None:
+            """``on_health(health)``: tell others how the running bot is, in a thread of its own."""
 
         def on_start(self, *args: Any, **kwargs: Any) -> None:
             """``on_start(run)``: get ready for a run."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     import click
 
     from smabot.domain.book_view import BookView as Book
+    from smabot.domain.bot_health import Health
     from smabot.domain.bot_records import Command, Run
     from smabot.domain.committed_steps import CommittedStep
     from smabot.domain.records import (
@@ -176,18 +177,46 @@ def on_equity(point: EquityPoint, book: Book) -> None:
 
 
 @hookspec
-def after_commit(step: CommittedStep) -> None:
+def after_commit(step: CommittedStep, receiver: str, memory: str) -> str | None:
     """Tell others of what was committed, in `smabot run` and `smabot flatten`.
 
     Called in a thread of the plugin's own, step by step in their order, each at least once: after a kill the
     next run tells what was left. One that was perhaps told before has ``step.again``, and the same
     ``step.number``. What raises is told again after a pause. Use nothing that other hooks of the plugin change.
 
+    ``receiver`` is one of `receivers`, each of which has a thread and a place of its own; else empty. An answer
+    is kept with its place, and comes as ``memory`` with the next step, also of the next run; at first that is
+    empty.
+
     Since 0.1.
 
     def after_commit(self, step):
         for fill in step.fills:
             self.send(f"{fill.side} {fill.qty} {fill.symbol}", key=step.number)
+    """
+
+
+@hookspec
+def receivers() -> Sequence[str]:  # type: ignore[empty-body]
+    """Return the names of those whom `after_commit` tells, so that one who fails holds no other up.
+
+    A name lasts over restarts, and shows no secret.
+
+    Since 0.1.
+
+    def receivers(self):
+        return ["mail", "phone"]
+    """
+
+
+@hookspec
+def on_health(health: Health) -> None:
+    """Tell others how `smabot run` is, about every 5 seconds, beside the deciding thread while that goes on.
+
+    Since 0.1.
+
+    def on_health(self, health):
+        self.ping("/fail" if health.reasons else "", "; ".join(health.reasons))
     """
 
 

@@ -1,16 +1,16 @@
 """Tells plugins of what was committed, beside the deciding thread, each step at least once.
 
 It is a journal around the bot's own: a step that has news is kept in the same transaction as its rows, with a
-number of its own, and each plugin's place among the numbers is kept after it was told. A process that was
-killed leaves both, and the next one goes on from there.
+number of its own, and each listener's place among the numbers is kept after it was told. A process that was
+killed leaves both, and the next one goes on from there. A listener is a plugin, or one of its receivers.
 
-A plugin is in one of three states:
+A listener is in one of three states:
 
 1. told: it was told of all that was committed.
 2. being told: a thread calls its `after_commit`, step by step, for some steps at once.
 3. waiting: it has raised, and is told of the same step again after a pause.
 
-1 → 2 → 1 and 2 → 3 → 2. No plugin waits for another one, and no step for any.
+1 → 2 → 1 and 2 → 3 → 2. No listener waits for another one, and no step for any.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from typing import Any, NamedTuple, Protocol
 
 from loguru import logger
 
+from smabot.domain.book import Book
 from smabot.domain.bot_records import BotState, Command, Run, StepRow
 from smabot.domain.committed_steps import (
     MOST_BEHIND,
@@ -34,15 +35,20 @@ from smabot.domain.committed_steps import (
 )
 from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Bar
+from smabot.errors import SmabotError
 from smabot.hooks.journal_around import JournalAround
 from smabot.hooks.ports import Journal
+from smabot.hooks.session_closes import SessionCloses
 from smabot.system.background_query import BackgroundQuery
 
 AT_ONCE = 100
 """So many steps a plugin is told of before its place is kept."""
 PAUSES = (5.0, 10.0, 30.0, 60.0, 300.0)
 """Seconds after a plugin has raised; the last one again and again."""
-Hook = Callable[[CommittedStep], None]
+MEMORY = "memory"
+"""The key in ``bot_state`` of what a listener wants to have with its next step."""
+Hook = Callable[[CommittedStep, str], str | None]
+"""Is given a step and the listener's memory; returns what that is from now on, None for the same."""
 
 
 class Around(Protocol):
@@ -54,22 +60,25 @@ class Around(Protocol):
 
 
 class _Told(NamedTuple):
-    """How far a plugin came: the newest step that it was told of, and what it raised at the next one."""
+    """How far a listener came: the newest step that it was told of, its memory, and what it raised at the
+    next step."""
 
     number: int
+    memory: str
     failure: BaseException | None
 
 
 class _Listener:
-    """A plugin that is told."""
+    """A plugin that is told, or one of its receivers."""
 
     def __init__(
-        self, name: str, hook: Hook, number: int, question: BackgroundQuery[_Told]
+        self, name: str, hook: Hook, number: int, memory: str, question: BackgroundQuery[_Told]
     ) -> None:
         self.name = name
         self.hook = hook
         self.number = number
         """The newest step that it was told of."""
+        self.memory = memory
         self.question = question
         self.failures = 0
         self.not_before = 0.0
@@ -77,14 +86,15 @@ class _Listener:
     def take(self, now: float) -> bool:
         """Take note of how far it came; returns whether it was told of a step."""
         told = self.question.take_answer()
-        before, self.number = self.number, told.number
+        before, self.number, self.memory = self.number, told.number, told.memory
         if told.failure is None:
             self.failures = 0
             return told.number > before
         pause = PAUSES[min(self.failures, len(PAUSES) - 1)]
         self.failures += 1
         self.not_before = now + pause
-        logger.opt(exception=told.failure).warning(
+        known = isinstance(told.failure, SmabotError)
+        logger.opt(exception=None if known else told.failure).warning(
             "plugin '{}' raised in after_commit, and is told again in {:.0f} s: {}",
             self.name, pause, told.failure,
         )  # fmt: skip
@@ -94,40 +104,51 @@ class _Listener:
 class TellingJournal(JournalAround):
     """Keeps what it commits, and tells plugins of it."""
 
-    def __init__(self, journal: Journal, hooks: Mapping[str, Hook], around: Around) -> None:
-        """``hooks``: `after_commit` of each plugin, by its name."""
+    def __init__(
+        self, journal: Journal, hooks: Mapping[str, Hook], around: Around, book: Book
+    ) -> None:
+        """``hooks``: `after_commit` of each listener, by its name."""
         super().__init__(journal)
         self._around = around
+        self._closes = SessionCloses(journal, book)
         newest = journal.rows(StepRow, newest_by="number", limit=1)
         self._newest = self._before = newest[-1].number if newest else 0
         self._recent: deque[CommittedStep] = deque(maxlen=AT_ONCE)
         self._died = _died(journal)
-        self._listeners = [
-            _Listener(name, hook, self._place(name), around.query(f"{TOLD_UNTIL} {name}"))
-            for name, hook in hooks.items()
-        ]
+        self._listeners = [self._listener(name, hook) for name, hook in hooks.items()]
 
     def commit(self, rows: Sequence[Any], bars: Sequence[Bar] = ()) -> None:
-        step = step_of(self._newest + 1, rows, self._died)
-        kept = [] if step is None else [stored(step, self._around.wall())]
-        self._journal.commit([*rows, *kept], bars)
-        if step is not None:
-            self._newest, self._died = step.number, None
-            self._recent.append(step)
+        self._keep(step_of(self._newest + 1, rows, self._died), rows, bars)
 
     def commands(self) -> list[Command]:
         """Return the waiting commands, and tell on: every step asks for them."""
+        self._tell_of_closes()
         self._tell_on()
         return self._journal.commands()
 
     def finish(self, seconds: float) -> None:
         """Tell what is left, for so long at most; the next process tells the rest."""
         until = self._around.seconds() + seconds
+        self._tell_of_closes(at_end=True)
         self._tell_on()
         while self._busy and self._around.seconds() < until:
             for each in self._listeners:
                 each.question.wait(max(until - self._around.seconds(), 0))
             self._tell_on()
+
+    def _keep(
+        self, step: CommittedStep | None, rows: Sequence[Any], bars: Sequence[Bar] = ()
+    ) -> None:
+        kept = [] if step is None else [stored(step, self._around.wall())]
+        self._journal.commit([*rows, *kept], bars)
+        if step is not None:
+            self._newest, self._died = step.number, None
+            self._recent.append(step)
+
+    def _tell_of_closes(self, *, at_end: bool = False) -> None:
+        while (closed := self._closes.take(at_end=at_end)) is not None:
+            step = CommittedStep(self._newest + 1, died=self._died, closed=closed)
+            self._keep(step, [self._closes.told(closed)])
 
     @property
     def _busy(self) -> bool:
@@ -138,15 +159,16 @@ class TellingJournal(JournalAround):
         for each in self._listeners:
             if each.question.answered and each.take(now):
                 places.append(BotState(each.name, TOLD_UNTIL, str(each.number)))
+                places.append(BotState(each.name, MEMORY, each.memory))
             idle = not each.question.under_way and now >= each.not_before
             if idle and each.number < self._newest:
                 steps = self._steps_after(each)
-                each.question.begin(partial(_tell, each.hook, each.number, steps))
+                each.question.begin(partial(_tell, each.hook, each.number, each.memory, steps))
         if places:
             self._journal.commit(places)
 
     def _steps_after(self, listener: _Listener) -> list[CommittedStep]:
-        """Return the next steps that a plugin is to be told of, from memory where they are."""
+        """Return the next steps that a listener is to be told of, from memory where they are."""
         if self._newest - listener.number > MOST_BEHIND:
             missed = self._newest - listener.number - MOST_BEHIND
             listener.number += missed
@@ -174,24 +196,26 @@ class TellingJournal(JournalAround):
             )
             return None
 
-    def _place(self, plugin: str) -> int:
-        """Return the newest step that a plugin was told of; a new one is told from now on."""
-        place = self._journal.row(BotState, plugin, TOLD_UNTIL)
-        if place is not None:
-            return int(place.value)
-        self._journal.commit([BotState(plugin, TOLD_UNTIL, str(self._newest))])
-        return self._newest
+    def _listener(self, name: str, hook: Hook) -> _Listener:
+        """Return a listener at its place; a new one is told from now on."""
+        place = self._journal.row(BotState, name, TOLD_UNTIL)
+        memory = self._journal.row(BotState, name, MEMORY)
+        if place is None:
+            place = BotState(name, TOLD_UNTIL, str(self._newest))
+            self._journal.commit([place])
+        question = self._around.query(f"{TOLD_UNTIL} {name}")
+        return _Listener(name, hook, int(place.value), memory.value if memory else "", question)
 
 
-def _tell(hook: Hook, number: int, steps: Sequence[CommittedStep]) -> _Told:
-    """Tell a plugin of steps; returns how far it came."""
+def _tell(hook: Hook, number: int, memory: str, steps: Sequence[CommittedStep]) -> _Told:
+    """Tell a listener of steps; returns how far it came."""
     for step in steps:
         try:
-            hook(step)
+            memory = hook(step, memory) or memory
         except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
-            return _Told(number, error)
+            return _Told(number, memory, error)
         number = step.number
-    return _Told(number, None)
+    return _Told(number, memory, None)
 
 
 def _died(journal: Journal) -> Run | None:

@@ -1,7 +1,8 @@
 """Read the settings, layer over layer, and remember where each one came from.
 
 From the lowest: the models' defaults, ``settings.toml`` (``[default]``, then the section that
-``SMABOT_ENV`` names), ``.secrets.toml`` beside it, ``SMABOT_`` variables, flags. Tables merge, lists
+``SMABOT_ENV`` names), ``.secrets.toml`` beside it, then the one among systemd's credentials,
+``SMABOT_`` variables, flags. Tables merge, lists
 and values replace. Nothing but TOML is evaluated. dynaconf is used here and nowhere else, one
 instance a layer, and is imported only where there is something to read: it takes 0.2 s.
 """
@@ -189,7 +190,8 @@ def _file_layers(settings: Path | None) -> Iterator[tuple[Tree, str]]:
     path, secrets = files_of(settings)
     if settings is not None and not file_exists(path, f"--settings {path}"):
         raise ConfigError(f"--settings {path}: no such file")
-    files = {file: _sections(file) for file in (path, secrets) if file_exists(file, str(file))}
+    places = path, secrets, *_credentials()
+    files = {file: _sections(file) for file in places if file_exists(file, str(file))}
     env = os.environ.get("SMABOT_ENV", "").lower() or "default"
     known = {section for sections in files.values() for section in sections}
     if env != "default" and env not in known:
@@ -200,8 +202,16 @@ def _file_layers(settings: Path | None) -> Iterator[tuple[Tree, str]]:
             yield beside_settings(sections.get(section, {}), file.parent), f"{file} [{section}]"
 
 
+def _credentials() -> Iterator[Path]:
+    """Yield the secrets that systemd keeps for this service alone (systemd.exec(5), LoadCredential)."""
+    if folder := os.environ.get("CREDENTIALS_DIRECTORY"):
+        yield Path(folder, SECRETS_FILE)
+
+
 def _sections(file: Path) -> dict[str, Tree]:
-    if file.name == SECRETS_FILE:
+    if (
+        file.name == SECRETS_FILE and file not in _credentials()
+    ):  # the rights of those are systemd's
         _check_private(file)
     sections: dict[str, Tree] = {}
     for section, table in _read_toml(file).items():

@@ -167,6 +167,8 @@ class Config(Settings):
     """Strategies decide on a bar only if it closed less than this ago on the feed's clock."""
     equity_every_minutes: int = Field(1, ge=1, le=A_YEAR)
     reconcile_every_minutes: int = Field(15, ge=1, le=A_YEAR)
+    audit: bool = True
+    """Compare each session's fills and cash with the broker's account activities, after its close."""
     act_on_missed_entries: bool = False
     unauthorized_minutes: int = Field(5, ge=1, le=A_YEAR)
     """Minutes for which the broker may refuse the API key before a run ends."""

@@ -174,6 +174,16 @@ def lock_holder(path: Path) -> str:
     return _locked_by(path) or (signed if re.fullmatch("[0-9]{1,10}", signed) else "unknown")
 
 
+def lock_signature(path: Path) -> tuple[str, float]:
+    """Return what the process that has a file's lock has signed it with: its own process id, as it sees it
+    itself, and when, in seconds since 1970. Nothing where it has not yet."""
+    path = path.resolve()
+    try:
+        return "".join(_signed(path)[:1]), _beside(path).stat().st_mtime
+    except OSError:
+        return "", 0.0
+
+
 def _beside(path: Path) -> Path:
     return path.with_name(path.name + ".lock")
 

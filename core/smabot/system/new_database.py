@@ -10,13 +10,19 @@ from pathlib import Path
 from smabot.errors import LockHeld, SmabotError
 from smabot.system.lock import FileLock
 
-FILES = ("", "-wal", "-shm", ".lock")
-"""What SQLite and the lock put beside a database, and at last what keeps others out."""
+FILES = ("", "-wal", "-shm", ".health", ".health.new", ".lock")
+"""What SQLite, a run's health and the lock put beside a database, and at last what keeps others out."""
 
 
 def database_files(database: Path) -> list[Path]:
     """Return the files that a database has, or may have, with itself."""
     return [database.with_name(database.name + suffix) for suffix in FILES]
+
+
+def health_file(database: Path) -> Path:
+    """Return the file in which a running bot states its health; `smabot health` reads it."""
+    database = database.resolve()
+    return database.with_name(database.name + ".health")
 
 
 @contextmanager

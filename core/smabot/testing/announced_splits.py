@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
-from copy import copy
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
 from smabot.domain.corporate_actions import ActionKind, CorporateAction
 
 
+@dataclass
 class AnnouncedSplits:
-    """Corporate actions; an account follows so long after an ex-date begins."""
+    """Corporate actions; an account follows so long after an ex-date begins (negative: before it)."""
 
-    def __init__(
-        self, actions: Iterable[CorporateAction] = (), follows_after: timedelta = timedelta(0)
-    ) -> None:
-        """``follows_after``: negative: before the ex-date begins."""
-        self._actions = tuple(actions)
-        self._follows_after = follows_after
-        self._followed: frozenset[str] = frozenset()
+    _actions: tuple[CorporateAction, ...]
+    _follows_after: timedelta
+    _followed: frozenset[str] = frozenset()
 
     def copy(self) -> AnnouncedSplits:
         """Return the same, of which as many were followed."""
-        return copy(self)
+        return replace(self)
 
     def within(self, symbols: Collection[str], since: date, until: date) -> list[CorporateAction]:
         """Return those of some symbols with an ex-date of a span, both ends included."""

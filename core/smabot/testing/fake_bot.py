@@ -40,8 +40,9 @@ class FakeBot:
 
     @contextmanager
     def opened(self, **settings: Any) -> Iterator[BotSession]:
-        """Open journal and exchange, and restore the book; settings are those of `smabot.api.Config`."""
-        config = Config(broker="fake", **settings)
+        """Open journal and exchange, and restore the book; settings are those of `smabot.api.Config`,
+        without the audit of sessions."""
+        config = Config(**{"broker": "fake", "audit": False, **settings})
         plugins = Plugins()
         made = {name: make() for name, make in self._plugins.items()}
         sizer = DefaultSizer(config.sizing)

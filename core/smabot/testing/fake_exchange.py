@@ -18,11 +18,13 @@ from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import ZERO, Bar, Batch, Order, OrderUpdate, money
 from smabot.errors import ConfigError, ConflictError
+from smabot.hooks.account_activities import BrokerExecution, CashActivity
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, Progress
 from smabot.hooks.recovery_answers import Reconciliation, Recovery
 from smabot.hooks.specifications import hookimpl
 from smabot.settings.model import Config
 from smabot.testing.announced_splits import AnnouncedSplits
+from smabot.testing.fake_activities import CashMove, FakeActivities
 
 
 class FakeExchange:
@@ -44,32 +46,33 @@ class FakeExchange:
         sessions: Iterable[Session] = (),
         actions: Iterable[CorporateAction] = (),
         follows_after: timedelta = timedelta(0),
+        cash_moves: Iterable[CashMove] = (),
     ) -> None:
         """``bars``: at least one, in any order; ``cash``: the account's at the start, US dollars.
 
         ``actions``: splits that it announces; the bars have them already. The account's shares follow so long
-        after an ex-date begins, with the first bar of then; negative: before it.
+        after an ex-date begins, with the first bar of then; negative: before it. ``cash_moves``: what comes and
+        goes without a trade.
         """
         ordered = sorted(bars, key=lambda bar: (bar.time, bar.symbol))
         self._minutes = [list(minute) for _, minute in groupby(ordered, key=lambda bar: bar.time)]
-        self._symbols = tuple(sorted({bar.symbol for bar in ordered}))
         self._played = 0
         self.shift = timedelta(0)
         """How far the clock is ahead of the bars: a test may let time pass without one."""
         self._now = ordered[0].time
         self._calendar = Calendar(sessions)
-        self._cash = cash
+        self._activities = FakeActivities(cash, cash_moves)
         self._held: dict[str, tuple[Decimal, Decimal]] = {}
         self._prices: dict[str, Decimal] = {}
         self._orders: dict[str, BrokerOrder] = {}
         self._waiting: list[OrderUpdate] = []
         self._subscribed: frozenset[str] = frozenset()
-        self._splits = AnnouncedSplits(actions, follows_after)
+        self._splits = AnnouncedSplits(tuple(actions), follows_after)
 
     def copy(self) -> FakeExchange:
         """Return an exchange of its own in the same state, over the same bars."""
         copied = copy(self)
-        copied._splits = self._splits.copy()
+        copied._splits, copied._activities = self._splits.copy(), self._activities.copy()
         copied._held, copied._prices = dict(self._held), dict(self._prices)
         copied._orders, copied._waiting = dict(self._orders), list(self._waiting)
         return copied
@@ -97,7 +100,9 @@ class FakeExchange:
 
     def account(self) -> BrokerAccount:
         worth = sum((qty * self._prices[symbol] for symbol, (qty, _) in self._held.items()), ZERO)
-        return BrokerAccount("FAKE", self._cash, self._cash + worth, self._cash)
+        return BrokerAccount(
+            "FAKE", self._activities.cash, self._activities.cash + worth, self._activities.cash
+        )
 
     def calendar(self) -> Calendar:
         return self._calendar
@@ -139,6 +144,12 @@ class FakeExchange:
             BrokerPosition(each, qty, money(cost / qty)) for each, (qty, cost) in self._held.items()
         ]
 
+    def cash_activities(self, since: date) -> list[CashActivity]:
+        return self._activities.listed(self._now, since)
+
+    def executions(self, since: datetime) -> list[BrokerExecution]:
+        return self._activities.executions(since)
+
     def corporate_actions(
         self, symbols: Collection[str], since: date, until: date
     ) -> list[CorporateAction]:
@@ -150,9 +161,10 @@ class FakeExchange:
         return self._now + self.shift
 
     def tradable(self, symbols: Sequence[str]) -> tuple[str, ...]:
-        if unknown := sorted({*symbols} - {*self._symbols}):
+        known = {bar.symbol for minute in self._minutes for bar in minute}
+        if unknown := sorted({*symbols} - known):
             raise ConfigError(f"no bars of {', '.join(unknown)}")
-        return tuple(symbols) or self._symbols
+        return tuple(symbols) or tuple(sorted(known))
 
     def history(
         self, symbols: Collection[str], since: datetime | None, bars: int
@@ -191,7 +203,8 @@ class FakeExchange:
         self._played += 1
         for split in self._splits.take_due(bars[0].time):
             self.split(split)
-        self._now = bars[0].end
+        before, self._now = self._now, bars[0].end
+        self._activities.move_cash(before, self._now)
         for order in self.orders():
             close = self._close_of(order)
             bar = next((bar for bar in bars if bar.symbol == order.symbol), None)
@@ -212,7 +225,7 @@ class FakeExchange:
             self._held[action.symbol] = kept, cost * kept / new
         price = self._prices[action.symbol] / action.ratio
         self._prices[action.symbol] = price
-        self._cash += money((new - kept) * price)
+        self._activities.cash += money((new - kept) * price)
 
     def _fill(self, order: BrokerOrder, price: Decimal, at: datetime) -> OrderUpdate:
         signed = order.qty * order.side.sign
@@ -220,7 +233,13 @@ class FakeExchange:
         cost += signed * price if signed > 0 else cost / held * signed
         if held + signed:
             self._held[order.symbol] = held + signed, cost
-        self._cash -= signed * price
+        self._activities.cash -= signed * price
+        self._activities.add(
+            BrokerExecution(
+                f"{order.broker_order_id}-1", order.broker_order_id, order.symbol, order.side,
+                order.qty, price, at,
+            )
+        )  # fmt: skip
         filled = replace(order, filled_qty=order.qty, filled_avg_price=price, filled_at=at)
         return self._end(filled, Status.FILLED, at)
 
@@ -234,7 +253,7 @@ class FakeExchange:
         price = order.limit_price or self._prices.get(order.symbol, ZERO)
         selling = [o.qty for o in self.orders() if (o.symbol, o.side) == (order.symbol, Side.SELL)]
         held = self._held.get(order.symbol, (ZERO, ZERO))[0]
-        cause, needed, free = RefusalCause.OTHER, order.qty * price, self._cash
+        cause, needed, free = RefusalCause.OTHER, order.qty * price, self._activities.cash
         if order.side is Side.SELL:
             cause = RefusalCause.AVAILABLE if held else RefusalCause.POSITION
             needed, free = order.qty, held - sum(selling)

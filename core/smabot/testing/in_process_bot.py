@@ -21,6 +21,7 @@ from smabot.hooks.memory_journal import MemoryJournal
 from smabot.hooks.plugins import Plugins
 from smabot.settings.model import Config
 from smabot.testing.durable_world import DurableWorld, WorldPlugin
+from smabot.testing.fake_activities import CashMove
 from smabot.testing.fake_exchange import FakeExchange
 from smabot.testing.kill_everywhere import KillReport, kill_everywhere, killed_at
 from smabot.testing.kill_points import Switch, start_steps
@@ -49,6 +50,7 @@ class Bot:
         sessions: Iterable[Session] = (),
         actions: Iterable[CorporateAction] = (),
         follows_after: timedelta = timedelta(0),
+        cash_moves: Iterable[CashMove] = (),
         each_process: Callable[[], None] = lambda: None,
     ) -> None:
         """``plugins``: classes, functions that make a plugin, modules, names of installed plugins and
@@ -56,17 +58,21 @@ class Bot:
         ``{"plugin": {"streak": {"bars": 5}}}``, by the name that `names` shows. ``each_process`` is called
         before each process begins: it undoes what the one before left in modules. ``actions`` are the splits that
         the exchange announces, and ``follows_after`` is how long after an ex-date begins its account follows.
+        ``cash_moves`` is cash that comes and goes without a trade. Sessions are not audited unless ``settings``
+        say so.
 
         Raises ConfigError for plugins and settings as a start does.
         """
         given = list(bars)
         if not given:
             raise ConfigError("a bot needs bars: give at least one")
-        self.config = Config(**{"broker": "fake", **dict(settings or {})})
+        self.config = Config(**{"broker": "fake", "audit": False, **dict(settings or {})})
         self._each_process = each_process
         self._made_of = _named(plugins)
         self._processes = ProcessPlugins(self._made_of, self.config)
-        self._begin = DurableWorld(FakeExchange(given, cash, sessions, actions, follows_after))
+        self._begin = DurableWorld(
+            FakeExchange(given, cash, sessions, actions, follows_after, cash_moves)
+        )
         self._world = self._begin.copy()
         self._session: BotSession | None = None
         self._engine: Engine | None = None

@@ -20,6 +20,7 @@ TAKEN = "taken from the feed: "
 START = "start: "
 BROKER_CALLS = (
     "account", "calendar", "submit", "submit_many", "cancel", "order", "orders", "positions",
+    "cash_activities", "executions",
 )  # fmt: skip
 
 

@@ -13,9 +13,11 @@ from smabot.provider import (
     AccountBlocked,
     BrokerAccount,
     BrokerError,
+    BrokerExecution,
     BrokerOrder,
     BrokerPosition,
     Calendar,
+    CashActivity,
     ConflictError,
     CorporateAction,
     Order,
@@ -33,6 +35,7 @@ from smabot_alpaca.order_json import (
     refusal_cause,
 )
 from smabot_alpaca.rest.account import read_account, read_block_flags, read_positions
+from smabot_alpaca.rest.account_activities import read_cash_activities, read_executions
 from smabot_alpaca.rest.client import RequestRefused, RequestUnauthorized
 from smabot_alpaca.rest.corporate_actions import corporate_actions
 from smabot_alpaca.rest.order_queries import OrderQueries
@@ -206,6 +209,14 @@ class AlpacaBroker:
     def positions(self) -> list[BrokerPosition]:
         """Return what the account holds. Raises PartlyUnreadable where some can't be read."""
         return read_positions(self._rest)
+
+    def cash_activities(self, since: date) -> list[CashActivity]:
+        """Return the movements of cash that are booked on a date or later, oldest first."""
+        return read_cash_activities(self._rest, since)
+
+    def executions(self, since: datetime) -> list[BrokerExecution]:
+        """Return the executions at a time or later, oldest first."""
+        return read_executions(self._rest, since)
 
     def calendar(self) -> Calendar:
         """Return the sessions from last year's first to next year's last, and those read before.

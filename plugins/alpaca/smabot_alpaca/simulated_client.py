@@ -38,6 +38,7 @@ _CALLS = {
     "/v2/orders:by_client_order_id": "order",
     "/v2/positions": "positions",
     "/v2/account": "account",
+    "/v2/account/activities": "activities",
     "/v2/calendar": "calendar",
     "/v1/corporate-actions": "corporate_actions",
     "/v2/stocks/bars": "bars",

@@ -115,7 +115,7 @@ def action_as_json(action: CorporateAction) -> dict[str, Any]:
 
 def listed_actions(actions: Sequence[CorporateAction]) -> str:
     """Return how many there are, and the first of them."""
-    first = "; ".join(map(str, actions[:_MOST_ACTIONS]))
+    first = "; ".join(each.text for each in actions[:_MOST_ACTIONS])
     more = f"; {len(actions) - _MOST_ACTIONS} more" if len(actions) > _MOST_ACTIONS else ""
     return f"{len(actions)} listed: {first}{more}"
 

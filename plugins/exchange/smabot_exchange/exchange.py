@@ -25,6 +25,7 @@ from smabot_exchange.matching.account import (
     ExchangePosition,
     RequestedTerms,
 )
+from smabot_exchange.matching.activity_notes import ActivityNote
 from smabot_exchange.matching.order_validation import (
     bad_parameter,
     check_adjustment,
@@ -189,11 +190,12 @@ class Exchange(ExchangeOrders):
         return self._engine.positions.get(symbol)
 
     @one_at_a_time
-    def transfer(self, amount: Decimal) -> None:
-        """Add cash from outside (negative: it goes), US dollars."""
+    def transfer(self, amount: Decimal, activity: ActivityNote | None = None) -> None:
+        """Add cash from outside (negative: it goes), US dollars. ``activity``: how it is listed; by default
+        as a deposit or a withdrawal, at once."""
         check_adjustment(amount)
         self._engine.cash += amount
-        self._record([], OutsideChange(None, ZERO, ZERO, amount))
+        self._record([], OutsideChange(None, ZERO, ZERO, amount, activity))
 
     @property
     def flags(self) -> frozenset[str]:
@@ -314,7 +316,7 @@ class Exchange(ExchangeOrders):
 
             occasion = Occasion(f"cash {self._now}", self._now)
             for moved in self.faults.strikes(CashTransfer, occasion):
-                self.transfer(moved.amount)
+                self.transfer(moved.amount, moved.activity)
 
     def _close_last_session(self) -> ReplayedMinute | None:
         close = self._ledger.last_session.close

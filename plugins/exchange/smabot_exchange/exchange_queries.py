@@ -12,6 +12,7 @@ from smabot.provider import MINUTE, ZERO, Bar, Calendar, ConfigError, Session
 from smabot_exchange.data.corporate_actions import ListedAction
 from smabot_exchange.data.sessions import regular_sessions
 from smabot_exchange.data.split_bars import split_bar
+from smabot_exchange.ledger.changes import CashActivityEntry
 from smabot_exchange.ledger.ledger_port import LedgerPort
 from smabot_exchange.ledger.past_equity import equity_history, equity_times
 from smabot_exchange.matching.account import EquityHistoryPoint
@@ -44,7 +45,7 @@ class ExchangeQueries(Serialised):
         self._actions = ActionSchedule(ledger.actions(), self.calendar, ledger.start)
         if (overdue := self._actions.overdue(self._now)) is not None:
             raise ConfigError(
-                f"{ledger.notes()[0]}: lists a {overdue}, and the ledger's clock is at "
+                f"{ledger.notes()[0]}: lists a {overdue.text}, and the ledger's clock is at "
                 f"{self._now:%Y-%m-%d %H:%MZ} without it: list it before its day, or give another --ledger or --db"
             )
         self._latest: dict[str, Bar] = {}
@@ -151,6 +152,11 @@ class ExchangeQueries(Serialised):
         time within a second includes the fills of that second.
         """
         return self._ledger.activities(limit, after_number, oldest_first, since, until)
+
+    @one_at_a_time
+    def cash_activities(self) -> list[CashActivityEntry]:
+        """Return the cash that has moved without a trade and is listed by now, oldest first."""
+        return [each for each in self._ledger.cash_activities() if each.is_shown(self._now)]
 
     # Prices
 
@@ -263,7 +269,7 @@ class ExchangeQueries(Serialised):
         return price
 
     def _price_at(self, symbol: str, time: datetime) -> Decimal:
-        if self._actions.has(symbol) and (bar := self._ledger.bar_before(symbol, time)):
+        if self._actions.splits(symbol) and (bar := self._ledger.bar_before(symbol, time)):
             close = Decimal(repr(bar.close))
             return self._actions.in_new_shares(close, symbol, bar.time, time)
         price = self._ledger.price_before(symbol, time)

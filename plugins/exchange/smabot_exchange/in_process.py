@@ -14,9 +14,11 @@ from smabot.provider import (
     Batch,
     BrokerAccount,
     BrokerError,
+    BrokerExecution,
     BrokerOrder,
     BrokerPosition,
     Calendar,
+    CashActivity,
     ConfigError,
     ConflictError,
     CorporateAction,
@@ -34,6 +36,7 @@ from smabot.provider import (
 )
 from smabot.provider import OrderType as CoreType
 from smabot.provider import TimeInForce as CoreTimeInForce
+from smabot_exchange.broker_activities import list_cash_activities, list_executions
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.http.market_hours import sessions
 from smabot_exchange.matching.account_checks import INTENT_MISMATCH, TOO_FEW_SHARES
@@ -200,6 +203,12 @@ class ExchangeBroker:
             )
             for position in positions
         ]  # fmt: skip
+
+    def cash_activities(self, since: date) -> list[CashActivity]:
+        return list_cash_activities(self._exchange, since)
+
+    def executions(self, since: datetime) -> list[BrokerExecution]:
+        return list_executions(self._exchange, since)
 
     def corporate_actions(
         self, symbols: Collection[str], since: date, until: date

@@ -276,6 +276,21 @@ CREATE TABLE committed_steps (
 
 ;
 
+CREATE TABLE cash_movements (
+	activity_id TEXT NOT NULL, 
+	kind TEXT NOT NULL, 
+	amount TEXT NOT NULL, 
+	symbol TEXT NOT NULL, 
+	booked_on TEXT NOT NULL, 
+	description TEXT NOT NULL, 
+	seen_at TEXT NOT NULL, 
+	counted INTEGER NOT NULL, 
+	PRIMARY KEY (activity_id)
+)
+ WITHOUT ROWID
+
+;
+
 CREATE TABLE corporate_actions (
 	action_id TEXT NOT NULL, 
 	symbol TEXT NOT NULL, 

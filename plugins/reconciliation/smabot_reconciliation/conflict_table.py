@@ -15,6 +15,7 @@ from smabot.provider import (
     BrokerAccount,
     BrokerOrder,
     BrokerPosition,
+    CashMovement,
     Config,
     Conflict,
     Fill,
@@ -26,13 +27,13 @@ from smabot.provider import (
 )
 from smabot_reconciliation.adjustments import (
     PositionMismatch,
-    cash_adjustments,
     cash_differs,
     fraction_adjustments,
     position_adjustments,
     round_trip_adjustments,
     split_hint,
 )
+from smabot_reconciliation.cash_explanation import ExplainedCash, explain_cash, moved_cash
 from smabot_reconciliation.external_trades import AcceptedOf, ExternalTrade, unaccepted_trades
 from smabot_reconciliation.order_conflicts import (
     ACCEPT,
@@ -55,12 +56,14 @@ ACCOUNT_MISMATCH = "account_mismatch"
 @dataclass(frozen=True, slots=True)
 class BrokerSnapshot:
     """What the broker answered: its open and recent orders and those queried by id, by their ids, oldest
-    first; positions; and, queried only where positions or cash differ, the orders of the last days."""
+    first; positions; cash that moved without a trade and is not booked yet; and, queried only where positions
+    or cash differ, the orders of the last days."""
 
     account: BrokerAccount
     orders: Mapping[str, BrokerOrder]
     positions: Mapping[str, BrokerPosition]
     earlier: Callable[[], Sequence[BrokerOrder]] = tuple
+    movements: Sequence[CashMovement] = ()
 
 
 def compare_book(
@@ -71,12 +74,14 @@ def compare_book(
     now: datetime,
     fills_of: Callable[[Order], Sequence[Fill]],
     accepted_of: AcceptedOf = lambda order: (),
+    unexplained: Callable[[], Decimal] = lambda: ZERO,
 ) -> Reconciliation:
     """Compare the book with the broker; changes neither.
 
     Returns updates that bring the book up to date, or conflicts that only an operator can resolve.
     Each conflict's remedy is right once those before it are applied. ``fills_of`` gives the fills that
-    the database has of an order, and ``accepted_of`` the adjustments that it has for an external order.
+    the database has of an order, and ``accepted_of`` the adjustments that it has for an external
+    order; ``unexplained`` the cash that was adopted without an explanation so far.
     """
     bound = book.account
     if bound is not None and bound.account_id != snapshot.account.account_id:
@@ -106,18 +111,19 @@ def compare_book(
         for each in _position_mismatches(config, found.after, snapshot, symbols)
         if not is_half_split(found.after, each.symbol, each.there, now)
     ]
-    cash = snapshot.account.cash
-    if not mismatches and not cash_differs(found.after, cash):
-        return _result(book, found, ())
+    cash, moved = snapshot.account.cash, moved_cash(snapshot.movements)
+    if not mismatches and not cash_differs(found.after, cash - moved):
+        return _result(book, found, ExplainedCash(tuple(snapshot.movements)))
     trades = unaccepted_trades(found.after, snapshot.earlier(), accepted_of)
     gone = round_trip_adjustments(
         _trades_that_count(config, found.after, trades, symbols), mismatches, now
     )
     cash -= sum((row.cash for row in gone), ZERO)
-    remedies = position_adjustments(found.after, mismatches, cash, trades, now)
+    remedies = position_adjustments(found.after, mismatches, cash - moved, trades, now)
     for mismatch, remedy in zip(mismatches, remedies, strict=True):
         found.add_conflict(_position_conflict(mismatch, remedy))
-    return _result(book, found, (*gone, *cash_adjustments(found.after, cash, now)))
+    explained = explain_cash(found.after, cash, snapshot.movements, unexplained, now)
+    return _result(book, found, explained, gone)
 
 
 class Findings:
@@ -281,26 +287,35 @@ def _account_mismatch(bound: Account, snapshot: BrokerSnapshot) -> Conflict:
     )  # fmt: skip
 
 
-def _result(book: Book, found: Findings, adjustments: tuple[Adjustment, ...]) -> Reconciliation:
-    notes = _notes(book, found, adjustments)
+def _result(
+    book: Book, found: Findings, cash: ExplainedCash, gone: tuple[Adjustment, ...] = ()
+) -> Reconciliation:
+    remedy = (*gone, *cash.adopted)
     return Reconciliation(
         tuple(found.updates),
         tuple(found.conflicts),
-        tuple(notes),
-        adjustments,
+        tuple(_notes(book, found, cash, remedy)),
+        remedy,
         tuple(found.followed),
+        cash.booked,
     )
 
 
-def _notes(book: Book, found: Findings, adjustments: Sequence[Adjustment]) -> list[str]:
+def _notes(
+    book: Book, found: Findings, cash: ExplainedCash, adjustments: Sequence[Adjustment]
+) -> list[str]:
     changed = [u for u in found.updates if _is_news(book, u)]
     notes = [f"{u.client_order_id} is {u.status}" for u in changed[:5]]
     if len(changed) > 5:
         notes.append(f"and {len(changed) - 5} more orders moved on")
+    moved = [row for row in cash.booked if isinstance(row, CashMovement)]
+    notes += [f"{each.kind} {each.amount:+,.2f} on {each.booked_on}" for each in moved[:5]]
+    if len(moved) > 5:
+        notes.append(f"and {len(moved) - 5} more movements of cash")
     for symbol in sorted({row.symbol for row in adjustments}):
-        cash = sum((row.cash for row in adjustments if row.symbol == symbol), ZERO)
+        amount = sum((row.cash for row in adjustments if row.symbol == symbol), ZERO)
         why = f"others traded {symbol}" if symbol else "deposits, fees, dividends?"
-        notes.append(f"cash differs by {cash:,.2f} ({why}): {ACCEPT}")
+        notes.append(f"cash differs by {amount:,.2f} ({why}): {ACCEPT}")
     return notes
 
 

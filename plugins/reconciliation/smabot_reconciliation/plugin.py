@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
+from decimal import Decimal
 from functools import partial
 from itertools import pairwise
 from typing import TypeVar
@@ -11,6 +12,7 @@ from typing import TypeVar
 from loguru import logger
 
 from smabot.provider import (
+    ZERO,
     Adjustment,
     Book,
     Broker,
@@ -100,6 +102,7 @@ def _compare(recovery: Recovery, pauses: Sequence[float]) -> Reconciliation:
             p.symbol: p for p in _readable(partial(ask, "positions", broker.positions), here)
         },
         earlier=lambda: orders(_explained_since(book)),
+        movements=recovery.movements,
     )
 
     def fills_of(order: Order) -> list[Fill]:
@@ -110,9 +113,13 @@ def _compare(recovery: Recovery, pauses: Sequence[float]) -> Reconciliation:
         where = {"client_order_id": order.client_order_id}
         return recovery.journal.rows(Adjustment, where=where)
 
+    def unexplained() -> Decimal:
+        adopted = recovery.journal.rows(Adjustment, where={"symbol": ""})
+        return sum((row.cash for row in adopted), ZERO)
+
     now = recovery.clock.now()
     return compare_book(
-        recovery.config, book, snapshot, recovery.symbols, now, fills_of, accepted_of
+        recovery.config, book, snapshot, recovery.symbols, now, fills_of, accepted_of, unexplained
     )
 
 

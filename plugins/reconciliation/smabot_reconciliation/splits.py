@@ -50,7 +50,9 @@ def followed_splits(
         if seen != here:
             yield from pay_fraction(action.symbol, seen - here, action.effective_at + SECOND)
         yield replace(action, confirmed_at=now)
-        yield Event(now, "split_followed", action.symbol, f"the broker has followed the {action}")
+        yield Event(
+            now, "split_followed", action.symbol, f"the broker has followed the {action.text}"
+        )
 
 
 def _is_late(action: CorporateAction, book: Book, now: datetime) -> bool:

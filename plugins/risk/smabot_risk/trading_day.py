@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from smabot.api import ZERO, Adjustment, EquityPoint, Fill, Order, Recovery, Status, read_checks
+from smabot.api import (
+    ZERO,
+    EquityPoint,
+    Fill,
+    Order,
+    Recovery,
+    Status,
+    outside_changes,
+    read_checks,
+)
 
 EARLIER = timedelta(days=10)
 """How long before the date its first known equity may be."""
@@ -58,7 +67,7 @@ class TradingDay:
 
     def _curve(self, since: datetime) -> list[AdjustedEquity]:
         points = self._journal.rows(EquityPoint, since=("time", since), newest_by="time")
-        moved = self._journal.rows(Adjustment, since=("time", since), newest_by="time")
+        moved = outside_changes(self._journal, since)
         found, later = [], ZERO
         for point in reversed(points):
             while moved and moved[-1].time > point.time:

@@ -222,7 +222,7 @@ def test_at_an_exchange_of_smabot(in_tmp: Path) -> None:
     broker = AlpacaBroker(connect(Config(broker="alpaca", data=data), AlpacaSettings(), {}))
     try:
         found = broker.corporate_actions({"SPY", "AAPL"}, SINCE, UNTIL)
-        assert [(each.symbol, str(each)) for each in found] == [
+        assert [(each.symbol, each.text) for each in found] == [
             ("AAPL", "1:10 split of AAPL on 2026-03-03"), ("SPY", "3:2 split of SPY on 2026-03-03"),
         ]  # fmt: skip
     finally:

@@ -6,5 +6,5 @@ from smabot.api import Bar, Signal, hookimpl
 class Slow:
     @hookimpl
     def on_bar(self, bar: Bar) -> Signal:
-        total = sum(number * number for number in range(1_500_000))
+        total = sum(number * number for number in range(4_000_000))
         return Signal.long(bar) if total and bar.close > bar.open else Signal.flat(bar)

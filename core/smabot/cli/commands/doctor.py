@@ -1,4 +1,4 @@
-"""`smabot doctor`: its options; what it checks is `smabot.cli.health_check`."""
+"""`smabot doctor`: its options; what it checks is `smabot.cli.setup_check`."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 @with_options(*PLUGIN_OPTIONS, SYMBOLS_OPTION, *BROKER_OPTIONS)
 @click.pass_obj
 def doctor(app: App, /, **flags: Any) -> int:
-    """Run a health check, one line per finding; changes nothing.
+    """Check the set-up, one line per finding; changes nothing.
 
     Exit code 3: a wrong set-up; 4: a broker error; 6: database and broker disagree.
     """
-    from smabot.cli.health_check import show_health
+    from smabot.cli.setup_check import show_findings
 
-    return show_health(app, lambda: load_settings(app, flags))
+    return show_findings(app, lambda: load_settings(app, flags))

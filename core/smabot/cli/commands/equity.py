@@ -38,15 +38,16 @@ def equity(app: App, each_point: bool, filters: Filters) -> None:
         point_before,
         points,
     )
-    from smabot.domain.records import Adjustment, EquityPoint
+    from smabot.domain.records import EquityPoint
+    from smabot.domain.unearned_changes import outside_changes
 
     keeping = app.as_json or filters.as_csv
     kept: list[EquityPoint] = []
     with app.rows() as rows:
         span = filters.span(app, rows)
-        adjustments = rows.rows(Adjustment, newest_by="time")
-        days = equity_days(rows, span, adjustments)
-        curve = CurveSummary(adjustments, point_before(rows, span))
+        outside = outside_changes(rows)
+        days = equity_days(rows, span, outside)
+        curve = CurveSummary(outside, point_before(rows, span))
         for point in points(rows, span):
             curve.take(point)
             if keeping or each_point:

@@ -68,12 +68,13 @@ def pnl(app: App, by: str, filters: Filters) -> None:
     deposits or withdrawals.
     """
     from smabot.cli.records.equity_history import equity_days
+    from smabot.domain.unearned_changes import outside_changes
 
     with app.rows() as rows:
         span = filters.span(app, rows)
         fills, adjustments, trips, still_held = all_trips(rows, filters, span.until)
         of_all = not (filters.symbols or filters.strategies)
-        days = equity_days(rows, span, adjustments) if of_all else []
+        days = equity_days(rows, span, outside_changes(rows)) if of_all else []
     since = span.since
     fills = [fill for fill in fills if since is None or fill.time >= since]
     adjustments = [each for each in adjustments if since is None or each.time >= since]

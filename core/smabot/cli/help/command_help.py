@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 COMMAND_SECTIONS: dict[str, tuple[str, ...]] = {
     "Trade": ("run", "backtest", "halt", "resume", "flatten"),
     "Look": (
-        "status", "orders", "trades", "fills", "signals", "explain", "events", "runs", "pnl",
-        "equity", "report",
+        "status", "health", "orders", "trades", "fills", "signals", "explain", "events", "runs", "pnl",
+        "equity", "report", "export",
     ),
     "Set up and check": (
-        "init", "new", "doctor", "config", "plugins", "verify", "simulate", "data", "reconcile",
-        "completion",
+        "init", "new", "doctor", "config", "service", "plugins", "verify", "simulate", "data", "reconcile",
+        "audit", "completion",
     ),
 }  # fmt: skip
 """The commands of core under their headings; one that is not here comes last, as `OTHERS`."""

@@ -43,7 +43,7 @@ COMMANDS_TYPED: dict[str, str] = {
     "paper": "`smabot run` trades with paper money unless you give `--live`",
     "live": "`smabot run --live` trades with real money, and asks first",
     **dict.fromkeys(("profit", "stats"), _PNL),
-    **dict.fromkeys(("check", "health"), _HEALTH),
+    **dict.fromkeys(("check", "diagnose"), _HEALTH),
     **dict.fromkeys(("performance", "results", "tearsheet"), "`smabot report` reports on the account"),
     **dict.fromkeys(
         ("setup", "create", "configure"),

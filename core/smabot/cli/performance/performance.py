@@ -23,6 +23,7 @@ from smabot.domain.order_terms import Status
 from smabot.domain.records import ZERO, Adjustment, EquityPoint, Fill, Order
 from smabot.domain.risk_answers import read_checks
 from smabot.domain.round_trips import RoundTrip, TradeStatistics, round_trips
+from smabot.domain.unearned_changes import outside_changes
 
 ENDED = (Status.CANCELED, Status.EXPIRED)
 
@@ -81,7 +82,8 @@ class Performance:
         sees the curve at each of its points.
         """
         adjustments = rows_within(rows, Adjustment, "time", Span(until=span.until))
-        curve, held, invested = CurveSummary(adjustments, point_before(rows, span)), 0, 0.0
+        outside = outside_changes(rows, adjustments=adjustments)
+        curve, held, invested = CurveSummary(outside, point_before(rows, span)), 0, 0.0
         for point in points(rows, span):
             curve.take(point)
             watch(curve)
@@ -101,7 +103,7 @@ class Performance:
         return cls(
             begin=curve.begin,
             end=curve.last,
-            days=equity_days(rows, span, adjustments),
+            days=equity_days(rows, span, outside),
             drawdown=Drawdown(curve.drawdown, curve.fell_from, curve.fell_to, curve.recovered_at),
             gained=curve.gained,
             exposure=held / curve.count,

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from smabot.cli.records.record_filters import Span, reads_until, rows_within
 
 if TYPE_CHECKING:
-    from smabot.domain.records import Adjustment, EquityPoint
+    from smabot.domain.records import EquityPoint
+    from smabot.domain.unearned_changes import OutsideChange
 
 ZERO = Decimal(0)
 INSTANT = timedelta(microseconds=1)
@@ -31,8 +32,8 @@ class EquityDay:
     deposits: Decimal
 
 
-def equity_days(rows: Any, span: Span, adjustments: Sequence[Adjustment]) -> list[EquityDay]:
-    """Return the days of a span that have equity, oldest first; adjustments come oldest first, too.
+def equity_days(rows: Any, span: Span, outside: Sequence[OutsideChange]) -> list[EquityDay]:
+    """Return the days of a span that have equity, oldest first; outside changes come oldest first, too.
 
     The first one's change counts from the last point before the span, or from its own first point where
     there is none. Reads a point for each day.
@@ -42,7 +43,7 @@ def equity_days(rows: Any, span: Span, adjustments: Sequence[Adjustment]) -> lis
     before, ends = _day_ends(rows, span)
     if before is None:
         return []
-    came = [(each.time, each.from_outside) for each in adjustments if each.from_outside]
+    came = [(each.time, each.from_outside) for each in outside if each.from_outside]
     days = []
     for point in ends:
         deposits = sum((cash for at, cash in came if before.time < at <= point.time), ZERO)
@@ -137,10 +138,8 @@ class CurveSummary:
     counts from its own first point.
     """
 
-    def __init__(
-        self, adjustments: Sequence[Adjustment], before: EquityPoint | None = None
-    ) -> None:
-        """``adjustments``: oldest first. ``before`` is the last point before the curve."""
+    def __init__(self, outside: Sequence[OutsideChange], before: EquityPoint | None = None) -> None:
+        """``outside``: oldest first. ``before`` is the last point before the curve."""
         self.begin: EquityPoint | None = None
         """The point that return and drawdown count from."""
         self.last: EquityPoint | None = None
@@ -151,7 +150,7 @@ class CurveSummary:
         self.fell_to: datetime | None = None
         self.recovered_at: datetime | None = None
         """When it was as high as that peak again; None: not yet."""
-        self._adjustments = list(reversed(adjustments))
+        self._outside = list(reversed(outside))
         self._came = self._own = self._peak = ZERO
         self._peak_at: datetime | None = None
         if before is not None:
@@ -160,8 +159,8 @@ class CurveSummary:
     def take(self, point: EquityPoint) -> None:
         if self.begin is None:
             self._begin_at(point)
-        while self._adjustments and self._adjustments[-1].time <= point.time:
-            self._came += self._adjustments.pop().from_outside
+        while self._outside and self._outside[-1].time <= point.time:
+            self._came += self._outside.pop().from_outside
         self.last, self.count = point, self.count + 1
         self._own = own = point.equity - self._came
         if own >= self._peak and self.recovered_at is None and self._peak_at == self.fell_from:
@@ -187,5 +186,5 @@ class CurveSummary:
     def _begin_at(self, point: EquityPoint) -> None:
         self.begin, self._own = point, point.equity
         self._peak, self._peak_at = point.equity, point.time
-        while self._adjustments and self._adjustments[-1].time <= point.time:
-            self._adjustments.pop()
+        while self._outside and self._outside[-1].time <= point.time:
+            self._outside.pop()

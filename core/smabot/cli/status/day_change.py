@@ -33,7 +33,8 @@ def day_change(book: Book, rows: Any) -> DayChange | None:
     """
     from smabot.cli.records.equity_history import point_before
     from smabot.cli.records.record_filters import Span, rows_within
-    from smabot.domain.records import ZERO, Adjustment, EquityPoint
+    from smabot.domain.records import ZERO, EquityPoint
+    from smabot.domain.unearned_changes import outside_changes
 
     last = book.point
     if last is None:
@@ -46,7 +47,7 @@ def day_change(book: Book, rows: Any) -> DayChange | None:
         if not points:
             return None
         opening = points[0]
-    moved = rows.rows(Adjustment, since=("time", opening.time), newest_by="time")
+    moved = outside_changes(rows, opening.time)
     external = sum((each.from_outside for each in moved if each.time > opening.time), ZERO)
     equity = opening.equity + external
     return DayChange(day, equity, last.equity - equity)

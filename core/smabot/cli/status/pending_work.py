@@ -54,6 +54,8 @@ def why_not_as_wanted(book: Book, rows: Any, state: SignalState, market: MarketT
     from smabot.domain.order_terms import Status
 
     order = order_of(book, rows, state)
+    if split := book.split_holds(state.symbol):
+        return f"{split}: it is acted on then"
     if order is None:
         return "missed while no bot ran" if state.missed else "no order was made for it"
     if state.target == 0 and order.status.terminal:
@@ -120,6 +122,8 @@ def _why_exit_waits(
 
     if book.holding(state.strategy, state.symbol) < 0 and state.last_signal != FLATTEN:
         return "short, and a SELL buys nothing back: `smabot flatten` does", None
+    if split := book.split_holds(state.symbol):
+        return split, None
     if state.missed:
         return "its signal was missed while no bot ran: the next run acts at its first bar", None
     if last is None or not last.reduces or last.bar_time < state.bar_time:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from smabot.cli.status.status_data import BotStatus, HeldPosition
     from smabot.cli.times import Times
     from smabot.domain.bot_records import Block, Command, Run
+    from smabot.domain.corporate_actions import CorporateAction
 
 SIGNALS_ON_SCREEN = 10
 
@@ -46,6 +47,7 @@ def _summary(status: BotStatus, times: Times) -> list[tuple[str, str]]:
         ("halted", output.halt_line(status.book)),
         *(("waiting", _waiting_line(command, times)) for command in status.waiting),
         *(("blocked", _block_line(block, ignored, times)) for block in status.blocks),
+        *(("split", _split_line(action, status)) for action in status.book.splits.open()),
         ("last bar", _bar_line(status, times)),
         ("market", _market_line(status, times)),
         *_connection_lines(status, times),
@@ -87,6 +89,14 @@ def _block_line(block: Block, ignored: Sequence[str], times: Times) -> str:
     scope = "ENTRIES" if block.scope == "entries" else "ALL ORDERS"
     forced = "; IGNORED by this run" if block.plugin in ignored else ""
     return f"{scope} by {block.plugin}: {block.reason}{until}{forced}"
+
+
+def _split_line(action: CorporateAction, status: BotStatus) -> str:
+    if status.book.split_holds(action.symbol):
+        return (
+            f"the broker has not followed the {action.text}: nothing is traded in {action.symbol}"
+        )
+    return action.text
 
 
 def _bar_line(status: BotStatus, times: Times) -> str:

@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from functools import partial
-from typing import Any, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 from smabot.errors import BrokerError, PartlyUnreadable
+from smabot.hooks.account_activities import AccountActivities, CashActivity
 from smabot.hooks.ports import Broker, BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.system.background_query import BackgroundQuery
 
 T = TypeVar("T")
+
+
+class CashQuestion(NamedTuple):
+    """Asks for the activities since a date where the broker's cash is not ``cash``; None: whatever it is."""
+
+    since: date
+    cash: Decimal | None
 
 
 class BrokerSnapshot:
@@ -20,8 +29,14 @@ class BrokerSnapshot:
     A question that it did not answer raises its BrokerError again.
     """
 
-    def __init__(self, broker: Broker, since: datetime | None, ours: Collection[str]) -> None:
-        """Ask everything now: the account, orders, each of ours by its id, and positions."""
+    def __init__(
+        self,
+        broker: Broker,
+        since: datetime | None,
+        ours: Collection[str],
+        moved: CashQuestion | None = None,
+    ) -> None:
+        """Ask everything now: the account, orders, each of ours by its id, positions, and moved cash."""
         self._broker = broker
         self._since = since
         self._orders: Callable[[], list[BrokerOrder]] = _asked(partial(broker.orders, since))
@@ -30,6 +45,9 @@ class BrokerSnapshot:
             self._single[name] = _asked(partial(broker.order, name))
         self._positions: Callable[[], list[BrokerPosition]] = _asked(broker.positions)
         self._account: Callable[[], BrokerAccount] = _asked(broker.account)
+        self._activities: Callable[[], list[CashActivity]] | None = None
+        if moved is not None and self._is_moved(moved.cash):
+            self._activities = _asked(partial(self._broker_activities, moved.since))
 
     def _listed(self) -> set[str]:
         try:
@@ -38,6 +56,15 @@ class BrokerSnapshot:
             return {order.client_order_id for order in error.readable}
         except BrokerError:
             return set()
+
+    def _is_moved(self, cash: Decimal | None) -> bool:
+        try:
+            return cash is None or self._account().cash != cash
+        except BrokerError:
+            return False
+
+    def _broker_activities(self, since: date) -> list[CashActivity]:
+        return cast(AccountActivities, self._broker).cash_activities(since)
 
     def account(self) -> BrokerAccount:
         return self._account()
@@ -52,6 +79,10 @@ class BrokerSnapshot:
 
     def positions(self) -> list[BrokerPosition]:
         return self._positions()
+
+    def asked_activities(self) -> list[CashActivity] | None:
+        """Return the activities; None: they were not asked for. Raises BrokerError."""
+        return None if self._activities is None else self._activities()
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._broker, name)
@@ -69,9 +100,14 @@ class SnapshotRequest:
         """Whether questions were asked whose answers have not been taken yet."""
         return self._question.under_way
 
-    def begin(self, since: datetime | None, ours: Collection[str]) -> None:
+    def begin(
+        self,
+        since: datetime | None,
+        ours: Collection[str],
+        moved: CashQuestion | None = None,
+    ) -> None:
         """Ask, also for each of our orders that may still change, by its id."""
-        self._question.begin(lambda: BrokerSnapshot(self._broker, since, ours))
+        self._question.begin(lambda: BrokerSnapshot(self._broker, since, ours, moved))
 
     def take(self) -> Broker | None:
         """Return the answers once they are all there, else None. Raises what asking raised, where it

@@ -36,7 +36,7 @@ def filled_over_split(order: Order, update: OrderUpdate, split: CorporateAction)
     """Return the conflict of a fill that shows after a split, of an order from before it: in which shares?"""
     return Conflict(
         "filled_over_split", order.client_order_id,
-        f"filled {order.filled_qty:f}, made before the {split}", f"filled {update.filled_qty:f}",
+        f"filled {order.filled_qty:f}, made before the {split.text}", f"filled {update.filled_qty:f}",
         "`smabot reconcile --accept broker` takes the broker's positions and cash",
     )  # fmt: skip
 

@@ -12,6 +12,7 @@ from smabot.domain.records import OrderUpdate
 from smabot.engine.broker_access import Access
 from smabot.engine.gate import Standing
 from smabot.engine.reconciling.broker_snapshot import SnapshotRequest
+from smabot.engine.reconciling.cash_reading import CashReading
 from smabot.engine.reconciling.conflict import ReconciliationConflict, another_bot
 from smabot.engine.reconciling.degraded import Degraded
 from smabot.engine.surroundings import Surroundings
@@ -38,13 +39,15 @@ class Asked(NamedTuple):
 
 
 class News(NamedTuple):
-    """What a comparison brought: order updates, and records that follow what the broker changed by itself."""
+    """What a comparison brought: order updates, records that follow what the broker changed by itself, and cash
+    that moved without a trade."""
 
     updates: tuple[OrderUpdate, ...] = ()
     followed: tuple[Any, ...] = ()
+    booked: tuple[Any, ...] = ()
 
     def __bool__(self) -> bool:
-        return bool(self.updates or self.followed)
+        return bool(self.updates or self.followed or self.booked)
 
 
 NO_NEWS = News()
@@ -81,6 +84,7 @@ class Comparison:
         """When it is to ask, or to ask again."""
         self._unknown_orders: set[str] = set()
         self._external: dict[str, datetime] = {}
+        self._cash = CashReading(recovery)
 
     @property
     def why_degraded(self) -> str:
@@ -112,6 +116,11 @@ class Comparison:
         """Ask within seconds: something keeps the bot from trading, and the answers show when it ends."""
         self.due_at = min(self.due_at, self._now() + ASK_AGAIN)
 
+    def read_cash_now(self) -> None:
+        """Ask for movements of cash at the next comparison, whether or not cash differs."""
+        self._cash.read_again()
+        self.due_at = self._now()
+
     def note_agreement(self, begun_at: datetime) -> None:
         """A comparison that began then has found no conflict, or nobody compares."""
         self._standing.agreed_at = begun_at
@@ -130,7 +139,7 @@ class Comparison:
         return under_way or self._now() >= self.due_at
 
     def compare(self) -> News:
-        """Ask, or take the answers; returns the broker's news, to be applied.
+        """Ask, or take the answers; returns the broker's news: updates and records to be applied, and cash to be booked.
 
         Raises ReconciliationConflict where both can't be right.
         """
@@ -150,7 +159,8 @@ class Comparison:
         self._asked = Asked(book.changes, self._now())
         point = book.point
         orders = [*book.open_orders(), *book.unconfirmed()]
-        request.begin(point.time if point else None, [o.client_order_id for o in orders])
+        since, ours = point.time if point else None, [o.client_order_id for o in orders]
+        request.begin(since, ours, self._cash.question())
 
     def _judged(self, recovery: Recovery) -> News:
         unknown_orders, self._unknown_orders = self._unknown_orders, set()
@@ -158,8 +168,10 @@ class Comparison:
         split = self._recovery.book.splits.is_awaited(now)
         self.due_at = now + (min(SPLIT_EVERY, self._every) if split else self._every)
         try:
-            self._access.account_seen(recovery.broker.account())
-            found = self._plugins.reconcile(recovery)
+            account = recovery.broker.account()
+            self._access.account_seen(account)
+            movements = self._cash.movements(recovery.broker, account.cash)
+            found = self._plugins.reconcile(replace(recovery, movements=movements))
         except BrokerError as error:
             if isinstance(error, NotAllowed):
                 self._access.request_refused(error)
@@ -190,7 +202,7 @@ class Comparison:
             told = any(update.client_order_id == name for update in found.updates)
             if self._recovery.book.order(name) is None and not told:
                 raise ReconciliationConflict([another_bot(name)])
-        return News(found.updates, found.followed)
+        return News(found.updates, found.followed, found.booked)
 
 
 def conflict_events(conflicts: Sequence[Conflict], now: datetime) -> list[Event]:

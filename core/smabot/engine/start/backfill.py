@@ -53,6 +53,7 @@ def _warm_up_new(
     config, count = session.config, 0
     bars = max(session.plugins.lookback(), config.max_bar_age_minutes)
     for minute in feed.history(symbols, None, bars):
+        session.surroundings.pulse.beat()
         end = minute[0].end
         if until is not None and end > until:
             break
@@ -60,6 +61,7 @@ def _warm_up_new(
         if feed.now() - end < config.max_bar_age:
             engine.process(Batch(end, bars=tuple(minute)))
         else:
+            session.surroundings.pulse.beat()
             show_minute(session.book, session.plugins, minute)
     return count
 
@@ -76,6 +78,7 @@ def _catch_up(
     feed = session.opened().feed
     last, count = session.book.last, 0
     for minute in feed.history(symbols, since, 0):
+        session.surroundings.pulse.beat()
         if until is not None and minute[0].end > until:
             break
         bars = tuple(b for b in minute if b.symbol not in last or b.time > last[b.symbol].time)

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 from smabot.domain.book import Book
-from smabot.domain.bot_records import Event
 from smabot.domain.frozen_classes import replace
-from smabot.domain.records import Account, Adjustment, Batch
+from smabot.domain.records import Account, Batch
 from smabot.engine.loop import Engine
+from smabot.engine.reconciling.cash_activities import begin_counting, booking
+from smabot.engine.reconciling.cash_reading import CashReading
 from smabot.engine.reconciling.conflict import ReconciliationConflict
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.transaction import Watcher
 from smabot.errors import AccountBlocked
 from smabot.hooks.ports import Broker
 from smabot.hooks.recovery_answers import Reconciliation
-
-MICROSECOND = timedelta(microseconds=1)
 
 
 def compare_with_broker(session: BotSession) -> Reconciliation | None:
@@ -26,8 +24,14 @@ def compare_with_broker(session: BotSession) -> Reconciliation | None:
     The first start binds the book to the broker's account. None: no plugin compares.
     """
     _, broker, feed = session.opened()
-    _bind_account(session.book, broker, feed.now())
-    return session.plugins.reconcile(session.recovery())
+    now = feed.now()
+    begun = begin_counting(session.book, broker, now)
+    _bind_account(session.book, broker, now)
+    recovery = session.recovery()
+    if not begun:
+        movements = CashReading(recovery).movements(broker, None)
+        recovery = replace(recovery, movements=movements)
+    return session.plugins.reconcile(recovery)
 
 
 def accept_broker_state(session: BotSession, found: Reconciliation) -> None:
@@ -43,25 +47,8 @@ def accept_broker_state(session: BotSession, found: Reconciliation) -> None:
     book.now = max(book.now, feed.now())
     session.plugins.on_startup_recover(session.recovery())
     conflicts = [row for conflict in found.conflicts for row in conflict.remedy]
-    newest = journal.rows(Adjustment, newest_by="time", limit=1)
-    remedies: list[Any] = []
-    for row in (*conflicts, *found.remedy):
-        if isinstance(row, Adjustment):
-            book.now = max([book.now, *(each.time + MICROSECOND for each in newest)])
-            row = replace(row, time=book.now)
-            newest = [row]
-            remedies.append(_adjustment_event(row, book))
-        remedies.append(row)
+    remedies = booking((*conflicts, *found.booked, *found.remedy), book, journal)
     engine.adopt(found.updates, remedies)
-
-
-def _adjustment_event(row: Adjustment, book: Book) -> Event:
-    """Return the event that tells of an adjustment: of its symbol, or of the account for cash alone."""
-    account = book.account.account_id if book.account is not None else ""
-    parts = [f"{row.qty:+f} shares of {row.strategy or 'no strategy'}"] if row.symbol else []
-    parts += [f"{row.cash:+,.2f} cash"] if row.cash else []
-    text = f"{', '.join(parts)}: {row.reason}"
-    return Event(row.time, "adjustment", row.symbol or account, text)
 
 
 def reconciled_engine(session: BotSession, watch: Watcher | None) -> Engine:
@@ -88,6 +75,7 @@ def reconciled_engine(session: BotSession, watch: Watcher | None) -> Engine:
     with session.report.step("plugins") as found:
         _recover_plugins(session, result, found)
         engine.comparison.note_agreement(begun_at)
+        engine.book_cash(result.booked if result else ())
         engine.process(Batch(feed.now(), updates=result.updates if result else ()))
         if result is not None and result.followed:
             engine.adopt((), result.followed)

@@ -13,7 +13,8 @@ def warm_up(session: BotSession) -> None:
     journal, _, feed = session.opened()
     book = session.book
     with session.report.step("warm") as found:
-        count = show_windows(book, session.plugins, journal, symbols_with_prices(session))
+        pulse = session.surroundings.pulse
+        count = show_windows(book, session.plugins, journal, symbols_with_prices(session), pulse)
         if newest := newest_bar_end(book):
             feed.catch_up(newest)
         found.append(f"{counted(count, 'bar')} of {counted(len(book.last), 'symbol')}")

@@ -7,6 +7,7 @@ from decimal import Decimal
 
 from smabot.domain.records import ZERO, Account, Adjustment, EquityPoint, Fill, Order, Position
 from smabot.hooks.simulated_exchange import SimulatedExchange
+from smabot.testing.simulation.audit_rules import audit_differences
 from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.ledger_sums import (
     differing_ends,
@@ -125,6 +126,7 @@ class EndRules:
             opening = self._first_cash + outside.deposited
             findings["3 profit"] = differing_profit(journal, exchange)
             findings["3 outside"] = profit_from_outside(journal, opening)
+            findings["3 audit"] = audit_differences(journal, exchange, self._ours[:-1])
         for rule, found in findings.items():
             for what in found:
                 yield rule, what

@@ -8,6 +8,7 @@ from itertools import product
 from operator import attrgetter
 
 from smabot.domain.book import Book
+from smabot.domain.cash_movements import CashMovement
 from smabot.domain.records import (
     ZERO,
     Account,
@@ -38,6 +39,8 @@ class EquityRules:
         self._counted: dict[str, Decimal] = {}
         """Shares that have filled, by order."""
         self._changes: list[Adjustment] = []
+        self._moved = ZERO
+        """Cash of the broker's activities."""
         self._paid: dict[str, list[Decimal]] = {}
         """The prices of each symbol's fills in the last commit that had some."""
         self._average: dict[tuple[str, str], Decimal] = {}
@@ -53,6 +56,9 @@ class EquityRules:
                     self._opening = row.opening_cash
                 case Order() if row.filled_qty != self._counted.get(row.client_order_id, ZERO):
                     self._counted[row.client_order_id] = row.filled_qty
+                    self._expected = None
+                case CashMovement():
+                    self._moved += row.amount if row.counted else ZERO
                     self._expected = None
                 case Adjustment():
                     self._changes.append(row)
@@ -90,6 +96,7 @@ class EquityRules:
                 qty = fill.qty * fill.side.sign
                 cash -= qty * fill.price + fill.fees
                 held[fill.symbol] = held.get(fill.symbol, ZERO) + qty
+        cash += self._moved
         for change in self._changes:
             cash += change.cash
             held[change.symbol] = held.get(change.symbol, ZERO) + change.qty

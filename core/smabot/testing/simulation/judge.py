@@ -4,7 +4,7 @@
 |---|---|
 | 1 an order is committed before it leaves, as is the wish to cancel one; a decision has at most one order at the exchange | as it leaves; at the end |
 | 2 each fill at the exchange is in `trades` once, and `on_fill` is called once for it; positions are the sum of trades, and the exchange's; orders end on both sides, with a reason | at the end |
-| 3 cash, equity, realized P&L and fees agree with the exchange; a deposit is no profit | equity at each commit (`equity_rules`); at the end |
+| 3 cash, equity, realized P&L and fees agree with the exchange; a deposit is no profit; an audit is clean | equity at each commit (`equity_rules`); at the end |
 | 4 an entry leaves only where nothing committed forbids it (`entry_rules`), nor the losses at the exchange (`limits_oracle`); unwanted ones are canceled within seconds (`step_rules`) | as it leaves; after each step |
 | 5 no order sells what is not held | as it leaves; after each step |
 | 6 what is wanted flat is sold, nothing in the way of that; what is held has a price | as it leaves; after each step; at the end |

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol, TypeVar
 
 from smabot.domain.calendar import Calendar
 from smabot.domain.records import Order, OrderUpdate
-from smabot.errors import NotSent
+from smabot.errors import BrokerError, NotSent
+from smabot.hooks.account_activities import (
+    AccountActivities,
+    BrokerExecution,
+    CashActivity,
+    tells_activities,
+)
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, RemoteBroker
 from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 
@@ -79,6 +85,18 @@ class WatchedBroker:
 
     def account(self) -> BrokerAccount:
         return self._broker.account()
+
+    def cash_activities(self, since: date) -> list[CashActivity]:
+        return self._activities.cash_activities(since)
+
+    def executions(self, since: datetime) -> list[BrokerExecution]:
+        return self._activities.executions(since)
+
+    @property
+    def _activities(self) -> AccountActivities:
+        if not tells_activities(self._broker):
+            raise BrokerError("the broker does not list the account's activities")
+        return self._broker
 
     def calendar(self) -> Calendar:
         return self._broker.calendar()

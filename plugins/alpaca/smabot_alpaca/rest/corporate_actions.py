@@ -160,7 +160,7 @@ def _without_contradictions(actions: Collection[CorporateAction]) -> list[Corpor
         terms.setdefault((each.ratio, each.new_symbol), each)
     for several in by_day.values():
         if len(several) > 1:
-            _log_contradiction("; ".join(str(each) for each in several.values()))
+            _log_contradiction("; ".join(each.text for each in several.values()))
     single = [next(iter(terms.values())) for terms in by_day.values() if len(terms) == 1]
     return sorted(single, key=lambda each: (each.ex_date, each.symbol, each.kind))
 

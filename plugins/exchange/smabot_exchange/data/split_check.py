@@ -48,7 +48,7 @@ class SplitCheck:
         fallen = math.log(close / open_)
         if abs(fallen - expected) > abs(fallen):
             self._not_shown.append(
-                f"{splits[0]} is listed, and {symbol} opens at {open_:g} after {close:g}"
+                f"{splits[0].text} is listed, and {symbol} opens at {open_:g} after {close:g}"
             )
 
     def notes(self) -> list[str]:

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from smabot.provider import A_YEAR
 from smabot_exchange.faults.fault_bases import A_MILLION, BarFault, Fault, OrderFault
+from smabot_exchange.matching.activity_notes import ActivityNote, activity_note
 
 
 class FrozenCancel(OrderFault):
@@ -90,7 +91,23 @@ class CashTransfer(Fault):
 
     amount: Decimal
     """US dollars; negative: it goes."""
+    activity_type: str | None = Field(None, pattern="^[A-Z]{2,10}$")
+    """Alpaca's code of its activity, as `DIV`, `INT`, `FEE` or `JNLC`; by default `CSD` or `CSW`."""
+    symbol: str = ""
+    """The symbol that pays it; empty: none."""
+    description: str = ""
+    listed_after: int = Field(0, ge=0, le=A_YEAR)
+    """So many minutes of the exchange later the account's activities list it."""
+    listed: bool = True
+    """Whether the account's activities ever list it."""
     times: int | None = Field(1, ge=1, le=A_MILLION)
+
+    @property
+    def activity(self) -> ActivityNote:
+        return activity_note(
+            self.amount, self.activity_type, self.symbol, self.description,
+            self.listed_after if self.listed else None,
+        )  # fmt: skip
 
 
 class BarWrong(BarFault):

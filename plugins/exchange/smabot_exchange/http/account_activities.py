@@ -1,4 +1,4 @@
-"""The account's activities in pages: fills, and the shares that corporate actions took and gave.
+"""The account's activities in pages: fills, shares that corporate actions took and gave, and moved cash.
 
 https://docs.alpaca.markets/reference/getaccountactivities-2. A split is two entries there, too: the old shares
 go, the new ones come.
@@ -6,7 +6,7 @@ go, the new ones come.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
@@ -18,17 +18,17 @@ from smabot_exchange.json_forms import action_json, trading_json
 
 LONGEST_PAGE = 100
 FILLS = "FILL"
-OF_ACTIONS = frozenset({"SPLIT", "NC"})
-_CATEGORIES = {
-    "": {FILLS, *OF_ACTIONS}, "trade_activity": {FILLS}, "non_trade_activity": OF_ACTIONS,
-}  # fmt: skip
+GROUPS = {"TRANS": ("CSD", "CSW")}
+"""Codes that stand for several."""
+_CATEGORIES = ("", "trade_activity", "non_trade_activity")
 _MOMENT = timedelta(seconds=1)
 _INSTANT = timedelta(microseconds=1)
 _BEFORE_FILLS = -(10**9)
+_CASH = _BEFORE_FILLS // 2
 
 Place = tuple[datetime, int]
-"""Where an activity stands in the list: its time, and among those of that time corporate actions, then fills by
-their numbers."""
+"""Where an activity stands in the list: its time, and among those of that time corporate actions, moved cash, then
+fills by their numbers."""
 
 
 def activities(exchange: Exchange, query: Query, kind: str) -> list[dict[str, Any]]:
@@ -37,12 +37,16 @@ def activities(exchange: Exchange, query: Query, kind: str) -> list[dict[str, An
     ``page_token`` is the id of the last one of the page before. Raises RequestRefused.
     """
     named = {each.upper() for each in query.names("activity_types")}
-    category = query.choice("category", tuple(_CATEGORIES), "")
+    category = query.choice("category", _CATEGORIES, "")
     if category and named:
         raise bad_parameter("only one of activity_types or category is allowed")
-    kinds = set(_CATEGORIES[category]) & (named or _CATEGORIES[""])
-    if kind:
-        kinds &= {kind.upper()}
+
+    def is_wanted(code: str) -> bool:
+        if category and (code == FILLS) != (category == "trade_activity"):
+            return False
+        return all(not asked or _is_among(code, asked) for asked in (named, path_kind))
+
+    path_kind = {kind.upper()} if kind else set()
     after, until = _span(query)
     limit = query.whole("page_size", LONGEST_PAGE, LONGEST_PAGE)
     oldest_first = query.choice("direction", ("asc", "desc"), "desc") == "asc"
@@ -51,12 +55,12 @@ def activities(exchange: Exchange, query: Query, kind: str) -> list[dict[str, An
     found = [
         (place, shape)
         for place, shape in _entries(exchange)
-        if shape["activity_type"] in kinds
+        if is_wanted(shape["activity_type"])
         and (after is None or place[0] > after)
         and (until is None or place[0] < until)
         and (last is None or (place > last if oldest_first else place < last))
     ]
-    if FILLS in kinds:
+    if is_wanted(FILLS):
         number = None
         if last is not None and last[1] > 0:
             number = last[1]
@@ -89,6 +93,13 @@ def _entries(exchange: Exchange) -> Iterator[tuple[Place, dict[str, Any]]]:
         for shape in action_json.activities(listed, listed.followed_at):
             yield (listed.followed_at, number), shape
             number += 1
+    for entry in exchange.cash_activities():
+        shape = trading_json.cash_activity(entry, exchange.account_id)
+        yield (entry.time, _CASH + entry.number), shape
+
+
+def _is_among(code: str, asked: Collection[str]) -> bool:
+    return any(code == each or code in GROUPS.get(each, ()) for each in asked)
 
 
 def _place(exchange: Exchange, token: str) -> Place:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from smabot.provider import ConfigError, Settings
+from smabot.provider import A_YEAR, ConfigError, Settings
 from smabot_exchange.faults.account_flags import FLAGS
 from smabot_exchange.faults.fault_files import parse_faults
 from smabot_exchange.faults.fault_kinds import ExternalOrder
@@ -18,6 +18,7 @@ from smabot_exchange.http.answers import answer, bad_parameter
 from smabot_exchange.http.query import read_json
 from smabot_exchange.json_forms import trading_json
 from smabot_exchange.json_forms.market_data_json import stamp
+from smabot_exchange.matching.activity_notes import ActivityNote, activity_note
 from smabot_exchange.matching.orders import OrderRequest, OrderType, plain
 
 if TYPE_CHECKING:
@@ -46,6 +47,18 @@ class CashChange(Settings):
     """US dollars that come to the account, or go when negative."""
 
     amount: Decimal
+    activity_type: str | None = Field(None, pattern="^[A-Z]{2,10}$")
+    symbol: str = ""
+    description: str = ""
+    listed_after: int = Field(0, ge=0, le=A_YEAR)
+    listed: bool = True
+
+    @property
+    def activity(self) -> ActivityNote:
+        return activity_note(
+            self.amount, self.activity_type, self.symbol, self.description,
+            self.listed_after if self.listed else None,
+        )  # fmt: skip
 
 
 def routes(venue: Venue) -> list[Route]:
@@ -108,7 +121,8 @@ def routes(venue: Venue) -> list[Route]:
         return answer({flag: flag in exchange.flags for flag in FLAGS})
 
     async def cash(request: Request) -> Response:
-        exchange.transfer(_checked(CashChange, await _body(request)).amount)
+        change = _checked(CashChange, await _body(request))
+        exchange.transfer(change.amount, change.activity)
         return answer({"cash": plain(exchange.account().cash)})
 
     return [

@@ -10,10 +10,11 @@ from collections.abc import Iterable
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid5
 
 from smabot.provider import EXCHANGE_ZONE
 from smabot_exchange.json_forms.market_data_json import stamp, stamp_ns
+from smabot_exchange.ledger.changes import CashActivityEntry
 from smabot_exchange.matching.order_states import OrderStatus
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
@@ -112,6 +113,27 @@ def activity_id(execution: Execution) -> str:
     """Return an activity's id, which begins with New York's time as Alpaca's do."""
     local = execution.time.astimezone(EXCHANGE_ZONE)
     return f"{local:%Y%m%d%H%M%S}{local.microsecond // 1000:03d}::{execution.id}"
+
+
+def cash_activity(entry: CashActivityEntry, account_id: str) -> dict[str, Any]:
+    """Return cash that moved without a trade as an account activity."""
+    shape = {
+        "id": cash_activity_id(entry, account_id),
+        "activity_type": entry.note.kind,
+        "date": entry.time.astimezone(EXCHANGE_ZONE).date().isoformat(),
+        "created_at": stamp(entry.time),
+        "net_amount": plain(entry.cash),
+        "description": entry.note.description,
+        "status": "executed",
+    }
+    return {**shape, "symbol": entry.note.symbol} if entry.note.symbol else shape
+
+
+def cash_activity_id(entry: CashActivityEntry, account_id: str) -> str:
+    """Return the id of an activity of moved cash; in the same account always the same."""
+    local = entry.time.astimezone(EXCHANGE_ZONE)
+    unique = uuid5(UUID(account_id), f"cash {entry.number}")
+    return f"{local:%Y%m%d%H%M%S}{local.microsecond // 1000:03d}::{unique}"
 
 
 def asset(symbol: str) -> dict[str, Any]:

@@ -11,8 +11,23 @@ from typing import NamedTuple
 from smabot.provider import ZERO, Bar
 from smabot_exchange.data.corporate_actions import ListedAction
 from smabot_exchange.matching.account import ExchangePosition, LastDay
+from smabot_exchange.matching.activity_notes import ActivityNote
 from smabot_exchange.matching.open_orders import ChangedOrders
 from smabot_exchange.matching.orders import Execution
+
+
+class CashActivityEntry(NamedTuple):
+    """Cash that moved without a trade: ``number`` is its place among all that came from outside."""
+
+    number: int
+    time: datetime
+    cash: Decimal
+    note: ActivityNote
+
+    def is_shown(self, now: datetime) -> bool:
+        """Whether it is listed at a time."""
+        after = self.note.shown_after
+        return after is not None and self.time + after <= now
 
 
 class OutsideChange(NamedTuple):
@@ -22,6 +37,7 @@ class OutsideChange(NamedTuple):
     qty: Decimal
     price: Decimal
     cash: Decimal
+    activity: ActivityNote | None = None
 
 
 class AccountMovement(NamedTuple):

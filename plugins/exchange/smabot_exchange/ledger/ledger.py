@@ -24,6 +24,7 @@ from smabot_exchange.ledger.rows import (
     PUT_ACTION,
     UPDATE_ORDER,
     action_row,
+    activity_columns,
     change_row,
     execution_row,
     order_row,
@@ -240,11 +241,11 @@ class Ledger(BarQueries, OrderQueries):
                     )
             if (given := change.adjustment) is not None:
                 db.execute(
-                    "INSERT INTO adjustments (time, symbol, qty, price, cash) "
-                    "VALUES (?, ?, ?, ?, ?)",
+                    "INSERT INTO adjustments (time, symbol, qty, price, cash, kind, of_symbol, "
+                    "description, shown_after) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     (
                         to_stamp(change.now), given.symbol, plain(given.qty), plain(given.price),
-                        plain(given.cash),
+                        plain(given.cash), *activity_columns(given.activity),
                     ),
                 )  # fmt: skip
 
@@ -283,9 +284,9 @@ class Ledger(BarQueries, OrderQueries):
         for each in self.carried_out():
             action = each.action
             if (now := listed.get(action.action_id)) != action:
-                found = "list none" if now is None else f"list {now}"
+                found = "list none" if now is None else f"list {now.text}"
                 raise ConfigError(
-                    f"ledger {self.path}: has carried out a {action}, the data {found}: list it as it was, or "
+                    f"ledger {self.path}: has carried out a {action.text}, the data {found}: list it as it was, or "
                     "give another --ledger or --db"
                 )
 

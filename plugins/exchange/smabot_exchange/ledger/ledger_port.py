@@ -10,7 +10,7 @@ from uuid import UUID
 
 from smabot.provider import Bar, Session
 from smabot_exchange.data.corporate_actions import ListedAction
-from smabot_exchange.ledger.changes import AccountMovement, LedgerChange
+from smabot_exchange.ledger.changes import AccountMovement, CashActivityEntry, LedgerChange
 from smabot_exchange.matching.account import AccountTerms, ExchangePosition, LastDay
 from smabot_exchange.matching.orders import ExchangeOrder, Execution, OrderFilter
 
@@ -161,6 +161,10 @@ class LedgerPort(Protocol):
 
     def movements(self) -> list[AccountMovement]:
         """Return all that ever moved shares or cash, fills and what came from outside, by time."""
+        ...
+
+    def cash_activities(self) -> list[CashActivityEntry]:
+        """Return the cash that moved without a trade, in its order, shown or not."""
         ...
 
     def close(self) -> None: ...

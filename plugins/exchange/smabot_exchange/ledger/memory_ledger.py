@@ -13,10 +13,16 @@ from smabot.provider import ZERO, Bar, Session
 from smabot_exchange.data.corporate_actions import ListedAction
 from smabot_exchange.data.data_source import DataSource, shown_label
 from smabot_exchange.ledger.beginning import Beginning
-from smabot_exchange.ledger.changes import AccountMovement, LedgerChange, movements
+from smabot_exchange.ledger.changes import (
+    AccountMovement,
+    CashActivityEntry,
+    LedgerChange,
+    movements,
+)
 from smabot_exchange.ledger.imported_columns import imported_columns, notes_of, sessions_of
 from smabot_exchange.ledger.rows import to_stamp, to_time
 from smabot_exchange.matching.account import AccountTerms, ExchangePosition, LastDay, RequestedTerms
+from smabot_exchange.matching.activity_notes import ActivityNote
 from smabot_exchange.matching.order_states import OrderStatus
 from smabot_exchange.matching.orders import ExchangeOrder, Execution, OrderFilter
 
@@ -62,7 +68,7 @@ class MemoryLedger:
         self._orders: dict[UUID, ExchangeOrder] = {}
         self._ids: dict[str, UUID] = {}
         self._executions: list[Execution] = []
-        self._outside: list[AccountMovement] = []
+        self._outside: list[tuple[AccountMovement, ActivityNote]] = []
         self._withheld: set[tuple[datetime, str]] = set()
         self._actions = {each.action.action_id: each for each in image.actions}
 
@@ -183,9 +189,10 @@ class MemoryLedger:
             else:
                 self._positions[symbol] = held
         if (given := change.adjustment) is not None:
-            self._outside.append(
-                AccountMovement(change.now, given.symbol, given.qty, given.cash, from_outside=True)
+            moved = AccountMovement(
+                change.now, given.symbol, given.qty, given.cash, from_outside=True
             )
+            self._outside.append((moved, given.activity or ActivityNote.of(given.cash)))
 
     # Its orders
 
@@ -251,7 +258,15 @@ class MemoryLedger:
         return list(islice(of_the_page(), limit))
 
     def movements(self) -> list[AccountMovement]:
-        return movements(self._executions, self._outside, self._actions.values())
+        outside = [moved for moved, _ in self._outside]
+        return movements(self._executions, outside, self._actions.values())
+
+    def cash_activities(self) -> list[CashActivityEntry]:
+        return [
+            CashActivityEntry(number, moved.time, moved.cash, note)
+            for number, (moved, note) in enumerate(self._outside, 1)
+            if moved.cash
+        ]
 
     def close(self) -> None:
         """Nothing is open."""

@@ -8,13 +8,14 @@ from datetime import datetime
 from uuid import UUID
 
 from smabot_exchange.data.corporate_actions import ListedAction
-from smabot_exchange.ledger.changes import AccountMovement, movements
+from smabot_exchange.ledger.changes import AccountMovement, CashActivityEntry, movements
 from smabot_exchange.ledger.ledger_file import LedgerFile
 from smabot_exchange.ledger.rows import (
     ACTION_COLUMNS,
     EXECUTION_COLUMNS,
     ORDER_COLUMNS,
     to_action,
+    to_cash_activity,
     to_decimal,
     to_execution,
     to_order,
@@ -162,6 +163,15 @@ class OrderQueries(LedgerFile):
         with self._errors_in_one_line():
             rows = self._db.execute(f"SELECT {ACTION_COLUMNS} FROM corporate_actions ORDER BY id")  # noqa: S608
             return [to_action(row) for row in rows]
+
+    def cash_activities(self) -> list[CashActivityEntry]:
+        """Return the cash that moved without a trade, in its order, shown or not."""
+        with self._errors_in_one_line():
+            rows = self._db.execute(
+                "SELECT number, time, cash, kind, of_symbol, description, shown_after "
+                "FROM adjustments WHERE cash <> '0' ORDER BY number"
+            )
+            return [to_cash_activity(row) for row in rows]
 
     def _newest_until(self, time: int) -> int:
         """Return the number of the last order that was submitted at or before a time in nanoseconds."""

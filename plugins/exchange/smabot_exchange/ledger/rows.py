@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from enum import StrEnum
 from itertools import groupby
@@ -13,6 +13,8 @@ from uuid import UUID
 
 from smabot.provider import ActionKind, Bar, CorporateAction, Side
 from smabot_exchange.data.corporate_actions import ListedAction
+from smabot_exchange.ledger.changes import CashActivityEntry
+from smabot_exchange.matching.activity_notes import ActivityNote
 from smabot_exchange.matching.order_states import OrderStatus, StallReason
 from smabot_exchange.matching.orders import (
     ExchangeOrder,
@@ -161,6 +163,23 @@ def to_execution(row: tuple[Any, ...]) -> Execution:
         UUID(id_), UUID(order_id), symbol, Side(side), to_decimal(qty), to_decimal(price),
         to_decimal(cumulative_qty), to_time(time), number, to_decimal(fees),
     )  # fmt: skip
+
+
+def activity_columns(note: ActivityNote | None) -> tuple[object, ...]:
+    """Return how moved cash is listed; an empty kind: by its sign."""
+    if note is None:
+        return "", "", "", 0
+    after = note.shown_after
+    seconds = None if after is None else int(after.total_seconds())
+    return note.kind, note.symbol, note.description, seconds
+
+
+def to_cash_activity(row: tuple[Any, ...]) -> CashActivityEntry:
+    number, time, cash, kind, symbol, description, seconds = row
+    moved = to_decimal(cash)
+    after = None if seconds is None else timedelta(seconds=seconds)
+    note = ActivityNote(kind, symbol, description, after) if kind else ActivityNote.of(moved)
+    return CashActivityEntry(number, to_time(time), moved, note)
 
 
 def action_row(listed: ListedAction) -> tuple[object, ...]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 APPLICATION_ID = 0x534D4258
 """The bytes ``SMBX`` in the file's header: a ledger, and no other SQLite file."""
 
-VERSION = 5
+VERSION = 6
 
 SCHEMA = """
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
@@ -53,7 +53,8 @@ _ADDED_2 = """
 CREATE INDEX legs ON orders (parent_id) WHERE parent_id IS NOT NULL;
 CREATE TABLE adjustments (
     number INTEGER PRIMARY KEY, time INTEGER NOT NULL, symbol TEXT, qty TEXT NOT NULL,
-    price TEXT NOT NULL, cash TEXT NOT NULL
+    price TEXT NOT NULL, cash TEXT NOT NULL, kind TEXT NOT NULL DEFAULT '',
+    of_symbol TEXT NOT NULL DEFAULT '', description TEXT NOT NULL DEFAULT '', shown_after INTEGER DEFAULT 0
 );
 """
 """What came with version 2 beside the columns: also at the end of a new ledger's schema."""
@@ -89,6 +90,12 @@ _COLUMNS_2 = {
 _COLUMNS_3 = {"orders": ("stall TEXT", "stalled_until INTEGER")}
 _FEES = ("fees TEXT NOT NULL DEFAULT '0'",)
 _COLUMNS_4 = {"orders": _FEES, "fills": _FEES}
+_COLUMNS_6 = {
+    "adjustments": (
+        "kind TEXT NOT NULL DEFAULT ''", "of_symbol TEXT NOT NULL DEFAULT ''",
+        "description TEXT NOT NULL DEFAULT ''", "shown_after INTEGER DEFAULT 0",
+    ),
+}  # fmt: skip
 
 
 def migration(version: int) -> str:
@@ -103,7 +110,10 @@ def migration(version: int) -> str:
         steps += ["DROP INDEX open_orders;", _OPEN_ORDERS]
     if version < 4:
         steps += _columns(_COLUMNS_4)
-    steps.append(_ADDED_5)
+    if version < 5:
+        steps.append(_ADDED_5)
+    if version >= 2:  # before, the table of adjustments was made above
+        steps += _columns(_COLUMNS_6)
     return "\n".join([*steps, f"PRAGMA user_version = {VERSION};", "COMMIT;"])
 
 

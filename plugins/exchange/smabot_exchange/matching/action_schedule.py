@@ -30,11 +30,15 @@ class ActionSchedule:
         self._calendar = calendar
         self._actions: dict[str, ListedAction] = {}
         self._changed: dict[str, ListedAction] = {}
+        self._splits: dict[str, list[str]] = {}
+        """Of each symbol the ids of its splits."""
         for each in actions:
             turns, _ = self._times(each)
             if each.turned_at is None and turns <= start:
                 each = replace(each, turned_at=turns, followed_at=turns)
             self._actions[each.action.action_id] = each
+            if each.action.kind is ActionKind.SPLIT:
+                self._splits.setdefault(each.action.symbol, []).append(each.action.action_id)
         self._due = self._next()
 
     def overdue(self, now: datetime) -> CorporateAction | None:
@@ -71,21 +75,17 @@ class ActionSchedule:
         self, price: Decimal, symbol: str, since: datetime, until: datetime | None = None
     ) -> Decimal:
         """Return a price of a time as those are called who hold it at another one, by default now."""
-        for each in self._actions.values():
+        for identity in self._splits.get(symbol, ()):
+            each = self._actions[identity]
             turned, action = each.turned_at, each.action
-            if turned is None or action.symbol != symbol or not _is_split(each):
-                continue
-            if since < turned and (until is None or turned <= until):
+            if turned and since < turned and (until is None or turned <= until):
                 price = rounded(price * action.old_shares / action.new_shares)
         return price
 
     def ratios(self, symbol: str) -> list[tuple[datetime, float]]:
         """Return a symbol's splits so far: since when, and how many new shares there are for an old one."""
-        return [
-            (each.turned_at, float(each.action.ratio))
-            for each in self._actions.values()
-            if each.turned_at and each.action.symbol == symbol and _is_split(each)
-        ]
+        splits = (self._actions[identity] for identity in self._splits.get(symbol, ()))
+        return [(each.turned_at, float(each.action.ratio)) for each in splits if each.turned_at]
 
     def announced(
         self, symbols: Collection[str] | None, since: date, until: date, now: datetime
@@ -105,8 +105,9 @@ class ActionSchedule:
         done = [each for each in self._actions.values() if each.followed_at and each.qty_before]
         return sorted(done, key=lambda each: (each.followed_at, each.action.action_id))
 
-    def has(self, symbol: str) -> bool:
-        return any(each.action.symbol == symbol for each in self._actions.values())
+    def splits(self, symbol: str) -> bool:
+        """Whether a symbol is split at any time."""
+        return symbol in self._splits
 
     def _next(self) -> datetime | None:
         return min((time for time, _, _ in self._steps()), default=None)
@@ -128,7 +129,3 @@ class ActionSchedule:
         opens = (session.open for session in sessions if session.date >= listed.action.ex_date)
         follows = next(opens, midnight + _OPENS) + timedelta(minutes=listed.minutes_late)
         return min(midnight, follows), follows
-
-
-def _is_split(listed: ListedAction) -> bool:
-    return listed.action.kind is ActionKind.SPLIT

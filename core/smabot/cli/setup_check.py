@@ -1,4 +1,4 @@
-"""The health check of `smabot doctor`: changes nothing, and says what to do about each finding."""
+"""What `smabot doctor` checks: changes nothing, and says what to do about each finding."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MARK, TEXT = 8, 24
 STYLES = {Level.OK: "green", Level.WARNING: "yellow", Level.FAILURE: "red"}
 
 
-def show_health(app: App, load: Callable[[], Loaded]) -> int:
+def show_findings(app: App, load: Callable[[], Loaded]) -> int:
     """Show the findings as they come; returns the worst one's exit code."""
     found: list[Finding] = []
     for each in _findings(app, load):

@@ -1,0 +1,1 @@
+"""Alerts for a bot that nobody watches."""

@@ -1,0 +1,162 @@
+"""Delivers the alerts of steps to one receiver, in their order, each at least once.
+
+A message that fails raises, and core tells the step again after a pause: it goes on from that message.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from smabot.api import CommittedStep, SmabotError
+from smabot_notify.alerts import Alert, message
+from smabot_notify.matters import Matters, Resting, Waiting
+from smabot_notify.receiver import Kind, Receiver
+from smabot_notify.sender import Sender
+from smabot_notify.settings import NotifySettings
+from smabot_notify.step_alerts import alerts_of
+
+WATCH_SECONDS = 1.0
+"""So often it is looked whether something has waited or rested long enough."""
+PAUSE = 30.0
+"""Seconds after a message of those has failed."""
+WAITING_KINDS = ("stream", "frozen")
+"""Kinds that are told only once they have lasted."""
+STREAM, STARTED = "stream lost", "run start"
+
+
+class NotDelivered(SmabotError):
+    """A receiver did not take a message."""
+
+    exit_code = 4
+
+
+@dataclass(slots=True)
+class _Progress:
+    """How far a step was told by this process: ``done`` alerts of it, and whether the next was tried."""
+
+    number: int = 0
+    again: bool = False
+    done: int = 0
+    tried: bool = False
+
+
+class Delivery:
+    """One receiver's alerts. Core's thread and the watching one use it, one at a time."""
+
+    def __init__(
+        self,
+        receiver: Receiver,
+        settings: NotifySettings,
+        sender: Sender,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        self.receiver = receiver
+        self._settings = settings
+        self._sender = sender
+        self._now = now
+        self._lock = threading.Lock()
+        self._matters: Matters | None = None
+        self._progress = _Progress()
+        self._not_before = 0.0
+
+    def take(self, step: CommittedStep, memory: str) -> str:
+        """Tell what is to be told of a step; returns what is to be remembered. Raises NotDelivered."""
+        with self._lock:
+            if self._matters is None:
+                self._matters = Matters.read(memory)
+            progress = self._progress
+            if progress.number != step.number:
+                progress = self._progress = _Progress(step.number, step.again)
+            for alert in alerts_of(step)[progress.done :]:
+                self._tell(self._matters, alert, again=progress.again or progress.tried)
+                progress.done, progress.tried = progress.done + 1, False
+            return self._matters.text(self._now())
+
+    def watch(self) -> None:
+        """Tell what has waited long enough, and the newest of what was held back while its matter rested."""
+        if self._now() < self._not_before or not self._lock.acquire(blocking=False):
+            return
+        try:
+            if self._matters is not None:
+                self._tell_due(self._matters)
+        except NotDelivered:
+            self._not_before = self._now() + PAUSE
+        finally:
+            self._lock.release()
+
+    def _tell_due(self, matters: Matters) -> None:
+        now = self._now()
+        for waiting in matters.waiting.values():
+            if not waiting.told and now >= waiting.since + self._patience(waiting.alert):
+                self._tell_by_level(matters, waiting.alert, again=False)
+                waiting.told = True
+        for matter, resting in list(matters.resting.items()):
+            if now >= resting.until and resting.last is not None:
+                self._send(resting.last, held=resting.held - 1)
+                matters.resting[matter] = Resting(now + self._rest)
+
+    def _tell(self, matters: Matters, alert: Alert, *, again: bool) -> None:
+        """Tell an alert, keep it for later, or neither. Raises NotDelivered, and has changed nothing then."""
+        ended = f"{alert.kind} {alert.ends}" if alert.ends else ""
+        if alert.kind == "summary":
+            self._tell_summary(matters, alert, again=again)
+        elif alert.waits:
+            if self._settings.level(alert.kind) != "off":
+                matters.waiting.setdefault(alert.matter, Waiting(self._now(), alert))
+        elif not self._ends_what_was_not_told(matters, alert, ended):
+            self._tell_by_level(matters, alert, again=again)
+        matters.waiting.pop(ended, None)
+        matters.resting.pop(ended, None)
+        if alert.matter == STARTED:
+            matters.waiting.pop(STREAM, None)  # its connections are new
+
+    @staticmethod
+    def _ends_what_was_not_told(matters: Matters, alert: Alert, ended: str) -> bool:
+        began = matters.waiting.get(ended)
+        return alert.kind in WAITING_KINDS and (began is None or not began.told)
+
+    def _tell_by_level(self, matters: Matters, alert: Alert, *, again: bool) -> None:
+        level = self._settings.level(alert.kind)
+        if level == "off":
+            return
+        if level == "quiet" and not self.receiver.has_silence:
+            matters.gather(alert.title)
+            return
+        resting = matters.resting.get(alert.matter)
+        if resting is not None and self._now() < resting.until:
+            resting.held, resting.last = resting.held + 1, alert
+            return
+        self._send(alert, again=again, held=resting.held if resting else 0)
+        if self._rest:
+            matters.resting[alert.matter] = Resting(self._now() + self._rest)
+
+    def _tell_summary(self, matters: Matters, alert: Alert, *, again: bool) -> None:
+        """Tell a session's figures and the quiet alerts; where summaries are off, those alone."""
+        quiet = matters.gathered_lines()
+        if self._settings.summary == "off":
+            if not quiet:
+                return
+            alert = replace(alert, title=f"{alert.subject}: quiet alerts", text="\n".join(quiet))
+        elif quiet:
+            alert = replace(alert, text="\n".join([alert.text, "Quiet alerts:", *quiet]))
+        self._send(alert, again=again)
+        matters.forget_gathered()
+
+    def _send(self, alert: Alert, *, again: bool = False, held: int = 0) -> None:
+        self._progress.tried = True
+        silent = self._settings.level(alert.kind) == "quiet"
+        title, text = message(alert, self._sender.bot, self._sender.mode, again=again, held=held)
+        kind: Kind = "failure" if alert.grave else "info"
+        if why := self.receiver.send(title, text, kind=kind, silent=silent):
+            raise NotDelivered(f"{self.receiver.shown} did not take alert {alert.key}: {why}")
+
+    @property
+    def _rest(self) -> float:
+        return self._settings.repeat_minutes * 60
+
+    def _patience(self, alert: Alert) -> float:
+        settings = self._settings
+        return 60 * (settings.stream_minutes if alert.kind == "stream" else settings.frozen_minutes)

@@ -1,0 +1,322 @@
+"""Which alerts of a receiver are sent at once, later, gathered, held back: real HTTP, and a clock that is set."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from smabot.api import (
+    ClosedSession,
+    CommittedStep,
+    Event,
+    Fill,
+    Order,
+    OrderType,
+    Run,
+    Side,
+    Status,
+    TimeInForce,
+)
+from smabot.domain.risk_answers import Check, checks_text
+from smabot_notify.delivery import Delivery, NotDelivered
+from smabot_notify.receiver import Receiver
+from smabot_notify.sender import Sender
+from smabot_notify.settings import NotifySettings
+
+AT = datetime(2026, 3, 2, 15, 31, tzinfo=UTC)
+
+
+@dataclass
+class Desk:
+    """A receiver's delivery, which can be killed: ``memory`` is what core would have kept."""
+
+    url: str
+    settings: NotifySettings
+    now: float = 1_000_000.0
+    memory: str = ""
+    number: int = 0
+    delivery: Delivery = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.restart()
+
+    def restart(self) -> None:
+        self.delivery = Delivery(
+            Receiver(self.url, 1), self.settings, Sender("mybot", "LIVE"), lambda: self.now
+        )
+
+    def tell(self, *rows: Any, again: bool = False, closed: Any = None, number: int = 0) -> None:
+        """Tell a step with some rows, the next one or that of a number."""
+        self.number = number or self.number + 1
+        of = {
+            name: tuple(row for row in rows if isinstance(row, kind))
+            for name, kind in (("events", Event), ("orders", Order), ("fills", Fill), ("runs", Run))
+        }
+        step = CommittedStep(self.number, again=again, closed=closed, **of)
+        self.memory = self.delivery.take(step, self.memory)
+
+    def wait(self, minutes: float) -> None:
+        self.now += minutes * 60
+        self.delivery.watch()
+
+
+def event(kind: str, subject: str = "", text: str = "why", *, grave: bool = True) -> Event:
+    return Event(AT, kind, subject, text, grave)
+
+
+def blocked(number: int, check: str = "max_exposure", *, exits: bool = False) -> Order:
+    return Order(
+        f"smabot-sma-SPY-20260302T{number:04}Z-1", "sma", "SPY", Side.SELL if exits else Side.BUY, Decimal(10),
+        OrderType.MARKET, None, TimeInForce.DAY, AT, 1, exits, AT, Status.BLOCKED, reason="too much",
+        checks=checks_text([Check("size", True), Check(check, False, reason="too much")]),
+    )  # fmt: skip
+
+
+def fill(number: int, cumulative: int = 10) -> Fill:
+    return Fill(
+        f"smabot-sma-SPY-20260302T{number:04}Z-1", Decimal(cumulative), "sma", "SPY", Side.BUY, Decimal(10),
+        Decimal("500.5"), Decimal(0), AT, False,
+    )  # fmt: skip
+
+
+CLOSED = ClosedSession(
+    date(2026, 3, 2), AT, Decimal("100012.3"), AT, Decimal("-12.3"), Decimal("6.1"), 12, 2, 1, 9,
+    (("SPY", Decimal(10)),),
+)  # fmt: skip
+
+
+@pytest.fixture
+def desk(inbox: Any) -> Callable[..., Desk]:
+    def make(query: str = "", **settings: Any) -> Desk:
+        return Desk(inbox.url + query, NotifySettings.model_validate(settings))
+
+    return make
+
+
+def test_a_message_says_bot_mode_what_when_and_its_key(desk: Any, inbox: Any) -> None:
+    desk().tell(event("halt", "core", "holiday"), blocked(1), fill(2))
+    assert [message[:3] for message in inbox.messages] == [
+        ("mybot LIVE: halted", "Holiday. No new entries until `smabot resume`.\n2026-03-02 10:31 ET, no. 1.1", "failure"),
+        ("mybot LIVE: entry blocked: buy 10 SPY", "Too much. See `smabot explain sma-SPY-20260302T0001Z-1`.\n2026-03-02 10:31 ET, no. 1.2", "info"),
+        ("mybot LIVE: bought 10 SPY at 500.50", "Order sma-SPY-20260302T0002Z-1.\n2026-03-02 10:31 ET, no. 1.3", "info"),
+    ]  # fmt: skip
+
+
+def test_five_hundred_blocked_orders_are_one_message_and_a_number(desk: Any, inbox: Any) -> None:
+    it = desk(repeat_minutes=10)
+    for number in range(500):
+        it.tell(blocked(number))
+    assert len(inbox.messages) == 1
+    it.wait(9.9)
+    assert len(inbox.messages) == 1
+    it.wait(0.2)
+    assert len(inbox.messages) == 2
+    assert "498 more like this since the last one." in inbox.messages[1].text
+    assert inbox.messages[1].key == "500.1"
+    it.wait(11)
+    assert len(inbox.messages) == 2
+
+
+def test_another_check_exits_and_another_order_are_other_matters(desk: Any, inbox: Any) -> None:
+    it = desk()
+    it.tell(blocked(1), blocked(2), blocked(3, "max_orders"), blocked(4, exits=True))
+    it.tell(fill(1), fill(2), fill(2, 20))
+    assert inbox.titles == [
+        "entry blocked: buy 10 SPY", "entry blocked: buy 10 SPY", "exit blocked: sell 10 SPY",
+        "bought 10 SPY at 500.50", "bought 10 SPY at 500.50",
+    ]  # fmt: skip
+    assert inbox.messages[2].kind == "failure"
+
+
+def test_a_floor_survives_a_restart(desk: Any, inbox: Any) -> None:
+    it = desk()
+    for number in range(5):
+        it.tell(blocked(number))
+        it.restart()
+    assert len(inbox.messages) == 1
+    it.tell(Run("r", 1, "0.1", "", "LIVE", AT))
+    it.wait(16)
+    assert "3 more like this" in inbox.messages[1].text
+
+
+def test_a_state_that_changes_back_is_told_at_once(desk: Any, inbox: Any) -> None:
+    it = desk()
+    for kind in ("breaker_tripped", "breaker_reset", "breaker_tripped", "breaker_tripped"):
+        it.tell(event(kind, "risk.circuit_breaker"))
+    assert inbox.titles == ["circuit breaker tripped", "circuit breaker reset", "circuit breaker tripped"]  # fmt: skip
+
+
+def test_a_stream_is_told_once_it_was_lost_for_long_and_then_when_it_is_back(
+    desk: Any, inbox: Any
+) -> None:
+    it = desk(stream_minutes=5)
+    it.tell(event("stream_lost"))
+    it.wait(4)
+    it.tell(event("stream_back", grave=False))
+    it.wait(4)
+    assert inbox.messages == []
+    it.tell(event("stream_lost"))
+    it.restart()
+    it.tell(fill(1))
+    it.wait(5)
+    it.wait(5)
+    it.tell(event("stream_back", grave=False))
+    assert inbox.titles == ["bought 10 SPY at 500.50", "order updates are lost", "order updates are back"]  # fmt: skip
+    assert [message.key for message in inbox.messages] == ["4.1", "3.1", "5.1"]
+
+
+def test_a_new_run_forgets_the_lost_stream_of_the_one_before(desk: Any, inbox: Any) -> None:
+    it = desk(stream_minutes=5)
+    it.tell(event("stream_lost"))
+    it.restart()
+    it.tell(Run("r", 1, "0.1", "", "LIVE", AT, ready_ms=5.0))
+    it.wait(6)
+    assert inbox.titles == ["started"]
+
+
+def test_an_order_of_unknown_outcome_is_told_unless_it_is_answered_soon(
+    desk: Any, inbox: Any
+) -> None:
+    it = desk()
+    order = "mybot-sma-SPY-20260302T1530Z-1"
+    it.tell(
+        event("order_unanswered", "other", grave=False),
+        event("order_unanswered", order, grave=False),
+    )
+    it.tell(event("order_answered", "other", grave=False))
+    it.wait(1.1)
+    it.tell(event("order_answered", order, "it is filled", grave=False))
+    assert inbox.titles == [f"outcome unknown: {order}", f"outcome known: {order}"]
+
+
+def test_quiet_alerts_are_gathered_in_the_summary_and_off_ones_never_sent(
+    desk: Any, inbox: Any
+) -> None:
+    it = desk(fill="quiet", order="off", halt="quiet")
+    for number in range(25):
+        it.tell(fill(number), blocked(number))
+    it.restart()
+    it.tell(closed=CLOSED)
+    (message,) = inbox.messages
+    assert message.title == "mybot LIVE: 2026-03-02: equity 100,012.30, -12.30"
+    assert message.text.startswith(
+        "Realized +6.10. 12 orders, 9 filled, 2 blocked, 1 refused.\nHolds 10 SPY.\nQuiet alerts:\n"
+    )
+    assert message.text.count("- bought 10 SPY at 500.50") == 20
+    assert "- and 5 more" in message.text
+    it.tell(closed=CLOSED)
+    assert "Quiet" not in inbox.messages[1].text
+
+
+def test_without_summaries_quiet_alerts_come_alone(desk: Any, inbox: Any) -> None:
+    it = desk(fill="quiet", summary="off")
+    it.tell(closed=CLOSED)
+    assert inbox.messages == []
+    it.tell(fill(1))
+    it.tell(closed=CLOSED)
+    assert [message.title for message in inbox.messages] == ["mybot LIVE: 2026-03-02: quiet alerts"]
+
+
+def test_what_failed_is_told_again_from_that_message_on_and_says_so(desk: Any, inbox: Any) -> None:
+    it = desk()
+    inbox.refuses = True
+    with pytest.raises(NotDelivered, match=r"^1\. json://… did not take alert 1\.1: "):
+        it.tell(fill(1), fill(2))
+    inbox.refuses = False
+    it.tell(fill(1), fill(2), again=True, number=1)
+    assert [(message.key, message.again) for message in inbox.messages] == [
+        ("1.1", True), ("1.2", False),
+    ]  # fmt: skip
+
+
+def test_a_step_that_another_process_may_have_told_says_so(desk: Any, inbox: Any) -> None:
+    it = desk()
+    it.tell(fill(1), fill(2), again=True)
+    it.tell(fill(3))
+    assert [message.again for message in inbox.messages] == [True, True, False]
+
+
+def test_what_waited_is_told_when_a_dead_receiver_is_back(desk: Any, inbox: Any) -> None:
+    it = desk(stream_minutes=1)
+    it.tell(event("stream_lost"))
+    inbox.leave()
+    it.wait(2)
+    inbox.come_back()
+    it.wait(0)
+    assert inbox.messages == []
+    it.wait(1)
+    assert inbox.titles == ["order updates are lost"]
+
+
+def test_what_another_release_kept_costs_only_the_floor(desk: Any, inbox: Any) -> None:
+    it = desk()
+    it.memory = '{"resting": 3}'
+    it.tell(fill(1))
+    assert len(inbox.messages) == 1
+
+
+def test_telegram_gets_quiet_alerts_without_a_sound() -> None:
+    receiver = Receiver("tgram://123456789:abcdefghijklmnopqrstuvwxyzABCDEFGHI/12315544", 1)
+    assert receiver.has_silence
+    assert "silent=yes" in receiver._silent.url()
+    assert "silent=no" in receiver._loud.url()
+
+
+GRAVE = {
+    "breaker_tripped": "circuit breaker tripped", "limit_reached": "loss limit reached",
+    "conflict": "conflict: SPY", "cancel_unanswered": "cancel unanswered: SPY",
+    "key_refused": "the broker refuses the API key", "account_blocked": "the account may not trade",
+    "split_awaited": "SPY: the broker has not followed a split", "renamed": "SPY has another name",
+    "no_price": "SPY has no price", "given_up": "order given up: SPY", "command_expired": "a command expired",
+    "calendar_ends": "the calendar ends soon", "dropped_bars": "bars were left out",
+    "block_ignored": "block ignored SPY", "halt": "halted", "anything_new": "anything new SPY",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", GRAVE)
+def test_each_grave_event_is_told_with_what_to_do(desk: Any, inbox: Any, kind: str) -> None:
+    desk().tell(event(kind, "SPY"), event("no_order", "SPY", grave=False))
+    (message,) = inbox.messages
+    assert message.title == f"mybot LIVE: {GRAVE[kind]}"
+    assert message.text.startswith("Why.")
+    assert message.kind == "failure"
+
+
+def test_every_grave_kind_of_core_has_words_of_its_own() -> None:
+    from pathlib import Path
+
+    from smabot.cli.event_kinds import EVENT_KINDS
+    from smabot_notify.event_alerts import WITH_ORDER, WORDINGS
+
+    assert set(WORDINGS) <= EVENT_KINDS
+    page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
+    page = page.partition("| kind | grave |")[2].partition("\n\n")[0]
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
+    grave = {
+        name for row in rows if len(row) == 5 and row[2].strip() for name in row[1].split("`")[1:2]
+    }
+    assert grave & EVENT_KINDS <= {*WORDINGS, *WITH_ORDER, "block_ignored"}
+    assert len(grave & EVENT_KINDS) > 10
+
+
+@pytest.mark.parametrize(
+    ("run", "title", "advice"),
+    [
+        ({"ready_ms": 1500.0}, "started", "Ready in 1.5 s"),
+        ({"ended_at": AT, "exit_code": 0, "outcome": "stopped"}, "stopped", "stay as they are"),
+        ({"ended_at": AT, "exit_code": 130, "outcome": "stopped"}, "stopped", "stay as they are"),
+        ({"ended_at": AT, "exit_code": 6, "outcome": "SPY: 1 here"}, "FAILED with exit code 6", "smabot reconcile"),
+        ({"ended_at": AT, "exit_code": 1, "outcome": "failed"}, "FAILED with exit code 1", "smabot runs last"),
+    ],
+)  # fmt: skip
+def test_a_run_is_told_by_how_it_began_and_ended(
+    desk: Any, inbox: Any, run: dict[str, Any], title: str, advice: str
+) -> None:
+    desk().tell(Run("r", 1, "0.1", "sma", "LIVE", AT, **run))
+    assert inbox.titles == [title]
+    assert advice in inbox.messages[0].text

@@ -14,6 +14,7 @@ from benchmarks.soak.place import Place
 
 COMMANDS = {
     "status": ("status",),
+    "health": ("health",),
     "events": ("events",),
     "pnl": ("pnl", "--by", "month"),
     "explain": ("explain", "SPY"),
@@ -21,6 +22,8 @@ COMMANDS = {
     "runs": ("runs",),
 }
 """Commands whose work is counted at the end of each month, by their name in tables."""
+STOPPED = 2
+"""The exit code of ``smabot health`` while no bot runs."""
 
 
 @dataclass
@@ -100,7 +103,7 @@ def counted(place: Place, *arguments: str) -> Work:
     for said in child:
         if "ready" in said or "done" in said:
             told = said
-    child.end()
+    child.end((0, STOPPED) if arguments[0] == "health" else (0,))
     return Work(told.get("ready", told.get("done", 0.0)), told["calls"], told["sql"], told["rss"])
 
 

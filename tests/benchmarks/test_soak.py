@@ -38,15 +38,16 @@ def soak(monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 @pytest.mark.slow(seconds=30)
-def test_a_start_and_looks_cost_the_same_after_a_year_as_after_days(
+def test_starts_steps_and_looks_cost_the_same_after_a_year_as_after_days(
     soak: Any, tmp_path: Path
 ) -> None:
     short, long = tmp_path / "short", tmp_path / "long"
     short.mkdir()
-    market = soak("market").Market(3, 8, 7)
+    market = soak("market").Market(4, 8, 7)
     place = soak("place").Place(short, market)
-    until = f"{market.calendar[-1].close:%Y-%m-%dT%H:%M:%SZ}"
-    for session in market.calendar:
+    *past, last = market.calendar
+    until = f"{past[-1].close:%Y-%m-%dT%H:%M:%SZ}"
+    for session in past:
         for minutes in (120, 240, 0):
             time = session.open + timedelta(minutes=minutes) if minutes else session.close
             place.smabot("run", "--until", f"{time:%Y-%m-%dT%H:%M:%SZ}")
@@ -69,6 +70,16 @@ def test_a_start_and_looks_cost_the_same_after_a_year_as_after_days(
         if after[name].sql > 1.1 * before[name].sql + read
     }
     assert grown == {}
+    assert last.open > past[-1].close
+    assert sql_of_session(after_years) <= 1.03 * sql_of_session(place) + read
+
+
+def sql_of_session(place: Any) -> int:
+    """Return SQLite's instructions of the steps of the data's last session, with its daily work."""
+    child = place.child(["run"])
+    found = sum(told["sql"] for told in child if "session" in told)
+    child.end()
+    return int(found)
 
 
 def count(soak: Any, place: Any, until: str, name: str) -> Any:

@@ -137,7 +137,7 @@ def entries_beyond_limits(db: Path) -> Iterator[str]:
     forbidden: dict[str, datetime] = {}
     lost_on, following = None, deque(changes)
     for created, order, reduces, status in orders:
-        while following and following[0][0] < created:
+        while following and _is_before(following[0], created):
             time, kind = following.popleft()
             if kind == "limit_reached":
                 lost_on = new_york_date(time)
@@ -156,6 +156,11 @@ def entries_beyond_limits(db: Path) -> Iterator[str]:
             if lost_on == day:
                 yield f"{order} at {created}: the loss limit of {day} was reached"
         counts[day] += 1
+
+
+def _is_before(change: tuple[datetime, str], made: datetime) -> bool:
+    """Whether a change counts for an order: a step carries commands out first, so that a `resume` of its time does."""
+    return change[0] < made or (change[0] == made and change[1] in ENDED_BY.values())
 
 
 def fills_that_differ(db: Path, ledger: Path) -> Iterator[str]:

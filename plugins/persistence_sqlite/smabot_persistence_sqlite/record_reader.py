@@ -124,7 +124,9 @@ class SqliteRows:
             sql += " WHERE " + " AND ".join(clauses)
         ordered = [quoted(name) + direction for name in order]
         if newest_by is None and since is not None and since[0] != order[0]:
-            ordered[0] = f"+{ordered[0]}"  # or SQLite reads the whole table by key, not by ``since``
+            ordered[0] = (
+                f"+{ordered[0]}"  # or SQLite reads the whole table by key, not by ``since``
+            )
         sql += f" ORDER BY {', '.join(ordered)}"
         with closing(self._decoded(form, sql, parameters)) as records:
             kept: Iterator[Any] = records

@@ -167,7 +167,7 @@ class App:
         config = self.config()
         plugins = plugins or self.plugins()
         with plugins.named_in_errors(), closing(plugins.open_rows(config)) as rows:
-            last = rows.rows(Run, newest_by="started_at", limit=1)
+            last = rows.rows(Run, newest_by="run_id", limit=1)
             self._header = {"mode": last[0].mode if last else config.mode, "db": str(config.db)}
             yield rows
 

@@ -223,7 +223,7 @@ def _seconds(time: datetime) -> int:
 
 def _last_run_ended(connection: sqlite3.Connection) -> bool:
     """Tell whether the last run ended by itself; a log may also be left by a reader or a command."""
-    query = "SELECT ended_at IS NOT NULL FROM runs ORDER BY started_at DESC LIMIT 1"
+    query = "SELECT ended_at IS NOT NULL FROM runs ORDER BY run_id DESC LIMIT 1"
     return bool((connection.execute(query).fetchone() or (False,))[0])
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 
 from loguru import logger
 
@@ -23,17 +24,21 @@ from smabot.system.redaction import redact
 from smabot.system.replaced_file import ReplacedFile
 from smabot.system.service_manager import ServiceManager
 
+PATIENCE = timedelta(seconds=10)
+"""So long a health may not be written before it is told."""
+
 
 class KeptHealth:
     """Writes each health to the database's file of it.
 
-    Warns when it fails a second time: on a full disk the bot's next commit says more.
+    Warns when it has failed for a while: on a full disk the bot's next commit says more.
     """
 
     def __init__(self, config: Config, plugins: Plugins) -> None:
         self._config = config
         self._plugins = plugins
-        self._failures = 0
+        self._fails_since: datetime | None = None
+        self._warned = False
 
     def __call__(self, health: Health) -> None:
         if "open_journal" not in self._plugins.openers:
@@ -42,11 +47,12 @@ class KeptHealth:
             file = ReplacedFile(health_file(self._config.db))
             file.write(stored(replace(health, outcome=redact(health.outcome))))
         except OSError as error:
-            self._failures += 1
-            if self._failures == 2 and health.exit_code is None:
+            since = self._fails_since = self._fails_since or health.time
+            if health.time - since >= PATIENCE and not self._warned:
+                self._warned = True
                 logger.warning("the bot's health can't be written beside its database: {}", error)
         else:
-            self._failures = 0
+            self._fails_since, self._warned = None, False
 
 
 @contextmanager

@@ -132,6 +132,8 @@ class Engine:
         """
         try:
             outcome = self._loop(pulse)
+            if outcome == "ended":
+                self._audit_session()
             self._commit.commit()
         except BaseException:
             self.close()

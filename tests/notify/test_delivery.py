@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -274,8 +275,32 @@ GRAVE = {
     "split_awaited": "SPY: the broker has not followed a split", "renamed": "SPY has another name",
     "no_price": "SPY has no price", "given_up": "order given up: SPY", "command_expired": "a command expired",
     "calendar_ends": "the calendar ends soon", "dropped_bars": "bars were left out",
+    "audit_differs": "the audit of SPY differs",
     "block_ignored": "block ignored SPY", "halt": "halted", "anything_new": "anything new SPY",
 }  # fmt: skip
+
+
+def test_a_failure_that_says_what_to_do_says_it_once(desk: Any, inbox: Any) -> None:
+    outcome = "1 conflict with the broker: nothing was changed; see `smabot reconcile` with the same flags"
+    desk().tell(Run("r", 1, "0.1", "sma", "LIVE", AT, ended_at=AT, exit_code=6, outcome=outcome))
+    (message,) = inbox.messages
+    assert message.text.splitlines()[0] == f"{outcome}."
+
+
+def test_times_in_a_reason_are_those_of_new_york_as_the_last_line(desk: Any, inbox: Any) -> None:
+    text = "its cancel of 15:30:05 UTC is unanswered since 2026-03-02 04:59 UTC"
+    desk().tell(event("cancel_unanswered", "smabot-1", text))
+    (message,) = inbox.messages
+    assert message.text.startswith(
+        "Its cancel of 10:30:05 ET is unanswered since 2026-03-01 23:59 ET. "
+    )
+
+
+def test_services_without_a_rate_of_their_own_take_a_message_a_second(mailbox: Any) -> None:
+    receiver = Receiver(mailbox.url, 1)
+    begun = time.monotonic()
+    assert [receiver.send("title", "text") for _ in range(3)] == ["", "", ""]
+    assert time.monotonic() - begun < 5, "apprise's default is 5.5 seconds between two"
 
 
 @pytest.mark.parametrize("kind", GRAVE)
@@ -298,7 +323,9 @@ def test_every_grave_kind_of_core_has_words_of_its_own() -> None:
     page = page.partition("| kind | grave |")[2].partition("\n\n")[0]
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
     grave = {
-        name for row in rows if len(row) == 5 and row[2].strip() for name in row[1].split("`")[1:2]
+        (row[2] if "`" in row[2] else row[1]).split("`")[1]
+        for row in rows
+        if len(row) == 5 and row[2].strip()
     }
     assert grave & EVENT_KINDS <= {*WORDINGS, *WITH_ORDER, "block_ignored"}
     assert len(grave & EVENT_KINDS) > 10

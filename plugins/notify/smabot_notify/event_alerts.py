@@ -80,6 +80,10 @@ WORDINGS: dict[str, _Wording] = {
     "command_expired": _Wording("grave", "a command expired", "Give it again if you still want it."),
     "calendar_ends": _Wording("grave", "the calendar ends soon", "Restart the bot."),
     "dropped_bars": _Wording("grave", "bars were left out"),
+    "audit_differs": _Wording(
+        "grave", "the audit of {subject} differs",
+        "The bot goes on. Compare with the broker's page.", "audit",
+    ),
 }  # fmt: skip
 WITH_ORDER = frozenset({"refused_exit"})
 """The alert about the order itself says it."""

@@ -30,6 +30,7 @@ ADVICE = {
     7: "Another bot uses the database.",
 }
 """What to do by a run's exit code."""
+ELSE = "See the log, and `smabot runs last`."
 ENDS = {
     "": "stopped",
     "stopped": "stopped",
@@ -106,8 +107,9 @@ def _run(run: Run) -> Alert | None:
         title = ENDS.get(run.outcome, f"ended: {run.outcome}")
         text = "Positions and orders stay as they are."
         return Alert("run", "stop", title, text, time=run.ended_at, ends="start")
-    advice = ADVICE.get(run.exit_code or 1, "See the log, and `smabot runs last`.")
-    title, text = f"FAILED with exit code {run.exit_code}", f"{sentence(run.outcome)} {advice}"
+    title, text = f"FAILED with exit code {run.exit_code}", sentence(run.outcome)
+    if "`smabot " not in text:  # otherwise the outcome itself says what to do
+        text += f" {ADVICE.get(run.exit_code or 1, ELSE)}"
     return Alert("failure", "failed", title, text, time=run.ended_at, grave=True)
 
 

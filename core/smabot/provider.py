@@ -14,7 +14,7 @@ from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end
 from smabot.domain.cash_movements import CashKind, CashMovement
 from smabot.domain.committed_steps import MOST_BEHIND, TOLD_UNTIL
 from smabot.domain.corporate_actions import ActionKind, CorporateAction, whole_shares
-from smabot.domain.known_splits import other_number
+from smabot.domain.known_splits import on_other_side, same_shares
 from smabot.domain.late_fills import may_be_counted
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import (
@@ -234,9 +234,10 @@ __all__ = [
     "may_be_counted",
     "money",
     "note_renamed",
-    "other_number",
+    "on_other_side",
     "refuse_hard_links",
     "register_secret",
+    "same_shares",
     "split_between",
     "split_ratio",
     "suggest",

@@ -37,7 +37,11 @@ def made_bars() -> list[Bar]:
 
 def bot(*moves: CashMove, **settings: object) -> Bot:
     return Bot(
-        [Turns, "reconciliation"], made_bars(), settings, sessions=SESSIONS, cash_moves=moves
+        [Turns, "reconciliation"],
+        made_bars(),
+        {"audit": True, **settings},
+        sessions=SESSIONS,
+        cash_moves=moves,
     )
 
 

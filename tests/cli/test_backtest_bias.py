@@ -175,6 +175,24 @@ def test_a_split_under_a_position_is_told(notes: Callable[..., list[str]]) -> No
     assert not about(notes("02 15:00", "02 15:30"), "held over what looks like")
 
 
+@pytest.mark.parametrize("database", [("--db", "kept.db"), ()])
+@pytest.mark.parametrize(("new", "old"), [(1, 10), (2, 1)])
+def test_a_split_that_the_bot_follows_is_no_bias_and_no_profit(
+    notes: Callable[..., list[str]], call: Any, new: int, old: int, database: tuple[str, ...]
+) -> None:
+    times = minutes(2) + minutes(3)
+    market(times, lambda time: 100 if time.day == 2 else 100 * old / new)
+    Path("bars.corporate_actions.csv").write_text(
+        f"symbol,ex_date,kind,new_shares,old_shares,new_symbol\nSPY,2026-03-03,split,{new},{old},\n"
+    )
+    assert not about(notes("02 15:00", "03 15:00"), "split")
+    words = ("--plugins", "./first.py", "--data", "bars.csv", "--symbols", "SPY")
+    found = call("--json", *database, "backtest", *words).json
+    assert found["buy_and_hold"]["return"] == pytest.approx(0)
+    assert found["buy_and_hold"]["max_drawdown"] == pytest.approx(0)
+    assert not about(found["notes"], "hole")
+
+
 def test_the_report_has_the_same_notes(notes: Callable[..., list[str]], call: Any) -> None:
     market([*minutes(2, 0, 385), *minutes(3)])
     told = notes("02 15:00", "03 14:30")

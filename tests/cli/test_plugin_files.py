@@ -438,7 +438,7 @@ def test_another_module_of_the_same_name_is_not_taken_for_it(in_tmp: Path, execu
 def test_nothing_is_added_to_the_search_path_for_a_file_alone(in_tmp: Path, execute: Call) -> None:
     write("bot/other.py", "")
     alone = (
-        f"import sys\n{RISING}\nassert not [each for each in sys.path if each.endswith('bot')]\n"
+        f"import sys\n{RISING}\nassert not [each for each in sys.path if each.endswith('/bot')]\n"
     )
     write("bot/rising.py", alone)
     assert execute("config", "check", SMABOT_PLUGINS='["bot/rising.py"]').code == 0

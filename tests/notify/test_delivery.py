@@ -134,6 +134,25 @@ def test_another_check_exits_and_another_order_are_other_matters(desk: Any, inbo
     assert inbox.messages[2].kind == "failure"
 
 
+@pytest.mark.parametrize("restarted", [False, True])
+def test_a_clock_that_is_set_back_holds_no_alert_back(
+    desk: Any, inbox: Any, restarted: bool
+) -> None:
+    """As that of a machine that began in the wrong year."""
+    bot = desk(repeat_minutes=15, frozen_minutes=2)
+    bot.tell(event("given_up", "one"), event("order_unanswered", "two", grave=False))
+    told = len(inbox.messages)
+    bot.now -= 400 * 86_400
+    if restarted:
+        bot.restart()
+    bot.tell(event("given_up", "one", "it went on"))
+    assert [message.text.splitlines()[0] for message in inbox.messages[told:]] == [
+        "It went on. Check on the broker's page that it has ended."
+    ]
+    bot.wait(2)
+    assert inbox.titles[told + 1 :] == ["outcome unknown: two"]
+
+
 def test_a_floor_survives_a_restart(desk: Any, inbox: Any) -> None:
     it = desk()
     for number in range(5):
@@ -316,7 +335,7 @@ def test_every_grave_kind_of_core_has_words_of_its_own() -> None:
     from pathlib import Path
 
     from smabot.cli.event_kinds import EVENT_KINDS
-    from smabot_notify.event_alerts import WITH_ORDER, WORDINGS
+    from smabot_notify.event_alerts import UNTOLD, WORDINGS
 
     assert set(WORDINGS) <= EVENT_KINDS
     page = (Path(__file__).parents[2] / "docs" / "operations.md").read_text()
@@ -327,7 +346,7 @@ def test_every_grave_kind_of_core_has_words_of_its_own() -> None:
         for row in rows
         if len(row) == 5 and row[2].strip()
     }
-    assert grave & EVENT_KINDS <= {*WORDINGS, *WITH_ORDER, "block_ignored"}
+    assert grave & EVENT_KINDS <= {*WORDINGS, *UNTOLD, "block_ignored"}
     assert len(grave & EVENT_KINDS) > 10
 
 

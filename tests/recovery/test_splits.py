@@ -13,9 +13,12 @@ import pytest
 from smabot.api import Bar, Event, Order, Position, Session, Signal, hookimpl
 from smabot.domain.calendar import MINUTE
 from smabot.domain.corporate_actions import ActionKind, CorporateAction
+from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Adjustment, EquityPoint
 from smabot.engine.reconciling.conflict import ReconciliationConflict
+from smabot.errors import BrokerError
 from smabot.testing import bars, sessions
+from smabot.testing.fake_exchange import FakeExchange
 
 pytestmark = pytest.mark.plugins
 
@@ -153,11 +156,22 @@ def test_nothing_is_traded_before_the_broker_follows(bot: Callable[..., Any]) ->
     assert [o for o in others if DAYS[1].open <= o.created_at < follows]
 
 
-def test_a_broker_that_never_follows_is_no_conflict_and_no_trade(bot: Callable[..., Any]) -> None:
-    traded = a_bot(bot, follows_after=timedelta(days=9)).run()
+def test_a_broker_that_never_follows_is_a_conflict_after_a_week(bot: Callable[..., Any]) -> None:
+    """Nothing could be sold for good, and no comparison would tell. Until then each session says so."""
+    days = sessions(8, minutes=40)
+    traded = a_bot(bot, days=days, follows_after=timedelta(days=30))
+    with pytest.raises(ReconciliationConflict, match="position_mismatch"):
+        traded.run()
+    assert traded.exchange.now() == days[6].open + MINUTE
     late = [o for o in traded.rows(Order) if o.symbol == "SPY" and o.created_at >= DAYS[1].open]
     assert not late
-    assert held(traded) == 20
+    told = [e.time for e in traded.rows(Event) if e.kind == "split_awaited"]
+    assert told == [day.open + 5 * MINUTE for day in days[1:6]]
+    traded.kill()
+    traded.accept()
+    assert held(traded) == 10
+    traded.run()
+    assert [o for o in traded.rows(Order) if o.symbol == "SPY" and o.created_at >= days[6].open]
 
 
 def test_a_fraction_is_paid_in_cash(bot: Callable[..., Any]) -> None:
@@ -185,3 +199,106 @@ def test_a_split_that_is_not_known_is_a_conflict(bot: Callable[..., Any]) -> Non
     traded.exchange.split(split(2))
     with pytest.raises(ReconciliationConflict, match="position_mismatch"):
         traded.run()
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "shares"), [(1, 3, 20), (2, 3, 20), (1, 7, 20), (5, 3, 7), (1, 10, 7)]
+)
+def test_rounded_shares_are_no_conflict(
+    bot: Callable[..., Any], new: int, old: int, shares: int
+) -> None:
+    """A third of 20 shares three times is not 20."""
+    sized = {"sizing": {"method": "shares", "shares": shares}}
+    late = OPENS + timedelta(minutes=5)
+    traded = a_bot(bot, new, old, settings=sized, follows_after=late).run(40)
+    assert held(traded) == shares
+    while traded.exchange.now() < DAYS[1].open + HOUR / 12:
+        traded.run(1)
+        assert held(traded) == split(new, old).new_qty(D(shares))
+    traded.run(3)
+    assert ("split_followed", "SPY") in events(traded)
+    (paid,) = [row for row in traded.rows(Adjustment) if row.price]
+    assert split(new, old).new_qty(D(shares)) + paid.qty == shares * new // old
+
+
+def test_two_splits_that_the_broker_follows_late_are_both_awaited(bot: Callable[..., Any]) -> None:
+    """A fraction goes once."""
+    later = CorporateAction("2", "SPY", ActionKind.SPLIT, DAYS[2].date, D(3), D(2))
+    made = [
+        bar._replace(**{name: getattr(bar, name) / 1.5 for name in ("open", "high", "low", "close")})
+        if bar.symbol == "SPY" and bar.time >= DAYS[2].open else bar
+        for bar in market(1 / 3)
+    ]  # fmt: skip
+    traded = bot(
+        [Averages, "reconciliation"], made,
+        {"symbols": ("KO", "SPY"), "sizing": {"method": "shares", "shares": 15}},
+        sessions=DAYS, actions=[split(1, 3), later], follows_after=-8 * HOUR,
+    )  # fmt: skip
+    traded.run(40)
+    traded.kill()
+    while traded.exchange.now() < DAYS[2].open + HOUR / 12:
+        assert traded.exchange.next(0)
+    traded.start()
+    assert sum(row.qty for row in traded.rows(Adjustment)) == 7 - 15
+    assert [e for e, _ in events(traded, "split_followed")] == ["split_followed"] * 2
+
+
+def test_a_split_that_is_withdrawn_is_not_followed(bot: Callable[..., Any]) -> None:
+    traded = bot(
+        [Averages, "reconciliation"], market(), {"symbols": ("KO", "SPY")}, sessions=DAYS, actions=[split(2)]
+    ).run(40)  # fmt: skip
+    before = held(traded)
+    traded.exchange.announce()
+    traded.kill()
+    traded.run(5)
+    assert held(traded) == before > 0
+    assert events(traded, "split", "split_withdrawn") == [("split_withdrawn", "SPY")]
+    assert not list(traded.session.book.splits.open())
+
+
+def test_a_split_that_is_postponed_under_another_id_is_followed_once(
+    bot: Callable[..., Any],
+) -> None:
+    """Announced again after it was withdrawn, it counts again."""
+    first, other = split(2), replace(split(2), action_id="2", ex_date=DAYS[2].date)
+    made = [
+        bar if bar.time < DAYS[2].open or bar.symbol != "SPY"
+        else bar._replace(**{name: getattr(bar, name) / 2 for name in ("open", "high", "low", "close")})
+        for bar in market()
+    ]  # fmt: skip
+    traded = bot(
+        [Averages, "reconciliation"], made, {"symbols": ("KO", "SPY")}, sessions=DAYS, actions=[first]
+    )  # fmt: skip
+    for announced in ((other,), (first,), (other,)):
+        traded.run(13)
+        traded.kill()
+        traded.exchange.announce(*announced)
+    traded.run()
+    (adjusted,) = traded.rows(Adjustment)
+    assert adjusted.time == other.effective_at
+    assert [each for each, _ in events(traded, "split")] == ["split"]
+
+
+def test_what_a_restart_learns_is_kept(
+    bot: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The broker's list can't be read at the next start."""
+    traded = a_bot(bot)
+    traded.exchange.announce()
+    traded.run(20)
+    traded.kill()
+    traded.exchange.announce(split(2))
+    traded.run(20)
+    traded.kill()
+    assert events(traded, "split_announced") == [("split_announced", "SPY")]
+
+    def unreadable(*asked: object) -> list[CorporateAction]:
+        raise BrokerError("500")
+
+    monkeypatch.setattr(FakeExchange, "corporate_actions", unreadable)
+    traded.run()
+    assert ("actions_unread", "") in events(traded)
+    assert events(traded, "split", "split_followed") == [
+        ("split", "SPY"),
+        ("split_followed", "SPY"),
+    ]

@@ -213,6 +213,8 @@ def _watcher(
 
     def watch(rows: list[Any], bars: list[Bar]) -> None:
         nonlocal day
+        market.take_splits(rows)
+        bias.take_splits(rows)
         taken = [bar for bar in bars if bar.time >= begin and bar.symbol in enterable]
         if not taken:
             return

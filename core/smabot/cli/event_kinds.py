@@ -9,5 +9,5 @@ EVENT_KINDS = frozenset({
     "flatten", "given_up", "halt", "key_accepted", "key_refused", "limit_reached", "live_start", "no_order",
     "no_price", "order_answered", "order_resent", "order_unanswered", "price_again", "price_collar",
     "price_rounded", "refused_exit", "renamed", "resume", "split", "split_announced", "split_awaited",
-    "split_followed", "stream_back", "stream_lost",
+    "split_followed", "split_withdrawn", "stream_back", "stream_lost",
 })  # fmt: skip

@@ -31,7 +31,8 @@ class CorporateAction:
     ``new_shares`` after it. ``new_symbol`` is what a renamed symbol is called since.
 
     ``seen_at`` is when the bot learned of it, ``applied_at`` when its books followed, and ``confirmed_at`` when
-    the broker was seen to have followed, too: all UTC, by the feed's clock.
+    the broker was seen to have followed, too: all UTC, by the feed's clock. With ``confirmed_at`` alone the broker
+    has withdrawn it.
     """
 
     action_id: str

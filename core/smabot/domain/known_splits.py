@@ -12,7 +12,7 @@ In 2 and 3 nothing is bought or sold in the symbol, and no difference by just th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from decimal import Decimal
 
@@ -22,6 +22,8 @@ from smabot.domain.records import Bar, Mark, money
 
 PRICE_DIGITS = 6
 """Of a price in new shares: a millionth of a dollar, as all money."""
+ROUNDING = Decimal("1E-6")
+"""Numbers of shares that are nearer to each other are the same."""
 NIGHT = timedelta(hours=12)
 """Where no session is known before an ex-date: so long before it both numbers of shares are good."""
 
@@ -71,16 +73,18 @@ class KnownSplits:
             each for each in self.open() if each.applied_at is None and now >= each.effective_at
         ]
 
-    def unconfirmed(self, symbol: str, now: datetime, calendar: Calendar) -> CorporateAction | None:
-        """Return a split of a symbol of which the broker may show the number of shares before or after it."""
-        for each in self._open.values():
-            if (
-                each.symbol == symbol
-                and each.kind is ActionKind.SPLIT
-                and now >= close_before(each, calendar)
-            ):
-                return each
-        return None
+    def unconfirmed(self, symbol: str, now: datetime, calendar: Calendar) -> list[CorporateAction]:
+        """Return the splits of a symbol of which the broker may show the number of shares before or after it,
+        by their ex-dates."""
+        if not self._open:
+            return []
+        return [
+            each
+            for each in self.open()
+            if each.symbol == symbol
+            and each.kind is ActionKind.SPLIT
+            and now >= close_before(each, calendar)
+        ]
 
     def is_awaited(self, now: datetime) -> bool:
         """Whether the broker has not followed a split that has begun."""
@@ -98,8 +102,8 @@ class KnownSplits:
 
     def cancels(self, symbol: str, now: datetime, calendar: Calendar) -> str:
         """Return why the open orders of a symbol are to be canceled: they are in shares of before a split."""
-        action = self.unconfirmed(symbol, now, calendar) if self._open else None
-        return f"it is in shares of before the {action.text}" if action is not None else ""
+        actions = self.unconfirmed(symbol, now, calendar)
+        return f"it is in shares of before the {actions[0].text}" if actions else ""
 
     def followed_since(self, symbol: str, time: datetime) -> CorporateAction | None:
         """Return a split that the book has followed and that is later than a time."""
@@ -152,12 +156,23 @@ def close_before(action: CorporateAction, calendar: Calendar) -> datetime:
     return action.effective_at - NIGHT if session is None else session.close
 
 
-def other_number(action: CorporateAction, here: Decimal) -> set[Decimal]:
-    """Return what a broker may show besides what is held here: shares of the other side of a split.
+def same_shares(one: Decimal, other: Decimal) -> bool:
+    """Whether two numbers of shares differ by rounding alone: what each strategy holds is rounded by itself."""
+    return abs(one - other) < ROUNDING
 
-    A broker that keeps no fractions pays them in cash.
+
+def on_other_side(actions: Iterable[CorporateAction], here: Decimal, there: Decimal) -> bool:
+    """Whether a broker shows the shares held here, of the other side of splits: oldest first, of one symbol.
+
+    It may not have followed the newest of those that the book follows, or have followed some that the book has
+    yet to. A broker that keeps no fractions pays them in cash.
     """
-    if action.applied_at is not None:
-        return {action.old_qty(here), whole_shares(here)}
-    after = action.new_qty(here)
-    return {after, whole_shares(after)}
+    seen, ahead = [there], here
+    for action in actions:
+        if action.applied_at is not None:
+            seen = [there, *map(action.new_qty, seen)]
+            continue
+        ahead = action.new_qty(ahead)
+        if same_shares(ahead, there) or there == whole_shares(ahead):
+            return True
+    return there == whole_shares(here) or any(same_shares(qty, here) for qty in seen)

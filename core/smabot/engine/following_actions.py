@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
+from typing import NamedTuple
 
 from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH
 from smabot.domain.bot_records import Event
-from smabot.domain.calendar import new_york_date
+from smabot.domain.calendar import end_of, new_york_date
 from smabot.domain.corporate_actions import ActionKind, CorporateAction
 from smabot.domain.frozen_classes import replace
 from smabot.domain.records import ZERO, Adjustment, Position
@@ -29,6 +30,21 @@ ASK_AGAIN = timedelta(hours=1)
 """After a question that was not answered."""
 
 
+class Announced(NamedTuple):
+    """What a broker lists of some symbols, with ex-dates of a span, both ends included."""
+
+    actions: Collection[CorporateAction]
+    symbols: frozenset[str]
+    since: date
+    until: date
+
+    def lacks(self, known: CorporateAction) -> bool:
+        """Whether an action is not listed that would be."""
+        if known.symbol not in self.symbols or not self.since <= known.ex_date <= self.until:
+            return False
+        return all(each.action_id != known.action_id for each in self.actions)
+
+
 class CorporateActions:
     """Asks the broker four times a day, and applies what is due between two steps' decisions."""
 
@@ -38,7 +54,7 @@ class CorporateActions:
         broker: Broker,
         clock: Clock,
         symbols: Collection[str],
-        question: BackgroundQuery[list[CorporateAction]],
+        question: BackgroundQuery[Announced],
     ) -> None:
         self._book = book
         self._broker = broker if isinstance(broker, ActionsBroker) else None
@@ -48,8 +64,8 @@ class CorporateActions:
         self._look_at = clock.now() + EVERY
         """The start has asked already."""
         self._next_due = EPOCH
-        self._told: set[str] = set()
-        """Splits of which an operator was told that the broker has not followed."""
+        self._told: dict[str, datetime] = {}
+        """When an operator was told last that the broker has not followed a split."""
 
     def update(self) -> None:
         """Ask where that is due, and take the answer."""
@@ -72,13 +88,9 @@ class CorporateActions:
         due = self._book.splits.due(now)
         split = [follow_action(self._book, action) for action in due]
         for action in self._book.splits.open():
-            if (
-                action.applied_at
-                and now >= self._late_at(action)
-                and action.action_id not in self._told
-            ):
-                self._told.add(action.action_id)
-                self._book.apply(late_event(action, self._late_at(action)))
+            if action.applied_at and now >= (late_at := self._late_at(action)):
+                self._told[action.action_id] = late_at
+                self._book.apply(late_event(action, late_at))
         self._note_next(now)
         return any(split)
 
@@ -93,14 +105,17 @@ class CorporateActions:
         waiting = [
             self._late_at(each) if each.applied_at else each.effective_at
             for each in self._book.splits.open()
-            if each.action_id not in self._told
         ]
         self._next_due = min(waiting, default=now + EVERY)
 
     def _late_at(self, action: CorporateAction) -> datetime:
-        """Return from when on an operator is told that the broker has not followed."""
-        session = self._book.calendar.session(action.ex_date)
-        return (action.effective_at + EVERY if session is None else session.open) + LATE
+        """Return when an operator is told next that the broker has not followed: once in each session."""
+        told = self._told.get(action.action_id)
+        since = max(action.effective_at, self._book.now)
+        if told is not None:
+            since = max(since, end_of(new_york_date(told)))
+        session = self._book.calendar.next_session(since)
+        return (since + EVERY if session is None else session.open) + LATE
 
     def _take(self, now: datetime) -> None:
         try:
@@ -122,11 +137,20 @@ def read_actions(book: Book, broker: Broker, symbols: Collection[str], now: date
         book.apply(unread_event(book, error))
 
 
-def learn_actions(book: Book, announced: Collection[CorporateAction], now: datetime) -> None:
-    """Keep actions that are new, or whose terms have changed before they were followed."""
-    for action in sorted(announced, key=lambda each: (each.ex_date, each.action_id)):
-        known = book.splits.all.get(action.action_id)
-        if known is not None and (known.applied_at or _terms(known) == _terms(action)):
+def learn_actions(book: Book, announced: Announced, now: datetime) -> None:
+    """Keep actions that are new, or whose terms have changed before they were followed; drop those that are not
+    announced any more."""
+    for known in list(book.splits.open()):
+        if known.applied_at is None and announced.lacks(known):
+            book.apply(replace(known, confirmed_at=now))
+            text = f"{known.text}: the broker does not announce it any more"
+            book.apply(Event(max(now, book.now), "split_withdrawn", known.symbol, text))
+    for action in sorted(announced.actions, key=lambda each: (each.ex_date, each.action_id)):
+        known_as = book.splits.all.get(action.action_id)
+        if known_as is not None and (
+            known_as.applied_at
+            or (_terms(known_as) == _terms(action) and known_as.confirmed_at is None)
+        ):
             continue
         if action.new_shares <= 0 or action.old_shares <= 0:
             continue
@@ -193,8 +217,8 @@ def _held_before(book: Book, action: CorporateAction) -> list[Position]:
 def late_event(action: CorporateAction, at: datetime) -> Event:
     """Return the event of a split that the broker has not followed when its session opened."""
     text = (
-        f"the market is open, and the broker has not followed the {action.text}: nothing is bought or sold in it until then; if it never "
-        "does, `smabot reconcile` shows the difference"
+        f"the market is open, and the broker has not followed the {action.text}: nothing is bought or sold in it until "
+        "it has; if it takes a week, the difference is a conflict"
     )
     return Event(at, "split_awaited", action.symbol, text, grave=True)
 
@@ -207,11 +231,13 @@ def unread_event(book: Book, error: BrokerError) -> Event:
 
 def _question(
     broker: ActionsBroker, book: Book, symbols: Collection[str], now: datetime
-) -> Callable[[], list[CorporateAction]]:
+) -> Callable[[], Announced]:
     known = book.point.time if book.point is not None else now
     since, until = new_york_date(min(known, now - BACK)), new_york_date(now + AHEAD)
     asked = sorted({*symbols, *book.at_risk()})
-    return lambda: broker.corporate_actions(asked, since, until)
+    return lambda: Announced(
+        broker.corporate_actions(asked, since, until), frozenset(asked), since, until
+    )
 
 
 def _terms(action: CorporateAction) -> tuple[object, ...]:

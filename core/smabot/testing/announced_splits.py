@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
@@ -20,6 +20,10 @@ class AnnouncedSplits:
     def copy(self) -> AnnouncedSplits:
         """Return the same, of which as many were followed."""
         return replace(self)
+
+    def announce(self, actions: Iterable[CorporateAction]) -> None:
+        """Announce these from now on; others are withdrawn."""
+        self._actions = tuple(actions)
 
     def within(self, symbols: Collection[str], since: date, until: date) -> list[CorporateAction]:
         """Return those of some symbols with an ex-date of a span, both ends included."""

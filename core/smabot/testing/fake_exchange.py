@@ -215,6 +215,10 @@ class FakeExchange:
         self._prices |= {bar.symbol: Decimal(repr(bar.close)) for bar in bars}
         return news, bars
 
+    def announce(self, *actions: CorporateAction) -> None:
+        """Announce these splits from now on; others are withdrawn, and not followed."""
+        self._splits.announce(actions)
+
     def split(self, action: CorporateAction) -> None:
         """Split the account's shares now; a fraction is paid in cash."""
         if action.symbol not in self._held:
@@ -223,8 +227,10 @@ class FakeExchange:
         new = action.new_qty(qty)
         if kept := whole_shares(new):
             self._held[action.symbol] = kept, cost * kept / new
-        price = self._prices[action.symbol] / action.ratio
-        self._prices[action.symbol] = price
+        price = self._prices[action.symbol]
+        if self._now <= action.effective_at:  # else it is by a new share
+            price /= action.ratio
+            self._prices[action.symbol] = price
         self._activities.cash += money((new - kept) * price)
 
     def _fill(self, order: BrokerOrder, price: Decimal, at: datetime) -> OrderUpdate:

@@ -15,6 +15,7 @@ from smabot.engine.loop import Engine
 from smabot.engine.start.bot_session import BotSession
 from smabot.engine.start.opening import open_session
 from smabot.engine.start.recovery import recover
+from smabot.engine.start.startup_reconciliation import accept_broker_state, compare_with_broker
 from smabot.errors import ConfigError
 from smabot.hooks.discovery import discover, load_plugin, select
 from smabot.hooks.memory_journal import MemoryJournal
@@ -152,6 +153,18 @@ class Bot:
         session, self._session, self._engine = self._session, None, None
         if session is not None:
             self._processes.give_back(session.plugins)
+            session.close()
+        return self
+
+    def accept(self) -> Bot:
+        """Take the broker's state where no process runs, as `smabot reconcile --accept broker` does."""
+        plugins = self._processes.take(WorldPlugin(self._world, None), None)
+        session = open_session(self.config, plugins)
+        try:
+            if (found := compare_with_broker(session)) is not None:
+                accept_broker_state(session, found)
+        finally:
+            self._processes.give_back(plugins)
             session.close()
         return self
 

@@ -67,6 +67,7 @@ class Delivery:
         with self._lock:
             if self._matters is None:
                 self._matters = Matters.read(memory)
+            self._matters.follow_clock(self._now(), self._rest)
             progress = self._progress
             if progress.number != step.number:
                 progress = self._progress = _Progress(step.number, step.again)
@@ -77,10 +78,12 @@ class Delivery:
 
     def watch(self) -> None:
         """Tell what has waited long enough, and the newest of what was held back while its matter rested."""
-        if self._now() < self._not_before or not self._lock.acquire(blocking=False):
+        paused = 0 < self._not_before - self._now() <= PAUSE
+        if paused or not self._lock.acquire(blocking=False):
             return
         try:
             if self._matters is not None:
+                self._matters.follow_clock(self._now(), self._rest)
                 self._tell_due(self._matters)
         except NotDelivered:
             self._not_before = self._now() + PAUSE

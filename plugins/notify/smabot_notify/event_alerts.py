@@ -74,6 +74,9 @@ WORDINGS: dict[str, _Wording] = {
         "grave", "{subject}: a split is followed", "", "split followed {subject}", ends="split of {subject}",
     ),
     "renamed": _Wording("grave", "{subject} has another name", "Name it in `symbols` to trade it."),
+    "audit_differs": _Wording(
+        "grave", "the audit of {subject} found differences", "See `smabot audit`.", "audit differs",
+    ),
     "given_up": _Wording(
         "grave", "order given up: {subject}", "Check on the broker's page that it has ended.",
     ),
@@ -85,14 +88,14 @@ WORDINGS: dict[str, _Wording] = {
         "The bot goes on. Compare with the broker's page.", "audit",
     ),
 }  # fmt: skip
-WITH_ORDER = frozenset({"refused_exit"})
-"""The alert about the order itself says it."""
+UNTOLD = frozenset({"refused_exit", "audit_agreed"})
+"""The alert about the order itself says the one; the other is what every session should end with."""
 
 
 def event_alert(event: Event) -> Alert | None:
     """Return what is told of an event; None: nothing, or its order says it."""
     words = WORDINGS.get(event.kind)
-    if event.kind in WITH_ORDER:
+    if event.kind in UNTOLD:
         return None
     if words is None:
         if not event.grave:

@@ -52,6 +52,14 @@ class Matters(msgspec.Struct):
         except msgspec.MsgspecError:
             return cls()
 
+    def follow_clock(self, now: float, rest: float) -> None:
+        """Let nothing rest or wait for longer than it may: the clock may have been set back."""
+        for resting in self.resting.values():
+            if resting.until > now + rest:
+                resting.until = now
+        for waiting in self.waiting.values():
+            waiting.since = min(waiting.since, now)
+
     def text(self, now: float) -> str:
         """Return what is to be kept; matters that have rested are free, and of too many the first ones."""
         free = [name for name, each in self.resting.items() if not each.held]

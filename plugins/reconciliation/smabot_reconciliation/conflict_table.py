@@ -105,11 +105,12 @@ def compare_book(
             found.add_conflict(_unwritten_order(config, found.after, seen, symbols))
         elif here.status.terminal:
             _compare_ended(found, here, seen, fills_of)
-    _follow_splits(found, snapshot, now)
+    shared = config.foreign == "ignore"
+    _follow_splits(found, snapshot, now, shared=shared)
     mismatches = [
         each
         for each in _position_mismatches(config, found.after, snapshot, symbols)
-        if not is_half_split(found.after, each.symbol, each.there, now)
+        if not is_half_split(found.after, each.symbol, each.there, now, shared=shared)
     ]
     cash, moved = snapshot.account.cash, moved_cash(snapshot.movements)
     if not mismatches and not cash_differs(found.after, cash - moved):
@@ -158,7 +159,9 @@ class Findings:
             self.after.apply(record)
 
 
-def _follow_splits(found: Findings, snapshot: BrokerSnapshot, now: datetime) -> None:
+def _follow_splits(
+    found: Findings, snapshot: BrokerSnapshot, now: datetime, *, shared: bool
+) -> None:
     """Note the splits that the broker has followed."""
 
     def there(symbol: str) -> Decimal:
@@ -168,7 +171,7 @@ def _follow_splits(found: Findings, snapshot: BrokerSnapshot, now: datetime) -> 
     def pay_fraction(symbol: str, change: Decimal, at: datetime) -> Sequence[object]:
         return fraction_adjustments(found.after, symbol, change, at)
 
-    if rows := list(followed_splits(found.after, there, pay_fraction, now)):
+    if rows := list(followed_splits(found.after, there, pay_fraction, now, shared=shared)):
         found.follow(*rows)
 
 

@@ -14,18 +14,35 @@ from smabot.provider import (
     Event,
     Order,
     Status,
-    other_number,
+    on_other_side,
+    same_shares,
     whole_shares,
 )
 
+DAY = timedelta(days=1)
+MOST_AWAITED = timedelta(days=7)
+"""A broker that has not followed a split so long after its ex-date began may never."""
 SECOND = timedelta(seconds=1)
 """A fraction's adjustment comes after the split's, at a time of its own."""
 
 
-def is_half_split(book: Book, symbol: str, there: Decimal, now: datetime) -> bool:
-    """Whether the broker shows just the shares of the other side of a split that is under way."""
-    action = book.splits.unconfirmed(symbol, now, book.calendar)
-    return action is not None and there in other_number(action, book.net(symbol))
+def is_half_split(
+    book: Book, symbol: str, there: Decimal, now: datetime, *, shared: bool = False
+) -> bool:
+    """Whether the broker shows just the shares of the other side of a split that is under way.
+
+    It is not any more `MOST_AWAITED` after its ex-date began.
+    ``shared``: the account may hold more than what is held here.
+    """
+    under_way = [
+        action
+        for action in book.splits.unconfirmed(symbol, now, book.calendar)
+        if action.applied_at is None or now < action.effective_at + MOST_AWAITED
+    ]
+    here = book.net(symbol)
+    if shared and any(action.new_qty(there) >= here for action in under_way if action.applied_at):
+        return there * here > 0
+    return bool(under_way) and on_other_side(under_way, here, there)
 
 
 def followed_splits(
@@ -33,21 +50,28 @@ def followed_splits(
     there: Callable[[str], Decimal],
     pay_fraction: Callable[[str, Decimal, datetime], Sequence[object]],
     now: datetime,
+    *,
+    shared: bool = False,
 ) -> Iterator[object]:
     """Yield the records of the splits that the broker has followed, by the positions that it shows.
 
     ``pay_fraction``: the records of shares that went for cash. A broker that shows what is held here has
-    followed, or there was nothing to do.
+    followed, or there was nothing to do. ``shared``: the account may hold more; then the session of the ex-date
+    must be over, as nothing else tells.
     """
+    paid: set[str] = set()
     for action in book.splits.open():
         if action.applied_at is None or now < action.effective_at:
             continue
         here, seen = book.net(action.symbol), there(action.symbol)
-        if seen not in (here, whole_shares(here)) or (
-            seen == _before(action, here) and not _is_late(action, book, now)
-        ):
+        same, late = same_shares(seen, here), _is_late(action, book, now)
+        has_more = shared and seen > here > 0 and late
+        if not (same or has_more or seen == whole_shares(here)):
             continue
-        if seen != here:
+        if not same and not late and same_shares(action.new_qty(seen), here):
+            continue  # it may be the number of before
+        if seen != here and not has_more and action.symbol not in paid:
+            paid.add(action.symbol)
             yield from pay_fraction(action.symbol, seen - here, action.effective_at + SECOND)
         yield replace(action, confirmed_at=now)
         yield Event(
@@ -59,26 +83,22 @@ def _is_late(action: CorporateAction, book: Book, now: datetime) -> bool:
     """Whether the session of an ex-date is over: a share that the split makes one and a half is then one, and
     cash for the half."""
     session = book.calendar.session(action.ex_date)
-    return session is None or now >= session.close
-
-
-def _before(action: CorporateAction, here: Decimal) -> Decimal | None:
-    """Return what a broker shows that has not followed, where that differs from what is held here."""
-    before = action.old_qty(here)
-    return None if before == here else before
+    return now >= (action.effective_at + DAY if session is None else session.close)
 
 
 def in_split_shares(book: Book, order: Order, seen: BrokerOrder, now: datetime) -> bool:
     """Whether an order differs from ours by a split alone, and nothing of it filled since."""
-    action = book.splits.unconfirmed(order.symbol, now, book.calendar)
-    if action is None or (seen.symbol, seen.side, seen.type) != (
+    if (seen.symbol, seen.side, seen.type) != (
         order.symbol,
         order.side,
         order.type,
     ):
         return False
-    filled = (order.filled_qty, action.new_qty(order.filled_qty))
-    return seen.qty in (order.qty, action.new_qty(order.qty)) and seen.filled_qty in filled
+    return any(
+        seen.qty in (order.qty, action.new_qty(order.qty))
+        and seen.filled_qty in (order.filled_qty, action.new_qty(order.filled_qty))
+        for action in book.splits.unconfirmed(order.symbol, now, book.calendar)
+    )
 
 
 def successor_of(book: Book, seen: BrokerOrder, orders: Mapping[str, BrokerOrder]) -> Order | None:

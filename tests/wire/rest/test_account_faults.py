@@ -36,7 +36,8 @@ def test_an_unknown_flag_is_refused(call: Any, body: Any) -> None:
 def test_cash_moves_by_a_call(call: Any) -> None:
     assert call("POST", "/_exchange/cash", json={"amount": "-12.5"}).json() == {"cash": "99987.5"}
     assert call.get("/v2/account")["cash"] == "99987.5"
-    assert call.get("/v2/account/activities") == []
+    (listed,) = call.get("/v2/account/activities")
+    assert (listed["activity_type"], listed["net_amount"]) == ("CSW", "-12.5")
     assert call("POST", "/_exchange/cash", json={"amount": "NaN"}).status_code == 422
 
 

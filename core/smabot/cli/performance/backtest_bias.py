@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from math import sqrt
 from operator import attrgetter
@@ -13,7 +13,8 @@ from typing import Any
 from smabot.cli.performance.performance import Performance
 from smabot.cli.performance.ratios import SESSIONS_A_YEAR
 from smabot.domain.calendar import MINUTE, Calendar
-from smabot.domain.records import ZERO, Bar, Fill
+from smabot.domain.corporate_actions import CorporateAction
+from smabot.domain.records import ZERO, Adjustment, Bar, Fill
 from smabot.domain.splits import SuspectedSplit, split_between
 from smabot.errors import counted
 
@@ -42,6 +43,10 @@ class BacktestBias:
         if fills := [row for row in rows if type(row) is Fill]:
             self._fills.take(fills, bars)
             self._data.take_fills(fills)
+
+    def take_splits(self, rows: Sequence[Any]) -> None:
+        """Take in the splits among a step's rows that the bot follows just now, and what became of its shares."""
+        self._data.take_splits(rows)
 
     def notes(self) -> Iterator[str]:
         """Yield a line for each reason to trust the figures less, with what to do."""
@@ -133,6 +138,7 @@ class _DataUnderPositions:
         self._held: dict[str, Decimal] = {}
         self._holes: list[_Hole] = []
         self._splits: list[SuspectedSplit] = []
+        self._followed: set[tuple[str, date]] = set()
 
     def take_bars(self, bars: Sequence[Bar]) -> None:
         last = self._last
@@ -141,8 +147,16 @@ class _DataUnderPositions:
             last[bar[0]] = bar
             if before is not None and bar[1] - before[1] != MINUTE and self._held.get(bar[0]):
                 self._add_hole(before, bar.time)
-                if (split := split_between(before, bar)) is not None:
+                split = split_between(before, bar)
+                if split is not None and (split.symbol, split.date) not in self._followed:
                     self._splits.append(split)
+
+    def take_splits(self, rows: Sequence[Any]) -> None:
+        for row in rows:
+            if type(row) is Adjustment:
+                self._held[row.symbol] = self._held.get(row.symbol, ZERO) + row.qty
+            elif type(row) is CorporateAction and row.applied_at is not None:
+                self._followed.add((row.symbol, row.ex_date))
 
     def take_fills(self, fills: Sequence[Fill]) -> None:
         for fill in fills:

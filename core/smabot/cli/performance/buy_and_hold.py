@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime
-from math import fsum
+from math import fsum, prod
+from typing import Any
 
 from smabot.cli.performance import ratios
 from smabot.domain.book_view import EPOCH
 from smabot.domain.calendar import end_of, new_york_date
+from smabot.domain.corporate_actions import ActionKind, CorporateAction
 from smabot.domain.records import Bar
 
 RATIOS = (
@@ -19,7 +21,7 @@ RATIOS = (
 class BuyAndHold:
     """Equal money in each symbol, from its first bar's open to its last one's close. No costs.
 
-    The money of a symbol that has no bar yet is idle.
+    The money of a symbol that has no bar yet is idle. Shares follow the splits that the bot follows.
     """
 
     def __init__(self, symbols: int) -> None:
@@ -27,11 +29,19 @@ class BuyAndHold:
         self._count = symbols
         self._first: dict[str, float] = {}
         self._last: dict[str, float] = {}
+        self._splits: dict[str, dict[str, CorporateAction]] = {}
         self._days: dict[date, float] = {}
         self._day, self._day_ends = date.min, EPOCH
         self._peak = 1.0
         self.drawdown = 0.0
         """The largest fall from a peak between two minutes' closes, as a positive fraction."""
+
+    def take_splits(self, rows: Sequence[Any]) -> None:
+        """Take in the splits among a step's rows that the bot follows just now."""
+        for row in rows:
+            if type(row) is CorporateAction and row.kind is ActionKind.SPLIT and row.applied_at:
+                known = self._splits.setdefault(row.symbol, {})
+                known[row.action_id] = row
 
     def take(self, bars: Sequence[Bar]) -> None:
         """Take the bars of whole minutes in, oldest minute first, as a database has them."""
@@ -43,9 +53,10 @@ class BuyAndHold:
                 self._note_value(time)
                 time = bar.time
             symbol = bar.symbol
+            shares = self._shares(bar) if symbol in self._splits else 1.0
             if symbol not in first:
-                first[symbol] = bar.open
-            last[symbol] = bar.close
+                first[symbol] = bar.open * shares
+            last[symbol] = bar.close * shares
         self._note_value(time)
 
     def _note_value(self, time: datetime) -> None:
@@ -58,6 +69,11 @@ class BuyAndHold:
             self._day = new_york_date(time)
             self._day_ends = end_of(self._day)
         self._days[self._day] = value
+
+    def _shares(self, bar: Bar) -> float:
+        """What one share of before all splits is at a bar."""
+        splits = self._splits[bar.symbol].values()
+        return float(prod(each.ratio for each in splits if bar.time >= each.effective_at))
 
     def _value(self) -> float:
         """What a dollar at the beginning is worth."""

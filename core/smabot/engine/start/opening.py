@@ -97,10 +97,12 @@ def _load(session: BotSession) -> None:
     with session.report.step("load") as found:
         restore_book(book, journal, session.plugins)
         session.symbols = followed_symbols(session)
-        _, broker, feed = session.opened()
-        read_actions(book, broker, session.symbols, feed.now())
         for minute in journal.windows(1, symbols_with_prices(session)):
             book.restore(minute)
+        _, broker, feed = session.opened()
+        read_actions(
+            book, broker, session.symbols, feed.now()
+        )  # to be kept: nothing is restored after it
         open_orders = len(book.open_orders())
         held = sum(1 for position in book.positions.values() if position.qty)
         found.append(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -294,7 +294,7 @@ GRAVE = {
     "split_awaited": "SPY: the broker has not followed a split", "renamed": "SPY has another name",
     "no_price": "SPY has no price", "given_up": "order given up: SPY", "command_expired": "a command expired",
     "calendar_ends": "the calendar ends soon", "dropped_bars": "bars were left out",
-    "audit_differs": "the audit of SPY differs",
+    "audit_differs": "the audit of SPY found differences",
     "block_ignored": "block ignored SPY", "halt": "halted", "anything_new": "anything new SPY",
 }  # fmt: skip
 
@@ -304,6 +304,24 @@ def test_a_failure_that_says_what_to_do_says_it_once(desk: Any, inbox: Any) -> N
     desk().tell(Run("r", 1, "0.1", "sma", "LIVE", AT, ended_at=AT, exit_code=6, outcome=outcome))
     (message,) = inbox.messages
     assert message.text.splitlines()[0] == f"{outcome}."
+
+
+def test_a_failure_is_held_back_only_where_runs_end_in_a_loop(desk: Any, inbox: Any) -> None:
+    told = desk()
+
+    def fails(run: str, code: int, minutes: float) -> None:
+        began = AT - timedelta(minutes=minutes)
+        told.tell(
+            Run(run, 1, "0.1", "sma", "LIVE", began, ended_at=AT, exit_code=code, outcome="why")
+        )
+
+    for run in ("a", "b", "c"):
+        fails(run, 4, 0.1)
+    fails("d", 6, 0.1)
+    for run in ("e", "f"):
+        fails(run, 4, 6)
+    codes = [message.title[-1] for message in inbox.messages]
+    assert codes == ["4", "6", "4", "4"]
 
 
 def test_times_in_a_reason_are_those_of_new_york_as_the_last_line(desk: Any, inbox: Any) -> None:

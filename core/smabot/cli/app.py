@@ -167,7 +167,7 @@ class App:
         config = self.config()
         plugins = plugins or self.plugins()
         with plugins.named_in_errors(), closing(plugins.open_rows(config)) as rows:
-            last = rows.rows(Run, newest_by="started_at", limit=1)
+            last = rows.rows(Run, newest_by="run_id", limit=1)
             self._header = {"mode": last[0].mode if last else config.mode, "db": str(config.db)}
             yield rows
 
@@ -187,6 +187,16 @@ class App:
                 "that plugin"
             )
         return answer
+
+    def compare_with_broker(self) -> None:
+        """Compare the database with the broker and show it, as `smabot reconcile` does; changes nothing.
+
+        Raises ConflictError when they disagree, BrokerError when the broker does not answer.
+        """
+        from smabot.cli.broker_reconciliation import reconcile_with_broker
+
+        self.set_up_log()
+        reconcile_with_broker(self.loaded(), None, self.as_json, self.times)
 
     def _answer_of(self, verb: str, argument: str) -> str:
         from uuid import uuid4

@@ -20,7 +20,7 @@ def plugins_of_last_run(rows: Rows, config: Config) -> dict[str, str]:
     now; empty for all others."""
     known = discover(named_by(config))
     files = {}
-    for run in rows.rows(Run, newest_by="started_at", limit=1):
+    for run in rows.rows(Run, newest_by="run_id", limit=1):
         for name in filter(None, run.plugins.split(",")):
             file = None if name in known else rows.row(BotState, name, PLUGIN_FILE)
             files[name] = _shown(file.value) if file is not None else ""

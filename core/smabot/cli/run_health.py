@@ -25,12 +25,15 @@ from smabot.system.service_manager import ServiceManager
 
 
 class KeptHealth:
-    """Writes each health to the database's file of it."""
+    """Writes each health to the database's file of it.
+
+    Warns when it fails a second time: on a full disk the bot's next commit says more.
+    """
 
     def __init__(self, config: Config, plugins: Plugins) -> None:
         self._config = config
         self._plugins = plugins
-        self._failed = False
+        self._failures = 0
 
     def __call__(self, health: Health) -> None:
         if "open_journal" not in self._plugins.openers:
@@ -39,11 +42,11 @@ class KeptHealth:
             file = ReplacedFile(health_file(self._config.db))
             file.write(stored(replace(health, outcome=redact(health.outcome))))
         except OSError as error:
-            if not self._failed:
+            self._failures += 1
+            if self._failures == 2 and health.exit_code is None:
                 logger.warning("the bot's health can't be written beside its database: {}", error)
-            self._failed = True
         else:
-            self._failed = False
+            self._failures = 0
 
 
 @contextmanager

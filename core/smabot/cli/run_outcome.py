@@ -43,5 +43,5 @@ def running_id(rows: Any) -> str:
     """Return the id of the run that runs now on a journal, or an empty text."""
     if not rows.in_use():
         return ""
-    newest = rows.rows(Run, newest_by="started_at", limit=1)
+    newest = rows.rows(Run, newest_by="run_id", limit=1)
     return newest[0].run_id if newest and newest[0].ended_at is None else ""

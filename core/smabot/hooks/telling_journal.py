@@ -234,5 +234,5 @@ def _tell(
 
 def _died(journal: Journal) -> Run | None:
     """Return the newest run where it did not end by itself."""
-    newest = journal.rows(Run, newest_by="started_at", limit=1)
+    newest = journal.rows(Run, newest_by="run_id", limit=1)
     return newest[-1] if newest and newest[-1].ended_at is None else None

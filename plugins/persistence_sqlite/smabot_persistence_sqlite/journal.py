@@ -22,6 +22,7 @@ from smabot_persistence_sqlite.connection import (
 from smabot_persistence_sqlite.newest_bars import first_bars
 from smabot_persistence_sqlite.record_mapping import Form, forms_of, quoted
 from smabot_persistence_sqlite.record_reader import SqliteRows
+from smabot_persistence_sqlite.replacement import finish_restore
 from smabot_persistence_sqlite.schema_version import LINEAGE, Lineage, Stamp, read_stamp
 
 INSERT_BAR = (
@@ -67,10 +68,11 @@ class SqliteJournal(SqliteRows):
         it is damaged.
         """
         forms = forms_of(records)
+        notes = finish_restore(db)
         with ExitStack() as opened, translated_errors(db):
             lock = FileLock(db, f"database {db}", "use another --db")
             opened.callback(lock.release)
-            path, notes = db.resolve(), list[str]()
+            path = db.resolve()
             if not database_exists(db):
                 from smabot_persistence_sqlite.new_database import create
 
@@ -221,7 +223,7 @@ def _seconds(time: datetime) -> int:
 
 def _last_run_ended(connection: sqlite3.Connection) -> bool:
     """Tell whether the last run ended by itself; a log may also be left by a reader or a command."""
-    query = "SELECT ended_at IS NOT NULL FROM runs ORDER BY started_at DESC LIMIT 1"
+    query = "SELECT ended_at IS NOT NULL FROM runs ORDER BY run_id DESC LIMIT 1"
     return bool((connection.execute(query).fetchone() or (False,))[0])
 
 

@@ -122,7 +122,12 @@ class SqliteRows:
         sql = form.select
         if clauses:
             sql += " WHERE " + " AND ".join(clauses)
-        sql += " ORDER BY " + ", ".join(quoted(name) + direction for name in order)
+        ordered = [quoted(name) + direction for name in order]
+        if newest_by is None and since is not None and since[0] != order[0]:
+            ordered[0] = (
+                f"+{ordered[0]}"  # or SQLite reads the whole table by key, not by ``since``
+            )
+        sql += f" ORDER BY {', '.join(ordered)}"
         with closing(self._decoded(form, sql, parameters)) as records:
             kept: Iterator[Any] = records
             if since is not None and not form.codecs[since[0]].sorts:

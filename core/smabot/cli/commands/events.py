@@ -66,7 +66,7 @@ def _failed_run(rows: Any) -> list[str]:
     from smabot.cli.run_outcome import failure_of, how_it_ended
     from smabot.domain.bot_records import Run
 
-    runs = rows.rows(Run, newest_by="started_at", limit=1)
+    runs = rows.rows(Run, newest_by="run_id", limit=1)
     if not runs or (runs[0].ended_at is None and rows.in_use()):
         return []
     why = failure_of(runs[0])

@@ -111,7 +111,7 @@ def _last_end(app: App, health: Health | None) -> str:
     try:
         plugins = app.journal_plugins()
         with plugins.named_in_errors(), closing(plugins.open_rows(app.config())) as rows:
-            runs = rows.rows(Run, newest_by="started_at", limit=1)
+            runs = rows.rows(Run, newest_by="run_id", limit=1)
     except SmabotError as error:
         return str(error)
     if not runs:

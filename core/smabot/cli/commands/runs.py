@@ -123,7 +123,7 @@ def _show_one(app: App, text: str, filters: Filters) -> None:
         raise UsageError("a run's id names it: give no --since, --date or other filter with it")
     with app.rows(app.journal_plugins()) as rows:
         running = running_id(rows)
-        run = _find(rows.rows(Run, newest_by="started_at"), text)
+        run = _find(rows.rows(Run, newest_by="run_id"), text)
     if filters.as_csv:
         output.print_csv(Run, [run])
         return

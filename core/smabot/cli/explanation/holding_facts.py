@@ -122,7 +122,7 @@ def read_holding(rows: Any, holding: Holding, span: Span | None = None) -> Holdi
     known within a span, with the one before."""
     strategy, symbol = holding
     where = {"strategy": strategy, "symbol": symbol}
-    found_gaps = gaps(rows.rows(Run, newest_by="started_at"))
+    found_gaps = gaps(rows.rows(Run, newest_by="run_id"))
     if span is None:
         signals = rows.rows(Signal, where=where, newest_by="bar_time", limit=SIGNALS_READ)
         begin = signals[0].bar_time if len(signals) == SIGNALS_READ else None

@@ -42,7 +42,7 @@ def read_minute(rows: Any, symbol: str, at: datetime) -> MinuteFacts:
     begun = at - MINUTE
     bars = rows.bars_within(begun, begun) if isinstance(rows, BarRows) else None
     own = next((bar for bar in bars or () if bar.symbol == symbol), None)
-    runs = rows.rows(Run, newest_by="started_at")
+    runs = rows.rows(Run, newest_by="run_id")
     starts = [start for run in runs if (start := started_at(run)) is not None]
     day_began = end_of(new_york_date(at) - timedelta(days=1))
     return MinuteFacts(

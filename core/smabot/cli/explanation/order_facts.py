@@ -155,7 +155,7 @@ def _command(events: Collection[Event], order: Order) -> Event | None:
 def _queries(rows: Any, order: Order) -> list[tuple[Run, datetime]]:
     return [
         (run, at)
-        for run in rows.rows(Run, newest_by="started_at")
+        for run in rows.rows(Run, newest_by="run_id")
         if order.client_order_id in queried_orders(run) and (at := started_at(run)) is not None
     ]
 

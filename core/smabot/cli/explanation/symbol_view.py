@@ -190,7 +190,7 @@ def last_bar(rows: Any, symbol: str) -> Bar | None:
 
 def _bot_words(rows: Any) -> str:
     """Return whether a bot runs, or how the last run ended."""
-    runs = rows.rows(Run, newest_by="started_at", limit=1)
+    runs = rows.rows(Run, newest_by="run_id", limit=1)
     running = rows.in_use()
     if not runs:
         return "is starting" if running else "has never run"

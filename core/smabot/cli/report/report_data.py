@@ -97,7 +97,7 @@ class Report:
         prices = _Prices(rows, orders)
         for minute in _minutes(rows, performance, span):
             prices.take(minute)
-        runs: list[Run] = rows.rows(Run, newest_by="started_at")
+        runs: list[Run] = rows.rows(Run, newest_by="run_id")
         recorded = recorded_settings(runs)
         return cls(
             performance=performance,

@@ -104,7 +104,7 @@ def read_status(app: App) -> BotStatus:
     with app.rows() as rows:
         book = restored_book(app, rows)
         book.calendar = kept_sessions(book)
-        runs = rows.rows(Run, newest_by="started_at", limit=RUNS)[::-1]
+        runs = rows.rows(Run, newest_by="run_id", limit=RUNS)[::-1]
         last = runs[0] if runs else None
         running = rows.in_use()
         market = market_time(runs, book.now, wall, book.calendar)

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -293,8 +294,50 @@ GRAVE = {
     "split_awaited": "SPY: the broker has not followed a split", "renamed": "SPY has another name",
     "no_price": "SPY has no price", "given_up": "order given up: SPY", "command_expired": "a command expired",
     "calendar_ends": "the calendar ends soon", "dropped_bars": "bars were left out",
+    "audit_differs": "the audit of SPY found differences",
     "block_ignored": "block ignored SPY", "halt": "halted", "anything_new": "anything new SPY",
 }  # fmt: skip
+
+
+def test_a_failure_that_says_what_to_do_says_it_once(desk: Any, inbox: Any) -> None:
+    outcome = "1 conflict with the broker: nothing was changed; see `smabot reconcile` with the same flags"
+    desk().tell(Run("r", 1, "0.1", "sma", "LIVE", AT, ended_at=AT, exit_code=6, outcome=outcome))
+    (message,) = inbox.messages
+    assert message.text.splitlines()[0] == f"{outcome}."
+
+
+def test_a_failure_is_held_back_only_where_runs_end_in_a_loop(desk: Any, inbox: Any) -> None:
+    told = desk()
+
+    def fails(run: str, code: int, minutes: float) -> None:
+        began = AT - timedelta(minutes=minutes)
+        told.tell(
+            Run(run, 1, "0.1", "sma", "LIVE", began, ended_at=AT, exit_code=code, outcome="why")
+        )
+
+    for run in ("a", "b", "c"):
+        fails(run, 4, 0.1)
+    fails("d", 6, 0.1)
+    for run in ("e", "f"):
+        fails(run, 4, 6)
+    codes = [message.title[-1] for message in inbox.messages]
+    assert codes == ["4", "6", "4", "4"]
+
+
+def test_times_in_a_reason_are_those_of_new_york_as_the_last_line(desk: Any, inbox: Any) -> None:
+    text = "its cancel of 15:30:05 UTC is unanswered since 2026-03-02 04:59 UTC"
+    desk().tell(event("cancel_unanswered", "smabot-1", text))
+    (message,) = inbox.messages
+    assert message.text.startswith(
+        "Its cancel of 10:30:05 ET is unanswered since 2026-03-01 23:59 ET. "
+    )
+
+
+def test_services_without_a_rate_of_their_own_take_a_message_a_second(mailbox: Any) -> None:
+    receiver = Receiver(mailbox.url, 1)
+    begun = time.monotonic()
+    assert [receiver.send("title", "text") for _ in range(3)] == ["", "", ""]
+    assert time.monotonic() - begun < 5, "apprise's default is 5.5 seconds between two"
 
 
 @pytest.mark.parametrize("kind", GRAVE)
@@ -317,7 +360,9 @@ def test_every_grave_kind_of_core_has_words_of_its_own() -> None:
     page = page.partition("| kind | grave |")[2].partition("\n\n")[0]
     rows = [line.split("|") for line in page.splitlines() if line.startswith("| `")]
     grave = {
-        name for row in rows if len(row) == 5 and row[2].strip() for name in row[1].split("`")[1:2]
+        (row[2] if "`" in row[2] else row[1]).split("`")[1]
+        for row in rows
+        if len(row) == 5 and row[2].strip()
     }
     assert grave & EVENT_KINDS <= {*WORDINGS, *UNTOLD, "block_ignored"}
     assert len(grave & EVENT_KINDS) > 10

@@ -171,7 +171,9 @@ def test_risk_that_stops_trading_and_a_failed_start_are_told(bot: Any, inbox: An
     path = bot.folder / "settings.toml"
     path.write_text(path.read_text().replace('"risk", ', ""))
     bot.run("run", "--data", "simulated:seed=1", code=5)
-    assert "smabot status" in inbox.await_message("FAILED with exit code 5").text
+    assert (
+        "--ignore-block risk.circuit_breaker" in inbox.await_message("FAILED with exit code 5").text
+    )
 
 
 def test_a_test_message_goes_to_each_and_says_which_one_failed(

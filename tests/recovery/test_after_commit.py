@@ -22,6 +22,7 @@ import pytest
 from smabot.domain.book import Book
 from smabot.domain.bot_records import BotState, Event, Run, StepRow
 from smabot.domain.calendar import Calendar, Session
+from smabot.domain.cash_movements import CashKind, CashMovement
 from smabot.domain.committed_steps import CommittedStep, read_step
 from smabot.domain.records import EquityPoint
 from smabot.errors import PluginFault
@@ -163,6 +164,24 @@ def test_a_slow_one_holds_nothing_up() -> None:
     journal.finish(5)
     assert told == list(range(1, 501))
     assert kept.row(BotState, "a", "after_commit") == BotState("a", "after_commit", "500")
+
+
+def test_the_place_of_a_slow_one_is_kept_before_all_that_waits_is_told() -> None:
+    kept, around, told = MemoryJournal(), Around(), list[int]()
+
+    def slow(step: CommittedStep) -> None:
+        around.now += 3
+        told.append(step.number)
+
+    journal = telling(kept, around, a=slow)
+    for number in range(50):
+        journal.commit([event(number)])
+    for _ in range(3):
+        journal.commands()
+    place = kept.row(BotState, "a", "after_commit")
+    assert place is not None
+    assert int(place.value) >= len(told) - 1, "a kill repeats one message, not all that were sent"
+    assert len(told) < 50
 
 
 def test_one_that_is_too_far_behind_misses_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -337,6 +356,17 @@ def test_a_closed_session_is_told_once_with_its_own_figures() -> None:
     assert trader.told == [monday]
     trader.at(TUESDAY.close + timedelta(hours=1))
     assert trader.told == [monday, (TUESDAY.date, 103, -3, point(TUESDAY, 60, 0).time)]
+
+
+def test_the_change_of_a_session_is_without_deposits_and_with_dividends() -> None:
+    trader = Trader()
+    trader.at(MONDAY.open, point(MONDAY, 60, 100))
+    at = point(MONDAY, 30, 0).time
+    for name, kind, amount in (("1", CashKind.DEPOSIT, 500), ("2", CashKind.DIVIDEND, 2)):
+        trader.kept.commit([CashMovement(name, kind, Decimal(amount), "", MONDAY.date, "", at)])
+    trader.at(MONDAY.close, point(MONDAY, 0, 592))
+    trader.at(MONDAY.close + timedelta(minutes=3))
+    assert [told[:3] for told in trader.told] == [(MONDAY.date, 592, -8)]
 
 
 def test_a_close_that_no_process_saw_is_told_by_the_next_and_one_without_a_bot_never() -> None:

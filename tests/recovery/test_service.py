@@ -144,6 +144,7 @@ def test_the_unit_runs_this_bot_with_its_options(
     [
         (["--bogus"], 2, "--bogus"),
         (["--until", "soon"], 3, "until"),
+        (["--plugins", "smaa"], 3, "did you mean 'sma'?"),
         (["--live"], 2, "--live: a service can't be asked: add --yes-live ACCOUNT"),
         (["--user", "me you"], 2, "--user me you: give letters"),
     ],

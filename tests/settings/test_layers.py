@@ -189,6 +189,19 @@ COSTS = (
 """Settings that are as another one says, or as the ledger has them, where they are not set."""
 
 
+def test_the_shipped_file_names_each_setting_once() -> None:
+    names, section = list[str](), ""
+    for line in SHIPPED.read_text().splitlines():
+        if header := re.match(r"(?:# )?\[(.+?)\]", line):
+            section = header[1]
+        elif setting := re.match(r"(?:# )?(\w+) = ", line):
+            names.append(f"{section}.{setting[1]}")
+    assert len(names) > 70
+    assert sorted(names) == sorted(set(names)), (
+        "two of a name are an error once both are uncommented"
+    )
+
+
 @pytest.mark.plugins
 def test_the_shipped_file_changes_nothing_and_its_comments_are_the_defaults(in_tmp: Path) -> None:
     text = SHIPPED.read_text()

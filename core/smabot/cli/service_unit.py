@@ -23,7 +23,7 @@ StartLimitIntervalSec=0
 # The bot says itself when it is ready: after it has compared itself with the broker and subscribed to bars.
 Type=notify
 NotifyAccess=main
-# It must own {writable}, and needs no other right.
+# This user must exist (`sudo useradd --system {user}`), own {writable}, and needs no other right.
 User={user}
 WorkingDirectory={folder}
 ExecStart={command}

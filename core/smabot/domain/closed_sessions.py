@@ -10,7 +10,8 @@ from typing import Any
 from smabot.domain.calendar import Calendar, Session
 from smabot.domain.frozen_classes import frozen
 from smabot.domain.order_terms import Status
-from smabot.domain.records import ZERO, Adjustment, EquityPoint, Fill, Order, Position
+from smabot.domain.records import ZERO, EquityPoint, Fill, Order, Position
+from smabot.domain.unearned_changes import outside_changes
 
 NEVER_SENT = frozenset({Status.BLOCKED, Status.ABANDONED})
 
@@ -54,7 +55,7 @@ def closed_session(rows: Any, calendar: Calendar, session: Session) -> ClosedSes
         return None
     orders, fills = on_date(Order, "created_at"), on_date(Fill, "time")
     last, opening = points[-1], _point_before(rows, begin) or points[0]
-    moved = rows.rows(Adjustment, since=("time", opening.time), newest_by="time")
+    moved = outside_changes(rows, opening.time)
     external = sum((m.from_outside for m in moved if opening.time < m.time <= last.time), ZERO)
     return ClosedSession(
         session.date,

@@ -43,6 +43,8 @@ from smabot.system.background_query import BackgroundQuery
 
 AT_ONCE = 100
 """So many steps a plugin is told of before its place is kept."""
+SLOW = 2.0
+"""Seconds after which its place is kept earlier, so that a slow one is not told of all of them again."""
 PAUSES = (5.0, 10.0, 30.0, 60.0, 300.0)
 """Seconds after a plugin has raised; the last one again and again."""
 MEMORY = "memory"
@@ -163,7 +165,10 @@ class TellingJournal(JournalAround):
             idle = not each.question.under_way and now >= each.not_before
             if idle and each.number < self._newest:
                 steps = self._steps_after(each)
-                each.question.begin(partial(_tell, each.hook, each.number, each.memory, steps))
+                seconds = self._around.seconds
+                each.question.begin(
+                    partial(_tell, each.hook, each.number, each.memory, steps, seconds)
+                )
         if places:
             self._journal.commit(places)
 
@@ -207,14 +212,23 @@ class TellingJournal(JournalAround):
         return _Listener(name, hook, int(place.value), memory.value if memory else "", question)
 
 
-def _tell(hook: Hook, number: int, memory: str, steps: Sequence[CommittedStep]) -> _Told:
-    """Tell a listener of steps; returns how far it came."""
+def _tell(
+    hook: Hook,
+    number: int,
+    memory: str,
+    steps: Sequence[CommittedStep],
+    seconds: Callable[[], float],
+) -> _Told:
+    """Tell a listener of steps, until they take too long; returns how far it came."""
+    until = seconds() + SLOW
     for step in steps:
         try:
             memory = hook(step, memory) or memory
         except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
             return _Told(number, memory, error)
         number = step.number
+        if seconds() > until:
+            break
     return _Told(number, memory, None)
 
 

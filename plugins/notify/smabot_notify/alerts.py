@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,6 +24,10 @@ KINDS: dict[str, str] = {
     "grave": "any other grave event",
 }
 """The kinds of alerts. Each is a setting."""
+
+
+_UTC_TIME = re.compile(r"(?:\b(\d{4}-\d\d-\d\d) )?\b([01]\d|2[0-3])(:[0-5]\d(?::[0-5]\d)?) UTC\b")
+"""A time as reasons of events say it: 2026-03-02 15:31:00 UTC, 15:31 UTC."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,5 +62,19 @@ def message(
     more = [f"{held} more like this since the last one."] if held else []
     when = f"{alert.time.astimezone(EXCHANGE_ZONE):%Y-%m-%d %H:%M} ET, " if alert.time else ""
     repeated = ", again: you may have it already" if again else ""
-    lines = [alert.text, *more, f"{when}no. {alert.key}{repeated}"]
+    lines = [_in_new_york(alert.text, alert.time), *more, f"{when}no. {alert.key}{repeated}"]
     return f"{bot} {mode}: {alert.title}", "\n".join(line for line in lines if line)
+
+
+def _in_new_york(text: str, near: datetime | None) -> str:
+    """Return a text with its UTC times in the zone of the last line; one without a date is of ``near``'s day."""
+
+    def shown(found: re.Match[str]) -> str:
+        day, hour, rest = found.groups()
+        if day is None and near is None:
+            return found[0]
+        date = day or f"{near:%Y-%m-%d}"
+        at = datetime.fromisoformat(f"{date} {hour}{rest}+00:00").astimezone(EXCHANGE_ZONE)
+        return f"{f'{at:%Y-%m-%d} ' if day else ''}{at:%H}{rest} ET"
+
+    return _UTC_TIME.sub(shown, text)

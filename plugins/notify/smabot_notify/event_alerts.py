@@ -48,12 +48,12 @@ WORDINGS: dict[str, _Wording] = {
         "The bot asks again every minute. If it stays, cancel the order on the broker's page.",
     ),
     "key_refused": _Wording(
-        "grave", "the broker refuses the API key", f"{ENTRIES_PAUSED} Check the key; give a new one if it ended.",
+        "grave", "the broker refuses the API key", "Check the key; give a new one if it ended.",
         "key", ends="key accepted",
     ),
     "key_accepted": _Wording("grave", "the API key is accepted again", "", "key accepted", ends="key"),
     "account_blocked": _Wording(
-        "grave", "the account may not trade", f"{ENTRIES_PAUSED} See the broker's page.",
+        "grave", "the account may not trade", "See the broker's page.",
         "account", ends="account unblocked",
     ),
     "account_unblocked": _Wording(
@@ -75,7 +75,7 @@ WORDINGS: dict[str, _Wording] = {
     ),
     "renamed": _Wording("grave", "{subject} has another name", "Name it in `symbols` to trade it."),
     "audit_differs": _Wording(
-        "grave", "the audit of {subject} found differences", "See `smabot audit`.", "audit differs",
+        "grave", "the audit of {subject} found differences", "The bot goes on. Compare with the broker's page.", "audit differs",
     ),
     "given_up": _Wording(
         "grave", "order given up: {subject}", "Check on the broker's page that it has ended.",

@@ -26,6 +26,9 @@ SILENT: dict[str, dict[str, str]] = {
 }
 """What makes a message silent at a service; the others have no such thing."""
 WIKI = "https://github.com/caronc/apprise/wiki"
+MOST_PAUSE = 1.0
+"""Seconds between two messages, at most, where apprise has only its default: with its 5.5 a run's last alert
+would come after the run has stopped waiting for it."""
 REASON = 200
 """Characters of a failure's reason."""
 
@@ -99,6 +102,8 @@ def _opened(url: str, shown: str, service: str) -> Any:
         one = apprise.Apprise.instantiate(_with(url, format="text"), asset=asset)
     if one is None:
         raise ConfigError(f"plugin.notify.urls: {shown}: {_fault(service)}; see {WIKI}")
+    if one.request_rate_per_sec == apprise.NotifyBase.request_rate_per_sec:
+        one.request_rate_per_sec = MOST_PAUSE
     return one
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from decimal import Decimal
 
 from smabot.api import (
@@ -30,12 +31,16 @@ ADVICE = {
     7: "Another bot uses the database.",
 }
 """What to do by a run's exit code."""
+ELSE = "See the log, and `smabot runs last`."
 ENDS = {
     "": "stopped",
     "stopped": "stopped",
     "ended": "end of the data",
     "until": "stopped at --until",
 }
+CRASH_LOOP = timedelta(minutes=5)
+"""Failures of runs shorter than this are one matter by their exit code. Others are told at once: nobody may start
+another run, which would tell what was held back."""
 ENDED_WELL = frozenset({0, 130})
 MOST_POSITIONS = 12
 
@@ -106,9 +111,12 @@ def _run(run: Run) -> Alert | None:
         title = ENDS.get(run.outcome, f"ended: {run.outcome}")
         text = "Positions and orders stay as they are."
         return Alert("run", "stop", title, text, time=run.ended_at, ends="start")
-    advice = ADVICE.get(run.exit_code or 1, "See the log, and `smabot runs last`.")
-    title, text = f"FAILED with exit code {run.exit_code}", f"{sentence(run.outcome)} {advice}"
-    return Alert("failure", "failed", title, text, time=run.ended_at, grave=True)
+    title, text = f"FAILED with exit code {run.exit_code}", sentence(run.outcome)
+    if "`smabot " not in text:  # otherwise the outcome itself says what to do
+        text += f" {ADVICE.get(run.exit_code or 1, ELSE)}"
+    again = run.ended_at - run.started_at < CRASH_LOOP
+    subject = f"failed {run.exit_code}" if again else f"failed {run.run_id}"
+    return Alert("failure", subject, title, text, time=run.ended_at, grave=True)
 
 
 def _death(run: Run) -> Alert:

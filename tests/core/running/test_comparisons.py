@@ -98,8 +98,8 @@ def test_a_conflict_is_on_the_record_and_nothing_leaves_after_it(running: Make) 
         assert caught.value.conflicts == CONFLICTS
         found = {(e.kind, e.subject, e.text, e.grave) for e in bot.rows(Event)}
         assert found == {
-            ("conflict", "SPY", "position_mismatch: 10 shares here, 4 shares there", True),
-            ("conflict", "x", "unknown_locally: never written here, accepted there", True),
+            ("conflict", "SPY", "position_mismatch: 10 shares here, 4 shares at the broker", True),
+            ("conflict", "x", "unknown_locally: never written here, accepted at the broker", True),
         }
         batch = bot.exchange.next(0)
         assert batch is not None

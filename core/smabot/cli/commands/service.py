@@ -53,14 +53,17 @@ def show(ctx: click.Context, run_options: Sequence[str], user: str | None, name:
 
 
 def _checked(ctx: click.Context, app: App, run_options: Sequence[str]) -> Config:
-    """Return the settings of such a run. Raises what is wrong with its options."""
+    """Return the settings of such a run. Raises what is wrong with its options, plugins and their settings."""
     from smabot.cli.broker_options import load_settings
     from smabot.cli.command_group import add_shared_options
     from smabot.cli.commands.run import run
+    from smabot.hooks.plugins import Plugins
 
     flags = add_shared_options(run).make_context("run", [*run_options], parent=ctx).params
     flags.pop("ignored_blocks", None)
-    return load_settings(app, flags).config
+    loaded = load_settings(app, flags)
+    Plugins.load(loaded.config, origins=loaded.origins)
+    return loaded.config
 
 
 def _program() -> list[str]:

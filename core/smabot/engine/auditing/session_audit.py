@@ -137,7 +137,7 @@ def audit_event(found: Audit, session: Session, now: datetime) -> Event:
     if found.agrees:
         return Event(now, "audit_agreed", day, f"{found.told()}: all agree with the broker's")
     named = [
-        f"{each.kind} {each.what}: {each.here} here, {each.there} there"
+        f"{each.kind} {each.what}: {each.here} here, {each.there} at the broker"
         for each in found.differences[:MOST_NAMED]
     ]
     if len(found.differences) > MOST_NAMED:

@@ -188,7 +188,7 @@ class Comparison:
         if self._request is None or self._degraded.conflict_lasts(conflicts, now):
             raise ReconciliationConflict(conflicts)
         first = conflicts[0]
-        self._degrade(f"{first.what}: {first.here} here, {first.there} there", now)
+        self._degrade(f"{first.what}: {first.here} here, {first.there} at the broker", now)
         return NO_NEWS
 
     def _degrade(self, why: str, now: datetime) -> None:
@@ -209,7 +209,11 @@ def conflict_events(conflicts: Sequence[Conflict], now: datetime) -> list[Event]
     """Return a conflict's rows for the table of events."""
     return [
         Event(
-            now, "conflict", each.what, f"{each.kind}: {each.here} here, {each.there} there", True
+            now,
+            "conflict",
+            each.what,
+            f"{each.kind}: {each.here} here, {each.there} at the broker",
+            True,
         )
         for each in conflicts
     ]

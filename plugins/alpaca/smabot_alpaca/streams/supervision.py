@@ -15,6 +15,7 @@ from enum import Enum, auto
 from typing import Any
 
 from loguru import logger
+from websockets.exceptions import ConnectionClosed
 
 from smabot.provider import BrokerError, ConfigError, KeyRefused, SmabotError
 from smabot_alpaca.backoff import Backoff
@@ -287,5 +288,7 @@ async def _supervise_one(stream: SupervisedStream) -> None:
 def _description(error: BaseException) -> str:
     if isinstance(error, TimeoutError):
         return "no answer in time"
+    if isinstance(error, ConnectionClosed) and error.rcvd is None and error.sent is None:
+        return "the connection broke"
     text = str(error) or type(error).__name__
     return f"malformed data: {text}" if isinstance(error, MalformedData) else text

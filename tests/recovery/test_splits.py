@@ -156,14 +156,14 @@ def test_nothing_is_traded_before_the_broker_follows(bot: Callable[..., Any]) ->
     assert [o for o in others if DAYS[1].open <= o.created_at < follows]
 
 
-def test_a_broker_that_never_follows_is_a_conflict_once_the_session_is_over(
+def test_a_broker_that_never_follows_is_a_conflict_in_the_next_session(
     bot: Callable[..., Any],
 ) -> None:
     """Nothing could be sold for good, and no comparison would tell."""
     traded = a_bot(bot, follows_after=timedelta(days=9))
     with pytest.raises(ReconciliationConflict, match="position_mismatch"):
         traded.run()
-    assert traded.exchange.now() == DAYS[1].close
+    assert traded.exchange.now() == DAYS[2].open + MINUTE
     late = [o for o in traded.rows(Order) if o.symbol == "SPY" and o.created_at >= DAYS[1].open]
     assert not late
     traded.kill()

@@ -219,7 +219,7 @@ def late_event(action: CorporateAction, at: datetime) -> Event:
     """Return the event of a split that the broker has not followed when its session opened."""
     text = (
         f"the market is open, and the broker has not followed the {action.text}: nothing is bought or sold in it until "
-        "then; if it has not when this session closes, the difference is a conflict"
+        "then; if it has not when the next session opens, the difference is a conflict"
     )
     return Event(at, "split_awaited", action.symbol, text, grave=True)
 

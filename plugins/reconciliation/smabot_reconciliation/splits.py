@@ -29,13 +29,14 @@ def is_half_split(
 ) -> bool:
     """Whether the broker shows just the shares of the other side of a split that is under way.
 
-    It is not any more once the session of its ex-date is over: a broker that has not followed by then may never.
+    It is not any more once the session after its ex-date's has begun: a broker that has not followed by then may
+    never.
     ``shared``: the account may hold more than what is held here.
     """
     under_way = [
         action
         for action in book.splits.unconfirmed(symbol, now, book.calendar)
-        if action.applied_at is None or not _is_late(action, book, now)
+        if action.applied_at is None or now < _given_up_at(action, book)
     ]
     here = book.net(symbol)
     if shared and any(action.new_qty(there) >= here for action in under_way if action.applied_at):
@@ -75,6 +76,13 @@ def followed_splits(
         yield Event(
             now, "split_followed", action.symbol, f"the broker has followed the {action.text}"
         )
+
+
+def _given_up_at(action: CorporateAction, book: Book) -> datetime:
+    """Return from when on a broker that has not followed is a conflict: nothing could be sold for good."""
+    session = book.calendar.session(action.ex_date)
+    following = session and book.calendar.next_session(session.close)
+    return following.open if following else action.effective_at + 2 * DAY
 
 
 def _is_late(action: CorporateAction, book: Book, now: datetime) -> bool:

@@ -90,6 +90,7 @@ class CorporateActions:
         for action in self._book.splits.open():
             if (
                 action.applied_at
+                and action.kind is ActionKind.SPLIT
                 and now >= self._late_at(action)
                 and action.action_id not in self._told
             ):
@@ -193,7 +194,7 @@ def follow_action(book: Book, action: CorporateAction) -> bool:
 def _follow_rename(book: Book, action: CorporateAction) -> None:
     """Move what is held to the new symbol, at its cost."""
     now, held = book.now, _held_before(book, action)
-    book.apply(replace(action, applied_at=now, confirmed_at=now))
+    book.apply(replace(action, applied_at=now, confirmed_at=None if held else now))
     for position in held:
         at, signed = action.effective_at, position.cost * (1 if position.qty > 0 else -1)
         price, why = position.avg_price, action.text

@@ -76,18 +76,17 @@ def test_a_broker_may_rename_early_or_late(
 
 
 @pytest.mark.plugins
-def test_a_broker_that_never_renames_is_a_conflict_in_the_next_session(
+def test_a_broker_that_never_renames_is_a_conflict_after_a_week(
     bot: Callable[..., Any],
 ) -> None:
-    days = sessions(3, minutes=10)
+    days = sessions(8, minutes=10)
     market = [
         *bars("FB", [100.0 + n for n in range(10)], start=days[0].open),
-        *bars("KO", [50.0] * 10, start=days[1].open),
-        *bars("KO", [50.0] * 10, start=days[2].open),
+        *(bar for day in days[1:] for bar in bars("KO", [50.0] * 10, start=day.open)),
     ]
     traded = bot(
-        [Buys, "reconciliation"], market, sessions=days, actions=[RENAMED], follows_after=99 * HOUR
+        [Buys, "reconciliation"], market, sessions=days, actions=[RENAMED], follows_after=999 * HOUR
     )
     with pytest.raises(ReconciliationConflict, match="position_mismatch"):
         traded.run()
-    assert traded.exchange.now() > days[2].open
+    assert days[5].open < traded.exchange.now() < days[6].close

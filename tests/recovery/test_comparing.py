@@ -488,7 +488,7 @@ def test_the_shares_of_either_side_of_a_split_are_no_conflict(
         (15, 0, 0, 0),
         (9, 0, 1, 0),  # fewer than the half are ours
         (30, -1, 0, 2),  # its session is over
-        (15, -2, 1, 0),
+        (15, -8, 1, 0),  # nobody follows
     ],
 )
 def test_a_split_in_an_account_that_others_use_too_is_over_with_its_session(

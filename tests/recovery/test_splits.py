@@ -156,22 +156,22 @@ def test_nothing_is_traded_before_the_broker_follows(bot: Callable[..., Any]) ->
     assert [o for o in others if DAYS[1].open <= o.created_at < follows]
 
 
-def test_a_broker_that_never_follows_is_a_conflict_in_the_next_session(
-    bot: Callable[..., Any],
-) -> None:
-    """Nothing could be sold for good, and no comparison would tell."""
-    traded = a_bot(bot, follows_after=timedelta(days=9))
+def test_a_broker_that_never_follows_is_a_conflict_after_a_week(bot: Callable[..., Any]) -> None:
+    """Nothing could be sold for good, and no comparison would tell. Until then each session says so."""
+    days = sessions(8, minutes=40)
+    traded = a_bot(bot, days=days, follows_after=timedelta(days=30))
     with pytest.raises(ReconciliationConflict, match="position_mismatch"):
         traded.run()
-    assert traded.exchange.now() == DAYS[2].open + MINUTE
+    assert traded.exchange.now() == days[6].open + MINUTE
     late = [o for o in traded.rows(Order) if o.symbol == "SPY" and o.created_at >= DAYS[1].open]
     assert not late
+    told = [e.time for e in traded.rows(Event) if e.kind == "split_awaited"]
+    assert told == [day.open + 5 * MINUTE for day in days[1:6]]
     traded.kill()
     traded.accept()
     assert held(traded) == 10
     traded.run()
-    assert held(traded) in (0, 10)
-    assert [o for o in traded.rows(Order) if o.symbol == "SPY" and o.created_at >= DAYS[2].open]
+    assert [o for o in traded.rows(Order) if o.symbol == "SPY" and o.created_at >= days[6].open]
 
 
 def test_a_fraction_is_paid_in_cash(bot: Callable[..., Any]) -> None:

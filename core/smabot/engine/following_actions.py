@@ -10,7 +10,7 @@ from typing import NamedTuple
 from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH
 from smabot.domain.bot_records import Event
-from smabot.domain.calendar import new_york_date
+from smabot.domain.calendar import end_of, new_york_date
 from smabot.domain.corporate_actions import ActionKind, CorporateAction
 from smabot.domain.frozen_classes import replace
 from smabot.domain.records import ZERO, Adjustment, Position
@@ -64,8 +64,8 @@ class CorporateActions:
         self._look_at = clock.now() + EVERY
         """The start has asked already."""
         self._next_due = EPOCH
-        self._told: set[str] = set()
-        """Splits of which an operator was told that the broker has not followed."""
+        self._told: dict[str, datetime] = {}
+        """When an operator was told last that the broker has not followed a split."""
 
     def update(self) -> None:
         """Ask where that is due, and take the answer."""
@@ -88,14 +88,11 @@ class CorporateActions:
         due = self._book.splits.due(now)
         split = [follow_action(self._book, action) for action in due]
         for action in self._book.splits.open():
-            if (
-                action.applied_at
-                and action.kind is ActionKind.SPLIT
-                and now >= self._late_at(action)
-                and action.action_id not in self._told
-            ):
-                self._told.add(action.action_id)
-                self._book.apply(late_event(action, self._late_at(action)))
+            if action.kind is ActionKind.RENAME or not action.applied_at:
+                continue
+            if now >= (late_at := self._late_at(action)):
+                self._told[action.action_id] = late_at
+                self._book.apply(late_event(action, late_at))
         self._note_next(now)
         return any(split)
 
@@ -110,14 +107,17 @@ class CorporateActions:
         waiting = [
             self._late_at(each) if each.applied_at else each.effective_at
             for each in self._book.splits.open()
-            if each.action_id not in self._told
         ]
         self._next_due = min(waiting, default=now + EVERY)
 
     def _late_at(self, action: CorporateAction) -> datetime:
-        """Return from when on an operator is told that the broker has not followed."""
-        session = self._book.calendar.session(action.ex_date)
-        return (action.effective_at + EVERY if session is None else session.open) + LATE
+        """Return when an operator is told next that the broker has not followed: once in each session."""
+        told = self._told.get(action.action_id)
+        since = max(action.effective_at, self._book.now)
+        if told is not None:
+            since = max(since, end_of(new_york_date(told)))
+        session = self._book.calendar.next_session(since)
+        return (since + EVERY if session is None else session.open) + LATE
 
     def _take(self, now: datetime) -> None:
         try:
@@ -220,7 +220,7 @@ def late_event(action: CorporateAction, at: datetime) -> Event:
     """Return the event of a split that the broker has not followed when its session opened."""
     text = (
         f"the market is open, and the broker has not followed the {action.text}: nothing is bought or sold in it until "
-        "then; if it has not when the next session opens, the difference is a conflict"
+        "it has; if it takes a week, the difference is a conflict"
     )
     return Event(at, "split_awaited", action.symbol, text, grave=True)
 

@@ -22,6 +22,8 @@ from smabot.provider import (
 )
 
 DAY = timedelta(days=1)
+MOST_AWAITED = timedelta(days=7)
+"""A broker that has not followed a split so long after its ex-date began may never."""
 SECOND = timedelta(seconds=1)
 """A fraction's adjustment comes after the split's, at a time of its own."""
 
@@ -31,14 +33,13 @@ def is_half_split(
 ) -> bool:
     """Whether the broker shows just the shares of the other side of a split that is under way.
 
-    It is not any more once the session after its ex-date's has begun: a broker that has not followed by then may
-    never.
+    It is not any more `MOST_AWAITED` after its ex-date began.
     ``shared``: the account may hold more than what is held here.
     """
     under_way = [
         action
         for action in book.splits.unconfirmed(symbol, now, book.calendar)
-        if action.applied_at is None or now < _given_up_at(action, book)
+        if action.applied_at is None or now < action.effective_at + MOST_AWAITED
     ]
     here = book.net(symbol)
     if shared and any(action.new_qty(there) >= here for action in under_way if action.applied_at):
@@ -51,7 +52,9 @@ def is_half_renamed(
 ) -> bool:
     """Whether the broker shows the shares of a symbol that gets another name under either name."""
     action = book.splits.renaming(symbol, now, book.calendar)
-    if action is None or (action.applied_at is not None and now >= _given_up_at(action, book)):
+    if action is None or (
+        action.applied_at is not None and now >= action.effective_at + MOST_AWAITED
+    ):
         return False
     names = (action.symbol, action.new_symbol)
     here = sum(map(book.net, names), ZERO)
@@ -95,13 +98,6 @@ def followed_splits(
         yield Event(
             now, "split_followed", action.symbol, f"the broker has followed the {action.text}"
         )
-
-
-def _given_up_at(action: CorporateAction, book: Book) -> datetime:
-    """Return from when on a broker that has not followed is a conflict: nothing could be sold for good."""
-    session = book.calendar.session(action.ex_date)
-    following = session and book.calendar.next_session(session.close)
-    return following.open if following else action.effective_at + 2 * DAY
 
 
 def _is_late(action: CorporateAction, book: Book, now: datetime) -> bool:

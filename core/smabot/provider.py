@@ -109,6 +109,7 @@ from smabot.system.lock import (
     is_locked_by_name,
     lock_holder,
 )
+from smabot.system.new_database import database_files
 from smabot.system.pace import Pace
 from smabot.system.paths import file_exists, is_disk_full, refuse_hard_links
 from smabot.system.redaction import register_secret
@@ -217,6 +218,7 @@ __all__ = [
     "UsageError",
     "bar_fault",
     "cash_kind",
+    "database_files",
     "end_of",
     "file_exists",
     "hookimpl",

@@ -188,6 +188,16 @@ class App:
             )
         return answer
 
+    def compare_with_broker(self) -> None:
+        """Compare the database with the broker and show it, as `smabot reconcile` does; changes nothing.
+
+        Raises ConflictError when they disagree, BrokerError when the broker does not answer.
+        """
+        from smabot.cli.broker_reconciliation import reconcile_with_broker
+
+        self.set_up_log()
+        reconcile_with_broker(self.loaded(), None, self.as_json, self.times)
+
     def _answer_of(self, verb: str, argument: str) -> str:
         from uuid import uuid4
 

@@ -368,6 +368,8 @@ def simulated_client(config: Config, machine: SimulatedMachine) -> SimulatedClie
 def account_files(config: Config, account_id: str) -> Sequence[Path]:  # type: ignore[empty-body]
     """Return the SQLite files on this machine that hold a broker's account: a backup copies them too.
 
+    A restore asks with settings whose ``db`` and ``ledger`` are those of the backup.
+
     Since 0.1.
 
     def account_files(self, config, account_id):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from smabot.provider import ConfigError, UsageError, is_disk_full, is_locked
 from smabot_persistence_sqlite.connection import connect, connect_reader, translated_errors
+from smabot_persistence_sqlite.durable_files import sync
 from smabot_persistence_sqlite.schema_version import LINEAGE, read_stamp
 
 AccountFiles = Callable[[str], Sequence[Path]]
@@ -46,7 +47,7 @@ def back_up(
         target /= f"{db.stem}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}{db.suffix}"
     pairs = [(db, target)]
     for (account_id,) in accounts:
-        pairs += [(file, _named_beside(target, db, file)) for file in account_files(account_id)]
+        pairs += [(file, named_beside(target, db, file)) for file in account_files(account_id)]
     for _, copy in pairs:
         if os.path.lexists(copy):
             raise UsageError(f"{copy} exists: name another file for the backup")
@@ -54,8 +55,8 @@ def back_up(
     return [Backup(str(copy), copy.stat().st_size) for _, copy in pairs]
 
 
-def _named_beside(target: Path, db: Path, file: Path) -> Path:
-    """Return where a file's copy lies: beside the backup as the file, by its name, beside the database."""
+def named_beside(target: Path, db: Path, file: Path) -> Path:
+    """Return where a file's copy lies: named beside ``target`` as the file is beside the database."""
     return target.with_name(f"{target.stem}.{file.name.removeprefix(f'{db.stem}.')}")
 
 
@@ -131,12 +132,3 @@ def _copy(original: sqlite3.Connection, copy: sqlite3.Connection, target: Path) 
     (verdict,) = copy.execute("PRAGMA integrity_check(1)").fetchone()
     if verdict != "ok":
         raise sqlite3.DatabaseError(f"the copy is damaged, and so is the original: {verdict}")
-
-
-def sync(path: Path) -> None:
-    """Sync a file, or a folder's names, to the disk. Not for a file that SQLite has open here."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

@@ -1,4 +1,4 @@
-"""`smabot db`: backup, check, prune."""
+"""`smabot db`: backup, restore, check, prune."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from smabot.provider import UsageError
+from smabot.provider import BrokerError, ConfigError, ConflictError, UsageError
 
 if TYPE_CHECKING:
     from smabot.api import App
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @click.group()
 def db() -> None:
-    """Back up, check or prune the database."""
+    """Back up, restore, check or prune the database."""
 
 
 @db.command()
@@ -38,6 +38,43 @@ def backup(app: App, path: Path | None) -> None:
         {**first, "account_files": others},
         [f"{each.path}: {each.bytes:,} bytes, checked" for each in made],
     )
+
+
+@db.command()
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--offline", is_flag=True, help="Do not ask the broker.")
+@click.pass_obj
+def restore(app: App, file: Path, offline: bool) -> None:
+    """Put the backup FILE in the database's place.
+
+    FILE is checked first. What was there is kept under another name. The ledger of the built-in
+    exchange that lies beside FILE is restored with it. Then the broker is asked, as `smabot
+    reconcile` does. Refused while the bot is running.
+    """
+    from smabot_persistence_sqlite.restore import restore_backup
+    from smabot_persistence_sqlite.restored_screen import restored_data, restored_lines
+
+    restored = restore_backup(app.config(), file, app.plugins().account_files)
+    app.emit(restored_data(restored), restored_lines(restored, app))
+    if restored.upgraded_by_next_start:
+        app.warn(
+            f"{app.config().db} is of an older smabot: `smabot reconcile` upgrades it and asks the broker"
+        )
+    elif not offline:
+        _ask_broker(app)
+
+
+def _ask_broker(app: App) -> None:
+    """Show what the next start will reconcile, where the broker can be asked. Raises ConflictError."""
+    try:
+        app.compare_with_broker()
+    except ConflictError as error:
+        raise ConflictError(
+            "the backup is restored, and the broker disagrees: `smabot reconcile` shows it again, and "
+            "accepts the broker's state with `--accept broker`"
+        ) from error
+    except (BrokerError, ConfigError) as error:
+        app.warn(f"the backup is restored, but the broker could not be asked: {error}")
 
 
 @db.command()

@@ -19,6 +19,7 @@ from smabot.provider import (
     lock_holder,
     refuse_hard_links,
 )
+from smabot_persistence_sqlite.replacement import plan_of
 
 BUSY_SECONDS = 5.0
 """How long a connection waits for another program's write to end."""
@@ -94,8 +95,12 @@ def existing_path(db: Path) -> Path:
     """Return the resolved path of a database to read.
 
     Raises ConfigError when there is none, or its name is ambiguous; JournalError when it was removed under
-    a running bot.
+    a running bot, or while its restore is not finished.
     """
+    if os.path.lexists(plan_of(db)):
+        raise JournalError(
+            f"database {db}: its restore was not finished: start the bot, or restore again, which finishes it"
+        )
     if not file_exists(db, f"database {db}") and is_locked(db):
         raise JournalError(
             f"no database at {db}, though a bot (pid {lock_holder(db)}) runs on it: the bot is just "

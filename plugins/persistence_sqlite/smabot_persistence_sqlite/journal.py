@@ -22,6 +22,7 @@ from smabot_persistence_sqlite.connection import (
 from smabot_persistence_sqlite.newest_bars import first_bars
 from smabot_persistence_sqlite.record_mapping import Form, forms_of, quoted
 from smabot_persistence_sqlite.record_reader import SqliteRows
+from smabot_persistence_sqlite.replacement import finish_restore
 from smabot_persistence_sqlite.schema_version import LINEAGE, Lineage, Stamp, read_stamp
 
 INSERT_BAR = (
@@ -67,10 +68,11 @@ class SqliteJournal(SqliteRows):
         it is damaged.
         """
         forms = forms_of(records)
+        notes = finish_restore(db)
         with ExitStack() as opened, translated_errors(db):
             lock = FileLock(db, f"database {db}", "use another --db")
             opened.callback(lock.release)
-            path, notes = db.resolve(), list[str]()
+            path = db.resolve()
             if not database_exists(db):
                 from smabot_persistence_sqlite.new_database import create
 

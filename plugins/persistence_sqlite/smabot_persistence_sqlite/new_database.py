@@ -7,9 +7,9 @@ from contextlib import closing, suppress
 from pathlib import Path
 
 from smabot.provider import ConfigError, FileLock
-from smabot_persistence_sqlite.backup import sync
 from smabot_persistence_sqlite.connection import connect, make_durable
 from smabot_persistence_sqlite.declared_tables import create_tables, stamp_records
+from smabot_persistence_sqlite.durable_files import sync
 from smabot_persistence_sqlite.record_mapping import Form
 
 SCHEMA = Path(__file__).with_name("new_database.sql")

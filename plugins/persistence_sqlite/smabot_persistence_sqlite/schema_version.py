@@ -45,19 +45,27 @@ class Stamp:
         return self.definitions.get(form.table.name) == form.definition
 
 
-def read_stamp(connection: sqlite3.Connection, shown: Path, lineage: Lineage) -> Stamp:
-    """Read a database's stamp. Raises ConfigError when it is not smabot's, or of a newer smabot."""
+def read_stamp(
+    connection: sqlite3.Connection,
+    shown: Path,
+    lineage: Lineage,
+    otherwise: str = "use another --db",
+) -> Stamp:
+    """Read a database's stamp. Raises ConfigError when it is not smabot's, or of a newer smabot.
+
+    ``otherwise`` is the way out, for the message.
+    """
     names = {name for (name,) in connection.execute("SELECT name FROM sqlite_master")}
     if not names:
         return Stamp(None, {})
     if not {"alembic_version", "declared_records"} <= names:
-        raise ConfigError(f"{shown} is a database, but not smabot's: use another --db")
+        raise ConfigError(f"{shown} is a database, but not smabot's: {otherwise}")
     found = connection.execute("SELECT version_num FROM alembic_version").fetchone()
     revision = found[0] if found else ""
     if revision not in lineage.revisions:
         raise ConfigError(
             f"{shown} was made by a newer smabot (schema {revision or 'unknown'}): upgrade smabot, or "
-            "use another --db"
+            f"{otherwise}"
         )
     stored = connection.execute("SELECT table_name, definition FROM declared_records")
     return Stamp(revision, {name: text for name, text in stored if name in names})

@@ -8,9 +8,12 @@ from decimal import Decimal
 from hypothesis import given
 from hypothesis import strategies as st
 
+from smabot.domain.book import Book
+from smabot.domain.corporate_actions import ActionKind, CorporateAction
 from smabot.domain.order_terms import Side
-from smabot.domain.records import Adjustment, Fill
+from smabot.domain.records import Adjustment, Fill, Position
 from smabot.domain.tax_lots import closed_lots
+from smabot.engine.following_actions import follow_action
 
 D = Decimal
 T0 = datetime(2026, 3, 2, 15, tzinfo=UTC)
@@ -78,3 +81,28 @@ def test_once_all_is_closed_the_gains_are_the_cash(
     assert abs(sum((lot.gain for lot in lots), D(0)) - cash) <= D("0.0001")
     assert sum((lot.fees for lot in lots), D(0)) == sum((f.fees for f in fills), D(0))
     assert all(lot.qty > 0 for lot in lots)
+
+
+def test_a_change_of_name_closes_no_lot_and_keeps_cost_and_dates() -> None:
+    book = Book()
+    book.apply(Position("sma", "FB", D(15), D("1550"), D("103.333333"), D(0), T0 + DAY))
+    book.apply(Position("dip", "FB", D(5), D("550"), D("110"), D(0), T0 + DAY))
+    book.now = T0 + 3 * DAY
+    book.drain()
+    action = CorporateAction("1", "FB", ActionKind.RENAME, book.now.date(), new_symbol="META")
+    follow_action(book, action)
+    changes = [row for row in book.drain()[0] if isinstance(row, Adjustment)]
+    assert len(changes) == 4
+    changes.sort(key=lambda row: (row.time, row.strategy, row.symbol), reverse=True)
+    fills = [
+        fill(0, 10, "100", "1", "FB"), fill(1, 10, "110", "0", "FB"), fill(9, -20, "120", "0", "META"),
+    ]  # fmt: skip
+    lots, held = closed_lots(fills[:2], changes)
+    assert (lots, held) == ([], {"META": 20})
+    lots, held = closed_lots(fills, changes)
+    assert held == {}
+    assert [(x.symbol, x.qty, x.cost_basis, x.gain, x.holding_days, x.opening_order) for x in lots] == [
+        ("META", 10, 1001, 199, 9, "o0"),
+        ("META", 5, 550, 50, 8, "o1"),  # a part by strategy
+        ("META", 5, 550, 50, 8, "o1"),
+    ]  # fmt: skip

@@ -191,6 +191,9 @@ def test_a_split_that_the_bot_follows_is_no_bias_and_no_profit(
     assert found["buy_and_hold"]["return"] == pytest.approx(0)
     assert found["buy_and_hold"]["max_drawdown"] == pytest.approx(0)
     assert not about(found["notes"], "hole")
+    if database:
+        reported = call("--json", *database, "report").json
+        assert reported["buy_and_hold"]["return"] == pytest.approx(0)
 
 
 def test_the_report_has_the_same_notes(notes: Callable[..., list[str]], call: Any) -> None:

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -293,5 +293,25 @@ def test_a_lock_without_health_is_a_start_and_later_another_command(in_tmp: Path
             "dead",
             (f"no bot runs: pid {os.getpid()} has the database for 5 minutes",),
         )
+    finally:
+        lock.release()
+
+
+def test_a_bot_that_hangs_is_dead_though_the_clock_was_set_back(in_tmp: Path) -> None:
+    from smabot.domain.bot_health import TRADING, Health, stored
+    from smabot.system.lock import FileLock
+
+    db, at = Path("data/trades.db"), datetime(2026, 3, 2, 15, tzinfo=UTC)
+    db.parent.mkdir()
+    lock = FileLock(db, "database", "the bot")
+    try:
+        old = time.monotonic() - 100
+        health = Health(TRADING, at, old, os.getpid(), "0.1", "PAPER", at)
+        db.with_name("trades.db.health").write_bytes(stored(health))
+        ahead = time.time() + 3_600
+        os.utime(db.with_name("trades.db.lock"), (ahead, ahead))
+        hung = seen()
+        assert hung.state == "dead"
+        assert hung.reasons[0].startswith(f"pid {os.getpid()} hangs")
     finally:
         lock.release()

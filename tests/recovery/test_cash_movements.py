@@ -92,6 +92,12 @@ def test_what_moved_before_the_first_start_is_in_its_cash_and_is_not_counted() -
     assert account(ran).cash == CASH + D("12.5")
 
 
+def test_a_movement_that_is_dated_far_ahead_hides_no_other_one() -> None:
+    ahead = CashActivity("0::int", CashKind.INTEREST, D(3), DAY + timedelta(days=90))
+    ran = bot(CashMove(after(5), ahead), DIVIDEND, FEE).run()
+    assert {row.activity_id for row in ran.rows(CashMovement)} == {"0::int", "2::div", "1::fee"}
+
+
 # -- what was adopted before its activity came ---------------------------------------------------
 
 

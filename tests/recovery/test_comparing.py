@@ -481,6 +481,24 @@ def test_the_shares_of_either_side_of_a_split_are_no_conflict(
     assert (len(found.conflicts), len(found.followed)) == (conflicts, followed)
 
 
+@pytest.mark.parametrize(
+    ("there", "days", "conflicts", "followed"),
+    [
+        (30, 0, 0, 0),  # who followed? the account held others' shares before
+        (15, 0, 0, 0),
+        (9, 0, 1, 0),  # fewer than the half are ours
+        (30, -1, 0, 2),  # its session is over
+        (15, -8, 1, 0),  # nobody follows
+    ],
+)
+def test_a_split_in_an_account_that_others_use_too_is_over_with_its_session(
+    there: int, days: int, conflicts: int, followed: int
+) -> None:
+    rows = [a_split(applied=True, days=days), position(20)]
+    found = compared(rows, shares={"SPY": there}, foreign="ignore")
+    assert (len(found.conflicts), len(found.followed)) == (conflicts, followed)
+
+
 def test_an_order_in_the_shares_of_a_split_is_ours_and_brings_no_fill() -> None:
     limit = order(type=OrderType.LIMIT, limit_price=D(90), time_in_force=TimeInForce.GTC)
     split_there = seen(limit, qty=D(20), limit_price=D(45))

@@ -87,18 +87,28 @@ class KnownSplits:
         ]
 
     def is_awaited(self, now: datetime) -> bool:
-        """Whether the broker has not followed a split that has begun."""
-        return any(
-            each.kind is ActionKind.SPLIT and now >= each.effective_at
-            for each in self._open.values()
-        )
+        """Whether the broker has not followed what has begun."""
+        return any(now >= each.effective_at for each in self._open.values())
 
     def holds(self, symbol: str, now: datetime) -> str:
         """Return why nothing is bought or sold in a symbol; empty where nothing keeps from it."""
         for each in self._open.values():
-            if each.symbol == symbol and each.kind is ActionKind.SPLIT and now >= each.effective_at:
-                return f"the broker has not followed the {each.text}"
+            if symbol not in (each.symbol, each.new_symbol) or now < each.effective_at:
+                continue
+            what = "the" if each.kind is ActionKind.SPLIT else "that"
+            return f"the broker has not followed {what} {each.text}"
         return ""
+
+    def renaming(self, symbol: str, now: datetime, calendar: Calendar) -> CorporateAction | None:
+        """Return a change of name of which the broker may show a symbol's shares under either name."""
+        for each in self._open.values() if self._open else ():
+            if (
+                each.kind is ActionKind.RENAME
+                and symbol in (each.symbol, each.new_symbol)
+                and now >= close_before(each, calendar)
+            ):
+                return each
+        return None
 
     def cancels(self, symbol: str, now: datetime, calendar: Calendar) -> str:
         """Return why the open orders of a symbol are to be canceled: they are in shares of before a split."""

@@ -67,8 +67,10 @@ def closed_lots(
     """Return the closed lots, by when they were closed, and the signed shares that are still open by symbol.
 
     Both must come oldest first, and from the beginning. A split (an adjustment without a price) changes the
-    shares of the open lots, and neither their cost nor their dates.
+    shares of the open lots, and neither their cost nor their dates; a change of name closes none.
     """
+    adjustments = list(adjustments)
+    renamed = _renamed(adjustments)
     lots: dict[str, deque[_Lot]] = {}
     closed: list[ClosedLot] = []
     rows: Iterable[Fill | Adjustment] = merge(fills, adjustments, key=lambda row: row.time)
@@ -76,12 +78,56 @@ def closed_lots(
         if not row.symbol or not row.qty:
             continue
         queue = lots.setdefault(row.symbol, deque())
+        if (change := renamed.get(id(row))) is not None:
+            if row is change.gone:
+                _rename(queue, lots.setdefault(change.come.symbol, deque()), abs(row.qty))
+            continue
         if isinstance(row, Adjustment) and not row.price:
             _split(queue, row.qty)
             continue
         closed += _taken(queue, row.symbol, _lot_of(row))
     held = {symbol: sum((lot.qty for lot in queue), ZERO) for symbol, queue in lots.items()}
     return closed, {symbol: qty for symbol, qty in sorted(held.items()) if qty}
+
+
+@dataclass(frozen=True, slots=True)
+class _Renamed:
+    """Shares that are called otherwise: two adjustments at one time, which nobody paid for."""
+
+    gone: Adjustment
+    come: Adjustment
+
+
+def _renamed(adjustments: Iterable[Adjustment]) -> dict[int, _Renamed]:
+    """Return the adjustments that a change of name made, by their identity."""
+    half: dict[tuple[object, ...], Adjustment] = {}
+    found: dict[int, _Renamed] = {}
+    for row in adjustments:
+        if not row.price or not row.qty or row.from_outside or row.client_order_id:
+            continue
+        other = half.pop((row.time, row.strategy, -row.qty, row.reason), None)
+        if other is None or other.symbol == row.symbol:
+            half[row.time, row.strategy, row.qty, row.reason] = row
+            continue
+        first, second = (other, row) if _is_gone(other) else (row, other)
+        found[id(row)] = found[id(other)] = _Renamed(first, second)
+    return found
+
+
+def _is_gone(row: Adjustment) -> bool:
+    """Whether it is the half of a change of name that has the old name, as its reason begins with it."""
+    return row.reason.startswith(f"{row.symbol} ")
+
+
+def _rename(old: deque[_Lot], new: deque[_Lot], qty: Decimal) -> None:
+    """Move so many shares, oldest first: they keep what they cost, and their dates."""
+    while qty and old:
+        lot = old[0]
+        part = min(qty, abs(lot.qty))
+        new.append(lot.split_off(part if lot.qty > 0 else -part))
+        qty -= part
+        if not lot.qty:
+            old.popleft()
 
 
 def _lot_of(row: Fill | Adjustment) -> _Lot:

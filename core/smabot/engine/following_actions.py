@@ -88,7 +88,9 @@ class CorporateActions:
         due = self._book.splits.due(now)
         split = [follow_action(self._book, action) for action in due]
         for action in self._book.splits.open():
-            if action.applied_at and now >= (late_at := self._late_at(action)):
+            if action.kind is ActionKind.RENAME or not action.applied_at:
+                continue
+            if now >= (late_at := self._late_at(action)):
                 self._told[action.action_id] = late_at
                 self._book.apply(late_event(action, late_at))
         self._note_next(now)
@@ -192,7 +194,7 @@ def follow_action(book: Book, action: CorporateAction) -> bool:
 def _follow_rename(book: Book, action: CorporateAction) -> None:
     """Move what is held to the new symbol, at its cost."""
     now, held = book.now, _held_before(book, action)
-    book.apply(replace(action, applied_at=now, confirmed_at=now))
+    book.apply(replace(action, applied_at=now, confirmed_at=None if held else now))
     for position in held:
         at, signed = action.effective_at, position.cost * (1 if position.qty > 0 else -1)
         price, why = position.avg_price, action.text

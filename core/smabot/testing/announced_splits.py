@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
 
-from smabot.domain.corporate_actions import ActionKind, CorporateAction
+from smabot.domain.corporate_actions import CorporateAction
 
 
 @dataclass
@@ -30,12 +30,11 @@ class AnnouncedSplits:
         return [a for a in self._actions if a.symbol in symbols and since <= a.ex_date <= until]
 
     def take_due(self, time: datetime) -> list[CorporateAction]:
-        """Return the splits that the account has to follow at a time; each once."""
+        """Return the actions that the account has to follow at a time; each once."""
         due = [
             action
             for action in self._actions
-            if action.kind is ActionKind.SPLIT
-            and action.action_id not in self._followed
+            if action.action_id not in self._followed
             and action.effective_at + self._follows_after <= time
         ]
         self._followed |= {action.action_id for action in due}

@@ -13,7 +13,7 @@ from decimal import Decimal
 from itertools import groupby
 
 from smabot.domain.calendar import Calendar, Session
-from smabot.domain.corporate_actions import CorporateAction, whole_shares
+from smabot.domain.corporate_actions import ActionKind, CorporateAction, whole_shares
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import ZERO, Bar, Batch, Order, OrderUpdate, money
@@ -220,10 +220,14 @@ class FakeExchange:
         self._splits.announce(actions)
 
     def split(self, action: CorporateAction) -> None:
-        """Split the account's shares now; a fraction is paid in cash."""
+        """Split the account's shares now, or rename them; a fraction is paid in cash."""
         if action.symbol not in self._held:
             return
         qty, cost = self._held.pop(action.symbol)
+        if action.kind is ActionKind.RENAME:
+            self._held[action.new_symbol] = qty, cost
+            self._prices.setdefault(action.new_symbol, self._prices[action.symbol])
+            return
         new = action.new_qty(qty)
         if kept := whole_shares(new):
             self._held[action.symbol] = kept, cost * kept / new

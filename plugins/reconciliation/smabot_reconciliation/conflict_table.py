@@ -45,6 +45,7 @@ from smabot_reconciliation.order_conflicts import (
 from smabot_reconciliation.splits import (
     followed_splits,
     in_split_shares,
+    is_half_renamed,
     is_half_split,
     successor_of,
 )
@@ -106,11 +107,17 @@ def compare_book(
         elif here.status.terminal:
             _compare_ended(found, here, seen, fills_of)
     shared = config.foreign == "ignore"
-    _follow_splits(found, snapshot, now, shared=shared)
+
+    def there(symbol: str) -> Decimal:
+        position = snapshot.positions.get(symbol)
+        return position.qty if position else ZERO
+
+    _follow_splits(found, there, now, shared=shared)
     mismatches = [
         each
         for each in _position_mismatches(config, found.after, snapshot, symbols)
         if not is_half_split(found.after, each.symbol, each.there, now, shared=shared)
+        and not is_half_renamed(found.after, each.symbol, there, now)
     ]
     cash, moved = snapshot.account.cash, moved_cash(snapshot.movements)
     if not mismatches and not cash_differs(found.after, cash - moved):
@@ -160,13 +167,9 @@ class Findings:
 
 
 def _follow_splits(
-    found: Findings, snapshot: BrokerSnapshot, now: datetime, *, shared: bool
+    found: Findings, there: Callable[[str], Decimal], now: datetime, *, shared: bool
 ) -> None:
     """Note the splits that the broker has followed."""
-
-    def there(symbol: str) -> Decimal:
-        position = snapshot.positions.get(symbol)
-        return position.qty if position else ZERO
 
     def pay_fraction(symbol: str, change: Decimal, at: datetime) -> Sequence[object]:
         return fraction_adjustments(found.after, symbol, change, at)

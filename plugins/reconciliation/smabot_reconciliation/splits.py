@@ -8,6 +8,8 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 
 from smabot.provider import (
+    ZERO,
+    ActionKind,
     Book,
     BrokerOrder,
     CorporateAction,
@@ -45,6 +47,20 @@ def is_half_split(
     return bool(under_way) and on_other_side(under_way, here, there)
 
 
+def is_half_renamed(
+    book: Book, symbol: str, there: Callable[[str], Decimal], now: datetime
+) -> bool:
+    """Whether the broker shows the shares of a symbol that gets another name under either name."""
+    action = book.splits.renaming(symbol, now, book.calendar)
+    if action is None or (
+        action.applied_at is not None and now >= action.effective_at + MOST_AWAITED
+    ):
+        return False
+    names = (action.symbol, action.new_symbol)
+    here = sum(map(book.net, names), ZERO)
+    return same_shares(here, sum(map(there, names), ZERO))
+
+
 def followed_splits(
     book: Book,
     there: Callable[[str], Decimal],
@@ -62,6 +78,11 @@ def followed_splits(
     paid: set[str] = set()
     for action in book.splits.open():
         if action.applied_at is None or now < action.effective_at:
+            continue
+        if action.kind is ActionKind.RENAME:
+            names = (action.symbol, action.new_symbol)
+            if all(same_shares(there(name), book.net(name)) for name in names):
+                yield replace(action, confirmed_at=now)
             continue
         here, seen = book.net(action.symbol), there(action.symbol)
         same, late = same_shares(seen, here), _is_late(action, book, now)

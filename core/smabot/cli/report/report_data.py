@@ -20,6 +20,7 @@ from smabot.cli.run_outcome import running_id
 from smabot.cli.run_settings import Setting, SettingChange, recorded_settings, settings_changes
 from smabot.domain.bot_records import Run
 from smabot.domain.calendar import MINUTE, end_of
+from smabot.domain.corporate_actions import CorporateAction
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Bar, Order
 from smabot.hooks.optional_ports import BarRows
@@ -151,6 +152,7 @@ class _Prices:
 
     def __init__(self, rows: Any, orders: Sequence[Order]) -> None:
         self.market = BuyAndHold(len(rows.bar_counts()))
+        self.market.take_splits(rows.rows(CorporateAction))
         self.found: dict[str, float] = {}
         self._wanted: dict[tuple[str, datetime], list[str]] = {}
         counts: dict[str, int] = {}

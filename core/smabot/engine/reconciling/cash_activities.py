@@ -52,8 +52,8 @@ def cash_since(book: BookView, journal: Rows) -> date | None:
     if book.row(BotState, *COUNTED_FROM) is None or book.account is None:
         return None
     newest = journal.rows(CashMovement, newest_by="booked_on", limit=1)
-    days = [new_york_date(book.account.bound_at), *(each.booked_on for each in newest)]
-    return max(days) - LATE
+    booked = [min(each.booked_on, new_york_date(each.seen_at)) for each in newest]
+    return max([new_york_date(book.account.bound_at), *booked]) - LATE
 
 
 def unbooked(

@@ -22,6 +22,7 @@ from smabot.api import (
     Side,
     Status,
     TimeInForce,
+    replace,
 )
 from smabot.domain.risk_answers import Check, checks_text
 from smabot_notify.delivery import Delivery, NotDelivered
@@ -51,14 +52,21 @@ class Desk:
             Receiver(self.url, 1), self.settings, Sender("mybot", "LIVE"), lambda: self.now
         )
 
-    def tell(self, *rows: Any, again: bool = False, closed: Any = None, number: int = 0) -> None:
+    def tell(
+        self,
+        *rows: Any,
+        again: bool = False,
+        closed: Any = None,
+        number: int = 0,
+        died: Run | None = None,
+    ) -> None:
         """Tell a step with some rows, the next one or that of a number."""
         self.number = number or self.number + 1
         of = {
             name: tuple(row for row in rows if isinstance(row, kind))
             for name, kind in (("events", Event), ("orders", Order), ("fills", Fill), ("runs", Run))
         }
-        step = CommittedStep(self.number, again=again, closed=closed, **of)
+        step = CommittedStep(self.number, again=again, closed=closed, died=died, **of)
         self.memory = self.delivery.take(step, self.memory)
 
     def wait(self, minutes: float) -> None:
@@ -347,6 +355,21 @@ def test_each_grave_event_is_told_with_what_to_do(desk: Any, inbox: Any, kind: s
     assert message.title == f"mybot LIVE: {GRAVE[kind]}"
     assert message.text.startswith("Why.")
     assert message.kind == "failure"
+
+
+def test_after_a_kill_the_new_start_is_told_at_its_own_time(
+    desk: Callable[..., Desk], inbox: Any
+) -> None:
+    counter, later = desk(), AT + timedelta(minutes=2)
+    first = Run("a", 1, "0.1", "", "LIVE", AT)
+    second = Run("b", 2, "0.1", "", "LIVE", later)
+    counter.tell(replace(first, ready_ms=900.0))
+    counter.tell(second, died=first)
+    counter.tell(replace(second, ready_ms=900.0))
+    assert [message.title.partition(": ")[2] for message in inbox.messages] == [
+        "started", "was killed", "started",
+    ]  # fmt: skip
+    assert "10:33" in inbox.messages[1].text.splitlines()[-1]
 
 
 def test_every_grave_kind_of_core_has_words_of_its_own() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -53,7 +53,7 @@ def alerts_of(step: CommittedStep) -> list[Alert]:
 
 def _of_rows(step: CommittedStep) -> Iterator[Alert | None]:
     if step.died is not None:
-        yield _death(step.died)
+        yield _death(step.died, step.runs)
     yield from map(event_alert, step.events)
     yield from map(_order, step.orders)
     yield from map(_fill, step.fills)
@@ -119,12 +119,14 @@ def _run(run: Run) -> Alert | None:
     return Alert("failure", subject, title, text, time=run.ended_at, grave=True)
 
 
-def _death(run: Run) -> Alert:
+def _death(run: Run, begun: Sequence[Run]) -> Alert:
+    """``begun``: the run that tells of it."""
     text = (
         f"The run that began at {run.started_at.astimezone(EXCHANGE_ZONE):%Y-%m-%d %H:%M} ET did not end by "
         "itself: it was killed, or the machine stopped. A new run goes on from there."
     )
-    return Alert("failure", "killed", "was killed", text, time=run.started_at, grave=True)
+    at = begun[0].started_at if begun else run.started_at
+    return Alert("failure", "killed", "was killed", text, time=at, grave=True, ends="start")
 
 
 def _summary(closed: ClosedSession) -> Alert:

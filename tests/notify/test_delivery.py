@@ -357,9 +357,7 @@ def test_each_grave_event_is_told_with_what_to_do(desk: Any, inbox: Any, kind: s
     assert message.kind == "failure"
 
 
-def test_after_a_kill_the_new_start_is_told_at_its_own_time(
-    desk: Callable[..., Desk], inbox: Any
-) -> None:
+def test_a_kill_is_told_at_the_time_of_the_new_start(desk: Callable[..., Desk], inbox: Any) -> None:
     counter, later = desk(), AT + timedelta(minutes=2)
     first = Run("a", 1, "0.1", "", "LIVE", AT)
     second = Run("b", 2, "0.1", "", "LIVE", later)
@@ -367,7 +365,7 @@ def test_after_a_kill_the_new_start_is_told_at_its_own_time(
     counter.tell(second, died=first)
     counter.tell(replace(second, ready_ms=900.0))
     assert [message.title.partition(": ")[2] for message in inbox.messages] == [
-        "started", "was killed", "started",
+        "started", "was killed",
     ]  # fmt: skip
     assert "10:33" in inbox.messages[1].text.splitlines()[-1]
 

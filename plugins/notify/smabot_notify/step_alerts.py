@@ -126,7 +126,7 @@ def _death(run: Run, begun: Sequence[Run]) -> Alert:
         "itself: it was killed, or the machine stopped. A new run goes on from there."
     )
     at = begun[0].started_at if begun else run.started_at
-    return Alert("failure", "killed", "was killed", text, time=at, grave=True, ends="start")
+    return Alert("failure", "killed", "was killed", text, time=at, grave=True)
 
 
 def _summary(closed: ClosedSession) -> Alert:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from time import process_time
 from typing import Any
@@ -180,7 +181,10 @@ def test_a_bar_costs_a_fifth_of_alpaca_py_s_model_path(
             await stream._dispatch(message)
 
     decoder = BarDecoder(calendar)
-    models = min(_seconds(lambda: asyncio.run(by_models())) for _ in range(5))
+    with ThreadPoolExecutor(1) as beside:  # another test's browser may have a loop in this thread
+        models = min(
+            beside.submit(_seconds, lambda: asyncio.run(by_models())).result() for _ in range(5)
+        )
     ours = min(_seconds(lambda: decoder.decode_frame(data)) for _ in range(5))
     assert len(received) == 5 * len(bars)
     assert decoder.decode_frame(data).bars == bars

@@ -15,7 +15,7 @@ from smabot.domain.corporate_actions import ActionKind, CorporateAction
 from smabot.domain.frozen_classes import replace
 from smabot.domain.records import ZERO, Adjustment, Position
 from smabot.errors import BrokerError
-from smabot.hooks.optional_ports import ActionsBroker
+from smabot.hooks.optional_ports import ActionsBroker, announces_actions
 from smabot.hooks.ports import Broker, Clock
 from smabot.system.background_query import BackgroundQuery
 
@@ -57,7 +57,7 @@ class CorporateActions:
         question: BackgroundQuery[Announced],
     ) -> None:
         self._book = book
-        self._broker = broker if isinstance(broker, ActionsBroker) else None
+        self._broker = broker if announces_actions(broker) else None
         self._clock = clock
         self._symbols = frozenset(symbols)
         self._question = question
@@ -130,7 +130,7 @@ class CorporateActions:
 
 def read_actions(book: Book, broker: Broker, symbols: Collection[str], now: datetime) -> None:
     """Ask the broker now, and let the book learn what it says. An unread answer costs an event."""
-    if not isinstance(broker, ActionsBroker):
+    if not announces_actions(broker):
         return
     try:
         learn_actions(book, _question(broker, book, symbols, now)(), now)

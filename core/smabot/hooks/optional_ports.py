@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from datetime import date, datetime
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeGuard, runtime_checkable
 
 from smabot.domain.calendar import Session
 from smabot.domain.corporate_actions import CorporateAction
@@ -51,6 +51,11 @@ class ActionsBroker(Broker, Protocol):
         Core may call it from another thread. Raises BrokerError.
         """
         ...
+
+
+def announces_actions(broker: Broker) -> TypeGuard[ActionsBroker]:
+    """Whether a broker announces corporate actions; one that stands before another has what that one has."""
+    return hasattr(broker, "corporate_actions")
 
 
 @runtime_checkable

@@ -5,7 +5,6 @@ https://docs.alpaca.markets/us/docs/mandatory-corporate-actions
 
 from __future__ import annotations
 
-import csv
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -99,6 +98,8 @@ def read_actions(files: Iterable[Path]) -> tuple[ListedAction, ...]:
 
 def write_actions(file: Path, actions: Iterable[ListedAction]) -> None:
     """Replace a file by a list of actions; it is on disk when this returns. Raises OSError."""
+    import csv
+
     listed = in_order(actions)
     optional = [
         name for name in OPTIONAL if any(getattr(each, name) is not None for each in listed)
@@ -136,6 +137,8 @@ def in_order(actions: Iterable[ListedAction]) -> tuple[ListedAction, ...]:
 
 
 def _rows(file: Path) -> Iterable[tuple[str, ListedAction]]:
+    import csv
+
     try:
         with file.open(encoding="utf-8-sig", newline="") as stream:
             rows = csv.reader(stream)

@@ -42,6 +42,8 @@ def main() -> int:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="smabot-soak-")))
         else:
             folder = given.folder.resolve()
+            if folder.exists():
+                parser.error(f"--folder {given.folder}: is there already: name a new one")
             folder.mkdir(parents=True)
         place = Place(folder, market)
         if given.wire:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from operator import itemgetter
 from typing import Any
 
@@ -16,6 +17,7 @@ from loguru import logger
 from smabot.provider import MINUTE, Bar, BrokerError, Calendar
 from smabot_alpaca.bar_json import BarDecoder, MalformedData
 from smabot_alpaca.clock import last_closed, session_spans
+from smabot_alpaca.rest.data_pages import data_pages
 
 Get = Callable[[str, Mapping[str, Any]], Any]
 
@@ -87,26 +89,15 @@ class BarHistory:
         return bars
 
     def _pages(self, params: dict[str, Any]) -> Iterator[Bar]:
-        token: str | None = None
-        seen: set[str] = set()
-        while True:
-            page = self._get(PATH, params if token is None else {**params, "page_token": token})
+        for page in data_pages(partial(self._get, PATH), params, "bars by REST"):
             try:
-                bars, following = page["bars"], page["next_page_token"]
+                bars = page["bars"]
                 decoded, unreadable = self._decoder.decode_page({} if bars is None else bars)
-                if following is not None and not isinstance(following, str):
-                    raise TypeError("the token of the next page is no text")
             except (MalformedData, KeyError, TypeError) as error:
                 raise BrokerError(f"bars by REST can't be read: {error}") from error
             if unreadable:
                 logger.warning("alpaca: {} of {} bars by REST left out; {}: {}", len(unreadable), len(unreadable) + len(decoded), *unreadable[0])  # fmt: skip
             yield from decoded
-            if not following:
-                return
-            if following in seen:
-                raise BrokerError("bars by REST: the same page comes again and again")
-            seen.add(following)
-            token = following
 
     def _back(self, end: datetime, count: int) -> datetime | None:
         """Return the start of the session minute that is the ``count``-th up to ``end``, or None."""

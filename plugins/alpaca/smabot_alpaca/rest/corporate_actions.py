@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import date, timedelta
 from decimal import Decimal
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 from loguru import logger
@@ -19,6 +19,7 @@ from smabot.provider import ActionKind, BrokerError, CorporateAction
 from smabot_alpaca.order_json import UNREADABLE, UnreadableAnswer, parse_decimal, required_text
 from smabot_alpaca.rest.bar_history import Get, in_batches
 from smabot_alpaca.rest.client import RequestRefused
+from smabot_alpaca.rest.data_pages import data_pages
 
 PATH = "/v1/corporate-actions"
 PAGE = 1_000
@@ -73,24 +74,13 @@ def _entries(
 
 
 def _pages(get: Get, params: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-    token: str | None = None
-    seen: set[str] = set()
-    while True:
-        page = _ask(get, params if token is None else {**params, "page_token": token})
+    for page in data_pages(partial(_ask, get), params, "corporate actions"):
         try:
-            lists, following = page["corporate_actions"] or {}, page["next_page_token"]
-            if following is not None and not isinstance(following, str):
-                raise TypeError("the token of the next page is no text")
+            lists = page["corporate_actions"] or {}
             entries = [(str(kind), raw) for kind, list_ in lists.items() for raw in list_ or ()]
         except UNREADABLE as error:
             raise UnreadableAnswer(f"corporate actions can't be read: {error!r}") from None
         yield from entries
-        if not following:
-            return
-        if following in seen:
-            raise BrokerError("corporate actions: the same page comes again and again")
-        seen.add(following)
-        token = following
 
 
 def _ask(get: Get, params: Mapping[str, Any]) -> Any:

@@ -102,6 +102,7 @@ from smabot.settings.model import A_YEAR, BARS_FOLDER, IN_MEMORY, Config, Secret
 from smabot.system.database_file import DatabaseWatch
 from smabot.system.deprecation import note_renamed
 from smabot.system.descriptors import FileHandle, inode_of
+from smabot.system.disk_sync import sync_to_disk
 from smabot.system.lock import (
     FileLock,
     is_displaced,
@@ -243,6 +244,7 @@ __all__ = [
     "split_between",
     "split_ratio",
     "suggest",
+    "sync_to_disk",
     "table_of",
     "tells_activities",
     "whole_shares",

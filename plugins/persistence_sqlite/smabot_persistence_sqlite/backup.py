@@ -11,9 +11,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from smabot.provider import ConfigError, UsageError, is_disk_full, is_locked
+from smabot.provider import ConfigError, UsageError, is_disk_full, is_locked, sync_to_disk
 from smabot_persistence_sqlite.connection import connect, connect_reader, translated_errors
-from smabot_persistence_sqlite.durable_files import sync
 from smabot_persistence_sqlite.schema_version import LINEAGE, read_stamp
 
 AccountFiles = Callable[[str], Sequence[Path]]
@@ -80,11 +79,11 @@ def copy_together(pairs: Sequence[tuple[Path, Path]]) -> None:
                 partial.write_bytes(b"")
                 with translated_errors(source), closing(connect(partial.absolute(), "rwc")) as copy:
                     _copy(original, copy, target)
-                sync(partial)
+                sync_to_disk(partial)
         for partial, (_, target) in zip(partials, pairs, strict=True):
             with _write_errors_translated(target):
                 partial.replace(target)
-                sync(target.parent)
+                sync_to_disk(target.parent)
 
 
 def _readers_of_one_moment(sources: Sequence[Path], opened: ExitStack) -> list[sqlite3.Connection]:

@@ -6,10 +6,9 @@ from collections.abc import Collection
 from contextlib import closing, suppress
 from pathlib import Path
 
-from smabot.provider import ConfigError, FileLock
+from smabot.provider import ConfigError, FileLock, sync_to_disk
 from smabot_persistence_sqlite.connection import connect, make_durable
 from smabot_persistence_sqlite.declared_tables import create_tables, stamp_records
-from smabot_persistence_sqlite.durable_files import sync
 from smabot_persistence_sqlite.record_mapping import Form
 
 SCHEMA = Path(__file__).with_name("new_database.sql")
@@ -26,10 +25,10 @@ def create(path: Path, shown: Path, forms: Collection[Form], lock: FileLock) -> 
         _remove(unfinished)
         unfinished.touch()
         _fill(unfinished, shown, forms)
-        sync(unfinished)
+        sync_to_disk(unfinished)
         lock.hold(unfinished)
         unfinished.replace(path)
-        sync(path.parent)
+        sync_to_disk(path.parent)
     except OSError as error:
         raise ConfigError(f"database {shown} can't be written: {error.strerror}") from error
     finally:

@@ -13,8 +13,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from smabot.provider import ConfigError, FileLock, database_files
-from smabot_persistence_sqlite.durable_files import sync, write_durably
+from smabot.provider import ConfigError, FileLock, database_files, sync_to_disk
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +57,21 @@ def replace_all(db: Path, replacements: Sequence[Replacement]) -> None:
         for each in replacements
     ]
     try:
-        write_durably(plan, json.dumps(names))
+        _write_durably(plan, json.dumps(names))
     except OSError as error:
         raise ConfigError(
             f"database {db} can't be replaced: {error.strerror}: check the folder"
         ) from error
     _carry_out(plan, replacements)
+
+
+def _write_durably(path: Path, text: str) -> None:
+    """Write a file that is whole as soon as it has its name."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(text, "utf-8")
+    sync_to_disk(partial)
+    partial.replace(path)
+    sync_to_disk(path.parent)
 
 
 def finish_restore(db: Path) -> list[str]:
@@ -115,9 +123,9 @@ def _carry_out(plan: Path, replacements: Sequence[Replacement]) -> None:
             if each.staged.exists():
                 _keep(each)
                 each.staged.replace(each.place)
-                sync(each.place.parent)
+                sync_to_disk(each.place.parent)
         plan.unlink()
-        sync(plan.parent)
+        sync_to_disk(plan.parent)
     except OSError as error:
         raise ConfigError(
             f"the restore can't be finished: {error.strerror}: check the folder {plan.parent}, then "
@@ -132,7 +140,7 @@ def _keep(each: Replacement) -> None:
     for file in _files_of(place):
         if os.path.lexists(file):
             file.replace(kept.with_name(kept.name + file.name.removeprefix(place.name)))
-    sync(place.parent)
+    sync_to_disk(place.parent)
 
 
 def _files_of(place: Path) -> list[Path]:

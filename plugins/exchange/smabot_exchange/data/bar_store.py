@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from datetime import date, datetime
 from pathlib import Path
 
-from smabot.provider import Bar, ConfigError, CorporateAction, FileLock, listed
+from smabot.provider import Bar, ConfigError, CorporateAction, FileLock, listed, sync_to_disk
 from smabot_exchange.data.bar_files import FORMATS, dates_in, write_bars
 from smabot_exchange.data.corporate_actions import (
     FILE_NAME,
@@ -23,7 +23,6 @@ from smabot_exchange.data.corporate_actions import (
     write_actions,
 )
 from smabot_exchange.data.data_files import SUFFIXES, read_bars
-from smabot_exchange.data.disk_sync import sync
 
 _NAME = re.compile(r"(?P<symbol>[A-Z][A-Z0-9.]{0,11})-(?P<year>\d{4})\.(?P<format>csv|parquet)")
 _PART = ".part"
@@ -109,11 +108,11 @@ class BarStore:
         part = file.with_name(f".{file.name}{_PART}")
         try:
             write_bars(part, self.format, (minutes[time] for time in sorted(minutes)))
-            sync(part)
+            sync_to_disk(part)
             part.replace(file)
         finally:
             part.unlink(missing_ok=True)
-        sync(self.folder)
+        sync_to_disk(self.folder)
         self._files.setdefault(symbol, {})[year] = file
 
     @contextmanager

@@ -13,8 +13,7 @@ from decimal import Decimal
 from pathlib import Path
 from uuid import NAMESPACE_URL, uuid5
 
-from smabot.provider import ZERO, ActionKind, ConfigError, CorporateAction, suggest
-from smabot_exchange.data.disk_sync import sync
+from smabot.provider import ZERO, ActionKind, ConfigError, CorporateAction, suggest, sync_to_disk
 from smabot_exchange.data.ticker_names import ticker
 
 FILE_NAME = "corporate_actions.csv"
@@ -110,11 +109,11 @@ def write_actions(file: Path, actions: Iterable[ListedAction]) -> None:
             rows = csv.writer(stream, lineterminator="\n")
             rows.writerow([*COLUMNS, *optional])
             rows.writerows(_cells(each, optional) for each in listed)
-        sync(part)
+        sync_to_disk(part)
         part.replace(file)
     finally:
         part.unlink(missing_ok=True)
-    sync(file.parent)
+    sync_to_disk(file.parent)
 
 
 def _cells(listed: ListedAction, optional: Sequence[str]) -> list[object]:

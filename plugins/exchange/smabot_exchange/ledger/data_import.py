@@ -13,17 +13,10 @@ from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
-from smabot.provider import (
-    EXCHANGE_ZONE,
-    Bar,
-    ConfigError,
-    FileLock,
-    Session,
-)
+from smabot.provider import EXCHANGE_ZONE, Bar, ConfigError, FileLock, Session, sync_to_disk
 from smabot_exchange.data.bar_spacing import bar_length, too_long
 from smabot_exchange.data.corporate_actions import ListedAction
 from smabot_exchange.data.data_source import DataSource
-from smabot_exchange.data.disk_sync import sync
 from smabot_exchange.data.sessions import OutsideCalendar, regular_sessions, session_on, span
 from smabot_exchange.data.split_check import SplitCheck
 from smabot_exchange.ledger.beginning import Beginning
@@ -53,12 +46,12 @@ def build_ledger(
     try:
         unfinished.unlink(missing_ok=True)
         _fill(unfinished, source, terms, beginning)
-        sync(unfinished)
+        sync_to_disk(unfinished)
         lock.hold(unfinished)
         for left_over in ("-wal", "-shm"):
             path.with_name(path.name + left_over).unlink(missing_ok=True)
         unfinished.replace(path)
-        sync(path.parent)
+        sync_to_disk(path.parent)
     except OutsideCalendar as error:
         raise ConfigError(f"{source.label}: {error}") from None
     except (OSError, sqlite3.OperationalError) as error:

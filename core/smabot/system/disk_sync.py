@@ -6,8 +6,11 @@ import os
 from pathlib import Path
 
 
-def sync(path: Path) -> None:
-    """Have the disk keep what a file, or the names in a folder, are now. Raises OSError."""
+def sync_to_disk(path: Path) -> None:
+    """Have the disk keep what a file, or the names in a folder, are now. Raises OSError.
+
+    Not for a file that SQLite has open in this process: closing it would drop its locks.
+    """
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

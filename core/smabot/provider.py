@@ -34,6 +34,7 @@ from smabot.domain.records import (
 )
 from smabot.domain.splits import OVERNIGHT, SuspectedSplit, split_between, split_ratio
 from smabot.domain.tables import Column, Table, key_of, table_of
+from smabot.domain.unearned_changes import cash_differs
 from smabot.errors import (
     AccountBlocked,
     BrokerError,
@@ -218,6 +219,7 @@ __all__ = [
     "UnknownOutcome",
     "UsageError",
     "bar_fault",
+    "cash_differs",
     "cash_kind",
     "database_files",
     "end_of",

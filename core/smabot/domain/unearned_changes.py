@@ -9,8 +9,11 @@ from heapq import merge
 from operator import attrgetter
 from typing import Any, Protocol
 
+from smabot.domain.book_view import BookView
 from smabot.domain.cash_movements import CashMovement
 from smabot.domain.records import Adjustment
+
+CENT = Decimal("0.01")
 
 
 class OutsideChange(Protocol):
@@ -25,6 +28,11 @@ class OutsideChange(Protocol):
     def from_outside(self) -> Decimal:
         """US dollars that came, negative: went."""
         ...
+
+
+def cash_differs(book: BookView, cash: Decimal) -> bool:
+    """Whether a broker's cash differs from the book's by a cent or more."""
+    return book.account is not None and abs(cash - book.account.cash) >= CENT
 
 
 def outside_changes(

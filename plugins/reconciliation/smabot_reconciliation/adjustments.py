@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from fractions import Fraction
 
-from smabot.provider import COLLAR, MICRO, ZERO, Adjustment, Book, Mark, money
+from smabot.provider import COLLAR, MICRO, ZERO, Adjustment, Book, Mark, cash_differs, money
 from smabot_reconciliation.external_trades import (
     ExternalTrade,
     newest_trades_making,
@@ -20,7 +20,6 @@ from smabot_reconciliation.external_trades import (
 )
 
 SPLITS = {Fraction(n) for n in (2, 3, 4, 5, 6, 7, 8, 10, 15, 20, 25, 50)} | {Fraction(3, 2)}
-CENT = Decimal("0.01")
 SAME_COST = Decimal("0.01")
 """How far a split's cost may be from ours, as a fraction: brokers round."""
 
@@ -101,11 +100,6 @@ def round_trip_adjustments(
             [each for each in trades if each.symbol == symbol], changes.get(symbol, ZERO)
         )
     )
-
-
-def cash_differs(book: Book, cash: Decimal) -> bool:
-    """Whether the broker's cash differs from the book's by a cent or more."""
-    return book.account is not None and abs(cash - book.account.cash) >= CENT
 
 
 def cash_adjustments(book: Book, cash: Decimal, now: datetime) -> tuple[Adjustment, ...]:

@@ -23,11 +23,11 @@ from smabot.provider import (
     OrderUpdate,
     Reconciliation,
     Status,
+    cash_differs,
     may_be_counted,
 )
 from smabot_reconciliation.adjustments import (
     PositionMismatch,
-    cash_differs,
     fraction_adjustments,
     position_adjustments,
     round_trip_adjustments,

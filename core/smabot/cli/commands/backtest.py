@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from smabot.cli.broker_options import BROKER_OPTIONS, PLUGIN_OPTIONS, SYMBOLS_OPTION, with_options
-from smabot.cli.records.time_arguments import TimeArgument
+from smabot.cli.records.time_arguments import DAYS_OPTIONS
 from smabot.errors import UsageError
 
 if TYPE_CHECKING:
@@ -18,13 +18,7 @@ DATA_OPTIONS = BROKER_OPTIONS[0], BROKER_OPTIONS[2]
 
 
 @click.command()
-@with_options(*PLUGIN_OPTIONS, SYMBOLS_OPTION, *DATA_OPTIONS)
-@click.option(
-    "--from", "since", type=TimeArgument(days=True), metavar="DATE", help="Begin with this day."
-)
-@click.option(
-    "--to", "until", type=TimeArgument(days=True), metavar="DATE", help="End with this day."
-)
+@with_options(*PLUGIN_OPTIONS, SYMBOLS_OPTION, *DATA_OPTIONS, *DAYS_OPTIONS)
 @click.option("--cash", metavar="DOLLARS", help="Cash at the beginning. [100000]")
 @click.option(
     "--costs",

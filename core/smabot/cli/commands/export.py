@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from smabot.cli.records.time_arguments import TimeArgument
+from smabot.cli.broker_options import with_options
+from smabot.cli.records.time_arguments import DAYS_OPTIONS
 
 if TYPE_CHECKING:
     from smabot.cli.app import App
@@ -23,12 +24,7 @@ EXAMPLE = "smabot export --csv taxes-2"
     type=click.Path(file_okay=True, path_type=Path),
     help="Write CSV files to this folder; none may be there already.",
 )  # fmt: skip
-@click.option(
-    "--from", "since", type=TimeArgument(days=True), metavar="DATE", help="Begin with this day."
-)
-@click.option(
-    "--to", "until", type=TimeArgument(days=True), metavar="DATE", help="End with this day."
-)
+@with_options(*DAYS_OPTIONS)
 @click.pass_obj
 def export(app: App, folder: Path, since: TypedTime | None, until: TypedTime | None) -> None:
     """Write trades, round trips, tax lots and cash movements as CSV.

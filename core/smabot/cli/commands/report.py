@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from smabot.cli.broker_options import with_options
 from smabot.cli.records.record_filters import Span, newest_time
-from smabot.cli.records.time_arguments import TimeArgument, TypedTime
+from smabot.cli.records.time_arguments import DAYS_OPTIONS, TypedTime
 from smabot.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
@@ -23,12 +24,7 @@ if TYPE_CHECKING:
     "--csv", "folder", type=click.Path(path_type=Path), metavar="FOLDER",
     help="Write trades, orders, days, months, checks and equity as new CSV files.",
 )  # fmt: skip
-@click.option(
-    "--from", "since", type=TimeArgument(days=True), metavar="DATE", help="Begin with this day."
-)
-@click.option(
-    "--to", "until", type=TimeArgument(days=True), metavar="DATE", help="End with this day."
-)
+@with_options(*DAYS_OPTIONS)
 @click.pass_obj
 def report(
     app: App,

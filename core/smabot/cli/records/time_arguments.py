@@ -140,3 +140,14 @@ def _span(digits: str) -> timedelta:
         return _INSTANT
     clock = re.split(r"[+-]", digits.partition("T")[2] or digits.partition(" ")[2] or digits)[0]
     return timedelta(seconds=1) if clock.count(":") == 2 else timedelta(minutes=1)
+
+
+DAYS_OPTIONS = (
+    click.option(
+        "--from", "since", type=TimeArgument(days=True), metavar="DATE", help="Begin with this day."
+    ),
+    click.option(
+        "--to", "until", type=TimeArgument(days=True), metavar="DATE", help="End with this day."
+    ),
+)
+"""The span of days of a command, for `smabot.cli.broker_options.with_options`."""

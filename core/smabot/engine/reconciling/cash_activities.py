@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime, timedelta
-from decimal import Decimal
 from typing import Any
 
 from loguru import logger
@@ -20,7 +19,6 @@ from smabot.errors import BrokerError
 from smabot.hooks.account_activities import CashActivity, tells_activities
 from smabot.hooks.ports import Rows
 
-CENT = Decimal("0.01")
 LATE = timedelta(days=14)
 """How much later than it is dated an activity may appear, or another one be dated that appeared before it."""
 COUNTED_FROM = ("core", "cash_counted_from")
@@ -67,11 +65,6 @@ def unbooked(
     for row in known:
         del new[row.activity_id]
     return tuple(movement_of(each, now) for each in new.values())
-
-
-def differs(book: BookView, cash: Decimal) -> bool:
-    """Whether the broker's cash differs from the book's by a cent or more."""
-    return book.account is not None and abs(cash - book.account.cash) >= CENT
 
 
 def booking(rows: Sequence[object], book: Book, journal: Rows) -> list[object]:

@@ -10,8 +10,9 @@ from loguru import logger
 
 from smabot.domain.calendar import new_york_date
 from smabot.domain.cash_movements import CashMovement
+from smabot.domain.unearned_changes import cash_differs
 from smabot.engine.reconciling.broker_snapshot import BrokerSnapshot, CashQuestion
-from smabot.engine.reconciling.cash_activities import cash_since, differs, unbooked
+from smabot.engine.reconciling.cash_activities import cash_since, unbooked
 from smabot.errors import BrokerError
 from smabot.hooks.account_activities import CashActivity, tells_activities
 from smabot.hooks.recovery_answers import Recovery
@@ -63,7 +64,7 @@ class CashReading:
             return broker.asked_activities()
         if not tells_activities(broker):
             return None
-        if cash is not None and not self._is_due and not differs(self._recovery.book, cash):
+        if cash is not None and not self._is_due and not cash_differs(self._recovery.book, cash):
             return None
         since = cash_since(self._recovery.book, self._recovery.journal)
         return None if since is None else broker.cash_activities(since)

@@ -55,12 +55,14 @@ def test_before_the_first_run_all_is_well_and_nothing_is_made(in_tmp: Path, exec
 
 
 def test_after_a_run_all_is_well_and_nothing_is_changed(traded: Path, call: Call) -> None:
+    from smabot_persistence_sqlite.schema_version import LINEAGE
+
     before = digest(traded)
     result = call("doctor", "--json")
     assert (result.code, result.json["exit_code"]) == (0, 0)
     assert set(levels(result).values()) == {"ok"}
     assert text(result, "agreement").startswith("database and broker agree")
-    assert "schema 00" in text(result, "database")
+    assert f"schema {LINEAGE.head}" in text(result, "database")
     assert "40 of 40 minutes replayed" in text(result, "ledger")
     assert digest(traded) == before
 

@@ -253,7 +253,7 @@ def test_a_split_that_is_withdrawn_is_not_followed(bot: Callable[..., Any]) -> N
     traded.run(5)
     assert held(traded) == before > 0
     assert events(traded, "split", "split_withdrawn") == [("split_withdrawn", "SPY")]
-    assert not list(traded.session.book.splits.open())
+    assert not traded.session.book.splits.open()
 
 
 def test_a_split_that_is_postponed_under_another_id_is_followed_once(

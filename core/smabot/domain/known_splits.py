@@ -12,12 +12,13 @@ In 2 and 3 nothing is bought or sold in the symbol, and no difference by just th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from decimal import Decimal
 
 from smabot.domain.calendar import Calendar
 from smabot.domain.corporate_actions import ActionKind, CorporateAction, whole_shares
+from smabot.domain.frozen_classes import replace
 from smabot.domain.records import Bar, Mark, money
 
 PRICE_DIGITS = 6
@@ -63,9 +64,9 @@ class KnownSplits:
             copy.put(action)
         return copy
 
-    def open(self) -> Iterator[CorporateAction]:
-        """Yield those that are not over, by their ex-dates."""
-        yield from sorted(self._open.values(), key=lambda each: (each.ex_date, each.action_id))
+    def open(self) -> list[CorporateAction]:
+        """Return those that are not over, by their ex-dates."""
+        return sorted(self._open.values(), key=lambda each: (each.ex_date, each.action_id))
 
     def due(self, now: datetime) -> list[CorporateAction]:
         """Return those that the book has to follow."""
@@ -76,8 +77,6 @@ class KnownSplits:
     def unconfirmed(self, symbol: str, now: datetime, calendar: Calendar) -> list[CorporateAction]:
         """Return the splits of a symbol of which the broker may show the number of shares before or after it,
         by their ex-dates."""
-        if not self._open:
-            return []
         return [
             each
             for each in self.open()
@@ -101,7 +100,7 @@ class KnownSplits:
 
     def renaming(self, symbol: str, now: datetime, calendar: Calendar) -> CorporateAction | None:
         """Return a change of name of which the broker may show a symbol's shares under either name."""
-        for each in self._open.values() if self._open else ():
+        for each in self._open.values():
             if (
                 each.kind is ActionKind.RENAME
                 and symbol in (each.symbol, each.new_symbol)
@@ -156,8 +155,12 @@ def split_bar(bar: Bar, action: CorporateAction) -> Bar:
 
 def split_mark(mark: Mark, action: CorporateAction) -> Mark:
     """Return a price of before a split by share of after it."""
-    price = money(mark.price * action.old_shares / action.new_shares)
-    return Mark(mark.symbol, price, mark.time, mark.source)
+    return replace(mark, price=split_price(mark.price, action))
+
+
+def split_price(price: Decimal, action: CorporateAction) -> Decimal:
+    """Return what a share of after a split costs, by the price of one before it, US dollars."""
+    return money(price * action.old_shares / action.new_shares)
 
 
 def close_before(action: CorporateAction, calendar: Calendar) -> datetime:

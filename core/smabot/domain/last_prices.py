@@ -9,8 +9,8 @@ from functools import lru_cache
 
 from smabot.domain.bar_checks import is_valid_bar
 from smabot.domain.corporate_actions import CorporateAction
-from smabot.domain.known_splits import split_bar, split_mark
-from smabot.domain.records import Bar, Mark, money
+from smabot.domain.known_splits import split_bar, split_mark, split_price
+from smabot.domain.records import Bar, Mark
 
 
 @lru_cache(maxsize=8_192, typed=True)
@@ -82,7 +82,7 @@ class LastPrices:
             self.bars[symbol] = split_bar(bar, action)
             self._before.pop(symbol, None)
         if fill is not None:
-            self._fills[symbol] = money(fill * action.old_shares / action.new_shares)
+            self._fills[symbol] = split_price(fill, action)
         if mark is not None and mark.time < at:
             self.marks[symbol] = split_mark(mark, action)
 

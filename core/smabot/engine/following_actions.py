@@ -142,21 +142,19 @@ def read_actions(book: Book, broker: Broker, symbols: Collection[str], now: date
 def learn_actions(book: Book, announced: Announced, now: datetime) -> None:
     """Keep actions that are new, or whose terms have changed before they were followed; drop those that are not
     announced any more."""
-    for known in list(book.splits.open()):
+    for known in book.splits.open():
         if known.applied_at is None and announced.lacks(known):
             book.apply(replace(known, confirmed_at=now))
             text = f"{known.text}: the broker does not announce it any more"
             book.apply(Event(max(now, book.now), "split_withdrawn", known.symbol, text))
     for action in sorted(announced.actions, key=lambda each: (each.ex_date, each.action_id)):
-        known_as = book.splits.all.get(action.action_id)
-        if known_as is not None and (
-            known_as.applied_at
-            or (_terms(known_as) == _terms(action) and known_as.confirmed_at is None)
-        ):
+        terms = replace(action, seen_at=None, applied_at=None, confirmed_at=None)
+        before = book.splits.all.get(action.action_id)
+        if before is not None and (before.applied_at or replace(before, seen_at=None) == terms):
             continue
         if action.new_shares <= 0 or action.old_shares <= 0:
             continue
-        book.apply(replace(action, seen_at=now, applied_at=None, confirmed_at=None))
+        book.apply(replace(terms, seen_at=now))
         if action.effective_at > now:
             book.apply(Event(max(now, book.now), "split_announced", action.symbol, action.text))
 
@@ -174,16 +172,8 @@ def follow_action(book: Book, action: CorporateAction) -> bool:
     book.apply(replace(action, applied_at=now, confirmed_at=None if held else now))
     for position in held:
         change = action.new_qty(position.qty) - position.qty
-        book.apply(
-            Adjustment(
-                action.effective_at,
-                position.strategy,
-                action.symbol,
-                change,
-                ZERO,
-                action.text,
-            )
-        )
+        at, who, why = action.effective_at, position.strategy, action.text
+        book.apply(Adjustment(at, who, action.symbol, change, ZERO, why))
     if held:
         before = sum((position.qty for position in held), ZERO)
         text = f"{action.text}: {_shares(before)} are {_shares(book.net(action.symbol))}; nothing is traded until the broker follows"
@@ -239,17 +229,6 @@ def _question(
     asked = sorted({*symbols, *book.at_risk()})
     return lambda: Announced(
         broker.corporate_actions(asked, since, until), frozenset(asked), since, until
-    )
-
-
-def _terms(action: CorporateAction) -> tuple[object, ...]:
-    return (
-        action.symbol,
-        action.kind,
-        action.ex_date,
-        action.new_shares,
-        action.old_shares,
-        action.new_symbol,
     )
 
 

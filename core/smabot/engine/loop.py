@@ -127,8 +127,8 @@ class Engine:
     def run(self, pulse: Pulse = NO_PULSE) -> str:
         """Process events until the feed ends, ``until`` is reached or a stop is asked for.
 
-        ``pulse`` beats between two steps. Returns why it ended: ``ended``, ``until`` or ``stopped``. Raises SmabotError when it must not
-        go on; everything committed stays, and nothing leaves any more.
+        ``pulse`` beats between two steps. Returns why it ended: ``ended``, ``until`` or ``stopped``. Raises
+        SmabotError when it must not go on; everything committed stays, and nothing leaves any more.
         """
         try:
             outcome = self._loop(pulse)
@@ -232,11 +232,12 @@ class Engine:
             raise
         awaited = standing.needs_comparison and standing.agreed_at != agreed_at
         self.book_cash(news.booked)
-        adopts = bool(news.followed) or (bool(news.updates) and not pursue)
-        if adopts:
-            self.adopt(news.updates, news.followed)
+        updates = news.updates
+        if news.followed or (updates and not pursue):
+            self.adopt(updates, news.followed)
+            updates = ()
         if pursue and (news or held_back or awaited):
-            self.process(Batch(self._feed.now(), updates=() if adopts else news.updates))
+            self.process(Batch(self._feed.now(), updates=updates))
 
     def book_cash(self, booked: Sequence[object]) -> None:
         """Book cash that moved without a trade, as a comparison without a conflict has found it."""

@@ -144,7 +144,7 @@ def as_json(status: BotStatus) -> dict[str, Any]:
         "halted": book.halted or None,
         "waiting": status.waiting,
         "blocks": status.blocks,
-        "corporate_actions": list(book.splits.open()),
+        "corporate_actions": book.splits.open(),
         "last_bar": status.last_bar,
         "equity": book.point,
         "positions": status.positions,

@@ -100,9 +100,8 @@ def _load(session: BotSession) -> None:
         for minute in journal.windows(1, symbols_with_prices(session)):
             book.restore(minute)
         _, broker, feed = session.opened()
-        read_actions(
-            book, broker, session.symbols, feed.now()
-        )  # to be kept: nothing is restored after it
+        # last, as restoring drops what waits for a commit
+        read_actions(book, broker, session.symbols, feed.now())
         open_orders = len(book.open_orders())
         held = sum(1 for position in book.positions.values() if position.qty)
         found.append(

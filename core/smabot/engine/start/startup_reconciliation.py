@@ -79,7 +79,7 @@ def reconciled_engine(session: BotSession, watch: Watcher | None) -> Engine:
         engine.process(Batch(feed.now(), updates=result.updates if result else ()))
         if result is not None and result.followed:
             engine.adopt((), result.followed)
-        if any(session.book.splits.open()):
+        if session.book.splits.open():
             engine.compare()  # the start's own comparison was in shares of before a split
     return engine
 

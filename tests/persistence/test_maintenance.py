@@ -11,45 +11,22 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from smabot.cli import main
 from smabot.domain.bot_records import BotState
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import Adjustment, Bar, EquityPoint, Fill, Order, Position
 from smabot_persistence_sqlite.journal import SqliteJournal
 from smabot_persistence_sqlite.record_reader import SqliteRows
 
+Smabot = Callable[..., Any]
 START = datetime(2026, 3, 2, 14, 30, tzinfo=UTC)
 TEN = Decimal(10)
 
 
-class Result(NamedTuple):
-    exit_code: int
-    stdout: str
-    stderr: str
-
-
-Smabot = Callable[..., Result]
-
-
-@pytest.fixture
-def smabot(db: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Smabot:
-    """`smabot db ...` on the test's database, with no plugin but this one."""
-    only = tmp_path / "settings" / "settings.toml"
-    only.parent.mkdir()
-    only.write_text('[default]\nplugins = []\nbase_plugins = ["persistence_sqlite"]\n')
-
-    def call(*arguments: str) -> Result:
-        code = main(["--db", str(db), "--settings", str(only), "db", *arguments])
-        return Result(code, *capsys.readouterr())
-
-    return call
-
-
-def refused(result: Result, code: int, words: str) -> bool:
+def refused(result: Any, code: int, words: str) -> bool:
     """Tell whether a command ended with a code, nothing on stdout, and one line with these words."""
     return (
         result.exit_code == code

@@ -11,11 +11,10 @@ from contextlib import closing
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import pytest
 
-from smabot.cli import main
 from smabot.domain.bot_records import BotState
 from smabot.domain.order_terms import OrderType, Side, Status, TimeInForce
 from smabot.domain.records import Account, Bar, Fill, Order, Position
@@ -31,26 +30,6 @@ FIRST_SCHEMA = Path(__file__).with_name("first_schema.sql")
 LEDGER = "trades.exchange.db"
 CALLS = ("replace", "fsync", "unlink")
 """What the files' names and contents change by, and what puts them on the disk."""
-
-
-class Result(NamedTuple):
-    code: int
-    out: str
-    err: str
-
-
-@pytest.fixture
-def smabot(db: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
-    """`smabot db …` on the test's database, with no plugin but this one."""
-    only = tmp_path / "settings" / "settings.toml"
-    only.parent.mkdir()
-    only.write_text('[default]\nplugins = []\nbase_plugins = ["persistence_sqlite"]\n')
-
-    def call(*arguments: str) -> Result:
-        code = main(["--db", str(db), "--settings", str(only), "db", *arguments])
-        return Result(code, *capsys.readouterr())
-
-    return call
 
 
 def write(db: Path, value: str, *rows: Any) -> None:
@@ -204,12 +183,12 @@ def test_what_was_there_is_kept_with_its_log_and_comes_back(db: Path, smabot: An
     in_child(killed)
     db.with_name("trades.db.health").write_text("{}")
     found = smabot("restore", str(db.with_name("copy.db")))
-    assert found.code == 0
-    assert f"{db}: restored from {db.with_name('copy.db')}, checked\n" in found.out
+    assert found.exit_code == 0
+    assert f"{db}: restored from {db.with_name('copy.db')}, checked\n" in found.stdout
     assert value_of(db) == "new"
     (kept,) = db.parent.glob("trades-*-replaced.db")
-    assert f"kept what was there as {kept}\n" in found.out
-    assert smabot("restore", str(kept)).code == 0
+    assert f"kept what was there as {kept}\n" in found.stdout
+    assert smabot("restore", str(kept)).exit_code == 0
     assert value_of(db) == "old"
 
 
@@ -217,8 +196,8 @@ def test_where_nothing_is_a_backup_is_put_in_place(db: Path, smabot: Any) -> Non
     other = db.with_name("other.db")
     write(other, "new")
     told = smabot("restore", str(other), "--json")
-    assert told.code == 0
-    first = json.loads(told.out.splitlines()[0])
+    assert told.exit_code == 0
+    first = json.loads(told.stdout.splitlines()[0])
     assert (first["db"], first["restored_from"], first["kept"]) == (str(db), str(other), [])
     assert value_of(db) == "new"
 
@@ -239,7 +218,7 @@ def test_it_says_what_the_backup_holds(db: Path, tmp_path: Path, smabot: Any) ->
         orders = [order(1, Status.FILLED, 10), order(2, Status.UNKNOWN, 0)]
         journal.commit([*orders, bought, position], [Bar("SPY", START, 1.0, 1.0, 1.0, 1.0, 1.0)])
     smabot("backup", str(tmp_path / "copy.db"))
-    lines = smabot("restore", str(tmp_path / "copy.db"), "--offline").out.splitlines()
+    lines = smabot("restore", str(tmp_path / "copy.db"), "--offline").stdout.splitlines()
     assert lines[2:] == [
         "newest minute: 2026-03-02 09:31 ET",
         "open order: bot-sma-SPY-2, buy 10 SPY, unknown, 0 filled",
@@ -299,8 +278,8 @@ def test_what_is_no_good_backup_changes_nothing(
     backup = tmp_path / "settings" / "copy.db"
     words = make(backup)
     found = smabot("restore", str(backup))
-    assert (found.code, found.out, found.err.count("\n")) == (code, "", 1), found.err
-    assert words in found.err
+    assert (found.exit_code, found.stdout, found.stderr.count("\n")) == (code, "", 1), found.stderr
+    assert words in found.stderr
     assert value_of(db) == "old"
     assert {path.name for path in db.parent.iterdir()} - before <= {
         "trades.db-wal",
@@ -313,8 +292,8 @@ def test_while_a_bot_runs_it_is_refused(db: Path, tmp_path: Path, smabot: Any) -
     smabot("backup", str(tmp_path / "copy.db"))
     with closing(SqliteJournal.open(db)):
         found = smabot("restore", str(tmp_path / "copy.db"))
-        assert found.code == LockHeld.exit_code == 7
-        assert f"is in use by a running smabot (pid {os.getpid()})" in found.err
+        assert found.exit_code == LockHeld.exit_code == 7
+        assert f"is in use by a running smabot (pid {os.getpid()})" in found.stderr
     assert value_of(db) == "old"
     assert not list(tmp_path.glob("*replaced*"))
 
@@ -324,17 +303,17 @@ def test_another_programs_file_is_not_replaced(db: Path, tmp_path: Path, smabot:
     write(tmp_path / "copy.db", "new")
     db.write_text("mine")
     found = smabot("restore", str(tmp_path / "copy.db"))
-    assert (found.code, found.err.count("\n")) == (3, 1)
-    assert "so it is not replaced: move it away" in found.err
+    assert (found.exit_code, found.stderr.count("\n")) == (3, 1)
+    assert "so it is not replaced: move it away" in found.stderr
     assert db.read_text() == "mine"
     db.rename(tmp_path / "away")
-    assert smabot("restore", str(tmp_path / "copy.db")).code == 0
+    assert smabot("restore", str(tmp_path / "copy.db")).exit_code == 0
     assert value_of(db) == "new"
 
 
 def test_the_database_itself_is_no_backup_of_it(db: Path, smabot: Any) -> None:
     write(db, "old")
-    assert smabot("restore", str(db)).code == 2
+    assert smabot("restore", str(db)).exit_code == 2
 
 
 def test_a_ledger_of_another_account_is_not_restored(db: Path, tmp_path: Path) -> None:
@@ -354,8 +333,8 @@ def test_a_backup_of_an_older_release_is_put_in_place_as_it_is(
     with closing(sqlite3.connect(backup)) as first:
         first.executescript(FIRST_SCHEMA.read_text())
     found = smabot("restore", str(backup))
-    assert found.code == 0, found.err
-    assert "is of an older smabot" in found.err
+    assert found.exit_code == 0, found.stderr
+    assert "is of an older smabot" in found.stderr
     with closing(sqlite3.connect(db)) as there:
         assert there.execute("SELECT version_num FROM alembic_version").fetchone() == ("0001",)
     SqliteJournal.open(db).close()

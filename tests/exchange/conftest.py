@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import runpy
-from collections.abc import Iterator, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -38,6 +39,19 @@ class Lab:
         self.folder = folder
         self._open: list[Exchange] = []
         self._ledgers = 0
+
+    def killed_copies(self, name: str) -> tuple[list[Path], Callable[[], None]]:
+        """Return ledgers as a kill would leave one, and what takes another one now."""
+        copies: list[Path] = []
+
+        def copy() -> None:
+            folder = self.folder / f"killed{len(copies)}"
+            folder.mkdir()
+            for suffix in ("", "-wal"):
+                shutil.copy(self.folder / f"{name}{suffix}", folder / f"ledger.db{suffix}")
+            copies.append(folder / "ledger.db")
+
+        return copies, copy
 
     @staticmethod
     def time(local: str) -> datetime:

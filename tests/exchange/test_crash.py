@@ -35,15 +35,7 @@ def tape(lab: Any) -> Path:
 
 def test_killed_at_every_commit_boundary(lab: Any, tape: Path, player: dict[str, Any]) -> None:
     """What is on disk after each commit is opened elsewhere, as after a kill, and played on."""
-    copies: list[Path] = []
-
-    def copy() -> None:
-        folder = lab.folder / f"killed{len(copies)}"
-        folder.mkdir()
-        for suffix in ("", "-wal"):
-            shutil.copy(lab.folder / f"whole.db{suffix}", folder / f"ledger.db{suffix}")
-        copies.append(folder / "ledger.db")
-
+    copies, copy = lab.killed_copies("whole.db")
     exchange = lab.open(tape, "whole.db", multiplier=Decimal(2))
     player["play"](exchange, copy)
     exchange.close()

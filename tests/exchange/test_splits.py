@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
 import subprocess
 import sys
@@ -403,14 +402,7 @@ def test_killed_at_every_commit_and_opened_again_it_ends_the_same(
     folder = write(
         lab, [f"SPY,{DAY},split,{new},{old},,{more}"], new / old, f"{HEADER},minutes_late,orders"
     )
-    copies: list[Path] = []
-
-    def copy() -> None:
-        place = lab.folder / f"killed{len(copies)}"
-        place.mkdir()
-        for suffix in ("", "-wal"):
-            shutil.copy(lab.folder / f"whole.db{suffix}", place / f"ledger.db{suffix}")
-        copies.append(place / "ledger.db")
+    copies, copy = lab.killed_copies("whole.db")
 
     def act(exchange: Exchange) -> None:
         player["act"](exchange, copy)

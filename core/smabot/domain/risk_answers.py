@@ -58,7 +58,7 @@ def read_checks(text: str) -> list[Check]:
     return [*_read_checks(text)]
 
 
-@lru_cache(maxsize=256)
+@lru_cache(maxsize=64)
 def _read_checks(text: str) -> tuple[Check, ...]:
     try:
         checks = tuple(Check(*fields) for fields in json.loads(text or "[]"))

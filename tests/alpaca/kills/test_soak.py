@@ -18,8 +18,7 @@ SHARES = 10
 AVERAGES = 2, 5
 KILLS = 3
 """In the first session, and again in the last."""
-GROWTH = 1.15 if SESSIONS <= 10 else 1.25
-"""A process grows for some 16 sessions, and stays there (`python -m benchmarks.soak`)."""
+GROWTH = 1.1 if SESSIONS <= 10 else 1.25
 """Of the peak memory. What is remembered of orders, and SQLite's pages, fill up over some 30 sessions."""
 STOPPING = {"foreign_order", "foreign_position"}
 """Faults at which the bot must stop."""

@@ -9,6 +9,7 @@ import shutil
 import signal
 import sqlite3
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -217,6 +218,23 @@ def test_a_disk_that_fills_up_in_the_middle_of_a_run(
         assert world.tables() == undisturbed
 
 
+def is_stopped_in_a_write(pid: int, db: Path) -> bool:
+    """Stop a bot as if it hung, and tell whether that caught it in the middle of a write."""
+    os.kill(pid, signal.SIGSTOP)
+    with closing(sqlite3.connect(db, isolation_level=None, timeout=0.1)) as other:
+        try:
+            other.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError:
+            return True
+    return False
+
+
+def stop_between_writes(pid: int, db: Path) -> None:
+    while is_stopped_in_a_write(pid, db):
+        os.kill(pid, signal.SIGCONT)
+        time.sleep(0.01)
+
+
 FULL = "disk is full|No space left on device"
 
 
@@ -247,13 +265,29 @@ def test_a_halt_for_a_bot_on_a_full_disk(world: Any) -> None:
     with small_disk(disk):
         with world.start("run", "--db", "disk/x.db", "--ledger", "l.db", "--speed", "1") as running:
             world.wait_ready(running)
-            os.kill(running.pid, signal.SIGSTOP)
+            stop_between_writes(running.pid, disk / "x.db")
             fill(disk, 0)
             refused = world.run("halt", "--db", "disk/x.db")
             assert (refused.code, "the disk is full: free some" in refused.line) == (FAILURE, True)
             assert world.run("status", "--db", "disk/x.db").code == 0
             running.kill()
         assert "will carry" not in refused.line
+
+
+def test_a_halt_for_a_bot_that_hangs_in_a_write(world: Any) -> None:
+    """The command can't be left where the bot would find it: the line names who is in the way."""
+    with world.start("run", "--data", "simulated", "--speed", "600") as running:
+        world.wait_ready(running)
+        while not is_stopped_in_a_write(running.pid, world.db):
+            os.kill(running.pid, signal.SIGCONT)
+            time.sleep(0.003)
+        refused = world.run("halt")
+        running.kill()
+    assert refused.code == FAILURE
+    assert (
+        f"the bot (pid {running.pid}) is writing to it and does not come to an end" in refused.line
+    )
+    assert world.run("halt").code == 0
 
 
 def test_a_full_disk_for_a_backup_is_the_targets(world: Any) -> None:

@@ -30,7 +30,6 @@ _MEANINGS = {
     "SQLITE_READONLY": "it can't be written: check the rights of the file and its folder",
     "SQLITE_PERM": "it can't be opened: check the rights of the file and its folder",
     "SQLITE_CANTOPEN": "it can't be opened: check the rights of the file and its folder",
-    "SQLITE_BUSY": "another program is writing to it: close that one and try again",
     "SQLITE_LOCKED": "another program is writing to it: close that one and try again",
     "SQLITE_IOERR": "the disk failed, or a quota or limit is reached: check both, then run `smabot "
     "db check`",
@@ -52,7 +51,20 @@ def error_meaning(error: Exception, db: Path) -> str:
     words = next((text for code, text in _MEANINGS.items() if name.startswith(code)), None)
     if name.startswith(_NO_ROOM) and is_disk_full(db.parent):
         words = FULL
+    if name.startswith("SQLITE_BUSY"):
+        words = _whose_write_lasts(db)
     return f"{words} ({error})" if words else str(error)
+
+
+def _whose_write_lasts(db: Path) -> str:
+    """Say who keeps others from writing to a database: a bot that hangs in its commit, or another program."""
+    holder = lock_holder(db) if is_locked(db) else ""
+    if holder in ("", f"{os.getpid()}"):
+        return _MEANINGS["SQLITE_LOCKED"]
+    return (
+        f"the bot (pid {holder}) is writing to it and does not come to an end: see `smabot health`; "
+        "if it hangs, kill it and try again"
+    )
 
 
 @contextmanager

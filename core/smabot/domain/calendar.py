@@ -16,7 +16,9 @@ from smabot.domain.frozen_classes import frozen
 
 EXCHANGE_ZONE = ZoneInfo("America/New_York")
 MINUTE = timedelta(minutes=1)
-_NO_DAY = (datetime.max.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC), date.max)
+NEVER = datetime.max.replace(tzinfo=UTC)
+"""Later than all times: when something falls due that does not come."""
+_NO_DAY = (NEVER, NEVER, date.max)
 """A trading date that holds no time."""
 
 

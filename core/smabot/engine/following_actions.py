@@ -10,7 +10,7 @@ from typing import NamedTuple
 from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH
 from smabot.domain.bot_records import Event
-from smabot.domain.calendar import end_of, new_york_date
+from smabot.domain.calendar import NEVER, end_of, new_york_date
 from smabot.domain.corporate_actions import ActionKind, CorporateAction
 from smabot.domain.frozen_classes import replace
 from smabot.domain.records import ZERO, Adjustment, Position
@@ -61,7 +61,7 @@ class CorporateActions:
         self._clock = clock
         self._symbols = frozenset(symbols)
         self._question = question
-        self._look_at = clock.now() + EVERY
+        self._look_at = NEVER if self._broker is None else clock.now() + EVERY
         """The start has asked already."""
         self._next_due = EPOCH
         self._told: dict[str, datetime] = {}

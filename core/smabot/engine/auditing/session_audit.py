@@ -9,7 +9,7 @@ from loguru import logger
 from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH
 from smabot.domain.bot_records import BotState, Event
-from smabot.domain.calendar import Session
+from smabot.domain.calendar import NEVER, Session
 from smabot.domain.frozen_classes import replace
 from smabot.engine.auditing.audit_table import Audit, audit_records
 from smabot.engine.auditing.own_records import Span, own_records
@@ -58,8 +58,14 @@ class SessionAudit:
         self._asked: tuple[int, Session, Span] | None = None
         self._session: Session | None = None
         self._tries = 0
-        self.due_at = EPOCH
-        """When `update` has something to do, by the feed's clock."""
+        self._due = EPOCH
+
+    @property
+    def due_at(self) -> datetime:
+        """When `update` has something to do, by the feed's clock; long ago where it waits for an answer."""
+        if not self._is_on:
+            return NEVER
+        return self._due if self._asked is None else EPOCH
 
     def _now(self) -> datetime:
         """Return until when the bot has seen what happened: a paced feed may be ahead of it."""
@@ -68,7 +74,7 @@ class SessionAudit:
     @property
     def begins(self) -> bool:
         """Whether `update` asks the broker: a session has closed that was not audited."""
-        if not self._is_on or self._asked is not None or self._now() < self.due_at:
+        if not self._is_on or self._asked is not None or self._now() < self._due:
             return False
         self._session = self._due_session()
         return self._session is not None
@@ -93,7 +99,7 @@ class SessionAudit:
         """Return the last session that has closed, where it was not audited; also find when the next is due."""
         now, calendar = self._now(), self._book.calendar
         coming = calendar.next_session(now - self._after)
-        self.due_at = coming.close + self._after if coming is not None else now + ASK_AGAIN
+        self._due = coming.close + self._after if coming is not None else now + ASK_AGAIN
         closed = [each for each in calendar.sessions if each.close + self._after <= now]
         account = self._book.account
         if not closed or account is None or closed[-1].close <= account.bound_at:
@@ -111,7 +117,7 @@ class SessionAudit:
             statement = self._question.take_answer()
         except BrokerError as error:
             logger.info("the session's audit waits: {}", error)
-            self.due_at = self._now() + ASK_AGAIN
+            self._due = self._now() + ASK_AGAIN
             return False
         seen = {each.broker_order_id for each in statement.executions}
         own = own_records(self._journal, span, seen)
@@ -122,7 +128,7 @@ class SessionAudit:
             own, statement, self._config.bot, cash=still, foreign=self._config.foreign
         )
         if self._tries < MOST_TRIES and any(each.is_late for each in found.differences):
-            self._tries, self.due_at = self._tries + 1, self._now() + BOOKED_IN
+            self._tries, self._due = self._tries + 1, self._now() + BOOKED_IN
             return False
         self._tries = 0
         at = self._book.now if self._after else session.close

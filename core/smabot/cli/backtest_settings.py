@@ -28,9 +28,10 @@ FORCED: Mapping[str, Any] = {
     "ledger": str(IN_MEMORY),
     "equity_every_minutes": 1,
     "audit": False,
+    "reconcile_every_minutes": 24 * 60,
     "log.file": None,
 }
-"""What a backtest has, whatever the settings say: it trades at no broker, and sees each minute."""
+"""What a backtest has, whatever the settings say: it trades at no broker, where nobody else does, and sees each minute."""
 COSTS = (
     "half_spread", "slippage", "slippage_of_range", "max_volume_share", "commission_per_share",
     "commission_per_order", "commission_minimum", "sec_fee_rate", "taf_per_share", "taf_maximum", "cat_per_share",

@@ -85,8 +85,9 @@ class Commit:
     @property
     def is_calm(self) -> bool:
         """Whether nothing is open, sent or asked for, and the broker's word is good."""
-        degraded = self._why_degraded() or self._standing.degraded
-        return self._book.at_rest and self._outbox.idle and not degraded
+        standing = self._standing
+        doubt = self._why_degraded() or standing.degraded or standing.needs_comparison
+        return self._book.at_rest and self._outbox.idle and not doubt
 
     def may_still_wait(self) -> bool:
         """The same where all was calm before the minute, and its bars alone may have changed that."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from smabot.domain.book import Book
-from smabot.domain.records import Batch, Signal
+from smabot.domain.records import Bar, Batch
 from smabot.engine.execution.executor import Executor
 from smabot.engine.execution.targets import Targets
 from smabot.engine.mark_to_market import MarkToMarket
@@ -38,19 +40,35 @@ class Decisions:
 
         ``flatten``: the operator wants flat just now.
         """
+        bars, answers = self._show(batch, fresh)
+        self._pursue(bars, answers, fresh=fresh, flatten=flatten)
+
+    def decide_calmly(self, minute: Batch, *, fresh: bool) -> None:
+        """Do the same where all was at rest before: only a signal, or what a plugin changed, has to be pursued."""
+        bars, answers = self._show(minute, fresh)
+        if answers or not self._book.at_rest:
+            self._pursue(bars, answers, fresh=fresh, flatten=False)
+
+    def _show(self, batch: Batch, fresh: bool) -> tuple[list[Bar], list[tuple[str, Any]]]:
+        """Take bars in, value the account, and ask the strategies; returns the new bars and their answers."""
         book = self._book
-        decided: list[Signal] = []
         bars = book.apply_bars(batch.bars)
         asks = self.started or (fresh and self._prices.is_now(batch.time))
         asked = asks and self._prices.update()
         if bars:
             self._equity.mark_minute(batch.time)
-            if answers := self._plugins.on_bar(bars, book):
-                decided = self._targets.take_signals(answers, fresh)
-            if fresh:
-                decided += self._targets.late_entries(bars)
-        elif asked:
+            return bars, self._plugins.on_bar(bars, book)
+        if asked:
             self._equity.mark_at(book.now)
+        return bars, []
+
+    def _pursue(
+        self, bars: list[Bar], answers: list[tuple[str, Any]], *, fresh: bool, flatten: bool
+    ) -> None:
+        """Keep what the strategies want, and go after it."""
+        decided = self._targets.take_signals(answers, fresh) if answers else []
+        if fresh and bars:
+            decided += self._targets.late_entries(bars)
         if fresh or flatten or (self.started and not bars):
             self._executor.pursue_targets(at_once=flatten)
             for signal in decided:

@@ -68,12 +68,13 @@ class PriceRequests:
         return (self._take(now) if self._question.answered else False) or priced
 
     def _note_freshness(self, now: datetime) -> None:
-        """Note until when nothing that is held or ordered now can get stale."""
+        """Note until when nothing that is held or ordered now can get stale: ages count from a session's open."""
         book = self._book
-        self._changes, self._fresh_until = book.changes, now
+        self._changes, oldest = book.changes, now
         if (session := book.calendar.session_at(now)) is not None:
             ends = [_bar_end(book, symbol) or session.open for symbol in book.at_risk()]
-            self._fresh_until = max(min(ends, default=now), session.open) + STALE
+            oldest = max(min(ends, default=now), session.open)
+        self._fresh_until = oldest + STALE
 
     def _ask(self) -> list[Mark]:
         if not isinstance(self._feed, PricedFeed):

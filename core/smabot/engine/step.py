@@ -92,7 +92,7 @@ class Step:
         if self._journal.commands():
             return self.take(minute, fresh=fresh)
         self._book.now = minute.time
-        self._decisions.decide(minute, fresh=fresh, flatten=False)
+        self._decisions.decide_calmly(minute, fresh=fresh)
         return [] if self._commit.may_still_wait() else self._commit_and_send()
 
     def book_cash(self, found: Sequence[object]) -> None:

@@ -13,6 +13,7 @@ from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE, Calendar, Session, end
 from smabot.domain.cash_movements import CashKind, CashMovement
 from smabot.domain.closed_sessions import ClosedSession
 from smabot.domain.committed_steps import CommittedStep
+from smabot.domain.equity_bounds import EquityBounds
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import OrderType, RefusalCause, Side, Status, TimeInForce
 from smabot.domain.records import (
@@ -91,6 +92,7 @@ __all__ = [
     "Config",
     "ConfigError",
     "Conflict",
+    "EquityBounds",
     "EquityPoint",
     "Event",
     "Feed",

@@ -48,6 +48,7 @@ class Book(BookView):
     now: datetime
     account: Account | None
     point: EquityPoint | None
+    point_before: EquityPoint | None
     stances: int
 
     def __init__(
@@ -62,6 +63,7 @@ class Book(BookView):
         self.now = EPOCH
         self.account = None
         self.point = None
+        self.point_before = None
         self.stances = 0
 
     # -- change ---------------------------------------------------------------------------------
@@ -344,7 +346,7 @@ class Book(BookView):
         last = self.point
         if last is not None and (point.time < last.time or point == last):
             return False
-        self.point = point
+        self.point_before, self.point = last, point
         self._rows.note(point)
         return True
 

@@ -70,6 +70,10 @@ class BookView:
             """The last point of the equity curve."""
 
         @property
+        def point_before(self) -> EquityPoint | None:
+            """The point before the last one; None where this process has seen none."""
+
+        @property
         def stances(self) -> int:
             """How often blocks and targets have changed. After a change the gate checks waiting orders again."""
 

@@ -45,18 +45,20 @@ class Decisions:
 
     def decide_calmly(self, minute: Batch, *, fresh: bool) -> None:
         """Do the same where all was at rest before: only a signal, or what a plugin changed, has to be pursued."""
-        bars, answers = self._show(minute, fresh)
+        bars, answers = self._show(minute, fresh, calm=True)
         if answers or not self._book.at_rest:
             self._pursue(bars, answers, fresh=fresh, flatten=False)
 
-    def _show(self, batch: Batch, fresh: bool) -> tuple[list[Bar], list[tuple[str, Any]]]:
+    def _show(
+        self, batch: Batch, fresh: bool, *, calm: bool = False
+    ) -> tuple[list[Bar], list[tuple[str, Any]]]:
         """Take bars in, value the account, and ask the strategies; returns the new bars and their answers."""
         book = self._book
         bars = book.apply_bars(batch.bars)
         asks = self.started or (fresh and self._prices.is_now(batch.time))
         asked = asks and self._prices.update()
         if bars:
-            self._equity.mark_minute(batch.time)
+            self._equity.mark_minute(batch.time, calm=calm)
             return bars, self._plugins.on_bar(bars, book)
         if asked:
             self._equity.mark_at(book.now)

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 
 from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH
+from smabot.domain.equity_bounds import EquityBounds
 from smabot.domain.records import EquityPoint
 from smabot.hooks.plugins import Plugins
 
@@ -19,12 +20,21 @@ class MarkToMarket:
         self._plugins = plugins
         self._every = timedelta(minutes=every_minutes)
         self._keeps_all = every_minutes == 1
+        self._bounds: EquityBounds | None = None
+        """Within them no plugin needs to be told; None: all are told."""
 
-    def mark_minute(self, time: datetime) -> None:
-        """Value the account at a minute's close, whatever was valued since it ended."""
+    def end_calm(self) -> None:
+        """Something else than bars has come: tell the plugins of the next point in any case."""
+        self._bounds = None
+
+    def mark_minute(self, time: datetime, *, calm: bool = False) -> None:
+        """Value the account at a minute's close, whatever was valued since it ended.
+
+        ``calm``: nothing but bars has come since the minute before, so that bounds may hold.
+        """
         last = self._book.point
         at = last.time if last is not None and last.time > time else time
-        self._mark(at, keep=self._keeps_all or self._due(at))
+        self._mark(at, keep=self._keeps_all or self._due(at), calm=calm and self._keeps_all)
 
     def mark_at(self, time: datetime) -> None:
         """Value the account after fills of that time, or where prices were asked for."""
@@ -38,13 +48,17 @@ class MarkToMarket:
             return True
         return (time - EPOCH) // every > (last.time - EPOCH) // every
 
-    def _mark(self, time: datetime, *, keep: bool) -> None:
-        """Value the account and call `on_equity`; ``keep`` makes it a point of the curve."""
+    def _mark(self, time: datetime, *, keep: bool, calm: bool = False) -> None:
+        """Value the account and tell the plugins, unless bounds hold; ``keep`` makes it a point of the curve."""
         book = self._book
         account = book.account
         if account is None:
             return
         cash, value = account.cash, book.positions_value()
         point = EquityPoint(time, cash + value, cash, value, book.realized_pnl())
-        if not keep or book.apply(point):
-            self._plugins.on_equity(point, book)
+        if keep and not book.apply(point):
+            return
+        if calm and self._bounds is not None and self._bounds.holds(point.equity, time):
+            return
+        bounds = self._plugins.on_equity(point, book)
+        self._bounds = bounds if calm else None

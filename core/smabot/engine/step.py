@@ -117,6 +117,7 @@ class Step:
 
     def _begin(self, batch: Batch) -> None:
         self._book.now = max(self._book.now, batch.time)
+        self._equity.end_calm()
         self._calendar.update()
         self._actions.update()
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import cache
 from types import NoneType
 
+from smabot.domain.equity_bounds import EquityBounds
 from smabot.domain.records import OrderIntent
 from smabot.domain.risk_answers import Veto
 from smabot.errors import PluginFault, SmabotError
@@ -17,6 +18,7 @@ ANSWERS: dict[str, tuple[type, ...]] = {
     "lookback": (int,),
     "on_startup_recover": (RecoveryStep,),
     "on_signal": (OrderIntent,),
+    "on_equity": (EquityBounds,),
     "before_submit": (Veto, list),
     "may_leave": (Veto,),
     "receivers": (Sequence,),

@@ -15,6 +15,7 @@ from smabot.domain.book import Book
 from smabot.domain.bot_health import Health
 from smabot.domain.bot_records import Command, Run
 from smabot.domain.committed_steps import CommittedStep
+from smabot.domain.equity_bounds import ANY, EquityBounds
 from smabot.domain.records import Bar, EquityPoint, Fill, Order, OrderIntent, Signal
 from smabot.domain.risk_answers import Check, Veto
 from smabot.errors import ConfigError, PluginFault, SmabotError, suggest
@@ -23,7 +24,7 @@ from smabot.hooks.discovery import check_tables, discover, make, named_by, selec
 from smabot.hooks.findings import Finding
 from smabot.hooks.hook_checks import check_hooks
 from smabot.hooks.plugin_calls import KEEPING, PluginCalls
-from smabot.hooks.plugin_faults import fault, missing_member, named, shown
+from smabot.hooks.plugin_faults import fault, is_answer, missing_member, named, shown
 from smabot.hooks.recovery_answers import Reconciliation, Recovery, RecoveryStep
 from smabot.settings.model import Config
 
@@ -138,17 +139,22 @@ class Plugins(PluginCalls):
                 decimals.restore()
         return found
 
-    def on_equity(self, point: EquityPoint, book: Book) -> None:
+    def on_equity(self, point: EquityPoint, book: Book) -> EquityBounds | None:
+        """Tell every plugin; returns within what none needs to be told of a next point, None where one does."""
         views, decimals = self._views_of(book), self._decimals
+        bounds: EquityBounds | None = ANY
         for name, on_equity in self.equity_hooks:
             try:
                 answer = on_equity(point, views[name])
-                if answer is not None:
+                if not is_answer("on_equity", answer):
                     raise fault(name, "on_equity", answer)
+                bounds = bounds.within(answer) if bounds and answer else None
             except BaseException as error:  # noqa: BLE001 - SystemExit is a plugin's failure, too
+                bounds = None
                 self._failed(name, "on_equity", error)
             finally:
                 decimals.restore()
+        return bounds
 
     def on_signal(self, signal: Signal, book: Book) -> tuple[str, OrderIntent] | None:
         """Return the first answer, with the name of the plugin that gave it."""

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from smabot.domain.equity_bounds import EquityBounds
     from smabot.domain.records import OrderIntent, Signal
     from smabot.domain.risk_answers import Check, Veto
     from smabot.hooks.findings import Finding
@@ -40,8 +41,8 @@ class Plugin:
         def on_fill(self, *args: Any, **kwargs: Any) -> None:
             """``on_fill(fill, book)``: react to a new fill; each comes once."""
 
-        def on_equity(self, *args: Any, **kwargs: Any) -> None:
-            """``on_equity(point, book)``: react to the account's value."""
+        def on_equity(self, *args: Any, **kwargs: Any) -> EquityBounds | None:
+            """``on_equity(point, book)``: react to the account's value; the bounds within which you needn't."""
 
         def after_commit(self, *args: Any, **kwargs: Any) -> str | None:
             """``after_commit(step, receiver, memory)``: tell others of what was committed, in a thread of

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from smabot.domain.bot_health import Health
     from smabot.domain.bot_records import Command, Run
     from smabot.domain.committed_steps import CommittedStep
+    from smabot.domain.equity_bounds import EquityBounds
     from smabot.domain.records import (
         Bar,
         EquityPoint,
@@ -164,10 +165,11 @@ def on_fill(fill: Fill, book: Book) -> None:
 
 
 @hookspec
-def on_equity(point: EquityPoint, book: Book) -> None:
+def on_equity(point: EquityPoint, book: Book) -> EquityBounds | None:
     """React to the account's value at each minute's close, and after fills.
 
-    `equity_every_minutes` thins the stored curve, not these calls.
+    `equity_every_minutes` thins the stored curve, not these calls. A plugin that acts beyond some value alone may
+    answer `EquityBounds`: it need not be called for points within them, as long as nothing but bars comes.
 
     Since 0.1.
 

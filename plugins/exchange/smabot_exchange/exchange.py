@@ -263,14 +263,15 @@ class Exchange(ExchangeOrders):
         minute, engine = self._replay.next_minute(self._now), self._engine
         if minute is None or engine.open_orders or minute[0] >= self._day_ends:
             return None
-        if self._actions.is_due(minute[0] + MINUTE):
-            return None
-        if self.faults or self.halts.symbols or self._flags.names:
-            return None
         start, bars = minute
-        self._latest.update([(bar.symbol, bar) for bar in bars])
+        end = start + MINUTE
+        if self._actions.is_due(end) or self.faults or self.halts.symbols or self._flags.names:
+            return None
+        latest = self._latest
+        for bar in bars:
+            latest[bar.symbol] = bar
         engine.prices_changed()
-        self._now = end = start + MINUTE
+        self._now = end
         self._replay.complete()
         return end, bars
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from smabot.api import (
     Book,
     Command,
+    EquityBounds,
     EquityPoint,
     Event,
     Order,
@@ -153,16 +154,17 @@ class CircuitBreaker(Rule):
         return state
 
     @hookimpl
-    def on_equity(self, point: EquityPoint, book: Book) -> None:
+    def on_equity(self, point: EquityPoint, book: Book) -> EquityBounds | None:
         account = book.account
         if not self._quiet_points.take(point, account, book):
             self._decide(point, book)
             self._quiet_points.begin(book)
         self._day_start.note_point(point, account)
+        return self._quiet_points.bounds
 
     def _decide(self, point: EquityPoint, book: Book) -> None:
         day = book.calendar.trading_date(point.time)
-        state = self._with_session_start(breaker_state(book), day, book)
+        state = self._with_session_start(breaker_state(book), day, point, book)
         equity = point.equity
         if state.peak_equity is None or equity > state.peak_equity:
             state = replace(state, peak_equity=equity)
@@ -193,11 +195,13 @@ class CircuitBreaker(Rule):
         )
         return f"the circuit breaker is reset; it was: {describe_breaker(before)}"
 
-    def _with_session_start(self, state: BreakerState, day: date, book: Book) -> BreakerState:
+    def _with_session_start(
+        self, state: BreakerState, day: date, point: EquityPoint, book: Book
+    ) -> BreakerState:
         """Set the session opening equity at the first event of a trading date."""
         if state.session_date is not None and day <= state.session_date:
             return state
-        return replace(state, session_date=day, session_equity=self._day_start.equity(book))
+        return replace(state, session_date=day, session_equity=self._day_start.equity(book, point))
 
     def _drawdown_reason(self, state: BreakerState, equity: Decimal) -> str:
         """Return why the drawdown trips the breaker, or an empty string."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -11,6 +11,7 @@ from smabot.api import (
     ZERO,
     Book,
     Check,
+    EquityBounds,
     EquityPoint,
     Event,
     Fill,
@@ -48,6 +49,8 @@ class DailyLimits(Rule):
         self._day_start = DayStart()
         self._floor_of: Decimal | None = None
         self._floor = ZERO
+        self._day = date.min
+        self._day_ends = datetime.min.replace(tzinfo=UTC)
 
     @hookimpl
     def records(self) -> list[type]:
@@ -111,11 +114,11 @@ class DailyLimits(Rule):
         book.apply(replace(day, trade_count=trades, realized_pnl=realized))
 
     @hookimpl
-    def on_equity(self, point: EquityPoint, book: Book) -> None:
+    def on_equity(self, point: EquityPoint, book: Book) -> EquityBounds:
         day, account = book.calendar.trading_date(point.time), book.account
         counts = book.row(DayCounts, day)
         if counts is None or account is None or counts.opening_cash != account.opening_cash:
-            counts = self._counts(day, book)
+            counts = self._counts(day, book, point)
             book.apply(counts)
         self._day_start.note_point(point, account)
         start = counts.start_equity
@@ -124,6 +127,9 @@ class DailyLimits(Rule):
             self._floor_of, self._floor = start, equity_floor(start, fraction, dollars)
         if point.equity < self._floor:
             self._block_after_loss(counts, point.equity, point.time, book)
+        if day != self._day:
+            self._day, self._day_ends = day, end_of(day)
+        return EquityBounds(floor=self._floor, until=self._day_ends)
 
     def _recount(self, today: TradingDay, book: Book) -> None:
         """Count the date's orders and trades, also those made in runs without this plugin."""
@@ -161,10 +167,11 @@ class DailyLimits(Rule):
         loss = max(day.start_equity - book.equity(), ZERO)
         return f"{trades}, loss {loss:,.2f}{of_loss}"
 
-    def _counts(self, day: date, book: Book) -> DayCounts:
+    def _counts(self, day: date, book: Book, present: EquityPoint | None = None) -> DayCounts:
         counts, opening = book.row(DayCounts, day), opening_cash(book)
         if counts is None:
-            return DayCounts(day, start_equity=self._day_start.equity(book), opening_cash=opening)
+            start = self._day_start.equity(book, present)
+            return DayCounts(day, start_equity=start, opening_cash=opening)
         if counts.opening_cash == opening:
             return counts
         start = counts.start_equity + external_cash_since(counts.opening_cash, book)

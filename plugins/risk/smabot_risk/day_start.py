@@ -19,17 +19,21 @@ class DayStart:
     """
 
     def __init__(self) -> None:
-        self._last: EquityPoint | None = None
+        self._told: EquityPoint | None = None
         self._account: Account | None = None
 
     def note_point(self, point: EquityPoint | None, account: Account | None) -> None:
-        """Remember the newest point: when the next one comes, it has replaced this one in the book."""
-        self._last = point
+        """Remember the newest point that was told, once all is done with it."""
+        self._told = point
         self._account = account
 
-    def equity(self, book: Book) -> Decimal:
-        """Return the equity in US dollars before the present event."""
-        if self._last is None:
+    def equity(self, book: Book, present: EquityPoint | None = None) -> Decimal:
+        """Return the equity in US dollars before the present event; ``present``: it is that point."""
+        told = self._told
+        if told is None:
             return book.point.equity if book.point is not None else book.equity()
+        newest = book.point_before if present is not None else book.point
+        if newest is None or newest.time < told.time:
+            newest = told
         before = self._account.opening_cash if self._account is not None else None
-        return self._last.equity + external_cash_since(before, book)
+        return newest.equity + external_cash_since(before, book)

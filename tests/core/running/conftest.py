@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from smabot.domain.bot_records import Event
+from smabot.domain.equity_bounds import EquityBounds
 from smabot.domain.order_terms import Status
 from smabot.domain.records import (
     Bar,
@@ -62,6 +63,7 @@ class Plugin:
         self.compared: list[datetime] = []
         self.answer: Callable[[], Reconciliation | None] = Reconciliation
         self.fails = ""
+        self.bounds: EquityBounds | None = None
 
     @hookimpl
     def on_bar(self, bar: Bar) -> Signal | None:
@@ -86,8 +88,9 @@ class Plugin:
         self.told.append(("fill", fill.qty))
 
     @hookimpl
-    def on_equity(self, point: EquityPoint) -> None:
+    def on_equity(self, point: EquityPoint) -> EquityBounds | None:
         self.told.append(("equity", point))
+        return self.bounds
 
     @hookimpl
     def on_command(self) -> str:

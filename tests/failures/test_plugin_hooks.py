@@ -145,7 +145,7 @@ def test_a_command_that_a_plugin_fails_at_is_answered_and_done_with(
         (HEAD + "    @hookimpl\n    def on_bar(self, bar): return 1", 3, "plugin 'broken': on_bar answered 1: return a Signal"),
         (HEAD + "    @hookimpl\n    def on_bar(self, bar): return self.later()\n    async def later(self): pass", 3, "plugin 'broken': on_bar answered <coroutine object Plugin.later"),
         (HEAD + "    @hookimpl\n    def on_bar(self, bar):\n        from smabot.api import Signal\n        return [Signal.long(bar), Signal.flat(bar)]", 3, "plugin 'broken': on_bar answered both targets of "),
-        (HEAD + "    @hookimpl\n    def on_equity(self, point): return 1", 3, "plugin 'broken': on_equity answered 1: nothing is done with an answer"),
+        (HEAD + "    @hookimpl\n    def on_equity(self, point): return 1", 3, "plugin 'broken': on_equity answered 1: it must return EquityBounds or None"),
         (HEAD + "    @hookimpl\n    def on_fill(self, fill): return 'sell'", 3, "plugin 'broken': on_fill answered 'sell': nothing is done with an answer"),
         (HEAD + "    @hookimpl\n    def lookback(self): return '9'", 3, "plugin 'broken': lookback answered '9': it must return int or None"),
         (HEAD + "    @hookimpl\n    def records(self): return [int]", 3, "records: <class 'int'> is not declared with @record"),

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH, STALE
 from smabot.domain.bot_records import Event
-from smabot.domain.calendar import MINUTE
+from smabot.domain.calendar import MINUTE, NEVER
 from smabot.domain.records import Mark
 from smabot.engine.gate import Standing
 from smabot.errors import BrokerError
@@ -69,12 +69,14 @@ class PriceRequests:
 
     def _note_freshness(self, now: datetime) -> None:
         """Note until when nothing that is held or ordered now can get stale: ages count from a session's open."""
-        book = self._book
-        self._changes, oldest = book.changes, now
-        if (session := book.calendar.session_at(now)) is not None:
-            ends = [_bar_end(book, symbol) or session.open for symbol in book.at_risk()]
-            oldest = max(min(ends, default=now), session.open)
-        self._fresh_until = oldest + STALE
+        book, at_risk = self._book, self._book.at_risk()
+        self._changes, self._fresh_until = book.changes, NEVER
+        if at_risk:
+            oldest, session = now, book.calendar.session_at(now)
+            if session is not None:
+                ends = [_bar_end(book, symbol) or session.open for symbol in at_risk]
+                oldest = max(min(ends), session.open)
+            self._fresh_until = oldest + STALE
 
     def _ask(self) -> list[Mark]:
         if not isinstance(self._feed, PricedFeed):

@@ -61,7 +61,8 @@ class PriceRequests:
             return priced
         self._asked, self._asked_in = stale, minute
         if not stale:
-            self._judge(now, "")
+            if self._without:
+                self._judge(now, "")
             self._note_freshness(now)
             return priced
         self._question.begin(self._ask)

@@ -86,6 +86,7 @@ from smabot.hooks.roles import Provider
 from smabot.hooks.simulated_exchange import (
     ExchangeFill,
     ExchangeMinute,
+    SimulatedAction,
     SimulatedExchange,
     SimulatedExchanges,
 )
@@ -205,6 +206,7 @@ __all__ = [
     "Session",
     "Settings",
     "Side",
+    "SimulatedAction",
     "SimulatedClient",
     "SimulatedExchange",
     "SimulatedExchanges",

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     import click
 
     from smabot.hooks.ports import Broker, Feed, Journal, Rows
-    from smabot.hooks.simulated_exchange import SimulatedExchanges
+    from smabot.hooks.simulated_exchange import SimulatedAction, SimulatedExchanges
     from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 
 T = TypeVar("T")
@@ -283,9 +283,12 @@ class Plugins(PluginCalls):
             )
         return feed
 
-    def simulated_exchanges(self, config: Config, bars: Sequence[Bar]) -> SimulatedExchanges:
+    def simulated_exchanges(
+        self, config: Config, bars: Sequence[Bar], actions: Sequence[SimulatedAction] = ()
+    ) -> SimulatedExchanges:
         """Return what makes exchanges in memory. Raises ConfigError when no plugin can."""
-        answers = self._ask("simulated_exchanges", first=True, config=config, bars=bars)
+        given = {"config": config, "bars": bars, "actions": actions}
+        answers = self._ask("simulated_exchanges", first=True, **given)
         if not answers:
             raise ConfigError(
                 "no plugin has an exchange to simulate on: install smabot-exchange, and add exchange to "

@@ -8,6 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Protocol
 
+from smabot.domain.corporate_actions import CorporateAction
 from smabot.domain.order_terms import Side
 from smabot.domain.records import ZERO, Bar, OrderUpdate
 from smabot.hooks.ports import Broker, BrokerOrder
@@ -40,6 +41,18 @@ class ExchangeFill:
     cumulative_qty: Decimal
     time: datetime
     fees: Decimal = ZERO
+
+
+@dataclass(frozen=True, slots=True)
+class SimulatedAction:
+    """A corporate action of the market, announced from the beginning. From its ex-date on, bars are in new shares.
+
+    The account follows ``minutes_late`` after the open of the ex-date's session (negative: before it); None: in the
+    night before it.
+    """
+
+    action: CorporateAction
+    minutes_late: int | None = None
 
 
 class SimulatedExchange(Protocol):

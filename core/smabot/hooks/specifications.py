@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from smabot.hooks.findings import Finding
     from smabot.hooks.ports import Broker, Feed, Journal, Rows
     from smabot.hooks.recovery_answers import Reconciliation, Recovery, RecoveryStep
-    from smabot.hooks.simulated_exchange import SimulatedExchanges
+    from smabot.hooks.simulated_exchange import SimulatedAction, SimulatedExchanges
     from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
     from smabot.settings.model import Config
 
@@ -345,8 +345,11 @@ def open_feed(config: Config) -> Feed | None:
 
 
 @hookspec(firstresult=True)
-def simulated_exchanges(config: Config, bars: Sequence[Bar]) -> SimulatedExchanges | None:
-    """Return what makes exchanges in memory over given bars: `smabot simulate` trades on them.
+def simulated_exchanges(
+    config: Config, bars: Sequence[Bar], actions: Sequence[SimulatedAction]
+) -> SimulatedExchanges | None:
+    """Return what makes exchanges in memory over given bars: `smabot simulate` trades on them. They announce the
+    actions, and follow them; from an ex-date on, bars are in new shares.
 
     Since 0.1.
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,9 @@ from smabot.provider import (
     ExchangeMinute,
     OrderUpdate,
     Side,
+    SimulatedAction,
 )
+from smabot_exchange.data.corporate_actions import as_listed
 from smabot_exchange.data.given_bars import GivenBars
 from smabot_exchange.exchange import Exchange
 from smabot_exchange.faults.fault_kinds import KINDS
@@ -48,8 +51,13 @@ if TYPE_CHECKING:
 class ExchangesInMemory:
     """Makes `ExchangeInMemory`, all from one image of a ledger."""
 
-    def __init__(self, bars: Sequence[Bar], terms: RequestedTerms) -> None:
-        self._image = LedgerImage(GivenBars(bars), terms)
+    def __init__(
+        self, bars: Sequence[Bar], terms: RequestedTerms, actions: Sequence[SimulatedAction] = ()
+    ) -> None:
+        listed = [
+            replace(as_listed(each.action), minutes_late=each.minutes_late) for each in actions
+        ]
+        self._image = LedgerImage(GivenBars(bars, actions=listed), terms)
 
     def open(self) -> ExchangeInMemory:
         return ExchangeInMemory(Exchange.in_memory(self._image))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from smabot.provider import Bar, Config, ConfigError, Finding, Provider, hookimpl
+from smabot.provider import Bar, Config, ConfigError, Finding, Provider, SimulatedAction, hookimpl
 from smabot_exchange.opening import open_exchange, requested_terms
 from smabot_exchange.settings import ExchangeSettings
 
@@ -41,10 +41,12 @@ class ExchangePlugin(Provider):
         return ExchangeFeed(self._open(config), config.speed)
 
     @hookimpl
-    def simulated_exchanges(self, config: Config, bars: Sequence[Bar]) -> ExchangesInMemory:
+    def simulated_exchanges(
+        self, config: Config, bars: Sequence[Bar], actions: Sequence[SimulatedAction]
+    ) -> ExchangesInMemory:
         from smabot_exchange.in_memory import ExchangesInMemory
 
-        return ExchangesInMemory(bars, requested_terms(self.settings))
+        return ExchangesInMemory(bars, requested_terms(self.settings), actions)
 
     @hookimpl
     def diagnose(self, config: Config) -> list[Finding]:

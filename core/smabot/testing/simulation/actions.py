@@ -250,7 +250,7 @@ class Actions:
         self._state.notes.struck("cash moved")
 
     def split(self, action: Action) -> None:
-        """Shares of a symbol are split, ``count`` for one: until the bot knows splits it must stop."""
+        """Shares of a symbol are split, ``count`` for one, which nobody has announced: the bot must stop."""
         state = self._state
         if 0 < state.exchange.positions().get(action.what, ZERO) <= MOST_SPLIT:
             state.exchange.split(action.what, Decimal(action.count))

@@ -11,6 +11,7 @@ from smabot.domain.order_terms import Status
 from smabot.domain.records import Order, SignalState
 from smabot.settings.model import Config
 from smabot.testing.simulation.databases import Database
+from smabot.testing.simulation.shares import bar_in_new_shares, followed_splits
 
 MOMENT = timedelta(seconds=2)
 
@@ -67,7 +68,8 @@ class EntryRules:
     def _second_bar_missing(self, entry: Order, config: Config) -> str:
         """A close outside the price collar may be a bad print: another bar has to agree with it."""
         newest = self._journal.windows(2, [entry.symbol])
-        bars = [bar for minute in newest for bar in minute]
+        followed = followed_splits(self._journal)
+        bars = [bar_in_new_shares(bar, followed) for minute in newest for bar in minute]
         if len(bars) < 2 or not config.price_collar or bars[-1].time != entry.bar_time:
             return ""
         before, at = bars

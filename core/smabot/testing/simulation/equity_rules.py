@@ -81,7 +81,9 @@ class EquityRules:
             yield f"cash at {point.time} is {point.cash}, and {cash} by the exchange's fills"
         if point.equity != point.cash + point.positions_value:
             yield f"equity at {point.time} is {point.equity}, and its parts make something else"
-        came_later = any(bar.end > point.time for bar in bars)
+        came_later = any(bar.end > point.time for bar in bars) or any(
+            isinstance(row, Adjustment) and row.time > point.time for row in rows
+        )
         if not came_later and all(
             abs(point.positions_value - value) >= CENT for value in self._values(held, book)
         ):

@@ -7,7 +7,7 @@
 | 3 cash, equity, realized P&L and fees agree with the exchange; a deposit is no profit; an audit is clean | equity at each commit (`equity_rules`); at the end |
 | 4 an entry leaves only where nothing committed forbids it (`entry_rules`), nor the losses at the exchange (`limits_oracle`); unwanted ones are canceled within seconds (`step_rules`) | as it leaves; after each step |
 | 5 no order sells what is not held | as it leaves; after each step |
-| 6 what is wanted flat is sold, nothing in the way of that; what is held has a price | as it leaves; after each step; at the end |
+| 6 what is wanted flat is sold, nothing in the way of that; what is held has a price; nothing trades in a split that the broker has not followed | as it leaves; after each step; at the end |
 | 7 the operator's last command holds; none is carried out that has expired | as it leaves; after each step |
 | 8 nothing leaves before the process has compared positions (`process_knowledge`), or after a conflict; no entry while order updates are missing | as it leaves |
 | 9 the bot stops only for a cause, with its exit code, and says why | when it stops |
@@ -37,6 +37,7 @@ from smabot.testing.simulation.limits_oracle import LIMITS, LimitsOracle
 from smabot.testing.simulation.outside_changes import OutsideChanges
 from smabot.testing.simulation.process_knowledge import ProcessKnowledge
 from smabot.testing.simulation.room_rules import RoomRules
+from smabot.testing.simulation.shares import unfollowed_split
 from smabot.testing.simulation.step_rules import StepRules
 
 
@@ -126,6 +127,8 @@ class Judge:
             raise Violation("8 conflict", f"{name} leaves after {outside.stopped_by}")
         if why := self._knowledge.forbids(kept):
             raise Violation("8 compared first", f"{name} leaves {why}")
+        if why := unfollowed_split(self._journal, order.symbol, outside.now):
+            raise Violation("6 split", f"{name} leaves before the broker has followed the {why}")
         blocked = self._blocks(order)
         if blocked:
             raise Violation("4 block", f"{name} leaves despite a block: {blocked[0].reason}")

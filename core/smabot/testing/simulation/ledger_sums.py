@@ -10,6 +10,7 @@ from smabot.domain.records import ZERO, Account, Fill, Holding, Order
 from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.testing.simulation.databases import Database
 from smabot.testing.simulation.fill_probe import FillCalls
+from smabot.testing.simulation.shares import followed_splits
 
 CENT = Decimal("0.01")
 
@@ -74,7 +75,12 @@ def differing_profit(journal: Database, exchange: SimulatedExchange) -> Iterator
     held: dict[Holding, Decimal] = {}
     cost: dict[Holding, Decimal] = {}
     right: dict[Holding, Decimal] = {}
+    splits = followed_splits(journal)
     for fill in exchange.fills():
+        while splits and splits[0].effective_at <= fill.time:
+            split = splits.pop(0)
+            for holding in held:
+                held[holding] *= split.ratio if holding[1] == split.symbol else 1
         if (key := holdings.get(fill.client_order_id)) is None:
             continue
         right[key] = right.get(key, ZERO) - fill.fees

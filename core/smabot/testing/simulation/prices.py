@@ -7,7 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
 from smabot.domain.calendar import EXCHANGE_ZONE, MINUTE
+from smabot.domain.corporate_actions import CorporateAction
 from smabot.domain.records import Bar
+from smabot.testing.simulation.shares import traded_in_new_shares
 
 FIRST_DAY = date(2026, 3, 2)
 """A Monday; until the 13th every weekday is a whole session, and summer time begins in between."""
@@ -23,8 +25,22 @@ MISSING = 0.04
 """The share of bars that a symbol lacks."""
 
 
-def session_bars(seed: int, symbols: Sequence[str], sessions: int) -> list[Bar]:
-    """Return the bars of so many sessions, by time and symbol; the same for a seed."""
+def session_bars(
+    seed: int, symbols: Sequence[str], sessions: int, splits: Sequence[CorporateAction] = ()
+) -> list[Bar]:
+    """Return the bars of so many sessions, by time and symbol; the same for a seed, but in the shares of their days."""
+    bars = _bars(seed, symbols, sessions)
+    for split in splits:
+        bars = [
+            traded_in_new_shares(bar, split)
+            if bar.symbol == split.symbol and bar.time >= split.effective_at
+            else bar
+            for bar in bars
+        ]
+    return bars
+
+
+def _bars(seed: int, symbols: Sequence[str], sessions: int) -> list[Bar]:
     chance = random.Random(f"prices {seed}")  # noqa: S311 - it must come again
     prices = {symbol: 50.0 + 50.0 * number for number, symbol in enumerate(symbols)}
     bars = []

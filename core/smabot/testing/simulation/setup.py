@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +13,7 @@ from loguru import logger
 
 from smabot.hooks.discovery import discover, load_plugin, make_from, named_by, select
 from smabot.hooks.plugins import Plugins
-from smabot.hooks.simulated_exchange import SimulatedExchanges
+from smabot.hooks.simulated_exchange import SimulatedAction, SimulatedExchanges
 from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 from smabot.settings.model import Config
 from smabot.testing.simulation.actors import Actor
@@ -20,9 +21,10 @@ from smabot.testing.simulation.databases import Database, FileDatabase
 from smabot.testing.simulation.drawing import Draw
 from smabot.testing.simulation.equality import judge_equality, uninterrupted
 from smabot.testing.simulation.fill_probe import FillProbe
-from smabot.testing.simulation.prices import session_bars
+from smabot.testing.simulation.prices import FIRST_DAY, session_bars
 from smabot.testing.simulation.schedule import Schedule
 from smabot.testing.simulation.schedule_result import Result
+from smabot.testing.simulation.shares import split_of
 from smabot.testing.simulation.world import World
 
 SYMBOLS = ("AAA", "BBB")
@@ -36,6 +38,14 @@ COSTS: Mapping[str, Any] = {
     "slippage_of_range": Decimal("0.1"),
 }  # fmt: skip
 """What it costs there, by the settings of the exchange; a minimum makes the later fees of an order smaller."""
+EX_DATE = FIRST_DAY + timedelta(days=1)
+SPLITS: Mapping[int, SimulatedAction] = {
+    1: SimulatedAction(split_of("AAA", 2, 1, EX_DATE)),
+    2: SimulatedAction(split_of("BBB", 1, 10, EX_DATE), minutes_late=-900),
+    4: SimulatedAction(split_of("AAA", 4, 3, EX_DATE), minutes_late=7),
+}
+"""Of the second session, by the numbers of those markets: the account follows in the night, in the evening before, and
+after the open; the last one leaves parts of shares."""
 DRAWDOWN = Decimal("0.03")
 SETTINGS: dict[str, Any] = {
     "broker": "simulated",
@@ -134,9 +144,10 @@ class Setup:
 
     def _market(self, number: int) -> SimulatedExchanges:
         if number not in self._markets:
-            bars = session_bars(number, SYMBOLS, SESSIONS)
+            splits = [SPLITS[number]] if number in SPLITS else []
+            bars = session_bars(number, SYMBOLS, SESSIONS, [each.action for each in splits])
             plugins = self._plugins if number not in COSTLY else self._costly
-            self._markets[number] = plugins.simulated_exchanges(self.config, bars)
+            self._markets[number] = plugins.simulated_exchanges(self.config, bars, splits)
         return self._markets[number]
 
     @cached_property

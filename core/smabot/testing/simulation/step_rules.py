@@ -130,6 +130,8 @@ def _unmade_exits(book: Book) -> dict[tuple[str, str], tuple[timedelta, str]]:
             or state.missed
             or book.holding(*holding) <= 0
             or book.blocking(reduces=True)
+            or book.split_holds(holding[1])
+            or book.splits.cancels(holding[1], book.now, book.calendar)
         ):
             continue
         latest = book.latest_order(*holding)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import date, datetime, timedelta
 from typing import Protocol, TypeVar
 
 from smabot.domain.calendar import Calendar
+from smabot.domain.corporate_actions import CorporateAction
 from smabot.domain.records import Order, OrderUpdate
 from smabot.errors import BrokerError, NotSent
 from smabot.hooks.account_activities import (
@@ -15,6 +16,7 @@ from smabot.hooks.account_activities import (
     CashActivity,
     tells_activities,
 )
+from smabot.hooks.optional_ports import announces_actions
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, RemoteBroker
 from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
 
@@ -97,6 +99,13 @@ class WatchedBroker:
         if not tells_activities(self._broker):
             raise BrokerError("the broker does not list the account's activities")
         return self._broker
+
+    def corporate_actions(
+        self, symbols: Collection[str], since: date, until: date
+    ) -> list[CorporateAction]:
+        if not announces_actions(self._broker):
+            return []
+        return self._broker.corporate_actions(symbols, since, until)
 
     def calendar(self) -> Calendar:
         return self._broker.calendar()

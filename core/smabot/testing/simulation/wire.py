@@ -7,14 +7,16 @@ time, too. On the near line, to an exchange in the bot's process, nothing takes 
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Collection, Sequence
+from datetime import date, datetime, timedelta
 from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from smabot.domain.calendar import Calendar
+from smabot.domain.corporate_actions import CorporateAction
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Order, OrderUpdate
 from smabot.errors import AccountBlocked, BrokerError, KeyRefused, NotSent, UnknownOutcome
+from smabot.hooks.optional_ports import announces_actions
 from smabot.hooks.ports import Broker, BrokerAccount, BrokerOrder, BrokerPosition
 from smabot.hooks.simulated_exchange import SimulatedExchange
 from smabot.testing.kill_points import after, before
@@ -181,6 +183,16 @@ class NearBroker:
 
     def calendar(self) -> Calendar:
         return self._broker.calendar()
+
+    def corporate_actions(
+        self, symbols: Collection[str], since: date, until: date
+    ) -> list[CorporateAction]:
+        broker = self._broker
+        if not announces_actions(broker):
+            return []
+        return self._request(
+            "query", "corporate_actions", lambda: broker.corporate_actions(symbols, since, until)
+        )
 
     def close(self) -> None:
         return

@@ -274,7 +274,7 @@ class Outbox:
                 return self._turned_away(sending, outcome)
             case BrokerError():
                 return self._unanswered(sending, outcome)
-        self._connection.access.request_accepted(took_order=outcome.status is not Status.REJECTED)
+        self._connection.access.request_accepted()
         self._forget(sending)
         return [outcome]
 

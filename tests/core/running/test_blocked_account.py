@@ -213,6 +213,25 @@ def test_what_was_granted_does_not_leave_once_an_answer_says_that_the_account_is
         assert exchange.handed == ["IBM"]
 
 
+def test_an_exit_is_sent_again_for_as_long_as_the_account_is_blocked(
+    running: Make, either: Any
+) -> None:
+    """After 10, 20, 40, then every 60 seconds, however long it takes."""
+    with running({2: LONG, 4: FLAT}, exchange=either, reconcile_every_minutes=9999) as bot:
+        bot.play(4)
+        bot.exchange.blocked = WHY
+        bot.play(1)
+        times, handed = [], len(bot.exchange.handed)
+        for seconds in range(0, 70 * 60, 10):
+            bot.at(seconds)
+            until(bot, lambda: not bot.engine.comparison.due)
+            if len(bot.exchange.handed) > handed:
+                handed = len(bot.exchange.handed)
+                times.append(seconds)
+        assert times[:6] == [10, 30, 70, 130, 190, 250]
+        assert len(times) > 60
+
+
 @pytest.mark.parametrize("kind", [DirectDispatcher, lambda: ThreadedDispatcher(stepped=True)])
 def test_whoever_carries_requests_lets_none_leave_until_a_refusal_is_taken(
     kind: Callable[[], Dispatcher],

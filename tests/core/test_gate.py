@@ -226,7 +226,7 @@ def test_no_entry_leaves_in_a_symbol_whose_price_is_old(
 
 def test_an_entry_waits_until_what_is_held_is_confirmed(bot: Bot) -> None:
     bot.apply(held(10))
-    bot.gate.standing.degraded = "no stream"
+    bot.gate.standing.unconfirmed = "no stream"
     answer, why = bot.leaves(entry())
     assert (answer, why) == (WAIT, "no stream")
     assert bot.leaves(entry(created_at=NOW - MINUTE))[0] is DROP
@@ -344,7 +344,7 @@ def test_each_check_is_told_also_those_that_passed(bot: Bot) -> None:
 
 
 def test_what_waits_is_made_and_what_is_dropped_is_not(bot: Bot) -> None:
-    bot.gate.standing.degraded = "no stream"
+    bot.gate.standing.unconfirmed = "no stream"
     assert bot.failed(entry()) == {}
     assert bot.failed(entry(created_at=NOW - MINUTE)) == {
         "may_leave": "decided 1 minute ago, which is too long"

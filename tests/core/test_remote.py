@@ -20,7 +20,7 @@ from smabot.domain.records import Order, OrderUpdate
 from smabot.engine.broker_access import Access
 from smabot.engine.broker_connection import BrokerConnection
 from smabot.engine.dispatcher import Request, ThreadedDispatcher
-from smabot.engine.gate import GO, Answer, Verdict
+from smabot.engine.gate import GO, Answer, Standing, Verdict
 from smabot.engine.outbox import Outbox, Sending
 from smabot.engine.reconciling.broker_snapshot import BrokerSnapshot, SnapshotRequest
 from smabot.engine.surroundings import Surroundings
@@ -152,7 +152,7 @@ class Post:
         self.book = Book()
         self.gate = Gate(verdicts or {}, over)
         gate: Any = self.gate
-        self.access = Access(self.book, Clock(), lambda: NOW, 5)
+        self.access = Access(self.book, Clock(), lambda: NOW, 5, Standing())
         connection = BrokerConnection.to(far, Clock(), self.access, Surroundings())
         self.outbox = Outbox(connection, self.book, gate)
 

@@ -75,6 +75,22 @@ def test_a_flag_for_some_minutes_also_ends_after_a_restart(open_lab: Any) -> Non
     assert not exchange.flags
 
 
+@pytest.mark.parametrize("first", [None, 5])
+def test_a_fault_shortens_no_flag_that_is_set_for_longer(open_lab: Any, first: int | None) -> None:
+    exchange = open_lab()
+    if first is None:
+        exchange.flag("trading_blocked")
+    else:
+        exchange.faults.add([AccountFlag(minutes=first)])
+    exchange.advance()
+    exchange.faults.add([AccountFlag(name="shorter", minutes=1)])
+    for _ in range(4):
+        exchange.advance()
+        assert exchange.flags == {"trading_blocked"}
+    exchange.advance()
+    assert exchange.flags == ({"trading_blocked"} if first is None else set())
+
+
 def test_cash_moves_and_is_no_profit(open_lab: Any) -> None:
     exchange = open_lab()
     exchange.faults.add([CashTransfer(amount=Decimal(500)), CashTransfer(amount=Decimal("-12.5"))])

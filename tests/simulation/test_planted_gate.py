@@ -13,6 +13,7 @@ from smabot.domain import last_prices
 from smabot.domain.known_blocks import KnownBlocks
 from smabot.domain.records import Order
 from smabot.domain.risk_answers import Check
+from smabot.engine.broker_access import Access
 from smabot.engine.commit import Commit
 from smabot.engine.dispatcher import Request
 from smabot.engine.gate import GO, Answer, Gate, Verdict
@@ -195,6 +196,23 @@ def entries_while_updates_are_missing(plant: Any) -> None:
     plant.instead(Commit, "commit", make)
 
 
+def entries_in_a_blocked_account(plant: Any) -> None:
+    """Entries go on though an order was refused because of the account."""
+    plant.never(Access, "request_refused")
+
+
+def unblocked_by_an_order(plant: Any) -> None:
+    """Where one order is taken, as an exit is or one that had arrived before, the account may trade again."""
+
+    def make(original: Any) -> Any:
+        def accepting(self: Access) -> None:
+            self._tell("", "")
+
+        return accepting
+
+    plant.instead(Access, "request_accepted", make)
+
+
 def not_compared_after_a_reconnect(plant: Any) -> None:
     """When the stream is back the bot goes on as if nothing was missed."""
 
@@ -230,6 +248,8 @@ FAULTS: dict[Any, tuple[str, ...]] = {
     entered_in_the_last_minute: ("bar repeated",),
     entered_beside_an_unknown_order: ("submit lost", "submit unanswered", "submit late"),
     entries_while_updates_are_missing: ("stream down",),
+    entries_in_a_blocked_account: ("account refused",),
+    unblocked_by_an_order: ("account refused",),
     not_compared_after_a_reconnect: ("stream down",),
     symbols_entered_that_were_dropped: ("symbols changed",),
 }

@@ -62,7 +62,7 @@ def confirm_live_trading(session: BotSession, screen: Screen) -> None:
     assert session.journal is not None
     assert session.broker is not None
     assert session.feed is not None
-    account = session.broker.account()
+    session.account = account = session.broker.account()
     text = (
         f"LIVE: REAL MONEY. Account {account.account_id}, equity {account.equity:,.2f}, buying power "
         f"{account.buying_power:,.2f} US dollars; symbols {_symbols(session.enterable)}; limits "

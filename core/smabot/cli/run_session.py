@@ -52,11 +52,11 @@ def _check_account(session: BotSession) -> None:
     """Raise ConfigError when real money would be traded in another account than the named one."""
     wanted = session.config.live_account
     if session.config.live and wanted and session.broker is not None:
-        account = session.broker.account().account_id
-        if account != wanted:
+        session.account = session.broker.account()
+        if session.account.account_id != wanted:
             raise ConfigError(
                 f"live account {wanted} was named, but the broker's keys are those of account "
-                f"{account}: nothing was started"
+                f"{session.account.account_id}: nothing was started"
             )
 
 

@@ -12,7 +12,6 @@ from typing import Any
 from smabot.domain.book import Book
 from smabot.domain.bot_records import Event
 from smabot.domain.records import Batch, OrderUpdate
-from smabot.engine.broker_access import Access
 from smabot.engine.execution.executor import Executor
 from smabot.engine.gate import UNCONFIRMED, Standing
 from smabot.engine.outbox import Outbox
@@ -34,7 +33,6 @@ class Commit:
         outbox: Outbox,
         executor: Executor,
         standing: Standing,
-        access: Access,
         comparison: Comparison,
     ) -> None:
         self.broken: PluginError | None = None
@@ -45,7 +43,6 @@ class Commit:
         self._outbox = outbox
         self._executor = executor
         self._standing = standing
-        self._access = access
         self._comparison = comparison
         self._feed_trouble = ""
         self._judged_by: tuple[Any, ...] = ()
@@ -63,7 +60,7 @@ class Commit:
 
         Raises JournalError, and what a plugin raised.
         """
-        self._standing.degraded = self._why_degraded()
+        self._standing.unconfirmed = self._why_unconfirmed()
         judged_by = self._judged_now()
         if judged_by != self._judged_by:
             self._judged_by = judged_by
@@ -86,7 +83,7 @@ class Commit:
     def is_calm(self) -> bool:
         """Whether nothing is open, sent or asked for, and the broker's word is good."""
         standing = self._standing
-        doubt = self._why_degraded() or standing.degraded or standing.needs_comparison
+        doubt = self._why_unconfirmed() or standing.degraded or standing.needs_comparison
         return self._book.at_rest and self._outbox.idle and not doubt
 
     def may_still_wait(self) -> bool:
@@ -127,10 +124,10 @@ class Commit:
             self._book.apply(event)
         self.commit()
 
-    def _why_degraded(self) -> str:
-        """Why the broker's word can't be trusted just now, or it does not let the bot trade; or nothing."""
+    def _why_unconfirmed(self) -> str:
+        """Why the broker's word can't be trusted just now, or nothing."""
         trouble = self._feed_trouble or self._comparison.why_degraded
-        return self._access.refusal or (trouble and f"{UNCONFIRMED}: {trouble}")
+        return trouble and f"{UNCONFIRMED}: {trouble}"
 
     def _judged_now(self) -> tuple[Any, ...]:
         standing = self._standing

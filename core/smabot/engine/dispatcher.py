@@ -1,7 +1,8 @@
 """Carries requests to the broker, each at most once, the most urgent first; it decides nothing.
 
 A request that makes an order needs a grant: it carries the number of the epoch in which it was judged.
-A later epoch withdraws it, up to the last moment before it leaves.
+A later epoch withdraws it, up to the last moment before it leaves. So does an answer that refuses the key or
+the account: whatever was granted before the deciding thread has taken that answer is judged again.
 
 The deciding thread puts requests in and takes outcomes out; workers make requests and put outcomes in. All
 that both touch is in `_Shared`, under its condition.
@@ -18,7 +19,7 @@ from time import monotonic
 from typing import Any, Protocol
 
 from smabot.domain.records import OrderUpdate
-from smabot.errors import BrokerError
+from smabot.errors import BrokerError, NotAllowed
 
 PATIENCE = 1.0
 """Seconds that a step waits for its answers: longer than a healthy broker takes."""
@@ -112,9 +113,13 @@ class DirectDispatcher:
     def collect(self) -> list[Outcome]:
         queue = self._queue
         outcomes: list[Outcome] = []
+        refused = False
         while queue and not self._stopped:
             request = heappop(queue)[2]
-            outcomes.append((request, self._outcome(request)))
+            withdrawn = refused and request.epoch is not None
+            outcome = WITHDRAWN if withdrawn else self._outcome(request)
+            outcomes.append((request, outcome))
+            refused = refused or isinstance(outcome, NotAllowed)
         return outcomes
 
     def make_due(self) -> None:
@@ -145,7 +150,23 @@ class _Shared:
     outcomes: list[Outcome] = field(default_factory=list)
     failure: BaseException | None = None
     epoch: int = 0
+    refused: bool = False
+    """Whether among the outcomes is one that refuses the key or the account: nothing that was granted leaves."""
     stopped: bool = False
+
+    def may_leave(self, request: Request) -> bool:
+        """Whether a request has a grant that holds, or needs none."""
+        return request.epoch is None or (request.epoch >= self.epoch and not self.refused)
+
+    def withdraw(self) -> None:
+        """Take out of the queues what may not leave."""
+        queued = [entry[2] for entry in (*self.ready, *self.later)]
+        if ended := [request for request in queued if not self.may_leave(request)]:
+            self.outcomes += [(request, WITHDRAWN) for request in ended]
+            self.ready = [entry for entry in self.ready if entry[2] not in ended]
+            self.later = [entry for entry in self.later if entry[2] not in ended]
+            heapify(self.ready)
+            heapify(self.later)
 
 
 class ThreadedDispatcher:
@@ -170,14 +191,7 @@ class ThreadedDispatcher:
         shared = self._shared
         with shared.changed:
             shared.epoch = epoch
-            queued = [*shared.ready, *shared.later]
-            ended = [r for _, _, r in queued if r.epoch is not None and r.epoch < epoch]
-            if ended:
-                shared.outcomes += [(request, WITHDRAWN) for request in ended]
-                shared.ready = [entry for entry in shared.ready if entry[2] not in ended]
-                shared.later = [entry for entry in shared.later if entry[2] not in ended]
-                heapify(shared.ready)
-                heapify(shared.later)
+            shared.withdraw()
 
     def next_step(self) -> None:
         return
@@ -210,6 +224,9 @@ class ThreadedDispatcher:
         shared = self._shared
         if shared.failure is not None:
             raise shared.failure
+        if shared.refused:
+            shared.withdraw()
+            shared.refused = False
         outcomes, shared.outcomes = shared.outcomes, []
         return outcomes
 
@@ -245,6 +262,7 @@ class ThreadedDispatcher:
                 shared.failure = shared.failure or failure
                 if failure is None:
                     shared.outcomes.append((request, outcome))
+                shared.refused = shared.refused or isinstance(outcome, NotAllowed)
                 shared.changed.notify_all()
 
     def _next(self) -> Request | None:
@@ -263,7 +281,7 @@ class ThreadedDispatcher:
                     shared.changed.wait(shared.later[0][0] - now if shared.later else None)
                     continue
                 request = heappop(shared.ready)[2]
-                if request.epoch is None or request.epoch >= shared.epoch:
+                if shared.may_leave(request):
                     shared.running.add(request)
                     return request
                 shared.outcomes.append((request, WITHDRAWN))

@@ -65,9 +65,11 @@ class Standing:
 
     conflict: str = ""
     """Why nothing leaves any more."""
-    degraded: str = ""
-    """Why no entry leaves just now: order updates may be missing, the broker does not answer, or it
-    refuses the key or the account."""
+    refused: str = ""
+    """Why the broker lets the bot make no order just now: it refuses the key or the account. It counts from
+    the answer on that says so."""
+    unconfirmed: str = ""
+    """Why the broker's word can't be trusted just now: order updates may be missing, or it does not answer."""
     unpriced: str = ""
     """What is held without a price, so that no entry leaves; empty where nothing is."""
     comparing: dict[str, datetime] = field(default_factory=dict)
@@ -76,6 +78,11 @@ class Standing:
     """When the newest comparison with the broker that found no conflict had begun; None: none yet."""
     needs_comparison: bool = False
     """Whether an order is not ended here before one."""
+
+    @property
+    def degraded(self) -> str:
+        """Why no entry leaves just now."""
+        return self.refused or self.unconfirmed
 
 
 class Gate:

@@ -65,11 +65,11 @@ class Engine:
         this one, and clocks."""
         self.book = book
         self.stopping = threading.Event()
-        self.access = Access(book, feed, surroundings.wall, config.unauthorized_minutes)
         provable = broker.visibility_delay is not None
         entered = symbols if enterable is None else enterable
         self.gate = Gate(config, book, plugins, feed, provable=provable, enterable=entered)
         standing = self.gate.standing
+        self.access = Access(book, feed, surroundings.wall, config.unauthorized_minutes, standing)
         recovery = Recovery(
             config, book, journal, broker, feed, tuple(symbols), wait=surroundings.wait
         )
@@ -95,7 +95,6 @@ class Engine:
             self._outbox,
             executor,
             standing,
-            self.access,
             self.comparison,
         )
         news = BrokerNews(config.bot, book, plugins, self.comparison, equity, symbols)
@@ -225,11 +224,14 @@ class Engine:
         """
         standing = self.gate.standing
         held_back, agreed_at = bool(standing.comparing), standing.agreed_at
+        refused = standing.refused
         try:
             news = self.comparison.compare()
         except ReconciliationConflict as error:
             self._commit.keep_conflict(error)
             raise
+        if standing.refused != refused:
+            self._outbox.end_grants()
         awaited = standing.needs_comparison and standing.agreed_at != agreed_at
         self.book_cash(news.booked)
         updates = news.updates

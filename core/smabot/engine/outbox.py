@@ -31,8 +31,8 @@ AWAITED_SENDS = 3
 """Of an order that is never answered a step waits for so many sendings, though its time stand still."""
 ROUNDS = 3
 """Of grants in one step, where time goes by itself."""
-FIRST_RETRY, LONGEST_RETRY = timedelta(seconds=10), timedelta(seconds=60)
-"""How soon an order that was turned away with the key, or the account, is sent again; it doubles."""
+RETRIES = tuple(timedelta(seconds=pause) for pause in (10, 20, 40, 60))
+"""How soon an order that was turned away with the key, or the account, is sent again, each time; the last stays."""
 
 
 class Outbox:
@@ -274,7 +274,7 @@ class Outbox:
                 return self._turned_away(sending, outcome)
             case BrokerError():
                 return self._unanswered(sending, outcome)
-        self._connection.access.request_accepted(took_order=outcome.status is not Status.REJECTED)
+        self._connection.access.request_accepted()
         self._forget(sending)
         return [outcome]
 
@@ -300,7 +300,7 @@ class Outbox:
     def _turned_away(self, sending: Sending, error: NotAllowed) -> Sequence[OrderUpdate]:
         """It was not taken, and is kept for when the broker takes something again."""
         self._connection.note_failure(error)
-        pause = min(FIRST_RETRY * 2**sending.turned_away, LONGEST_RETRY)
+        pause = RETRIES[min(sending.turned_away, len(RETRIES) - 1)]
         sending.turned_away += 1
         sending.retry_at = self._connection.clock.now() + pause
         return NO_NEWS if sending.left else self._waits(sending, str(error))

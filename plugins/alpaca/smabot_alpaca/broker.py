@@ -90,7 +90,8 @@ class AlpacaBroker:
 
         A refusal counts at once where nothing was sent under this id before. Else an earlier, unanswered
         request may have arrived, and be the reason for it: then it counts when it comes a second time,
-        and core's status queries in between have not found the order.
+        and core's status queries in between have not found the order. One that is about the account counts at
+        once: it says nothing about the order.
         """
         again = order.status is Status.UNKNOWN or order.client_order_id in self._unanswered
         urgency = Urgency.EXIT if order.reduces else Urgency.ENTRY
@@ -111,6 +112,9 @@ class AlpacaBroker:
         except RequestRefused as refusal:
             if DUPLICATE in refusal.message:
                 return self._update_of_earlier(order, "has arrived before")
+            cause, available = refusal_cause(refusal.status, refusal.message, refusal.body)
+            if cause is RefusalCause.OTHER and (blocked := self._account_block(refusal)):
+                raise AccountBlocked(f"{refusal} ({blocked})") from None
             if again:
                 try:
                     return self._update_of_earlier(
@@ -119,9 +123,6 @@ class AlpacaBroker:
                 except _OrderNotShown:
                     if self._count_refusal(order) < REFUSALS_THAT_COUNT:
                         raise
-            cause, available = refusal_cause(refusal.status, refusal.message, refusal.body)
-            if cause is RefusalCause.OTHER and (blocked := self._account_block(refusal)):
-                raise AccountBlocked(f"{refusal} ({blocked})") from None
             now = self._connection.clock.now()
             return OrderUpdate(
                 order.client_order_id, Status.REJECTED, now, reason=str(refusal),

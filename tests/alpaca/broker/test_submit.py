@@ -126,6 +126,21 @@ def test_a_refusal_that_may_be_about_the_account_says_nothing_of_the_order(
         broker.submit(order())
 
 
+@pytest.mark.parametrize("shown", [True, False])
+def test_a_refusal_that_is_about_the_account_counts_at_once_where_the_order_was_sent_before(
+    script: Any, broker: Any, order: Any, told: Any, shown: bool
+) -> None:
+    """Whether the order has arrived is another question."""
+    no = script.answer(403, {"code": 40310000, "message": "account is not authorized to trade"})
+    raw = {"account_number": "PA1", "cash": "1", "equity": "1", "buying_power": "1"}
+    blocked = script.answer(200, {**raw, "trading_blocked": True})
+    there = script.answer(200, told()) if shown else script.answer(404, {"message": "not found"})
+    answers = {"/v2/orders": no, "/v2/account": blocked}
+    script.otherwise = lambda request: answers.get(request.path, there)
+    with pytest.raises(AccountBlocked, match="trading_blocked"):
+        broker.submit(order(status=Status.UNKNOWN))
+
+
 @pytest.mark.parametrize("status", [429, 500, 502, 503, 504, 408, 302])
 def test_an_answer_that_says_nothing_of_the_order_leaves_it_unknown(
     script: Any, broker: Any, order: Any, status: int

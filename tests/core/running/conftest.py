@@ -59,6 +59,10 @@ class Plugin:
 
     def __init__(self, wants: dict[int, int]) -> None:
         self._wants = {minute(number): target for number, target in wants.items()}
+        self.symbols = {"SPY"}
+        """Of these it wants what the script says."""
+        self.more: dict[str, dict[int, int]] = {}
+        """What it wants of others."""
         self.told: list[tuple[str, Any]] = []
         self.compared: list[datetime] = []
         self.answer: Callable[[], Reconciliation | None] = Reconciliation
@@ -69,8 +73,10 @@ class Plugin:
     def on_bar(self, bar: Bar) -> Signal | None:
         if self.fails == "on_bar":
             raise KeyError("on_bar")
-        target = self._wants.get(bar.time)
-        if target is None or bar.symbol != "SPY":
+        more = self.more.get(bar.symbol, {})
+        wants = {minute(number): target for number, target in more.items()}
+        target = (self._wants if bar.symbol in self.symbols else wants).get(bar.time)
+        if target is None:
             return None
         return Signal.long(bar) if target else Signal.flat(bar)
 
@@ -176,6 +182,11 @@ def running() -> Make:
             yield Bot(engine, at, plugin, bot)
 
     return running
+
+
+@pytest.fixture
+def local() -> type[Exchange]:
+    return Exchange
 
 
 @pytest.fixture

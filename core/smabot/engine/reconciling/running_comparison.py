@@ -18,7 +18,7 @@ from smabot.engine.reconciling.degraded import Degraded
 from smabot.engine.surroundings import Surroundings
 from smabot.errors import BrokerError, NotAllowed
 from smabot.hooks.plugins import Plugins
-from smabot.hooks.ports import goes_by_itself
+from smabot.hooks.ports import Broker, BrokerAccount, goes_by_itself
 from smabot.hooks.recovery_answers import Conflict, Reconciliation, Recovery
 
 NEVER = -1
@@ -32,10 +32,12 @@ ONE_IN = timedelta(seconds=5)
 
 
 class Asked(NamedTuple):
-    """When the broker was asked, by the feed's clock, and the book's count of changes at that time."""
+    """When the broker was asked, by the feed's clock, and at that time the book's count of changes, and the count
+    of requests that the broker had refused."""
 
     changes: int
     at: datetime
+    refusals: int
 
 
 class News(NamedTuple):
@@ -79,7 +81,7 @@ class Comparison:
             else None
         )
         self._degraded = Degraded()
-        self._asked = Asked(NEVER, clock.now())
+        self._asked = Asked(NEVER, clock.now(), access.refusals)
         self.due_at = clock.now() + self._every
         """When it is to ask, or to ask again."""
         self._unknown_orders: set[str] = set()
@@ -144,23 +146,38 @@ class Comparison:
         Raises ReconciliationConflict where both can't be right.
         """
         if self._request is None:
-            self._asked = Asked(NEVER, self._now())
+            self._asked = Asked(NEVER, self._now(), self._access.refusals)
             return self._judged(self._recovery)
         if self._request.under_way:
             if (answers := self._request.take()) is None:
                 return NO_NEWS
             if self._asked.changes == self._recovery.book.changes:
                 return self._judged(replace(self._recovery, broker=answers, asked=True))
+            self._note_access(answers)
         self._ask(self._request)
         return NO_NEWS
 
     def _ask(self, request: SnapshotRequest) -> None:
         book = self._recovery.book
-        self._asked = Asked(book.changes, self._now())
+        self._asked = Asked(book.changes, self._now(), self._access.refusals)
         point = book.point
         orders = [*book.open_orders(), *book.unconfirmed()]
         since, ours = point.time if point else None, [o.client_order_id for o in orders]
         request.begin(since, ours, self._cash.question())
+
+    def _note_access(self, outdated: Broker) -> None:
+        """Whether the account may trade counts, whatever has changed here meanwhile."""
+        try:
+            self._see_account(outdated)
+        except NotAllowed as error:
+            self._access.request_refused(error)
+        except BrokerError:
+            return  # it is asked again
+
+    def _see_account(self, broker: Broker) -> BrokerAccount:
+        account = broker.account()
+        self._access.account_seen(account, self._asked.refusals)
+        return account
 
     def _judged(self, recovery: Recovery) -> News:
         unknown_orders, self._unknown_orders = self._unknown_orders, set()
@@ -168,8 +185,7 @@ class Comparison:
         split = self._recovery.book.splits.is_awaited(now)
         self.due_at = now + (min(SPLIT_EVERY, self._every) if split else self._every)
         try:
-            account = recovery.broker.account()
-            self._access.account_seen(account)
+            account = self._see_account(recovery.broker)
             movements = self._cash.movements(recovery.broker, account.cash)
             found = self._plugins.reconcile(replace(recovery, movements=movements))
         except BrokerError as error:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple, cast
 
 from smabot.domain.book import Book
 from smabot.engine.start.book_restore import look_up_in
@@ -35,7 +35,7 @@ class BotSession:
     broker: Broker | None = None
     feed: Feed | None = None
     account: BrokerAccount | None = None
-    """The broker's account, once the broker is connected."""
+    """The broker's newest answer about its account, once the broker is connected."""
     symbols: tuple[str, ...] = ()
     """Those whose bars come: what is held or has open orders first, then those that may be entered."""
     enterable: tuple[str, ...] = ()
@@ -59,8 +59,8 @@ class BotSession:
     def recovery(self) -> Recovery:
         """Return what plugins may look at."""
         journal, broker, feed = self.opened()
-        wait = self.surroundings.wait
-        return Recovery(self.config, self.book, journal, broker, feed, self.symbols, wait=wait)
+        seen, wait = cast(Broker, _SeenBroker(broker, self)), self.surroundings.wait
+        return Recovery(self.config, self.book, journal, seen, feed, self.symbols, wait=wait)
 
     def close(self) -> None:
         """Close feed, broker and journal. Safe to call at any stage, and twice."""
@@ -69,3 +69,18 @@ class BotSession:
             setattr(self, name, None)
             if opened is not None:
                 opened.close()
+
+
+class _SeenBroker:
+    """The broker, for whoever compares: what it says about its account is the session's to know, too."""
+
+    def __init__(self, broker: Broker, session: BotSession) -> None:
+        self._broker = broker
+        self._session = session
+
+    def account(self) -> BrokerAccount:
+        self._session.account = account = self._broker.account()
+        return account
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._broker, name)

@@ -26,8 +26,8 @@ def compare_with_broker(session: BotSession) -> Reconciliation | None:
     _, broker, feed = session.opened()
     now = feed.now()
     begun = begin_counting(session.book, broker, now)
-    _bind_account(session.book, broker, now)
     recovery = session.recovery()
+    _bind_account(session.book, recovery.broker, now)
     if not begun:
         movements = CashReading(recovery).movements(broker, None)
         recovery = replace(recovery, movements=movements)
@@ -74,6 +74,7 @@ def reconciled_engine(session: BotSession, watch: Watcher | None) -> Engine:
     result = _reconcile(session)
     with session.report.step("plugins") as found:
         _recover_plugins(session, result, found)
+        _refuse_blocked_account(session)  # it may have been blocked since the broker was connected
         engine.comparison.note_agreement(begun_at)
         engine.book_cash(result.booked if result else ())
         engine.process(Batch(feed.now(), updates=result.updates if result else ()))

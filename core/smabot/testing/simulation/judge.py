@@ -9,7 +9,7 @@
 | 5 no order sells what is not held | as it leaves; after each step |
 | 6 what is wanted flat is sold, nothing in the way of that; what is held has a price; nothing trades in a split that the broker has not followed | as it leaves; after each step; at the end |
 | 7 the operator's last command holds; none is carried out that has expired | as it leaves; after each step |
-| 8 nothing leaves before the process has compared positions (`process_knowledge`), or after a conflict; no entry while order updates are missing | as it leaves |
+| 8 nothing leaves before the process has compared positions (`process_knowledge`), or after a conflict; no entry while order updates are missing, or after the account was refused | as it leaves |
 | 9 the bot stops only for a cause, with its exit code, and says why | when it stops |
 | 10 an exit or a cancel finds room under the rate limit (`room_rules`) | where a plugin's own broker does not send it |
 | 11 kills that take no time leave every table as it is without them | at the end, in `equality` |
@@ -196,6 +196,18 @@ class Judge:
     def positions_known(self, question: int) -> None:
         """Note its answer."""
         self._knowledge.positions_known(question)
+
+    def account_refused(self) -> None:
+        """Note that the process was told that its account may not trade."""
+        self._knowledge.account_refused()
+
+    def account_queried(self) -> int:
+        """Note that a query of the account begins; returns its number."""
+        return self._knowledge.account_queried()
+
+    def account_known(self, question: int, blocked: str) -> None:
+        """Note its answer."""
+        self._knowledge.account_known(question, blocked)
 
     def batch_taken(self, batch: Batch) -> None:
         self._knowledge.batch_taken(batch)

@@ -1,4 +1,5 @@
-"""What a process was shown, and may therefore send: orders after a comparison, entries while updates arrive."""
+"""What a process was shown, and may therefore send: orders after a comparison, entries while updates arrive and
+its account may trade."""
 
 from __future__ import annotations
 
@@ -17,12 +18,15 @@ class ProcessKnowledge:
         self._compared = False
         self._reconnected = False
         self._updates_missing = ""
+        self._refusals = 0
+        self._blocked = False
 
     def begin(self) -> None:
         """Another process begins."""
         self._forget_comparison()
         self._conflicts = self._kept_conflicts()
         self._reconnected, self._updates_missing = False, ""
+        self._blocked = False
 
     def batch_taken(self, batch: Batch) -> None:
         """Note what the process takes from its feed."""
@@ -39,6 +43,20 @@ class ProcessKnowledge:
         """The broker has answered: it counts where nothing was lost since the question."""
         self._compared = self._compared or question == self._number
 
+    def account_refused(self) -> None:
+        """An order was refused, as the account may not trade."""
+        self._refusals += 1
+        self._blocked = True
+
+    def account_queried(self) -> int:
+        """The account is queried; `account_known` takes what this returns."""
+        return self._refusals
+
+    def account_known(self, question: int, blocked: str) -> None:
+        """The broker has answered: that it may trade counts where no order was refused since the question."""
+        if question == self._refusals and not blocked:
+            self._blocked = False
+
     def forbids(self, order: Order) -> str:
         """Return why a process may not send an order now; empty: it may."""
         if self._kept_conflicts() > self._conflicts:
@@ -49,6 +67,8 @@ class ProcessKnowledge:
             return ""
         if self._updates_missing:
             return f"while {self._updates_missing}"
+        if self._blocked:
+            return "after its account was refused"
         return "" if self._compared else "before positions were compared after the lost connection"
 
     def _kept_conflicts(self) -> int:

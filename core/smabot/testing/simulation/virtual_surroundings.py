@@ -18,7 +18,7 @@ from smabot.engine.dispatcher import (
     Request,
 )
 from smabot.engine.surroundings import Surroundings
-from smabot.errors import BrokerError
+from smabot.errors import BrokerError, NotAllowed
 from smabot.system.background_query import BackgroundQuery
 from smabot.testing.simulation.timeline import Timeline
 from smabot.testing.simulation.wire import Wire
@@ -96,6 +96,7 @@ class TimelineDispatcher:
         self._also_awaited: set[Request] = set()
         self._outcomes: list[Outcome] = []
         self._epoch = 0
+        self._refused = False
         self._stopped = False
 
     def put(self, request: Request, seconds: float | None = None) -> None:
@@ -107,6 +108,9 @@ class TimelineDispatcher:
 
     def withdraw_before(self, epoch: int) -> None:
         self._epoch = epoch
+        self._withdraw()
+
+    def _withdraw(self) -> None:
         late = {number: each for number, each in self._later.items() if self._is_late(each[1])}
         for number, (_, request) in late.items():
             del self._later[number]
@@ -126,8 +130,7 @@ class TimelineDispatcher:
         until = self._timeline.now + timedelta(seconds=PATIENCE)
         while self._awaits() and self._timeline.run_next(until):
             pass
-        outcomes, self._outcomes = self._outcomes, []
-        return outcomes
+        return self._take()
 
     def make_due(self) -> None:
         queued = [request for _, request in self._later.values()]
@@ -140,6 +143,12 @@ class TimelineDispatcher:
         until = self._timeline.now + timedelta(seconds=seconds)
         while self._running and self._timeline.run_next(until):
             pass
+        return self._take()
+
+    def _take(self) -> list[Outcome]:
+        if self._refused:
+            self._withdraw()
+            self._refused = False
         outcomes, self._outcomes = self._outcomes, []
         return outcomes
 
@@ -173,10 +182,11 @@ class TimelineDispatcher:
         self._running.discard(request)
         self._also_awaited.discard(request)
         self._outcomes.append((request, outcome))
+        self._refused = self._refused or isinstance(outcome, NotAllowed)
         self._timeline.at(self._timeline.now, self._begin_next)
 
     def _is_late(self, request: Request) -> bool:
-        return request.epoch is not None and request.epoch < self._epoch
+        return request.epoch is not None and (request.epoch < self._epoch or self._refused)
 
     def _awaits(self) -> bool:
         if not (self._running or self._ready or self._later):

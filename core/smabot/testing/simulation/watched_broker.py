@@ -1,4 +1,5 @@
-"""A plugin's own broker, in the simulation: notes the exits and cancels that it turns away itself."""
+"""A plugin's own broker, in the simulation: notes the exits and cancels that it turns away itself, and what it says
+about the account."""
 
 from __future__ import annotations
 
@@ -9,7 +10,7 @@ from typing import Protocol, TypeVar
 from smabot.domain.calendar import Calendar
 from smabot.domain.corporate_actions import CorporateAction
 from smabot.domain.records import Order, OrderUpdate
-from smabot.errors import BrokerError, NotSent
+from smabot.errors import AccountBlocked, BrokerError, NotSent
 from smabot.hooks.account_activities import (
     AccountActivities,
     BrokerExecution,
@@ -19,6 +20,7 @@ from smabot.hooks.account_activities import (
 from smabot.hooks.optional_ports import announces_actions
 from smabot.hooks.ports import BrokerAccount, BrokerOrder, BrokerPosition, RemoteBroker
 from smabot.hooks.simulated_machine import SimulatedClient, SimulatedMachine
+from smabot.testing.simulation.wire import AccountWatch
 
 T = TypeVar("T")
 
@@ -33,6 +35,7 @@ def watched_clients(
     clients: Callable[[SimulatedMachine], SimulatedClient],
     clock: Callable[[], datetime],
     turned_away: TurnedAway,
+    account: AccountWatch,
 ) -> Callable[[SimulatedMachine], SimulatedClient]:
     """Return what makes the same clients, their remote brokers watched."""
 
@@ -40,7 +43,7 @@ def watched_clients(
         made = clients(machine)
         if not isinstance(made.broker, RemoteBroker):
             return made
-        return SimulatedClient(WatchedBroker(made.broker, clock, turned_away), made.feed)
+        return SimulatedClient(WatchedBroker(made.broker, clock, turned_away, account), made.feed)
 
     return client
 
@@ -49,11 +52,16 @@ class WatchedBroker:
     """`RemoteBroker`, all of it another one's."""
 
     def __init__(
-        self, broker: RemoteBroker, clock: Callable[[], datetime], turned_away: TurnedAway
+        self,
+        broker: RemoteBroker,
+        clock: Callable[[], datetime],
+        turned_away: TurnedAway,
+        account: AccountWatch,
     ) -> None:
         self._broker = broker
         self._clock = clock
         self._turned_away = turned_away
+        self._account = account
         self.name = broker.name
 
     @property
@@ -69,9 +77,13 @@ class WatchedBroker:
         return self._broker.lookups
 
     def submit(self, order: Order) -> OrderUpdate:
-        if not order.reduces:
-            return self._broker.submit(order)
-        return self._watched("exit", order, self._broker.submit)
+        try:
+            if not order.reduces:
+                return self._broker.submit(order)
+            return self._watched("exit", order, self._broker.submit)
+        except AccountBlocked:
+            self._account.account_refused()
+            raise
 
     def cancel(self, order: Order) -> None:
         self._watched("cancel", order, self._broker.cancel)
@@ -86,7 +98,10 @@ class WatchedBroker:
         return self._broker.positions()
 
     def account(self) -> BrokerAccount:
-        return self._broker.account()
+        question = self._account.account_queried()
+        account = self._broker.account()
+        self._account.account_known(question, account.blocked)
+        return account
 
     def cash_activities(self, since: date) -> list[CashActivity]:
         return self._activities.cash_activities(since)

@@ -13,6 +13,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from smabot.domain.calendar import Calendar
 from smabot.domain.corporate_actions import CorporateAction
+from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import Status
 from smabot.domain.records import Order, OrderUpdate
 from smabot.errors import AccountBlocked, BrokerError, KeyRefused, NotSent, UnknownOutcome
@@ -32,7 +33,23 @@ TIMEOUT = 6.0
 REQUESTS = ("submit", "cancel", "query")
 
 
-class RequestWatch(Protocol):
+class AccountWatch(Protocol):
+    """What is shown that says whether the account may trade."""
+
+    def account_refused(self) -> None:
+        """An order was refused, as the account may not trade."""
+        ...
+
+    def account_queried(self) -> int:
+        """The account is queried; returns the query's number."""
+        ...
+
+    def account_known(self, question: int, blocked: str) -> None:
+        """That query was answered."""
+        ...
+
+
+class RequestWatch(AccountWatch, Protocol):
     """What is shown each request of interest."""
 
     def handed_over(self, order: Order) -> None:
@@ -155,7 +172,12 @@ class NearBroker:
                 self._wire.watch.refused(order)
             return answer
 
-        return self._request("submit", "submit", carry_out, hand_over)
+        try:
+            return self._request("submit", "submit", carry_out, hand_over)
+        except AccountBlocked:
+            if self._wire.watch is not None:
+                self._wire.watch.account_refused()
+            raise
 
     def cancel(self, order: Order) -> None:
         def hand_over() -> None:
@@ -179,7 +201,16 @@ class NearBroker:
         return positions
 
     def account(self) -> BrokerAccount:
-        return self._request("query", "account", self._broker.account)
+        def carry_out() -> BrokerAccount:
+            blocked = "account_blocked" if self._wire.account_is_refused else ""
+            return replace(self._broker.account(), blocked=blocked)
+
+        watch = self._wire.watch
+        question = watch.account_queried() if watch is not None else 0
+        account = self._request("query", "account", carry_out)
+        if watch is not None:
+            watch.account_known(question, account.blocked)
+        return account
 
     def calendar(self) -> Calendar:
         return self._broker.calendar()

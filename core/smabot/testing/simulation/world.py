@@ -91,12 +91,9 @@ class World:
         state.deliveries.taken = self.judge.batch_taken
         if isinstance(state.deliveries, SocketLine) and clients is not None:
             requests = WatchedRequests(self.judge, database, exchange)
-            state.lives.server = Server.of(
-                state.wire,
-                state.deliveries,
-                requests,
-                watched_clients(clients, lambda: self.now, self.judge.room.turned_away),
-            )
+            turned_away = self.judge.room.turned_away
+            watched = watched_clients(clients, lambda: self.now, turned_away, self.judge)
+            state.lives.server = Server.of(state.wire, state.deliveries, requests, watched)
         state.wire.arrived = self._send_updates
         self._actions = Actions(state)
 

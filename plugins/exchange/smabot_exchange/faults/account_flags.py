@@ -58,8 +58,15 @@ class AccountFlags:
         from smabot_exchange.faults.market_kinds import AccountFlag
 
         for fault in self._plan.strikes(AccountFlag, Occasion(f"account {start}", start)):
-            span = None if fault.minutes is None else fault.minutes * MINUTE
-            self.set(fault.flag, None if span is None else start + span)
+            until = None if fault.minutes is None else start + fault.minutes * MINUTE
+            if not self._is_set_for_longer(fault.flag, until):
+                self.set(fault.flag, until)
+
+    def _is_set_for_longer(self, flag: str, until: datetime | None) -> bool:
+        if flag not in self._until:
+            return False
+        its_end = self._until[flag]
+        return its_end is None or (until is not None and its_end > until)
 
     def _change(self, until: Until) -> None:
         if until != self._until:

@@ -1,6 +1,11 @@
 """Delivers the alerts of steps to one receiver, in their order, each at least once.
 
 A message that fails raises, and core tells the step again after a pause: it goes on from that message.
+
+Each receiver has two deliveries, and core a place among the steps and a memory for each. One tells the routine
+of trading, fills and entries that were not made, of which a burst may keep a receiver busy for minutes. The
+other tells all else, and goes first. No alert of the one is about a matter of the other, so that what is told
+of a matter keeps its order.
 """
 
 from __future__ import annotations
@@ -44,7 +49,7 @@ class _Progress:
 
 
 class Delivery:
-    """One receiver's alerts. Core's thread and the watching one use it, one at a time."""
+    """One receiver's alerts, its routine or all else. Core's thread and the watching one use it, one at a time."""
 
     def __init__(
         self,
@@ -52,8 +57,14 @@ class Delivery:
         settings: NotifySettings,
         sender: Sender,
         now: Callable[[], float] = time.time,
+        *,
+        first: Delivery | None = None,
     ) -> None:
+        """``first``: the receiver's delivery of all else, where this one is that of its routine."""
         self.receiver = receiver
+        self.fails = False
+        """Whether a message of its newest step was not taken."""
+        self._first = first
         self._settings = settings
         self._sender = sender
         self._now = now
@@ -68,12 +79,12 @@ class Delivery:
             if self._matters is None:
                 self._matters = Matters.read(memory)
             self._matters.follow_clock(self._now(), self._rest)
-            progress = self._progress
-            if progress.number != step.number:
-                progress = self._progress = _Progress(step.number, step.again)
-            for alert in alerts_of(step)[progress.done :]:
-                self._tell(self._matters, alert, again=progress.again or progress.tried)
-                progress.done, progress.tried = progress.done + 1, False
+            try:
+                self._tell_step(self._matters, step)
+            except NotDelivered:
+                self.fails = True
+                raise
+            self.fails = False
             return self._matters.text(self._now())
 
     def watch(self) -> None:
@@ -89,6 +100,23 @@ class Delivery:
             self._not_before = self._now() + PAUSE
         finally:
             self._lock.release()
+
+    def _tell_step(self, matters: Matters, step: CommittedStep) -> None:
+        progress = self._progress
+        if progress.number != step.number:
+            progress = self._progress = _Progress(step.number, step.again)
+        alerts = [alert for alert in alerts_of(step) if self._is_mine(alert)]
+        for alert in alerts[progress.done :]:
+            self._tell(matters, alert, again=progress.again or progress.tried)
+            progress.done, progress.tried = progress.done + 1, False
+
+    def _is_mine(self, alert: Alert) -> bool:
+        """Whether it is told here. What is gathered belongs to the summary, which is no routine."""
+        routine = alert.routine and not self._is_gathered(alert)
+        return routine == (self._first is not None)
+
+    def _is_gathered(self, alert: Alert) -> bool:
+        return self._settings.level(alert.kind) == "quiet" and not self.receiver.has_silence
 
     def _tell_due(self, matters: Matters) -> None:
         now = self._now()
@@ -122,10 +150,9 @@ class Delivery:
         return alert.kind in WAITING_KINDS and (began is None or not began.told)
 
     def _tell_by_level(self, matters: Matters, alert: Alert, *, again: bool) -> None:
-        level = self._settings.level(alert.kind)
-        if level == "off":
+        if self._settings.level(alert.kind) == "off":
             return
-        if level == "quiet" and not self.receiver.has_silence:
+        if self._is_gathered(alert):
             matters.gather(alert.title)
             return
         resting = matters.resting.get(alert.matter)
@@ -149,11 +176,16 @@ class Delivery:
         matters.forget_gathered()
 
     def _send(self, alert: Alert, *, again: bool = False, held: int = 0) -> None:
+        if self._first is not None and self._first.fails:
+            raise NotDelivered(
+                f"{self.receiver.shown}: alert {alert.key} waits for one that failed"
+            )
         self._progress.tried = True
         silent = self._settings.level(alert.kind) == "quiet"
         title, text = message(alert, self._sender.bot, self._sender.mode, again=again, held=held)
         kind: Kind = "failure" if alert.grave else "info"
-        if why := self.receiver.send(title, text, kind=kind, silent=silent):
+        urgent = self._first is None
+        if why := self.receiver.send(title, text, kind=kind, silent=silent, urgent=urgent):
             raise NotDelivered(f"{self.receiver.shown} did not take alert {alert.key}: {why}")
 
     @property

@@ -367,10 +367,105 @@ def test_a_kill_is_told_at_the_time_of_the_new_start(desk: Callable[..., Desk], 
     counter.tell(replace(first, ready_ms=900.0))
     counter.tell(second, died=first)
     counter.tell(replace(second, ready_ms=900.0))
-    assert [message.title.partition(": ")[2] for message in inbox.messages] == [
-        "started", "was killed",
-    ]  # fmt: skip
+    assert inbox.titles == ["started", "was killed", "started"]
     assert "10:33" in inbox.messages[1].text.splitlines()[-1]
+
+
+class Restarts:
+    """A bot whose runs begin and end, at the times of the desk's clock."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.runs = 0
+        self.newest: Run | None = None
+
+    def at(self) -> datetime:
+        return AT + timedelta(seconds=self.desk.now - 1_000_000)
+
+    def start(self, *, killed: bool = False) -> None:
+        self.runs += 1
+        run = Run(f"r{self.runs}", 1, "0.1", "", "LIVE", self.at())
+        self.desk.restart()
+        self.desk.tell(run, died=self.newest if killed else None)
+        self.newest = replace(run, ready_ms=900.0)
+        self.desk.tell(self.newest)
+
+    def end(self, code: int) -> None:
+        assert self.newest is not None
+        outcome = "why" if code else "stopped"
+        self.desk.tell(replace(self.newest, ended_at=self.at(), exit_code=code, outcome=outcome))
+
+
+@pytest.fixture
+def restarts(desk: Callable[..., Desk]) -> Restarts:
+    return Restarts(desk(repeat_minutes=15))
+
+
+def test_a_start_after_a_kill_or_a_failure_is_not_held_back(restarts: Any, inbox: Any) -> None:
+    restarts.start()
+    restarts.desk.wait(1)
+    restarts.start(killed=True)
+    restarts.desk.wait(1)
+    restarts.end(4)
+    restarts.start()
+    restarts.desk.wait(1)
+    restarts.end(6)
+    restarts.start()
+    assert inbox.titles == [
+        "started", "was killed", "started", "FAILED with exit code 4", "started",
+        "FAILED with exit code 6", "started",
+    ]  # fmt: skip
+    assert not any("more like this" in message.text for message in inbox.messages)
+
+
+def test_kills_and_failures_of_runs_that_lasted_are_all_told_and_their_starts(
+    restarts: Any, inbox: Any
+) -> None:
+    restarts.start()
+    for _ in range(2):
+        restarts.desk.wait(6)
+        restarts.start(killed=True)
+        restarts.desk.wait(6)
+        restarts.end(4)
+        restarts.start()
+    cycle = ["was killed", "started", "FAILED with exit code 4", "started"]
+    assert inbox.titles == ["started", *cycle, *cycle]
+
+
+@pytest.mark.parametrize(
+    ("settings", "kinds"), [({}, 2), ({"failure": "off"}, 1), ({"failure": "quiet"}, 1)]
+)
+@pytest.mark.parametrize("codes", [[None], [4], [None, 4]])
+def test_a_bot_that_restarts_in_a_loop_sends_a_message_for_each_end_and_a_count(
+    desk: Any, inbox: Any, codes: list[int | None], settings: dict[str, str], kinds: int
+) -> None:
+    """``codes``: exit codes in turn, None for a kill."""
+    loop = Restarts(desk(repeat_minutes=15, **settings))
+    loop.start()
+    for number in range(60):
+        loop.desk.wait(0.1)
+        code = codes[number % len(codes)]
+        if code is not None:
+            loop.end(code)
+        loop.start(killed=code is None)
+    assert len(inbox.messages) == 1 + kinds * len(codes)
+    loop.desk.wait(20)
+    counted = inbox.messages[1 + kinds * len(codes) :]
+    assert len(counted) == kinds * len(codes)
+    more = 60 // len(codes) - 2
+    assert all(f"{more} more like this since the last one." in each.text for each in counted)
+
+
+def test_a_start_after_a_stop_is_told_as_ever(restarts: Any, inbox: Any) -> None:
+    restarts.start()
+    restarts.start(killed=True)
+    restarts.end(0)
+    restarts.start()
+    restarts.end(0)
+    restarts.start()
+    assert inbox.titles == [
+        "started", "was killed", "started", "stopped", "started", "stopped", "started",
+    ]  # fmt: skip
 
 
 def test_every_grave_kind_of_core_has_words_of_its_own() -> None:

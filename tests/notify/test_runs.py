@@ -14,6 +14,11 @@ import pytest
 
 pytestmark = pytest.mark.plugins
 NO_FLOOR = "repeat_minutes = 0"
+STARTS_TOLD = """
+    SELECT (SELECT count(*) FROM runs WHERE ready_ms IS NOT NULL),
+        (SELECT min(CAST(value AS INTEGER)) FROM bot_state WHERE key = 'after_commit')
+        >= (SELECT max(number) FROM committed_steps WHERE content LIKE '%"runs":[{%')
+"""
 
 
 def by_place(messages: Iterable[Any]) -> tuple[list[Any], list[Any]]:
@@ -165,6 +170,20 @@ def test_a_halt_its_end_and_a_stop_are_told(bot: Any, inbox: Any) -> None:
         child.communicate(timeout=30)
     assert inbox.await_message(": stopped").kind == "info"
     assert len(inbox.of("halted")) == 2  # the resume between them ended the first
+
+
+@pytest.mark.slow(seconds=10)
+def test_the_start_after_a_kill_is_told_and_those_of_a_loop_are_held_back(
+    bot: Any, inbox: Any
+) -> None:
+    """With the floor of 15 minutes between repeats, and kills that are seconds apart."""
+    bot.settings(inbox.url, more='fill = "off"\norder = "off"')
+    for number in range(1, 6):
+        with bot.start("run", "--speed", "30") as child:
+            bot.await_row(STARTS_TOLD, (number, 1))
+            child.send_signal(signal.SIGKILL if number < 5 else signal.SIGTERM)
+            child.communicate(timeout=30)
+    assert inbox.titles == ["started", "was killed", "started", "stopped"]
 
 
 @pytest.mark.slow(seconds=6)

@@ -29,7 +29,7 @@ PAUSE = 30.0
 """Seconds after a message of those has failed."""
 WAITING_KINDS = ("stream", "frozen")
 """Kinds that are told only once they have lasted."""
-STREAM, STARTED = "stream lost", "run start"
+STREAM, STARTED, STOPPED = "stream lost", "run start", "run stop"
 
 
 class NotDelivered(SmabotError):
@@ -132,6 +132,9 @@ class Delivery:
     def _tell(self, matters: Matters, alert: Alert, *, again: bool) -> None:
         """Tell an alert, keep it for later, or neither. Raises NotDelivered, and has changed nothing then."""
         ended = f"{alert.kind} {alert.ends}" if alert.ends else ""
+        started = alert.matter == STARTED
+        if started and matters.ended_by:
+            alert = replace(alert, subject=f"{alert.subject} after {matters.ended_by}")
         if alert.kind == "summary":
             self._tell_summary(matters, alert, again=again)
         elif alert.waits:
@@ -141,8 +144,12 @@ class Delivery:
             self._tell_by_level(matters, alert, again=again)
         matters.waiting.pop(ended, None)
         matters.resting.pop(ended, None)
-        if alert.matter == STARTED:
+        if started:
             matters.waiting.pop(STREAM, None)  # its connections are new
+        elif alert.kind == "failure":
+            matters.ended_by = alert.subject
+        elif alert.matter == STOPPED:
+            matters.ended_by = ""
 
     @staticmethod
     def _ends_what_was_not_told(matters: Matters, alert: Alert, ended: str) -> bool:

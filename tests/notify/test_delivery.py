@@ -284,6 +284,44 @@ def test_what_waited_is_told_when_a_dead_receiver_is_back(desk: Any, inbox: Any)
     assert inbox.titles == ["order updates are lost"]
 
 
+def test_what_waited_or_was_held_back_says_that_it_may_come_again(desk: Any, inbox: Any) -> None:
+    """A kill after a message loses the note of it, which is kept with the next step."""
+    it = desk(frozen_minutes=1, repeat_minutes=10)
+    it.tell(event("order_unanswered", "one", grave=False))
+    it.tell(event("given_up", "two"), event("given_up", "two"))
+    it.wait(1)
+    it.wait(10)
+    told = [(message.key, message.again) for message in inbox.messages]
+    assert told == [("2.1", False), ("1.1", False), ("2.2", False)]
+    it.restart()
+    it.tell(event("order_unanswered", "three", grave=False))
+    it.wait(1)
+    told = [(message.key, message.again) for message in inbox.messages[3:]]
+    assert told == [("1.1", True), ("3.1", False), ("2.2", True)]
+
+
+def test_the_end_of_what_waited_is_told_where_a_kill_lost_that_it_was_told(
+    desk: Any, inbox: Any
+) -> None:
+    it = desk(frozen_minutes=1)
+    it.tell(event("order_unanswered", "one", grave=False))
+    it.wait(2)
+    it.restart()
+    it.tell(event("order_answered", "one", "it is filled", grave=False))
+    assert inbox.titles == ["outcome unknown: one", "outcome known: one"]
+
+
+def test_what_waited_and_failed_says_that_it_may_come_again(desk: Any, inbox: Any) -> None:
+    it = desk(frozen_minutes=1)
+    it.tell(event("order_unanswered", "one", grave=False))
+    inbox.refuses = True
+    it.wait(1)
+    inbox.refuses = False
+    it.tell(event("order_unanswered", "two", grave=False))
+    it.wait(1)
+    assert [(message.key, message.again) for message in inbox.messages] == [("1.1", True), ("2.1", False)]  # fmt: skip
+
+
 def test_what_another_release_kept_costs_only_the_floor(desk: Any, inbox: Any) -> None:
     it = desk()
     it.memories = ['{"resting": 3}'] * 2

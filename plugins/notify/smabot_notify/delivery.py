@@ -72,13 +72,16 @@ class Delivery:
         self._matters: Matters | None = None
         self._progress = _Progress()
         self._not_before = 0.0
+        self._doubtful_until = 0.0
+        """What was due by then may have been told: by a process that was killed, or by a try that failed."""
 
     def take(self, step: CommittedStep, memory: str) -> str:
         """Tell what is to be told of a step; returns what is to be remembered. Raises NotDelivered."""
         with self._lock:
             if self._matters is None:
                 self._matters = Matters.read(memory)
-            self._matters.follow_clock(self._now(), self._rest)
+                self._doubtful_until = self._now()
+            self._follow_clock(self._matters)
             try:
                 self._tell_step(self._matters, step)
             except NotDelivered:
@@ -94,12 +97,17 @@ class Delivery:
             return
         try:
             if self._matters is not None:
-                self._matters.follow_clock(self._now(), self._rest)
+                self._follow_clock(self._matters)
                 self._tell_due(self._matters)
         except NotDelivered:
+            self._doubtful_until = self._now()
             self._not_before = self._now() + PAUSE
         finally:
             self._lock.release()
+
+    def _follow_clock(self, matters: Matters) -> None:
+        matters.follow_clock(self._now(), self._rest)
+        self._doubtful_until = min(self._doubtful_until, self._now())
 
     def _tell_step(self, matters: Matters, step: CommittedStep) -> None:
         progress = self._progress
@@ -121,12 +129,14 @@ class Delivery:
     def _tell_due(self, matters: Matters) -> None:
         now = self._now()
         for waiting in matters.waiting.values():
-            if not waiting.told and now >= waiting.since + self._patience(waiting.alert):
-                self._tell_by_level(matters, waiting.alert, again=False)
+            due = self._due(waiting)
+            if not waiting.told and now >= due:
+                self._tell_by_level(matters, waiting.alert, again=due <= self._doubtful_until)
                 waiting.told = True
         for matter, resting in list(matters.resting.items()):
             if now >= resting.until and resting.last is not None:
-                self._send(resting.last, held=resting.held - 1)
+                again = resting.until <= self._doubtful_until
+                self._send(resting.last, again=again, held=resting.held - 1)
                 matters.resting[matter] = Resting(now + self._rest)
 
     def _tell(self, matters: Matters, alert: Alert, *, again: bool) -> None:
@@ -151,10 +161,11 @@ class Delivery:
         elif alert.matter == STOPPED:
             matters.ended_by = ""
 
-    @staticmethod
-    def _ends_what_was_not_told(matters: Matters, alert: Alert, ended: str) -> bool:
+    def _ends_what_was_not_told(self, matters: Matters, alert: Alert, ended: str) -> bool:
+        if alert.kind not in WAITING_KINDS:
+            return False
         began = matters.waiting.get(ended)
-        return alert.kind in WAITING_KINDS and (began is None or not began.told)
+        return began is None or not (began.told or self._due(began) <= self._doubtful_until)
 
     def _tell_by_level(self, matters: Matters, alert: Alert, *, again: bool) -> None:
         if self._settings.level(alert.kind) == "off":
@@ -199,6 +210,8 @@ class Delivery:
     def _rest(self) -> float:
         return self._settings.repeat_minutes * 60
 
-    def _patience(self, alert: Alert) -> float:
+    def _due(self, waiting: Waiting) -> float:
         settings = self._settings
-        return 60 * (settings.stream_minutes if alert.kind == "stream" else settings.frozen_minutes)
+        of_stream = waiting.alert.kind == "stream"
+        minutes = settings.stream_minutes if of_stream else settings.frozen_minutes
+        return waiting.since + 60 * minutes

@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 import os
 import socketserver
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -72,6 +74,13 @@ class Inbox:
                 return found[0]
             time.sleep(0.02)
         raise AssertionError(f"no message with '{word}' came: {self.titles}")
+
+    def await_number(self, number: int, seconds: float = 20.0) -> None:
+        """Wait for so many messages in all."""
+        until = time.monotonic() + seconds
+        while len(self.messages) < number:
+            assert time.monotonic() < until, self.titles
+            time.sleep(0.005)
 
     def leave(self) -> None:
         """Be gone: connections are refused from now on."""
@@ -186,6 +195,23 @@ class Bot:
             printed, _ = child.communicate(timeout=120)
         assert child.returncode == code, printed
         return printed
+
+    def row(self, query: str) -> tuple[Any, ...] | None:
+        """Return the first row that a query finds in the database; None where there is none yet."""
+        try:
+            with closing(sqlite3.connect(f"file:{self.db}?mode=ro", uri=True)) as database:
+                found: tuple[Any, ...] | None = database.execute(query).fetchone()
+        except sqlite3.OperationalError:
+            return None
+        return found
+
+    def await_row(self, query: str, wanted: tuple[Any, ...] | None = None) -> tuple[Any, ...]:
+        """Wait until a query finds a row, or one that is wanted."""
+        until = time.monotonic() + 60
+        while (found := self.row(query)) is None or wanted not in (None, found):
+            assert time.monotonic() < until, found
+            time.sleep(0.01)
+        return found
 
 
 @pytest.fixture

@@ -35,22 +35,23 @@ AT = datetime(2026, 3, 2, 15, 31, tzinfo=UTC)
 
 @dataclass
 class Desk:
-    """A receiver's delivery, which can be killed: ``memory`` is what core would have kept."""
+    """A receiver's two deliveries, which can be killed: ``memories`` is what core would have kept."""
 
     url: str
     settings: NotifySettings
     now: float = 1_000_000.0
-    memory: str = ""
+    memories: list[str] = field(default_factory=lambda: ["", ""])
     number: int = 0
-    delivery: Delivery = field(init=False)
+    deliveries: list[Delivery] = field(init=False)
 
     def __post_init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
-        self.delivery = Delivery(
-            Receiver(self.url, 1), self.settings, Sender("mybot", "LIVE"), lambda: self.now
-        )
+        receiver, sender = Receiver(self.url, 1), Sender("mybot", "LIVE")
+        first = Delivery(receiver, self.settings, sender, lambda: self.now)
+        routine = Delivery(receiver, self.settings, sender, lambda: self.now, first=first)
+        self.deliveries = [first, routine]
 
     def tell(
         self,
@@ -67,11 +68,13 @@ class Desk:
             for name, kind in (("events", Event), ("orders", Order), ("fills", Fill), ("runs", Run))
         }
         step = CommittedStep(self.number, again=again, closed=closed, died=died, **of)
-        self.memory = self.delivery.take(step, self.memory)
+        for place in range(2):
+            self.memories[place] = self.deliveries[place].take(step, self.memories[place])
 
     def wait(self, minutes: float) -> None:
         self.now += minutes * 60
-        self.delivery.watch()
+        for delivery in self.deliveries:
+            delivery.watch()
 
 
 def event(kind: str, subject: str = "", text: str = "why", *, grave: bool = True) -> Event:
@@ -136,10 +139,10 @@ def test_another_check_exits_and_another_order_are_other_matters(desk: Any, inbo
     it.tell(blocked(1), blocked(2), blocked(3, "max_orders"), blocked(4, exits=True))
     it.tell(fill(1), fill(2), fill(2, 20))
     assert inbox.titles == [
-        "entry blocked: buy 10 SPY", "entry blocked: buy 10 SPY", "exit blocked: sell 10 SPY",
+        "exit blocked: sell 10 SPY", "entry blocked: buy 10 SPY", "entry blocked: buy 10 SPY",
         "bought 10 SPY at 500.50", "bought 10 SPY at 500.50",
     ]  # fmt: skip
-    assert inbox.messages[2].kind == "failure"
+    assert inbox.messages[0].kind == "failure"
 
 
 @pytest.mark.parametrize("restarted", [False, True])
@@ -281,9 +284,47 @@ def test_what_waited_is_told_when_a_dead_receiver_is_back(desk: Any, inbox: Any)
     assert inbox.titles == ["order updates are lost"]
 
 
+def test_what_waited_or_was_held_back_says_that_it_may_come_again(desk: Any, inbox: Any) -> None:
+    """A kill after a message loses the note of it, which is kept with the next step."""
+    it = desk(frozen_minutes=1, repeat_minutes=10)
+    it.tell(event("order_unanswered", "one", grave=False))
+    it.tell(event("given_up", "two"), event("given_up", "two"))
+    it.wait(1)
+    it.wait(10)
+    told = [(message.key, message.again) for message in inbox.messages]
+    assert told == [("2.1", False), ("1.1", False), ("2.2", False)]
+    it.restart()
+    it.tell(event("order_unanswered", "three", grave=False))
+    it.wait(1)
+    told = [(message.key, message.again) for message in inbox.messages[3:]]
+    assert told == [("1.1", True), ("3.1", False), ("2.2", True)]
+
+
+def test_the_end_of_what_waited_is_told_where_a_kill_lost_that_it_was_told(
+    desk: Any, inbox: Any
+) -> None:
+    it = desk(frozen_minutes=1)
+    it.tell(event("order_unanswered", "one", grave=False))
+    it.wait(2)
+    it.restart()
+    it.tell(event("order_answered", "one", "it is filled", grave=False))
+    assert inbox.titles == ["outcome unknown: one", "outcome known: one"]
+
+
+def test_what_waited_and_failed_says_that_it_may_come_again(desk: Any, inbox: Any) -> None:
+    it = desk(frozen_minutes=1)
+    it.tell(event("order_unanswered", "one", grave=False))
+    inbox.refuses = True
+    it.wait(1)
+    inbox.refuses = False
+    it.tell(event("order_unanswered", "two", grave=False))
+    it.wait(1)
+    assert [(message.key, message.again) for message in inbox.messages] == [("1.1", True), ("2.1", False)]  # fmt: skip
+
+
 def test_what_another_release_kept_costs_only_the_floor(desk: Any, inbox: Any) -> None:
     it = desk()
-    it.memory = '{"resting": 3}'
+    it.memories = ['{"resting": 3}'] * 2
     it.tell(fill(1))
     assert len(inbox.messages) == 1
 
@@ -364,10 +405,105 @@ def test_a_kill_is_told_at_the_time_of_the_new_start(desk: Callable[..., Desk], 
     counter.tell(replace(first, ready_ms=900.0))
     counter.tell(second, died=first)
     counter.tell(replace(second, ready_ms=900.0))
-    assert [message.title.partition(": ")[2] for message in inbox.messages] == [
-        "started", "was killed",
-    ]  # fmt: skip
+    assert inbox.titles == ["started", "was killed", "started"]
     assert "10:33" in inbox.messages[1].text.splitlines()[-1]
+
+
+class Restarts:
+    """A bot whose runs begin and end, at the times of the desk's clock."""
+
+    def __init__(self, desk: Desk) -> None:
+        self.desk = desk
+        self.runs = 0
+        self.newest: Run | None = None
+
+    def at(self) -> datetime:
+        return AT + timedelta(seconds=self.desk.now - 1_000_000)
+
+    def start(self, *, killed: bool = False) -> None:
+        self.runs += 1
+        run = Run(f"r{self.runs}", 1, "0.1", "", "LIVE", self.at())
+        self.desk.restart()
+        self.desk.tell(run, died=self.newest if killed else None)
+        self.newest = replace(run, ready_ms=900.0)
+        self.desk.tell(self.newest)
+
+    def end(self, code: int) -> None:
+        assert self.newest is not None
+        outcome = "why" if code else "stopped"
+        self.desk.tell(replace(self.newest, ended_at=self.at(), exit_code=code, outcome=outcome))
+
+
+@pytest.fixture
+def restarts(desk: Callable[..., Desk]) -> Restarts:
+    return Restarts(desk(repeat_minutes=15))
+
+
+def test_a_start_after_a_kill_or_a_failure_is_not_held_back(restarts: Any, inbox: Any) -> None:
+    restarts.start()
+    restarts.desk.wait(1)
+    restarts.start(killed=True)
+    restarts.desk.wait(1)
+    restarts.end(4)
+    restarts.start()
+    restarts.desk.wait(1)
+    restarts.end(6)
+    restarts.start()
+    assert inbox.titles == [
+        "started", "was killed", "started", "FAILED with exit code 4", "started",
+        "FAILED with exit code 6", "started",
+    ]  # fmt: skip
+    assert not any("more like this" in message.text for message in inbox.messages)
+
+
+def test_kills_and_failures_of_runs_that_lasted_are_all_told_and_their_starts(
+    restarts: Any, inbox: Any
+) -> None:
+    restarts.start()
+    for _ in range(2):
+        restarts.desk.wait(6)
+        restarts.start(killed=True)
+        restarts.desk.wait(6)
+        restarts.end(4)
+        restarts.start()
+    cycle = ["was killed", "started", "FAILED with exit code 4", "started"]
+    assert inbox.titles == ["started", *cycle, *cycle]
+
+
+@pytest.mark.parametrize(
+    ("settings", "kinds"), [({}, 2), ({"failure": "off"}, 1), ({"failure": "quiet"}, 1)]
+)
+@pytest.mark.parametrize("codes", [[None], [4], [None, 4]])
+def test_a_bot_that_restarts_in_a_loop_sends_a_message_for_each_end_and_a_count(
+    desk: Any, inbox: Any, codes: list[int | None], settings: dict[str, str], kinds: int
+) -> None:
+    """``codes``: exit codes in turn, None for a kill."""
+    loop = Restarts(desk(repeat_minutes=15, **settings))
+    loop.start()
+    for number in range(60):
+        loop.desk.wait(0.1)
+        code = codes[number % len(codes)]
+        if code is not None:
+            loop.end(code)
+        loop.start(killed=code is None)
+    assert len(inbox.messages) == 1 + kinds * len(codes)
+    loop.desk.wait(20)
+    counted = inbox.messages[1 + kinds * len(codes) :]
+    assert len(counted) == kinds * len(codes)
+    more = 60 // len(codes) - 2
+    assert all(f"{more} more like this since the last one." in each.text for each in counted)
+
+
+def test_a_start_after_a_stop_is_told_as_ever(restarts: Any, inbox: Any) -> None:
+    restarts.start()
+    restarts.start(killed=True)
+    restarts.end(0)
+    restarts.start()
+    restarts.end(0)
+    restarts.start()
+    assert inbox.titles == [
+        "started", "was killed", "started", "stopped", "started", "stopped", "started",
+    ]  # fmt: skip
 
 
 def test_every_grave_kind_of_core_has_words_of_its_own() -> None:

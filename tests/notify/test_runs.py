@@ -6,7 +6,7 @@ import json
 import signal
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import closing
 from typing import Any
 
@@ -14,6 +14,26 @@ import pytest
 
 pytestmark = pytest.mark.plugins
 NO_FLOOR = "repeat_minutes = 0"
+STARTS_TOLD = """
+    SELECT (SELECT count(*) FROM runs WHERE ready_ms IS NOT NULL),
+        (SELECT min(CAST(value AS INTEGER)) FROM bot_state WHERE key = 'after_commit')
+        >= (SELECT max(number) FROM committed_steps WHERE content LIKE '%"runs":[{%')
+"""
+
+
+def by_place(messages: Iterable[Any]) -> tuple[list[Any], list[Any]]:
+    """Return fills and entries that were not made, and all others, which pass them."""
+    routine, others = list[Any](), list[Any]()
+    for message in messages:
+        is_routine = any(word in message.title for word in (": bought", ": sold", ": entry"))
+        (routine if is_routine else others).append(message)
+    return routine, others
+
+
+def assert_in_order(messages: Iterable[Any]) -> None:
+    for some in by_place(messages):
+        keys = [tuple(map(int, message.key.split("."))) for message in some]
+        assert keys == sorted(set(keys))
 
 
 def rows(bot: Any, query: str) -> list[Any]:
@@ -32,8 +52,7 @@ def test_a_run_tells_its_start_its_fills_in_order_its_end_and_the_days(
     titles = inbox.titles
     assert titles[0] == "started"
     assert all(message.title.startswith("smabot PAPER: ") for message in inbox.messages)
-    keys = [tuple(map(int, message.key.split("."))) for message in inbox.messages]
-    assert keys == sorted(set(keys))
+    assert_in_order(inbox.messages)
     fills = [title for title in titles if title.startswith(("bought", "sold"))]
     wanted = rows(bot, "SELECT side, qty, symbol FROM trades ORDER BY time")
     verbs = {"buy": "bought", "sell": "sold"}
@@ -64,16 +83,15 @@ def test_kills_lose_no_alert_and_what_repeats_says_so(bot: Any, inbox: Any) -> N
     newest = "SELECT max(number) FROM committed_steps"
     while True:
         bot.run()
-        ((place,),) = rows(bot, "SELECT value FROM bot_state WHERE key = 'after_commit'")
-        if rows(bot, newest) == [(int(place),)]:
+        places = rows(bot, "SELECT value FROM bot_state WHERE key = 'after_commit'")
+        if set(rows(bot, newest)) == {(int(place),) for (place,) in places}:
             break
     first: dict[str, Any] = {}
     for message in inbox.messages:
         known = first.setdefault(message.key, message)
         assert known is message or message.again, message
         assert known.title == message.title
-    told = list(first)
-    assert told == sorted(told, key=lambda key: tuple(map(int, key.split("."))))
+    assert_in_order(first.values())
     titles = [message.title.partition(": ")[2] for message in first.values()]
     fills = sum(title.startswith(("bought", "sold")) for title in titles)
     assert [(fills,)] == rows(bot, "SELECT count(*) FROM trades")
@@ -99,8 +117,9 @@ def test_a_dead_receiver_gets_all_when_it_is_back_and_a_good_one_nothing_twice(
     bot.run()
     keys = [message.key for message in good.messages]
     assert len(keys) == len(set(keys))
-    told = [message.title for message in dead.messages]
-    assert told[: len(keys)] == [message.title for message in good.messages][: len(told)]
+    for late, timely in zip(by_place(dead.messages), by_place(good.messages), strict=True):
+        told = [message.title for message in late]
+        assert told[: len(timely)] == [message.title for message in timely][: len(told)]
     assert fills == [(len(dead.of("bought")) + len(dead.of("sold")),)]
     assert dead.messages[0].again
     assert not any(message.again for message in good.messages)
@@ -151,6 +170,20 @@ def test_a_halt_its_end_and_a_stop_are_told(bot: Any, inbox: Any) -> None:
         child.communicate(timeout=30)
     assert inbox.await_message(": stopped").kind == "info"
     assert len(inbox.of("halted")) == 2  # the resume between them ended the first
+
+
+@pytest.mark.slow(seconds=10)
+def test_the_start_after_a_kill_is_told_and_those_of_a_loop_are_held_back(
+    bot: Any, inbox: Any
+) -> None:
+    """With the floor of 15 minutes between repeats, and kills that are seconds apart."""
+    bot.settings(inbox.url, more='fill = "off"\norder = "off"')
+    for number in range(1, 6):
+        with bot.start("run", "--speed", "30") as child:
+            bot.await_row(STARTS_TOLD, (number, 1))
+            child.send_signal(signal.SIGKILL if number < 5 else signal.SIGTERM)
+            child.communicate(timeout=30)
+    assert inbox.titles == ["started", "was killed", "started", "stopped"]
 
 
 @pytest.mark.slow(seconds=6)

@@ -456,3 +456,26 @@ def test_the_end_waits_for_all_that_are_slow_together() -> None:
     journal.finish(0.3)
     assert time.monotonic() - begun < 0.8
     never.set()
+
+
+def test_at_the_end_a_slow_one_does_not_keep_the_others_from_their_next_step() -> None:
+    kept, free, begun, never = (
+        MemoryJournal(),
+        threading.Event(),
+        threading.Event(),
+        threading.Event(),
+    )
+
+    def other(step: CommittedStep) -> None:
+        begun.set()
+        free.wait(9)
+
+    journal = telling(kept, Around(beside=True), a=lambda step: never.wait(9), b=other)
+    journal.commit([event(1)])
+    journal.commands()
+    assert begun.wait(5)
+    journal.commit([event(2)])
+    free.set()
+    journal.finish(2)
+    never.set()
+    assert kept.row(BotState, "b", "after_commit") == BotState("b", "after_commit", "2")

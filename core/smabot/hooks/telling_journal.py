@@ -45,6 +45,8 @@ AT_ONCE = 100
 """So many steps a plugin is told of before its place is kept."""
 SLOW = 2.0
 """Seconds after which its place is kept earlier, so that a slow one is not told of all of them again."""
+GLANCE = 0.05
+"""Seconds to wait for one at the end, so that none waits for its next step while another one is slow."""
 PAUSES = (5.0, 10.0, 30.0, 60.0, 300.0)
 """Seconds after a plugin has raised; the last one again and again."""
 MEMORY = "memory"
@@ -135,7 +137,7 @@ class TellingJournal(JournalAround):
         self._tell_on()
         while self._busy and self._around.seconds() < until:
             for each in self._listeners:
-                each.question.wait(max(until - self._around.seconds(), 0))
+                each.question.wait(min(GLANCE, max(until - self._around.seconds(), 0)))
             self._tell_on()
 
     def _keep(

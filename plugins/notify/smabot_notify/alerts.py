@@ -24,7 +24,7 @@ KINDS: dict[str, str] = {
     "grave": "any other grave event",
 }
 """The kinds of alerts. Each is a setting."""
-
+ROUTINE_KINDS = frozenset({"fill", "order"})
 
 _UTC_TIME = re.compile(r"(?:\b(\d{4}-\d\d-\d\d) )?\b([01]\d|2[0-3])(:[0-5]\d(?::[0-5]\d)?) UTC\b")
 """A time as reasons of events say it: 2026-03-02 15:31:00 UTC, 15:31 UTC."""
@@ -49,6 +49,11 @@ class Alert:
     waits: bool = False
     """Whether it is told only where nothing has ended it for some minutes."""
     ends: str = ""
+
+    @property
+    def routine(self) -> bool:
+        """Whether it is one of the many that trading makes, and all others go out before it."""
+        return self.kind in ROUTINE_KINDS and not self.grave
 
     @property
     def matter(self) -> str:

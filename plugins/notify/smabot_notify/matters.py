@@ -43,6 +43,9 @@ class Matters(msgspec.Struct):
     gathered: list[str] = []
     """Quiet alerts, a line each, for a receiver that knows no silence."""
     gathered_more: int = 0
+    ended_by: str = ""
+    """What the newest run failed by, empty where it was stopped. A start after a failure is a matter of its own, so
+    that only starts after the same one wait for each other."""
 
     @classmethod
     def read(cls, text: str) -> Matters:

@@ -47,10 +47,12 @@ class NotifyPlugin(Plugin):
 
         if not self._settings.urls and self._heartbeat is not None:
             return ()
-        self._deliveries = {
-            receiver.name: Delivery(receiver, self._settings, self._sender)
-            for receiver in opened_receivers(self._settings)
-        }
+        self._deliveries = {}
+        for receiver in opened_receivers(self._settings):
+            first = Delivery(receiver, self._settings, self._sender)
+            routine = Delivery(receiver, self._settings, self._sender, first=first)
+            self._deliveries[receiver.name] = first
+            self._deliveries[f"{receiver.name}-routine"] = routine
         return tuple(self._deliveries)
 
     @hookimpl

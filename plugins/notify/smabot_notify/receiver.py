@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 
 from smabot.api import ConfigError
 from smabot.provider import suggest
+from smabot_notify.turns import Turns
 
 if TYPE_CHECKING:
     from smabot_notify.settings import NotifySettings
@@ -36,7 +37,7 @@ Kind = Literal["info", "failure"]
 
 
 class Receiver:
-    """A URL that messages are sent to. Threads may use several of them at once."""
+    """A URL that messages are sent to, one at a time. Any thread may send."""
 
     def __init__(self, url: str, number: int) -> None:
         """``number``: its place in the settings, from 1. Raises ConfigError for a URL that apprise can't use."""
@@ -50,6 +51,7 @@ class Receiver:
         """The key of its place among the steps: the same over restarts, and no secret."""
         self.shown = f"{number}. {self.service}://…"
         self._loud = _opened(url, self.shown, self.service)
+        self._turns = Turns()
         self._silent = None
         if (quiet := SILENT.get(self.service)) is not None:
             self._silent = _opened(_with(url, **quiet), self.shown, self.service)
@@ -59,13 +61,24 @@ class Receiver:
         """Whether its service can take a message without a sound."""
         return self._silent is not None
 
-    def send(self, title: str, text: str, *, kind: Kind = "info", silent: bool = False) -> str:
-        """Send a message; returns why that failed, empty where it did not. ``kind``: one of apprise's."""
+    def send(
+        self,
+        title: str,
+        text: str,
+        *,
+        kind: Kind = "info",
+        silent: bool = False,
+        urgent: bool = True,
+    ) -> str:
+        """Send a message; returns why that failed, empty where it did not. ``kind``: one of apprise's.
+
+        One that is not ``urgent`` waits for those that are.
+        """
         import apprise
 
         level = getattr(apprise.NotifyType, kind.upper())
         opened = self._silent if silent and self._silent is not None else self._loud
-        with _heard() as heard:
+        with self._turns.turn(urgent=urgent), _heard() as heard:
             try:
                 sent = opened.notify(body=text, title=title, notify_type=level)
             except Exception as error:  # noqa: BLE001 - a service of apprise may raise anything

@@ -39,8 +39,8 @@ ENDS = {
     "until": "stopped at --until",
 }
 CRASH_LOOP = timedelta(minutes=5)
-"""Failures of runs shorter than this are one matter by their exit code. Others are told at once: nobody may start
-another run, which would tell what was held back."""
+"""Failures of runs shorter than this are one matter by their exit code, and kills are one. Others are told at once:
+nobody may start another run, which would tell what was held back."""
 ENDED_WELL = frozenset({0, 130})
 MOST_POSITIONS = 12
 
@@ -114,8 +114,8 @@ def _run(run: Run) -> Alert | None:
     title, text = f"FAILED with exit code {run.exit_code}", sentence(run.outcome)
     if "`smabot " not in text:  # otherwise the outcome itself says what to do
         text += f" {ADVICE.get(run.exit_code or 1, ELSE)}"
-    again = run.ended_at - run.started_at < CRASH_LOOP
-    subject = f"failed {run.exit_code}" if again else f"failed {run.run_id}"
+    in_a_loop = run.ended_at - run.started_at < CRASH_LOOP
+    subject = f"failed {run.exit_code}" if in_a_loop else f"failed {run.run_id}"
     return Alert("failure", subject, title, text, time=run.ended_at, grave=True)
 
 
@@ -126,7 +126,9 @@ def _death(run: Run, begun: Sequence[Run]) -> Alert:
         "itself: it was killed, or the machine stopped. A new run goes on from there."
     )
     at = begun[0].started_at if begun else run.started_at
-    return Alert("failure", "killed", "was killed", text, time=at, grave=True)
+    in_a_loop = at - run.started_at < CRASH_LOOP
+    subject = "killed" if in_a_loop else f"killed {run.run_id}"
+    return Alert("failure", subject, "was killed", text, time=at, grave=True)
 
 
 def _summary(closed: ClosedSession) -> Alert:

@@ -121,7 +121,7 @@ class Provider(Plugin):
             """``open_feed(config)``: connect to where bars and order updates come from."""
 
         def simulated_exchanges(self, *args: Any, **kwargs: Any) -> SimulatedExchanges | None:
-            """``simulated_exchanges(config, bars)``: make exchanges in memory, for simulations."""
+            """``simulated_exchanges(config, bars, actions)``: make exchanges in memory, for simulations."""
 
         def simulated_client(self, *args: Any, **kwargs: Any) -> SimulatedClient | None:
             """``simulated_client(config, machine)``: make broker and feed of a simulated process."""

@@ -139,3 +139,13 @@ def test_after_an_order_that_was_blocked_it_is_told_though_its_bounds_hold(runni
         play(bot, 9)
         assert bot.order().status is Status.BLOCKED
         assert told(bot)[-1] == minute(7)
+
+
+def test_two_minutes_that_come_again_at_once_are_taken_one_after_the_other(running: Make) -> None:
+    """Both are calm, and the curve has each of them all the same."""
+    with running() as bot:
+        play(bot, 5)
+        one, other = bot.exchange.next(0), bot.exchange.next(0)
+        bot.engine.take(Batch(other.time, bars=(*other.bars, *one.bars), comes_again=True))
+        assert told(bot) == [minute(n) for n in range(1, 8)]
+        assert [point.time for point in bot.rows(EquityPoint)] == [minute(n) for n in range(1, 8)]

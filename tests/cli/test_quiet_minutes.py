@@ -85,6 +85,34 @@ def test_bounds_of_equity_change_no_row(
         assert kind in kinds("some.db")
 
 
+@pytest.mark.parametrize(
+    "command", ["backtest", "run --broker exchange --speed max"], ids=["backtest", "run"]
+)
+def test_calm_minutes_change_no_row(
+    call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch, command: str
+) -> None:
+    """Over splits, a half day and a day without a session; a run also audits each session."""
+    Path("settings.toml").write_text(TIGHT + LIMITS["a peak"])
+    splits = [f"split={symbol}@2026-11-27@2:1" for symbol in ("SPY", "AAPL", "MSFT")]
+    data = f"simulated:symbols=3,sessions=3,seed=1,start=2026-11-25,{','.join(splits)}"
+    calm: list[int] = []
+    take_calmly = Step.take_calmly
+
+    def count(*given: Any, **named: Any) -> Any:
+        calm.append(1)
+        return take_calmly(*given, **named)
+
+    monkeypatch.setattr(Step, "take_calmly", count)
+    assert call("--db", "calm.db", *command.split(), "--data", data).code == 0
+    some = len(calm)
+    monkeypatch.setattr(Step, "look_ahead", lambda *_: None)
+    assert call("--db", "whole.db", *command.split(), "--data", data).code == 0
+    assert (some > 100, len(calm)) == (True, some)
+    assert tables("calm.db") == tables("whole.db")
+    assert {"split", "breaker_tripped", "breaker_reset"} <= kinds("calm.db")
+    assert ("audit_agreed" in kinds("calm.db")) == command.startswith("run")
+
+
 def test_most_minutes_of_a_backtest_are_quiet(
     call: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:

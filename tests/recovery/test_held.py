@@ -165,6 +165,8 @@ def test_without_a_price_of_what_is_held_nothing_is_entered(thin: Any, answer: A
     assert blocked.reason == "SPY, which is held, has no price since 2026-03-02 14:40 UTC"
     told = [(e.kind, e.subject, e.grave) for e in thin.rows(Event)]
     assert told == [("no_price", "SPY", True), ("price_again", "SPY", False)]
+    (again,) = (event.text for event in thin.rows(Event) if event.kind == "price_again")
+    assert again == "it has a price again: 100"
 
 
 def test_an_exit_needs_no_price(thin: Any) -> None:

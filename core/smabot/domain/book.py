@@ -18,7 +18,7 @@ from smabot.domain.bot_records import Block
 from smabot.domain.calendar import Calendar
 from smabot.domain.cash_movements import CashMovement
 from smabot.domain.corporate_actions import CorporateAction
-from smabot.domain.cost_basis import closed_pnl, filled_value
+from smabot.domain.cost_basis import closed_pnl, filled_value, plain_shares
 from smabot.domain.event_order import FindEvents
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import Status
@@ -355,7 +355,7 @@ class Book(BookView):
     ) -> None:
         cost = basis if qty >= 0 else -basis
         average = (cost / abs(qty)).quantize(MICRO) if qty else ZERO
-        self._position(Position(*holding, qty, cost, average, realized, time))
+        self._position(Position(*holding, plain_shares(qty), cost, average, realized, time))
 
     # -- what is derived, kept up to date --------------------------------------------------------
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from operator import attrgetter
 from typing import NamedTuple
 
 from smabot.domain.bot_records import Block, BotState, Command, Event, Run, StepRow
@@ -20,6 +21,7 @@ from smabot.domain.tables import record
 
 ZERO = Decimal(0)
 MICRO = Decimal("0.000001")
+_TIME = attrgetter("time")
 Holding = tuple[str, str]
 """A strategy and a symbol."""
 
@@ -360,20 +362,29 @@ class Batch:
 
     @property
     def is_quiet(self) -> bool:
-        """Whether it holds nothing but bars that come again."""
-        return self.comes_again and not (
-            self.updates
-            or self.doubt
-            or self.resync
-            or self.refused
-            or self.revisions
-            or self.events
+        """Whether it holds nothing but a minute's bars that come again."""
+        return (
+            self.comes_again
+            and self._is_of_one_minute
+            and not (
+                self.updates
+                or self.doubt
+                or self.resync
+                or self.refused
+                or self.revisions
+                or self.events
+            )
         )
+
+    @property
+    def _is_of_one_minute(self) -> bool:
+        times = [*map(_TIME, self.bars)]
+        return len(times) < 2 or times.count(times[0]) == len(times)
 
     def minutes(self) -> list[Batch]:
         """Return it by its minutes, oldest first, what is no bar in the first."""
         bars = self.bars
-        if len(bars) < 2 or bars[0].time == max(bar.time for bar in bars):
+        if self._is_of_one_minute:
             return [self]
         times = sorted({bar.time for bar in bars})
         minutes = [

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
+from smabot.domain.cost_basis import plain_shares
 from smabot.domain.records import ZERO, Order
 
 
@@ -50,7 +51,7 @@ class Valuation:
     def add(self, symbol: str, qty: Decimal) -> None:
         """Add signed shares to what is held of a symbol."""
         shares = self._symbols.setdefault(symbol, Shares())
-        shares.held += qty
+        shares.held = plain_shares(shares.held + qty)
         self._weigh(symbol, shares)
 
     def put_order(self, order: Order) -> None:

@@ -24,7 +24,7 @@ class MarkToMarket:
         """Within them no plugin needs to be told; None: all are told."""
 
     def end_calm(self) -> None:
-        """Something else than bars has come: tell the plugins of the next point in any case."""
+        """Something else than bars has come, or was decided: tell the plugins of the next point in any case."""
         self._bounds = None
 
     def mark_minute(self, time: datetime, *, calm: bool = False) -> None:

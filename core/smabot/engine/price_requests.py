@@ -9,7 +9,7 @@ from smabot.domain.book import Book
 from smabot.domain.book_view import EPOCH, STALE
 from smabot.domain.bot_records import Event
 from smabot.domain.calendar import MINUTE, NEVER
-from smabot.domain.records import Mark
+from smabot.domain.records import ZERO, Mark
 from smabot.engine.gate import Standing
 from smabot.errors import BrokerError
 from smabot.hooks.optional_ports import PricedFeed
@@ -102,7 +102,8 @@ class PriceRequests:
             text = f"no price since {_since(book, symbol)}, and none can be had: {why}"
             book.apply(Event(book.now, NO_PRICE, symbol, text, grave=True))
         for symbol in sorted(self._without.difference(without)):
-            text = f"it has a price again: {book.price(symbol)}"
+            price = book.price(symbol) or ZERO
+            text = f"it has a price again: {price.normalize():f}"
             book.apply(Event(book.now, PRICE_AGAIN, symbol, text))
         self._without = set(without)
         self._standing.unpriced = _unpriced(book, without)

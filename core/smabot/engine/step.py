@@ -145,6 +145,7 @@ class Step:
 
     def _commit_and_send(self) -> list[OrderUpdate]:
         self.calm_until = EPOCH
+        self._equity.end_calm()
         self._commit.commit()
         return self._commit.send()
 

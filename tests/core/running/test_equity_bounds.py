@@ -10,6 +10,7 @@ from typing import Any
 
 from smabot.domain.bot_records import Command
 from smabot.domain.equity_bounds import ANY, EquityBounds
+from smabot.domain.order_terms import Status
 from smabot.domain.records import Batch, EquityPoint
 
 Make = Callable[..., Any]
@@ -128,3 +129,23 @@ def test_where_the_stored_curve_is_thinned_it_is_told_of_each(running: Make) -> 
         bot.plugin.bounds = ANY
         play(bot, 12)
         assert told(bot) == [minute(n) for n in range(1, 13)]
+
+
+def test_after_an_order_that_was_blocked_it_is_told_though_its_bounds_hold(running: Make) -> None:
+    """It heard of that order in `on_order`, and may have wanted other bounds since."""
+    with running({5: LONG}) as bot:
+        bot.plugin.bounds = ANY
+        bot.engine._commit._journal.send(Command("1", "halt", "lunch", OPEN))
+        play(bot, 9)
+        assert bot.order().status is Status.BLOCKED
+        assert told(bot)[-1] == minute(7)
+
+
+def test_two_minutes_that_come_again_at_once_are_taken_one_after_the_other(running: Make) -> None:
+    """Both are calm, and the curve has each of them all the same."""
+    with running() as bot:
+        play(bot, 5)
+        one, other = bot.exchange.next(0), bot.exchange.next(0)
+        bot.engine.take(Batch(other.time, bars=(*other.bars, *one.bars), comes_again=True))
+        assert told(bot) == [minute(n) for n in range(1, 8)]
+        assert [point.time for point in bot.rows(EquityPoint)] == [minute(n) for n in range(1, 8)]

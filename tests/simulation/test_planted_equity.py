@@ -21,12 +21,12 @@ def cash_of_the_point_before(plant: Any) -> None:
     """A point has the cash that was there when the one before it was made."""
 
     def make(original: Any) -> Any:
-        def marking(self: Any, time: datetime, *, keep: bool) -> None:
+        def marking(self: Any, time: datetime, **how: bool) -> None:
             book, account = self._book, self._book.account
             book.account = getattr(self, "_account_before", account)
             self._account_before = account
             try:
-                original(self, time, keep=keep)
+                original(self, time, **how)
             finally:
                 book.account = account
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from smabot.domain.bot_records import Command, Event
-from smabot.domain.records import Bar
+from smabot.domain.records import ZERO, Bar, EquityPoint
 from smabot.hooks import late_journal
 from smabot.hooks.late_journal import LateJournal
 from smabot.hooks.memory_journal import MemoryJournal
@@ -140,3 +142,26 @@ def test_bars_are_those_that_the_feed_has_replayed(minutes: list[set[str]]) -> N
         span = OPEN + since * MINUTE, OPEN + until * MINUTE
         assert replayed.bars_within(*span) == plain.bars_within(*span)
         assert replayed.bars_within(*span, "AAA") == plain.bars_within(*span, "AAA")
+
+
+def test_a_backtest_reads_a_few_rows_of_many_without_a_copy_of_all() -> None:
+    """A year's report asks for the last point of each day: it took the days times the points."""
+    journal = MemoryJournal()
+    times = [OPEN + n * MINUTE for n in range(20_000)]
+    points = [EquityPoint(time, Decimal(n), ZERO, ZERO, ZERO) for n, time in enumerate(times)]
+    journal.commit(points)
+    journal.rows(EquityPoint, newest_by="time", limit=1)
+
+    tracemalloc.start()
+    try:
+        found = [
+            journal.rows(
+                EquityPoint, until=("time", time), since=("time", OPEN), newest_by="time", limit=1
+            )
+            for time in times[::5_000]
+        ]
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert found == [[points[n]] for n in range(0, 20_000, 5_000)]
+    assert peak < 20_000

@@ -99,16 +99,21 @@ class MemoryJournal:
         limit: int | None = None,
         until: tuple[str, Any] | None = None,
     ) -> list[R]:
-        found = self._ordered(kind, newest_by)
-        if since is not None:
-            found = _from(found, *since, ordered_by=newest_by)
-        if until is not None:
-            found = _up_to(found, *until, ordered_by=newest_by)
+        ordered = self._ordered(kind, newest_by)
+        begin, end = _place(ordered, newest_by, since, until)
+        others = [bound for bound in (since, until) if bound is not None and bound[0] != newest_by]
+        if limit is not None and newest_by is not None and not (where or others):
+            begin = max(begin, end - limit)
+        found = ordered[begin:end]
+        if since in others:
+            found = [row for row in found if getattr(row, since[0]) >= since[1]]
+        if until in others:
+            found = [row for row in found if getattr(row, until[0]) <= until[1]]
         for column, value in (where or {}).items():
             members = value if isinstance(value, (tuple, list)) else (value,)
             found = [row for row in found if getattr(row, column) in members]
         if limit is None:
-            return list(found)
+            return found
         return found[max(len(found) - limit, 0) :] if newest_by is not None else found[:limit]
 
     def _ordered(self, kind: type, column: str | None) -> list[Any]:
@@ -178,13 +183,17 @@ class MemoryJournal:
         return
 
 
-def _from(rows: list[Any], column: str, value: Any, *, ordered_by: str | None) -> list[Any]:
-    if column == ordered_by:
-        return rows[bisect_left(rows, value, key=attrgetter(column)) :]
-    return [row for row in rows if getattr(row, column) >= value]
-
-
-def _up_to(rows: list[Any], column: str, value: Any, *, ordered_by: str | None) -> list[Any]:
-    if column == ordered_by:
-        return rows[: bisect_right(rows, value, key=attrgetter(column))]
-    return [row for row in rows if getattr(row, column) <= value]
+def _place(
+    rows: list[Any],
+    ordered_by: str | None,
+    since: tuple[str, Any] | None,
+    until: tuple[str, Any] | None,
+) -> tuple[int, int]:
+    """Return where rows that their order tells from others begin and end."""
+    begin, end = 0, len(rows)
+    if ordered_by is not None:
+        if since is not None and since[0] == ordered_by:
+            begin = bisect_left(rows, since[1], key=attrgetter(ordered_by))
+        if until is not None and until[0] == ordered_by:
+            end = bisect_right(rows, until[1], key=attrgetter(ordered_by))
+    return begin, end

@@ -104,6 +104,7 @@ def run(quick: bool, folder: Path) -> Iterator[Figure]:
         for name, prices in (("waves", waves), ("random walk", walks)):
             made = batches(prices(symbols, bars // symbols), symbols)
             yield _figure(symbols, name, made)
+            yield _figure(symbols, f"{name}, calm minutes", made, calm=True)
     yield from _flat(100_000 if quick else 1_000_000)
     yield from _gate(2_000 if quick else 10_000)
 
@@ -124,10 +125,11 @@ def _floor() -> Figure:
     return Figure("floor: sma's on_bar in a bare loop", middle(speeds), "bars/s")
 
 
-def _figure(symbols: int, name: str, made: list[Batch]) -> Figure:
+def _figure(symbols: int, name: str, made: list[Batch], *, calm: bool = False) -> Figure:
+    """``calm``: minutes in which nothing is open are taken as a backtest does, else each as a live feed's."""
     speeds, orders = [], 0
     for _ in range(3):
-        tenths, orders = _play(made, MemoryJournal())
+        tenths, orders = _play(made, MemoryJournal(), calm=calm)
         speeds.append(symbols * len(made) / sum(tenth.seconds for tenth in tenths))
     share = symbols * len(made) / max(orders, 1)
     return Figure(
@@ -169,12 +171,15 @@ def _microseconds(ask: Callable[[Order], Any], order: Order, calls: int) -> floa
     return (process_time() - begun) / calls * 1e6
 
 
-def _play(made: list[Batch], journal: MemoryJournal) -> tuple[list[Tenth], int]:
+def _play(
+    made: list[Batch], journal: MemoryJournal, *, calm: bool = False
+) -> tuple[list[Tenth], int]:
     """Return what each tenth of the batches took, and the number of orders."""
     engine, clock, broker = _engine([bar.symbol for bar in made[0].bars], journal)
     size = len(made) // PIECES
     pieces = [made[n * size : (n + 1) * size] for n in range(PIECES)]
-    return [_tenth(piece, clock, engine.process) for piece in pieces], broker.orders
+    play = engine.take if calm else engine.process
+    return [_tenth(piece, clock, play) for piece in pieces], broker.orders
 
 
 def _engine(symbols: list[str], journal: MemoryJournal) -> tuple[Engine, Time, Fills]:

@@ -118,6 +118,12 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
+def until_rested(name: str, callers: list[threading.Thread]) -> None:
+    """Wait until no call lasts: a thread is listed no more for a moment before it is known to have ended."""
+    until(lambda: not any(each.name == f"on_health {name}" for each in threading.enumerate()))
+    until(lambda: not any(each.is_alive() for each in callers))
+
+
 def test_each_plugin_is_told_in_a_thread_beside() -> None:
     told: list[tuple[str, Health, bool]] = []
 
@@ -132,8 +138,10 @@ def test_each_plugin_is_told_in_a_thread_beside() -> None:
 
 def test_a_slow_one_misses_what_is_made_meanwhile_and_holds_nothing_up() -> None:
     free, told, others = threading.Event(), list[str](), list[str]()
+    callers: list[threading.Thread] = []
 
     def slow(health: Health) -> None:
+        callers.append(threading.current_thread())
         told.append(health.run_id)
         free.wait(20)
 
@@ -147,7 +155,7 @@ def test_a_slow_one_misses_what_is_made_meanwhile_and_holds_nothing_up() -> None
         time.sleep(0.02)
     assert told == ["0"]
     free.set()
-    until(lambda: not any(each.name == "on_health slow" for each in threading.enumerate()))
+    until_rested("slow", callers)
     telling(replace(FINE, run_id="newest"))
     until(lambda: len(told) == 2)
     assert told == ["0", "newest"]
@@ -155,8 +163,10 @@ def test_a_slow_one_misses_what_is_made_meanwhile_and_holds_nothing_up() -> None
 
 def test_one_that_raises_is_logged_and_told_again_after_a_pause(logged: list[str]) -> None:
     clock, told = Clock(), list[float]()
+    callers: list[threading.Thread] = []
 
     def fails(health: Health) -> None:
+        callers.append(threading.current_thread())
         told.append(clock.now)
         if len(told) == 1:
             raise SystemExit("no network")
@@ -165,7 +175,7 @@ def test_one_that_raises_is_logged_and_told_again_after_a_pause(logged: list[str
     for _ in range(20):
         telling(FINE)
         clock.now += PAUSE / 10
-        until(lambda: not any(each.name == "on_health mine" for each in threading.enumerate()))
+        until_rested("mine", callers)
     assert told[0] == 0
     assert PAUSE <= told[1] - told[0] <= PAUSE * 1.3
     assert len([line for line in logged if "plugin 'mine' raised in on_health" in line]) == 1

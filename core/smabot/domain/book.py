@@ -17,8 +17,8 @@ from smabot.domain.book_view import COLLAR, EPOCH, BookView
 from smabot.domain.bot_records import Block
 from smabot.domain.calendar import Calendar
 from smabot.domain.cash_movements import CashMovement
-from smabot.domain.corporate_actions import CorporateAction
-from smabot.domain.cost_basis import closed_pnl, filled_value, plain_shares
+from smabot.domain.corporate_actions import CorporateAction, plain_shares
+from smabot.domain.cost_basis import closed_pnl, filled_value
 from smabot.domain.event_order import FindEvents
 from smabot.domain.frozen_classes import replace
 from smabot.domain.order_terms import Status

@@ -74,9 +74,13 @@ class CorporateAction:
 
 def whole_or_parts(qty: Decimal) -> Decimal:
     """Return a number of shares as whole ones where it is, else to a billionth of a share."""
-    rounded = qty.quantize(SHARE)
-    whole = rounded.quantize(Decimal(1), ROUND_DOWN)
-    return whole if whole == rounded else rounded.normalize()
+    return plain_shares(qty.quantize(SHARE))
+
+
+def plain_shares(qty: Decimal) -> Decimal:
+    """Return a number of shares as a restart reads it: sums of fractions have zeros at their end, and texts say so."""
+    whole = qty.to_integral_value()
+    return whole if whole == qty else qty.normalize()
 
 
 def whole_shares(qty: Decimal) -> Decimal:

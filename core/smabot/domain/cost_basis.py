@@ -20,9 +20,3 @@ def closed_pnl(held: Decimal, basis: Decimal, qty: Decimal, value: Decimal) -> D
 def filled_value(filled: Order | OrderUpdate) -> Decimal:
     """Return what an order's filled shares cost, or brought."""
     return money(filled.filled_qty * (filled.filled_avg_price or ZERO))
-
-
-def plain_shares(qty: Decimal) -> Decimal:
-    """Return a number of shares as a restart reads it: sums of fractions have zeros at their end, and texts say so."""
-    whole = qty.to_integral_value()
-    return whole if whole == qty else qty.normalize()

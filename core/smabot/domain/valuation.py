@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
 
-from smabot.domain.cost_basis import plain_shares
+from smabot.domain.corporate_actions import plain_shares
 from smabot.domain.records import ZERO, Order
 
 

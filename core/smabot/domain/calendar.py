@@ -9,6 +9,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
 from datetime import UTC, date, datetime, timedelta
 from datetime import time as clock_time
+from functools import lru_cache
 from operator import attrgetter
 from zoneinfo import ZoneInfo
 
@@ -36,6 +37,7 @@ def new_york_date(time: datetime) -> date:
     return time.astimezone(EXCHANGE_ZONE).date()
 
 
+@lru_cache(maxsize=64)
 def end_of(day: date) -> datetime:
     """Return when a trading date ends: the midnight after it in New York, as UTC."""
     midnight = datetime.combine(day + timedelta(days=1), clock_time(), EXCHANGE_ZONE)

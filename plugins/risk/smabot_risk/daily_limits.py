@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from datetime import UTC, date, datetime
+from datetime import date, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -49,8 +49,6 @@ class DailyLimits(Rule):
         self._day_start = DayStart()
         self._floor_of: Decimal | None = None
         self._floor = ZERO
-        self._day = date.min
-        self._day_ends = datetime.min.replace(tzinfo=UTC)
 
     @hookimpl
     def records(self) -> list[type]:
@@ -127,9 +125,7 @@ class DailyLimits(Rule):
             self._floor_of, self._floor = start, equity_floor(start, fraction, dollars)
         if point.equity < self._floor:
             self._block_after_loss(counts, point.equity, point.time, book)
-        if day != self._day:
-            self._day, self._day_ends = day, end_of(day)
-        return EquityBounds(floor=self._floor, until=self._day_ends)
+        return EquityBounds(floor=self._floor, until=end_of(day))
 
     def _recount(self, today: TradingDay, book: Book) -> None:
         """Count the date's orders and trades, also those made in runs without this plugin."""

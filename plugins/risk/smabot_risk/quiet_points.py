@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
@@ -23,7 +22,6 @@ class QuietPoints:
         self._state: BreakerState | None = None
         self._account: Account | None = None
         self._peak = self._session_floor = self._floor = NEVER
-        self._until = datetime.min.replace(tzinfo=UTC)
 
     def take(self, point: EquityPoint, account: Account | None, book: Book) -> bool:
         """Take a point in that the breaker has nothing to decide about; False: it must decide itself."""
@@ -46,22 +44,17 @@ class QuietPoints:
     @property
     def bounds(self) -> EquityBounds | None:
         """Between what no point has to be told: neither a new peak nor a limit is reached, nor another date."""
-        if self._state is None:
+        state = self._state
+        if state is None or state.session_date is None:
             return None
-        return EquityBounds(self._floor, self._peak, self._until)
+        return EquityBounds(self._floor, self._peak, end_of(state.session_date))
 
     def begin(self, book: Book) -> None:
         """Go by the breaker's row as it is now; a tripped breaker decides about every point."""
         state = self._state = book.row(BreakerState, "main")
-        if (
-            state is None
-            or state.tripped
-            or state.peak_equity is None
-            or state.session_date is None
-        ):
+        if state is None or state.tripped or state.peak_equity is None:
             self._state = None
             return
-        self._until = end_of(state.session_date)
         limit = self._settings.max_session_drawdown
         self._session_floor = equity_floor(state.session_equity, limit)
         self._set_peak(state.peak_equity)

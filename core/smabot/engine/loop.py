@@ -160,7 +160,7 @@ class Engine:
             raise
 
     def _take(self, batch: Batch) -> None:
-        if batch.is_quiet and batch.time < self._step.calm_until:
+        if batch.time < self._step.calm_until and batch.is_quiet:
             answers = self._step.take_calmly(batch, fresh=self.is_fresh(batch))
             if batch.time < self._step.calm_until:
                 return

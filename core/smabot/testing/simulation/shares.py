@@ -1,4 +1,7 @@
-"""In which shares a number or a price counts: those of before a split, or of after it."""
+"""In which shares a number or a price counts: those of before a split, or of after it.
+
+Computed anew, without the bot's own functions: a fault in those must not hide from the judge, nor move the market.
+"""
 
 from __future__ import annotations
 
@@ -28,13 +31,13 @@ def followed_splits(journal: Database) -> list[CorporateAction]:
 
 
 def unfollowed_split(journal: Database, symbol: str, now: datetime) -> str:
-    """Return a split that has begun, and that the broker has not followed by what is committed; empty: none."""
-    begun = (
+    """Return a split whose ex-date is there, and that the broker has not followed by what is committed; empty: none."""
+    waiting = (
         action.text
         for action in journal.rows(CorporateAction)
         if action.symbol == symbol and action.confirmed_at is None and now >= action.effective_at
     )
-    return next(begun, "")
+    return next(waiting, "")
 
 
 def bar_in_new_shares(bar: Bar, splits: Sequence[CorporateAction]) -> Bar:
